@@ -1,0 +1,1 @@
+"""The program: what it is, apart from the chat (`handlers`) and the database (`storage`)."""

@@ -1,0 +1,119 @@
+"""The program's own errors, sorted by what happens next: again later, never, ask a person.
+
+It must not know HTTP, Telegram or SQL: the modules at those edges turn what they see into these.
+
+    BotError
+    ├── LeaseLost              another worker has the task: drop what is in hand
+    ├── ProviderError
+    │   ├── ProviderBusy       again later; surely nothing was accepted by this call
+    │   ├── ProviderRefused    never again with the same input; `reason` has words for the person
+    │   ├── ProviderHeld       the operator must act (key, balance, address); the task waits
+    │   └── ProviderLost       the answer was lost: it may have been accepted and charged
+    ├── TelegramError
+    │   ├── TelegramLater      again after `retry_after` seconds (flood control, server errors)
+    │   ├── TelegramLost       the answer was lost: it may have been done
+    │   ├── TelegramUnreachable  this chat will not take it: blocked, deleted, kicked
+    │   ├── TelegramMoved      the group has another id now: again there, at once
+    │   └── TelegramRejected   this very request will never be taken
+    └── InputError             the person's input cannot be used; `problem` has words
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.task import Hold, Problem, Reason
+
+
+class BotError(Exception):
+    """Everything this program raises on purpose."""
+
+
+class LeaseLost(BotError):
+    """Another worker holds the task now, or it was ended: what is in hand is dropped."""
+
+
+class ProviderError(BotError):
+    """The provider did not do what was asked."""
+
+
+class ProviderBusy(ProviderError):
+    """Again later; `retry_after` in seconds when the provider named it."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderRefused(ProviderError):
+    """Never again with the same input."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ProviderHeld(ProviderError):
+    """Only the operator can mend this; nothing was accepted."""
+
+    def __init__(self, hold: Hold, message: str) -> None:
+        super().__init__(message)
+        self.hold = hold
+
+
+class ProviderLost(ProviderError):
+    """The request went out, no usable answer came back: accepted and charged, or not."""
+
+
+class TelegramError(BotError):
+    """Telegram did not do what was asked."""
+
+
+class TelegramLater(TelegramError):
+    """Again after `retry_after` seconds."""
+
+    def __init__(self, message: str, *, retry_after: float = 3.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TelegramLost(TelegramLater):
+    """The answer was lost on the way: a repeat may do it twice."""
+
+
+class TelegramUnreachable(TelegramError):
+    """The chat takes nothing from this bot: blocked, deleted, kicked, not found."""
+
+
+class TelegramMoved(TelegramError):
+    """The group became a supergroup; `chat_id` is its new id."""
+
+    def __init__(self, message: str, *, chat_id: int) -> None:
+        super().__init__(message)
+        self.chat_id = chat_id
+
+
+class TelegramRejected(TelegramError):
+    """This very request will never be taken; the chat itself is fine."""
+
+
+class TelegramTooLarge(TelegramRejected):
+    """The file is over what this Bot API server takes (50 MB; 2000 MB on a local one)."""
+
+
+class TelegramUnauthorized(TelegramError):
+    """The bot token is wrong or was revoked: only the operator can mend that."""
+
+
+class TelegramConflict(TelegramError):
+    """Somebody else reads this bot's updates: another process, or a webhook is set."""
+
+
+class InputError(BotError):
+    """What the person sent cannot be used; `problem` has words in every language."""
+
+    def __init__(self, problem: Problem, **details: str | int) -> None:
+        super().__init__(problem.value)
+        self.problem = problem
+        self.details = details

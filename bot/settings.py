@@ -1,0 +1,140 @@
+"""The settings: environment, `.env` and secret files, read once in `__main__`, frozen after.
+
+A wrong or missing value names itself and what it should be; the values themselves are never
+repeated, for they may be secrets.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.catalog import CATALOG
+
+
+class SettingsError(Exception):
+    """One clear line for each wrong or missing value."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class Settings(BaseSettings):
+    """What an operator can set; every field stands in the README's table."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True,
+        env_ignore_empty=True, hide_input_in_errors=True,
+    )  # fmt: skip
+
+    bot_token: SecretStr
+    bot_token_file: Path | None = None
+    gptunnel_api_key: SecretStr
+    gptunnel_api_key_file: Path | None = None
+    gptunnel_base_url: str = "https://gptunnel.ru/v1"
+    telegram_api_url: str = "https://api.telegram.org"
+    database_url: str = "sqlite+aiosqlite:///data/bot.db"
+    http_host: str = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: str = ""
+    model: str = "seedance-1-lite-480P-5s"
+    task_deadline_seconds: Annotated[int, Field(ge=1)] = 900
+    frame_ttl_seconds: Annotated[int, Field(ge=1)] = 3600
+    allow_private_result_hosts: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, values: Any) -> Any:
+        for name in ("bot_token", "gptunnel_api_key"):
+            path = values.get(f"{name}_file")
+            if not path or values.get(name):
+                continue
+            try:
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as exc:
+                raise ValueError(
+                    f"{name.upper()}_FILE: cannot be read ({type(exc).__name__})"
+                ) from None
+        return values
+
+    @field_validator("bot_token")
+    @classmethod
+    def _token(cls, value: SecretStr) -> SecretStr:
+        number, colon, rest = value.get_secret_value().partition(":")
+        if not (number.isdigit() and colon and rest) or any(c.isspace() for c in rest):
+            raise ValueError("should look like 123456789:AAE... as @BotFather gives it")
+        return value
+
+    @field_validator("gptunnel_api_key")
+    @classmethod
+    def _key(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value()
+        if not key or not key.isascii() or any(c.isspace() for c in key):
+            raise ValueError("should be the bare key, without `Bearer` and without spaces")
+        return value
+
+    @field_validator("gptunnel_base_url", "telegram_api_url", "public_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not value:
+            return value
+        try:
+            parts = urlsplit(value)
+            parts.port  # noqa: B018 - a bad port raises here
+        except ValueError:
+            raise ValueError("should be an http(s) address") from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise ValueError("should be an http(s) address without a query")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if not value.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+            raise ValueError("should start with sqlite+aiosqlite:/// or postgresql+asyncpg://")
+        return value
+
+    @field_validator("model")
+    @classmethod
+    def _model(cls, value: str) -> str:
+        if value not in CATALOG:
+            raise ValueError(f"should be one of {', '.join(CATALOG)}")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _log_level(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @property
+    def log_level_number(self) -> int:
+        """The level as `logging` knows it."""
+        return logging.getLevelNamesMapping()[self.log_level]
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """The settings of this process; SettingsError has one line for each wrong or missing value."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as exc:
+        raise SettingsError([_line(error) for error in exc.errors()]) from None
+
+
+def _line(error: Any) -> str:
+    name = ".".join(str(part) for part in error["loc"]).upper()
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        message = "is not set" + (
+            f" (or set {name}_FILE to a file that holds it)" if name in _SECRETS else ""
+        )
+    return f"{name}: {message}" if name else message
+
+
+_SECRETS = {"BOT_TOKEN", "GPTUNNEL_API_KEY"}

@@ -1,0 +1,1 @@
+"""Telegram update -> one wish -> answer; one router a module."""
