@@ -1,0 +1,323 @@
+"""The HTTP client of GPTunnel's media API (docs/provider.md), and the one home of its codes.
+
+It turns whatever comes over the wire into a `Job` or into one of `bot.errors`' ProviderErrors. It
+must not know tasks, Telegram or the database, and it repeats nothing by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from bot.errors import ProviderBusy, ProviderError, ProviderHeld, ProviderLost, ProviderRefused
+from bot.task import Hold, Reason
+
+logger = logging.getLogger(__name__)
+
+CREATE_SECONDS = 90.0
+"""The whole of a create: longer means that its answer is lost."""
+ASK_SECONDS = 20.0
+"""The whole of any other call."""
+KEEP_SECONDS = 60.0
+"""An idle connection is kept this long: longer than the wait between two questions."""
+CONNECTIONS = 20
+"""At once, to one host: the fast region of the client (docs/performance.md)."""
+BODY_LIMIT = 1 << 20
+"""Bytes of an answer that are read; real ones have some hundred."""
+
+_AGAIN = {1, 6, 500}
+_HOLDS = {2: Hold.KEY_REFUSED, 5: Hold.NO_BALANCE, 99: Hold.WRONG_ADDRESS}
+_NEVER = {
+    4: Reason.PROVIDER_FORGOT,
+    7: Reason.MODEL_GONE,
+    1001: Reason.SENSITIVE_CONTENT,
+    1002: Reason.UNSAFE_PROMPT,
+}
+_HTTP_HOLDS = {
+    401: Hold.KEY_REFUSED,
+    402: Hold.NO_BALANCE,
+    403: Hold.KEY_REFUSED,
+    404: Hold.WRONG_ADDRESS,
+    405: Hold.WRONG_ADDRESS,
+}
+_FAILED = {"failed", "error", "cancelled", "canceled"}
+
+
+class JobStatus(StrEnum):
+    """What the provider says of a job; any status it invents is PENDING (provider.md:
+    statuses).
+    """
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video at the provider."""
+
+    id: str
+    status: JobStatus
+    url: str | None = None
+    reason: Reason | None = None  # set when FAILED
+    detail: str = ""
+
+
+class Gptunnel:
+    """The three questions we have for the provider.
+
+    Two clients, for two needs: asking reuses connections; a create gets a new one each time,
+    because a kept connection that the other side has just closed looks like a lost answer, and a
+    lost answer to a create can never be repeated.
+    """
+
+    def __init__(self, asking: httpx.AsyncClient, ordering: httpx.AsyncClient) -> None:
+        self._asking = asking
+        self._ordering = ordering
+
+    @classmethod
+    def connect(cls, base_url: str, api_key: str) -> Gptunnel:
+        """Both clients over aiohttp: an eighth of httpx's own cost per call
+        (docs/performance.md).
+        """
+
+        def client(**connector: Any) -> httpx.AsyncClient:
+            def session() -> aiohttp.ClientSession:
+                return aiohttp.ClientSession(
+                    connector=aiohttp.TCPConnector(
+                        limit=CONNECTIONS, ssl=httpx.create_ssl_context(), **connector
+                    ),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                )
+
+            return httpx.AsyncClient(
+                base_url=base_url,
+                headers={"Authorization": api_key, "Accept": "application/json"},
+                transport=AiohttpTransport(client=session),
+                timeout=httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS),
+                trust_env=False,
+            )
+
+        return cls(client(keepalive_timeout=KEEP_SECONDS), client(force_close=True))
+
+    async def close(self) -> None:
+        """Closes both clients."""
+        await self._asking.aclose()
+        await self._ordering.aclose()
+
+    async def create(self, *, model: str, prompt: str, ar: str, image: str | None = None) -> Job:
+        """Orders a video; this costs money (provider.md: create).
+
+        Raises ProviderBusy, ProviderHeld, ProviderRefused when it surely was not accepted, and
+        ProviderLost when nobody here can know.
+        """
+        body: dict[str, Any] = {"model": model, "prompt": prompt, "ar": ar}
+        if image is not None:
+            body["images"] = [image]
+        status, answer, headers = await self._call(
+            self._ordering, "POST", "media/create", CREATE_SECONDS, json=body
+        )
+        code = _code(answer)
+        id_ = answer.get("id")
+        if isinstance(id_, str) and id_:
+            # An id is an order, whatever else the answer says: from here on it is asked for.
+            return self._job(id_, answer, code)
+        if code is None or code == 0:
+            if code is None and (error := _by_http_status(status, headers, answer)):
+                raise error
+            raise ProviderLost(f"create: HTTP {status} with neither id nor code")
+        raise _by_code(code, headers, answer)
+
+    async def result(self, task_id: str) -> Job:
+        """What has become of a job (provider.md: result). Free, may be repeated at will.
+
+        Raises ProviderBusy (ask again later), ProviderHeld, or ProviderRefused with
+        PROVIDER_FORGOT when the id is not known there.
+        """
+        try:
+            status, answer, headers = await self._call(
+                self._asking, "GET", "media/result", ASK_SECONDS, params={"task_id": task_id}
+            )
+        except ProviderLost as exc:
+            raise ProviderBusy(str(exc)) from None
+        code = _code(answer)
+        if code is None and not isinstance(answer.get("status"), str):
+            raise _by_http_status(status, headers, answer) or ProviderBusy(
+                f"result: HTTP {status} without a code"
+            )
+        if answer.get("id", task_id) != task_id:
+            raise ProviderBusy("result: the answer is about another task")
+        if code and (code in _AGAIN or code in _HOLDS or code == 4):
+            raise _by_code(code, headers, answer)
+        return self._job(task_id, answer, code)
+
+    async def balance(self) -> Decimal:
+        """Funds in roubles: balance plus credit limit (provider.md: other calls)."""
+        try:
+            status, answer, headers = await self._call(self._asking, "GET", "balance", ASK_SECONDS)
+        except ProviderLost as exc:
+            raise ProviderBusy(str(exc)) from None
+        try:
+            return Decimal(str(answer["balance"])) + Decimal(str(answer.get("creditLimit") or 0))
+        except (KeyError, InvalidOperation):
+            code = _code(answer)
+            raise (
+                (_by_code(code, headers, answer) if code else None)
+                or _by_http_status(status, headers, answer)
+                or ProviderBusy(f"balance: HTTP {status} without a balance")
+            ) from None
+
+    @staticmethod
+    def _job(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
+        status = str(answer.get("status") or "").lower()
+        detail = _words(answer)
+        if code and code not in _AGAIN and code not in _HOLDS:
+            reason = _reason(code, answer)
+            # A code nobody documented decides nothing about a job that is paid for.
+            if reason is not Reason.PROVIDER_REFUSED or status in _FAILED:
+                return Job(id=id_, status=JobStatus.FAILED, reason=reason, detail=detail)
+        if status in _FAILED:
+            return Job(
+                id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail
+            )
+        if status == "done":
+            url = answer.get("url")
+            return Job(
+                id=id_, status=JobStatus.DONE, url=url if isinstance(url, str) and url else None
+            )
+        return Job(id=id_, status=JobStatus.PENDING, detail=status)
+
+    async def _call(
+        self, client: httpx.AsyncClient, method: str, path: str, seconds: float, **kwargs: Any
+    ) -> tuple[int, Mapping[str, Any], httpx.Headers]:
+        """One request within `seconds`; a body that is no JSON object counts as an empty one.
+
+        Raises ProviderBusy when it surely was not sent, ProviderLost when its answer is lost.
+        """
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                client.stream(method, path, **kwargs) as response,
+            ):
+                body = b""
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > BODY_LIMIT:
+                        raise ProviderLost(f"{path}: the answer is over {BODY_LIMIT} bytes")
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as exc:
+            # Only the kind of the error: its text may repeat the address.
+            kind = type(exc.__cause__ or exc).__name__
+            if _never_sent(exc):
+                raise ProviderBusy(f"{path}: {kind}, no connection") from None
+            raise ProviderLost(f"{path}: {kind}") from None
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        return (
+            response.status_code,
+            answer if isinstance(answer, dict) else {},
+            response.headers,
+        )
+
+
+def _never_sent(exc: Exception) -> bool:
+    """Whether the request surely did not reach the provider: there was no connection.
+
+    httpx-aiohttp calls nearly every broken connection a ConnectTimeout, also those that broke
+    after the request was out; the aiohttp error below tells them apart.
+    """
+    cause = exc.__cause__
+    if isinstance(cause, aiohttp.ClientError | TimeoutError):
+        return isinstance(
+            cause,
+            aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL,
+        )
+    return isinstance(
+        exc,
+        httpx.ConnectError
+        | httpx.ConnectTimeout
+        | httpx.PoolTimeout
+        | httpx.UnsupportedProtocol
+        | httpx.InvalidURL,
+    )
+
+
+def _code(answer: Mapping[str, Any]) -> int | None:
+    code = answer.get("code")
+    if isinstance(code, bool):
+        return None
+    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:
+        return int(code)
+    return code if isinstance(code, int) else None
+
+
+def _reason(code: int, answer: Mapping[str, Any]) -> Reason:
+    if code == 3:
+        return Reason.MODEL_GONE if _issue_on(answer, "model") else Reason.INVALID_INPUT
+    return _NEVER.get(code, Reason.PROVIDER_REFUSED)
+
+
+def _by_code(code: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> ProviderError:
+    """What to do about a `code` that came without an id (provider.md: codes)."""
+    words = f"code {code} {_words(answer)}".strip()
+    if code in _AGAIN:
+        return ProviderBusy(words, retry_after=_retry_after(headers))
+    if code in _HOLDS:
+        return ProviderHeld(_HOLDS[code], words)
+    return ProviderRefused(_reason(code, answer), words)
+
+
+def _by_http_status(
+    status: int, headers: Mapping[str, str], answer: Mapping[str, Any]
+) -> ProviderError | None:
+    """The same for an answer without a code; None when the status says nothing for sure.
+
+    5xx is not here: a proxy that lost its upstream cannot tell whether the order was taken.
+    """
+    words = f"HTTP {status} {_words(answer)}".strip()
+    if status == 429:
+        return ProviderBusy(words, retry_after=_retry_after(headers))
+    if status in _HTTP_HOLDS:
+        return ProviderHeld(_HTTP_HOLDS[status], words)
+    if 400 <= status < 500 and status not in (408, 499):
+        return ProviderRefused(Reason.INVALID_INPUT, words)
+    return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from `Retry-After`; the form with a date is rare, and left to our own back-off."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 86_400 else None
+
+
+def _words(answer: Mapping[str, Any]) -> str:
+    """The provider's own words, for the operator: `message`, `error` or `error.message`."""
+    error = answer.get("error")
+    words = answer.get("message") or (error.get("message") if isinstance(error, dict) else error)
+    return str(words)[:300] if words else ""
+
+
+def _issue_on(answer: Mapping[str, Any], field: str) -> bool:
+    issues = answer.get("issues")
+    if not isinstance(issues, list):
+        return False
+    for issue in issues:
+        path = issue.get("path") if isinstance(issue, dict) else None
+        if path == field or (isinstance(path, list) and field in path):
+            return True
+    return False
