@@ -14,7 +14,14 @@ It must not know HTTP, Telegram or SQL: the modules at those edges turn what the
     │   ├── TelegramLost       the answer was lost: it may have been done
     │   ├── TelegramUnreachable  this chat will not take it: blocked, deleted, kicked
     │   ├── TelegramMoved      the group has another id now: again there, at once
-    │   └── TelegramRejected   this very request will never be taken
+    │   ├── TelegramRejected   this very request will never be taken
+    │   │   ├── TelegramNotModified  the message already is so
+    │   │   └── TelegramTooLarge     the file is over the server's limit
+    │   ├── TelegramUnauthorized  the operator must mend the token
+    │   └── TelegramConflict   somebody else reads our updates
+    ├── StorageError
+    │   ├── StorageUnavailable  again later: locked, disk full, connection lost; nothing was written
+    │   └── StorageTooNew      a newer program wrote this database: the operator must install it
     └── InputError             the person's input cannot be used; `problem` has words
 """
 
@@ -98,6 +105,10 @@ class TelegramRejected(TelegramError):
     """This very request will never be taken; the chat itself is fine."""
 
 
+class TelegramNotModified(TelegramRejected):
+    """The message already is as the edit wants it."""
+
+
 class TelegramTooLarge(TelegramRejected):
     """The file is over what this Bot API server takes (50 MB; 2000 MB on a local one)."""
 
@@ -108,6 +119,21 @@ class TelegramUnauthorized(TelegramError):
 
 class TelegramConflict(TelegramError):
     """Somebody else reads this bot's updates: another process, or a webhook is set."""
+
+
+class StorageError(BotError):
+    """The database did not do what was asked."""
+
+
+class StorageUnavailable(StorageError):
+    """Again later: locked, disk full, I/O error, connection lost.
+
+    What was asked was rolled back; only a commit whose answer was lost may have been done.
+    """
+
+
+class StorageTooNew(StorageError):
+    """A newer version of the program has changed this database; this one must not touch it."""
 
 
 class InputError(BotError):

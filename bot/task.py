@@ -143,13 +143,22 @@ class Frame:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TaskEvent:
+    """A row of `task_events`: this task came into this state at this moment."""
+
+    task_id: int
+    state: TaskState
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """One row of `tasks`; frozen: every change is a guarded statement in storage."""
 
     id: int
     user_id: int
     chat: Chat
-    message_id: int  # the person's message that the video answers
+    message_id: int  # the person's message that the video answers; 0: see `reply_to`
     lang: str
     model: str
     price: Decimal  # roubles, as the person saw it
@@ -158,6 +167,8 @@ class Task:
     created_at: datetime
     prompt: str | None = None  # None: a photo that waits for its words
     frame: Frame | None = None
+    frame_message_id: int | None = None  # the photo's message, when its words came later
+    retry_of: int | None = None  # the UNKNOWN task that the person knowingly tried again
     aspect_ratio: AspectRatio | None = None
     card_message_id: int | None = None  # the card, which becomes the status message
     card_is_media: bool = False  # its words are a caption
@@ -191,6 +202,11 @@ class Task:
     def again(self, *, run_at: datetime, **changes: Any) -> Self:
         """The same state, one failed try more, due at `run_at`."""
         return replace(self, run_at=run_at, attempts=self.attempts + 1, **changes)
+
+    @property
+    def reply_to(self) -> int | None:
+        """The message to answer; None when it stayed behind in a group that moved."""
+        return self.message_id or None
 
     @property
     def charge(self) -> Charge:
