@@ -16,7 +16,7 @@ from bot.sandbox.gptunnel.render import Scene, render
 def pictures(video: bytes) -> Iterator[Image.Image]:
     with av.open(io.BytesIO(video), "r") as file:
         for frame in file.decode(video=0):
-            yield frame.to_image()
+            yield frame.to_image()  # type: ignore[no-untyped-call]
 
 
 def first_picture(video: bytes) -> Image.Image:
