@@ -14,7 +14,8 @@ WEBHOOK_ACTIVE = (
     "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook"
     " first"
 )
-WRONG_FILE = "wrong file identifier/HTTP URL specified: wrong file_id or the file is temporarily unavailable"
+WRONG_FILE_ID = "wrong file_id or the file is temporarily unavailable"
+WRONG_FILE = f"wrong file identifier/HTTP URL specified: {WRONG_FILE_ID}"
 
 NAMES = {
     400: "Bad Request",

@@ -1,0 +1,248 @@
+"""Everything the pretend Telegram remembers: people, chats, messages, updates, queries.
+
+Knows nothing of HTTP and of methods. Messages are Bot API JSON and are replaced, never changed in
+place: an update that waits keeps what was true when it was made.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.sandbox.telegram.files import FileStore
+
+Json = dict[str, Any]
+
+# Bot API: setWebhook, getUpdates. Not delivered unless asked for by name.
+ONLY_IF_ASKED = {"chat_member", "message_reaction", "message_reaction_count"}
+FIRST_UPDATE_ID = 703_114_001
+ANONYMOUS_ADMIN: Json = {
+    "id": 1087968824,
+    "is_bot": True,
+    "first_name": "Group",
+    "username": "GroupAnonymousBot",
+}
+
+
+@dataclass
+class Chat:
+    """A private chat (its id is the person's), a group or a supergroup."""
+
+    id: int
+    type: str
+    title: str = ""
+    is_forum: bool = False
+    # Status of each member, the bot included: member, administrator, left, kicked.
+    members: dict[int, str] = field(default_factory=dict)
+    messages: dict[int, Json] = field(default_factory=dict)
+    reactions: dict[int, dict[int, list[Json]]] = field(default_factory=dict)
+    topics: dict[int, str] = field(default_factory=dict)
+    drafts: dict[int, Json] = field(default_factory=dict)
+    migrated_to: int | None = None
+    last_id: int = 0
+    # Whether the person has ever written: until then the bot may not begin.
+    started: bool = False
+    keyboard: Json | None = None
+
+    @property
+    def private(self) -> bool:
+        """One person and the bot."""
+        return self.type == "private"
+
+
+@dataclass
+class CallbackQuery:
+    """A press that waits for its answer."""
+
+    id: str
+    user_id: int
+    chat_id: int
+    message_id: int
+    at: float
+    answer: Json | None = None
+
+
+@dataclass
+class InlineQuery:
+    """An inline query that waits for its results."""
+
+    id: str
+    user_id: int
+    chat_id: int
+    query: str
+    at: float
+    results: Json | None = None
+
+
+@dataclass
+class Webhook:
+    """Where updates go; an empty `url` means long polling."""
+
+    url: str = ""
+    secret: str = ""
+    max_connections: int = 40
+    last_error: tuple[int, str] | None = None
+
+
+class World:
+    """The state; all methods run on the loop's thread."""
+
+    def __init__(self, files: FileStore, clock: Callable[[], float], bot: Json) -> None:
+        self.files = files
+        self.clock = clock
+        # As getMe shows it; messages carry the plain User.
+        self.me = bot
+        self.bot = {k: bot[k] for k in ("id", "is_bot", "first_name", "username")}
+        self.users: dict[int, Json] = {}
+        self.chats: dict[int, Chat] = {}
+        self.callbacks: dict[str, CallbackQuery] = {}
+        self.inline_queries: dict[str, InlineQuery] = {}
+        self.inline_messages: dict[str, tuple[int, int]] = {}
+        self.profile: dict[tuple[str, str], str] = {}
+        self.commands: dict[tuple[str, str], list[Json]] = {}
+        self.webhook = Webhook()
+        self.allowed: set[str] | None = None
+        self.privacy_mode = True
+        # Updates not confirmed yet, and all there ever were (for delivering one again).
+        self.pending: deque[Json] = deque()
+        # Confirmed updates that are to be delivered a second time, whatever the offset.
+        self.repeated: deque[Json] = deque()
+        self.updates: list[Json] = []
+        self.on_update: Callable[[], None] = lambda: None
+        self._next_update = FIRST_UPDATE_ID
+        self._listeners: set[asyncio.Queue[Json]] = set()
+
+    def now(self) -> int:
+        """Unix time, whole seconds, as messages carry it."""
+        return int(self.clock())
+
+    # --- events for the page and for those who wait ---
+
+    def emit(self, kind: str, **data: Any) -> None:
+        """Tells everybody who listens."""
+        for queue in self._listeners:
+            queue.put_nowait({"event": kind, **data})
+
+    @asynccontextmanager
+    async def listen(self) -> AsyncIterator[asyncio.Queue[Json]]:
+        """Events from now on, in order."""
+        queue: asyncio.Queue[Json] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners.discard(queue)
+
+    # --- updates ---
+
+    def update(self, kind: str, payload: Json) -> Json | None:
+        """A new update of this kind; None when the bot did not ask for the kind."""
+        wanted = kind in self.allowed if self.allowed else kind not in ONLY_IF_ASKED
+        if not wanted:
+            return None
+        return self.push({"update_id": self.next_update_id(), kind: payload})
+
+    def next_update_id(self) -> int:
+        """Update ids grow by one."""
+        self._next_update += 1
+        return self._next_update - 1
+
+    def push(self, update: Json) -> Json:
+        """Queues an update as it is, proper or not; only its id must be a number."""
+        if not isinstance(update.get("update_id"), int):
+            raise ValueError("update_id must be an integer")
+        self.pending.append(update)
+        self.updates.append(update)
+        self.on_update()
+        return update
+
+    def confirm(self, before: int) -> None:
+        """Forgets the updates with ids below `before`."""
+        self.pending = deque(u for u in self.pending if u["update_id"] >= before)
+
+    def repeat(self, update_id: int) -> Json:
+        """Delivers an update once more; KeyError when there never was one of this id."""
+        for update in self.updates:
+            if update["update_id"] == update_id:
+                self.repeated.append(update)
+                self.on_update()
+                return update
+        raise KeyError(update_id)
+
+    # --- people and chats ---
+
+    def chat_json(self, chat: Chat) -> Json:
+        """The Chat object inside messages."""
+        if chat.private:
+            user = self.users[chat.id]
+            names = ("first_name", "last_name", "username")
+            return {"id": chat.id, "type": "private", **{n: user[n] for n in names if n in user}}
+        body: Json = {"id": chat.id, "type": chat.type, "title": chat.title}
+        return {**body, "is_forum": True} if chat.is_forum else body
+
+    def member_status(self, chat: Chat, user_id: int) -> str:
+        """`left` for somebody who is not there."""
+        return chat.members.get(user_id, "left")
+
+    def sees(self, user_id: int, chat: Chat) -> bool:
+        """Whether this person has the chat in the list."""
+        if chat.private:
+            return chat.id == user_id
+        return chat.members.get(user_id, "left") not in {"left", "kicked"}
+
+    # --- messages ---
+
+    def post(self, chat: Chat, sender: Json, content: Json, **extra: Any) -> Json:
+        """Adds a message and tells the listeners; extras that are None are left out.
+
+        `reply_to` is the message replied to; `thread` the topic.
+        """
+        reply, thread = extra.pop("reply_to", None), extra.pop("thread", None)
+        chat.last_id += 1
+        message: Json = {
+            "message_id": chat.last_id,
+            "from": sender,
+            "chat": self.chat_json(chat),
+            "date": self.now(),
+        }
+        if thread is not None:
+            message |= {"message_thread_id": thread, "is_topic_message": True}
+        if reply is not None:
+            message["reply_to_message"] = {
+                k: v for k, v in reply.items() if k != "reply_to_message"
+            }
+        message |= {key: value for key, value in extra.items() if value is not None}
+        message |= content
+        chat.messages[chat.last_id] = message
+        self.emit("message", chat_id=chat.id, message=message)
+        return message
+
+    def replace(self, chat: Chat, message: Json) -> Json:
+        """Puts an edited message in the old one's place."""
+        chat.messages[message["message_id"]] = message
+        self.emit("edited", chat_id=chat.id, message=message)
+        return message
+
+    def delete(self, chat: Chat, message_id: int) -> bool:
+        """False when there is no such message."""
+        if chat.messages.pop(message_id, None) is None:
+            return False
+        self.emit("deleted", chat_id=chat.id, message_id=message_id)
+        return True
+
+    def find_inline(self, inline_message_id: str) -> tuple[Chat, Json] | None:
+        """The message that was sent through the bot in inline mode."""
+        place = self.inline_messages.get(inline_message_id)
+        if place is None:
+            return None
+        chat = self.chats[place[0]]
+        message = chat.messages.get(place[1])
+        return (chat, message) if message else None
+
+
+def new_id() -> str:
+    """An id of a query, as long as Telegram's."""
+    return str(secrets.randbelow(9 * 10**18) + 10**18)
