@@ -1,1 +1,79 @@
-"""The only place that speaks SQL."""
+"""The database: one store for each kind of row, frozen values across the border.
+
+Nobody outside this package sees SQLAlchemy; it must not know Telegram, HTTP or the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from storage.durations import DurationStore
+from storage.engine import Database
+from storage.frames import FrameStore
+from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
+from storage.migrate import migrate
+from storage.outbox import OutboxStore, WaitingNotice
+from storage.tables import InboxState
+from storage.tasks import TaskStore
+from storage.users import User, UserStore
+
+__all__ = [
+    "Database",
+    "DurationStore",
+    "FrameStore",
+    "InboxState",
+    "InboxStore",
+    "InboxUpdate",
+    "IncomingUpdate",
+    "OutboxStore",
+    "Storage",
+    "TaskStore",
+    "User",
+    "UserStore",
+    "WaitingNotice",
+    "migrate",
+    "open_storage",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """All stores over one database."""
+
+    database: Database
+    tasks: TaskStore
+    inbox: InboxStore
+    outbox: OutboxStore
+    frames: FrameStore
+    users: UserStore
+    durations: DurationStore
+
+    @classmethod
+    def over(cls, database: Database) -> Storage:
+        """The stores of a database whose tables are up to date."""
+        return cls(
+            database=database,
+            tasks=TaskStore(database),
+            inbox=InboxStore(database),
+            outbox=OutboxStore(database),
+            frames=FrameStore(database),
+            users=UserStore(database),
+            durations=DurationStore(database),
+        )
+
+
+@asynccontextmanager
+async def open_storage(url: str) -> AsyncIterator[Storage]:
+    """Opens, brings the tables up to date, and closes at the end whatever happens.
+
+    StorageUnavailable: not now. StorageTooNew: not with this version of the program.
+    ValueError: not with this address.
+    """
+    database = await Database.open(url)
+    try:
+        await migrate(database)
+        yield Storage.over(database)
+    finally:
+        await database.close()

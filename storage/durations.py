@@ -1,0 +1,53 @@
+"""How long each model took lately: what the moments of asking are learnt from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from storage.engine import Database
+from storage.tables import durations
+
+KEPT = 200
+"""Per model. Older ones tell of a provider that is no more (performance: when to ask)."""
+
+
+class DurationStore:
+    """Censored intervals: a video was not ready after `low` seconds and was after `high`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, model: str, low: float, high: float, *, now: datetime) -> None:
+        """One more, and all but the newest `KEPT` of this model go."""
+        oldest_kept = (
+            sa.select(durations.c.id)
+            .where(durations.c.model == model)
+            .order_by(durations.c.id.desc())
+            .offset(KEPT - 1)
+            .limit(1)
+            .scalar_subquery()
+        )
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.insert(durations).values(
+                    model=model, low_seconds=low, high_seconds=high, recorded_at=now
+                )
+            )
+            await connection.execute(
+                sa.delete(durations).where(
+                    durations.c.model == model, durations.c.id < oldest_kept
+                )
+            )
+
+    async def recent(self, model: str, *, limit: int = KEPT) -> list[tuple[float, float]]:
+        """(low, high) of the newest `limit`, the oldest first."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.select(durations.c.low_seconds, durations.c.high_seconds)
+                .where(durations.c.model == model)
+                .order_by(durations.c.id.desc())
+                .limit(limit)
+            )
+            return [(row.low_seconds, row.high_seconds) for row in reversed(rows.all())]

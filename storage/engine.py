@@ -1,0 +1,270 @@
+"""The database: opening, transactions, locks, column types. The only module that knows which one.
+
+It must not know what the rows mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from bot.errors import StorageUnavailable
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process that writes to the same SQLite file."""
+
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+
+# sqlite.org/rescode.html: the primary codes that say "not now" and nothing about the statement
+_SQLITE_AGAIN = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+
+# PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled
+# back because of others, lock not available, read-only (a standby that took over)
+_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006")
+
+
+class Database:
+    """One engine; `transaction()` is the only way in.
+
+    SQLite: one connection a process and one transaction at a time on it. SQLite before 3.51.3 can
+    corrupt a WAL that two connections write, and a connection shared by coroutines shares their
+    transaction: one's rollback would undo the other's insert.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._is_sqlite = engine.dialect.name == "sqlite"
+
+    @classmethod
+    async def open(cls, url: str) -> Database:
+        """Ready for work, or StorageUnavailable; ValueError for an address that cannot be used."""
+        parsed = _parse(url)
+        database = cls(_sqlite(parsed) if parsed.drivername == "sqlite+aiosqlite" else _pg(parsed))
+        try:
+            async with database.transaction():
+                pass
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def close(self) -> None:
+        """Always: an open aiosqlite connection would keep the process from ending."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end, rolls back on any error. Never held across the network.
+
+        StorageUnavailable when the database cannot serve at present: nothing was written.
+        """
+        with _again_later():
+            async with self._engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def schema_transaction(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may rebuild tables: alone, and all or nothing.
+
+        SQLite: dropping a table that was copied away would delete the rows that refer to it, so
+        foreign keys rest meanwhile and are checked before the commit.
+        """
+        with _again_later():
+            async with self._engine.connect() as connection:
+                if not self._is_sqlite:
+                    async with connection.begin():
+                        await self.lock(connection, "schema")
+                        yield connection
+                    return
+                driver = (await connection.get_raw_connection()).driver_connection
+                assert driver is not None
+                await driver.execute("PRAGMA foreign_keys = OFF")  # a no-op once inside
+                try:
+                    async with connection.begin():
+                        yield connection
+                        broken = (
+                            await connection.execute(sa.text("PRAGMA foreign_key_check"))
+                        ).all()
+                        if broken:
+                            raise RuntimeError(f"the migration breaks {len(broken)} references")
+                finally:
+                    await driver.execute("PRAGMA foreign_keys = ON")
+
+    async def lock(self, connection: AsyncConnection, name: str) -> None:
+        """Until this transaction ends nobody else has the lock `name`.
+
+        SQLite needs none: its transactions exclude each other anyhow.
+        """
+        if not self._is_sqlite:
+            key = zlib.crc32(name.encode())
+            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+    async def writable(self) -> bool:
+        """Whether a commit reaches the disk right now."""
+        if self._is_sqlite:
+            # the file's header is rewritten, so that a full or read-only disk shows itself
+            write = sa.text("PRAGMA user_version = 1")
+        else:
+            # fails on a standby; a transaction with an id writes its commit
+            write = sa.text("SELECT pg_current_xact_id()")
+        try:
+            async with self.transaction() as connection:
+                await connection.execute(write)
+        except StorageUnavailable:
+            return False
+        return True
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # the address itself may carry a password
+        raise ValueError("should look like sqlite+aiosqlite:///data/bot.db") from None
+    if parsed.drivername not in _DRIVERS:
+        raise ValueError(
+            "should begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
+            f"not {parsed.drivername}://"
+        )
+    return parsed.set(drivername=_DRIVERS[parsed.drivername])
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    if url.database and url.database != ":memory:":
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise StorageUnavailable(f"no folder for the database: {exc}") from exc
+    engine = create_async_engine(
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT},
+        poolclass=sa.AsyncAdaptedQueuePool,
+        pool_size=1,
+        max_overflow=0,
+        hide_parameters=True,  # people's words stay out of the log
+    )
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def _connected(dbapi_connection: Any, _record: Any) -> None:
+        # the driver's own BEGIN is off: it is late and deferred, which loses updates
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # NORMAL may lose the last commits at a power cut: an intent lost is a second charge
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _pg(url: URL) -> AsyncEngine:
+    return create_async_engine(
+        url,
+        connect_args={"timeout": 10, "command_timeout": 30},
+        pool_size=10,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+
+
+class _again_later:
+    """Turns what only time can mend into StorageUnavailable."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> None:
+        if exc is not None and (why := _why_later(exc)) is not None:
+            raise StorageUnavailable(why) from exc
+
+
+def _why_later(exc: BaseException) -> str | None:
+    if isinstance(exc, PoolTimeout):
+        return "no free connection"
+    if isinstance(exc, OSError | asyncio.TimeoutError):
+        return f"no connection: {type(exc).__name__}"
+    if not isinstance(exc, DBAPIError):
+        return None
+    cause = exc.orig
+    sqlite_code = getattr(cause, "sqlite_errorcode", None)
+    sqlstate = getattr(cause, "sqlstate", None)
+    if (
+        exc.connection_invalidated
+        or (sqlite_code is not None and sqlite_code & 0xFF in _SQLITE_AGAIN)
+        or (sqlstate is not None and sqlstate.startswith(_POSTGRES_AGAIN))
+    ):
+        return str(cause)
+    return None
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A moment: aware and in UTC on both sides, to the microsecond."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        # SQLite has no time zones: what was written there was UTC
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Kopecks(sa.TypeDecorator[Decimal]):
+    """Roubles in the program, whole kopecks in the database."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        kopecks = value * 100
+        if kopecks != int(kopecks):
+            raise ValueError(f"{value} roubles are no whole number of kopecks")
+        return int(kopecks)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value) / 100

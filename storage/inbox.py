@@ -1,0 +1,194 @@
+"""Updates that Telegram handed over, until they have taken effect: in order within a chat.
+
+It must not know what an update says: `payload` is the text as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from storage.engine import Database
+from storage.rows import UNLEASED, free, next_due
+from storage.tables import InboxState, inbox, one_of
+
+_pending = one_of(inbox.c.state, {InboxState.PENDING})
+
+
+@dataclass(frozen=True, kw_only=True)
+class IncomingUpdate:
+    """One raw update; updates with the same `chat_key` take effect one after the other."""
+
+    update_id: int
+    chat_key: str
+    payload: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InboxUpdate:
+    """An update that somebody leased in order to handle it."""
+
+    update_id: int
+    chat_key: str
+    payload: str
+    attempts: int  # leases taken, this one included
+    received_at: datetime
+
+
+class InboxStore:
+    """Each update is kept once, however often it comes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
+        """How many of these were new. After the return Telegram may forget them all."""
+        if not rows:
+            return 0
+        values = [
+            {
+                "update_id": row.update_id,
+                "chat_key": row.chat_key,
+                "payload": row.payload,
+                "state": InboxState.PENDING,
+                "received_at": now,
+                "run_at": now,
+                "attempts": 0,
+            }
+            for row in rows
+        ]
+        async with self._database.transaction() as connection:
+            added = await connection.scalars(
+                insert(inbox)
+                .on_conflict_do_nothing(index_elements=["update_id"])
+                .returning(inbox.c.update_id),
+                values,
+            )
+            return len(added.all())
+
+    async def claim(
+        self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
+    ) -> list[InboxUpdate]:
+        """Leases of up to `limit` updates, the oldest first, at most one of each chat.
+
+        An update waits for every earlier one of its chat, also for one that is held by another
+        or put off.
+        """
+        earlier = inbox.alias("earlier")
+        due = (
+            sa.select(inbox.c.update_id)
+            .where(
+                _pending,
+                inbox.c.run_at <= now,
+                free(inbox, now),
+                ~sa.exists().where(
+                    one_of(inbox.c.state, {InboxState.PENDING}, of=earlier),
+                    earlier.c.chat_key == inbox.c.chat_key,
+                    earlier.c.update_id < inbox.c.update_id,
+                ),
+            )
+            .order_by(inbox.c.update_id)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=inbox)
+            .cte("due")
+        )
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.update(inbox)
+                .where(inbox.c.update_id.in_(sa.select(due.c.update_id)))
+                .values(
+                    lease_owner=owner,
+                    lease_until=now + lease_for,
+                    attempts=inbox.c.attempts + 1,
+                )
+                .returning(
+                    inbox.c.update_id,
+                    inbox.c.chat_key,
+                    inbox.c.payload,
+                    inbox.c.attempts,
+                    inbox.c.received_at,
+                )
+            )
+            claimed = [InboxUpdate(**row._mapping) for row in rows.all()]
+        return sorted(claimed, key=lambda update: update.update_id)
+
+    async def done(self, ids: Iterable[int], *, now: datetime) -> None:
+        """They took effect. Their text goes, their numbers stay to tell a repeat."""
+        await self._finish(
+            ids, {"state": InboxState.DONE, "payload": None, "finished_at": now, "error": None}
+        )
+
+    async def set_aside(self, update_id: int, *, error: str, now: datetime) -> None:
+        """It cannot be handled: kept with its text, and the chat goes on."""
+        await self._finish(
+            [update_id], {"state": InboxState.SET_ASIDE, "finished_at": now, "error": error}
+        )
+
+    async def later(self, update_id: int, *, run_at: datetime, error: str) -> None:
+        """Again at `run_at`; its chat waits."""
+        await self._finish([update_id], {"run_at": run_at, "error": error})
+
+    async def _finish(self, ids: Iterable[int], values: dict[str, object]) -> None:
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(inbox)
+                .where(inbox.c.update_id.in_(list(ids)), _pending)
+                .values(**values, **UNLEASED)
+            )
+
+    async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
+        """The heartbeat: which of these are still held by `owner`, now until `until`."""
+        async with self._database.transaction() as connection:
+            rows = await connection.scalars(
+                sa.update(inbox)
+                .where(inbox.c.lease_owner == owner, inbox.c.update_id.in_(list(ids)), _pending)
+                .values(lease_until=until)
+                .returning(inbox.c.update_id)
+            )
+            return set(rows.all())
+
+    async def release(self, owner: str) -> None:
+        """At a clean stop: others may have these updates at once, and no try is counted."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(inbox)
+                .where(inbox.c.lease_owner == owner, _pending)
+                .values(attempts=inbox.c.attempts - 1, **UNLEASED)
+            )
+
+    async def forget(self, *, before: datetime) -> int:
+        """Drops the numbers of what was done before; Telegram repeats nothing after 24 hours."""
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(
+                sa.delete(inbox).where(
+                    one_of(inbox.c.state, {InboxState.DONE}),
+                    inbox.c.finished_at < before,
+                )
+            )
+            return gone.rowcount
+
+    async def counts(self) -> dict[InboxState, int]:
+        """How many updates are in each state, zeros included."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state)
+            )
+            found: dict[InboxState, int] = dict(rows.tuples().all())
+        return {state: found.get(state, 0) for state in InboxState}
+
+    async def lag(self, now: datetime) -> timedelta:
+        """For how long the oldest update that could be handled at `now` has been waiting."""
+        async with self._database.transaction() as connection:
+            oldest = await connection.scalar(
+                sa.select(sa.func.min(inbox.c.received_at)).where(_pending, inbox.c.run_at <= now)
+            )
+        return timedelta(0) if oldest is None else now - oldest
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When, after `now`, a put-off update or a lapsed lease becomes claimable."""
+        async with self._database.transaction() as connection:
+            return await next_due(connection, inbox, now, _pending)

@@ -1,0 +1,248 @@
+"""What a worker does with tasks: claims, heartbeats, saves. A holder's every write has a fence.
+
+It must not know what a step does. No transaction here is held across the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.notice import Notice
+from bot.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
+from storage.engine import Database
+from storage.outbox import insert_notices
+from storage.rows import UNLEASED, free, next_due, task_from, values_of
+from storage.tables import frames, in_states, task_events, tasks
+
+S = TaskState
+
+Held = tuple[int, int]
+"""A task that somebody believes to hold: its id and the fence of the claim."""
+
+AT_PROVIDER = frozenset({S.SUBMITTING, S.GENERATING})
+"""States in which a task takes one of the provider's places."""
+
+NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING})
+"""States in which the provider may still fetch the first frame."""
+
+_URGENCY = sa.case(
+    (tasks.c.state == S.RENDERED, 0),  # a person waits for a video that is there
+    (tasks.c.state == S.QUEUED, 2),
+    else_=1,
+)
+
+# Takes no place at the provider, and nobody is about to give it one
+_WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
+
+# Both databases refuse statements with more than some 32 000 parameters
+_PAIRS = 5_000
+
+
+async def add_event(connection: AsyncConnection, task: Task, now: datetime) -> None:
+    """Says in the same commit that the task came into its state."""
+    await connection.execute(
+        sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
+    )
+
+
+async def drop_frame(connection: AsyncConnection, task: Task) -> None:
+    """The published frame goes in the commit after which nobody needs it."""
+    if task.state not in NEEDS_FRAME:
+        await connection.execute(sa.delete(frames).where(frames.c.task_id == task.id))
+
+
+class LeasedTasks:
+    """The worker's half of TaskStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim_due(
+        self, *, owner: str, now: datetime, lease_for: timedelta, limit: int, places: int | None
+    ) -> list[Task]:
+        """Leases of up to `limit` due tasks, the most urgent first.
+
+        At most `places` tasks are at the provider or on their way there (None: no bound). A
+        QUEUED task that was leased keeps its place until it is freed: its holder may be slow,
+        not dead.
+        """
+        claim = {
+            "lease_owner": owner,
+            "lease_until": now + lease_for,
+            "fence": tasks.c.fence + 1,
+            "claims": tasks.c.claims + 1,
+        }
+        async with self._database.transaction() as connection:
+            if places is None:
+                claimed = await _claim(connection, now, claim, limit)
+            else:
+                await self._database.lock(connection, "places")
+                claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING))
+                room = places - await _places_taken(connection)
+                claimed += await _claim(
+                    connection, now, claim, min(room, limit - len(claimed)), _WAITING
+                )
+        return sorted(claimed, key=_urgency)
+
+    async def save(
+        self,
+        lease: Task,
+        after: Task,
+        *,
+        now: datetime,
+        notices: Sequence[Notice] = (),
+        keep_lease: bool = True,
+    ) -> bool:
+        """Writes what changed between `lease` and `after`, with its event and notices.
+
+        False, and nothing is written: another has the task, or it was cancelled. The lease ends
+        with `keep_lease=False` and wherever a worker has nothing left to do.
+        """
+        if after.state is not lease.state and after.state not in ALLOWED[lease.state]:
+            raise IllegalTransition(f"task {lease.id}: {lease.state} -> {after.state}")
+        before = values_of(lease)
+        changes = {
+            name: value for name, value in values_of(after).items() if value != before[name]
+        }
+        changes["state"] = after.state
+        if after.state in ENDED:
+            changes["ended_at"] = after.ended_at or now
+        if after.state not in ACTIVE or not keep_lease:
+            changes |= UNLEASED
+        async with self._database.transaction() as connection:
+            written = await connection.execute(
+                sa.update(tasks)
+                .where(
+                    tasks.c.id == lease.id,
+                    tasks.c.state == lease.state,
+                    tasks.c.fence == lease.fence,
+                )
+                .values(changes)
+            )
+            if written.rowcount != 1:
+                return False
+            if after.state is not lease.state:
+                await add_event(connection, after, now)
+                await drop_frame(connection, after)
+            await insert_notices(connection, notices, now)
+        return True
+
+    async def record_late_id(self, task_id: int, provider_id: str, *, now: datetime) -> bool:
+        """A provider's id, whoever holds the task by now: it is money.
+
+        True also when it was recorded before. Whoever held the task loses it.
+        """
+        async with self._database.transaction() as connection:
+            row = (
+                await connection.execute(
+                    sa.update(tasks)
+                    .where(
+                        tasks.c.id == task_id,
+                        tasks.c.provider_id.is_(None),
+                        in_states({S.SUBMITTING, S.UNKNOWN}),
+                    )
+                    .values(
+                        state=S.GENERATING,
+                        provider_id=provider_id,
+                        accepted_at=now,
+                        run_at=now,
+                        attempts=0,
+                        claims=0,
+                        reason=None,
+                        detail=None,
+                        fence=tasks.c.fence + 1,
+                        **UNLEASED,
+                    )
+                    .returning(*tasks.c)
+                )
+            ).one_or_none()
+            if row is not None:
+                await add_event(connection, task_from(row), now)
+                return True
+            known = await connection.scalar(
+                sa.select(tasks.c.provider_id).where(tasks.c.id == task_id)
+            )
+            return known == provider_id
+
+    async def extend(
+        self, owner: str, held: Iterable[Held], *, now: datetime, until: datetime
+    ) -> set[int]:
+        """The heartbeat: which of these tasks are still held, now until `until`.
+
+        A lease that ran out is prolonged too, as long as nobody else took the task.
+        """
+        return await self._write_held(owner, held, {"lease_until": until})
+
+    async def release(self, owner: str, held: Iterable[Held]) -> None:
+        """At a clean stop: others may have these tasks at once, and no claim is counted."""
+        claims = sa.case((tasks.c.claims > 0, tasks.c.claims - 1), else_=0)
+        await self._write_held(owner, held, {"claims": claims, **UNLEASED})
+
+    async def _write_held(
+        self, owner: str, held: Iterable[Held], values: dict[str, object]
+    ) -> set[int]:
+        pairs = sorted(held)
+        kept: set[int] = set()
+        async with self._database.transaction() as connection:
+            for start in range(0, len(pairs), _PAIRS):
+                rows = await connection.scalars(
+                    sa.update(tasks)
+                    .where(
+                        tasks.c.lease_owner == owner,
+                        sa.tuple_(tasks.c.id, tasks.c.fence).in_(pairs[start : start + _PAIRS]),
+                    )
+                    .values(values)
+                    .returning(tasks.c.id)
+                )
+                kept.update(rows.all())
+        return kept
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When, after `now`, the first task becomes claimable; None: nothing is waiting."""
+        async with self._database.transaction() as connection:
+            return await next_due(connection, tasks, now, in_states(ACTIVE))
+
+
+async def _claim(
+    connection: AsyncConnection,
+    now: datetime,
+    claim: Mapping[str, object],
+    limit: int,
+    *conditions: sa.ColumnElement[bool],
+) -> list[Task]:
+    if limit <= 0:
+        return []
+    due = (
+        sa.select(tasks.c.id)
+        .where(in_states(ACTIVE), *conditions, tasks.c.run_at <= now, free(tasks, now))
+        .order_by(_URGENCY, tasks.c.confirmed_at, tasks.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    rows = await connection.execute(
+        sa.update(tasks)
+        .where(tasks.c.id.in_(sa.select(due.c.id)))
+        .values(claim)
+        .returning(*tasks.c)
+    )
+    return [task_from(row) for row in rows.all()]
+
+
+async def _places_taken(connection: AsyncConnection) -> int:
+    taken = await connection.scalar(
+        sa.select(sa.func.count())
+        .select_from(tasks)
+        .where(in_states(AT_PROVIDER | {S.QUEUED}), sa.not_(_WAITING))
+    )
+    assert taken is not None
+    return taken
+
+
+def _urgency(task: Task) -> tuple[int, datetime, int]:
+    rank = {S.RENDERED: 0, S.QUEUED: 2}.get(task.state, 1)
+    return (rank, task.confirmed_at or task.run_at, task.id)

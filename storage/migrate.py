@@ -1,0 +1,49 @@
+"""Brings the tables to what this program knows: at every start, all or nothing.
+
+It must not know what the tables hold. A database that a newer program wrote is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+
+from bot.errors import StorageTooNew
+from storage.engine import Database
+
+logger = logging.getLogger(__name__)
+
+
+async def migrate(database: Database, revision: str = "head") -> None:
+    """Up or down to `revision`. Several processes may do this at once: one does, others wait.
+
+    StorageTooNew, and nothing is touched: a newer version of the program has been here.
+    """
+    async with database.schema_transaction() as connection:
+        await connection.run_sync(_migrate, revision)
+
+
+def _migrate(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    script = ScriptDirectory.from_config(config)
+    known = [found.revision for found in script.walk_revisions()]  # the newest first
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in known:
+        raise StorageTooNew(
+            f"the database is at version {current}, this program knows versions up to "
+            f"{known[0]}: install the newer program, or restore the backup made before it"
+        )
+    target = known[0] if revision == "head" else revision
+    if current == target:
+        return
+    down = target == "base" or (current in known and known.index(target) > known.index(current))
+    (command.downgrade if down else command.upgrade)(config, target)
+    logger.info("database: version %s -> %s", current, target)

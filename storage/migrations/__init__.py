@@ -1,0 +1,1 @@
+"""The Alembic tree. One text for SQLite and PostgreSQL; what was released never changes."""

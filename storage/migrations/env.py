@@ -1,0 +1,13 @@
+"""Alembic's entry: runs in the transaction that storage/migrate.py opened, and in no other."""
+
+from alembic import context
+
+from storage.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,  # SQLite cannot alter most things in place
+    transactional_ddl=True,  # true of SQLite too, once the driver does not commit by itself
+)
+context.run_migrations()

@@ -1,0 +1,148 @@
+"""Notices that wait to be sent: written in the commit that makes them true, deleted when sent.
+
+It must not know the words, nor how a message is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.notice import Notice, NoticeKind
+from storage.engine import Database
+from storage.rows import UNLEASED, chat_from, chat_values, free, next_due
+from storage.tables import outbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingNotice:
+    """A notice that somebody leased in order to send it."""
+
+    id: int
+    attempts: int  # leases taken, this one included
+    created_at: datetime
+    notice: Notice
+
+
+async def insert_notices(
+    connection: AsyncConnection, notices: Sequence[Notice], now: datetime
+) -> None:
+    """Part of somebody's commit."""
+    if notices:
+        await connection.execute(
+            sa.insert(outbox),
+            [
+                {
+                    "task_id": notice.task_id,
+                    "kind": notice.kind.value,
+                    **chat_values(notice.chat),
+                    "reply_to": notice.reply_to,
+                    "lang": notice.lang,
+                    "params": dict(notice.params),
+                    "created_at": now,
+                    "run_at": now,
+                    "attempts": 0,
+                }
+                for notice in notices
+            ],
+        )
+
+
+class OutboxStore:
+    """At least once: a notice goes away only when its sending was confirmed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, notices: Sequence[Notice], *, now: datetime) -> None:
+        """For notices that belong to no change of a task."""
+        async with self._database.transaction() as connection:
+            await insert_notices(connection, notices, now)
+
+    async def claim(
+        self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
+    ) -> list[WaitingNotice]:
+        """Leases of up to `limit` due notices, the oldest first."""
+        due = (
+            sa.select(outbox.c.id)
+            .where(outbox.c.run_at <= now, free(outbox, now))
+            .order_by(outbox.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+            .cte("due")
+        )
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.id.in_(sa.select(due.c.id)))
+                .values(
+                    lease_owner=owner,
+                    lease_until=now + lease_for,
+                    attempts=outbox.c.attempts + 1,
+                )
+                .returning(*outbox.c)
+            )
+            return sorted((_notice(row) for row in rows.all()), key=lambda waiting: waiting.id)
+
+    async def done(self, notice_id: int) -> None:
+        """It was sent, or never will be."""
+        async with self._database.transaction() as connection:
+            await connection.execute(sa.delete(outbox).where(outbox.c.id == notice_id))
+
+    async def later(self, notice_id: int, run_at: datetime) -> None:
+        """Again at `run_at`."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(outbox).where(outbox.c.id == notice_id).values(run_at=run_at, **UNLEASED)
+            )
+
+    async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
+        """Which of these are still held by `owner`, now until `until`."""
+        async with self._database.transaction() as connection:
+            rows = await connection.scalars(
+                sa.update(outbox)
+                .where(outbox.c.lease_owner == owner, outbox.c.id.in_(list(ids)))
+                .values(lease_until=until)
+                .returning(outbox.c.id)
+            )
+            return set(rows.all())
+
+    async def release(self, owner: str) -> None:
+        """At a clean stop: others may have these notices at once, and no try is counted."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.lease_owner == owner)
+                .values(attempts=outbox.c.attempts - 1, **UNLEASED)
+            )
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When, after `now`, the first notice becomes claimable; None: nothing is waiting."""
+        async with self._database.transaction() as connection:
+            return await next_due(connection, outbox, now)
+
+    async def count(self) -> int:
+        """How many notices wait."""
+        async with self._database.transaction() as connection:
+            return (await connection.scalar(sa.select(sa.func.count()).select_from(outbox))) or 0
+
+
+def _notice(row: sa.Row[Any]) -> WaitingNotice:
+    return WaitingNotice(
+        id=row.id,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        notice=Notice(
+            kind=NoticeKind(row.kind),
+            chat=chat_from(row),
+            lang=row.lang,
+            task_id=row.task_id,
+            reply_to=row.reply_to,
+            params=row.params,
+        ),
+    )

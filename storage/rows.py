@@ -1,0 +1,97 @@
+"""Rows to frozen values and back; what claims, leases and time have in common in every table.
+
+It must not know which database it is, nor when a row is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.task import Chat, Frame, Reason, Task
+
+# The fields that are one column each under their own name; `values_of` adds the others
+_PLAIN = tuple(
+    field.name for field in fields(Task) if field.name not in {"chat", "frame", "price", "reason"}
+)
+
+
+def task_from(row: sa.Row[Any]) -> Task:
+    """The task that a row of `tasks` tells of."""
+    values = {name: getattr(row, name) for name in _PLAIN}
+    frame = None
+    if row.frame_file_id is not None:
+        frame = Frame(file_id=row.frame_file_id, kind=row.frame_kind)
+    return Task(
+        **values,
+        chat=chat_from(row),
+        frame=frame,
+        price=row.price_kopecks,
+        reason=None if row.reason is None else Reason(row.reason),
+    )
+
+
+def values_of(task: Task) -> dict[str, Any]:
+    """The columns of `tasks` that hold this task."""
+    return {
+        **{name: getattr(task, name) for name in _PLAIN},
+        **chat_values(task.chat),
+        "frame_file_id": task.frame and task.frame.file_id,
+        "frame_kind": task.frame and task.frame.kind,
+        "price_kopecks": task.price,
+        "reason": task.reason and task.reason.value,
+    }
+
+
+def chat_from(row: sa.Row[Any]) -> Chat:
+    """Where to answer, from any row that keeps it."""
+    return Chat(
+        chat_id=row.chat_id,
+        message_thread_id=row.message_thread_id,
+        business_connection_id=row.business_connection_id,
+    )
+
+
+def chat_values(chat: Chat) -> dict[str, Any]:
+    """The three columns that keep where to answer."""
+    return {
+        "chat_id": chat.chat_id,
+        "message_thread_id": chat.message_thread_id,
+        "business_connection_id": chat.business_connection_id,
+    }
+
+
+def in_chat(table: sa.Table, chat: Chat) -> sa.ColumnElement[bool]:
+    """Rows of this very place; a missing thread is a place of its own."""
+    return sa.and_(
+        *(table.c[name].is_not_distinct_from(value) for name, value in chat_values(chat).items())
+    )
+
+
+def free(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
+    """Rows that nobody holds at `now`."""
+    return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
+
+
+async def next_due(
+    connection: AsyncConnection,
+    table: sa.Table,
+    now: datetime,
+    *conditions: sa.ColumnElement[bool],
+) -> datetime | None:
+    """When, after `now`, the first row becomes claimable; None: nothing is waiting."""
+    when = sa.case(
+        (table.c.lease_until > table.c.run_at, table.c.lease_until), else_=table.c.run_at
+    )
+    found: datetime | None = await connection.scalar(
+        sa.select(sa.func.min(when)).where(*conditions, when > now)
+    )
+    return found
+
+
+UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}
+"""The columns of a row that nobody holds."""

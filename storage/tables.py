@@ -1,0 +1,239 @@
+"""The tables, as the newest migration leaves them. What a row means stands in bot/task.py.
+
+Partial indexes keep what has ended out of the way of the claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.task import ACTIVE, AspectRatio, TaskState
+from storage.engine import Kopecks, UtcDateTime
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts up by itself only in a column of exactly this type
+Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _text_of(enum: type[StrEnum], name: str) -> sa.Enum:
+    """Text with a CHECK: for sets that are closed by design."""
+    return sa.Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def one_of(
+    column: sa.Column[Any], values: Iterable[StrEnum], *, of: sa.FromClause | None = None
+) -> sa.ColumnElement[bool]:
+    """Spelled out, not bound: a planner takes a partial index only when it sees the values."""
+    shown = column if of is None else of.c[column.name]
+    return shown.in_(
+        sa.bindparam(None, sorted(values), expanding=True, literal_execute=True, type_=column.type)
+    )
+
+
+def in_states(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
+    """Tasks in one of these states."""
+    return one_of(tasks.c.state, states)
+
+
+class InboxState(StrEnum):
+    """What became of an update."""
+
+    PENDING = "pending"
+    DONE = "done"  # kept a while, so that a repeat is known as one
+    SET_ASIDE = "set_aside"  # it could not be handled; kept with its text
+
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.Column("chat_id", sa.BigInteger, nullable=False),
+    sa.Column("message_thread_id", sa.BigInteger),
+    sa.Column("business_connection_id", sa.Text),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    sa.Column("frame_message_id", sa.BigInteger),
+    # Where it came from: the key that makes a repeated update harmless. It stays when the group
+    # moves; a retry has none.
+    sa.Column("source_chat_id", sa.BigInteger),
+    sa.Column("source_message_id", sa.BigInteger),
+    sa.Column("retry_of", sa.ForeignKey("tasks.id", ondelete="SET NULL"), unique=True),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("price_kopecks", Kopecks, nullable=False),
+    sa.Column("prompt", sa.Text),
+    sa.Column("frame_file_id", sa.Text),
+    sa.Column("frame_kind", sa.Text),
+    sa.Column("aspect_ratio", _text_of(AspectRatio, "aspect_ratio")),
+    sa.Column("card_message_id", sa.BigInteger),
+    sa.Column("card_is_media", sa.Boolean, nullable=False),
+    # what it is
+    sa.Column("state", _text_of(TaskState, "state"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("confirmed_by", sa.BigInteger),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("submitted_at", UtcDateTime),
+    sa.Column("accepted_at", UtcDateTime),
+    sa.Column("rendered_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    # when it is due
+    sa.Column("run_at", UtcDateTime, nullable=False),
+    sa.Column("deadline_at", UtcDateTime),
+    sa.Column("overdue", sa.Boolean, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("claims", sa.Integer, nullable=False),
+    # who works on it
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    # what came of it
+    sa.Column("provider_id", sa.Text, unique=True),
+    sa.Column("video_url", sa.Text),
+    sa.Column("video_file_id", sa.Text),
+    sa.Column("video_message_id", sa.BigInteger),
+    sa.Column("reason", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.UniqueConstraint("source_chat_id", "source_message_id"),
+    sa.UniqueConstraint("source_chat_id", "frame_message_id"),
+    sa.CheckConstraint(
+        "(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_has_owner_and_end"
+    ),
+    sa.CheckConstraint(
+        "(frame_file_id IS NULL) = (frame_kind IS NULL)", name="frame_has_file_and_kind"
+    ),
+    sqlite_autoincrement=True,  # an old button must never meet a new task with its number
+)
+
+
+_active = tasks.c.state.in_(sorted(ACTIVE))
+_queued = tasks.c.state.in_([TaskState.QUEUED])
+
+sa.Index("ix_tasks_due", tasks.c.run_at, sqlite_where=_active, postgresql_where=_active)
+sa.Index(
+    "ix_tasks_queue",
+    tasks.c.confirmed_at,
+    tasks.c.id,
+    sqlite_where=_queued,
+    postgresql_where=_queued,
+)
+sa.Index("ix_tasks_state", tasks.c.state)
+sa.Index("ix_tasks_user", tasks.c.user_id, tasks.c.id)
+sa.Index("ix_tasks_chat", tasks.c.chat_id)
+
+task_events = sa.Table(
+    "task_events",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column(
+        "task_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.Column("state", _text_of(TaskState, "state"), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("update_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("chat_key", sa.Text, nullable=False),
+    sa.Column("payload", sa.Text),  # None once it is done: people's words are not kept twice
+    sa.Column("state", _text_of(InboxState, "state"), nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("run_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("error", sa.Text),
+)
+
+_pending = inbox.c.state.in_([InboxState.PENDING])
+_done = inbox.c.state.in_([InboxState.DONE])
+
+sa.Index(
+    "ix_inbox_pending",
+    inbox.c.chat_key,
+    inbox.c.update_id,
+    sqlite_where=_pending,
+    postgresql_where=_pending,
+)
+sa.Index("ix_inbox_done", inbox.c.finished_at, sqlite_where=_done, postgresql_where=_done)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("task_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("chat_id", sa.BigInteger, nullable=False),
+    sa.Column("message_thread_id", sa.BigInteger),
+    sa.Column("business_connection_id", sa.Text),
+    sa.Column("reply_to", sa.BigInteger),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("run_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+# Blobs on purpose: gone in the commit that ends the task, nothing left on a disk, and any host
+# can serve them.
+frames = sa.Table(
+    "frames",
+    metadata,
+    sa.Column(
+        "task_id",
+        sa.ForeignKey("tasks.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("token", sa.Text, nullable=False, unique=True),
+    sa.Column("jpeg", sa.LargeBinary, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("lang_chosen", sa.Boolean, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("strikes", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+)
+
+durations = sa.Table(
+    "durations",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("low_seconds", sa.Float, nullable=False),
+    sa.Column("high_seconds", sa.Float, nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.Index("ix_durations_model_id", "model", "id"),
+)

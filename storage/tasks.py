@@ -1,0 +1,412 @@
+"""What people wish of their tasks, and what is asked about them. One guarded statement a change.
+
+None means that the condition did not hold: not theirs, too late, pressed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.task import ENDED, AspectRatio, Chat, Frame, Task, TaskEvent, TaskState
+from storage.leases import LeasedTasks, add_event, drop_frame
+from storage.rows import UNLEASED, chat_values, in_chat, task_from
+from storage.tables import in_states, task_events, tasks
+
+S = TaskState
+
+_CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
+
+_FRESH: dict[str, Any] = {
+    "card_is_media": False,
+    "overdue": False,
+    "attempts": 0,
+    "claims": 0,
+    "fence": 0,
+}
+
+# What a second try takes over from the first
+_COPIED = (
+    "user_id", "chat_id", "message_thread_id", "business_connection_id", "message_id", "lang",
+    "model", "price_kopecks", "prompt", "frame_file_id", "frame_kind", "aspect_ratio",
+)  # fmt: skip
+
+
+class TaskStore(LeasedTasks):
+    """All that is done to tasks; the worker's half is in LeasedTasks."""
+
+    async def draft_from_text(
+        self,
+        *,
+        user_id: int,
+        chat: Chat,
+        message_id: int,
+        lang: str,
+        model: str,
+        price: Decimal,
+        prompt: str,
+        now: datetime,
+    ) -> Task:
+        """The draft of this message: the photo that waited for words in this place, or a new one.
+
+        The same message again gives the same task, in whatever state it is by now.
+        """
+        async with self._database.transaction() as connection:
+            await self._database.lock(connection, f"drafts {chat.chat_id}")
+            if known := await _of_message(connection, chat, message_id):
+                return known
+            waiting = (
+                sa.select(tasks.c.id)
+                .where(
+                    tasks.c.user_id == user_id,
+                    in_chat(tasks, chat),
+                    in_states({S.DRAFT}),
+                    tasks.c.prompt.is_(None),
+                )
+                .order_by(tasks.c.id.desc())
+                .limit(1)
+            )
+            completed = (
+                await connection.execute(
+                    sa.update(tasks)
+                    .where(
+                        tasks.c.id == waiting.scalar_subquery(),
+                        in_states({S.DRAFT}),
+                        tasks.c.prompt.is_(None),
+                    )
+                    .values(
+                        prompt=prompt,
+                        message_id=message_id,
+                        source_message_id=message_id,
+                        lang=lang,
+                        model=model,
+                        price_kopecks=price,
+                    )
+                    .returning(*tasks.c)
+                )
+            ).one_or_none()
+            if completed is not None:
+                return task_from(completed)
+            return await _insert_draft(
+                connection,
+                now,
+                user_id=user_id,
+                **chat_values(chat),
+                message_id=message_id,
+                lang=lang,
+                model=model,
+                price_kopecks=price,
+                prompt=prompt,
+            )
+
+    async def draft_from_frame(
+        self,
+        *,
+        user_id: int,
+        chat: Chat,
+        message_id: int,
+        lang: str,
+        model: str,
+        price: Decimal,
+        frame: Frame,
+        prompt: str | None,
+        now: datetime,
+    ) -> Task:
+        """The draft of this photo; without a prompt it waits for the next text.
+
+        The same message again gives the same task, in whatever state it is by now.
+        """
+        async with self._database.transaction() as connection:
+            await self._database.lock(connection, f"drafts {chat.chat_id}")
+            if known := await _of_message(connection, chat, message_id):
+                return known
+            return await _insert_draft(
+                connection,
+                now,
+                user_id=user_id,
+                **chat_values(chat),
+                message_id=message_id,
+                frame_message_id=message_id,
+                lang=lang,
+                model=model,
+                price_kopecks=price,
+                prompt=prompt,
+                frame_file_id=frame.file_id,
+                frame_kind=frame.kind,
+            )
+
+    async def set_card(self, task_id: int, *, card_message_id: int, is_media: bool) -> None:
+        """Which message shows the task; `is_media`: its words are a caption."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(tasks)
+                .where(tasks.c.id == task_id)
+                .values(card_message_id=card_message_id, card_is_media=is_media)
+            )
+
+    async def confirm(
+        self,
+        task_id: int,
+        *,
+        user_id: int,
+        aspect_ratio: AspectRatio,
+        update_id: int,
+        now: datetime,
+    ) -> Task | None:
+        """DRAFT with a prompt -> QUEUED, for its owner.
+
+        The update that confirmed it gets the task again, in whatever state it is by now: the
+        program may have been killed before it answered.
+        """
+        async with self._database.transaction() as connection:
+            confirmed = await _change(
+                connection,
+                now,
+                [
+                    tasks.c.id == task_id,
+                    tasks.c.user_id == user_id,
+                    in_states({S.DRAFT}),
+                    tasks.c.prompt.is_not(None),
+                ],
+                state=S.QUEUED,
+                aspect_ratio=aspect_ratio,
+                run_at=now,
+                confirmed_by=update_id,
+                confirmed_at=now,
+            )
+            return confirmed or await _one(
+                connection,
+                tasks.c.id == task_id,
+                tasks.c.user_id == user_id,
+                tasks.c.confirmed_by == update_id,
+            )
+
+    async def cancel(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
+        """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it."""
+        async with self._database.transaction() as connection:
+            return await _cancel(connection, now, tasks.c.id == task_id, user_id)
+
+    async def cancel_latest(self, *, user_id: int, chat: Chat, now: datetime) -> Task | None:
+        """The newest DRAFT or QUEUED task of this person in this chat -> CANCELLED."""
+        latest = (
+            sa.select(tasks.c.id)
+            .where(
+                tasks.c.user_id == user_id,
+                tasks.c.chat_id == chat.chat_id,
+                in_states(_CANCELLABLE),
+            )
+            .order_by(tasks.c.id.desc())
+            .limit(1)
+            .with_for_update()
+            .scalar_subquery()
+        )
+        async with self._database.transaction() as connection:
+            return await _cancel(connection, now, tasks.c.id == latest, user_id)
+
+    async def retry_unknown(
+        self, task_id: int, *, user_id: int, update_id: int, now: datetime
+    ) -> Task | None:
+        """A new QUEUED task with the wish of an UNKNOWN one, for its owner; at most one.
+
+        The update that made it gets it again, in whatever state it is by now.
+        """
+        values = {
+            **_FRESH,
+            "retry_of": task_id,
+            "state": S.QUEUED,
+            "created_at": now,
+            "confirmed_by": update_id,
+            "confirmed_at": now,
+            "run_at": now,
+        }
+        source = sa.select(
+            *(tasks.c[name] for name in _COPIED),
+            *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
+        ).where(tasks.c.id == task_id, tasks.c.user_id == user_id, in_states({S.UNKNOWN}))
+        async with self._database.transaction() as connection:
+            row = (
+                await connection.execute(
+                    insert(tasks)
+                    .from_select([*_COPIED, *values], source.with_for_update())
+                    .on_conflict_do_nothing(index_elements=["retry_of"])
+                    .returning(*tasks.c)
+                )
+            ).one_or_none()
+            if row is not None:
+                retry = task_from(row)
+                await add_event(connection, retry, now)
+                return retry
+            return await _one(
+                connection,
+                tasks.c.retry_of == task_id,
+                tasks.c.user_id == user_id,
+                tasks.c.confirmed_by == update_id,
+            )
+
+    async def redeliver(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
+        """UNDELIVERABLE -> RENDERED, for its owner: the video that was kept is sent again."""
+        async with self._database.transaction() as connection:
+            return await _change(
+                connection,
+                now,
+                [tasks.c.id == task_id, tasks.c.user_id == user_id, in_states({S.UNDELIVERABLE})],
+                state=S.RENDERED,
+                run_at=now,
+                reason=None,
+                detail=None,
+            )
+
+    async def migrate_chat(self, old: int, new: int) -> int:
+        """A group became a supergroup: what has not ended is answered there. How many tasks.
+
+        Its messages have other numbers there, so nothing is answered or edited any more.
+        """
+        async with self._database.transaction() as connection:
+            moved = await connection.execute(
+                sa.update(tasks)
+                .where(tasks.c.chat_id == old, sa.not_(in_states(ENDED)))
+                .values(chat_id=new, message_id=0, card_message_id=None, card_is_media=False)
+            )
+            return moved.rowcount
+
+    async def get(self, task_id: int) -> Task | None:
+        """The task as it is now."""
+        async with self._database.transaction() as connection:
+            return await _one(connection, tasks.c.id == task_id)
+
+    async def latest(
+        self,
+        user_id: int,
+        *,
+        chat: Chat | None = None,
+        states: Iterable[TaskState] = TaskState,
+        before: int | None = None,
+        limit: int = 10,
+    ) -> list[Task]:
+        """A person's tasks, the newest first; `before` a task's id gives the next page."""
+        wanted = sa.select(tasks).where(
+            tasks.c.user_id == user_id, tasks.c.state.in_(sorted(states))
+        )
+        if chat is not None:
+            wanted = wanted.where(tasks.c.chat_id == chat.chat_id)
+        if before is not None:
+            wanted = wanted.where(tasks.c.id < before)
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(wanted.order_by(tasks.c.id.desc()).limit(limit))
+            return [task_from(row) for row in rows.all()]
+
+    async def queue_place(self, task_id: int) -> int | None:
+        """Place in the queue, 1 is next; None when it is not in the queue."""
+        mine = tasks.alias("mine")
+        ahead = (
+            sa.select(sa.func.count())
+            .select_from(tasks)
+            .where(
+                in_states({S.QUEUED}),
+                sa.or_(
+                    tasks.c.confirmed_at < mine.c.confirmed_at,
+                    sa.and_(tasks.c.confirmed_at == mine.c.confirmed_at, tasks.c.id <= mine.c.id),
+                ),
+            )
+            .scalar_subquery()
+        )
+        async with self._database.transaction() as connection:
+            return await connection.scalar(
+                sa.select(ahead).where(mine.c.id == task_id, mine.c.state == S.QUEUED)
+            )
+
+    async def counts(self) -> dict[TaskState, int]:
+        """How many tasks are in each state, zeros included."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.select(tasks.c.state, sa.func.count()).group_by(tasks.c.state)
+            )
+            found: dict[TaskState, int] = dict(rows.tuples().all())
+        return {state: found.get(state, 0) for state in TaskState}
+
+    async def events(self, task_id: int) -> list[TaskEvent]:
+        """The states a task came into, the oldest first."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.select(task_events.c.task_id, task_events.c.state, task_events.c.at)
+                .where(task_events.c.task_id == task_id)
+                .order_by(task_events.c.id)
+            )
+            return [TaskEvent(**row._mapping) for row in rows.all()]
+
+
+async def _one(connection: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> Task | None:
+    row = (await connection.execute(sa.select(tasks).where(*conditions))).one_or_none()
+    return None if row is None else task_from(row)
+
+
+async def _of_message(connection: AsyncConnection, chat: Chat, message_id: int) -> Task | None:
+    return await _one(
+        connection,
+        tasks.c.source_chat_id == chat.chat_id,
+        sa.or_(tasks.c.source_message_id == message_id, tasks.c.frame_message_id == message_id),
+    )
+
+
+async def _insert_draft(connection: AsyncConnection, now: datetime, **values: Any) -> Task:
+    row = (
+        await connection.execute(
+            sa.insert(tasks)
+            .values(
+                **_FRESH,
+                **values,
+                source_chat_id=values["chat_id"],
+                source_message_id=values["message_id"],
+                state=S.DRAFT,
+                created_at=now,
+                run_at=now,
+            )
+            .returning(*tasks.c)
+        )
+    ).one()
+    draft = task_from(row)
+    await add_event(connection, draft, now)
+    return draft
+
+
+async def _change(
+    connection: AsyncConnection,
+    now: datetime,
+    conditions: Iterable[sa.ColumnElement[bool]],
+    **values: Any,
+) -> Task | None:
+    """A person's transition: one guarded statement, its event, and the frame if it is over."""
+    row = (
+        await connection.execute(
+            sa.update(tasks)
+            .where(*conditions)
+            .values(attempts=0, claims=0, **values)
+            .returning(*tasks.c)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    task = task_from(row)
+    await add_event(connection, task, now)
+    await drop_frame(connection, task)
+    return task
+
+
+async def _cancel(
+    connection: AsyncConnection, now: datetime, which: sa.ColumnElement[bool], user_id: int
+) -> Task | None:
+    return await _change(
+        connection,
+        now,
+        [which, tasks.c.user_id == user_id, in_states(_CANCELLABLE)],
+        state=S.CANCELLED,
+        ended_at=now,
+        fence=tasks.c.fence + 1,
+        **UNLEASED,
+    )
