@@ -1,0 +1,80 @@
+"""A tiny translator in the place of a chat model: always the same answer to the same words."""
+
+from __future__ import annotations
+
+import re
+
+_STEMS = {
+    "рыж": "ginger",
+    "красн": "red",
+    "синя": "blue",
+    "син": "blue",
+    "зелён": "green",
+    "зелен": "green",
+    "бел": "white",
+    "чёрн": "black",
+    "черн": "black",
+    "золот": "golden",
+    "стар": "old",
+    "маленьк": "small",
+    "больш": "big",
+    "кот": "cat",
+    "кошк": "cat",
+    "собак": "dog",
+    "пёс": "dog",
+    "лошад": "horse",
+    "птиц": "bird",
+    "девушк": "girl",
+    "человек": "man",
+    "море": "sea",
+    "моря": "sea",
+    "волн": "waves",
+    "лес": "forest",
+    "гор": "mountain",
+    "город": "city",
+    "улиц": "street",
+    "дожд": "rain",
+    "снег": "snow",
+    "закат": "sunset",
+    "рассвет": "sunrise",
+    "ноч": "night",
+    "солнц": "sun",
+    "неб": "sky",
+    "беж": "runs",
+    "идёт": "walks",
+    "идет": "walks",
+    "летит": "flies",
+    "скач": "jumps",
+    "плыв": "swims",
+    "на": "on",
+    "в": "in",
+    "и": "and",
+    "по": "over",
+    "с": "with",
+    "под": "under",
+    "у": "by",
+    "очень": "very",
+}
+_ENDING = 3
+_RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
+_LATIN = "a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya"
+_LETTERS = dict(zip(_RUSSIAN, _LATIN.split(), strict=True))
+
+
+def translate(text: str) -> str:
+    """Russian words into English: known ones by their stem, others letter by letter. What is
+    not Russian stays as it is."""
+    return re.sub(r"[а-яё]+", lambda found: _word(found[0]), text, flags=re.IGNORECASE)
+
+
+def _word(word: str) -> str:
+    low = word.lower()
+    for end in range(len(low), max(1, len(low) - _ENDING) - 1, -1):
+        stem = low[:end]
+        # A word of one or two letters is itself, never the beginning of another.
+        if stem in _STEMS and (end == len(low) or end > 2):
+            known = _STEMS[stem]
+            break
+    else:
+        known = "".join(_LETTERS[letter] for letter in low).replace("_", "")
+    return known.capitalize() if word[0].isupper() else known

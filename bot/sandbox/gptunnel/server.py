@@ -1,0 +1,396 @@
+"""The GPTunnel emulator: its HTTP face, as strict as the real one (docs/provider.md).
+
+It knows the public API alone and nothing of who calls it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from bot.sandbox.faults import Faults, suffer
+from bot.sandbox.gptunnel import control
+from bot.sandbox.gptunnel.chat import translate
+from bot.sandbox.gptunnel.models import MODELS, RATIOS
+from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
+from bot.sandbox.gptunnel.render import render
+from bot.sandbox.gptunnel.studio import Renderer, Studio
+
+Seconds = float | Callable[[], float]
+Effect = Callable[[web.Request, dict[str, Any]], Awaitable[web.Response]]
+Issue = dict[str, str]
+
+LINK_SECONDS = 24 * 3600.0
+_STOP_SECONDS = 0.1
+_BODY_BYTES = 1 << 20
+
+_MESSAGES = {
+    2: "Invalid token",
+    3: "Invalid input",
+    4: "Record not found",
+    5: "Insufficient balance",
+    6: "Heavy load, try again later",
+    99: "Method not found",
+    1001: "Sensitive content in text or image",
+    1002: "The prompt failed the safety check",
+}
+
+
+def lognormal(
+    median: float = 45.0,
+    sigma: float = 0.35,
+    *,
+    tail: float = 0.01,
+    dice: random.Random | None = None,
+) -> Callable[[], float]:
+    """A law for `delay`: seconds around `median`; the share `tail` takes five times as long."""
+    throw = dice or random.Random()
+
+    def draw() -> float:
+        slow = 5.0 if throw.random() < tail else 1.0
+        return median * slow * throw.lognormvariate(0, sigma)
+
+    return draw
+
+
+class GptunnelEmulator:
+    """A GPTunnel on loopback.
+
+    Settings may change while it runs: `delay`, the seconds a video takes, and `create_latency`,
+    the seconds a create takes, half before and half after it counts (both numbers or functions
+    that give one); `mode`; `balance` and `credit_limit` in roubles; `models` by id; `link_ttl`
+    seconds of a result's link and `result_base`, what its address begins with; `faults`, by the
+    calls `create`, `result`, `models`, `balance`, `chat`, `download` (parameter `file`) and
+    `unknown`. Some words in a prompt decide its fate: see `records.Word`.
+
+    What happened: `calls`, `charges` and `tasks` (by id), in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str = "sandbox-key",
+        delay: Seconds = 0.0,
+        create_latency: Seconds = 0.0,
+        balance: Decimal = Decimal(5000),
+        credit_limit: Decimal = Decimal(0),
+        clock: Callable[[], float] = time.time,
+        renderer: Renderer = render,
+    ) -> None:
+        self.api_key = api_key
+        self.delay = delay
+        self.create_latency = create_latency
+        self.mode = Mode.WELL
+        self.balance = balance
+        self.credit_limit = credit_limit
+        self.models = dict(MODELS)
+        self.link_ttl = LINK_SECONDS
+        self.result_base = ""
+        self.faults = Faults()
+        self.calls: list[Call] = []
+        self.charges: list[Charge] = []
+        self.tasks: dict[str, Task] = {}
+        self.origin = ""
+        self._clock = clock
+        self._studio = Studio(renderer)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def base_url(self) -> str:
+        """What a client is given: ends in `/v1`."""
+        return f"{self.origin}/v1"
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listens; port 0 takes a free one. Raises OSError when it cannot."""
+        app = web.Application(client_max_size=_BODY_BYTES)
+        app.add_routes(
+            [
+                web.post("/v1/media/create", self._answering("create", self._create)),
+                web.get("/v1/media/result", self._answering("result", self._result)),
+                web.post("/v1/media/result", self._answering("result", self._result)),
+                web.get("/v1/media/models", self._answering("models", self._list_models)),
+                web.post("/v1/media/models", self._answering("models", self._list_models)),
+                web.get("/v1/balance", self._answering("balance", self._balance)),
+                web.post("/v1/chat/completions", self._answering("chat", self._chat)),
+                web.get("/result/{file}", self._answering("download", self._download)),
+            ]
+        )
+        app.add_subapp("/sandbox/", control.build(self))
+        app.router.add_route("*", "/{path:.*}", self._answering("unknown", self._unknown))
+        runner = web.AppRunner(app, shutdown_timeout=_STOP_SECONDS, access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        self.origin = f"http://{host}:{runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Ends open calls and what is being rendered."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        await self._studio.close()
+
+    async def settled(self) -> None:
+        """Returns when the studio has made everything that was ordered."""
+        await asyncio.gather(*(task.work for task in self.tasks.values()))
+
+    def look(self, task: Task) -> dict[str, Any]:
+        """A task as create and result tell it."""
+        status = task.status(self._clock(), self.mode)
+        answer: dict[str, Any] = {
+            "code": 0,
+            "id": task.id,
+            "model": task.model.id,
+            "prompt": task.echo,
+            "created_at": int(task.created_at),
+            "status": status,
+            "url": None,
+        }
+        if task.end is Mode.WELL:
+            base = self.result_base or self.origin
+            answer["url"] = f"{base}/result/{task.id}_result.mp4"
+        elif task.end is Word.LATE_SENSITIVE:
+            answer |= {"code": 1001, "message": _MESSAGES[1001]}
+        elif status == "failed":
+            made = task.made or Made(None)
+            answer["message"] = made.failure or "Generation failed"
+        return answer
+
+    # How every call goes: written down, checked for its key, then answered or spoiled.
+
+    def _answering(
+        self, name: str, effect: Effect
+    ) -> Callable[..., Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            sent = await _read(request)
+            call = Call(name, dict(request.headers), sent, self._clock())
+            self.calls.append(call)
+
+            async def answer() -> web.Response:
+                response = self._forbid(name, request) or await effect(
+                    request, sent if isinstance(sent, dict) else {"": sent}
+                )
+                call.outcome = _outcome(response)
+                return response
+
+            params = dict(request.match_info)
+            params |= sent if isinstance(sent, dict) else {}
+            fault = self.faults.take(name, params)
+            response = await suffer(request, fault, answer)
+            if fault is not None:
+                call.outcome = f"{call.outcome}, {fault.act}"
+            return response
+
+        return handle
+
+    def _forbid(self, name: str, request: web.Request) -> web.Response | None:
+        given = request.headers.get("Authorization", "")
+        # The bare key: "Bearer" before it is a wrong key.
+        if name in ("download", "unknown") or secrets.compare_digest(
+            given.encode(), self.api_key.encode()
+        ):
+            return None
+        if name in ("balance", "chat"):
+            return _openai_error(401, "Incorrect API key provided", "invalid_api_key")
+        return _refusal(2)
+
+    # The calls. `body` holds the JSON object or the query; anything else is under "".
+
+    async def _create(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        latency = _draw(self.create_latency)
+        await asyncio.sleep(latency / 2)
+        answer = await self._accept(body)
+        await asyncio.sleep(latency / 2)
+        return answer
+
+    async def _accept(self, body: dict[str, Any]) -> web.Response:
+        if issues := self._issues(body):
+            return _refusal(3, issues=issues)
+        prompt = body["prompt"]
+        if self.mode is Mode.OVERLOADED:
+            return _refusal(6)
+        if self.mode is Mode.REFUSES or Word.SENSITIVE in prompt.lower():
+            return _refusal(1001)
+        if Word.UNSAFE in prompt.lower():
+            return _refusal(1002)
+        model = self.models[body["model"]]
+        if self.mode is Mode.NO_BALANCE or self.balance + self.credit_limit < model.price:
+            return _refusal(5)
+        now = self._clock()
+        image = body["images"][0] if "images" in body else None
+        instant = Word.INSTANT in prompt.lower()
+        task = Task(
+            id=f"{int(now):08x}{secrets.token_hex(8)}",
+            model=model,
+            prompt=prompt,
+            ratio=body.get("ar"),
+            image=image,
+            created_at=now,
+            ready_at=now if instant else now + _draw(self.delay),
+            work=self._studio.order(model, prompt, body.get("ar"), image),
+        )
+        self.tasks[task.id] = task
+        self.balance -= model.price
+        self.charges.append(Charge(task.id, model.id, model.price, now))
+        if instant:
+            await asyncio.wait([task.work])
+        return web.json_response(self.look(task))
+
+    def _issues(self, body: Mapping[str, Any]) -> list[Issue]:
+        """What is wrong with a create's body, by field; the real service names every model."""
+        if "" in body:
+            return [_issue("", "object", "the body must be a JSON object")]
+        issues = []
+        if not isinstance(body.get("model"), str) or body["model"] not in self.models:
+            issues.append(_issue("model", " | ".join(self.models), "unknown model"))
+        prompt = body.get("prompt")
+        if not isinstance(prompt, str) or not prompt.strip():
+            issues.append(_issue("prompt", "string", "prompt is required"))
+        if "ar" in body and body["ar"] not in RATIOS:
+            issues.append(_issue("ar", " | ".join(RATIOS), "unknown aspect ratio"))
+        if "images" in body and not _is_one_link(body["images"]):
+            issues.append(_issue("images", "array of 1 http(s) link", "invalid images"))
+        issues += [
+            _issue(name, "nothing", "unknown field")
+            for name in body
+            if name not in ("model", "prompt", "ar", "images")
+        ]
+        return issues
+
+    async def _result(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        task_id = body.get("task_id")
+        if body.keys() != {"task_id"} or not isinstance(task_id, str):
+            return _refusal(3, issues=[_issue("task_id", "string", "task_id alone is required")])
+        if self.mode is Mode.OVERLOADED:
+            return _refusal(6)
+        task = self.tasks.get(task_id)
+        return _refusal(4) if task is None else web.json_response(self.look(task))
+
+    async def _list_models(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        models = [
+            {"id": model.id, "price": float(model.price), "modelration": True}
+            for model in self.models.values()
+        ]
+        return web.json_response({"code": 0, "models": models})
+
+    async def _balance(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        return web.json_response(
+            {
+                "orgId": "0" * 24,
+                "object": "balance",
+                "balance": float(self.balance),
+                "creditLimit": float(self.credit_limit),
+            }
+        )
+
+    async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        model, said = body.get("model"), _last_words(body.get("messages"))
+        if not isinstance(model, str) or not model or said is None:
+            return _openai_error(400, "model and messages are required", None)
+        words = translate(said)
+        used, made = len(said) // 3 + 1, len(words) // 4 + 1
+        return web.json_response(
+            {
+                "id": f"chatcmpl-{secrets.token_hex(12)}",
+                "object": "chat.completion",
+                "created": int(self._clock()),
+                "model": model,
+                "choices": [
+                    {
+                        "index": 0,
+                        "message": {"role": "assistant", "content": words},
+                        "finish_reason": "stop",
+                    }
+                ],
+                "usage": {
+                    "prompt_tokens": used,
+                    "completion_tokens": made,
+                    "total_tokens": used + made,
+                },
+            }
+        )
+
+    async def _download(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        task = self.tasks.get(request.match_info["file"].removesuffix("_result.mp4"))
+        expired = task is not None and self._clock() > task.ready_at + self.link_ttl
+        if task is None or expired or task.end is not Mode.WELL or task.made is None:
+            return web.Response(
+                status=404,
+                text="<Error><Code>NoSuchKey</Code></Error>",
+                content_type="application/xml",
+            )
+        return web.Response(body=task.made.video, content_type="video/mp4")
+
+    async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        return _refusal(99, status=404)
+
+
+async def _read(request: web.Request) -> Any:
+    """The query of a GET, the JSON of a POST; what is no JSON comes back as its text."""
+    if request.method != "POST":
+        return dict(request.query)
+    text = (await request.read()).decode(errors="replace")
+    if request.content_type != "application/json":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _outcome(response: web.Response) -> str:
+    if response.content_type == "application/json" and isinstance(response.body, bytes):
+        code = json.loads(response.body).get("code")
+        if code is not None:
+            return f"code {code}"
+    return f"HTTP {response.status}"
+
+
+def _refusal(code: int, *, status: int = 200, **more: Any) -> web.Response:
+    """The media API puts its errors into `code` (provider.md: "Errors")."""
+    return web.json_response({"code": code, "message": _MESSAGES[code], **more}, status=status)
+
+
+def _openai_error(status: int, message: str, code: str | None) -> web.Response:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+    return web.json_response({"error": error}, status=status)
+
+
+def _issue(path: str, expected: str, message: str) -> Issue:
+    return {"path": path, "expected": expected, "message": message}
+
+
+def _is_one_link(images: object) -> bool:
+    if not isinstance(images, list) or len(images) != 1 or not isinstance(images[0], str):
+        return False
+    try:
+        link = urlsplit(images[0])
+    except ValueError:
+        return False
+    return link.scheme in ("http", "https") and bool(link.hostname)
+
+
+def _last_words(messages: object) -> str | None:
+    """What the user said last in an OpenAI chat; None when it is no chat."""
+    if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
+        return None
+    said = [m.get("content") for m in messages if m.get("role") == "user"]
+    return said[-1] if said and isinstance(said[-1], str) else None
+
+
+def _draw(seconds: Seconds) -> float:
+    return seconds() if callable(seconds) else seconds
