@@ -1,0 +1,626 @@
+"""Everything that people read, in every language: one function for each thing that is said.
+
+Handlers and the worker take their words from here. It must not know how they are sent.
+Every text is entities (no markup to escape) and fits its place (Bot API: 4096, 1024, 200).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, assert_never
+
+from aiogram.utils.formatting import (
+    Bold,
+    ExpandableBlockQuote,
+    Text,
+    TextLink,
+    as_list,
+    sizeof,
+)
+
+from bot.catalog import CATALOG, Model
+from bot.i18n import Words, fill, words
+from bot.notice import Notice, NoticeKind
+from bot.schedule import Law
+from bot.task import Charge, Problem, Reason, Task, TaskState
+
+CAPTION_LIMIT = 1024  # UTF-16 units, as Telegram counts
+TEXT_LIMIT = 4096
+
+
+def N_(message: str) -> str:
+    """Marks a message for the catalogs; it is translated where it is said."""
+    return message
+
+
+# --- the order -----------------------------------------------------------------------------
+
+
+def card(lang: str, task: Task) -> Text:
+    """The draft with its prompt as it will be sent; with a photo it is the photo's caption."""
+    _ = words(lang)
+    rest = _lines(
+        _model_line(_, task),
+        fill(_("💳 Price: {price}"), price=Bold(_.price(task.price))),
+        _("🖼 Your photo is the first frame; the edges that do not fit are cut off.")
+        if task.frame
+        else None,
+        "",
+        _("Choose a shape, and the video gets started:"),
+    )
+    return _quoted(task.prompt or "", rest, limit=CAPTION_LIMIT if task.frame else TEXT_LIMIT)
+
+
+def frame_kept(lang: str) -> Text:
+    """A photo without words."""
+    _ = words(lang)
+    return _said("🖼", _("Got the photo."), _("Now write what should happen in the video."))
+
+
+def caption(task: Task) -> Text:
+    """Below the finished video."""
+    _ = words(task.lang)
+    facts = []
+    if task.confirmed_at and task.rendered_at:
+        took = (task.rendered_at - task.confirmed_at).total_seconds()
+        facts.append(f"⏱ {_.duration(took)}")
+    facts.append(f"💳 {_.price(task.price)}")
+    rest = _lines(_model_line(_, task), " · ".join(facts))
+    return _quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
+
+
+# --- what is going on ----------------------------------------------------------------------
+
+
+def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
+    """`place` 1 is the next one; None when it is not known."""
+    _ = words(lang)
+    if place is None:
+        where = _("Accepted, starting soon.")
+    elif place <= 1:
+        where = _("Accepted: you are next.")
+    else:
+        where = _("Accepted: number {place} in the queue.").format(place=place)
+    return _said(
+        "🕐",
+        where,
+        _("Until the video gets started, you can cancel for free.")
+        if task.state is TaskState.QUEUED
+        else None,
+        _model_line(_, task),
+    )
+
+
+def status_generating(lang: str, task: Task, *, elapsed: float, law: Law) -> Text:
+    """Seconds since the provider took it; how long others took is said once it was learnt."""
+    _ = words(lang)
+    slow = law.known and elapsed > law.late
+    return _said(
+        "⏳",
+        _("Making your video"),
+        fill(_("So far: {duration}"), duration=_.duration(elapsed)),
+        fill(_("Usually: {range}"), range=_range(_, law.early, law.late)) if law.known else None,
+        _("It is taking longer than usual, but it is still on its way. No need to do anything.")
+        if slow
+        else None,
+        _model_line(_, task),
+    )
+
+
+def status_sending(lang: str, task: Task) -> Text:
+    """The video exists and is on its way into the chat."""
+    _ = words(lang)
+    return _said("📤", _("The video is ready. Sending it to you…"), _model_line(_, task))
+
+
+def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
+    """Not accepted yet: the operator must act, or the provider is only `busy`."""
+    _ = words(lang)
+    if busy:
+        head = _("The video service is very busy")
+        body = _("Your order is kept and no money was taken. I keep trying until it is accepted.")
+        return _said("🕐", head, body, _model_line(_, task))
+    return held(lang)
+
+
+# --- notices: what is told outside an update -----------------------------------------------
+
+
+def notice(notice: Notice) -> Text:
+    """The words of any notice.
+
+    `params`: FAILED has `reason` and `charge`, UNKNOWN has `price` (roubles), VIDEO_LINK `url`.
+    """
+    lang, params = notice.lang, notice.params
+    match notice.kind:
+        case NoticeKind.FAILED:
+            return failure(lang, Reason(str(params["reason"])), Charge(str(params["charge"])))
+        case NoticeKind.UNKNOWN:
+            return unknown(lang, Decimal(str(params["price"])))
+        case NoticeKind.OVERDUE:
+            return overdue(lang)
+        case NoticeKind.UNDELIVERABLE:
+            return undeliverable(lang)
+        case NoticeKind.HELD:
+            return held(lang)
+        case NoticeKind.VIDEO_LINK:
+            return video_link(lang, str(params["url"]))
+    assert_never(notice.kind)
+
+
+def held(lang: str) -> Text:
+    """Only the operator can mend it; the order waits."""
+    _ = words(lang)
+    return _said(
+        "🛠",
+        _("A hitch on our side"),
+        _(
+            "Your order is kept and no money was taken. As soon as we fix it, the video gets"
+            " started by itself. No need to send anything again."
+        ),
+    )
+
+
+_AGAIN = N_("If you still want the video, send the prompt again: that will be a new order.")
+_LATER = N_("Please try again later: send the prompt once more.")
+_REWORD = N_("Say it in other words or take another photo, and send it again.")
+_CAREFUL = N_(
+    "Please change the prompt or the photo. Do not send the same again: repeated refusals can get"
+    " the whole bot blocked at the service."
+)
+_TOLD = N_("The people who run this bot can see it. Send the prompt again if you like.")
+
+REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
+    Reason.SENSITIVE_CONTENT: (
+        N_("The video service found forbidden content in the prompt or the photo and refused."),
+        _CAREFUL,
+    ),
+    Reason.UNSAFE_PROMPT: (
+        N_("The prompt did not pass the video service's safety check."),
+        _CAREFUL,
+    ),
+    Reason.INVALID_INPUT: (
+        N_("The video service did not accept this prompt or photo."),
+        _REWORD,
+    ),
+    Reason.MODEL_GONE: (
+        N_("The video service no longer offers this model."),
+        N_("The people who run this bot have to choose another one. Please come back later."),
+    ),
+    Reason.PROVIDER_REFUSED: (
+        N_("The video service refused the order and did not say why."),
+        _LATER,
+    ),
+    Reason.PROVIDER_FAILED: (
+        N_("The video service started your video but could not finish it."),
+        N_("Send the prompt again, better in slightly different words: that is a new order."),
+    ),
+    Reason.PROVIDER_FORGOT: (
+        N_("The video service accepted your order and then lost it."),
+        _AGAIN,
+    ),
+    Reason.NO_RESULT: (
+        N_("The video service says that the video is ready, but gives no file."),
+        _AGAIN,
+    ),
+    Reason.NEVER_FINISHED: (
+        N_("I asked for your video for a whole day, and it never came."),
+        _AGAIN,
+    ),
+    Reason.PROVIDER_UNAVAILABLE: (
+        N_("The video service accepted no orders for a whole day."),
+        _LATER,
+    ),
+    Reason.FRAME_UNAVAILABLE: (
+        N_("Telegram no longer has your photo."),
+        N_("Send the photo again, with the prompt as its caption."),
+    ),
+    Reason.FRAME_UNUSABLE: (
+        N_("Your file turned out not to be a picture that can be used."),
+        N_("Send another photo, with the prompt as its caption."),
+    ),
+    Reason.FRAMES_OFF: (
+        N_("Photos cannot be used just now."),
+        N_("Send the prompt without a photo."),
+    ),
+    Reason.ANSWER_LOST: (
+        N_("The connection broke while your order was being handed over."),
+        _AGAIN,
+    ),
+    Reason.CHAT_UNREACHABLE: (
+        N_("Telegram did not let me write to this chat."),
+        N_("Let the bot write here again, then send the prompt once more."),
+    ),
+    Reason.RESULT_GONE: (
+        N_("The video was made, but the service no longer gives the file."),
+        _AGAIN,
+    ),
+    Reason.RESULT_REFUSED: (
+        N_("The service gave a link to the video that is not safe to open."),
+        _TOLD,
+    ),
+    Reason.RESULT_UNUSABLE: (
+        N_("What the service gave is not a video."),
+        _AGAIN,
+    ),
+    Reason.SET_ASIDE: (
+        N_("Something in this order broke the bot several times, so it was set aside."),
+        N_("The people who run this bot can see it. Try another prompt or photo."),
+    ),
+}
+
+CHARGES: dict[Charge, str] = {
+    Charge.NONE: N_("💳 No money was taken."),
+    Charge.TAKEN: N_("💳 The money for this video is spent."),
+    Charge.UNKNOWN: N_("💳 Whether money was taken is not known: the service does not tell us."),
+}
+
+
+def failure(lang: str, reason: Reason, charge: Charge) -> Text:
+    """No video: what happened, whether money was taken, what to do next."""
+    _ = words(lang)
+    happened, advice = REASONS[reason]
+    return _said("😔", _("There is no video."), _(happened), _(CHARGES[charge]), _(advice))
+
+
+def unknown(lang: str, price: Decimal) -> Text:
+    """The create's answer was lost; goes with a button to try again knowingly."""
+    _ = words(lang)
+    return _said(
+        "❓",
+        _("It is not known whether your order was accepted."),
+        _("The connection broke while it was being handed over to the video service."),
+        fill(
+            _("💳 Whether {price} was taken is not known, so nothing is repeated by itself."),
+            price=_.price(price),
+        ),
+        _(
+            "You can order it once more with the button below. If the first order did go"
+            " through, it is paid for as well."
+        ),
+    )
+
+
+def overdue(lang: str) -> Text:
+    """Past the deadline, still pending."""
+    _ = words(lang)
+    return _said(
+        "⏰",
+        _("Your video is taking very long."),
+        _("💳 It is already paid for, so I go on asking for it for a day."),
+        _("As soon as it is ready, it comes here. No need to order it again."),
+    )
+
+
+def undeliverable(lang: str) -> Text:
+    """There is a video that the chat did not take; goes with a button to send it again."""
+    _ = words(lang)
+    return _said(
+        "📦",
+        _("Your video is ready, but I could not send it here."),
+        _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing."),
+    )
+
+
+def video_link(lang: str, url: str) -> Text:
+    """Too big for Telegram."""
+    _ = words(lang)
+    return _said(
+        "🔗",
+        _("Your video is ready, but too big for Telegram."),
+        fill(_("Here it is: {link}"), link=TextLink(_("download the video"), url=url)),
+        _("Do save it today: the link works for about a day."),
+    )
+
+
+# --- bad input -----------------------------------------------------------------------------
+
+PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
+    Problem.EMPTY_PROMPT: (
+        N_("There are no words in this prompt."),
+        N_("Write what should happen in the video, for example: a cat rides a bicycle."),
+    ),
+    Problem.PROMPT_TOO_LONG: (
+        N_("The prompt is too long: {length} characters, and at most {limit} are possible."),
+        N_("Shorten it and send it again."),
+    ),
+    Problem.UNSUPPORTED_MESSAGE: (
+        N_("I cannot make a video from a message of this kind."),
+        N_("Write what should happen in words, or send a photo."),
+    ),
+    Problem.PHOTOS_OFF: (
+        N_("Photos cannot be used in this bot at the moment."),
+        N_("Describe the scene in words: that works."),
+    ),
+    Problem.FILE_TOO_BIG: (
+        N_("The file is too big: Telegram lets me read at most 20 MB."),
+        N_("Send it as an ordinary photo, not as a file, or make it smaller."),
+    ),
+    Problem.NOT_AN_IMAGE: (
+        N_("This file is not a picture that I can read."),
+        N_("Send a photo, or a JPEG, PNG, WebP or HEIC file."),
+    ),
+    Problem.IMAGE_BOMB: (
+        N_("This picture has too many pixels."),
+        N_("Make it smaller, or send it as an ordinary photo."),
+    ),
+    Problem.IMAGE_SIDES: (
+        N_("The picture is {width}×{height} px; each side must be from 300 to 6000 px."),
+        N_("Send a picture of another size."),
+    ),
+    Problem.IMAGE_SHAPE: (
+        N_(
+            "The picture is {width}×{height} px: too long and narrow. One side may be at most"
+            " two and a half times the other."
+        ),
+        N_("Crop it and send it again."),
+    ),
+    Problem.FILE_UNAVAILABLE: (
+        N_("Telegram does not give me this file."),
+        N_("Send it again, please."),
+    ),
+}
+
+
+def problem(lang: str, problem: Problem, details: dict[str, Any] | None = None) -> Text:
+    """What cannot be used in what the person sent, and what to do. Nothing was spent."""
+    _ = words(lang)
+    wrong, advice = PROBLEMS[problem]
+    return _said("🤔", fill(_(wrong), **(details or {})), _(advice))
+
+
+# --- commands ------------------------------------------------------------------------------
+
+
+def start(lang: str, model: Model, *, photos_on: bool) -> Text:
+    _ = words(lang)
+    return _said(
+        "🎬",
+        _("Hi! I turn words into short videos."),
+        _("Write what should happen, or send a photo, and I bring it to life.")
+        if photos_on
+        else _("Write what should happen, in as much detail as you like."),
+        fill(
+            _("One video: {length}, {quality}, {price}. You see the price before you order."),
+            length=_.duration(model.seconds),
+            quality=model.quality,
+            price=_.price(model.price),
+        ),
+        _("For example: “A red fox runs through fresh snow at dawn, slow camera, soft light”."),
+        gap=True,
+    )
+
+
+def help(lang: str, model: Model, *, photos_on: bool) -> Text:
+    _ = words(lang)
+    return _lines(
+        Bold(_("How it works")),
+        _("1. Send a prompt: who, where, what happens, how the camera moves."),
+        _(
+            "2. To start from your own picture, send a photo with the prompt as its caption,"
+            " or the photo first and the words after it. An image file is fine too."
+        )
+        if photos_on
+        else _("2. Photos cannot be used at the moment, only words."),
+        _("3. Press 1:1, 16:9 or 9:16 on the card. That is the order; it is paid from then on."),
+        _("4. The video comes as an answer to your message, usually within a few minutes."),
+        "",
+        fill(
+            _("Now: {model}, {quality}, {length}, {price} a video. It has no sound."),
+            model=model.title,
+            quality=model.quality,
+            length=_.duration(model.seconds),
+            price=_.price(model.price),
+        ),
+        _("English prompts are understood best."),
+        "",
+        _("/cancel – cancel the last order: free until the video gets started"),
+        _("/language – change the language"),
+        _("/privacy – what is kept and who sees it"),
+    )
+
+
+def privacy(lang: str) -> Text:
+    _ = words(lang)
+    return _lines(
+        Bold(_("What is kept and who sees it")),
+        _(
+            "• Kept here: your Telegram number, name and language, your prompts, your orders with"
+            " time and price, and Telegram's references to your photos and videos."
+        ),
+        _(
+            "• Photos are not kept. A copy, cut to shape and without place or camera data, exists"
+            " only while your video is being made."
+        ),
+        _(
+            "• The video service GPTunnel gets the prompt and that copy of the photo. It does not"
+            " get your name, your number or anything else you write."
+        ),
+        _(
+            "• Nobody else gets anything. A video that cannot be sent is kept here until it"
+            " reaches your chat; a sent one is only in the chat."
+        ),
+        _("• To have your data deleted, write to the people who run this bot."),
+    )
+
+
+def choose_language() -> Text:
+    """In every language at once: who presses /language may not read the present one."""
+    return Text("🌐 Choose a language · Выберите язык")
+
+
+def language_set(lang: str) -> Text:
+    _ = words(lang)
+    return _said("🌐", _("From now on, I speak English."))
+
+
+def cancelled(lang: str) -> Text:
+    """A draft or a queued task: nothing was sent to the provider."""
+    _ = words(lang)
+    return _said("✖️", _("Cancelled."), _("💳 No money was taken. Send a new prompt any time."))
+
+
+def too_late_to_cancel(lang: str) -> Text:
+    """The order is with the provider already."""
+    _ = words(lang)
+    return _said(
+        "🎬",
+        _("Too late to cancel: the video is already being made."),
+        _("💳 The money for it is spent. The video comes here as soon as it is ready."),
+    )
+
+
+def nothing_to_cancel(lang: str) -> Text:
+    _ = words(lang)
+    return _said("👌", _("There is nothing to cancel."), _("Send a prompt to make a video."))
+
+
+# --- answers to button presses (plain, at most 200) ------------------------------------------
+
+
+def press_accepted(lang: str) -> str:
+    _ = words(lang)
+    return _("Accepted! Your video comes here.")
+
+
+def press_cancelled(lang: str) -> str:
+    _ = words(lang)
+    return _("Cancelled. No money was taken.")
+
+
+def press_foreign(lang: str) -> str:
+    _ = words(lang)
+    return _("This is somebody else's order. Send me a prompt of your own.")
+
+
+def press_expired(lang: str) -> str:
+    _ = words(lang)
+    return _("This button no longer works. Send the prompt again.")
+
+
+def press_wordless(lang: str) -> str:
+    _ = words(lang)
+    return _("First write what should happen in the video.")
+
+
+def press_done(lang: str, state: TaskState) -> str:
+    """The press changes nothing, because the task is in `state` already. No money is taken."""
+    _ = words(lang)
+    if state is TaskState.CANCELLED:
+        return _("This order is cancelled. Send the prompt again to make the video.")
+    if state in {TaskState.DELIVERED, TaskState.RENDERED}:
+        return _("This video is already made. Nothing more was charged.")
+    if state in {TaskState.FAILED, TaskState.UNDELIVERABLE, TaskState.UNKNOWN}:
+        return _("This order is over. Send the prompt again to make a new one.")
+    return _("Already ordered: it is made and paid for once, however often you press.")
+
+
+def press_too_late(lang: str) -> str:
+    _ = words(lang)
+    return _("Too late: the video is being made and the money is spent. It comes here.")
+
+
+def press_retried(lang: str) -> str:
+    _ = words(lang)
+    return _("Ordered once more. Your video comes here.")
+
+
+def press_sending(lang: str) -> str:
+    _ = words(lang)
+    return _("Sending it…")
+
+
+# --- buttons ---------------------------------------------------------------------------------
+
+
+def button_cancel(lang: str) -> str:
+    _ = words(lang)
+    return _("Cancel")
+
+
+def button_retry(lang: str, price: Decimal) -> str:
+    _ = words(lang)
+    return _("Order once more · {price}").format(price=_.price(price))
+
+
+def button_redeliver(lang: str) -> str:
+    _ = words(lang)
+    return _("Send the video")
+
+
+LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
+
+
+# --- the bot's own page in Telegram ------------------------------------------------------------
+
+
+def commands(lang: str) -> list[tuple[str, str]]:
+    """Name and description (Bot API: setMyCommands), in the order of the menu."""
+    _ = words(lang)
+    return [
+        ("start", _("How to begin")),
+        ("help", _("How it works and what it costs")),
+        ("cancel", _("Cancel the last order")),
+        ("language", _("Change the language")),
+        ("privacy", _("What is kept and who sees it")),
+    ]
+
+
+def description(lang: str) -> str:
+    """Shown in an empty chat (Bot API: setMyDescription, 512)."""
+    _ = words(lang)
+    return _(
+        "Write a few words or send a photo, choose a shape, and get a short video."
+        " You see the price before you order."
+    )
+
+
+def short_description(lang: str) -> str:
+    """Shown on the bot's profile (Bot API: setMyShortDescription, 120)."""
+    _ = words(lang)
+    return _("Short videos from your words and photos.")
+
+
+# --- how things are put together -----------------------------------------------------------------
+
+
+def _lines(*parts: Any) -> Text:
+    return as_list(*(part for part in parts if part is not None))
+
+
+def _said(sign: str, head: Any, *rest: Any, gap: bool = False) -> Text:
+    said = [part for part in rest if part is not None]
+    return as_list(Text(sign, " ", Bold(head)), *said, sep="\n\n" if gap else "\n")
+
+
+def _model_line(_: Words, task: Task) -> str:
+    model = CATALOG.get(task.model)
+    facts = [model.title, model.quality, _.duration(model.seconds)] if model else [task.model]
+    if task.aspect_ratio:
+        facts.append(task.aspect_ratio.value)
+    return "🎬 " + " · ".join(facts)
+
+
+def _range(_: Words, low: float, high: float) -> str:
+    if high < 120:
+        first, last = int(low // 5) * 5, -int(-high // 5) * 5
+        return _.plural("{first}–{last} second", "{first}–{last} seconds", last).format(
+            first=first, last=last
+        )
+    first, last = max(1, int(low // 60)), -int(-high // 60)
+    return _.plural("{first}–{last} minute", "{first}–{last} minutes", last).format(
+        first=first, last=last
+    )
+
+
+def _quoted(prompt: str, rest: Text, *, limit: int) -> Text:
+    room = limit - len(rest) - 1
+    return _lines(ExpandableBlockQuote(cut(prompt, room)), rest) if prompt else rest
+
+
+def cut(text: str, limit: int) -> str:
+    """`text` in at most `limit` UTF-16 units, ending in … when something was left out."""
+    if sizeof(text) <= limit:
+        return text
+    kept = text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore")
+    return kept.rstrip("\N{ZERO WIDTH JOINER} ") + "…"
