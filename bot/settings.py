@@ -114,6 +114,22 @@ class Settings(BaseSettings):
         return value.upper() if isinstance(value, str) else value
 
     @property
+    def data_dir(self) -> Path:
+        """Where files lie that are no rows: beside the SQLite file, else `data`."""
+        path = self.database_url.partition("sqlite+aiosqlite:///")[2].partition("?")[0]
+        return Path(path).parent if path and path != ":memory:" else Path("data")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not stand in any log line."""
+        password = urlsplit(self.database_url).password or ""
+        return (
+            self.bot_token.get_secret_value(),
+            self.gptunnel_api_key.get_secret_value(),
+            password,
+        )
+
+    @property
     def log_level_number(self) -> int:
         """The level as `logging` knows it."""
         return logging.getLevelNamesMapping()[self.log_level]
