@@ -1,0 +1,215 @@
+"""Reads one hostile MP4 on standard input, as a process of its own; run by bot/media.py.
+
+Writes a line of JSON and then the thumbnail; exits with 3 and the reason when the file is to
+blame. It must not know anything else: neither settings nor secrets nor other modules of the bot.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import math
+import os
+import resource
+import struct
+import sys
+import tempfile
+from typing import IO, Any
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from PIL import Image
+
+MEMORY = 1 << 30  # bytes of address space; 0.13 GiB of it are taken before the file is opened
+CPU_SECONDS = 8  # 50 MB take less than one
+THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
+MAX_SIDE = 8192  # px
+MAX_BOXES = 10_000
+NOT_A_VIDEO = 3
+
+
+class Unusable(Exception):
+    """The file is to blame."""
+
+
+class Positioned(io.RawIOBase):
+    """A descriptor with a place of its own: the parent's offset does not move."""
+
+    name = "video.mp4"
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._size = os.fstat(descriptor).st_size
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            size = max(0, self._size - self._place)
+        data = os.pread(self._descriptor, size, self._place)
+        self._place += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+
+def main() -> int:
+    """Exit code 0, or NOT_A_VIDEO with the reason on standard output."""
+    descriptor = sys.stdin.fileno()
+    size = os.fstat(descriptor).st_size
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    # Many samples may name the same bytes: what is written has to have an end too.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * size + (1 << 20),) * 2)
+    try:
+        moov_size, in_front = find_index(Positioned(descriptor), size)
+        info, thumbnail = read(Positioned(descriptor))
+    except Exception as exc:
+        if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
+            raise  # the disk is to blame
+        sys.stdout.write(f"{type(exc).__name__}: {exc}")
+        return NOT_A_VIDEO
+    if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
+        move_index(descriptor, moov_size)
+    sys.stdout.buffer.write(json.dumps(info).encode() + b"\n" + thumbnail)
+    return 0
+
+
+def find_index(file: Positioned, size: int) -> tuple[int, bool]:
+    """The size of the index (`moov`) in bytes, and whether it stands before the data (`mdat`).
+
+    Walks the outermost boxes (ISO/IEC 14496-12, 4.2), which also shows whether the file is whole.
+    """
+    place, moov, mdat_first = 0, 0, False
+    for _ in range(MAX_BOXES):
+        if place + 8 > size:
+            break
+        file.seek(place)
+        head = file.read(16)
+        length, kind = struct.unpack(">I4s", head[:8])
+        if place == 0 and kind not in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}:
+            raise Unusable("it is no MP4")
+        if length == 1 and len(head) == 16:
+            [length] = struct.unpack(">Q", head[8:])
+        elif length == 0:
+            length = size - place
+        if length < 8:
+            raise Unusable("a box in it has no sensible size")
+        if place + length > size:
+            raise Unusable("its end is missing")
+        if kind == b"moov":
+            moov = length
+        elif kind == b"mdat" and not moov:
+            mdat_first = True
+        place += length
+    else:
+        raise Unusable("it has too many boxes")
+    if not moov:
+        raise Unusable("its index is missing")
+    return moov, not mdat_first
+
+
+def read(file: Positioned) -> tuple[dict[str, Any], bytes]:
+    """What VideoInfo holds, and the thumbnail."""
+    # Only this demuxer: others open further files and addresses that a file names.
+    with av.open(file, "r", format="mp4", metadata_errors="replace") as container:
+        if not container.streams.video:
+            raise Unusable("there is no video in it")
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        if not 0 < max(stream.width, stream.height) <= MAX_SIDE:
+            raise Unusable("its pictures have no sensible size")
+        frame = next(container.decode(stream), None)
+        if frame is None:
+            raise Unusable("there is no picture in it")
+        turn = frame.rotation % 360
+        seconds = duration(container)
+        info = {
+            "width": frame.height if turn % 180 else frame.width,
+            "height": frame.width if turn % 180 else frame.height,
+            "duration": max(1, math.floor(seconds + 0.5)),
+            "has_audio": bool(container.streams.audio),
+        }
+        return info, thumbnail(frame, turn)
+
+
+def duration(container: InputContainer) -> float:
+    """Seconds, as the index says or, when it does not, by the last packet."""
+    stream = container.streams.video[0]
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if container.duration:
+        return container.duration / av.time_base
+    end = 0.0
+    container.seek(0)
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.time_base is not None:
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    return end
+
+
+def thumbnail(frame: VideoFrame, turn: int) -> bytes:
+    """JPEG; at most 320 px, which cannot reach 200 kB at this quality."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(frame.width, frame.height))
+    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+    picture: Image.Image = frame.to_image(width=width, height=height)  # type: ignore[no-untyped-call]
+    if turn:
+        picture = picture.rotate(turn, expand=True)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def move_index(descriptor: int, moov_size: int) -> None:
+    """Rewrites the file with its index in front: the same packets, nothing is encoded again.
+
+    When that cannot be done the file is left as it was: it plays all the same, only later.
+    """
+    with tempfile.TemporaryFile() as copy:
+        try:
+            remux(Positioned(descriptor), copy, moov_size)
+        except (OSError, MemoryError, ValueError, av.error.FFmpegError):
+            return
+        copy.seek(0)
+        place = 0
+        while chunk := copy.read(1 << 20):
+            place += os.pwrite(descriptor, chunk, place)
+        os.ftruncate(descriptor, place)
+
+
+def remux(source: Positioned, target: IO[bytes], moov_size: int) -> None:
+    """Copies sound and pictures of `source` to `target`, with room for the index in front."""
+    # faststart would read the file again by its name; room set aside needs none
+    options = {"moov_size": str(moov_size + 4096)}
+    with (
+        av.open(source, "r", format="mp4", metadata_errors="replace") as old,
+        av.open(target, "w", format="mp4", options=options) as new,
+    ):
+        streams = {
+            stream.index: new.add_stream_from_template(stream)
+            for stream in old.streams
+            if stream.type in {"video", "audio"}
+        }
+        for packet in old.demux():
+            if packet.dts is None or packet.stream.index not in streams:
+                continue
+            packet.stream = streams[packet.stream.index]
+            new.mux(packet)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,285 @@
+"""What is read from a finished video, told on real MP4s made here."""
+
+from __future__ import annotations
+
+import io
+import math
+import random
+import struct
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import pytest
+from PIL import Image
+
+from bot import media
+
+
+def mp4(
+    folder: Path,
+    *,
+    size: tuple[int, int] = (160, 96),
+    seconds: float = 1.0,
+    sound: bool = False,
+    options: dict[str, str] | None = None,
+    noise: bool = False,
+) -> bytes:
+    """An MP4 whose left half is red and right half blue; 24 pictures a second."""
+    path = folder / "made.mp4"
+    picture = Image.new("RGB", size, (200, 20, 20))
+    picture.paste((20, 20, 200), (size[0] // 2, 0, size[0], size[1]))
+    if noise:
+        picture = Image.effect_noise(size, 200).convert("RGB")
+    with av.open(str(path), "w", options=options or {}) as file:
+        stream = file.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        audio = file.add_stream("aac", rate=48000) if sound else None
+        for _ in range(round(seconds * 24)):
+            frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+        if audio is not None:
+            silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+            silence.sample_rate = 48000
+            for plane in silence.planes:
+                plane.update(bytes(plane.buffer_size))
+            file.mux(audio.encode(silence))
+            file.mux(audio.encode(None))
+    return path.read_bytes()
+
+
+@pytest.fixture
+def file() -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as opened:
+        yield opened
+
+
+def boxes(data: bytes) -> list[bytes]:
+    place, kinds = 0, []
+    while place < len(data):
+        kinds.append(data[place + 4 : place + 8])
+        place += int.from_bytes(data[place : place + 4], "big")
+    return kinds
+
+
+def pictures(data: bytes) -> list[bytes]:
+    with av.open(io.BytesIO(data), "r") as container:
+        return [bytes(frame.planes[0]) for frame in container.decode(video=0)]
+
+
+async def test_a_silent_video_is_described_as_it_is_shown(file: BinaryIO, tmp_path: Path) -> None:
+    file.write(mp4(tmp_path, seconds=2))
+    video = await media.prepare(file)
+    assert video.info == media.VideoInfo(width=160, height=96, duration=2, has_audio=False)
+    assert video.file is file
+    assert file.tell() == 0
+    assert video.size == len(file.read())
+
+
+async def test_a_sound_track_is_noticed(file: BinaryIO, tmp_path: Path) -> None:
+    file.write(mp4(tmp_path, sound=True))
+    assert (await media.prepare(file)).info.has_audio
+
+
+@pytest.mark.parametrize(("seconds", "duration"), [(0.25, 1), (1.4, 1), (1.6, 2)])
+async def test_the_duration_is_whole_seconds_and_never_zero(
+    file: BinaryIO, tmp_path: Path, seconds: float, duration: int
+) -> None:
+    file.write(mp4(tmp_path, seconds=seconds))
+    assert (await media.prepare(file)).info.duration == duration
+
+
+async def test_a_fragmented_file_has_its_duration_too(file: BinaryIO, tmp_path: Path) -> None:
+    flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    file.write(mp4(tmp_path, seconds=2, options=flags))
+    assert (await media.prepare(file)).info.duration == 2
+
+
+@pytest.mark.parametrize("size", [(160, 96), (640, 360), (96, 640)])
+async def test_the_thumbnail_is_a_small_jpeg_of_the_first_picture(
+    file: BinaryIO, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    file.write(mp4(tmp_path, size=size))
+    picture = Image.open(io.BytesIO((await media.prepare(file)).thumbnail))
+    assert picture.format == "JPEG"
+    assert max(picture.size) == min(320, max(size))
+    assert math.isclose(picture.width / picture.height, size[0] / size[1], rel_tol=0.03)
+    left, right = picture.getpixel((5, 5)), picture.getpixel((picture.width - 5, 5))
+    assert isinstance(left, tuple)
+    assert isinstance(right, tuple)
+    assert left[0] > 150 > left[2]
+    assert right[2] > 150 > right[0]
+
+
+async def test_even_noise_makes_a_thumbnail_under_200_kb(file: BinaryIO, tmp_path: Path) -> None:
+    file.write(mp4(tmp_path, size=(640, 640), seconds=0.1, noise=True))
+    assert 20_000 < len((await media.prepare(file)).thumbnail) <= 200_000
+
+
+async def test_a_turned_video_has_the_sides_and_thumbnail_of_what_is_shown(
+    file: BinaryIO, tmp_path: Path
+) -> None:
+    data = bytearray(mp4(tmp_path))
+    # ISO/IEC 14496-12, 8.3.2: the matrix of a track; this one turns by 90 degrees clockwise
+    matrix = data.index(b"tkhd") + 4 + 40
+    one, none = 0x10000, 0
+    data[matrix : matrix + 36] = struct.pack(
+        ">9i", none, one, none, -one, none, none, 96 * one, none, 0x40000000
+    )
+    file.write(data)
+    video = await media.prepare(file)
+    assert (video.info.width, video.info.height) == (96, 160)
+    picture = Image.open(io.BytesIO(video.thumbnail))
+    assert picture.size == (96, 160)
+    top, bottom = picture.getpixel((48, 5)), picture.getpixel((48, 155))
+    assert isinstance(top, tuple)
+    assert isinstance(bottom, tuple)
+    assert top[0] > 150 > top[2]  # what was on the left is on top
+    assert bottom[2] > 150 > bottom[0]
+
+
+async def test_the_index_is_moved_to_the_front_and_every_picture_stays(
+    file: BinaryIO, tmp_path: Path
+) -> None:
+    before = mp4(tmp_path, seconds=2, sound=True)
+    assert boxes(before).index(b"moov") > boxes(before).index(b"mdat")
+    file.write(before)
+    await media.prepare(file)
+    after = file.read()
+    assert boxes(after).index(b"moov") < boxes(after).index(b"mdat")
+    assert pictures(after) == pictures(before)
+    file.seek(0)
+    assert (await media.prepare(file)).info.has_audio
+
+
+async def test_a_file_whose_index_is_in_front_is_not_touched(
+    file: BinaryIO, tmp_path: Path
+) -> None:
+    before = mp4(tmp_path, options={"movflags": "+faststart"})
+    file.write(before)
+    await media.prepare(file)
+    assert file.read() == before
+
+
+async def test_a_file_open_for_reading_only_is_read_and_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "kept.mp4"
+    path.write_bytes(before := mp4(tmp_path, seconds=2))
+    with path.open("rb") as opened:
+        assert (await media.prepare(opened)).info.duration == 2
+    assert path.read_bytes() == before
+
+
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/x.ts\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 4096,
+        b"<html><body>504 Gateway Time-out</body></html>" * 50,
+        PLAYLIST,
+        b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41",
+        b"\x1aE\xdf\xa3" + b"\x01" * 500,
+        struct.pack(">I4sQ", 1, b"mdat", 1 << 62),
+    ],
+    ids=["nothing", "zeros", "html", "playlist", "only a head", "another format", "a huge box"],
+)
+async def test_what_is_no_mp4_is_named_so(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    with pytest.raises(media.NotAVideo):
+        await media.prepare(file)
+
+
+@pytest.mark.parametrize("options", [{}, {"movflags": "+faststart"}], ids=["behind", "in front"])
+async def test_a_video_without_its_end_is_no_video(
+    file: BinaryIO, tmp_path: Path, options: dict[str, str]
+) -> None:
+    file.write(mp4(tmp_path, options=options)[:-100])
+    with pytest.raises(media.NotAVideo, match="end is missing"):
+        await media.prepare(file)
+
+
+async def test_sound_alone_is_no_video(file: BinaryIO, tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as made:
+        stream = made.add_stream("aac", rate=48000)
+        silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
+        silence.sample_rate = 48000
+        for plane in silence.planes:
+            plane.update(bytes(plane.buffer_size))
+        made.mux(stream.encode(silence))
+        made.mux(stream.encode(None))
+    file.write(path.read_bytes())
+    with pytest.raises(media.NotAVideo, match="no video"):
+        await media.prepare(file)
+
+
+async def test_an_index_that_claims_a_thousand_million_pictures_only_ends_its_reader(
+    file: BinaryIO, tmp_path: Path
+) -> None:
+    data = bytearray(mp4(tmp_path, options={"movflags": "+faststart"}))
+    sizes = data.index(b"stsz") + 8  # ISO/IEC 14496-12, 8.7.3.2: one size for all, and a count
+    data[sizes : sizes + 8] = struct.pack(">II", 1, 1 << 30)
+    chunks = data.index(b"stsc") + 16  # 8.7.4: how many of them are in the first chunk
+    data[chunks : chunks + 4] = struct.pack(">I", 1 << 30)
+    file.write(data)
+    with pytest.raises(media.NotAVideo):
+        await media.prepare(file)
+
+
+async def test_damage_anywhere_ends_in_an_answer_or_in_not_a_video(
+    file: BinaryIO, tmp_path: Path
+) -> None:
+    whole = mp4(tmp_path, options={"movflags": "+faststart"})
+    dice = random.Random(7)
+    outcomes: set[type] = set()
+    for step in range(12):
+        damaged = bytearray(whole)
+        start = 40 + step * 61
+        damaged[start : start + 4] = dice.randbytes(4)
+        file.seek(0)
+        file.truncate()
+        file.write(damaged)
+        try:
+            outcomes.add(type(await media.prepare(file)))
+        except media.NotAVideo:
+            outcomes.add(media.NotAVideo)
+    assert outcomes <= {media.Video, media.NotAVideo}
+
+
+async def test_the_reader_sees_no_secret(
+    file: BinaryIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A package of the same name that writes down what its process was given.
+    package = tmp_path / "bot"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "media_reader.py").write_text(
+        "import os, sys\n"
+        "seen = [name for name, value in os.environ.items() if 'canary' in value]\n"
+        "sys.stdout.write(f'secrets: {seen}, path: {os.environ.get(\"PATH\") is not None}')\n"
+        "sys.exit(3)"
+    )
+    monkeypatch.setenv("BOT_TOKEN", "canary-token")
+    monkeypatch.setenv("GPTUNNEL_API_KEY", "canary-key")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(media.NotAVideo) as caught:
+        await media.prepare(file)
+    assert str(caught.value) == "secrets: [], path: True"
+
+
+async def test_a_reader_that_cannot_start_is_not_the_files_fault(
+    file: BinaryIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "bot"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "media_reader.py").write_text("import nothing_of_this_name")
+    monkeypatch.chdir(tmp_path)
+    file.write(mp4(tmp_path))
+    with pytest.raises(RuntimeError, match="nothing_of_this_name"):
+        await media.prepare(file)
