@@ -177,7 +177,7 @@ class InboxStore:
             rows = await connection.execute(
                 sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state)
             )
-            found: dict[InboxState, int] = dict(rows.tuples().all())
+            found: dict[InboxState, int] = dict(rows.all())
         return {state: found.get(state, 0) for state in InboxState}
 
     async def lag(self, now: datetime) -> timedelta:

@@ -35,6 +35,9 @@ _URGENCY = sa.case(
     else_=1,
 )
 
+# The queue is served in its order; whatever has begun, by how long it has been due
+_SINCE = sa.case((tasks.c.state == S.QUEUED, tasks.c.confirmed_at), else_=tasks.c.run_at)
+
 # Takes no place at the provider, and nobody is about to give it one
 _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 
@@ -119,6 +122,7 @@ class LeasedTasks:
                 .where(
                     tasks.c.id == lease.id,
                     tasks.c.state == lease.state,
+                    sa.not_(in_states(ENDED)),
                     tasks.c.fence == lease.fence,
                 )
                 .values(changes)
@@ -219,7 +223,7 @@ async def _claim(
     due = (
         sa.select(tasks.c.id)
         .where(in_states(ACTIVE), *conditions, tasks.c.run_at <= now, free(tasks, now))
-        .order_by(_URGENCY, tasks.c.confirmed_at, tasks.c.id)
+        .order_by(_URGENCY, _SINCE, tasks.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
         .cte("due")
@@ -244,5 +248,8 @@ async def _places_taken(connection: AsyncConnection) -> int:
 
 
 def _urgency(task: Task) -> tuple[int, datetime, int]:
-    rank = {S.RENDERED: 0, S.QUEUED: 2}.get(task.state, 1)
-    return (rank, task.confirmed_at or task.run_at, task.id)
+    """The order of _URGENCY and _SINCE: RETURNING promises none."""
+    if task.state is S.QUEUED:
+        assert task.confirmed_at is not None
+        return (2, task.confirmed_at, task.id)
+    return (0 if task.state is S.RENDERED else 1, task.run_at, task.id)

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.task import ENDED, AspectRatio, Chat, Frame, Task, TaskEvent, TaskState
+from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Frame, Task, TaskEvent, TaskState
 from storage.leases import LeasedTasks, add_event, drop_frame
 from storage.rows import UNLEASED, chat_values, in_chat, task_from
-from storage.tables import in_states, task_events, tasks
+from storage.tables import RESTING, in_states, task_events, tasks
 
 S = TaskState
 
@@ -323,12 +323,16 @@ class TaskStore(LeasedTasks):
 
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks are in each state, zeros included."""
+        found = dict.fromkeys(TaskState, 0)
         async with self._database.transaction() as connection:
-            rows = await connection.execute(
-                sa.select(tasks.c.state, sa.func.count()).group_by(tasks.c.state)
-            )
-            found: dict[TaskState, int] = dict(rows.tuples().all())
-        return {state: found.get(state, 0) for state in TaskState}
+            for states in (ACTIVE, RESTING):  # each has its index
+                rows = await connection.execute(
+                    sa.select(tasks.c.state, sa.func.count())
+                    .where(in_states(states))
+                    .group_by(tasks.c.state)
+                )
+                found |= dict(rows.all())
+        return found
 
     async def events(self, task_id: int) -> list[TaskEvent]:
         """The states a task came into, the oldest first."""

@@ -13,6 +13,9 @@ depends_on = None
 number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 moment = sa.DateTime(timezone=True)
 active = sa.text("state IN ('generating', 'queued', 'rendered', 'submitting')")
+resting = sa.text(
+    "state IN ('cancelled', 'delivered', 'draft', 'failed', 'undeliverable', 'unknown')"
+)
 queued = sa.text("state IN ('queued')")
 pending = sa.text("state IN ('pending')")
 done = sa.text("state IN ('done')")
@@ -177,7 +180,14 @@ def upgrade() -> None:
         sqlite_where=queued,
         postgresql_where=queued,
     )
-    op.create_index("ix_tasks_state", "tasks", ["state"], unique=False)
+    op.create_index(
+        "ix_tasks_resting",
+        "tasks",
+        ["state"],
+        unique=False,
+        sqlite_where=resting,
+        postgresql_where=resting,
+    )
     op.create_index("ix_tasks_user", "tasks", ["user_id", "id"], unique=False)
     op.create_table(
         "users",

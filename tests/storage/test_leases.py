@@ -1,0 +1,341 @@
+"""What a worker does with tasks: claims, fences, heartbeats, saves, places, late ids."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.notice import Notice, NoticeKind
+from bot.task import ACTIVE, ENDED, IllegalTransition, Reason, Task, TaskState
+from storage import Storage
+from storage.leases import NEEDS_FRAME
+from tests.storage.given import (
+    ANN,
+    MINUTE,
+    NOON,
+    SECOND,
+    draft,
+    leased,
+    queued,
+    task_in,
+)
+
+S = TaskState
+
+
+async def claim(
+    storage: Storage,
+    *,
+    owner: str = "one",
+    now: datetime = NOON,
+    limit: int = 100,
+    places: int | None = None,
+) -> list[Task]:
+    return await storage.tasks.claim_due(
+        owner=owner, now=now, lease_for=MINUTE, limit=limit, places=places
+    )
+
+
+async def now_as(storage: Storage, task: Task) -> Task:
+    found = await storage.tasks.get(task.id)
+    assert found is not None
+    return found
+
+
+async def test_a_claim_is_written_before_it_is_given(storage: Storage, other: Storage) -> None:
+    task = await queued(storage)
+    [lease] = await claim(storage)
+    assert lease == await now_as(other, task)
+    assert lease == replace(task, lease_owner="one", lease_until=NOON + MINUTE, fence=1, claims=1)
+    assert await claim(other, owner="two", now=NOON + MINUTE - SECOND) == []
+    [taken_over] = await claim(other, owner="two", now=NOON + MINUTE)
+    assert (taken_over.lease_owner, taken_over.fence, taken_over.claims) == ("two", 2, 2)
+
+
+@pytest.mark.parametrize("state", sorted(S))
+async def test_only_states_with_work_to_do_are_claimed(storage: Storage, state: TaskState) -> None:
+    task = await task_in(storage, state)
+    later = NOON + 2 * MINUTE
+    claimed = [lease.id for lease in await claim(storage, now=later)]
+    assert claimed == ([task.id] if state in ACTIVE else [])
+
+
+async def test_what_is_not_due_is_left_alone_until_it_is(storage: Storage) -> None:
+    await draft(storage)
+    assert await storage.tasks.next_due(NOON) is None
+    await queued(storage)
+    assert await storage.tasks.next_due(NOON) is None
+    assert await storage.tasks.next_due(NOON - SECOND) == NOON
+    lease = await leased(storage)
+    assert await storage.tasks.next_due(NOON) == NOON + MINUTE
+    later = lease.again(run_at=NOON + 2 * MINUTE)
+    assert await storage.tasks.save(lease, later, now=NOON, keep_lease=False)
+    assert await storage.tasks.next_due(NOON) == NOON + 2 * MINUTE
+    assert await claim(storage, now=NOON + 2 * MINUTE - SECOND) == []
+    [again] = await claim(storage, now=NOON + 2 * MINUTE)
+    assert again.attempts == 1
+
+
+async def test_the_most_urgent_come_first(storage: Storage) -> None:
+    late = await queued(storage, now=NOON - SECOND)
+    early = await queued(storage, now=NOON - MINUTE)
+    rendered = await task_in(storage, S.RENDERED)
+    generating = await task_in(storage, S.GENERATING)
+    later = NOON + 2 * MINUTE
+    order = [rendered.id, generating.id, early.id, late.id]
+    first = [lease.id for lease in await claim(storage, now=later, limit=3)]
+    rest = [lease.id for lease in await claim(storage, now=later, limit=3)]
+    assert first + rest == order
+
+
+async def test_a_step_is_saved_with_its_event_and_its_notices(
+    storage: Storage, other: Storage
+) -> None:
+    task = await queued(storage)
+    lease = await leased(storage)
+    failed = lease.to(S.FAILED, run_at=NOON, reason=Reason.UNSAFE_PROMPT, detail="code 1002")
+    notice = Notice(
+        kind=NoticeKind.FAILED, chat=task.chat, lang="ru", task_id=task.id,
+        reply_to=task.message_id, params={"reason": "unsafe_prompt"},
+    )  # fmt: skip
+    at = NOON + SECOND
+    assert await storage.tasks.save(lease, failed, now=at, notices=[notice])
+    found = await now_as(other, task)
+    assert found == replace(failed, ended_at=at, lease_owner=None, lease_until=None)
+    assert (await other.tasks.events(task.id))[-1].at == at
+    [waiting] = await other.outbox.claim(owner="m", now=at, lease_for=MINUTE, limit=9)
+    assert waiting.notice == notice
+
+
+async def test_a_lost_lease_writes_nothing(storage: Storage, other: Storage) -> None:
+    task = await queued(storage)
+    [stale] = await claim(storage, owner="one")
+    [fresh] = await claim(other, owner="two", now=NOON + MINUTE)
+    notice = Notice(kind=NoticeKind.FAILED, chat=task.chat, lang="ru", task_id=task.id)
+    for after in (
+        stale.to(S.SUBMITTING, run_at=NOON),
+        stale.to(S.FAILED, run_at=NOON),
+        stale.again(run_at=NOON),
+    ):
+        assert not await storage.tasks.save(stale, after, now=NOON, notices=[notice])
+    assert await now_as(other, task) == fresh
+    assert await other.outbox.count() == 0
+    assert [event.state for event in await other.tasks.events(task.id)] == [S.DRAFT, S.QUEUED]
+    assert await other.tasks.save(fresh, fresh.to(S.SUBMITTING, run_at=NOON), now=NOON)
+
+
+async def test_a_lease_that_ran_out_still_writes_while_nobody_took_the_task(
+    storage: Storage,
+) -> None:
+    await queued(storage)
+    lease = await leased(storage)
+    late = NOON + 10 * MINUTE
+    assert await storage.tasks.save(lease, lease.to(S.SUBMITTING, run_at=late), now=late)
+
+
+async def test_a_holder_saves_step_after_step_under_one_lease(storage: Storage) -> None:
+    task = await queued(storage)
+    lease = await leased(storage)
+    step = lease.to(S.SUBMITTING, run_at=NOON, submitted_at=NOON)
+    assert await storage.tasks.save(lease, step, now=NOON)
+    next_step = step.to(S.GENERATING, run_at=NOON + SECOND, provider_id="p")
+    assert not await storage.tasks.save(lease, lease.to(S.FAILED, run_at=NOON), now=NOON)
+    assert await storage.tasks.save(step, next_step, now=NOON)
+    found = await now_as(storage, task)
+    assert found == next_step
+    assert found.lease_owner == "one"
+
+
+@pytest.mark.parametrize("state", sorted(ENDED))
+async def test_an_ended_task_never_changes(storage: Storage, state: TaskState) -> None:
+    ended = await task_in(storage, state)
+    assert ended.ended_at is not None
+    holder = replace(ended, state=S.QUEUED)
+    assert not await storage.tasks.save(holder, holder.to(S.SUBMITTING, run_at=NOON), now=NOON)
+    with pytest.raises(IllegalTransition):
+        await storage.tasks.save(ended, replace(ended, state=S.QUEUED), now=NOON)
+    assert not await storage.tasks.record_late_id(ended.id, "late", now=NOON)
+    assert await claim(storage, now=NOON + 9 * MINUTE) == []
+    assert await now_as(storage, ended) == ended
+
+
+async def test_an_ended_task_takes_no_words_either(storage: Storage) -> None:
+    ended = await task_in(storage, S.DELIVERED)
+    assert not await storage.tasks.save(ended, replace(ended, detail="late"), now=NOON)
+    assert await now_as(storage, ended) == ended
+
+
+async def test_what_others_wrote_meanwhile_is_not_overwritten(storage: Storage) -> None:
+    task = await queued(storage)
+    lease = await leased(storage)
+    await storage.tasks.set_card(task.id, card_message_id=5, is_media=True)
+    assert await storage.tasks.save(lease, lease.again(run_at=NOON), now=NOON)
+    found = await now_as(storage, task)
+    assert (found.card_message_id, found.card_is_media, found.attempts) == (5, True, 1)
+
+
+async def test_a_lease_ends_when_the_holder_gives_it_back(storage: Storage) -> None:
+    await queued(storage)
+    lease = await leased(storage)
+    assert await storage.tasks.save(lease, lease.again(run_at=NOON), now=NOON, keep_lease=False)
+    [again] = await claim(storage, owner="two")
+    assert again.fence == lease.fence + 1
+
+
+async def test_a_heartbeat_prolongs_what_is_still_held(storage: Storage, other: Storage) -> None:
+    tasks = [await queued(storage) for _ in range(4)]
+    leases = await claim(storage)
+    await storage.tasks.cancel(tasks[0].id, user_id=ANN, now=NOON)
+    stale = (leases[1].id, leases[1].fence - 1)
+    held = [(leases[0].id, leases[0].fence), stale, *((t.id, t.fence) for t in leases[2:])]
+    until = NOON + 5 * MINUTE
+    kept = await storage.tasks.extend("one", held, now=NOON, until=until)
+    assert kept == {tasks[2].id, tasks[3].id}
+    assert await other.tasks.extend("two", held, now=NOON, until=until) == set()
+    taken = await claim(other, owner="two", now=NOON + MINUTE)
+    assert [task.id for task in taken] == [tasks[1].id]
+
+
+async def test_a_heartbeat_carries_thousands_of_leases(storage: Storage) -> None:
+    await queued(storage)
+    lease = await leased(storage)
+    held = [(lease.id, lease.fence), *((100_000 + n, 1) for n in range(20_000))]
+    until = NOON + 5 * MINUTE
+    assert await storage.tasks.extend("one", held, now=NOON, until=until) == {lease.id}
+    assert (await now_as(storage, lease)).lease_until == until
+    assert await storage.tasks.extend("one", [], now=NOON, until=until) == set()
+
+
+async def test_a_clean_stop_frees_the_tasks_and_counts_no_claim(storage: Storage) -> None:
+    await queued(storage)
+    lease = await leased(storage)
+    await storage.tasks.release("two", [(lease.id, lease.fence)])
+    assert await now_as(storage, lease) == lease
+    await storage.tasks.release("one", [(lease.id, lease.fence)])
+    [again] = await claim(storage, owner="two")
+    assert (again.claims, again.fence) == (1, lease.fence + 1)
+
+
+@pytest.mark.parametrize("state", [S.SUBMITTING, S.UNKNOWN])
+async def test_a_late_id_is_recorded_whoever_holds_the_task(
+    storage: Storage, other: Storage, state: TaskState
+) -> None:
+    task = await task_in(storage, state)
+    holders = await claim(other, owner="two", now=NOON + 2 * MINUTE)
+    at = NOON + 3 * MINUTE
+    assert await storage.tasks.record_late_id(task.id, "paid", now=at)
+    found = await now_as(other, task)
+    assert (found.state, found.provider_id, found.accepted_at, found.run_at) == (
+        S.GENERATING, "paid", at, at,
+    )  # fmt: skip
+    assert (found.lease_owner, found.reason) == (None, None)
+    assert (await other.tasks.events(task.id))[-1].state is S.GENERATING
+    for holder in holders:
+        assert not await other.tasks.save(holder, holder.to(S.UNKNOWN, run_at=at), now=at)
+    assert await storage.tasks.record_late_id(task.id, "paid", now=at)
+    assert not await storage.tasks.record_late_id(task.id, "another", now=at)
+    assert await now_as(other, task) == found
+
+
+@pytest.mark.parametrize("state", sorted(set(S) - {S.SUBMITTING, S.UNKNOWN}))
+async def test_no_other_state_takes_a_late_id(storage: Storage, state: TaskState) -> None:
+    task = await task_in(storage, state)
+    assert not await storage.tasks.record_late_id(task.id, "late", now=NOON)
+    assert await now_as(storage, task) == task
+
+
+@pytest.mark.parametrize("state", sorted(set(S) - {S.DRAFT}))
+async def test_the_frame_goes_in_the_commit_after_which_nobody_needs_it(
+    storage: Storage, other: Storage, state: TaskState
+) -> None:
+    task = await queued(storage)
+    assert await storage.frames.publish(
+        task.id, token="secret", jpeg=b"jpeg", expires_at=NOON + MINUTE
+    )
+    if state is S.CANCELLED:
+        await storage.tasks.cancel(task.id, user_id=ANN, now=NOON)
+    elif state is not S.QUEUED:
+        lease = await leased(storage)
+        for step in (S.SUBMITTING, S.GENERATING, S.RENDERED, state):
+            if state in {S.UNKNOWN, S.FAILED} and step in {S.GENERATING, S.RENDERED}:
+                continue
+            after = lease.to(step, run_at=NOON)
+            assert await storage.tasks.save(lease, after, now=NOON)
+            if step is state:
+                break
+            lease = after
+    assert (await now_as(storage, task)).state is state
+    kept = await other.frames.get("secret", NOON)
+    assert kept == (b"jpeg" if state in NEEDS_FRAME else None)
+
+
+async def test_the_queue_waits_for_a_place_at_the_provider(storage: Storage) -> None:
+    waiting = [await queued(storage, now=NOON + n * SECOND) for n in range(4)]
+    at = NOON + 10 * SECOND
+    first = await claim(storage, now=at, places=2)
+    assert [task.id for task in first] == [waiting[0].id, waiting[1].id]
+    assert await claim(storage, now=at, places=2) == []
+    sent = first[0].to(S.SUBMITTING, run_at=at)
+    assert await storage.tasks.save(first[0], sent, now=at)
+    assert await claim(storage, now=at, places=2) == []
+    gone = sent.to(S.FAILED, run_at=at)
+    assert await storage.tasks.save(sent, gone, now=at)
+    assert [task.id for task in await claim(storage, now=at, places=2)] == [waiting[2].id]
+    assert await claim(storage, now=at, places=0) == []
+    assert [task.id for task in await claim(storage, now=at)] == [waiting[3].id]
+
+
+async def test_a_slow_holder_keeps_its_place(storage: Storage, other: Storage) -> None:
+    """Else it would wake up and send one more than the provider takes."""
+    held = await queued(storage, now=NOON)
+    [zombie] = await claim(storage, places=1)
+    late = NOON + 2 * MINUTE
+    sooner = await queued(other, now=NOON - SECOND)
+    [taken_over] = await claim(other, owner="two", now=late, places=1)
+    assert taken_over.id == held.id
+    assert not await storage.tasks.save(zombie, zombie.to(S.SUBMITTING, run_at=late), now=late)
+    await other.tasks.release("two", [(taken_over.id, taken_over.fence)])
+    assert [task.id for task in await claim(other, now=late, places=1)] == [sooner.id]
+
+
+async def test_polling_and_sending_never_wait_for_a_place(storage: Storage) -> None:
+    generating = await task_in(storage, S.GENERATING)
+    rendered = await task_in(storage, S.RENDERED)
+    later = NOON + 2 * MINUTE
+    claimed = await claim(storage, now=later, places=1)
+    assert [task.id for task in claimed] == [rendered.id, generating.id]
+
+
+async def test_a_claim_looks_only_at_open_tasks(sqlite_url: str) -> None:
+    import sqlite3
+
+    import sqlalchemy as sa
+
+    from storage import open_storage
+    from storage.tables import in_states, tasks
+
+    queries = [
+        (sa.select(tasks.c.id).where(in_states(ACTIVE), tasks.c.run_at <= NOON), "ix_tasks_due"),
+        (sa.select(tasks.c.id).where(in_states({S.QUEUED}), tasks.c.confirmed_at <= NOON),
+         "ix_tasks_queue"),
+    ]  # fmt: skip
+    async with open_storage(sqlite_url) as storage, storage.database.transaction() as connection:
+        for query, index in queries:
+            text = str(
+                query.compile(
+                    dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
+                )
+            )
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", (NOON,))
+            assert index in str(plan.all())
+    assert sqlite3.sqlite_version_info >= (3, 35)  # RETURNING
+
+
+async def test_a_moment_is_kept_to_the_microsecond(storage: Storage, other: Storage) -> None:
+    exact = NOON + timedelta(microseconds=1)
+    task = await queued(storage, now=exact)
+    assert (await now_as(other, task)).run_at == exact
+    assert await claim(storage, now=NOON) == []
+    assert len(await claim(storage, now=exact)) == 1
