@@ -1,0 +1,93 @@
+"""Whether the program does its work: marks that its parts leave, and one check of the database.
+
+It must not know HTTP, nor what the parts do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+LIMITS: Mapping[str, float] = {
+    "updates": 120.0,  # a getUpdates that came back well; each waits for 25 s at most
+    "worker": 60.0,  # a look for tasks that are due
+    "loop": 10.0,  # the event loop's heartbeat, once a second
+}
+"""Seconds that may pass between two marks of a part."""
+
+WRITABLE_SECONDS = 5.0
+"""How long the answer about the database is good, and how long it may take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthReport:
+    """Ages are seconds since the last mark of each part, None before the first."""
+
+    reasons: tuple[str, ...]
+    ages: Mapping[str, float | None]
+    database: bool
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is wrong."""
+        return not self.reasons
+
+
+class Health:
+    """Collects marks and decides. A part that never left a mark is late from the start on."""
+
+    def __init__(
+        self,
+        writable: Callable[[], Awaitable[bool]],
+        *,
+        limits: Mapping[str, float] = LIMITS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._writable = writable
+        self._limits = limits
+        self._now = now
+        self._started = now()
+        self._marks: dict[str, float] = {}
+        self._asking = asyncio.Lock()
+        self._answer = False
+        self._answered: float | None = None
+
+    def mark(self, part: str) -> None:
+        """`part` (a key of LIMITS) has just done its work."""
+        if part not in self._limits:
+            raise KeyError(part)
+        self._marks[part] = self._now()
+
+    async def report(self) -> HealthReport:
+        """How things are; asks the database once in a while, not for each report."""
+        database = await self._database()
+        now = self._now()
+        reasons = [
+            f"{part}: no sign of life for {age:.0f} s (at most {limit:.0f})"
+            for part, limit in self._limits.items()
+            if (age := now - self._marks.get(part, self._started)) > limit
+        ]
+        if not database:
+            reasons.append("database: not writable")
+        return HealthReport(
+            reasons=tuple(reasons),
+            ages={
+                part: round(now - self._marks[part], 1) if part in self._marks else None
+                for part in self._limits
+            },
+            database=database,
+        )
+
+    async def _database(self) -> bool:
+        # Anybody may ask for a report, and the check is a write.
+        async with self._asking:
+            if self._answered is None or self._now() - self._answered > WRITABLE_SECONDS:
+                try:
+                    async with asyncio.timeout(WRITABLE_SECONDS):
+                        self._answer = await self._writable()
+                except TimeoutError:
+                    self._answer = False
+                self._answered = self._now()
+            return self._answer
