@@ -326,7 +326,7 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
     ),
     Problem.UNSUPPORTED_MESSAGE: (
         N_("I cannot make a video from a message of this kind."),
-        N_("Write what should happen in words, or send a photo."),
+        N_("Write in words what should happen in the video. See /help for more."),
     ),
     Problem.PHOTOS_OFF: (
         N_("Photos cannot be used in this bot at the moment."),
@@ -442,6 +442,11 @@ def privacy(lang: str) -> Text:
         ),
         _("• To have your data deleted, write to the people who run this bot."),
     )
+
+
+def unknown_command(lang: str) -> Text:
+    _ = words(lang)
+    return _said("🤔", _("I do not know this command."), _("See /help for all that I can do."))
 
 
 def choose_language() -> Text:

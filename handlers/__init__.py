@@ -1,1 +1,24 @@
-"""Telegram update -> one wish -> answer; one router a module."""
+"""Telegram update -> one wish -> answer; one router a module.
+
+Handlers may be run again for the same update after a crash: a wish that was granted is granted
+once, and what was said may be said twice. They must not know the worker or the provider.
+"""
+
+from __future__ import annotations
+
+from aiogram import Router
+
+from handlers import card, commands, fallback, picture, prompt, retry
+from handlers.middlewares import Person, WordsForProblems
+
+
+def build_router() -> Router:
+    """All routers in the order in which they are asked; the first that takes an update has it."""
+    root = Router(name="handlers")
+    for observer in (root.message, root.callback_query):
+        # Inner ones: people who were not talking to the bot are not written down.
+        observer.middleware(Person())
+        observer.middleware(WordsForProblems())
+    for module in (commands, prompt, picture, card, retry, fallback):
+        root.include_router(module.router())
+    return root

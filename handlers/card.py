@@ -1,0 +1,184 @@
+"""The card: a draft as it will be sent, and the presses below it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiogram import Bot, Router
+from aiogram.types import BufferedInputFile, CallbackQuery, InputFile, Message, Update
+
+from bot import frames, keyboards, texts
+from bot.clock import Clock
+from bot.errors import InputError, TelegramRejected, TelegramTooLarge
+from bot.keyboards import CancelTask, PickRatio
+from bot.task import AspectRatio, Frame, Problem, Task, TaskState
+from bot.telegram import fetch_file
+from handlers import reply
+from handlers.context import Wake
+from storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """What a card shows of a first frame."""
+
+    nearest: AspectRatio
+    preview: bytes | None = None  # a small JPEG; None: Telegram has the photo
+
+
+def router() -> Router:
+    router = Router(name="card")
+    router.callback_query.register(pick_ratio, PickRatio.filter())
+    router.callback_query.register(cancel, CancelTask.filter())
+    return router
+
+
+# --- showing -------------------------------------------------------------------------------
+
+
+async def look_at(bot: Bot, frame: Frame) -> Picture:
+    """Fetches and judges a first frame; InputError says why it cannot be one."""
+    try:
+        content = await fetch_file(bot, frame.file_id, limit=frames.MAX_BYTES)
+    except TelegramTooLarge:
+        raise InputError(Problem.FILE_TOO_BIG, limit=frames.MAX_BYTES) from None
+    except TelegramRejected:
+        raise InputError(Problem.FILE_UNAVAILABLE) from None
+    info = await frames.check(content)
+    return Picture(
+        nearest=frames.nearest_ratio(info.width, info.height),
+        preview=await frames.make_preview(content) if frame.kind == "document" else None,
+    )
+
+
+async def send_card(
+    message: Message, task: Task, *, bot: Bot, storage: Storage, picture: Picture | None = None
+) -> None:
+    """Answers `message` with the task's card, once; a photo without words is asked for them."""
+    if task.state is not TaskState.DRAFT or task.card_message_id is not None:
+        return
+    if task.prompt is None:
+        # Not the card: that comes with the words.
+        await reply.say(message, texts.frame_kept(task.lang), keyboards.card(task))
+        return
+    if task.frame and picture is None:
+        try:
+            picture = await look_at(bot, task.frame)
+        except InputError:
+            picture = None  # it was a good picture when it came; the order will tell
+    text = texts.card(task.lang, task)
+    keyboard = keyboards.card(task, picture.nearest if picture else None)
+    card_id = None
+    if shown := _photo_of(task.frame, picture):
+        try:
+            card_id = await reply.show(message, shown, text, keyboard)
+        except TelegramRejected:
+            card_id = None
+    is_media = card_id is not None
+    if card_id is None:
+        card_id = await reply.say(message, text, keyboard)
+    await storage.tasks.set_card(task.id, card_message_id=card_id, is_media=is_media)
+
+
+def _photo_of(frame: Frame | None, picture: Picture | None) -> str | InputFile | None:
+    if picture and picture.preview:
+        return BufferedInputFile(picture.preview, "frame.jpg")
+    return frame.file_id if frame and frame.kind == "photo" else None
+
+
+# --- pressing ------------------------------------------------------------------------------
+
+
+async def pick_ratio(
+    query: CallbackQuery,
+    callback_data: PickRatio,
+    event_update: Update,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    wake: Wake,
+    lang: str,
+) -> None:
+    task = await storage.tasks.confirm(
+        callback_data.task_id,
+        user_id=query.from_user.id,
+        aspect_ratio=callback_data.ratio,
+        update_id=event_update.update_id,
+        now=clock(),
+    )
+    if task is None:
+        known = await storage.tasks.get(callback_data.task_id)
+        await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
+        return
+    await start_status(query, task, texts.press_accepted(lang), bot, storage, wake)
+
+
+async def start_status(
+    query: CallbackQuery, task: Task, answer: str, bot: Bot, storage: Storage, wake: Wake
+) -> None:
+    """The pressed message becomes the status message of a task that is due."""
+    message_id, is_media = task.card_message_id, task.card_is_media
+    if query.message and query.message.message_id != message_id:
+        message_id = query.message.message_id
+        is_media = isinstance(query.message, Message) and bool(query.message.photo)
+        await storage.tasks.set_card(task.id, card_message_id=message_id, is_media=is_media)
+    wake()
+    await reply.toast(query, answer)
+    place = await storage.tasks.queue_place(task.id)
+    if message_id is None or place is None:
+        return  # the worker has it already, and shows how it goes
+    await reply.rewrite(
+        bot,
+        task.chat,
+        message_id,
+        texts.status_queued(task.lang, task, place),
+        is_media=is_media,
+        keyboard=keyboards.status(task),
+    )
+
+
+async def cancel(
+    query: CallbackQuery,
+    callback_data: CancelTask,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    lang: str,
+) -> None:
+    user_id = query.from_user.id
+    task = await storage.tasks.cancel(callback_data.task_id, user_id=user_id, now=clock())
+    if task is None:
+        task = await storage.tasks.get(callback_data.task_id)
+        if task is None or task.user_id != user_id or task.state is not TaskState.CANCELLED:
+            await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
+            return
+    await reply.toast(query, texts.press_cancelled(lang))
+    shown = {task.card_message_id: task.card_is_media}
+    if isinstance(query.message, Message):
+        shown.setdefault(query.message.message_id, bool(query.message.photo))
+    for message_id, is_media in shown.items():
+        if message_id is not None:
+            await reply.rewrite(
+                bot, task.chat, message_id, texts.cancelled(task.lang), is_media=is_media
+            )
+
+
+def why_not(task: Task | None, user_id: int, lang: str) -> str:
+    """Why a press changed nothing."""
+    if task is None:
+        return texts.press_expired(lang)
+    if task.user_id != user_id:
+        return texts.press_foreign(lang)
+    if task.state is TaskState.DRAFT:
+        return texts.press_wordless(lang) if task.prompt is None else texts.press_expired(lang)
+    return texts.press_done(lang, task.state)
+
+
+def why_not_cancelled(task: Task | None, user_id: int, lang: str) -> str:
+    """Why a press on Cancel changed nothing."""
+    if task and task.user_id == user_id and task.state in _BEING_MADE:
+        return texts.press_too_late(lang)
+    return why_not(task, user_id, lang)
+
+
+_BEING_MADE = (TaskState.SUBMITTING, TaskState.GENERATING)

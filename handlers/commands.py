@@ -1,0 +1,97 @@
+"""/start, /help, /cancel, /privacy, /language."""
+
+from __future__ import annotations
+
+from aiogram import Bot, Router
+from aiogram.filters import Command
+from aiogram.types import CallbackQuery, Message, User
+
+from bot import keyboards, texts
+from bot.clock import Clock
+from bot.i18n import LANGUAGES
+from bot.keyboards import SetLanguage
+from bot.task import Task, TaskState
+from handlers import reply
+from handlers.context import Offer
+from storage import Storage
+
+_BEING_MADE = (TaskState.SUBMITTING, TaskState.GENERATING, TaskState.RENDERED)
+
+
+def router() -> Router:
+    router = Router(name="commands")
+    router.message.register(start, Command("start"))
+    router.message.register(help, Command("help"))
+    router.message.register(cancel, Command("cancel"))
+    router.message.register(privacy, Command("privacy"))
+    router.message.register(language, Command("language"))
+    router.callback_query.register(set_language, SetLanguage.filter())
+    return router
+
+
+async def start(message: Message, lang: str, offer: Offer) -> None:
+    await reply.say(message, texts.start(lang, offer.model, photos_on=offer.photos_on))
+
+
+async def help(message: Message, lang: str, offer: Offer) -> None:
+    await reply.say(message, texts.help(lang, offer.model, photos_on=offer.photos_on))
+
+
+async def privacy(message: Message, lang: str) -> None:
+    await reply.say(message, texts.privacy(lang))
+
+
+async def cancel(
+    message: Message, event_from_user: User, bot: Bot, storage: Storage, clock: Clock, lang: str
+) -> None:
+    chat, user_id = reply.place(message), event_from_user.id
+    task = await _cancelled_already(storage, message, user_id)
+    task = task or await storage.tasks.cancel_latest(user_id=user_id, chat=chat, now=clock())
+    if task is None:
+        made = await storage.tasks.latest(user_id, chat=chat, states=_BEING_MADE, limit=1)
+        answer = texts.too_late_to_cancel(lang) if made else texts.nothing_to_cancel(lang)
+        await reply.say(message, answer)
+        return
+    if task.card_message_id is not None:
+        await reply.rewrite(
+            bot,
+            task.chat,
+            task.card_message_id,
+            texts.cancelled(task.lang),
+            is_media=task.card_is_media,
+        )
+    await reply.say(message, texts.cancelled(lang))
+
+
+async def _cancelled_already(storage: Storage, message: Message, user_id: int) -> Task | None:
+    """What this very message cancelled, when the program was killed before it said so.
+
+    Without this a repeat would cancel the order before the last one as well.
+    """
+    latest = await storage.tasks.latest(
+        user_id, chat=reply.place(message), states=(TaskState.CANCELLED,), limit=10
+    )
+    for task in latest:
+        if task.ended_at and task.ended_at >= message.date:
+            return task
+    return None
+
+
+async def language(message: Message) -> None:
+    await reply.say(message, texts.choose_language(), keyboards.languages())
+
+
+async def set_language(
+    query: CallbackQuery, callback_data: SetLanguage, bot: Bot, storage: Storage, lang: str
+) -> None:
+    chosen = callback_data.lang
+    if chosen not in LANGUAGES:
+        await reply.toast(query, texts.press_expired(lang), alert=True)
+        return
+    await storage.users.set_lang(query.from_user.id, chosen)
+    text = texts.language_set(chosen)
+    await reply.toast(query, text.render()[0])
+    if isinstance(query.message, Message):
+        await reply.rewrite(
+            bot, reply.place(query.message), query.message.message_id, text, is_media=False
+        )

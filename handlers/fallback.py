@@ -1,0 +1,48 @@
+"""Whatever no other handler took: in private it is told what to send, in groups it is left."""
+
+from __future__ import annotations
+
+from aiogram import Router
+from aiogram.enums import ContentType
+from aiogram.types import CallbackQuery, Message
+
+from bot import texts
+from bot.errors import InputError
+from bot.task import Problem
+from handlers import reply
+from handlers.filters import private, unknown_command
+
+# What a person sends; everything else is Telegram's own news (a pin, a new title, a timer).
+_SENT = frozenset(
+    {
+        ContentType.ANIMATION, ContentType.AUDIO, ContentType.CHECKLIST, ContentType.CONTACT,
+        ContentType.DICE, ContentType.GAME, ContentType.LOCATION, ContentType.PAID_MEDIA,
+        ContentType.POLL, ContentType.STICKER, ContentType.STORY, ContentType.VENUE,
+        ContentType.VIDEO, ContentType.VIDEO_NOTE, ContentType.VOICE,
+    }
+)  # fmt: skip
+
+
+def router() -> Router:
+    router = Router(name="fallback")
+    router.message.register(refuse_command, private, unknown_command)
+    router.message.register(refuse, private, sent)
+    router.callback_query.register(forget_button)
+    return router
+
+
+async def sent(message: Message) -> bool:
+    return message.content_type in _SENT
+
+
+async def refuse_command(message: Message, lang: str) -> None:
+    await reply.say(message, texts.unknown_command(lang))
+
+
+async def refuse(message: Message) -> None:
+    raise InputError(Problem.UNSUPPORTED_MESSAGE)
+
+
+async def forget_button(query: CallbackQuery, lang: str) -> None:
+    """A button of another age."""
+    await reply.toast(query, texts.press_expired(lang), alert=True)

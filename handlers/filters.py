@@ -1,0 +1,56 @@
+"""Which updates a handler takes. Coroutines: aiogram sends other filters through threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiogram import Bot
+from aiogram.enums import ChatType
+from aiogram.types import Message, MessageEntity
+
+
+async def private(message: Message) -> bool:
+    """A chat with one person."""
+    return message.chat.type == ChatType.PRIVATE
+
+
+async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
+    """Said to this bot: in private everything, in a group a mention or a reply to the bot.
+
+    Gives `words`: the text or caption without the mention, None when there is neither.
+    """
+    text = message.text or message.caption
+    if message.chat.type == ChatType.PRIVATE:
+        return {"words": text}
+    mention = await _mention(message, bot)
+    if mention and text:
+        return {"words": text.replace(mention, " ", 1)}
+    replied = message.reply_to_message
+    if replied and replied.from_user and replied.from_user.id == bot.id:
+        return {"words": text}
+    return False
+
+
+async def written(message: Message) -> bool:
+    """Words that are no command."""
+    return message.text is not None and not _is_command(message)
+
+
+async def unknown_command(message: Message) -> bool:
+    """A command, after all known ones had their turn."""
+    return message.text is not None and _is_command(message)
+
+
+def _is_command(message: Message) -> bool:
+    return any(e.type == "bot_command" and e.offset == 0 for e in message.entities or ())
+
+
+async def _mention(message: Message, bot: Bot) -> str | None:
+    """The bot's @name as it was written."""
+    text = message.text or message.caption or ""
+    entities: list[MessageEntity] = message.entities or message.caption_entities or []
+    written = [e.extract_from(text) for e in entities if e.type == "mention"]
+    if not written:
+        return None
+    name = f"@{(await bot.me()).username}".lower()
+    return next((mention for mention in written if mention.lower() == name), None)

@@ -1,0 +1,46 @@
+"""Around every handler: who is speaking and in which language, and words for bad input."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiogram import BaseMiddleware
+from aiogram.types import Message, TelegramObject, User
+
+from bot import texts
+from bot.clock import Clock
+from bot.errors import InputError
+from bot.i18n import language_of
+from handlers import reply
+from storage import Storage
+
+Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
+
+
+class Person(BaseMiddleware):
+    """Gives `lang`; what nobody sent, or another bot did, goes no further."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        user: User | None = data.get("event_from_user")
+        if user is None or user.is_bot:
+            return None
+        storage: Storage = data["storage"]
+        clock: Clock = data["clock"]
+        person = await storage.users.see(
+            user.id, lang=language_of(user.language_code), name=user.full_name, now=clock()
+        )
+        data["lang"] = person.lang
+        return await handler(event, data)
+
+
+class WordsForProblems(BaseMiddleware):
+    """What cannot be used is answered: what is wrong, and what to do."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        try:
+            return await handler(event, data)
+        except InputError as exc:
+            if isinstance(event, Message):
+                await reply.say(event, texts.problem(data["lang"], exc.problem, exc.details))
+            return None

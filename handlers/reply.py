@@ -1,0 +1,99 @@
+"""How handlers talk: one answer to one message, in its own place, and errors that mean nothing.
+
+What Telegram refuses about an old button or a message that is gone is ignored; everything else
+is raised, and the update is handled again later. It must not know what is said.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from aiogram import Bot
+from aiogram.methods import EditMessageCaption, EditMessageText
+from aiogram.types import (
+    CallbackQuery,
+    InlineKeyboardMarkup,
+    InputFile,
+    LinkPreviewOptions,
+    Message,
+    ReplyParameters,
+)
+from aiogram.utils.formatting import Text
+
+from bot.errors import TelegramRejected
+from bot.task import Chat
+
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+
+
+def place(message: Message) -> Chat:
+    """Where to answer this message, also later."""
+    return Chat(
+        chat_id=message.chat.id,
+        # Replies in ordinary groups have a thread too, but one that nothing can be sent to.
+        message_thread_id=message.message_thread_id if message.is_topic_message else None,
+        business_connection_id=message.business_connection_id,
+    )
+
+
+async def say(message: Message, text: Text, keyboard: InlineKeyboardMarkup | None = None) -> int:
+    """Answers in words; the id of the answer."""
+    sent = await message.answer(
+        **text.as_kwargs(),
+        reply_parameters=_to(message),
+        reply_markup=keyboard,
+        link_preview_options=_NO_PREVIEW,
+    )
+    return sent.message_id
+
+
+async def show(
+    message: Message,
+    photo: str | InputFile,
+    caption: Text,
+    keyboard: InlineKeyboardMarkup | None = None,
+) -> int:
+    """Answers with a picture; the id of the answer."""
+    sent = await message.answer_photo(
+        photo,
+        **caption.as_caption_kwargs(),
+        reply_parameters=_to(message),
+        reply_markup=keyboard,
+    )
+    return sent.message_id
+
+
+async def rewrite(
+    bot: Bot,
+    chat: Chat,
+    message_id: int,
+    text: Text,
+    *,
+    is_media: bool,
+    keyboard: InlineKeyboardMarkup | None = None,
+) -> None:
+    """New words and buttons for a message of ours, if it is still there."""
+    where: dict[str, Any] = {
+        "chat_id": chat.chat_id,
+        "message_id": message_id,
+        "business_connection_id": chat.business_connection_id,
+        "reply_markup": keyboard,
+    }
+    with suppress(TelegramRejected):
+        if is_media:
+            await bot(EditMessageCaption(**where, **text.as_caption_kwargs()))
+        else:
+            await bot(
+                EditMessageText(**where, **text.as_kwargs(), link_preview_options=_NO_PREVIEW)
+            )
+
+
+async def toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:
+    """Answers a press; an `alert` has to be put away by hand. An old press is past answering."""
+    with suppress(TelegramRejected):
+        await query.answer(text, show_alert=alert)
+
+
+def _to(message: Message) -> ReplyParameters:
+    return ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True)
