@@ -20,7 +20,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges turn what the
     │   ├── TelegramUnauthorized  the operator must mend the token
     │   └── TelegramConflict   somebody else reads our updates
     ├── StorageError
-    │   ├── StorageUnavailable  again later: locked, disk full, connection lost; nothing was written
+    │   ├── StorageUnavailable  again later: locked, disk full, cut off; nothing was written
     │   └── StorageTooNew      a newer program wrote this database: the operator must install it
     └── InputError             the person's input cannot be used; `problem` has words
 """

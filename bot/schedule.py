@@ -15,8 +15,6 @@ SAMPLES = 200
 """How many of the latest durations of a model are remembered."""
 ENOUGH = 20
 """From how many on the learnt law is believed alone."""
-OVERDUE_STEP = 600.0
-"""Seconds between two questions about a task that is past its deadline."""
 
 
 @dataclass(frozen=True)
@@ -103,3 +101,8 @@ def back_off(attempts: int, *, first: float, cap: float) -> float:
     `cap`.
     """
     return min(first * 2.0 ** min(max(attempts - 1, 0), 30), cap)
+
+
+def overdue_wait(age: float) -> float:
+    """Seconds until a task that is past its deadline is asked about again: ever more rarely."""
+    return min(max(5.0, age * 0.3), 3600.0)

@@ -1,0 +1,238 @@
+"""The composition root: puts the parts together, starts them, and ends them all together.
+
+Half alive is dead: when one part ends, all end, and the process says so by its exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+from aiogram import Dispatcher
+
+from bot import catalog, telegram
+from bot.clock import Clock, utc_now
+from bot.delivery import Delivery, Kept
+from bot.download import Downloader
+from bot.errors import StorageUnavailable
+from bot.first_frame import FirstFrames
+from bot.gptunnel import Gptunnel
+from bot.health import Health
+from bot.http import HttpServer
+from bot.intake import Inbox, Polling
+from bot.messenger import Messenger
+from bot.notices import Notices
+from bot.profile import set_profile
+from bot.progress import Progress
+from bot.settings import Settings
+from bot.steps import Steps
+from bot.steps.bench import Bench
+from bot.steps.deliver import Deliver
+from bot.steps.submit import Submit
+from bot.steps.watch import Watch
+from bot.task import TaskState
+from bot.worker import Worker
+from handlers import build_router
+from handlers.context import Offer
+from storage import Storage, open_storage
+
+logger = logging.getLogger(__name__)
+
+PROVIDER_PLACES = 20
+"""Videos at the provider at once; it publishes no limit of its own."""
+DOWNLOAD_LIMIT = 500 * 1000 * 1000
+"""Bytes of a result that are fetched at all."""
+DOWNLOAD_SECONDS = 600.0
+STOP_SECONDS = 8.5
+"""From the signal to the end of whatever is still going on."""
+TIDY_SECONDS = 60.0
+KEEP_UPDATES = timedelta(days=3)
+"""How long an update is remembered: Telegram repeats one for 24 hours at the most."""
+
+
+async def serve(settings: Settings) -> None:
+    """Runs the bot until SIGTERM or SIGINT.
+
+    Raises what ended a part that should not have ended, StorageTooNew and StorageUnavailable when
+    the database cannot be used, OSError when the HTTP port is taken.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        storage = await stack.enter_async_context(open_storage(settings.database_url))
+        await _run(settings, storage, stack, stop)
+
+
+async def _run(
+    settings: Settings, storage: Storage, stack: AsyncExitStack, stop: asyncio.Event
+) -> None:
+    clock: Clock = utc_now
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    pace = telegram.Pace()
+    bot = telegram.connect(settings.bot_token, settings.telegram_api_url, pace)
+    stack.push_async_callback(bot.session.close)
+    provider = Gptunnel.connect(
+        settings.gptunnel_base_url, settings.gptunnel_api_key.get_secret_value()
+    )
+    stack.push_async_callback(provider.close)
+    messenger = Messenger(bot, pace)
+    progress = Progress(messenger, clock=clock)
+    health = Health(storage.database.writable)
+    kept = Kept(settings.data_dir / "videos")
+    await asyncio.to_thread(kept.sweep, await _wanted(storage, kept))
+
+    fetch = Downloader(
+        allow_private=settings.allow_private_result_hosts,
+        max_bytes=DOWNLOAD_LIMIT,
+        seconds=DOWNLOAD_SECONDS,
+    )
+    frames = FirstFrames(
+        bot,
+        storage,
+        clock=clock,
+        public_url=settings.public_url,
+        ttl=timedelta(seconds=settings.frame_ttl_seconds),
+    )
+    bench = Bench(storage, progress, clock=clock)
+    deadline = timedelta(seconds=settings.task_deadline_seconds)
+    steps = Steps(
+        bench,
+        Submit(bench, provider, frames.publish, deadline=deadline),
+        Watch(bench, provider),
+        Deliver(bench, provider, Delivery(messenger, fetch, kept)),
+    )
+    worker = Worker(
+        storage, steps, clock=clock, health=health, owner=owner, places=PROVIDER_PLACES
+    )
+    dispatcher = Dispatcher(disable_fsm=True)
+    dispatcher.include_router(build_router())
+    dispatcher.workflow_data.update(
+        storage=storage,
+        clock=clock,
+        wake=worker.wake,
+        offer=Offer(model=catalog.model(settings.model), photos_on=bool(settings.public_url)),
+    )
+    inbox = Inbox(bot, dispatcher, storage, clock=clock, owner=owner)
+    polling = Polling(
+        bot,
+        storage,
+        clock=clock,
+        health=health,
+        allowed_updates=dispatcher.resolve_used_update_types(),
+        arrived=inbox.wake,
+    )
+    notices = Notices(storage, messenger, progress, clock=clock, owner=owner)
+    server = HttpServer(
+        settings.http_host,
+        settings.http_port,
+        frames=_frames(storage, clock),
+        health=health.report,
+    )
+    await server.start()
+    stack.push_async_callback(server.stop)
+    logger.info(
+        "started: http on %s:%d, photos %s, model %s",
+        settings.http_host,
+        server.port,
+        "on" if settings.public_url else "off (PUBLIC_URL is not set)",
+        settings.model,
+    )
+    gc.collect()
+    gc.freeze()  # a full pass over aiogram's objects would stop the loop for 150 ms
+    await _together(
+        until=stop,
+        ends_by_itself=[inbox.run(), worker.run(), notices.run()],
+        endless=[
+            polling.run(),
+            progress.run(),
+            _beat(health),
+            _tidy(storage, clock),
+        ],
+        once=[set_profile(bot)],
+        stop=[inbox.stop, worker.stop, notices.stop],
+    )
+
+
+async def _together(
+    *,
+    until: asyncio.Event,
+    ends_by_itself: list[Coroutine[Any, Any, None]],
+    endless: list[Coroutine[Any, Any, None]],
+    once: list[Coroutine[Any, Any, None]],
+    stop: list[Callable[[], None]],
+) -> None:
+    """All parts until the event, or until one of them ends; then all of them end."""
+    orderly = [asyncio.create_task(part) for part in ends_by_itself]
+    others = [asyncio.create_task(part) for part in endless]
+    single = [asyncio.create_task(part) for part in once]
+    signalled = asyncio.create_task(until.wait())
+    try:
+        parts: set[asyncio.Task[Any]] = {*orderly, *others}
+        waiting: set[asyncio.Task[Any]] = {*parts, *single, signalled}
+        ended: set[asyncio.Task[Any]] = set()
+        while waiting and not (ended & {*parts, signalled}):
+            ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        logger.info("stopping")
+        for call in stop:
+            call()
+        for task in (*others, *single):
+            task.cancel()
+        _, late = await asyncio.wait(parts, timeout=STOP_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*parts, *single, return_exceptions=True)
+        if signalled not in ended:
+            for task in ended:
+                if not task.cancelled() and (exc := task.exception()):
+                    raise exc
+            raise RuntimeError("a part of the program ended by itself")
+        logger.info("stopped")
+    finally:
+        signalled.cancel()
+
+
+async def _wanted(storage: Storage, kept: Kept) -> set[int]:
+    """Which kept videos still have a task that wants them."""
+    wanted = set()
+    for task_id in kept.ids():
+        task = await storage.tasks.get(task_id)
+        if task and task.state in (TaskState.RENDERED, TaskState.UNDELIVERABLE):
+            wanted.add(task_id)
+    return wanted
+
+
+def _frames(storage: Storage, clock: Clock) -> Callable[[str], Coroutine[Any, Any, bytes | None]]:
+    async def frame(token: str) -> bytes | None:
+        return await storage.frames.get(token, clock())
+
+    return frame
+
+
+async def _beat(health: Health) -> None:
+    """Shows that the loop is alive."""
+    while True:
+        health.mark("loop")
+        await asyncio.sleep(1)
+
+
+async def _tidy(storage: Storage, clock: Clock) -> None:
+    """Forgets what has had its time."""
+    while True:
+        try:
+            now = clock()
+            await storage.frames.forget_expired(now)
+            await storage.inbox.forget(before=now - KEEP_UPDATES)
+        except StorageUnavailable as exc:
+            logger.warning("tidying waits: %s", exc)
+        await asyncio.sleep(TIDY_SECONDS)

@@ -1,0 +1,139 @@
+"""A finished video from the provider's link to the person's chat.
+
+Downloads go through files without a name, so that a kill leaves nothing behind; a video that the
+chat did not take is kept under the task's number. It must not know states or the database: what a
+failure means for a task is the worker's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from aiogram.types import InlineKeyboardMarkup
+from aiogram.utils.formatting import Text
+
+from bot import media
+from bot.download import DownloadTooLarge
+from bot.errors import TelegramError
+from bot.messenger import Messenger, SentVideo
+from bot.task import Task
+
+UPLOAD_LIMIT = 50 * 1000 * 1000
+"""Bytes that a Bot API server takes (docs/telegram.md: limits)."""
+AT_ONCE = 20
+
+Download = Callable[[str, BinaryIO], Awaitable[int]]
+"""Fetches a link into an open file; returns its size in bytes, raises bot.download's errors."""
+
+
+class Kept:
+    """Videos that their chat did not take, one file each, until they are sent or forgotten."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, task_id: int) -> BinaryIO | None:
+        """The kept video of a task, None when there is none."""
+        try:
+            return self._path(task_id).open("rb")
+        except FileNotFoundError:
+            return None
+
+    def put(self, task_id: int, file: BinaryIO) -> None:
+        """Keeps a copy; it is there whole or not at all."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._path(task_id).with_suffix(".part")
+        file.seek(0)
+        with part.open("wb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+        part.replace(self._path(task_id))
+
+    def drop(self, task_id: int) -> None:
+        """Forgets it."""
+        self._path(task_id).unlink(missing_ok=True)
+
+    def ids(self) -> set[int]:
+        """The tasks that have a file here, whole or not."""
+        if not self._folder.is_dir():
+            return set()
+        return {int(path.stem) for path in self._folder.iterdir() if path.stem.isdigit()}
+
+    def sweep(self, wanted: Iterable[int]) -> None:
+        """Removes what a kill left: parts, and the videos of tasks that no longer want them."""
+        for task_id in self.ids():
+            self._path(task_id).with_suffix(".part").unlink(missing_ok=True)
+        for task_id in self.ids() - set(wanted):
+            self.drop(task_id)
+
+    def _path(self, task_id: int) -> Path:
+        return self._folder / f"{task_id}.mp4"
+
+
+class Delivery:
+    """Download, probe, upload: in constant memory, a bounded number at once."""
+
+    def __init__(self, messenger: Messenger, download: Download, kept: Kept) -> None:
+        self._messenger = messenger
+        self._download = download
+        self._kept = kept
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def __call__(
+        self, task: Task, caption: Text, keyboard: InlineKeyboardMarkup | None
+    ) -> SentVideo:
+        """Sends the video as a reply to the person's words.
+
+        Raises bot.download's errors, media.NotAVideo and TelegramErrors; after a TelegramError the
+        video is kept, and the next call needs no link.
+        """
+        if task.video_file_id is not None:
+            return await self._messenger.send_video(
+                task.chat,
+                task.video_file_id,
+                caption=caption,
+                reply_to=task.message_id,
+                keyboard=keyboard,
+            )
+        async with self._places, self._open(task) as (file, is_kept):
+            video = await media.prepare(file)
+            if video.size > UPLOAD_LIMIT:
+                raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
+            await self._messenger.action(task.chat, "upload_video")
+            try:
+                return await self._messenger.send_video(
+                    task.chat,
+                    video.file,
+                    video.info,
+                    size=video.size,
+                    thumbnail=video.thumbnail,
+                    caption=caption,
+                    reply_to=task.message_id,
+                    keyboard=keyboard,
+                )
+            except TelegramError:
+                if not is_kept:
+                    await asyncio.to_thread(self._kept.put, task.id, file)
+                raise
+
+    def forget(self, task_id: int) -> None:
+        """The task needs its video no longer."""
+        self._kept.drop(task_id)
+
+    @asynccontextmanager
+    async def _open(self, task: Task) -> AsyncIterator[tuple[BinaryIO, bool]]:
+        if (kept := self._kept.open(task.id)) is not None:
+            with kept:
+                yield kept, True
+            return
+        with tempfile.TemporaryFile() as file:
+            await self._download(task.video_url or "", file)
+            yield file, False

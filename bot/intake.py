@@ -1,0 +1,268 @@
+"""Updates in: from Telegram into the inbox, and only then confirmed; from the inbox to handlers.
+
+It knows the inbox and the dispatcher; it must not know what any update means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from aiogram import Bot, Dispatcher
+from aiogram.methods import DeleteWebhook
+from aiogram.types import Update
+from pydantic import ValidationError
+
+from bot.clock import Clock, wait_for
+from bot.errors import (
+    StorageUnavailable,
+    TelegramConflict,
+    TelegramError,
+    TelegramLater,
+    TelegramMoved,
+    TelegramUnauthorized,
+    TelegramUnreachable,
+)
+from bot.health import Health
+from bot.schedule import back_off
+from bot.telegram import GetRawUpdates
+from storage import InboxUpdate, IncomingUpdate, Storage
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+POLL_SECONDS = 25
+HANDLERS_AT_ONCE = 32
+HANDLER_SECONDS = 120.0
+LEASE = timedelta(seconds=180)
+"""Longer than a handler may take: what is leased is either in hand or was killed."""
+TRIES = 8
+"""After so many failed or killed tries an update is set aside."""
+IDLE_SECONDS = 1.0
+
+
+def chat_key(raw: dict[str, Any]) -> str:
+    """What updates are kept in order by: the chat, or the person where there is no chat."""
+    for event in raw.values():
+        if not isinstance(event, dict):
+            continue
+        for holder in (event, event.get("message")):
+            chat = holder.get("chat") if isinstance(holder, dict) else None
+            if isinstance(chat, dict) and isinstance(chat.get("id"), int):
+                return str(chat["id"])
+        for name in ("from", "user"):
+            person = event.get(name)
+            if isinstance(person, dict) and isinstance(person.get("id"), int):
+                return str(person["id"])
+    return ""
+
+
+def incoming(raw: Any) -> IncomingUpdate | None:
+    """The inbox row of a raw update; None when it is not even one."""
+    if not isinstance(raw, dict):
+        return None
+    update_id = raw.get("update_id")
+    if not isinstance(update_id, int) or isinstance(update_id, bool):
+        return None
+    payload = json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+    # PostgreSQL keeps no NUL in a text.
+    return IncomingUpdate(
+        update_id=update_id,
+        chat_key=chat_key(raw),
+        payload=payload.replace("\\u0000", "\ufffd"),
+    )
+
+
+class Polling:
+    """getUpdates → inbox; Telegram forgets an update only after it was committed here."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        storage: Storage,
+        *,
+        clock: Clock,
+        health: Health,
+        allowed_updates: list[str],
+        arrived: Callable[[], None],
+    ) -> None:
+        self._bot = bot
+        self._storage = storage
+        self._clock = clock
+        self._health = health
+        self._allowed_updates = allowed_updates
+        self._arrived = arrived
+
+    async def run(self) -> None:
+        """Until cancelled. Raises TelegramUnauthorized, which ends the process."""
+        await self._patiently(self._take_over)
+        offset: int | None = None
+        while True:
+            page = await self._patiently(partial(self._page, offset))
+            if not isinstance(page, list):
+                logger.error("getUpdates: the answer is no list")
+                await asyncio.sleep(IDLE_SECONDS)
+                continue
+            rows = [row for raw in page if (row := incoming(raw)) is not None]
+            if len(rows) < len(page):
+                logger.error("%d updates without an update_id were dropped", len(page) - len(rows))
+            if rows:
+                await self._patiently(partial(self._storage.inbox.add, rows, now=self._clock()))
+                self._arrived()
+                offset = max(row.update_id for row in rows) + 1
+            elif page:
+                await asyncio.sleep(IDLE_SECONDS)
+            self._health.mark("updates")
+
+    async def _take_over(self) -> None:
+        # Updates that wait are kept: among them may be orders and payments.
+        await self._bot(DeleteWebhook(drop_pending_updates=False))
+
+    async def _page(self, offset: int | None) -> Any:
+        return await self._bot(
+            GetRawUpdates(
+                offset=offset,
+                timeout=POLL_SECONDS,
+                limit=100,
+                allowed_updates=self._allowed_updates,
+            ),
+            request_timeout=POLL_SECONDS + 10,
+        )
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Until it succeeds: the network and the disk come back by themselves."""
+        failures = 0
+        while True:
+            try:
+                return await call()
+            except TelegramUnauthorized:
+                raise
+            except (TelegramError, StorageUnavailable) as exc:
+                failures += 1
+                wait = back_off(failures, first=1, cap=30)
+                if isinstance(exc, TelegramLater) and failures == 1:
+                    wait = max(wait, min(exc.retry_after, 3600.0))
+                if isinstance(exc, TelegramConflict):
+                    logger.error("another program reads this bot's updates: %s", exc)
+                else:
+                    logger.warning("updates wait: %s; again in %.0f s", exc, wait)
+                await asyncio.sleep(wait)
+
+
+class Inbox:
+    """Inbox → handlers: in order within a chat, different chats side by side."""
+
+    def __init__(
+        self, bot: Bot, dispatcher: Dispatcher, storage: Storage, *, clock: Clock, owner: str
+    ) -> None:
+        self._bot = bot
+        self._dispatcher = dispatcher
+        self._storage = storage
+        self._clock = clock
+        self._owner = owner
+        self._due = asyncio.Event()
+        self._in_hand: set[int] = set()
+        self._stopping = False
+
+    def wake(self) -> None:
+        """There may be something to handle."""
+        self._due.set()
+
+    def stop(self) -> None:
+        """Takes no more; what is in hand is finished by `run`."""
+        self._stopping = True
+        self._due.set()
+
+    async def run(self) -> None:
+        """Until `stop`, and then until all that is in hand is done."""
+        async with asyncio.TaskGroup() as group:
+            while not self._stopping:
+                self._due.clear()
+                for update in await self._claim():
+                    self._in_hand.add(update.update_id)
+                    group.create_task(self._carry(update), name=f"update {update.update_id}")
+                await wait_for(self._due, IDLE_SECONDS)
+
+    async def _claim(self) -> list[InboxUpdate]:
+        free = HANDLERS_AT_ONCE - len(self._in_hand)
+        if not free:
+            return []
+        try:
+            return await self._storage.inbox.claim(
+                owner=self._owner, now=self._clock(), lease_for=LEASE, limit=free
+            )
+        except StorageUnavailable as exc:
+            logger.warning("the inbox waits: %s", exc)
+            await asyncio.sleep(IDLE_SECONDS)
+            return []
+
+    async def _carry(self, update: InboxUpdate) -> None:
+        try:
+            await self._settle(update, await self._outcome(update))
+        finally:
+            self._in_hand.discard(update.update_id)
+            self._due.set()
+
+    async def _outcome(self, update: InboxUpdate) -> str | timedelta | None:
+        """None: done. A time: again after it. Words: set aside, for this reason."""
+        if update.attempts > TRIES:
+            return "its handler was killed again and again"
+        try:
+            parsed = Update.model_validate(json.loads(update.payload), context={"bot": self._bot})
+        except (ValidationError, ValueError, RecursionError) as exc:
+            return f"cannot be parsed ({type(exc).__name__})"
+        wait = back_off(update.attempts, first=2, cap=60)
+        try:
+            async with asyncio.timeout(HANDLER_SECONDS):
+                await self._dispatcher.feed_update(self._bot, parsed)
+        except TelegramUnreachable as exc:
+            logger.info("update %d: the chat takes no answer: %s", update.update_id, exc)
+            return None
+        except TelegramMoved as exc:
+            await self._storage.tasks.migrate_chat(int(update.chat_key), exc.chat_id)
+            wait = 0.0
+        except TelegramLater as exc:
+            wait = max(wait, exc.retry_after)
+            if update.attempts >= TRIES:
+                return str(exc)
+        except StorageUnavailable as exc:
+            logger.warning("update %d waits: %s", update.update_id, exc)
+        except TelegramError as exc:
+            return str(exc)
+        except Exception as exc:
+            logger.exception("update %d: a handler failed", update.update_id)
+            if update.attempts >= 3:
+                return f"the handler fails ({type(exc).__name__})"
+        else:
+            return None
+        return timedelta(seconds=wait)
+
+    async def _settle(self, update: InboxUpdate, outcome: str | timedelta | None) -> None:
+        """Written until it is: a lost note would run the handler again."""
+        failures = 0
+        while True:
+            now = self._clock()
+            try:
+                match outcome:
+                    case None:
+                        await self._storage.inbox.done([update.update_id], now=now)
+                    case timedelta():
+                        await self._storage.inbox.later(
+                            update.update_id, run_at=now + outcome, error="again"
+                        )
+                    case words:
+                        logger.error("update %d is set aside: %s", update.update_id, words)
+                        await self._storage.inbox.set_aside(update.update_id, error=words, now=now)
+            except StorageUnavailable as exc:
+                failures += 1
+                logger.warning("update %d waits to be noted: %s", update.update_id, exc)
+                if self._stopping or failures > 20:
+                    return  # its lease runs out, and the handler's repeat changes nothing
+                await asyncio.sleep(back_off(failures, first=0.5, cap=10))
+            else:
+                return

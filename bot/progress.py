@@ -1,0 +1,145 @@
+"""What a person sees while they wait: one status message for each task, kept honest.
+
+Edited only when its words change, at growing intervals, and never when a result could be delayed
+by it. Nothing depends on it: what cannot be shown now is shown later or not at all. It must not
+know the database or the provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiogram.utils.formatting import Text
+
+from bot import keyboards, texts
+from bot.clock import Clock
+from bot.errors import TelegramError, TelegramLater
+from bot.messenger import Messenger
+from bot.schedule import Law
+from bot.task import Task, TaskState
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+FIRST_SECONDS = 4.0
+"""From one edit to the next at the beginning; each wait is longer than the last."""
+GROWTH = 1.35
+LONGEST_SECONDS = 30.0
+GROUP_SECONDS = 15.0
+
+
+@dataclass
+class _Watched:
+    task: Task
+    law: Law
+    waiting: bool
+    held: bool
+    next_at: float
+    step: float
+    said: str = ""
+    last: bool = False  # shown once more, then forgotten
+
+
+class Progress:
+    """Keeps the status messages of the tasks that this worker holds."""
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        *,
+        clock: Clock,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._messenger = messenger
+        self._clock = clock
+        self._sleep = sleep
+        self._watched: dict[int, _Watched] = {}
+
+    def show(self, task: Task, law: Law, *, waiting: bool = False, held: bool = False) -> None:
+        """The task is so now; a new state is shown at the next tick.
+
+        `waiting`: the provider did not take it yet; `held`: and will not until the operator acts.
+        """
+        if task.card_message_id is None:
+            return
+        now = self._now()
+        known = self._watched.get(task.id)
+        if known is None:
+            first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
+            self._watched[task.id] = _Watched(task, law, waiting, held, now, first)
+            return
+        if (known.task.state, known.waiting, known.held) != (task.state, waiting, held):
+            known.next_at = min(known.next_at, now)
+        known.task, known.law, known.last = task, law, False
+        known.waiting, known.held = waiting, held
+
+    def leave(self, task: Task, law: Law, *, held: bool) -> None:
+        """The task waits in the queue without a worker: said once, then forgotten."""
+        self.show(task, law, waiting=True, held=held)
+        if watched := self._watched.get(task.id):
+            watched.last = True
+
+    def forget(self, task_id: int) -> None:
+        """Nothing more is shown of it, unless it was left."""
+        if (watched := self._watched.get(task_id)) and not watched.last:
+            del self._watched[task_id]
+
+    async def close(self, task: Task) -> None:
+        """The status message goes: the video, or the words about its end, are there instead."""
+        self._watched.pop(task.id, None)
+        if task.card_message_id is not None:
+            await self._messenger.delete(task.chat, task.card_message_id)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            now = self._now()
+            for watched in list(self._watched.values()):
+                if watched.next_at <= now:
+                    await self._edit(watched)
+            await self._sleep(TICK_SECONDS)
+
+    async def _edit(self, watched: _Watched) -> None:
+        task = watched.task
+        if self._messenger.busy(task.chat):
+            return
+        if watched.last:
+            self._watched.pop(task.id, None)
+        text = self._words(watched)
+        watched.next_at = self._now() + watched.step
+        watched.step = min(watched.step * GROWTH, max(LONGEST_SECONDS, GROUP_SECONDS))
+        if (said := text.as_markdown()) == watched.said or task.card_message_id is None:
+            return
+        try:
+            await self._messenger.edit(
+                task.chat,
+                task.card_message_id,
+                text,
+                is_media=task.card_is_media,
+                keyboard=keyboards.status(task),
+            )
+        except TelegramLater as exc:
+            watched.next_at = self._now() + max(exc.retry_after, watched.step)
+        except TelegramError as exc:
+            # The message is gone, or the chat is: the task goes on without.
+            logger.info("task %d: its status is not shown any more: %s", task.id, exc)
+            self.forget(task.id)
+        else:
+            watched.said = said
+
+    def _words(self, watched: _Watched) -> Text:
+        task, lang = watched.task, watched.task.lang
+        if task.state is TaskState.RENDERED:
+            return texts.status_sending(lang, task)
+        if task.state is TaskState.QUEUED and watched.waiting:
+            return texts.status_waiting(lang, task, busy=not watched.held)
+        if task.state in (TaskState.QUEUED, TaskState.SUBMITTING):
+            return texts.status_queued(lang, task)
+        elapsed = (self._clock() - (task.accepted_at or task.created_at)).total_seconds()
+        return texts.status_generating(lang, task, elapsed=elapsed, law=watched.law)
+
+    def _now(self) -> float:
+        return self._clock().timestamp()

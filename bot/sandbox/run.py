@@ -1,0 +1,108 @@
+"""`bot sandbox`: the unchanged bot as a process of its own, between the two emulators.
+
+It must not know anything of the bot but its command and the names of its settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot.sandbox.gptunnel.server import GptunnelEmulator
+from bot.sandbox.telegram.emulator import TelegramEmulator
+
+PORT = 8090
+DELAY_SECONDS = 6.0
+STOP_SECONDS = 12.0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs until Ctrl-C or SIGTERM; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="bot sandbox", description="The bot in the browser: no token, no key, no money."
+    )
+    parser.add_argument("--port", type=int, default=PORT, help=f"of the page (default {PORT})")
+    parser.add_argument(
+        "--delay", type=float, default=DELAY_SECONDS, help="seconds that a video takes"
+    )
+    args = parser.parse_args(argv)
+    try:
+        return asyncio.run(_run(args.port, args.delay))
+    except OSError as exc:
+        print(f"the sandbox cannot start: {exc}", file=sys.stderr)
+        return 1
+
+
+async def _run(port: int, delay: float) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="video-bot-")))
+        provider = GptunnelEmulator(delay=delay)
+        await provider.start()
+        stack.push_async_callback(provider.stop)
+        telegram = TelegramEmulator(provider_control=f"{provider.origin}/sandbox")
+        await telegram.start(port=port)
+        stack.push_async_callback(telegram.stop)
+        frames_port = _free_port()
+        bot = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot",
+            # A terminal's Ctrl-C must reach the bot only once, from here.
+            start_new_session=True,
+            env=_environment(telegram, provider, folder, frames_port),
+        )
+        print(
+            f"\n  The sandbox is open:  {telegram.url}\n\n"
+            "  Write a prompt, attach a photo, press a shape. Nothing leaves this machine\n"
+            "  and nothing costs money. Ctrl-C ends it.\n",
+            flush=True,
+        )
+        ended = asyncio.ensure_future(bot.wait())  # noqa: TID251 - awaited below
+        stopped = asyncio.ensure_future(stop.wait())  # noqa: TID251 - awaited below
+        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            bot.send_signal(signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await asyncio.shield(ended)
+            if not ended.done():
+                bot.kill()
+        code = await ended
+        stopped.cancel()
+        return 0 if stop.is_set() else code or 1
+
+
+def _environment(
+    telegram: TelegramEmulator, provider: GptunnelEmulator, folder: Path, port: int
+) -> dict[str, str]:
+    """The bot's settings; nothing of the operator's own environment or `.env` comes through."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "BOT_TOKEN": telegram.token,
+        "GPTUNNEL_API_KEY": provider.api_key,
+        "TELEGRAM_API_URL": telegram.url,
+        "GPTUNNEL_BASE_URL": provider.base_url,
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
+        "HTTP_PORT": str(port),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "ALLOW_PRIVATE_RESULT_HOSTS": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,69 @@
+"""What is done for a task in each state; one step ends in one guarded write.
+
+It must not know how tasks are leased, nor any wire format: the provider and Telegram answer in the
+words of bot/errors.py.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bot.steps.bench import Bench
+from bot.steps.deliver import Deliver
+from bot.steps.submit import Submit
+from bot.steps.watch import Watch
+from bot.task import Reason, Task, TaskState
+
+POISON_CLAIMS = 10
+"""A task that was leased so often without one completed step kills its workers."""
+
+
+class Steps:
+    """The steps of every task that one worker holds."""
+
+    def __init__(self, bench: Bench, submit: Submit, watch: Watch, deliver: Deliver) -> None:
+        self._bench = bench
+        self._submit = submit
+        self._watch = watch
+        self._deliver = deliver
+        self.stop = bench.stop
+        self.lost = bench.lost
+        self.dropped = bench.dropped
+
+    def held(self, now: datetime) -> bool:
+        """Whether nothing is submitted at present, because the operator must act."""
+        return self._submit.held_until(now) is not None
+
+    async def take(self, task: Task) -> Task | None:
+        """The next step; the task as it is then, None when it was put off or has ended.
+
+        Raises LeaseLost when somebody else has it, and StorageUnavailable.
+        """
+        if task.claims > POISON_CLAIMS:
+            return await self._set_aside(task)
+        match task.state:
+            case TaskState.QUEUED:
+                accepted = await self._submit(task)
+                if not isinstance(accepted, tuple):
+                    return accepted
+                task, job = accepted
+                return await self._watch.judge(task, job, pending_at=0.0)
+            case TaskState.SUBMITTING:
+                # Its holder died between the commit and the answer.
+                return await self._bench.unknown(task, "the program ended during the call")
+            case TaskState.GENERATING:
+                return await self._watch(task)
+            case TaskState.RENDERED:
+                return await self._deliver(task)
+            case _:
+                return None
+
+    async def _set_aside(self, task: Task) -> None:
+        detail = f"{task.claims - 1} workers died with it"
+        match task.state:
+            case TaskState.SUBMITTING:
+                return await self._bench.unknown(task, detail)
+            case TaskState.RENDERED:
+                return await self._bench.undeliverable(task, Reason.SET_ASIDE, detail)
+            case _:
+                return await self._bench.fail(task, Reason.SET_ASIDE, detail)

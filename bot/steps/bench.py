@@ -1,0 +1,162 @@
+"""What every step works with: guarded writes, the ends of a task, its timer and what was learnt.
+
+It must not know Telegram's or the provider's wire, nor how tasks are leased.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from bot.clock import Clock, Wait, wait_for
+from bot.errors import LeaseLost, StorageUnavailable
+from bot.notice import Notice, NoticeKind
+from bot.progress import Progress
+from bot.schedule import Durations, Law
+from bot.task import Reason, Task, TaskState
+from storage import Storage
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(days=1)
+"""How long an order waits to be accepted, a late job is asked for, a video is tried to be sent."""
+_DETAIL = 1000
+
+_STRIKES = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT})
+
+
+class Bench:
+    """Shared by the steps of all tasks that one worker holds."""
+
+    def __init__(
+        self, storage: Storage, progress: Progress, *, clock: Clock, wait: Wait = wait_for
+    ) -> None:
+        self.storage = storage
+        self.progress = progress
+        self.clock = clock
+        self.stopping = False
+        self._wait_for = wait
+        self._durations: dict[str, Durations] = {}
+        self._lost: set[int] = set()
+        self._timers: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
+
+    # --- writing -----------------------------------------------------------------------------
+
+    async def save(
+        self,
+        task: Task,
+        after: Task,
+        *,
+        notices: tuple[Notice, ...] = (),
+        keep_lease: bool = True,
+    ) -> Task:
+        """One guarded write; raises LeaseLost when the task is somebody else's by now."""
+        if not await self.storage.tasks.save(
+            task, after, now=self.clock(), notices=notices, keep_lease=keep_lease
+        ):
+            raise LeaseLost("somebody else has the task")
+        return after
+
+    async def later(self, task: Task, seconds: float, detail: str, **changes: Any) -> None:
+        """The same step again; anybody may take it up then."""
+        logger.warning("task %d: again in %.0f s: %s", task.id, seconds, detail)
+        run_at = self.clock() + timedelta(seconds=seconds)
+        await self.save(task, task.again(run_at=run_at, detail=detail[:_DETAIL]), keep_lease=False)
+
+    async def fail(self, task: Task, reason: Reason, detail: str) -> None:
+        """The end, without a video."""
+        logger.warning("task %d: failed: %s (%s)", task.id, reason, detail)
+        after = self._ended(task, TaskState.FAILED, reason, detail)
+        words = notice(NoticeKind.FAILED, task, reason=reason.value, charge=after.charge.value)
+        await self.save(task, after, notices=(words,))
+        if reason in _STRIKES:
+            with suppress(StorageUnavailable):
+                await self.storage.users.strike(task.user_id)
+
+    async def unknown(self, task: Task, detail: str) -> None:
+        """Whether the provider took it, nobody here knows; it is not repeated."""
+        logger.error("task %d: nobody knows whether it was accepted: %s", task.id, detail)
+        after = self._ended(task, TaskState.UNKNOWN, Reason.ANSWER_LOST, detail)
+        words = notice(NoticeKind.UNKNOWN, task, price=str(task.price))
+        await self.save(task, after, notices=(words,))
+
+    async def undeliverable(self, task: Task, reason: Reason, detail: str) -> None:
+        """There is a video, and the chat does not take it, or we cannot have it: kept."""
+        logger.error("task %d: the video cannot be delivered: %s (%s)", task.id, reason, detail)
+        after = self._ended(task, TaskState.UNDELIVERABLE, reason, detail)
+        await self.save(task, after, notices=(notice(NoticeKind.UNDELIVERABLE, task),))
+
+    def _ended(self, task: Task, state: TaskState, reason: Reason, detail: str) -> Task:
+        return task.to(state, run_at=self.clock(), reason=reason, detail=detail[:_DETAIL])
+
+    # --- waiting -----------------------------------------------------------------------------
+
+    async def wait(self, task_id: int, seconds: float) -> bool:
+        """False when the program stops meanwhile; LeaseLost when the task is taken away."""
+        if not self.stopping and task_id not in self._lost and seconds > 0:
+            await self._wait_for(self._timers[task_id], seconds)
+        if task_id in self._lost:
+            raise LeaseLost("somebody else has the task")
+        return not self.stopping
+
+    def stop(self) -> None:
+        """No timer is waited for any more."""
+        self.stopping = True
+        for timer in self._timers.values():
+            timer.set()
+
+    def lost(self, task_id: int) -> None:
+        """Another worker has the task: its timer ends at once."""
+        self._lost.add(task_id)
+        if task_id in self._timers:
+            self._timers[task_id].set()
+
+    def is_lost(self, task_id: int) -> bool:
+        """Whether another worker is known to have the task."""
+        return task_id in self._lost
+
+    def dropped(self, task_id: int) -> None:
+        """This worker has nothing more to do with the task."""
+        self._lost.discard(task_id)
+        self._timers.pop(task_id, None)
+        self.progress.forget(task_id)
+
+    # --- learning ----------------------------------------------------------------------------
+
+    def law_so_far(self, model: str) -> Law:
+        """The law as far as it is in memory: good enough to be shown."""
+        return self._durations.get(model, Durations()).law()
+
+    async def law(self, model: str) -> Law:
+        """How long `model` takes, learnt from its last durations."""
+        return (await self._learnt(model)).law()
+
+    async def learn(self, model: str, low: float, high: float) -> None:
+        """A job was pending `low` seconds after its acceptance, and done at `high`."""
+        if high <= 0:
+            return
+        (await self._learnt(model)).add(low, high)
+        with suppress(StorageUnavailable):  # what is not learnt costs latency, never a task
+            await self.storage.durations.add(model, low, high, now=self.clock())
+
+    async def _learnt(self, model: str) -> Durations:
+        if model not in self._durations:
+            recent = await self.storage.durations.recent(model)
+            self._durations.setdefault(model, Durations.of(recent))
+        return self._durations[model]
+
+
+def notice(kind: NoticeKind, task: Task, **params: str) -> Notice:
+    """Words about `task`, as an answer to the person's own."""
+    return Notice(
+        kind=kind,
+        chat=task.chat,
+        lang=task.lang,
+        task_id=task.id,
+        reply_to=task.message_id,
+        params=params,
+    )

@@ -1,0 +1,109 @@
+"""RENDERED → the chat. A failure here is never a failure of the video: it is kept and tried
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from bot import media, texts
+from bot.delivery import Delivery
+from bot.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
+from bot.errors import (
+    ProviderError,
+    TelegramError,
+    TelegramLater,
+    TelegramMoved,
+    TelegramRejected,
+    TelegramTooLarge,
+    TelegramUnreachable,
+)
+from bot.notice import NoticeKind
+from bot.schedule import back_off
+from bot.steps.bench import PATIENCE, Bench, notice
+from bot.steps.watch import Asks
+from bot.task import Reason, Task, TaskState
+
+TRIES = 5
+"""Of a link that gives no video, and of a video that Telegram rejects."""
+
+
+class Deliver:
+    """Brings one finished video to its chat."""
+
+    def __init__(self, bench: Bench, provider: Asks, delivery: Delivery) -> None:
+        self._bench = bench
+        self._provider = provider
+        self._delivery = delivery
+
+    async def __call__(self, task: Task) -> None:
+        """Ends in DELIVERED, in UNDELIVERABLE, or is put off."""
+        bench = self._bench
+        bench.progress.show(task, bench.law_so_far(task.model))
+        try:
+            sent = await self._delivery(task, texts.caption(task), None)
+        except (DownloadTooLarge, TelegramTooLarge) as exc:
+            return await self._link_only(task, str(exc))
+        except DownloadRefused as exc:
+            return await bench.undeliverable(task, Reason.RESULT_REFUSED, str(exc))
+        except (DownloadGone, media.NotAVideo) as exc:
+            return await self._fresh_link(task, exc)
+        except (DownloadFailed, OSError, RuntimeError) as exc:
+            # The network's fault, or this machine's: the video is not to blame.
+            return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
+        except TelegramUnreachable as exc:
+            return await bench.undeliverable(task, Reason.CHAT_UNREACHABLE, str(exc))
+        except TelegramMoved as exc:
+            await bench.storage.tasks.migrate_chat(task.chat.chat_id, exc.chat_id)
+            return await bench.later(task, 0, "the group has moved")
+        except TelegramRejected as exc:
+            if task.attempts + 1 >= TRIES:
+                return await self._link_only(task, str(exc))
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+        except TelegramError as exc:
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+        after = task.to(
+            TaskState.DELIVERED,
+            run_at=bench.clock(),
+            video_message_id=sent.message_id,
+            video_file_id=sent.file_id or task.video_file_id,
+        )
+        await bench.save(task, after)
+        await asyncio.to_thread(self._delivery.forget, task.id)
+        await bench.progress.close(task)
+        return None
+
+    async def _again(
+        self, task: Task, exc: Exception, reason: Reason, *, refresh: bool = False
+    ) -> None:
+        if self._bench.clock() - (task.rendered_at or task.created_at) > PATIENCE:
+            return await self._bench.undeliverable(task, reason, str(exc))
+        wait = back_off(task.attempts + 1, first=2, cap=300)
+        if isinstance(exc, TelegramLater):
+            wait = max(wait, exc.retry_after)
+        url = await self._link(task) if refresh and task.attempts >= TRIES else task.video_url
+        return await self._bench.later(task, wait, str(exc), video_url=url)
+
+    async def _fresh_link(self, task: Task, exc: Exception) -> None:
+        """The provider may give another link, or the old one may need a moment to work."""
+        if task.attempts + 1 >= TRIES:
+            unusable = isinstance(exc, media.NotAVideo)
+            reason = Reason.RESULT_UNUSABLE if unusable else Reason.RESULT_GONE
+            return await self._bench.undeliverable(task, reason, str(exc))
+        wait = back_off(task.attempts + 1, first=2, cap=60)
+        return await self._bench.later(task, wait, str(exc), video_url=await self._link(task))
+
+    async def _link(self, task: Task) -> str | None:
+        """What the provider says now; the link that is known when it says nothing."""
+        if task.provider_id is not None:
+            with suppress(ProviderError):
+                return (await self._provider.result(task.provider_id)).url or task.video_url
+        return task.video_url
+
+    async def _link_only(self, task: Task, detail: str) -> None:
+        """Delivered as a link, because Telegram does not take the file."""
+        words = notice(NoticeKind.VIDEO_LINK, task, url=task.video_url or "")
+        after = task.to(TaskState.DELIVERED, run_at=self._bench.clock(), detail=detail)
+        await self._bench.save(task, after, notices=(words,))
+        await asyncio.to_thread(self._delivery.forget, task.id)

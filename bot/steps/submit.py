@@ -1,0 +1,172 @@
+"""QUEUED → the provider: the only place where money is spent.
+
+The order of things is the point: SUBMITTING is committed before the call, the id after it, and one
+task at a time goes through, so that a kill leaves one UNKNOWN at the most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.errors import (
+    InputError,
+    LeaseLost,
+    ProviderBusy,
+    ProviderHeld,
+    ProviderLost,
+    ProviderRefused,
+    StorageUnavailable,
+    TelegramError,
+    TelegramLater,
+    TelegramRejected,
+    TelegramUnreachable,
+)
+from bot.gptunnel import Job
+from bot.schedule import back_off
+from bot.steps.bench import PATIENCE, Bench
+from bot.task import Hold, Reason, Task, TaskState
+
+logger = logging.getLogger(__name__)
+
+
+class Creates(Protocol):
+    """What is asked of bot.gptunnel here."""
+
+    async def create(
+        self, *, model: str, prompt: str, ar: str, image: str | None = None
+    ) -> Job: ...
+
+
+class FramesOff(Exception):
+    """Frames cannot be published: PUBLIC_URL is not set."""
+
+
+PublishFrame = Callable[[Task], Awaitable[str]]
+"""Gives the link to a task's first frame; raises FramesOff, InputError and TelegramErrors."""
+
+
+class Submit:
+    """Orders the video of one task after the other."""
+
+    def __init__(
+        self, bench: Bench, provider: Creates, publish_frame: PublishFrame, *, deadline: timedelta
+    ) -> None:
+        self._bench = bench
+        self._provider = provider
+        self._publish_frame = publish_frame
+        self._deadline = deadline
+        self._one_at_a_time = asyncio.Lock()
+        self._hold: Hold | None = None
+        self._held_until: datetime | None = None
+        self._holds = 0
+
+    def held_until(self, now: datetime) -> datetime | None:
+        """Until when nothing is submitted because the operator must act; None: it goes on."""
+        return self._held_until if self._held_until and now < self._held_until else None
+
+    async def __call__(self, task: Task) -> tuple[Task, Job] | Task | None:
+        """The accepted task and its job; the task as it was when the program stops; or None."""
+        bench = self._bench
+        bench.progress.show(task, bench.law_so_far(task.model), waiting=task.attempts > 0)
+        waited = bench.clock() - (task.confirmed_at or task.created_at)
+        if task.attempts and waited > PATIENCE:
+            await bench.fail(task, Reason.PROVIDER_UNAVAILABLE, task.detail or "")
+            return None
+        image = None
+        if task.frame is not None:
+            try:
+                image = await self._publish_frame(task)
+            except FramesOff:
+                return await bench.fail(task, Reason.FRAMES_OFF, "PUBLIC_URL is not set")
+            except InputError as exc:
+                return await bench.fail(task, Reason.FRAME_UNUSABLE, str(exc))
+            except (TelegramRejected, TelegramUnreachable) as exc:
+                return await bench.fail(task, Reason.FRAME_UNAVAILABLE, str(exc))
+            except TelegramError as exc:
+                wait = back_off(task.attempts + 1, first=3, cap=300)
+                if isinstance(exc, TelegramLater):
+                    wait = max(wait, exc.retry_after)
+                return await bench.later(task, wait, str(exc))
+        async with self._one_at_a_time:
+            if bench.stopping or bench.is_lost(task.id):
+                return task
+            if until := self.held_until(bench.clock()):
+                bench.progress.leave(task, bench.law_so_far(task.model), held=True)
+                await bench.save(task, task.again(run_at=until), keep_lease=False)
+                return None
+            return await self._create(task, image)
+
+    async def _create(self, task: Task, image: str | None) -> tuple[Task, Job] | None:
+        now = self._bench.clock()
+        # Written before the call: after a crash we know that a request may be out.
+        task = await self._bench.save(
+            task,
+            task.to(
+                TaskState.SUBMITTING,
+                run_at=now,
+                submitted_at=now,
+                deadline_at=now + self._deadline,
+                attempts=task.attempts,
+            ),
+        )
+        assert task.prompt is not None
+        assert task.aspect_ratio is not None
+        try:
+            job = await self._provider.create(
+                model=task.model, prompt=task.prompt, ar=task.aspect_ratio.value, image=image
+            )
+        except ProviderBusy as exc:
+            wait = max(back_off(task.attempts + 1, first=3, cap=300), exc.retry_after or 0)
+            return await self._requeue(task, wait, str(exc), held=False)
+        except ProviderHeld as exc:
+            return await self._requeue(task, self._hold_all(exc), str(exc), held=True)
+        except ProviderRefused as exc:
+            return await self._bench.fail(task, exc.reason, str(exc))
+        except ProviderLost as exc:
+            return await self._bench.unknown(task, str(exc))
+        self._hold, self._held_until, self._holds = None, None, 0
+        return await self._accepted(task, job), job
+
+    async def _accepted(self, task: Task, job: Job) -> Task:
+        """The id is money: it is written until it is written, whoever holds the task by now."""
+        now, tasks = self._bench.clock(), self._bench.storage.tasks
+        after = task.to(TaskState.GENERATING, run_at=now, provider_id=job.id, accepted_at=now)
+        failures = 0
+        while True:
+            try:
+                if await tasks.save(task, after, now=now):
+                    logger.info("task %d: accepted as %s", task.id, job.id)
+                    return after
+                if not await tasks.record_late_id(task.id, job.id, now=now):
+                    logger.error("task %d: ended before its id %s came", task.id, job.id)
+                raise LeaseLost("the lease ran out during the call")
+            except StorageUnavailable as exc:
+                failures += 1
+                logger.error("task %d: id %s is not saved yet: %s", task.id, job.id, exc)
+                await asyncio.sleep(back_off(failures, first=0.2, cap=5))
+
+    async def _requeue(self, task: Task, seconds: float, detail: str, *, held: bool) -> None:
+        logger.warning("task %d: not accepted, again in %.0f s: %s", task.id, seconds, detail)
+        after = task.to(
+            TaskState.QUEUED,
+            run_at=self._bench.clock() + timedelta(seconds=seconds),
+            attempts=task.attempts + 1,
+            submitted_at=None,
+            deadline_at=None,
+            detail=detail,
+        )
+        self._bench.progress.leave(after, self._bench.law_so_far(task.model), held=held)
+        await self._bench.save(task, after, keep_lease=False)
+
+    def _hold_all(self, exc: ProviderHeld) -> float:
+        """The whole queue waits: every task would meet the same. Returns for how many seconds."""
+        self._holds += 1
+        seconds = back_off(self._holds, first=15, cap=300)
+        self._hold = exc.hold
+        self._held_until = self._bench.clock() + timedelta(seconds=seconds)
+        logger.error("the queue is held for %.0f s: %s (%s)", seconds, exc.hold, exc)
+        return seconds

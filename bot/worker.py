@@ -1,0 +1,167 @@
+"""The background loop: leases due tasks and carries each one, a step at a time, to its end.
+
+Timers live in memory while the lease lasts; the database is told only what changed. What a step
+means is in bot/steps; here is when, how many at once, and how to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from bot.clock import Clock, wait_for
+from bot.errors import LeaseLost, StorageUnavailable
+from bot.health import Health
+from bot.schedule import back_off
+from bot.steps import Steps
+from bot.task import ACTIVE, Task
+from storage import Storage
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+HEARTBEAT_SECONDS = 8.0
+"""Several beats within a lease: a slow disk must not lose it."""
+IDLE_SECONDS = 1.0
+"""The longest wait for work that another process left here."""
+DRAIN_SECONDS = 7.0
+"""What a stop leaves to steps in hand; then they are cut and taken up at the next start."""
+
+
+class Worker:
+    """One process's share of the work."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        steps: Steps,
+        *,
+        clock: Clock,
+        health: Health,
+        owner: str,
+        places: int | None,
+        at_once: int = 10_000,
+    ) -> None:
+        self._storage = storage
+        self._steps = steps
+        self._clock = clock
+        self._health = health
+        self._owner = owner
+        self._places = places
+        self._at_once = at_once
+        self._due = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
+
+    def wake(self) -> None:
+        """There may be something due."""
+        self._due.set()
+
+    def stop(self) -> None:
+        """Takes no more; `run` finishes or saves what is in hand, and returns."""
+        self._stopping.set()
+        self._steps.stop()
+        self._due.set()
+
+    async def run(self) -> None:
+        """Until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(self._heart(), name="heartbeat")
+            try:
+                while not self._stopping.is_set():
+                    self._due.clear()
+                    for task in await self._claim():
+                        self._held[task.id] = (
+                            task,
+                            group.create_task(self._carry(task), name=f"task {task.id}"),
+                        )
+                    self._health.mark("worker")
+                    await wait_for(self._due, IDLE_SECONDS)
+                await self._drain()
+            finally:
+                heart.cancel()
+
+    async def _claim(self) -> list[Task]:
+        free = self._at_once - len(self._held)
+        if free <= 0:
+            return []
+        now = self._clock()
+        places = 0 if self._steps.held(now) else self._places
+        try:
+            return await self._storage.tasks.claim_due(
+                owner=self._owner, now=now, lease_for=LEASE, limit=min(free, 100), places=places
+            )
+        except StorageUnavailable as exc:
+            logger.warning("the tasks wait: %s", exc)
+            await asyncio.sleep(IDLE_SECONDS)
+            return []
+
+    async def _carry(self, task: Task) -> None:
+        try:
+            current: Task | None = task
+            while current is not None and current.state in ACTIVE:
+                self._held[task.id] = (current, self._held[task.id][1])
+                if self._stopping.is_set():
+                    await self._release([current])
+                    break
+                current = await self._steps.take(current)
+        except LeaseLost as exc:
+            logger.warning("task %d: %s", task.id, exc)
+        except StorageUnavailable as exc:
+            # The lease runs out, and the task is taken up from what the database says.
+            logger.warning("task %d waits: %s", task.id, exc)
+            await wait_for(self._stopping, IDLE_SECONDS)
+        except Exception:
+            # Counted by its lease: one that fails again and again is set aside.
+            logger.exception("task %d: a step failed", task.id)
+        finally:
+            del self._held[task.id]
+            self._steps.dropped(task.id)
+            self._due.set()
+
+    async def _heart(self) -> None:
+        """Prolongs what is held; what another took meanwhile is cut off here."""
+        failures = 0
+        while True:
+            await asyncio.sleep(
+                back_off(failures, first=0.5, cap=2) if failures else HEARTBEAT_SECONDS
+            )
+            held = {id_: (task, carry) for id_, (task, carry) in self._held.items()}
+            if not held:
+                continue
+            now = self._clock()
+            try:
+                kept = await self._storage.tasks.extend(
+                    self._owner,
+                    [(task.id, task.fence) for task, _ in held.values()],
+                    now=now,
+                    until=now + LEASE,
+                )
+            except StorageUnavailable as exc:
+                failures += 1
+                logger.warning("the leases wait: %s", exc)
+                continue
+            failures = 0
+            for task_id in held.keys() - kept:
+                if self._held.get(task_id) == held[task_id]:
+                    self._steps.lost(task_id)
+
+    async def _drain(self) -> None:
+        carries = [carry for _, carry in self._held.values()]
+        if carries:
+            await asyncio.wait(carries, timeout=DRAIN_SECONDS)
+        cut = [(task, carry) for task, carry in self._held.values()]
+        for _, carry in cut:
+            carry.cancel()
+        if cut:
+            await asyncio.wait([carry for _, carry in cut], timeout=1)
+            await self._release([task for task, _ in cut])
+
+    async def _release(self, tasks: list[Task]) -> None:
+        try:
+            await self._storage.tasks.release(
+                self._owner, [(task.id, task.fence) for task in tasks]
+            )
+        except StorageUnavailable as exc:
+            logger.warning("leases are left to run out: %s", exc)
