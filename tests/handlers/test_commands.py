@@ -1,0 +1,165 @@
+"""Commands, languages and groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.handlers.conftest import Person, World
+
+
+@pytest.mark.parametrize(
+    ("command", "english", "russian"),
+    [
+        ("/start", "Hi!", "Привет!"),
+        ("/start ref", "Hi!", "Привет!"),
+        ("/help", "How it works", "Как это работает"),
+        ("/help@video_bot", "How it works", "Как это работает"),
+        ("/privacy", "GPTunnel", "GPTunnel"),
+    ],
+)
+async def test_commands_are_answered_in_the_persons_language(
+    world: World, ann: Person, boris: Person, command: str, english: str, russian: str
+) -> None:
+    await world.feed(**ann.text(command))
+    await world.feed(**boris.text(command))
+    first, second = world.telegram.sent
+    assert english in first.text
+    assert russian in second.text
+    assert first.text != second.text
+    assert first.reply_to == 1
+    assert world.states() == []
+
+
+async def test_a_chosen_language_wins_over_telegrams(world: World, ann: Person) -> None:
+    await world.feed(**ann.text("/language"))
+    assert world.telegram.sent[0].buttons == [[("English", "l|en"), ("Русский", "l|ru")]]
+    await world.feed(**ann.press("l|ru"))
+    assert world.telegram.edits[0].text.startswith("🌐 Теперь я говорю по-русски")
+    assert world.rows("SELECT lang, lang_chosen, name FROM users") == [("ru", 1, "Ann")]
+    await world.feed(**ann.text("A cat"))
+    assert "Цена" in world.telegram.sent[-1].text
+    assert world.task()["lang"] == "ru"
+
+
+async def test_cancel_takes_the_newest_order_back_and_changes_its_card(
+    world: World, ann: Person
+) -> None:
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**ann.photo(caption="A dog"))
+    card = world.telegram.last_id
+    world.clock.pass_(5)
+    await world.feed(**ann.text("/cancel"))
+    assert world.states() == ["draft", "cancelled"]
+    [edit] = world.telegram.edits
+    assert (edit.name, int(edit.params["message_id"])) == ("editMessageCaption", card)
+    assert "No money was taken" in world.telegram.sent[-1].text
+    world.clock.pass_(5)
+    await world.feed(**ann.text("/cancel"))
+    assert world.states() == ["cancelled", "cancelled"]
+
+
+async def test_cancel_again_after_a_crash_takes_nothing_more_back(
+    world: World, ann: Person
+) -> None:
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**ann.text("A dog"))
+    event = ann.text("/cancel")
+    number = await world.feed(**event)
+    await world.again(number, **event)
+    assert world.states() == ["draft", "cancelled"]
+    assert world.telegram.sent[-1].text == world.telegram.sent[-2].text
+
+
+@pytest.mark.parametrize("state", ["submitting", "generating", "rendered"])
+async def test_cancel_after_submit_says_that_the_video_still_comes(
+    world: World, ann: Person, state: str
+) -> None:
+    await world.feed(**ann.text("A cat"))
+    world.rows("UPDATE tasks SET state = ?", state)
+    await world.feed(**ann.text("/cancel"))
+    assert world.states() == [state]
+    assert "The money for it is spent" in world.telegram.sent[-1].text
+
+
+async def test_cancel_without_an_order_says_so(world: World, ann: Person, boris: Person) -> None:
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**boris.text("/cancel"))
+    assert world.states() == ["draft"]
+    assert "Отменять нечего" in world.telegram.sent[-1].text
+
+
+# --- groups --------------------------------------------------------------------------------
+
+GROUP: dict[str, Any] = {"id": -100, "type": "supergroup", "title": "Friends", "is_forum": True}
+IN_TOPIC: dict[str, Any] = {"message_thread_id": 9, "is_topic_message": True}
+
+
+def mention(text: str, name: str = "@video_bot") -> dict[str, Any]:
+    return {
+        "text": text,
+        "entities": [{"type": "mention", "offset": text.index(name), "length": len(name)}],
+    }
+
+
+@pytest.fixture
+def in_group(world: World) -> Person:
+    return Person(world, chat=GROUP)
+
+
+async def test_a_group_is_left_in_peace(world: World, in_group: Person) -> None:
+    sticker = {"file_id": "s", "file_unique_id": "s", "type": "regular", "width": 512,
+               "height": 512, "is_animated": False, "is_video": False}  # fmt: skip
+    other = {"message_id": 3, "date": 1, "chat": GROUP, "from": in_group.user, "text": "x"}
+    for event in (
+        in_group.text("just talking"),
+        in_group.photo(caption="my holidays"),
+        in_group.document(b"notes", "text/plain"),
+        in_group.message(sticker=sticker),
+        in_group.text("/dance"),
+        in_group.text("/start@other_bot"),
+        in_group.message(**mention("hello @video_bott", "@video_bott")),
+        in_group.text("an answer", reply_to_message=other),
+    ):
+        await world.feed(**event)
+    assert [call.name for call in world.telegram.calls if call.name != "getMe"] == []
+    assert world.states() == []
+    assert world.rows("SELECT count(*) FROM users") == [(0,)]
+
+
+async def test_a_mention_in_a_topic_is_answered_there(world: World, in_group: Person) -> None:
+    await world.feed(**in_group.message(**mention("@Video_Bot a cat", "@Video_Bot"), **IN_TOPIC))
+    assert world.task()["prompt"] == "a cat"
+    assert world.task()["message_thread_id"] == 9
+    [card] = world.telegram.sent
+    assert (card.params["chat_id"], card.params["message_thread_id"]) == ("-100", "9")
+
+
+async def test_a_thread_of_replies_is_no_topic(world: World, in_group: Person) -> None:
+    await world.feed(**in_group.message(**mention("@video_bot a cat"), message_thread_id=9))
+    assert "message_thread_id" not in world.telegram.sent[0].params
+
+
+async def test_a_reply_to_the_bot_and_a_photo_with_a_mention_are_for_it(
+    world: World, in_group: Person
+) -> None:
+    ours = {"message_id": 3, "date": 1, "chat": GROUP, "text": "x",
+            "from": {"id": 42, "is_bot": True, "first_name": "V"}}  # fmt: skip
+    await world.feed(**in_group.text("a cat", reply_to_message=ours))
+    caption = {"type": "mention", "offset": 6, "length": 10}
+    await world.feed(**in_group.photo(caption="a dog @video_bot", caption_entities=[caption]))
+    assert [world.task(number)["prompt"] for number in (1, 2)] == ["a cat", "a dog"]
+    assert [call.name for call in world.telegram.sent] == ["sendMessage", "sendPhoto"]
+
+
+async def test_in_a_group_only_the_owner_can_order_or_cancel(
+    world: World, in_group: Person
+) -> None:
+    await world.feed(**in_group.message(**mention("@video_bot a cat")))
+    stranger = Person(world, user_id=8, chat=GROUP)
+    await world.feed(**stranger.press("r|1|1:1"))
+    await world.feed(**stranger.press("x|1"))
+    assert world.states() == ["draft"]
+    await world.feed(**in_group.press("r|1|1:1"))
+    assert world.states() == ["queued"]

@@ -1,0 +1,86 @@
+"""Every handler can be called with what it is given, and none goes through a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from aiogram import Dispatcher, Router
+from aiogram.dispatcher.event.handler import HandlerObject
+from aiogram.filters import Command
+from aiogram.filters.callback_data import CallbackQueryFilter
+from aiogram.types import CallbackQuery, Message
+
+from handlers import build_router
+from handlers.filters import addressed
+from handlers.middlewares import Person as PersonMiddleware
+from tests.handlers.conftest import Person, World
+
+
+def handlers_of(router: Router) -> Iterator[tuple[str, HandlerObject]]:
+    for one in router.chain_tail:
+        for name, observer in one.observers.items():
+            for handler in observer.handlers:
+                yield name, handler
+
+
+def given_by(handler: HandlerObject) -> set[str]:
+    """What the filters of a handler add to its context."""
+    names: set[str] = set()
+    for one in handler.filters or ():
+        if isinstance(one.callback, Command):
+            names.add("command")
+        elif isinstance(one.callback, CallbackQueryFilter):
+            names.add("callback_data")
+        elif one.callback is addressed:
+            names.add("words")
+    return names
+
+
+async def test_every_parameter_of_every_handler_is_there(world: World, ann: Person) -> None:
+    seen: dict[str, set[str]] = {}
+
+    async def look(event: Message | CallbackQuery, **context: Any) -> None:
+        seen[type(event).__name__] = set(context)
+
+    probe = Router()
+    probe.message.middleware(PersonMiddleware())
+    probe.callback_query.middleware(PersonMiddleware())
+    probe.message.register(look)
+    probe.callback_query.register(look)
+    dispatcher = Dispatcher(disable_fsm=True)
+    dispatcher.workflow_data.update(world.dispatcher.workflow_data)
+    dispatcher.include_router(probe)
+    world.dispatcher = dispatcher
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**ann.press("r|1|1:1", 5))
+
+    events = {"message": seen["Message"], "callback_query": seen["CallbackQuery"]}
+    found = list(handlers_of(build_router()))
+    assert len(found) > 10
+    for event, handler in found:
+        first = next(iter(handler.callback.__code__.co_varnames))
+        wanted = handler.params - {first}
+        missing = wanted - events[event] - given_by(handler)
+        assert not missing, f"{handler.callback.__name__}: nobody gives {missing}"
+
+
+def test_no_handler_and_no_filter_runs_in_a_thread() -> None:
+    for _, handler in handlers_of(build_router()):
+        assert handler.awaitable, handler.callback
+        for one in handler.filters or ():
+            assert one.awaitable, (handler.callback, one.callback)
+
+
+def test_only_messages_and_presses_are_asked_for() -> None:
+    dispatcher = Dispatcher(disable_fsm=True)
+    dispatcher.include_router(build_router())
+    assert set(dispatcher.resolve_used_update_types()) == {"message", "callback_query"}
+
+
+def test_the_routers_can_be_built_more_than_once() -> None:
+    first, second = build_router(), build_router()
+    assert [router.name for router in first.sub_routers] == [
+        "commands", "prompt", "picture", "card", "retry", "fallback",
+    ]  # fmt: skip
+    assert not set(first.sub_routers) & set(second.sub_routers)
