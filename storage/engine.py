@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -67,10 +67,13 @@ class Database:
         self._is_sqlite = engine.dialect.name == "sqlite"
 
     @classmethod
-    async def open(cls, url: str) -> Database:
+    async def open(cls, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:
         """Ready for work, or StorageUnavailable; ValueError for an address that cannot be used."""
         parsed = _parse(url)
-        database = cls(_sqlite(parsed) if parsed.drivername == "sqlite+aiosqlite" else _pg(parsed))
+        if parsed.drivername == "sqlite+aiosqlite":
+            database = cls(_sqlite(parsed, busy_timeout))
+        else:
+            database = cls(_pg(parsed))
         try:
             async with database.transaction():
                 pass
@@ -132,18 +135,23 @@ class Database:
 
     async def writable(self) -> bool:
         """Whether a commit reaches the disk right now."""
-        if self._is_sqlite:
-            # the file's header is rewritten, so that a full or read-only disk shows itself
-            write = sa.text("PRAGMA user_version = 1")
-        else:
-            # fails on a standby; a transaction with an id writes its commit
-            write = sa.text("SELECT pg_current_xact_id()")
         try:
             async with self.transaction() as connection:
-                await connection.execute(write)
+                if self._is_sqlite:
+                    # rewrites the file's header, so that a full or read-only disk shows itself
+                    await connection.execute(sa.text("PRAGMA user_version = 1"))
+                    return True
+                # a transaction with a number writes its commit; a standby gives none
+                return bool(
+                    await connection.scalar(
+                        sa.text(
+                            "SELECT current_setting('transaction_read_only') = 'off'"
+                            " AND pg_current_xact_id() IS NOT NULL"
+                        )
+                    )
+                )
         except StorageUnavailable:
             return False
-        return True
 
 
 def _parse(url: str) -> URL:
@@ -160,7 +168,7 @@ def _parse(url: str) -> URL:
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
-def _sqlite(url: URL) -> AsyncEngine:
+def _sqlite(url: URL, busy_timeout: float) -> AsyncEngine:
     if url.database and url.database != ":memory:":
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +176,7 @@ def _sqlite(url: URL) -> AsyncEngine:
             raise StorageUnavailable(f"no folder for the database: {exc}") from exc
     engine = create_async_engine(
         url,
-        connect_args={"timeout": BUSY_TIMEOUT},
+        connect_args={"timeout": busy_timeout},
         poolclass=sa.AsyncAdaptedQueuePool,
         pool_size=1,
         max_overflow=0,
@@ -203,17 +211,18 @@ def _pg(url: URL) -> AsyncEngine:
     )
 
 
-class _again_later:
+@contextmanager
+def _again_later() -> Iterator[None]:
     """Turns what only time can mend into StorageUnavailable."""
+    try:
+        yield
+    except Exception as exc:
+        if (why := _why_later(exc)) is None:
+            raise
+        raise StorageUnavailable(why) from exc
 
-    def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: Any, exc: BaseException | None, trace: Any) -> None:
-        if exc is not None and (why := _why_later(exc)) is not None:
-            raise StorageUnavailable(why) from exc
-
-
-def _why_later(exc: BaseException) -> str | None:
+def _why_later(exc: Exception) -> str | None:
     if isinstance(exc, PoolTimeout):
         return "no free connection"
     if isinstance(exc, OSError | asyncio.TimeoutError):

@@ -91,7 +91,7 @@ class InboxStore:
                     earlier.c.update_id < inbox.c.update_id,
                 ),
             )
-            .order_by(inbox.c.update_id)
+            .order_by(inbox.c.run_at, inbox.c.update_id)
             .limit(limit)
             .with_for_update(skip_locked=True, of=inbox)
             .cte("due")

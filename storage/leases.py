@@ -23,9 +23,6 @@ S = TaskState
 Held = tuple[int, int]
 """A task that somebody believes to hold: its id and the fence of the claim."""
 
-AT_PROVIDER = frozenset({S.SUBMITTING, S.GENERATING})
-"""States in which a task takes one of the provider's places."""
-
 NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING})
 """States in which the provider may still fetch the first frame."""
 
@@ -238,10 +235,11 @@ async def _claim(
 
 
 async def _places_taken(connection: AsyncConnection) -> int:
+    """Tasks at the provider, and queued ones that somebody may be about to send there."""
     taken = await connection.scalar(
         sa.select(sa.func.count())
         .select_from(tasks)
-        .where(in_states(AT_PROVIDER | {S.QUEUED}), sa.not_(_WAITING))
+        .where(in_states(ACTIVE), tasks.c.state != S.RENDERED, sa.not_(_WAITING))
     )
     assert taken is not None
     return taken

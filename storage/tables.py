@@ -27,7 +27,7 @@ metadata = sa.MetaData(
     }
 )
 
-# SQLite counts up by itself only in a column of exactly this type
+# SQLite keeps a table in the order of its key, and counts up by itself, with this type alone
 Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
@@ -159,7 +159,7 @@ task_events = sa.Table(
 inbox = sa.Table(
     "inbox",
     metadata,
-    sa.Column("update_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("update_id", Id, primary_key=True, autoincrement=False),
     sa.Column("chat_key", sa.Text, nullable=False),
     sa.Column("payload", sa.Text),  # None once it is done: people's words are not kept twice
     sa.Column("state", _text_of(InboxState, "state"), nullable=False),
@@ -178,6 +178,13 @@ _done = inbox.c.state.in_([InboxState.DONE])
 sa.Index(
     "ix_inbox_pending",
     inbox.c.chat_key,
+    inbox.c.update_id,
+    sqlite_where=_pending,
+    postgresql_where=_pending,
+)
+sa.Index(
+    "ix_inbox_due",
+    inbox.c.run_at,
     inbox.c.update_id,
     sqlite_where=_pending,
     postgresql_where=_pending,
@@ -223,7 +230,7 @@ frames = sa.Table(
 users = sa.Table(
     "users",
     metadata,
-    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("user_id", Id, primary_key=True, autoincrement=False),
     sa.Column("lang", sa.Text, nullable=False),
     sa.Column("lang_chosen", sa.Boolean, nullable=False),
     sa.Column("name", sa.Text, nullable=False),

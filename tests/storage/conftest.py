@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storage import Storage, open_storage
+from storage import Database, Storage, open_storage
 from tests.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]
@@ -46,12 +46,14 @@ def url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def storage(url: str) -> AsyncIterator[Storage]:
-    async with open_storage(url) as opened:
-        yield opened
+    database = await Database.open(url)
+    yield Storage.over(database)
+    await database.close()
 
 
 @pytest.fixture
-async def other(url: str, storage: Storage) -> AsyncIterator[Storage]:
+async def other(url: str) -> AsyncIterator[Storage]:
     """Another process's view of the same database: sees only what was committed."""
-    async with open_storage(url) as opened:
-        yield opened
+    database = await Database.open(url)
+    yield Storage.over(database)
+    await database.close()

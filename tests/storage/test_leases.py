@@ -308,31 +308,6 @@ async def test_polling_and_sending_never_wait_for_a_place(storage: Storage) -> N
     assert [task.id for task in claimed] == [rendered.id, generating.id]
 
 
-async def test_a_claim_looks_only_at_open_tasks(sqlite_url: str) -> None:
-    import sqlite3
-
-    import sqlalchemy as sa
-
-    from storage import open_storage
-    from storage.tables import in_states, tasks
-
-    queries = [
-        (sa.select(tasks.c.id).where(in_states(ACTIVE), tasks.c.run_at <= NOON), "ix_tasks_due"),
-        (sa.select(tasks.c.id).where(in_states({S.QUEUED}), tasks.c.confirmed_at <= NOON),
-         "ix_tasks_queue"),
-    ]  # fmt: skip
-    async with open_storage(sqlite_url) as storage, storage.database.transaction() as connection:
-        for query, index in queries:
-            text = str(
-                query.compile(
-                    dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
-                )
-            )
-            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", (NOON,))
-            assert index in str(plan.all())
-    assert sqlite3.sqlite_version_info >= (3, 35)  # RETURNING
-
-
 async def test_a_moment_is_kept_to_the_microsecond(storage: Storage, other: Storage) -> None:
     exact = NOON + timedelta(microseconds=1)
     task = await queued(storage, now=exact)

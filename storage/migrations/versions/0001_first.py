@@ -42,7 +42,7 @@ def upgrade() -> None:
     op.create_index("ix_durations_model_id", "durations", ["model", "id"], unique=False)
     op.create_table(
         "inbox",
-        sa.Column("update_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("update_id", number, autoincrement=False, nullable=False),
         sa.Column("chat_key", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text()),
         sa.Column(
@@ -74,6 +74,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=done,
         postgresql_where=done,
+    )
+    op.create_index(
+        "ix_inbox_due",
+        "inbox",
+        ["run_at", "update_id"],
+        unique=False,
+        sqlite_where=pending,
+        postgresql_where=pending,
     )
     op.create_index(
         "ix_inbox_pending",
@@ -191,7 +199,7 @@ def upgrade() -> None:
     op.create_index("ix_tasks_user", "tasks", ["user_id", "id"], unique=False)
     op.create_table(
         "users",
-        sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("user_id", number, autoincrement=False, nullable=False),
         sa.Column("lang", sa.Text(), nullable=False),
         sa.Column("lang_chosen", sa.Boolean(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),

@@ -1,0 +1,161 @@
+"""Several workers on one database, for real: processes, and connections at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter, defaultdict
+from subprocess import PIPE
+
+import sqlalchemy as sa
+
+from bot.task import AspectRatio, TaskState
+from storage import IncomingUpdate, Storage
+from storage.tables import tasks
+from tests.storage.given import ANN, MINUTE, NOON, SECOND
+
+S = TaskState
+
+
+async def fill_queue(storage: Storage, count: int) -> None:
+    """Many at once, past the store: one commit."""
+    row = {
+        "user_id": ANN, "chat_id": ANN, "message_id": 1, "lang": "ru", "model": "m",
+        "price_kopecks": 17, "prompt": "a cat", "aspect_ratio": AspectRatio.TALL,
+        "card_is_media": False, "state": S.QUEUED, "created_at": NOON, "confirmed_at": NOON,
+        "run_at": NOON, "overdue": False, "attempts": 0, "claims": 0, "fence": 0,
+    }  # fmt: skip
+    async with storage.database.transaction() as connection:
+        await connection.execute(sa.insert(tasks), [row] * count)
+
+
+async def test_two_processes_claim_each_of_2000_tasks_once(storage: Storage, url: str) -> None:
+    await fill_queue(storage, 2_000)
+    workers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.storage.claimer", url, owner, stdin=PIPE, stdout=PIPE
+        )
+        for owner in ("one", "two")
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert await worker.stdout.readline() == b"ready\n"
+    async with asyncio.timeout(100):
+        printed = await asyncio.gather(*(worker.communicate(b"go\n") for worker in workers))
+    shares = [out.split() for out, _ in printed]
+    assert all(shares), "both had work"
+    assert [worker.returncode for worker in workers] == [0, 0]
+    claimed = Counter(task_id for share in shares for task_id in share)
+    assert len(claimed) == 2_000
+    assert set(claimed.values()) == {1}
+
+
+async def test_claims_at_once_never_take_more_than_there_are_places(
+    storage: Storage, other: Storage
+) -> None:
+    await fill_queue(storage, 60)
+    claims = await asyncio.gather(
+        *(
+            which.tasks.claim_due(owner=f"w{n}", now=NOON, lease_for=MINUTE, limit=3, places=7)
+            for n, which in enumerate((storage, other) * 12)
+        )
+    )
+    taken = [task.id for claimed in claims for task in claimed]
+    assert len(taken) == len(set(taken)) == 7
+
+
+async def test_the_bound_of_places_holds_over_whole_lives(
+    storage: Storage, other: Storage
+) -> None:
+    await fill_queue(storage, 30)
+    at_provider: set[int] = set()
+    most = 0
+    finished: list[int] = []
+
+    async def worker(which: Storage, owner: str) -> None:
+        nonlocal most
+        while len(finished) < 30:
+            for lease in await which.tasks.claim_due(
+                owner=owner, now=NOON, lease_for=MINUTE, limit=2, places=3
+            ):
+                at_provider.add(lease.id)
+                most = max(most, len(at_provider))
+                step = lease
+                for state in (S.SUBMITTING, S.GENERATING):
+                    after = step.to(state, run_at=NOON)
+                    assert await which.tasks.save(step, after, now=NOON)
+                    step = after
+                at_provider.discard(lease.id)
+                for state in (S.RENDERED, S.DELIVERED):
+                    after = step.to(state, run_at=NOON)
+                    assert await which.tasks.save(step, after, now=NOON)
+                    step = after
+                finished.append(lease.id)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(
+            *(worker(which, f"w{n}") for n, which in enumerate((storage, other) * 3))
+        )
+    assert sorted(finished) == sorted(set(finished))
+    assert 1 <= most <= 3
+
+
+async def test_chats_keep_their_order_among_many_handlers(
+    storage: Storage, other: Storage
+) -> None:
+    await storage.inbox.add(
+        [IncomingUpdate(update_id=n, chat_key=str(n % 8), payload=str(n)) for n in range(160)],
+        now=NOON,
+    )
+    handled: dict[str, list[int]] = defaultdict(list)
+
+    async def handler(which: Storage, owner: str) -> None:
+        while sum(map(len, handled.values())) < 160:
+            claimed = await which.inbox.claim(owner=owner, now=NOON, lease_for=MINUTE, limit=3)
+            for update in claimed:
+                handled[update.chat_key].append(update.update_id)
+                await which.inbox.done([update.update_id], now=NOON)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(
+            *(handler(which, f"h{n}") for n, which in enumerate((storage, other) * 4))
+        )
+    for chat in range(8):
+        assert handled[str(chat)] == list(range(chat, 160, 8))
+
+
+async def test_a_fenced_off_worker_and_its_successor_never_both_write(
+    storage: Storage, other: Storage
+) -> None:
+    await fill_queue(storage, 40)
+    stale = await storage.tasks.claim_due(
+        owner="one", now=NOON, lease_for=SECOND, limit=40, places=None
+    )
+    fresh = await other.tasks.claim_due(
+        owner="two", now=NOON + SECOND, lease_for=MINUTE, limit=40, places=None
+    )
+    at = NOON + 2 * SECOND
+    saves = await asyncio.gather(
+        *(storage.tasks.save(lease, lease.to(S.SUBMITTING, run_at=at), now=at) for lease in stale),
+        *(other.tasks.save(lease, lease.to(S.SUBMITTING, run_at=at), now=at) for lease in fresh),
+    )
+    assert saves == [False] * 40 + [True] * 40
+
+
+async def test_cancelling_and_submitting_at_once_have_one_winner(
+    storage: Storage, other: Storage
+) -> None:
+    await fill_queue(storage, 40)
+    leases = await storage.tasks.claim_due(
+        owner="one", now=NOON, lease_for=MINUTE, limit=40, places=None
+    )
+    results = await asyncio.gather(
+        *(storage.tasks.save(lease, lease.to(S.SUBMITTING, run_at=NOON), now=NOON)
+          for lease in leases),
+        *(other.tasks.cancel(lease.id, user_id=ANN, now=NOON) for lease in leases),
+    )  # fmt: skip
+    for lease, sent, cancelled in zip(leases, results[:40], results[40:], strict=True):
+        assert bool(sent) != bool(cancelled)
+        found = await other.tasks.get(lease.id)
+        assert found is not None
+        assert found.state is (S.SUBMITTING if sent else S.CANCELLED)

@@ -1,0 +1,85 @@
+"""What has ended is never read again: the statements of every second keep to partial indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from storage import Storage, open_storage
+from tests.storage.given import MINUTE, NOON
+
+Said = list[tuple[str, Any]]
+
+
+@contextmanager
+def listening() -> Iterator[Said]:
+    said: Said = []
+
+    def hear(_c: Any, _cursor: Any, text: str, values: Any, _context: Any, _many: bool) -> None:
+        said.append((text, values))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", hear)
+    try:
+        yield said
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", hear)
+
+
+async def claim_tasks(storage: Storage) -> None:
+    await storage.tasks.claim_due(owner="w", now=NOON, lease_for=MINUTE, limit=9, places=9)
+
+
+async def claim_updates(storage: Storage) -> None:
+    await storage.inbox.claim(owner="w", now=NOON, lease_for=MINUTE, limit=9)
+
+
+async def look_ahead(storage: Storage) -> None:
+    await storage.tasks.next_due(NOON)
+    await storage.inbox.next_due(NOON)
+    await storage.inbox.lag(NOON)
+
+
+async def place_in_queue(storage: Storage) -> None:
+    await storage.tasks.queue_place(1)
+
+
+async def newest_of_a_person(storage: Storage) -> None:
+    await storage.tasks.latest(1)
+
+
+@pytest.mark.parametrize(
+    ("act", "indexes"),
+    [
+        (claim_tasks, {"ix_tasks_due", "ix_tasks_queue"}),
+        (claim_updates, {"ix_inbox_due", "ix_inbox_pending"}),
+        (look_ahead, {"ix_tasks_due", "ix_inbox_due", "ix_inbox_pending"}),
+        (place_in_queue, {"ix_tasks_queue"}),
+        (newest_of_a_person, {"ix_tasks_user"}),
+    ],
+)
+async def test_no_statement_of_every_second_reads_a_whole_table(
+    sqlite_url: str, act: Any, indexes: set[str]
+) -> None:
+    async with open_storage(sqlite_url) as storage:
+        with listening() as said:
+            await act(storage)
+        read: list[str] = []
+        async with storage.database.transaction() as connection:
+            for text, values in said:
+                if text.startswith(("WITH", "SELECT")):
+                    plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+                    read += [row.detail for row in plan.all()]
+    tables = [line for line in read if line.startswith(("SCAN", "SEARCH"))]
+    bad = [
+        line
+        for line in tables
+        if "INTEGER PRIMARY KEY" not in line
+        and not any(f"INDEX {index}" in line for index in indexes)
+        and line not in {"SCAN due", "SCAN mine"}
+    ]
+    assert tables
+    assert bad == []
