@@ -1,0 +1,34 @@
+# Two stages: what is needed to install stays behind in the first.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/venv
+COPY requirements.txt /tmp/requirements.txt
+RUN /opt/venv/bin/pip install --no-compile --require-hashes --only-binary :all: -r /tmp/requirements.txt
+COPY bot /app/bot
+COPY handlers /app/handlers
+COPY storage /app/storage
+# Compiled here: nothing can be written where it runs.
+RUN /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib /app
+
+FROM python:3.11-slim-bookworm
+RUN groupadd --system --gid 10001 bot \
+    && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin bot \
+    && install --directory --owner=bot --group=bot --mode=0700 /data
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+# Videos under way are files without a name: on the volume, not in memory.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    DATABASE_URL=sqlite+aiosqlite:////data/bot.db \
+    HTTP_HOST=0.0.0.0 \
+    HTTP_PORT=8080 \
+    TMPDIR=/data
+WORKDIR /app
+USER 10001:10001
+VOLUME /data
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['HTTP_PORT'] + '/healthz', timeout=8)"]
+ENTRYPOINT ["python", "-m", "bot"]

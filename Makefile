@@ -1,0 +1,65 @@
+# The words to learn: setup, run, test, check. Each does all of its own set-up;
+# a fresh clone needs Python 3.11 or newer with pip, and make.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+JOBS   ?= 2
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint lock clean chromium
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(READY) ## a virtual environment with everything, by the lock
+
+# Made once; again when the lock or the project's own description changes.
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY) ## the bot; without a BOT_TOKEN the sandbox in the browser
+	@if [ -n "$$BOT_TOKEN$$BOT_TOKEN_FILE" ] || \
+	    grep -qsiE "^(export +)?BOT_TOKEN(_FILE)? *= *[\"']?[^\"'#[:space:]]" .env; \
+	then exec $(BIN)/python -m bot $(ARGS); \
+	else exec $(BIN)/python -m bot sandbox $(ARGS); fi
+
+test: $(READY) chromium ## all tests
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+check: lint test ## what has to hold before anything is merged
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# For the tests of the sandbox's page; no other browser is downloaded.
+chromium:
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+	    echo "Chromium is missing: the tests of the sandbox's page cannot run." >&2; \
+	    echo "On Debian or Ubuntu: sudo apt-get install chromium" >&2; \
+	fi
+
+lock: $(READY) ## the lock files anew, with the newest versions that pyproject.toml allows
+	test -x $(VENV)/lock/bin/python || $(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
+	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url pyproject.toml --group dev -o requirements-dev.txt
+
+clean: ## everything that was made here, but no data
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find bot handlers storage tests -name __pycache__ -type d -prune -exec rm -rf {} +
