@@ -104,6 +104,12 @@ class TelegramEmulator:
             if call.method == method and all(call.params.get(k) == v for k, v in params.items())
         ]
 
+    async def wait_for_poll(self, *, within: float = 10) -> None:
+        """Until a bot waits in getUpdates: it has read all there was. TimeoutError otherwise."""
+        async with self.world.listen() as events, asyncio.timeout(within):
+            while not self.api.delivery.polled:
+                await events.get()
+
     # --- people and groups ---
 
     def add_person(

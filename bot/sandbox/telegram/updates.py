@@ -53,6 +53,7 @@ class Delivery:
         # None: there is news; a text: why this poll was ended.
         ended: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._poller = ended
+        self.world.emit("poll")
         try:
             async with asyncio.timeout(seconds):
                 reason = await ended
@@ -63,6 +64,11 @@ class Delivery:
                 self._poller = None
         if reason is not None:
             raise ApiError(409, reason)
+
+    @property
+    def polled(self) -> bool:
+        """Whether a getUpdates waits for news right now."""
+        return self._poller is not None
 
     def _news(self) -> None:
         self._end_poll(None)

@@ -25,6 +25,7 @@ async function load() {
   $("person").replaceChildren(...state.people.map((one) => el("option", { value: one.id, selected: one.id === state.me.id }, one.first_name)));
   $("messages").replaceChildren();
   drawAll();
+  composer.refresh();
   await panel.draw(state);
 }
 

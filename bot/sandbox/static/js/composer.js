@@ -18,6 +18,9 @@ export function editOwn(message) {
 
 export function insert(text) { input.value = text; grow(); suggest(); input.focus(); }
 
+/** The menu of commands has changed while somebody was typing one. */
+export const refresh = () => { if (input.value.startsWith("/")) suggest(); };
+
 /** Nothing half-written stays when another chat is opened. */
 export function reset() { setContext(null); setFiles([]); input.value = ""; hideOptions(); grow(); }
 
