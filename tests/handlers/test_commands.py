@@ -139,6 +139,7 @@ async def test_a_mention_in_a_topic_is_answered_there(world: World, in_group: Pe
 async def test_a_thread_of_replies_is_no_topic(world: World, in_group: Person) -> None:
     await world.feed(**in_group.message(**mention("@video_bot a cat"), message_thread_id=9))
     assert "message_thread_id" not in world.telegram.sent[0].params
+    assert world.task()["message_thread_id"] is None
 
 
 async def test_a_reply_to_the_bot_and_a_photo_with_a_mention_are_for_it(
