@@ -25,7 +25,8 @@ PATIENCE = 20_000
 expect.set_options(timeout=PATIENCE)
 DESK, PHONE = (1280, 800), (390, 844)
 PLAYING = """video => new Promise((done) =>
-  video.currentTime > 0 ? done() : video.addEventListener("timeupdate", () => done(), {once: true}))"""
+  video.currentTime > 0
+    ? done() : video.addEventListener("timeupdate", () => done(), {once: true}))"""
 CARD = {
     "inline_keyboard": [
         [{"text": "9:16", "callback_data": "r:9:16", "style": "primary"}],

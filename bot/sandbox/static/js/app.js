@@ -19,6 +19,7 @@ const chat = () => chats.get(open);
 async function load() {
   state = await api.state();
   chats = new Map(state.chats.map((one) => [one.id, { ...one, messages: new Map(one.messages.map((m) => [m.message_id, m])) }]));
+  for (const one of chats.values()) one.drafts.forEach((draft) => showDraft(one, draft));
   if (!chats.has(open)) open = state.me.id;
   setLanguage(state.me.language_code);
   for (const button of $("languages").children) button.setAttribute("aria-pressed", String(state.me.language_code.startsWith(button.dataset.language)));
@@ -46,7 +47,7 @@ function onEvent(event) {
     case "edited": place?.messages.set(event.message.message_id, event.message); break;
     case "deleted": place?.messages.delete(event.message_id); break;
     case "reaction": if (place) place.reactions[event.message_id] = event.reactions; break;
-    case "draft": if (place) place.drafts = [event.draft]; break;
+    case "draft": if (place) showDraft(place, event.draft); break;
     case "draft_gone": if (place) place.drafts = []; break;
     case "action": actions.set(event.chat_id, { name: event.action, until: Date.now() + ACTION_SECONDS * 1000 }); setTimeout(drawHead, ACTION_SECONDS * 1000 + 50); break;
     case "callback_answer": return answered(event);
@@ -57,6 +58,16 @@ function onEvent(event) {
   }
   drawChats();
   if (event.chat_id === open) { drawHead(); drawMessages(); drawKeyboard(); }
+}
+
+/** A draft goes by itself when the bot does not renew it. */
+function showDraft(place, draft) {
+  place.drafts = [draft];
+  setTimeout(() => {
+    if (place.drafts[0] !== draft) return;
+    place.drafts = [];
+    if (place.id === open) drawMessages();
+  }, Math.max(0, draft.until * 1000 - Date.now()));
 }
 
 // --- drawing ---
@@ -102,8 +113,8 @@ function drawHead() {
 
 /** Only what changed is drawn anew: clips play on, what is gone leaves with a move. */
 function drawMessages() {
-  const list = $("messages"), scroll = $("scroll"), one = chat();
-  const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 160;
+  const list = $("messages"), one = chat();
+  const atEnd = fromEnd() < 160;
   const first = !list.childElementCount;
   const old = new Map([...list.children].filter((node) => !node.classList.contains("leaving")).map((node) => [node.dataset.key, node]));
   const seen = thread ? { ...one, messages: new Map([...one.messages].filter(([, m]) => String(m.message_thread_id || "") === thread)) } : one;
@@ -134,8 +145,11 @@ function drawMessages() {
 }
 
 function toEnd(behavior = "smooth") {
-  requestAnimationFrame(() => $("scroll").scrollTo({ top: $("scroll").scrollHeight, behavior }));
+  requestAnimationFrame(() => { $("scroll").scrollTo({ top: $("scroll").scrollHeight, behavior }); offerEnd(); });
 }
+
+const fromEnd = () => $("scroll").scrollHeight - $("scroll").scrollTop - $("scroll").clientHeight;
+function offerEnd() { $("to-end").hidden = fromEnd() < 160; }
 
 function drawKeyboard() {
   const markup = chat().keyboard, rows = markup?.keyboard || [];
@@ -233,7 +247,7 @@ $("open-panel").addEventListener("click", () => showPanel($("app").classList.con
 $("close-panel").addEventListener("click", () => showPanel(false));
 $("back").addEventListener("click", () => { $("app").dataset.view = "chats"; $("chats").querySelector("button")?.focus(); });
 $("to-end").addEventListener("click", () => toEnd());
-$("scroll").addEventListener("scroll", () => { $("to-end").hidden = $("scroll").scrollHeight - $("scroll").scrollTop - $("scroll").clientHeight < 160; }, { passive: true });
+$("scroll").addEventListener("scroll", offerEnd, { passive: true });
 $("start").addEventListener("click", () => sendText("/start").catch((error) => toast(error.message)));
 $("unblock").addEventListener("click", () => api.act("block", { on: false }));
 $("person").addEventListener("change", (event) => api.becomePerson(event.target.value));

@@ -1,7 +1,7 @@
 // One message (or one album) as an element. Knows what a message looks like, not what it does:
 // the deeds come as `hooks` from app.js.
 import { render } from "./entities.js";
-import { avatar, el, icon, iconButton } from "./dom.js";
+import { avatar, el, iconButton } from "./dom.js";
 import { album, gist, media, thumb, width } from "./media.js";
 import { day, plural, t, time } from "./i18n.js";
 

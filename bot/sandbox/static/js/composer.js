@@ -3,7 +3,7 @@ import { $, avatar, el, icon, openMenu, toast } from "./dom.js";
 import { gist, thumb } from "./media.js";
 import { t } from "./i18n.js";
 
-export const hooks = { text: async () => {}, files: async () => {}, edit: async () => {}, inline: async () => {}, choose: async () => {}, commands: () => [], bot: () => ({}), stateless: false };
+export const hooks = { text: async () => {}, files: async () => {}, edit: async () => {}, inline: async () => {}, choose: async () => {}, commands: () => [], bot: () => ({}) };
 const MOST = 10;
 let context = null, files = [], options = [], chosen = -1, inlineTimer = null, inlineQuery = null;
 const input = $("text");
@@ -54,7 +54,8 @@ export const addFiles = (list, asFile = false) => { if (asFile) $("as-file").che
 
 function grow() {
   input.style.height = "auto";
-  input.style.height = `${Math.min(input.scrollHeight, 168)}px`;
+  // Nothing can be measured while the chat is not shown.
+  if (input.scrollHeight) input.style.height = `${Math.min(input.scrollHeight, 168)}px`;
   $("send").disabled = !input.value.trim() && !files.length;
 }
 
