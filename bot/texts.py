@@ -129,7 +129,8 @@ def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
 def notice(notice: Notice) -> Text:
     """The words of any notice.
 
-    `params`: FAILED has `reason` and `charge`, UNKNOWN has `price` (roubles), VIDEO_LINK `url`.
+    `params`: FAILED has `reason` and `charge`, UNDELIVERABLE `reason`, UNKNOWN `price` (roubles),
+    VIDEO_LINK `url`.
     """
     lang, params = notice.lang, notice.params
     match notice.kind:
@@ -140,7 +141,7 @@ def notice(notice: Notice) -> Text:
         case NoticeKind.OVERDUE:
             return overdue(lang)
         case NoticeKind.UNDELIVERABLE:
-            return undeliverable(lang)
+            return undeliverable(lang, Reason(str(params.get("reason", "chat_unreachable"))))
         case NoticeKind.HELD:
             return held(lang)
         case NoticeKind.VIDEO_LINK:
@@ -292,13 +293,21 @@ def overdue(lang: str) -> Text:
     )
 
 
-def undeliverable(lang: str) -> Text:
-    """There is a video that the chat did not take; goes with a button to send it again."""
+def undeliverable(lang: str, reason: Reason = Reason.CHAT_UNREACHABLE) -> Text:
+    """There is a video that did not reach the chat; goes with a button to try that again."""
     _ = words(lang)
+    if reason is Reason.CHAT_UNREACHABLE:
+        return _said(
+            "📦",
+            _("Your video is ready, but I could not send it here."),
+            _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing."),
+        )
     return _said(
         "📦",
-        _("Your video is ready, but I could not send it here."),
-        _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing."),
+        _("Your video was made, but I could not get it for you."),
+        _(REASONS[reason][0]),
+        _("💳 The money for this video is spent."),
+        _("With the button, I ask the service for the file once more: that costs nothing."),
     )
 
 

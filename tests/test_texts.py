@@ -308,6 +308,18 @@ def test_an_unknown_order_names_the_price_that_may_be_lost() -> None:
         assert "₽" in text
 
 
+@pytest.mark.parametrize("reason", Reason)
+def test_a_video_that_did_not_arrive_is_called_kept_only_when_it_is(reason: Reason) -> None:
+    kept = reason is Reason.CHAT_UNREACHABLE
+    for lang, word in (("en", "is kept"), ("ru", "хранится")):
+        notice = Notice(kind=NoticeKind.UNDELIVERABLE, chat=Chat(chat_id=1), lang=lang,
+                        params={"reason": reason.value})  # fmt: skip
+        text = said(texts.notice(notice))
+        assert (word in text) is kept
+        assert "💳" in text
+        assert kept or words(lang)(texts.REASONS[reason][0]) in text
+
+
 def test_a_link_hides_its_address_behind_words() -> None:
     text, entities = texts.video_link("en", "https://videos.test/x").render()
     assert "https" not in text
