@@ -16,7 +16,7 @@ from aiohttp import web
 from bot.health import Health, HealthReport
 from bot.http import HttpServer, frame_url
 
-TOKEN = secrets.token_urlsafe(32)
+TOKEN = "Frame-token_of_43_characters-0123456789ABCD"
 JPEG = b"\xff\xd8" + bytes(range(256)) * 40 + b"\xff\xd9"
 
 
@@ -166,6 +166,10 @@ async def test_links_are_in_no_log(
         logging.getLogger("httpcore").setLevel(logging.WARNING)
         await http.get(f"/frames/{TOKEN}.jpg")
     assert TOKEN not in caplog.text
+
+
+def test_tokens_have_the_shape_that_is_served() -> None:
+    assert len(TOKEN) == len(secrets.token_urlsafe(32))
 
 
 def test_a_link_is_made_of_the_public_address_and_the_token() -> None:
