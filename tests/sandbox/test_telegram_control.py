@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from bot.sandbox.gptunnel import GptunnelEmulator
+from bot.sandbox.telegram import TelegramEmulator
 from tests.sandbox.telegram_client import Client, jpeg, talking
 
 
@@ -76,6 +77,18 @@ async def test_the_state_is_what_this_person_sees() -> None:
         assert state["me"]["first_name"] == "Anna"
         state = await get(bot, f"state?person={boris['id']}")
         assert [chat["id"] for chat in state["chats"]] == [boris["id"]]
+
+
+@pytest.mark.parametrize(("header", "name"), [("ru-RU,ru;q=0.9", "Анна"), ("de", "Anna")])
+async def test_who_opens_the_page_first_is_somebody_of_that_language(
+    header: str, name: str
+) -> None:
+    async with TelegramEmulator() as emulator, aiohttp.ClientSession() as session:
+        url, headers = f"{emulator.url}/sandbox/state", {"Accept-Language": header}
+        for _ in range(2):
+            async with session.get(url, headers=headers) as answer:
+                assert (await answer.json())["me"]["first_name"] == name
+        assert len(emulator.people) == 1
 
 
 async def test_events_stream_to_the_person_they_concern() -> None:

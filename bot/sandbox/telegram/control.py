@@ -81,6 +81,11 @@ class Control:
     def _person(self, request: web.Request) -> Person:
         wanted = request.match_info.get("person") or request.query.get("person")
         people = self._emulator.people
+        if not wanted and not people:
+            # Whoever opens the page first is somebody, and reads the browser's language.
+            russian = request.headers.get("Accept-Language", "").lower().startswith("ru")
+            name, code = ("Анна", "ru") if russian else ("Anna", "en")
+            return self._emulator.add_person(name, language_code=code)
         try:
             return people[int(wanted)] if wanted else next(iter(people.values()))
         except (KeyError, ValueError, StopIteration):
