@@ -14,14 +14,15 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from aiogram import Dispatcher
+from aiogram import Bot, Dispatcher
 
-from bot import catalog, telegram
-from bot.clock import Clock, utc_now
-from bot.delivery import Delivery, Kept
+from bot import catalog, media, telegram
+from bot.clock import Clock, Sleep, Wait, utc_now, wait_for
+from bot.delivery import Delivery, Download, Kept, Prepare
 from bot.download import Downloader
 from bot.errors import StorageUnavailable
 from bot.first_frame import FirstFrames
@@ -40,7 +41,7 @@ from bot.steps.deliver import Deliver
 from bot.steps.submit import Submit
 from bot.steps.watch import Watch
 from bot.task import TaskState
-from bot.worker import Worker
+from bot.worker import LEASE, Worker
 from handlers import build_router
 from handlers.context import Offer
 from storage import Storage, open_storage
@@ -77,8 +78,6 @@ async def serve(settings: Settings) -> None:
 async def _run(
     settings: Settings, storage: Storage, stack: AsyncExitStack, stop: asyncio.Event
 ) -> None:
-    clock: Clock = utc_now
-    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     pace = telegram.Pace()
     bot = telegram.connect(settings.bot_token, settings.telegram_api_url, pace)
     stack.push_async_callback(bot.session.close)
@@ -86,17 +85,72 @@ async def _run(
         settings.gptunnel_base_url, settings.gptunnel_api_key.get_secret_value()
     )
     stack.push_async_callback(provider.close)
-    messenger = Messenger(bot, pace)
-    progress = Progress(messenger, clock=clock)
-    health = Health(storage.database.writable)
-    kept = Kept(settings.data_dir / "videos")
-    await asyncio.to_thread(kept.sweep, await _wanted(storage, kept))
-
     fetch = Downloader(
         allow_private=settings.allow_private_result_hosts,
         max_bytes=DOWNLOAD_LIMIT,
         seconds=DOWNLOAD_SECONDS,
     )
+    parts = build(settings, storage, bot=bot, pace=pace, provider=provider, fetch=fetch)
+    await asyncio.to_thread(parts.kept.sweep, await _wanted(storage, parts.kept))
+    await parts.server.start()
+    stack.push_async_callback(parts.server.stop)
+    logger.info(
+        "started: http on %s:%d, photos %s, model %s",
+        settings.http_host,
+        parts.server.port,
+        "on" if settings.public_url else "off (PUBLIC_URL is not set)",
+        settings.model,
+    )
+    gc.collect()
+    gc.freeze()  # a full pass over aiogram's objects would stop the loop for 150 ms
+    await _together(
+        until=stop,
+        ends_by_itself=[parts.inbox.run(), parts.worker.run(), parts.notices.run()],
+        endless=[
+            parts.polling.run(),
+            parts.progress.run(),
+            _beat(parts.health),
+            _tidy(storage, utc_now),
+        ],
+        once=[set_profile(bot)],
+        stop=[parts.inbox.stop, parts.worker.stop, parts.notices.stop],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What runs; nothing here was started."""
+
+    polling: Polling
+    inbox: Inbox
+    worker: Worker
+    notices: Notices
+    progress: Progress
+    server: HttpServer
+    health: Health
+    kept: Kept
+
+
+def build(
+    settings: Settings,
+    storage: Storage,
+    *,
+    bot: Bot,
+    pace: telegram.Pace,
+    provider: Gptunnel,
+    fetch: Download,
+    prepare: Prepare = media.prepare,
+    clock: Clock = utc_now,
+    wait: Wait = wait_for,
+    sleep: Sleep = asyncio.sleep,
+    lease: timedelta = LEASE,
+) -> Parts:
+    """Puts the parts together between the edges, which stay their opener's to close."""
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    messenger = Messenger(bot, pace)
+    progress = Progress(messenger, clock=clock, sleep=sleep)
+    health = Health(storage.database.writable)
+    kept = Kept(settings.data_dir / "videos")
     frames = FirstFrames(
         bot,
         storage,
@@ -104,16 +158,24 @@ async def _run(
         public_url=settings.public_url,
         ttl=timedelta(seconds=settings.frame_ttl_seconds),
     )
-    bench = Bench(storage, progress, clock=clock)
+    bench = Bench(storage, progress, clock=clock, wait=wait, sleep=sleep)
     deadline = timedelta(seconds=settings.task_deadline_seconds)
     steps = Steps(
         bench,
         Submit(bench, provider, frames.publish, deadline=deadline),
         Watch(bench, provider),
-        Deliver(bench, provider, Delivery(messenger, fetch, kept)),
+        Deliver(bench, provider, Delivery(messenger, fetch, kept, prepare)),
     )
     worker = Worker(
-        storage, steps, clock=clock, health=health, owner=owner, places=PROVIDER_PLACES
+        storage,
+        steps,
+        clock=clock,
+        health=health,
+        owner=owner,
+        places=PROVIDER_PLACES,
+        lease=lease,
+        wait=wait,
+        sleep=sleep,
     )
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
@@ -123,7 +185,7 @@ async def _run(
         wake=worker.wake,
         offer=Offer(model=catalog.model(settings.model), photos_on=bool(settings.public_url)),
     )
-    inbox = Inbox(bot, dispatcher, storage, clock=clock, owner=owner)
+    inbox = Inbox(bot, dispatcher, storage, clock=clock, owner=owner, wait=wait, sleep=sleep)
     polling = Polling(
         bot,
         storage,
@@ -131,36 +193,24 @@ async def _run(
         health=health,
         allowed_updates=dispatcher.resolve_used_update_types(),
         arrived=inbox.wake,
+        sleep=sleep,
     )
-    notices = Notices(storage, messenger, progress, clock=clock, owner=owner)
+    notices = Notices(storage, messenger, progress, clock=clock, owner=owner, wait=wait)
     server = HttpServer(
         settings.http_host,
         settings.http_port,
         frames=_frames(storage, clock),
         health=health.report,
     )
-    await server.start()
-    stack.push_async_callback(server.stop)
-    logger.info(
-        "started: http on %s:%d, photos %s, model %s",
-        settings.http_host,
-        server.port,
-        "on" if settings.public_url else "off (PUBLIC_URL is not set)",
-        settings.model,
-    )
-    gc.collect()
-    gc.freeze()  # a full pass over aiogram's objects would stop the loop for 150 ms
-    await _together(
-        until=stop,
-        ends_by_itself=[inbox.run(), worker.run(), notices.run()],
-        endless=[
-            polling.run(),
-            progress.run(),
-            _beat(health),
-            _tidy(storage, clock),
-        ],
-        once=[set_profile(bot)],
-        stop=[inbox.stop, worker.stop, notices.stop],
+    return Parts(
+        polling=polling,
+        inbox=inbox,
+        worker=worker,
+        notices=notices,
+        progress=progress,
+        server=server,
+        health=health,
+        kept=kept,
     )
 
 

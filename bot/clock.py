@@ -13,6 +13,10 @@ Wait = Callable[[asyncio.Event, float], Awaitable[bool]]
 """Waits for an event, so many seconds at the most; True when it came."""
 
 
+Sleep = Callable[[float], Awaitable[None]]
+"""Lets so many seconds pass."""
+
+
 def utc_now() -> datetime:
     """The present moment in UTC."""
     return datetime.now(UTC)  # noqa: TID251 - the one place

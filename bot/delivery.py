@@ -29,6 +29,8 @@ UPLOAD_LIMIT = 50 * 1000 * 1000
 """Bytes that a Bot API server takes (docs/telegram.md: limits)."""
 AT_ONCE = 20
 
+Prepare = Callable[[BinaryIO], Awaitable[media.Video]]
+"""Probes a video and makes it ready to be sent; raises media.NotAVideo."""
 Download = Callable[[str, BinaryIO], Awaitable[int]]
 """Fetches a link into an open file; returns its size in bytes, raises bot.download's errors."""
 
@@ -81,10 +83,17 @@ class Kept:
 class Delivery:
     """Download, probe, upload: in constant memory, a bounded number at once."""
 
-    def __init__(self, messenger: Messenger, download: Download, kept: Kept) -> None:
+    def __init__(
+        self,
+        messenger: Messenger,
+        download: Download,
+        kept: Kept,
+        prepare: Prepare = media.prepare,
+    ) -> None:
         self._messenger = messenger
         self._download = download
         self._kept = kept
+        self._prepare = prepare
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(
@@ -104,7 +113,7 @@ class Delivery:
                 keyboard=keyboard,
             )
         async with self._places, self._open(task) as (file, is_kept):
-            video = await media.prepare(file)
+            video = await self._prepare(file)
             if video.size > UPLOAD_LIMIT:
                 raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
             await self._messenger.action(task.chat, "upload_video")

@@ -82,12 +82,21 @@ class Gptunnel:
     lost answer to a create can never be repeated.
     """
 
-    def __init__(self, asking: httpx.AsyncClient, ordering: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        asking: httpx.AsyncClient,
+        ordering: httpx.AsyncClient,
+        *,
+        create_seconds: float = CREATE_SECONDS,
+        ask_seconds: float = ASK_SECONDS,
+    ) -> None:
         self._asking = asking
         self._ordering = ordering
+        self._create_seconds = create_seconds
+        self._ask_seconds = ask_seconds
 
     @classmethod
-    def connect(cls, base_url: str, api_key: str) -> Gptunnel:
+    def connect(cls, base_url: str, api_key: str, **seconds: float) -> Gptunnel:
         """Both clients over aiohttp: an eighth of httpx's own cost per call
         (docs/performance.md).
         """
@@ -109,7 +118,7 @@ class Gptunnel:
                 trust_env=False,
             )
 
-        return cls(client(keepalive_timeout=KEEP_SECONDS), client(force_close=True))
+        return cls(client(keepalive_timeout=KEEP_SECONDS), client(force_close=True), **seconds)
 
     async def close(self) -> None:
         """Closes both clients."""
@@ -126,7 +135,7 @@ class Gptunnel:
         if image is not None:
             body["images"] = [image]
         status, answer, headers = await self._call(
-            self._ordering, "POST", "media/create", CREATE_SECONDS, json=body
+            self._ordering, "POST", "media/create", self._create_seconds, json=body
         )
         code = _code(answer)
         id_ = answer.get("id")
@@ -147,7 +156,7 @@ class Gptunnel:
         """
         try:
             status, answer, headers = await self._call(
-                self._asking, "GET", "media/result", ASK_SECONDS, params={"task_id": task_id}
+                self._asking, "GET", "media/result", self._ask_seconds, params={"task_id": task_id}
             )
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
@@ -165,7 +174,9 @@ class Gptunnel:
     async def balance(self) -> Decimal:
         """Funds in roubles: balance plus credit limit (provider.md: other calls)."""
         try:
-            status, answer, headers = await self._call(self._asking, "GET", "balance", ASK_SECONDS)
+            status, answer, headers = await self._call(
+                self._asking, "GET", "balance", self._ask_seconds
+            )
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         try:

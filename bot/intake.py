@@ -18,7 +18,7 @@ from aiogram.methods import DeleteWebhook
 from aiogram.types import Update
 from pydantic import ValidationError
 
-from bot.clock import Clock, wait_for
+from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import (
     StorageUnavailable,
     TelegramConflict,
@@ -90,6 +90,7 @@ class Polling:
         health: Health,
         allowed_updates: list[str],
         arrived: Callable[[], None],
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._bot = bot
         self._storage = storage
@@ -97,6 +98,7 @@ class Polling:
         self._health = health
         self._allowed_updates = allowed_updates
         self._arrived = arrived
+        self._sleep = sleep
 
     async def run(self) -> None:
         """Until cancelled. Raises TelegramUnauthorized, which ends the process."""
@@ -106,7 +108,7 @@ class Polling:
             page = await self._patiently(partial(self._page, offset))
             if not isinstance(page, list):
                 logger.error("getUpdates: the answer is no list")
-                await asyncio.sleep(IDLE_SECONDS)
+                await self._sleep(IDLE_SECONDS)
                 continue
             rows = [row for raw in page if (row := incoming(raw)) is not None]
             if len(rows) < len(page):
@@ -116,7 +118,7 @@ class Polling:
                 self._arrived()
                 offset = max(row.update_id for row in rows) + 1
             elif page:
-                await asyncio.sleep(IDLE_SECONDS)
+                await self._sleep(IDLE_SECONDS)
             self._health.mark("updates")
 
     async def _take_over(self) -> None:
@@ -151,20 +153,30 @@ class Polling:
                     logger.error("another program reads this bot's updates: %s", exc)
                 else:
                     logger.warning("updates wait: %s; again in %.0f s", exc, wait)
-                await asyncio.sleep(wait)
+                await self._sleep(wait)
 
 
 class Inbox:
     """Inbox → handlers: in order within a chat, different chats side by side."""
 
     def __init__(
-        self, bot: Bot, dispatcher: Dispatcher, storage: Storage, *, clock: Clock, owner: str
+        self,
+        bot: Bot,
+        dispatcher: Dispatcher,
+        storage: Storage,
+        *,
+        clock: Clock,
+        owner: str,
+        wait: Wait = wait_for,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._bot = bot
         self._dispatcher = dispatcher
         self._storage = storage
         self._clock = clock
         self._owner = owner
+        self._wait = wait
+        self._sleep = sleep
         self._due = asyncio.Event()
         self._in_hand: set[int] = set()
         self._stopping = False
@@ -186,7 +198,7 @@ class Inbox:
                 for update in await self._claim():
                     self._in_hand.add(update.update_id)
                     group.create_task(self._carry(update), name=f"update {update.update_id}")
-                await wait_for(self._due, IDLE_SECONDS)
+                await self._wait(self._due, IDLE_SECONDS)
 
     async def _claim(self) -> list[InboxUpdate]:
         free = HANDLERS_AT_ONCE - len(self._in_hand)
@@ -198,7 +210,7 @@ class Inbox:
             )
         except StorageUnavailable as exc:
             logger.warning("the inbox waits: %s", exc)
-            await asyncio.sleep(IDLE_SECONDS)
+            await self._sleep(IDLE_SECONDS)
             return []
 
     async def _carry(self, update: InboxUpdate) -> None:
@@ -263,6 +275,6 @@ class Inbox:
                 logger.warning("update %d waits to be noted: %s", update.update_id, exc)
                 if self._stopping or failures > 20:
                     return  # its lease runs out, and the handler's repeat changes nothing
-                await asyncio.sleep(back_off(failures, first=0.5, cap=10))
+                await self._sleep(back_off(failures, first=0.5, cap=10))
             else:
                 return

@@ -11,7 +11,7 @@ import logging
 from datetime import timedelta
 
 from bot import keyboards, texts
-from bot.clock import Clock, wait_for
+from bot.clock import Clock, Wait, wait_for
 from bot.errors import (
     StorageUnavailable,
     TelegramError,
@@ -50,12 +50,14 @@ class Notices:
         *,
         clock: Clock,
         owner: str,
+        wait: Wait = wait_for,
     ) -> None:
         self._storage = storage
         self._messenger = messenger
         self._progress = progress
         self._clock = clock
         self._owner = owner
+        self._wait = wait
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -76,7 +78,7 @@ class Notices:
                 logger.warning("notices wait: %s", group_exc.exceptions[0])
                 waiting = []
             if len(waiting) < AT_ONCE:
-                await wait_for(self._stopping, IDLE_SECONDS)
+                await self._wait(self._stopping, IDLE_SECONDS)
 
     async def _carry(self, waiting: WaitingNotice) -> None:
         notice, outbox = waiting.notice, self._storage.outbox

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiogram.utils.formatting import Text
 
 from bot import keyboards, texts
-from bot.clock import Clock
+from bot.clock import Clock, Sleep
 from bot.errors import TelegramError, TelegramLater
 from bot.messenger import Messenger
 from bot.schedule import Law
@@ -51,7 +50,7 @@ class Progress:
         messenger: Messenger,
         *,
         clock: Clock,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._messenger = messenger
         self._clock = clock

@@ -39,6 +39,7 @@ from aiogram.methods import GetFile, GetMe, GetUpdates, Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from pydantic import SecretStr
 
+from bot.clock import Sleep
 from bot.errors import (
     TelegramConflict,
     TelegramError,
@@ -193,8 +194,9 @@ class Pace:
 class PaceMiddleware(BaseRequestMiddleware):
     """Each call that a chat sees waits for its turn."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, sleep: Sleep = asyncio.sleep) -> None:
         self._pace = pace
+        self._sleep = sleep
 
     async def __call__(
         self,
@@ -205,7 +207,7 @@ class PaceMiddleware(BaseRequestMiddleware):
         if method.__api_method__.startswith(("send", "edit", "copy", "forward", "delete")):
             wait = self._pace.wait(getattr(method, "chat_id", None))
             if wait > 0:
-                await asyncio.sleep(wait)
+                await self._sleep(wait)
         return await make_request(bot, method)
 
 
@@ -215,12 +217,17 @@ class GetRawUpdates(GetUpdates):
     __returning__ = Any  # type: ignore[assignment]
 
 
-def connect(token: SecretStr, api_url: str, pace: Pace) -> Bot:
-    """The bot over a session that keeps the rules of this module."""
-    session = AiohttpSession(
-        api=TelegramAPIServer.from_base(api_url), timeout=REQUEST_SECONDS, limit=100
-    )
-    session.middleware(PaceMiddleware(pace))
+def connect(
+    token: SecretStr,
+    api_url: str,
+    pace: Pace,
+    *,
+    seconds: float = REQUEST_SECONDS,
+    sleep: Sleep = asyncio.sleep,
+) -> Bot:
+    """The bot over a session that keeps the rules of this module; `seconds` for a call."""
+    session = AiohttpSession(api=TelegramAPIServer.from_base(api_url), timeout=seconds, limit=100)
+    session.middleware(PaceMiddleware(pace, sleep))
     session.middleware(ErrorMiddleware())
     return Bot(token.get_secret_value(), session=session)
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from bot.clock import Clock, wait_for
+from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import LeaseLost, StorageUnavailable
 from bot.health import Health
 from bot.schedule import back_off
@@ -42,6 +42,10 @@ class Worker:
         owner: str,
         places: int | None,
         at_once: int = 10_000,
+        lease: timedelta = LEASE,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        wait: Wait = wait_for,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._storage = storage
         self._steps = steps
@@ -50,6 +54,10 @@ class Worker:
         self._owner = owner
         self._places = places
         self._at_once = at_once
+        self._lease = lease
+        self._heartbeat = heartbeat
+        self._wait = wait
+        self._sleep = sleep
         self._due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
@@ -77,7 +85,7 @@ class Worker:
                             group.create_task(self._carry(task), name=f"task {task.id}"),
                         )
                     self._health.mark("worker")
-                    await wait_for(self._due, IDLE_SECONDS)
+                    await self._wait(self._due, IDLE_SECONDS)
                 await self._drain()
             finally:
                 heart.cancel()
@@ -90,11 +98,15 @@ class Worker:
         places = 0 if self._steps.held(now) else self._places
         try:
             return await self._storage.tasks.claim_due(
-                owner=self._owner, now=now, lease_for=LEASE, limit=min(free, 100), places=places
+                owner=self._owner,
+                now=now,
+                lease_for=self._lease,
+                limit=min(free, 100),
+                places=places,
             )
         except StorageUnavailable as exc:
             logger.warning("the tasks wait: %s", exc)
-            await asyncio.sleep(IDLE_SECONDS)
+            await self._wait(self._stopping, IDLE_SECONDS)
             return []
 
     async def _carry(self, task: Task) -> None:
@@ -111,7 +123,7 @@ class Worker:
         except StorageUnavailable as exc:
             # The lease runs out, and the task is taken up from what the database says.
             logger.warning("task %d waits: %s", task.id, exc)
-            await wait_for(self._stopping, IDLE_SECONDS)
+            await self._wait(self._stopping, IDLE_SECONDS)
         except Exception:
             # Counted by its lease: one that fails again and again is set aside.
             logger.exception("task %d: a step failed", task.id)
@@ -124,8 +136,8 @@ class Worker:
         """Prolongs what is held; what another took meanwhile is cut off here."""
         failures = 0
         while True:
-            await asyncio.sleep(
-                back_off(failures, first=0.5, cap=2) if failures else HEARTBEAT_SECONDS
+            await self._sleep(
+                back_off(failures, first=0.5, cap=2) if failures else self._heartbeat
             )
             held = {id_: (task, carry) for id_, (task, carry) in self._held.items()}
             if not held:
@@ -136,7 +148,7 @@ class Worker:
                     self._owner,
                     [(task.id, task.fence) for task, _ in held.values()],
                     now=now,
-                    until=now + LEASE,
+                    until=now + self._lease,
                 )
             except StorageUnavailable as exc:
                 failures += 1

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from bot.clock import Clock, Wait, wait_for
+from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import LeaseLost, StorageUnavailable
 from bot.notice import Notice, NoticeKind
 from bot.progress import Progress
@@ -33,11 +33,18 @@ class Bench:
     """Shared by the steps of all tasks that one worker holds."""
 
     def __init__(
-        self, storage: Storage, progress: Progress, *, clock: Clock, wait: Wait = wait_for
+        self,
+        storage: Storage,
+        progress: Progress,
+        *,
+        clock: Clock,
+        wait: Wait = wait_for,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.storage = storage
         self.progress = progress
         self.clock = clock
+        self.sleep = sleep
         self.stopping = False
         self._wait_for = wait
         self._durations: dict[str, Durations] = {}

@@ -147,7 +147,7 @@ class Submit:
             except StorageUnavailable as exc:
                 failures += 1
                 logger.error("task %d: id %s is not saved yet: %s", task.id, job.id, exc)
-                await asyncio.sleep(back_off(failures, first=0.2, cap=5))
+                await self._bench.sleep(back_off(failures, first=0.2, cap=5))
 
     async def _requeue(self, task: Task, seconds: float, detail: str, *, held: bool) -> None:
         logger.warning("task %d: not accepted, again in %.0f s: %s", task.id, seconds, detail)
