@@ -8,20 +8,24 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Dialect, make_url
+from sqlalchemy.engine import URL, CursorResult, Dialect, ScalarResult, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.base import Executable
 
 from bot.errors import StorageUnavailable
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes to the same SQLite file."""
@@ -52,6 +56,69 @@ _SQLITE_AGAIN = frozenset(
 # PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled
 # back because of others, lock not available, read-only (a standby that took over)
 _POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006")
+
+
+async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Waits for `work` even when cancelled meanwhile, and is cancelled then.
+
+    A driver that is cut short leaves its connection behind, with SQLite's only write lock.
+    """
+    task = asyncio.ensure_future(work)  # noqa: TID251 - never detached: waited for right here
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        raise
+
+
+class Connection:
+    """What a transaction offers: SQLAlchemy's connection, which no cancelling cuts short."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def execute(
+        self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        """Runs one statement, once for each of `parameters` if there are any."""
+        return await _to_the_end(self._connection.execute(statement, parameters))
+
+    async def scalar(self, statement: Executable) -> Any:
+        """The first column of the first row; None without a row."""
+        return await _to_the_end(self._connection.scalar(statement))
+
+    async def scalars(
+        self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
+    ) -> ScalarResult[Any]:
+        """The first column of every row."""
+        return await _to_the_end(self._connection.scalars(statement, parameters))
+
+    async def run_sync(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args,
+                       **kwargs: P.kwargs) -> T:  # fmt: skip
+        """For libraries that know only the synchronous connection: Alembic."""
+        return await _to_the_end(self._connection.run_sync(work, *args, **kwargs))
+
+    async def start(self) -> None:
+        await _to_the_end(self._connection.start())
+
+    async def commit(self) -> None:
+        await _to_the_end(self._connection.commit())
+
+    async def rollback(self) -> None:
+        await _to_the_end(self._connection.rollback())
+
+    async def close(self) -> None:
+        """Rolls back what was not committed."""
+        if self._connection.sync_connection is not None:
+            await _to_the_end(self._connection.close())
+
+    async def outside(self, statement: str) -> None:
+        """Runs a statement of SQLite that means nothing inside a transaction."""
+        driver = (await self._connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await _to_the_end(driver.execute(statement))
 
 
 class Database:
@@ -87,44 +154,51 @@ class Database:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """Commits at the end, rolls back on any error. Never held across the network.
 
         StorageUnavailable when the database cannot serve at present: nothing was written.
         """
         with _again_later():
-            async with self._engine.begin() as connection:
+            async with self._connection() as connection:
                 yield connection
+                await connection.commit()
 
     @asynccontextmanager
-    async def schema_transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def schema_transaction(self) -> AsyncIterator[Connection]:
         """A transaction that may rebuild tables: alone, and all or nothing.
 
         SQLite: dropping a table that was copied away would delete the rows that refer to it, so
         foreign keys rest meanwhile and are checked before the commit.
         """
         with _again_later():
-            async with self._engine.connect() as connection:
+            async with self._connection() as connection:
                 if not self._is_sqlite:
-                    async with connection.begin():
-                        await self.lock(connection, "schema")
-                        yield connection
+                    await self.lock(connection, "schema")
+                    yield connection
+                    await connection.commit()
                     return
-                driver = (await connection.get_raw_connection()).driver_connection
-                assert driver is not None
-                await driver.execute("PRAGMA foreign_keys = OFF")  # a no-op once inside
+                await connection.outside("PRAGMA foreign_keys = OFF")  # a no-op once inside
                 try:
-                    async with connection.begin():
-                        yield connection
-                        broken = (
-                            await connection.execute(sa.text("PRAGMA foreign_key_check"))
-                        ).all()
-                        if broken:
-                            raise RuntimeError(f"the migration breaks {len(broken)} references")
+                    yield connection
+                    broken = await connection.execute(sa.text("PRAGMA foreign_key_check"))
+                    if count := len(broken.all()):
+                        raise RuntimeError(f"the migration breaks {count} references")
+                    await connection.commit()
                 finally:
-                    await driver.execute("PRAGMA foreign_keys = ON")
+                    await connection.rollback()
+                    await connection.outside("PRAGMA foreign_keys = ON")
 
-    async def lock(self, connection: AsyncConnection, name: str) -> None:
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        connection = Connection(self._engine.connect())
+        try:
+            await connection.start()
+            yield connection
+        finally:
+            await connection.close()
+
+    async def lock(self, connection: Connection, name: str) -> None:
         """Until this transaction ends nobody else has the lock `name`.
 
         SQLite needs none: its transactions exclude each other anyhow.
@@ -195,7 +269,7 @@ def _sqlite(url: URL, busy_timeout: float) -> AsyncEngine:
         cursor.close()
 
     @sa.event.listens_for(engine.sync_engine, "begin")
-    def _begun(connection: Connection) -> None:
+    def _begun(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -50,9 +50,10 @@ class FrameStore:
     async def get(self, token: str, now: datetime) -> bytes | None:
         """What stands behind the link; None once it is over."""
         async with self._database.transaction() as connection:
-            return await connection.scalar(
+            jpeg: bytes | None = await connection.scalar(
                 sa.select(frames.c.jpeg).where(frames.c.token == token, frames.c.expires_at > now)
             )
+        return jpeg
 
     async def forget_expired(self, now: datetime) -> int:
         """Drops what no link leads to any more; how many."""

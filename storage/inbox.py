@@ -175,9 +175,9 @@ class InboxStore:
         """How many updates are in each state, zeros included."""
         async with self._database.transaction() as connection:
             rows = await connection.execute(
-                sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state)
+                sa.select(inbox.c.state, sa.func.count().label("number")).group_by(inbox.c.state)
             )
-            found: dict[InboxState, int] = dict(rows.all())
+            found = {row.state: row.number for row in rows.all()}
         return {state: found.get(state, 0) for state in InboxState}
 
     async def lag(self, now: datetime) -> timedelta:

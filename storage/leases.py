@@ -9,11 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.notice import Notice
 from bot.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
-from storage.engine import Database
+from storage.engine import Connection, Database
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
 from storage.tables import frames, in_states, task_events, tasks
@@ -42,14 +41,14 @@ _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 _PAIRS = 5_000
 
 
-async def add_event(connection: AsyncConnection, task: Task, now: datetime) -> None:
+async def add_event(connection: Connection, task: Task, now: datetime) -> None:
     """Says in the same commit that the task came into its state."""
     await connection.execute(
         sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
     )
 
 
-async def drop_frame(connection: AsyncConnection, task: Task) -> None:
+async def drop_frame(connection: Connection, task: Task) -> None:
     """The published frame goes in the commit after which nobody needs it."""
     if task.state not in NEEDS_FRAME:
         await connection.execute(sa.delete(frames).where(frames.c.task_id == task.id))
@@ -164,7 +163,7 @@ class LeasedTasks:
             if row is not None:
                 await add_event(connection, task_from(row), now)
                 return True
-            known = await connection.scalar(
+            known: str | None = await connection.scalar(
                 sa.select(tasks.c.provider_id).where(tasks.c.id == task_id)
             )
             return known == provider_id
@@ -209,7 +208,7 @@ class LeasedTasks:
 
 
 async def _claim(
-    connection: AsyncConnection,
+    connection: Connection,
     now: datetime,
     claim: Mapping[str, object],
     limit: int,
@@ -234,14 +233,13 @@ async def _claim(
     return [task_from(row) for row in rows.all()]
 
 
-async def _places_taken(connection: AsyncConnection) -> int:
+async def _places_taken(connection: Connection) -> int:
     """Tasks at the provider, and queued ones that somebody may be about to send there."""
-    taken = await connection.scalar(
+    taken: int = await connection.scalar(
         sa.select(sa.func.count())
         .select_from(tasks)
         .where(in_states(ACTIVE), tasks.c.state != S.RENDERED, sa.not_(_WAITING))
     )
-    assert taken is not None
     return taken
 
 

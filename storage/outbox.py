@@ -11,10 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.notice import Notice, NoticeKind
-from storage.engine import Database
+from storage.engine import Connection, Database
 from storage.rows import UNLEASED, chat_from, chat_values, free, next_due
 from storage.tables import outbox
 
@@ -29,9 +28,7 @@ class WaitingNotice:
     notice: Notice
 
 
-async def insert_notices(
-    connection: AsyncConnection, notices: Sequence[Notice], now: datetime
-) -> None:
+async def insert_notices(connection: Connection, notices: Sequence[Notice], now: datetime) -> None:
     """Part of somebody's commit."""
     if notices:
         await connection.execute(

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.task import Chat, Frame, Reason, Task
+from storage.engine import Connection
 
 # The fields that are one column each under their own name; `values_of` adds the others
 _PLAIN = tuple(
@@ -78,7 +78,7 @@ def free(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
 
 
 async def next_due(
-    connection: AsyncConnection,
+    connection: Connection,
     table: sa.Table,
     now: datetime,
     *conditions: sa.ColumnElement[bool],

@@ -12,9 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Frame, Task, TaskEvent, TaskState
+from storage.engine import Connection
 from storage.leases import LeasedTasks, add_event, drop_frame
 from storage.rows import UNLEASED, chat_values, in_chat, task_from
 from storage.tables import RESTING, in_states, task_events, tasks
@@ -317,9 +317,10 @@ class TaskStore(LeasedTasks):
             .scalar_subquery()
         )
         async with self._database.transaction() as connection:
-            return await connection.scalar(
+            place: int | None = await connection.scalar(
                 sa.select(ahead).where(mine.c.id == task_id, mine.c.state == S.QUEUED)
             )
+        return place
 
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks are in each state, zeros included."""
@@ -327,11 +328,11 @@ class TaskStore(LeasedTasks):
         async with self._database.transaction() as connection:
             for states in (ACTIVE, RESTING):  # each has its index
                 rows = await connection.execute(
-                    sa.select(tasks.c.state, sa.func.count())
+                    sa.select(tasks.c.state, sa.func.count().label("number"))
                     .where(in_states(states))
                     .group_by(tasks.c.state)
                 )
-                found |= dict(rows.all())
+                found |= {row.state: row.number for row in rows.all()}
         return found
 
     async def events(self, task_id: int) -> list[TaskEvent]:
@@ -345,12 +346,12 @@ class TaskStore(LeasedTasks):
             return [TaskEvent(**row._mapping) for row in rows.all()]
 
 
-async def _one(connection: AsyncConnection, *conditions: sa.ColumnElement[bool]) -> Task | None:
+async def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Task | None:
     row = (await connection.execute(sa.select(tasks).where(*conditions))).one_or_none()
     return None if row is None else task_from(row)
 
 
-async def _of_message(connection: AsyncConnection, chat: Chat, message_id: int) -> Task | None:
+async def _of_message(connection: Connection, chat: Chat, message_id: int) -> Task | None:
     return await _one(
         connection,
         tasks.c.source_chat_id == chat.chat_id,
@@ -358,7 +359,7 @@ async def _of_message(connection: AsyncConnection, chat: Chat, message_id: int) 
     )
 
 
-async def _insert_draft(connection: AsyncConnection, now: datetime, **values: Any) -> Task:
+async def _insert_draft(connection: Connection, now: datetime, **values: Any) -> Task:
     row = (
         await connection.execute(
             sa.insert(tasks)
@@ -380,7 +381,7 @@ async def _insert_draft(connection: AsyncConnection, now: datetime, **values: An
 
 
 async def _change(
-    connection: AsyncConnection,
+    connection: Connection,
     now: datetime,
     conditions: Iterable[sa.ColumnElement[bool]],
     **values: Any,
@@ -403,7 +404,7 @@ async def _change(
 
 
 async def _cancel(
-    connection: AsyncConnection, now: datetime, which: sa.ColumnElement[bool], user_id: int
+    connection: Connection, now: datetime, which: sa.ColumnElement[bool], user_id: int
 ) -> Task | None:
     return await _change(
         connection,

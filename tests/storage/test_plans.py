@@ -29,6 +29,11 @@ def listening() -> Iterator[Said]:
         sa.event.remove(sa.Engine, "before_cursor_execute", hear)
 
 
+def explain(connection: sa.Connection, text: str, values: Any) -> list[str]:
+    plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+    return [row.detail for row in plan.all()]
+
+
 async def claim_tasks(storage: Storage) -> None:
     await storage.tasks.claim_due(owner="w", now=NOON, lease_for=MINUTE, limit=9, places=9)
 
@@ -71,8 +76,7 @@ async def test_no_statement_of_every_second_reads_a_whole_table(
         async with storage.database.transaction() as connection:
             for text, values in said:
                 if text.startswith(("WITH", "SELECT")):
-                    plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
-                    read += [row.detail for row in plan.all()]
+                    read += await connection.run_sync(explain, text, values)
     tables = [line for line in read if line.startswith(("SCAN", "SEARCH"))]
     bad = [
         line
