@@ -1,0 +1,276 @@
+"""The kill campaign: people keep ordering while the bot is killed, until everything is drained.
+
+The seed decides what people do and when something is killed; the machine decides the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.crash.ground import Ground, open_ground
+from tests.crash.launcher import LEASE_SECONDS
+from tests.crash.lives import Launcher, Life, Wish
+from tests.crash.people import People
+from tests.crash.verdict import Disturbances, Numbers, Verdict
+from tests.crash.witness import Witness
+
+CREATE_SECONDS = (0.05, 0.5)
+TELEGRAM_SECONDS = (0.05, 0.5)
+VIDEO_SECONDS = (0.3, 3.0)
+CARD_SECONDS = 90.0
+DRAIN_SECONDS = 150.0
+QUIET_SECONDS = 1.5
+"""As long as nothing may be left to do before it is believed."""
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a campaign does."""
+
+    seed: int
+    kills: int
+    orders: int
+    workers: int = 1
+    people: int = 16
+    stops: float = 0.12  # the share of disturbances that are a SIGSTOP past the lease
+    life_seconds: tuple[float, float] = (0.4, 3.2)  # from a start to its kill
+    early: float = 0.15  # the share of lives that are killed while they start
+    bug: str | None = None
+    hurry: bool = True
+    video_seconds: tuple[float, float] = VIDEO_SECONDS
+
+
+@dataclass
+class Report:
+    """What came of it; it passed when nothing is in `violations`."""
+
+    plan: Plan
+    numbers: Numbers
+    violations: list[str]
+    kills: int
+    stops: int
+    lives: int
+    seconds: float
+
+    def text(self) -> str:
+        """For people, a few lines."""
+        n = self.numbers
+        lines = [
+            f"seed {self.plan.seed}: {self.kills} kills, {self.stops} stops past the lease, "
+            f"{self.lives} starts, {self.plan.workers} at once, {self.seconds:.0f} s",
+            f"{n.orders} orders, {n.confirmed} confirmed, {n.again} again, "
+            f"{n.cancelled} cancelled: {n.charges} charges, {n.videos} videos, "
+            f"{n.unknown} unknown",
+            f"twice: {n.duplicate_videos} videos, {n.duplicate_cards} cards; "
+            f"unknown per kill or stop: {n.unknown / max(self.kills + self.stops, 1):.3f}",
+        ]
+        for violation in self.violations[:20]:
+            lines.append(f"  BROKEN: {violation}")
+        if len(self.violations) > 20:
+            lines.append(f"  … and {len(self.violations) - 20} more")
+        return "\n".join(lines)
+
+
+@dataclass
+class Campaign:
+    """One run over one ground."""
+
+    plan: Plan
+    ground: Ground
+    witness: Witness
+    disturbances: Disturbances = field(default_factory=Disturbances)
+    exits: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(f"kills {self.plan.seed}")
+        self._people = People(
+            self.ground.telegram, random.Random(f"people {self.plan.seed}"), self.plan.people
+        )
+        self._begun = 0
+
+    async def run(self) -> Report:
+        """Kills, drains, judges."""
+        started = time.monotonic()
+        async with (
+            _beside(self._people.watch()),
+            _beside(self.witness.watch()),
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(self._order_all())
+            for _ in range(self.plan.workers):
+                group.create_task(self._slot())
+        violations = await self._drain()
+        verdict = Verdict(self.ground, self._people.orders, self.disturbances)
+        return Report(
+            self.plan,
+            verdict.numbers,
+            [*self.exits, *violations, *verdict.violations],
+            kills=len(self.disturbances.kills),
+            stops=len(self.disturbances.stops),
+            lives=len(self.ground.lives),
+            seconds=time.monotonic() - started,
+        )
+
+    # --- people ---
+
+    async def _order_all(self) -> None:
+        """Orders keep coming at the pace of the kills, and end with them."""
+        plan = self.plan
+        async with asyncio.TaskGroup() as group:
+            for number in range(plan.orders):
+                while self._begun < plan.kills * number / plan.orders:
+                    await asyncio.sleep(0.05)
+                group.create_task(self._people.order(CARD_SECONDS))
+                await asyncio.sleep(self._dice.uniform(0, 0.3))
+
+    # --- kills ---
+
+    async def _slot(self) -> None:
+        """One place in which a bot runs, until there were enough kills; the last one lives on."""
+        life = await self._start()
+        while self._begun < self.plan.kills:
+            self._begun += 1
+            if self._dice.random() < self.plan.stops:
+                life = await self._stop_past_the_lease(life)
+                continue
+            await asyncio.sleep(self._life_seconds())
+            await self._kill(life)
+            life = await self._start()
+        while True:  # as a supervisor would
+            await asyncio.wait({life.ended}, timeout=0.2)
+            if not life.ended.done():
+                if not self._ordering():
+                    return
+            else:
+                life = await self._start()
+
+    def _ordering(self) -> bool:
+        return len(self._people.orders) < self.plan.orders
+
+    def _life_seconds(self) -> float:
+        if self._dice.random() < self.plan.early:
+            return self._dice.uniform(0.0, 0.4)
+        return self._dice.uniform(*self.plan.life_seconds)
+
+    async def _start(self) -> Life:
+        return await self.ground.start(Wish(bug=self.plan.bug, hurry=self.plan.hurry))
+
+    async def _kill(self, life: Life) -> None:
+        if life.ended.done():
+            self._ended_by_itself(life)
+            return
+        await life.kill()
+        self.disturbances.kills.append(time.time())
+
+    async def _stop_past_the_lease(self, life: Life) -> Life:
+        """It loses its leases, somebody else goes on, and then it wakes up and goes on too."""
+        await asyncio.sleep(self._dice.uniform(1.0, 2.5))
+        if not life.send(signal.SIGSTOP):
+            self._ended_by_itself(life)
+            return await self._start()
+        stopped = time.time()
+        other = await self._start()
+        await asyncio.sleep(LEASE_SECONDS + self._dice.uniform(0.5, 2.0))
+        life.send(signal.SIGCONT)
+        self.disturbances.stops.append((stopped, time.time()))
+        await asyncio.sleep(self._dice.uniform(0.5, 3.0))
+        first, second = self._dice.sample((life, other), 2)
+        await self._kill(first)
+        return second
+
+    def _ended_by_itself(self, life: Life) -> None:
+        """Only a database that a stopped process has locked excuses that."""
+        now = time.time()
+        excused = any(woken > now - 20 for _, woken in self.disturbances.stops)
+        excused = excused or any(other.stopped for other in self.ground.lives)
+        if not excused:
+            last = life.lines.splitlines()[-1:]
+            self.exits.append(
+                f"{life.log.name}: it ended by itself, {life.ended.result()}: {last}"
+            )
+
+    # --- the end ---
+
+    async def _drain(self) -> list[str]:
+        """Everything is carried to its end, and nothing is left; what is wrong with that."""
+        found: list[str] = []
+        left = await self._until_quiet()
+        for life in self.ground.living:
+            found += [f"{life.log.name}: {name} is left open" for name in open_files(life.pid)]
+        for life in self.ground.living:
+            code = await life.stop(STOP_SECONDS)
+            if code != 0:
+                found.append(f"{life.log.name}: ended with {code} when it was asked to end")
+        found += left or await self.witness.faults()
+        found += [f"{path.name} is left in TMPDIR" for path in self.ground.temporary.iterdir()]
+        if self.ground.videos.is_dir():
+            found += [f"the video {path.name} is left" for path in self.ground.videos.iterdir()]
+        found += [f"a process is left: {command}" for command in self.ground.strays()]
+        return found
+
+    async def _until_quiet(self) -> list[str]:
+        """Nothing when it became quiet; otherwise what is still to be done."""
+        until = time.monotonic() + DRAIN_SECONDS
+        quiet_since: float | None = None
+        left: list[str] = []
+        while time.monotonic() < until:
+            if not self.ground.living:
+                await self._start()
+            left = await self.witness.open_work()
+            calls = [one for one in self.ground.telegram.calls[-50:] if one.ended is None]
+            busy = left or self.ground.telegram.world.pending
+            busy = busy or any(call.method != "getUpdates" for call in calls)
+            if busy:
+                quiet_since = None
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > QUIET_SECONDS:
+                return []
+            await asyncio.sleep(0.2)
+        return [f"after {DRAIN_SECONDS:.0f} s: {one}" for one in left] or ["it never got quiet"]
+
+
+def open_files(pid: int) -> list[str]:
+    """Files without a name, and files under TMPDIR or data/videos, that a process holds open."""
+    found = []
+    for handle in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            target = str(handle.readlink())
+            if target.endswith("(deleted)") or "/videos/" in target:
+                found.append(target)
+    return found
+
+
+async def run(plan: Plan, launcher: Launcher, folder: Path, *, database_url: str = "") -> Report:
+    """One campaign in a folder of its own."""
+    dice = random.Random(f"latencies {plan.seed}")
+    quick = ("getUpdates", "getMe", "deleteWebhook", "setMy")
+
+    def latency(method: str) -> float:
+        return 0.01 if method.startswith(quick) else dice.uniform(*TELEGRAM_SECONDS)
+
+    async with open_ground(folder, launcher, database_url=database_url, latency=latency) as ground:
+        ground.provider.delay = lambda: dice.uniform(*plan.video_seconds)
+        ground.provider.create_latency = lambda: dice.uniform(*CREATE_SECONDS)
+        return await Campaign(plan, ground, Witness(ground.database_url)).run()
+
+
+@asynccontextmanager
+async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
+    """Something that goes on while the block runs; its failure fails the block's end."""
+    task = asyncio.ensure_future(work)  # noqa: TID251 - awaited below
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

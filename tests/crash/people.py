@@ -1,0 +1,202 @@
+"""People who keep ordering: words, photos, photos with words later, double taps, second thoughts.
+
+What they did is written down as `Order`s; what came of it stands in the emulators' records alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+
+from PIL import Image
+
+from bot.sandbox.telegram import CallbackQuery, CannotAct, Person
+from bot.sandbox.telegram.emulator import TelegramEmulator
+from bot.sandbox.telegram.state import Json
+
+PICK, CANCEL, AGAIN = "r|", "x|", "u|"
+"""What the data of the bot's buttons begins with (bot/keyboards.py: old messages keep them)."""
+RATIOS = ("1:1", "16:9", "9:16")
+
+
+class Kind(StrEnum):
+    """How an order comes."""
+
+    TEXT = "text"
+    PHOTO = "photo"  # with the words as its caption
+    PHOTO_FIRST = "photo, then words"
+    DOCUMENT = "document"
+
+
+@dataclass
+class Order:
+    """One wish of one person."""
+
+    mark: str  # stands in the prompt and, later, in the video; nowhere else
+    person: Person
+    kind: Kind
+    messages: list[int] = field(default_factory=list)
+    presses: list[CallbackQuery] = field(default_factory=list)  # of every button
+    picks: int = 0
+    cancels: list[CallbackQuery] = field(default_factory=list)
+    agains: set[str] = field(default_factory=set)  # unknown tasks that were ordered once more
+
+
+class People:
+    """Everybody who orders. `dice` decides all that they do."""
+
+    def __init__(self, telegram: TelegramEmulator, dice: random.Random, count: int) -> None:
+        self._telegram = telegram
+        self._dice = dice
+        self._people = [telegram.add_person(f"Person {number}") for number in range(count)]
+        self._free: asyncio.Queue[Person] = asyncio.Queue()
+        for person in self._people:
+            self._free.put_nowait(person)
+        self._answers: dict[tuple[int, int], asyncio.Future[Json]] = {}
+        self._seen: dict[tuple[int, int], Order] = {}
+        self.orders: list[Order] = []
+
+    async def order(self, patience: float) -> Order:
+        """The next person who is free orders; returns when they have done their part.
+
+        Without a card within `patience` seconds they give up.
+        """
+        person = await self._free.get()
+        try:
+            return await self._order(person, patience)
+        finally:
+            self._free.put_nowait(person)
+
+    async def _order(self, person: Person, patience: float) -> Order:
+        dice = self._dice
+        [kind] = dice.choices(list(Kind), weights=(6, 2, 1, 1))
+        plan = dice.choices(
+            (
+                "press",
+                "double",
+                "two ratios",
+                "late double",
+                "press and cancel",
+                "cancel",
+                "leave",
+            ),
+            weights=(50, 20, 8, 8, 6, 4, 4),
+        )[0]
+        repeat = dice.random() < 0.1
+        first, second = dice.sample(RATIOS, 2)
+        order = Order(f"order-{len(self.orders):04}-{dice.randrange(10**6):06}", person, kind)
+        self.orders.append(order)
+        message = await self._say(order)
+        self._await_answer(order, message)
+        if repeat:
+            self._telegram.redeliver(self._telegram.world.updates[-1]["update_id"])
+        try:
+            async with asyncio.timeout(patience):
+                card = await self._answers[person.id, message["message_id"]]
+        except TimeoutError:
+            return order
+        data = [button["callback_data"] for row in _rows(card) for button in row]
+        [cancel] = [one for one in data if one.startswith(CANCEL)]
+        picks = {one.rpartition("|")[2]: one for one in data if one.startswith(PICK)}
+        match plan:
+            case "press":
+                await self._pick(order, card, picks[first])
+            case "double":
+                await self._pick(order, card, picks[first])
+                await self._pick(order, card, picks[first])
+            case "two ratios":
+                await self._pick(order, card, picks[first])
+                await self._pick(order, card, picks[second])
+            case "late double":
+                await self._pick(order, card, picks[first])
+                await asyncio.sleep(dice.uniform(0.5, 3))
+                await self._pick(order, card, picks[first])
+            case "press and cancel":
+                await self._pick(order, card, picks[first])
+                await self._cancel(order, card, cancel)
+            case "cancel":
+                await self._cancel(order, card, cancel)
+        return order
+
+    async def _say(self, order: Order) -> Json:
+        """The last of the messages that the order is made of."""
+        person, words = order.person, f"A red fox runs through snow {order.mark}"
+        sent: list[Json] = []
+        match order.kind:
+            case Kind.TEXT:
+                sent.append(await person.send_text(words))
+            case Kind.PHOTO:
+                sent.append(await person.send_photo(_picture("JPEG"), words))
+            case Kind.DOCUMENT:
+                sent.append(
+                    await person.send_document(_picture("PNG"), "fox.png", "image/png", words)
+                )
+            case Kind.PHOTO_FIRST:
+                sent.append(await person.send_photo(_picture("JPEG")))
+                sent.append(await person.send_text(words))
+        order.messages = [message["message_id"] for message in sent]
+        for id_ in order.messages:
+            self._seen[person.id, id_] = order
+        return sent[-1]
+
+    def _await_answer(self, order: Order, message: Json) -> None:
+        key = (order.person.id, message["message_id"])
+        self._answers[key] = asyncio.get_running_loop().create_future()
+
+    async def _pick(self, order: Order, card: Json, data: str) -> None:
+        await self._press(order, card, data)
+        order.picks += 1
+
+    async def _cancel(self, order: Order, card: Json, data: str) -> None:
+        order.cancels.append(await self._press(order, card, data))
+
+    async def _press(self, order: Order, message: Json, data: str) -> CallbackQuery:
+        """Also on a message that has changed since: it was still on the screen."""
+        query = await order.person.press(message, data, old=True)
+        order.presses.append(query)
+        return query
+
+    async def watch(self) -> None:
+        """Until cancelled: hands cards to those who wait, and orders unknown ones once more."""
+        async with self._telegram.world.listen() as events:
+            while True:
+                event = await events.get()
+                if event["event"] != "message":
+                    continue
+                message = event["message"]
+                reply = message.get("reply_to_message")
+                if not message["from"]["is_bot"] or reply is None:
+                    continue
+                await self._notice(event["chat_id"], reply["message_id"], message)
+
+    async def _notice(self, chat_id: int, replied: int, message: Json) -> None:
+        data = [button.get("callback_data", "") for row in _rows(message) for button in row]
+        waiting = self._answers.get((chat_id, replied))
+        if waiting and not waiting.done() and any(one.startswith(PICK) for one in data):
+            waiting.set_result(message)
+        order = self._seen.get((chat_id, replied))
+        for one in data:
+            if order and one.startswith(AGAIN) and self._dice.random() < 0.5:
+                order.agains.add(one)
+                for _ in range(self._dice.choice((1, 1, 2))):
+                    await self._press(order, message, one)
+
+
+def _rows(message: Json) -> list[list[Json]]:
+    markup: Json = message.get("reply_markup", {})
+    rows: list[list[Json]] = markup.get("inline_keyboard", [])
+    return rows
+
+
+@cache
+def _picture(kind: str) -> bytes:
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize((400, 480)).convert("RGB").save(out, kind)
+    return out.getvalue()
+
+
+__all__ = ["AGAIN", "CANCEL", "PICK", "CannotAct", "Kind", "Order", "People"]

@@ -1,0 +1,141 @@
+"""Bugs to be planted into the bot, each one a promise broken: a campaign must notice every one.
+
+Only in a campaign's child process; each is what somebody might write who does not know why the
+code is as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.gptunnel import Job
+from bot.intake import Inbox
+from bot.steps.bench import Bench
+from bot.steps.submit import Submit
+from bot.task import Task, TaskState
+from storage import InboxStore, TaskStore
+from storage import engine as storage_engine
+
+
+def no_intent() -> None:
+    """SUBMITTING is written after the call instead of before it."""
+
+    async def _create(self: Any, task: Task, image: str | None) -> tuple[Task, Job]:
+        assert task.prompt is not None
+        assert task.aspect_ratio is not None
+        job = await self._provider.create(
+            model=task.model, prompt=task.prompt, ar=task.aspect_ratio.value, image=image
+        )
+        now = self._bench.clock()
+        task = await self._bench.save(
+            task,
+            task.to(
+                TaskState.SUBMITTING,
+                run_at=now,
+                submitted_at=now,
+                deadline_at=now + self._deadline,
+            ),
+        )
+        return await self._accepted(task, job), job
+
+    Submit._create = _create  # type: ignore[method-assign]
+
+
+def repost() -> None:
+    """A create whose answer was lost is sent again."""
+
+    async def unknown(self: Bench, task: Task, detail: str) -> None:
+        after = task.to(TaskState.QUEUED, run_at=self.clock(), submitted_at=None, deadline_at=None)
+        await self.save(task, after, keep_lease=False)
+
+    Bench.unknown = unknown  # type: ignore[method-assign]
+
+
+def no_fence() -> None:
+    """Whoever believes to hold a task may write it."""
+    save = TaskStore.save
+
+    async def unfenced(self: TaskStore, lease: Task, after: Task, **more: Any) -> bool:
+        now = await self.get(lease.id)
+        fence = now.fence if now else lease.fence
+        return await save(self, replace(lease, fence=fence), replace(after, fence=fence), **more)
+
+    TaskStore.save = unfenced  # type: ignore[method-assign]
+
+
+def no_skip_locked() -> None:
+    """Rows are read and then taken, with nothing between two workers (PostgreSQL)."""
+    sa.Select.with_for_update = lambda self, **how: self  # type: ignore[method-assign,assignment]
+
+
+def no_begin_immediate() -> None:
+    """Transactions begin as readers, as SQLite has it by default."""
+    _sqlite_begins("BEGIN")
+
+
+def no_begin() -> None:
+    """The line that begins transactions is lost: every statement commits by itself (SQLite)."""
+    _sqlite_begins(None)
+
+
+def _sqlite_begins(words: str | None) -> None:
+    create = storage_engine._sqlite
+
+    def opened(*args: Any) -> Any:
+        made = create(*args)
+        engine = made.sync_engine
+        for listener in list(engine.dispatch.begin):
+            sa.event.remove(engine, "begin", listener)
+        if words:
+            sa.event.listen(engine, "begin", lambda link: link.exec_driver_sql(words))
+        return made
+
+    storage_engine._sqlite = opened
+
+
+def early_done() -> None:
+    """An update is ticked off before it is handled."""
+    carry = Inbox._carry
+
+    async def _carry(self: Any, update: Any) -> None:
+        await self._storage.inbox.done([update.update_id], now=self._clock())
+        await asyncio.sleep(0)
+        await carry(self, update)
+
+    Inbox._carry = _carry  # type: ignore[method-assign]
+
+
+def confirmed_unsaved() -> None:
+    """Telegram may forget updates that only this process's memory holds."""
+    add = InboxStore.add
+    kept: list[Any] = []
+
+    async def later(self: InboxStore, rows: Any, *, now: Any) -> int:
+        held = list(kept)
+        kept[:] = list(rows)
+        await add(self, held, now=now)
+        return len(held)
+
+    InboxStore.add = later  # type: ignore[method-assign]
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    "no-intent": no_intent,
+    "repost": repost,
+    "no-fence": no_fence,
+    "no-skip-locked": no_skip_locked,
+    "no-begin-immediate": no_begin_immediate,
+    "no-begin": no_begin,
+    "early-done": early_done,
+    "confirmed-unsaved": confirmed_unsaved,
+}
+
+
+def plant(name: str) -> None:
+    """Plants one of BUGS."""
+    BUGS[name]()

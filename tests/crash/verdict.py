@@ -1,0 +1,247 @@
+"""What must hold after a campaign, read from the emulators' records and not from the bot's.
+
+Knows the promises (docs/reliability.md) and the two public APIs; the database is looked at by
+witness.py alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot import texts
+from bot.sandbox.gptunnel.records import Charge
+from bot.sandbox.telegram.calls import Call
+from tests.crash.ground import Ground, signature
+from tests.crash.launcher import LEASE_SECONDS
+from tests.crash.people import AGAIN, PICK, Kind, Order
+from tests.stand import KEY, TOKEN
+
+AFTER = 2.0
+"""Seconds from an answer to the commit of what it says, on a busy machine."""
+ASLEEP = LEASE_SECONDS + 6.0
+"""Seconds for which a worker that was stopped may act on what it believed before."""
+BUSY_SECONDS = 6.0
+"""As long as a stopped process may keep others waiting at the database (its busy timeout)."""
+
+SENDS = ("sendMessage", "sendPhoto", "sendVideo")
+
+
+@dataclass
+class Disturbances:
+    """When something was done to a process; Unix seconds."""
+
+    kills: list[float] = field(default_factory=list)
+    stops: list[tuple[float, float]] = field(default_factory=list)  # from SIGSTOP to SIGCONT
+
+    @property
+    def count(self) -> int:
+        """Kills and stops."""
+        return len(self.kills) + len(self.stops)
+
+    def explain(self, first: Call, second: Call) -> bool:
+        """Whether the second may repeat the first: its doer was killed before it had noted it, or
+        one of the two was done by somebody who had been stopped for longer than their lease.
+        """
+        noted = (first.ended or first.started) + AFTER
+        last = max(noted, second.ended or second.started)
+        return any(first.started <= kill <= noted for kill in self.kills) or any(
+            first.started - ASLEEP <= woken and stopped <= last for stopped, woken in self.stops
+        )
+
+
+@dataclass
+class Numbers:
+    """What a campaign came to."""
+
+    orders: int = 0
+    confirmed: int = 0
+    charges: int = 0
+    videos: int = 0
+    duplicate_videos: int = 0
+    duplicate_cards: int = 0
+    unknown: int = 0
+    again: int = 0
+    cancelled: int = 0
+    calls: int = 0
+
+
+class Verdict:
+    """Judges when it is made; `violations` is empty when every promise was kept."""
+
+    def __init__(self, ground: Ground, orders: list[Order], disturbances: Disturbances) -> None:
+        self._ground = ground
+        self._disturbances = disturbances
+        self.violations: list[str] = []
+        self.numbers = Numbers(orders=len(orders), calls=len(ground.telegram.calls))
+        self._replies = _replies(ground.telegram.calls)
+        self._charges = self._charges_by_mark(orders)
+        for order in orders:
+            self._judge(order)
+        if ground.telegram.world.pending:
+            self._wrong(f"{len(ground.telegram.world.pending)} updates were never taken")
+        if self.numbers.duplicate_videos > disturbances.count:
+            self._wrong(
+                f"{self.numbers.duplicate_videos} videos came twice in {disturbances.count} kills"
+            )
+        self._logs()
+
+    def _wrong(self, words: str) -> None:
+        self.violations.append(words)
+
+    def _charges_by_mark(self, orders: list[Order]) -> dict[str, list[Charge]]:
+        charges = defaultdict(list)
+        provider = self._ground.provider
+        self.numbers.charges = len(provider.charges)
+        known = {order.mark for order in orders}
+        for charge in provider.charges:
+            found = re.search(r"order-\d+-\d+", provider.tasks[charge.task_id].prompt)
+            if found is None or found[0] not in known:
+                self._wrong(f"{charge} is for nobody's order")
+            else:
+                charges[found[0]].append(charge)
+        return charges
+
+    def _judge(self, order: Order) -> None:
+        calls = [
+            call
+            for message in order.messages
+            for call in self._replies.get((order.person.id, message), [])
+        ]
+        self._judge_cards(order, calls)
+        self._judge_presses(order)
+        charges = self._charges[order.mark]
+        told = self._judge_notices(order, calls)
+        videos = self._judge_videos(order, calls)
+        cancelled = self._said_cancelled(order)
+        if order.agains - told:
+            raise AssertionError("a button was pressed that no notice has")
+        self.numbers.again += len(order.agains)
+        wanted = (1 if order.picks else 0) + len(order.agains)
+        if len(charges) > wanted:
+            self._wrong(f"{order.mark} was charged {len(charges)} times, ordered {wanted}")
+        if len(videos) + len(told) < len(charges):
+            self._wrong(
+                f"{order.mark} was charged {len(charges)} times; {len(videos)} videos came and "
+                f"{len(told)} were told as unknown"
+            )
+        if order.picks:
+            self.numbers.confirmed += 1
+            if not (videos or told or cancelled):
+                words = [call.params.get("text", "")[:200] for call in calls]
+                self._wrong(
+                    f"{order.mark} ({order.kind}) was ordered and came to nothing: {words}"
+                )
+        if cancelled:
+            self.numbers.cancelled += 1
+            if charges:
+                self._wrong(f"{order.mark} was said to be cancelled, and charged")
+
+    def _judge_cards(self, order: Order, calls: list[Call]) -> None:
+        cards: dict[str, list[Call]] = defaultdict(list)
+        for call in calls:
+            tasks = {one.split("|")[1] for one in _buttons(call) if one.startswith(PICK)}
+            for task in tasks:
+                cards[task].append(call)
+        if len(cards) > 1:
+            self._wrong(f"{order.mark} became {len(cards)} tasks: {sorted(cards)}")
+        if not cards:
+            self._wrong(f"{order.mark} ({order.kind}) has no card")
+        for id_ in order.messages:
+            if not self._replies.get((order.person.id, id_)):
+                self._wrong(f"message {id_} of {order.mark} ({order.kind}) has no answer")
+        for shown in cards.values():
+            self.numbers.duplicate_cards += len(shown) - 1
+            self._explain(f"{order.mark}: its card", shown)
+        if order.kind is Kind.PHOTO_FIRST:
+            asked = self._replies.get((order.person.id, order.messages[0]), [])
+            self._explain(f"{order.mark}: the question for its words", asked)
+
+    def _judge_presses(self, order: Order) -> None:
+        answered = self._ground.telegram.calls_of
+        for query in order.presses:
+            if not answered("answerCallbackQuery", callback_query_id=query.id):
+                self._wrong(f"a press on {order.mark} has no answer")
+
+    def _judge_notices(self, order: Order, calls: list[Call]) -> set[str]:
+        """The buttons of the unknown tasks that the person was told of."""
+        told: dict[str, list[Call]] = defaultdict(list)
+        for call in calls:
+            for one in _buttons(call):
+                if one.startswith(AGAIN):
+                    told[one].append(call)
+        for same in told.values():
+            self._explain(f"{order.mark}: that it is unknown", same)
+        self.numbers.unknown += len(told)
+        return set(told)
+
+    def _judge_videos(self, order: Order, calls: list[Call]) -> Counter[str]:
+        """How often each video of the order came."""
+        sends: dict[str, list[Call]] = defaultdict(list)
+        for call in calls:
+            if call.method != "sendVideo":
+                continue
+            signed = self._signature(call)
+            sends[signed].append(call)
+            if order.mark not in signed:
+                self._wrong(f"{order.mark} was answered with the video {signed!r}")
+        for signed, same in sends.items():
+            self._explain(f"{order.mark}: its video {signed[-6:]}", same)
+        self.numbers.videos += len(sends)
+        self.numbers.duplicate_videos += sum(len(same) - 1 for same in sends.values())
+        return Counter({signed: len(same) for signed, same in sends.items()})
+
+    def _signature(self, call: Call) -> str:
+        files = self._ground.telegram.world.files
+        for kind in ("video", "document", "animation"):
+            if kind in call.result and (stored := files.get(call.result[kind]["file_id"])):
+                return signature(stored.path.read_bytes())
+        return ""
+
+    def _explain(self, what: str, same: list[Call]) -> None:
+        """A repeat is the price of `at least once`: only where somebody was killed meanwhile."""
+        for first, second in zip(same, same[1:], strict=False):
+            if not self._disturbances.explain(first, second):
+                self._wrong(f"{what} was sent twice although nothing was killed meanwhile")
+
+    def _said_cancelled(self, order: Order) -> bool:
+        """By the words in which a press is answered; the press itself may be too old for them."""
+        said = {texts.press_cancelled("en")}
+        return any(
+            call.params.get("text") in said
+            for query in order.cancels
+            for call in self._ground.telegram.calls_of(
+                "answerCallbackQuery", callback_query_id=query.id
+            )
+        )
+
+    def _logs(self) -> None:
+        stops = self._disturbances.stops
+        for log, line in self._ground.lines():
+            if TOKEN in line or KEY in line:
+                self._wrong(f"{log.name}: a secret stands in a line")
+            if line.startswith("Traceback"):
+                self._wrong(f"{log.name}: a traceback")
+            if "database is locked" in line and not stops:
+                self._wrong(f"{log.name}: {line}")
+
+
+def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:
+    """What was sent, whoever heard of it, by the chat and the message that it answers."""
+    found: dict[tuple[int, int], list[Call]] = defaultdict(list)
+    for call in calls:
+        if call.method in SENDS and call.ok:
+            reply = call.params.get("reply_parameters") or {}
+            found[call.params["chat_id"], reply.get("message_id", 0)].append(call)
+    return found
+
+
+def _buttons(call: Call) -> list[str]:
+    markup: dict[str, Any] = call.params.get("reply_markup") or {}
+    return [
+        button.get("callback_data", "")
+        for row in markup.get("inline_keyboard", [])
+        for button in row
+    ]
