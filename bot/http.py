@@ -102,6 +102,8 @@ class HttpServer:
         except TimeoutError:
             if request.transport is not None:
                 request.transport.abort()  # closing would wait for the client to read the rest
+        except ConnectionResetError:
+            pass  # the client had enough
         return response
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:

@@ -214,6 +214,31 @@ async def test_a_client_that_does_not_take_its_frame_is_hung_up_on(
     assert 0 < taken < len(frames.kept[TOKEN])
 
 
+async def test_a_client_that_goes_before_its_frame_comes_is_no_error(
+    health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, gone, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow(token: str) -> bytes:
+        asked.set()
+        await gone.wait()
+        answered.set()
+        return b"jpeg"
+
+    server = HttpServer("127.0.0.1", 0, frames=slow, health=health.report)
+    await server.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(f"GET /frames/{TOKEN}.jpg HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        await asked.wait()
+        writer.transport.abort()
+        await asyncio.sleep(0.05)  # for the server to hear of it
+        gone.set()
+        await answered.wait()
+    await server.stop()
+    assert not caplog.records
+
+
 async def test_the_port_is_free_again_after_stop(frames: Frames, health: Health) -> None:
     first = HttpServer("127.0.0.1", 0, frames=frames, health=health.report)
     await first.start()
