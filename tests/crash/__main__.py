@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.crash import campaign
-from tests.crash.lives import Launcher, launching
+from tests.crash.lives import launching
 from tests.postgres import PostgresServer, running_postgres
 
 
@@ -46,19 +46,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         life_seconds=(8.0, 20.0) if args.plain else campaign.Plan.life_seconds,
         bug=args.bug,
     )
-    print(f"seed {plan.seed} (--seed {plan.seed} replays it)", flush=True)
+    say(f"seed {plan.seed} (--seed {plan.seed} replays it)")
     with contextlib.ExitStack() as stack:
         server = None
         if args.database == "postgres":
             server = stack.enter_context(running_postgres())
         folder = Path(tempfile.mkdtemp(prefix="crash-"))
         report = asyncio.run(_run(plan, folder, server, plain=args.plain))
-    print(report.text())
+    say(report.text())
     if report.violations:
-        print(f"the logs are kept in {folder}")
+        say(f"the logs are kept in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
+
+
+def say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
 
 
 async def _run(

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tests.crash.ground import Ground, open_ground
@@ -21,6 +22,7 @@ from tests.crash.lives import Launcher, Life, Wish
 from tests.crash.people import People
 from tests.crash.verdict import Disturbances, Numbers, Verdict
 from tests.crash.witness import Witness
+from tests.stand import until
 
 CREATE_SECONDS = (0.05, 0.5)
 TELEGRAM_SECONDS = (0.05, 0.5)
@@ -73,8 +75,7 @@ class Report:
             f"twice: {n.duplicate_videos} videos, {n.duplicate_cards} cards; "
             f"unknown per kill or stop: {n.unknown / max(self.kills + self.stops, 1):.3f}",
         ]
-        for violation in self.violations[:20]:
-            lines.append(f"  BROKEN: {violation}")
+        lines += [f"  BROKEN: {violation}" for violation in self.violations[:20]]
         if len(self.violations) > 20:
             lines.append(f"  … and {len(self.violations) - 20} more")
         return "\n".join(lines)
@@ -127,10 +128,12 @@ class Campaign:
         plan = self.plan
         async with asyncio.TaskGroup() as group:
             for number in range(plan.orders):
-                while self._begun < plan.kills * number / plan.orders:
-                    await asyncio.sleep(0.05)
+                await until(partial(self._has_begun, plan.kills * number / plan.orders), 3600)
                 group.create_task(self._people.order(CARD_SECONDS))
                 await asyncio.sleep(self._dice.uniform(0, 0.3))
+
+    def _has_begun(self, kills: float) -> bool:
+        return self._begun >= kills
 
     # --- kills ---
 
@@ -227,9 +230,11 @@ class Campaign:
                 await self._start()
             left = await self.witness.open_work()
             calls = [one for one in self.ground.telegram.calls[-50:] if one.ended is None]
-            busy = left or self.ground.telegram.world.pending
-            busy = busy or any(call.method != "getUpdates" for call in calls)
-            if busy:
+            if (
+                left
+                or self.ground.telegram.world.pending
+                or any(call.method != "getUpdates" for call in calls)
+            ):
                 quiet_since = None
             elif quiet_since is None:
                 quiet_since = time.monotonic()

@@ -65,12 +65,12 @@ def no_fence() -> None:
         fence = now.fence if now else lease.fence
         return await save(self, replace(lease, fence=fence), replace(after, fence=fence), **more)
 
-    TaskStore.save = unfenced  # type: ignore[method-assign]
+    TaskStore.save = unfenced  # type: ignore[method-assign,assignment]
 
 
 def no_skip_locked() -> None:
     """Rows are read and then taken, with nothing between two workers (PostgreSQL)."""
-    sa.Select.with_for_update = lambda self, **how: self  # type: ignore[method-assign,assignment]
+    sa.Select.with_for_update = lambda self, **how: self  # type: ignore[method-assign]
 
 
 def no_begin_immediate() -> None:
@@ -95,7 +95,7 @@ def _sqlite_begins(words: str | None) -> None:
             sa.event.listen(engine, "begin", lambda link: link.exec_driver_sql(words))
         return made
 
-    storage_engine._sqlite = opened
+    storage_engine._sqlite = opened  # type: ignore[assignment]
 
 
 def early_done() -> None:

@@ -86,7 +86,7 @@ def _watch_commits(points: Points) -> None:
         done = connection.info.pop(_WRITTEN, None)
         if done:
             points.at(f"commit [{', '.join(done)}] before")
-        commit(self, connection)
+        commit(self, connection)  # type: ignore[no-untyped-call]
         if done:
             points.at(f"commit [{', '.join(done)}] after")
 
@@ -133,7 +133,7 @@ def _watch_calls(points: Points) -> None:
         points.at(f"{name} answered")
         return answer
 
-    aiohttp.ClientSession._request = _request  # type: ignore[method-assign]
+    aiohttp.ClientSession._request = _request  # type: ignore[method-assign,assignment]
 
 
 def call_name(url: URL) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from bot import texts
@@ -202,7 +203,7 @@ class Verdict:
 
     def _explain(self, what: str, same: list[Call]) -> None:
         """A repeat is the price of `at least once`: only where somebody was killed meanwhile."""
-        for first, second in zip(same, same[1:], strict=False):
+        for first, second in pairwise(same):
             if not self._disturbances.explain(first, second):
                 self._wrong(f"{what} was sent twice although nothing was killed meanwhile")
 

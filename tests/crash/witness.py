@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
@@ -82,10 +83,11 @@ class Witness:
                 f"SELECT id, state, detail FROM tasks WHERE state IN ({active})"  # noqa: S608
             )
         ]
-        for row in await self.rows("SELECT update_id, error FROM inbox WHERE state = 'pending'"):
-            found.append(f"update {row['update_id']} is pending ({row['error']})")
+        pending = "SELECT update_id, error FROM inbox WHERE state = 'pending'"
+        for row in await self.rows(pending):
+            found += [f"update {row['update_id']} is pending ({row['error']})"]
         for row in await self.rows("SELECT id, kind FROM outbox"):
-            found.append(f"notice {row['id']} ({row['kind']}) is not sent")
+            found += [f"notice {row['id']} ({row['kind']}) is not sent"]
         return found
 
     async def faults(self) -> list[str]:
@@ -98,12 +100,10 @@ class Witness:
                 for row in await self.rows(f"PRAGMA {pragma}"):
                     if row != {"integrity_check": "ok"}:
                         found.append(f"{pragma}: {row}")
-        for row in await self.rows(
-            "SELECT update_id, error, payload FROM inbox WHERE state = 'set_aside'"
-        ):
-            found.append(f"update {row['update_id']} is set aside: {row['error']}")
+        for row in await self.rows("SELECT * FROM inbox WHERE state = 'set_aside'"):
+            found += [f"update {row['update_id']} is kept aside: {row['error']}"]
         for row in await self.rows("SELECT task_id FROM frames"):
-            found.append(f"task {row['task_id']} left its frame")
+            found += [f"task {row['task_id']} left its frame"]
         found += await self._histories()
         return found
 
@@ -118,7 +118,7 @@ class Witness:
             told = f"task {row['id']}: {' → '.join(way)}; it is {row['state']}"
             if not way or way[0] is not first or way[-1].value != row["state"]:
                 found.append(f"its history does not lead to its state: {told}")
-            for before, after in zip(way, way[1:], strict=False):
+            for before, after in pairwise(way):
                 if after not in ALLOWED[before]:
                     found.append(f"{before} → {after} cannot be: {told}")
             if sum(state in ENDED for state in way) > 1:
