@@ -30,6 +30,8 @@ run: $(READY) ## the bot; without a BOT_TOKEN the sandbox in the browser
 	then exec $(BIN)/python -m bot $(ARGS); \
 	else exec $(BIN)/python -m bot sandbox $(ARGS); fi
 
+# In memory where there is such a place: tests commit far more often than a bot does.
+test: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
 test: $(READY) chromium ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
