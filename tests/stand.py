@@ -20,7 +20,9 @@ from typing import Any
 
 import aiohttp
 
+from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
+from bot.sandbox.gptunnel.studio import Renderer
 from bot.sandbox.telegram.emulator import TelegramEmulator
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
@@ -139,7 +141,7 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Returns once the condition holds; AssertionError when it does not in time."""
     try:
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"did not come true in {seconds:.0f} s: {condition}") from None
@@ -147,10 +149,15 @@ async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
 
 @asynccontextmanager
 async def open_stand(
-    folder: Path, *, delay: float = 0.5, database_url: str | None = None, **telegram: Any
+    folder: Path,
+    *,
+    delay: float = 0.5,
+    database_url: str | None = None,
+    renderer: Renderer = render,
+    **telegram: Any,
 ) -> AsyncIterator[Stand]:
     """A stand whose bots are killed, and whose emulators end, when it is left."""
-    provider = GptunnelEmulator(api_key=KEY, delay=delay)
+    provider = GptunnelEmulator(api_key=KEY, delay=delay, renderer=renderer)
     await provider.start()
     emulator = TelegramEmulator(token=TOKEN, **telegram)
     await emulator.start()

@@ -1,0 +1,129 @@
+"""One bot for all journeys that do not stop it: each has its own people and its own prompts."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from bot.sandbox.gptunnel.records import Mode
+from bot.sandbox.gptunnel.records import Task as Job
+from bot.sandbox.telegram.people import Person
+from tests.e2e.given import clip, learnt
+from tests.stand import Stand, open_stand, until
+
+Json = dict[str, Any]
+QUICK = 0.4
+"""Seconds that a video takes here, and that the bot has learnt it to take."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
+    """A running bot that serves one journey after the other."""
+    async with open_stand(tmp_path_factory.mktemp("house"), delay=QUICK, renderer=clip) as opened:
+        await learnt(opened.database_url, QUICK)
+        await opened.start(settings={"TASK_DEADLINE_SECONDS": "5"})
+        yield opened
+        assert opened.bots[0].process.returncode is None, "the bot ended on the way"
+
+
+@pytest.fixture
+def stand(house: Stand) -> Stand:
+    """The running bot between emulators that behave."""
+    house.provider.mode, house.provider.delay = Mode.WELL, QUICK
+    house.provider.faults.clear()
+    house.telegram.faults.clear()
+    return house
+
+
+# --- what people see -------------------------------------------------------------------------
+
+
+def words(message: Json) -> str:
+    """Text or caption."""
+    return str(message.get("text") or message.get("caption") or "")
+
+
+def buttons(message: Json) -> list[list[str]]:
+    """The rows of buttons below a message."""
+    rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+    return [[button["text"] for button in row] for row in rows]
+
+
+def answers(message: Json) -> Callable[[Json], bool]:
+    """What was said to this message."""
+    return lambda m: m.get("reply_to_message", {}).get("message_id") == message["message_id"]
+
+
+def has_button(text: str) -> Callable[[Json], bool]:
+    """Messages below which there is this button."""
+    return lambda m: any(text in row for row in buttons(m))
+
+
+def is_video(message: Json) -> bool:
+    """The video, whoever's words it answers."""
+    return "video" in message and message["from"]["is_bot"]
+
+
+async def card_for(person: Person, message: Json) -> Json:
+    """The card that answers this message."""
+    mine = answers(message)
+    return await person.expect(lambda m: mine(m) and has_button("16:9")(m))
+
+
+async def order(person: Person, prompt: str, ratio: str = "16:9") -> tuple[Json, Json]:
+    """Words and a press; the person's message and the card that was pressed."""
+    asked = await person.send_text(prompt)
+    card = await card_for(person, asked)
+    await person.press(card, ratio)
+    return asked, card
+
+
+# --- what the others saw ---------------------------------------------------------------------
+
+
+def jobs(stand: Stand, prompt: str) -> list[Job]:
+    """The videos that the provider makes of this prompt, each of them paid."""
+    return [job for job in stand.provider.tasks.values() if job.prompt == prompt]
+
+
+async def the_job(stand: Stand, prompt: str) -> Job:
+    """The one video of this prompt, as soon as it was ordered."""
+    await until(lambda: jobs(stand, prompt))
+    [job] = jobs(stand, prompt)
+    return job
+
+
+def creates(stand: Stand, prompt: str) -> list[Json]:
+    """The bodies of all creates for this prompt, accepted or not."""
+    calls = [call.body for call in stand.provider.calls if call.name == "create"]
+    return [body for body in calls if body["prompt"] == prompt]
+
+
+def sent_videos(stand: Stand, chat_id: int) -> int:
+    """How many videos were uploaded to a chat."""
+    return len(stand.telegram.calls_of("sendVideo", chat_id=chat_id))
+
+
+async def written(stand: Stand, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """What the database says, read past the bot."""
+
+    def read() -> list[tuple[Any, ...]]:
+        path = stand.database_url.partition(":///")[2]
+        with closing(sqlite3.connect(path)) as database:
+            return database.execute(query, values).fetchall()
+
+    return await asyncio.to_thread(read)
+
+
+async def until_written(stand: Stand, query: str, *values: object) -> list[tuple[Any, ...]]:
+    """The rows, as soon as there are any."""
+    async with asyncio.timeout(20):
+        while not (rows := await written(stand, query, *values)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return rows

@@ -1,0 +1,58 @@
+"""The first journey as a newcomer makes it: `bot sandbox`, a browser, and nothing but clicks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import ViewportSize, expect
+
+from tests.e2e.given import BLUE, GREEN, RED, flag, jpeg
+from tests.pictures import DESK, PHONE, browsing, order, sandbox, watch
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def address() -> AsyncIterator[str]:
+    """The sandbox's page."""
+    async with sandbox("--delay", "0.5") as url:
+        yield url
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+async def test_a_prompt_a_photo_and_a_press_become_a_portrait_video_that_plays(
+    address: str, size: ViewportSize
+) -> None:
+    # What happens in between is as long on a phone as on a desk: there it is left out.
+    prompt = "a curtain in the wind" if size is DESK else "a curtain on a phone, instant-test"
+    async with browsing(address, size) as page:
+        before = await page.get_by_role("button", name="Play: Video").count()
+        assert before == (0 if size is DESK else 1)
+        photo = jpeg(flag((1200, 900), RED, GREEN, GREEN, BLUE))
+        await order(page, prompt, photo, "9:16")
+        log = page.get_by_role("log")
+        await expect(log.get_by_role("button", name="Play: Video")).to_have_count(
+            before + 1, timeout=60_000
+        )
+        assert await watch(page) == (480, 864)
+        # As an answer to the prompt, after which nothing tells of waiting any more.
+        video = log.get_by_role("listitem").last
+        await expect(video.get_by_role("button").filter(has_text=prompt).first).to_be_visible()
+        await expect(log.get_by_text("Accepted")).to_have_count(0)
+        await expect(log.get_by_text("Making your video")).to_have_count(0)
+        # Its first picture is the middle of the photo: the frame arrived, and was cut.
+        colour = await page.evaluate(
+            """() => {
+                const video = document.querySelector('video');
+                const canvas = document.createElement('canvas');
+                canvas.width = canvas.height = 1;
+                const context = canvas.getContext('2d');
+                context.drawImage(video, 20, 100, 1, 1, 0, 0, 1, 1);
+                return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+            }"""
+        )
+        assert all(abs(a - b) < 40 for a, b in zip(colour, GREEN, strict=True)), colour
+        width = await page.evaluate("document.documentElement.scrollWidth")
+        assert width <= size["width"]

@@ -1,0 +1,108 @@
+"""How the program starts, and how it refuses to: what an operator reads, and the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from bot import texts
+from bot.task import Problem
+from tests.e2e.conftest import answers, card_for, is_video, words
+from tests.e2e.given import GREEN, clip, flag, jpeg, learnt
+from tests.stand import Stand, open_stand
+
+OTHER_TOKEN = "7100200300:AAother-token-that-nobody-gave-out1"
+
+
+@pytest_asyncio.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
+    async with open_stand(tmp_path, renderer=clip) as opened:
+        yield opened
+
+
+async def run(stand: Stand, *command: str, **settings: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command that ends by itself."""
+    environment = {k: v for k, v in stand.settings(**settings).items() if v != "unset"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        env=environment,
+        cwd=stand.folder,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(40):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_every_wrong_setting_has_its_line_and_no_value_is_repeated(stand: Stand) -> None:
+    wrong = {
+        "BOT_TOKEN": "canary-no-token",
+        "GPTUNNEL_API_KEY": "Bearer canary-key",
+        "GPTUNNEL_BASE_URL": "ftp://canary.example",
+        "DATABASE_URL": "mysql://canary@localhost/x",
+        "HTTP_PORT": "canary-port",
+        "PUBLIC_URL": "canary.example",
+        "MODEL": "canary-model",
+        "TASK_DEADLINE_SECONDS": "0",
+        "FRAME_TTL_SECONDS": "-7001",
+        "ALLOW_PRIVATE_RESULT_HOSTS": "canary-maybe",
+        "LOG_LEVEL": "canary-loud",
+    }
+    code, out, err = await run(stand, "-m", "bot", **wrong)
+    assert code == 2
+    assert out == ""
+    assert sorted(line.partition(":")[0] for line in err.splitlines()) == sorted(wrong)
+    assert "canary" not in err
+    assert "7001" not in err
+
+
+async def test_missing_secrets_are_named_with_both_ways_to_give_them(stand: Stand) -> None:
+    code, _, err = await run(stand, "-m", "bot", BOT_TOKEN="unset", GPTUNNEL_API_KEY="")
+    assert code == 2
+    assert err.splitlines() == [
+        f"{name}: is not set (or set {name}_FILE to a file that holds it)"
+        for name in ("BOT_TOKEN", "GPTUNNEL_API_KEY")
+    ]
+
+
+async def test_a_token_that_telegram_refuses_ends_the_program_with_a_clear_line(
+    stand: Stand,
+) -> None:
+    code, _, err = await run(stand, "-m", "bot", BOT_TOKEN=OTHER_TOKEN)
+    assert code == 1
+    assert "CRITICAL" in err
+    assert "Unauthorized" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert OTHER_TOKEN not in err
+    assert OTHER_TOKEN.partition(":")[2] not in err
+
+
+async def test_without_a_public_address_photos_are_refused_at_once_and_words_work(
+    stand: Stand,
+) -> None:
+    await learnt(stand.database_url, 0.4)
+    bot = await stand.start(settings={"PUBLIC_URL": ""})
+    assert "photos off (PUBLIC_URL is not set)" in bot.lines
+    vera = stand.telegram.add_person("Vera", language_code="ru")
+    content = jpeg(flag((800, 800), GREEN))
+    refused = texts.problem("ru", Problem.PHOTOS_OFF).render()[0]
+    for asked in (
+        await vera.send_photo(content, "кот на крыше"),
+        await vera.send_photo(content),
+        await vera.send_document(content, "a.jpg", "image/jpeg", "кот на крыше"),
+    ):
+        assert words(await vera.expect(answers(asked))) == refused
+    assert stand.provider.calls == []
+
+    asked = await vera.send_text("кот на крыше")
+    await vera.press(await card_for(vera, asked), "1:1")
+    video = await vera.expect(is_video, within=20)
+    assert video["reply_to_message"]["message_id"] == asked["message_id"]
+    assert await bot.stop() == 0
