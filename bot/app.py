@@ -182,6 +182,7 @@ def build(
     dispatcher.workflow_data.update(
         storage=storage,
         clock=clock,
+        access=settings.who,
         wake=worker.wake,
         offer=Offer(model=catalog.model(settings.model), photos_on=bool(settings.public_url)),
     )

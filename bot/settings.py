@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.access import Access
 from bot.catalog import CATALOG
 
 
@@ -23,6 +24,10 @@ class SettingsError(Exception):
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
+
+
+People = Annotated[frozenset[int], NoDecode]
+"""Telegram's numbers of people, in the environment as `1001,1002`."""
 
 
 class Settings(BaseSettings):
@@ -37,6 +42,9 @@ class Settings(BaseSettings):
     bot_token_file: Path | None = None
     gptunnel_api_key: SecretStr
     gptunnel_api_key_file: Path | None = None
+    access: Literal["closed", "open"] = "closed"
+    admins: People = frozenset()
+    allowed_users: People = frozenset()
     gptunnel_base_url: str = "https://gptunnel.ru/v1"
     telegram_api_url: str = "https://api.telegram.org"
     database_url: str = "sqlite+aiosqlite:///data/bot.db"
@@ -94,6 +102,16 @@ class Settings(BaseSettings):
             raise ValueError("should be an http(s) address without a query")
         return value.rstrip("/")
 
+    @field_validator("admins", "allowed_users", mode="before")
+    @classmethod
+    def _people(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        numbers = [part.strip() for part in value.split(",") if part.strip()]
+        if not all(number.isascii() and number.isdigit() for number in numbers):
+            raise ValueError("should be Telegram's numbers of people: 1001,1002")
+        return frozenset(map(int, numbers))
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
@@ -112,6 +130,13 @@ class Settings(BaseSettings):
     @classmethod
     def _log_level(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @property
+    def who(self) -> Access:
+        """Who may use the bot, as far as the settings know."""
+        return Access(
+            is_open=self.access == "open", admins=self.admins, allowed=self.allowed_users
+        )
 
     @property
     def data_dir(self) -> Path:

@@ -90,6 +90,7 @@ class Stand:
             "TELEGRAM_API_URL": self.telegram.url,
             "GPTUNNEL_BASE_URL": self.provider.base_url,
             "DATABASE_URL": self.database_url,
+            "ACCESS": "open",
             "HTTP_PORT": port,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "ALLOW_PRIVATE_RESULT_HOSTS": "true",

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.sandbox.gptunnel.server import GptunnelEmulator
-from bot.sandbox.telegram.emulator import TelegramEmulator
+from bot.sandbox.telegram.emulator import FIRST_PERSON, TelegramEmulator
 
 PORT = 8090
 DELAY_SECONDS = 6.0
@@ -87,7 +87,10 @@ async def _run(port: int, delay: float) -> int:
 def _environment(
     telegram: TelegramEmulator, provider: GptunnelEmulator, folder: Path, port: int
 ) -> dict[str, str]:
-    """The bot's settings; nothing of the operator's own environment or `.env` comes through."""
+    """The bot's settings; nothing of the operator's own environment or `.env` comes through.
+
+    Whoever opens the page first is the admin.
+    """
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "BOT_TOKEN": telegram.token,
@@ -95,6 +98,8 @@ def _environment(
         "TELEGRAM_API_URL": telegram.url,
         "GPTUNNEL_BASE_URL": provider.base_url,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
+        "ACCESS": "open",
+        "ADMINS": str(FIRST_PERSON),
         "HTTP_PORT": str(port),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "ALLOW_PRIVATE_RESULT_HOSTS": "true",

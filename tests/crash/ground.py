@@ -68,6 +68,7 @@ class Ground:
             "TELEGRAM_API_URL": self.telegram.url,
             "GPTUNNEL_BASE_URL": self.provider.base_url,
             "DATABASE_URL": self.database_url,
+            "ACCESS": "open",
             "HTTP_PORT": str(port),
             "PUBLIC_URL": self.front.url,
             "ALLOW_PRIVATE_RESULT_HOSTS": "true",

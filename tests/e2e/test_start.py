@@ -54,6 +54,9 @@ async def test_every_wrong_setting_has_its_line_and_no_value_is_repeated(stand: 
         "FRAME_TTL_SECONDS": "-7001",
         "ALLOW_PRIVATE_RESULT_HOSTS": "canary-maybe",
         "LOG_LEVEL": "canary-loud",
+        "ACCESS": "canary-ajar",
+        "ADMINS": "canary-me",
+        "ALLOWED_USERS": "1001;1002",
     }
     code, out, err = await run(stand, "-m", "bot", **wrong)
     assert code == 2

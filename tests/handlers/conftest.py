@@ -22,6 +22,7 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import InputFile, Update
 from PIL import Image
 
+from bot.access import Access
 from bot.catalog import CATALOG
 from bot.telegram import ErrorMiddleware
 from handlers import build_router
@@ -321,6 +322,7 @@ async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
         dispatcher.workflow_data.update(
             storage=storage,
             clock=clock,
+            access=Access(is_open=True),
             wake=lambda: world.woken.append(clock()),
             offer=Offer(model=MODEL, photos_on=True),
         )
