@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from storage.durations import DurationStore
 from storage.engine import Database
+from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
 from storage.migrate import migrate
@@ -22,6 +23,7 @@ from storage.users import User, UserStore
 __all__ = [
     "Database",
     "DurationStore",
+    "FrameObjectStore",
     "FrameStore",
     "InboxState",
     "InboxStore",
@@ -47,6 +49,7 @@ class Storage:
     inbox: InboxStore
     outbox: OutboxStore
     frames: FrameStore
+    frame_objects: FrameObjectStore
     users: UserStore
     durations: DurationStore
 
@@ -59,6 +62,7 @@ class Storage:
             inbox=InboxStore(database),
             outbox=OutboxStore(database),
             frames=FrameStore(database),
+            frame_objects=FrameObjectStore(database),
             users=UserStore(database),
             durations=DurationStore(database),
         )

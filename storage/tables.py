@@ -140,8 +140,15 @@ sa.Index(
     sqlite_where=_queued,
     postgresql_where=_queued,
 )
-# for counting; an index that knew all states would draw the claims away from ix_tasks_due
-sa.Index("ix_tasks_resting", tasks.c.state, sqlite_where=_resting, postgresql_where=_resting)
+# for counting and forgetting; an index that knew all states would draw the claims away from
+# ix_tasks_due
+sa.Index(
+    "ix_tasks_resting",
+    tasks.c.state,
+    tasks.c.run_at,
+    sqlite_where=_resting,
+    postgresql_where=_resting,
+)
 sa.Index("ix_tasks_user", tasks.c.user_id, tasks.c.id)
 sa.Index("ix_tasks_chat", tasks.c.chat_id)
 
@@ -227,6 +234,15 @@ frames = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
+# Objects in a bucket, to be deleted; a row may outlive its task.
+frame_objects = sa.Table(
+    "frame_objects",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("task_id", Id, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)
+
 users = sa.Table(
     "users",
     metadata,
@@ -248,4 +264,38 @@ durations = sa.Table(
     sa.Column("high_seconds", sa.Float, nullable=False),
     sa.Column("recorded_at", UtcDateTime, nullable=False),
     sa.Index("ix_durations_model_id", "model", "id"),
+)
+
+# What an update made or ended, where the task itself does not say so: its repeat does no more.
+presses = sa.Table(
+    "presses",
+    metadata,
+    sa.Column("update_id", Id, primary_key=True, autoincrement=False),
+    sa.Column(
+        "task_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    # the task below which the button was; None: no button, or not of a task
+    sa.Column("source_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), index=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+)
+
+# Who knows that the provider gets their photos, and ordered a video of one
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("user_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+# Videos that were sent as files too: Telegram sends no video as a document by its file_id
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column(
+        "task_id",
+        sa.ForeignKey("tasks.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("file_id", sa.Text, nullable=False),
 )

@@ -159,3 +159,19 @@ async def test_a_task_that_is_deleted_takes_its_traces_along(
     assert await other.frames.get("a", NOON) is None
     assert await other.outbox.count() == 0
     assert (await queued(storage)).id > task.id  # old buttons never meet a new task
+
+
+async def test_an_object_is_over_with_its_task_its_time_or_its_row(
+    storage: Storage, other: Storage
+) -> None:
+    waits, ended = await queued(storage), await task_in(storage, S.FAILED)
+    until = NOON + 5 * MINUTE
+    for key, task_id in (("waits", waits.id), ("ended", ended.id), ("gone", 10_000)):
+        await storage.frame_objects.note(key, task_id, expires_at=until)
+    assert sorted(await other.frame_objects.over(NOON)) == ["ended", "gone"]
+    assert await other.frame_objects.over(NOON, limit=1) != []
+    assert sorted(await other.frame_objects.over(until)) == ["ended", "gone", "waits"]
+    for key in ("ended", "gone"):
+        await storage.frame_objects.forget(key)
+    assert await other.frame_objects.over(NOON) == []
+    assert await other.frame_objects.over(until) == ["waits"]

@@ -1,0 +1,46 @@
+"""Objects in a bucket outside, each noted before it is put there, until it is known to be gone.
+
+It must not know S3; `key` is a name. There is no reference to the task on purpose: an object
+outlives the row of a task whose person had everything deleted.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from storage.engine import Database
+from storage.leases import NEEDS_FRAME
+from storage.tables import frame_objects, in_states, tasks
+
+
+class FrameObjectStore:
+    """Few rows: one for each first frame that somebody may still fetch."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def note(self, key: str, task_id: int, *, expires_at: datetime) -> None:
+        """Before the object is made: what was noted is deleted, whatever happens in between."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.insert(frame_objects).values(key=key, task_id=task_id, expires_at=expires_at)
+            )
+
+    async def over(self, now: datetime, *, limit: int = 100) -> list[str]:
+        """Keys that nobody needs any more: their task has ended or is gone, or their time is up."""
+        needed = sa.exists().where(tasks.c.id == frame_objects.c.task_id, in_states(NEEDS_FRAME))
+        async with self._database.transaction() as connection:
+            keys = await connection.scalars(
+                sa.select(frame_objects.c.key)
+                .where(sa.or_(sa.not_(needed), frame_objects.c.expires_at <= now))
+                .order_by(frame_objects.c.expires_at)
+                .limit(limit)
+            )
+            return list(keys.all())
+
+    async def forget(self, key: str) -> None:
+        """The object is gone."""
+        async with self._database.transaction() as connection:
+            await connection.execute(sa.delete(frame_objects).where(frame_objects.c.key == key))
