@@ -201,7 +201,8 @@ class Task:
 
     def again(self, *, run_at: datetime, **changes: Any) -> Self:
         """The same state, one failed try more, due at `run_at`."""
-        return replace(self, run_at=run_at, attempts=self.attempts + 1, claims=0, **changes)
+        failed: dict[str, Any] = {"attempts": self.attempts + 1, "claims": 0}
+        return replace(self, run_at=run_at, **(failed | changes))
 
     @property
     def reply_to(self) -> int | None:

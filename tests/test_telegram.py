@@ -1,0 +1,190 @@
+"""Everything that can go wrong on the wire to Telegram, sorted by what to do; and the rates."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+from aiogram.exceptions import (
+    AiogramError,
+    ClientDecodeError,
+    RestartingTelegram,
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramConflictError,
+    TelegramEntityTooLarge,
+    TelegramForbiddenError,
+    TelegramMigrateToChat,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramServerError,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import GetMe, GetUpdates, SendMessage
+
+from bot.errors import (
+    TelegramConflict,
+    TelegramError,
+    TelegramLater,
+    TelegramLost,
+    TelegramMoved,
+    TelegramNotModified,
+    TelegramRejected,
+    TelegramTooLarge,
+    TelegramUnauthorized,
+    TelegramUnreachable,
+)
+from bot.telegram import Pace, classify
+
+SEND: Any = SendMessage(chat_id=1, text="x")
+
+
+def caused(exc: Exception, cause: Exception) -> Exception:
+    exc.__cause__ = cause
+    return exc
+
+
+def refused() -> aiohttp.ClientConnectorError:
+    key: Any = type("Key", (), {"host": "h", "port": 1, "ssl": True})()
+    return aiohttp.ClientConnectorError(key, OSError(111, "refused"))
+
+
+@pytest.mark.parametrize(
+    ("raised", "means"),
+    [
+        (TelegramRetryAfter(SEND, "x", 17), TelegramLater),
+        (TelegramMigrateToChat(SEND, "x", -100), TelegramMoved),
+        (TelegramUnauthorizedError(SEND, "x"), TelegramUnauthorized),
+        (TelegramNotFound(GetMe(), "Not Found"), TelegramUnauthorized),
+        (TelegramNotFound(GetUpdates(), "Not Found"), TelegramUnauthorized),
+        (TelegramNotFound(SEND, "Not Found"), TelegramRejected),
+        (TelegramConflictError(SEND, "x"), TelegramConflict),
+        (TelegramForbiddenError(SEND, "bot was blocked by the user"), TelegramUnreachable),
+        (TelegramEntityTooLarge(SEND, "x"), TelegramTooLarge),
+        (TelegramServerError(SEND, "x"), TelegramLater),
+        (RestartingTelegram(SEND, "x"), TelegramLater),
+        (TelegramNetworkError(SEND, "x"), TelegramLost),
+        (caused(TelegramNetworkError(SEND, "x"), refused()), TelegramLater),
+        (caused(TelegramNetworkError(SEND, "x"), TimeoutError()), TelegramLost),
+        (ClientDecodeError("x", ValueError(), "<html>"), TelegramLost),
+        (TelegramAPIError(SEND, "Too Many Requests: slow down"), TelegramLater),
+        (TelegramAPIError(SEND, "something new"), TelegramRejected),
+        (aiohttp.ClientPayloadError("x"), TelegramLost),
+        (TimeoutError(), TelegramLost),
+        (ConnectionResetError(), TelegramLost),
+        (AiogramError("x"), TelegramLost),
+        (TelegramMoved("x", chat_id=1), TelegramMoved),
+    ],
+)
+def test_each_error_has_one_meaning(raised: Exception, means: type[TelegramError]) -> None:
+    assert type(classify(raised)) is means
+
+
+@pytest.mark.parametrize(
+    ("words", "means"),
+    [
+        ("Bad Request: message is not modified: specified new message", TelegramNotModified),
+        ("Bad Request: chat not found", TelegramUnreachable),
+        ("Bad Request: user not found", TelegramUnreachable),
+        ("Bad Request: group chat was deactivated", TelegramUnreachable),
+        ("Bad Request: PEER_ID_INVALID", TelegramUnreachable),
+        ("Bad Request: not enough rights to send videos to the chat", TelegramUnreachable),
+        ("Bad Request: CHAT_WRITE_FORBIDDEN", TelegramUnreachable),
+        ("Bad Request: file is too big", TelegramTooLarge),
+        ("Bad Request: message to edit not found", TelegramRejected),
+        ("Bad Request: message to be replied not found", TelegramRejected),
+        ("Bad Request: can't parse entities", TelegramRejected),
+        ("Bad Request: query is too old and response timeout expired", TelegramRejected),
+        ("Bad Request: message thread not found", TelegramRejected),
+    ],
+)
+def test_bad_requests_are_told_apart_by_their_words(
+    words: str, means: type[TelegramError]
+) -> None:
+    assert type(classify(TelegramBadRequest(SEND, words))) is means
+
+
+def test_what_is_told_goes_along() -> None:
+    flood = classify(TelegramRetryAfter(SEND, "x", 17))
+    assert isinstance(flood, TelegramLater)
+    assert flood.retry_after == 17
+    moved = classify(TelegramMigrateToChat(SEND, "x", -1009))
+    assert isinstance(moved, TelegramMoved)
+    assert moved.chat_id == -1009
+
+
+@pytest.mark.parametrize("bug", [KeyError("x"), ValueError("x"), asyncio.CancelledError()])
+def test_our_own_bugs_are_not_telegrams(bug: BaseException) -> None:
+    assert classify(bug) is None
+
+
+class Ticks:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_private_chat_takes_a_burst_and_then_one_a_second() -> None:
+    pace = Pace(Ticks())
+    waits = [pace.wait(5) for _ in range(6)]
+    assert waits[:3] == [0, 0, 0]
+    assert waits[3:] == [pytest.approx(1), pytest.approx(2), pytest.approx(3)]
+
+
+def test_a_group_takes_twenty_a_minute() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    sent = 0
+    for _ in range(120):
+        while pace.wait(-5) == 0:
+            sent += 1
+        ticks.now += 1
+    assert sent <= 45
+
+
+def test_all_chats_together_keep_to_the_rate() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    latest = max(pace.wait(chat) for chat in range(1, 281))
+    assert latest == pytest.approx(280 / 28 - 1)
+
+
+def test_time_gives_the_places_back() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    for _ in range(4):
+        pace.wait(5)
+    assert pace.busy(5)
+    ticks.now += 10
+    assert not pace.busy(5)
+    assert pace.wait(5) == 0
+
+
+def test_looking_takes_no_place() -> None:
+    pace = Pace(Ticks())
+    assert not any(pace.busy(5) for _ in range(100))
+    assert pace.wait(5) == 0
+
+
+def test_other_chats_do_not_wait_for_a_busy_one() -> None:
+    pace = Pace(Ticks())
+    for _ in range(10):
+        pace.wait(5)
+    assert pace.busy(5)
+    assert not pace.busy(6)
+    assert pace.wait(None) == 0
+
+
+def test_chats_of_long_ago_are_forgotten() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    for chat in range(1, Pace.KEPT + 1):
+        pace.wait(chat)
+        ticks.now += 1
+    pace.wait(0)
+    assert len(pace._free) < 100
