@@ -42,8 +42,7 @@ class Worker:
         owner: str,
         places: int | None,
         at_once: int = 10_000,
-        lease: timedelta = LEASE,
-        heartbeat: float = HEARTBEAT_SECONDS,
+        lease: timedelta | None = None,
         wait: Wait = wait_for,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -54,8 +53,8 @@ class Worker:
         self._owner = owner
         self._places = places
         self._at_once = at_once
-        self._lease = lease
-        self._heartbeat = heartbeat
+        self._lease = lease or LEASE
+        self._heartbeat = lease.total_seconds() / 4 if lease else HEARTBEAT_SECONDS
         self._wait = wait
         self._sleep = sleep
         self._due = asyncio.Event()
