@@ -184,14 +184,24 @@ class FakeFrames:
 
 
 class FusedTasks(TaskStore):
-    """The real store, whose process may end right before or right after a commit."""
+    """The real store, whose process may end right before or right after a commit.
+
+    It knows who leased a task last: nobody else's write may take effect.
+    """
 
     def __init__(self, database: Database, fuse: Fuse) -> None:
         super().__init__(database)
         self._fuse = fuse
+        self._leased: dict[int, int] = {}
+
+    async def claim_due(self, **kwargs: Any) -> list[Task]:
+        claimed = await super().claim_due(**kwargs)
+        self._leased.update({task.id: task.fence for task in claimed})
+        return claimed
 
     async def save(self, lease: Task, after: Task, **kwargs: Any) -> bool:
         self._fuse.at("before save")
         written = await super().save(lease, after, **kwargs)
+        assert not written or lease.fence == self._leased[lease.id], "a stale holder has written"
         self._fuse.at("after save")
         return written

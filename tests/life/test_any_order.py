@@ -288,7 +288,7 @@ _TOLD = {
 
 _FULL = settings(
     max_examples=int(os.environ.get("LIFE_EXAMPLES", "20")),
-    stateful_step_count=30,
+    stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
