@@ -41,7 +41,7 @@ from bot.steps.deliver import Deliver
 from bot.steps.submit import Submit
 from bot.steps.watch import Watch
 from bot.task import TaskState
-from bot.worker import LEASE, Worker
+from bot.worker import Worker
 from handlers import build_router
 from handlers.context import Offer
 from storage import Storage, open_storage
@@ -143,7 +143,7 @@ def build(
     clock: Clock = utc_now,
     wait: Wait = wait_for,
     sleep: Sleep = asyncio.sleep,
-    lease: timedelta = LEASE,
+    lease: timedelta | None = None,
 ) -> Parts:
     """Puts the parts together between the edges, which stay their opener's to close."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
