@@ -172,6 +172,13 @@ class Task:
     aspect_ratio: AspectRatio | None = None
     card_message_id: int | None = None  # the card, which becomes the status message
     card_is_media: bool = False  # its words are a caption
+    revision: int = 0  # of the draft; grows with each change
+    card_revision: int | None = None  # the one that the card shows
+    media_group_id: str | None = None  # the album that the frame came in
+    original: str | None = None  # the person's words, where others were made of them
+    rewritten: str | None = None  # those others; `prompt` is what is sent
+    variants: int = 1  # videos that the draft orders at once
+    variant_of: int | None = None  # the task that was ordered together with this one
     confirmed_by: int | None = None  # update_id of the press: a repeat of it is no second press
     confirmed_at: datetime | None = None
     submitted_at: datetime | None = None  # SUBMITTING was committed

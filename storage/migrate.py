@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from bot.errors import StorageTooNew
 from storage.engine import Database
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest of migrations/versions."""
 
 logger = logging.getLogger(__name__)

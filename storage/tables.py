@@ -90,6 +90,13 @@ tasks = sa.Table(
     sa.Column("aspect_ratio", _text_of(AspectRatio, "aspect_ratio")),
     sa.Column("card_message_id", sa.BigInteger),
     sa.Column("card_is_media", sa.Boolean, nullable=False),
+    sa.Column("revision", sa.Integer, server_default=sa.text("0"), nullable=False),
+    sa.Column("card_revision", sa.Integer),
+    sa.Column("media_group_id", sa.Text),
+    sa.Column("original", sa.Text),
+    sa.Column("rewritten", sa.Text),
+    sa.Column("variants", sa.Integer, server_default=sa.text("1"), nullable=False),
+    sa.Column("variant_of", sa.BigInteger),
     # what it is
     sa.Column("state", _text_of(TaskState, "state"), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
@@ -151,6 +158,24 @@ sa.Index(
 )
 sa.Index("ix_tasks_user", tasks.c.user_id, tasks.c.id)
 sa.Index("ix_tasks_chat", tasks.c.chat_id)
+
+_of_album = tasks.c.media_group_id.is_not(None)
+_of_batch = tasks.c.variant_of.is_not(None)
+
+sa.Index(
+    "ix_tasks_album",
+    tasks.c.source_chat_id,
+    tasks.c.media_group_id,
+    unique=True,
+    sqlite_where=_of_album,
+    postgresql_where=_of_album,
+)
+sa.Index(
+    "ix_tasks_variants",
+    tasks.c.variant_of,
+    sqlite_where=_of_batch,
+    postgresql_where=_of_batch,
+)
 
 task_events = sa.Table(
     "task_events",
@@ -253,6 +278,8 @@ users = sa.Table(
     sa.Column("strikes", sa.Integer, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("ratio", sa.Text),
+    sa.Column("model", sa.Text),
 )
 
 durations = sa.Table(

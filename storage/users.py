@@ -23,6 +23,8 @@ class User:
     strikes: int  # times the provider refused their words or pictures as unsafe
     created_at: datetime
     seen_at: datetime
+    ratio: str | None = None  # offered first
+    model: str | None = None  # on a new card
 
 
 class UserStore:
