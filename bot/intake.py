@@ -39,8 +39,10 @@ T = TypeVar("T")
 POLL_SECONDS = 25
 HANDLERS_AT_ONCE = 32
 HANDLER_SECONDS = 120.0
-LEASE = timedelta(seconds=180)
-"""Longer than a handler may take: what is leased is either in hand or was killed."""
+LEASE = timedelta(seconds=30)
+"""After a kill, a chat whose update was in hand waits so long."""
+HEARTBEAT_SECONDS = 8.0
+"""Several beats within a lease."""
 TRIES = 8
 """After so many failed or killed tries an update is set aside."""
 IDLE_SECONDS = 1.0
@@ -192,13 +194,33 @@ class Inbox:
 
     async def run(self) -> None:
         """Until `stop`, and then until all that is in hand is done."""
-        async with asyncio.TaskGroup() as group:
-            while not self._stopping:
-                self._due.clear()
-                for update in await self._claim():
-                    self._in_hand.add(update.update_id)
-                    group.create_task(self._carry(update), name=f"update {update.update_id}")
-                await self._wait(self._due, IDLE_SECONDS)
+        async with asyncio.TaskGroup() as hearts:
+            heart = hearts.create_task(self._heart(), name="inbox heartbeat")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    await self._hand_out(group)
+            finally:
+                heart.cancel()
+
+    async def _hand_out(self, group: asyncio.TaskGroup) -> None:
+        while not self._stopping:
+            self._due.clear()
+            for update in await self._claim():
+                self._in_hand.add(update.update_id)
+                group.create_task(self._carry(update), name=f"update {update.update_id}")
+            await self._wait(self._due, IDLE_SECONDS)
+
+    async def _heart(self) -> None:
+        """Prolongs what is in hand; where that fails, a repeat of the handler changes nothing."""
+        while True:
+            await self._sleep(HEARTBEAT_SECONDS)
+            if self._in_hand:
+                try:
+                    await self._storage.inbox.extend(
+                        self._owner, list(self._in_hand), until=self._clock() + LEASE
+                    )
+                except StorageUnavailable as exc:
+                    logger.warning("the inbox's leases wait: %s", exc)
 
     async def _claim(self) -> list[InboxUpdate]:
         free = HANDLERS_AT_ONCE - len(self._in_hand)
