@@ -38,7 +38,6 @@ BODY_LIMIT = 1 << 20
 _AGAIN = {1, 6, 500}
 _HOLDS = {2: Hold.KEY_REFUSED, 5: Hold.NO_BALANCE, 99: Hold.WRONG_ADDRESS}
 _NEVER = {
-    4: Reason.PROVIDER_FORGOT,
     7: Reason.MODEL_GONE,
     1001: Reason.SENSITIVE_CONTENT,
     1002: Reason.UNSAFE_PROMPT,
@@ -167,7 +166,9 @@ class Gptunnel:
             )
         if answer.get("id", task_id) != task_id:
             raise ProviderBusy("result: the answer is about another task")
-        if code and (code in _AGAIN or code in _HOLDS or code == 4):
+        if code == 4:
+            raise ProviderRefused(Reason.PROVIDER_FORGOT, f"code 4 {_words(answer)}".strip())
+        if code and (code in _AGAIN or code in _HOLDS):
             raise _by_code(code, headers, answer)
         return self._job(task_id, answer, code)
 

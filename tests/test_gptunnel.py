@@ -83,7 +83,7 @@ async def test_without_a_frame_the_field_is_left_out() -> None:
         (5, ProviderHeld, Hold.NO_BALANCE),
         (99, ProviderHeld, Hold.WRONG_ADDRESS),
         (3, ProviderRefused, Reason.INVALID_INPUT),
-        (4, ProviderRefused, Reason.PROVIDER_FORGOT),
+        (4, ProviderRefused, Reason.PROVIDER_REFUSED),
         (7, ProviderRefused, Reason.MODEL_GONE),
         (1001, ProviderRefused, Reason.SENSITIVE_CONTENT),
         (1002, ProviderRefused, Reason.UNSAFE_PROMPT),
