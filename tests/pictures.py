@@ -83,8 +83,8 @@ async def browsing(address: str, size: ViewportSize, *, scale: float = 1) -> Asy
     assert wrong == []
 
 
-async def order(page: Page, prompt: str, photo: bytes, ratio: str) -> None:
-    """Attaches a photo, types the prompt, sends both, and presses a ratio below the card."""
+async def ask(page: Page, prompt: str, photo: bytes) -> None:
+    """Attaches a photo, types the prompt, sends both, and waits for the card."""
     await page.get_by_role("button", name="Attach", exact=True).click()
     async with page.expect_file_chooser() as chooser:
         await page.get_by_role("menuitem", name="Photo").click()
@@ -93,8 +93,14 @@ async def order(page: Page, prompt: str, photo: bytes, ratio: str) -> None:
     )
     await page.get_by_role("textbox", name="Message").fill(prompt)
     await page.get_by_role("button", name="Send", exact=True).click()
+    card = page.get_by_role("log").get_by_role("button", name="16:9", exact=True)
+    await expect(card).to_be_visible(timeout=20_000)
+
+
+async def press(page: Page, ratio: str) -> None:
+    """The order: a ratio below the card."""
     log = page.get_by_role("log")
-    await log.get_by_role("button", name=ratio, exact=True).click(timeout=20_000)
+    await log.get_by_role("button", name=ratio, exact=True).click()
     await expect(log.get_by_text("Accepted")).to_be_visible(timeout=20_000)
 
 
@@ -141,14 +147,23 @@ def meadow() -> bytes:
 
 
 async def draw(folder: Path) -> None:
-    """sandbox.png: a whole order on a desk; sandbox-phone.png: the same at a phone's width."""
+    """sandbox.png: a video that came, on a desk; sandbox-phone.png: a card at a phone's width."""
     async with sandbox("--delay", "3") as address:
-        async with browsing(address, DESK) as page:
-            await order(page, "The wind goes through the grass, the sun sets", meadow(), "9:16")
+        tall = ViewportSize(width=DESK["width"], height=960)
+        async with browsing(address, tall) as page:
+            await ask(page, "The wind goes through the grass, the sun sets", meadow())
+            await press(page, "9:16")
             assert await watch(page) == (480, 864)
-            await page.wait_for_timeout(1500)
+            await page.mouse.move(1, 1)
+            await page.wait_for_timeout(4000)  # the player's controls go
             await page.screenshot(path=folder / "sandbox.png")
         async with browsing(address, PHONE, scale=2) as page:
+            await ask(page, "The sun sets, birds fly home", meadow())
+            await (
+                page.get_by_role("log")
+                .get_by_role("listitem")
+                .last.evaluate("one => one.scrollIntoView({block: 'end', behavior: 'instant'})")
+            )
             await page.wait_for_timeout(1000)
             await page.screenshot(path=folder / "sandbox-phone.png")
 

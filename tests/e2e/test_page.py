@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import ViewportSize, expect
 
 from tests.e2e.given import BLUE, GREEN, RED, flag, jpeg
-from tests.pictures import DESK, PHONE, browsing, order, sandbox, watch
+from tests.pictures import DESK, PHONE, ask, browsing, press, sandbox, watch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -31,7 +31,8 @@ async def test_a_prompt_a_photo_and_a_press_become_a_portrait_video_that_plays(
         before = await page.get_by_role("button", name="Play: Video").count()
         assert before == (0 if size is DESK else 1)
         photo = jpeg(flag((1200, 900), RED, GREEN, GREEN, BLUE))
-        await order(page, prompt, photo, "9:16")
+        await ask(page, prompt, photo)
+        await press(page, "9:16")
         log = page.get_by_role("log")
         await expect(log.get_by_role("button", name="Play: Video")).to_have_count(
             before + 1, timeout=60_000
