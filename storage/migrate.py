@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from bot.errors import StorageTooNew
 from storage.engine import Database
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest of migrations/versions."""
 
 logger = logging.getLogger(__name__)
