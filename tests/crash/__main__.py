@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--orders", type=int, default=300)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--workers", type=int, default=1, help="bots at once (default 1)")
-    parser.add_argument("--people", type=int, default=16)
+    parser.add_argument("--people", type=int, default=campaign.Plan.people)
     parser.add_argument("--seed", type=int, default=None, help="replays a plan")
     parser.add_argument("--stops", type=float, default=0.12, help="share of SIGSTOPs")
     parser.add_argument("--bug", default=None, help="plant a bug (tests/crash/planted.py)")

@@ -10,14 +10,13 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from tests.crash.ground import Ground, open_ground
-from tests.crash.launcher import LEASE_SECONDS
 from tests.crash.lives import Launcher, Life, Wish
 from tests.crash.people import People
 from tests.crash.verdict import Disturbances, Numbers, Verdict
@@ -42,12 +41,11 @@ class Plan:
     kills: int
     orders: int
     workers: int = 1
-    people: int = 16
+    people: int = 30
     stops: float = 0.12  # the share of disturbances that are a SIGSTOP past the lease
     life_seconds: tuple[float, float] = (0.4, 3.2)  # from a start to its kill
     early: float = 0.15  # the share of lives that are killed while they start
     bug: str | None = None
-    hurry: bool = True
     video_seconds: tuple[float, float] = VIDEO_SECONDS
 
 
@@ -102,14 +100,14 @@ class Campaign:
         """Kills, drains, judges."""
         started = time.monotonic()
         async with (
-            _beside(self._people.watch()),
-            _beside(self.witness.watch()),
+            beside(self._people.watch()),
+            beside(self.witness.watch()),
             asyncio.TaskGroup() as group,
         ):
             group.create_task(self._order_all())
             for _ in range(self.plan.workers):
                 group.create_task(self._slot())
-        violations = await self._drain()
+        violations = await drain(self.ground, self.witness, self._start)
         verdict = Verdict(self.ground, self._people.orders, self.disturbances)
         return Report(
             self.plan,
@@ -165,7 +163,7 @@ class Campaign:
         return self._dice.uniform(*self.plan.life_seconds)
 
     async def _start(self) -> Life:
-        return await self.ground.start(Wish(bug=self.plan.bug, hurry=self.plan.hurry))
+        return await self.ground.start(Wish(bug=self.plan.bug))
 
     async def _kill(self, life: Life) -> None:
         if life.ended.done():
@@ -182,7 +180,7 @@ class Campaign:
             return await self._start()
         stopped = time.time()
         other = await self._start()
-        await asyncio.sleep(LEASE_SECONDS + self._dice.uniform(0.5, 2.0))
+        await asyncio.sleep(Wish.lease_seconds + self._dice.uniform(0.5, 2.0))
         life.send(signal.SIGCONT)
         self.disturbances.stops.append((stopped, time.time()))
         await asyncio.sleep(self._dice.uniform(0.5, 3.0))
@@ -201,47 +199,58 @@ class Campaign:
                 f"{life.log.name}: it ended by itself, {life.ended.result()}: {last}"
             )
 
-    # --- the end ---
 
-    async def _drain(self) -> list[str]:
-        """Everything is carried to its end, and nothing is left; what is wrong with that."""
-        found: list[str] = []
-        left = await self._until_quiet()
-        for life in self.ground.living:
-            found += [f"{life.log.name}: {name} is left open" for name in open_files(life.pid)]
-        for life in self.ground.living:
-            code = await life.stop(STOP_SECONDS)
-            if code != 0:
-                found.append(f"{life.log.name}: ended with {code} when it was asked to end")
-        found += left or await self.witness.faults()
-        found += [f"{path.name} is left in TMPDIR" for path in self.ground.temporary.iterdir()]
-        if self.ground.videos.is_dir():
-            found += [f"the video {path.name} is left" for path in self.ground.videos.iterdir()]
-        found += [f"a process is left: {command}" for command in self.ground.strays()]
-        return found
+async def drain(
+    ground: Ground,
+    witness: Witness,
+    start: Callable[[], Awaitable[Life]],
+    *,
+    mortal: bool = False,
+) -> list[str]:
+    """Everything is carried to its end, and nothing is left; what is wrong with that.
 
-    async def _until_quiet(self) -> list[str]:
-        """Nothing when it became quiet; otherwise what is still to be done."""
-        until = time.monotonic() + DRAIN_SECONDS
-        quiet_since: float | None = None
-        left: list[str] = []
-        while time.monotonic() < until:
-            if not self.ground.living:
-                await self._start()
-            left = await self.witness.open_work()
-            calls = [one for one in self.ground.telegram.calls[-50:] if one.ended is None]
-            if (
-                left
-                or self.ground.telegram.world.pending
-                or any(call.method != "getUpdates" for call in calls)
-            ):
-                quiet_since = None
-            elif quiet_since is None:
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since > QUIET_SECONDS:
-                return []
-            await asyncio.sleep(0.2)
-        return [f"after {DRAIN_SECONDS:.0f} s: {one}" for one in left] or ["it never got quiet"]
+    `mortal`: the last life may be killed while it ends.
+    """
+    found: list[str] = []
+    left = await _until_quiet(ground, witness, start)
+    for life in ground.living:
+        found += [f"{life.log.name}: {name} is left open" for name in open_files(life.pid)]
+    for life in ground.living:
+        code = await life.stop(STOP_SECONDS)
+        if code != 0 and not (mortal and code == -signal.SIGKILL):
+            found.append(f"{life.log.name}: ended with {code} when it was asked to end")
+    found += left or await witness.faults()
+    found += [f"{path.name} is left in TMPDIR" for path in ground.temporary.iterdir()]
+    if ground.videos.is_dir():
+        found += [f"the video {path.name} is left" for path in ground.videos.iterdir()]
+    found += [f"a process is left: {command}" for command in ground.strays()]
+    return found
+
+
+async def _until_quiet(
+    ground: Ground, witness: Witness, start: Callable[[], Awaitable[Life]]
+) -> list[str]:
+    """Nothing when it became quiet; otherwise what is still to be done."""
+    until = time.monotonic() + DRAIN_SECONDS
+    quiet_since: float | None = None
+    left: list[str] = []
+    while time.monotonic() < until:
+        if not ground.living:
+            await start()
+        left = await witness.open_work()
+        calls = [one for one in ground.telegram.calls[-50:] if one.ended is None]
+        if (
+            left
+            or ground.telegram.world.pending
+            or any(call.method != "getUpdates" for call in calls)
+        ):
+            quiet_since = None
+        elif quiet_since is None:
+            quiet_since = time.monotonic()
+        elif time.monotonic() - quiet_since > QUIET_SECONDS:
+            return []
+        await asyncio.sleep(0.2)
+    return [f"after {DRAIN_SECONDS:.0f} s: {one}" for one in left] or ["it never got quiet"]
 
 
 def open_files(pid: int) -> list[str]:
@@ -270,7 +279,7 @@ async def run(plan: Plan, launcher: Launcher, folder: Path, *, database_url: str
 
 
 @asynccontextmanager
-async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
+async def beside(work: Awaitable[None]) -> AsyncIterator[None]:
     """Something that goes on while the block runs; its failure fails the block's end."""
     task = asyncio.ensure_future(work)  # noqa: TID251 - awaited below
     try:

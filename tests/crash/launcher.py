@@ -31,32 +31,22 @@ import bot.worker
 from bot.__main__ import main as run_bot
 from tests.crash import planted, points
 
-LEASE_SECONDS = 3.0
-"""Of tasks, in campaigns: whoever is stopped for longer has lost them."""
-UPDATE_SECONDS = 7.0
-NOTICE_SECONDS = 7.0
 IDLE_SECONDS = 0.25
-PATIENT = 1_000
-"""Claims before a task or an update counts as poison: under so many kills each would."""
 
 
-def hurry() -> None:
+def hurry(lease: float, update: float, poison: int) -> None:
     """Minutes become seconds: what would only make a campaign wait."""
-    bot.worker.LEASE = timedelta(seconds=LEASE_SECONDS)
-    bot.worker.HEARTBEAT_SECONDS = LEASE_SECONDS / 6
+    bot.worker.LEASE = timedelta(seconds=lease)
+    bot.worker.HEARTBEAT_SECONDS = lease / 6
     bot.worker.IDLE_SECONDS = IDLE_SECONDS
-    bot.intake.LEASE = timedelta(seconds=UPDATE_SECONDS)
-    bot.intake.HANDLER_SECONDS = UPDATE_SECONDS - 1
+    bot.intake.LEASE = timedelta(seconds=update)
+    bot.intake.HANDLER_SECONDS = update - 1
     bot.intake.IDLE_SECONDS = IDLE_SECONDS
-    bot.notices.LEASE = timedelta(seconds=NOTICE_SECONDS)
+    bot.intake.TRIES = poison
+    bot.notices.LEASE = timedelta(seconds=update)
     bot.notices.IDLE_SECONDS = IDLE_SECONDS
     bot.schedule.PROBES = (0.3, 1.0, 2.0, 3.5)  # type: ignore[assignment]
-
-
-def endure() -> None:
-    """Nothing is set aside because it was killed too often."""
-    bot.intake.TRIES = PATIENT
-    bot.steps.POISON_CLAIMS = PATIENT
+    bot.steps.POISON_CLAIMS = poison
 
 
 def serve() -> None:
@@ -114,15 +104,13 @@ def _live(order: dict[str, Any]) -> None:
         os.environ.update(order["environment"])
         os.chdir(order["folder"])
         tempfile.tempdir = None
-        if order["hurry"]:
-            hurry()
-        if order["endure"]:
-            endure()
-        if order["bug"]:
-            planted.plant(order["bug"])
-        if order["journal"]:
+        wish = order["wish"]
+        hurry(wish["lease_seconds"], wish["update_seconds"], wish["poison"])
+        if wish["bug"]:
+            planted.plant(wish["bug"])
+        if wish["journal"]:
             points.install(
-                Path(order["journal"]), die_at=order["die_at"], die_after=order["die_after"]
+                Path(wish["journal"]), die_at=wish["die_at"], die_after=wish["die_after"]
             )
         code = run_bot([])
     finally:

@@ -23,8 +23,9 @@ WARM_SECONDS = 120.0
 class Wish:
     """What is to be otherwise in a life than in a start by hand."""
 
-    hurry: bool = True  # leases of seconds, short waits (launcher.hurry)
-    endure: bool = True  # no poison limits (launcher.endure)
+    lease_seconds: float = 3.0  # of tasks: whoever is stopped for longer has lost them
+    update_seconds: float = 15.0  # of updates and notices; a handler has a second less
+    poison: int = 1_000  # claims: under so many kills everything would look like poison
     bug: str | None = None
     journal: Path | None = None  # where the points that were passed are written down
     die_at: tuple[str, int] | None = None
@@ -96,12 +97,7 @@ class Launcher:
             "environment": dict(environment),
             "folder": str(folder),
             "log": str(log),
-            "hurry": wish.hurry,
-            "endure": wish.endure,
-            "bug": wish.bug,
-            "journal": wish.journal and str(wish.journal),
-            "die_at": wish.die_at,
-            "die_after": wish.die_after,
+            "wish": {**vars(wish), "journal": wish.journal and str(wish.journal)},
         }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")

@@ -14,13 +14,25 @@ from functools import cache
 
 from PIL import Image
 
-from bot.sandbox.telegram import CallbackQuery, CannotAct, Person
+from bot.sandbox.telegram import CallbackQuery, Person
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.sandbox.telegram.state import Json
 
 PICK, CANCEL, AGAIN = "r|", "x|", "u|"
 """What the data of the bot's buttons begins with (bot/keyboards.py: old messages keep them)."""
 RATIOS = ("1:1", "16:9", "9:16")
+
+
+class Plan(StrEnum):
+    """What becomes of a card."""
+
+    PRESS = "press"
+    DOUBLE = "double tap"
+    TWO_RATIOS = "two ratios"
+    LATE_DOUBLE = "double tap, late"
+    PRESS_AND_CANCEL = "press and cancel"
+    CANCEL = "cancel"
+    LEAVE = "leave"
 
 
 class Kind(StrEnum):
@@ -49,9 +61,13 @@ class Order:
 class People:
     """Everybody who orders. `dice` decides all that they do."""
 
-    def __init__(self, telegram: TelegramEmulator, dice: random.Random, count: int) -> None:
+    def __init__(
+        self, telegram: TelegramEmulator, dice: random.Random, count: int, *, again: float = 0.5
+    ) -> None:
+        """`again`: the share of unknown orders that are ordered once more."""
         self._telegram = telegram
         self._dice = dice
+        self._again = again
         self._people = [telegram.add_person(f"Person {number}") for number in range(count)]
         self._free: asyncio.Queue[Person] = asyncio.Queue()
         for person in self._people:
@@ -60,32 +76,25 @@ class People:
         self._seen: dict[tuple[int, int], Order] = {}
         self.orders: list[Order] = []
 
-    async def order(self, patience: float) -> Order:
+    async def order(
+        self, patience: float, *, kind: Kind | None = None, plan: Plan | None = None
+    ) -> Order:
         """The next person who is free orders; returns when they have done their part.
 
-        Without a card within `patience` seconds they give up.
+        Without a card within `patience` seconds they give up. The dice decide what is not given.
         """
         person = await self._free.get()
         try:
-            return await self._order(person, patience)
+            return await self._order(person, patience, kind, plan)
         finally:
             self._free.put_nowait(person)
 
-    async def _order(self, person: Person, patience: float) -> Order:
+    async def _order(
+        self, person: Person, patience: float, kind: Kind | None, plan: Plan | None
+    ) -> Order:
         dice = self._dice
-        [kind] = dice.choices(list(Kind), weights=(6, 2, 1, 1))
-        plan = dice.choices(
-            (
-                "press",
-                "double",
-                "two ratios",
-                "late double",
-                "press and cancel",
-                "cancel",
-                "leave",
-            ),
-            weights=(50, 20, 8, 8, 6, 4, 4),
-        )[0]
+        kind = kind or dice.choices(list(Kind), weights=(6, 2, 1, 1))[0]
+        plan = plan or dice.choices(list(Plan), weights=(50, 20, 8, 8, 6, 4, 4))[0]
         repeat = dice.random() < 0.1
         first, second = dice.sample(RATIOS, 2)
         order = Order(f"order-{len(self.orders):04}-{dice.randrange(10**6):06}", person, kind)
@@ -103,22 +112,22 @@ class People:
         [cancel] = [one for one in data if one.startswith(CANCEL)]
         picks = {one.rpartition("|")[2]: one for one in data if one.startswith(PICK)}
         match plan:
-            case "press":
+            case Plan.PRESS:
                 await self._pick(order, card, picks[first])
-            case "double":
+            case Plan.DOUBLE:
                 await self._pick(order, card, picks[first])
                 await self._pick(order, card, picks[first])
-            case "two ratios":
+            case Plan.TWO_RATIOS:
                 await self._pick(order, card, picks[first])
                 await self._pick(order, card, picks[second])
-            case "late double":
+            case Plan.LATE_DOUBLE:
                 await self._pick(order, card, picks[first])
                 await asyncio.sleep(dice.uniform(0.5, 3))
                 await self._pick(order, card, picks[first])
-            case "press and cancel":
+            case Plan.PRESS_AND_CANCEL:
                 await self._pick(order, card, picks[first])
                 await self._cancel(order, card, cancel)
-            case "cancel":
+            case Plan.CANCEL:
                 await self._cancel(order, card, cancel)
         return order
 
@@ -180,7 +189,7 @@ class People:
             waiting.set_result(message)
         order = self._seen.get((chat_id, replied))
         for one in data:
-            if order and one.startswith(AGAIN) and self._dice.random() < 0.5:
+            if order and one.startswith(AGAIN) and self._dice.random() < self._again:
                 order.agains.add(one)
                 for _ in range(self._dice.choice((1, 1, 2))):
                     await self._press(order, message, one)
@@ -197,6 +206,3 @@ def _picture(kind: str) -> bytes:
     out = io.BytesIO()
     Image.linear_gradient("L").resize((400, 480)).convert("RGB").save(out, kind)
     return out.getvalue()
-
-
-__all__ = ["AGAIN", "CANCEL", "PICK", "CannotAct", "Kind", "Order", "People"]

@@ -1,0 +1,251 @@
+"""A kill at every named step of a task's life, and once more while it recovers from that.
+
+The steps are not listed anywhere: one journey without a kill writes down the points it passes
+(points.py), and each of them is then the end of another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bot.sandbox.faults import Fault
+from tests.crash.campaign import beside, drain
+from tests.crash.ground import Ground, open_ground
+from tests.crash.lives import Launcher, Life, Wish
+from tests.crash.people import Kind, People, Plan
+from tests.crash.verdict import Disturbances, Numbers, Verdict
+from tests.crash.witness import Witness
+
+AT_ONCE = 8
+OFTEN = 2
+"""Of a point that comes up again and again, the first so many times are tried."""
+SECOND_DEATH = 25
+"""The life after a kill dies at one of its first so many points."""
+WISH = Wish(lease_seconds=2.0, update_seconds=8.0)
+TELEGRAM_SECONDS = 0.15
+CREATE_SECONDS = 0.3
+VIDEO_SECONDS = 0.4
+CARD_SECONDS = 60.0
+
+Point = tuple[str, int]
+"""The name of a point and how often it has come up in its life."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journey:
+    """From a message to a video, or to the words that there is none."""
+
+    name: str
+    kind: Kind
+    plan: Plan = Plan.PRESS
+    provider: tuple[Fault, ...] = ()
+    telegram: tuple[Fault, ...] = ()
+    again: float = 0.0  # the share of unknown orders that are ordered once more
+
+
+JOURNEYS = {
+    journey.name: journey
+    for journey in (
+        Journey(name="photo", kind=Kind.PHOTO),
+        Journey(name="document", kind=Kind.DOCUMENT, plan=Plan.DOUBLE),
+        Journey(name="words later", kind=Kind.PHOTO_FIRST, plan=Plan.PRESS_AND_CANCEL),
+        Journey(
+            name="unknown",
+            kind=Kind.TEXT,
+            provider=(Fault(on="create", act="reset_after"),),
+            again=1.0,
+        ),
+        Journey(
+            name="not accepted",
+            kind=Kind.TEXT,
+            provider=(Fault(on="create", act="answer", body={"code": 6, "message": "busy"}),),
+        ),
+        Journey(
+            name="kept",
+            kind=Kind.TEXT,
+            telegram=(Fault(on="sendVideo", act="answer", status=502),),
+        ),
+    )
+}
+
+
+@dataclass
+class Result:
+    """What came of one journey."""
+
+    journey: str
+    deaths: list[str]  # the points at which it was killed
+    violations: list[str]
+    numbers: Numbers
+    telegram_calls: list[str]
+    provider_calls: list[str]
+    spoilt: list[str]  # calls that a fault took
+
+    def text(self) -> str:
+        """For people, in a line."""
+        died = ", then ".join(self.deaths) or "never killed"
+        return f"{self.journey}: {died}: {'; '.join(self.violations) or 'well'}"
+
+
+@dataclass
+class Results:
+    """What came of all of them."""
+
+    ended: list[Result] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def violations(self) -> list[str]:
+        """The lines of those that broke a promise."""
+        return [result.text() for result in self.ended if result.violations]
+
+    @property
+    def kills(self) -> int:
+        """All deaths."""
+        return sum(len(result.deaths) for result in self.ended)
+
+    def text(self) -> str:
+        """For people, a few lines."""
+        steps = {result.deaths[0] for result in self.ended if result.deaths}
+        unknown = sum(result.numbers.unknown for result in self.ended)
+        twice = sum(result.numbers.duplicate_videos for result in self.ended)
+        lines = [
+            f"{len(self.ended)} journeys, {self.kills} kills at {len(steps)} named steps and in "
+            f"the recovery from them, {self.seconds:.0f} s",
+            f"{unknown} unknown, {twice} videos twice",
+        ]
+        lines += [f"  BROKEN: {line}" for line in self.violations]
+        return "\n".join(lines)
+
+
+async def lead(
+    journey: Journey, launcher: Launcher, folder: Path, deaths: Iterable[Point | int] = ()
+) -> Result:
+    """One journey; the first lives end at these points (an int: after so many), later ones not."""
+    coming = list(deaths)
+    async with open_ground(folder, launcher, latency=_telegram_seconds) as ground:
+        ground.provider.delay = VIDEO_SECONDS
+        ground.provider.create_latency = CREATE_SECONDS
+        for fault in journey.provider:
+            ground.provider.faults.add(fault)
+        for fault in journey.telegram:
+            ground.telegram.faults.add(fault)
+        people = People(ground.telegram, random.Random(journey.name), 1, again=journey.again)
+        witness = Witness(ground.database_url)
+        disturbances = Disturbances()
+
+        async def start() -> Life:
+            end = coming.pop(0) if coming else 0
+            life = await ground.start(
+                replace(
+                    WISH,
+                    journal=_journal(folder, len(ground.lives)),
+                    die_at=end if isinstance(end, tuple) else None,
+                    die_after=end if isinstance(end, int) else 0,
+                )
+            )
+            life.ended.add_done_callback(lambda _: disturbances.kills.append(time.time()))
+            return life
+
+        async with beside(people.watch()):
+            async with beside(_supervise(ground, start)):
+                await people.order(CARD_SECONDS, kind=journey.kind, plan=journey.plan)
+            violations = await drain(ground, witness, start, mortal=True)
+        died = []
+        for number, life in enumerate(ground.lives):
+            code = life.ended.result()
+            if code == -signal.SIGKILL:
+                died.append(_points(folder, number)[-1])
+            elif code != 0:
+                violations.append(f"{life.log.name} ended with {code}: {life.lines[-500:]}")
+        verdict = Verdict(ground, people.orders, disturbances)
+        violations += verdict.violations
+        return Result(
+            journey=journey.name,
+            deaths=died,
+            violations=violations,
+            numbers=verdict.numbers,
+            telegram_calls=[call.method for call in ground.telegram.calls],
+            provider_calls=[call.name for call in ground.provider.calls],
+            spoilt=[call.method for call in ground.telegram.calls if call.fault]
+            + [call.name for call in ground.provider.calls if ", " in call.outcome],
+        )
+
+
+async def _supervise(ground: Ground, start: Callable[[], Awaitable[Life]]) -> None:
+    while True:
+        life = ground.living[0] if ground.living else await start()
+        await asyncio.wait({life.ended})
+
+
+def _journal(folder: Path, number: int) -> Path:
+    return folder / f"points-{number}"
+
+
+def _points(folder: Path, number: int) -> list[str]:
+    return _journal(folder, number).read_text(encoding="utf-8").splitlines()
+
+
+def _telegram_seconds(method: str) -> float:
+    return TELEGRAM_SECONDS if method.startswith(("send", "edit", "answer", "delete")) else 0.0
+
+
+async def passed(journey: Journey, launcher: Launcher, folder: Path) -> list[Point]:
+    """The points of an undisturbed journey, in order; it has to end well."""
+    result = await lead(journey, launcher, folder)
+    if result.violations:
+        raise AssertionError(result.text())
+    seen: Counter[str] = Counter()
+    found = []
+    for point in _points(folder, 0):
+        seen[point] += 1
+        if seen[point] <= OFTEN:
+            found.append((point, seen[point]))
+    return found
+
+
+async def run(
+    launcher: Launcher,
+    folder: Path,
+    *,
+    seed: int,
+    journeys: Iterable[str] = tuple(JOURNEYS),
+    only: int = 0,
+) -> Results:
+    """A kill at each point of these journeys and one more in the life after it.
+
+    A point that several of them pass is tried in the first one. `only` so many points of each,
+    chosen by the seed; 0: all of them.
+    """
+    dice = random.Random(f"steps {seed}")
+    started = time.monotonic()
+    results = Results()
+    known: set[Point] = set()
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str, point: Point, second: int, place: Path) -> None:
+        async with places:
+            results.ended.append(await lead(JOURNEYS[name], launcher, place, [point, second]))
+
+    async with asyncio.TaskGroup() as group:
+        for name in journeys:
+            found = [
+                one
+                for one in await passed(JOURNEYS[name], launcher, folder / name)
+                if one not in known
+            ]
+            known.update(found)
+            if only:
+                found = dice.sample(found, min(only, len(found)))
+            for number, point in enumerate(found):
+                second = dice.randint(1, SECOND_DEATH)
+                group.create_task(one(name, point, second, folder / f"{name}-{number}"))
+    results.seconds = time.monotonic() - started
+    return results
