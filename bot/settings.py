@@ -6,10 +6,12 @@ repeated, for they may be secrets.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -47,15 +49,26 @@ class Settings(BaseSettings):
     allowed_users: People = frozenset()
     gptunnel_base_url: str = "https://gptunnel.ru/v1"
     telegram_api_url: str = "https://api.telegram.org"
+    telegram_local: bool = False
+    telegram_proxy: str = ""
+    provider_proxy: str = ""
+    updates: Literal["polling", "webhook"] = "polling"
     database_url: str = "sqlite+aiosqlite:///data/bot.db"
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: str = ""
+    frames_s3_endpoint: str = ""
+    frames_s3_bucket: str = ""
+    frames_s3_access_key: str = ""
+    frames_s3_secret_key: SecretStr = SecretStr("")
+    frames_s3_region: str = "us-east-1"
     model: str = "seedance-1-lite-480P-5s"
     task_deadline_seconds: Annotated[int, Field(ge=1)] = 900
     frame_ttl_seconds: Annotated[int, Field(ge=1)] = 3600
     allow_private_result_hosts: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    metrics_token: SecretStr = SecretStr("")
+    sentry_dsn: SecretStr = SecretStr("")
 
     @model_validator(mode="before")
     @classmethod
@@ -88,7 +101,7 @@ class Settings(BaseSettings):
             raise ValueError("should be the bare key, without `Bearer` and without spaces")
         return value
 
-    @field_validator("gptunnel_base_url", "telegram_api_url", "public_url")
+    @field_validator("gptunnel_base_url", "telegram_api_url", "public_url", "frames_s3_endpoint")
     @classmethod
     def _url(cls, value: str) -> str:
         if not value:
@@ -111,6 +124,50 @@ class Settings(BaseSettings):
         if not all(number.isascii() and number.isdigit() for number in numbers):
             raise ValueError("should be Telegram's numbers of people: 1001,1002")
         return frozenset(map(int, numbers))
+
+    @field_validator("telegram_proxy", "provider_proxy")
+    @classmethod
+    def _proxy(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            known = parts.scheme in {"http", "socks5"} and parts.hostname and parts.port
+        except ValueError:
+            known = False
+        if value and not known:
+            raise ValueError("should look like socks5://host:1080 or http://user:word@host:3128")
+        return value
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _sentry(cls, value: SecretStr) -> SecretStr:
+        if dsn := value.get_secret_value():
+            try:
+                parts = urlsplit(dsn)
+                known = parts.scheme in {"http", "https"} and parts.username and parts.hostname
+            except ValueError:
+                known = False
+            if not (known and parts.path.rpartition("/")[2].isdigit()):
+                raise ValueError("should be a DSN as Sentry shows it")
+        return value
+
+    @field_validator("updates", mode="before")
+    @classmethod
+    def _updates(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        bucket = {
+            "FRAMES_S3_ENDPOINT": self.frames_s3_endpoint,
+            "FRAMES_S3_BUCKET": self.frames_s3_bucket,
+            "FRAMES_S3_ACCESS_KEY": self.frames_s3_access_key,
+            "FRAMES_S3_SECRET_KEY": self.frames_s3_secret_key.get_secret_value(),
+        }
+        if any(bucket.values()) and (missing := [name for name in bucket if not bucket[name]]):
+            raise ValueError(f"{', '.join(missing)}: needed too for a bucket of first frames")
+        if self.updates == "webhook" and not self.public_url:
+            raise ValueError("PUBLIC_URL: needed for UPDATES=webhook, Telegram must reach it")
+        return self
 
     @field_validator("database_url")
     @classmethod
@@ -147,12 +204,36 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not stand in any log line."""
-        password = urlsplit(self.database_url).password or ""
+        passwords = [
+            urlsplit(address).password or ""
+            for address in (self.database_url, self.telegram_proxy, self.provider_proxy)
+        ]
+        dsn = self.sentry_dsn.get_secret_value()
         return (
             self.bot_token.get_secret_value(),
             self.gptunnel_api_key.get_secret_value(),
-            password,
+            self.frames_s3_secret_key.get_secret_value(),
+            self.metrics_token.get_secret_value(),
+            self.webhook_secret,
+            dsn,
+            (dsn and urlsplit(dsn).username) or "",
+            *passwords,
+            *map(unquote, passwords),
         )
+
+    @property
+    def webhook_secret(self) -> str:
+        """What Telegram shows with each update, the same in every process of this bot.
+
+        Made of the token, so there is nothing more to keep secret (Bot API: setWebhook).
+        """
+        token = self.bot_token.get_secret_value().encode()
+        return hmac.new(token, b"webhook", hashlib.sha256).hexdigest()
+
+    @property
+    def photos_on(self) -> bool:
+        """Whether there is a place where the provider can fetch a first frame."""
+        return bool(self.public_url or self.frames_s3_bucket)
 
     @property
     def log_level_number(self) -> int:
