@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -46,8 +47,16 @@ def run() -> int:
             print(line, file=sys.stderr)
         return WRONG_SETTINGS
     logs.set_up(settings.log_level_number, settings.secrets)
+    # What is imported stays: a look through it for garbage would stop the loop for 150 ms.
+    gc.disable()
+    from bot.lean import import_aiogram
+
+    import_aiogram()
     from bot.app import serve
     from bot.errors import BotError
+
+    gc.freeze()
+    gc.enable()
 
     try:
         asyncio.run(serve(settings))

@@ -6,7 +6,6 @@ Half alive is dead: when one part ends, all end, and the process says so by its 
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import secrets
@@ -101,8 +100,6 @@ async def _run(
         "on" if settings.public_url else "off (PUBLIC_URL is not set)",
         settings.model,
     )
-    gc.collect()
-    gc.freeze()  # a full pass over aiogram's objects would stop the loop for 150 ms
     await _together(
         until=stop,
         ends_by_itself=[parts.inbox.run(), parts.worker.run(), parts.notices.run()],
