@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO, TypeVar
 
-import pillow_heif
 from PIL import ExifTags, Image, ImageCms
 
 from bot.errors import InputError
@@ -61,9 +60,17 @@ _TURNS = {
 
 _T = TypeVar("_T")
 
-_one_at_a_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
 
-pillow_heif.register_heif_opener()
+def _learn_heif() -> None:
+    import pillow_heif  # 4 MB that a bot without pictures does without
+
+    pillow_heif.register_heif_opener()
+
+
+_one_at_a_time = ThreadPoolExecutor(
+    max_workers=1, thread_name_prefix="frames", initializer=_learn_heif
+)
+
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
