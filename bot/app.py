@@ -21,7 +21,7 @@ from aiogram import Bot, Dispatcher
 
 from bot import catalog, media, telegram
 from bot.clock import Clock, Sleep, Wait, utc_now, wait_for
-from bot.delivery import Delivery, Download, Kept, Prepare
+from bot.delivery import UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
 from bot.download import Downloader
 from bot.errors import StorageUnavailable
 from bot.first_frame import FirstFrames
@@ -49,8 +49,6 @@ logger = logging.getLogger(__name__)
 
 PROVIDER_PLACES = 20
 """Videos at the provider at once; it publishes no limit of its own."""
-DOWNLOAD_LIMIT = 500 * 1000 * 1000
-"""Bytes of a result that are fetched at all."""
 DOWNLOAD_SECONDS = 600.0
 STOP_SECONDS = 8.5
 """From the signal to the end of whatever is still going on."""
@@ -86,7 +84,7 @@ async def _run(
     stack.push_async_callback(provider.close)
     fetch = Downloader(
         allow_private=settings.allow_private_result_hosts,
-        max_bytes=DOWNLOAD_LIMIT,
+        max_bytes=UPLOAD_LIMIT,  # of more only the link can be sent
         seconds=DOWNLOAD_SECONDS,
     )
     parts = build(settings, storage, bot=bot, pace=pace, provider=provider, fetch=fetch)
