@@ -17,42 +17,54 @@ import signal
 import sys
 import tempfile
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import bot.app
-import bot.intake
-import bot.logs
-import bot.notices
-import bot.schedule
-import bot.settings
-import bot.steps
-import bot.worker
-from bot.__main__ import main as run_bot
-from tests.crash import planted, points
-
 IDLE_SECONDS = 0.25
+BEATS = 6
+"""Heartbeats in a lease."""
 
 
-def hurry(lease: float, update: float, poison: int) -> None:
+def warm() -> None:
+    """Imports what a start of the bot imports, as the bot does it."""
+    from bot.lean import import_aiogram
+
+    import_aiogram()
+    for name in ("bot.app", "bot.logs", "alembic.command", "aiosqlite", "asyncpg"):
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+def hurry(lease: float, notice: float, poison: int) -> None:
     """Minutes become seconds: what would only make a campaign wait."""
-    bot.worker.LEASE = timedelta(seconds=lease)
-    bot.worker.HEARTBEAT_SECONDS = lease / 6
-    bot.worker.IDLE_SECONDS = IDLE_SECONDS
-    bot.intake.LEASE = timedelta(seconds=update)
-    bot.intake.HANDLER_SECONDS = update - 1
-    bot.intake.IDLE_SECONDS = IDLE_SECONDS
-    bot.intake.TRIES = poison
-    bot.notices.LEASE = timedelta(seconds=update)
-    bot.notices.IDLE_SECONDS = IDLE_SECONDS
-    bot.schedule.PROBES = (0.3, 1.0, 2.0, 3.5)  # type: ignore[assignment]
-    bot.steps.POISON_CLAIMS = poison
+    wanted: dict[str, dict[str, object]] = {
+        "bot.worker": {
+            "LEASE": timedelta(seconds=lease),
+            "HEARTBEAT_SECONDS": lease / BEATS,
+            "IDLE_SECONDS": IDLE_SECONDS,
+        },
+        "bot.intake": {
+            "LEASE": timedelta(seconds=lease),
+            "HEARTBEAT_SECONDS": lease / BEATS,
+            "IDLE_SECONDS": IDLE_SECONDS,
+            "TRIES": poison,
+        },
+        "bot.notices": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": IDLE_SECONDS},
+        "bot.schedule": {"PROBES": (0.3, 1.0, 2.0, 3.5)},
+        "bot.steps": {"POISON_CLAIMS": poison},
+    }
+    for name, changes in wanted.items():
+        module = import_module(name)
+        for constant, value in changes.items():
+            getattr(module, constant)  # it must still be there
+            setattr(module, constant, value)
 
 
 def serve() -> None:
     """Until standard input ends; then every child is killed."""
-    gc.collect()
-    gc.freeze()
+    warm()
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)
     lives: dict[int, tuple[int, int]] = {}  # pidfd -> order's id, pid
@@ -104,8 +116,11 @@ def _live(order: dict[str, Any]) -> None:
         os.environ.update(order["environment"])
         os.chdir(order["folder"])
         tempfile.tempdir = None
+        from bot.__main__ import main as run_bot
+        from tests.crash import planted, points
+
         wish = order["wish"]
-        hurry(wish["lease_seconds"], wish["update_seconds"], wish["poison"])
+        hurry(wish["lease_seconds"], wish["notice_seconds"], wish["poison"])
         if wish["bug"]:
             planted.plant(wish["bug"])
         if wish["journal"]:

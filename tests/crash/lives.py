@@ -23,8 +23,8 @@ WARM_SECONDS = 120.0
 class Wish:
     """What is to be otherwise in a life than in a start by hand."""
 
-    lease_seconds: float = 3.0  # of tasks: whoever is stopped for longer has lost them
-    update_seconds: float = 15.0  # of updates and notices; a handler has a second less
+    lease_seconds: float = 3.0  # of tasks and updates: who is stopped for longer has lost them
+    notice_seconds: float = 12.0  # of notices, which have no heartbeat
     poison: int = 1_000  # claims: under so many kills everything would look like poison
     bug: str | None = None
     journal: Path | None = None  # where the points that were passed are written down
@@ -131,7 +131,7 @@ class Launcher:
         return Life(process.pid, log, port, ended)
 
     async def listen(self) -> None:
-        """Hears of starts and ends, until cancelled or until the process is gone."""
+        """Hears of starts and ends, until the process is gone."""
         if self._process is None:
             await asyncio.Event().wait()
         assert self._process is not None
@@ -142,7 +142,8 @@ class Launcher:
                 self._started.pop(word["id"]).set_result(word["pid"])
             else:
                 self._ended.pop(word["id"]).set_result(word["code"])
-        raise RuntimeError("the launcher is gone")
+        for waiting in self._started.values():
+            waiting.set_exception(RuntimeError("the launcher is gone"))
 
 
 @asynccontextmanager
@@ -164,7 +165,7 @@ async def launching(*, plain: bool = False) -> AsyncIterator[Launcher]:
         yield launcher
     finally:
         listener.cancel()
-        with contextlib.suppress(asyncio.CancelledError, RuntimeError):
+        with contextlib.suppress(asyncio.CancelledError):
             await listener
         if process is not None:
             assert process.stdin is not None

@@ -28,7 +28,7 @@ OFTEN = 2
 """Of a point that comes up again and again, the first so many times are tried."""
 SECOND_DEATH = 25
 """The life after a kill dies at one of its first so many points."""
-WISH = Wish(lease_seconds=2.0, update_seconds=8.0)
+WISH = Wish(lease_seconds=2.0, notice_seconds=8.0)
 TELEGRAM_SECONDS = 0.15
 CREATE_SECONDS = 0.3
 VIDEO_SECONDS = 0.4
