@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiogram import Bot, Router
 from aiogram.filters import Command
-from aiogram.types import CallbackQuery, Message, User
+from aiogram.types import CallbackQuery, Message, Update, User
 
 from bot import keyboards, texts
 from bot.clock import Clock
 from bot.i18n import LANGUAGES
 from bot.keyboards import SetLanguage
-from bot.task import Task, TaskState
+from bot.task import TaskState
 from handlers import reply
 from handlers.context import Offer
 from storage import Storage
@@ -42,11 +42,18 @@ async def privacy(message: Message, lang: str) -> None:
 
 
 async def cancel(
-    message: Message, event_from_user: User, bot: Bot, storage: Storage, clock: Clock, lang: str
+    message: Message,
+    event_from_user: User,
+    event_update: Update,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    lang: str,
 ) -> None:
     chat, user_id = reply.place(message), event_from_user.id
-    task = await _cancelled_already(storage, message, user_id)
-    task = task or await storage.tasks.cancel_latest(user_id=user_id, chat=chat, now=clock())
+    task = await storage.tasks.cancel_latest(
+        user_id=user_id, chat=chat, update_id=event_update.update_id, now=clock()
+    )
     if task is None:
         made = await storage.tasks.latest(user_id, chat=chat, states=_BEING_MADE, limit=1)
         answer = texts.too_late_to_cancel(lang) if made else texts.nothing_to_cancel(lang)
@@ -61,20 +68,6 @@ async def cancel(
             is_media=task.card_is_media,
         )
     await reply.say(message, texts.cancelled(lang))
-
-
-async def _cancelled_already(storage: Storage, message: Message, user_id: int) -> Task | None:
-    """What this very message cancelled, when the program was killed before it said so.
-
-    Without this a repeat would cancel the order before the last one as well.
-    """
-    latest = await storage.tasks.latest(
-        user_id, chat=reply.place(message), states=(TaskState.CANCELLED,), limit=10
-    )
-    for task in latest:
-        if task.ended_at and task.ended_at >= message.date:
-            return task
-    return None
 
 
 async def language(message: Message) -> None:

@@ -13,9 +13,12 @@ from storage.durations import DurationStore
 from storage.engine import Database
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
+from storage.history import HistoryStore, Page
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
 from storage.migrate import migrate
 from storage.outbox import OutboxStore, WaitingNotice
+from storage.presses import PressStore
+from storage.privacy import PrivacyStore
 from storage.tables import InboxState
 from storage.tasks import TaskStore
 from storage.users import User, UserStore
@@ -25,11 +28,15 @@ __all__ = [
     "DurationStore",
     "FrameObjectStore",
     "FrameStore",
+    "HistoryStore",
     "InboxState",
     "InboxStore",
     "InboxUpdate",
     "IncomingUpdate",
     "OutboxStore",
+    "Page",
+    "PressStore",
+    "PrivacyStore",
     "Storage",
     "TaskStore",
     "User",
@@ -52,6 +59,9 @@ class Storage:
     frame_objects: FrameObjectStore
     users: UserStore
     durations: DurationStore
+    presses: PressStore
+    history: HistoryStore
+    privacy: PrivacyStore
 
     @classmethod
     def over(cls, database: Database) -> Storage:
@@ -65,6 +75,9 @@ class Storage:
             frame_objects=FrameObjectStore(database),
             users=UserStore(database),
             durations=DurationStore(database),
+            presses=PressStore(database),
+            history=HistoryStore(database),
+            privacy=PrivacyStore(database),
         )
 
 

@@ -95,3 +95,18 @@ async def next_due(
 
 UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}
 """The columns of a row that nobody holds."""
+
+FRESH: dict[str, Any] = {
+    "card_is_media": False,
+    "overdue": False,
+    "attempts": 0,
+    "claims": 0,
+    "fence": 0,
+}
+"""What every new task begins with."""
+
+COPIED = (
+    "user_id", "chat_id", "message_thread_id", "business_connection_id", "message_id", "lang",
+    "model", "price_kopecks", "prompt", "frame_file_id", "frame_kind", "aspect_ratio",
+)  # fmt: skip
+"""The wish: what a task takes over from the one that it is made after."""

@@ -16,26 +16,13 @@ from sqlalchemy.dialects.postgresql import insert
 from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Frame, Task, TaskEvent, TaskState
 from storage.engine import Connection
 from storage.leases import LeasedTasks, add_event, drop_frame
-from storage.rows import UNLEASED, chat_values, in_chat, task_from
+from storage.presses import note_press, task_of_press
+from storage.rows import COPIED, FRESH, UNLEASED, chat_values, in_chat, task_from
 from storage.tables import RESTING, in_states, task_events, tasks
 
 S = TaskState
 
 _CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
-
-_FRESH: dict[str, Any] = {
-    "card_is_media": False,
-    "overdue": False,
-    "attempts": 0,
-    "claims": 0,
-    "fence": 0,
-}
-
-# What a second try takes over from the first
-_COPIED = (
-    "user_id", "chat_id", "message_thread_id", "business_connection_id", "message_id", "lang",
-    "model", "price_kopecks", "prompt", "frame_file_id", "frame_kind", "aspect_ratio",
-)  # fmt: skip
 
 
 class TaskStore(LeasedTasks):
@@ -83,6 +70,7 @@ class TaskStore(LeasedTasks):
                     .values(
                         prompt=prompt,
                         message_id=message_id,
+                        source_chat_id=chat.chat_id,
                         source_message_id=message_id,
                         lang=lang,
                         model=model,
@@ -192,8 +180,13 @@ class TaskStore(LeasedTasks):
         async with self._database.transaction() as connection:
             return await _cancel(connection, now, tasks.c.id == task_id, user_id)
 
-    async def cancel_latest(self, *, user_id: int, chat: Chat, now: datetime) -> Task | None:
-        """The newest DRAFT or QUEUED task of this person in this chat -> CANCELLED."""
+    async def cancel_latest(
+        self, *, user_id: int, chat: Chat, update_id: int, now: datetime
+    ) -> Task | None:
+        """The newest DRAFT or QUEUED task of this person in this chat -> CANCELLED.
+
+        The update that cancelled one gets that one again, and cancels no other.
+        """
         latest = (
             sa.select(tasks.c.id)
             .where(
@@ -207,7 +200,12 @@ class TaskStore(LeasedTasks):
             .scalar_subquery()
         )
         async with self._database.transaction() as connection:
-            return await _cancel(connection, now, tasks.c.id == latest, user_id)
+            if known := await task_of_press(connection, update_id):
+                return known
+            cancelled = await _cancel(connection, now, tasks.c.id == latest, user_id)
+            if cancelled is not None:
+                await note_press(connection, update_id, cancelled.id, now)
+            return cancelled
 
     async def retry_unknown(
         self, task_id: int, *, user_id: int, update_id: int, now: datetime
@@ -217,7 +215,7 @@ class TaskStore(LeasedTasks):
         The update that made it gets it again, in whatever state it is by now.
         """
         values = {
-            **_FRESH,
+            **FRESH,
             "retry_of": task_id,
             "state": S.QUEUED,
             "created_at": now,
@@ -226,14 +224,14 @@ class TaskStore(LeasedTasks):
             "run_at": now,
         }
         source = sa.select(
-            *(tasks.c[name] for name in _COPIED),
+            *(tasks.c[name] for name in COPIED),
             *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
         ).where(tasks.c.id == task_id, tasks.c.user_id == user_id, in_states({S.UNKNOWN}))
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(
                     insert(tasks)
-                    .from_select([*_COPIED, *values], source.with_for_update())
+                    .from_select([*COPIED, *values], source.with_for_update())
                     .on_conflict_do_nothing(index_elements=["retry_of"])
                     .returning(*tasks.c)
                 )
@@ -364,7 +362,7 @@ async def _insert_draft(connection: Connection, now: datetime, **values: Any) ->
         await connection.execute(
             sa.insert(tasks)
             .values(
-                **_FRESH,
+                **FRESH,
                 **values,
                 source_chat_id=values["chat_id"],
                 source_message_id=values["message_id"],

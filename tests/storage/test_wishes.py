@@ -165,7 +165,7 @@ async def test_a_stranger_confirms_and_cancels_nothing(storage: Storage) -> None
     for attempt in (
         storage.tasks.confirm(task.id, user_id=BOB, aspect_ratio=WIDE, update_id=1, now=NOON),
         storage.tasks.cancel(task.id, user_id=BOB, now=NOON),
-        storage.tasks.cancel_latest(user_id=BOB, chat=CHAT, now=NOON),
+        storage.tasks.cancel_latest(user_id=BOB, chat=CHAT, update_id=1, now=NOON),
     ):
         assert await attempt is None
     assert await storage.tasks.get(task.id) == task
@@ -216,7 +216,10 @@ async def test_cancel_without_a_number_means_the_newest_in_this_chat(storage: St
     await task_in(storage, S.GENERATING)
     new = await queued(storage)
     later_elsewhere = await draft(storage, chat=Chat(chat_id=-9))
-    gone = [await storage.tasks.cancel_latest(user_id=ANN, chat=CHAT, now=NOON) for _ in range(3)]
+    gone = [
+        await storage.tasks.cancel_latest(user_id=ANN, chat=CHAT, update_id=number, now=NOON)
+        for number in range(3)
+    ]
     assert [task and task.id for task in gone] == [new.id, old.id, None]
     for untouched in (elsewhere, later_elsewhere):
         assert await storage.tasks.get(untouched.id) == untouched

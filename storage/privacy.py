@@ -1,0 +1,130 @@
+"""What people agreed to, and the forgetting: of one video, of a person, of what is old.
+
+Rows go with all that refers to them; durations stay, for they name nobody. A worker that holds a
+task that goes meets no row at its next write and lets it be.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from bot.task import TaskState
+from storage.engine import Connection, Database
+from storage.tables import InboxState, consents, in_states, inbox, one_of, tasks, users
+
+AT_ONCE = 500
+"""Rows of one commit: others wait no longer than for these."""
+
+_AT_REST = frozenset(
+    {TaskState.CANCELLED, TaskState.FAILED, TaskState.DELIVERED, TaskState.UNKNOWN,
+     TaskState.UNDELIVERABLE}
+)  # fmt: skip
+
+
+class PrivacyStore:
+    """Consents and erasure."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def consented(self, user_id: int) -> bool:
+        """Whether this person knows who gets their photos, and ordered a video of one."""
+        async with self._database.transaction() as connection:
+            found: int | None = await connection.scalar(
+                sa.select(consents.c.user_id).where(consents.c.user_id == user_id)
+            )
+        return found is not None
+
+    async def consent(self, user_id: int, *, now: datetime) -> None:
+        """From now on they do; the first time counts."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                insert(consents)
+                .values(user_id=user_id, at=now)
+                .on_conflict_do_nothing(index_elements=["user_id"])
+            )
+
+    async def erase_task(self, task_id: int, *, user_id: int) -> bool:
+        """One order of this person that is over, with everything about it."""
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(
+                sa.delete(tasks).where(
+                    tasks.c.id == task_id, tasks.c.user_id == user_id, in_states(_AT_REST)
+                )
+            )
+            return gone.rowcount == 1
+
+    async def erase_person(self, user_id: int) -> list[int]:
+        """Everything that tells of this person; the numbers of the tasks that there were."""
+        async with self._database.transaction() as connection:
+            gone = await connection.scalars(
+                sa.delete(tasks).where(tasks.c.user_id == user_id).returning(tasks.c.id)
+            )
+            erased = list(gone.all())
+            await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
+            await connection.execute(sa.delete(users).where(users.c.user_id == user_id))
+            await _erase_updates(connection, user_id)
+        return sorted(erased)
+
+    async def forget(self, *, drafts_before: datetime, orders_before: datetime) -> list[int]:
+        """Some of what has rested since before; to be called again until nothing is left."""
+        old = sa.or_(
+            sa.and_(in_states({TaskState.DRAFT}), tasks.c.run_at < drafts_before),
+            sa.and_(in_states(_AT_REST), tasks.c.run_at < orders_before),
+        )
+        some = sa.select(tasks.c.id).where(old).limit(AT_ONCE).scalar_subquery()
+        async with self._database.transaction() as connection:
+            gone = await connection.scalars(
+                sa.delete(tasks).where(tasks.c.id.in_(some), old).returning(tasks.c.id)
+            )
+            return list(gone.all())
+
+    async def forget_updates(self, *, before: datetime) -> int:
+        """Updates that were set aside before, with their text; how many."""
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(
+                sa.delete(inbox).where(
+                    one_of(inbox.c.state, {InboxState.SET_ASIDE}), inbox.c.finished_at < before
+                )
+            )
+            return gone.rowcount
+
+
+async def _erase_updates(connection: Connection, user_id: int) -> None:
+    """What this person sent and nobody could handle: the text goes, the number stays."""
+    rows = await connection.execute(
+        sa.select(inbox.c.update_id, inbox.c.payload).where(
+            one_of(inbox.c.state, {InboxState.SET_ASIDE}),
+            inbox.c.payload.like(f"%{user_id}%"),
+        )
+    )
+    theirs = [row.update_id for row in rows.all() if _tells_of(row.payload, user_id)]
+    for start in range(0, len(theirs), AT_ONCE):
+        await connection.execute(
+            sa.update(inbox)
+            .where(inbox.c.update_id.in_(theirs[start : start + AT_ONCE]))
+            .values(payload=None)
+        )
+
+
+def _tells_of(payload: str, user_id: int) -> bool:
+    """Whether a person's number stands anywhere in this update as the number of somebody."""
+    try:
+        waiting: list[Any] = [json.loads(payload)]
+    except (ValueError, RecursionError):
+        return True  # it holds the number, and cannot be looked into
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            if part.get("id") == user_id:
+                return True
+            waiting.extend(part.values())
+        elif isinstance(part, Iterable) and not isinstance(part, str):
+            waiting.extend(part)
+    return False
