@@ -80,7 +80,7 @@ class Stand:
     def settings(self, **changes: str) -> dict[str, str]:
         """The bot's environment: its settings, and nothing of ours but the way to Python."""
         port = changes.get("HTTP_PORT", str(self.http_port))
-        kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
+        kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LEAN")
         return {
             **{name: os.environ[name] for name in kept if name in os.environ},
             "PYTHONPATH": str(Path(__file__).parent.parent),
