@@ -22,6 +22,8 @@ It must not know HTTP, Telegram or SQL: the modules at those edges turn what the
     ├── StorageError
     │   ├── StorageUnavailable  again later: locked, disk full, cut off; nothing was written
     │   └── StorageTooNew      a newer program wrote this database: the operator must install it
+    ├── LimitReached           a cap is reached; `cap` has words, nothing was ordered
+    ├── CreditTooLow           the person's credit does not pay for it; nothing was ordered
     └── InputError             the person's input cannot be used; `problem` has words
 """
 
@@ -30,6 +32,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from bot.caps import Bound, Cap
     from bot.task import Hold, Problem, Reason
 
 
@@ -134,6 +140,25 @@ class StorageUnavailable(StorageError):
 
 class StorageTooNew(StorageError):
     """A newer version of the program has changed this database; this one must not touch it."""
+
+
+class LimitReached(BotError):
+    """A cap is reached; `renews_at` None: as soon as one of the videos under way ends."""
+
+    def __init__(self, cap: Cap, bound: Bound, renews_at: datetime | None) -> None:
+        super().__init__(cap.value)
+        self.cap = cap
+        self.bound = bound
+        self.renews_at = renews_at
+
+
+class CreditTooLow(BotError):
+    """The order costs `price` roubles and the person has `credit`."""
+
+    def __init__(self, price: Decimal, credit: Decimal) -> None:
+        super().__init__("the credit does not pay for it")
+        self.price = price
+        self.credit = credit
 
 
 class InputError(BotError):

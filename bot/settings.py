@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.access import Access
+from bot.caps import Bound, Cap, Terms
 from bot.catalog import CATALOG
 
 
@@ -30,6 +31,7 @@ class SettingsError(Exception):
 
 People = Annotated[frozenset[int], NoDecode]
 """Telegram's numbers of people, in the environment as `1001,1002`."""
+Count = Annotated[int, Field(ge=0)]
 
 
 class Settings(BaseSettings):
@@ -47,6 +49,14 @@ class Settings(BaseSettings):
     access: Literal["closed", "open"] = "closed"
     admins: People = frozenset()
     allowed_users: People = frozenset()
+    cap_user_at_once: Count = 0
+    cap_user_at_once_roubles: Count = 0
+    cap_user_per_day: Count = 0
+    cap_user_per_day_roubles: Count = 0
+    cap_global_at_once: Count = 0
+    cap_global_at_once_roubles: Count = 0
+    cap_global_per_day: Count = 0
+    cap_global_per_day_roubles: Count = 0
     gptunnel_base_url: str = "https://gptunnel.ru/v1"
     telegram_api_url: str = "https://api.telegram.org"
     telegram_local: bool = False
@@ -194,6 +204,17 @@ class Settings(BaseSettings):
         return Access(
             is_open=self.access == "open", admins=self.admins, allowed=self.allowed_users
         )
+
+    @property
+    def terms(self) -> Terms:
+        """What every order has to keep to."""
+        caps = {
+            cap: Bound(
+                getattr(self, f"cap_{cap.value}"), getattr(self, f"cap_{cap.value}_roubles")
+            )
+            for cap in Cap
+        }
+        return Terms(caps=caps)
 
     @property
     def data_dir(self) -> Path:

@@ -9,23 +9,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from bot.caps import Terms
 from storage.durations import DurationStore
 from storage.engine import Database
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
 from storage.history import HistoryStore, Page
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
+from storage.ledger import LedgerRow, LedgerStore, StarRefund, Sum
 from storage.migrate import migrate
 from storage.outbox import OutboxStore, WaitingNotice
 from storage.presses import PressStore
 from storage.privacy import PrivacyStore
-from storage.tables import InboxState
+from storage.tables import Entry, InboxState
 from storage.tasks import TaskStore
 from storage.users import User, UserStore
 
 __all__ = [
     "Database",
     "DurationStore",
+    "Entry",
     "FrameObjectStore",
     "FrameStore",
     "HistoryStore",
@@ -33,11 +36,15 @@ __all__ = [
     "InboxStore",
     "InboxUpdate",
     "IncomingUpdate",
+    "LedgerRow",
+    "LedgerStore",
     "OutboxStore",
     "Page",
     "PressStore",
     "PrivacyStore",
+    "StarRefund",
     "Storage",
+    "Sum",
     "TaskStore",
     "User",
     "UserStore",
@@ -53,6 +60,7 @@ class Storage:
 
     database: Database
     tasks: TaskStore
+    ledger: LedgerStore
     inbox: InboxStore
     outbox: OutboxStore
     frames: FrameStore
@@ -64,11 +72,12 @@ class Storage:
     privacy: PrivacyStore
 
     @classmethod
-    def over(cls, database: Database) -> Storage:
-        """The stores of a database whose tables are up to date."""
+    def over(cls, database: Database, terms: Terms | None = None) -> Storage:
+        """The stores of a database whose tables are up to date; orders keep to `terms`."""
         return cls(
             database=database,
-            tasks=TaskStore(database),
+            tasks=TaskStore(database, terms),
+            ledger=LedgerStore(database),
             inbox=InboxStore(database),
             outbox=OutboxStore(database),
             frames=FrameStore(database),
@@ -82,7 +91,7 @@ class Storage:
 
 
 @asynccontextmanager
-async def open_storage(url: str) -> AsyncIterator[Storage]:
+async def open_storage(url: str, terms: Terms | None = None) -> AsyncIterator[Storage]:
     """Opens, brings the tables up to date, and closes at the end whatever happens.
 
     StorageUnavailable: not now. StorageTooNew: not with this version of the program.
@@ -91,6 +100,6 @@ async def open_storage(url: str) -> AsyncIterator[Storage]:
     database = await Database.open(url)
     try:
         await migrate(database)
-        yield Storage.over(database)
+        yield Storage.over(database, terms)
     finally:
         await database.close()

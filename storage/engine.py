@@ -100,6 +100,15 @@ class Connection:
         """For libraries that know only the synchronous connection: Alembic."""
         return await _to_the_end(self._connection.run_sync(work, *args, **kwargs))
 
+    async def lock(self, name: str) -> None:
+        """Until this transaction ends nobody else has the lock `name`.
+
+        SQLite needs none: its transactions exclude each other anyhow.
+        """
+        if self._connection.dialect.name != "sqlite":
+            key = zlib.crc32(name.encode())
+            await self.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
     async def start(self) -> None:
         await _to_the_end(self._connection.start())
 
@@ -199,13 +208,8 @@ class Database:
             await connection.close()
 
     async def lock(self, connection: Connection, name: str) -> None:
-        """Until this transaction ends nobody else has the lock `name`.
-
-        SQLite needs none: its transactions exclude each other anyhow.
-        """
-        if not self._is_sqlite:
-            key = zlib.crc32(name.encode())
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+        """`Connection.lock`."""
+        await connection.lock(name)
 
     async def writable(self) -> bool:
         """Whether a commit reaches the disk right now."""

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from bot.notice import Notice
 from bot.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
 from storage.engine import Connection, Database
+from storage.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
 from storage.tables import frames, in_states, task_events, tasks
@@ -42,10 +43,11 @@ _PAIRS = 5_000
 
 
 async def add_event(connection: Connection, task: Task, now: datetime) -> None:
-    """Says in the same commit that the task came into its state."""
+    """Says in the same commit that the task came into its state, and what became of the money."""
     await connection.execute(
         sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
     )
+    await settle(connection, task, now)
 
 
 async def drop_frame(connection: Connection, task: Task) -> None:

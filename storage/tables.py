@@ -428,7 +428,8 @@ for _dialect, _statements in {
     ),
 }.items():
     for _statement in _statements:
-        sa.event.listen(ledger, "after_create", sa.DDL(_statement).execute_if(dialect=_dialect))
+        _ddl = sa.DDL(_statement)  # type: ignore[no-untyped-call]
+        sa.event.listen(ledger, "after_create", _ddl.execute_if(dialect=_dialect))
 
 # Payments that Telegram has still to be told to give back
 star_refunds = sa.Table(

@@ -13,9 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from bot.caps import Terms
 from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Frame, Task, TaskEvent, TaskState
-from storage.engine import Connection
+from storage.engine import Connection, Database
 from storage.leases import LeasedTasks, add_event, drop_frame
+from storage.ledger import reserve
 from storage.presses import note_press, task_of_press
 from storage.rows import COPIED, FRESH, UNLEASED, chat_values, in_chat, task_from
 from storage.tables import RESTING, in_states, task_events, tasks
@@ -28,6 +30,9 @@ _CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
 class TaskStore(LeasedTasks):
     """All that is done to tasks; the worker's half is in LeasedTasks."""
 
+    def __init__(self, database: Database, terms: Terms | None = None) -> None:
+        super().__init__(database)
+        self.terms = terms or Terms()
     async def draft_from_text(
         self,
         *,
@@ -150,7 +155,8 @@ class TaskStore(LeasedTasks):
         """DRAFT with a prompt -> QUEUED, for its owner.
 
         The update that confirmed it gets the task again, in whatever state it is by now: the
-        program may have been killed before it answered.
+        program may have been killed before it answered. LimitReached, CreditTooLow: it stays a
+        draft.
         """
         async with self._database.transaction() as connection:
             confirmed = await _change(
@@ -168,7 +174,10 @@ class TaskStore(LeasedTasks):
                 confirmed_by=update_id,
                 confirmed_at=now,
             )
-            return confirmed or await _one(
+            if confirmed is not None:
+                await reserve(connection, confirmed, self.terms, now)
+                return confirmed
+            return await _one(
                 connection,
                 tasks.c.id == task_id,
                 tasks.c.user_id == user_id,
@@ -212,7 +221,8 @@ class TaskStore(LeasedTasks):
     ) -> Task | None:
         """A new QUEUED task with the wish of an UNKNOWN one, for its owner; at most one.
 
-        The update that made it gets it again, in whatever state it is by now.
+        The update that made it gets it again, in whatever state it is by now. LimitReached,
+        CreditTooLow: there is none.
         """
         values = {
             **FRESH,
@@ -239,6 +249,7 @@ class TaskStore(LeasedTasks):
             if row is not None:
                 retry = task_from(row)
                 await add_event(connection, retry, now)
+                await reserve(connection, retry, self.terms, now)
                 return retry
             return await _one(
                 connection,
