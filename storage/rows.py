@@ -107,6 +107,7 @@ FRESH: dict[str, Any] = {
 
 COPIED = (
     "user_id", "chat_id", "message_thread_id", "business_connection_id", "message_id", "lang",
-    "model", "price_kopecks", "prompt", "frame_file_id", "frame_kind", "aspect_ratio",
+    "model", "price_kopecks", "prompt", "original", "rewritten", "frame_file_id", "frame_kind",
+    "aspect_ratio",
 )  # fmt: skip
 """The wish: what a task takes over from the one that it is made after."""

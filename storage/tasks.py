@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.caps import Terms
-from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Frame, Task, TaskEvent, TaskState
+from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
+from storage.drafts import Drafts
 from storage.engine import Connection, Database
-from storage.leases import LeasedTasks, add_event, drop_frame
+from storage.leases import add_event, drop_frame
 from storage.ledger import reserve
 from storage.presses import note_press, task_of_press
-from storage.rows import COPIED, FRESH, UNLEASED, chat_values, in_chat, task_from
+from storage.rows import COPIED, FRESH, UNLEASED, task_from
 from storage.tables import RESTING, in_states, task_events, tasks
 
 S = TaskState
@@ -27,112 +27,12 @@ S = TaskState
 _CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
 
 
-class TaskStore(LeasedTasks):
+class TaskStore(Drafts):
     """All that is done to tasks; the worker's half is in LeasedTasks."""
 
     def __init__(self, database: Database, terms: Terms | None = None) -> None:
         super().__init__(database)
         self.terms = terms or Terms()
-    async def draft_from_text(
-        self,
-        *,
-        user_id: int,
-        chat: Chat,
-        message_id: int,
-        lang: str,
-        model: str,
-        price: Decimal,
-        prompt: str,
-        now: datetime,
-    ) -> Task:
-        """The draft of this message: the photo that waited for words in this place, or a new one.
-
-        The same message again gives the same task, in whatever state it is by now.
-        """
-        async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"drafts {chat.chat_id}")
-            if known := await _of_message(connection, chat, message_id):
-                return known
-            waiting = (
-                sa.select(tasks.c.id)
-                .where(
-                    tasks.c.user_id == user_id,
-                    in_chat(tasks, chat),
-                    in_states({S.DRAFT}),
-                    tasks.c.prompt.is_(None),
-                )
-                .order_by(tasks.c.id.desc())
-                .limit(1)
-            )
-            completed = (
-                await connection.execute(
-                    sa.update(tasks)
-                    .where(
-                        tasks.c.id == waiting.scalar_subquery(),
-                        in_states({S.DRAFT}),
-                        tasks.c.prompt.is_(None),
-                    )
-                    .values(
-                        prompt=prompt,
-                        message_id=message_id,
-                        source_chat_id=chat.chat_id,
-                        source_message_id=message_id,
-                        lang=lang,
-                        model=model,
-                        price_kopecks=price,
-                    )
-                    .returning(*tasks.c)
-                )
-            ).one_or_none()
-            if completed is not None:
-                return task_from(completed)
-            return await _insert_draft(
-                connection,
-                now,
-                user_id=user_id,
-                **chat_values(chat),
-                message_id=message_id,
-                lang=lang,
-                model=model,
-                price_kopecks=price,
-                prompt=prompt,
-            )
-
-    async def draft_from_frame(
-        self,
-        *,
-        user_id: int,
-        chat: Chat,
-        message_id: int,
-        lang: str,
-        model: str,
-        price: Decimal,
-        frame: Frame,
-        prompt: str | None,
-        now: datetime,
-    ) -> Task:
-        """The draft of this photo; without a prompt it waits for the next text.
-
-        The same message again gives the same task, in whatever state it is by now.
-        """
-        async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"drafts {chat.chat_id}")
-            if known := await _of_message(connection, chat, message_id):
-                return known
-            return await _insert_draft(
-                connection,
-                now,
-                user_id=user_id,
-                **chat_values(chat),
-                message_id=message_id,
-                frame_message_id=message_id,
-                lang=lang,
-                model=model,
-                price_kopecks=price,
-                prompt=prompt,
-                frame_file_id=frame.file_id,
-                frame_kind=frame.kind,
-            )
 
     async def set_card(self, task_id: int, *, card_message_id: int, is_media: bool) -> None:
         """Which message shows the task; `is_media`: its words are a caption."""
@@ -358,35 +258,6 @@ class TaskStore(LeasedTasks):
 async def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Task | None:
     row = (await connection.execute(sa.select(tasks).where(*conditions))).one_or_none()
     return None if row is None else task_from(row)
-
-
-async def _of_message(connection: Connection, chat: Chat, message_id: int) -> Task | None:
-    return await _one(
-        connection,
-        tasks.c.source_chat_id == chat.chat_id,
-        sa.or_(tasks.c.source_message_id == message_id, tasks.c.frame_message_id == message_id),
-    )
-
-
-async def _insert_draft(connection: Connection, now: datetime, **values: Any) -> Task:
-    row = (
-        await connection.execute(
-            sa.insert(tasks)
-            .values(
-                **FRESH,
-                **values,
-                source_chat_id=values["chat_id"],
-                source_message_id=values["message_id"],
-                state=S.DRAFT,
-                created_at=now,
-                run_at=now,
-            )
-            .returning(*tasks.c)
-        )
-    ).one()
-    draft = task_from(row)
-    await add_event(connection, draft, now)
-    return draft
 
 
 async def _change(

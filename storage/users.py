@@ -79,6 +79,13 @@ class UserStore:
             )
             return written.rowcount == 1
 
+    async def set_defaults(self, user_id: int, **defaults: str | None) -> None:
+        """What a new card of theirs has: `ratio`, `model`; None: nothing of their own."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(users).where(users.c.user_id == user_id).values(**defaults)
+            )
+
     async def strike(self, user_id: int) -> int:
         """Counts one refusal for unsafe content; how many there are now (0: never seen)."""
         async with self._database.transaction() as connection:

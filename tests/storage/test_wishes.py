@@ -45,7 +45,7 @@ async def test_a_text_becomes_a_draft_with_everything_that_was_said(
 
 async def test_the_same_message_again_is_the_same_task(storage: Storage) -> None:
     words = wish(prompt="a cat", message_id=5)
-    photo = wish(frame=PHOTO, prompt=None, message_id=6)
+    photo = wish(frame=PHOTO, prompt="it waves", message_id=6)
     first = await storage.tasks.draft_from_text(**words)
     second = await storage.tasks.draft_from_frame(**photo)
     await storage.tasks.cancel(first.id, user_id=ANN, now=NOON)
