@@ -23,7 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bot", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("run", help="run the bot (the default)")
-    commands.add_parser("sandbox", help="the bot in the browser, without token, key or network")
+    commands.add_parser(
+        "sandbox", help="the bot in the browser, without token, key or network", add_help=False
+    )
     # The sandbox has options of its own.
     args, rest = parser.parse_known_args(argv)
     if args.command == "sandbox":
