@@ -1,6 +1,8 @@
-"""`python -m tests.crash`: the kill campaign from the command line.
+"""`python -m tests.crash`: the bot is killed, and held to its promises.
 
-campaign   kills at random moments while people order (the default)
+campaign   at random moments, while people order (the default)
+steps      at every named step of a task's life, and again during recovery
+sweep      not killed: the N-th call fails, for every N
 selftest   the campaign against planted bugs: each must make it fail
 """
 
@@ -16,62 +18,92 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.crash import campaign
+from tests.crash import campaign, planted, selftest, steps, sweep
 from tests.crash.lives import launching
 from tests.postgres import PostgresServer, running_postgres
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0 when every promise was kept."""
-    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("--kills", type=int, default=300)
-    parser.add_argument("--orders", type=int, default=300)
+    """Returns the exit code: 0 when every promise was kept (selftest: when none was)."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.crash",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what", nargs="?", default="campaign", choices=("campaign", "steps", "sweep", "selftest")
+    )
+    usual = campaign.Plan(seed=0, kills=300, orders=300)
+    parser.add_argument("--kills", type=int, default=usual.kills)
+    parser.add_argument("--orders", type=int, default=usual.orders)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--workers", type=int, default=1, help="bots at once (default 1)")
-    parser.add_argument("--people", type=int, default=campaign.Plan.people)
+    parser.add_argument("--workers", type=int, default=usual.workers, help="bots at once")
+    parser.add_argument("--people", type=int, default=usual.people)
     parser.add_argument("--seed", type=int, default=None, help="replays a plan")
-    parser.add_argument("--stops", type=float, default=0.12, help="share of SIGSTOPs")
-    parser.add_argument("--bug", default=None, help="plant a bug (tests/crash/planted.py)")
+    parser.add_argument(
+        "--stops", type=float, default=usual.stops, help="share of kills that begin as a SIGSTOP"
+    )
+    parser.add_argument("--bug", choices=tuple(planted.BUGS), help="of a selftest: this one alone")
     parser.add_argument(
         "--plain", action="store_true", help="start `python -m bot`, with its own long leases"
     )
     args = parser.parse_args(argv)
-    plan = campaign.Plan(
-        seed=secrets.randbelow(10**6) if args.seed is None else args.seed,
-        kills=args.kills,
-        orders=args.orders,
-        workers=args.workers,
-        people=args.people,
-        stops=0.0 if args.plain else args.stops,
-        life_seconds=(8.0, 20.0) if args.plain else campaign.Plan.life_seconds,
-        bug=args.bug,
-    )
-    say(f"seed {plan.seed} (--seed {plan.seed} replays it)")
+    seed = secrets.randbelow(10**6) if args.seed is None else args.seed
+    say(f"seed {seed} (--seed {seed} replays it)")
+    folder = Path(tempfile.mkdtemp(prefix="crash-"))
     with contextlib.ExitStack() as stack:
         server = None
-        if args.database == "postgres":
+        if args.database == "postgres" or args.what == "selftest":
             server = stack.enter_context(running_postgres())
-        folder = Path(tempfile.mkdtemp(prefix="crash-"))
-        report = asyncio.run(_run(plan, folder, server, plain=args.plain))
-    say(report.text())
-    if report.violations:
+        good = asyncio.run(_run(args, seed, folder, server))
+    if not good:
         say(f"the logs are kept in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
 
 
+async def _run(
+    args: argparse.Namespace, seed: int, folder: Path, server: PostgresServer | None
+) -> bool:
+    async with launching(plain=args.plain) as launcher:
+        match args.what:
+            case "campaign":
+                plan = campaign.Plan(
+                    seed=seed,
+                    kills=args.kills,
+                    orders=args.orders,
+                    workers=args.workers,
+                    people=args.people,
+                    stops=0.0 if args.plain else args.stops,
+                    life_seconds=(8.0, 20.0) if args.plain else campaign.Plan.life_seconds,
+                )
+                url = await server.create() if server else ""
+                report = await campaign.run(plan, launcher, folder, database_url=url)
+                say(report.text())
+                return not report.violations
+            case "steps":
+                results = await steps.run(launcher, folder, seed=seed)
+                say(results.text())
+                return not results.violations
+            case "sweep":
+                swept = await sweep.run(launcher, folder)
+                say(swept.text())
+                return not swept.violations
+            case _:
+                good = True
+                for trial in selftest.TRIALS:
+                    if args.bug in (None, trial.bug):
+                        outcome = await selftest.run(trial, launcher, folder, server)
+                        say(outcome.text())
+                        good = good and bool(outcome.found)
+                return good
+
+
 def say(words: str) -> None:
+    """A line for people, at once."""
     sys.stdout.write(f"{words}\n")
     sys.stdout.flush()
-
-
-async def _run(
-    plan: campaign.Plan, folder: Path, server: PostgresServer | None, *, plain: bool
-) -> campaign.Report:
-    url = "" if server is None else await server.create()
-    async with launching(plain=plain) as launcher:
-        return await campaign.run(plan, launcher, folder, database_url=url)
 
 
 if __name__ == "__main__":

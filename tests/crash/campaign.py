@@ -46,6 +46,7 @@ class Plan:
     life_seconds: tuple[float, float] = (0.4, 3.2)  # from a start to its kill
     early: float = 0.15  # the share of lives that are killed while they start
     bug: str | None = None
+    idle_seconds: float = Wish.idle_seconds
     video_seconds: tuple[float, float] = VIDEO_SECONDS
 
 
@@ -163,7 +164,9 @@ class Campaign:
         return self._dice.uniform(*self.plan.life_seconds)
 
     async def _start(self) -> Life:
-        return await self.ground.start(Wish(bug=self.plan.bug))
+        return await self.ground.start(
+            Wish(bug=self.plan.bug, idle_seconds=self.plan.idle_seconds)
+        )
 
     async def _kill(self, life: Life) -> None:
         if life.ended.done():

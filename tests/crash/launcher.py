@@ -21,7 +21,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-IDLE_SECONDS = 0.25
 BEATS = 6
 """Heartbeats in a lease."""
 
@@ -37,21 +36,21 @@ def warm() -> None:
     gc.freeze()
 
 
-def hurry(lease: float, notice: float, poison: int) -> None:
+def hurry(lease: float, notice: float, idle: float, poison: int) -> None:
     """Minutes become seconds: what would only make a campaign wait."""
     wanted: dict[str, dict[str, object]] = {
         "bot.worker": {
             "LEASE": timedelta(seconds=lease),
             "HEARTBEAT_SECONDS": lease / BEATS,
-            "IDLE_SECONDS": IDLE_SECONDS,
+            "IDLE_SECONDS": idle,
         },
         "bot.intake": {
             "LEASE": timedelta(seconds=lease),
             "HEARTBEAT_SECONDS": lease / BEATS,
-            "IDLE_SECONDS": IDLE_SECONDS,
+            "IDLE_SECONDS": idle,
             "TRIES": poison,
         },
-        "bot.notices": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": IDLE_SECONDS},
+        "bot.notices": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": idle},
         "bot.schedule": {"PROBES": (0.3, 1.0, 2.0, 3.5)},
         "bot.steps": {"POISON_CLAIMS": poison},
     }
@@ -120,7 +119,7 @@ def _live(order: dict[str, Any]) -> None:
         from tests.crash import planted, points
 
         wish = order["wish"]
-        hurry(wish["lease_seconds"], wish["notice_seconds"], wish["poison"])
+        hurry(wish["lease_seconds"], wish["notice_seconds"], wish["idle_seconds"], wish["poison"])
         if wish["bug"]:
             planted.plant(wish["bug"])
         if wish["journal"]:

@@ -25,6 +25,7 @@ class Wish:
 
     lease_seconds: float = 3.0  # of tasks and updates: who is stopped for longer has lost them
     notice_seconds: float = 12.0  # of notices, which have no heartbeat
+    idle_seconds: float = 0.25  # the longest wait for what another process left
     poison: int = 1_000  # claims: under so many kills everything would look like poison
     bug: str | None = None
     journal: Path | None = None  # where the points that were passed are written down

@@ -224,9 +224,9 @@ class Verdict:
             lines = life.lines
             if TOKEN in lines or KEY in lines:
                 self._wrong(f"{life.log.name}: a secret stands in it")
-            traces = lines.count("\nTraceback ")
+            traces = lines.count("Traceback (most recent call last)")
             if traces:
-                last = [one for one in lines.splitlines() if re.match(r"[\w.]+(Error|Group)", one)]
+                last = re.findall(r"\\n([\w.]+(?:Error|Group)[^\\\"]*)", lines)
                 self._wrong(f"{life.log.name}: {traces} tracebacks, {last[-1:]}")
             if "database is locked" in lines and not self._disturbances.stops:
                 self._wrong(f"{life.log.name}: database is locked")

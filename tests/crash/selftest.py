@@ -1,0 +1,96 @@
+"""The campaign against planted bugs: each one must make it fail, and in the words it should.
+
+A check that cannot fail proves nothing. Each bug gets a plan in which it has its chances.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.crash import campaign
+from tests.crash.lives import Launcher
+from tests.postgres import PostgresServer
+
+TRIES = 3
+"""A bug that shows itself only when two workers meet may need another seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One bug, the plan that brings it out, and what must be said of it."""
+
+    bug: str
+    words: str
+    plan: campaign.Plan
+    database: str = "sqlite"
+
+
+def _plan(**changes: object) -> campaign.Plan:
+    usual: dict[str, object] = {"seed": 1, "kills": 20, "orders": 30}
+    return campaign.Plan(**usual | changes)  # type: ignore[arg-type]
+
+
+_MEETINGS = {"kills": 0, "orders": 60, "workers": 2, "stops": 0.0, "idle_seconds": 0.01}
+"""Two workers who look for work all the time, undisturbed."""
+
+TRIALS = (
+    Trial(bug="no-intent", words="was charged", plan=_plan()),
+    Trial(bug="repost", words="was charged", plan=_plan()),
+    Trial(bug="early-done", words="no card|no answer|came to nothing", plan=_plan()),
+    Trial(bug="confirmed-unsaved", words="no card|no answer|came to nothing", plan=_plan()),
+    Trial(
+        bug="no-begin", words="does not lead to its state|came to nothing", plan=_plan(kills=40)
+    ),
+    Trial(
+        bug="no-fence",
+        words="was sent twice although",
+        plan=_plan(kills=8, orders=60, people=60, stops=1.0, video_seconds=(2.0, 6.0)),
+    ),
+    Trial(bug="no-begin-immediate", words="database is locked", plan=_plan(**_MEETINGS)),
+    Trial(
+        bug="no-skip-locked",
+        words="was sent twice although",
+        plan=_plan(**_MEETINGS),
+        database="postgres",
+    ),
+)
+
+
+@dataclass
+class Outcome:
+    """What came of one trial."""
+
+    trial: Trial
+    found: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """For people, in a line."""
+        if self.found:
+            return f"{self.trial.bug}: noticed with seed {self.seeds[-1]}: {self.found[0]}"
+        return f"{self.trial.bug}: NOT NOTICED with seeds {self.seeds}; {self.others[:3]}"
+
+
+async def run(
+    trial: Trial,
+    launcher: Launcher,
+    folder: Path,
+    server: PostgresServer | None,
+) -> Outcome:
+    """Until the bug is noticed, with up to TRIES seeds."""
+    assert server is not None
+    outcome = Outcome(trial)
+    for seed in range(trial.plan.seed, trial.plan.seed + TRIES):
+        place = folder / f"{trial.bug}-{seed}"
+        plan = campaign.Plan(**vars(trial.plan) | {"seed": seed, "bug": trial.bug})
+        url = await server.create() if trial.database == "postgres" else ""
+        report = await campaign.run(plan, launcher, place, database_url=url)
+        outcome.seeds.append(seed)
+        outcome.found = [one for one in report.violations if re.search(trial.words, one)]
+        outcome.others = report.violations
+        if outcome.found:
+            break
+    return outcome
