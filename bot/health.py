@@ -28,11 +28,18 @@ class HealthReport:
     reasons: tuple[str, ...]
     ages: Mapping[str, float | None]
     database: bool
+    stopping: bool = False
 
     @property
     def ok(self) -> bool:
         """Nothing is wrong."""
         return not self.reasons
+
+    @property
+    def not_ready(self) -> tuple[str, ...]:
+        """Why no work should be sent here: also what has not begun yet, and a stop."""
+        begins = [f"{part}: has not begun" for part, age in self.ages.items() if age is None]
+        return (*(["stopping"] if self.stopping else []), *begins, *self.reasons)
 
 
 class Health:
@@ -53,12 +60,17 @@ class Health:
         self._asking = asyncio.Lock()
         self._answer = False
         self._answered: float | None = None
+        self.stopping = False
 
     def mark(self, part: str) -> None:
         """`part` (a key of LIMITS) has just done its work."""
         if part not in self._limits:
             raise KeyError(part)
         self._marks[part] = self._now()
+
+    def stop(self) -> None:
+        """The program is about to end."""
+        self.stopping = True
 
     async def report(self) -> HealthReport:
         """How things are; asks the database once in a while, not for each report."""
@@ -78,6 +90,7 @@ class Health:
                 for part in self._limits
             },
             database=database,
+            stopping=self.stopping,
         )
 
     async def _database(self) -> bool:

@@ -60,6 +60,7 @@ class HttpServer:
             [
                 web.get(f"/frames/{{token:{_TOKEN}}}.jpg", self._frame),
                 web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
                 *routes,
                 web.route("*", "/{rest:.*}", _not_found),
             ]
@@ -116,6 +117,15 @@ class HttpServer:
                 "database_writable": report.database,
             },
             status=200 if report.ok else 503,
+            headers=_HEADERS,
+        )
+
+    async def _readyz(self, request: web.Request) -> web.StreamResponse:
+        """Whether to send it work; /healthz asks whether to start it anew."""
+        reasons = (await self._health()).not_ready
+        return web.json_response(
+            {"ready": not reasons, "reasons": reasons},
+            status=503 if reasons else 200,
             headers=_HEADERS,
         )
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from bot import metrics
 from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import LeaseLost, StorageUnavailable
 from bot.notice import Notice, NoticeKind
@@ -66,6 +67,7 @@ class Bench:
             task, after, now=self.clock(), notices=notices, keep_lease=keep_lease
         ):
             raise LeaseLost("somebody else has the task")
+        metrics.moved(task, after, self.clock())
         return after
 
     async def later(self, task: Task, seconds: float, detail: str, **changes: Any) -> None:
