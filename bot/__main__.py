@@ -49,6 +49,10 @@ def run() -> int:
             print(line, file=sys.stderr)
         return WRONG_SETTINGS
     logs.set_up(settings.log_level_number, settings.secrets)
+    if dsn := settings.sentry_dsn.get_secret_value():
+        from bot import sentry
+
+        sentry.set_up(dsn, settings.secrets)
     # What is imported stays: a look through it for garbage would stop the loop for 150 ms.
     gc.disable()
     from bot.lean import import_aiogram

@@ -1,37 +1,93 @@
-"""Log lines: where they go, and the last net under the secrets.
+"""Log lines: where they go, how they look, and the last net under the secrets.
 
-Whatever a library puts into a line or a traceback, the token and the key do not leave with it.
+For a person on a terminal, otherwise one JSON object a line; each carries the task, chat and
+update that it is about. Whatever a library puts into a line or a traceback, the token and the key
+do not leave with it.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import Any, TextIO
 
-QUIET = ("httpx", "httpcore", "aiohttp.access", "aiogram", "PIL", "alembic", "libav")
+import structlog
+
+QUIET = ("httpx", "httpcore", "aiohttp.access", "aiogram", "PIL", "alembic", "libav", "sentry_sdk")
 """Libraries whose INFO lines carry addresses, or nothing that an operator needs."""
 
 
-class SecretsFormatter(logging.Formatter):
-    """Replaces every secret in the whole of a line, its traceback included."""
+def about(**ids: int | str) -> AbstractContextManager[Any]:
+    """Every line of this coroutine, and of what it starts, carries these ids meanwhile."""
+    return structlog.contextvars.bound_contextvars(**ids)
+
+
+class Secrets:
+    """Takes every secret out of a text, also as JSON would write it."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        forms = {
+            form for s in secrets if s for form in (s, json.dumps(s, ensure_ascii=False)[1:-1])
+        }
         # The longest first: one secret may be a part of another.
-        self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for form in self._forms:
+            text = text.replace(form, "***")
+        return text
+
+
+class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
+    """Replaces every secret in the whole of a line, its traceback included."""
+
+    def __init__(self, secrets: Iterable[str], *, for_people: bool) -> None:
+        shared: list[structlog.typing.Processor] = [
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=not for_people),
+        ]
+        last: list[structlog.typing.Processor] = (
+            [
+                structlog.dev.ConsoleRenderer(
+                    # Its other way of showing tracebacks prints what was in variables.
+                    exception_formatter=structlog.dev.plain_traceback
+                )
+            ]
+            if for_people
+            else [
+                structlog.processors.format_exc_info,
+                structlog.processors.EventRenamer("message"),
+                _in_order,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ]
+        )
+        super().__init__(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+        self._clean = Secrets(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        for secret in self._secrets:
-            line = line.replace(secret, "***")
-        return line
+        return self._clean(super().format(record))
 
 
-def set_up(level: int, secrets: Iterable[str]) -> None:
+def _in_order(
+    logger: Any, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    first = ("timestamp", "level", "logger", "message")
+    return {key: event[key] for key in first} | dict(event)
+
+
+def set_up(level: int, secrets: Iterable[str], stream: TextIO | None = None) -> None:
     """The root logger to standard error, at `level`."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(SecretsFormatter(secrets))
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(SecretsFormatter(secrets, for_people=stream.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

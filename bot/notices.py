@@ -10,7 +10,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from bot import keyboards, texts
+from bot import keyboards, logs, texts
 from bot.clock import Clock, Wait, wait_for
 from bot.errors import (
     StorageUnavailable,
@@ -81,6 +81,10 @@ class Notices:
                 await self._wait(self._stopping, IDLE_SECONDS)
 
     async def _carry(self, waiting: WaitingNotice) -> None:
+        with logs.about(task=waiting.notice.task_id or 0, chat=waiting.notice.chat.chat_id):
+            await self._carry_on(waiting)
+
+    async def _carry_on(self, waiting: WaitingNotice) -> None:
         notice, outbox = waiting.notice, self._storage.outbox
         task = await self._storage.tasks.get(notice.task_id) if notice.task_id else None
         if task is None or not still_true(notice.kind, task):

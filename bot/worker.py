@@ -10,6 +10,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
+from bot import logs
 from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import LeaseLost, StorageUnavailable
 from bot.health import Health
@@ -109,6 +110,10 @@ class Worker:
             return []
 
     async def _carry(self, task: Task) -> None:
+        with logs.about(task=task.id, chat=task.chat.chat_id):
+            await self._carry_on(task)
+
+    async def _carry_on(self, task: Task) -> None:
         try:
             current: Task | None = task
             while current is not None and current.state in ACTIVE:

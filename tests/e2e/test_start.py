@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,8 +81,9 @@ async def test_a_token_that_telegram_refuses_ends_the_program_with_a_clear_line(
 ) -> None:
     code, _, err = await run(stand, "-m", "bot", BOT_TOKEN=OTHER_TOKEN)
     assert code == 1
-    assert "CRITICAL" in err
-    assert "Unauthorized" in err.splitlines()[-1]
+    last = json.loads(err.splitlines()[-1])
+    assert last["level"] == "critical"
+    assert "Unauthorized" in last["message"]
     assert "Traceback" not in err
     assert OTHER_TOKEN not in err
     assert OTHER_TOKEN.partition(":")[2] not in err
