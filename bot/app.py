@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from typing import Any
 
 from aiogram import Bot, Dispatcher
 
-from bot import catalog, media, telegram
+from bot import catalog, media, metrics, telegram
+from bot.bucket import Bucket
 from bot.clock import Clock, Sleep, Wait, utc_now, wait_for
-from bot.delivery import UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
+from bot.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
 from bot.download import Downloader
 from bot.errors import StorageUnavailable
 from bot.first_frame import FirstFrames
@@ -33,6 +35,7 @@ from bot.messenger import Messenger
 from bot.notices import Notices
 from bot.profile import set_profile
 from bot.progress import Progress
+from bot.scrape import Scrape
 from bot.settings import Settings
 from bot.steps import Steps
 from bot.steps.bench import Bench
@@ -40,6 +43,7 @@ from bot.steps.deliver import Deliver
 from bot.steps.submit import Submit
 from bot.steps.watch import Watch
 from bot.task import TaskState
+from bot.webhook import Webhook
 from bot.worker import Worker
 from handlers import build_router
 from handlers.context import Offer
@@ -68,7 +72,9 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        storage = await stack.enter_async_context(open_storage(settings.database_url, settings.terms))
+        storage = await stack.enter_async_context(
+            open_storage(settings.database_url, settings.terms)
+        )
         await _run(settings, storage, stack, stop)
 
 
@@ -76,27 +82,40 @@ async def _run(
     settings: Settings, storage: Storage, stack: AsyncExitStack, stop: asyncio.Event
 ) -> None:
     pace = telegram.Pace()
-    bot = telegram.connect(settings.bot_token, settings.telegram_api_url, pace)
+    bot = telegram.connect(
+        settings.bot_token,
+        settings.telegram_api_url,
+        pace,
+        local=settings.telegram_local,
+        proxy_url=settings.telegram_proxy,
+    )
     stack.push_async_callback(bot.session.close)
     provider = Gptunnel.connect(
-        settings.gptunnel_base_url, settings.gptunnel_api_key.get_secret_value()
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        proxy_url=settings.provider_proxy,
     )
     stack.push_async_callback(provider.close)
     fetch = Downloader(
         allow_private=settings.allow_private_result_hosts,
-        max_bytes=UPLOAD_LIMIT,  # of more only the link can be sent
+        max_bytes=_upload_limit(settings),  # of more only the link can be sent
         seconds=DOWNLOAD_SECONDS,
+        proxy_url=settings.provider_proxy,
     )
-    parts = build(settings, storage, bot=bot, pace=pace, provider=provider, fetch=fetch)
+    bucket = open_bucket(settings)
+    parts = build(
+        settings, storage, bot=bot, pace=pace, provider=provider, fetch=fetch, bucket=bucket
+    )
     await asyncio.to_thread(parts.kept.sweep, await _wanted(storage, parts.kept))
     await parts.server.start()
     stack.push_async_callback(parts.server.stop)
     logger.info(
-        "started: http on %s:%d, photos %s, model %s",
+        "started: http on %s:%d, photos %s, model %s, updates by %s",
         settings.http_host,
         parts.server.port,
-        "on" if settings.public_url else "off (PUBLIC_URL is not set)",
+        "on" if settings.photos_on else "off (PUBLIC_URL is not set)",
         settings.model,
+        settings.updates,
     )
     await _together(
         until=stop,
@@ -105,10 +124,11 @@ async def _run(
             parts.polling.run(),
             parts.progress.run(),
             _beat(parts.health),
+            *([parts.frames.sweep()] if bucket else []),
             _tidy(storage, utc_now),
         ],
         once=[set_profile(bot)],
-        stop=[parts.inbox.stop, parts.worker.stop, parts.notices.stop],
+        stop=[parts.health.stop, parts.inbox.stop, parts.worker.stop, parts.notices.stop],
     )
 
 
@@ -116,7 +136,7 @@ async def _run(
 class Parts:
     """What runs; nothing here was started."""
 
-    polling: Polling
+    polling: Polling | Webhook
     inbox: Inbox
     worker: Worker
     notices: Notices
@@ -124,6 +144,7 @@ class Parts:
     server: HttpServer
     health: Health
     kept: Kept
+    frames: FirstFrames
 
 
 def build(
@@ -134,6 +155,7 @@ def build(
     pace: telegram.Pace,
     provider: Gptunnel,
     fetch: Download,
+    bucket: Bucket | None = None,
     prepare: Prepare = media.prepare,
     clock: Clock = utc_now,
     wait: Wait = wait_for,
@@ -152,6 +174,8 @@ def build(
         clock=clock,
         public_url=settings.public_url,
         ttl=timedelta(seconds=settings.frame_ttl_seconds),
+        bucket=bucket,
+        sleep=sleep,
     )
     bench = Bench(storage, progress, clock=clock, wait=wait, sleep=sleep)
     deadline = timedelta(seconds=settings.task_deadline_seconds)
@@ -159,7 +183,11 @@ def build(
         bench,
         Submit(bench, provider, frames.publish, deadline=deadline),
         Watch(bench, provider),
-        Deliver(bench, provider, Delivery(messenger, fetch, kept, prepare)),
+        Deliver(
+            bench,
+            provider,
+            Delivery(messenger, fetch, kept, prepare, upload_limit=_upload_limit(settings)),
+        ),
     )
     worker = Worker(
         storage,
@@ -179,24 +207,42 @@ def build(
         clock=clock,
         access=settings.who,
         wake=worker.wake,
-        offer=Offer(model=catalog.model(settings.model), photos_on=bool(settings.public_url)),
+        offer=Offer(model=catalog.model(settings.model), photos_on=settings.photos_on),
     )
     inbox = Inbox(bot, dispatcher, storage, clock=clock, owner=owner, wait=wait, sleep=sleep)
-    polling = Polling(
-        bot,
+    reading: dict[str, Any] = {
+        "clock": clock,
+        "health": health,
+        "allowed_updates": dispatcher.resolve_used_update_types(),
+        "arrived": inbox.wake,
+        "sleep": sleep,
+    }
+    scrape = Scrape(
         storage,
+        provider.balance,
         clock=clock,
-        health=health,
-        allowed_updates=dispatcher.resolve_used_update_types(),
-        arrived=inbox.wake,
-        sleep=sleep,
+        token=settings.metrics_token.get_secret_value(),
     )
+    routes = scrape.routes
+    polling: Polling | Webhook
+    if settings.updates == "webhook":
+        polling = Webhook(
+            bot,
+            storage,
+            public_url=settings.public_url,
+            secret=settings.webhook_secret,
+            **reading,
+        )
+        routes += polling.routes
+    else:
+        polling = Polling(bot, storage, **reading)
     notices = Notices(storage, messenger, progress, clock=clock, owner=owner, wait=wait)
     server = HttpServer(
         settings.http_host,
         settings.http_port,
         frames=_frames(storage, clock),
         health=health.report,
+        routes=routes,
     )
     return Parts(
         polling=polling,
@@ -207,7 +253,25 @@ def build(
         server=server,
         health=health,
         kept=kept,
+        frames=frames,
     )
+
+
+def open_bucket(settings: Settings) -> Bucket | None:
+    """Where first frames go instead of our own HTTP server, if that is set."""
+    if not settings.frames_s3_bucket:
+        return None
+    return Bucket(
+        settings.frames_s3_endpoint,
+        settings.frames_s3_bucket,
+        access_key=settings.frames_s3_access_key,
+        secret_key=settings.frames_s3_secret_key.get_secret_value(),
+        region=settings.frames_s3_region,
+    )
+
+
+def _upload_limit(settings: Settings) -> int:
+    return LOCAL_UPLOAD_LIMIT if settings.telegram_local else UPLOAD_LIMIT
 
 
 async def _together(
@@ -269,7 +333,9 @@ async def _beat(health: Health) -> None:
     """Shows that the loop is alive."""
     while True:
         health.mark("loop")
+        before = time.perf_counter()
         await asyncio.sleep(1)
+        metrics.LOOP_LAG.observe(max(time.perf_counter() - before - 1, 0.0))
 
 
 async def _tidy(storage: Storage, clock: Clock) -> None:

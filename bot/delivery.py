@@ -26,7 +26,8 @@ from bot.messenger import Messenger, SentVideo
 from bot.task import Task
 
 UPLOAD_LIMIT = 50 * 1000 * 1000
-"""Bytes that a Bot API server takes (docs/telegram.md: limits)."""
+LOCAL_UPLOAD_LIMIT = 2000 * 1000 * 1000
+"""Bytes that a Bot API server takes, and one with --local (docs/telegram.md: limits)."""
 AT_ONCE = 20
 
 Prepare = Callable[[BinaryIO], Awaitable[media.Video]]
@@ -89,11 +90,14 @@ class Delivery:
         download: Download,
         kept: Kept,
         prepare: Prepare = media.prepare,
+        *,
+        upload_limit: int = UPLOAD_LIMIT,
     ) -> None:
         self._messenger = messenger
         self._download = download
         self._kept = kept
         self._prepare = prepare
+        self._upload_limit = upload_limit
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(
@@ -114,7 +118,7 @@ class Delivery:
             )
         async with self._places, self._open(task) as (file, is_kept):
             video = await self._prepare(file)
-            if video.size > UPLOAD_LIMIT:
+            if video.size > self._upload_limit:
                 raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
             await self._messenger.action(task.chat, "upload_video")
             try:

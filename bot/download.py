@@ -23,6 +23,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from bot import proxy
 from bot.errors import BotError
 
 REDIRECTS = 5
@@ -121,7 +122,8 @@ class Downloader:
 
     `allow_private` lets plain http and any address through, for the sandbox and for tests.
     `max_bytes` is the largest file; `seconds` is the whole time; in every `stall_seconds` at
-    least `stall_bytes` must come.
+    least `stall_bytes` must come. `proxy_url`, if there is one, is the way out; behind it names
+    may lead elsewhere than here, which only its owner can guard.
     """
 
     allow_private: bool = False
@@ -129,6 +131,7 @@ class Downloader:
     seconds: float = 600.0
     stall_seconds: float = 30.0
     stall_bytes: int = 64 * 1024
+    proxy_url: str = ""
     resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver
 
     async def __call__(self, url: str, file: BinaryIO) -> int:
@@ -153,14 +156,28 @@ class Downloader:
             raise DownloadRefused("not a link") from None
         except TimeoutError:
             raise DownloadFailed(f"{link.raw_host}: too slow") from None
-        except aiohttp.ClientError as exc:
+        except Exception as exc:
+            if not isinstance(exc, aiohttp.ClientError) and not proxy.is_at_fault(exc):
+                raise
             # Only the kind of the error: its text may repeat the address.
             raise DownloadFailed(f"{link.raw_host}: {type(exc).__name__}") from None
 
     def _connector(self) -> aiohttp.TCPConnector:
+        if self.proxy_url:
+            check = None if self.allow_private else self._check
+            return proxy.connector(self.proxy_url, check=check, force_close=True)
         if self.allow_private:
             return aiohttp.TCPConnector(resolver=self.resolver(), force_close=True)
         return guarded_connector(self.resolver())
+
+    async def _check(self, host: str, port: int) -> None:
+        """A name that leads to a private address here is not handed to the proxy either."""
+        try:
+            found = await self.resolver().resolve(host, port, socket.AF_UNSPEC)
+        except OSError as exc:
+            raise DownloadFailed(f"{host}: no such name ({type(exc).__name__})") from None
+        if not all(is_public(result["host"]) for result in found):
+            raise DownloadRefused(f"{host}: leads to an address that is not public")
 
     async def _follow(self, session: aiohttp.ClientSession, link: URL, file: BinaryIO) -> int:
         for _ in range(REDIRECTS + 1):

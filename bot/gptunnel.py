@@ -19,6 +19,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from bot import metrics, proxy
 from bot.errors import ProviderBusy, ProviderError, ProviderHeld, ProviderLost, ProviderRefused
 from bot.task import Hold, Reason
 
@@ -95,17 +96,21 @@ class Gptunnel:
         self._ask_seconds = ask_seconds
 
     @classmethod
-    def connect(cls, base_url: str, api_key: str, **seconds: float) -> Gptunnel:
+    def connect(
+        cls, base_url: str, api_key: str, *, proxy_url: str = "", **seconds: float
+    ) -> Gptunnel:
         """Both clients over aiohttp: an eighth of httpx's own cost per call
         (docs/performance.md).
         """
 
-        def client(**connector: Any) -> httpx.AsyncClient:
+        def client(**options: Any) -> httpx.AsyncClient:
+            options |= {"limit": CONNECTIONS, "ssl": httpx.create_ssl_context()}
+
             def session() -> aiohttp.ClientSession:
                 return aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(
-                        limit=CONNECTIONS, ssl=httpx.create_ssl_context(), **connector
-                    ),
+                    connector=proxy.connector(proxy_url, **options)
+                    if proxy_url
+                    else aiohttp.TCPConnector(**options),
                     cookie_jar=aiohttp.DummyCookieJar(),
                 )
 
@@ -133,6 +138,10 @@ class Gptunnel:
         body: dict[str, Any] = {"model": model, "prompt": prompt, "ar": ar}
         if image is not None:
             body["images"] = [image]
+        with metrics.provider_call("create"):
+            return await self._create(body)
+
+    async def _create(self, body: dict[str, Any]) -> Job:
         status, answer, headers = await self._call(
             self._ordering, "POST", "media/create", self._create_seconds, json=body
         )
@@ -153,6 +162,10 @@ class Gptunnel:
         Raises ProviderBusy (ask again later), ProviderHeld, or ProviderRefused with
         PROVIDER_FORGOT when the id is not known there.
         """
+        with metrics.provider_call("result"):
+            return await self._result(task_id)
+
+    async def _result(self, task_id: str) -> Job:
         try:
             status, answer, headers = await self._call(
                 self._asking, "GET", "media/result", self._ask_seconds, params={"task_id": task_id}
@@ -173,7 +186,16 @@ class Gptunnel:
         return self._job(task_id, answer, code)
 
     async def balance(self) -> Decimal:
-        """Funds in roubles: balance plus credit limit (provider.md: other calls)."""
+        """Funds in roubles: balance plus credit limit (provider.md: other calls).
+
+        Raises ProviderBusy and ProviderHeld.
+        """
+        with metrics.provider_call("balance"):
+            funds = await self._balance()
+        metrics.BALANCE.set(float(funds))
+        return funds
+
+    async def _balance(self) -> Decimal:
         try:
             status, answer, headers = await self._call(
                 self._asking, "GET", "balance", self._ask_seconds
@@ -227,7 +249,10 @@ class Gptunnel:
                     body += chunk
                     if len(body) > BODY_LIMIT:
                         raise ProviderLost(f"{path}: the answer is over {BODY_LIMIT} bytes")
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as exc:
+        except Exception as exc:
+            wire = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+            if not isinstance(exc, wire) and not proxy.is_at_fault(exc):
+                raise
             # Only the kind of the error: its text may repeat the address.
             kind = type(exc.__cause__ or exc).__name__
             if _never_sent(exc):
@@ -251,6 +276,8 @@ def _never_sent(exc: Exception) -> bool:
     after the request was out; the aiohttp error below tells them apart.
     """
     cause = exc.__cause__
+    if proxy.is_at_fault(exc):
+        return True
     if isinstance(cause, aiohttp.ClientError | TimeoutError):
         return isinstance(
             cause,

@@ -18,6 +18,7 @@ from aiogram.methods import DeleteWebhook
 from aiogram.types import Update
 from pydantic import ValidationError
 
+from bot import logs, metrics
 from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import (
     StorageUnavailable,
@@ -46,6 +47,8 @@ HEARTBEAT_SECONDS = 8.0
 TRIES = 8
 """After so many failed or killed tries an update is set aside."""
 IDLE_SECONDS = 1.0
+
+_NAMES = {type(None): "done", timedelta: "again"}
 
 
 def chat_key(raw: dict[str, Any]) -> str:
@@ -117,6 +120,7 @@ class Polling:
                 logger.error("%d updates without an update_id were dropped", len(page) - len(rows))
             if rows:
                 await self._patiently(partial(self._storage.inbox.add, rows, now=self._clock()))
+                metrics.UPDATES_RECEIVED.inc(len(rows))
                 self._arrived()
                 offset = max(row.update_id for row in rows) + 1
             elif page:
@@ -237,7 +241,8 @@ class Inbox:
 
     async def _carry(self, update: InboxUpdate) -> None:
         try:
-            await self._settle(update, await self._outcome(update))
+            with logs.about(update=update.update_id, chat=update.chat_key):
+                await self._settle(update, await self._outcome(update))
         finally:
             self._in_hand.discard(update.update_id)
             self._due.set()
@@ -299,4 +304,5 @@ class Inbox:
                     return  # its lease runs out, and the handler's repeat changes nothing
                 await self._sleep(back_off(failures, first=0.5, cap=10))
             else:
+                metrics.UPDATES.labels(_NAMES.get(type(outcome), "set_aside")).inc()
                 return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -39,6 +40,7 @@ from aiogram.methods import GetFile, GetMe, GetUpdates, Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 from pydantic import SecretStr
 
+from bot import metrics, proxy
 from bot.clock import Sleep
 from bot.errors import (
     TelegramConflict,
@@ -102,7 +104,7 @@ def classify(exc: BaseException) -> TelegramError | None:
         case TelegramNetworkError() | ClientDecodeError():
             cause = exc.__cause__ if isinstance(exc, TelegramNetworkError) else None
             kind = type(cause or exc).__name__
-            if isinstance(cause, aiohttp.ClientConnectorError):
+            if isinstance(cause, aiohttp.ClientConnectorError) or proxy.is_at_fault(cause):
                 return TelegramLater(f"no connection ({kind})")
             return TelegramLost(f"the answer was lost ({kind})")
         case TelegramBadRequest():
@@ -111,6 +113,8 @@ def classify(exc: BaseException) -> TelegramError | None:
             return TelegramLater("flood control without a time", retry_after=30.0)
         case TelegramAPIError():
             return TelegramRejected(str(exc.message))
+        case Exception() if proxy.is_at_fault(exc):
+            return TelegramLater(f"no connection through the proxy ({type(exc).__name__})")
         case aiohttp.ClientError() | TimeoutError() | OSError() | AiogramError():
             return TelegramLost(f"the answer was lost ({type(exc).__name__})")
         case _:
@@ -146,7 +150,22 @@ class ErrorMiddleware(BaseRequestMiddleware):
             error = classify(exc)
             if error is None:
                 raise
+            if isinstance(exc, TelegramRetryAfter):
+                metrics.flood_wait(exc.retry_after)
             raise error from None
+
+
+class CountMiddleware(BaseRequestMiddleware):
+    """Tells the metrics how each call ended; it stands outside of ErrorMiddleware."""
+
+    async def __call__(
+        self,
+        make_request: NextRequestMiddlewareType[TelegramType],
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+    ) -> Response[TelegramType]:
+        with metrics.telegram_call(method.__api_method__):
+            return await make_request(bot, method)
 
 
 class Pace:
@@ -222,12 +241,23 @@ def connect(
     api_url: str,
     pace: Pace,
     *,
+    local: bool = False,
+    proxy_url: str = "",
     seconds: float = REQUEST_SECONDS,
     sleep: Sleep = asyncio.sleep,
 ) -> Bot:
-    """The bot over a session that keeps the rules of this module; `seconds` for a call."""
-    session = AiohttpSession(api=TelegramAPIServer.from_base(api_url), timeout=seconds, limit=100)
+    """The bot over a session that keeps the rules of this module; `seconds` for a call.
+
+    `local`: the server runs with --local, on this machine.
+    """
+    session = AiohttpSession(
+        api=TelegramAPIServer.from_base(api_url, is_local=local),
+        proxy=proxy_url or None,
+        timeout=seconds,
+        limit=100,
+    )
     session.middleware(PaceMiddleware(pace, sleep))
+    session.middleware(CountMiddleware())
     session.middleware(ErrorMiddleware())
     return Bot(token.get_secret_value(), session=session)
 
@@ -241,6 +271,8 @@ async def fetch_file(bot: Bot, file_id: str, *, limit: int) -> bytes:
     file = await bot(GetFile(file_id=file_id))
     if not file.file_path:
         raise TelegramRejected("the file has no path")
+    if bot.session.api.is_local:
+        return await asyncio.to_thread(_read_file, Path(file.file_path), limit)
     url = bot.session.api.file_url(bot.token, file.file_path)
     data = bytearray()
     try:
@@ -253,6 +285,21 @@ async def fetch_file(bot: Bot, file_id: str, *, limit: int) -> bytes:
         if exc.status in (400, 403, 404, 410):
             raise TelegramRejected(f"the file cannot be had (HTTP {exc.status})") from None
         raise TelegramLater(f"the file cannot be had now (HTTP {exc.status})") from None
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+    except Exception as exc:
+        if not isinstance(exc, aiohttp.ClientError | OSError) and not proxy.is_at_fault(exc):
+            raise
         raise TelegramLater(f"the file cannot be had now ({type(exc).__name__})") from None
     return bytes(data)
+
+
+def _read_file(path: Path, limit: int) -> bytes:
+    """What a server with --local has stored; its folder must be seen from here."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as exc:
+        # The operator's to mend (TELEGRAM_LOCAL, rights, mounts): nothing is lost meanwhile.
+        raise TelegramLater(f"a local file cannot be read ({type(exc).__name__})") from exc
+    if len(data) > limit:
+        raise TelegramTooLarge(f"the file is over {limit} bytes")
+    return data

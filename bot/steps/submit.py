@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from bot import metrics
+from bot.bucket import BucketError
 from bot.errors import (
     InputError,
     LeaseLost,
@@ -42,11 +44,12 @@ class Creates(Protocol):
 
 
 class FramesOff(Exception):
-    """Frames cannot be published: PUBLIC_URL is not set."""
+    """Frames cannot be published: there is neither PUBLIC_URL nor a bucket."""
 
 
 PublishFrame = Callable[[Task], Awaitable[str]]
-"""Gives the link to a task's first frame; raises FramesOff, InputError and TelegramErrors."""
+"""Gives the link to a task's first frame; raises FramesOff, InputError, TelegramErrors and
+BucketError."""
 
 
 class Submit:
@@ -86,7 +89,7 @@ class Submit:
                 return await bench.fail(task, Reason.FRAME_UNUSABLE, str(exc))
             except (TelegramRejected, TelegramUnreachable) as exc:
                 return await bench.fail(task, Reason.FRAME_UNAVAILABLE, str(exc))
-            except TelegramError as exc:
+            except (TelegramError, BucketError) as exc:
                 wait = back_off(task.attempts + 1, first=3, cap=300)
                 if isinstance(exc, TelegramLater):
                     wait = max(wait, exc.retry_after)
@@ -139,8 +142,11 @@ class Submit:
         while True:
             try:
                 if await tasks.save(task, after, now=now):
+                    metrics.moved(task, after, now)
+                    metrics.spent(task.model, task.price)
                     logger.info("task %d: accepted as %s", task.id, job.id)
                     return after
+                metrics.spent(task.model, task.price)
                 if not await tasks.record_late_id(task.id, job.id, now=now):
                     logger.error("task %d: ended before its id %s came", task.id, job.id)
                 raise LeaseLost("the lease ran out during the call")
