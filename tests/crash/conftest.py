@@ -1,0 +1,18 @@
+"""One launcher for a whole session of tests: it imports everything once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.crash.lives import Launcher, launching
+from tests.postgres import postgres
+
+__all__ = ["postgres"]
+
+
+@pytest.fixture
+async def launcher() -> AsyncIterator[Launcher]:
+    async with launching() as made:
+        yield made

@@ -1,0 +1,91 @@
+"""What kills its worker every time is set aside and told, and takes nobody else with it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from tests.crash.campaign import beside
+from tests.crash.ground import Ground, open_ground
+from tests.crash.lives import Launcher, Wish
+from tests.crash.people import Kind, Order, People, Plan
+from tests.crash.witness import Witness
+from tests.stand import until
+
+CLAIMS = 4
+WISH = Wish(lease_seconds=1.0, poison=CLAIMS)
+
+
+async def _die_at(ground: Ground, point: str, lives: int) -> None:
+    """So many lives end at the point, if they come to it; the one after them has no end."""
+    for number in range(lives):
+        journal = ground.folder / f"points-{number}"
+        life = await ground.start(replace(WISH, journal=journal, die_at=(point, 1)))
+        await life.ended
+    await ground.start(WISH)
+
+
+def _videos(ground: Ground, order: Order) -> int:
+    return len(
+        [
+            call
+            for call in ground.telegram.calls_of("sendVideo", chat_id=order.person.id)
+            if call.ok
+        ]
+    )
+
+
+def _told(ground: Ground, order: Order) -> list[str]:
+    """The words that answer the order's message."""
+    return [
+        call.params["text"]
+        for call in ground.telegram.calls_of("sendMessage", chat_id=order.person.id)
+        if call.ok and call.params["reply_parameters"]["message_id"] in order.messages
+    ]
+
+
+async def test_a_task_that_kills_its_worker_is_set_aside_and_the_others_are_not(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    async with open_ground(tmp_path, launcher) as ground:
+        ground.provider.delay = 1.0
+        people = People(ground.telegram, random.Random(1), 7)
+        witness = Witness(ground.database_url)
+        async with beside(people.watch()):
+            first = await ground.start(WISH)
+            good = await asyncio.gather(
+                *(people.order(60, kind=Kind.TEXT, plan=Plan.PRESS) for _ in range(6))
+            )
+            await until(lambda: len(ground.provider.charges) >= 2)
+            await first.kill()
+            dying = asyncio.create_task(  # noqa: TID251 - awaited below
+                _die_at(ground, "fetch photo answered", CLAIMS)
+            )
+            poison = await people.order(60, kind=Kind.PHOTO, plan=Plan.PRESS)
+            await dying
+            await until(lambda: len(_told(ground, poison)) == 1, 60)
+            await until(lambda: all(_videos(ground, order) for order in good), 60)
+        assert _videos(ground, poison) == 0
+        states = await witness.rows("SELECT state, reason FROM tasks ORDER BY state")
+        assert [row["state"] for row in states] == ["delivered"] * 6 + ["failed"]
+        assert states[-1]["reason"] == "set_aside"
+        assert len(ground.provider.charges) == 6
+
+
+async def test_an_update_that_kills_its_handler_is_set_aside_and_its_chat_goes_on(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    async with open_ground(tmp_path, launcher) as ground:
+        people = People(ground.telegram, random.Random(1), 1)
+        witness = Witness(ground.database_url)
+        async with beside(people.watch()):
+            await people.order(0.01, kind=Kind.PHOTO)
+            await _die_at(ground, "sendPhoto before", CLAIMS)
+            good = await people.order(60, kind=Kind.TEXT, plan=Plan.PRESS)
+            await until(lambda: _videos(ground, good) == 1, 60)
+        assert ground.telegram.calls_of("sendPhoto") == []
+        rows = await witness.rows("SELECT error, payload FROM inbox WHERE state = 'set_aside'")
+        assert [row["error"] for row in rows] == ["its handler was killed again and again"]
+        assert "photo" in rows[0]["payload"]

@@ -1,0 +1,260 @@
+"""A database that an earlier version wrote is taken over, also when that is killed half-way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+
+import storage
+from bot.sandbox.telegram import Person
+from bot.task import TaskState
+from storage import Database, migrate
+from tests.crash.ground import Ground, open_ground
+from tests.crash.lives import Launcher, Wish
+from tests.crash.witness import Witness
+from tests.postgres import PostgresServer
+from tests.stand import until
+
+S = TaskState
+NOW = datetime.now(UTC)  # noqa: TID251 - the bot that takes over has the real clock
+WISH = Wish(lease_seconds=1.0)
+AFTER = {
+    **{state: state for state in S},
+    S.DRAFT: S.DELIVERED,  # its old button is pressed
+    S.QUEUED: S.DELIVERED,
+    S.SUBMITTING: S.UNKNOWN,
+    S.GENERATING: S.DELIVERED,
+    S.RENDERED: S.DELIVERED,
+}
+"""What becomes of a task in each state, once somebody works again."""
+
+
+def _revisions() -> list[str]:
+    """All versions that ever were, the oldest first; the newest too."""
+    config = Config()
+    folder = Path(storage.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    found = ScriptDirectory.from_config(config).walk_revisions()
+    return [script.revision for script in found][::-1]
+
+
+async def _ask(ground: Ground, url: str, body: dict[str, Any], **headers: str) -> Any:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json=body, headers=headers) as answer,
+    ):
+        return await answer.json()
+
+
+async def _order(ground: Ground) -> dict[str, Any]:
+    """A job at the provider, which an earlier version ordered."""
+    answer: dict[str, Any] = await _ask(
+        ground,
+        f"{ground.provider.base_url}/media/create",
+        {"model": "seedance-1-lite-480P-5s", "prompt": "a fox, instant-test", "ar": "16:9"},
+        Authorization=ground.provider.api_key,
+    )
+    return answer
+
+
+async def _card(ground: Ground, person: Person, task_id: int) -> dict[str, Any]:
+    """A card that an earlier version sent."""
+    button = {"text": "16:9", "callback_data": f"r|{task_id}|16:9"}
+    answer = await _ask(
+        ground,
+        f"{ground.telegram.url}/bot{ground.telegram.token}/sendMessage",
+        {
+            "chat_id": person.id,
+            "text": "A card",
+            "reply_markup": {"inline_keyboard": [[button]]},
+        },
+    )
+    card: dict[str, Any] = answer["result"]
+    return card
+
+
+def _row(table: sa.Table, **known: Any) -> dict[str, Any]:
+    """A row of a table as it was then; what this test does not know of is as empty as may be."""
+    usual: dict[type, Any] = {int: 0, str: "", bool: False, float: 0.0, dict: {}, datetime: NOW}
+    return {
+        column.name: known.get(column.name, None if column.nullable else usual[kind])
+        for column in table.columns
+        for kind in [column.type.python_type]
+        if column.name in known or (column.server_default is None and not column.autoincrement)
+    } | {name: value for name, value in known.items() if name in table.c}
+
+
+async def _fill(ground: Ground, person: Person) -> None:
+    """A task in every state, an update and a notice that wait: in the words of that version."""
+    job, made = await _order(ground), await _order(ground)
+    database = await Database.open(ground.database_url)
+
+    def fill(connection: Connection) -> None:
+        tables = sa.MetaData()
+        tables.reflect(connection)
+        tasks, events = tables.tables["tasks"], tables.tables["task_events"]
+        for number, state in enumerate(S, 1):
+            known = {
+                "id": number,
+                "user_id": person.id,
+                "chat_id": person.id,
+                "message_id": number,
+                "source_chat_id": person.id,
+                "source_message_id": number,
+                "lang": "en",
+                "model": "seedance-1-lite-480P-5s",
+                "price_kopecks": 1700,
+                "prompt": f"order in {state}",
+                "state": state.value,
+                "aspect_ratio": None if state is S.DRAFT else "16:9",
+                "created_at": NOW,
+                "run_at": NOW,
+                "confirmed_at": None if state is S.DRAFT else NOW,
+                "submitted_at": NOW,
+                "rendered_at": NOW,
+                "provider_id": job["id"] if state is S.GENERATING else None,
+                "video_url": made["url"] if state is S.RENDERED else None,
+            }
+            connection.execute(sa.insert(tasks).values(_row(tasks, **known)))
+            event = _row(events, task_id=number, state=state.value, at=NOW)
+            connection.execute(sa.insert(events).values(event))
+        if connection.dialect.name == "postgresql":
+            connection.execute(
+                sa.text("SELECT setval(pg_get_serial_sequence('tasks', 'id'), 100)")
+            )
+        update = {
+            "update_id": 1,
+            "message": {
+                "message_id": 500,
+                "date": int(NOW.timestamp()),
+                "chat": {"id": person.id, "type": "private"},
+                "from": person.user,
+                "text": "written before the upgrade",
+            },
+        }
+        inbox, outbox = tables.tables["inbox"], tables.tables["outbox"]
+        connection.execute(
+            sa.insert(inbox).values(
+                _row(
+                    inbox,
+                    update_id=1,
+                    chat_key=str(person.id),
+                    payload=json.dumps(update),
+                    state="pending",
+                )
+            )
+        )
+        connection.execute(
+            sa.insert(outbox).values(
+                _row(
+                    outbox,
+                    task_id=list(S).index(S.UNKNOWN) + 1,
+                    kind="unknown",
+                    chat_id=person.id,
+                    lang="en",
+                    params={"price": "17"},
+                )
+            )
+        )
+
+    try:
+        async with database.transaction() as connection:
+            await connection.run_sync(fill)
+    finally:
+        await database.close()
+
+
+async def _version(witness: Witness) -> str:
+    [row] = await witness.rows("SELECT version_num FROM alembic_version")
+    version: str = row["version_num"]
+    return version
+
+
+async def _kill_in_mid_migration(ground: Ground, old: str, new: str, witness: Witness) -> int:
+    """Ever later, until it is killed after the migration; how often it was killed before."""
+    kills, points = 0, 1
+    while True:
+        journal = ground.folder / f"points-{points}"
+        life = await ground.start(Wish(lease_seconds=1.0, journal=journal, die_after=points))
+        assert await life.ended == -9, life.lines
+        version = await _version(witness)
+        assert version in (old, new)
+        if version == new:
+            return kills
+        kills, points = kills + 1, points * 2
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        (tmp_path / "data").mkdir()
+        return f"sqlite+aiosqlite:///{tmp_path / 'data' / 'bot.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return await server.create()
+
+
+@pytest.mark.parametrize("revision", _revisions())
+async def test_every_version_is_taken_over_with_tasks_in_every_state(
+    revision: str, database_url: str, launcher: Launcher, tmp_path: Path
+) -> None:
+    newest = _revisions()[-1]
+    async with open_ground(tmp_path, launcher, database_url=database_url) as ground:
+        database = await Database.open(database_url)
+        await migrate(database, revision)
+        await database.close()
+        person = ground.telegram.add_person()
+        await person.send_text("hello")  # so that the bot may write
+        await _fill(ground, person)
+        witness = Witness(database_url)
+        if revision != newest:
+            assert await _kill_in_mid_migration(ground, revision, newest, witness) >= 2
+        await ground.start(WISH)
+        card = await _card(ground, person, 1)
+        await person.press(card, "16:9")
+        expected = {number: AFTER[state].value for number, state in enumerate(S, 1)}
+        found: dict[int, str] = {}
+
+        async def settled() -> bool:
+            rows = await witness.rows("SELECT id, state FROM tasks WHERE id < 100")
+            found.update({row["id"]: row["state"] for row in rows})
+            return found == expected
+
+        for _ in range(300):
+            if await settled():
+                break
+            await asyncio.sleep(0.1)
+        assert found == expected
+        assert await _version(witness) == newest
+        [pending] = await witness.rows("SELECT COUNT(*) AS n FROM inbox WHERE state = 'pending'")
+        assert pending["n"] == 0
+        await until(lambda: _replies_to(ground, 500))
+        # the one that waited, and the one that was found out by the takeover
+        await until(lambda: len(_with_button(ground, "u|")) == 2)
+        # two of the earlier version, one that was queued, one from the old card
+        assert len(ground.provider.charges) == 4
+
+
+def _replies_to(ground: Ground, message_id: int) -> list[Any]:
+    return [
+        call
+        for call in ground.telegram.calls_of("sendMessage")
+        if (call.params.get("reply_parameters") or {}).get("message_id") == message_id
+    ]
+
+
+def _with_button(ground: Ground, data: str) -> list[Any]:
+    return [
+        call
+        for call in ground.telegram.calls_of("sendMessage")
+        if data in json.dumps(call.params.get("reply_markup") or {})
+    ]
