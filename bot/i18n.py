@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gettext
 import io
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from aiogram.utils.formatting import Text
 from aiogram.utils.i18n import I18n
+from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -81,6 +83,10 @@ class Words:
         """17 ₽, 6.80 ₽; kopecks only when there are some."""
         pattern = "#,##0" if roubles == roubles.to_integral_value() else "#,##0.00"
         return f"{format_decimal(roubles, format=pattern, locale=self.lang)}\N{NO-BREAK SPACE}₽"
+
+    def day(self, when: datetime) -> str:
+        """12 May 2026; 12 мая 2026."""
+        return format_date(when, "d MMMM y", locale=self.lang)
 
     def duration(self, seconds: float) -> str:
         """45 seconds; 1 minute 20 seconds; 2 hours 5 minutes."""

@@ -6,17 +6,20 @@ counts is decided in the database. Prefixes stay for ever, for old messages keep
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
+from enum import StrEnum
 
 from aiogram.enums import ButtonStyle
 from aiogram.filters.callback_data import CallbackData
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
+from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
+from aiogram.utils.formatting import sizeof
 
 from bot import texts
 from bot.catalog import CATALOG
 from bot.i18n import LANGUAGES
 from bot.notice import Notice, NoticeKind
-from bot.task import AspectRatio, Task, TaskState
+from bot.task import AspectRatio, Reason, Task, TaskState
 
 
 class PickRatio(CallbackData, prefix="r", sep="|"):
@@ -42,6 +45,46 @@ class Redeliver(CallbackData, prefix="d", sep="|"):
     """Sends a video that was kept."""
 
     task_id: int
+
+
+class Act(StrEnum):
+    """What can be done with an order that is over; one letter each, for ever."""
+
+    AGAIN = "a"
+    REWORD = "w"
+    RATIO = "r"
+    CONTINUE = "f"
+    FILE = "d"
+    FRAMELESS = "n"
+    DELETE = "x"  # the message
+    FORGET = "z"  # the message, and all that is kept of the order
+
+
+class Below(CallbackData, prefix="b", sep="|"):
+    """A button below a video, or below the words about an end without one."""
+
+    act: Act
+    task_id: int
+
+
+class TurnPage(CallbackData, prefix="hp", sep="|"):
+    """Another page of somebody's history."""
+
+    user_id: int
+    page: int
+
+
+class OpenOrder(CallbackData, prefix="ho", sep="|"):
+    """One order of the history."""
+
+    task_id: int
+
+
+class DeleteMe(CallbackData, prefix="dm", sep="|"):
+    """The second tap of /delete_me; `sure` 0 takes it back."""
+
+    user_id: int
+    sure: int
 
 
 class SetLanguage(CallbackData, prefix="l", sep="|"):
@@ -95,7 +138,123 @@ def notice(notice: Notice) -> InlineKeyboardMarkup | None:
         return unknown(notice.task_id, notice.lang, Decimal(str(notice.params["price"])))
     if notice.kind is NoticeKind.UNDELIVERABLE:
         return undeliverable(notice.task_id, notice.lang)
+    if notice.kind is NoticeKind.FAILED:
+        price = notice.params.get("price")
+        return failed(
+            notice.task_id,
+            notice.lang,
+            Reason(str(notice.params["reason"])),
+            Decimal(str(price)) if price else None,
+        )
+    if notice.kind is NoticeKind.VIDEO_LINK:
+        acts = (Act.RATIO, Act.REWORD)
+        return _rows([_below(act, notice.task_id, notice.lang) for act in acts])
     return None
+
+
+COPY_LIMIT = 256
+"""UTF-16 units that a button can copy (Bot API: CopyTextButton)."""
+
+_REFUSED = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT, Reason.INVALID_INPUT})
+_FRAME_LOST = frozenset({Reason.FRAME_UNAVAILABLE, Reason.FRAME_UNUSABLE, Reason.FRAMES_OFF})
+
+
+def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
+    """Below a video; `forget`: one that came from the history, where Delete is for good."""
+    has_video = task.video_file_id is not None or task.state is TaskState.RENDERED
+    return _rows(
+        [_again(task.id, task.lang, task.price), _below(Act.REWORD, task.id, task.lang)],
+        [_below(Act.RATIO, task.id, task.lang), _below(Act.CONTINUE, task.id, task.lang)]
+        if has_video
+        else [_below(Act.RATIO, task.id, task.lang)],
+        [*([_below(Act.FILE, task.id, task.lang)] if has_video else []), *copy(task)],
+        [_below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)],
+    )
+
+
+def copy(task: Task) -> list[InlineKeyboardButton]:
+    """The prompt into the clipboard, when a button can hold it."""
+    if not task.prompt or sizeof(task.prompt) > COPY_LIMIT:
+        return []
+    words = CopyTextButton(text=task.prompt)
+    return [InlineKeyboardButton(text=texts.button_copy(task.lang), copy_text=words)]
+
+
+def failed(
+    task_id: int, lang: str, reason: Reason, price: Decimal | None = None
+) -> InlineKeyboardMarkup:
+    """What helps after this end: other words, no photo, or the same once more."""
+    if reason in _REFUSED:
+        return _rows([_below(Act.REWORD, task_id, lang)])
+    if reason in _FRAME_LOST:
+        return _rows([_below(Act.FRAMELESS, task_id, lang)])
+    return _rows([_again(task_id, lang, price), _below(Act.REWORD, task_id, lang)])
+
+
+def words_wanted(draft: Task, source: Task) -> InlineKeyboardMarkup:
+    """Below the question for new words: the old ones, to start from."""
+    return _rows(copy(source), [_cancel(draft)])
+
+
+def history(
+    orders: Sequence[Task], user_id: int, page: int, pages: int
+) -> InlineKeyboardMarkup | None:
+    """A number for each order, and the ways to the other pages; `page` from 0."""
+    numbers = [
+        InlineKeyboardButton(text=str(number), callback_data=OpenOrder(task_id=task.id).pack())
+        for number, task in enumerate(orders, 1)
+    ]
+    turns = [
+        InlineKeyboardButton(
+            text=sign, callback_data=TurnPage(user_id=user_id, page=page + step).pack()
+        )
+        for sign, step in (("‹", -1), ("›", 1))
+        if 0 <= page + step < pages
+    ]
+    return _rows(numbers, turns) if numbers else None
+
+
+def order(task: Task) -> InlineKeyboardMarkup | None:
+    """Below an order of the history that has no video."""
+    match task.state:
+        case TaskState.QUEUED:
+            return status(task)
+        case TaskState.UNKNOWN:
+            rows = unknown(task.id, task.lang, task.price).inline_keyboard
+        case TaskState.UNDELIVERABLE:
+            rows = undeliverable(task.id, task.lang).inline_keyboard
+        case TaskState.FAILED:
+            reason = task.reason or Reason.PROVIDER_FAILED
+            rows = failed(task.id, task.lang, reason, task.price).inline_keyboard
+        case TaskState.CANCELLED | TaskState.DELIVERED:
+            rows = [[_again(task.id, task.lang, task.price)]]
+        case _:
+            return None
+    return _rows(*rows, [_below(Act.FORGET, task.id, task.lang)])
+
+
+def delete_me(user_id: int, lang: str) -> InlineKeyboardMarkup:
+    """The second tap; in a group nobody else's counts."""
+    return _rows(
+        [
+            _button(
+                texts.button_delete_me(lang),
+                DeleteMe(user_id=user_id, sure=1),
+                ButtonStyle.DANGER,
+            )
+        ],
+        [_button(texts.button_keep_me(lang), DeleteMe(user_id=user_id, sure=0))],
+    )
+
+
+def _again(task_id: int, lang: str, price: Decimal | None) -> InlineKeyboardButton:
+    """Orders at once, so it names the price; without one, a card does."""
+    data = Below(act=Act.AGAIN, task_id=task_id)
+    return _button(texts.button_again(lang, price), data)
+
+
+def _below(act: Act, task_id: int, lang: str) -> InlineKeyboardButton:
+    return _button(texts.BUTTONS[act.value](lang), Below(act=act, task_id=task_id))
 
 
 def languages() -> InlineKeyboardMarkup:

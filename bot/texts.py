@@ -6,11 +6,13 @@ Every text is entities (no markup to escape) and fits its place (Bot API: 4096, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, assert_never
 
 from aiogram.utils.formatting import (
     Bold,
+    Code,
     ExpandableBlockQuote,
     Text,
     TextLink,
@@ -563,6 +565,312 @@ def button_redeliver(lang: str) -> str:
 
 
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
+
+
+# --- below a video, and about orders that are over ------------------------------------------
+
+
+def button_again(lang: str, price: Decimal | None = None) -> str:
+    """With its price it orders at once; without one it shows a card."""
+    _ = words(lang)
+    if price is None:
+        return _("🔁 Again")
+    return _("🔁 Again · {price}").format(price=_.price(price))
+
+
+def button_reword(lang: str) -> str:
+    _ = words(lang)
+    return _("✏️ Change prompt")
+
+
+def button_ratio(lang: str) -> str:
+    _ = words(lang)
+    return _("📐 Other ratio")
+
+
+def button_continue(lang: str) -> str:
+    _ = words(lang)
+    return _("🎞 Continue it")
+
+
+def button_file(lang: str) -> str:
+    _ = words(lang)
+    return _("📄 As a file")
+
+
+def button_frameless(lang: str) -> str:
+    _ = words(lang)
+    return _("✍️ Without the photo")
+
+
+def button_delete(lang: str) -> str:
+    _ = words(lang)
+    return _("🗑 Delete")
+
+
+def button_forget(lang: str) -> str:
+    _ = words(lang)
+    return _("🗑 Delete for good")
+
+
+def button_copy(lang: str) -> str:
+    _ = words(lang)
+    return _("📋 Copy prompt")
+
+
+BUTTONS: dict[str, Callable[[str], str]] = {  # bot.keyboards.Act
+    "a": button_again,
+    "w": button_reword,
+    "r": button_ratio,
+    "f": button_continue,
+    "d": button_file,
+    "n": button_frameless,
+    "x": button_delete,
+    "z": button_forget,
+}
+
+
+def new_words(lang: str, source: Task) -> Text:
+    """The question after ✏️; the old prompt is there to be copied."""
+    _ = words(lang)
+    rest = _said(
+        "✏️",
+        _("Write the new prompt."),
+        _("Your photo and all else stay as they were. A card comes before anything is paid.")
+        if source.frame
+        else _("All else stays as it was. A card comes before anything is paid."),
+        _("In a group, send it as an answer to this message.") if _in_group(source) else None,
+        _("The prompt so far:") if source.prompt else None,
+    )
+    if not source.prompt:
+        return rest
+    return _lines(rest, Code(cut(source.prompt, TEXT_LIMIT - sizeof(rest.render()[0]) - 1)))
+
+
+def last_frame(lang: str, source: Task) -> Text:
+    """Below the last picture of a video, from which the next one starts."""
+    _ = words(lang)
+    return _said(
+        "🎞",
+        _("This is where your video ends, and where the next one begins."),
+        _("Write what should happen next. A card comes before anything is paid."),
+        _("In a group, send it as an answer to this message.") if _in_group(source) else None,
+    )
+
+
+def _in_group(task: Task) -> bool:
+    return task.chat.chat_id < 0
+
+
+def press_card(lang: str) -> str:
+    _ = words(lang)
+    return _("Here is a new card. It costs nothing until you choose a shape.")
+
+
+def press_reword(lang: str) -> str:
+    _ = words(lang)
+    return _("Write the new prompt.")
+
+
+def press_continue(lang: str) -> str:
+    _ = words(lang)
+    return _("Taking the last picture…")
+
+
+def press_file(lang: str) -> str:
+    _ = words(lang)
+    return _("Sending the file…")
+
+
+def press_running(lang: str) -> str:
+    """The same was pressed a moment ago."""
+    _ = words(lang)
+    return _("It is being made again already. Press once more when that video is there.")
+
+
+def press_deleted(lang: str) -> str:
+    _ = words(lang)
+    return _("Deleted from the chat. You find the video in /history.")
+
+
+def press_by_hand(lang: str) -> str:
+    """Bot API: deleteMessage takes messages of the last 48 hours."""
+    _ = words(lang)
+    return _(
+        "Telegram does not let me delete this message any more. Hold it down and delete it"
+        " yourself, please."
+    )
+
+
+def press_forgotten(lang: str) -> str:
+    _ = words(lang)
+    return _("Deleted for good.")
+
+
+def press_not_over(lang: str) -> str:
+    _ = words(lang)
+    return _("This order is still under way. Delete it when it is over.")
+
+
+def press_photos_off(lang: str) -> str:
+    _ = words(lang)
+    return _("Videos cannot start from a picture in this bot at the moment.")
+
+
+def video_too_big(lang: str) -> Text:
+    """Over what getFile gives (Bot API: 20 MB)."""
+    _ = words(lang)
+    return _said(
+        "📦",
+        _("This video is over 20 MB, and Telegram does not let me read it back."),
+        _("To save it as a file, hold the video down and choose “Save”. Nothing was charged."),
+    )
+
+
+def video_gone(lang: str) -> Text:
+    """There is no file, or Telegram does not give it any more."""
+    _ = words(lang)
+    return _said(
+        "🤷",
+        _("I cannot get this video from Telegram any more."),
+        _("You can make it again with 🔁. Nothing was charged."),
+    )
+
+
+# --- history --------------------------------------------------------------------------------
+
+_STATES: dict[TaskState, tuple[str, str]] = {
+    TaskState.DRAFT: ("📝", N_("a card")),
+    TaskState.CANCELLED: ("✖️", N_("cancelled")),
+    TaskState.QUEUED: ("🕐", N_("in the queue")),
+    TaskState.SUBMITTING: ("🕐", N_("in the queue")),
+    TaskState.GENERATING: ("⏳", N_("being made")),
+    TaskState.RENDERED: ("📤", N_("being sent")),
+    TaskState.DELIVERED: ("✅", N_("ready")),
+    TaskState.FAILED: ("😔", N_("no video")),
+    TaskState.UNKNOWN: ("❓", N_("not known")),
+    TaskState.UNDELIVERABLE: ("📦", N_("kept for you")),
+}
+TITLE_LIMIT = 60
+
+
+def title(task: Task, limit: int = TITLE_LIMIT) -> str:
+    """A prompt in one short line."""
+    return cut(" ".join((task.prompt or "…").split()), limit)
+
+
+def history(lang: str, orders: Sequence[Task], page: int, pages: int) -> Text:
+    """One page, `page` from 0; the buttons below carry the same numbers."""
+    _ = words(lang)
+    if not orders:
+        return _said(
+            "🎞", _("You have no videos yet."), _("Send a prompt, and here is the place for it.")
+        )
+    lines: list[Any] = []
+    for number, task in enumerate(orders, 1):
+        sign, state = _STATES[task.state]
+        facts = " · ".join([_(state), _.day(task.confirmed_at or task.created_at)])
+        lines += [Text(Bold(f"{number}."), " ", title(task)), Text("    ", sign, " ", facts)]
+    head = _("Your videos")
+    if pages > 1:
+        counted = _("page {page} of {pages}").format(page=page + 1, pages=pages)
+        head = f"{head} · {counted}"
+    return _lines(
+        Text("🎞 ", Bold(head)),
+        "",
+        *lines,
+        "",
+        _("Press a number to get the video, or to see what became of the order."),
+    )
+
+
+def order(lang: str, task: Task) -> Text:
+    """An order of the history that has no video to be sent."""
+    _ = words(lang)
+    match task.state:
+        case TaskState.FAILED:
+            rest = failure(lang, task.reason or Reason.PROVIDER_FAILED, task.charge)
+        case TaskState.UNKNOWN:
+            rest = unknown(lang, task.price)
+        case TaskState.UNDELIVERABLE:
+            rest = undeliverable(lang, task.reason or Reason.CHAT_UNREACHABLE)
+        case TaskState.CANCELLED:
+            rest = cancelled(lang)
+        case TaskState.DELIVERED:
+            rest = video_gone(lang)
+        case TaskState.RENDERED:
+            rest = status_sending(lang, task)
+        case TaskState.GENERATING:
+            rest = _said("⏳", _("Making your video"), _model_line(_, task))
+        case _:
+            rest = status_queued(lang, task)
+    return _quoted(task.prompt or "", rest, limit=TEXT_LIMIT)
+
+
+def inline_button(lang: str) -> str:
+    """Above the results of the inline mode; leads to the bot."""
+    _ = words(lang)
+    return _("Make a new video")
+
+
+def inline_details(lang: str, task: Task) -> str:
+    """Below a title among the results."""
+    _ = words(lang)
+    facts = _model_line(_, task).removeprefix("🎬 ")
+    return f"{_.day(task.confirmed_at or task.created_at)} · {facts}"
+
+
+# --- their data -----------------------------------------------------------------------------
+
+
+def delete_me(lang: str) -> Text:
+    """Asks for the second tap."""
+    _ = words(lang)
+    return _said(
+        "🗑",
+        _("Delete everything that is kept of you?"),
+        _(
+            "Your prompts, orders, photos, kept videos and settings go for good, also from"
+            " /history. Videos that are in the chat stay there."
+        ),
+        _(
+            "A video that is being made is paid for and will not come. Waiting orders are"
+            " cancelled, and no money is taken for them."
+        ),
+    )
+
+
+def deleted_me(lang: str) -> Text:
+    _ = words(lang)
+    return _said(
+        "🗑",
+        _("Deleted. Nothing about you is kept any more."),
+        _("If you write to me again, I start from the beginning."),
+    )
+
+
+def kept_me(lang: str) -> Text:
+    _ = words(lang)
+    return _said("👌", _("Nothing was deleted."), _("All is as it was."))
+
+
+def button_delete_me(lang: str) -> str:
+    _ = words(lang)
+    return _("Delete everything")
+
+
+def button_keep_me(lang: str) -> str:
+    _ = words(lang)
+    return _("Keep it")
+
+
+def consent(lang: str) -> str:
+    """On the card of somebody's first photo: choosing a shape agrees."""
+    _ = words(lang)
+    return _(
+        "🔒 By choosing a shape you agree that a copy of your photo goes to the video service"
+        " GPTunnel. More: /privacy"
+    )
 
 
 # --- the bot's own page in Telegram ------------------------------------------------------------

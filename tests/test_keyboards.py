@@ -12,9 +12,20 @@ from aiogram.types import InlineKeyboardMarkup
 
 from bot import keyboards, texts
 from bot.i18n import LANGUAGES
-from bot.keyboards import CancelTask, PickRatio, Redeliver, RetryUnknown, SetLanguage
+from bot.keyboards import (
+    Act,
+    Below,
+    CancelTask,
+    DeleteMe,
+    OpenOrder,
+    PickRatio,
+    Redeliver,
+    RetryUnknown,
+    SetLanguage,
+    TurnPage,
+)
 from bot.notice import Notice, NoticeKind
-from bot.task import AspectRatio, Chat, Task, TaskState
+from bot.task import AspectRatio, Chat, Reason, Task, TaskState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LARGEST_ID = 2**63 - 1
@@ -71,8 +82,85 @@ def test_notices_that_need_a_decision_have_their_button() -> None:
     assert rows(below(NoticeKind.UNKNOWN)) == [[("Заказать ещё раз · 6,80\xa0₽", "u|7")]]
     assert rows(below(NoticeKind.UNDELIVERABLE)) == [[("Отправить видео", "d|7")]]
     assert below(NoticeKind.UNKNOWN, None) is None
-    for kind in set(NoticeKind) - {NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE}:
+    assert rows(below(NoticeKind.VIDEO_LINK)) == [
+        [("📐 Другой формат", "b|r|7"), ("✏️ Другой промпт", "b|w|7")]
+    ]
+    for kind in (NoticeKind.OVERDUE, NoticeKind.HELD):
         assert below(kind) is None
+
+
+@pytest.mark.parametrize(
+    ("reasons", "buttons"),
+    [
+        (
+            {Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT, Reason.INVALID_INPUT},
+            [("✏️ Change prompt", "b|w|7")],
+        ),
+        (
+            {Reason.FRAME_UNAVAILABLE, Reason.FRAME_UNUSABLE, Reason.FRAMES_OFF},
+            [("✍️ Without the photo", "b|n|7")],
+        ),
+        (
+            {Reason.PROVIDER_FAILED, Reason.NEVER_FINISHED, Reason.MODEL_GONE},
+            [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Change prompt", "b|w|7")],
+        ),
+    ],
+)
+def test_a_failure_has_the_button_that_helps(
+    reasons: set[Reason], buttons: list[tuple[str, str]]
+) -> None:
+    for reason in reasons:
+        params = {"reason": reason.value, "charge": "none", "price": "17"}
+        told = Notice(
+            kind=NoticeKind.FAILED, chat=Chat(chat_id=1), lang="en", task_id=7, params=params
+        )
+        assert rows(keyboards.notice(told)) == [buttons]
+
+
+def test_every_failure_has_a_button() -> None:
+    for reason in Reason:
+        assert rows(keyboards.failed(7, "en", reason))
+
+
+def test_a_video_has_all_that_can_be_done_with_it() -> None:
+    video = task(state=TaskState.RENDERED)
+    assert rows(keyboards.result(video)) == [
+        [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Change prompt", "b|w|7")],
+        [("📐 Other ratio", "b|r|7"), ("🎞 Continue it", "b|f|7")],
+        [("📄 As a file", "b|d|7"), ("📋 Copy prompt", None)],
+        [("🗑 Delete", "b|x|7")],
+    ]
+    [button] = keyboards.copy(video)
+    assert button.copy_text is not None
+    assert button.copy_text.text == "A cat"
+    assert rows(keyboards.result(video, forget=True))[-1] == [("🗑 Delete for good", "b|z|7")]
+
+
+@pytest.mark.parametrize(("letter", "fits"), [("я", 256), ("🐈", 128)])
+def test_a_prompt_that_no_button_can_hold_is_not_offered_to_be_copied(
+    letter: str, fits: int
+) -> None:
+    assert keyboards.copy(task(prompt=letter * fits))
+    assert keyboards.copy(task(prompt=letter * fits + "!")) == []
+
+
+def test_a_page_of_history_leads_to_its_orders_and_its_neighbours() -> None:
+    orders = [task(id=9), task(id=8)]
+    assert rows(keyboards.history(orders, 2, 1, 3)) == [
+        [("1", "ho|9"), ("2", "ho|8")],
+        [("‹", "hp|2|0"), ("›", "hp|2|2")],
+    ]
+    assert rows(keyboards.history(orders, 2, 0, 1)) == [[("1", "ho|9"), ("2", "ho|8")]]
+    assert keyboards.history([], 2, 0, 1) is None
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_an_order_of_the_history_can_be_deleted_when_it_is_over(state: TaskState) -> None:
+    markup = keyboards.order(task(state=state))
+    shown = [data for row in rows(markup) for _, data in row] if markup else []
+    resting = {TaskState.CANCELLED, TaskState.FAILED, TaskState.DELIVERED, TaskState.UNKNOWN,
+               TaskState.UNDELIVERABLE}  # fmt: skip
+    assert ("b|z|7" in shown) is (state in resting)
 
 
 def test_languages_are_offered_in_their_own_names() -> None:
@@ -86,6 +174,10 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         RetryUnknown(task_id=LARGEST_ID),
         Redeliver(task_id=LARGEST_ID),
         *(SetLanguage(lang=lang) for lang in LANGUAGES),
+        *(Below(act=act, task_id=LARGEST_ID) for act in Act),
+        TurnPage(user_id=LARGEST_ID, page=1_000_000),
+        OpenOrder(task_id=LARGEST_ID),
+        DeleteMe(user_id=LARGEST_ID, sure=1),
     ]
     kinds = {
         kind
@@ -108,3 +200,16 @@ def test_the_words_on_buttons_fit_a_phone(lang: str) -> None:
         texts.button_retry(lang, Decimal("1117.60")),
     ):
         assert 0 < len(text) <= 32
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_two_buttons_side_by_side_fit_a_phone(lang: str) -> None:
+    assert set(texts.BUTTONS) == {act.value for act in Act}
+    for markup in (
+        keyboards.result(task(lang=lang, state=TaskState.RENDERED, price=Decimal("117.60"))),
+        keyboards.failed(7, lang, Reason.PROVIDER_FAILED, Decimal("117.60")),
+        keyboards.delete_me(7, lang),
+    ):
+        for row in markup.inline_keyboard:
+            for button in row:
+                assert 0 < len(button.text) <= (32 if len(row) == 1 else 22)

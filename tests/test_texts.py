@@ -393,3 +393,55 @@ def test_fields_are_filled_with_pieces_that_keep_their_entities() -> None:
 )  # fmt: skip
 def test_the_language_follows_telegrams(code: str | None, lang: str) -> None:
     assert language_of(code) == lang
+
+
+# --- below a video, history, their data ------------------------------------------------------
+
+
+def test_what_a_press_makes_is_told_with_what_it_costs() -> None:
+    source = task("ru", frame=Frame(file_id="x", kind="photo"))
+    for say in (texts.new_words, texts.last_frame):
+        for lang in LANGUAGES:
+            alone = said(say(lang, source))
+            assert words(lang)("In a group, send it as an answer to this message.") not in alone
+            group = replace(source, chat=Chat(chat_id=-5))
+            assert words(lang)("In a group, send it as an answer to this message.") in said(
+                say(lang, group)
+            )
+    assert said(texts.new_words("en", source)).endswith("\nA cat")
+    longest = replace(source, prompt="🐈" * texts.TEXT_LIMIT)
+    assert sizeof(said(texts.new_words("ru", longest))) <= texts.TEXT_LIMIT
+
+
+def test_a_page_of_history_names_each_order_its_state_and_its_day() -> None:
+    orders = [
+        task(id=number, prompt=f"A cat\nnumber {number} " + "x" * 100, state=state)
+        for number, state in enumerate(TaskState)
+    ]
+    english, russian = both(lambda lang: texts.history(lang, orders, 1, 3))
+    assert "page 2 of 3" in english
+    assert "страница 2 из 3" in russian
+    assert "ready · 1 January 2026" in english
+    assert "готово · 1 января 2026" in russian
+    assert all(sizeof(line) < 80 for line in english.split("\n"))
+    both(lambda lang: texts.history(lang, [], 0, 1))
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_an_order_without_a_video_says_what_became_of_it(state: TaskState) -> None:
+    for text in both(lambda lang: texts.order(lang, task(lang, state=state))):
+        assert text.startswith("A cat\n")
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        texts.delete_me, texts.deleted_me, texts.kept_me, texts.button_delete_me,
+        texts.button_keep_me, texts.consent, texts.inline_button, texts.video_too_big,
+        texts.video_gone, *texts.BUTTONS.values(),
+    ],
+)  # fmt: skip
+def test_what_is_said_about_videos_and_data_is_said_in_both_languages(
+    say: Callable[[str], Text | str],
+) -> None:
+    both(say)
