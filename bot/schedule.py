@@ -33,7 +33,7 @@ class Law:
         return min(max(self.median / 9, 1.0), 10.0)
 
 
-GUESS = Law(early=20.0, median=45.0, late=90.0, last=180.0, known=False)
+GUESS = Law(early=28.0, median=45.0, late=90.0, last=180.0, known=False)
 """Before anything is learnt: 30-120 s (provider.md: "The video")."""
 
 PROBES = (3.0, 10.0)
@@ -77,6 +77,18 @@ class Durations:
         if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high and high > 0):
             return
         self.seen.append(high * 0.8 if low == 0 else (low + high) / 2)
+        self._forget_another_law()
+
+    def _forget_another_law(self) -> None:
+        """When the latest are quicker or slower than nearly all before them, only they count."""
+        if len(self.seen) < 2 * ENOUGH:
+            return
+        ordered = list(self.seen)
+        before, latest = sorted(ordered[:-ENOUGH]), sorted(ordered[-ENOUGH:])
+        median = latest[ENOUGH // 2]
+        if not before[len(before) // 10] <= median <= before[len(before) * 9 // 10]:
+            self.seen.clear()
+            self.seen.extend(ordered[-ENOUGH:])
 
     def law(self) -> Law:
         """The law of the last durations; the guess until there are enough."""

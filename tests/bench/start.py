@@ -1,4 +1,4 @@
-"""`python -m bench.start`: what it costs to start the bot, and to have it idle.
+"""`python -m tests.bench.start`: what it costs to start the bot, and to have it idle.
 
 CPU seconds of the whole process until its first getUpdates, and resident memory some seconds
 later, against a process that only imports aiogram, httpx and SQLAlchemy. Fresh processes, in
@@ -97,7 +97,9 @@ async def measure(rounds: int) -> dict[str, Cost]:
 
 def main() -> None:
     """Measures, prints a table, writes the figures down."""
-    parser = argparse.ArgumentParser(prog="bench.start", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="tests.bench.start", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, default=RESULT, help=f"default {RESULT}")
     args = parser.parse_args()
