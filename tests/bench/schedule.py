@@ -163,7 +163,7 @@ def learnt_online(
             law, before = known.law(), 0.0
             asked = 0
             for age in ours(law)():
-                asked += 1  # noqa: SIM113 - it is wanted after the loop
+                asked += 1
                 if age >= duration:
                     break
                 before = age
