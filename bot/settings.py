@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot import catalog, examples
 from bot.access import Access
 from bot.caps import Bound, Cap, Terms
 from bot.catalog import CATALOG
@@ -72,7 +80,10 @@ class Settings(BaseSettings):
     frames_s3_access_key: str = ""
     frames_s3_secret_key: SecretStr = SecretStr("")
     frames_s3_region: str = "us-east-1"
+    catalog_file: Path | None = None
     model: str = "seedance-1-lite-480P-5s"
+    examples_file: Path | None = None
+    translate_model: str = ""
     task_deadline_seconds: Annotated[int, Field(ge=1)] = 900
     frame_ttl_seconds: Annotated[int, Field(ge=1)] = 3600
     allow_private_result_hosts: bool = False
@@ -186,11 +197,28 @@ class Settings(BaseSettings):
             raise ValueError("should start with sqlite+aiosqlite:/// or postgresql+asyncpg://")
         return value
 
+    @field_validator("catalog_file")
+    @classmethod
+    def _catalog(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            catalog.read(value)
+        return value
+
     @field_validator("model")
     @classmethod
-    def _model(cls, value: str) -> str:
-        if value not in CATALOG:
-            raise ValueError(f"should be one of {', '.join(CATALOG)}")
+    def _model(cls, value: str, info: ValidationInfo) -> str:
+        path = info.data.get("catalog_file")
+        known = [model.id for model in catalog.read(path)] if path else list(CATALOG)
+        unsaid = path and value == cls.model_fields["model"].default
+        if value not in known and not unsaid:
+            raise ValueError(f"should be one of {', '.join(known)}")
+        return value
+
+    @field_validator("examples_file")
+    @classmethod
+    def _examples(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            examples.read(value)
         return value
 
     @field_validator("log_level", mode="before")
@@ -250,6 +278,18 @@ class Settings(BaseSettings):
         """
         token = self.bot_token.get_secret_value().encode()
         return hmac.new(token, b"webhook", hashlib.sha256).hexdigest()
+
+    @property
+    def models(self) -> tuple[catalog.Model, ...]:
+        """What people choose from."""
+        if self.catalog_file is None:
+            return catalog.offered(self.model)
+        return catalog.read(self.catalog_file)
+
+    @property
+    def default_model(self) -> catalog.Model:
+        """What a new card has: MODEL, or the first of the operator's own catalog."""
+        return next((one for one in self.models if one.id == self.model), self.models[0])
 
     @property
     def photos_on(self) -> bool:

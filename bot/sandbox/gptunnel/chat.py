@@ -55,6 +55,7 @@ _STEMS = {
     "у": "by",
     "очень": "very",
 }
+_SCENERY = ", wide shot, soft evening light, a gentle wind, the camera moves slowly closer"
 _ENDING = 3
 _RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
 _LATIN = "a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya"
@@ -65,6 +66,13 @@ def translate(text: str) -> str:
     """Russian words into English: known ones by their stem, others letter by letter. What is
     not Russian stays as it is."""
     return re.sub(r"[а-яё]+", lambda found: _word(found[0]), text, flags=re.IGNORECASE)
+
+
+def answer(task: str, text: str) -> str:
+    """What a model says to `text` when its system message is `task`: a translation, and when it
+    is asked for a scene, a little more."""
+    words = translate(text)
+    return f"{words}{_SCENERY}" if "scene" in task.lower() else words
 
 
 def _word(word: str) -> str:

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from bot.sandbox.faults import Faults, suffer
 from bot.sandbox.gptunnel import control
-from bot.sandbox.gptunnel.chat import translate
+from bot.sandbox.gptunnel.chat import answer
 from bot.sandbox.gptunnel.models import MODELS, RATIOS
 from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
 from bot.sandbox.gptunnel.render import render
@@ -298,10 +298,10 @@ class GptunnelEmulator:
         )
 
     async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.Response:
-        model, said = body.get("model"), _last_words(body.get("messages"))
+        model, said = body.get("model"), _last_words(body.get("messages"), "user")
         if not isinstance(model, str) or not model or said is None:
             return _openai_error(400, "model and messages are required", None)
-        words = translate(said)
+        words = answer(_last_words(body.get("messages"), "system") or "", said)
         used, made = len(said) // 3 + 1, len(words) // 4 + 1
         return web.json_response(
             {
@@ -384,11 +384,11 @@ def _is_one_link(images: object) -> bool:
     return link.scheme in ("http", "https") and bool(link.hostname)
 
 
-def _last_words(messages: object) -> str | None:
-    """What the user said last in an OpenAI chat; None when it is no chat."""
+def _last_words(messages: object, role: str) -> str | None:
+    """What this side said last in an OpenAI chat; None when it is no chat."""
     if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
         return None
-    said = [m.get("content") for m in messages if m.get("role") == "user"]
+    said = [m.get("content") for m in messages if m.get("role") == role]
     return said[-1] if said and isinstance(said[-1], str) else None
 
 
