@@ -1,0 +1,57 @@
+"""A house for each cell, and what all cells share: an empty database and a small clip."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from storage import open_storage
+from tests.faults.house import House, OpenHouse, open_house
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with its tables, made once."""
+    path = tmp_path_factory.mktemp("faults") / "empty.db"
+
+    async def make() -> None:
+        async with open_storage(f"sqlite+aiosqlite:///{path}"):
+            pass
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A real MP4 of one second: H.264, portrait, no sound."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 72, 128, "yuv420p"
+        stream.time_base = Fraction(1, 24)
+        for shade in range(0, 240, 10):
+            picture = Image.new("RGB", (72, 128), (shade, 90, 200))
+            container.mux(stream.encode(av.VideoFrame.from_image(picture)))  # type: ignore[no-untyped-call]
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+@pytest.fixture
+def a_house(tmp_path: Path, empty_database: Path, clip: bytes) -> OpenHouse:
+    """For cells that want a house of their own making: `async with a_house(...) as house`."""
+    return partial(open_house, tmp_path, empty_database, clip)
+
+
+@pytest.fixture
+async def house(a_house: OpenHouse) -> AsyncIterator[House]:
+    """The bot as it is, with timeouts that no cell reaches."""
+    async with a_house() as house:
+        yield house
