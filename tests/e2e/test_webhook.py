@@ -1,0 +1,53 @@
+"""Updates by webhook, and from one way to the other: the program as a process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from tests.e2e.conftest import answers, is_video, order
+from tests.e2e.given import clip, learnt
+from tests.stand import Stand, open_stand, until
+
+WEBHOOK = {"UPDATES": "webhook"}
+
+
+@pytest_asyncio.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
+    async with open_stand(tmp_path, delay=0.4, renderer=clip) as opened:
+        await learnt(opened.database_url, 0.4)
+        opened.telegram.api.delivery.retry_delay = 0.05
+        yield opened
+
+
+async def test_a_journey_by_webhook_asks_telegram_for_nothing(stand: Stand) -> None:
+    bot = await stand.start(settings=WEBHOOK)
+    await until(lambda: stand.telegram.world.webhook.url)
+    assert stand.telegram.world.webhook.url == f"{bot.http}/telegram"
+    assert len(stand.telegram.world.webhook.secret) == 64
+    assert stand.telegram.world.webhook.secret not in bot.lines
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    asked, _ = await order(anna, "a lighthouse")
+    video = await anna.expect(is_video, within=20)
+    assert video["reply_to_message"]["message_id"] == asked["message_id"]
+    assert stand.telegram.calls_of("getUpdates") == []
+    assert await bot.stop() == 0
+    # It stays set: what comes now is kept by Telegram for the next start.
+    assert stand.telegram.world.webhook.url
+
+
+async def test_switching_between_the_ways_loses_no_update(stand: Stand) -> None:
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    asked = []
+    for settings in (WEBHOOK, {"UPDATES": "polling"}, WEBHOOK, {"UPDATES": "polling"}):
+        # Said while nobody listens, on whichever way was used before.
+        asked.append(await anna.send_text("/help"))
+        bot = await stand.start(settings=settings)
+        asked.append(await anna.send_text("/help"))
+        for message in asked:
+            await anna.expect(answers(message), within=20)
+        assert await bot.stop() == 0
+    said = [m for m in anna.messages if m["from"]["is_bot"]]
+    assert len(said) == len(asked) == 8
