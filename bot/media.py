@@ -65,10 +65,27 @@ async def prepare(file: BinaryIO) -> Video:
     only stays as it is. Raises NotAVideo when the file is to blame. Any other error (TimeoutError,
     OSError, RuntimeError) is the machine's: the same file may do better later.
     """
+    head, _, thumbnail = (await _read(file)).partition(b"\n")
+    # From the end: whatever this object had read ahead is from before the index was moved.
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return Video(file=file, size=size, info=VideoInfo(**json.loads(head)), thumbnail=thumbnail)
+
+
+async def last_frame(file: BinaryIO) -> bytes:
+    """The last picture of an MP4 in an open file, a JPEG as large as the video is shown.
+
+    The file stays as it is. Raises what `prepare` raises.
+    """
+    return await _read(file, "last")
+
+
+async def _read(file: BinaryIO, *words: str) -> bytes:
+    """What a reader of its own says of the file; `words` tell it what to look for."""
     await asyncio.to_thread(file.flush)
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "bot.media_reader"),
+        *("-m", "bot.media_reader", *words),
         stdin=file,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -88,8 +105,4 @@ async def prepare(file: BinaryIO) -> Video:
         raise NotAVideo(f"reading it ended with {signal.Signals(-code).name}")
     if code != 0:
         raise RuntimeError(f"bot.media_reader ended with {code}: {complaint[-500:]!r}")
-    head, _, thumbnail = said.partition(b"\n")
-    # From the end: whatever this object had read ahead is from before the index was moved.
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    return Video(file=file, size=size, info=VideoInfo(**json.loads(head)), thumbnail=thumbnail)
+    return said

@@ -1,7 +1,8 @@
 """Reads one hostile MP4 on standard input, as a process of its own; run by bot/media.py.
 
-Writes a line of JSON and then the thumbnail; exits with 3 and the reason when the file is to
-blame. It must not know anything else: neither settings nor secrets nor other modules of the bot.
+Writes a line of JSON and then the thumbnail, or, when asked for `last`, the last picture; exits
+with 3 and the reason when the file is to blame. It must not know anything else: neither settings
+nor secrets nor other modules of the bot.
 """
 
 from __future__ import annotations
@@ -77,6 +78,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 * size + (1 << 20),) * 2)
     try:
         moov_size, in_front = find_index(Positioned(descriptor), size)
+        if sys.argv[1:] == ["last"]:
+            sys.stdout.buffer.write(last(Positioned(descriptor)))
+            return 0
         info, thumbnail = read(Positioned(descriptor))
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
@@ -147,6 +151,25 @@ def read(file: Positioned) -> tuple[dict[str, Any], bytes]:
         return info, thumbnail(frame, turn)
 
 
+def last(file: Positioned) -> bytes:
+    """The last picture as a JPEG, as large as it is shown."""
+    with av.open(file, "r", format="mp4", metadata_errors="replace") as container:
+        if not container.streams.video:
+            raise Unusable("there is no video in it")
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        if not 0 < max(stream.width, stream.height) <= MAX_SIDE:
+            raise Unusable("its pictures have no sensible size")
+        # From the last key frame on: the rest need not be decoded.
+        container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
+        frame = None
+        for frame in container.decode(stream):  # noqa: B007 - the last one is wanted
+            pass
+        if frame is None:
+            raise Unusable("there is no picture in it")
+        return jpeg(frame, frame.width, frame.height, frame.rotation % 360, quality=92)
+
+
 def duration(container: InputContainer) -> float:
     """Seconds, as the index says or, when it does not, by the last packet."""
     stream = container.streams.video[0]
@@ -166,11 +189,16 @@ def thumbnail(frame: VideoFrame, turn: int) -> bytes:
     """JPEG; at most 320 px, which cannot reach 200 kB at this quality."""
     scale = min(1.0, THUMBNAIL_SIDE / max(frame.width, frame.height))
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+    return jpeg(frame, width, height, turn, quality=85)
+
+
+def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int) -> bytes:
+    """The frame in these sides, turned as it is shown."""
     picture: Image.Image = frame.to_image(width=width, height=height)  # type: ignore[no-untyped-call]
     if turn:
         picture = picture.rotate(turn, expand=True)
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=85)
+    picture.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from aiogram import Router
 
-from handlers import card, commands, fallback, picture, prompt, retry
+from handlers import card, commands, fallback, picture, prompt, result, retry
 from handlers.middlewares import Person, WordsForProblems
 
 
@@ -19,6 +19,6 @@ def build_router() -> Router:
         # Inner ones: people who were not talking to the bot are not written down.
         observer.middleware(Person())
         observer.middleware(WordsForProblems())
-    for module in (commands, prompt, picture, card, retry, fallback):
+    for module in (commands, prompt, picture, card, retry, result, fallback):
         root.include_router(module.router())
     return root

@@ -7,6 +7,7 @@ is raised, and the update is handled again later. It must not know what is said.
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import Bot
@@ -25,6 +26,7 @@ from bot.errors import TelegramRejected
 from bot.task import Chat
 
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 def place(message: Message) -> Chat:
@@ -55,13 +57,61 @@ async def show(
     keyboard: InlineKeyboardMarkup | None = None,
 ) -> int:
     """Answers with a picture; the id of the answer."""
-    sent = await message.answer_photo(
+    return (await picture(message, photo, caption, keyboard)).message_id
+
+
+async def picture(
+    message: Message,
+    photo: str | InputFile,
+    caption: Text,
+    keyboard: InlineKeyboardMarkup | None = None,
+) -> Message:
+    """Answers with a picture; the answer, by which Telegram's copy of it is known."""
+    return await message.answer_photo(
         photo,
         **caption.as_caption_kwargs(),
         reply_parameters=_to(message),
         reply_markup=keyboard,
     )
-    return sent.message_id
+
+
+async def document(message: Message, file: str | InputFile) -> str | None:
+    """Answers with a file as it is; its `file_id`, None when Telegram does not take it."""
+    with suppress(TelegramRejected):
+        sent = await message.answer_document(
+            file, disable_content_type_detection=True, reply_parameters=_to(message)
+        )
+        return sent.document.file_id if sent.document else None
+    return None
+
+
+async def video(
+    message: Message, file_id: str, caption: Text, keyboard: InlineKeyboardMarkup | None = None
+) -> bool:
+    """Answers with a video that Telegram has; False when it has it no longer."""
+    with suppress(TelegramRejected):
+        await message.answer_video(
+            file_id,
+            **caption.as_caption_kwargs(),
+            reply_parameters=_to(message),
+            reply_markup=keyboard,
+        )
+        return True
+    return False
+
+
+def below(query: CallbackQuery, chat: Chat) -> Message:
+    """The pressed message, to be answered in `chat`: Telegram tells little of an old one."""
+    assert query.message
+    shown = Message(
+        message_id=query.message.message_id,
+        date=_LONG_AGO,
+        chat=query.message.chat,
+        message_thread_id=chat.message_thread_id,
+        is_topic_message=chat.message_thread_id is not None,
+        business_connection_id=chat.business_connection_id,
+    )
+    return shown.as_(query.bot)
 
 
 async def rewrite(

@@ -64,12 +64,13 @@ class PressStore:
         now: datetime,
         words: bool = True,
         frame: Frame | None = None,
+        frame_message_id: int | None = None,
         frameless: bool = False,
     ) -> Task | None:
         """A new draft with the wish of a task of this person, on today's terms; None: not theirs.
 
-        Without its `words` it waits for new ones; `frame` takes the place of its first frame,
-        `frameless` leaves that out.
+        Without its `words` it waits for new ones; `frame`, which a message shows, takes the
+        place of its first frame, `frameless` leaves that out.
         """
         changed: dict[str, Any] = {
             **FRESH,
@@ -86,6 +87,7 @@ class PressStore:
             changed |= {
                 "frame_file_id": frame and frame.file_id,
                 "frame_kind": frame and frame.kind,
+                "frame_message_id": frame_message_id,
             }
         kept = [name for name in COPIED if name not in changed]
         source = sa.select(

@@ -283,3 +283,39 @@ async def test_a_reader_that_cannot_start_is_not_the_files_fault(
     file.write(mp4(tmp_path))
     with pytest.raises(RuntimeError, match="nothing_of_this_name"):
         await media.prepare(file)
+
+
+# --- the last picture ------------------------------------------------------------------------
+
+
+def changing(folder: Path, colours: list[tuple[int, int, int]], size: tuple[int, int]) -> bytes:
+    """An MP4 that shows each colour for a second."""
+    path = folder / "changing.mp4"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        for colour in colours:
+            for _ in range(24):
+                shown = av.VideoFrame.from_image(Image.new("RGB", size, colour))  # type: ignore[no-untyped-call]
+                file.mux(stream.encode(shown))
+        file.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+async def test_the_last_picture_is_the_one_that_the_video_ends_with(
+    file: BinaryIO, tmp_path: Path
+) -> None:
+    video = changing(tmp_path, [(200, 20, 20), (20, 200, 20), (20, 20, 200)], (360, 640))
+    file.write(video)
+    with Image.open(io.BytesIO(await media.last_frame(file))) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (360, 640))
+        red, green, blue = picture.convert("RGB").getpixel((180, 320))  # type: ignore[misc]
+        assert blue > 150 > 80 > max(red, green)
+    file.seek(0)
+    assert file.read() == video
+
+
+async def test_no_picture_is_taken_from_what_is_no_video(file: BinaryIO) -> None:
+    file.write(b"not a video at all" * 100)
+    with pytest.raises(media.NotAVideo):
+        await media.last_frame(file)

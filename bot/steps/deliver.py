@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from bot import media, texts
+from bot import keyboards, media, texts
 from bot.delivery import Delivery
 from bot.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
 from bot.errors import (
@@ -42,7 +42,7 @@ class Deliver:
         bench = self._bench
         bench.progress.show(task, bench.law_so_far(task.model))
         try:
-            sent = await self._delivery(task, texts.caption(task), None)
+            sent = await self._delivery(task, texts.caption(task), keyboards.result(task))
         except (DownloadTooLarge, TelegramTooLarge) as exc:
             return await self._link_only(task, str(exc))
         except DownloadRefused as exc:

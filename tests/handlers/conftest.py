@@ -51,7 +51,9 @@ class Call:
     def buttons(self) -> list[list[tuple[str, str]]]:
         markup = self.params.get("reply_markup")
         rows = json.loads(markup)["inline_keyboard"] if markup else []
-        return [[(button["text"], button["callback_data"]) for button in row] for row in rows]
+        return [
+            [(button["text"], button.get("callback_data", "")) for button in row] for row in rows
+        ]
 
     @property
     def reply_to(self) -> int | None:
@@ -151,7 +153,7 @@ class FakeTelegram(BaseSession):
         if call.name == "getFile":
             file_id = call.params["file_id"]
             return {"file_id": file_id, "file_unique_id": file_id, "file_path": f"f/{file_id}"}
-        if call.name == "answerCallbackQuery":
+        if call.name in ("answerCallbackQuery", "answerInlineQuery", "deleteMessage"):
             return True
         if call.name.startswith("send"):
             self.last_id += 1
@@ -162,7 +164,22 @@ class FakeTelegram(BaseSession):
             "chat": {"id": int(call.params["chat_id"]), "type": "private"},
             "from": BOT,
         }
-        return message | {"text": call.text}
+        return message | _content(call)
+
+
+def _content(call: Call) -> dict[str, Any]:
+    """What a sent message holds, as far as handlers look at it."""
+    file = {"file_id": f"{call.name}-{call.message_id}", "file_unique_id": "sent"}
+    match call.name:
+        case "sendPhoto":
+            sizes = [{**file, "width": 90, "height": 160, "file_id": "small"}]
+            return {"photo": [*sizes, {**file, "width": 720, "height": 1280}]}
+        case "sendDocument":
+            return {"document": file}
+        case "sendVideo":
+            return {"video": {**file, "width": 720, "height": 1280, "duration": 5}}
+        case _:
+            return {"text": call.text}
 
 
 class Clock:

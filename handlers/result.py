@@ -1,0 +1,318 @@
+"""The buttons below a video, or below the words about an end without one.
+
+All is told by the task's row, so they work after a restart and on old messages. What costs money
+comes as a card, but for 🔁 with its price on the button.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+
+from aiogram import Bot, F, Router
+from aiogram.methods import DeleteMessage
+from aiogram.types import BufferedInputFile, CallbackQuery, Message, Update
+
+from bot import keyboards, media, texts
+from bot.catalog import CATALOG, Model
+from bot.clock import Clock
+from bot.errors import TelegramRejected, TelegramTooLarge
+from bot.keyboards import Act, Below
+from bot.task import AspectRatio, Frame, Task, TaskState
+from bot.telegram import fetch_file
+from handlers import reply
+from handlers.card import send_card, why_not
+from handlers.context import Offer, Wake
+from storage import Storage
+
+READ_LIMIT = 20 * 1000 * 1000
+"""Bytes that Telegram gives back (Bot API: getFile)."""
+
+
+def router() -> Router:
+    router = Router(name="result")
+    press = router.callback_query
+    press.register(again, Below.filter(F.act == Act.AGAIN))
+    press.register(reword, Below.filter(F.act == Act.REWORD))
+    press.register(card, Below.filter(F.act == Act.RATIO))
+    press.register(card, Below.filter(F.act == Act.FRAMELESS))
+    press.register(go_on, Below.filter(F.act == Act.CONTINUE))
+    press.register(as_file, Below.filter(F.act == Act.FILE))
+    press.register(delete, Below.filter(F.act == Act.DELETE))
+    press.register(forget, Below.filter(F.act == Act.FORGET))
+    return router
+
+
+# --- another one ---------------------------------------------------------------------------
+
+
+async def again(
+    query: CallbackQuery,
+    callback_data: Below,
+    event_update: Update,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    wake: Wake,
+    offer: Offer,
+    lang: str,
+) -> None:
+    """Orders the same at the price on the button; shows a card when that has changed."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is None:
+        return
+    update_id, ratio = event_update.update_id, source.aspect_ratio
+    if await storage.presses.running(source.id, ratio=ratio, update_id=update_id):
+        await reply.toast(query, texts.press_running(lang), alert=True)
+        return
+    model = _terms(source, offer)
+    same = (model.id, model.price) == (source.model, source.price) and ratio in model.ratios
+    draft = await _draft(query, source, event_update, storage, clock, offer, lang)
+    if draft is None:
+        return
+    await send_card(reply.below(query, source.chat), draft, bot=bot, storage=storage)
+    if same and ratio is not None:
+        await _confirm(draft.id, ratio, query, update_id, bot, storage, clock, wake)
+    await reply.toast(query, texts.press_retried(lang) if same else texts.press_card(lang))
+
+
+async def _confirm(
+    task_id: int,
+    ratio: AspectRatio,
+    query: CallbackQuery,
+    update_id: int,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    wake: Wake,
+) -> None:
+    """The card was shown first: a worker that is quicker than this knows where to say it."""
+    task = await storage.tasks.confirm(
+        task_id,
+        user_id=query.from_user.id,
+        aspect_ratio=ratio,
+        update_id=update_id,
+        now=clock(),
+    )
+    if task is None:
+        return  # it was taken back meanwhile
+    wake()
+    place = await storage.tasks.queue_place(task.id)
+    if task.card_message_id is not None and place is not None:
+        await reply.rewrite(
+            bot,
+            task.chat,
+            task.card_message_id,
+            texts.status_queued(task.lang, task, place),
+            is_media=task.card_is_media,
+            keyboard=keyboards.status(task),
+        )
+
+
+async def card(
+    query: CallbackQuery,
+    callback_data: Below,
+    event_update: Update,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    lang: str,
+) -> None:
+    """The same wish on a new card: another ratio, or no photo."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is None:
+        return
+    await reply.toast(query, texts.press_card(lang))
+    frameless = callback_data.act is Act.FRAMELESS
+    draft = await _draft(
+        query, source, event_update, storage, clock, offer, lang, frameless=frameless
+    )
+    if draft is not None:
+        await send_card(reply.below(query, source.chat), draft, bot=bot, storage=storage)
+
+
+async def reword(
+    query: CallbackQuery,
+    callback_data: Below,
+    event_update: Update,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    lang: str,
+) -> None:
+    """Waits for new words; photo and model stay."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is None:
+        return
+    await reply.toast(query, texts.press_reword(lang))
+    draft = await _draft(query, source, event_update, storage, clock, offer, lang, words=False)
+    if draft is not None and draft.prompt is None and draft.state is TaskState.DRAFT:
+        text, keyboard = texts.new_words(lang, source), keyboards.words_wanted(draft, source)
+        await reply.say(reply.below(query, source.chat), text, keyboard)
+
+
+async def go_on(
+    query: CallbackQuery,
+    callback_data: Below,
+    event_update: Update,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    bot: Bot,
+    lang: str,
+) -> None:
+    """The last picture becomes the first frame of a draft that waits for words."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is None:
+        return
+    if not offer.photos_on:
+        await reply.toast(query, texts.press_photos_off(lang), alert=True)
+        return
+    await reply.toast(query, texts.press_continue(lang))
+    if await storage.presses.made(event_update.update_id):
+        return
+    message = reply.below(query, source.chat)
+    video = await _video(bot, message, source, lang)
+    if video is None:
+        return
+    with tempfile.TemporaryFile() as file:
+        await asyncio.to_thread(file.write, video)
+        try:
+            picture = await media.last_frame(file)
+        except media.NotAVideo:
+            await reply.say(message, texts.video_gone(lang))
+            return
+    shown = await reply.picture(
+        message, BufferedInputFile(picture, "frame.jpg"), texts.last_frame(lang, source)
+    )
+    if not shown.photo:
+        await reply.say(message, texts.video_gone(lang))
+        return
+    largest = max(shown.photo, key=lambda size: size.width * size.height)
+    await _draft(
+        query, source, event_update, storage, clock, offer, lang, words=False,
+        frame=Frame(file_id=largest.file_id, kind="photo"), frame_message_id=shown.message_id,
+    )  # fmt: skip
+
+
+# --- the video itself ----------------------------------------------------------------------
+
+
+async def as_file(
+    query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
+) -> None:
+    """As a document, which keeps every bit and can be saved; uploaded once."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is None:
+        return
+    await reply.toast(query, texts.press_file(lang))
+    message = reply.below(query, source.chat)
+    known = await storage.presses.document(source.id)
+    if known is not None and await reply.document(message, known):
+        return
+    video = await _video(bot, message, source, lang)
+    if video is None:
+        return
+    name = f"video-{source.id}.mp4"
+    if sent := await reply.document(message, BufferedInputFile(video, name)):
+        await storage.presses.keep_document(source.id, sent)
+
+
+async def delete(
+    query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
+) -> None:
+    """The message goes; the order stays in the history."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is not None:
+        gone = await _delete_pressed(query, bot)
+        words = texts.press_deleted(lang) if gone else texts.press_by_hand(lang)
+        await reply.toast(query, words, alert=not gone)
+
+
+async def forget(
+    query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
+) -> None:
+    """The message goes, and the order with all that is kept of it."""
+    user_id = query.from_user.id
+    if not await storage.privacy.erase_task(callback_data.task_id, user_id=user_id):
+        known = await storage.tasks.get(callback_data.task_id)
+        if known is not None:
+            foreign = known.user_id != user_id
+            words = texts.press_foreign(lang) if foreign else texts.press_not_over(lang)
+            await reply.toast(query, words, alert=True)
+            return
+    await reply.toast(query, texts.press_forgotten(lang))
+    await _delete_pressed(query, bot)
+
+
+# --- what they have in common --------------------------------------------------------------
+
+
+async def _theirs(query: CallbackQuery, data: Below, storage: Storage, lang: str) -> Task | None:
+    """The order of the one who pressed; everybody else is told."""
+    task = await storage.tasks.get(data.task_id)
+    if task is None or task.user_id != query.from_user.id or query.message is None:
+        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
+        return None
+    return task
+
+
+def _terms(source: Task, offer: Offer) -> Model:
+    """What is asked for the same model today; the usual one when it is no longer there."""
+    return CATALOG.get(source.model, offer.model)
+
+
+async def _draft(
+    query: CallbackQuery,
+    source: Task,
+    update: Update,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    lang: str,
+    *,
+    words: bool = True,
+    frameless: bool = False,
+    frame: Frame | None = None,
+    frame_message_id: int | None = None,
+) -> Task | None:
+    model = _terms(source, offer)
+    return await storage.presses.draft_from(
+        source.id,
+        user_id=query.from_user.id,
+        update_id=update.update_id,
+        lang=lang,
+        model=model.id,
+        price=model.price,
+        now=clock(),
+        words=words,
+        frameless=frameless,
+        frame=frame,
+        frame_message_id=frame_message_id,
+    )
+
+
+async def _video(bot: Bot, message: Message, task: Task, lang: str) -> bytes | None:
+    """The video from Telegram; None, and words, when it does not give it."""
+    if task.video_file_id is None:
+        await reply.say(message, texts.video_gone(lang))
+        return None
+    try:
+        return await fetch_file(bot, task.video_file_id, limit=READ_LIMIT)
+    except TelegramTooLarge:
+        await reply.say(message, texts.video_too_big(lang))
+    except TelegramRejected:
+        await reply.say(message, texts.video_gone(lang))
+    return None
+
+
+async def _delete_pressed(query: CallbackQuery, bot: Bot) -> bool:
+    """False: Telegram lets nobody but the person do it any more."""
+    assert query.message
+    try:
+        chat_id, message_id = query.message.chat.id, query.message.message_id
+        await bot(DeleteMessage(chat_id=chat_id, message_id=message_id))
+    except TelegramRejected as exc:
+        return "not found" in str(exc)
+    return True
