@@ -9,7 +9,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench check lint lock clean chromium
+.PHONY: help setup run test bench pictures check lint lock clean chromium
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -33,11 +33,14 @@ run: $(READY) ## the bot; without a BOT_TOKEN the sandbox in the browser
 # In memory where there is such a place: tests commit far more often than a bot does.
 test: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
 test: $(READY) chromium ## all tests
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 bench: $(READY) ## what it costs, each figure a ratio within one run; into docs/bench
 	$(BIN)/python -m tests.bench.schedule
 	$(BIN)/python -m tests.bench.start
+
+pictures: $(READY) chromium ## the README's pictures anew, from the sandbox
+	$(BIN)/python -m tests.pictures
 
 check: lint test ## what has to hold before anything is merged
 
