@@ -126,7 +126,12 @@ class Results:
 
 
 async def lead(
-    journey: Journey, launcher: Launcher, folder: Path, deaths: Iterable[Point | int] = ()
+    journey: Journey,
+    launcher: Launcher,
+    folder: Path,
+    deaths: Iterable[Point | int] = (),
+    *,
+    bug: str | None = None,
 ) -> Result:
     """One journey; the first lives end at these points (an int: after so many), later ones not."""
     coming = list(deaths)
@@ -146,6 +151,7 @@ async def lead(
             life = await ground.start(
                 replace(
                     WISH,
+                    bug=bug,
                     journal=_journal(folder, len(ground.lives)),
                     die_at=end if isinstance(end, tuple) else None,
                     die_after=end if isinstance(end, int) else 0,
@@ -218,11 +224,13 @@ async def run(
     seed: int,
     journeys: Iterable[str] = tuple(JOURNEYS),
     only: int = 0,
+    like: str = "",
+    bug: str | None = None,
 ) -> Results:
     """A kill at each point of these journeys and one more in the life after it.
 
     A point that several of them pass is tried in the first one. `only` so many points of each,
-    chosen by the seed; 0: all of them.
+    chosen by the seed; 0: all of them. `like`: words that stand in their names.
     """
     dice = random.Random(f"steps {seed}")
     started = time.monotonic()
@@ -232,14 +240,16 @@ async def run(
 
     async def one(name: str, point: Point, second: int, place: Path) -> None:
         async with places:
-            results.ended.append(await lead(JOURNEYS[name], launcher, place, [point, second]))
+            results.ended.append(
+                await lead(JOURNEYS[name], launcher, place, [point, second], bug=bug)
+            )
 
     async with asyncio.TaskGroup() as group:
         for name in journeys:
             found = [
                 one
                 for one in await passed(JOURNEYS[name], launcher, folder / name)
-                if one not in known
+                if one not in known and like in one[0]
             ]
             known.update(found)
             if only:
