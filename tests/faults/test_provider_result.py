@@ -1,0 +1,198 @@
+"""Every way in which asking for a video that is paid for can go wrong.
+
+The promise: asking is free and is repeated, a paid video is given up slowly and with words, and it
+is ordered once whatever the answers are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.sandbox.faults import Fault
+from bot.sandbox.gptunnel.records import Mode
+from bot.task import Charge, Reason
+from tests.faults import words
+from tests.faults.answers import LOST, SLOW, broken, http, says
+from tests.faults.house import House, OpenHouse
+
+DAY = 24 * 3600.0
+DEADLINE = 900.0
+
+
+def job(**answer: Any) -> Fault:
+    """What the provider says of the job, whichever it is."""
+    return http(200, {"code": 0, "status": "running", "url": None} | answer)
+
+
+# --- what passes -----------------------------------------------------------------------------
+
+PASSING: dict[str, Fault] = {
+    **{f"lost: {cell}": fault for cell, (fault, _) in LOST.items()},
+    "401": http(401),
+    "402": http(402),
+    "403": http(403),
+    "404 HTML": http(404),
+    "429": http(429),
+    "429 Retry-After": http(429, Retry_After="40"),
+    "code 1": says(1),
+    "code 2": says(2),
+    "code 4": says(4),
+    "code 5": says(5),
+    "code 6": says(6),
+    "code 99": says(99, 404),
+    "code 500": says(500, 500),
+    "code 4242": says(4242),
+    "422": http(422, {}),
+    "a status nobody knows": job(status="dreaming"),
+    "no status": job(status=None),
+    "done without a link": job(status="done"),
+    "done with a link that is none": job(status="done", url=["x"]),
+    "the answer about another job": job(id="f" * 24, status="failed"),
+}
+
+
+@pytest.mark.parametrize("cell", PASSING)
+async def test_a_bad_answer_or_two_are_asked_past(house: House, cell: str) -> None:
+    house.spoil(PASSING[cell].model_copy(update={"times": 2}), on="result")
+    anna = house.person()
+    await house.order(anna)
+    await house.ended("delivered", within=300)
+    assert len(house.asked("result")) == 3
+    assert len(house.asked("create")) == len(house.provider.charges) == 1
+    assert len(house.videos(anna.chat)) == 1
+
+
+async def test_retry_after_is_honoured_when_asking(house: House) -> None:
+    house.spoil(http(429, Retry_After="200"), on="result")
+    await house.order(house.person())
+    await house.ended("delivered")
+    first, second = house.asked("result")
+    assert 200 <= second.at - first.at <= 203
+
+
+@pytest.mark.parametrize("cell", SLOW)
+async def test_a_question_without_an_answer_is_asked_again(a_house: OpenHouse, cell: str) -> None:
+    async with a_house(provider_seconds=0.5) as house:
+        house.spoil(SLOW[cell][0], on="result")
+        anna = house.person()
+        await house.order(anna)
+        await house.ended("delivered", within=300)
+        assert len(house.asked("result")) == 2
+        assert len(house.provider.charges) == 1
+
+
+async def test_a_long_outage_is_waited_out_with_few_questions(house: House) -> None:
+    """Ten minutes without a provider, and the video that was ready meanwhile comes."""
+    house.spoil(http(502).model_copy(update={"times": 0}), on="result")
+    anna = house.person()
+    await house.order(anna)
+    await house.pass_(600)
+    assert house.states() == ["generating"]
+    assert 5 <= len(house.asked("result")) <= 25
+    house.provider.faults.clear()
+    await house.ended("delivered", within=70)
+    assert len(house.asked("create")) == 1
+
+
+# --- what ends it ------------------------------------------------------------------------------
+
+ENDING: dict[str, tuple[Fault, Reason, int]] = {
+    "failed with code 0": (job(status="failed"), Reason.PROVIDER_FAILED, 1),
+    "error": (job(status="error"), Reason.PROVIDER_FAILED, 1),
+    "cancelled": (job(status="cancelled"), Reason.PROVIDER_FAILED, 1),
+    "canceled": (job(status="canceled"), Reason.PROVIDER_FAILED, 1),
+    "failed with code 4242": (job(code=4242, status="failed"), Reason.PROVIDER_REFUSED, 1),
+    "code 3": (says(3), Reason.INVALID_INPUT, 1),
+    "code 7": (says(7), Reason.MODEL_GONE, 1),
+    "code 1001": (says(1001), Reason.SENSITIVE_CONTENT, 1),
+    "code 1001 with a status": (job(code=1001, status="failed"), Reason.SENSITIVE_CONTENT, 1),
+    "code 1001 at HTTP 400": (says(1001, 400), Reason.SENSITIVE_CONTENT, 1),
+    "code 1002": (says(1002), Reason.UNSAFE_PROMPT, 1),
+    "code 4, again and again": (says(4), Reason.PROVIDER_FORGOT, 3),
+    "422, again and again": (http(422, {}), Reason.INVALID_INPUT, 3),
+    "done without a link, again and again": (job(status="done"), Reason.NO_RESULT, 3),
+}
+"""The fault, the reason, and how often it is asked before it is believed."""
+
+
+@pytest.mark.parametrize("cell", ENDING)
+async def test_a_failed_video_ends_with_its_reason_and_an_honest_word_about_money(
+    house: House, cell: str
+) -> None:
+    fault, reason, questions = ENDING[cell]
+    house.spoil(fault.model_copy(update={"times": 0}), on="result")
+    for task_id, lang in enumerate(("en", "ru"), 1):
+        person = house.person(lang)
+        await house.order(person)
+        await house.ended("failed", task_id, within=120)
+        assert words.failed(lang, reason, Charge.UNKNOWN) in house.words(person.chat)
+        assert len(house.asked("result")) == task_id * questions
+    await house.pass_(3600)
+    assert len(house.asked("result")) == 2 * questions
+    assert len(house.asked("create")) == len(house.provider.charges) == 2
+
+
+# --- what never ends ---------------------------------------------------------------------------
+
+
+async def test_past_the_deadline_people_are_told_and_a_late_video_still_comes(
+    house: House,
+) -> None:
+    house.provider.mode = Mode.HANGS
+    both = [(lang, house.person(lang)) for lang in ("en", "ru")]
+    for task_id, (_, person) in enumerate(both, 1):
+        await house.order(person)
+        assert task_id == len(house.states())
+    await house.pass_(DEADLINE + 30)
+    for task_id, (lang, person) in enumerate(both, 1):
+        assert house.words(person.chat).count(words.overdue(lang)) == 1
+        accepted, asked = house.asked("create")[task_id - 1].at, _questions(house, task_id)
+        # The last question before the person is told is asked at the deadline itself.
+        assert any(DEADLINE <= at - accepted < DEADLINE + 2 for at in asked)
+    before = len(house.asked("result"))
+    await house.pass_(20 * 3600)
+    assert 30 <= len(house.asked("result")) - before <= 2 * 40
+    assert house.states() == ["generating", "generating"]
+    house.provider.mode = Mode.WELL
+    for task_id, (lang, person) in enumerate(both, 1):
+        await house.ended("delivered", task_id, within=3700)
+        assert len(house.videos(person.chat)) == 1
+        assert house.words(person.chat).count(words.overdue(lang)) == 1
+    assert len(house.asked("create")) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        job(),
+        job(status="dreaming"),
+        http(502),
+        http(401),
+        says(6),
+        broken("reset_before"),
+    ],
+    ids=["running", "a status nobody knows", "502", "401", "code 6", "reset"],
+)
+async def test_what_is_not_done_a_day_after_its_deadline_is_given_up_with_words(
+    house: House, fault: Fault
+) -> None:
+    house.spoil(fault.model_copy(update={"times": 0}), on="result")
+    boris = house.person("ru")
+    await house.order(boris)
+    await house.until(lambda: words.overdue("ru") in house.words(boris.chat), within=DEADLINE + 90)
+    await house.ended("failed", within=DAY + 2 * 3600)
+    said = words.failed("ru", Reason.NEVER_FINISHED, Charge.UNKNOWN)
+    assert said in house.words(boris.chat)
+    asked = house.asked("result")
+    assert asked[-1].at - asked[0].at >= DAY
+    assert len(asked) <= 130
+    await house.pass_(DAY)
+    assert len(house.asked("result")) == len(asked)
+    assert len(house.asked("create")) == 1
+
+
+def _questions(house: House, task_id: int) -> list[float]:
+    provider_id = house.task(task_id)["provider_id"]
+    return [c.at for c in house.asked("result") if c.body == {"task_id": provider_id}]
