@@ -76,7 +76,7 @@ class Durations:
         """A task that was not ready `low` seconds after acceptance and was at `high`."""
         if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high and high > 0):
             return
-        self.seen.append(high * 0.8 if low == 0 else (low + high) / 2)
+        self.seen.append(high * 0.8 if low == 0 else low + (high - low) / 2)
         self._forget_another_law()
 
     def _forget_another_law(self) -> None:
