@@ -47,6 +47,17 @@ class Redeliver(CallbackData, prefix="d", sep="|"):
     task_id: int
 
 
+class AskAccess(CallbackData, prefix="k", sep="|"):
+    """A stranger asks to be let in."""
+
+
+class DecideAccess(CallbackData, prefix="kd", sep="|"):
+    """An admin answers."""
+
+    user_id: int
+    allow: bool
+
+
 class Act(StrEnum):
     """What can be done with an order that is over; one letter each, for ever."""
 
@@ -130,8 +141,33 @@ def undeliverable(task_id: int, lang: str) -> InlineKeyboardMarkup:
     )
 
 
+def ask_access(lang: str) -> InlineKeyboardMarkup:
+    """Below the words to a stranger."""
+    return _rows([_button(texts.button_ask(lang), AskAccess(), ButtonStyle.PRIMARY)])
+
+
+def decide_access(user_id: int, lang: str) -> InlineKeyboardMarkup:
+    """Below somebody's request, for an admin."""
+    return _rows(
+        [
+            _button(
+                texts.button_allow(lang),
+                DecideAccess(user_id=user_id, allow=True),
+                ButtonStyle.SUCCESS,
+            ),
+            _button(
+                texts.button_deny(lang),
+                DecideAccess(user_id=user_id, allow=False),
+                ButtonStyle.DANGER,
+            ),
+        ]
+    )
+
+
 def notice(notice: Notice) -> InlineKeyboardMarkup | None:
     """What goes below the words of a notice."""
+    if notice.kind is NoticeKind.ACCESS_ASKED:
+        return decide_access(int(notice.params["user_id"] or 0), notice.lang)
     if notice.task_id is None:
         return None
     if notice.kind is NoticeKind.UNKNOWN:

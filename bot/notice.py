@@ -21,6 +21,11 @@ class NoticeKind(StrEnum):
     UNDELIVERABLE = "undeliverable"  # there is a video; the chat does not take it; kept
     HELD = "held"  # the queue stands until the operator acts
     VIDEO_LINK = "video_link"  # the video is too big to send: a link to it
+    ACCESS_ASKED = "access_asked"  # to an admin: somebody wants to be let in
+    ACCESS_GRANTED = "access_granted"
+    ACCESS_DENIED = "access_denied"
+    PRICES_DIFFER = "prices_differ"  # to an admin: the provider's list says something else
+    STARS_BACK = "stars_back"  # the payment for a video that failed was refunded
 
 
 @dataclass(frozen=True, kw_only=True)

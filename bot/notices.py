@@ -21,7 +21,7 @@ from bot.errors import (
     TelegramUnreachable,
 )
 from bot.messenger import Messenger
-from bot.notice import NoticeKind
+from bot.notice import Notice, NoticeKind
 from bot.progress import Progress
 from bot.schedule import back_off
 from bot.task import Task, TaskState
@@ -87,7 +87,7 @@ class Notices:
     async def _carry_on(self, waiting: WaitingNotice) -> None:
         notice, outbox = waiting.notice, self._storage.outbox
         task = await self._storage.tasks.get(notice.task_id) if notice.task_id else None
-        if task is None or not still_true(notice.kind, task):
+        if notice.task_id and (task is None or not still_true(notice.kind, task)):
             return await outbox.done(waiting.id)
         wait = back_off(waiting.attempts, first=2, cap=600)
         now = self._clock()
@@ -102,16 +102,20 @@ class Notices:
             await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)
             return await outbox.later(waiting.id, now)
         except (TelegramUnreachable, TelegramRejected) as exc:
-            logger.warning("task %d: nobody to tell (%s): %s", task.id, notice.kind, exc)
+            logger.warning("nobody to tell (%s): %s", _about(notice), exc)
         except TelegramError as exc:
             if now - waiting.created_at < PATIENCE:
                 wait = max(wait, exc.retry_after) if isinstance(exc, TelegramLater) else wait
                 return await outbox.later(waiting.id, now + timedelta(seconds=wait))
-            logger.warning("task %d: could not be told (%s): %s", task.id, notice.kind, exc)
+            logger.warning("could not be told (%s): %s", _about(notice), exc)
         await outbox.done(waiting.id)
-        if notice.kind in ENDS:
+        if task is not None and notice.kind in ENDS:
             await self._progress.close(task)
         return None
+
+
+def _about(notice: Notice) -> str:
+    return f"task {notice.task_id}: {notice.kind}" if notice.task_id else notice.kind.value
 
 
 def still_true(kind: NoticeKind, task: Task) -> bool:

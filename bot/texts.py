@@ -20,6 +20,7 @@ from aiogram.utils.formatting import (
     sizeof,
 )
 
+from bot.caps import Bound, Cap
 from bot.catalog import CATALOG, Model
 from bot.i18n import Words, fill, words
 from bot.notice import Notice, NoticeKind
@@ -148,6 +149,22 @@ def notice(notice: Notice) -> Text:
             return held(lang)
         case NoticeKind.VIDEO_LINK:
             return video_link(lang, str(params["url"]))
+        case NoticeKind.ACCESS_ASKED:
+            username = params["username"]
+            return access_asked(
+                lang,
+                int(params["user_id"] or 0),
+                str(params["name"]),
+                None if username is None else str(username),
+            )
+        case NoticeKind.ACCESS_GRANTED:
+            return access_granted(lang)
+        case NoticeKind.ACCESS_DENIED:
+            return access_denied(lang)
+        case NoticeKind.PRICES_DIFFER:
+            return prices_differ(lang, str(params["lines"]))
+        case NoticeKind.STARS_BACK:
+            return stars_back(lang, int(params["stars"] or 0))
     assert_never(notice.kind)
 
 
@@ -901,6 +918,224 @@ def short_description(lang: str) -> str:
     """Shown on the bot's profile (Bot API: setMyShortDescription, 120)."""
     _ = words(lang)
     return _("Short videos from your words and photos.")
+
+
+# --- who may use it, and how much --------------------------------------------------------------
+
+
+def closed(lang: str) -> Text:
+    """To a stranger in private; goes with a button to ask."""
+    _ = words(lang)
+    return _said(
+        "🔒",
+        _("This bot is not open to everybody."),
+        _("Each video costs the people who run it money, so they let people in themselves."),
+        _("Press the button to ask them. If you have an invite link, open it."),
+    )
+
+
+def closed_group(lang: str) -> Text:
+    """To a stranger in a group, or in a group of strangers."""
+    _ = words(lang)
+    return _said(
+        "🔒",
+        _("This bot is not open to everybody."),
+        _("Write to me in private to ask for access."),
+        _("Whoever runs the bot can let the whole group in: /allow, sent here."),
+    )
+
+
+def access_asked(lang: str, user_id: int, name: str, username: str | None) -> Text:
+    """To an admin; goes with the buttons that answer it."""
+    _ = words(lang)
+    who = f"{cut(name, 64)}" + (f" (@{username})" if username else "")
+    return _said("🔑", _("Somebody asks to use the bot"), who, f"ID {user_id}")
+
+
+def access_decided(lang: str, user_id: int, name: str, *, allowed: bool) -> Text:
+    """What the request turns into when it was answered."""
+    _ = words(lang)
+    head = _("Let in") if allowed else _("Not let in")
+    return _said("✅" if allowed else "🚫", head, cut(name, 64), f"ID {user_id}")
+
+
+def access_granted(lang: str) -> Text:
+    _ = words(lang)
+    return _said(
+        "🎉",
+        _("You may use this bot now."),
+        _("Write what should happen in the video. See /help for more."),
+    )
+
+
+def access_denied(lang: str) -> Text:
+    _ = words(lang)
+    return _said("🔒", _("The people who run this bot did not let you in."))
+
+
+def invite_refused(lang: str, why: str) -> Text:
+    """`why`: expired, used_up, no_invite or banned."""
+    _ = words(lang)
+    reasons = {
+        "expired": _("This invite has expired. Ask whoever sent it for a new one."),
+        "used_up": _("This invite has been used up. Ask whoever sent it for a new one."),
+        "no_invite": _("There is no such invite. Copy the whole link, please."),
+        "banned": _("The people who run this bot did not let you in."),
+    }
+    return _said("🔒", reasons[why])
+
+
+def invite_made(lang: str, link: str, uses: int, seconds: float) -> Text:
+    """To the admin who asked for it."""
+    _ = words(lang)
+    lets_in = _.plural("Lets {n} person in.", "Lets {n} people in.", uses).format(n=uses)
+    return _said(
+        "🎟",
+        _("An invite"),
+        link,
+        lets_in,
+        _("Works for {duration}.").format(duration=_.duration(seconds)),
+    )
+
+
+def allowed(lang: str, subject_id: int) -> Text:
+    """To the admin who let a person (positive) or a group in."""
+    _ = words(lang)
+    text = (
+        _("ID {id} may use the bot.") if subject_id > 0 else _("The group {id} may use the bot.")
+    )
+    return _said("✅", text.format(id=subject_id))
+
+
+def banned(lang: str, subject_id: int) -> Text:
+    """To the admin who shut a person (positive) or a group out."""
+    _ = words(lang)
+    text = (
+        _("ID {id} may not use the bot any more.")
+        if subject_id > 0
+        else _("The group {id} may not use the bot any more.")
+    )
+    return _said("🚫", text.format(id=subject_id))
+
+
+def admin_stays(lang: str) -> Text:
+    _ = words(lang)
+    return _said("🤔", _("An admin cannot be shut out. Take the number out of ADMINS instead."))
+
+
+def allow_usage(lang: str) -> Text:
+    _ = words(lang)
+    return _said(
+        "🔑",
+        _("Who may use the bot"),
+        _("/allow 123456 lets a person in, /ban 123456 shuts one out."),
+        _("As an answer to somebody's message they are about that person."),
+        _("Sent in a group without a number they are about the whole group."),
+    )
+
+
+def invite_usage(lang: str) -> Text:
+    _ = words(lang)
+    return _said(
+        "🎟",
+        _("Invites"),
+        _("/invite 5 3 makes a link that lets 5 people in and works for 3 days."),
+        _("From 1 to 1000 people, from 1 to 365 days; without numbers 1 person and 7 days."),
+    )
+
+
+def press_asked(lang: str) -> str:
+    _ = words(lang)
+    return _("Asked. You get a message here as soon as somebody answers.")
+
+
+def press_asked_already(lang: str) -> str:
+    _ = words(lang)
+    return _("You have asked already. You get a message here as soon as somebody answers.")
+
+
+def press_denied(lang: str) -> str:
+    _ = words(lang)
+    return _("The people who run this bot did not let you in.")
+
+
+def press_closed(lang: str) -> str:
+    _ = words(lang)
+    return _("This bot is not open to everybody. Write /start to me in private.")
+
+
+def button_ask(lang: str) -> str:
+    _ = words(lang)
+    return _("Ask for access")
+
+
+def button_allow(lang: str) -> str:
+    _ = words(lang)
+    return _("Let in")
+
+
+def button_deny(lang: str) -> str:
+    _ = words(lang)
+    return _("Do not let in")
+
+
+def prices_differ(lang: str, lines: str) -> Text:
+    """To an admin: model, price here → price there, one a line."""
+    _ = words(lang)
+    return _said(
+        "🏷",
+        _("The video service's prices are not ours"),
+        ExpandableBlockQuote(cut(lines, 2000)),
+        _("Orders keep the price that people see. Change the catalog to change what they see."),
+    )
+
+
+def stars_back(lang: str, stars: int) -> Text:
+    """To whoever paid for the video that failed."""
+    _ = words(lang)
+    back = _.plural(
+        "{n} Star is on its way back to you.", "{n} Stars are on their way back to you.", stars
+    )
+    return _said("⭐", back.format(n=stars), _("They were for the video that could not be made."))
+
+
+def credit_too_low(lang: str, price: Decimal, credit: Decimal) -> str:
+    """Why nothing was ordered."""
+    _ = words(lang)
+    return _(
+        "This video costs {price}, and you have {credit}. Buy more with /buy, then press again."
+    ).format(price=_.price(price), credit=_.price(credit))
+
+
+def limit_reached(lang: str, cap: Cap, bound: Bound, seconds: float | None) -> str:
+    """Why nothing was ordered, and when to try again; `seconds` until it renews."""
+    _ = words(lang)
+    limit = []
+    if bound.videos:
+        limit.append(_.plural("{n} video", "{n} videos", bound.videos).format(n=bound.videos))
+    if bound.roubles:
+        limit.append(_.price(Decimal(bound.roubles)))
+    what = {
+        Cap.USER_AT_ONCE: _(
+            "You have as many videos under way as you may have at once ({limit})."
+            " Press again when one of them is ready."
+        ),
+        Cap.USER_PER_DAY: _(
+            "That is all for today ({limit} a day). Press again in {duration},"
+            " when a new day begins."
+        ),
+        Cap.GLOBAL_AT_ONCE: _(
+            "Everybody together has too many videos under way. Press again in a few minutes."
+        ),
+        Cap.GLOBAL_PER_DAY: _(
+            "The bot has made all it may make today. Press again in {duration},"
+            " when a new day begins."
+        ),
+    }[cap]
+    # Until the end of the minute at least: a press a moment too early would be refused again.
+    minutes = 60 * -int(-(seconds or 0) // 60)
+    told = what.format(limit=" · ".join(limit), duration=_.duration(minutes))
+    return told + " " + _("No money was taken.")
 
 
 # --- how things are put together -----------------------------------------------------------------

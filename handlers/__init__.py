@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from aiogram import Router
 
-from handlers import card, commands, fallback, picture, prompt, result, retry
+from handlers import access, card, commands, fallback, picture, prompt, result, retry
+from handlers.gate import Gate, WordsForLimits
 from handlers.middlewares import Person, WordsForProblems
 
 
@@ -17,8 +18,11 @@ def build_router() -> Router:
     root = Router(name="handlers")
     for observer in (root.message, root.callback_query):
         # Inner ones: people who were not talking to the bot are not written down.
+        observer.middleware(Gate())
         observer.middleware(Person())
         observer.middleware(WordsForProblems())
+        observer.middleware(WordsForLimits())
+    root.include_router(access.router())
     for module in (commands, prompt, picture, card, retry, result, fallback):
         root.include_router(module.router())
     return root

@@ -13,6 +13,7 @@ from bot.keyboards import SetLanguage
 from bot.task import TaskState
 from handlers import reply
 from handlers.context import Offer
+from handlers.gate import EVERYBODY
 from storage import Storage
 
 _BEING_MADE = (TaskState.SUBMITTING, TaskState.GENERATING, TaskState.RENDERED)
@@ -23,9 +24,9 @@ def router() -> Router:
     router.message.register(start, Command("start"))
     router.message.register(help, Command("help"))
     router.message.register(cancel, Command("cancel"))
-    router.message.register(privacy, Command("privacy"))
-    router.message.register(language, Command("language"))
-    router.callback_query.register(set_language, SetLanguage.filter())
+    router.message.register(privacy, Command("privacy"), flags=EVERYBODY)
+    router.message.register(language, Command("language"), flags=EVERYBODY)
+    router.callback_query.register(set_language, SetLanguage.filter(), flags=EVERYBODY)
     return router
 
 

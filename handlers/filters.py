@@ -6,7 +6,14 @@ from typing import Any
 
 from aiogram import Bot
 from aiogram.enums import ChatType
-from aiogram.types import Message, MessageEntity
+from aiogram.types import Message, MessageEntity, TelegramObject, User
+
+from bot.access import Access
+
+
+async def admin(event: TelegramObject, event_from_user: User, access: Access) -> bool:
+    """From somebody who runs the bot; for everybody else the command does not exist."""
+    return access.is_admin(event_from_user.id)
 
 
 async def private(message: Message) -> bool:

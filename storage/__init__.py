@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bot.caps import Terms
+from storage.access import AccessStore, Asked, Invite, Redeemed, Request
+from storage.audit import Act, AuditStore
 from storage.durations import DurationStore
 from storage.engine import Database
 from storage.frame_objects import FrameObjectStore
@@ -26,6 +28,10 @@ from storage.tasks import TaskStore
 from storage.users import User, UserStore
 
 __all__ = [
+    "AccessStore",
+    "Act",
+    "Asked",
+    "AuditStore",
     "Database",
     "DurationStore",
     "Entry",
@@ -36,12 +42,15 @@ __all__ = [
     "InboxStore",
     "InboxUpdate",
     "IncomingUpdate",
+    "Invite",
     "LedgerRow",
     "LedgerStore",
     "OutboxStore",
     "Page",
     "PressStore",
     "PrivacyStore",
+    "Redeemed",
+    "Request",
     "StarRefund",
     "Storage",
     "Sum",
@@ -61,6 +70,8 @@ class Storage:
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
+    access: AccessStore
+    audit: AuditStore
     inbox: InboxStore
     outbox: OutboxStore
     frames: FrameStore
@@ -78,6 +89,8 @@ class Storage:
             database=database,
             tasks=TaskStore(database, terms),
             ledger=LedgerStore(database),
+            access=AccessStore(database),
+            audit=AuditStore(database),
             inbox=InboxStore(database),
             outbox=OutboxStore(database),
             frames=FrameStore(database),

@@ -208,15 +208,17 @@ async def _enter(
 
 def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
     """Ordered, and not yet made."""
-    return sa.select(sa.func.count(), sa.func.sum(tasks.c.price_kopecks)).where(
-        in_states(ACTIVE), tasks.c.state != S.RENDERED, *whose
-    )
+    return sa.select(
+        sa.func.count().label("videos"), sa.func.sum(tasks.c.price_kopecks).label("roubles")
+    ).where(in_states(ACTIVE), tasks.c.state != S.RENDERED, *whose)
 
 
 def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executable:
     """Reserved since then, and not given back before it was charged."""
     back = ledger.alias("back")
-    return sa.select(sa.func.count(), sa.func.sum(ledger.c.kopecks)).where(
+    return sa.select(
+        sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")
+    ).where(
         ledger.c.at >= moment,
         ledger.c.kind == Entry.RESERVATION,
         *whose,
@@ -234,7 +236,7 @@ async def _check(
     renews_at: datetime | None,
 ) -> None:
     found = (await connection.execute(ordered)).one()
-    videos, roubles = found[0], found[1] or 0
+    videos, roubles = found.videos, found.roubles or 0
     if (bound.videos and videos > bound.videos) or (bound.roubles and roubles > bound.roubles):
         raise LimitReached(cap, bound, renews_at)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.access import Verdict
 from bot.task import ACTIVE, AspectRatio, TaskState
 from storage.engine import Kopecks, UtcDateTime
 
@@ -326,13 +327,6 @@ documents = sa.Table(
     ),
     sa.Column("file_id", sa.Text, nullable=False),
 )
-
-
-class Verdict(StrEnum):
-    """What was decided about a person or a group."""
-
-    ALLOWED = "allowed"
-    BANNED = "banned"
 
 
 class Entry(StrEnum):

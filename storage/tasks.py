@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bot.caps import Terms
 from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
 from storage.drafts import Drafts
+from storage.access import move_permit
 from storage.engine import Connection, Database
 from storage.leases import add_event, drop_frame
 from storage.ledger import reserve
@@ -182,6 +183,7 @@ class TaskStore(Drafts):
                 .where(tasks.c.chat_id == old, sa.not_(in_states(ENDED)))
                 .values(chat_id=new, message_id=0, card_message_id=None, card_is_media=False)
             )
+            await move_permit(connection, old, new)
             return moved.rowcount
 
     async def get(self, task_id: int) -> Task | None:

@@ -13,10 +13,12 @@ from aiogram.types import InlineKeyboardMarkup
 from bot import keyboards, texts
 from bot.i18n import LANGUAGES
 from bot.keyboards import (
+    AskAccess,
     Act,
     Below,
     CancelTask,
     DeleteMe,
+    DecideAccess,
     OpenOrder,
     PickRatio,
     Redeliver,
@@ -177,6 +179,8 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         *(Below(act=act, task_id=LARGEST_ID) for act in Act),
         TurnPage(user_id=LARGEST_ID, page=1_000_000),
         OpenOrder(task_id=LARGEST_ID),
+        AskAccess(),
+        DecideAccess(user_id=LARGEST_ID, allow=True),
         DeleteMe(user_id=LARGEST_ID, sure=1),
     ]
     kinds = {

@@ -40,6 +40,9 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.FAILED: {"reason": Reason.NO_RESULT.value, "charge": Charge.TAKEN.value},
     NoticeKind.UNKNOWN: {"price": "17"},
     NoticeKind.VIDEO_LINK: {"url": "https://videos.test/1.mp4"},
+    NoticeKind.ACCESS_ASKED: {"user_id": "7", "name": "Ann", "username": "ann"},
+    NoticeKind.PRICES_DIFFER: {"lines": "seedance-1-lite-480P-5s: 17 → 18"},
+    NoticeKind.STARS_BACK: {"stars": "21"},
 }
 
 

@@ -81,6 +81,6 @@ def test_only_messages_and_presses_are_asked_for() -> None:
 def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
-        "commands", "prompt", "picture", "card", "retry", "result", "fallback",
+        "access", "commands", "prompt", "picture", "card", "retry", "result", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)

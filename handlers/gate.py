@@ -1,0 +1,89 @@
+"""Around every handler, before anything else: may this person use the bot here, and how much.
+
+What it refuses has no effect at all. A handler with the flag `everybody` is for strangers too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiogram import BaseMiddleware
+from aiogram.dispatcher.flags import get_flag
+from aiogram.enums import ChatType
+from aiogram.types import (
+    CallbackQuery,
+    Chat,
+    InlineQuery,
+    InlineQueryResultsButton,
+    Message,
+    TelegramObject,
+    Update,
+    User,
+)
+from aiogram.utils.formatting import Text
+
+from bot import keyboards, texts
+from bot.access import Access, Verdict, Verdicts
+from bot.clock import Clock
+from bot.errors import CreditTooLow, LimitReached
+from bot.i18n import language_of
+from handlers import reply
+from handlers.middlewares import Handler
+from storage import Storage
+
+EVERYBODY = {"everybody": True}
+"""The flags of a handler that strangers may call."""
+
+
+class Gate(BaseMiddleware):
+    """Tells strangers how to ask; whoever was banned is not answered."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        user: User | None = data.get("event_from_user")
+        if user is None or user.is_bot or get_flag(data, "everybody"):
+            return await handler(event, data)
+        access: Access = data["access"]
+        chat: Chat | None = data.get("event_chat")
+        decided = Verdicts()
+        if not access.is_admin(user.id):
+            storage: Storage = data["storage"]
+            decided = await storage.access.verdicts(user.id, chat.id if chat else None)
+        if access.admits(user.id, decided):
+            return await handler(event, data)
+        banned = Verdict.BANNED in (decided.person, decided.chat)
+        await _refuse(event, data["event_update"], language_of(user.language_code), banned=banned)
+        return None
+
+
+async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: bool) -> None:
+    if isinstance(event, CallbackQuery):
+        words = texts.press_denied(lang) if banned else texts.press_closed(lang)
+        await reply.toast(event, words, alert=True)
+    elif isinstance(event, InlineQuery):
+        ask = InlineQueryResultsButton(text=texts.button_ask(lang), start_parameter="ask")
+        await event.answer([], cache_time=10, is_personal=True, button=None if banned else ask)
+    elif isinstance(event, Message) and event is update.message and not banned:
+        if event.chat.type == ChatType.PRIVATE:
+            await reply.say(event, texts.closed(lang), keyboards.ask_access(lang))
+        else:
+            await reply.say(event, texts.closed_group(lang))
+
+
+class WordsForLimits(BaseMiddleware):
+    """An order that a cap or the person's credit forbids: why, and when to press again."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        lang: str = data["lang"]
+        try:
+            return await handler(event, data)
+        except LimitReached as exc:
+            clock: Clock = data["clock"]
+            left = (exc.renews_at - clock()).total_seconds() if exc.renews_at else None
+            words = texts.limit_reached(lang, exc.cap, exc.bound, left)
+        except CreditTooLow as exc:
+            words = texts.credit_too_low(lang, exc.price, exc.credit)
+        if isinstance(event, CallbackQuery):
+            await reply.toast(event, words, alert=True)
+        elif isinstance(event, Message):
+            await reply.say(event, Text(words))
+        return None

@@ -1,0 +1,322 @@
+"""Permits, requests for one, and invites: what admins decide while the bot runs.
+
+Each change is one commit with its audit row and its notices; a repeat changes nothing. It must
+not know who is an admin, nor the words.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from bot.access import Verdict, Verdicts
+from bot.notice import Notice, NoticeKind
+from bot.task import Chat
+from storage.audit import add_act
+from storage.engine import Connection, Database
+from storage.outbox import insert_notices
+from storage.tables import access_requests, invites, permits, users
+
+INVITE_PREFIX = "in-"
+"""Of a deep link's payload that is an invite's token."""
+
+
+class Asked(StrEnum):
+    """What became of a request."""
+
+    SENT = "sent"
+    WAITING = "waiting"  # it was sent before; nobody has decided
+    DENIED = "denied"
+    ALLOWED = "allowed"
+    BANNED = "banned"
+
+
+class Redeemed(StrEnum):
+    """What became of an invite."""
+
+    WELCOME = "welcome"
+    KNOWN = "known"  # they were allowed before: not counted
+    EXPIRED = "expired"
+    USED_UP = "used_up"
+    NO_INVITE = "no_invite"
+    BANNED = "banned"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invite:
+    """A link that lets so many people in, until then."""
+
+    token: str
+    uses: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Somebody asked to be let in; `allowed` None: nobody has decided."""
+
+    user_id: int
+    name: str
+    username: str | None
+    lang: str
+    allowed: bool | None
+    decided_by: int | None
+
+
+async def move_permit(connection: Connection, old: int, new: int) -> None:
+    """A group has another number now: what was decided of it stays."""
+    await connection.execute(
+        insert(permits)
+        .from_select(
+            ["subject_id", "verdict", "invite", "decided_by", "decided_at"],
+            sa.select(
+                sa.literal(new, permits.c.subject_id.type),
+                permits.c.verdict,
+                permits.c.invite,
+                permits.c.decided_by,
+                permits.c.decided_at,
+            ).where(permits.c.subject_id == old),
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+class AccessStore:
+    """Who was let in, who was not, and who waits to be."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def verdicts(self, user_id: int, chat_id: int | None = None) -> Verdicts:
+        """What was decided about a person, and about the chat they are in."""
+        async with self._database.transaction() as connection:
+            found = await _verdicts(connection, user_id, chat_id)
+        return Verdicts(
+            person=found.get(user_id),
+            chat=None if chat_id is None or chat_id == user_id else found.get(chat_id),
+        )
+
+    async def ask(
+        self,
+        *,
+        user_id: int,
+        name: str,
+        username: str | None,
+        lang: str,
+        admins: Iterable[int],
+        now: datetime,
+    ) -> Asked:
+        """Notes a request and tells every admin, once; whoever was decided about is told so."""
+        async with self._database.transaction() as connection:
+            if verdict := (await _verdicts(connection, user_id)).get(user_id):
+                return Asked.ALLOWED if verdict is Verdict.ALLOWED else Asked.BANNED
+            entered = await connection.execute(
+                insert(access_requests)
+                .values(user_id=user_id, name=name, username=username, lang=lang, asked_at=now)
+                .on_conflict_do_nothing()
+            )
+            if entered.rowcount != 1:
+                allowed = await connection.scalar(
+                    sa.select(access_requests.c.allowed).where(
+                        access_requests.c.user_id == user_id
+                    )
+                )
+                return Asked.WAITING if allowed is None else Asked.DENIED
+            told = [
+                Notice(
+                    kind=NoticeKind.ACCESS_ASKED,
+                    chat=Chat(chat_id=admin),
+                    lang=await _lang(connection, admin),
+                    params={"user_id": user_id, "name": name, "username": username},
+                )
+                for admin in sorted(admins)
+            ]
+            await insert_notices(connection, told, now)
+            return Asked.SENT
+
+    async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
+        """An admin answers a request; the first answer counts. None: there is none.
+
+        The request as it is decided, whoever decided it.
+        """
+        async with self._database.transaction() as connection:
+            decided = await connection.execute(
+                sa.update(access_requests)
+                .where(access_requests.c.user_id == user_id, access_requests.c.allowed.is_(None))
+                .values(allowed=allow, decided_by=by, decided_at=now)
+            )
+            request = await _request(connection, user_id)
+            if request is None or decided.rowcount != 1:
+                return request
+            if allow:
+                await _permit(connection, user_id, Verdict.ALLOWED, by, now)
+            else:
+                await add_act(connection, "deny", by=by, now=now, subject_id=user_id)
+            kind = NoticeKind.ACCESS_GRANTED if allow else NoticeKind.ACCESS_DENIED
+            answer = Notice(kind=kind, chat=Chat(chat_id=user_id), lang=request.lang)
+            await insert_notices(connection, [answer], now)
+            return request
+
+    async def allow(self, subject_id: int, *, by: int, now: datetime) -> bool:
+        """A person or a group may use the bot; a waiting request is answered by it.
+
+        False: it was so before.
+        """
+        async with self._database.transaction() as connection:
+            changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now)
+            answered = await connection.execute(
+                sa.update(access_requests)
+                .where(
+                    access_requests.c.user_id == subject_id,
+                    access_requests.c.allowed.is_not(True),
+                )
+                .values(allowed=True, decided_by=by, decided_at=now)
+            )
+            if answered.rowcount == 1 and (request := await _request(connection, subject_id)):
+                granted = Notice(
+                    kind=NoticeKind.ACCESS_GRANTED,
+                    chat=Chat(chat_id=subject_id),
+                    lang=request.lang,
+                )
+                await insert_notices(connection, [granted], now)
+            return changed
+
+    async def ban(self, subject_id: int, *, by: int, now: datetime) -> bool:
+        """A person or a group may not use the bot, even if it is open. False: so before."""
+        async with self._database.transaction() as connection:
+            return await _permit(connection, subject_id, Verdict.BANNED, by, now)
+
+    async def invite(
+        self, *, by: int, uses: int, expires_at: datetime, update_id: int, now: datetime
+    ) -> Invite:
+        """A new invite; the update that asked for it gets the same one again."""
+        async with self._database.transaction() as connection:
+            entered = await connection.execute(
+                insert(invites)
+                .values(
+                    token=INVITE_PREFIX + secrets.token_urlsafe(16),
+                    update_id=update_id,
+                    made_by=by,
+                    made_at=now,
+                    expires_at=expires_at,
+                    uses=uses,
+                    used=0,
+                )
+                .on_conflict_do_nothing(index_elements=["update_id"])
+            )
+            if entered.rowcount == 1:
+                # Not the token: who reads the audit must not be able to use it.
+                await add_act(
+                    connection, "invite", by=by, now=now, uses=uses, until=expires_at.isoformat()
+                )
+            row = (
+                await connection.execute(
+                    sa.select(invites.c.token, invites.c.uses, invites.c.expires_at).where(
+                        invites.c.update_id == update_id
+                    )
+                )
+            ).one()
+            return Invite(**row._mapping)
+
+    async def redeem(self, token: str, *, user_id: int, now: datetime) -> Redeemed:
+        """Somebody came with an invite; each person counts once."""
+        async with self._database.transaction() as connection:
+            known = (
+                await connection.execute(
+                    sa.select(permits.c.verdict, permits.c.invite).where(
+                        permits.c.subject_id == user_id
+                    )
+                )
+            ).one_or_none()
+            if known is not None:
+                if known.verdict is Verdict.BANNED:
+                    return Redeemed.BANNED
+                return Redeemed.WELCOME if known.invite == token else Redeemed.KNOWN
+            made_by = await connection.scalar(
+                sa.update(invites)
+                .where(
+                    invites.c.token == token,
+                    invites.c.expires_at > now,
+                    invites.c.used < invites.c.uses,
+                )
+                .values(used=invites.c.used + 1)
+                .returning(invites.c.made_by)
+            )
+            if made_by is None:
+                found = (
+                    await connection.execute(
+                        sa.select(invites.c.expires_at).where(invites.c.token == token)
+                    )
+                ).one_or_none()
+                if found is None:
+                    return Redeemed.NO_INVITE
+                return Redeemed.EXPIRED if found.expires_at <= now else Redeemed.USED_UP
+            await connection.execute(
+                sa.insert(permits).values(
+                    subject_id=user_id,
+                    verdict=Verdict.ALLOWED,
+                    invite=token,
+                    decided_by=made_by,
+                    decided_at=now,
+                )
+            )
+            return Redeemed.WELCOME
+
+
+async def _verdicts(
+    connection: Connection, user_id: int, chat_id: int | None = None
+) -> dict[int, Verdict]:
+    rows = await connection.execute(
+        sa.select(permits.c.subject_id, permits.c.verdict).where(
+            permits.c.subject_id.in_([user_id] if chat_id is None else [user_id, chat_id])
+        )
+    )
+    return {row.subject_id: row.verdict for row in rows.all()}
+
+
+async def _permit(
+    connection: Connection, subject_id: int, verdict: Verdict, by: int, now: datetime
+) -> bool:
+    new = insert(permits).values(
+        subject_id=subject_id, verdict=verdict, decided_by=by, decided_at=now
+    )
+    written = await connection.execute(
+        new.on_conflict_do_update(
+            index_elements=["subject_id"],
+            set_={"verdict": verdict, "decided_by": by, "decided_at": now, "invite": None},
+            where=permits.c.verdict != verdict,
+        )
+    )
+    if written.rowcount != 1:
+        return False
+    act = "allow" if verdict is Verdict.ALLOWED else "ban"
+    await add_act(connection, act, by=by, now=now, subject_id=subject_id)
+    return True
+
+
+async def _request(connection: Connection, user_id: int) -> Request | None:
+    wanted = (
+        access_requests.c.user_id,
+        access_requests.c.name,
+        access_requests.c.username,
+        access_requests.c.lang,
+        access_requests.c.allowed,
+        access_requests.c.decided_by,
+    )
+    row = (
+        await connection.execute(sa.select(*wanted).where(access_requests.c.user_id == user_id))
+    ).one_or_none()
+    return None if row is None else Request(**row._mapping)
+
+
+async def _lang(connection: Connection, user_id: int) -> str:
+    lang: str | None = await connection.scalar(
+        sa.select(users.c.lang).where(users.c.user_id == user_id)
+    )
+    return lang or "en"

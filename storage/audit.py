@@ -1,0 +1,78 @@
+"""What admins did: a row for each act that changed something, in the commit of the act.
+
+It must not know what an act means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.engine import Connection, Database
+from storage.tables import audit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Act:
+    """One row of `audit`."""
+
+    id: int
+    at: datetime
+    actor_id: int
+    act: str
+    subject_id: int | None  # the person or the group it was done to
+    task_id: int | None
+    details: Mapping[str, Any]
+
+
+async def add_act(
+    connection: Connection,
+    act: str,
+    *,
+    by: int,
+    now: datetime,
+    subject_id: int | None = None,
+    task_id: int | None = None,
+    **details: str | int | float | bool | None,
+) -> None:
+    """Part of somebody's commit."""
+    await connection.execute(
+        sa.insert(audit).values(
+            at=now, actor_id=by, act=act, subject_id=subject_id, task_id=task_id, details=details
+        )
+    )
+
+
+class AuditStore:
+    """Acts are added, never changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self,
+        act: str,
+        *,
+        by: int,
+        now: datetime,
+        subject_id: int | None = None,
+        task_id: int | None = None,
+        **details: str | int | float | bool | None,
+    ) -> None:
+        """For acts that change nothing in the database."""
+        async with self._database.transaction() as connection:
+            await add_act(
+                connection, act, by=by, now=now, subject_id=subject_id, task_id=task_id, **details
+            )
+
+    async def latest(self, *, limit: int = 50, subject_id: int | None = None) -> list[Act]:
+        """The newest first."""
+        wanted = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
+        if subject_id is not None:
+            wanted = wanted.where(audit.c.subject_id == subject_id)
+        async with self._database.transaction() as connection:
+            return [Act(**row._mapping) for row in (await connection.execute(wanted)).all()]

@@ -1,0 +1,337 @@
+"""Who may use the bot: strangers have no effect, admins decide, and everything at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+
+from bot.access import Access
+from bot.caps import Bound, Cap, Terms
+from bot.keyboards import AskAccess, DecideAccess
+from bot.notice import NoticeKind
+from storage import Redeemed, Storage
+from tests.handlers.conftest import NOON, Person, World
+
+ADMIN, OTHER_ADMIN = 1, 2
+
+
+@pytest.fixture
+def closed(world: World) -> World:
+    world.dispatcher["access"] = Access(admins=frozenset({ADMIN, OTHER_ADMIN}))
+    return world
+
+
+@pytest.fixture
+def admin(closed: World) -> Person:
+    return Person(closed, user_id=ADMIN)
+
+
+def group(world: World, person: Person, chat_id: int = -1001) -> Person:
+    """The same person in a group."""
+    chat = {"id": chat_id, "type": "supergroup", "title": "Friends"}
+    return Person(world, int(str(person.user["id"])), str(person.user["language_code"]), chat)
+
+
+def acts(world: World) -> list[tuple[int, str, int | None]]:
+    return [
+        (actor, act, subject)
+        for actor, act, subject in world.rows(
+            "SELECT actor_id, act, subject_id FROM audit ORDER BY id"
+        )
+    ]
+
+
+def notices(world: World) -> list[tuple[str, int, dict[str, object]]]:
+    rows = world.rows("SELECT kind, chat_id, params FROM outbox ORDER BY id")
+    return [(kind, chat, json.loads(params)) for kind, chat, params in rows]
+
+
+def link_token(text: str) -> str:
+    [link] = [word for word in text.split() if word.startswith("https://t.me/")]
+    assert link.startswith("https://t.me/video_bot?start=in-")
+    return link.partition("?start=")[2]
+
+
+# --- strangers have no effect ----------------------------------------------------------------
+
+
+async def test_a_stranger_is_told_how_to_ask_and_nothing_is_written(
+    closed: World, ann: Person
+) -> None:
+    await closed.feed(**ann.text("A cat"))
+    await closed.feed(**ann.photo(caption="A cat"))
+    await closed.feed(**ann.text("/start"))
+    assert closed.rows("SELECT count(*) FROM tasks") == [(0,)]
+    assert closed.rows("SELECT count(*) FROM users") == [(0,)]
+    assert [call.text.splitlines()[0] for call in closed.telegram.sent] == [
+        "🔒 This bot is not open to everybody."
+    ] * 3
+    [[button]] = closed.telegram.sent[0].buttons
+    assert button == ("Ask for access", AskAccess().pack())
+
+
+async def test_a_strangers_press_orders_nothing(closed: World, ann: Person) -> None:
+    closed.dispatcher["access"] = Access(is_open=True)
+    await closed.feed(**ann.text("A cat"))
+    closed.dispatcher["access"] = Access(admins=frozenset({ADMIN}))
+    await closed.feed(**ann.press("r|1|16:9"))
+    assert closed.states() == ["draft"]
+    assert closed.telegram.toasts == [
+        "This bot is not open to everybody. Write /start to me in private."
+    ]
+    assert not closed.woken
+
+
+async def test_what_is_for_everybody_answers_strangers(closed: World, ann: Person) -> None:
+    await closed.feed(**ann.text("/privacy"))
+    assert closed.telegram.sent[0].text.startswith("What is kept")
+
+
+async def test_the_settings_name_who_may(closed: World, ann: Person, boris: Person) -> None:
+    closed.dispatcher["access"] = Access(admins=frozenset({7}), allowed=frozenset({8}))
+    await closed.feed(**ann.text("A cat"))
+    await closed.feed(**boris.text("Кот"))
+    assert closed.states() == ["draft", "draft"]
+
+
+async def test_a_stranger_in_russian_is_told_in_russian(closed: World, boris: Person) -> None:
+    await closed.feed(**boris.text("Кот"))
+    assert "открыт не для всех" in closed.telegram.sent[0].text
+
+
+# --- asking ----------------------------------------------------------------------------------
+
+
+async def test_a_request_reaches_every_admin_once(closed: World, ann: Person) -> None:
+    press = ann.press(AskAccess().pack())
+    number = await closed.feed(**press)
+    await closed.again(number, **press)
+    await closed.feed(**ann.press(AskAccess().pack()))
+    assert [(kind, chat) for kind, chat, _ in notices(closed)] == [
+        (NoticeKind.ACCESS_ASKED, ADMIN),
+        (NoticeKind.ACCESS_ASKED, OTHER_ADMIN),
+    ]
+    assert notices(closed)[0][2] == {"user_id": 7, "name": "Ann", "username": None}
+    assert closed.telegram.toasts[0].startswith("Asked.")
+    assert closed.telegram.toasts[-1].startswith("You have asked already.")
+
+
+@pytest.mark.parametrize("allow", [True, False])
+async def test_the_first_admins_answer_counts(
+    closed: World, ann: Person, admin: Person, allow: bool
+) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    yes = DecideAccess(user_id=7, allow=allow).pack()
+    number = await closed.feed(**admin.press(yes))
+    await closed.again(number, **admin.press(yes))
+    other = Person(closed, user_id=OTHER_ADMIN)
+    await closed.feed(**other.press(DecideAccess(user_id=7, allow=not allow).pack()))
+    words = "Let in" if allow else "Not let in"
+    assert [words in call.text for call in closed.telegram.edits] == [True] * 3
+    assert acts(closed) == [(ADMIN, "allow" if allow else "deny", 7)]
+    told = [kind for kind, chat, _ in notices(closed) if chat == 7]
+    assert told == [NoticeKind.ACCESS_GRANTED if allow else NoticeKind.ACCESS_DENIED]
+    await closed.feed(**ann.text("A cat"))
+    assert closed.states() == (["draft"] if allow else [])
+
+
+async def test_only_admins_answer_requests(closed: World, ann: Person, boris: Person) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    yes = DecideAccess(user_id=7, allow=True).pack()
+    await closed.feed(**ann.press(yes))
+    closed.dispatcher["access"] = Access(admins=frozenset({ADMIN}), allowed=frozenset({8}))
+    await closed.feed(**boris.press(yes))
+    assert closed.rows("SELECT * FROM permits") == []
+    assert acts(closed) == []
+
+
+# --- admins ----------------------------------------------------------------------------------
+
+
+async def test_allow_and_ban_work_at_once_and_leave_one_act_each(
+    closed: World, ann: Person, admin: Person
+) -> None:
+    for _ in range(2):
+        await closed.feed(**admin.text("/allow 7"))
+    await closed.feed(**ann.text("A cat"))
+    assert closed.states() == ["draft"]
+    for _ in range(2):
+        await closed.feed(**admin.text("/ban 7"))
+    await closed.feed(**ann.text("Another cat"))
+    assert closed.states() == ["draft"]
+    assert acts(closed) == [(ADMIN, "allow", 7), (ADMIN, "ban", 7)]
+
+
+async def test_a_ban_holds_where_the_bot_is_open(
+    closed: World, ann: Person, admin: Person
+) -> None:
+    closed.dispatcher["access"] = Access(
+        is_open=True, admins=frozenset({ADMIN}), allowed=frozenset({7})
+    )
+    await closed.feed(**admin.text("/ban 7"))
+    sent = len(closed.telegram.sent)
+    await closed.feed(**ann.text("A cat"))
+    assert closed.states() == []
+    assert len(closed.telegram.sent) == sent
+
+
+async def test_an_admin_cannot_be_banned(closed: World, admin: Person) -> None:
+    await closed.feed(**admin.text(f"/ban {OTHER_ADMIN}"))
+    assert "cannot be shut out" in closed.telegram.sent[0].text
+    assert closed.rows("SELECT * FROM permits") == []
+
+
+async def test_allow_as_an_answer_is_about_who_wrote_the_message(
+    closed: World, ann: Person, admin: Person
+) -> None:
+    here = group(closed, admin)
+    said = group(closed, ann).message(text="hello")["message"]
+    await closed.feed(**here.text("/allow", reply_to_message=said))
+    assert acts(closed) == [(ADMIN, "allow", 7)]
+
+
+async def test_a_whole_group_can_be_let_in_and_a_ban_in_it_holds(
+    closed: World, ann: Person, boris: Person, admin: Person
+) -> None:
+    entities = [{"type": "mention", "offset": 0, "length": 10}]
+    await closed.feed(**group(closed, admin).text("/allow"))
+    await closed.feed(**admin.text("/ban 8"))
+    await closed.feed(**group(closed, ann).text("@video_bot A cat", entities=entities))
+    await closed.feed(**group(closed, boris).text("@video_bot A dog", entities=entities))
+    await closed.feed(**ann.text("A cat in private"))
+    assert closed.states() == ["draft"]
+    assert closed.task()["chat_id"] == -1001
+    assert acts(closed) == [(ADMIN, "allow", -1001), (ADMIN, "ban", 8)]
+
+
+async def test_a_group_that_moves_stays_let_in(closed: World, storage_of: Storage) -> None:
+    await storage_of.access.allow(-55, by=ADMIN, now=NOON)
+    await storage_of.tasks.migrate_chat(-55, -100_55)
+    moved = await storage_of.access.verdicts(7, -100_55)
+    assert Access().admits(7, moved)
+
+
+async def test_the_commands_do_not_exist_for_others(closed: World, ann: Person) -> None:
+    closed.dispatcher["access"] = Access(is_open=True, admins=frozenset({ADMIN}))
+    for command in ("/allow 7", "/ban 8", "/invite 1 1"):
+        await closed.feed(**ann.text(command))
+    assert all("do not know this command" in call.text for call in closed.telegram.sent)
+    assert acts(closed) == []
+
+
+@pytest.mark.parametrize("command", ["/allow", "/ban", "/allow @ann", "/ban 1.5", "/allow -"])
+async def test_a_wrong_number_is_answered_with_how_to(
+    closed: World, admin: Person, command: str
+) -> None:
+    await closed.feed(**admin.text(command))
+    assert "/allow 123456" in closed.telegram.sent[0].text
+    assert acts(closed) == []
+
+
+# --- invites ---------------------------------------------------------------------------------
+
+
+async def test_an_invite_lets_in_as_many_as_it_says(
+    closed: World, ann: Person, boris: Person, admin: Person
+) -> None:
+    command = admin.text("/invite 1 3")
+    number = await closed.feed(**command)
+    await closed.again(number, **command)
+    first, second = (link_token(call.text) for call in closed.telegram.sent)
+    assert first == second
+    come = ann.text(f"/start {first}")
+    number = await closed.feed(**come)
+    await closed.again(number, **come)
+    await closed.feed(**boris.text(f"/start {first}"))
+    words = [call.text.splitlines()[0] for call in closed.telegram.sent[2:]]
+    assert words[:2] == ["🎉 You may use this bot now."] * 2
+    assert "уже использовано" in words[2]
+    await closed.feed(**ann.text("A cat"))
+    await closed.feed(**boris.text("Кот"))
+    assert closed.rows("SELECT user_id FROM tasks") == [(7,)]
+    assert closed.rows("SELECT uses, used FROM invites") == [(1, 1)]
+    assert acts(closed) == [(ADMIN, "invite", None)]
+
+
+async def test_an_invite_expires(closed: World, ann: Person, admin: Person) -> None:
+    await closed.feed(**admin.text("/invite 5 1"))
+    token = link_token(closed.telegram.sent[0].text)
+    closed.clock.pass_(timedelta(days=1).total_seconds())
+    await closed.feed(**ann.text(f"/start {token}"))
+    assert "has expired" in closed.telegram.sent[1].text
+    await closed.feed(**ann.text("/start in-nobody-made-this"))
+    assert "no such invite" in closed.telegram.sent[2].text
+
+
+async def test_an_invite_does_not_undo_a_ban(closed: World, ann: Person, admin: Person) -> None:
+    await closed.feed(**admin.text("/invite 5 1"))
+    await closed.feed(**admin.text("/ban 7"))
+    token = link_token(closed.telegram.sent[0].text)
+    await closed.feed(**ann.text(f"/start {token}"))
+    assert "did not let you in" in closed.telegram.sent[2].text
+    assert closed.rows("SELECT used FROM invites") == [(0,)]
+
+
+@pytest.mark.parametrize("given", ["0", "1 0", "1001", "1 366", "x", "1 2 3", "-1"])
+async def test_an_invite_of_wrong_size_is_answered_with_how_to(
+    closed: World, admin: Person, given: str
+) -> None:
+    await closed.feed(**admin.text(f"/invite {given}"))
+    assert "/invite 5 3" in closed.telegram.sent[0].text
+    assert closed.rows("SELECT * FROM invites") == []
+
+
+async def test_a_crowd_at_once_does_not_use_an_invite_up_twice(
+    closed: World, storage_of: Storage
+) -> None:
+    made = await storage_of.access.invite(
+        by=ADMIN, uses=3, expires_at=NOON + timedelta(days=1), update_id=1, now=NOON
+    )
+    came = await asyncio.gather(
+        *(storage_of.access.redeem(made.token, user_id=n, now=NOON) for n in range(100, 140))
+    )
+    assert came.count(Redeemed.WELCOME) == 3
+    assert came.count(Redeemed.USED_UP) == 37
+
+
+@pytest.fixture
+def storage_of(world: World) -> Storage:
+    return world.storage
+
+
+# --- caps, as people meet them ---------------------------------------------------------------
+
+
+async def test_a_cap_is_explained_with_when_it_renews_and_the_card_stays(
+    world: World, ann: Person
+) -> None:
+    world.storage.tasks.terms = Terms(caps={Cap.USER_PER_DAY: Bound(1, 50)})
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**ann.press("r|1|16:9"))
+    await world.feed(**ann.text("A dog"))
+    world.clock.pass_(3.5 * 3600 + 20)
+    await world.feed(**ann.press("r|2|16:9"))
+    assert world.states() == ["queued", "draft"]
+    assert world.telegram.toasts[-1] == (
+        "That is all for today (1 video · 50\N{NO-BREAK SPACE}₽ a day)."
+        " Press again in 8 hours 30 minutes, when a new day begins. No money was taken."
+    )
+    world.clock.pass_(8.5 * 3600)
+    await world.feed(**ann.press("r|2|16:9"))
+    assert world.states() == ["queued", "queued"]
+
+
+@pytest.mark.parametrize("cap", list(Cap))
+@pytest.mark.parametrize("lang", ["en", "ru"])
+async def test_every_cap_is_explained_within_a_toast(world: World, cap: Cap, lang: str) -> None:
+    ann = Person(world, lang=lang)
+    world.storage.tasks.terms = Terms(caps={cap: Bound(1_000, 1)})
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**ann.press("r|1|16:9"))
+    assert world.states() == ["draft"]
+    [toast] = world.telegram.toasts
+    assert len(toast) <= 200
+    assert ("Деньги не списаны" if lang == "ru" else "No money was taken") in toast
