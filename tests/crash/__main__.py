@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import secrets
 import shutil
 import sys
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     seed = secrets.randbelow(10**6) if args.seed is None else args.seed
+    # Bots that are killed in an upload are no news here.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     say(f"seed {seed} (--seed {seed} replays it)")
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
     with contextlib.ExitStack() as stack:

@@ -43,7 +43,9 @@ TRIALS = (
     Trial(bug="early-done", words="no card|no answer|came to nothing", plan=_plan()),
     Trial(bug="confirmed-unsaved", words="no card|no answer|came to nothing", plan=_plan()),
     Trial(
-        bug="no-begin", words="does not lead to its state|came to nothing", plan=_plan(kills=40)
+        bug="no-begin",
+        words="does not lead to its state|came to nothing|is not sent",
+        like="between",
     ),
     Trial(
         bug="no-fence",
