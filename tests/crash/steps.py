@@ -32,7 +32,7 @@ WISH = Wish(lease_seconds=2.0, notice_seconds=8.0)
 TELEGRAM_SECONDS = 0.15
 CREATE_SECONDS = 0.3
 VIDEO_SECONDS = 0.4
-CARD_SECONDS = 60.0
+CARD_SECONDS = 30.0
 
 Point = tuple[str, int]
 """The name of a point and how often it has come up in its life."""

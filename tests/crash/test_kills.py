@@ -1,0 +1,64 @@
+"""Short campaigns: the same as `make crash`, with fewer kills, and proofs that they bite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash import campaign, steps, sweep
+from tests.crash.lives import Launcher
+from tests.crash.steps import JOURNEYS, Point, lead
+from tests.postgres import PostgresServer
+
+
+async def test_people_are_served_while_the_bot_is_killed_ten_times(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    plan = campaign.Plan(seed=1, kills=10, orders=12, people=6)
+    report = await campaign.run(plan, launcher, tmp_path)
+    assert report.violations == []
+    assert report.kills >= 8
+    assert report.numbers.videos > 0
+
+
+async def test_people_are_served_by_two_bots_that_are_killed_in_turn(
+    launcher: Launcher, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    plan = campaign.Plan(seed=2, kills=10, orders=12, people=6, workers=2)
+    url = await postgres.create()
+    report = await campaign.run(plan, launcher, tmp_path, database_url=url)
+    assert report.violations == []
+    assert report.kills >= 8
+    assert report.numbers.videos > 0
+
+
+async def test_a_kill_at_a_named_step_and_another_in_the_recovery_break_no_promise(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    results = await steps.run(launcher, tmp_path, seed=1, journeys=("photo", "unknown"), only=5)
+    assert results.violations == []
+    assert results.kills >= 15
+
+
+async def test_any_call_may_fail_once(launcher: Launcher, tmp_path: Path) -> None:
+    swept = await sweep.run(launcher, tmp_path, every=9)
+    assert swept.violations == []
+    assert len(swept.ended) - len(swept.missed) >= 8
+
+
+@pytest.mark.parametrize(
+    ("bug", "point", "words"),
+    [
+        ("no-intent", ("create late", 1), "was charged 2 times, ordered 1"),
+        ("repost", ("create late", 1), "was charged 2 times, ordered 1"),
+        ("early-done", ("sendPhoto before", 1), "has no card"),
+        ("no-begin", ("commit [update tasks queued, …] between", 1), "does not lead to its state"),
+    ],
+)
+async def test_a_planted_bug_is_noticed(
+    bug: str, point: Point, words: str, launcher: Launcher, tmp_path: Path
+) -> None:
+    result = await lead(JOURNEYS["photo"], launcher, tmp_path, [point], bug=bug)
+    assert result.deaths == [point[0]]
+    assert any(words in violation for violation in result.violations), result.violations
