@@ -35,6 +35,7 @@ from bot.messenger import Messenger
 from bot.notices import Notices
 from bot.profile import set_profile
 from bot.progress import Progress
+from bot.retention import Retention
 from bot.scrape import Scrape
 from bot.settings import Settings
 from bot.steps import Steps
@@ -126,6 +127,7 @@ async def _run(
             _beat(parts.health),
             *([parts.frames.sweep()] if bucket else []),
             _tidy(storage, utc_now),
+            parts.retention.run(),
         ],
         once=[set_profile(bot)],
         stop=[parts.health.stop, parts.inbox.stop, parts.worker.stop, parts.notices.stop],
@@ -144,6 +146,7 @@ class Parts:
     server: HttpServer
     health: Health
     kept: Kept
+    retention: Retention
     frames: FirstFrames
 
 
@@ -200,6 +203,14 @@ def build(
         wait=wait,
         sleep=sleep,
     )
+    retention = Retention(
+        storage,
+        kept,
+        clock=clock,
+        orders=_days(settings.retention_days),
+        drafts=_days(settings.draft_retention_days),
+        sleep=sleep,
+    )
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
     dispatcher.workflow_data.update(
@@ -207,6 +218,7 @@ def build(
         clock=clock,
         access=settings.who,
         wake=worker.wake,
+        forget_files=retention.forget_files,
         offer=Offer(model=catalog.model(settings.model), photos_on=settings.photos_on),
     )
     inbox = Inbox(bot, dispatcher, storage, clock=clock, owner=owner, wait=wait, sleep=sleep)
@@ -253,6 +265,7 @@ def build(
         server=server,
         health=health,
         kept=kept,
+        retention=retention,
         frames=frames,
     )
 
@@ -336,6 +349,11 @@ async def _beat(health: Health) -> None:
         before = time.perf_counter()
         await asyncio.sleep(1)
         metrics.LOOP_LAG.observe(max(time.perf_counter() - before - 1, 0.0))
+
+
+def _days(number: int) -> timedelta | None:
+    """0 is for ever."""
+    return timedelta(days=number) if number else None
 
 
 async def _tidy(storage: Storage, clock: Clock) -> None:

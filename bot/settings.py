@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     translate_model: str = ""
     task_deadline_seconds: Annotated[int, Field(ge=1)] = 900
     frame_ttl_seconds: Annotated[int, Field(ge=1)] = 3600
+    retention_days: Annotated[int, Field(ge=0, le=36500)] = 90
+    draft_retention_days: Annotated[int, Field(ge=0, le=36500)] = 30
     allow_private_result_hosts: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     metrics_token: SecretStr = SecretStr("")

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 from aiogram import Router
 
-from handlers import access, card, commands, fallback, picture, prompt, result, retry
+from handlers import (
+    access,
+    card,
+    commands,
+    data,
+    fallback,
+    history,
+    inline,
+    picture,
+    prompt,
+    result,
+    retry,
+)
 from handlers.gate import Gate, WordsForLimits
 from handlers.middlewares import Person, WordsForProblems
 
@@ -16,13 +28,15 @@ from handlers.middlewares import Person, WordsForProblems
 def build_router() -> Router:
     """All routers in the order in which they are asked; the first that takes an update has it."""
     root = Router(name="handlers")
-    for observer in (root.message, root.callback_query):
+    for observer in (root.message, root.callback_query, root.inline_query):
         # Inner ones: people who were not talking to the bot are not written down.
         observer.middleware(Gate())
         observer.middleware(Person())
         observer.middleware(WordsForProblems())
         observer.middleware(WordsForLimits())
     root.include_router(access.router())
-    for module in (commands, prompt, picture, card, retry, result, fallback):
+    for module in (
+        commands, prompt, picture, card, retry, result, history, data, inline, fallback,
+    ):  # fmt: skip
         root.include_router(module.router())
     return root

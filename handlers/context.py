@@ -5,7 +5,7 @@ storage: Storage    clock: Clock    wake: Wake    offer: Offer    access: Access
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +19,9 @@ from handlers import reply
 
 Wake = Callable[[], None]
 """Tells the worker that there is something to do."""
+
+ForgetFiles = Callable[[Iterable[int]], Awaitable[None]]
+"""Drops the videos that were kept for tasks which are no more."""
 
 
 @dataclass(frozen=True, kw_only=True)

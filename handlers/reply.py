@@ -14,6 +14,7 @@ from aiogram import Bot
 from aiogram.methods import EditMessageCaption, EditMessageText
 from aiogram.types import (
     CallbackQuery,
+    InaccessibleMessage,
     InlineKeyboardMarkup,
     InputFile,
     LinkPreviewOptions,
@@ -29,8 +30,10 @@ _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
-def place(message: Message) -> Chat:
-    """Where to answer this message, also later."""
+def place(message: Message | InaccessibleMessage) -> Chat:
+    """Where to answer this message, also later; of one that is too old the chat is known."""
+    if isinstance(message, InaccessibleMessage):
+        return Chat(chat_id=message.chat.id)
     return Chat(
         chat_id=message.chat.id,
         # Replies in ordinary groups have a thread too, but one that nothing can be sent to.

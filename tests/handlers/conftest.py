@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -206,7 +206,11 @@ class World:
     clock: Clock
     path: Path
     woken: list[datetime] = field(default_factory=list)
+    forgotten: list[int] = field(default_factory=list)
     last_update: int = 0
+
+    async def forget_files(self, task_ids: Iterable[int]) -> None:
+        self.forgotten += task_ids
 
     async def feed(self, **event: Any) -> int:
         """One update; its number."""
@@ -341,6 +345,7 @@ async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
             clock=clock,
             access=Access(is_open=True),
             wake=lambda: world.woken.append(clock()),
+            forget_files=world.forget_files,
             offer=Offer(model=MODEL, photos_on=True),
         )
         yield world

@@ -9,7 +9,7 @@ from aiogram import Dispatcher, Router
 from aiogram.dispatcher.event.handler import HandlerObject
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackQueryFilter
-from aiogram.types import CallbackQuery, Message
+from aiogram.types import TelegramObject
 
 from handlers import build_router
 from handlers.filters import addressed
@@ -40,22 +40,29 @@ def given_by(handler: HandlerObject) -> set[str]:
 async def test_every_parameter_of_every_handler_is_there(world: World, ann: Person) -> None:
     seen: dict[str, set[str]] = {}
 
-    async def look(event: Message | CallbackQuery, **context: Any) -> None:
+    async def look(event: TelegramObject, **context: Any) -> None:
         seen[type(event).__name__] = set(context)
 
     probe = Router()
     probe.message.middleware(PersonMiddleware())
     probe.callback_query.middleware(PersonMiddleware())
+    probe.inline_query.middleware(PersonMiddleware())
     probe.message.register(look)
     probe.callback_query.register(look)
+    probe.inline_query.register(look)
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.workflow_data.update(world.dispatcher.workflow_data)
     dispatcher.include_router(probe)
     world.dispatcher = dispatcher
     await world.feed(**ann.text("A cat"))
     await world.feed(**ann.press("r|1|1:1", 5))
+    await world.feed(inline_query={"id": "q", "from": ann.user, "query": "", "offset": ""})
 
-    events = {"message": seen["Message"], "callback_query": seen["CallbackQuery"]}
+    events = {
+        "message": seen["Message"],
+        "callback_query": seen["CallbackQuery"],
+        "inline_query": seen["InlineQuery"],
+    }
     found = list(handlers_of(build_router()))
     assert len(found) > 10
     for event, handler in found:
@@ -72,15 +79,18 @@ def test_no_handler_and_no_filter_runs_in_a_thread() -> None:
             assert one.awaitable, (handler.callback, one.callback)
 
 
-def test_only_messages_and_presses_are_asked_for() -> None:
+def test_nothing_is_asked_for_that_nobody_handles() -> None:
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
-    assert set(dispatcher.resolve_used_update_types()) == {"message", "callback_query"}
+    assert set(dispatcher.resolve_used_update_types()) == {
+        "message", "callback_query", "inline_query",
+    }  # fmt: skip
 
 
 def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
-        "access", "commands", "prompt", "picture", "card", "retry", "result", "fallback",
+        "access", "commands", "prompt", "picture", "card", "retry",
+        "result", "history", "data", "inline", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)

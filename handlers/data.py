@@ -1,0 +1,49 @@
+"""/delete_me: everything about a person goes, after a second tap."""
+
+from __future__ import annotations
+
+from aiogram import Bot, Router
+from aiogram.filters import Command
+from aiogram.types import CallbackQuery, Message, User
+
+from bot import keyboards, texts
+from bot.keyboards import DeleteMe
+from handlers import reply
+from handlers.context import ForgetFiles
+from handlers.gate import EVERYBODY
+from storage import Storage
+
+
+def router() -> Router:
+    router = Router(name="data")
+    router.message.register(ask, Command("delete_me"), flags=EVERYBODY)
+    router.callback_query.register(delete, DeleteMe.filter(), flags=EVERYBODY)
+    return router
+
+
+async def ask(message: Message, event_from_user: User, lang: str) -> None:
+    await reply.say(message, texts.delete_me(lang), keyboards.delete_me(event_from_user.id, lang))
+
+
+async def delete(
+    query: CallbackQuery,
+    callback_data: DeleteMe,
+    bot: Bot,
+    storage: Storage,
+    forget_files: ForgetFiles,
+    lang: str,
+) -> None:
+    user_id, message = query.from_user.id, query.message
+    if callback_data.user_id != user_id or message is None:
+        await reply.toast(query, texts.press_foreign(lang), alert=True)
+        return
+    if callback_data.sure:
+        await forget_files(await storage.privacy.erase_person(user_id))
+    await reply.toast(query, "")
+    await reply.rewrite(
+        bot,
+        reply.place(message),
+        message.message_id,
+        texts.deleted_me(lang) if callback_data.sure else texts.kept_me(lang),
+        is_media=False,
+    )

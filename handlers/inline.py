@@ -1,0 +1,52 @@
+"""`@bot words` in any chat: a person's own videos, sent by their `file_id`.
+
+BotFather has to switch the inline mode on (/setinline); until then nobody asks.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from aiogram import Router
+from aiogram.types import InlineQuery, InlineQueryResultCachedVideo, InlineQueryResultsButton
+
+from bot import texts
+from bot.errors import TelegramRejected
+from storage import Storage
+
+PAGE = 20
+CACHE_SECONDS = 5
+"""So soon does a new video turn up; Telegram keeps what it was told for as long."""
+
+
+def router() -> Router:
+    router = Router(name="inline")
+    router.inline_query.register(find)
+    return router
+
+
+async def find(query: InlineQuery, storage: Storage, lang: str) -> None:
+    before = int(query.offset) if query.offset.isdecimal() else None
+    videos = await storage.history.videos(
+        query.from_user.id, query.query, limit=PAGE, before=before
+    )
+    results = [
+        InlineQueryResultCachedVideo(
+            id=str(task.id),
+            video_file_id=task.video_file_id,
+            title=texts.title(task),
+            description=texts.inline_details(lang, task),
+        )
+        for task in videos
+        if task.video_file_id is not None
+    ]
+    with suppress(TelegramRejected):  # the person has typed on: nobody waits for this answer
+        await query.answer(
+            [*results],
+            is_personal=True,
+            cache_time=CACHE_SECONDS,
+            next_offset=str(videos[-1].id) if len(videos) == PAGE else "",
+            button=InlineQueryResultsButton(
+                text=texts.inline_button(lang), start_parameter="inline"
+            ),
+        )
