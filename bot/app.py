@@ -20,12 +20,13 @@ from typing import Any
 
 from aiogram import Bot, Dispatcher
 
-from bot import catalog, media, metrics, telegram
+from bot import catalog, examples, media, metrics, telegram
 from bot.bucket import Bucket
 from bot.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
 from bot.download import Downloader
 from bot.errors import StorageUnavailable
+from bot.examples import Example
 from bot.first_frame import FirstFrames
 from bot.gptunnel import Gptunnel
 from bot.health import Health
@@ -44,6 +45,7 @@ from bot.steps.deliver import Deliver
 from bot.steps.submit import Submit
 from bot.steps.watch import Watch
 from bot.task import TaskState
+from bot.translate import Translator
 from bot.webhook import Webhook
 from bot.worker import Worker
 from handlers import build_router
@@ -104,9 +106,19 @@ async def _run(
         proxy_url=settings.provider_proxy,
     )
     bucket = open_bucket(settings)
+    translator = None
+    if settings.translate_model:
+        translator = Translator.connect(
+            settings.gptunnel_base_url,
+            settings.gptunnel_api_key.get_secret_value(),
+            settings.translate_model,
+            proxy_url=settings.provider_proxy,
+        )
+        stack.push_async_callback(translator.close)
     parts = build(
-        settings, storage, bot=bot, pace=pace, provider=provider, fetch=fetch, bucket=bucket
-    )
+        settings, storage, bot=bot, pace=pace, provider=provider, fetch=fetch, bucket=bucket,
+        translator=translator,
+    )  # fmt: skip
     await asyncio.to_thread(parts.kept.sweep, await _wanted(storage, parts.kept))
     await parts.server.start()
     stack.push_async_callback(parts.server.stop)
@@ -115,7 +127,7 @@ async def _run(
         settings.http_host,
         parts.server.port,
         "on" if settings.photos_on else "off (PUBLIC_URL is not set)",
-        settings.model,
+        settings.default_model.id,
         settings.updates,
     )
     await _together(
@@ -159,6 +171,7 @@ def build(
     provider: Gptunnel,
     fetch: Download,
     bucket: Bucket | None = None,
+    translator: Translator | None = None,
     prepare: Prepare = media.prepare,
     clock: Clock = utc_now,
     wait: Wait = wait_for,
@@ -211,6 +224,7 @@ def build(
         drafts=_days(settings.draft_retention_days),
         sleep=sleep,
     )
+    catalog.learn(settings.models)
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
     dispatcher.workflow_data.update(
@@ -219,7 +233,13 @@ def build(
         access=settings.who,
         wake=worker.wake,
         forget_files=retention.forget_files,
-        offer=Offer(model=catalog.model(settings.model), photos_on=settings.photos_on),
+        offer=Offer(
+            model=settings.default_model,
+            photos_on=settings.photos_on,
+            models=settings.models,
+            examples=_examples(settings),
+            translator=translator,
+        ),
     )
     inbox = Inbox(bot, dispatcher, storage, clock=clock, owner=owner, wait=wait, sleep=sleep)
     reading: dict[str, Any] = {
@@ -340,6 +360,11 @@ def _frames(storage: Storage, clock: Clock) -> Callable[[str], Coroutine[Any, An
         return await storage.frames.get(token, clock())
 
     return frame
+
+
+def _examples(settings: Settings) -> tuple[Example, ...]:
+    path = settings.examples_file
+    return examples.read(path) if path else examples.bundled()
 
 
 async def _beat(health: Health) -> None:

@@ -6,7 +6,8 @@ counts is decided in the database. Prefixes stay for ever, for old messages keep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -16,7 +17,7 @@ from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMa
 from aiogram.utils.formatting import sizeof
 
 from bot import texts
-from bot.catalog import CATALOG
+from bot.catalog import CATALOG, Model
 from bot.i18n import LANGUAGES
 from bot.notice import Notice, NoticeKind
 from bot.task import AspectRatio, Reason, Task, TaskState
@@ -33,6 +34,64 @@ class CancelTask(CallbackData, prefix="x", sep="|"):
     """Takes back a draft or a queued task."""
 
     task_id: int
+
+
+class Options(CallbackData, prefix="o", sep="|"):
+    """Shows what can be changed on a card, or puts it away."""
+
+    task_id: int
+    shown: bool
+
+
+class Choose(CallbackData, prefix="c", sep="|"):
+    """Another quality, length or kind of video."""
+
+    task_id: int
+    model: str
+
+
+class Several(CallbackData, prefix="n", sep="|"):
+    """So many videos of one card, each an order of its own."""
+
+    task_id: int
+    count: int
+
+
+class Wording(CallbackData, prefix="w", sep="|"):
+    """Which words are sent: the person's own, or those made of them."""
+
+    task_id: int
+    own: bool
+
+
+class Improve(CallbackData, prefix="i", sep="|"):
+    """Makes a scene of a few words."""
+
+    task_id: int
+
+
+class ShowExample(CallbackData, prefix="e", sep="|"):
+    """One of the ready scenes, counted from 0."""
+
+    index: int
+
+
+class TakeExample(CallbackData, prefix="t", sep="|"):
+    """A ready scene becomes a draft."""
+
+    index: int
+
+
+class SetRatio(CallbackData, prefix="sr", sep="|"):
+    """A person's own default; "-" takes it back."""
+
+    ratio: str
+
+
+class SetModel(CallbackData, prefix="sm", sep="|"):
+    """A person's own default."""
+
+    model: str
 
 
 class RetryUnknown(CallbackData, prefix="u", sep="|"):
@@ -104,9 +163,23 @@ class SetLanguage(CallbackData, prefix="l", sep="|"):
     lang: str
 
 
-def card(task: Task, nearest: AspectRatio | None = None) -> InlineKeyboardMarkup:
+VARIANTS = (1, 2, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """What a card offers beside its shapes."""
+
+    models: tuple[Model, ...] = ()
+    improves: bool = False  # there is a chat model
+    is_open: bool = False  # the options are shown
+
+
+def card(
+    task: Task, nearest: AspectRatio | None = None, shelf: Shelf | None = None
+) -> InlineKeyboardMarkup:
     """Ratios in one row, the `nearest` to the photo first and marked; a photo without words has
-    nothing but Cancel.
+    nothing but Cancel. One tap on a ratio is the order, whatever else is shown.
     """
     model = CATALOG.get(task.model)
     ratios = list(model.ratios) if model else list(AspectRatio)
@@ -121,7 +194,117 @@ def card(task: Task, nearest: AspectRatio | None = None) -> InlineKeyboardMarkup
         )
         for ratio in ratios
     ]
-    return _rows(picks if task.prompt else [], [_cancel(task)])
+    if not task.prompt:
+        return _rows([_cancel(task)])
+    return _rows(picks, *(_shelf(task, model, shelf) if shelf else []), [_cancel(task)])
+
+
+def _shelf(task: Task, model: Model | None, shelf: Shelf) -> list[list[InlineKeyboardButton]]:
+    lang = task.lang
+    if shelf.is_open:
+        variants = [
+            _button(
+                f"×{count}",
+                Several(task_id=task.id, count=count),
+                ButtonStyle.SUCCESS if count == task.variants else None,
+            )
+            for count in VARIANTS
+        ]
+        return [
+            *choices(lang, model, shelf.models, lambda one: Choose(task_id=task.id, model=one.id)),
+            variants,
+            [_button(texts.button_done(lang), Options(task_id=task.id, shown=False))],
+        ]
+    options = _button(
+        texts.button_options(lang, model, task.variants), Options(task_id=task.id, shown=True)
+    )
+    row = [options]
+    if shelf.improves:
+        row.append(_button(texts.button_improve(lang), Improve(task_id=task.id)))
+    rows = [row]
+    if task.original and task.rewritten:
+        own = task.prompt != task.original
+        text = texts.button_as_written(lang) if own else texts.button_rewritten(lang)
+        rows.append([_button(text, Wording(task_id=task.id, own=own))])
+    return rows
+
+
+def choices(
+    lang: str,
+    chosen: Model | None,
+    models: Sequence[Model],
+    carrying: Callable[[Model], CallbackData],
+) -> list[list[InlineKeyboardButton]]:
+    """Kinds, qualities and lengths, a row each, the chosen ones marked; a row of one is left out.
+
+    A press changes one thing and keeps the others as near as the catalog allows.
+    """
+
+    def row(name: str, shown: Callable[[Model], str]) -> list[InlineKeyboardButton]:
+        values = list(dict.fromkeys(getattr(one, name) for one in models))
+        if len(values) < 2:
+            return []
+        buttons = []
+        for value in values:
+            like = [one for one in models if getattr(one, name) == value]
+            best = min(like, key=lambda one: _unlike(one, chosen))
+            marked = chosen is not None and getattr(chosen, name) == value
+            style = ButtonStyle.SUCCESS if marked else None
+            buttons.append(_button(shown(best), carrying(best), style))
+        return buttons
+
+    return [
+        *([one] for one in row("title", lambda one: one.title)),
+        row("quality", lambda one: one.quality),
+        row("seconds", lambda one: texts.seconds_short(lang, one)),
+    ]
+
+
+def _unlike(one: Model, other: Model | None) -> tuple[bool, bool, bool, Decimal]:
+    if other is None:
+        return (False, False, False, one.price)
+    return (
+        one.title != other.title,
+        one.quality != other.quality,
+        one.seconds != other.seconds,
+        one.price,
+    )
+
+
+def settings(
+    lang: str, model: Model, ratio: AspectRatio | None, models: Sequence[Model]
+) -> InlineKeyboardMarkup:
+    """A person's defaults: a press chooses, on the chosen shape it takes the choice back."""
+    ratios = [
+        _button(
+            one.value,
+            SetRatio(ratio="-" if one is ratio else one.value),
+            ButtonStyle.SUCCESS if one is ratio else None,
+        )
+        for one in AspectRatio
+    ]
+    return _rows(
+        *choices(lang, model, models, lambda one: SetModel(model=one.id)),
+        ratios,
+        *languages().inline_keyboard,
+    )
+
+
+def begin(lang: str) -> InlineKeyboardMarkup:
+    """Below the first words of all: something to start from."""
+    return _rows([_button(texts.button_examples(lang), ShowExample(index=0))])
+
+
+def example(lang: str, index: int, count: int) -> InlineKeyboardMarkup:
+    """Below a ready scene: take it, or see another one."""
+    turns = [
+        _button("‹", ShowExample(index=(index - 1) % count)),
+        _button("›", ShowExample(index=(index + 1) % count)),
+    ]
+    return _rows(
+        [_button(texts.button_take(lang), TakeExample(index=index), ButtonStyle.PRIMARY)],
+        turns if count > 1 else [],
+    )
 
 
 def status(task: Task) -> InlineKeyboardMarkup | None:

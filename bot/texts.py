@@ -22,10 +22,10 @@ from aiogram.utils.formatting import (
 
 from bot.caps import Bound, Cap
 from bot.catalog import CATALOG, Model
-from bot.i18n import Words, fill, words
+from bot.i18n import LANGUAGES, Words, fill, words
 from bot.notice import Notice, NoticeKind
 from bot.schedule import Law
-from bot.task import Charge, Problem, Reason, Task, TaskState
+from bot.task import AspectRatio, Charge, Problem, Reason, Task, TaskState
 
 CAPTION_LIMIT = 1024  # UTF-16 units, as Telegram counts
 TEXT_LIMIT = 4096
@@ -44,20 +44,94 @@ def card(lang: str, task: Task) -> Text:
     _ = words(lang)
     rest = _lines(
         _model_line(_, task),
-        fill(_("💳 Price: {price}"), price=Bold(_.price(task.price))),
+        fill(_("💳 Price: {price}"), price=Bold(_price_of_all(_, task))),
         _("🖼 Your photo is the first frame; the edges that do not fit are cut off.")
         if task.frame
         else None,
+        _("🗂 Of the album, the first picture is taken.") if task.media_group_id else None,
         "",
         _("Choose a shape, and the video gets started:"),
     )
-    return _quoted(task.prompt or "", rest, limit=CAPTION_LIMIT if task.frame else TEXT_LIMIT)
+    prompt, limit = task.prompt or "", CAPTION_LIMIT if task.frame else TEXT_LIMIT
+    if not (task.original and task.rewritten):
+        return _quoted(prompt, rest, limit=limit)
+    if prompt == task.original:
+        head, other = _("This is sent as you wrote it, and not:"), task.rewritten
+    else:
+        head, other = _("This is sent. You wrote:"), task.original
+    room = limit - sizeof(prompt) - 1 - len(rest) - sizeof(head) - 2
+    both = _lines(head, ExpandableBlockQuote(cut(other, room)), rest) if room > 20 else rest
+    return _quoted(prompt, both, limit=limit)
 
 
 def frame_kept(lang: str) -> Text:
     """A photo without words."""
     _ = words(lang)
     return _said("🖼", _("Got the photo."), _("Now write what should happen in the video."))
+
+
+def album_kept(lang: str) -> Text:
+    """Photos without words."""
+    _ = words(lang)
+    return _said(
+        "🗂",
+        _("Got the album: the first picture is taken."),
+        _("Now write what should happen in the video."),
+    )
+
+
+def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
+    """What a new card has."""
+    _ = words(lang)
+    video = f"{model.title} · {model.quality} · {_.duration(model.seconds)}"
+    return _lines(
+        Bold(_("⚙️ Settings")),
+        fill(_("Video: {video}, {price}"), video=video, price=Bold(_.price(model.price))),
+        fill(_("Shape that is offered first: {ratio}"), ratio=ratio.value if ratio else "–"),
+        "",
+        _("New cards begin with these; each card can still be changed. With a photo, the shape"
+          " nearest to it is offered first."),
+    )  # fmt: skip
+
+
+def example(lang: str, title: str, prompt: str, place: int, count: int) -> Text:
+    """One of the ready scenes; `place` from 1."""
+    _ = words(lang)
+    return _lines(
+        Text("✨ ", Bold(title), f" · {place}/{count}"),
+        ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT // 2)),
+        _("Take it, and make it yours: answer the card with other words."),
+    )
+
+
+def no_examples(lang: str) -> Text:
+    _ = words(lang)
+    return _said("✨", _("There are no ready scenes here."), _("Send a prompt to make a video."))
+
+
+def video_usage(lang: str) -> Text:
+    """The command without words."""
+    _ = words(lang)
+    return _said(
+        "🎬",
+        _("Write the prompt after the command."),
+        _("For example: /video a cat rides a bicycle. As an answer to a photo, it is about that"
+          " photo."),
+    )  # fmt: skip
+
+
+def anonymous() -> Text:
+    """In every language at once: who writes as a group has none of their own."""
+    said = [
+        _said(
+            "🎭",
+            _("You write as the group, so I cannot tell whose order it is."),
+            _("Write as yourself: next to the message field, tap the picture and choose your own"
+              " name; or turn off “Remain anonymous” in your administrator's rights."),
+        )
+        for _ in map(words, LANGUAGES)
+    ]  # fmt: skip
+    return as_list(*said, sep="\n\n")
 
 
 def caption(task: Task) -> Text:
@@ -566,6 +640,65 @@ def press_sending(lang: str) -> str:
 # --- buttons ---------------------------------------------------------------------------------
 
 
+def button_options(lang: str, model: Model | None, variants: int) -> str:
+    """What the card makes, and that it can be changed."""
+    _ = words(lang)
+    if model is None:
+        return _("⚙️ Change")
+    facts = [model.quality, seconds_short(lang, model)]
+    return "⚙️ " + " · ".join(facts + ([f"×{variants}"] if variants > 1 else []))
+
+
+def seconds_short(lang: str, model: Model) -> str:
+    """5 s"""
+    _ = words(lang)
+    return _("{seconds} s").format(seconds=model.seconds)
+
+
+def button_done(lang: str) -> str:
+    _ = words(lang)
+    return _("Done")
+
+
+def button_improve(lang: str) -> str:
+    _ = words(lang)
+    return _("✨ Improve")
+
+
+def button_as_written(lang: str) -> str:
+    _ = words(lang)
+    return _("✍️ Send as I wrote it")
+
+
+def button_rewritten(lang: str) -> str:
+    _ = words(lang)
+    return _("🌐 Send the other version")
+
+
+def button_examples(lang: str) -> str:
+    _ = words(lang)
+    return _("✨ Ready scenes")
+
+
+def button_take(lang: str) -> str:
+    _ = words(lang)
+    return _("🎬 Take this scene")
+
+
+def press_improving(lang: str) -> str:
+    _ = words(lang)
+    return _("Writing a scene…")
+
+
+def press_not_improved(lang: str) -> Text:
+    _ = words(lang)
+    return _said(
+        "🤔",
+        _("No better words came to mind."),
+        _("The card is as it was: order it so, or try again later."),
+    )
+
+
 def button_cancel(lang: str) -> str:
     _ = words(lang)
     return _("Cancel")
@@ -899,6 +1032,9 @@ def commands(lang: str) -> list[tuple[str, str]]:
     return [
         ("start", _("How to begin")),
         ("help", _("How it works and what it costs")),
+        ("video", _("Make a video: the prompt after the command")),
+        ("examples", _("Ready scenes to begin with")),
+        ("settings", _("Quality, length, shape, language")),
         ("cancel", _("Cancel the last order")),
         ("language", _("Change the language")),
         ("privacy", _("What is kept and who sees it")),
@@ -1148,6 +1284,13 @@ def _lines(*parts: Any) -> Text:
 def _said(sign: str, head: Any, *rest: Any, gap: bool = False) -> Text:
     said = [part for part in rest if part is not None]
     return as_list(Text(sign, " ", Bold(head)), *said, sep="\n\n" if gap else "\n")
+
+
+def _price_of_all(_: Words, task: Task) -> str:
+    """Of all variants: 3 × 17 ₽ = 51 ₽."""
+    if task.variants == 1:
+        return _.price(task.price)
+    return f"{task.variants} × {_.price(task.price)} = {_.price(task.price * task.variants)}"
 
 
 def _model_line(_: Words, task: Task) -> str:

@@ -17,6 +17,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from bot.errors import InputError
 from bot.prompt import clean_prompt
+from bot.proxy import connector
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +87,20 @@ class Translator:
         self._improve_seconds = improve_seconds
 
     @classmethod
-    def connect(cls, base_url: str, api_key: str, model: str) -> Translator:
-        """Over aiohttp, as everything that is asked of the provider."""
+    def connect(
+        cls, base_url: str, api_key: str, model: str, *, proxy_url: str = ""
+    ) -> Translator:
+        """Over aiohttp and the proxy, as everything that is asked of the provider."""
+
+        def session() -> aiohttp.ClientSession:
+            tls = httpx.create_ssl_context()
+            made = connector(proxy_url, ssl=tls) if proxy_url else aiohttp.TCPConnector(ssl=tls)
+            return aiohttp.ClientSession(connector=made, cookie_jar=aiohttp.DummyCookieJar())
+
         client = httpx.AsyncClient(
             base_url=base_url,
             headers={"Authorization": api_key, "Accept": "application/json"},
-            transport=AiohttpTransport(),
+            transport=AiohttpTransport(client=session),
             timeout=httpx.Timeout(IMPROVE_SECONDS),
             trust_env=False,
         )

@@ -9,13 +9,15 @@ from aiogram.types import BufferedInputFile, CallbackQuery, InputFile, Message, 
 
 from bot import frames, keyboards, texts
 from bot.clock import Clock
-from bot.errors import InputError, TelegramRejected, TelegramTooLarge
+from bot.errors import InputError, TelegramError, TelegramRejected, TelegramTooLarge
 from bot.keyboards import CancelTask, PickRatio
 from bot.task import AspectRatio, Frame, Problem, Task, TaskState
 from bot.telegram import fetch_file
 from handlers import reply
-from handlers.context import Wake
+from handlers.context import Offer, Wake
 from storage import Storage
+
+_UNSEEN = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,8 @@ class Picture:
     """What a card shows of a first frame."""
 
     nearest: AspectRatio
-    preview: bytes | None = None  # a small JPEG; None: Telegram has the photo
+    preview: bytes | None = None  # a small JPEG with the cut; None: Telegram has the photo
+    is_cut: bool = True  # to the nearest ratio; False: nothing worth showing
 
 
 def router() -> Router:
@@ -45,31 +48,70 @@ async def look_at(bot: Bot, frame: Frame) -> Picture:
     except TelegramRejected:
         raise InputError(Problem.FILE_UNAVAILABLE) from None
     info = await frames.check(content)
+    nearest = frames.nearest_ratio(info.width, info.height)
+    is_cut = cuts(info.width, info.height, nearest)
     return Picture(
-        nearest=frames.nearest_ratio(info.width, info.height),
-        preview=await frames.make_preview(content) if frame.kind == "document" else None,
+        nearest=nearest,
+        preview=await frames.make_preview(content, nearest if is_cut else None)
+        if is_cut or frame.kind == "document"
+        else None,
+        is_cut=is_cut,
     )
 
 
+def cuts(width: int, height: int, ratio: AspectRatio) -> bool:
+    """Whether the cut takes so much away that a person should see what."""
+    return abs(width / height / ratio.value_of - 1) > _UNSEEN
+
+
 async def send_card(
-    message: Message, task: Task, *, bot: Bot, storage: Storage, picture: Picture | None = None
+    message: Message,
+    task: Task,
+    *,
+    bot: Bot,
+    storage: Storage,
+    picture: Picture | None = None,
+    offer: Offer | None = None,
+    ratio: AspectRatio | None = None,
 ) -> None:
-    """Answers `message` with the task's card, once; a photo without words is asked for them."""
-    if task.state is not TaskState.DRAFT or task.card_message_id is not None:
+    """Shows the draft as it is now, once: as an answer to `message`, or on the card that is there.
+
+    A photo without words is asked for them. `ratio` is offered first where no photo has a say.
+    """
+    if task.state is not TaskState.DRAFT or task.card_revision == task.revision:
         return
     if task.prompt is None:
         # Not the card: that comes with the words.
-        await reply.say(message, texts.frame_kept(task.lang), keyboards.card(task))
+        kept = texts.album_kept if task.media_group_id else texts.frame_kept
+        await reply.say(message, kept(task.lang), keyboards.card(task))
+        await storage.tasks.card_shown(task, card_message_id=None)
         return
-    if task.frame and picture is None:
+    is_new = picture is not None
+    if task.frame and (picture is None or (picture.is_cut and picture.preview is None)):
         try:
             picture = await look_at(bot, task.frame)
         except InputError:
-            picture = None  # it was a good picture when it came; the order will tell
+            pass  # it was a good picture when it came; the order will tell
+        except TelegramError:
+            if task.frame.kind != "photo":
+                raise
     text = texts.card(task.lang, task)
-    keyboard = keyboards.card(task, picture.nearest if picture else None)
+    nearest = picture.nearest if picture else ratio
+    keyboard = keyboards.card(task, nearest, offer.shelf() if offer else None)
+    shown = _photo_of(task.frame, picture)
+    old = task.card_message_id
+    if old is not None and task.card_is_media == (shown is not None):
+        if shown is not None and is_new:
+            there = await reply.replace(bot, task.chat, old, shown, text, keyboard)
+        else:
+            there = await reply.rewrite(
+                bot, task.chat, old, text, is_media=task.card_is_media, keyboard=keyboard
+            )
+        if there:
+            await storage.tasks.card_shown(task, card_message_id=old, is_media=task.card_is_media)
+            return
     card_id = None
-    if shown := _photo_of(task.frame, picture):
+    if shown is not None:
         try:
             card_id = await reply.show(message, shown, text, keyboard)
         except TelegramRejected:
@@ -77,7 +119,9 @@ async def send_card(
     is_media = card_id is not None
     if card_id is None:
         card_id = await reply.say(message, text, keyboard)
-    await storage.tasks.set_card(task.id, card_message_id=card_id, is_media=is_media)
+    await storage.tasks.card_shown(task, card_message_id=card_id, is_media=is_media)
+    if old is not None:
+        await reply.take_away(bot, task.chat, old)
 
 
 def _photo_of(frame: Frame | None, picture: Picture | None) -> str | InputFile | None:

@@ -31,7 +31,8 @@ def router() -> Router:
 
 
 async def start(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.start(lang, offer.model, photos_on=offer.photos_on))
+    text = texts.start(lang, offer.model, photos_on=offer.photos_on)
+    await reply.say(message, text, keyboards.begin(lang) if offer.examples else None)
 
 
 async def help(message: Message, lang: str, offer: Offer) -> None:

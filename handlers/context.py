@@ -14,7 +14,10 @@ from typing import TypedDict
 from aiogram.types import Message
 
 from bot.catalog import Model
-from bot.task import Chat
+from bot.examples import Example
+from bot.keyboards import Shelf
+from bot.task import AspectRatio, Chat
+from bot.translate import Translator
 from handlers import reply
 
 Wake = Callable[[], None]
@@ -31,6 +34,43 @@ class Offer:
     model: Model
     photos_on: bool  # a first frame can be published (PUBLIC_URL is set)
 
+    models: tuple[Model, ...] = ()  # what a card can be changed to
+    examples: tuple[Example, ...] = ()
+    translator: Translator | None = None
+
+    def model_for(self, person: User | None) -> Model:
+        """A person's own default, as long as it is on offer."""
+        wanted = person and person.model
+        return next((model for model in self.models if model.id == wanted), self.model)
+
+    def shelf(self, *, is_open: bool = False) -> Shelf | None:
+        """What a card offers beside its shapes; None: nothing."""
+        if not self.models and self.translator is None:
+            return None
+        return Shelf(models=self.models, improves=self.translator is not None, is_open=is_open)
+
+
+class Worded(TypedDict):
+    """The words of a draft: what is sent, and where that was made of others, both."""
+
+    prompt: str
+    original: str | None
+    rewritten: str | None
+
+
+async def worded(offer: Offer, prompt: str) -> Worded:
+    """A clean prompt as it will be sent: translated where the video model would not understand
+    it and a translation is to be had.
+    """
+    translation = await offer.translator.translate(prompt) if offer.translator else None
+    if translation is None:
+        return Worded(prompt=prompt, original=None, rewritten=None)
+    return Worded(prompt=translation, original=prompt, rewritten=translation)
+
+
+def own_ratio(person: User | None) -> AspectRatio | None:
+    """The shape that a person wants to be offered first."""
+    return AspectRatio(person.ratio) if person and person.ratio in list(AspectRatio) else None
 
 class Origin(TypedDict):
     """Who wants a video, where, and on which terms: what every draft begins with."""
@@ -44,10 +84,13 @@ class Origin(TypedDict):
     now: datetime
 
 
-def origin(message: Message, offer: Offer, lang: str, now: datetime) -> Origin:
+def origin(
+    message: Message, offer: Offer, lang: str, now: datetime, person: User | None = None
+) -> Origin:
     """The beginning of a draft for this message."""
     assert message.from_user  # handlers.middlewares.Person
     return Origin(
+    model = offer.model_for(person)
         user_id=message.from_user.id,
         chat=reply.place(message),
         message_id=message.message_id,

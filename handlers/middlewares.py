@@ -19,18 +19,25 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class Person(BaseMiddleware):
-    """Gives `lang`; what nobody sent, or another bot did, goes no further."""
+    """Gives `lang` and `person`; what nobody sent, or another bot did, goes no further.
+
+    Who writes as a group or a channel is nobody: they are told how to be somebody.
+    """
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         user: User | None = data.get("event_from_user")
+        if isinstance(event, Message) and event.migrate_to_chat_id is not None:
+            return await handler(event, data)  # a group's own news, whoever caused it
         if user is None or user.is_bot:
+            if isinstance(event, Message) and event.sender_chat is not None:
+                await reply.say(event, texts.anonymous())
             return None
         storage: Storage = data["storage"]
         clock: Clock = data["clock"]
         person = await storage.users.see(
             user.id, lang=language_of(user.language_code), name=user.full_name, now=clock()
         )
-        data["lang"] = person.lang
+        data["lang"], data["person"] = person.lang, person
         return await handler(event, data)
 
 

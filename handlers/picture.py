@@ -12,11 +12,11 @@ from bot import frames
 from bot.clock import Clock
 from bot.errors import InputError
 from bot.prompt import clean_prompt
-from bot.task import AspectRatio, Frame, Problem
-from handlers.card import Picture, look_at, send_card
-from handlers.context import Offer, origin
+from bot.task import Frame, Problem
+from handlers.card import Picture, cuts, look_at, send_card
+from handlers.context import Offer, Worded, origin, own_ratio, worded
 from handlers.filters import addressed
-from storage import Storage
+from storage import Storage, User
 
 # What a client calls a file whose kind it does not know
 _ANYTHING = "application/octet-stream"
@@ -24,8 +24,8 @@ _ANYTHING = "application/octet-stream"
 
 def router() -> Router:
     router = Router(name="picture")
-    router.message.register(take_photo, photo, addressed)
-    router.message.register(take_document, document, addressed)
+    router.message.register(take_picture, photo, addressed)
+    router.message.register(take_picture, document, addressed)
     return router
 
 
@@ -38,7 +38,7 @@ async def document(message: Message) -> bool:
     return message.document is not None and message.animation is None
 
 
-async def take_photo(
+async def take_picture(
     message: Message,
     words: str | None,
     bot: Bot,
@@ -46,58 +46,67 @@ async def take_photo(
     clock: Clock,
     offer: Offer,
     lang: str,
+    person: User,
 ) -> None:
-    _must_be_on(offer)
-    assert message.photo
-    largest = max(message.photo, key=lambda size: size.width * size.height)
-    picture = Picture(nearest=_judged(largest))
+    if not offer.photos_on:
+        raise InputError(Problem.PHOTOS_OFF)
+    # Cheap first: what is wrong with the words needs no fetching to be told.
+    prompt = clean_prompt(words) if words and words.strip() else None
+    frame, picture = await frame_of(message, bot)
+    said: Worded | None = await worded(offer, prompt) if prompt else None
     task = await storage.tasks.draft_from_frame(
-        **origin(message, offer, lang, clock()),
-        frame=Frame(file_id=largest.file_id, kind="photo"),
-        prompt=_prompt(words),
+        **origin(message, offer, lang, clock(), person),
+        **said or {"prompt": None},
+        frame=frame,
+        media_group_id=message.media_group_id,
     )
-    await send_card(message, task, bot=bot, storage=storage, picture=picture)
+    await send_card(
+        message,
+        task,
+        bot=bot,
+        storage=storage,
+        picture=picture if task.frame == frame else None,
+        offer=offer,
+        ratio=own_ratio(person),
+    )
 
 
-async def take_document(
-    message: Message,
-    words: str | None,
-    bot: Bot,
-    storage: Storage,
-    clock: Clock,
-    offer: Offer,
-    lang: str,
-) -> None:
-    _must_be_on(offer)
-    assert message.document
+async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:
+    """The picture of a message as a first frame; InputError says why it cannot be one."""
+    if message.photo:
+        largest = max(message.photo, key=lambda size: size.width * size.height)
+        return Frame(file_id=largest.file_id, kind="photo"), _judged(largest)
     file = message.document
-    if not (file.mime_type or _ANYTHING).startswith(("image/", _ANYTHING)):
+    if file is None or not (file.mime_type or _ANYTHING).startswith(("image/", _ANYTHING)):
         raise InputError(Problem.NOT_AN_IMAGE)
     if file.file_size and file.file_size > frames.MAX_BYTES:
         raise InputError(Problem.FILE_TOO_BIG, size=file.file_size, limit=frames.MAX_BYTES)
     frame = Frame(file_id=file.file_id, kind="document")
-    prompt = _prompt(words)
-    picture = await look_at(bot, frame)
-    task = await storage.tasks.draft_from_frame(
-        **origin(message, offer, lang, clock()), frame=frame, prompt=prompt
-    )
-    await send_card(message, task, bot=bot, storage=storage, picture=picture)
+    return frame, await look_at(bot, frame)
 
 
-def _prompt(words: str | None) -> str | None:
-    return clean_prompt(words) if words and words.strip() else None
-
-
-def _must_be_on(offer: Offer) -> None:
+async def answered(
+    message: Message, bot: Bot, offer: Offer
+) -> tuple[Frame | None, Picture | None]:
+    """The picture that these words answer; a card of ours is known by its own draft."""
+    replied = message.reply_to_message
+    if replied is None or (replied.from_user and replied.from_user.id == bot.id):
+        return None, None
+    if not (await photo(replied) or await document(replied)):
+        return None, None
     if not offer.photos_on:
         raise InputError(Problem.PHOTOS_OFF)
+    return await frame_of(replied, bot)
 
 
-def _judged(size: PhotoSize) -> AspectRatio:
-    """The nearest ratio; InputError for sides or a shape that the provider does not take."""
+def _judged(size: PhotoSize) -> Picture:
+    """What can be told of a photo unseen; InputError for sides or a shape that the provider does
+    not take.
+    """
     width, height = size.width, size.height
     if min(width, height) < frames.MIN_SIDE or max(width, height) > frames.MAX_SIDE:
         raise InputError(Problem.IMAGE_SIDES, width=width, height=height)
     if not frames.MIN_SHAPE <= width / height <= frames.MAX_SHAPE:
         raise InputError(Problem.IMAGE_SHAPE, width=width, height=height)
-    return frames.nearest_ratio(width, height)
+    nearest = frames.nearest_ratio(width, height)
+    return Picture(nearest=nearest, is_cut=cuts(width, height, nearest))

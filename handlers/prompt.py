@@ -1,4 +1,4 @@
-"""Words become a draft, or the words of the photo that waits for them."""
+"""Words become a draft: of their own, or of the photo that waits for them or that they answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from aiogram.types import Message
 from bot.clock import Clock
 from bot.prompt import clean_prompt
 from handlers.card import send_card
-from handlers.context import Offer, origin
+from handlers.context import Offer, origin, own_ratio, worded
 from handlers.filters import addressed, written
-from storage import Storage
+from handlers.picture import answered
+from storage import Storage, User
 
 
 def router() -> Router:
@@ -27,8 +28,22 @@ async def take_prompt(
     clock: Clock,
     offer: Offer,
     lang: str,
+    person: User,
 ) -> None:
     prompt = clean_prompt(words or "")
-    wish = origin(message, offer, lang, clock())
-    task = await storage.tasks.draft_from_text(**wish, prompt=prompt)
-    await send_card(message, task, bot=bot, storage=storage)
+    frame, picture = await answered(message, bot, offer)
+    task = await storage.tasks.draft_from_text(
+        **origin(message, offer, lang, clock(), person),
+        **await worded(offer, prompt),
+        replied_to=message.reply_to_message.message_id if message.reply_to_message else None,
+        frame=frame,
+    )
+    await send_card(
+        message,
+        task,
+        bot=bot,
+        storage=storage,
+        picture=picture if task.frame == frame else None,
+        offer=offer,
+        ratio=own_ratio(person),
+    )

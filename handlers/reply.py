@@ -11,19 +11,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import Bot
-from aiogram.methods import EditMessageCaption, EditMessageText
+from aiogram.methods import DeleteMessage, EditMessageCaption, EditMessageMedia, EditMessageText
 from aiogram.types import (
     CallbackQuery,
     InaccessibleMessage,
     InlineKeyboardMarkup,
     InputFile,
+    InputMediaPhoto,
     LinkPreviewOptions,
     Message,
     ReplyParameters,
 )
 from aiogram.utils.formatting import Text
 
-from bot.errors import TelegramRejected
+from bot.errors import TelegramError, TelegramNotModified, TelegramRejected
 from bot.task import Chat
 
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -125,21 +126,59 @@ async def rewrite(
     *,
     is_media: bool,
     keyboard: InlineKeyboardMarkup | None = None,
-) -> None:
-    """New words and buttons for a message of ours, if it is still there."""
+) -> bool:
+    """New words and buttons for a message of ours; whether it is still there."""
     where: dict[str, Any] = {
         "chat_id": chat.chat_id,
         "message_id": message_id,
         "business_connection_id": chat.business_connection_id,
         "reply_markup": keyboard,
     }
-    with suppress(TelegramRejected):
+    try:
         if is_media:
             await bot(EditMessageCaption(**where, **text.as_caption_kwargs()))
         else:
             await bot(
                 EditMessageText(**where, **text.as_kwargs(), link_preview_options=_NO_PREVIEW)
             )
+    except TelegramNotModified:
+        return True
+    except TelegramRejected:
+        return False
+    return True
+
+
+async def replace(
+    bot: Bot,
+    chat: Chat,
+    message_id: int,
+    photo: str | InputFile,
+    caption: Text,
+    keyboard: InlineKeyboardMarkup | None = None,
+) -> bool:
+    """Another picture, words and buttons for a picture of ours; whether it is still there."""
+    media = InputMediaPhoto(media=photo, **caption.as_caption_kwargs())
+    try:
+        await bot(
+            EditMessageMedia(
+                chat_id=chat.chat_id,
+                message_id=message_id,
+                business_connection_id=chat.business_connection_id,
+                media=media,
+                reply_markup=keyboard,
+            )
+        )
+    except TelegramNotModified:
+        return True
+    except TelegramRejected:
+        return False
+    return True
+
+
+async def take_away(bot: Bot, chat: Chat, message_id: int) -> None:
+    """Deletes a message of ours, as well as it can."""
+    with suppress(TelegramError):
+        await bot(DeleteMessage(chat_id=chat.chat_id, message_id=message_id))
 
 
 async def toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:

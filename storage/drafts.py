@@ -215,6 +215,11 @@ class Drafts(LeasedTasks):
                 changes |= {"frame_file_id": frame.file_id, "frame_kind": frame.kind}
             return await self._changed(connection, known, changes)
 
+    async def of_message(self, chat: Chat, message_id: int) -> Task | None:
+        """What became of a message; None: no draft."""
+        async with self._database.transaction() as connection:
+            return await _of_message(connection, chat, message_id)
+
     async def choose(self, task_id: int, *, user_id: int, **choice: Any) -> Task | None:
         """DRAFT with another `model` and `price`, or other `variants`, for its owner."""
         if "price" in choice:

@@ -11,20 +11,30 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import InlineKeyboardMarkup
 
 from bot import keyboards, texts
+from bot.catalog import ID_LIMIT
 from bot.i18n import LANGUAGES
 from bot.keyboards import (
-    AskAccess,
     Act,
+    AskAccess,
     Below,
     CancelTask,
-    DeleteMe,
+    Choose,
     DecideAccess,
+    DeleteMe,
+    Improve,
     OpenOrder,
+    Options,
     PickRatio,
     Redeliver,
     RetryUnknown,
     SetLanguage,
+    SetModel,
+    SetRatio,
+    Several,
+    ShowExample,
+    TakeExample,
     TurnPage,
+    Wording,
 )
 from bot.notice import Notice, NoticeKind
 from bot.task import AspectRatio, Chat, Reason, Task, TaskState
@@ -40,6 +50,20 @@ def task(**changes: object) -> Task:
         "run_at": NOON, "created_at": NOON, "prompt": "A cat",
     }  # fmt: skip
     return Task(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def _card_buttons() -> list[CallbackData]:
+    return [
+        Options(task_id=LARGEST_ID, shown=True),
+        Choose(task_id=LARGEST_ID, model="x" * ID_LIMIT),
+        Several(task_id=LARGEST_ID, count=3),
+        Wording(task_id=LARGEST_ID, own=True),
+        Improve(task_id=LARGEST_ID),
+        ShowExample(index=999),
+        TakeExample(index=999),
+        SetRatio(ratio="16:9"),
+        SetModel(model="x" * ID_LIMIT),
+    ]
 
 
 def rows(markup: InlineKeyboardMarkup | None) -> list[list[tuple[str, str | None]]]:
@@ -182,6 +206,7 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         AskAccess(),
         DecideAccess(user_id=LARGEST_ID, allow=True),
         DeleteMe(user_id=LARGEST_ID, sure=1),
+        *_card_buttons(),
     ]
     kinds = {
         kind

@@ -1,0 +1,78 @@
+"""A message that was edited changes its draft; what was ordered stays as it was ordered."""
+
+from __future__ import annotations
+
+from aiogram import Bot, Router
+from aiogram.filters import Command, CommandObject
+from aiogram.types import Message
+
+from bot.clock import Clock
+from bot.prompt import clean_prompt
+from bot.task import TaskState
+from handlers import reply
+from handlers.card import send_card
+from handlers.context import Offer, own_ratio, worded
+from handlers.filters import addressed, private, written
+from handlers.picture import document, frame_of, photo
+from handlers.prompt import take_prompt
+from storage import Storage, User
+
+
+def router() -> Router:
+    router = Router(name="edited")
+    router.edited_message.register(edited_command, Command("video"))
+    router.edited_message.register(edited, written, addressed)
+    router.edited_message.register(edited, photo, addressed)
+    router.edited_message.register(edited, document, addressed)
+    return router
+
+
+async def edited_command(
+    message: Message,
+    command: CommandObject,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    lang: str,
+    person: User,
+) -> None:
+    await edited(message, command.args, bot, storage, clock, offer, lang, person)
+
+
+async def edited(
+    message: Message,
+    words: str | None,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    lang: str,
+    person: User,
+) -> None:
+    chat = reply.place(message)
+    known = await storage.tasks.of_message(chat, message.message_id)
+    if known is None:
+        # Perhaps it was refused as it stood, and is mended now.
+        if message.text and await private(message):
+            await take_prompt(message, words, bot, storage, clock, offer, lang, person)
+        return
+    if known.user_id != person.user_id or known.state is not TaskState.DRAFT:
+        return
+    prompt = clean_prompt(words) if words and words.strip() else None
+    pictured = known.frame and message.message_id == known.frame_message_id
+    frame, picture = await frame_of(message, bot) if pictured else (None, None)
+    said = await worded(offer, prompt) if prompt else {"prompt": None}
+    task = await storage.tasks.edited(
+        user_id=person.user_id, chat=chat, message_id=message.message_id, frame=frame, **said
+    )
+    if task is not None:
+        await send_card(
+            message,
+            task,
+            bot=bot,
+            storage=storage,
+            picture=picture if frame != known.frame else None,
+            offer=offer,
+            ratio=own_ratio(person),
+        )

@@ -1,0 +1,49 @@
+"""What groups need beside mentions and replies: /video, and a group that becomes a supergroup."""
+
+from __future__ import annotations
+
+from aiogram import Bot, Router
+from aiogram.filters import Command, CommandObject
+from aiogram.types import Message
+
+from bot import texts
+from bot.clock import Clock
+from handlers import reply
+from handlers.context import Offer
+from handlers.picture import document, photo, take_picture
+from handlers.prompt import take_prompt
+from storage import Storage, User
+
+
+def router() -> Router:
+    router = Router(name="groups")
+    router.message.register(moved, moves)
+    router.message.register(video, Command("video"))
+    return router
+
+
+async def moves(message: Message) -> bool:
+    return message.migrate_to_chat_id is not None
+
+
+async def moved(message: Message, storage: Storage) -> None:
+    assert message.migrate_to_chat_id is not None
+    await storage.tasks.migrate_chat(message.chat.id, message.migrate_to_chat_id)
+
+
+async def video(
+    message: Message,
+    command: CommandObject,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    lang: str,
+    person: User,
+) -> None:
+    """The words after the command are the prompt; a group may keep everything else from us."""
+    take = take_picture if await photo(message) or await document(message) else take_prompt
+    if take is take_prompt and not command.args:
+        await reply.say(message, texts.video_usage(lang))
+        return
+    await take(message, command.args, bot, storage, clock, offer, lang, person)

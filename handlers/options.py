@@ -1,0 +1,183 @@
+"""What can be changed on a card before it is ordered: kind, quality, length, number, words."""
+
+from __future__ import annotations
+
+from aiogram import Bot, Router
+from aiogram.types import CallbackQuery, Message
+
+from bot import keyboards, texts
+from bot.keyboards import Choose, Improve, Options, Several, Wording
+from bot.task import AspectRatio, Task, TaskState
+from handlers import reply
+from handlers.card import why_not
+from handlers.context import Offer
+from storage import Storage
+
+
+def router() -> Router:
+    router = Router(name="options")
+    router.callback_query.register(options, Options.filter())
+    router.callback_query.register(choose, Choose.filter())
+    router.callback_query.register(several, Several.filter())
+    router.callback_query.register(wording, Wording.filter())
+    router.callback_query.register(improve, Improve.filter())
+    return router
+
+
+async def options(
+    query: CallbackQuery,
+    callback_data: Options,
+    bot: Bot,
+    storage: Storage,
+    offer: Offer,
+    lang: str,
+) -> None:
+    task = await storage.tasks.get(callback_data.task_id)
+    usable = task and task.user_id == query.from_user.id and task.state is TaskState.DRAFT
+    await _shown(query, task if usable else None, task, bot, storage, offer, lang,
+                 is_open=callback_data.shown)  # fmt: skip
+
+
+async def choose(
+    query: CallbackQuery,
+    callback_data: Choose,
+    bot: Bot,
+    storage: Storage,
+    offer: Offer,
+    lang: str,
+) -> None:
+    model = next((one for one in offer.models if one.id == callback_data.model), None)
+    task = None
+    if model is not None:
+        task = await storage.tasks.choose(
+            callback_data.task_id, user_id=query.from_user.id, model=model.id, price=model.price
+        )
+    known = await storage.tasks.get(callback_data.task_id)
+    await _shown(query, task, known, bot, storage, offer, lang, is_open=True)
+
+
+async def several(
+    query: CallbackQuery,
+    callback_data: Several,
+    bot: Bot,
+    storage: Storage,
+    offer: Offer,
+    lang: str,
+) -> None:
+    task = None
+    if callback_data.count in keyboards.VARIANTS:
+        task = await storage.tasks.choose(
+            callback_data.task_id, user_id=query.from_user.id, variants=callback_data.count
+        )
+    known = await storage.tasks.get(callback_data.task_id)
+    await _shown(query, task, known, bot, storage, offer, lang, is_open=True)
+
+
+async def wording(
+    query: CallbackQuery,
+    callback_data: Wording,
+    bot: Bot,
+    storage: Storage,
+    offer: Offer,
+    lang: str,
+) -> None:
+    known = await storage.tasks.get(callback_data.task_id)
+    task = None
+    if known and known.original and known.rewritten:
+        task = await storage.tasks.reword(
+            known.id,
+            user_id=query.from_user.id,
+            prompt=known.original if callback_data.own else known.rewritten,
+            original=known.original,
+            rewritten=known.rewritten,
+        )
+    await _shown(query, task, known, bot, storage, offer, lang)
+
+
+async def improve(
+    query: CallbackQuery,
+    callback_data: Improve,
+    bot: Bot,
+    storage: Storage,
+    offer: Offer,
+    lang: str,
+) -> None:
+    known = await storage.tasks.get(callback_data.task_id)
+    if (
+        known is None
+        or known.user_id != query.from_user.id
+        or known.state is not TaskState.DRAFT
+        or known.prompt is None
+        or offer.translator is None
+    ):
+        await _shown(query, None, known, bot, storage, offer, lang)
+        return
+    await reply.toast(query, texts.press_improving(lang))
+    scene = await offer.translator.improve(known.prompt)
+    if scene is None:
+        if isinstance(query.message, Message):
+            await reply.say(query.message, texts.press_not_improved(lang))
+        return
+    task = await storage.tasks.reword(
+        known.id,
+        user_id=known.user_id,
+        prompt=scene,
+        original=known.original or known.prompt,
+        rewritten=scene,
+        revision=known.revision,
+    )
+    if task is not None:
+        await _redrawn(query, task, bot, storage, offer)
+
+
+async def _shown(
+    query: CallbackQuery,
+    task: Task | None,
+    known: Task | None,
+    bot: Bot,
+    storage: Storage,
+    offer: Offer,
+    lang: str,
+    *,
+    is_open: bool = False,
+) -> None:
+    """The card as it is after the press; why nothing changed when there is no such draft."""
+    if task is None:
+        await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
+        return
+    await reply.toast(query, "")
+    await _redrawn(query, task, bot, storage, offer, is_open=is_open)
+
+
+async def _redrawn(
+    query: CallbackQuery,
+    task: Task,
+    bot: Bot,
+    storage: Storage,
+    offer: Offer,
+    *,
+    is_open: bool = False,
+) -> None:
+    message = query.message
+    if not isinstance(message, Message):
+        return
+    is_media = bool(message.photo)
+    await reply.rewrite(
+        bot,
+        reply.place(message),
+        message.message_id,
+        texts.card(task.lang, task),
+        is_media=is_media,
+        keyboard=keyboards.card(task, _first(message), offer.shelf(is_open=is_open)),
+    )
+    await storage.tasks.card_shown(task, card_message_id=message.message_id, is_media=is_media)
+
+
+def _first(message: Message) -> AspectRatio | None:
+    """The ratio that this card offers first: marked, as it was when the card came."""
+    markup = message.reply_markup
+    for row in markup.inline_keyboard if markup else []:
+        for button in row:
+            if button.style == "primary" and button.text in list(AspectRatio):
+                return AspectRatio(button.text)
+    return None
