@@ -64,7 +64,7 @@ async def of_imports(code: str) -> Cost:
 async def of_bot(stand: Stand, settings: dict[str, str]) -> Cost:
     """`python -m bot` on a database that it knows already."""
     seen = len(stand.telegram.calls_of("getUpdates"))
-    bot = await stand.start(ready=False, settings=settings)
+    bot = await stand.start(settings=settings)
     await until(lambda: len(stand.telegram.calls_of("getUpdates")) > seen, START_SECONDS)
     cpu = cpu_seconds(bot.process.pid)
     await asyncio.sleep(IDLE_SECONDS)
