@@ -13,13 +13,18 @@ from handlers import (
     card,
     commands,
     data,
+    edited,
+    examples,
     fallback,
+    groups,
     history,
     inline,
+    options,
     picture,
     prompt,
     result,
     retry,
+    settings,
 )
 from handlers.gate import Gate, WordsForLimits
 from handlers.middlewares import Person, WordsForProblems
@@ -28,7 +33,7 @@ from handlers.middlewares import Person, WordsForProblems
 def build_router() -> Router:
     """All routers in the order in which they are asked; the first that takes an update has it."""
     root = Router(name="handlers")
-    for observer in (root.message, root.callback_query, root.inline_query):
+    for observer in (root.message, root.edited_message, root.callback_query, root.inline_query):
         # Inner ones: people who were not talking to the bot are not written down.
         observer.middleware(Gate())
         observer.middleware(Person())
@@ -36,7 +41,8 @@ def build_router() -> Router:
         observer.middleware(WordsForLimits())
     root.include_router(access.router())
     for module in (
-        commands, prompt, picture, card, retry, result, history, data, inline, fallback,
+        commands, settings, examples, groups, edited, prompt, picture, card,
+        options, retry, result, history, data, inline, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

@@ -19,6 +19,7 @@ from bot.keyboards import Shelf
 from bot.task import AspectRatio, Chat
 from bot.translate import Translator
 from handlers import reply
+from storage import User
 
 Wake = Callable[[], None]
 """Tells the worker that there is something to do."""
@@ -33,7 +34,7 @@ class Offer:
 
     model: Model
     photos_on: bool  # a first frame can be published (PUBLIC_URL is set)
-
+    retention_days: int = 0  # after which what is over is forgotten; 0: never
     models: tuple[Model, ...] = ()  # what a card can be changed to
     examples: tuple[Example, ...] = ()
     translator: Translator | None = None
@@ -72,6 +73,7 @@ def own_ratio(person: User | None) -> AspectRatio | None:
     """The shape that a person wants to be offered first."""
     return AspectRatio(person.ratio) if person and person.ratio in list(AspectRatio) else None
 
+
 class Origin(TypedDict):
     """Who wants a video, where, and on which terms: what every draft begins with."""
 
@@ -89,13 +91,13 @@ def origin(
 ) -> Origin:
     """The beginning of a draft for this message."""
     assert message.from_user  # handlers.middlewares.Person
-    return Origin(
     model = offer.model_for(person)
+    return Origin(
         user_id=message.from_user.id,
         chat=reply.place(message),
         message_id=message.message_id,
         lang=lang,
-        model=offer.model.id,
-        price=offer.model.price,
+        model=model.id,
+        price=model.price,
         now=now,
     )

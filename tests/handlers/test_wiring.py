@@ -60,6 +60,7 @@ async def test_every_parameter_of_every_handler_is_there(world: World, ann: Pers
 
     events = {
         "message": seen["Message"],
+        "edited_message": seen["Message"],
         "callback_query": seen["CallbackQuery"],
         "inline_query": seen["InlineQuery"],
     }
@@ -83,14 +84,14 @@ def test_nothing_is_asked_for_that_nobody_handles() -> None:
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
     assert set(dispatcher.resolve_used_update_types()) == {
-        "message", "callback_query", "inline_query",
+        "message", "edited_message", "callback_query", "inline_query",
     }  # fmt: skip
 
 
 def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
-        "access", "commands", "prompt", "picture", "card", "retry",
-        "result", "history", "data", "inline", "fallback",
+        "access", "commands", "settings", "examples", "groups", "edited", "prompt", "picture",
+        "card", "options", "retry", "result", "history", "data", "inline", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)
