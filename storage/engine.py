@@ -79,6 +79,11 @@ class Connection:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
+    @property
+    def dialect(self) -> str:
+        """ "sqlite" or "postgresql"."""
+        return self._connection.dialect.name
+
     async def execute(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
@@ -244,6 +249,16 @@ def _parse(url: str) -> URL:
             f"not {parsed.drivername}://"
         )
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None for another kind. ValueError as in `Database.open`."""
+    parsed = _parse(url)
+    if parsed.drivername != "sqlite+aiosqlite":
+        return None
+    if not parsed.database or parsed.database == ":memory:":
+        raise ValueError("a database in memory has no file")
+    return Path(parsed.database)
 
 
 def _sqlite(url: URL, busy_timeout: float) -> AsyncEngine:

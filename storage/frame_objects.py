@@ -29,7 +29,7 @@ class FrameObjectStore:
             )
 
     async def over(self, now: datetime, *, limit: int = 100) -> list[str]:
-        """Keys that nobody needs any more: their task has ended or is gone, or their time is up."""
+        """Keys that nobody needs any more: the task has ended or is gone, or the time is up."""
         needed = sa.exists().where(tasks.c.id == frame_objects.c.task_id, in_states(NEEDS_FRAME))
         async with self._database.transaction() as connection:
             keys = await connection.scalars(

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from bot.errors import StorageTooNew
 from storage.engine import Database
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest of migrations/versions."""
 
 logger = logging.getLogger(__name__)
@@ -26,11 +26,12 @@ async def migrate(database: Database, revision: str = "head") -> None:
     StorageTooNew, and nothing is touched: a newer version of the program has been here.
     """
     async with database.schema_transaction() as connection:
-        await connection.run_sync(_migrate, revision)
+        await connection.run_sync(migrate_within, revision)
 
 
-def _migrate(connection: Connection, revision: str) -> None:
-    current = _version(connection)
+def migrate_within(connection: Connection, revision: str) -> None:
+    """The same as a part of somebody's schema transaction."""
+    current = version(connection)
     if revision == "head" and current == HEAD:
         return
     # Few starts need Alembic: 5 MB and 0.1 s of CPU.
@@ -56,9 +57,9 @@ def _migrate(connection: Connection, revision: str) -> None:
     logger.info("database: version %s -> %s", current, target)
 
 
-def _version(connection: Connection) -> str | None:
+def version(connection: Connection) -> str | None:
     """What Alembic wrote down; None before the first time."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    version: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    return version
+    found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return found
