@@ -88,6 +88,10 @@ class Words:
         """12 May 2026; 12 мая 2026."""
         return format_date(when, "d MMMM y", locale=self.lang)
 
+    def days(self, number: int) -> str:
+        """90 days; 91 день."""
+        return format_unit(number, "duration-day", length="long", locale=self.lang)
+
     def duration(self, seconds: float) -> str:
         """45 seconds; 1 minute 20 seconds; 2 hours 5 minutes."""
         minutes, left = divmod(max(0, round(seconds)), 60)

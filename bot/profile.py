@@ -13,7 +13,7 @@ from aiogram.methods import (
     SetMyDescription,
     SetMyShortDescription,
 )
-from aiogram.types import BotCommand
+from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeDefault
 
 from bot import texts
 from bot.errors import TelegramError
@@ -34,9 +34,13 @@ async def set_profile(bot: Bot) -> None:
 
 
 async def _set_language(bot: Bot, lang: str, code: str | None) -> None:
-    wanted = [BotCommand(command=name, description=words) for name, words in texts.commands(lang)]
-    if await bot(GetMyCommands(language_code=code)) != wanted:
-        await bot(SetMyCommands(commands=wanted, language_code=code))
+    for scope, commands in (
+        (BotCommandScopeDefault(), texts.commands(lang)),
+        (BotCommandScopeAllGroupChats(), texts.group_commands(lang)),
+    ):
+        wanted = [BotCommand(command=name, description=words) for name, words in commands]
+        if await bot(GetMyCommands(scope=scope, language_code=code)) != wanted:
+            await bot(SetMyCommands(commands=wanted, scope=scope, language_code=code))
     description = texts.description(lang)
     if (await bot(GetMyDescription(language_code=code))).description != description:
         await bot(SetMyDescription(description=description, language_code=code))

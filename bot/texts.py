@@ -39,7 +39,7 @@ def N_(message: str) -> str:
 # --- the order -----------------------------------------------------------------------------
 
 
-def card(lang: str, task: Task) -> Text:
+def card(lang: str, task: Task, *, asks_consent: bool = False) -> Text:
     """The draft with its prompt as it will be sent; with a photo it is the photo's caption."""
     _ = words(lang)
     rest = _lines(
@@ -49,6 +49,7 @@ def card(lang: str, task: Task) -> Text:
         if task.frame
         else None,
         _("🗂 Of the album, the first picture is taken.") if task.media_group_id else None,
+        consent(lang) if asks_consent and task.frame else None,
         "",
         _("Choose a shape, and the video gets started:"),
     )
@@ -206,13 +207,14 @@ def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
 def notice(notice: Notice) -> Text:
     """The words of any notice.
 
-    `params`: FAILED has `reason` and `charge`, UNDELIVERABLE `reason`, UNKNOWN `price` (roubles),
+    `params`: FAILED has `reason`, `charge`, `price` and `strikes`, UNDELIVERABLE `reason`, UNKNOWN `price` (roubles),
     VIDEO_LINK `url`.
     """
     lang, params = notice.lang, notice.params
     match notice.kind:
         case NoticeKind.FAILED:
-            return failure(lang, Reason(str(params["reason"])), Charge(str(params["charge"])))
+            reason, charge = Reason(str(params["reason"])), Charge(str(params["charge"]))
+            return failure(lang, reason, charge, int(params.get("strikes") or 0))
         case NoticeKind.UNKNOWN:
             return unknown(lang, Decimal(str(params["price"])))
         case NoticeKind.OVERDUE:
@@ -350,11 +352,21 @@ CHARGES: dict[Charge, str] = {
 }
 
 
-def failure(lang: str, reason: Reason, charge: Charge) -> Text:
-    """No video: what happened, whether money was taken, what to do next."""
+def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text:
+    """No video: what happened, whether money was taken, what to do next.
+
+    `strikes`: how often this person was refused for what they wanted to see.
+    """
     _ = words(lang)
     happened, advice = REASONS[reason]
-    return _said("😔", _("There is no video."), _(happened), _(CHARGES[charge]), _(advice))
+    return _said(
+        "😔",
+        _("There is no video."),
+        _(happened),
+        _(CHARGES[charge]),
+        _(advice),
+        fill(_("⚠️ Your refusals so far: {count}."), count=str(strikes)) if strikes > 1 else None,
+    )
 
 
 def unknown(lang: str, price: Decimal) -> Text:
@@ -517,12 +529,14 @@ def help(lang: str, model: Model, *, photos_on: bool) -> Text:
         _("English prompts are understood best."),
         "",
         _("/cancel – cancel the last order: free until the video gets started"),
+        _("/history – your videos: get them again, repeat them, delete them"),
         _("/language – change the language"),
         _("/privacy – what is kept and who sees it"),
     )
 
 
-def privacy(lang: str) -> Text:
+def privacy(lang: str, days: int = 0) -> Text:
+    """`days` after which what is over is forgotten; 0: never."""
     _ = words(lang)
     return _lines(
         Bold(_("What is kept and who sees it")),
@@ -542,7 +556,10 @@ def privacy(lang: str) -> Text:
             "• Nobody else gets anything. A video that cannot be sent is kept here until it"
             " reaches your chat; a sent one is only in the chat."
         ),
-        _("• To have your data deleted, write to the people who run this bot."),
+        fill(_("• An order that is over is forgotten after {days}."), days=_.days(days))
+        if days
+        else None,
+        _("• /delete_me deletes everything about you, at once and for good."),
     )
 
 
@@ -573,7 +590,10 @@ def too_late_to_cancel(lang: str) -> Text:
     return _said(
         "🎬",
         _("Too late to cancel: the video is already being made."),
-        _("💳 The money for it is spent. The video comes here as soon as it is ready."),
+        _(
+            "💳 The money for it is spent. The video comes here as soon as it is ready, unless the"
+            " service refuses it."
+        ),
     )
 
 
@@ -1034,11 +1054,19 @@ def commands(lang: str) -> list[tuple[str, str]]:
         ("help", _("How it works and what it costs")),
         ("video", _("Make a video: the prompt after the command")),
         ("examples", _("Ready scenes to begin with")),
+        ("history", _("My videos")),
         ("settings", _("Quality, length, shape, language")),
         ("cancel", _("Cancel the last order")),
         ("language", _("Change the language")),
         ("privacy", _("What is kept and who sees it")),
+        ("delete_me", _("Delete everything about me")),
     ]
+
+
+def group_commands(lang: str) -> list[tuple[str, str]]:
+    """The short menu of groups."""
+    wanted = ("video", "help", "cancel")
+    return [(name, said) for name, said in commands(lang) if name in wanted]
 
 
 def description(lang: str) -> str:

@@ -39,8 +39,8 @@ async def help(message: Message, lang: str, offer: Offer) -> None:
     await reply.say(message, texts.help(lang, offer.model, photos_on=offer.photos_on))
 
 
-async def privacy(message: Message, lang: str) -> None:
-    await reply.say(message, texts.privacy(lang))
+async def privacy(message: Message, lang: str, offer: Offer) -> None:
+    await reply.say(message, texts.privacy(lang, offer.retention_days))
 
 
 async def cancel(

@@ -448,3 +448,36 @@ def test_what_is_said_about_videos_and_data_is_said_in_both_languages(
     say: Callable[[str], Text | str],
 ) -> None:
     both(say)
+
+
+def test_a_repeated_refusal_is_counted_where_it_is_told() -> None:
+    unsafe, none = Reason.UNSAFE_PROMPT, Charge.NONE
+    assert "so far: 3." in said(texts.failure("en", unsafe, none, 3))
+    for strikes in (0, 1):
+        assert "so far" not in said(texts.failure("en", unsafe, none, strikes))
+    params = {"reason": unsafe.value, "charge": none.value, "price": "17", "strikes": "2"}
+    told = Notice(kind=NoticeKind.FAILED, chat=Chat(chat_id=1), lang="ru", params=params)
+    assert "Отказов вам уже: 2." in said(texts.notice(told))
+
+
+def test_privacy_says_how_long_and_how_to_end_it() -> None:
+    english, russian = both(lambda lang: texts.privacy(lang, 90))
+    assert "90 days" in english
+    assert "90 дней" in russian
+    assert "/delete_me" in english
+    assert "days" not in said(texts.privacy("en"))
+
+
+def test_a_card_asks_for_consent_only_where_a_photo_goes_out() -> None:
+    plain = task("en")
+    framed = replace(plain, frame=Frame(file_id="x", kind="photo"))
+    assert texts.consent("en") in said(texts.card("en", framed, asks_consent=True))
+    assert texts.consent("en") not in said(texts.card("en", framed))
+    assert texts.consent("en") not in said(texts.card("en", plain, asks_consent=True))
+
+
+def test_groups_have_a_short_menu() -> None:
+    for lang in LANGUAGES:
+        menu = texts.group_commands(lang)
+        assert {"video", "cancel"} <= {name for name, _ in menu}
+        assert len(menu) < len(texts.commands(lang))

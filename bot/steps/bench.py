@@ -80,9 +80,21 @@ class Bench:
         """The end, without a video."""
         logger.warning("task %d: failed: %s (%s)", task.id, reason, detail)
         after = self._ended(task, TaskState.FAILED, reason, detail)
-        words = notice(NoticeKind.FAILED, task, reason=reason.value, charge=after.charge.value)
-        await self.save(task, after, notices=(words,))
+        strikes = 0
         if reason in _STRIKES:
+            with suppress(StorageUnavailable):
+                person = await self.storage.users.get(task.user_id)
+                strikes = person.strikes + 1 if person else 1
+        words = notice(
+            NoticeKind.FAILED,
+            task,
+            reason=reason.value,
+            charge=after.charge.value,
+            price=str(task.price),
+            strikes=str(strikes),
+        )
+        await self.save(task, after, notices=(words,))
+        if strikes:
             with suppress(StorageUnavailable):
                 await self.storage.users.strike(task.user_id)
 
