@@ -224,6 +224,15 @@ sa.Index(
 )
 sa.Index("ix_inbox_done", inbox.c.finished_at, sqlite_where=_done, postgresql_where=_done)
 
+_set_aside = inbox.c.state.in_([InboxState.SET_ASIDE])
+
+sa.Index(
+    "ix_inbox_set_aside",
+    inbox.c.finished_at,
+    sqlite_where=_set_aside,
+    postgresql_where=_set_aside,
+)
+
 outbox = sa.Table(
     "outbox",
     metadata,
@@ -447,4 +456,60 @@ sa.Index(
     star_refunds.c.run_at,
     sqlite_where=_waiting,
     postgresql_where=_waiting,
+)
+
+# What the operator was told: a row each, open until it ended
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime),
+)
+
+_open = alerts.c.closed_at.is_(None)
+sa.Index("ix_alerts_open", alerts.c.kind, sqlite_where=_open, postgresql_where=_open)
+
+# What an admin holds, as long as the row is there
+switches = sa.Table(
+    "switches",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("by", sa.BigInteger, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+
+class BroadcastState(StrEnum):
+    """What became of a message to everybody."""
+
+    DRAFT = "draft"  # shown to its author, who has not pressed
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+broadcasts = sa.Table(
+    "broadcasts",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    # of the command: a repeat of it makes no second one
+    sa.Column("update_id", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("made_by", sa.BigInteger, nullable=False),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("from_chat_id", sa.BigInteger, nullable=False),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    sa.Column("state", _text_of(BroadcastState, "state"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("sent", sa.Integer, nullable=False),
+    sa.Column("refused", sa.Integer, nullable=False),
+    # the greatest user_id that had its turn
+    sa.Column("cursor", sa.BigInteger, nullable=False),
+    sa.Column("shown_message_id", sa.BigInteger),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
 )
