@@ -36,15 +36,15 @@ async def test_people_are_served_by_two_bots_that_are_killed_in_turn(
 async def test_a_kill_at_a_named_step_and_another_in_the_recovery_break_no_promise(
     launcher: Launcher, tmp_path: Path
 ) -> None:
-    results = await steps.run(launcher, tmp_path, seed=1, journeys=("photo", "unknown"), only=5)
+    results = await steps.run(launcher, tmp_path, seed=1, journeys=("photo", "unknown"), only=4)
     assert results.violations == []
-    assert results.kills >= 15
+    assert results.kills >= 12
 
 
 async def test_any_call_may_fail_once(launcher: Launcher, tmp_path: Path) -> None:
-    swept = await sweep.run(launcher, tmp_path, every=9)
+    swept = await sweep.run(launcher, tmp_path, every=11, first=7)
     assert swept.violations == []
-    assert len(swept.ended) - len(swept.missed) >= 8
+    assert len(swept.ended) - len(swept.missed) >= 5
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,11 @@ async def test_any_call_may_fail_once(launcher: Launcher, tmp_path: Path) -> Non
         ("no-intent", ("create late", 1), "was charged 2 times, ordered 1"),
         ("repost", ("create late", 1), "was charged 2 times, ordered 1"),
         ("early-done", ("sendPhoto before", 1), "has no card"),
-        ("no-begin", ("commit [update tasks queued, …] between", 1), "does not lead to its state"),
+        (
+            "no-begin",
+            ("commit [update tasks queued, …] between", 1),
+            "draft → submitting cannot be",
+        ),
     ],
 )
 async def test_a_planted_bug_is_noticed(
