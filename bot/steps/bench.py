@@ -74,7 +74,8 @@ class Bench:
         """The same step again; anybody may take it up then."""
         logger.warning("task %d: again in %.0f s: %s", task.id, seconds, detail)
         run_at = self.clock() + timedelta(seconds=seconds)
-        await self.save(task, task.again(run_at=run_at, detail=detail[:_DETAIL]), keep_lease=False)
+        after = task.again(run_at=run_at, detail=detail[:_DETAIL], **changes)
+        await self.save(task, after, keep_lease=False)
 
     async def fail(self, task: Task, reason: Reason, detail: str) -> None:
         """The end, without a video."""
@@ -109,7 +110,8 @@ class Bench:
         """There is a video, and the chat does not take it, or we cannot have it: kept."""
         logger.error("task %d: the video cannot be delivered: %s (%s)", task.id, reason, detail)
         after = self._ended(task, TaskState.UNDELIVERABLE, reason, detail)
-        await self.save(task, after, notices=(notice(NoticeKind.UNDELIVERABLE, task),))
+        words = notice(NoticeKind.UNDELIVERABLE, task, reason=reason.value)
+        await self.save(task, after, notices=(words,))
 
     def _ended(self, task: Task, state: TaskState, reason: Reason, detail: str) -> Task:
         return task.to(state, run_at=self.clock(), reason=reason, detail=detail[:_DETAIL])

@@ -46,9 +46,11 @@ class Deliver:
         except (DownloadTooLarge, TelegramTooLarge) as exc:
             return await self._link_only(task, str(exc))
         except DownloadRefused as exc:
-            return await bench.undeliverable(task, Reason.RESULT_REFUSED, str(exc))
-        except (DownloadGone, media.NotAVideo) as exc:
-            return await self._fresh_link(task, exc)
+            return await self._fresh_link(task, exc, Reason.RESULT_REFUSED)
+        except DownloadGone as exc:
+            return await self._fresh_link(task, exc, Reason.RESULT_GONE)
+        except media.NotAVideo as exc:
+            return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
         except (DownloadFailed, OSError, RuntimeError) as exc:
             # The network's fault, or this machine's: the video is not to blame.
             return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
@@ -85,11 +87,9 @@ class Deliver:
         url = await self._link(task) if refresh and task.attempts >= TRIES else task.video_url
         return await self._bench.later(task, wait, str(exc), video_url=url)
 
-    async def _fresh_link(self, task: Task, exc: Exception) -> None:
+    async def _fresh_link(self, task: Task, exc: Exception, reason: Reason) -> None:
         """The provider may give another link, or the old one may need a moment to work."""
         if task.attempts + 1 >= TRIES:
-            unusable = isinstance(exc, media.NotAVideo)
-            reason = Reason.RESULT_UNUSABLE if unusable else Reason.RESULT_GONE
             return await self._bench.undeliverable(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=60)
         return await self._bench.later(task, wait, str(exc), video_url=await self._link(task))

@@ -1,0 +1,344 @@
+"""Every way in which the link to a finished video can be bad.
+
+The promise: the video is paid for, so whatever may pass is tried again for a day without ever
+ordering it twice; what cannot be had is told, with a button that asks for it once more; and a link
+makes this program read nothing but a video from the open internet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.download import Downloader, guarded_connector
+from bot.sandbox.faults import Fault
+from bot.task import Reason
+from tests.faults import words
+from tests.faults.answers import HTML, broken, http
+from tests.faults.house import House, OpenHouse
+
+DAY = 24 * 3600.0
+
+# --- what passes -----------------------------------------------------------------------------
+
+GONE = {"403": http(403), "404": http(404), "410": http(410)}
+PASSING: dict[str, Fault] = {
+    **GONE,
+    "429": http(429),
+    "500": http(500),
+    "502 HTML": http(502),
+    "503": http(503, None),
+    "204": http(204, None),
+    "206": http(206, b"x"),
+    "HTML": http(200),
+    "HTML that is called a video": http(200, HTML, content_type="video/mp4"),
+    "0 bytes": http(200, b"", content_type="video/mp4"),
+    "not a video": http(200, b"no video " * 1000, content_type="video/mp4"),
+    "packed": http(200, b"\x1f\x8b", content_type="video/mp4", content_encoding="gzip"),
+    "truncated": broken("truncate"),
+    "reset before": broken("reset_before"),
+    "reset after": broken("reset_after"),
+}
+
+
+@pytest.mark.parametrize("cell", PASSING)
+async def test_a_download_that_fails_is_repeated_and_nothing_else(house: House, cell: str) -> None:
+    house.spoil(PASSING[cell], on="download")
+    anna = house.person()
+    await house.order(anna)
+    await house.ended("delivered", within=120)
+    assert len(house.videos(anna.chat)) == 1
+    assert len(house.asked("create")) == len(house.sent("sendVideo")) == 1
+    assert len(house.asked("download")) == 2
+    # A dead link may have a successor; a bad connection says nothing of the link.
+    fresh = cell in GONE or cell == "not a video"
+    assert len(house.asked("result")) == (2 if fresh else 1)
+
+
+async def test_a_circle_of_redirects_is_left_and_the_link_tried_again(house: House) -> None:
+    circle = http(302, None, location="?again").model_copy(update={"times": 6})
+    house.spoil(circle, on="download")
+    await house.order(house.person())
+    await house.ended("delivered", within=120)
+    assert len(house.asked("download")) == 7
+    assert len(house.asked("result")) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [broken("hang_before"), broken("hang_after"), broken("slow", rate=10)],
+    ids=["silence before", "silence after", "ten bytes a second"],
+)
+async def test_a_download_that_dawdles_is_left_and_repeated(
+    a_house: OpenHouse, fault: Fault
+) -> None:
+    impatient = Downloader(allow_private=True, stall_seconds=0.4)
+    async with a_house(download=impatient) as house:
+        house.spoil(fault, on="download")
+        anna = house.person()
+        await house.order(anna)
+        await house.ended("delivered", within=120)
+        assert len(house.asked("download")) == 2
+        assert len(house.asked("create")) == 1
+
+
+async def test_an_expired_link_is_replaced_by_the_one_that_the_provider_gives_then(
+    house: House,
+) -> None:
+    """The service signs a new link at each question, as object stores do."""
+    house.provider.result_base = f"{house.provider.origin}/expired"
+    anna = house.person()
+    await house.order(anna)
+    await house.until(lambda: house.task()["attempts"] == 2)
+    house.provider.result_base = ""
+    await house.ended("delivered", within=120)
+    assert len(house.asked("download")) == 1
+    assert len(house.asked("result")) == 4
+    assert len(house.asked("create")) == 1
+
+
+async def test_a_server_that_is_down_for_hours_costs_nothing_but_time(house: House) -> None:
+    house.spoil(http(503).model_copy(update={"times": 0}), on="download")
+    anna = house.person()
+    await house.order(anna)
+    await house.pass_(4 * 3600)
+    assert house.states() == ["rendered"]
+    assert len(house.asked("download")) < 70
+    house.provider.faults.clear()
+    await house.ended("delivered", within=400)
+    assert len(house.asked("create")) == len(house.videos(anna.chat)) == 1
+
+
+# --- what cannot be had ------------------------------------------------------------------------
+
+HOPELESS: dict[str, tuple[Fault, Reason]] = {
+    "404": (http(404), Reason.RESULT_GONE),
+    "403": (http(403), Reason.RESULT_GONE),
+    "not a video": (http(200, b"text" * 99, content_type="x/y"), Reason.RESULT_UNUSABLE),
+}
+
+
+@pytest.mark.parametrize("cell", HOPELESS)
+async def test_a_video_that_cannot_be_had_is_told_and_can_be_asked_for_again(
+    house: House, cell: str
+) -> None:
+    fault, reason = HOPELESS[cell]
+    house.spoil(fault.model_copy(update={"times": 0}), on="download")
+    for task_id, lang in enumerate(("en", "ru"), 1):
+        person = house.person(lang)
+        await house.order(person)
+        await house.ended("undeliverable", task_id, within=400)
+        assert words.undeliverable(lang, reason) in house.words(person.chat)
+        assert len(house.asked("download")) == 5 * task_id
+    await house.pass_(3600)
+    assert len(house.asked("download")) == 10
+    assert len(house.asked("create")) == 2
+    # The service has found it again: the button brings it, for nothing.
+    house.provider.faults.clear()
+    told = await house.find(
+        person.chat, lambda m: words.undeliverable("ru", reason) == m.get("text")
+    )
+    await person.press(told, told["reply_markup"]["inline_keyboard"][0][0]["callback_data"])
+    await house.ended("delivered", 2)
+    assert len(house.videos(person.chat)) == 1
+    assert len(house.asked("create")) == 2
+
+
+async def test_a_file_that_never_comes_is_given_up_after_a_day(house: House) -> None:
+    empty = http(200, b"", content_type="video/mp4")
+    house.spoil(empty.model_copy(update={"times": 0}), on="download")
+    boris = house.person("ru")
+    await house.order(boris)
+    await house.until(lambda: house.task()["attempts"] > 3)
+    house.time.skew += DAY - 60
+    await house.ended("undeliverable", within=900)
+    assert words.undeliverable("ru", Reason.RESULT_GONE) in house.words(boris.chat)
+    assert len(house.asked("create")) == 1
+
+
+# --- too big -----------------------------------------------------------------------------------
+
+
+@dataclass
+class BigHost:
+    """A server of one file of zeros that begins like an MP4; how much of it was taken."""
+
+    size: int
+    says_length: bool = True
+    url: str = ""
+    taken: int = 0
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "video/mp4"})
+        if self.says_length:
+            answer.content_length = self.size
+        await answer.prepare(request)
+        chunk = b"\0" * (1 << 20)
+        try:
+            while self.taken < self.size:
+                await answer.write(chunk[: self.size - self.taken])
+                self.taken += len(chunk)
+        except ConnectionError:
+            pass
+        return answer
+
+    async def __aenter__(self) -> BigHost:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self.handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+
+MB = 1000 * 1000
+
+
+@pytest.mark.parametrize(
+    ("size", "says_length"), [(60 * MB, True), (60 * MB, False)], ids=["told", "hidden"]
+)
+@pytest.mark.parametrize("lang", ["en", "ru"])
+async def test_a_file_that_telegram_would_not_take_is_given_as_a_link(
+    a_house: OpenHouse, size: int, says_length: bool, lang: str
+) -> None:
+    """60 MB: no more than the limit is fetched, nothing is uploaded, and the link is the way."""
+    limited = Downloader(allow_private=True, max_bytes=50 * MB)
+    async with a_house(download=limited) as house, BigHost(size, says_length) as host:
+        house.provider.result_base = host.url
+        person = house.person(lang)
+        await house.order(person)
+        await house.ended("delivered", within=60)
+        told = await house.find(person.chat, lambda m: m.get("text") == words.link(lang))
+        links = [e["url"] for e in told["entities"] if e["type"] == "text_link"]
+        assert links == [f"{host.url}/result/{house.task()['provider_id']}_result.mp4"]
+        assert host.taken < 55 * MB
+        assert house.sent("sendVideo") == []
+        assert len(house.asked("create")) == 1
+
+
+# --- where no link may lead --------------------------------------------------------------------
+
+INSIDE = [
+    "https://127.0.0.1:{port}/v.mp4",
+    "https://localhost:{port}/v.mp4",
+    "https://[::1]:{port}/v.mp4",
+    "https://[::ffff:127.0.0.1]:{port}/v.mp4",
+    "https://[64:ff9b::7f00:1]:{port}/v.mp4",
+    "https://2130706433:{port}/v.mp4",
+    "https://0x7f.1:{port}/v.mp4",
+    "https://0.0.0.0:{port}/v.mp4",
+    "https://10.0.0.1/v.mp4",
+    "https://172.16.0.1/v.mp4",
+    "https://192.168.1.1/v.mp4",
+    "https://100.64.0.1/v.mp4",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://[fe80::1]/v.mp4",
+    "https://[fd00::1]/v.mp4",
+    "http://93.184.216.34/v.mp4",
+    "https://user:password@93.184.216.34/v.mp4",
+    "file:///etc/passwd",
+    "ftp://93.184.216.34/v.mp4",
+    "data:video/mp4;base64,AAAA",
+    "//127.0.0.1:{port}/v.mp4",
+    "/etc/passwd",
+    "not a link",
+]
+
+
+@pytest.mark.parametrize("link", INSIDE)
+async def test_a_link_that_points_inside_is_never_opened(a_house: OpenHouse, link: str) -> None:
+    async with a_house(download=Downloader(), allow_private_result_hosts=False) as house:
+        async with BigHost(MB) as host:
+            url = link.format(port=host.url.rpartition(":")[2])
+            done = {"code": 0, "status": "done", "url": url}
+            house.spoil(http(200, done).model_copy(update={"times": 0}), on="result")
+            boris = house.person("ru")
+            await house.order(boris)
+            await house.ended("undeliverable", within=60)
+            # The provider is asked for a better one; this one is never opened.
+            assert len(house.asked("result")) == 5
+            assert host.taken == 0
+        assert house.task()["reason"] == Reason.RESULT_REFUSED
+        assert words.undeliverable("ru", Reason.RESULT_REFUSED) in house.words(boris.chat)
+        assert house.asked("download") == []
+        assert house.sent("sendVideo") == []
+        assert len(house.asked("create")) == 1
+
+
+class OneIsPublic(Downloader):
+    """To it 127.0.0.1 is the open internet, and nothing else is."""
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        return guarded_connector(self.resolver(), lambda address: address == "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.2:{port}/v.mp4",
+        "http://[::1]:{port}/v.mp4",
+        "http://[::ffff:127.0.0.1]:{port}/v.mp4",
+        "http://10.0.0.1/v.mp4",
+        "http://169.254.169.254/latest/meta-data/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "http://name:password@127.0.0.1:{port}/v.mp4",
+    ],
+)
+async def test_a_redirect_inside_is_not_followed(a_house: OpenHouse, target: str) -> None:
+    async with a_house(download=OneIsPublic(allow_private=True)) as house:
+        async with BigHost(MB) as host:
+            location = target.format(port=host.url.rpartition(":")[2])
+            redirect = http(302, None, location=location).model_copy(update={"times": 0})
+            house.spoil(redirect, on="download")
+            anna = house.person()
+            await house.order(anna)
+            await house.ended("undeliverable", within=60)
+            assert host.taken == 0
+        assert house.task()["reason"] == Reason.RESULT_REFUSED
+        assert words.undeliverable("en", Reason.RESULT_REFUSED) in house.words(anna.chat)
+        assert len(house.asked("download")) == 5
+
+
+# --- with the real reader of videos --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cell", ["half of it", "its end is noise", "a picture"])
+async def test_what_only_looks_like_a_video_is_not_sent(
+    a_house: OpenHouse, clip: bytes, cell: str
+) -> None:
+    files: dict[str, Any] = {
+        "half of it": clip[: len(clip) // 2],
+        "its end is noise": clip[:40] + bytes(range(256)) * 20,
+        "a picture": b"\xff\xd8\xff\xe0" + bytes(2000),
+    }
+    bad = http(200, files[cell], content_type="video/mp4").model_copy(update={"times": 0})
+    async with a_house(read_videos=True) as house:
+        house.spoil(bad, on="download")
+        anna = house.person()
+        await house.order(anna)
+        await house.ended("undeliverable", within=400)
+        assert house.task()["reason"] == Reason.RESULT_UNUSABLE
+        assert house.sent("sendVideo") == []
+
+
+async def test_a_video_reaches_the_chat_whole(a_house: OpenHouse, clip: bytes) -> None:
+    async with a_house(read_videos=True) as house:
+        anna = house.person()
+        await house.order(anna)
+        await house.ended("delivered")
+        (video,) = house.videos(anna.chat)
+        stored = house.telegram.world.files.get(video["video"]["file_id"])
+        assert stored is not None
+        assert await asyncio.to_thread(stored.path.read_bytes) == clip
+        assert (video["video"]["width"], video["video"]["height"]) == (72, 128)
+        assert video["video"]["thumbnail"]
