@@ -1352,3 +1352,5 @@ def cut(text: str, limit: int) -> str:
         return text
     kept = text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore")
     return kept.rstrip("\N{ZERO WIDTH JOINER} ") + "…"
+    if task.variants > 1 and task.rendered_at is None:
+        facts.append(f"×{task.variants}")

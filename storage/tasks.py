@@ -53,7 +53,7 @@ class TaskStore(Drafts):
         update_id: int,
         now: datetime,
     ) -> Task | None:
-        """DRAFT with a prompt -> QUEUED, for its owner.
+        """DRAFT with a prompt -> QUEUED, for its owner, and as many more as it has variants.
 
         The update that confirmed it gets the task again, in whatever state it is by now: the
         program may have been killed before it answered. LimitReached, CreditTooLow: it stays a
@@ -77,6 +77,9 @@ class TaskStore(Drafts):
             )
             if confirmed is not None:
                 await reserve(connection, confirmed, self.terms, now)
+                for _ in range(1, confirmed.variants):
+                    variant = await _variant(connection, confirmed, now)
+                    await reserve(connection, variant, self.terms, now)
                 return confirmed
             return await _one(
                 connection,
@@ -86,9 +89,19 @@ class TaskStore(Drafts):
             )
 
     async def cancel(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
-        """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it."""
+        """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it.
+
+        Its variants go with it, as far as they still can.
+        """
         async with self._database.transaction() as connection:
-            return await _cancel(connection, now, tasks.c.id == task_id, user_id)
+            cancelled = await _cancel(connection, now, tasks.c.id == task_id, user_id)
+            if cancelled is not None and cancelled.variants > 1:
+                queued = sa.select(tasks.c.id).where(
+                    tasks.c.variant_of == task_id, in_states({S.QUEUED})
+                )
+                for variant_id in (await connection.scalars(queued)).all():
+                    await _cancel(connection, now, tasks.c.id == variant_id, user_id)
+            return cancelled
 
     async def cancel_latest(
         self, *, user_id: int, chat: Chat, update_id: int, now: datetime
@@ -276,6 +289,31 @@ async def _change(
             .values(attempts=0, claims=0, **values)
             .returning(*tasks.c)
         )
+async def _variant(connection: Connection, first: Task, now: datetime) -> Task:
+    """One more order of the same, an order of its own from here on."""
+    values = {
+        **FRESH,
+        "variant_of": first.id,
+        "state": S.QUEUED,
+        "created_at": first.created_at,
+        "confirmed_by": first.confirmed_by,
+        "confirmed_at": now,
+        "run_at": now,
+    }
+    source = sa.select(
+        *(tasks.c[name] for name in COPIED),
+        *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
+    ).where(tasks.c.id == first.id)
+    row = (
+        await connection.execute(
+            insert(tasks).from_select([*COPIED, *values], source).returning(*tasks.c)
+        )
+    ).one()
+    variant = task_from(row)
+    await add_event(connection, variant, now)
+    return variant
+
+
     ).one_or_none()
     if row is None:
         return None

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from bot.task import AspectRatio, Chat, Frame
-from storage import Storage
+from bot.caps import Bound, Cap, Terms
+from bot.errors import LimitReached
+from bot.task import AspectRatio, Chat, Frame, TaskState
+from storage import Storage, open_storage
 from storage.drafts import JOIN_WITHIN
+from storage.tables import tasks
 from tests.storage.given import ANN, BOB, CHAT, NOON, PHOTO, draft, wish
 
 OTHER = Frame(file_id="AgACAgJ", kind="photo")
 
 
-async def waiting(storage: Storage, **changes: object) -> int:
+async def waiting(storage: Storage, **changes: Any) -> int:
     """A photo without words; the number of its draft."""
     task = await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt=None) | changes)
     assert task.prompt is None
@@ -47,7 +52,7 @@ async def test_a_photo_right_after_the_words_belongs_to_them(storage: Storage) -
     ],
     ids=lambda changes: next(iter(changes)),
 )
-async def test_a_photo_of_its_own_stays_one(storage: Storage, changes: dict[str, object]) -> None:
+async def test_a_photo_of_its_own_stays_one(storage: Storage, changes: dict[str, Any]) -> None:
     words = await draft(storage)
     own = await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt=None) | changes)
     assert own.id != words.id
@@ -162,7 +167,7 @@ async def test_an_answer_to_a_card_that_was_ordered_is_about_the_same_photo(
 
 async def test_an_edited_message_changes_its_draft_once(storage: Storage) -> None:
     task = await draft(storage, message_id=5)
-    edit = {"user_id": ANN, "chat": CHAT, "message_id": 5, "prompt": "a dog"}
+    edit: dict[str, Any] = {"user_id": ANN, "chat": CHAT, "message_id": 5, "prompt": "a dog"}
     changed = await storage.tasks.edited(**edit)
     assert changed == replace(task, prompt="a dog", revision=1)
     assert await storage.tasks.edited(**edit) == changed
@@ -191,7 +196,11 @@ async def test_an_edited_photo_is_the_new_picture(storage: Storage) -> None:
 
 async def test_the_owner_of_a_draft_chooses_what_is_made(storage: Storage) -> None:
     task = await draft(storage)
-    choice = {"user_id": ANN, "model": "seedance-1-lite-720P-5s", "price": Decimal(41)}
+    choice: dict[str, Any] = {
+        "user_id": ANN,
+        "model": "seedance-1-lite-720P-5s",
+        "price": Decimal(41),
+    }
     chosen = await storage.tasks.choose(task.id, **choice)
     assert chosen == replace(task, model="seedance-1-lite-720P-5s", price=Decimal(41), revision=1)
     assert await storage.tasks.choose(task.id, **choice) == chosen
@@ -223,3 +232,66 @@ async def test_a_persons_defaults_are_kept(storage: Storage) -> None:
     user = await storage.users.get(ANN)
     assert user is not None
     assert (user.ratio, user.model) == (None, "seedance-1-lite-720P-5s")
+
+
+# --- several at once -------------------------------------------------------------------------
+
+
+async def ordered(storage: Storage, variants: int) -> list[int]:
+    """A draft that was ordered so often; the numbers of its orders."""
+    task = await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt="it waves"))
+    assert await storage.tasks.choose(task.id, user_id=ANN, variants=variants)
+    press: dict[str, Any] = {
+        "user_id": ANN,
+        "aspect_ratio": AspectRatio.TALL,
+        "update_id": 7,
+        "now": NOON,
+    }
+    first = await storage.tasks.confirm(task.id, **press)
+    assert await storage.tasks.confirm(task.id, **press) == first
+    return [task.id for task in reversed(await storage.tasks.latest(ANN))]
+
+
+async def test_each_variant_is_an_order_of_its_own_once(storage: Storage) -> None:
+    first, second, third = await ordered(storage, 3)
+    for number in (second, third):
+        task = await storage.tasks.get(number)
+        assert task is not None
+        assert (task.state, task.prompt, task.frame) == (TaskState.QUEUED, "it waves", PHOTO)
+        assert (task.aspect_ratio, task.price) == (AspectRatio.TALL, Decimal("16.4"))
+        assert (task.variant_of, task.variants, task.card_message_id) == (first, 1, None)
+        assert [event.state for event in await storage.tasks.events(number)] == [TaskState.QUEUED]
+    places = [await storage.tasks.queue_place(number) for number in (first, second, third)]
+    assert places == [1, 2, 3]
+
+
+async def test_cancelling_takes_back_all_variants_that_still_wait(storage: Storage) -> None:
+    first, second, third = await ordered(storage, 3)
+    async with storage.database.transaction() as connection:
+        await connection.execute(
+            sa.update(tasks).where(tasks.c.id == third).values(state=TaskState.SUBMITTING)
+        )
+    assert await storage.tasks.cancel(first, user_id=BOB, now=NOON) is None
+    assert await storage.tasks.cancel(first, user_id=ANN, now=NOON)
+    states = [task and task.state for task in [await storage.tasks.get(n) for n in
+              (first, second, third)]]  # fmt: skip
+    assert states == [TaskState.CANCELLED, TaskState.CANCELLED, TaskState.SUBMITTING]
+
+
+async def test_a_cap_that_not_all_variants_keep_to_lets_none_through(url: str) -> None:
+    terms = Terms(caps={Cap.USER_AT_ONCE: Bound(videos=2)})
+    async with open_storage(url, terms) as storage:
+        task = await draft(storage)
+        await storage.tasks.choose(task.id, user_id=ANN, variants=3)
+        press: dict[str, Any] = {
+            "user_id": ANN,
+            "aspect_ratio": AspectRatio.TALL,
+            "update_id": 7,
+            "now": NOON,
+        }
+        with pytest.raises(LimitReached):
+            await storage.tasks.confirm(task.id, **press)
+        assert [one.state for one in await storage.tasks.latest(ANN)] == [TaskState.DRAFT]
+        await storage.tasks.choose(task.id, user_id=ANN, variants=2)
+        assert await storage.tasks.confirm(task.id, **press)
+        assert len(await storage.tasks.latest(ANN)) == 2
