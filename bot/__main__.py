@@ -12,6 +12,11 @@ import gc
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
 
 FAILED, WRONG_SETTINGS = 1, 2
 
@@ -26,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "sandbox", help="the bot in the browser, without token, key or network", add_help=False
     )
+    _add_commands(commands)
     # The sandbox has options of its own.
     args, rest = parser.parse_known_args(argv)
     if args.command == "sandbox":
@@ -34,20 +40,50 @@ def main(argv: Sequence[str] | None = None) -> int:
         return sandbox(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    return run()
-
-
-def run() -> int:
-    """The bot itself, until a signal."""
+    settings = _settings()
+    if settings is None:
+        return WRONG_SETTINGS
+    if args.command in (None, "run"):
+        return run(settings)
+    from bot import commands as work
     from bot import logs
+
+    logs.set_up(logging.WARNING, settings.secrets)
+    return 0 if work.run(args, settings) else FAILED
+
+
+def _add_commands(commands: Any) -> None:
+    commands.add_parser("check", help="token, key, balance, model, address, database… live")
+    commands.add_parser("migrate", help="bring the database to this version (a start does too)")
+    backup = commands.add_parser("backup", help="everything into one new file, also while it runs")
+    backup.add_argument("file", type=Path)
+    restore = commands.add_parser("restore", help="a backup into DATABASE_URL; stop the bot first")
+    restore.add_argument("file", type=Path)
+    commands.add_parser("verify", help="read every row and let the database check itself")
+    copy = commands.add_parser("copy", help="all rows from one database to another")
+    copy.add_argument("source", metavar="FROM", help="an address like DATABASE_URL")
+    copy.add_argument("target", metavar="TO")
+    for command in (restore, copy):
+        command.add_argument(
+            "--replace", action="store_true", help="give up the rows that are there"
+        )
+
+
+def _settings() -> Settings | None:
     from bot.settings import SettingsError, read_settings
 
     try:
-        settings = read_settings()
+        return read_settings()
     except SettingsError as exc:
         for line in exc.lines:
             print(line, file=sys.stderr)
-        return WRONG_SETTINGS
+        return None
+
+
+def run(settings: Settings) -> int:
+    """The bot itself, until a signal."""
+    from bot import logs
+
     logs.set_up(settings.log_level_number, settings.secrets)
     if dsn := settings.sentry_dsn.get_secret_value():
         from bot import sentry

@@ -1,0 +1,139 @@
+"""The operator's commands as processes: what they print and end with, beside a running bot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from bot.sandbox.faults import Fault
+from tests.e2e.conftest import is_video, order
+from tests.e2e.given import clip, learnt
+from tests.e2e.test_start import OTHER_TOKEN, run
+from tests.stand import KEY, TOKEN, Stand, free_port, open_stand
+
+
+@pytest_asyncio.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
+    async with open_stand(tmp_path, delay=0.4, renderer=clip) as opened:
+        await learnt(opened.database_url, 0.4)
+        yield opened
+
+
+async def checked(stand: Stand, **settings: str) -> tuple[int, dict[str, str]]:
+    """The exit code, and each line by its name."""
+    code, out, err = await run(stand, "-m", "bot", "check", **settings)
+    assert err == ""
+    assert TOKEN not in out
+    assert KEY not in out
+    lines = [line.split(maxsplit=1) for line in out.splitlines()]
+    return code, {
+        rest.partition(": ")[0]: f"{level} {rest.partition(': ')[2]}" for level, rest in lines
+    }
+
+
+async def test_check_tells_in_a_line_each_that_all_is_well(stand: Stand) -> None:
+    code, lines = await checked(stand)
+    assert code == 0, lines
+    assert list(lines) == [
+        "settings", "token", "updates", "balance", "model", "photos", "database", "clock", "disk",
+    ]  # fmt: skip
+    assert lines["token"] == "ok @sandbox_video_bot"
+    assert lines["balance"] == "ok 5000.00 ₽ for 294 videos of 17 ₽"
+    assert lines["photos"].startswith("ok a file was fetched through PUBLIC_URL")
+    assert lines["clock"] == "ok as Telegram's"
+    assert all(line.startswith("ok") for name, line in lines.items() if name != "disk")
+    assert stand.provider.charges == []
+
+
+async def test_check_names_everything_that_is_wrong_at_once(stand: Stand) -> None:
+    stand.provider.balance = Decimal(3)
+    stand.provider.models.pop("seedance-1-lite-480P-5s")
+    code, lines = await checked(
+        stand, BOT_TOKEN=OTHER_TOKEN, PUBLIC_URL=f"http://127.0.0.1:{free_port()}"
+    )
+    assert code == 1
+    failed = {name for name, line in lines.items() if line.startswith("FAIL")}
+    assert failed - {"disk"} == {"token", "updates", "balance", "model", "photos"}
+    assert "no longer has it" in lines["model"]
+    assert "3.00 ₽ for 0 videos" in lines["balance"]
+
+
+async def test_check_lives_with_a_list_of_models_that_does_not_answer(stand: Stand) -> None:
+    stand.provider.faults.add(Fault(on="models", act="answer", status=404, body={"code": 99}))
+    code, lines = await checked(stand, PUBLIC_URL="")
+    assert code == 0
+    assert lines["model"].startswith("note")
+    assert lines["photos"].startswith("note off")
+
+
+async def test_check_beside_a_running_bot_finds_that_bot(stand: Stand) -> None:
+    bot = await stand.start()
+    code, lines = await checked(stand)
+    assert code == 0, lines
+    assert lines["photos"] == "ok PUBLIC_URL leads to the bot that runs here"
+    assert await bot.stop() == 0
+
+
+async def test_a_backup_beside_a_running_bot_is_restored_verified_and_runs(
+    stand: Stand, tmp_path: Path
+) -> None:
+    bot = await stand.start()
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    await order(anna, "before the backup")
+    await anna.expect(is_video, within=20)
+    file = tmp_path / "kept.db"
+    code, out, err = await run(stand, "-m", "bot", "backup", str(file))
+    assert (code, err) == (0, "")
+    assert out.startswith(f"ok    {file}: ")
+    await order(anna, "after the backup")
+    await anna.expect(lambda m: is_video(m) and len(stand.provider.tasks) == 2, within=20)
+    assert await bot.stop() == 0
+
+    code, out, _ = await run(stand, "-m", "bot", "restore", str(file))
+    assert code == 1
+    assert "--replace" in out
+    code, out, _ = await run(stand, "-m", "bot", "restore", str(file), "--replace")
+    assert code == 0, out
+    assert "rows restored" in out
+    assert "every row can be read" in out
+    bot = await stand.start()
+    again = await order(anna, "after the restore")
+    assert again
+    assert await bot.stop() == 0
+
+
+async def test_copy_verify_and_migrate_say_what_they_did(stand: Stand, tmp_path: Path) -> None:
+    target = f"sqlite+aiosqlite:///{tmp_path / 'other' / 'bot.db'}"
+    code, out, _ = await run(stand, "-m", "bot", "migrate")
+    assert (code, out) == (0, "ok    database: at the version of this program\n")
+    code, out, _ = await run(stand, "-m", "bot", "copy", stand.database_url, target)
+    assert code == 0, out
+    assert "rows copied" in out
+    code, out, _ = await run(stand, "-m", "bot", "verify", DATABASE_URL=target)
+    assert code == 0
+    assert out.startswith("ok    version ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("backup", "/nowhere/at/all/kept.db"),
+        ("restore", "not-there.db"),
+        ("verify",),
+        ("copy", "mysql://a/b", "sqlite+aiosqlite:///x.db"),
+    ],
+)
+async def test_what_cannot_be_done_is_one_line_and_exit_code_1(
+    stand: Stand, command: tuple[str, ...]
+) -> None:
+    code, out, err = await run(
+        stand, "-m", "bot", *command, DATABASE_URL="sqlite+aiosqlite:///nothing/here.db"
+    )
+    assert code == 1
+    assert err == ""
+    assert len(out.splitlines()) == 1
+    assert out.startswith("FAIL  ")
