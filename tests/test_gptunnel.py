@@ -199,6 +199,155 @@ async def test_an_answer_about_another_job_is_not_believed() -> None:
         await saying(code=0, id="f" * 24, status="failed").result(ID)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"message": "m", "error": "e"}, "code 6 m"),
+        ({"error": "e"}, "code 6 e"),
+        ({"error": {"message": "em"}}, "code 6 em"),
+        ({"message": "x" * 500}, "code 6 " + "x" * 300),
+        ({}, "code 6"),
+    ],
+)
+async def test_the_operator_reads_the_providers_own_words(
+    answer: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ProviderBusy) as caught:
+        await create(saying(code=6, **answer))
+    assert str(caught.value) == words
+    with pytest.raises(ProviderBusy) as caught:
+        await saying(code=6, **answer).result(ID)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize(("code", "kind"), [(2, ProviderHeld), (1001, ProviderRefused)])
+async def test_what_is_final_names_its_code_too(code: int, kind: type[ProviderError]) -> None:
+    with pytest.raises(kind, match=f"^code {code} no$"):
+        await create(saying(code=code, message="no"))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "what"),
+    [
+        (400, ProviderRefused, Reason.INVALID_INPUT),
+        (409, ProviderRefused, Reason.INVALID_INPUT),
+        (401, ProviderHeld, Hold.KEY_REFUSED),
+        (402, ProviderHeld, Hold.NO_BALANCE),
+        (403, ProviderHeld, Hold.KEY_REFUSED),
+        (404, ProviderHeld, Hold.WRONG_ADDRESS),
+        (405, ProviderHeld, Hold.WRONG_ADDRESS),
+        (429, ProviderBusy, None),
+        (408, ProviderLost, None),
+        (499, ProviderLost, None),
+    ],
+)
+async def test_an_openai_error_goes_by_its_status_and_says_its_words(
+    status: int, kind: type[ProviderError], what: object
+) -> None:
+    with pytest.raises(kind) as caught:
+        await create(saying(status, error={"message": "why", "code": "x"}))
+    assert getattr(caught.value, "hold", getattr(caught.value, "reason", None)) is what
+    if kind is not ProviderLost:
+        assert str(caught.value) == f"HTTP {status} why"
+    else:
+        assert str(caught.value) == f"create: HTTP {status} with neither id nor code"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("0", 0), ("0.5", 0.5), ("86399", 86399), ("86400", None), ("-1", None), ("soon", None)],
+)
+async def test_a_mad_retry_after_is_no_order_to_wait(header: str, seconds: float | None) -> None:
+    for body in (b"", b'{"code": 6}'):
+        provider, _ = answering(
+            lambda _, body=body: httpx.Response(  # type: ignore[misc]
+                429, headers={"Retry-After": header}, content=body
+            )
+        )
+        with pytest.raises(ProviderBusy) as caught:
+            await create(provider)
+        assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("code", "means"),
+    [("6", ProviderBusy), ("1001", ProviderRefused), ("six", ProviderLost), (True, ProviderLost)],
+)
+async def test_a_code_may_be_written_as_text(code: object, means: type[ProviderError]) -> None:
+    with pytest.raises(means):
+        await create(saying(code=code))
+
+
+@pytest.mark.parametrize("issues", [None, "model", ["model"], [{"path": "prompt"}], [{}], [7]])
+async def test_an_issue_on_something_else_is_bad_input(issues: object) -> None:
+    with pytest.raises(ProviderRefused) as caught:
+        await create(saying(code=3, issues=issues))
+    assert caught.value.reason is Reason.INVALID_INPUT
+
+
+async def test_a_result_is_asked_for_by_its_id() -> None:
+    provider, seen = answering(lambda _: httpx.Response(200, json={"code": 0, "status": "idle"}))
+    assert (await provider.result(ID)).detail == "idle"
+    assert seen[0].method == "GET"
+    assert str(seen[0].url) == f"http://provider.test/v1/media/result?task_id={ID}"
+
+
+async def test_a_failed_job_keeps_the_providers_words() -> None:
+    job = await saying(code=0, id=ID, status="failed", message="too hard").result(ID)
+    assert job.detail == "too hard"
+    job = await saying(code=1001, message="naked").result(ID)
+    assert (job.id, job.detail) == (ID, "naked")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(200, ProviderBusy), (404, ProviderHeld)])
+async def test_a_result_without_code_and_status_goes_by_http(
+    status: int, kind: type[ProviderError]
+) -> None:
+    with pytest.raises(kind) as caught:
+        await saying(status).result(ID)
+    if status == 200:
+        assert str(caught.value) == "result: HTTP 200 without a code"
+
+
+async def test_a_status_without_a_code_is_believed() -> None:
+    job = await saying(status="done", url="https://cdn.test/v.mp4").result(ID)
+    assert (job.status, job.url) == (JobStatus.DONE, "https://cdn.test/v.mp4")
+
+
+@pytest.mark.parametrize("url", ["", 7, None, ["x"]])
+async def test_a_link_that_is_no_text_is_no_link(url: object) -> None:
+    assert (await saying(code=0, status="done", url=url).result(ID)).url is None
+
+
+async def test_a_forgotten_job_is_told_apart_even_with_a_status() -> None:
+    with pytest.raises(ProviderRefused) as caught:
+        await saying(code=4, status="failed", message="gone").result(ID)
+    assert (caught.value.reason, str(caught.value)) == (Reason.PROVIDER_FORGOT, "code 4 gone")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "kind"),
+    [
+        ({"code": 2}, 200, ProviderHeld),
+        ({"code": 6}, 200, ProviderBusy),
+        ({"error": {"message": "bad key"}}, 401, ProviderHeld),
+        ({"balance": "much"}, 200, ProviderBusy),
+        ({}, 500, ProviderBusy),
+    ],
+)
+async def test_no_balance_in_the_answer_says_why(
+    answer: dict[str, Any], status: int, kind: type[ProviderError]
+) -> None:
+    with pytest.raises(kind):
+        await saying(status, **answer).balance()
+
+
+async def test_a_balance_without_credit_is_the_funds() -> None:
+    provider, seen = answering(lambda _: httpx.Response(200, json={"balance": 12.5}))
+    assert await provider.balance() == Decimal("12.5")
+    assert (seen[0].method, seen[0].url.path) == ("GET", "/v1/balance")
+
+
 async def test_funds_are_balance_and_credit() -> None:
     provider = saying(orgId="x", object="balance", balance=-51.54397, creditLimit=15000)
     assert await provider.balance() == Decimal("14948.45603")

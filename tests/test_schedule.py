@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.schedule import ENOUGH, GUESS, Durations, Law, back_off, next_question
+from bot.schedule import (
+    ENOUGH,
+    GUESS,
+    Durations,
+    Law,
+    back_off,
+    next_question,
+    overdue_wait,
+)
 
 ages = st.floats(min_value=0, max_value=200_000)
 
@@ -40,6 +50,68 @@ def test_a_model_never_seen_is_asked_about_early_twice() -> None:
     assert next_question(0.0, GUESS) == 3.0
     assert next_question(3.0, GUESS) == 10.0
     assert next_question(10.0, GUESS) == GUESS.early
+
+
+LAW = Law(early=30.0, median=45.0, late=70.0, last=100.0, known=True)
+
+
+@pytest.mark.parametrize(
+    ("age", "then"),
+    [
+        (0.0, 30.0),
+        (29.9, 30.0),
+        (30.0, 35.0),
+        (99.9, 104.9),
+        (100.0, 105.0),
+        (110.0, 120.0),
+        (140.0, 165.0),
+        (200.0, 240.0),
+        (1000.0, 1060.0),
+    ],
+)
+def test_it_waits_then_asks_steadily_then_ever_more_rarely(age: float, then: float) -> None:
+    assert next_question(age, LAW) == pytest.approx(then)
+
+
+@pytest.mark.parametrize(("median", "step"), [(4.5, 1.0), (18.0, 2.0), (45.0, 5.0), (200.0, 10.0)])
+def test_the_step_is_a_ninth_of_the_median_within_bounds(median: float, step: float) -> None:
+    assert replace(LAW, median=median).step == step
+
+
+@pytest.mark.parametrize(
+    ("age", "wait"), [(0, 5), (10, 5), (100, 30), (900, 270), (12_000, 3600), (90_000, 3600)]
+)
+def test_past_the_deadline_it_asks_ever_more_rarely(age: float, wait: float) -> None:
+    assert overdue_wait(age) == pytest.approx(wait)
+
+
+def test_the_law_is_of_the_quantiles() -> None:
+    law = Durations.of((n * 37 % 100 + 1, n * 37 % 100 + 1) for n in range(100)).law()
+    assert (law.early, law.median, law.late, law.last) == (11, 51, 91, 100)
+    assert law.known
+
+
+def test_a_duration_is_the_middle_of_what_is_known() -> None:
+    durations = Durations()
+    durations.add(10.0, 20.0)
+    durations.add(0.0, 20.0)
+    durations.add(20.0, 10.0)
+    assert list(durations.seen) == [15.0, 16.0]
+
+
+@pytest.mark.parametrize(
+    ("latest", "kept"), [(100.5, 2 * ENOUGH), (130.0, ENOUGH), (60.0, ENOUGH)]
+)
+def test_another_law_is_noticed_from_the_latest(latest: float, kept: int) -> None:
+    before = [100.0 + number / 10 for number in range(ENOUGH)]
+    durations = Durations.of((d, d) for d in [*before, *[latest] * ENOUGH])
+    assert len(durations.seen) == kept
+    assert durations.seen[-1] == latest
+
+
+def test_the_same_law_is_never_forgotten() -> None:
+    durations = Durations.of([(95.0, 105.0)] * 150)
+    assert len(durations.seen) == 150
 
 
 def test_what_is_learnt_replaces_the_guess_only_when_it_is_enough() -> None:

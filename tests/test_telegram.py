@@ -24,6 +24,7 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 from aiogram.methods import GetMe, GetUpdates, SendMessage
+from python_socks import ProxyError
 
 from bot.errors import (
     TelegramConflict,
@@ -107,6 +108,47 @@ def test_bad_requests_are_told_apart_by_their_words(
     assert type(classify(TelegramBadRequest(SEND, words))) is means
 
 
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (TelegramRetryAfter(SEND, "x", 17), "flood control"),
+        (TelegramMigrateToChat(SEND, "x", -100), "the group has moved"),
+        (TelegramUnauthorizedError(SEND, "Unauthorized"), "Unauthorized"),
+        (TelegramNotFound(GetMe(), "?"), "Not Found: the token is not one of this server's"),
+        (TelegramConflictError(SEND, "Conflict: two"), "Conflict: two"),
+        (TelegramForbiddenError(SEND, "Forbidden: blocked"), "Forbidden: blocked"),
+        (TelegramEntityTooLarge(SEND, "Too Large"), "Too Large"),
+        (TelegramServerError(SEND, "Internal"), "Internal"),
+        (TelegramBadRequest(SEND, "Bad Request: Chat not found"), "Bad Request: Chat not found"),
+        (TelegramBadRequest(SEND, "Bad: File is too big"), "Bad: File is too big"),
+        (TelegramBadRequest(SEND, "message is not modified"), "message is not modified"),
+        (TelegramBadRequest(SEND, "whatever"), "whatever"),
+        (TelegramAPIError(SEND, "Too Many Requests"), "flood control without a time"),
+        (TelegramAPIError(SEND, "new"), "new"),
+        (TelegramNetworkError(SEND, "x"), "the answer was lost (TelegramNetworkError)"),
+        (
+            caused(TelegramNetworkError(SEND, "x"), refused()),
+            "no connection (ClientConnectorError)",
+        ),
+        (TimeoutError(), "the answer was lost (TimeoutError)"),
+        (ProxyError("secret"), "no connection through the proxy (ProxyError)"),
+    ],
+)
+def test_the_operator_reads_what_telegram_said(raised: Exception, words: str) -> None:
+    assert str(classify(raised)) == words
+
+
+def test_a_flood_without_a_time_waits_half_a_minute() -> None:
+    flood = classify(TelegramAPIError(SEND, "Too Many Requests"))
+    assert isinstance(flood, TelegramLater)
+    assert flood.retry_after == 30
+
+
+def test_a_proxy_at_fault_means_that_nothing_was_sent() -> None:
+    wrapped = classify(caused(TelegramNetworkError(SEND, "x"), ProxyError("secret")))
+    assert type(wrapped) is TelegramLater
+
+
 def test_what_is_told_goes_along() -> None:
     flood = classify(TelegramRetryAfter(SEND, "x", 17))
     assert isinstance(flood, TelegramLater)
@@ -178,6 +220,33 @@ def test_other_chats_do_not_wait_for_a_busy_one() -> None:
     assert pace.busy(5)
     assert not pace.busy(6)
     assert pace.wait(None) == 0
+
+
+def test_all_chats_together_can_be_busy() -> None:
+    pace = Pace(Ticks())
+    for chat in range(1, 30):
+        pace.wait(chat)
+    assert pace.busy(1_000)
+    assert pace.busy(None)
+
+
+@pytest.mark.parametrize("channel", ["@channel", "-5", -5])
+def test_a_channel_by_name_counts_as_a_group(channel: str | int) -> None:
+    pace = Pace(Ticks())
+    waits = [pace.wait(channel) for _ in range(6)]
+    assert waits[:5] == [0] * 5
+    assert waits[5] == pytest.approx(3)
+
+
+def test_a_place_that_is_nearly_free_is_still_busy() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    for _ in range(3):
+        pace.wait(5)
+    ticks.now += 0.5
+    assert pace.busy(5)
+    ticks.now += 0.5
+    assert not pace.busy(5)
 
 
 def test_chats_of_long_ago_are_forgotten() -> None:
