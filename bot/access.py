@@ -37,7 +37,7 @@ class Access:
         return user_id in self.admins
 
     def admits(self, user_id: int, decided: Verdicts) -> bool:
-        """Whether the person may use the bot there. A ban outdoes everything but being an admin."""
+        """Whether the person may use the bot there. A ban outdoes all but being an admin."""
         if self.is_admin(user_id):
             return True
         if Verdict.BANNED in (decided.person, decided.chat):

@@ -20,7 +20,7 @@ from typing import Any
 
 from aiogram import Bot, Dispatcher
 
-from bot import catalog, examples, media, metrics, telegram
+from bot import catalog, examples, media, metrics, prices, telegram
 from bot.bucket import Bucket
 from bot.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
@@ -38,6 +38,7 @@ from bot.profile import set_profile
 from bot.progress import Progress
 from bot.retention import Retention
 from bot.scrape import Scrape
+from bot.refunds import Refunds
 from bot.settings import Settings
 from bot.steps import Steps
 from bot.steps.bench import Bench
@@ -136,12 +137,16 @@ async def _run(
         endless=[
             parts.polling.run(),
             parts.progress.run(),
+            parts.refunds.run(),
             _beat(parts.health),
             *([parts.frames.sweep()] if bucket else []),
             _tidy(storage, utc_now),
             parts.retention.run(),
         ],
-        once=[set_profile(bot)],
+        once=[
+            set_profile(bot),
+            prices.compare(provider, storage, settings.models, settings.who, utc_now),
+        ],
         stop=[parts.health.stop, parts.inbox.stop, parts.worker.stop, parts.notices.stop],
     )
 
@@ -155,6 +160,7 @@ class Parts:
     worker: Worker
     notices: Notices
     progress: Progress
+    refunds: Refunds
     server: HttpServer
     health: Health
     kept: Kept
@@ -231,6 +237,7 @@ def build(
         storage=storage,
         clock=clock,
         access=settings.who,
+        shop=settings.shop,
         wake=worker.wake,
         forget_files=retention.forget_files,
         offer=Offer(
@@ -282,6 +289,7 @@ def build(
         worker=worker,
         notices=notices,
         progress=progress,
+        refunds=Refunds(bot, storage, clock=clock, owner=owner, sleep=sleep),
         server=server,
         health=health,
         kept=kept,

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -211,6 +212,27 @@ class Gptunnel:
                 or _by_http_status(status, headers, answer)
                 or ProviderBusy(f"balance: HTTP {status} without a balance")
             ) from None
+
+    async def prices(self) -> dict[str, Decimal]:
+        """Roubles by model, as the provider lists them now (provider.md: other calls).
+
+        Undocumented: whatever is no such list raises ProviderBusy.
+        """
+        try:
+            status, answer, _ = await self._call(
+                self._asking, "GET", "media/models", self._ask_seconds
+            )
+        except ProviderLost as exc:
+            raise ProviderBusy(str(exc)) from None
+        models = answer.get("models")
+        listed: dict[str, Decimal] = {}
+        for model in models if isinstance(models, list) else []:
+            if isinstance(model, dict) and isinstance(model.get("id"), str):
+                with suppress(InvalidOperation):
+                    listed[model["id"]] = Decimal(str(model.get("price")))
+        if not listed:
+            raise ProviderBusy(f"models: HTTP {status} without a list")
+        return listed
 
     @staticmethod
     def _job(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:

@@ -52,7 +52,13 @@ _NAMES = {type(None): "done", timedelta: "again"}
 
 
 def chat_key(raw: dict[str, Any]) -> str:
-    """What updates are kept in order by: the chat, or the person where there is no chat."""
+    """What updates are kept in order by: the chat, or the person where there is no chat.
+
+    A checkout has seconds and waits for nothing else (Bot API: PreCheckoutQuery).
+    """
+    checkout = raw.get("pre_checkout_query")
+    if isinstance(checkout, dict):
+        return f"checkout {checkout.get('id')}"
     for event in raw.values():
         if not isinstance(event, dict):
             continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ from bot import texts
 from bot.catalog import CATALOG, Model
 from bot.i18n import LANGUAGES
 from bot.notice import Notice, NoticeKind
+from bot.stars import Package
 from bot.task import AspectRatio, Reason, Task, TaskState
 
 
@@ -108,6 +110,19 @@ class Redeliver(CallbackData, prefix="d", sep="|"):
 
 class AskAccess(CallbackData, prefix="k", sep="|"):
     """A stranger asks to be let in."""
+
+
+class BuyPackage(CallbackData, prefix="b", sep="|"):
+    """Sends the invoice, if it is still on sale at this price."""
+
+    stars: int
+    roubles: int
+
+
+class RefundPayment(CallbackData, prefix="bb", sep="|"):
+    """Gives a payment back that was not used; by its row in the ledger."""
+
+    entry: int
 
 
 class DecideAccess(CallbackData, prefix="kd", sep="|"):
@@ -344,6 +359,31 @@ def decide_access(user_id: int, lang: str) -> InlineKeyboardMarkup:
                 ButtonStyle.DANGER,
             ),
         ]
+    )
+
+
+def packages(lang: str, on_sale: Sequence[Package]) -> InlineKeyboardMarkup:
+    """What can be bought."""
+    return _rows(
+        *(
+            [
+                _button(
+                    texts.button_package(lang, package),
+                    BuyPackage(stars=package.stars, roubles=package.roubles),
+                )
+            ]
+            for package in on_sale
+        )
+    )
+
+
+def refunds(lang: str, payments: Sequence[tuple[int, int, datetime]]) -> InlineKeyboardMarkup:
+    """Entry, Stars and time of each payment that can be given back."""
+    return _rows(
+        *(
+            [_button(texts.button_refund(lang, stars, at), RefundPayment(entry=entry))]
+            for entry, stars, at in payments
+        )
     )
 
 

@@ -25,7 +25,9 @@ class NoticeKind(StrEnum):
     ACCESS_GRANTED = "access_granted"
     ACCESS_DENIED = "access_denied"
     PRICES_DIFFER = "prices_differ"  # to an admin: the provider's list says something else
-    STARS_BACK = "stars_back"  # the payment for a video that failed was refunded
+    CREDIT_BACK = "credit_back"  # the price of a video that failed is on the balance again
+    STARS_PAID = "stars_paid"
+    STARS_BACK = "stars_back"  # a payment was refunded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ from bot import catalog, examples
 from bot.access import Access
 from bot.caps import Bound, Cap, Terms
 from bot.catalog import CATALOG
+from bot.stars import Shop, read_packages
 
 
 class SettingsError(Exception):
@@ -57,6 +58,8 @@ class Settings(BaseSettings):
     access: Literal["closed", "open"] = "closed"
     admins: People = frozenset()
     allowed_users: People = frozenset()
+    stars_packages: str = ""
+    support_contact: str = ""
     cap_user_at_once: Count = 0
     cap_user_at_once_roubles: Count = 0
     cap_user_per_day: Count = 0
@@ -137,6 +140,12 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
             raise ValueError("should be an http(s) address without a query")
         return value.rstrip("/")
+
+    @field_validator("stars_packages")
+    @classmethod
+    def _packages(cls, value: str) -> str:
+        read_packages(value)
+        return value
 
     @field_validator("admins", "allowed_users", mode="before")
     @classmethod
@@ -244,7 +253,12 @@ class Settings(BaseSettings):
             )
             for cap in Cap
         }
-        return Terms(caps=caps)
+        return Terms(caps=caps, sold=bool(self.shop.packages), free_for=self.admins)
+
+    @property
+    def shop(self) -> Shop:
+        """What is sold for Telegram Stars."""
+        return Shop(packages=read_packages(self.stars_packages), contact=self.support_contact)
 
     @property
     def data_dir(self) -> Path:

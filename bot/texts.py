@@ -7,6 +7,7 @@ Every text is entities (no markup to escape) and fits its place (Bot API: 4096, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -25,6 +26,7 @@ from bot.catalog import CATALOG, Model
 from bot.i18n import LANGUAGES, Words, fill, words
 from bot.notice import Notice, NoticeKind
 from bot.schedule import Law
+from bot.stars import Package
 from bot.task import AspectRatio, Charge, Problem, Reason, Task, TaskState
 
 CAPTION_LIMIT = 1024  # UTF-16 units, as Telegram counts
@@ -240,7 +242,12 @@ def notice(notice: Notice) -> Text:
         case NoticeKind.PRICES_DIFFER:
             return prices_differ(lang, str(params["lines"]))
         case NoticeKind.STARS_BACK:
-            return stars_back(lang, int(params["stars"] or 0))
+            return stars_back(lang, int(params["stars"] or 0), failed=bool(params["failed"]))
+        case NoticeKind.CREDIT_BACK:
+            return credit_back(lang, Decimal(str(params["price"])))
+        case NoticeKind.STARS_PAID:
+            credit = Decimal(str(params["credit"]))
+            return stars_paid(lang, int(params["stars"] or 0), credit)
     assert_never(notice.kind)
 
 
@@ -1254,13 +1261,114 @@ def prices_differ(lang: str, lines: str) -> Text:
     )
 
 
-def stars_back(lang: str, stars: int) -> Text:
-    """To whoever paid for the video that failed."""
+def buy(lang: str, credit: Decimal) -> Text:
+    """Goes with the packages as buttons."""
+    _ = words(lang)
+    return _said(
+        "⭐",
+        _("Your balance: {credit}").format(credit=_.price(credit)),
+        _("Videos are paid from it, each at the price on its card."),
+        _("What fails is given back. More: /terms, /paysupport"),
+    )
+
+
+def invoice_title(lang: str, package: Package) -> str:
+    """Bot API: sendInvoice, 32."""
+    _ = words(lang)
+    return _("{credit} for videos").format(credit=_.price(package.credit))
+
+
+def invoice_description(lang: str, package: Package) -> str:
+    """Bot API: sendInvoice, 255."""
+    _ = words(lang)
+    return _(
+        "Your balance gains {credit}. What a failed video cost comes back by itself,"
+        " unused Stars with /paysupport."
+    ).format(credit=_.price(package.credit))
+
+
+def stars_paid(lang: str, stars: int, credit: Decimal) -> Text:
+    _ = words(lang)
+    came = _.plural(
+        "{n} Star has arrived. Thank you!", "{n} Stars have arrived. Thank you!", stars
+    )
+    return _said(
+        "⭐",
+        came.format(n=stars),
+        _("Your balance: {credit}").format(credit=_.price(credit)),
+        _("Now send a prompt, or press the shape on a card that is waiting."),
+    )
+
+
+def credit_back(lang: str, price: Decimal) -> Text:
+    """After the words about a video that failed, to whoever had paid for it."""
+    _ = words(lang)
+    back = _("The price of this video, {price}, is on your balance again.")
+    return _said("💳", back.format(price=_.price(price)))
+
+
+def paysupport(lang: str, credit: Decimal, contact: str) -> Text:
+    """Goes with the payments that can be given back as buttons."""
+    _ = words(lang)
+    return _said(
+        "⭐",
+        _("Your balance: {credit}").format(credit=_.price(credit)),
+        _("What a failed video cost is on your balance again, or was refunded, by itself."),
+        _("A payment whose whole credit is unused can be given back with a button below."),
+        _("Anything else: {contact}").format(contact=contact) if contact else None,
+    )
+
+
+def terms(lang: str, contact: str) -> Text:
+    _ = words(lang)
+    return _lines(
+        Bold(_("Terms")),
+        _("• Stars buy credit in this bot; each video takes from it the price on its card."),
+        _("• You can cancel for free until the video gets started; then its price is spent."),
+        _("• If there is no video in the end, its price comes back: as credit or as Stars."),
+        _("• Credit that was not used can be given back as Stars: /paysupport."),
+        _("• Videos are made by a machine: what they show may differ from your words."),
+        _("• What is kept about you: /privacy."),
+        _("Questions: {contact}").format(contact=contact) if contact else None,
+    )
+
+
+def press_not_on_sale(lang: str) -> str:
+    _ = words(lang)
+    return _("This is not on sale any more. Send /buy for what is.")
+
+
+def press_refunding(lang: str) -> str:
+    _ = words(lang)
+    return _("Your Stars are on their way back. You get a message when Telegram has them.")
+
+
+def press_not_refunded(lang: str) -> str:
+    _ = words(lang)
+    return _("This cannot be given back: a part of it was spent on videos. See /paysupport.")
+
+
+def button_package(lang: str, package: Package) -> str:
+    _ = words(lang)
+    return f"⭐ {package.stars} → {_.price(package.credit)}"
+
+
+def button_refund(lang: str, stars: int, at: datetime) -> str:
+    _ = words(lang)
+    return _("Give back {stars} ⭐ of {date}").format(stars=stars, date=f"{at:%d.%m.%Y}")
+
+
+def stars_back(lang: str, stars: int, *, failed: bool = True) -> Text:
+    """To whoever paid; `failed`: for a video that could not be made."""
     _ = words(lang)
     back = _.plural(
         "{n} Star is on its way back to you.", "{n} Stars are on their way back to you.", stars
     )
-    return _said("⭐", back.format(n=stars), _("They were for the video that could not be made."))
+    return _said(
+        "⭐",
+        back.format(n=stars),
+        _("They were for the video that could not be made.") if failed else None,
+    )
 
 
 def credit_too_low(lang: str, price: Decimal, credit: Decimal) -> str:

@@ -25,6 +25,7 @@ from handlers import (
     result,
     retry,
     settings,
+    stars,
 )
 from handlers.gate import Gate, WordsForLimits
 from handlers.middlewares import Person, WordsForProblems
@@ -39,7 +40,10 @@ def build_router() -> Router:
         observer.middleware(Person())
         observer.middleware(WordsForProblems())
         observer.middleware(WordsForLimits())
+    root.pre_checkout_query.middleware(Gate())
+    root.pre_checkout_query.middleware(Person())
     root.include_router(access.router())
+    root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, prompt, picture, card,
         options, retry, result, history, data, inline, fallback,

@@ -16,6 +16,7 @@ from aiogram.types import (
     InlineQuery,
     InlineQueryResultsButton,
     Message,
+    PreCheckoutQuery,
     TelegramObject,
     Update,
     User,
@@ -59,6 +60,8 @@ async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: b
     if isinstance(event, CallbackQuery):
         words = texts.press_denied(lang) if banned else texts.press_closed(lang)
         await reply.toast(event, words, alert=True)
+    elif isinstance(event, PreCheckoutQuery):
+        await event.answer(ok=False, error_message=texts.press_denied(lang))
     elif isinstance(event, InlineQuery):
         ask = InlineQueryResultsButton(text=texts.button_ask(lang), start_parameter="ask")
         await event.answer([], cache_time=10, is_personal=True, button=None if banned else ask)

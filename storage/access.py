@@ -21,7 +21,8 @@ from bot.task import Chat
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices
-from storage.tables import access_requests, invites, permits, users
+from storage.tables import access_requests, invites, permits
+from storage.users import lang_of
 
 INVITE_PREFIX = "in-"
 """Of a deep link's payload that is an invite's token."""
@@ -132,7 +133,7 @@ class AccessStore:
                 Notice(
                     kind=NoticeKind.ACCESS_ASKED,
                     chat=Chat(chat_id=admin),
-                    lang=await _lang(connection, admin),
+                    lang=await lang_of(connection, admin),
                     params={"user_id": user_id, "name": name, "username": username},
                 )
                 for admin in sorted(admins)
@@ -313,10 +314,3 @@ async def _request(connection: Connection, user_id: int) -> Request | None:
         await connection.execute(sa.select(*wanted).where(access_requests.c.user_id == user_id))
     ).one_or_none()
     return None if row is None else Request(**row._mapping)
-
-
-async def _lang(connection: Connection, user_id: int) -> str:
-    lang: str | None = await connection.scalar(
-        sa.select(users.c.lang).where(users.c.user_id == user_id)
-    )
-    return lang or "en"

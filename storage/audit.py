@@ -5,15 +5,19 @@ It must not know what an act means.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from bot.notice import Notice, NoticeKind
+from bot.task import Chat
 from storage.engine import Connection, Database
+from storage.outbox import insert_notices
 from storage.tables import audit
+from storage.users import lang_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,42 @@ class AuditStore:
             await add_act(
                 connection, act, by=by, now=now, subject_id=subject_id, task_id=task_id, **details
             )
+
+    async def tell_once(
+        self,
+        act: str,
+        kind: NoticeKind,
+        people: Iterable[int],
+        *,
+        now: datetime,
+        silent: bool = False,
+        **details: str | int | float | bool | None,
+    ) -> bool:
+        """Notes what the program itself found, and tells people of it.
+
+        False, and nobody is told: the last of these acts said the same. `silent`: noted, so that
+        it is told when it comes back.
+        """
+        last = sa.select(audit.c.details).where(audit.c.act == act).order_by(audit.c.id.desc())
+        async with self._database.transaction() as connection:
+            await connection.lock(act)
+            known = (await connection.execute(last.limit(1))).one_or_none()
+            if (known is None and silent) or (known is not None and known.details == details):
+                return False
+            await connection.execute(
+                sa.insert(audit).values(at=now, actor_id=0, act=act, details=details)
+            )
+            told = [
+                Notice(
+                    kind=kind,
+                    chat=Chat(chat_id=person),
+                    lang=await lang_of(connection, person),
+                    params=details,
+                )
+                for person in sorted(people)
+            ]
+            await insert_notices(connection, [] if silent else told, now)
+            return True
 
     async def latest(self, *, limit: int = 50, subject_id: int | None = None) -> list[Act]:
         """The newest first."""

@@ -17,10 +17,13 @@ from sqlalchemy.sql.base import Executable
 
 from bot.caps import Bound, Cap, Terms, day_start, next_day
 from bot.errors import CreditTooLow, LimitReached
-from bot.task import ACTIVE, Task, TaskState
+from bot.notice import Notice, NoticeKind
+from bot.task import ACTIVE, Chat, Task, TaskState
 from storage.engine import Connection, Database
+from storage.outbox import insert_notices
 from storage.rows import free
 from storage.tables import Entry, in_states, ledger, star_refunds, tasks
+from storage.users import lang_of
 
 S = TaskState
 
@@ -115,14 +118,22 @@ async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
     credit = -reserved.credit_kopecks
     if roubles or credit:
         await _enter(connection, Entry.RETURN, now, task, kopecks=roubles, credit_kopecks=credit)
-    if credit and task.state is S.FAILED:
-        await _refund_what_was_for_it(connection, task, now)
+    if not credit or task.state is not S.FAILED:
+        return
+    if not await _refund_what_was_for_it(connection, task, now):
+        back = Notice(
+            kind=NoticeKind.CREDIT_BACK,
+            chat=Chat(chat_id=task.user_id),
+            lang=task.lang,
+            params={"price": str(task.price)},
+        )
+        await insert_notices(connection, [back], now)
 
 
-async def _refund_what_was_for_it(connection: Connection, task: Task, now: datetime) -> None:
+async def _refund_what_was_for_it(connection: Connection, task: Task, now: datetime) -> bool:
     """A payment too small for two such videos was for this one: its Stars go back.
 
-    Of a larger one the credit stays, for the next try.
+    False: there is none; of a larger one the credit stays, for the next try.
     """
     await connection.lock("ledger")
     refunded = ledger.alias("refunded")
@@ -143,8 +154,7 @@ async def _refund_what_was_for_it(connection: Connection, task: Task, now: datet
             .limit(1)
         )
     ).one_or_none()
-    if payment is not None:
-        await _refund(connection, payment, task.id, now)
+    return payment is not None and await _refund(connection, payment, task.id, now)
 
 
 async def _refund(
@@ -319,9 +329,19 @@ class LedgerStore:
             ]
 
     async def purchase(
-        self, *, user_id: int, payment_id: str, stars: int, credit: Decimal, now: datetime
+        self,
+        *,
+        user_id: int,
+        payment_id: str,
+        stars: int,
+        credit: Decimal,
+        now: datetime,
+        lang: str = "en",
     ) -> bool:
-        """Stars came in, for `credit` roubles. False: this payment was counted before."""
+        """Stars came in, for `credit` roubles; the person is told in the same commit.
+
+        False: this payment was counted before.
+        """
         async with self._database.transaction() as connection:
             entered = await connection.execute(
                 insert(ledger)
@@ -336,7 +356,18 @@ class LedgerStore:
                 )
                 .on_conflict_do_nothing()
             )
-            return entered.rowcount == 1
+            if entered.rowcount != 1:
+                return False
+            if credit:
+                whole = await _credit(connection, user_id)
+                paid = Notice(
+                    kind=NoticeKind.STARS_PAID,
+                    chat=Chat(chat_id=user_id),
+                    lang=lang,
+                    params={"stars": stars, "credit": str(whole)},
+                )
+                await insert_notices(connection, [paid], now)
+            return True
 
     async def refund(self, payment_id: str, *, now: datetime, user_id: int | None = None) -> bool:
         """Gives a payment's Stars back, if its whole credit is there; a person only their own.
@@ -356,6 +387,26 @@ class LedgerStore:
             if await _credit(connection, payment.user_id) < payment.credit_kopecks:
                 return False
             return await _refund(connection, payment, None, now)
+
+    async def refunded(self, payment_id: str, *, now: datetime) -> bool:
+        """Telegram gave the Stars back by itself, or we asked it to. False: known, or not ours."""
+        async with self._database.transaction() as connection:
+            await connection.lock("ledger")
+            payment = (
+                await connection.execute(
+                    sa.select(ledger).where(
+                        ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
+                    )
+                )
+            ).one_or_none()
+            if payment is None or not await _refund(connection, payment, None, now):
+                return False
+            await connection.execute(
+                sa.update(star_refunds)
+                .where(star_refunds.c.payment_id == payment_id)
+                .values(done_at=now)
+            )
+            return True
 
     async def claim_refunds(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
@@ -389,17 +440,38 @@ class LedgerStore:
             return [StarRefund(**row._mapping) for row in rows.all()]
 
     async def refund_done(self, payment_id: str, *, now: datetime) -> None:
-        """Telegram gave the Stars back."""
-        await self._note(payment_id, done_at=now, error=None)
+        """Telegram gave the Stars back: the person is told in the same commit, once."""
+        async with self._database.transaction() as connection:
+            done = (
+                await connection.execute(
+                    sa.update(star_refunds)
+                    .where(
+                        star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None)
+                    )
+                    .values(done_at=now, error=None, lease_owner=None, lease_until=None)
+                    .returning(star_refunds.c.user_id, star_refunds.c.task_id)
+                )
+            ).one_or_none()
+            if done is None:
+                return
+            stars = await connection.scalar(
+                sa.select(ledger.c.stars).where(
+                    ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
+                )
+            )
+            back = Notice(
+                kind=NoticeKind.STARS_BACK,
+                chat=Chat(chat_id=done.user_id),
+                lang=await lang_of(connection, done.user_id),
+                params={"stars": stars, "failed": done.task_id is not None},
+            )
+            await insert_notices(connection, [back], now)
 
     async def refund_later(self, payment_id: str, *, run_at: datetime, error: str) -> None:
         """Again at `run_at`."""
-        await self._note(payment_id, run_at=run_at, error=error[:500])
-
-    async def _note(self, payment_id: str, **values: Any) -> None:
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(star_refunds)
                 .where(star_refunds.c.payment_id == payment_id)
-                .values(lease_owner=None, lease_until=None, **values)
+                .values(run_at=run_at, error=error[:500], lease_owner=None, lease_until=None)
             )

@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.engine import Database
+from storage.engine import Connection, Database
 from storage.tables import users
 
 
@@ -25,6 +25,14 @@ class User:
     seen_at: datetime
     ratio: str | None = None  # offered first
     model: str | None = None  # on a new card
+
+
+async def lang_of(connection: Connection, user_id: int) -> str:
+    """In which language to tell them something, as part of somebody's commit."""
+    lang: str | None = await connection.scalar(
+        sa.select(users.c.lang).where(users.c.user_id == user_id)
+    )
+    return lang or "en"
 
 
 class UserStore:

@@ -42,7 +42,9 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.VIDEO_LINK: {"url": "https://videos.test/1.mp4"},
     NoticeKind.ACCESS_ASKED: {"user_id": "7", "name": "Ann", "username": "ann"},
     NoticeKind.PRICES_DIFFER: {"lines": "seedance-1-lite-480P-5s: 17 → 18"},
-    NoticeKind.STARS_BACK: {"stars": "21"},
+    NoticeKind.STARS_BACK: {"stars": "21", "failed": "yes"},
+    NoticeKind.STARS_PAID: {"stars": "21", "credit": "35.50"},
+    NoticeKind.CREDIT_BACK: {"price": "17"},
 }
 
 

@@ -24,6 +24,7 @@ from PIL import Image
 
 from bot.access import Access
 from bot.catalog import CATALOG
+from bot.stars import Shop
 from bot.telegram import ErrorMiddleware
 from handlers import build_router
 from handlers.context import Offer
@@ -153,6 +154,8 @@ class FakeTelegram(BaseSession):
         if call.name == "getFile":
             file_id = call.params["file_id"]
             return {"file_id": file_id, "file_unique_id": file_id, "file_path": f"f/{file_id}"}
+        if call.name in ("answerPreCheckoutQuery", "refundStarPayment"):
+            return True
         if call.name in ("answerCallbackQuery", "answerInlineQuery", "deleteMessage"):
             return True
         if call.name.startswith("send"):
@@ -344,6 +347,7 @@ async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
             storage=storage,
             clock=clock,
             access=Access(is_open=True),
+            shop=Shop(),
             wake=lambda: world.woken.append(clock()),
             forget_files=world.forget_files,
             offer=Offer(model=MODEL, photos_on=True),

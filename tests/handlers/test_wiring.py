@@ -50,6 +50,8 @@ async def test_every_parameter_of_every_handler_is_there(world: World, ann: Pers
     probe.message.register(look)
     probe.callback_query.register(look)
     probe.inline_query.register(look)
+    probe.pre_checkout_query.middleware(PersonMiddleware())
+    probe.pre_checkout_query.register(look)
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.workflow_data.update(world.dispatcher.workflow_data)
     dispatcher.include_router(probe)
@@ -57,9 +59,12 @@ async def test_every_parameter_of_every_handler_is_there(world: World, ann: Pers
     await world.feed(**ann.text("A cat"))
     await world.feed(**ann.press("r|1|1:1", 5))
     await world.feed(inline_query={"id": "q", "from": ann.user, "query": "", "offset": ""})
+    checkout = {"currency": "XTR", "total_amount": 1, "invoice_payload": "p"}
+    await world.feed(pre_checkout_query={"id": "p", "from": ann.user, **checkout})
 
     events = {
         "message": seen["Message"],
+        "pre_checkout_query": seen["PreCheckoutQuery"],
         "edited_message": seen["Message"],
         "callback_query": seen["CallbackQuery"],
         "inline_query": seen["InlineQuery"],
@@ -84,14 +89,14 @@ def test_nothing_is_asked_for_that_nobody_handles() -> None:
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
     assert set(dispatcher.resolve_used_update_types()) == {
-        "message", "edited_message", "callback_query", "inline_query",
+        "message", "edited_message", "callback_query", "inline_query", "pre_checkout_query",
     }  # fmt: skip
 
 
 def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
-        "access", "commands", "settings", "examples", "groups", "edited", "prompt", "picture",
+        "access", "stars", "commands", "settings", "examples", "groups", "edited", "prompt", "picture",
         "card", "options", "retry", "result", "history", "data", "inline", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)

@@ -130,6 +130,10 @@ async def _press(person: Person, form: Form) -> Json:
     return {"query_id": query.id}
 
 
+async def _pay(person: Person, form: Form) -> Json:
+    return await person.pay(_message(person, form))
+
+
 async def _react(person: Person, form: Form) -> bool:
     await person.react(_message(person, form), form.fields.get("emoji"))
     return True
@@ -173,6 +177,7 @@ ACTS: dict[str, Act] = {
     "edit": _edit,
     "delete": _delete,
     "press": _press,
+    "pay": _pay,
     "react": _react,
     "stop_draft": _stop_draft,
     "block": _block,

@@ -21,6 +21,7 @@ from bot.sandbox.telegram.state import (
     new_id,
 )
 from bot.sandbox.telegram.text import with_automatic
+from bot.sandbox.telegram.till import CHECKOUT_SECONDS, CURRENCY
 from bot.sandbox.telegram.watching import CannotAct, ChatRef, Watching
 
 
@@ -230,6 +231,34 @@ class Person(Watching):
             payload["message"] = now or gone
         world.update("callback_query", payload)
         return query
+
+    async def pay(self, message: Json) -> Json:
+        """Pays an invoice: the service message that says so. CannotAct when the bot declines.
+
+        Telegram asks the bot first, and gives up when it does not answer in time.
+        """
+        world, chat = self._world, self.chat_of(message["chat"]["id"])
+        invoice = message.get("invoice")
+        payload = world.till.invoices.get((chat.id, message["message_id"]))
+        if invoice is None or payload is None:
+            raise CannotAct("this is no invoice")
+        checkout = world.till.open(self.id, world.clock())
+        asked = {"currency": CURRENCY, "total_amount": invoice["total_amount"]}
+        asked |= {"invoice_payload": payload}
+        world.update("pre_checkout_query", {"id": checkout.id, "from": self.user} | asked)
+        try:
+            async with asyncio.timeout(CHECKOUT_SECONDS):
+                await checkout.answered.wait()
+        except TimeoutError:
+            raise CannotAct("the bot did not answer the checkout in time") from None
+        if not checkout.ok:
+            raise CannotAct(f"the bot declined: {checkout.error}")
+        payment = world.till.take(self.id, invoice["total_amount"], payload)
+        paid = asked | {
+            "telegram_payment_charge_id": payment.charge_id,
+            "provider_payment_charge_id": payment.charge_id,
+        }
+        return self._send({"successful_payment": paid}, chat=chat)
 
     async def react(self, message: Json, emoji: str | None) -> None:
         """Sets or takes back one's reaction."""

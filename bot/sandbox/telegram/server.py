@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from bot.sandbox.faults import Faults, suffer
-from bot.sandbox.telegram import media, messages, profile, queries, schema
+from bot.sandbox.telegram import media, messages, payments, profile, queries, schema
 from bot.sandbox.telegram.calls import Call, Json, Method, Request, public, uploaded
 from bot.sandbox.telegram.errors import ApiError, bad_request
 from bot.sandbox.telegram.files import UPLOAD_LIMIT, URL_LIMIT, FileStore
@@ -44,6 +44,7 @@ class BotApi:
             **media.METHODS,
             **profile.METHODS,
             **queries.METHODS,
+            **payments.METHODS,
             **self.delivery.methods(),
         }
 

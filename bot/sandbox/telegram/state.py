@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.sandbox.telegram.files import FileStore
+from bot.sandbox.telegram.till import Till
 
 Json = dict[str, Any]
 
@@ -101,6 +102,7 @@ class World:
         self.callbacks: dict[str, CallbackQuery] = {}
         self.inline_queries: dict[str, InlineQuery] = {}
         self.inline_messages: dict[str, tuple[int, int]] = {}
+        self.till = Till()
         self.profile: dict[tuple[str, str], str] = {}
         self.commands: dict[tuple[str, str], list[Json]] = {}
         self.webhook = Webhook()

@@ -178,6 +178,10 @@ async function press(message, button, node) {
       pressed.set(query_id, setTimeout(() => { answered({ query_id }); toast(t("no_answer")); }, PRESS_SECONDS * 1000));
       node.dataset.query = query_id;
     } catch (error) { node.classList.remove("waiting"); toast(error.message); }
+  } else if (button.pay) {
+    node.classList.add("waiting");
+    try { await api.act("pay", { chat_id: open, message_id: message.message_id }); } catch (error) { toast(error.message); }
+    node.classList.remove("waiting");
   } else if (button.copy_text) copy(button.copy_text.text);
   else if (button.url) window.open(button.url, "_blank", "noopener");
   else if (button.switch_inline_query_current_chat !== undefined || button.switch_inline_query !== undefined)

@@ -41,7 +41,7 @@ export function units(chat, me, bot) {
 function bubble({ group, place, reactions, mine, inGroup, me }, old) {
   const message = group[0], last = group.at(-1);
   const captioned = group.find((one) => one.text || one.caption) || message;
-  const text = captioned.text || captioned.caption;
+  const text = captioned.text || captioned.caption || money(captioned);
   const shown = keptMedia(group, old);
   const inner = el("div.inner");
   if (inGroup && !mine && !place.joined) inner.append(el("span.author", {}, message.sender_chat?.title || message.from.first_name));
@@ -83,6 +83,12 @@ function keptMedia(group, old) {
 }
 
 const originName = (origin) => origin.sender_user?.first_name || origin.sender_user_name || origin.chat?.title || "?";
+
+function money({ invoice, successful_payment: paid, refunded_payment: back }) {
+  if (invoice) return `${invoice.title}\n${invoice.description}`;
+  if (paid) return `⭐ −${paid.total_amount}`;
+  return back ? `⭐ +${back.total_amount}` : undefined;
+}
 
 function replyLine(message, quote) {
   const picture = thumb(message);

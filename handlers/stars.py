@@ -1,0 +1,167 @@
+"""Telegram Stars: /buy, the checkout, the payment, /paysupport and /terms.
+
+A payment is counted whatever has changed since it was made: whoever is banned or finds the shop
+closed has paid all the same.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from aiogram import Bot, F, Router
+from aiogram.filters import Command
+from aiogram.methods import SendInvoice
+from aiogram.types import (
+    CallbackQuery,
+    LabeledPrice,
+    Message,
+    PreCheckoutQuery,
+    SuccessfulPayment,
+    User,
+)
+
+from bot import keyboards, stars, texts
+from bot.clock import Clock
+from bot.errors import TelegramRejected
+from bot.keyboards import BuyPackage, RefundPayment
+from bot.stars import CURRENCY, Shop
+from handlers import reply
+from handlers.filters import private
+from handlers.gate import EVERYBODY
+from storage import Entry, Storage
+
+SHOWN = 5
+"""Payments that /paysupport shows, the newest first."""
+
+
+def router() -> Router:
+    router = Router(name="stars")
+    router.message.register(paid, F.successful_payment, flags=EVERYBODY)
+    router.message.register(refunded_elsewhere, F.refunded_payment, flags=EVERYBODY)
+    router.message.register(buy, Command("buy"), private, selling)
+    router.message.register(paysupport, Command("paysupport"), private, flags=EVERYBODY)
+    router.message.register(terms, Command("terms"), flags=EVERYBODY)
+    router.callback_query.register(send_invoice, BuyPackage.filter(), selling)
+    router.callback_query.register(give_back, RefundPayment.filter(), flags=EVERYBODY)
+    router.pre_checkout_query.register(check)
+    return router
+
+
+async def selling(event: Any, shop: Shop) -> bool:
+    """Whether Stars are on; if not, there are no such commands."""
+    return bool(shop.packages)
+
+
+# --- buying --------------------------------------------------------------------------------
+
+
+async def buy(
+    message: Message, event_from_user: User, storage: Storage, shop: Shop, lang: str
+) -> None:
+    credit = await storage.ledger.credit(event_from_user.id)
+    await reply.say(message, texts.buy(lang, credit), keyboards.packages(lang, shop.packages))
+
+
+async def send_invoice(
+    query: CallbackQuery, callback_data: BuyPackage, bot: Bot, shop: Shop, lang: str
+) -> None:
+    package = stars.Package(stars=callback_data.stars, roubles=callback_data.roubles)
+    if not shop.sells(package):
+        await reply.toast(query, texts.press_not_on_sale(lang), alert=True)
+        return
+    title = texts.invoice_title(lang, package)
+    await bot(
+        SendInvoice(
+            chat_id=query.from_user.id,
+            title=title,
+            description=texts.invoice_description(lang, package),
+            payload=package.payload,
+            provider_token="",  # Bot API: empty for Stars
+            currency=CURRENCY,
+            prices=[LabeledPrice(label=title, amount=package.stars)],
+        )
+    )
+    await reply.toast(query, "")
+
+
+async def check(query: PreCheckoutQuery, shop: Shop, lang: str) -> None:
+    """Answered at once: Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery)."""
+    package = stars.package_of(query.invoice_payload)
+    good = (
+        shop.sells(package)
+        and package is not None
+        and query.currency == CURRENCY
+        and query.total_amount == package.stars
+    )
+    try:
+        await query.answer(ok=good, error_message=None if good else texts.press_not_on_sale(lang))
+    except TelegramRejected:
+        return  # too late, or answered before: no money moves without an answer
+
+
+async def paid(
+    message: Message, event_from_user: User, storage: Storage, clock: Clock, lang: str
+) -> None:
+    payment = message.successful_payment
+    assert payment is not None
+    package = stars.package_of(payment.invoice_payload)
+    if package is None or not _ours(payment, package):
+        # Money without an order of ours: entered without credit, and given back.
+        package = None
+    await storage.ledger.purchase(
+        user_id=event_from_user.id,
+        payment_id=payment.telegram_payment_charge_id,
+        stars=payment.total_amount,
+        credit=package.credit if package else Decimal(0),
+        lang=lang,
+        now=clock(),
+    )
+    if package is None:
+        await storage.ledger.refund(payment.telegram_payment_charge_id, now=clock())
+
+
+def _ours(payment: SuccessfulPayment, package: stars.Package) -> bool:
+    return payment.currency == CURRENCY and payment.total_amount == package.stars
+
+
+# --- giving back ---------------------------------------------------------------------------
+
+
+async def refunded_elsewhere(message: Message, storage: Storage, clock: Clock) -> None:
+    """Telegram tells of every refund, also of those that nobody asked this bot for."""
+    assert message.refunded_payment is not None
+    await storage.ledger.refunded(message.refunded_payment.telegram_payment_charge_id, now=clock())
+
+
+async def paysupport(
+    message: Message, event_from_user: User, storage: Storage, shop: Shop, lang: str
+) -> None:
+    rows = await storage.ledger.payments(event_from_user.id, limit=100)
+    gone = {row.payment_id for row in rows if row.kind is Entry.REFUND}
+    open_ = [row for row in rows if row.kind is Entry.PURCHASE and row.payment_id not in gone]
+    credit = await storage.ledger.credit(event_from_user.id)
+    back = [row for row in open_[:SHOWN] if row.credit <= credit]
+    await reply.say(
+        message,
+        texts.paysupport(lang, credit, shop.contact),
+        keyboards.refunds(lang, [(row.id, row.stars, row.at) for row in back]),
+    )
+
+
+async def give_back(
+    query: CallbackQuery, callback_data: RefundPayment, storage: Storage, clock: Clock, lang: str
+) -> None:
+    user_id = query.from_user.id
+    payments = await storage.ledger.payments(user_id, limit=100)
+    [payment_id] = [row.payment_id for row in payments if row.id == callback_data.entry] or [None]
+    done = payment_id is not None and (
+        await storage.ledger.refund(payment_id, now=clock(), user_id=user_id)
+        or any(row.payment_id == payment_id and row.kind is Entry.REFUND for row in payments)
+    )
+    words = texts.press_refunding(lang) if done else texts.press_not_refunded(lang)
+    await reply.toast(query, words, alert=True)
+
+
+async def terms(message: Message, shop: Shop, lang: str) -> None:
+    await reply.say(message, texts.terms(lang, shop.contact))

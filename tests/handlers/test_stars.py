@@ -1,0 +1,290 @@
+"""Telegram Stars: sold, checked out, counted once, and given back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bot.access import Access
+from bot.caps import Terms
+from bot.keyboards import BuyPackage, RefundPayment
+from bot.refunds import Refunds
+from bot.stars import Package, Shop, package_of, read_packages
+from storage import Entry
+from tests.handlers.conftest import NOON, Person, World
+
+SMALL, LARGE = Package(stars=10, roubles=20), Package(stars=50, roubles=100)
+
+
+@pytest.fixture
+def shop(world: World) -> World:
+    world.dispatcher["shop"] = Shop(packages=(SMALL, LARGE), contact="@owner")
+    world.storage.tasks.terms = Terms(sold=True)
+    return world
+
+
+def checkout(person: Person, package: Package, **changes: Any) -> dict[str, Any]:
+    query = {
+        "id": "99", "from": person.user, "currency": "XTR", "total_amount": package.stars,
+        "invoice_payload": package.payload,
+    }  # fmt: skip
+    return {"pre_checkout_query": query | changes}
+
+
+def payment(
+    person: Person, package: Package, charge: str = "stx-1", **more: Any
+) -> dict[str, Any]:
+    return person.message(
+        successful_payment={
+            "currency": "XTR", "total_amount": package.stars, "invoice_payload": package.payload,
+            "telegram_payment_charge_id": charge, "provider_payment_charge_id": charge, **more,
+        }
+    )  # fmt: skip
+
+
+def told(world: World, kind: str) -> list[dict[str, Any]]:
+    rows = world.rows("SELECT params FROM outbox WHERE kind = ? ORDER BY id", kind)
+    return [json.loads(params) for (params,) in rows]
+
+
+# --- what is sold ----------------------------------------------------------------------------
+
+
+def test_packages_are_read_and_wrong_ones_are_refused() -> None:
+    assert read_packages(" 10:20, 50:100 ") == (SMALL, LARGE)
+    assert read_packages("") == ()
+    for wrong in ("10", "10:", ":5", "0:5", "5:0", "a:b", "10:20,10:30", "100001:1", "1.5:2"):
+        with pytest.raises(ValueError, match="should"):
+            read_packages(wrong)
+    for package in (SMALL, LARGE):
+        assert package_of(package.payload) == package
+    for wrong in ("", "credit|1", "credit|0|5", "video|1|1", "credit|1|1|1", "credit|x|1"):
+        assert package_of(wrong) is None
+
+
+async def test_without_packages_nothing_is_sold(world: World, ann: Person) -> None:
+    await world.feed(**ann.text("/buy"))
+    assert "do not know this command" in world.telegram.sent[0].text
+    await world.feed(**checkout(ann, SMALL))
+    [answer] = world.telegram.named("answerPreCheckoutQuery")
+    assert answer.params["ok"] == "false"
+
+
+async def test_buying_shows_the_balance_and_sends_the_invoice(shop: World, ann: Person) -> None:
+    await shop.feed(**ann.text("/buy"))
+    assert "Your balance: 0\N{NO-BREAK SPACE}₽" in shop.telegram.sent[0].text
+    assert [row[0][1] for row in shop.telegram.sent[0].buttons] == [
+        BuyPackage(stars=10, roubles=20).pack(), BuyPackage(stars=50, roubles=100).pack(),
+    ]  # fmt: skip
+    await shop.feed(**ann.press(BuyPackage(stars=50, roubles=100).pack()))
+    [invoice] = shop.telegram.named("sendInvoice")
+    assert invoice.params["currency"] == "XTR"
+    assert invoice.params["payload"] == LARGE.payload
+    assert json.loads(invoice.params["prices"])[0]["amount"] == 50
+    assert len(invoice.params["title"]) <= 32
+    await shop.feed(**ann.press(BuyPackage(stars=1, roubles=9_000).pack()))
+    assert len(shop.telegram.named("sendInvoice")) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "good"),
+    [
+        ({}, True),
+        ({"total_amount": 1}, False),
+        ({"currency": "RUB"}, False),
+        ({"invoice_payload": "credit|10|99"}, False),
+        ({"invoice_payload": "x"}, False),
+    ],
+)
+async def test_the_checkout_takes_what_is_on_sale_alone(
+    shop: World, ann: Person, changes: dict[str, Any], good: bool
+) -> None:
+    await shop.feed(**checkout(ann, SMALL, **changes))
+    [answer] = shop.telegram.named("answerPreCheckoutQuery")
+    assert answer.params["ok"] == str(good).lower()
+    assert bool(answer.params.get("error_message")) is not good
+
+
+async def test_a_stranger_cannot_pay(shop: World, ann: Person) -> None:
+    shop.dispatcher["access"] = Access()
+    await shop.feed(**checkout(ann, SMALL))
+    [answer] = shop.telegram.named("answerPreCheckoutQuery")
+    assert answer.params["ok"] == "false"
+
+
+# --- payments --------------------------------------------------------------------------------
+
+
+async def test_a_payment_is_counted_once_under_redelivery(shop: World, ann: Person) -> None:
+    came = payment(ann, LARGE)
+    number = await shop.feed(**came)
+    await shop.again(number, **came)
+    await shop.feed(**payment(ann, LARGE))  # the same charge in another update
+    assert await shop.storage.ledger.credit(7) == 100
+    assert told(shop, "stars_paid") == [{"stars": 50, "credit": "100"}]
+    await shop.feed(**payment(ann, SMALL, "stx-2"))
+    assert await shop.storage.ledger.credit(7) == 120
+
+
+async def test_a_payment_counts_although_the_shop_has_closed_and_the_payer_is_banned(
+    shop: World, ann: Person
+) -> None:
+    shop.dispatcher["shop"] = Shop()
+    shop.dispatcher["access"] = Access()
+    await shop.storage.access.ban(7, by=1, now=NOON)
+    await shop.feed(**payment(ann, LARGE))
+    assert await shop.storage.ledger.credit(7) == 100
+
+
+async def test_a_payment_that_is_none_of_ours_goes_back(shop: World, ann: Person) -> None:
+    await shop.feed(**payment(ann, SMALL, invoice_payload="somebody else's"))
+    assert await shop.storage.ledger.credit(7) == 0
+    assert shop.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+
+
+async def test_videos_are_paid_from_the_balance(shop: World, ann: Person) -> None:
+    await shop.feed(**payment(ann, SMALL))
+    for number, prompt in ((1, "A cat"), (2, "A dog")):
+        await shop.feed(**ann.text(prompt))
+        await shop.feed(**ann.press(f"r|{number}|16:9"))
+    assert shop.states() == ["queued", "draft"]
+    assert shop.telegram.toasts[-1] == (
+        "This video costs 17\N{NO-BREAK SPACE}₽, and you have 3\N{NO-BREAK SPACE}₽."
+        " Buy more with /buy, then press again."
+    )
+
+
+async def test_the_price_of_a_failed_video_is_told_to_be_back(shop: World, ann: Person) -> None:
+    await shop.feed(**payment(ann, LARGE))
+    await shop.feed(**ann.text("A cat"))
+    await shop.feed(**ann.press("r|1|16:9"))
+    await fail(shop)
+    assert await shop.storage.ledger.credit(7) == 100
+    assert told(shop, "credit_back") == [{"price": "17"}]
+
+
+async def fail(world: World) -> None:
+    """The provider refuses the one task that is due."""
+    [lease] = await world.storage.tasks.claim_due(
+        owner="w", now=world.clock(), lease_for=timedelta(minutes=1), limit=1, places=None
+    )
+    failed = lease.to(type(lease.state).FAILED, run_at=world.clock())
+    assert await world.storage.tasks.save(lease, failed, now=world.clock())
+
+
+# --- giving back -----------------------------------------------------------------------------
+
+
+async def test_support_gives_unused_payments_back_once(shop: World, ann: Person) -> None:
+    await shop.feed(**payment(ann, LARGE))
+    await shop.feed(**payment(ann, SMALL, "stx-2"))
+    await shop.feed(**ann.text("A cat"))
+    await shop.feed(**ann.press("r|1|16:9"))  # 103 of 120 are left
+    await shop.feed(**ann.text("/paysupport"))
+    shown = shop.telegram.sent[-1]
+    assert "@owner" in shown.text
+    assert len(shown.buttons) == 2
+    [large] = [row[0][1] for row in shown.buttons if "50 ⭐" in row[0][0]]
+    press = ann.press(large)
+    number = await shop.feed(**press)
+    await shop.again(number, **press)
+    assert [toast.split(".")[0] for toast in shop.telegram.toasts[-2:]] == [
+        "Your Stars are on their way back"
+    ] * 2
+    small = RefundPayment(entry=2).pack()
+    await shop.feed(**ann.press(small))  # only 3 are left of its 20
+    assert "cannot be given back" in shop.telegram.toasts[-1]
+    assert shop.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+    assert await shop.storage.ledger.credit(7) == 3
+
+
+async def test_nobody_gives_somebody_elses_payment_back(
+    shop: World, ann: Person, boris: Person
+) -> None:
+    await shop.feed(**payment(ann, LARGE))
+    await shop.feed(**boris.press(RefundPayment(entry=1).pack()))
+    assert shop.rows("SELECT * FROM star_refunds") == []
+
+
+async def test_a_refund_that_telegram_made_by_itself_is_entered_once(
+    shop: World, ann: Person
+) -> None:
+    await shop.feed(**payment(ann, LARGE))
+    back = {
+        "currency": "XTR", "total_amount": 50, "invoice_payload": LARGE.payload,
+        "telegram_payment_charge_id": "stx-1",
+    }  # fmt: skip
+    for _ in range(2):
+        await shop.feed(**ann.message(refunded_payment=back))
+    assert await shop.storage.ledger.credit(7) == 0
+    assert shop.rows("SELECT done_at IS NULL FROM star_refunds") == [(0,)]
+
+
+async def test_terms_are_for_everybody(shop: World, boris: Person) -> None:
+    shop.dispatcher["access"] = Access()
+    await shop.feed(**boris.text("/terms"))
+    await shop.feed(**boris.text("/paysupport"))
+    assert shop.telegram.sent[0].text.startswith("Условия")
+    assert "Ваш баланс" in shop.telegram.sent[1].text
+
+
+# --- the loop that tells Telegram ------------------------------------------------------------
+
+
+class Turns:
+    """So many turns of the loop, then it is cancelled; the clock goes on with each."""
+
+    def __init__(self, world: World, turns: int, seconds: float) -> None:
+        self._world, self._left, self._seconds = world, turns, seconds
+
+    async def __call__(self, _: float) -> None:
+        self._left -= 1
+        self._world.clock.pass_(self._seconds)
+        if not self._left:
+            raise asyncio.CancelledError
+
+
+async def turn(world: World, turns: int = 1, seconds: float = 300) -> None:
+    loop = Refunds(
+        world.bot, world.storage, clock=world.clock, owner="w", sleep=Turns(world, turns, seconds)
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await loop.run()
+
+
+async def test_a_payment_for_a_failed_video_goes_back_exactly_once(
+    shop: World, ann: Person
+) -> None:
+    await shop.feed(**payment(ann, SMALL))
+    await shop.feed(**ann.text("A cat"))
+    await shop.feed(**ann.press("r|1|16:9"))
+    await fail(shop)
+    await turn(shop, turns=3)
+    [call] = shop.telegram.named("refundStarPayment")
+    assert call.params == {"user_id": "7", "telegram_payment_charge_id": "stx-1"}
+    assert told(shop, "stars_back") == [{"stars": 10, "failed": True}]
+    sums = await shop.storage.ledger.sums(NOON, NOON + timedelta(days=1))
+    assert (sums[Entry.PURCHASE].stars, sums[Entry.REFUND].stars) == (10, -10)
+    assert await shop.storage.ledger.credit(7) == Decimal(0)
+
+
+async def test_a_refund_is_repeated_until_telegram_says_that_it_is_done(
+    shop: World, ann: Person
+) -> None:
+    await shop.feed(**payment(ann, SMALL))
+    await shop.storage.ledger.refund("stx-1", now=NOON)
+    shop.telegram.refuse("refundStarPayment", 500, "Internal Server Error")
+    shop.telegram.refuse("refundStarPayment", 429, "Too Many Requests", retry_after=600)
+    # Its first try did arrive, only the answer was lost.
+    shop.telegram.refuse("refundStarPayment", 400, "Bad Request: CHARGE_ALREADY_REFUNDED")
+    await turn(shop, turns=1)
+    assert told(shop, "stars_back") == []
+    await turn(shop, turns=8)
+    assert not shop.telegram.refusals
+    assert shop.telegram.named("refundStarPayment") == []
+    assert told(shop, "stars_back") == [{"stars": 10, "failed": False}]
