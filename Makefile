@@ -9,7 +9,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench pictures check lint lock clean chromium
+.PHONY: help setup run test bench pictures check lint lock clean chromium sbom audit
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -68,6 +68,15 @@ lock: $(READY) ## the lock files anew, with the newest versions that pyproject.t
 	    --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url pyproject.toml --group dev -o requirements-dev.txt
+
+sbom: $(READY) ## what the image installs, as CycloneDX, into sbom.cdx.json
+	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.txt --pyproject pyproject.toml \
+	    --output-reproducible --output-file sbom.cdx.json
+
+# A package that could not be asked about counts as a failure, like a known hole.
+audit: $(READY) ## known holes in what is locked; needs the network
+	$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
+	    -r requirements.txt -r requirements-dev.txt
 
 clean: ## everything that was made here, but no data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
