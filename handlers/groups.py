@@ -10,6 +10,7 @@ from bot import texts
 from bot.clock import Clock
 from handlers import reply
 from handlers.context import Offer
+from handlers.gate import EVERYBODY
 from handlers.picture import document, photo, take_picture
 from handlers.prompt import take_prompt
 from storage import Storage, User
@@ -17,7 +18,7 @@ from storage import Storage, User
 
 def router() -> Router:
     router = Router(name="groups")
-    router.message.register(moved, moves)
+    router.message.register(moved, moves, flags=EVERYBODY)
     router.message.register(video, Command("video"))
     return router
 

@@ -27,6 +27,7 @@ class Person(BaseMiddleware):
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         user: User | None = data.get("event_from_user")
         if isinstance(event, Message) and event.migrate_to_chat_id is not None:
+            data["lang"] = language_of(user.language_code if user else None)
             return await handler(event, data)  # a group's own news, whoever caused it
         if user is None or user.is_bot:
             if isinstance(event, Message) and event.sender_chat is not None:
