@@ -36,9 +36,9 @@ from bot.messenger import Messenger
 from bot.notices import Notices
 from bot.profile import set_profile
 from bot.progress import Progress
+from bot.refunds import Refunds
 from bot.retention import Retention
 from bot.scrape import Scrape
-from bot.refunds import Refunds
 from bot.settings import Settings
 from bot.steps import Steps
 from bot.steps.bench import Bench

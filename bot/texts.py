@@ -1434,6 +1434,8 @@ def _model_line(_: Words, task: Task) -> str:
     facts = [model.title, model.quality, _.duration(model.seconds)] if model else [task.model]
     if task.aspect_ratio:
         facts.append(task.aspect_ratio.value)
+    if task.variants > 1 and task.rendered_at is None:
+        facts.append(f"×{task.variants}")
     return "🎬 " + " · ".join(facts)
 
 
@@ -1460,5 +1462,3 @@ def cut(text: str, limit: int) -> str:
         return text
     kept = text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore")
     return kept.rstrip("\N{ZERO WIDTH JOINER} ") + "…"
-    if task.variants > 1 and task.rendered_at is None:
-        facts.append(f"×{task.variants}")

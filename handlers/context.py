@@ -36,7 +36,6 @@ class Offer:
     model: Model
     photos_on: bool  # a first frame can be published (PUBLIC_URL is set)
     retention_days: int = 0  # after which what is over is forgotten; 0: never
-    retention_days: int = 0  # after which what is over is forgotten; 0: never
     models: tuple[Model, ...] = ()  # what a card can be changed to
     examples: tuple[Example, ...] = ()
     translator: Translator | None = None

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.caps import Terms
 from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
-from storage.drafts import Drafts
 from storage.access import move_permit
+from storage.drafts import Drafts
 from storage.engine import Connection, Database
 from storage.leases import add_event, drop_frame
 from storage.ledger import reserve
@@ -246,6 +246,20 @@ class TaskStore(Drafts):
             )
         return place
 
+    async def waiting(self, *, limit: int) -> list[tuple[Task, int]]:
+        """The first of the queue, with their places, but for those that somebody works on."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.select(tasks)
+                .where(in_states({S.QUEUED}))
+                .order_by(tasks.c.confirmed_at, tasks.c.id)
+                .limit(limit)
+            )
+            queue = [task_from(row) for row in rows.all()]
+        return [
+            (task, place) for place, task in enumerate(queue, 1) if task.lease_owner is None
+        ]
+
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks are in each state, zeros included."""
         found = dict.fromkeys(TaskState, 0)
@@ -275,20 +289,6 @@ async def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> T
     return None if row is None else task_from(row)
 
 
-async def _change(
-    connection: Connection,
-    now: datetime,
-    conditions: Iterable[sa.ColumnElement[bool]],
-    **values: Any,
-) -> Task | None:
-    """A person's transition: one guarded statement, its event, and the frame if it is over."""
-    row = (
-        await connection.execute(
-            sa.update(tasks)
-            .where(*conditions)
-            .values(attempts=0, claims=0, **values)
-            .returning(*tasks.c)
-        )
 async def _variant(connection: Connection, first: Task, now: datetime) -> Task:
     """One more order of the same, an order of its own from here on."""
     values = {
@@ -314,6 +314,20 @@ async def _variant(connection: Connection, first: Task, now: datetime) -> Task:
     return variant
 
 
+async def _change(
+    connection: Connection,
+    now: datetime,
+    conditions: Iterable[sa.ColumnElement[bool]],
+    **values: Any,
+) -> Task | None:
+    """A person's transition: one guarded statement, its event, and the frame if it is over."""
+    row = (
+        await connection.execute(
+            sa.update(tasks)
+            .where(*conditions)
+            .values(attempts=0, claims=0, **values)
+            .returning(*tasks.c)
+        )
     ).one_or_none()
     if row is None:
         return None
