@@ -47,6 +47,7 @@ from bot.steps.submit import Submit
 from bot.steps.watch import Watch
 from bot.task import TaskState
 from bot.translate import Translator
+from bot.waiting import Waiting
 from bot.webhook import Webhook
 from bot.worker import Worker
 from handlers import build_router
@@ -142,6 +143,7 @@ async def _run(
             *([parts.frames.sweep()] if bucket else []),
             _tidy(storage, utc_now),
             parts.retention.run(),
+            parts.waiting.run(),
         ],
         once=[
             set_profile(bot),
@@ -165,6 +167,7 @@ class Parts:
     health: Health
     kept: Kept
     retention: Retention
+    waiting: Waiting
     frames: FirstFrames
 
 
@@ -243,6 +246,7 @@ def build(
         offer=Offer(
             model=settings.default_model,
             photos_on=settings.photos_on,
+            retention_days=settings.retention_days,
             models=settings.models,
             examples=_examples(settings),
             translator=translator,
@@ -294,6 +298,7 @@ def build(
         health=health,
         kept=kept,
         retention=retention,
+        waiting=Waiting(storage, progress, steps.held, clock=clock, sleep=sleep),
         frames=frames,
     )
 

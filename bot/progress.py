@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiogram.utils.formatting import Text
@@ -17,7 +19,7 @@ from bot import keyboards, texts
 from bot.clock import Clock, Sleep
 from bot.errors import TelegramError, TelegramLater
 from bot.messenger import Messenger
-from bot.schedule import Law
+from bot.schedule import GUESS, Law
 from bot.task import Task, TaskState
 
 logger = logging.getLogger(__name__)
@@ -28,6 +30,11 @@ FIRST_SECONDS = 4.0
 GROWTH = 1.35
 LONGEST_SECONDS = 30.0
 GROUP_SECONDS = 15.0
+ACTION_SECONDS = 5.0
+"""For so long Telegram shows what the bot is doing (Bot API: sendChatAction)."""
+DRAFT_SECONDS = 20.0
+"""A draft is shown for 30 seconds (Bot API: sendMessageDraft)."""
+AT_ONCE = 10
 
 
 @dataclass
@@ -40,10 +47,13 @@ class _Watched:
     step: float
     said: str = ""
     last: bool = False  # shown once more, then forgotten
+    place: int | None = None  # in the queue, while no worker has it
+    act_at: float = 0.0
+    drafted_at: float = 0.0
 
 
 class Progress:
-    """Keeps the status messages of the tasks that this worker holds."""
+    """Keeps the status messages of the tasks that this worker holds, and of the queue."""
 
     def __init__(
         self,
@@ -56,6 +66,7 @@ class Progress:
         self._clock = clock
         self._sleep = sleep
         self._watched: dict[int, _Watched] = {}
+        self._drafts = True
 
     def show(self, task: Task, law: Law, *, waiting: bool = False, held: bool = False) -> None:
         """The task is so now; a new state is shown at the next tick.
@@ -73,7 +84,33 @@ class Progress:
         if (known.task.state, known.waiting, known.held) != (task.state, waiting, held):
             known.next_at = min(known.next_at, now)
         known.task, known.law, known.last = task, law, False
-        known.waiting, known.held = waiting, held
+        known.waiting, known.held, known.place = waiting, held, None
+
+    def queue(self, waiting: Iterable[tuple[Task, int]], *, held: bool) -> None:
+        """All tasks that wait without a worker, with their places; others wait no longer.
+
+        What this worker holds is shown by `show`, whose word is newer.
+        """
+        now, seen = self._now(), set()
+        for task, place in waiting:
+            if task.card_message_id is None:
+                continue
+            seen.add(task.id)
+            known = self._watched.get(task.id)
+            if known is None:
+                # The press has just been answered with the place.
+                first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
+                self._watched[task.id] = _Watched(
+                    task, GUESS, task.attempts > 0, held, now + first, first, place=place
+                )
+            elif known.place is not None:
+                if known.held != held:
+                    known.next_at = min(known.next_at, now)
+                known.task, known.place = task, place
+                known.waiting, known.held = task.attempts > 0, held
+        for task_id, watched in list(self._watched.items()):
+            if watched.place is not None and task_id not in seen:
+                del self._watched[task_id]
 
     def leave(self, task: Task, law: Law, *, held: bool) -> None:
         """The task waits in the queue without a worker: said once, then forgotten."""
@@ -96,10 +133,29 @@ class Progress:
         """Until cancelled."""
         while True:
             now = self._now()
-            for watched in list(self._watched.values()):
-                if watched.next_at <= now:
-                    await self._edit(watched)
+            due = [
+                watched
+                for watched in self._watched.values()
+                if watched.next_at <= now or self._acts(watched, now)
+            ]
+            for start in range(0, len(due), AT_ONCE):
+                async with asyncio.TaskGroup() as group:
+                    for watched in due[start : start + AT_ONCE]:
+                        group.create_task(self._refresh(watched, now))
             await self._sleep(TICK_SECONDS)
+
+    @staticmethod
+    def _acts(watched: _Watched, now: float) -> bool:
+        return watched.task.state is TaskState.GENERATING and watched.act_at <= now
+
+    async def _refresh(self, watched: _Watched, now: float) -> None:
+        if watched.next_at <= now:
+            await self._edit(watched)
+        if not self._acts(watched, now) or self._messenger.busy(watched.task.chat):
+            return
+        in_group = watched.task.chat.chat_id < 0
+        watched.act_at = now + (GROUP_SECONDS if in_group else ACTION_SECONDS)
+        await self._messenger.action(watched.task.chat, "record_video")
 
     async def _edit(self, watched: _Watched) -> None:
         task = watched.task
@@ -110,6 +166,7 @@ class Progress:
         text = self._words(watched)
         watched.next_at = self._now() + watched.step
         watched.step = min(watched.step * GROWTH, max(LONGEST_SECONDS, GROUP_SECONDS))
+        await self._draft(watched, text)
         if (said := text.as_markdown()) == watched.said or task.card_message_id is None:
             return
         try:
@@ -125,9 +182,25 @@ class Progress:
         except TelegramError as exc:
             # The message is gone, or the chat is: the task goes on without.
             logger.info("task %d: its status is not shown any more: %s", task.id, exc)
-            self.forget(task.id)
+            if watched.place is None:
+                self.forget(task.id)
+            watched.next_at = math.inf
         else:
             watched.said = said
+
+    async def _draft(self, watched: _Watched, text: Text) -> None:
+        """Telegram's own Stop button, beside the status message, while stopping is free.
+
+        Only in private chats, and never after a server has once refused it.
+        """
+        task, now = watched.task, self._now()
+        private = task.chat.chat_id > 0 and task.chat.business_connection_id is None
+        if watched.place is None or not private or not self._drafts:
+            return
+        if now < watched.drafted_at + DRAFT_SECONDS and text.as_markdown() == watched.said:
+            return
+        watched.drafted_at = now
+        self._drafts = await self._messenger.draft(task.chat, task.id, text)
 
     def _words(self, watched: _Watched) -> Text:
         task, lang = watched.task, watched.task.lang
@@ -135,6 +208,12 @@ class Progress:
             return texts.status_sending(lang, task)
         if task.state is TaskState.QUEUED and watched.waiting:
             return texts.status_waiting(lang, task, busy=not watched.held)
+        if watched.place is not None:
+            return (
+                texts.held(lang)
+                if watched.held
+                else texts.status_queued(lang, task, watched.place)
+            )
         if task.state in (TaskState.QUEUED, TaskState.SUBMITTING):
             return texts.status_queued(lang, task)
         elapsed = (self._clock() - (task.accepted_at or task.created_at)).total_seconds()

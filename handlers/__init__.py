@@ -46,7 +46,7 @@ def build_router() -> Router:
     root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, prompt, picture, card,
-        options, retry, result, history, data, inline, fallback,
+        options, retry, result, history, data, inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

@@ -95,7 +95,7 @@ async def send_card(
         except TelegramError:
             if task.frame.kind != "photo":
                 raise
-    text = texts.card(task.lang, task)
+    text = texts.card(task.lang, task, asks_consent=await asks_consent(task, storage))
     nearest = picture.nearest if picture else ratio
     keyboard = keyboards.card(task, nearest, offer.shelf() if offer else None)
     shown = _photo_of(task.frame, picture)
@@ -122,6 +122,11 @@ async def send_card(
     await storage.tasks.card_shown(task, card_message_id=card_id, is_media=is_media)
     if old is not None:
         await reply.take_away(bot, task.chat, old)
+
+
+async def asks_consent(task: Task, storage: Storage) -> bool:
+    """Whether the card has to say who gets the photo."""
+    return task.frame is not None and not await storage.privacy.consented(task.user_id)
 
 
 def _photo_of(frame: Frame | None, picture: Picture | None) -> str | InputFile | None:
@@ -154,6 +159,9 @@ async def pick_ratio(
         known = await storage.tasks.get(callback_data.task_id)
         await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
         return
+    if task.frame is not None:
+        # The card said who gets the photo.
+        await storage.privacy.consent(task.user_id, now=clock())
     await start_status(query, task, texts.press_accepted(lang), bot, storage, wake)
 
 

@@ -9,7 +9,7 @@ from bot import keyboards, texts
 from bot.keyboards import Choose, Improve, Options, Several, Wording
 from bot.task import AspectRatio, Task, TaskState
 from handlers import reply
-from handlers.card import why_not
+from handlers.card import asks_consent, why_not
 from handlers.context import Offer
 from storage import Storage
 
@@ -166,7 +166,7 @@ async def _redrawn(
         bot,
         reply.place(message),
         message.message_id,
-        texts.card(task.lang, task),
+        texts.card(task.lang, task, asks_consent=await asks_consent(task, storage)),
         is_media=is_media,
         keyboard=keyboards.card(task, _first(message), offer.shelf(is_open=is_open)),
     )

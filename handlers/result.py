@@ -70,7 +70,7 @@ async def again(
     draft = await _draft(query, source, event_update, storage, clock, offer, lang)
     if draft is None:
         return
-    await send_card(reply.below(query, source.chat), draft, bot=bot, storage=storage)
+    await _show(query, source, draft, bot, storage, offer)
     if same and ratio is not None:
         await _confirm(draft.id, ratio, query, update_id, bot, storage, clock, wake)
     await reply.toast(query, texts.press_retried(lang) if same else texts.press_card(lang))
@@ -129,7 +129,7 @@ async def card(
         query, source, event_update, storage, clock, offer, lang, frameless=frameless
     )
     if draft is not None:
-        await send_card(reply.below(query, source.chat), draft, bot=bot, storage=storage)
+        await _show(query, source, draft, bot, storage, offer)
 
 
 async def reword(
@@ -291,6 +291,15 @@ async def _draft(
         frame=frame,
         frame_message_id=frame_message_id,
     )
+
+
+async def _show(
+    query: CallbackQuery, source: Task, draft: Task, bot: Bot, storage: Storage, offer: Offer
+) -> None:
+    """The card of the draft, below what was pressed."""
+    message = reply.below(query, source.chat)
+    ratio = source.aspect_ratio
+    await send_card(message, draft, bot=bot, storage=storage, offer=offer, ratio=ratio)
 
 
 async def _video(bot: Bot, message: Message, task: Task, lang: str) -> bytes | None:

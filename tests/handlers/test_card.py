@@ -216,3 +216,27 @@ async def test_an_old_button_says_what_became_of_the_order(
     assert world.states() == [state.value]
     assert world.telegram.toasts == [texts.press_done("en", state)]
     assert world.woken == []
+
+
+# --- consent ---------------------------------------------------------------------------------
+
+
+async def test_the_first_photo_tells_who_gets_it_and_ordering_agrees(
+    world: World, ann: Person
+) -> None:
+    agree = "By choosing a shape you agree"
+    await world.feed(**ann.photo(caption="A cat"))
+    assert agree in world.telegram.sent[-1].text
+    assert world.rows("SELECT count(*) FROM consents") == [(0,)]
+    await world.feed(**ann.press("r|1|9:16", photo=[]))
+    assert world.states() == ["queued"]
+    assert world.rows("SELECT user_id FROM consents") == [(7,)]
+    await world.feed(**ann.photo(caption="A dog"))
+    assert agree not in world.telegram.sent[-1].text
+
+
+async def test_words_alone_need_no_consent(world: World, ann: Person) -> None:
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**ann.press("r|1|9:16"))
+    assert "agree" not in world.telegram.sent[-1].text
+    assert world.rows("SELECT count(*) FROM consents") == [(0,)]

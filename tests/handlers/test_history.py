@@ -81,8 +81,9 @@ async def test_an_order_without_a_video_says_what_became_of_it(
     world: World, ann: Person, state: str, says: str, button: str | None
 ) -> None:
     await ordered(world, ann, 1)
-    world.rows("UPDATE tasks SET state = ?, video_file_id = NULL, reason = ?", state,
-               {"failed": "unsafe_prompt", "undeliverable": "chat_unreachable"}.get(state))  # fmt: skip
+    reasons = {"failed": "unsafe_prompt", "undeliverable": "chat_unreachable"}
+    sql = "UPDATE tasks SET state = ?, video_file_id = NULL, reason = ?"
+    world.rows(sql, state, reasons.get(state))
     await world.feed(**ann.press("ho|1", 50))
     [words] = world.telegram.sent
     assert says in words.text
@@ -180,3 +181,31 @@ async def test_in_a_group_nobody_else_confirms(world: World, ann: Person, boris:
     await world.feed(**boris.press("dm|7|1"))
     assert len(world.states()) == 2
     assert world.telegram.toasts == [texts.press_foreign("ru")]
+
+
+# --- the Stop button -------------------------------------------------------------------------
+
+
+async def test_telegrams_stop_button_takes_a_waiting_order_back(world: World, ann: Person) -> None:
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**ann.press("r|1|9:16"))
+    world.telegram.calls.clear()
+    event = {"stopped_message_generation": {"chat": ann.chat, "draft_id": 1}}
+    await world.feed(**event)
+    assert world.states() == ["cancelled"]
+    [edit] = world.telegram.edits
+    assert "No money was taken" in edit.text
+
+
+async def test_the_stop_button_takes_nothing_else_back(
+    world: World, ann: Person, boris: Person
+) -> None:
+    await world.feed(**ann.text("A cat"))
+    await world.feed(**ann.press("r|1|9:16"))
+    world.telegram.calls.clear()
+    await world.feed(stopped_message_generation={"chat": boris.chat, "draft_id": 1})
+    world.rows("UPDATE tasks SET state = 'generating'")
+    await world.feed(stopped_message_generation={"chat": ann.chat, "draft_id": 1})
+    await world.feed(stopped_message_generation={"chat": ann.chat, "draft_id": 99})
+    assert world.states() == ["generating"]
+    assert world.telegram.calls == []

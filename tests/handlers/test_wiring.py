@@ -68,6 +68,7 @@ async def test_every_parameter_of_every_handler_is_there(world: World, ann: Pers
         "edited_message": seen["Message"],
         "callback_query": seen["CallbackQuery"],
         "inline_query": seen["InlineQuery"],
+        "stopped_message_generation": seen["InlineQuery"],
     }
     found = list(handlers_of(build_router()))
     assert len(found) > 10
@@ -90,6 +91,7 @@ def test_nothing_is_asked_for_that_nobody_handles() -> None:
     dispatcher.include_router(build_router())
     assert set(dispatcher.resolve_used_update_types()) == {
         "message", "edited_message", "callback_query", "inline_query", "pre_checkout_query",
+        "stopped_message_generation",
     }  # fmt: skip
 
 
@@ -97,6 +99,7 @@ def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
         "access", "stars", "commands", "settings", "examples", "groups", "edited", "prompt",
-        "picture", "card", "options", "retry", "result", "history", "data", "inline", "fallback",
+        "picture", "card", "options", "retry", "result", "history", "data", "inline", "stopped",
+        "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)

@@ -1,0 +1,37 @@
+"""Telegram's own Stop button on a draft of the queue: the same as Cancel on the status message.
+
+The draft's number is the task's; a private chat's is the person's.
+"""
+
+from __future__ import annotations
+
+from aiogram import Bot, Router
+from aiogram.types import MessageGenerationStopped
+
+from bot import texts
+from bot.clock import Clock
+from bot.task import TaskState
+from handlers import reply
+from storage import Storage
+
+
+def router() -> Router:
+    router = Router(name="stopped")
+    router.stopped_message_generation.register(stop)
+    return router
+
+
+async def stop(event: MessageGenerationStopped, bot: Bot, storage: Storage, clock: Clock) -> None:
+    user_id = event.chat.id
+    task = await storage.tasks.cancel(event.draft_id, user_id=user_id, now=clock())
+    task = task or await storage.tasks.get(event.draft_id)
+    if task is None or task.user_id != user_id or task.card_message_id is None:
+        return
+    if task.state is TaskState.CANCELLED:
+        await reply.rewrite(
+            bot,
+            task.chat,
+            task.card_message_id,
+            texts.cancelled(task.lang),
+            is_media=task.card_is_media,
+        )
