@@ -48,6 +48,7 @@ from bot.steps.watch import Watch
 from bot.task import TaskState
 from bot.translate import Translator
 from bot.waiting import Waiting
+from bot.watchman import Watchman
 from bot.webhook import Webhook
 from bot.worker import Worker
 from handlers import build_router
@@ -138,6 +139,7 @@ async def _run(
         endless=[
             parts.polling.run(),
             parts.progress.run(),
+            parts.watchman.run(),
             parts.refunds.run(),
             _beat(parts.health),
             *([parts.frames.sweep()] if bucket else []),
@@ -162,6 +164,7 @@ class Parts:
     worker: Worker
     notices: Notices
     progress: Progress
+    watchman: Watchman
     refunds: Refunds
     server: HttpServer
     health: Health
@@ -242,6 +245,7 @@ def build(
         access=settings.who,
         shop=settings.shop,
         wake=worker.wake,
+        try_now=_try_now(steps, worker),
         forget_files=retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -278,7 +282,18 @@ def build(
         )
         routes += polling.routes
     else:
-        polling = Polling(bot, storage, **reading)
+        polling = Polling(bot, storage, signs=steps.signs, **reading)
+    watchman = Watchman(
+        storage,
+        steps.signs,
+        provider.balance,
+        health.report,
+        clock=clock,
+        told=settings.told,
+        balance_alert=settings.balance_alert,
+        folder=settings.data_dir,
+        sleep=sleep,
+    )
     notices = Notices(storage, messenger, progress, clock=clock, owner=owner, wait=wait)
     server = HttpServer(
         settings.http_host,
@@ -293,6 +308,7 @@ def build(
         worker=worker,
         notices=notices,
         progress=progress,
+        watchman=watchman,
         refunds=Refunds(bot, storage, clock=clock, owner=owner, sleep=sleep),
         server=server,
         health=health,
@@ -314,6 +330,14 @@ def open_bucket(settings: Settings) -> Bucket | None:
         secret_key=settings.frames_s3_secret_key.get_secret_value(),
         region=settings.frames_s3_region,
     )
+
+
+def _try_now(steps: Steps, worker: Worker) -> Callable[[], None]:
+    def try_now() -> None:
+        steps.release()
+        worker.wake()
+
+    return try_now
 
 
 def _upload_limit(settings: Settings) -> int:

@@ -22,6 +22,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges turn what the
     ├── StorageError
     │   ├── StorageUnavailable  again later: locked, disk full, cut off; nothing was written
     │   └── StorageTooNew      a newer program wrote this database: the operator must install it
+    ├── IntakeHeld             an admin holds new orders; nothing was ordered
     ├── LimitReached           a cap is reached; `cap` has words, nothing was ordered
     ├── CreditTooLow           the person's credit does not pay for it; nothing was ordered
     └── InputError             the person's input cannot be used; `problem` has words
@@ -140,6 +141,10 @@ class StorageUnavailable(StorageError):
 
 class StorageTooNew(StorageError):
     """A newer version of the program has changed this database; this one must not touch it."""
+
+
+class IntakeHeld(BotError):
+    """An admin holds new orders; nothing was ordered."""
 
 
 class LimitReached(BotError):

@@ -19,6 +19,7 @@ from aiogram.types import Update
 from pydantic import ValidationError
 
 from bot import logs, metrics
+from bot.alert import Signs
 from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import (
     StorageUnavailable,
@@ -101,6 +102,7 @@ class Polling:
         health: Health,
         allowed_updates: list[str],
         arrived: Callable[[], None],
+        signs: Signs | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._bot = bot
@@ -109,6 +111,7 @@ class Polling:
         self._health = health
         self._allowed_updates = allowed_updates
         self._arrived = arrived
+        self._signs = signs or Signs()
         self._sleep = sleep
 
     async def run(self) -> None:
@@ -132,6 +135,7 @@ class Polling:
             elif page:
                 await self._sleep(IDLE_SECONDS)
             self._health.mark("updates")
+            self._signs.polled_at = self._clock()
 
     async def _take_over(self) -> None:
         # Updates that wait are kept: among them may be orders and payments.
@@ -162,6 +166,7 @@ class Polling:
                 if isinstance(exc, TelegramLater) and failures == 1:
                     wait = max(wait, min(exc.retry_after, 3600.0))
                 if isinstance(exc, TelegramConflict):
+                    self._signs.conflict(self._clock())
                     logger.error("another program reads this bot's updates: %s", exc)
                 else:
                     logger.warning("updates wait: %s; again in %.0f s", exc, wait)

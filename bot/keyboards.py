@@ -17,7 +17,8 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
 from aiogram.utils.formatting import sizeof
 
-from bot import texts
+from bot import texts, texts_operator
+from bot.alert import AlertKind, Params
 from bot.catalog import CATALOG, Model
 from bot.i18n import LANGUAGES
 from bot.notice import Notice, NoticeKind
@@ -391,6 +392,10 @@ def notice(notice: Notice) -> InlineKeyboardMarkup | None:
     """What goes below the words of a notice."""
     if notice.kind is NoticeKind.ACCESS_ASKED:
         return decide_access(int(notice.params["user_id"] or 0), notice.lang)
+    if notice.kind is NoticeKind.ALERT:
+        return alert(notice.lang, notice.params)
+    if notice.kind is NoticeKind.DRAINED:
+        return operations(notice.lang, [Operation.RELEASE_INTAKE])
     if notice.task_id is None:
         return None
     if notice.kind is NoticeKind.UNKNOWN:
@@ -535,3 +540,76 @@ def _button(
 
 def _rows(*rows: list[InlineKeyboardButton]) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(inline_keyboard=[row for row in rows if row])
+
+
+# --- those who run the bot --------------------------------------------------------------------
+
+
+class Operation(StrEnum):
+    """What an admin does by a press; short words, for ever."""
+
+    TODAY = "t"  # the numbers, anew
+    HOLD_INTAKE = "hi"
+    RELEASE_INTAKE = "ri"
+    HOLD_SUBMITS = "hs"
+    RELEASE_SUBMITS = "rs"
+    DRAIN = "dr"
+    TRY_NOW = "tn"  # what is held by the provider's doing
+    LOOK = "l"  # at a task
+    PERSON = "p"
+    REDELIVER = "d"
+    CHARGED = "c"  # an unknown one: it was paid for, and there is no video
+    NOT_CHARGED = "n"
+    UPDATE = "u"  # looks at one that was set aside
+    HANDLE = "h"  # it, once more
+    REFUND = "r"  # a payment, by its number in the ledger
+    SEND = "s"  # a broadcast
+    STOP = "x"
+
+
+class Operate(CallbackData, prefix="op", sep="|"):
+    """Of an admin; `number`: of a task, a person, an update, a broadcast, a row."""
+
+    operation: Operation
+    number: int = 0
+
+
+_O = Operation
+_BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
+    AlertKind.LOW_BALANCE: (_O.HOLD_INTAKE, _O.TODAY),
+    AlertKind.NO_BALANCE: (_O.TRY_NOW, _O.HOLD_INTAKE),
+    AlertKind.KEY_REFUSED: (_O.TRY_NOW, _O.HOLD_INTAKE),
+    AlertKind.WRONG_ADDRESS: (_O.TRY_NOW, _O.HOLD_INTAKE),
+    AlertKind.MODEL_GONE: (_O.HOLD_INTAKE, _O.TODAY),
+    AlertKind.OVERLOADED: (_O.TRY_NOW, _O.TODAY),
+    AlertKind.UNDELIVERABLE: (_O.REDELIVER, _O.LOOK),
+    AlertKind.UNKNOWN: (_O.NOT_CHARGED, _O.CHARGED, _O.LOOK),
+    AlertKind.SET_ASIDE: (_O.HANDLE, _O.UPDATE),
+    AlertKind.NO_UPDATES: (_O.TODAY,),
+    AlertKind.OTHER_POLLER: (_O.TODAY,),
+    AlertKind.DISK_LOW: (_O.HOLD_INTAKE, _O.TODAY),
+}
+
+
+def alert(lang: str, params: Params) -> InlineKeyboardMarkup:
+    """What can be done about it, at once."""
+    number = int(params.get("task") or params.get("update") or 0)
+    return _rows(
+        *(
+            [operation(lang, one, number)]
+            for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))]
+        )
+    )
+
+
+def operation(lang: str, one: Operation, number: int = 0) -> InlineKeyboardButton:
+    """One of an admin's buttons."""
+    text = texts_operator.button(lang, one.name.lower())
+    return _button(text, Operate(operation=one, number=number))
+
+
+def operations(
+    lang: str, *rows: Sequence[Operation], number: int = 0
+) -> InlineKeyboardMarkup:
+    """Rows of an admin's buttons about the same thing."""
+    return _rows(*([operation(lang, one, number) for one in row] for row in rows))

@@ -24,6 +24,9 @@ class NoticeKind(StrEnum):
     ACCESS_ASKED = "access_asked"  # to an admin: somebody wants to be let in
     ACCESS_GRANTED = "access_granted"
     ACCESS_DENIED = "access_denied"
+    ALERT = "alert"  # to the operator: something is wrong
+    ALERT_OVER = "alert_over"  # it ended
+    DRAINED = "drained"  # nothing is under way any more
     PRICES_DIFFER = "prices_differ"  # to an admin: the provider's list says something else
     CREDIT_BACK = "credit_back"  # the price of a video that failed is on the balance again
     STARS_PAID = "stars_paid"

@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     access: Literal["closed", "open"] = "closed"
     admins: People = frozenset()
     allowed_users: People = frozenset()
+    admin_chat: int | None = None
+    balance_alert: Count = 100
     stars_packages: str = ""
     support_contact: str = ""
     cap_user_at_once: Count = 0
@@ -243,6 +245,11 @@ class Settings(BaseSettings):
         return Access(
             is_open=self.access == "open", admins=self.admins, allowed=self.allowed_users
         )
+
+    @property
+    def told(self) -> frozenset[int]:
+        """Chats that hear what is wrong: ADMIN_CHAT, or every admin in private."""
+        return self.admins if self.admin_chat is None else frozenset({self.admin_chat})
 
     @property
     def terms(self) -> Terms:

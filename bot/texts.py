@@ -21,6 +21,7 @@ from aiogram.utils.formatting import (
     sizeof,
 )
 
+from bot import texts_operator
 from bot.caps import Bound, Cap
 from bot.catalog import CATALOG, Model
 from bot.i18n import LANGUAGES, Words, fill, words
@@ -248,6 +249,12 @@ def notice(notice: Notice) -> Text:
         case NoticeKind.STARS_PAID:
             credit = Decimal(str(params["credit"]))
             return stars_paid(lang, int(params["stars"] or 0), credit)
+        case NoticeKind.ALERT:
+            return texts_operator.alert(lang, params)
+        case NoticeKind.ALERT_OVER:
+            return texts_operator.alert_over(lang, params)
+        case NoticeKind.DRAINED:
+            return texts_operator.drained(lang)
     assert_never(notice.kind)
 
 

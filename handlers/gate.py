@@ -23,10 +23,10 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot import keyboards, texts
+from bot import keyboards, texts, texts_operator
 from bot.access import Access, Verdict, Verdicts
 from bot.clock import Clock
-from bot.errors import CreditTooLow, LimitReached
+from bot.errors import CreditTooLow, IntakeHeld, LimitReached
 from bot.i18n import language_of
 from handlers import reply
 from handlers.middlewares import Handler
@@ -85,6 +85,8 @@ class WordsForLimits(BaseMiddleware):
             words = texts.limit_reached(lang, exc.cap, exc.bound, left)
         except CreditTooLow as exc:
             words = texts.credit_too_low(lang, exc.price, exc.credit)
+        except IntakeHeld:
+            words = texts_operator.intake_held(lang)
         if isinstance(event, CallbackQuery):
             await reply.toast(event, words, alert=True)
         elif isinstance(event, Message):

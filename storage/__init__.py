@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bot.caps import Terms
 from storage.access import AccessStore, Asked, Invite, Redeemed, Request
+from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
 from storage.durations import DurationStore
 from storage.engine import Database
@@ -30,6 +31,7 @@ from storage.users import User, UserStore
 __all__ = [
     "AccessStore",
     "Act",
+    "AlertStore",
     "Asked",
     "AuditStore",
     "Database",
@@ -72,6 +74,7 @@ class Storage:
     ledger: LedgerStore
     access: AccessStore
     audit: AuditStore
+    alerts: AlertStore
     inbox: InboxStore
     outbox: OutboxStore
     frames: FrameStore
@@ -91,6 +94,7 @@ class Storage:
             ledger=LedgerStore(database),
             access=AccessStore(database),
             audit=AuditStore(database),
+            alerts=AlertStore(database),
             inbox=InboxStore(database),
             outbox=OutboxStore(database),
             frames=FrameStore(database),

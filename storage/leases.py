@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from bot.alert import Switch
 from bot.notice import Notice
 from bot.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
+from storage.alerts import is_held
 from storage.engine import Connection, Database
 from storage.ledger import settle
 from storage.outbox import insert_notices
@@ -84,6 +86,8 @@ class LeasedTasks:
                 await self._database.lock(connection, "places")
                 claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING))
                 room = places - await _places_taken(connection)
+                if await is_held(connection, Switch.SUBMITS):
+                    room = 0
                 claimed += await _claim(
                     connection, now, claim, min(room, limit - len(claimed)), _WAITING
                 )

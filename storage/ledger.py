@@ -15,10 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.base import Executable
 
+from bot.alert import Switch
 from bot.caps import Bound, Cap, Terms, day_start, next_day
-from bot.errors import CreditTooLow, LimitReached
+from bot.errors import CreditTooLow, IntakeHeld, LimitReached
 from bot.notice import Notice, NoticeKind
 from bot.task import ACTIVE, Chat, Task, TaskState
+from storage.alerts import is_held
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices
 from storage.rows import free
@@ -68,9 +70,12 @@ class StarRefund:
 async def reserve(connection: Connection, task: Task, terms: Terms, now: datetime) -> None:
     """The order is entered, and then it is looked whether that was one too many.
 
-    Raises LimitReached and CreditTooLow: the commit must not happen. On PostgreSQL the lock lets
-    one order after the other count; SQLite's transactions do so anyhow.
+    Raises IntakeHeld, LimitReached and CreditTooLow: the commit must not happen.
+    On PostgreSQL the lock lets one order after the other count; SQLite's transactions do so
+    anyhow.
     """
+    if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
+        raise IntakeHeld("an admin holds new orders")
     paid = terms.pays(task.user_id)
     await _enter(
         connection,

@@ -19,7 +19,7 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import texts
+from bot import texts, texts_operator
 from bot.catalog import CATALOG
 from bot.i18n import LANGUAGES, LOCALES, catalogs, fill, language_of, words
 from bot.notice import Notice, NoticeKind
@@ -41,6 +41,8 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.UNKNOWN: {"price": "17"},
     NoticeKind.VIDEO_LINK: {"url": "https://videos.test/1.mp4"},
     NoticeKind.ACCESS_ASKED: {"user_id": "7", "name": "Ann", "username": "ann"},
+    NoticeKind.ALERT: {"alert": "unknown", "task": "7"},
+    NoticeKind.ALERT_OVER: {"alert": "disk_low", "seconds": "90"},
     NoticeKind.PRICES_DIFFER: {"lines": "seedance-1-lite-480P-5s: 17 → 18"},
     NoticeKind.STARS_BACK: {"stars": "21", "failed": "yes"},
     NoticeKind.STARS_PAID: {"stars": "21", "credit": "35.50"},
@@ -95,7 +97,7 @@ def fields(template: str) -> set[str | None]:
 def test_a_catalog_holds_exactly_what_the_program_says(lang: str) -> None:
     spoken = {
         forms(message)
-        for file in (Path(texts.__file__),)
+        for file in (Path(texts.__file__), Path(texts_operator.__file__))
         for _, message, _, _ in extract_from_file("python", file, keywords=KEYWORDS)
     }
     kept = {forms(message.id) for message in messages(lang)}

@@ -29,9 +29,11 @@ class Steps:
         self.stop = bench.stop
         self.lost = bench.lost
         self.dropped = bench.dropped
+        self.signs = submit.signs
+        self.release = submit.release
 
     def held(self, now: datetime) -> bool:
-        """Whether nothing is submitted at present, because the operator must act."""
+        """Whether nothing is submitted at present, by the provider's doing."""
         return self._submit.held_until(now) is not None
 
     async def take(self, task: Task) -> Task | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot import metrics
+from bot.alert import Signs, Switch
 from bot.bucket import BucketError
 from bot.errors import (
     InputError,
@@ -30,7 +32,7 @@ from bot.errors import (
 from bot.gptunnel import Job
 from bot.schedule import back_off
 from bot.steps.bench import PATIENCE, Bench
-from bot.task import Hold, Reason, Task, TaskState
+from bot.task import Reason, Task, TaskState
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ class FramesOff(Exception):
     """Frames cannot be published: there is neither PUBLIC_URL nor a bucket."""
 
 
+OVERLOADED = 3
+"""Answers that the provider is busy, one after the other, of whatever task: it takes nothing."""
+
 PublishFrame = Callable[[Task], Awaitable[str]]
 """Gives the link to a task's first frame; raises FramesOff, InputError, TelegramErrors and
 BucketError."""
@@ -62,14 +67,19 @@ class Submit:
         self._provider = provider
         self._publish_frame = publish_frame
         self._deadline = deadline
+        self.signs = Signs()
         self._one_at_a_time = asyncio.Lock()
-        self._hold: Hold | None = None
+        self._busy = 0
         self._held_until: datetime | None = None
         self._holds = 0
 
     def held_until(self, now: datetime) -> datetime | None:
-        """Until when nothing is submitted because the operator must act; None: it goes on."""
+        """Until when nothing is submitted, by the provider's doing; None: it goes on."""
         return self._held_until if self._held_until and now < self._held_until else None
+
+    def release(self) -> None:
+        """The operator says that it is mended: the next task tries."""
+        self._held_until = None
 
     async def __call__(self, task: Task) -> tuple[Task, Job] | Task | None:
         """The accepted task and its job; the task as it was when the program stops; or None."""
@@ -98,8 +108,14 @@ class Submit:
             if bench.stopping or bench.is_lost(task.id):
                 return task
             if until := self.held_until(bench.clock()):
-                bench.progress.leave(task, bench.law_so_far(task.model), held=True)
+                held = self.signs.held is not None
+                bench.progress.leave(task, bench.law_so_far(task.model), held=held)
                 await bench.save(task, task.again(run_at=until), keep_lease=False)
+                return None
+            if await bench.storage.alerts.is_held(Switch.SUBMITS):
+                # Nobody claims it until it is released: it comes at once then.
+                bench.progress.leave(task, bench.law_so_far(task.model), held=True)
+                await bench.save(task, replace(task, claims=0), keep_lease=False)
                 return None
             return await self._create(task, image)
 
@@ -124,14 +140,19 @@ class Submit:
             )
         except ProviderBusy as exc:
             wait = max(back_off(task.attempts + 1, first=3, cap=300), exc.retry_after or 0)
+            self._hold_when_overloaded(exc)
             return await self._requeue(task, wait, str(exc), held=False)
         except ProviderHeld as exc:
             return await self._requeue(task, self._hold_all(exc), str(exc), held=True)
         except ProviderRefused as exc:
+            self._busy = 0  # it reads orders
+            if exc.reason is Reason.MODEL_GONE:
+                self.signs.gone[task.model] = self._bench.clock()
             return await self._bench.fail(task, exc.reason, str(exc))
         except ProviderLost as exc:
             return await self._bench.unknown(task, str(exc))
-        self._hold, self._held_until, self._holds = None, None, 0
+        self._held_until, self._holds, self._busy = None, 0, 0
+        self.signs.took(task.model, self._bench.clock())
         return await self._accepted(task, job), job
 
     async def _accepted(self, task: Task, job: Job) -> Task:
@@ -172,7 +193,18 @@ class Submit:
         """The whole queue waits: every task would meet the same. Returns for how many seconds."""
         self._holds += 1
         seconds = back_off(self._holds, first=15, cap=300)
-        self._hold = exc.hold
-        self._held_until = self._bench.clock() + timedelta(seconds=seconds)
+        now = self._bench.clock()
+        self.signs.held = (exc.hold, now)
+        self._held_until = now + timedelta(seconds=seconds)
         logger.error("the queue is held for %.0f s: %s (%s)", seconds, exc.hold, exc)
         return seconds
+
+    def _hold_when_overloaded(self, exc: ProviderBusy) -> None:
+        """Tasks that would each meet the same wait in their order; then one tries."""
+        self._busy += 1
+        if self._busy < OVERLOADED:
+            return
+        now = self._bench.clock()
+        seconds = back_off(self._busy - OVERLOADED + 1, first=3, cap=60)
+        self._held_until = now + timedelta(seconds=max(seconds, exc.retry_after or 0))
+        self.signs.busy_since = self.signs.busy_since or now

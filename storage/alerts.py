@@ -1,0 +1,226 @@
+"""What is wrong and what is held: told once when it begins, once when it ends.
+
+The row and its notices are one commit, so that several processes that see the same tell it once.
+It must not know what is looked at, nor the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from bot.alert import Alert, AlertKind, Switch
+from bot.notice import Notice, NoticeKind
+from bot.task import ACTIVE, Chat, TaskState
+from storage.audit import add_act
+from storage.engine import Connection, Database
+from storage.outbox import insert_notices
+from storage.tables import InboxState, alerts, in_states, inbox, one_of, switches, tasks, users
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAlert:
+    """An alert that has not ended."""
+
+    key: str
+    kind: AlertKind
+    params: dict[str, Any]
+    opened_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A switch that an admin holds."""
+
+    switch: Switch
+    by: int
+    at: datetime
+
+
+class AlertStore:
+    """Alerts and switches; `told`: the chats that hear of what begins and ends."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, alert: Alert, *, told: Iterable[int], now: datetime) -> bool:
+        """It begins; False: it was known, and nobody is told again."""
+        new = insert(alerts).values(
+            key=alert.key, kind=alert.kind.value, params=dict(alert.params), opened_at=now
+        )
+        async with self._database.transaction() as connection:
+            opened = await connection.execute(
+                new.on_conflict_do_update(
+                    index_elements=["key"],
+                    set_={"params": new.excluded.params, "opened_at": now, "closed_at": None},
+                    where=alerts.c.closed_at.is_not(None),
+                )
+            )
+            if opened.rowcount != 1:
+                return False
+            await _tell(connection, NoticeKind.ALERT, alert.kind, alert.params, told, now)
+            return True
+
+    async def close(self, key: str, *, told: Iterable[int], now: datetime) -> bool:
+        """It ended; False: it was not open."""
+        async with self._database.transaction() as connection:
+            row = (
+                await connection.execute(
+                    sa.update(alerts)
+                    .where(alerts.c.key == key, alerts.c.closed_at.is_(None))
+                    .values(closed_at=now)
+                    .returning(alerts.c.kind, alerts.c.params, alerts.c.opened_at)
+                )
+            ).one_or_none()
+            if row is None:
+                return False
+            params = {**row.params, "seconds": (now - row.opened_at).total_seconds()}
+            kind = AlertKind(row.kind)
+            await _tell(connection, NoticeKind.ALERT_OVER, kind, params, told, now)
+            return True
+
+    async def all_open(self) -> dict[str, OpenAlert]:
+        """By their keys, the oldest first."""
+        wanted = sa.select(alerts.c.key, alerts.c.kind, alerts.c.params, alerts.c.opened_at).where(
+            alerts.c.closed_at.is_(None)
+        )
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(wanted.order_by(alerts.c.opened_at))).all()
+        return {
+            row.key: OpenAlert(
+                key=row.key,
+                kind=AlertKind(row.kind),
+                params=row.params,
+                opened_at=row.opened_at,
+            )
+            for row in rows
+        }
+
+    async def resting(
+        self, states: Iterable[TaskState], *, since: datetime
+    ) -> list[tuple[int, TaskState, str | None]]:
+        """Tasks that came to rest in one of `states` since then: number, state, reason."""
+        wanted = (
+            sa.select(tasks.c.id, tasks.c.state, tasks.c.reason)
+            .where(in_states(states), tasks.c.run_at >= since)
+            .order_by(tasks.c.id)
+        )
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(wanted)).all()
+        return [(row.id, row.state, row.reason) for row in rows]
+
+    async def set_aside(self, *, since: datetime) -> list[tuple[int, str | None]]:
+        """Updates that were set aside since then: number and why."""
+        wanted = (
+            sa.select(inbox.c.update_id, inbox.c.error)
+            .where(
+                one_of(inbox.c.state, {InboxState.SET_ASIDE}),
+                inbox.c.finished_at >= since,
+            )
+            .order_by(inbox.c.update_id)
+        )
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(wanted)).all()
+        return [(row.update_id, row.error) for row in rows]
+
+    # --- switches --------------------------------------------------------------------------
+
+    async def hold(self, switch: Switch, *, by: int, now: datetime) -> bool:
+        """From this commit on; False: it was held before."""
+        async with self._database.transaction() as connection:
+            held = await connection.execute(
+                insert(switches)
+                .values(name=switch.value, by=by, at=now)
+                .on_conflict_do_nothing(index_elements=["name"])
+            )
+            if held.rowcount == 1:
+                await add_act(connection, f"hold {switch.value}", by=by, now=now)
+            return held.rowcount == 1
+
+    async def release(self, wanted: Sequence[Switch], *, by: int, now: datetime) -> bool:
+        """From this commit on; False: none of these was held."""
+        async with self._database.transaction() as connection:
+            names = await connection.scalars(
+                sa.delete(switches)
+                .where(switches.c.name.in_([switch.value for switch in wanted]))
+                .returning(switches.c.name)
+            )
+            released = sorted(names.all())
+            for name in released:
+                await add_act(connection, f"release {name}", by=by, now=now)
+            return bool(released)
+
+    async def held(self) -> dict[Switch, Held]:
+        """What is held now."""
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(sa.select(switches))).all()
+        return {
+            Switch(row.name): Held(switch=Switch(row.name), by=row.by, at=row.at) for row in rows
+        }
+
+    async def is_held(self, *wanted: Switch) -> bool:
+        """Whether one of these is held."""
+        async with self._database.transaction() as connection:
+            return await is_held(connection, *wanted)
+
+    async def drained(self, *, told: Iterable[int], now: datetime) -> bool:
+        """Turns a drain without work into a plain hold of the intake, and tells it once."""
+        under_way = sa.exists().where(in_states(ACTIVE))
+        async with self._database.transaction() as connection:
+            done = (
+                await connection.execute(
+                    sa.delete(switches)
+                    .where(switches.c.name == Switch.DRAIN.value, ~under_way)
+                    .returning(switches.c.by, switches.c.at)
+                )
+            ).one_or_none()
+            if done is None:
+                return False
+            await connection.execute(
+                insert(switches)
+                .values(name=Switch.INTAKE.value, by=done.by, at=done.at)
+                .on_conflict_do_nothing(index_elements=["name"])
+            )
+            await insert_notices(
+                connection, await _to_each(connection, NoticeKind.DRAINED, {}, told), now
+            )
+            return True
+
+
+async def is_held(connection: Connection, *wanted: Switch) -> bool:
+    """Part of somebody's commit: whether one of these is held."""
+    found: str | None = await connection.scalar(
+        sa.select(switches.c.name).where(switches.c.name.in_([switch.value for switch in wanted]))
+    )
+    return found is not None
+
+
+async def _tell(
+    connection: Connection,
+    notice: NoticeKind,
+    kind: AlertKind,
+    params: Any,
+    told: Iterable[int],
+    now: datetime,
+) -> None:
+    what = {**params, "alert": kind.value}
+    await insert_notices(connection, await _to_each(connection, notice, what, told), now)
+
+
+async def _to_each(
+    connection: Connection, kind: NoticeKind, params: Any, told: Iterable[int]
+) -> list[Notice]:
+    chats = sorted(told)
+    rows = await connection.execute(
+        sa.select(users.c.user_id, users.c.lang).where(users.c.user_id.in_(chats))
+    )
+    langs = {row.user_id: row.lang for row in rows.all()}
+    return [
+        Notice(kind=kind, chat=Chat(chat_id=chat), lang=langs.get(chat, "en"), params=params)
+        for chat in chats
+    ]
