@@ -26,6 +26,7 @@ from handlers import (
     retry,
     settings,
     stars,
+    stopped,
 )
 from handlers.gate import Gate, WordsForLimits
 from handlers.middlewares import Person, WordsForProblems
