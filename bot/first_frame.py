@@ -69,7 +69,7 @@ class FirstFrames:
         if self._bucket is not None:
             return await self._put(self._bucket, task, f"{token}.jpg", jpeg)
         if not await self._storage.frames.publish(
-            task.id, token=token, jpeg=jpeg, expires_at=self._clock() + self._ttl
+            task, token=token, jpeg=jpeg, expires_at=self._clock() + self._ttl
         ):
             raise LeaseLost("the task needs no frame any more")
         return frame_url(self._public_url, token)

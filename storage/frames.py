@@ -10,6 +10,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from bot.task import Task
 from storage.engine import Database
 from storage.leases import NEEDS_FRAME
 from storage.tables import frames, in_states, tasks
@@ -21,10 +22,12 @@ class FrameStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def publish(
-        self, task_id: int, *, token: str, jpeg: bytes, expires_at: datetime
-    ) -> bool:
-        """In place of the task's old frame, if any. False: the task needs no frame any more."""
+    async def publish(self, lease: Task, *, token: str, jpeg: bytes, expires_at: datetime) -> bool:
+        """In place of the task's old frame, if any.
+
+        False: the task needs no frame any more, or another has it. Their link is on its way to
+        the provider, and a frame that replaced theirs would break it after it was paid for.
+        """
         new = insert(frames).from_select(
             ["task_id", "token", "jpeg", "expires_at"],
             sa.select(
@@ -32,7 +35,11 @@ class FrameStore:
                 sa.literal(token),
                 sa.literal(jpeg, sa.LargeBinary),
                 sa.literal(expires_at, frames.c.expires_at.type),
-            ).where(tasks.c.id == task_id, in_states(NEEDS_FRAME)),
+            ).where(
+                tasks.c.id == lease.id,
+                tasks.c.fence == lease.fence,
+                in_states(NEEDS_FRAME),
+            ),
         )
         async with self._database.transaction() as connection:
             written = await connection.scalar(

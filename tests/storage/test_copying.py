@@ -40,7 +40,7 @@ async def fill(storage: Storage) -> None:
     for state in S:
         await task_in(storage, state, prompt=f"кот 🐈 {state}", price=Decimal("40.8"))
     waiting = await task_in(storage, S.QUEUED)
-    await storage.frames.publish(waiting.id, token="t", jpeg=bytes(range(256)), expires_at=NOON)
+    await storage.frames.publish(waiting, token="t", jpeg=bytes(range(256)), expires_at=NOON)
     await storage.frame_objects.note("k.jpg", waiting.id, expires_at=NOON)
     await storage.inbox.add(
         [IncomingUpdate(update_id=n, chat_key="5", payload='{"a": "б"}') for n in range(1200)],

@@ -204,7 +204,7 @@ async def test_a_full_disk_is_unavailable_until_there_is_room(sqlite_url: str) -
 
         async def publish() -> bool:
             return await storage.frames.publish(
-                task.id, token="a", jpeg=bytes(1_000_000), expires_at=NOON
+                task, token="a", jpeg=bytes(1_000_000), expires_at=NOON
             )
 
         async def limit(pages: int) -> None:

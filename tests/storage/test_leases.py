@@ -252,7 +252,7 @@ async def test_the_frame_goes_in_the_commit_after_which_nobody_needs_it(
 ) -> None:
     task = await queued(storage)
     assert await storage.frames.publish(
-        task.id, token="secret", jpeg=b"jpeg", expires_at=NOON + MINUTE
+        task, token="secret", jpeg=b"jpeg", expires_at=NOON + MINUTE
     )
     if state is S.CANCELLED:
         await storage.tasks.cancel(task.id, user_id=ANN, now=NOON)

@@ -194,7 +194,7 @@ async def test_a_person_is_erased_with_all_that_tells_of_them(
     done = await task_in(storage, S.DELIVERED)
     await again(storage, done)
     await storage.presses.keep_document(done.id, "doc")
-    assert await storage.frames.publish(running.id, token="t", jpeg=b"j", expires_at=NOON + MINUTE)
+    assert await storage.frames.publish(running, token="t", jpeg=b"j", expires_at=NOON + MINUTE)
     notice = Notice(kind=NoticeKind.OVERDUE, chat=CHAT, lang="ru", task_id=running.id)
     await storage.outbox.add([notice], now=NOON)
     updates = {

@@ -10,7 +10,7 @@ from bot.notice import Notice, NoticeKind
 from bot.task import ALLOWED, Chat, TaskState
 from storage import Storage
 from storage.durations import KEPT
-from tests.storage.given import ANN, BOB, CHAT, MINUTE, NOON, SECOND, queued, task_in
+from tests.storage.given import ANN, BOB, CHAT, MINUTE, NOON, SECOND, leased, queued, task_in
 
 S = TaskState
 
@@ -65,7 +65,7 @@ async def test_a_frame_stands_behind_its_link_until_its_time(
     task = await queued(storage)
     until = NOON + MINUTE
     jpeg = bytes(range(256)) * 4_000
-    assert await storage.frames.publish(task.id, token="a", jpeg=jpeg, expires_at=until)
+    assert await storage.frames.publish(task, token="a", jpeg=jpeg, expires_at=until)
     assert await other.frames.get("a", until - SECOND) == jpeg
     assert await other.frames.get("a", until) is None
     assert await other.frames.get("b", NOON) is None
@@ -75,18 +75,28 @@ async def test_a_new_frame_takes_the_place_of_the_old(storage: Storage) -> None:
     task = await queued(storage)
     for token in ("a", "b"):
         assert await storage.frames.publish(
-            task.id, token=token, jpeg=token.encode(), expires_at=NOON + MINUTE
+            task, token=token, jpeg=token.encode(), expires_at=NOON + MINUTE
         )
     assert await storage.frames.get("a", NOON) is None
     assert await storage.frames.get("b", NOON) == b"b"
 
 
+async def test_a_holder_who_lost_the_task_leaves_the_frame_of_the_next_one(
+    storage: Storage,
+) -> None:
+    await queued(storage)
+    first = await leased(storage, owner="one")
+    second = await leased(storage, owner="two", now=NOON + 2 * MINUTE)
+    until = NOON + 9 * MINUTE
+    assert await storage.frames.publish(second, token="new", jpeg=b"new", expires_at=until)
+    assert not await storage.frames.publish(first, token="old", jpeg=b"old", expires_at=until)
+    assert await storage.frames.get("new", NOON) == b"new"
+
+
 async def test_frames_that_expired_are_forgotten(storage: Storage) -> None:
     for n in (1, 2):
         task = await queued(storage)
-        await storage.frames.publish(
-            task.id, token=str(n), jpeg=b"x", expires_at=NOON + n * MINUTE
-        )
+        await storage.frames.publish(task, token=str(n), jpeg=b"x", expires_at=NOON + n * MINUTE)
     assert await storage.frames.forget_expired(NOON + MINUTE) == 1
     assert await storage.frames.get("2", NOON) == b"x"
 
@@ -97,7 +107,7 @@ async def test_nothing_is_published_for_a_task_that_needs_no_frame(
 ) -> None:
     task = await task_in(storage, state)
     assert not await storage.frames.publish(
-        task.id, token="late", jpeg=b"x", expires_at=NOON + MINUTE
+        task, token="late", jpeg=b"x", expires_at=NOON + MINUTE
     )
     assert await storage.frames.get("late", NOON) is None
 
@@ -150,7 +160,7 @@ async def test_a_task_that_is_deleted_takes_its_traces_along(
     from storage.tables import tasks
 
     task = await queued(storage)
-    await storage.frames.publish(task.id, token="a", jpeg=b"x", expires_at=NOON + MINUTE)
+    await storage.frames.publish(task, token="a", jpeg=b"x", expires_at=NOON + MINUTE)
     told = Notice(kind=NoticeKind.OVERDUE, chat=CHAT, lang="ru", task_id=task.id)
     await storage.outbox.add([told], now=NOON)
     async with storage.database.transaction() as connection:
