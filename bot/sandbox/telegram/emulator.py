@@ -26,7 +26,8 @@ class TelegramEmulator:
     """A stand-in for api.telegram.org on loopback, with people to talk to its one bot.
 
     `clock` gives Unix seconds. `latency` gives the seconds a method takes, by its name.
-    `provider_control` is the base URL of the other emulator's control, for the page's switches.
+    `local`: as a server that runs with --local. `provider_control` is the base URL of the other
+    emulator's control, for the page's switches.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class TelegramEmulator:
         clock: Callable[[], float] = time.time,
         latency: Latency | None = None,
         provider_control: str | None = None,
+        local: bool = False,
     ) -> None:
         self.token = token or f"{BOT_ID}:AA{secrets.token_urlsafe(25)[:33]}"
         self._folder = tempfile.TemporaryDirectory(prefix="telegram-emulator-")
@@ -55,6 +57,7 @@ class TelegramEmulator:
             "has_topics_enabled": False,
         }
         self.world = World(FileStore(Path(self._folder.name)), clock, bot)
+        self.world.local = local
         self.api = BotApi(self.world, self.token, self.faults, latency)
         self.people: dict[int, Person] = {}
         self.provider_control = provider_control

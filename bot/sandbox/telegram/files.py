@@ -14,10 +14,11 @@ from typing import Any
 import av
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from bot.sandbox.telegram.errors import WRONG_FILE, ApiError, bad_request
+from bot.sandbox.telegram.errors import WRONG_FILE, bad_request
 
 MB = 1 << 20
 UPLOAD_LIMIT, PHOTO_LIMIT, DOWNLOAD_LIMIT, URL_LIMIT = 50 * MB, 10 * MB, 20 * MB, 20 * MB
+LOCAL_UPLOAD_LIMIT = 2000 * 1000 * 1000
 THUMB_SIDE, THUMB_BYTES = 320, 200 * 1024
 SIZES = (90, 320, 800, 1280)
 # What a file_id of each kind begins with, and its folder in file_path.
@@ -243,9 +244,3 @@ class FileStore:
                 if stored in other.sizes:
                     return other
         return stored
-
-
-def check_upload_size(size: int) -> None:
-    """50 MB is the most that the public Bot API server takes."""
-    if size > UPLOAD_LIMIT:
-        raise ApiError(413)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bot.sandbox.telegram.calls import Method, Request
 from bot.sandbox.telegram.errors import WRONG_FILE_ID, ApiError, bad_request
-from bot.sandbox.telegram.files import PHOTO_LIMIT, URL_LIMIT, StoredFile, check_upload_size, probe
+from bot.sandbox.telegram.files import PHOTO_LIMIT, URL_LIMIT, StoredFile, probe
 from bot.sandbox.telegram.outgoing import (
     edited,
     own_message,
@@ -31,7 +31,8 @@ async def stored_file(req: Request, value: Any, kind: str, given: Json) -> Store
     files = req.world.files
     upload = _upload(req, value)
     if upload is not None:
-        check_upload_size(upload.size)
+        if upload.size > req.world.upload_limit:
+            raise ApiError(413)
         if upload.size == 0:
             raise bad_request("file must be non-empty")
         if kind == "photo":
@@ -178,17 +179,17 @@ async def edit_message_media(req: Request) -> Any:
 
 
 async def get_file(req: Request) -> Json:
-    """Bot API: getFile; 20 MB at most."""
+    """Bot API: getFile; 20 MB at most, or any size by its path from a local server."""
     stored = req.world.files.get(req.params["file_id"])
     if stored is None:
         raise bad_request(WRONG_FILE_ID)
-    if stored.size > URL_LIMIT:
+    if stored.size > URL_LIMIT and not req.world.local:
         raise bad_request("file is too big")
     return {
         "file_id": stored.file_id,
         "file_unique_id": stored.unique_id,
         "file_size": stored.size,
-        "file_path": stored.file_path,
+        "file_path": str(stored.path) if req.world.local else stored.file_path,
     }
 
 

@@ -15,7 +15,7 @@ from bot.sandbox.faults import Faults, suffer
 from bot.sandbox.telegram import media, messages, payments, profile, queries, schema
 from bot.sandbox.telegram.calls import Call, Json, Method, Request, public, uploaded
 from bot.sandbox.telegram.errors import ApiError, bad_request
-from bot.sandbox.telegram.files import UPLOAD_LIMIT, URL_LIMIT, FileStore
+from bot.sandbox.telegram.files import URL_LIMIT
 from bot.sandbox.telegram.schema import Upload
 from bot.sandbox.telegram.state import World
 from bot.sandbox.telegram.updates import Delivery
@@ -148,8 +148,8 @@ class BotApi:
             if part.filename is None and fields.get(part.name, {}).get("type") != "InputFile":
                 raw[part.name] = await part.text()
                 continue
-            upload = await _to_disk(part, self.world.files)
-            too_large = too_large or upload.size > UPLOAD_LIMIT
+            upload = await _to_disk(part, self.world)
+            too_large = too_large or upload.size > self.world.upload_limit
             if fields.get(part.name, {}).get("type") in FILE_TYPES:
                 raw[part.name] = upload
             else:
@@ -169,7 +169,7 @@ class BotApi:
         fault = self.faults.take("download", call.params)
 
         async def effect() -> web.Response:
-            if stored is None:
+            if stored is None or self.world.local:
                 return self._end(call, ApiError(404))
             body = await asyncio.to_thread(stored.path.read_bytes)
             self._end(call, {"size": stored.size})
@@ -180,13 +180,13 @@ class BotApi:
         return await suffer(request, fault, effect)
 
 
-async def _to_disk(part: aiohttp.BodyPartReader, files: FileStore) -> Upload:
-    path, size, digest = files.new_path(), 0, hashlib.sha256()
+async def _to_disk(part: aiohttp.BodyPartReader, world: World) -> Upload:
+    path, size, digest = world.files.new_path(), 0, hashlib.sha256()
     with path.open("wb") as file:
         while chunk := await part.read_chunk(1 << 16):
             size += len(chunk)
             digest.update(chunk)
-            if size <= UPLOAD_LIMIT:
+            if size <= world.upload_limit:
                 file.write(chunk)
     name = Path(part.filename or "file").name
     kind = part.headers.get("Content-Type", "application/octet-stream")

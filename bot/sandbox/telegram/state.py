@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.sandbox.telegram.files import FileStore
+from bot.sandbox.telegram.files import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, FileStore
 from bot.sandbox.telegram.till import Till
 
 Json = dict[str, Any]
@@ -94,6 +94,8 @@ class World:
     def __init__(self, files: FileStore, clock: Callable[[], float], bot: Json) -> None:
         self.files = files
         self.clock = clock
+        # As a server that was started with --local: files by path, no limit of 20 MB.
+        self.local = False
         # As getMe shows it; messages carry the plain User.
         self.me = bot
         self.bot = {k: bot[k] for k in ("id", "is_bot", "first_name", "username")}
@@ -116,6 +118,11 @@ class World:
         self.on_update: Callable[[], None] = lambda: None
         self._next_update = FIRST_UPDATE_ID
         self._listeners: set[asyncio.Queue[Json]] = set()
+
+    @property
+    def upload_limit(self) -> int:
+        """Bytes: 50 MB at the public server."""
+        return LOCAL_UPLOAD_LIMIT if self.local else UPLOAD_LIMIT
 
     def now(self) -> int:
         """Unix time, whole seconds, as messages carry it."""
