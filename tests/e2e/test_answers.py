@@ -55,7 +55,10 @@ async def test_the_menu_has_the_commands_in_the_persons_language(stand: Stand, l
     await answer_to(person, lambda p: p.send_text("/start"))
     menu = [(one["command"], one["description"]) for one in person.commands()]
     assert menu == texts.commands(lang)
-    assert [name for name, _ in menu] == ["start", "help", "cancel", "language", "privacy"]
+    assert [name for name, _ in menu] == [
+        "start", "help", "video", "examples", "history", "settings", "cancel", "language",
+        "privacy", "delete_me",
+    ]  # fmt: skip
 
 
 async def test_a_chosen_language_stays(stand: Stand) -> None:

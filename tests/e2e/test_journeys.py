@@ -58,7 +58,7 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: 
     prompt = "a red fox runs through fresh snow"
     assert words(card).startswith(f"{prompt}\n")
     assert "17\N{NO-BREAK SPACE}₽" in words(card)
-    assert buttons(card) == [["1:1", "16:9", "9:16"], ["Cancel"]]
+    assert buttons(card) == [["1:1", "16:9", "9:16"], ["⚙️ 480p · 5 s"], ["Cancel"]]
 
     pressed = await anna.press(card, "16:9")
     assert (await anna.answer_to(pressed))["text"] == texts.press_accepted("en")
