@@ -178,6 +178,8 @@ async def test_an_order_that_is_over_can_be_erased_by_its_owner(storage: Storage
     over, going_on = await task_in(storage, S.DELIVERED), await queued(storage)
     assert not await storage.privacy.erase_task(over.id, user_id=BOB)
     assert not await storage.privacy.erase_task(going_on.id, user_id=ANN)
+    unknown = await task_in(storage, S.UNKNOWN)
+    assert not await storage.privacy.erase_task(unknown.id, user_id=ANN)
     assert await storage.privacy.erase_task(over.id, user_id=ANN)
     assert await storage.tasks.get(over.id) is None
     assert await storage.tasks.get(going_on.id) == going_on
@@ -191,10 +193,10 @@ async def test_a_person_is_erased_with_all_that_tells_of_them(
         await storage.privacy.consent(user_id, now=NOON)
     theirs = await queued(storage, user_id=BOB)
     running = await task_in(storage, S.GENERATING)
+    assert await storage.frames.publish(running, token="t", jpeg=b"j", expires_at=NOON + MINUTE)
     done = await task_in(storage, S.DELIVERED)
     await again(storage, done)
     await storage.presses.keep_document(done.id, "doc")
-    assert await storage.frames.publish(running, token="t", jpeg=b"j", expires_at=NOON + MINUTE)
     notice = Notice(kind=NoticeKind.OVERDUE, chat=CHAT, lang="ru", task_id=running.id)
     await storage.outbox.add([notice], now=NOON)
     updates = {
@@ -207,7 +209,7 @@ async def test_a_person_is_erased_with_all_that_tells_of_them(
         await storage.inbox.set_aside(number, error="x", now=NOON)
     await storage.durations.add("m", 1, 2, now=NOON)
 
-    erased = await storage.privacy.erase_person(ANN)
+    erased = await storage.privacy.erase_person(ANN, now=NOON)
     assert {running.id, done.id} <= set(erased)
     assert await other.tasks.latest(ANN) == []
     assert await other.users.get(ANN) is None
@@ -233,7 +235,7 @@ async def test_a_worker_that_held_an_erased_task_writes_nothing(storage: Storage
     [lease] = await storage.tasks.claim_due(
         owner="w", now=NOON, lease_for=MINUTE, limit=1, places=None
     )
-    await storage.privacy.erase_person(ANN)
+    await storage.privacy.erase_person(ANN, now=NOON)
     assert not await storage.tasks.save(lease, lease.to(S.SUBMITTING, run_at=NOON), now=NOON)
     assert not await storage.tasks.record_late_id(lease.id, "p", now=NOON)
 
@@ -266,3 +268,22 @@ async def test_a_chat_elsewhere_keeps_its_drafts_apart(storage: Storage) -> None
     elsewhere = await draft(storage, chat=Chat(chat_id=-9), prompt="not for that one")
     assert made is not None
     assert elsewhere.id != made.id
+
+
+async def test_what_was_reserved_for_waiting_orders_is_given_back(storage: Storage) -> None:
+    generating = await task_in(storage, S.GENERATING)
+    waiting = await queued(storage)
+    await storage.privacy.erase_person(ANN, now=NOON)
+    entries = [
+        [row.kind.value for row in await storage.ledger.of_task(task.id)]
+        for task in (waiting, generating)
+    ]
+    assert entries == [["reservation", "return"], ["reservation", "charge"]]
+
+
+async def test_a_changed_prompt_keeps_the_chosen_model(storage: Storage) -> None:
+    source = await task_in(storage, S.DELIVERED)
+    made = await again(storage, source, words=False)
+    assert made is not None
+    completed = await draft(storage, prompt="a dog", model="m", price=Decimal(1))
+    assert (completed.id, completed.model, completed.price) == (made.id, made.model, made.price)
