@@ -26,11 +26,15 @@ from tests.stand import until
 CREATE_SECONDS = (0.05, 0.5)
 TELEGRAM_SECONDS = (0.05, 0.5)
 VIDEO_SECONDS = (0.3, 3.0)
-CARD_SECONDS = 90.0
-DRAIN_SECONDS = 150.0
+CARD_SECONDS = 600.0
+"""People wait: what they send next would belong to the card that has not come."""
+START_SECONDS = 20.0
+DRAIN_SECONDS = 240.0
 QUIET_SECONDS = 1.5
 """As long as nothing may be left to do before it is believed."""
 STOP_SECONDS = 10.0
+UP = "started: http on"
+"""What a life logs once it is ready."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,7 @@ class Plan:
     workers: int = 1
     people: int = 30
     stops: float = 0.12  # the share of disturbances that are a SIGSTOP past the lease
-    life_seconds: tuple[float, float] = (0.4, 3.2)  # from a start to its kill
+    life_seconds: tuple[float, float] = (0.2, 3.0)  # from when it is up to its kill
     early: float = 0.15  # the share of lives that are killed while they start
     bug: str | None = None
     idle_seconds: float = Wish.idle_seconds
@@ -144,7 +148,7 @@ class Campaign:
             if self._dice.random() < self.plan.stops:
                 life = await self._stop_past_the_lease(life)
                 continue
-            await asyncio.sleep(self._life_seconds())
+            await self._live(life)
             await self._kill(life)
             life = await self._start()
         while True:  # as a supervisor would
@@ -158,10 +162,16 @@ class Campaign:
     def _ordering(self) -> bool:
         return len(self._people.orders) < self.plan.orders
 
-    def _life_seconds(self) -> float:
+    async def _live(self, life: Life) -> None:
+        """As long as it is given: some die while they start, the others from then on."""
         if self._dice.random() < self.plan.early:
-            return self._dice.uniform(0.0, 0.4)
-        return self._dice.uniform(*self.plan.life_seconds)
+            await asyncio.sleep(self._dice.uniform(0.0, 0.4))
+            return
+        await self._up(life)
+        await asyncio.sleep(self._dice.uniform(*self.plan.life_seconds))
+
+    async def _up(self, life: Life) -> None:
+        await until(lambda: UP in life.lines or life.ended.done(), START_SECONDS)
 
     async def _start(self) -> Life:
         return await self.ground.start(
@@ -177,12 +187,14 @@ class Campaign:
 
     async def _stop_past_the_lease(self, life: Life) -> Life:
         """It loses its leases, somebody else goes on, and then it wakes up and goes on too."""
+        await self._up(life)
         await asyncio.sleep(self._dice.uniform(1.0, 2.5))
         if not life.send(signal.SIGSTOP):
             self._ended_by_itself(life)
             return await self._start()
         stopped = time.time()
         other = await self._start()
+        await self._up(other)
         await asyncio.sleep(Wish.lease_seconds + self._dice.uniform(0.5, 2.0))
         life.send(signal.SIGCONT)
         self.disturbances.stops.append((stopped, time.time()))
