@@ -113,14 +113,14 @@ class AskAccess(CallbackData, prefix="k", sep="|"):
     """A stranger asks to be let in."""
 
 
-class BuyPackage(CallbackData, prefix="b", sep="|"):
+class BuyPackage(CallbackData, prefix="bs", sep="|"):
     """Sends the invoice, if it is still on sale at this price."""
 
     stars: int
     roubles: int
 
 
-class RefundPayment(CallbackData, prefix="bb", sep="|"):
+class RefundPayment(CallbackData, prefix="br", sep="|"):
     """Gives a payment back that was not used; by its row in the ledger."""
 
     entry: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from aiogram import Bot, F, Router
+from aiogram import Bot, Router
 from aiogram.filters import Command
 from aiogram.methods import SendInvoice
 from aiogram.types import (
@@ -37,8 +37,8 @@ SHOWN = 5
 
 def router() -> Router:
     router = Router(name="stars")
-    router.message.register(paid, F.successful_payment, flags=EVERYBODY)
-    router.message.register(refunded_elsewhere, F.refunded_payment, flags=EVERYBODY)
+    router.message.register(paid, a_payment, flags=EVERYBODY)
+    router.message.register(refunded_elsewhere, a_refund, flags=EVERYBODY)
     router.message.register(buy, Command("buy"), private, selling)
     router.message.register(paysupport, Command("paysupport"), private, flags=EVERYBODY)
     router.message.register(terms, Command("terms"), flags=EVERYBODY)
@@ -46,6 +46,16 @@ def router() -> Router:
     router.callback_query.register(give_back, RefundPayment.filter(), flags=EVERYBODY)
     router.pre_checkout_query.register(check)
     return router
+
+
+async def a_payment(message: Message) -> bool:
+    """Telegram tells that somebody paid."""
+    return message.successful_payment is not None
+
+
+async def a_refund(message: Message) -> bool:
+    """Telegram tells that Stars went back."""
+    return message.refunded_payment is not None
 
 
 async def selling(event: Any, shop: Shop) -> bool:
