@@ -9,7 +9,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench pictures check lint lock clean chromium sbom audit
+.PHONY: help setup run test bench mutants pictures check lint lock clean chromium sbom audit
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -42,6 +42,11 @@ bench: $(READY) ## what it costs, each figure a ratio within one run; into docs/
 pictures: $(READY) chromium ## the README's pictures anew, from the sandbox
 	$(BIN)/python -m tests.pictures
 
+mutants: $(READY) ## bugs planted in the pure core, one by one: which do the tests notice?
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.txt
+	$(BIN)/mutmut run --max-children $(JOBS)
+	$(BIN)/mutmut results
+
 check: lint test ## what has to hold before anything is merged
 
 lint: $(READY)
@@ -68,6 +73,8 @@ lock: $(READY) ## the lock files anew, with the newest versions that pyproject.t
 	    --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url pyproject.toml --group dev -o requirements-dev.txt
+	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url pyproject.toml --group mutants -c requirements-dev.txt -o requirements-mutants.txt
 
 sbom: $(READY) ## what the image installs, as CycloneDX, into sbom.cdx.json
 	$(BIN)/python -W ignore -m cyclonedx_py requirements requirements.txt --pyproject pyproject.toml \
