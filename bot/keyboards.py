@@ -484,7 +484,7 @@ def order(task: Task) -> InlineKeyboardMarkup | None:
         case TaskState.QUEUED:
             return status(task)
         case TaskState.UNKNOWN:
-            rows = unknown(task.id, task.lang, task.price).inline_keyboard
+            return unknown(task.id, task.lang, task.price)
         case TaskState.UNDELIVERABLE:
             rows = undeliverable(task.id, task.lang).inline_keyboard
         case TaskState.FAILED:

@@ -1031,7 +1031,11 @@ def deleted_me(lang: str) -> Text:
     _ = words(lang)
     return _said(
         "🗑",
-        _("Deleted. Nothing about you is kept any more."),
+        _("Deleted: your words, pictures, orders and settings."),
+        _(
+            "What stays is the bookkeeping, which is sums under your Telegram number, and whether"
+            " you may use this bot."
+        ),
         _("If you write to me again, I start from the beginning."),
     )
 

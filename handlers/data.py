@@ -7,6 +7,7 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, User
 
 from bot import keyboards, texts
+from bot.clock import Clock
 from bot.keyboards import DeleteMe
 from handlers import reply
 from handlers.context import ForgetFiles
@@ -30,6 +31,7 @@ async def delete(
     callback_data: DeleteMe,
     bot: Bot,
     storage: Storage,
+    clock: Clock,
     forget_files: ForgetFiles,
     lang: str,
 ) -> None:
@@ -38,7 +40,7 @@ async def delete(
         await reply.toast(query, texts.press_foreign(lang), alert=True)
         return
     if callback_data.sure:
-        await forget_files(await storage.privacy.erase_person(user_id))
+        await forget_files(await storage.privacy.erase_person(user_id, now=clock()))
     await reply.toast(query, "")
     await reply.rewrite(
         bot,

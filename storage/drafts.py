@@ -16,7 +16,7 @@ from bot.task import Chat, Frame, Task, TaskState
 from storage.engine import Connection
 from storage.leases import LeasedTasks, add_event
 from storage.rows import FRESH, chat_values, in_chat, task_from
-from storage.tables import in_states, tasks
+from storage.tables import in_states, presses, tasks
 
 S = TaskState
 
@@ -78,7 +78,7 @@ class Drafts(LeasedTasks):
                     tasks.c.frame_message_id == replied_to,
                     tasks.c.prompt.is_(None),
                     **words,
-                    **terms,
+                    **_unless_pressed(terms),
                 ):
                     return completed
                 frame = frame or await _frame_of_card(connection, chat, user_id, replied_to)
@@ -90,7 +90,7 @@ class Drafts(LeasedTasks):
                     in_states({S.DRAFT}),
                     tasks.c.prompt.is_(None),
                     **words,
-                    **terms,
+                    **_unless_pressed(terms),
                 ):
                     return completed
             return await _insert(
@@ -356,3 +356,12 @@ async def _insert(connection: Connection, now: datetime, **values: Any) -> Task:
     draft = task_from(row)
     await add_event(connection, draft, now)
     return draft
+
+
+def _unless_pressed(terms: dict[str, Any]) -> dict[str, Any]:
+    """What a button below a video has made keeps the model of that video."""
+    pressed = sa.exists().where(presses.c.task_id == tasks.c.id)
+    return {
+        name: sa.case((pressed, tasks.c[name]), else_=sa.literal(value, tasks.c[name].type))
+        for name, value in terms.items()
+    }

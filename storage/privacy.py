@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,18 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.task import TaskState
 from storage.engine import Connection, Database
-from storage.tables import InboxState, consents, in_states, inbox, one_of, tasks, users
+from storage.ledger import settle
+from storage.rows import task_from
+from storage.tables import (
+    InboxState,
+    access_requests,
+    consents,
+    in_states,
+    inbox,
+    one_of,
+    tasks,
+    users,
+)
 
 AT_ONCE = 500
 """Rows of one commit: others wait no longer than for these."""
@@ -25,6 +37,8 @@ _AT_REST = frozenset(
     {TaskState.CANCELLED, TaskState.FAILED, TaskState.DELIVERED, TaskState.UNKNOWN,
      TaskState.UNDELIVERABLE}
 )  # fmt: skip
+
+_OVER = _AT_REST - {TaskState.UNKNOWN}
 
 
 class PrivacyStore:
@@ -51,23 +65,37 @@ class PrivacyStore:
             )
 
     async def erase_task(self, task_id: int, *, user_id: int) -> bool:
-        """One order of this person that is over, with everything about it."""
+        """One order of this person that is over, with everything about it.
+
+        An unknown one is not: whether it was paid, an admin has to find out.
+        """
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(tasks).where(
-                    tasks.c.id == task_id, tasks.c.user_id == user_id, in_states(_AT_REST)
+                    tasks.c.id == task_id, tasks.c.user_id == user_id, in_states(_OVER)
                 )
             )
             return gone.rowcount == 1
 
-    async def erase_person(self, user_id: int) -> list[int]:
-        """Everything that tells of this person; the numbers of the tasks that there were."""
+    async def erase_person(self, user_id: int, *, now: datetime) -> list[int]:
+        """Everything that tells of this person; the numbers of the tasks that there were.
+
+        The ledger keeps its sums under their number, and what admins decided stays decided. What
+        was reserved for orders that still waited is given back.
+        """
+        waiting = sa.select(tasks).where(tasks.c.user_id == user_id, in_states({TaskState.QUEUED}))
         async with self._database.transaction() as connection:
+            for row in (await connection.execute(waiting.with_for_update())).all():
+                cancelled = replace(task_from(row), state=TaskState.CANCELLED)
+                await settle(connection, cancelled, now)
             gone = await connection.scalars(
                 sa.delete(tasks).where(tasks.c.user_id == user_id).returning(tasks.c.id)
             )
             erased = list(gone.all())
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
+            await connection.execute(
+                sa.delete(access_requests).where(access_requests.c.user_id == user_id)
+            )
             await connection.execute(sa.delete(users).where(users.c.user_id == user_id))
             await _erase_updates(connection, user_id)
         return sorted(erased)

@@ -164,7 +164,7 @@ async def test_everything_goes_after_the_second_tap(
     assert world.rows("SELECT user_id FROM tasks") == [(8,)]
     assert world.rows("SELECT user_id FROM users") == [(8,)]
     assert world.forgotten == [1, 2]
-    assert "Nothing about you is kept" in world.telegram.edits[-1].text
+    assert "Deleted: your words" in world.telegram.edits[-1].text
 
 
 async def test_a_change_of_mind_deletes_nothing(world: World, ann: Person) -> None:

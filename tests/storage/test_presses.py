@@ -175,10 +175,10 @@ async def test_videos_are_found_by_words_in_any_case_and_language(storage: Stora
 
 
 async def test_an_order_that_is_over_can_be_erased_by_its_owner(storage: Storage) -> None:
-    over, going_on = await task_in(storage, S.DELIVERED), await queued(storage)
+    over, unknown = await task_in(storage, S.DELIVERED), await task_in(storage, S.UNKNOWN)
+    going_on = await queued(storage)
     assert not await storage.privacy.erase_task(over.id, user_id=BOB)
     assert not await storage.privacy.erase_task(going_on.id, user_id=ANN)
-    unknown = await task_in(storage, S.UNKNOWN)
     assert not await storage.privacy.erase_task(unknown.id, user_id=ANN)
     assert await storage.privacy.erase_task(over.id, user_id=ANN)
     assert await storage.tasks.get(over.id) is None
