@@ -21,6 +21,7 @@ from typing import Any
 from aiogram import Bot, Dispatcher
 
 from bot import catalog, examples, media, metrics, prices, telegram
+from bot.broadcast import Broadcaster
 from bot.bucket import Bucket
 from bot.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
@@ -140,6 +141,7 @@ async def _run(
             parts.polling.run(),
             parts.progress.run(),
             parts.watchman.run(),
+            parts.broadcaster.run(),
             parts.refunds.run(),
             _beat(parts.health),
             *([parts.frames.sweep()] if bucket else []),
@@ -165,6 +167,7 @@ class Parts:
     notices: Notices
     progress: Progress
     watchman: Watchman
+    broadcaster: Broadcaster
     refunds: Refunds
     server: HttpServer
     health: Health
@@ -309,6 +312,9 @@ def build(
         notices=notices,
         progress=progress,
         watchman=watchman,
+        broadcaster=Broadcaster(
+            bot, storage, messenger, clock=clock, owner=owner, sleep=sleep
+        ),
         refunds=Refunds(bot, storage, clock=clock, owner=owner, sleep=sleep),
         server=server,
         health=health,

@@ -5,13 +5,16 @@ It must not know how it is sent, nor what is done about it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
-from aiogram.utils.formatting import Bold, Text, as_list
+from aiogram.utils.formatting import Bold, Code, Text, as_list
 
-from bot.alert import AlertKind, Params
-from bot.i18n import words
+from bot.alert import AlertKind, Params, Switch
+from bot.i18n import fill, words
+from bot.task import Task, TaskEvent, TaskState
 
 
 def N_(message: str) -> str:
@@ -144,6 +147,211 @@ def intake_held(lang: str) -> str:
     return _(
         "No new videos for the moment: we are working on the bot. Press again in a while."
         " No money was taken."
+    )
+
+
+# --- /admin ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Today:
+    """The numbers of a day."""
+
+    ordered: int
+    delivered: int
+    failed: int
+    unknown: int
+    undeliverable: int
+    queued: int
+    making: int
+    spent: Decimal
+    stars: int
+    alerts: Sequence[str]  # kinds
+    held: Iterable[Switch]
+
+
+_HELD: Mapping[Switch, str] = {
+    Switch.INTAKE: N_("⏸ No orders are taken."),
+    Switch.DRAIN: N_("🏁 Draining: no orders are taken, what was ordered is finished."),
+    Switch.SUBMITS: N_("⏸ The queue waits."),
+}
+
+
+def today(lang: str, numbers: Today) -> Text:
+    """The day so far, in UTC, and what is wrong."""
+    _ = words(lang)
+    lines = [
+        fill(_("Ordered: {n}"), n=Bold(numbers.ordered)),
+        fill(_("Delivered: {n}"), n=Bold(numbers.delivered)),
+        fill(_("Failed: {n}"), n=Bold(numbers.failed)),
+        fill(_("Not known: {n}"), n=Bold(numbers.unknown)),
+        fill(_("Not delivered: {n}"), n=Bold(numbers.undeliverable)),
+        "",
+        fill(_("In the queue: {n}"), n=Bold(numbers.queued)),
+        fill(_("Being made: {n}"), n=Bold(numbers.making)),
+        "",
+        fill(_("💳 Spent: {price}"), price=Bold(_.price(numbers.spent))),
+        fill(_("⭐ Came in: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
+        *(_(_HELD[switch]) for switch in sorted(numbers.held)),
+        fill(_("🚨 Open alerts: {kinds}"), kinds=", ".join(numbers.alerts))
+        if numbers.alerts
+        else _("Nothing is wrong."),
+        "",
+        _("/order 12 and /user 123 look one up, /stats draws, /broadcast writes to everybody."),
+    ]
+    return _said("📊", _("Today"), *lines)
+
+
+def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
+    """A task with its way, for an admin: not its words, which are a person's own."""
+    _ = words(lang)
+    facts = [
+        fill(_("Person: {id}"), id=Code(task.user_id)),
+        f"{task.model} · {task.aspect_ratio or '—'} · {_.price(task.price)}",
+        fill(_("GPTunnel's number: {id}"), id=Code(task.provider_id))
+        if task.provider_id
+        else None,
+        f"{task.reason}: {task.detail or '—'}" if task.reason else None,
+        "",
+        *(f"{event.at:%d.%m %H:%M:%S} · {event.state}" for event in events[-20:]),
+        "" if task.state is TaskState.UNKNOWN else None,
+        fill(
+            _("Found at GPTunnel? {command} and its number there: it is asked for then."),
+            command=Code(f"/settle {task.id}"),
+        )
+        if task.state is TaskState.UNKNOWN
+        else None,
+    ]
+    return _said("🔎", _("Order {id}: {state}").format(id=task.id, state=task.state), *facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What is known of a person."""
+
+    user_id: int
+    name: str
+    lang: str
+    strikes: int
+    credit: Decimal
+    seen: str
+    orders: Sequence[Task]
+    payments: int
+
+
+def person(lang: str, about: About) -> Text:
+    """For an admin."""
+    _ = words(lang)
+    return _said(
+        "👤",
+        about.name or "—",
+        fill(_("Number: {id}"), id=Code(about.user_id)),
+        fill(_("Last seen: {when}, language: {lang}"), when=about.seen, lang=about.lang),
+        fill(_("Refused as unsafe: {n}"), n=about.strikes),
+        fill(_("Credit: {price}"), price=_.price(about.credit)),
+        "",
+        *(f"{task.id} · {task.created_at:%d.%m %H:%M} · {task.state}" for task in about.orders),
+    )
+
+
+def nothing_found(lang: str) -> Text:
+    _ = words(lang)
+    return _said("🤷", _("There is nothing of this number."))
+
+
+def update(lang: str, update_id: int, error: str, payload: str) -> Text:
+    """One that was set aside."""
+    _ = words(lang)
+    return _said(
+        "🔎", _("Update {update}").format(update=update_id), error, "", Code(payload[:3000])
+    )
+
+
+def settle_usage(lang: str) -> Text:
+    _ = words(lang)
+    return _said(
+        "❓",
+        _("Settling an order"),
+        _("/settle 12 followed by GPTunnel's number: the video is asked for."),
+        _("The buttons below /order 12 are for an order that is not there."),
+    )
+
+
+def given(lang: str, task: Task) -> Text:
+    _ = words(lang)
+    return _said("✅", _("Order {task} is asked for now.").format(task=task.id))
+
+
+def not_given(lang: str) -> Text:
+    _ = words(lang)
+    return _said("🤔", _("This order is settled already, or the number belongs to another one."))
+
+
+def pressed(lang: str, *, done: bool) -> str:
+    """To an admin's press: it had an effect, or was too late."""
+    _ = words(lang)
+    return _("Done.") if done else _("Nothing to do: that has happened already.")
+
+
+# --- /stats ---------------------------------------------------------------------------------
+
+
+def stats(lang: str, days: int) -> Text:
+    """Below the charts."""
+    _ = words(lang)
+    title = _.plural("The last {n} day, in UTC", "The last {n} days, in UTC", days).format(n=days)
+    return _said("📈", title)
+
+
+def chart_titles(lang: str) -> Mapping[str, str]:
+    """What stands in the picture."""
+    _ = words(lang)
+    return {
+        "videos": _("Videos a day"),
+        "delivered": _("delivered"),
+        "failed": _("failed"),
+        "other": _("others"),
+        "time": _("Time to the video, seconds"),
+        "median": _("median"),
+        "p90": _("9 of 10"),
+        "money": _("Spent, roubles"),
+        "stars": _("Came in, Stars"),
+        "top": _("Who ordered most"),
+        "nothing": _("nothing yet"),
+    }
+
+
+# --- /broadcast -----------------------------------------------------------------------------
+
+
+def broadcast_usage(lang: str) -> Text:
+    _ = words(lang)
+    return _said(
+        "📣",
+        _("Writing to everybody"),
+        _("Send me the message as everybody shall see it, then answer it with /broadcast."),
+    )
+
+
+def broadcast(lang: str, state: str, total: int, sent: int, refused: int) -> Text:
+    """Before it, on its way and after it; `state`: draft, running, done, cancelled."""
+    _ = words(lang)
+    if state == "draft":
+        people = _.plural("{n} person gets it.", "{n} people get it.", total).format(n=total)
+        return _said("📣", _("Send this to everybody?"), people)
+    head = {
+        "running": _("On its way to everybody"),
+        "done": _("Everybody had their turn"),
+        "cancelled": _("Stopped"),
+    }[state]
+    share = min(1.0, (sent + refused) / total) if total else 1.0
+    bar = "▓" * round(10 * share) + "░" * (10 - round(10 * share))
+    return _said(
+        "📣",
+        head,
+        f"{bar} {share:.0%}",
+        fill(_("Sent: {n}"), n=sent),
+        fill(_("Not reached: {n}"), n=refused),
     )
 
 

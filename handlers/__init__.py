@@ -10,6 +10,7 @@ from aiogram import Router
 
 from handlers import (
     access,
+    admin,
     card,
     commands,
     data,
@@ -44,6 +45,7 @@ def build_router() -> Router:
     root.pre_checkout_query.middleware(Gate())
     root.pre_checkout_query.middleware(Person())
     root.include_router(access.router())
+    root.include_router(admin.router())
     root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, prompt, picture, card,

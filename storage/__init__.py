@@ -13,6 +13,7 @@ from bot.caps import Terms
 from storage.access import AccessStore, Asked, Invite, Redeemed, Request
 from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
+from storage.broadcasts import BroadcastStore
 from storage.durations import DurationStore
 from storage.engine import Database
 from storage.frame_objects import FrameObjectStore
@@ -21,6 +22,7 @@ from storage.history import HistoryStore, Page
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
 from storage.ledger import LedgerRow, LedgerStore, StarRefund, Sum
 from storage.migrate import migrate
+from storage.operator import OperatorStore
 from storage.outbox import OutboxStore, WaitingNotice
 from storage.presses import PressStore
 from storage.privacy import PrivacyStore
@@ -75,6 +77,8 @@ class Storage:
     access: AccessStore
     audit: AuditStore
     alerts: AlertStore
+    operator: OperatorStore
+    broadcasts: BroadcastStore
     inbox: InboxStore
     outbox: OutboxStore
     frames: FrameStore
@@ -95,6 +99,8 @@ class Storage:
             access=AccessStore(database),
             audit=AuditStore(database),
             alerts=AlertStore(database),
+            operator=OperatorStore(database),
+            broadcasts=BroadcastStore(database),
             inbox=InboxStore(database),
             outbox=OutboxStore(database),
             frames=FrameStore(database),

@@ -209,6 +209,7 @@ class World:
     clock: Clock
     path: Path
     woken: list[datetime] = field(default_factory=list)
+    tried: list[datetime] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
     last_update: int = 0
 
@@ -349,6 +350,7 @@ async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
             access=Access(is_open=True),
             shop=Shop(),
             wake=lambda: world.woken.append(clock()),
+            try_now=lambda: world.tried.append(clock()),
             forget_files=world.forget_files,
             offer=Offer(model=MODEL, photos_on=True),
         )

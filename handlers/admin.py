@@ -1,0 +1,331 @@
+"""Running the bot from a chat: /admin, /order, /user, /settle, /stats, /broadcast, and what their
+buttons do. For admins only; for everybody else none of it exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import statistics
+from collections import Counter
+from datetime import timedelta
+
+from aiogram import Bot, Router
+from aiogram.enums import ChatType
+from aiogram.filters import Command, CommandObject
+from aiogram.types import (
+    BufferedInputFile,
+    CallbackQuery,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    Message,
+    Update,
+    User,
+)
+from aiogram.utils.formatting import Text
+
+from bot import charts, keyboards, texts_operator
+from bot.alert import Switch
+from bot.caps import day_start
+from bot.clock import Clock
+from bot.keyboards import Operate, Operation
+from bot.task import TaskState
+from handlers import reply
+from handlers.context import Wake
+from handlers.filters import admin
+from storage import Entry, Storage
+
+DAYS, TOP = 14, 8
+S, O = TaskState, Operation  # noqa: E741 - beside each other they read well
+
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_SETTLE = re.compile(r"([0-9]{1,15})\s+(\S{1,200})")
+
+
+def router() -> Router:
+    router = Router(name="admin")
+    for command, handler in (
+        ("admin", panel), ("order", order), ("user", person), ("settle", settle),
+        ("stats", stats), ("broadcast", broadcast),
+    ):  # fmt: skip
+        router.message.register(handler, Command(command), admin)
+    router.callback_query.register(operate, Operate.filter(), admin)
+    return router
+
+
+# --- looking -------------------------------------------------------------------------------
+
+
+async def panel(message: Message, storage: Storage, clock: Clock, lang: str) -> None:
+    text, keyboard = await _today(storage, clock, lang)
+    await reply.say(message, text, keyboard)
+
+
+async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, InlineKeyboardMarkup]:
+    now = clock()
+    since = day_start(now)
+    outcomes = await storage.operator.outcomes(since=since)
+    counts = await storage.tasks.counts()
+    sums = await storage.ledger.sums(since, now + timedelta(seconds=1))
+    held = await storage.alerts.held()
+    alerts = Counter(alert.kind.value for alert in (await storage.alerts.all_open()).values())
+    numbers = texts_operator.Today(
+        ordered=sum(number for state, number in outcomes.items() if state is not S.DRAFT),
+        delivered=outcomes.get(S.DELIVERED, 0),
+        failed=outcomes.get(S.FAILED, 0),
+        unknown=outcomes.get(S.UNKNOWN, 0),
+        undeliverable=outcomes.get(S.UNDELIVERABLE, 0),
+        queued=counts[S.QUEUED],
+        making=counts[S.SUBMITTING] + counts[S.GENERATING] + counts[S.RENDERED],
+        spent=sums[Entry.CHARGE].roubles,
+        stars=sums[Entry.PURCHASE].stars + sums[Entry.REFUND].stars,
+        alerts=[f"{kind} × {n}" if n > 1 else kind for kind, n in sorted(alerts.items())],
+        held=list(held),
+    )
+    closed = Switch.INTAKE in held or Switch.DRAIN in held
+    keyboard = keyboards.operations(
+        lang,
+        [O.RELEASE_INTAKE] if closed else [O.HOLD_INTAKE, O.DRAIN],
+        [O.RELEASE_SUBMITS if Switch.SUBMITS in held else O.HOLD_SUBMITS],
+        [O.TRY_NOW, O.TODAY],
+    )
+    return texts_operator.today(lang, numbers), keyboard
+
+
+async def order(message: Message, command: CommandObject, storage: Storage, lang: str) -> None:
+    await _show_order(message, _number(command), storage, lang)
+
+
+async def _show_order(message: Message, task_id: int, storage: Storage, lang: str) -> None:
+    task = await storage.tasks.get(task_id)
+    if task is None:
+        await reply.say(message, texts_operator.nothing_found(lang))
+        return
+    acts: list[list[InlineKeyboardButton]] = []
+    if task.state is S.UNDELIVERABLE:
+        acts.append([keyboards.operation(lang, O.REDELIVER, task.id)])
+    if task.state is S.UNKNOWN:
+        acts.append([keyboards.operation(lang, O.NOT_CHARGED, task.id)])
+        acts.append([keyboards.operation(lang, O.CHARGED, task.id)])
+    acts.append([keyboards.operation(lang, O.PERSON, task.user_id)])
+    text = texts_operator.order(lang, task, await storage.tasks.events(task.id))
+    await reply.say(message, text, InlineKeyboardMarkup(inline_keyboard=acts))
+
+
+async def person(message: Message, command: CommandObject, storage: Storage, lang: str) -> None:
+    await _show_person(message, _number(command), storage, lang)
+
+
+async def _show_person(message: Message, user_id: int, storage: Storage, lang: str) -> None:
+    user = await storage.users.get(user_id)
+    if user is None:
+        await reply.say(message, texts_operator.nothing_found(lang))
+        return
+    paid = [row for row in await storage.ledger.payments(user_id) if row.kind is Entry.PURCHASE]
+    about = texts_operator.About(
+        user_id=user_id,
+        name=user.name,
+        lang=user.lang,
+        strikes=user.strikes,
+        credit=await storage.ledger.credit(user_id),
+        seen=f"{user.seen_at:%d.%m.%Y %H:%M}",
+        orders=await storage.tasks.latest(user_id),
+        payments=len(paid),
+    )
+    rows = [[keyboards.operation(lang, O.LOOK, task.id)] for task in about.orders[:1]]
+    rows += [[keyboards.operation(lang, O.REFUND, row.id)] for row in paid[:1]]
+    keyboard = InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+    await reply.say(message, texts_operator.person(lang, about), keyboard)
+
+
+async def stats(message: Message, storage: Storage, clock: Clock, lang: str) -> None:
+    since = day_start(clock()) - timedelta(days=DAYS - 1)
+    points = await storage.operator.points(since=since)
+    money = await storage.operator.money(since=since, days=DAYS)
+    days = []
+    for number, (spent, stars) in enumerate(money):
+        begins = since + timedelta(days=number)
+        mine = [
+            point for point in points if begins <= point.confirmed_at < begins + timedelta(days=1)
+        ]
+        took = sorted(point.seconds for point in mine if point.seconds is not None)
+        delivered = sum(point.state is S.DELIVERED for point in mine)
+        failed = sum(point.state is S.FAILED for point in mine)
+        days.append(
+            charts.Day(
+                day=begins.date(),
+                delivered=delivered,
+                failed=failed,
+                other=len(mine) - delivered - failed,
+                median=statistics.median(took) if took else None,
+                p90=took[-(-9 * len(took) // 10) - 1] if took else None,
+                spent=spent,
+                stars=stars,
+            )
+        )
+    top = []
+    for user_id, number in Counter(point.user_id for point in points).most_common(TOP):
+        user = await storage.users.get(user_id)
+        top.append((f"{user.name[:24]} · {user_id}" if user else str(user_id), number))
+    png = await asyncio.to_thread(charts.draw, days, top, texts_operator.chart_titles(lang))
+    picture = BufferedInputFile(png, "stats.png")
+    await reply.show(message, picture, texts_operator.stats(lang, DAYS))
+
+
+# --- acting --------------------------------------------------------------------------------
+
+
+async def settle(
+    message: Message,
+    command: CommandObject,
+    event_from_user: User,
+    storage: Storage,
+    clock: Clock,
+    wake: Wake,
+    lang: str,
+) -> None:
+    given = _SETTLE.fullmatch((command.args or "").strip())
+    if given is None:
+        await reply.say(message, texts_operator.settle_usage(lang))
+        return
+    task = await storage.operator.give_id(
+        int(given[1]), given[2], by=event_from_user.id, now=clock()
+    )
+    if task is None:
+        await reply.say(message, texts_operator.not_given(lang))
+        return
+    wake()
+    await reply.say(message, texts_operator.given(lang, task))
+
+
+async def broadcast(
+    message: Message,
+    event_from_user: User,
+    event_update: Update,
+    storage: Storage,
+    clock: Clock,
+    lang: str,
+) -> None:
+    source = message.reply_to_message
+    if source is None or message.chat.type != ChatType.PRIVATE:
+        await reply.say(message, texts_operator.broadcast_usage(lang))
+        return
+    made = await storage.broadcasts.draft(
+        by=event_from_user.id,
+        lang=lang,
+        from_chat_id=message.chat.id,
+        message_id=source.message_id,
+        update_id=event_update.update_id,
+        now=clock(),
+    )
+    await reply.say(
+        message,
+        texts_operator.broadcast(lang, made.state.value, made.total, 0, 0),
+        keyboards.operations(lang, [O.SEND], [O.STOP], number=made.id),
+    )
+
+
+async def operate(
+    query: CallbackQuery,
+    callback_data: Operate,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    wake: Wake,
+    try_now: Wake,
+    lang: str,
+) -> None:
+    number, by, now = callback_data.number, query.from_user.id, clock()
+    shown = query.message if isinstance(query.message, Message) else None
+    done = True
+    match callback_data.operation:
+        case O.HOLD_INTAKE:
+            done = await storage.alerts.hold(Switch.INTAKE, by=by, now=now)
+        case O.DRAIN:
+            done = await storage.alerts.hold(Switch.DRAIN, by=by, now=now)
+        case O.HOLD_SUBMITS:
+            done = await storage.alerts.hold(Switch.SUBMITS, by=by, now=now)
+        case O.RELEASE_INTAKE:
+            both = [Switch.INTAKE, Switch.DRAIN]
+            done = await storage.alerts.release(both, by=by, now=now)
+        case O.RELEASE_SUBMITS:
+            done = await storage.alerts.release([Switch.SUBMITS], by=by, now=now)
+            wake()
+        case O.TRY_NOW:
+            await storage.operator.hurry(by=by, now=now)
+            try_now()
+        case O.REDELIVER:
+            done = await storage.operator.redeliver(number, by=by, now=now) is not None
+            wake()
+        case O.CHARGED | O.NOT_CHARGED:
+            charged = callback_data.operation is O.CHARGED
+            settled = await storage.operator.settle(number, charged=charged, by=by, now=now)
+            done = settled is not None
+        case O.HANDLE:
+            done = await storage.operator.handle_again(number, by=by, now=now)
+        case O.REFUND:
+            done = await _refund(storage, number, by, clock)
+        case O.SEND:
+            done = shown is not None and await storage.broadcasts.start(
+                number, shown_message_id=shown.message_id, by=by, now=now
+            )
+        case O.STOP:
+            done = await storage.broadcasts.stop(number, by=by, now=now)
+        case O.LOOK if shown:
+            await _show_order(shown, number, storage, lang)
+        case O.PERSON if shown:
+            await _show_person(shown, number, storage, lang)
+        case O.UPDATE if shown:
+            await _show_update(shown, number, storage, lang)
+        case _:
+            pass
+    await reply.toast(query, texts_operator.pressed(lang, done=done))
+    if shown is None:
+        return
+    if callback_data.operation in (O.SEND, O.STOP):
+        await _show_broadcast(shown, number, bot, storage, lang)
+    elif callback_data.operation in _PANEL:
+        text, keyboard = await _today(storage, clock, lang)
+        place = reply.place(shown)
+        await reply.rewrite(bot, place, shown.message_id, text, is_media=False, keyboard=keyboard)
+
+
+_PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SUBMITS, O.DRAIN,
+          O.TRY_NOW)  # fmt: skip
+
+
+async def _refund(storage: Storage, entry: int, by: int, clock: Clock) -> bool:
+    payment_id = await storage.operator.payment(entry)
+    if payment_id is None or not await storage.ledger.refund(payment_id, now=clock()):
+        return False
+    await storage.audit.add("refund", by=by, now=clock(), entry=entry)
+    return True
+
+
+async def _show_update(message: Message, number: int, storage: Storage, lang: str) -> None:
+    found = await storage.operator.set_aside(number)
+    if found is None:
+        await reply.say(message, texts_operator.nothing_found(lang))
+        return
+    text = texts_operator.update(lang, number, found.error or "", found.payload or "—")
+    keyboard = keyboards.operations(lang, [O.HANDLE], number=number)
+    await reply.say(message, text, keyboard)
+
+
+async def _show_broadcast(
+    shown: Message, number: int, bot: Bot, storage: Storage, lang: str
+) -> None:
+    now = await storage.broadcasts.get(number)
+    if now is None:
+        return
+    text = texts_operator.broadcast(lang, now.state.value, now.total, now.sent, now.refused)
+    running = now.state.value == "running"
+    keyboard = keyboards.operations(lang, [O.STOP], number=number) if running else None
+    await reply.rewrite(
+        bot, reply.place(shown), shown.message_id, text, is_media=False, keyboard=keyboard
+    )
+
+
+def _number(command: CommandObject) -> int:
+    given = _NUMBER.fullmatch((command.args or "").strip())
+    return int(given[0]) if given else 0

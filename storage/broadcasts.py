@@ -1,0 +1,197 @@
+"""One message to everybody: the row knows who had their turn, so a kill repeats one at most.
+
+It must not know what is said, nor how it is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from bot.access import Verdict
+from storage.audit import add_act
+from storage.engine import Database
+from storage.rows import free
+from storage.tables import BroadcastState, broadcasts, permits, users
+
+B = BroadcastState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broadcast:
+    """A message of an admin's, on its way to everybody."""
+
+    id: int
+    made_by: int
+    lang: str
+    from_chat_id: int
+    message_id: int
+    state: BroadcastState
+    total: int
+    sent: int
+    refused: int  # by people who blocked the bot, or never wrote to it in private
+    cursor: int
+    shown_message_id: int | None
+
+
+_KNOWN = tuple(broadcasts.c[name] for name in Broadcast.__dataclass_fields__)
+_BANNED = sa.exists().where(
+    permits.c.subject_id == users.c.user_id, permits.c.verdict == Verdict.BANNED
+)
+
+
+class BroadcastStore:
+    """Drafted, started by a press, carried on by whoever holds the lease."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def draft(
+        self,
+        *,
+        by: int,
+        lang: str,
+        from_chat_id: int,
+        message_id: int,
+        update_id: int,
+        now: datetime,
+    ) -> Broadcast:
+        """A draft with its audience counted; the update that asked gets the same one again."""
+        async with self._database.transaction() as connection:
+            total = await connection.scalar(
+                sa.select(sa.func.count()).select_from(users).where(~_BANNED)
+            )
+            await connection.execute(
+                insert(broadcasts)
+                .values(
+                    update_id=update_id,
+                    made_by=by,
+                    lang=lang,
+                    from_chat_id=from_chat_id,
+                    message_id=message_id,
+                    state=B.DRAFT,
+                    created_at=now,
+                    total=total,
+                    sent=0,
+                    refused=0,
+                    cursor=0,
+                )
+                .on_conflict_do_nothing(index_elements=["update_id"])
+            )
+            row = await connection.execute(
+                sa.select(*_KNOWN).where(broadcasts.c.update_id == update_id)
+            )
+            return Broadcast(**row.one()._mapping)
+
+    async def get(self, broadcast_id: int) -> Broadcast | None:
+        """As it is now."""
+        async with self._database.transaction() as connection:
+            row = (
+                await connection.execute(sa.select(*_KNOWN).where(broadcasts.c.id == broadcast_id))
+            ).one_or_none()
+        return None if row is None else Broadcast(**row._mapping)
+
+    async def start(
+        self, broadcast_id: int, *, shown_message_id: int, by: int, now: datetime
+    ) -> bool:
+        """DRAFT -> RUNNING, shown in that message. False: it was started or stopped before."""
+        return await self._change(
+            broadcast_id, [B.DRAFT], "broadcast", by, now,
+            state=B.RUNNING, shown_message_id=shown_message_id,
+        )  # fmt: skip
+
+    async def stop(self, broadcast_id: int, *, by: int, now: datetime) -> bool:
+        """DRAFT or RUNNING -> CANCELLED: at most one more gets it."""
+        return await self._change(
+            broadcast_id, [B.DRAFT, B.RUNNING], "stop broadcast", by, now,
+            state=B.CANCELLED, ended_at=now,
+        )  # fmt: skip
+
+    async def _change(
+        self,
+        broadcast_id: int,
+        states: list[BroadcastState],
+        act: str,
+        by: int,
+        now: datetime,
+        **values: Any,
+    ) -> bool:
+        async with self._database.transaction() as connection:
+            changed = await connection.execute(
+                sa.update(broadcasts)
+                .where(broadcasts.c.id == broadcast_id, broadcasts.c.state.in_(states))
+                .values(**values)
+            )
+            if changed.rowcount == 1:
+                await add_act(connection, act, by=by, now=now, broadcast=broadcast_id)
+            return changed.rowcount == 1
+
+    async def claim(self, *, owner: str, now: datetime, lease_for: timedelta) -> Broadcast | None:
+        """The lease of one that runs; its holder calls this again before the lease ends."""
+        mine = sa.or_(broadcasts.c.lease_owner == owner, free(broadcasts, now))
+        first = (
+            sa.select(broadcasts.c.id)
+            .where(broadcasts.c.state == B.RUNNING, mine)
+            .order_by(broadcasts.c.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        async with self._database.transaction() as connection:
+            row = (
+                await connection.execute(
+                    sa.update(broadcasts)
+                    .where(broadcasts.c.id == first)
+                    .values(lease_owner=owner, lease_until=now + lease_for)
+                    .returning(*_KNOWN)
+                )
+            ).one_or_none()
+        return None if row is None else Broadcast(**row._mapping)
+
+    async def next_people(self, cursor: int, *, limit: int) -> list[int]:
+        """Who comes after `cursor`; nobody who was shut out."""
+        async with self._database.transaction() as connection:
+            rows = await connection.scalars(
+                sa.select(users.c.user_id)
+                .where(users.c.user_id > cursor, ~_BANNED)
+                .order_by(users.c.user_id)
+                .limit(limit)
+            )
+            return list(rows.all())
+
+    async def had_turn(self, broadcast_id: int, user_id: int, *, owner: str, sent: bool) -> bool:
+        """This person has it, or never will. False: it was stopped, or another carries it."""
+        async with self._database.transaction() as connection:
+            noted = await connection.execute(
+                sa.update(broadcasts)
+                .where(
+                    broadcasts.c.id == broadcast_id,
+                    broadcasts.c.state == B.RUNNING,
+                    broadcasts.c.lease_owner == owner,
+                    broadcasts.c.cursor < user_id,
+                )
+                .values(
+                    cursor=user_id,
+                    sent=broadcasts.c.sent + int(sent),
+                    refused=broadcasts.c.refused + int(not sent),
+                )
+            )
+            return noted.rowcount == 1
+
+    async def done(self, broadcast_id: int, *, owner: str, now: datetime) -> bool:
+        """RUNNING -> DONE, by its holder."""
+        async with self._database.transaction() as connection:
+            changed = await connection.execute(
+                sa.update(broadcasts)
+                .where(
+                    broadcasts.c.id == broadcast_id,
+                    broadcasts.c.state == B.RUNNING,
+                    broadcasts.c.lease_owner == owner,
+                )
+                .values(state=B.DONE, ended_at=now, lease_owner=None, lease_until=None)
+            )
+            return changed.rowcount == 1

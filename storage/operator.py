@@ -1,0 +1,266 @@
+"""What admins do to tasks and updates that need a person, each with its audit row in one commit.
+
+None and False mean that the condition did not hold: done before, or too late. It must not know
+who is an admin, nor the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.notice import Notice, NoticeKind
+from bot.task import Charge, Reason, Task, TaskState
+from storage.audit import add_act
+from storage.engine import Connection, Database
+from storage.leases import add_event, drop_frame
+from storage.ledger import settle
+from storage.outbox import insert_notices
+from storage.rows import UNLEASED, task_from
+from storage.tables import Entry, InboxState, in_states, inbox, ledger, one_of, tasks
+
+S = TaskState
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside:
+    """An update that could not be handled."""
+
+    update_id: int
+    payload: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One order, as the charts see it."""
+
+    user_id: int
+    state: TaskState
+    confirmed_at: datetime
+    seconds: float | None  # from the press to the video; None: there is none
+
+
+class OperatorStore:
+    """The admins' half of the stores."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def settle(self, task_id: int, *, charged: bool, by: int, now: datetime) -> Task | None:
+        """UNKNOWN -> FAILED: the provider's list has been looked into; the person is told."""
+        async with self._database.transaction() as connection:
+            task = await _move(
+                connection,
+                now,
+                task_id,
+                {S.UNKNOWN},
+                state=S.FAILED,
+                ended_at=now,
+                charged=charged,
+                detail="settled: charged" if charged else "settled: not accepted",
+            )
+            if task is None:
+                return None
+            charge = Charge.TAKEN if charged else Charge.NONE
+            words = Notice(
+                kind=NoticeKind.FAILED,
+                chat=task.chat,
+                lang=task.lang,
+                task_id=task.id,
+                reply_to=task.reply_to,
+                params={"reason": Reason.ANSWER_LOST.value, "charge": charge.value},
+            )
+            await insert_notices(connection, [words], now)
+            await add_act(
+                connection,
+                "settle",
+                by=by,
+                now=now,
+                subject_id=task.user_id,
+                task_id=task_id,
+                charged=charged,
+            )
+            return task
+
+    async def give_id(
+        self, task_id: int, provider_id: str, *, by: int, now: datetime
+    ) -> Task | None:
+        """UNKNOWN -> GENERATING: the order was found at the provider, and is asked for."""
+        async with self._database.transaction() as connection:
+            known = await connection.scalar(
+                sa.select(tasks.c.id).where(tasks.c.provider_id == provider_id)
+            )
+            if known is not None:
+                return None
+            task = await _move(
+                connection,
+                now,
+                task_id,
+                {S.UNKNOWN},
+                state=S.GENERATING,
+                provider_id=provider_id,
+                accepted_at=now,
+                reason=None,
+                detail=None,
+                fence=tasks.c.fence + 1,
+                lease_owner=None,
+                lease_until=None,
+            )
+            if task is not None:
+                await add_act(
+                    connection, "give id", by=by, now=now, subject_id=task.user_id,
+                    task_id=task_id, provider_id=provider_id,
+                )  # fmt: skip
+            return task
+
+    async def redeliver(self, task_id: int, *, by: int, now: datetime) -> Task | None:
+        """UNDELIVERABLE -> RENDERED: the video that was kept is sent again."""
+        async with self._database.transaction() as connection:
+            task = await _move(
+                connection,
+                now,
+                task_id,
+                {S.UNDELIVERABLE},
+                state=S.RENDERED,
+                reason=None,
+                detail=None,
+            )
+            if task is not None:
+                await add_act(
+                    connection, "redeliver", by=by, now=now, subject_id=task.user_id,
+                    task_id=task_id,
+                )  # fmt: skip
+            return task
+
+    async def hurry(self, *, by: int, now: datetime) -> int:
+        """Queued tasks that were put off are due now; how many."""
+        async with self._database.transaction() as connection:
+            hurried = await connection.execute(
+                sa.update(tasks)
+                .where(in_states({S.QUEUED}), tasks.c.run_at > now, tasks.c.lease_owner.is_(None))
+                .values(run_at=now)
+            )
+            await add_act(connection, "try now", by=by, now=now, tasks=hurried.rowcount)
+            return hurried.rowcount
+
+    async def set_aside(self, update_id: int) -> SetAside | None:
+        """The update with its text; None: it is not set aside."""
+        wanted = sa.select(inbox.c.update_id, inbox.c.payload, inbox.c.error).where(
+            inbox.c.update_id == update_id, one_of(inbox.c.state, {InboxState.SET_ASIDE})
+        )
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(wanted)).one_or_none()
+        return None if row is None else SetAside(**row._mapping)
+
+    async def handle_again(self, update_id: int, *, by: int, now: datetime) -> bool:
+        """An update that was set aside gets all its tries anew."""
+        async with self._database.transaction() as connection:
+            changed = await connection.execute(
+                sa.update(inbox)
+                .where(
+                    inbox.c.update_id == update_id,
+                    one_of(inbox.c.state, {InboxState.SET_ASIDE}),
+                    inbox.c.payload.is_not(None),
+                )
+                .values(
+                    state=InboxState.PENDING,
+                    run_at=now,
+                    attempts=0,
+                    finished_at=None,
+                    error=None,
+                    **UNLEASED,
+                )
+            )
+            if changed.rowcount == 1:
+                await add_act(connection, "handle again", by=by, now=now, update=update_id)
+            return changed.rowcount == 1
+
+    async def payment(self, entry: int) -> str | None:
+        """Telegram's number of a purchase, by its row in the ledger."""
+        async with self._database.transaction() as connection:
+            found: str | None = await connection.scalar(
+                sa.select(ledger.c.payment_id).where(
+                    ledger.c.id == entry, ledger.c.kind == Entry.PURCHASE
+                )
+            )
+        return found
+
+    async def outcomes(self, *, since: datetime) -> dict[TaskState, int]:
+        """What became of the orders since then."""
+        wanted = (
+            sa.select(tasks.c.state, sa.func.count().label("number"))
+            .where(tasks.c.confirmed_at >= since)
+            .group_by(tasks.c.state)
+        )
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(wanted)).all()
+        return {row.state: row.number for row in rows}
+
+    async def points(self, *, since: datetime) -> list[Point]:
+        """Every order since then."""
+        wanted = sa.select(
+            tasks.c.user_id, tasks.c.state, tasks.c.confirmed_at, tasks.c.ended_at
+        ).where(tasks.c.confirmed_at >= since)
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(wanted)).all()
+        return [
+            Point(
+                user_id=row.user_id,
+                state=row.state,
+                confirmed_at=row.confirmed_at,
+                seconds=(row.ended_at - row.confirmed_at).total_seconds()
+                if row.state is S.DELIVERED and row.ended_at
+                else None,
+            )
+            for row in rows
+        ]
+
+    async def money(self, *, since: datetime, days: int) -> list[tuple[float, float]]:
+        """For each day from `since` on: roubles charged by the provider, Stars that came in."""
+        wanted = sa.select(ledger.c.kind, ledger.c.at, ledger.c.kopecks, ledger.c.stars).where(
+            ledger.c.at >= since,
+            ledger.c.kind.in_([Entry.CHARGE, Entry.PURCHASE, Entry.REFUND]),
+        )
+        found = [(0.0, 0.0)] * days
+        async with self._database.transaction() as connection:
+            for row in (await connection.execute(wanted)).all():
+                day = (row.at - since) // timedelta(days=1)
+                if 0 <= day < days:
+                    spent, stars = found[day]
+                    charged = float(row.kopecks) if row.kind is Entry.CHARGE else 0.0
+                    found[day] = (spent + charged, stars + row.stars)
+        return found
+
+
+async def _move(
+    connection: Connection,
+    now: datetime,
+    task_id: int,
+    states: Iterable[TaskState],
+    *,
+    charged: bool = False,
+    **values: Any,
+) -> Task | None:
+    """One guarded statement, its event and its money."""
+    row = (
+        await connection.execute(
+            sa.update(tasks)
+            .where(tasks.c.id == task_id, in_states(states))
+            .values(attempts=0, claims=0, run_at=now, **values)
+            .returning(*tasks.c)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    task = task_from(row)
+    if charged:
+        # Before what follows gives it back: it is spent.
+        await settle(connection, replace(task, state=S.GENERATING), now)
+    await add_event(connection, task, now)
+    await drop_frame(connection, task)
+    return task
