@@ -79,7 +79,7 @@ class Worker:
             try:
                 while not self._stopping.is_set():
                     self._due.clear()
-                    for task in await self._claim():
+                    for task in await self._disowned(await self._claim()):
                         self._held[task.id] = (
                             task,
                             group.create_task(self._carry(task), name=f"task {task.id}"),
@@ -108,6 +108,18 @@ class Worker:
             logger.warning("the tasks wait: %s", exc)
             await self._wait(self._stopping, IDLE_SECONDS)
             return []
+
+    async def _disowned(self, claimed: list[Task]) -> list[Task]:
+        """Without those that are still in hand here: whoever sleeps past a lease loses it to
+        anybody, itself included. What is in hand ends first, as if another had taken the task.
+        """
+        twice = [task for task in claimed if task.id in self._held]
+        for task in twice:
+            logger.warning("task %d: the lease ran out in hand", task.id)
+            self._steps.lost(task.id)
+        if twice:
+            await self._release(twice)
+        return [task for task in claimed if task.id not in self._held]
 
     async def _carry(self, task: Task) -> None:
         with logs.about(task=task.id, chat=task.chat.chat_id):
