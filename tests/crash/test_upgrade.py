@@ -27,7 +27,7 @@ from tests.stand import until
 
 S = TaskState
 NOW = datetime.now(UTC)  # noqa: TID251 - the bot that takes over has the real clock
-WISH = Wish(lease_seconds=1.0)
+WISH = Wish(lease_seconds=2.0)
 AFTER = {
     **{state: state for state in S},
     S.DRAFT: S.DELIVERED,  # its old button is pressed
@@ -185,7 +185,7 @@ async def _kill_in_mid_migration(ground: Ground, old: str, new: str, witness: Wi
     kills, points = 0, 1
     while True:
         journal = ground.folder / f"points-{points}"
-        life = await ground.start(Wish(lease_seconds=1.0, journal=journal, die_after=points))
+        life = await ground.start(Wish(lease_seconds=2.0, journal=journal, die_after=points))
         assert await life.ended == -9, life.lines
         version = await _version(witness)
         assert version in (old, new)
@@ -195,27 +195,28 @@ async def _kill_in_mid_migration(ground: Ground, old: str, new: str, witness: Wi
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def server(request: pytest.FixtureRequest) -> PostgresServer | None:
+    """None: an SQLite file will do."""
     if request.param == "sqlite":
-        (tmp_path / "data").mkdir()
-        return f"sqlite+aiosqlite:///{tmp_path / 'data' / 'bot.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres")
-    return await server.create()
+        return None
+    running: PostgresServer = request.getfixturevalue("postgres")
+    return running
 
 
 @pytest.mark.parametrize("revision", _revisions())
 async def test_every_version_is_taken_over_with_tasks_in_every_state(
-    revision: str, database_url: str, launcher: Launcher, tmp_path: Path
+    revision: str, server: PostgresServer | None, launcher: Launcher, tmp_path: Path
 ) -> None:
     newest = _revisions()[-1]
+    database_url = await server.create() if server else ""
     async with open_ground(tmp_path, launcher, database_url=database_url) as ground:
-        database = await Database.open(database_url)
+        database = await Database.open(ground.database_url)
         await migrate(database, revision)
         await database.close()
         person = ground.telegram.add_person()
         await person.send_text("hello")  # so that the bot may write
         await _fill(ground, person)
-        witness = Witness(database_url)
+        witness = Witness(ground.database_url)
         if revision != newest:
             assert await _kill_in_mid_migration(ground, revision, newest, witness) >= 2
         await ground.start(WISH)
