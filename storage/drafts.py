@@ -20,7 +20,7 @@ from storage.tables import in_states, presses, tasks
 
 S = TaskState
 
-JOIN_WITHIN = timedelta(minutes=10)
+JOIN_WITHIN = timedelta(minutes=2)
 """For so long after its words a picture without a caption is taken to belong to them."""
 
 
