@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
@@ -21,13 +20,15 @@ import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo
 
-from bot import catalog, proxy, telegram
+from bot import proxy, telegram
 from bot.app import open_bucket
+from bot.catalog import Model
 from bot.clock import utc_now
-from bot.errors import BotError, StorageError
+from bot.errors import BotError, ProviderError, StorageError
 from bot.gptunnel import Gptunnel
 from bot.health import HealthReport
 from bot.http import HttpServer, frame_url
+from bot.prices import differences
 from bot.settings import Settings
 from storage import Database
 from storage.migrate import HEAD, version
@@ -128,46 +129,26 @@ async def _updates(bot: Bot, settings: Settings) -> Words:
 
 async def _balance(provider: Gptunnel, settings: Settings) -> Words:
     funds = await provider.balance()
-    price = catalog.model(settings.model).price
+    price = _own(settings).price
     words = f"{funds:.2f} ₽ for {max(int(funds // price), 0)} videos of {price} ₽"
     return (Level.OK if funds >= price else Level.FAIL), words
 
 
 async def _model(provider: Gptunnel, settings: Settings) -> Words:
-    prices = await _prices(settings)
-    known = catalog.model(settings.model)
-    if prices is None:
-        return Level.NOTE, f"{known.id}: the provider's list does not answer; {known.price} ₽ here"
-    if known.id not in prices:
-        return Level.FAIL, f"{known.id}: the provider no longer has it (MODEL)"
-    if prices[known.id] not in (None, known.price):
-        return Level.FAIL, f"{known.id}: {prices[known.id]} ₽ there, {known.price} ₽ here"
-    return Level.OK, f"{known.id}, {known.price} ₽"
-
-
-async def _prices(settings: Settings) -> dict[str, Decimal | None] | None:
-    """By model (provider.md: "Other calls"); None without an answer: it is not documented."""
-    headers = {"Authorization": settings.gptunnel_api_key.get_secret_value()}
+    own = _own(settings)
     try:
-        async with _client(settings.provider_proxy) as client:
-            answer = await client.get(
-                f"{settings.gptunnel_base_url}/media/models", headers=headers
-            )
-        listed = answer.json()["models"]
-        return {entry["id"]: _price(entry.get("price")) for entry in listed}
-    except Exception as exc:
-        if isinstance(exc, httpx.HTTPError | OSError | ValueError | LookupError | TypeError):
-            return None
-        if proxy.is_at_fault(exc):
-            return None
-        raise
+        listed = await provider.prices()
+    except ProviderError:
+        return Level.NOTE, f"{own.id}: the provider's list does not answer; {own.price} ₽ here"
+    if own.id not in listed:
+        return Level.FAIL, f"{own.id}: the provider no longer has it (MODEL)"
+    if lines := differences(settings.models, listed):
+        return Level.FAIL, f"other prices there (here → there): {'; '.join(lines)}"
+    return Level.OK, f"{own.id}, {own.price} ₽; every price as the provider's"
 
 
-def _price(value: object) -> Decimal | None:
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return None
+def _own(settings: Settings) -> Model:
+    return next(model for model in settings.models if model.id == settings.model)
 
 
 async def _photos(settings: Settings) -> Words:

@@ -218,6 +218,10 @@ class Gptunnel:
 
         Undocumented: whatever is no such list raises ProviderBusy.
         """
+        with metrics.provider_call("models"):
+            return await self._prices()
+
+    async def _prices(self) -> dict[str, Decimal]:
         try:
             status, answer, _ = await self._call(
                 self._asking, "GET", "media/models", self._ask_seconds

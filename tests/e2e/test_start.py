@@ -104,7 +104,7 @@ async def test_without_a_public_address_photos_are_refused_at_once_and_words_wor
         await vera.send_document(content, "a.jpg", "image/jpeg", "кот на крыше"),
     ):
         assert words(await vera.expect(answers(asked))) == refused
-    assert stand.provider.calls == []
+    assert [call.name for call in stand.provider.calls if call.name != "models"] == []
 
     asked = await vera.send_text("кот на крыше")
     await vera.press(await card_for(vera, asked), "1:1")
