@@ -1,0 +1,135 @@
+"""What people do with a video that came: through the real program, as a process."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from bot import texts
+from bot.sandbox.telegram.people import Person
+from tests.e2e.conftest import (
+    Json,
+    answers,
+    buttons,
+    creates,
+    has_button,
+    is_video,
+    jobs,
+    order,
+    sent_videos,
+    words,
+    written,
+)
+from tests.e2e.given import GREEN
+from tests.stand import Stand, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PRICE = "17\N{NO-BREAK SPACE}₽"
+
+
+async def video_of(person: Person, prompt: str) -> Json:
+    await order(person, prompt)
+    return await person.expect(lambda m: is_video(m) and words(m).startswith(prompt), within=20)
+
+
+async def test_every_video_has_its_buttons_and_again_makes_another(stand: Stand) -> None:
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    prompt = "a kite over the sea, again"
+    video = await video_of(anna, prompt)
+    assert buttons(video) == [
+        [f"🔁 Again · {PRICE}", "✏️ Change prompt"],
+        ["📐 Other ratio", "🎞 Continue it"],
+        ["📄 As a file", "📋 Copy prompt"],
+        ["🗑 Delete"],
+    ]
+    pressed = await anna.press(video, f"🔁 Again · {PRICE}")
+    assert (await anna.answer_to(pressed))["text"] == texts.press_retried("en")
+    await until(lambda: sent_videos(stand, anna.id) == 2)
+    assert len(creates(stand, prompt)) == 2
+    assert [body["ar"] for body in creates(stand, prompt)] == ["16:9", "16:9"]
+
+
+async def test_another_ratio_and_another_prompt_come_as_cards(stand: Stand) -> None:
+    anna = stand.telegram.add_person("Anna", language_code="ru")
+    video = await video_of(anna, "бумажный кораблик")
+    await anna.press(video, "📐 Другой формат")
+    card = await anna.expect(lambda m: answers(video)(m) and has_button("9:16")(m))
+    await anna.press(card, "9:16")
+    await until(lambda: len(creates(stand, "бумажный кораблик")) == 2)
+    assert creates(stand, "бумажный кораблик")[1]["ar"] == "9:16"
+
+    await anna.press(video, "✏️ Другой промпт")
+    await anna.expect(lambda m: "Напишите новый промпт" in words(m))
+    asked = await anna.send_text("бумажный самолётик")
+    second = await anna.expect(lambda m: answers(asked)(m) and has_button("1:1")(m))
+    await anna.press(second, "1:1")
+    await until(lambda: jobs(stand, "бумажный самолётик"))
+
+
+async def test_a_video_goes_on_from_its_last_picture(stand: Stand) -> None:
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    video = await video_of(anna, "a gate opens slowly")
+    await anna.press(video, "🎞 Continue it")
+    shown = await anna.expect(lambda m: "photo" in m and answers(video)(m))
+    asked = await anna.send_text("and a dog comes through it")
+    card = await anna.expect(lambda m: answers(asked)(m) and has_button("16:9")(m))
+    await anna.press(card, "16:9")
+    await until(lambda: jobs(stand, "and a dog comes through it"))
+    [job] = jobs(stand, "and a dog comes through it")
+    await until(lambda: job.made is not None)
+    assert job.made is not None
+    assert job.made.image is not None
+    with Image.open(io.BytesIO(job.made.image)) as frame:
+        middle = frame.convert("RGB").getpixel((frame.width // 2, frame.height // 2))
+    assert isinstance(middle, tuple)
+    assert all(abs(a - b) < 30 for a, b in zip(middle, GREEN, strict=True))
+    assert shown["from"]["is_bot"]
+
+
+async def test_a_video_comes_as_a_file_and_can_be_deleted(stand: Stand) -> None:
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    video = await video_of(anna, "a lamp in the rain")
+    await anna.press(video, "📄 As a file")
+    file = await anna.expect(lambda m: "document" in m and answers(video)(m))
+    assert file["document"]["file_name"].endswith(".mp4")
+    await anna.press(video, "🗑 Delete")
+    await until(lambda: video["message_id"] not in anna.chat.messages)
+
+    await anna.send_text("/history")
+    page = await anna.expect(lambda m: "Your videos" in words(m))
+    await anna.press(page, "1")
+    again = await anna.expect(lambda m: is_video(m) and m["message_id"] > page["message_id"])
+    assert again["video"]["file_id"] == video["video"]["file_id"]
+    assert len(creates(stand, "a lamp in the rain")) == 1
+
+
+async def test_ones_own_videos_are_found_inline(stand: Stand) -> None:
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    boris = stand.telegram.add_person("Boris", language_code="en")
+    video = await video_of(anna, "a violet balloon")
+    query = await anna.inline_query("VIOLET")
+    await until(lambda: query.results is not None)
+    assert query.results is not None
+    [found] = query.results["results"]
+    assert found["title"] == "a violet balloon"
+    sent = await anna.choose(query, found["id"])
+    assert sent["video"]["file_id"] == video["video"]["file_id"]
+    other = await boris.inline_query("violet")
+    await until(lambda: other.results is not None)
+    assert other.results is not None
+    assert other.results["results"] == []
+
+
+async def test_everything_about_a_person_goes_on_their_word(stand: Stand) -> None:
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    await video_of(anna, "a secret garden")
+    await anna.send_text("/delete_me")
+    question = await anna.expect(has_button("Delete everything"))
+    await anna.press(question, "Delete everything")
+    await until(lambda: "Deleted: your words" in words(anna.chat.messages[question["message_id"]]))
+    for table in ("tasks", "users", "consents"):
+        sql = f"SELECT count(*) FROM {table} WHERE user_id = ?"  # noqa: S608
+        assert await written(stand, sql, anna.id) == [(0,)]
