@@ -1,116 +1,87 @@
-"""Access, caps and Stars through the real program: also when it is killed around a payment."""
+"""What the operator hears while the program runs, and what their presses do."""
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from bot.sandbox.faults import Fault
+from bot.sandbox.gptunnel.records import Mode
 from bot.sandbox.telegram.people import Person
-from tests.e2e.conftest import Json, card_for, creates, order, until_written, words
+from tests.e2e.conftest import QUICK, creates, has_button, is_video, jobs, order, words
 from tests.e2e.given import clip, learnt
-from tests.stand import Stand, open_stand, until
+from tests.stand import KEY, Stand, open_stand, until
 
-ADMIN = 5_550_009_001
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_asyncio.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
-    async with open_stand(tmp_path, delay=0.2, renderer=clip) as opened:
-        await learnt(opened.database_url, 0.2)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
+    folder: Path = tmp_path_factory.mktemp("operator")
+    async with open_stand(folder, delay=QUICK, renderer=clip) as opened:
+        await learnt(opened.database_url, QUICK)
         yield opened
 
 
-async def told(person: Person, text: str) -> Json:
-    return await person.expect(lambda m: m["from"]["is_bot"] and text in words(m), within=20)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def admin(stand: Stand) -> Person:
+    """Whoever runs the bot, which is started with their number."""
+    olga = stand.telegram.add_person("Olga", language_code="en")
+    await stand.start(settings={"ADMINS": str(olga.id)})
+    await olga.send_text("/start")
+    return olga
 
 
-async def test_a_stranger_asks_the_admin_allows_and_the_video_is_ordered(stand: Stand) -> None:
-    await stand.start(settings={"ACCESS": "closed", "ADMINS": str(ADMIN)})
-    admin = stand.telegram.add_person("Olga", id=ADMIN)
-    await admin.send_text("/start")
-    anna = stand.telegram.add_person("Anna")
-    asked = await anna.send_text("a closed door opens")
-    await anna.press(await told(anna, "not open to everybody"), "Ask for access")
-    await admin.press(await told(admin, "Somebody asks to use the bot"), "Let in")
-    await told(anna, "You may use this bot now.")
-    assert creates(stand, asked["text"]) == []
-    await order(anna, "a closed door opens again")
-    await until(lambda: creates(stand, "a closed door opens again"))
+async def hears(admin: Person, text: str) -> dict[str, object]:
+    return await admin.expect(lambda m: text in words(m), within=40)
 
 
-async def test_an_order_over_the_cap_is_not_sent_to_the_provider(stand: Stand) -> None:
-    await stand.start(settings={"CAP_USER_PER_DAY": "1"})
-    anna = stand.telegram.add_person("Anna")
-    await order(anna, "the first of the day")
-    await until(lambda: creates(stand, "the first of the day"))
-    card = await card_for(anna, await anna.send_text("the second of the day"))
-    answer = await anna.answer_to(await anna.press(card, "16:9"))
-    assert "That is all for today" in answer["text"]
-    assert answer["show_alert"]
-    assert creates(stand, "the second of the day") == []
-
-
-async def buy(person: Person, package: str) -> Json:
-    await person.send_text("/buy")
-    await person.press(await told(person, "Your balance: "), package)
-    invoice = await person.expect(lambda m: "invoice" in m)
-    return await person.pay(invoice)
-
-
-@pytest.mark.parametrize("killed_at", ["payment", "refund"])
-async def test_stars_are_counted_and_given_back_once_although_the_bot_is_killed(
-    stand: Stand, killed_at: str
+async def test_a_refused_key_is_told_once_and_try_now_ends_it_when_it_is_mended(
+    stand: Stand, admin: Person
 ) -> None:
-    settings = {"STARS_PACKAGES": "10:20,50:100"}
-    bot = await stand.start(settings=settings)
-    anna = stand.telegram.add_person("Anna")
-    paid = await buy(anna, "⭐ 10 → 20\N{NO-BREAK SPACE}₽")
-    if killed_at == "payment":
-        bot.kill()
-        await bot.wait()
-        bot = await stand.start(settings=settings)
-    await told(anna, "10 Stars have arrived")
-    updates = stand.telegram.world.updates
-    [number] = [u["update_id"] for u in updates if u.get("message") == paid]
-    stand.telegram.world.repeat(number)
-    if killed_at == "refund":  # Telegram does it, and the bot dies before it hears of it
-        stand.telegram.faults.add(Fault(on="refundStarPayment", act="hang_after"))
-    await order(anna, "a nsfw-test scene")
-    if killed_at == "refund":
-        await until(lambda: stand.telegram.calls_of("refundStarPayment"))
-        await until(lambda: all(p.refunded for p in stand.telegram.world.till.payments.values()))
-        bot.kill()
-        await bot.wait()
-        await forget_leases(stand)
-        await stand.start(settings=settings)
-    await told(anna, "10 Stars are on their way back")
-    [payment] = stand.telegram.world.till.payments.values()
-    assert payment.refunded
-    done = [call for call in stand.telegram.calls_of("refundStarPayment") if call.ok]
-    assert len(done) == 1
-    rows = await until_written(stand, "SELECT kind, stars, credit_kopecks FROM ledger ORDER BY id")
-    assert rows == [
-        ("purchase", 10, 2000),
-        ("reservation", 0, -1700),
-        ("return", 0, 1700),
-        ("refund", -10, -2000),
-    ]
-    assert len([m for m in anna.chat.messages.values() if "have arrived" in words(m)]) == 1
+    anna = stand.telegram.add_person("Anna", language_code="en")
+    stand.provider.api_key = "another"
+    await order(anna, "a cat behind a locked door")
+    alert = await hears(admin, "GPTunnel refuses the key")
+    stand.provider.api_key = KEY
+    await admin.press(alert, "🔄 Try now")
+    await anna.expect(is_video, within=40)
+    await hears(admin, "GPTunnel takes the key again")
+    told = [m for m in admin.chat.messages.values() if "refuses the key" in words(m)]
+    assert len(told) <= 1
+    assert len(jobs(stand, "a cat behind a locked door")) == 1
 
 
-async def forget_leases(stand: Stand) -> None:
-    """As if the killed one's leases had run out."""
+async def test_an_overloaded_provider_holds_the_queue_fails_nothing_and_it_goes_on_by_itself(
+    stand: Stand, admin: Person
+) -> None:
+    people = [stand.telegram.add_person(f"P{n}", language_code="en") for n in range(4)]
+    stand.provider.mode = Mode.OVERLOADED
+    for number, person in enumerate(people):
+        await order(person, f"scene {number} of many")
+    await hears(admin, "GPTunnel is overloaded")
+    stand.provider.mode = Mode.WELL
+    for person in people:
+        await person.expect(is_video, within=60)
+    await hears(admin, "the queue goes on")
+    for number in range(len(people)):
+        assert len(jobs(stand, f"scene {number} of many")) == 1
 
-    def write() -> None:
-        with closing(sqlite3.connect(stand.database_url.partition(":///")[2])) as database:
-            database.execute("UPDATE star_refunds SET lease_until = NULL, lease_owner = NULL")
-            database.commit()
 
-    await asyncio.to_thread(write)
+async def test_a_held_queue_sends_nothing_until_it_is_released(
+    stand: Stand, admin: Person
+) -> None:
+    boris = stand.telegram.add_person("Boris", language_code="en")
+    await admin.send_text("/admin")
+    panel = await admin.expect(has_button("⏸ Let the queue wait"), within=20)
+    await admin.press(panel, "⏸ Let the queue wait")
+    await until(lambda: has_button("▶️ Let the queue go")(admin.chat.messages[panel["message_id"]]))
+    await order(boris, "a ship that waits")
+    await order(boris, "a second ship")
+    assert creates(stand, "a ship that waits") == []
+    panel = admin.chat.messages[panel["message_id"]]
+    await admin.press(panel, "▶️ Let the queue go")
+    await boris.expect(is_video, within=40)
+    assert len(creates(stand, "a ship that waits")) == 1
