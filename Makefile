@@ -9,10 +9,10 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench mutants pictures check lint lock clean chromium sbom audit
+.PHONY: help setup run test bench mutants pictures check lint lock clean chromium sbom audit crash crash-selftest sweep
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(READY) ## a virtual environment with everything, by the lock
 
@@ -88,3 +88,13 @@ audit: $(READY) ## known holes in what is locked; needs the network
 clean: ## everything that was made here, but no data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find bot handlers storage tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ARGS="--database postgres --kills 100 --orders 100 --workers 2", ARGS=steps, ARGS="--seed 7", …
+crash: $(READY) ## the bot is killed 300 times while people order; some 15 minutes
+	$(BIN)/python -m tests.crash $(ARGS)
+
+crash-selftest: $(READY) ## planted bugs, each of which the campaign must notice
+	$(BIN)/python -m tests.crash selftest $(ARGS)
+
+sweep: $(READY) ## every call of a journey fails once
+	$(BIN)/python -m tests.crash sweep $(ARGS)
