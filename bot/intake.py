@@ -27,6 +27,7 @@ from bot.errors import (
     TelegramError,
     TelegramLater,
     TelegramMoved,
+    TelegramRejected,
     TelegramUnauthorized,
     TelegramUnreachable,
 )
@@ -47,9 +48,18 @@ HEARTBEAT_SECONDS = 8.0
 """Several beats within a lease."""
 TRIES = 8
 """After so many failed or killed tries an update is set aside."""
+PATIENCE = timedelta(days=1)
+"""How long an update waits for Telegram or the database; they are not its fault."""
+PRESS_PATIENCE = timedelta(minutes=10)
+"""The same for a press: nobody looks at its answer later, and its chat would wait."""
 IDLE_SECONDS = 1.0
 
-_NAMES = {type(None): "done", timedelta: "again"}
+
+class _Failed(timedelta):
+    """Again after it, and the try counts."""
+
+
+_NAMES = {type(None): "done", timedelta: "again", _Failed: "again"}
 
 
 def chat_key(raw: dict[str, Any]) -> str:
@@ -263,34 +273,61 @@ class Inbox:
         if update.attempts > TRIES:
             return "its handler was killed again and again"
         try:
-            parsed = Update.model_validate(json.loads(update.payload), context={"bot": self._bot})
+            raw = json.loads(update.payload)
+            return await self._handle(update, raw)
+        except TelegramMoved as exc:
+            return await self._follow(update, raw, exc.chat_id)
         except (ValidationError, ValueError, RecursionError) as exc:
             return f"cannot be parsed ({type(exc).__name__})"
-        wait = back_off(update.attempts, first=2, cap=60)
+
+    async def _handle(self, update: InboxUpdate, raw: dict[str, Any]) -> str | timedelta | None:
+        """Raises TelegramMoved, and what says that it cannot be parsed."""
+        parsed = Update.model_validate(raw, context={"bot": self._bot})
+        age = self._clock() - update.received_at
+        patience = PRESS_PATIENCE if parsed.callback_query else PATIENCE
+        # Each wait is half of what has passed: nothing is counted, for nothing failed here.
+        wait = min(max(age.total_seconds() / 2, 2.0), 300.0)
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
                 await self._dispatcher.feed_update(self._bot, parsed)
+        except TelegramMoved:
+            raise
         except TelegramUnreachable as exc:
             logger.info("update %d: the chat takes no answer: %s", update.update_id, exc)
             return None
-        except TelegramMoved as exc:
-            await self._storage.tasks.migrate_chat(int(update.chat_key), exc.chat_id)
-            wait = 0.0
-        except TelegramLater as exc:
-            wait = max(wait, exc.retry_after)
-            if update.attempts >= TRIES:
-                return str(exc)
-        except StorageUnavailable as exc:
-            logger.warning("update %d waits: %s", update.update_id, exc)
-        except TelegramError as exc:
+        except TelegramRejected as exc:
             return str(exc)
+        except (TelegramError, StorageUnavailable) as exc:
+            logger.warning("update %d waits: %s", update.update_id, exc)
+            if isinstance(exc, TelegramLater):
+                wait = max(wait, exc.retry_after)
+            again = timedelta(seconds=wait)
+            return again if age + again <= patience else str(exc)
         except Exception as exc:
             logger.exception("update %d: a handler failed", update.update_id)
             if update.attempts >= 3:
                 return f"the handler fails ({type(exc).__name__})"
-        else:
-            return None
-        return timedelta(seconds=wait)
+            return _Failed(seconds=back_off(update.attempts, first=2, cap=60))
+        return None
+
+    async def _follow(
+        self, update: InboxUpdate, raw: dict[str, Any], chat_id: int
+    ) -> str | timedelta | None:
+        """The group has another number since: what was said there is answered here."""
+        try:
+            await self._storage.tasks.migrate_chat(int(update.chat_key), chat_id)
+        except StorageUnavailable as exc:
+            logger.warning("update %d waits: %s", update.update_id, exc)
+            return timedelta(seconds=2)
+        if "callback_query" in raw:
+            return None  # its wish was granted first, and the pressed message stayed behind
+        for event in raw.values():
+            if isinstance(event, dict) and isinstance(event.get("chat"), dict):
+                event["chat"]["id"] = chat_id
+        try:
+            return await self._handle(update, raw)
+        except TelegramMoved as exc:
+            return f"the group moves on and on: {exc}"
 
     async def _settle(self, update: InboxUpdate, outcome: str | timedelta | None) -> None:
         """Written until it is: a lost note would run the handler again."""
@@ -303,7 +340,10 @@ class Inbox:
                         await self._storage.inbox.done([update.update_id], now=now)
                     case timedelta():
                         await self._storage.inbox.later(
-                            update.update_id, run_at=now + outcome, error="again"
+                            update.update_id,
+                            run_at=now + outcome,
+                            error="again",
+                            counts=isinstance(outcome, _Failed),
                         )
                     case words:
                         logger.error("update %d is set aside: %s", update.update_id, words)

@@ -128,9 +128,12 @@ class InboxStore:
             [update_id], {"state": InboxState.SET_ASIDE, "finished_at": now, "error": error}
         )
 
-    async def later(self, update_id: int, *, run_at: datetime, error: str) -> None:
-        """Again at `run_at`; its chat waits."""
-        await self._finish([update_id], {"run_at": run_at, "error": error})
+    async def later(
+        self, update_id: int, *, run_at: datetime, error: str, counts: bool = True
+    ) -> None:
+        """Again at `run_at`; its chat waits. Without `counts` the try was none of its own."""
+        attempts = inbox.c.attempts if counts else inbox.c.attempts - 1
+        await self._finish([update_id], {"run_at": run_at, "error": error, "attempts": attempts})
 
     async def _finish(self, ids: Iterable[int], values: dict[str, object]) -> None:
         async with self._database.transaction() as connection:
