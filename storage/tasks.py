@@ -21,7 +21,7 @@ from storage.leases import add_event, drop_frame
 from storage.ledger import reserve
 from storage.presses import note_press, task_of_press
 from storage.rows import COPIED, FRESH, UNLEASED, task_from
-from storage.tables import RESTING, in_states, task_events, tasks
+from storage.tables import RESTING, in_states, outbox, task_events, tasks
 
 S = TaskState
 
@@ -196,6 +196,11 @@ class TaskStore(Drafts):
                 .where(tasks.c.chat_id == old, sa.not_(in_states(ENDED)))
                 .values(chat_id=new, message_id=0, card_message_id=None, card_is_media=False)
             )
+            await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.chat_id == old)
+                .values(chat_id=new, message_thread_id=None, reply_to=None)
+            )
             await move_permit(connection, old, new)
             return moved.rowcount
 
@@ -256,9 +261,7 @@ class TaskStore(Drafts):
                 .limit(limit)
             )
             queue = [task_from(row) for row in rows.all()]
-        return [
-            (task, place) for place, task in enumerate(queue, 1) if task.lease_owner is None
-        ]
+        return [(task, place) for place, task in enumerate(queue, 1) if task.lease_owner is None]
 
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks are in each state, zeros included."""
