@@ -24,7 +24,7 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot.errors import TelegramError, TelegramNotModified, TelegramRejected
+from bot.errors import TelegramError, TelegramLater, TelegramNotModified, TelegramRejected
 from bot.task import Chat
 
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -182,8 +182,11 @@ async def take_away(bot: Bot, chat: Chat, message_id: int) -> None:
 
 
 async def toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:
-    """Answers a press; an `alert` has to be put away by hand. An old press is past answering."""
-    with suppress(TelegramRejected):
+    """Answers a press; an `alert` has to be put away by hand.
+
+    Nobody sees an answer that comes later: one that fails is not repeated.
+    """
+    with suppress(TelegramRejected, TelegramLater):
         await query.answer(text, show_alert=alert)
 
 
