@@ -24,6 +24,8 @@ from bot.keyboards import (
     DeleteMe,
     Improve,
     OpenOrder,
+    Operate,
+    Operation,
     Options,
     PickRatio,
     Redeliver,
@@ -209,6 +211,7 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         AskAccess(),
         DecideAccess(user_id=LARGEST_ID, allow=True),
         DeleteMe(user_id=LARGEST_ID, sure=1),
+        *(Operate(operation=one, number=LARGEST_ID) for one in Operation),
         *_card_buttons(),
     ]
     kinds = {
