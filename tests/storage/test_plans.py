@@ -84,6 +84,7 @@ async def test_no_statement_of_every_second_reads_a_whole_table(
         if "INTEGER PRIMARY KEY" not in line
         and not any(f"INDEX {index}" in line for index in indexes)
         and line not in {"SCAN due", "SCAN mine"}
+        and not line.startswith("SEARCH switches USING")  # three rows at the most
     ]
     assert tables
     assert bad == []
