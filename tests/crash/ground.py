@@ -151,12 +151,7 @@ async def open_ground(
     folder: Path, launcher: Launcher, *, database_url: str = "", latency: Latency | None = None
 ) -> AsyncIterator[Ground]:
     """The emulators run until it is left; whatever still lives then is killed."""
-    renders = itertools.count(1)
-
-    def renderer(scene: Scene) -> bytes:
-        return sign(_clip(), f"{scene.prompt}#{next(renders)}")
-
-    provider = GptunnelEmulator(api_key=KEY, balance=Decimal(10**7), renderer=renderer)
+    provider = open_provider()
     telegram = TelegramEmulator(token=TOKEN, latency=latency)
     front = Front()
     url = database_url or f"sqlite+aiosqlite:///{folder / 'data' / 'bot.db'}"
@@ -174,6 +169,16 @@ async def open_ground(
         await telegram.stop()
         await provider.stop()
         await front.stop()
+
+
+def open_provider() -> GptunnelEmulator:
+    """A GPTunnel with money enough, whose videos cost no time and are signed."""
+    renders = itertools.count(1)
+
+    def renderer(scene: Scene) -> bytes:
+        return sign(_clip(), f"{scene.prompt}#{next(renders)}")
+
+    return GptunnelEmulator(api_key=KEY, balance=Decimal(10**7), renderer=renderer)
 
 
 @cache

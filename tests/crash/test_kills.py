@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
 
 from tests.crash import campaign, steps, sweep
+from tests.crash.campaign import beside, drain
+from tests.crash.ground import open_ground, open_provider
 from tests.crash.lives import Launcher
-from tests.crash.steps import JOURNEYS, Point, lead
+from tests.crash.people import Kind, People, Plan
+from tests.crash.steps import JOURNEYS, WISH, Point, lead
+from tests.crash.witness import Witness
 from tests.postgres import PostgresServer
+from tests.stand import free_port, until
 
 
 async def test_people_are_served_while_the_bot_is_killed_ten_times(
@@ -45,6 +51,49 @@ async def test_any_call_may_fail_once(launcher: Launcher, tmp_path: Path) -> Non
     swept = await sweep.run(launcher, tmp_path, every=11, first=7)
     assert swept.violations == []
     assert len(swept.ended) - len(swept.missed) >= 5
+
+
+async def test_an_order_whose_answer_was_lost_is_told_and_ordered_anew_by_its_button_alone(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    result = await lead(JOURNEYS["unknown"], launcher, tmp_path)
+    assert result.violations == []
+    came = result.numbers
+    assert (came.unknown, came.again, came.charges, came.videos) == (1, 1, 2, 1)
+    assert result.provider_calls.count("create") == 2
+
+
+async def test_an_order_that_was_not_accepted_is_sent_again_by_itself(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    result = await lead(JOURNEYS["not accepted"], launcher, tmp_path)
+    assert result.violations == []
+    came = result.numbers
+    assert (came.unknown, came.charges, came.videos) == (0, 1, 1)
+    assert result.provider_calls.count("create") == 2
+
+
+async def test_an_order_waits_for_a_provider_that_takes_no_connection(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    async with open_ground(tmp_path, launcher) as ground:
+        port = free_port()
+        people = People(ground.telegram, random.Random(1), 1)
+        witness = Witness(ground.database_url)
+        late = open_provider()
+        async with beside(people.watch()):
+            life = await ground.start(WISH, GPTUNNEL_BASE_URL=f"http://127.0.0.1:{port}/v1")
+            order = await people.order(60, kind=Kind.TEXT, plan=Plan.PRESS)
+            await until(lambda: "not accepted, again in" in life.lines, 60)
+            try:
+                await late.start(port=port)
+                await until(lambda: late.charges, 60)
+                sent = ground.telegram.calls_of
+                await until(lambda: sent("sendVideo", chat_id=order.person.id), 60)
+                assert await drain(ground, witness, ground.start) == []
+            finally:
+                await late.stop()
+        assert len(late.charges) == 1
 
 
 @pytest.mark.parametrize(

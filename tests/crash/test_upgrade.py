@@ -203,7 +203,7 @@ def server(request: pytest.FixtureRequest) -> PostgresServer | None:
     return running
 
 
-@pytest.mark.parametrize("revision", _revisions())
+@pytest.mark.parametrize("revision", _revisions()[:-1])
 async def test_every_version_is_taken_over_with_tasks_in_every_state(
     revision: str, server: PostgresServer | None, launcher: Launcher, tmp_path: Path
 ) -> None:
@@ -217,8 +217,7 @@ async def test_every_version_is_taken_over_with_tasks_in_every_state(
         await person.send_text("hello")  # so that the bot may write
         await _fill(ground, person)
         witness = Witness(ground.database_url)
-        if revision != newest:
-            assert await _kill_in_mid_migration(ground, revision, newest, witness) >= 2
+        assert await _kill_in_mid_migration(ground, revision, newest, witness) >= 2
         await ground.start(WISH)
         card = await _card(ground, person, 1)
         await person.press(card, "16:9")
