@@ -169,7 +169,8 @@ class House:
         """To the next moment at which something is due, if that is not past `end`."""
         lazy = self.time.next(lazy=True)  # looks at what waits
         due = [at for at in (self.time.next(lazy=False), self._stored_due()) if at is not None]
-        if lazy is not None and (self._something_waits() or not due):
+        unread = bool(self.telegram.world.pending) and min(due, default=end) >= end
+        if lazy is not None and (self._something_waits() or unread or not due):
             due.append(lazy)
         if not due or min(due) > end:
             return False

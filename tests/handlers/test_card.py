@@ -78,13 +78,13 @@ async def test_the_same_press_again_after_a_crash_counts_as_accepted(
 ) -> None:
     await drafted(world, ann)
     event = ann.press("r|1|1:1")
-    world.telegram.refuse("answerCallbackQuery", 500, "Internal Server Error")
+    world.telegram.refuse("editMessageText", 500, "Internal Server Error")
     with pytest.raises(TelegramLater):
         await world.feed(**event)
     assert world.states() == ["queued"]
     assert world.telegram.edits == []
     await world.again(world.last_update, **event)
-    assert world.telegram.toasts == ["Accepted! Your video comes here."]
+    assert world.telegram.toasts == 2 * ["Accepted! Your video comes here."]
     assert len(world.telegram.edits) == 1
     assert world.rows("SELECT count(*) FROM tasks") == [(1,)]
 

@@ -1,0 +1,50 @@
+"""What Telegram can say instead of doing what it is asked, by name, sorted by what follows."""
+
+from __future__ import annotations
+
+from bot.sandbox.faults import Fault
+from bot.sandbox.telegram.errors import NOT_MODIFIED
+from tests.faults.answers import broken, http, refusal
+
+LATER: dict[str, tuple[Fault, float]] = {
+    "429 for 3 s": (refusal(429, "Too Many Requests: retry after 3", retry_after=3), 3),
+    "429 for 10 000 s": (
+        refusal(429, "Too Many Requests: retry after 10000", retry_after=10_000),
+        10_000,
+    ),
+    "429 without a time": (refusal(429, "Too Many Requests"), 30),
+    "500 without a description": (refusal(500, None), 1),
+    "500": (refusal(500, "Internal Server Error"), 1),
+    "502 HTML": (http(502), 1),
+    "200 HTML": (http(200), 1),
+    "401": (refusal(401, "Unauthorized"), 1),
+    "409": (refusal(409, "Conflict: terminated by other getUpdates request"), 1),
+    "reset before": (broken("reset_before"), 1),
+}
+"""Nothing was done; the same will do later: the fault, and the least seconds until then."""
+
+TAKEN: dict[str, Fault] = {
+    "reset after it was taken": broken("reset_after"),
+    "502 after it was taken": http(502, act="answer_after"),
+    "half of the answer": broken("truncate"),
+}
+"""It was done, and we were not told."""
+
+UNREACHABLE: dict[str, Fault] = {
+    "blocked": refusal(403, "Forbidden: bot was blocked by the user"),
+    "deactivated": refusal(403, "Forbidden: user is deactivated"),
+    "chat not found": refusal(400, "Bad Request: chat not found"),
+    "no rights": refusal(400, "Bad Request: not enough rights to send text messages to the chat"),
+}
+"""The chat takes nothing from this bot."""
+
+REJECTED: dict[str, Fault] = {
+    "message to edit is gone": refusal(400, "Bad Request: message to edit not found"),
+    "message to reply to is gone": refusal(400, "Bad Request: message to be replied not found"),
+    "not modified": refusal(400, f"Bad Request: {NOT_MODIFIED}"),
+    "can't parse entities": refusal(400, "Bad Request: can't parse entities: byte offset 4"),
+    "query is too old": refusal(400, "Bad Request: query is too old and response timeout expired"),
+    "413": refusal(413, "Request Entity Too Large"),
+    "404": refusal(404, "Not Found"),
+}
+"""This very request will never be taken."""

@@ -1,0 +1,155 @@
+"""Updates on their way in, whatever getUpdates answers and whatever they look like.
+
+The promise: what Telegram handed over takes effect once, in its order, and nothing that one chat
+sends, or one bad update, stops another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.errors import TelegramUnauthorized
+from bot.sandbox.faults import Fault
+from bot.sandbox.telegram.errors import OTHER_POLLER, WEBHOOK_ACTIVE
+from bot.sandbox.telegram.state import Json
+from tests.faults.answers import HTML, broken, http, refusal
+from tests.faults.house import House, OpenHouse
+from tests.faults.test_telegram_words import cards, updates
+
+READ = "getUpdates"
+PASSING: dict[str, tuple[Fault, float]] = {
+    "429 for 3 s": (refusal(429, "Too Many Requests: retry after 3", retry_after=3), 3),
+    "429 for 10 000 s": (refusal(429, "Too Many Requests", retry_after=10_000), 3600),
+    "500 without a description": (refusal(500, None), 1),
+    "502 HTML": (http(502), 1),
+    "504": (http(504, None), 1),
+    "403": (refusal(403, "Forbidden: bot was blocked by the user"), 1),
+    "400": (refusal(400, "Bad Request: chat not found"), 1),
+    "group migrated": (refusal(400, "Bad Request: migrated", migrate_to_chat_id=-100500), 1),
+    "413": (refusal(413, "Request Entity Too Large"), 1),
+    "409, another poller": (refusal(409, f"Conflict: {OTHER_POLLER}"), 1),
+    "409, a webhook": (refusal(409, f"Conflict: {WEBHOOK_ACTIVE}"), 1),
+    "reset before": (broken("reset_before"), 1),
+    "reset after": (broken("reset_after"), 1),
+    "half of the answer": (broken("truncate"), 1),
+    "silence, then a reset": (broken("hang_after", delay=0.2), 1),
+    "200 HTML": (http(200, HTML), 1),
+    "malformed JSON": (http(200, b'{"ok": true, "resu'), 1),
+    "an object instead of a list": (http(200, {"ok": True, "result": {}}), 1),
+    "null": (http(200, {"ok": True, "result": None}), 1),
+    "a list of nonsense": (http(200, {"ok": True, "result": [None, 7, {"update_id": "x"}]}), 1),
+}
+"""The fault, and the least seconds until it is asked again."""
+
+
+@pytest.mark.parametrize("cell", PASSING)
+async def test_bad_answers_lose_and_double_no_update(house: House, cell: str) -> None:
+    fault, wait = PASSING[cell]
+    anna = house.person()
+    await house.card(anna, "first")
+    house.refuse(fault.model_copy(update={"times": 2 if wait < 100 else 1}), on=READ)
+    # The question that waits brings this one; the next question meets the fault.
+    await anna.send_text("second")
+    await house.settle()
+    begun = house.time.elapsed
+    await anna.send_text("third")
+    await house.until(lambda: len(cards(house, anna.chat)) == 3, within=wait + 60)
+    said = [m["text"].split("\n")[0] for m in cards(house, anna.chat)]
+    assert said == ["first", "second", "third"]
+    assert house.time.elapsed - begun >= wait
+    await house.pass_(60)
+    assert len(house.states()) == 3
+    assert [state for state, _ in updates(house)] == ["done"] * 3
+
+
+@pytest.mark.parametrize(
+    "fault", [refusal(401, "Unauthorized"), refusal(404, "Not Found")], ids=["401", "404"]
+)
+async def test_a_token_that_is_refused_ends_the_program(a_house: OpenHouse, fault: Fault) -> None:
+    async with a_house() as house:
+        house.refuse(fault, on=READ)
+        await house.person().send_text("a red fox")
+        with pytest.raises(TelegramUnauthorized) as caught:
+            await house.pass_(60)
+        assert house.telegram.token not in str(caught.value)
+
+
+def message(person: Any, number: int, text: str) -> Json:
+    chat = {"id": person.id, "type": "private", "first_name": "Anna"}
+    return {"message_id": number, "date": 0, "chat": chat, "from": person.user, "text": text}
+
+
+UNPARSABLE: dict[str, Json] = {
+    "a message without anything": {"message": {}},
+    "a message that is a list": {"message": []},
+    "a message of another age": {"message": {"message_id": "x", "date": "yesterday"}},
+    "a number that is none": {"message": {"message_id": 1, "date": 0, "chat": {"id": "five"}}},
+    "NUL in a text": {"message": {"text": "\0", "chat": {"id": 5}}},
+    "an event that nobody knows": {"telepathy": {"chat": {"id": 5}}},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("cell", UNPARSABLE)
+async def test_an_update_that_cannot_be_parsed_stops_no_other(house: House, cell: str) -> None:
+    anna = house.person()
+    await house.card(anna, "first")
+    bad = house.telegram.inject(UNPARSABLE[cell])
+    await anna.send_text("second")
+    await house.until(lambda: len(cards(house, anna.chat)) == 2, within=10)
+    await house.pass_(60)
+    found = dict(house.rows("SELECT update_id, state FROM inbox"))
+    assert found.pop(bad["update_id"]) == "set_aside"
+    assert set(found.values()) == {"done"}
+    # Its text stays for the operator, and Telegram has forgotten it.
+    assert house.rows("SELECT count(*) FROM inbox WHERE payload LIKE '{%'") == [(1,)]
+    assert not house.telegram.world.pending
+
+
+async def test_the_same_update_three_times_takes_effect_once(house: House) -> None:
+    anna = house.person()
+    card = await house.card(anna)
+    await anna.press(card, "9:16")
+    said, pressed = (u["update_id"] for u in house.telegram.world.updates)
+    for update_id in (said, pressed, said, pressed):
+        house.telegram.redeliver(update_id)
+    await house.ended("delivered")
+    for update_id in (said, pressed, said, pressed):
+        house.telegram.redeliver(update_id)
+    await house.pass_(60)
+    assert house.states() == ["delivered"]
+    assert len(house.asked("create")) == len(house.videos(anna.chat)) == 1
+    assert len(house.sent("sendMessage")) == 1
+    assert len(updates(house)) == 2
+
+
+async def test_the_same_update_twice_in_one_answer_takes_effect_once(house: House) -> None:
+    anna = house.person()
+    twice = {"update_id": 900_000_001, "message": message(anna, 1, "a red fox")}
+    house.refuse(http(200, {"ok": True, "result": [twice, twice]}), on=READ)
+    anna.chat.started = True
+    await anna.send_text("a blue fox")
+    await house.until(lambda: len(cards(house, anna.chat)) >= 1, within=60)
+    await house.pass_(60)
+    assert sorted(row[0] for row in house.rows("SELECT prompt FROM tasks")) == ["a red fox"]
+
+
+async def test_updates_out_of_order_take_effect_in_the_order_of_their_numbers(
+    house: House,
+) -> None:
+    anna, boris = house.person(), house.person("ru", "Борис")
+    for person in (anna, boris):
+        person.chat.started = True
+    page = [
+        {"update_id": 900_000_003, "message": message(anna, 12, "/cancel")},
+        {"update_id": 900_000_001, "message": message(anna, 10, "a red fox")},
+        {"update_id": 900_000_002, "message": message(boris, 11, "рыжая лиса")},
+    ]
+    house.refuse(http(200, {"ok": True, "result": page}), on=READ)
+    await anna.send_text("this one goes lost in the pretend answer")
+    await house.until(lambda: len(updates(house)) >= 3, within=60)
+    await house.pass_(60)
+    rows = house.rows("SELECT prompt, state FROM tasks WHERE source_message_id IN (10, 11)")
+    assert sorted(rows) == [("a red fox", "cancelled"), ("рыжая лиса", "draft")]
