@@ -231,6 +231,8 @@ class Inbox:
         while not self._stopping:
             self._due.clear()
             for update in await self._claim():
+                if update.update_id in self._in_hand:
+                    continue  # it slept past its own lease, which goes on with this claim
                 self._in_hand.add(update.update_id)
                 group.create_task(self._carry(update), name=f"update {update.update_id}")
             await self._wait(self._due, IDLE_SECONDS)

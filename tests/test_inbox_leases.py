@@ -13,7 +13,7 @@ from aiogram import Bot, Dispatcher
 from aiogram.types import Update
 
 from bot.intake import HEARTBEAT_SECONDS, LEASE, Inbox, incoming
-from storage import InboxUpdate, Storage, open_storage
+from storage import InboxState, InboxUpdate, Storage, open_storage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -24,8 +24,10 @@ class SlowHandler(Dispatcher):
     def __init__(self) -> None:
         super().__init__(disable_fsm=True)
         self.begun, self.may_end = asyncio.Event(), asyncio.Event()
+        self.runs = 0
 
     async def feed_update(self, bot: Bot, update: Update, **kwargs: Any) -> Any:
+        self.runs += 1
         self.begun.set()
         await self.may_end.wait()
 
@@ -85,4 +87,34 @@ async def test_a_long_handler_keeps_its_update_and_a_dead_one_loses_it(storage: 
         handler.may_end.set()
         inbox.stop()
         await running
+    await bot.session.close()
+
+
+async def test_who_slept_past_a_lease_does_not_handle_the_update_twice(storage: Storage) -> None:
+    now = NOON
+    update = incoming({"update_id": 7, "message": {"message_id": 1, "date": 0,
+                       "chat": {"id": 5, "type": "private"}}})  # fmt: skip
+    assert update is not None
+    await storage.inbox.add([update], now=now)
+    handler, beats, looked = SlowHandler(), Beats(), asyncio.Semaphore(0)
+
+    async def wait(due: asyncio.Event, seconds: float) -> bool:
+        looked.release()
+        return await due.wait()
+
+    bot = Bot("42:canary")
+    inbox = Inbox(bot, handler, storage, clock=lambda: now, owner="one", wait=wait, sleep=beats)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = group.create_task(inbox.run())
+        await handler.begun.wait()
+        await looked.acquire()
+        now += 2 * LEASE
+        inbox.wake()
+        await looked.acquire()  # it has looked again, and found its own update free
+        handler.may_end.set()
+        inbox.stop()
+        await running
+    assert handler.runs == 1
+    counts = await storage.inbox.counts()
+    assert counts[InboxState.DONE] == 1
     await bot.session.close()
