@@ -312,9 +312,7 @@ def build(
         notices=notices,
         progress=progress,
         watchman=watchman,
-        broadcaster=Broadcaster(
-            bot, storage, messenger, clock=clock, owner=owner, sleep=sleep
-        ),
+        broadcaster=Broadcaster(bot, storage, messenger, clock=clock, owner=owner, sleep=sleep),
         refunds=Refunds(bot, storage, clock=clock, owner=owner, sleep=sleep),
         server=server,
         health=health,

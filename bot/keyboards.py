@@ -595,10 +595,7 @@ def alert(lang: str, params: Params) -> InlineKeyboardMarkup:
     """What can be done about it, at once."""
     number = int(params.get("task") or params.get("update") or 0)
     return _rows(
-        *(
-            [operation(lang, one, number)]
-            for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))]
-        )
+        *([operation(lang, one, number)] for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))])
     )
 
 

@@ -210,8 +210,7 @@ def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
 def notice(notice: Notice) -> Text:
     """The words of any notice.
 
-    `params`: FAILED has `reason`, `charge`, `price` and `strikes`, UNDELIVERABLE `reason`, UNKNOWN `price` (roubles),
-    VIDEO_LINK `url`.
+    What each has in its `params` stands where it is written.
     """
     lang, params = notice.lang, notice.params
     match notice.kind:
