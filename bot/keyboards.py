@@ -605,8 +605,6 @@ def operation(lang: str, one: Operation, number: int = 0) -> InlineKeyboardButto
     return _button(text, Operate(operation=one, number=number))
 
 
-def operations(
-    lang: str, *rows: Sequence[Operation], number: int = 0
-) -> InlineKeyboardMarkup:
+def operations(lang: str, *rows: Sequence[Operation], number: int = 0) -> InlineKeyboardMarkup:
     """Rows of an admin's buttons about the same thing."""
     return _rows(*([operation(lang, one, number) for one in row] for row in rows))
