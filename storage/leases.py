@@ -25,7 +25,7 @@ S = TaskState
 Held = tuple[int, int]
 """A task that somebody believes to hold: its id and the fence of the claim."""
 
-NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING})
+NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING, S.UNKNOWN})
 """States in which the provider may still fetch the first frame."""
 
 _URGENCY = sa.case(

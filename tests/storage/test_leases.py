@@ -271,6 +271,20 @@ async def test_the_frame_goes_in_the_commit_after_which_nobody_needs_it(
     assert kept == (b"jpeg" if state in NEEDS_FRAME else None)
 
 
+async def test_an_order_that_may_be_out_keeps_its_frame_until_the_link_ends(
+    storage: Storage,
+) -> None:
+    await queued(storage)
+    lease = await leased(storage)
+    until = NOON + MINUTE
+    assert await storage.frames.publish(lease, token="out", jpeg=b"jpeg", expires_at=until)
+    sent = lease.to(S.SUBMITTING, run_at=NOON)
+    assert await storage.tasks.save(lease, sent, now=NOON)
+    assert await storage.tasks.save(sent, sent.to(S.UNKNOWN, run_at=NOON), now=NOON)
+    assert await storage.frames.get("out", NOON) == b"jpeg"
+    assert await storage.frames.forget_expired(until) == 1
+
+
 async def test_the_queue_waits_for_a_place_at_the_provider(storage: Storage) -> None:
     waiting = [await queued(storage, now=NOON + n * SECOND) for n in range(4)]
     at = NOON + 10 * SECOND
