@@ -74,6 +74,7 @@ class People:
             self._free.put_nowait(person)
         self._answers: dict[tuple[int, int], asyncio.Future[Json]] = {}
         self._seen: dict[tuple[int, int], Order] = {}
+        self._left: set[int] = set()  # people with a card that they did nothing with
         self.orders: list[Order] = []
 
     async def order(
@@ -94,6 +95,8 @@ class People:
     ) -> Order:
         dice = self._dice
         kind = kind or dice.choices(list(Kind), weights=(6, 2, 1, 1))[0]
+        if kind is Kind.PHOTO_FIRST and person.id in self._left:
+            kind = Kind.PHOTO  # a photo without words would go to the card that was left
         plan = plan or dice.choices(list(Plan), weights=(50, 20, 8, 8, 6, 4, 4))[0]
         repeat = dice.random() < 0.1
         first, second = dice.sample(RATIOS, 2)
@@ -129,6 +132,8 @@ class People:
                 await self._cancel(order, card, cancel)
             case Plan.CANCEL:
                 await self._cancel(order, card, cancel)
+            case Plan.LEAVE:
+                self._left.add(person.id)
         return order
 
     async def _say(self, order: Order) -> Json:
