@@ -65,6 +65,8 @@ class Steps:
         match task.state:
             case TaskState.SUBMITTING:
                 return await self._bench.unknown(task, detail)
+            case TaskState.GENERATING:
+                return await self._watch.put_off(task, detail)
             case TaskState.RENDERED:
                 return await self._bench.undeliverable(task, Reason.SET_ASIDE, detail)
             case _:

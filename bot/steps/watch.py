@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 CONFIRMATIONS = 3
 """Answers that would end a paid task are asked for so often before they are believed."""
+PUT_OFF_SECONDS = 3600.0
+"""As often as this a paid task may kill a worker."""
 
 
 class Asks(Protocol):
@@ -43,8 +45,10 @@ class Watch:
         law = await bench.law(task.model)
         bench.progress.show(task, law)
         pending_at, failures, doubts = 0.0, 0, 0
-        # Taken over from somebody: it may have been ready for long.
-        wait = 0.0 if task.overdue or self._age(since) > law.early else None
+        # Taken over from somebody: it may have been ready for long, and one answer shows that it
+        # is no poison.
+        late = task.overdue or task.claims > 1 or self._age(since) > law.early
+        wait = 0.0 if late else None
         while True:
             if wait is None:
                 wait = self._until_next(task, since, failures)
@@ -95,6 +99,16 @@ class Watch:
             task.model, pending_at, self._age(task.accepted_at or task.created_at)
         )
         return after
+
+    async def put_off(self, task: Task, detail: str) -> None:
+        """Its workers died again and again, perhaps of something else: it is paid for, so it is
+        not given up for that, but asked for much later.
+        """
+        logger.error("task %d: put off for %.0f s: %s", task.id, PUT_OFF_SECONDS, detail)
+        run_at = self._bench.clock() + timedelta(seconds=PUT_OFF_SECONDS)
+        words = () if task.overdue else (notice(NoticeKind.OVERDUE, task),)
+        after = task.again(run_at=run_at, overdue=True, detail=detail)
+        await self._bench.save(task, after, keep_lease=False, notices=words)
 
     def _age(self, since: datetime) -> float:
         return (self._bench.clock() - since).total_seconds()
