@@ -36,11 +36,14 @@ class TaskStore(Drafts):
         self.terms = terms or Terms()
 
     async def set_card(self, task_id: int, *, card_message_id: int, is_media: bool) -> None:
-        """Which message shows the task; `is_media`: its words are a caption."""
+        """Which message shows the task; `is_media`: its words are a caption.
+
+        A task that has ended shows nothing any more, and stays as it is.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(tasks)
-                .where(tasks.c.id == task_id)
+                .where(tasks.c.id == task_id, sa.not_(in_states(ENDED)))
                 .values(card_message_id=card_message_id, card_is_media=is_media)
             )
 

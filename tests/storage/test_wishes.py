@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.task import AspectRatio, Chat, Reason, TaskState
+from bot.task import ENDED, AspectRatio, Chat, Reason, TaskState
 from storage import Storage
 from tests.storage.given import (
     ANN,
@@ -326,3 +326,12 @@ async def test_a_group_that_moved_takes_its_open_tasks_along(storage: Storage) -
     # the new group counts its messages afresh: its seventh is another message
     assert (await draft(storage, chat=new, message_id=7)).id != task.id
     assert (await storage.tasks.draft_from_text(**words)).id == task.id
+
+
+@pytest.mark.parametrize("state", sorted(ENDED))
+async def test_a_card_pressed_again_changes_nothing_of_a_task_that_has_ended(
+    storage: Storage, state: TaskState
+) -> None:
+    task = await task_in(storage, state)
+    await storage.tasks.set_card(task.id, card_message_id=99, is_media=True)
+    assert await storage.tasks.get(task.id) == task
