@@ -15,6 +15,7 @@ from bot import texts
 from bot.catalog import CATALOG
 from bot.prompt import PROMPT_LIMIT
 from bot.sandbox.telegram.people import Person
+from bot.settings import Settings
 from bot.task import Problem
 from tests.e2e.conftest import Json, answers, buttons, words
 from tests.e2e.given import GREEN, MODEL, flag, jpeg, png
@@ -23,6 +24,8 @@ from tests.stand import Stand
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Send = Callable[[Person], Awaitable[Json]]
+
+RETENTION_DAYS: int = Settings.model_fields["retention_days"].default
 
 
 async def answer_to(person: Person, send: Send) -> Json:
@@ -39,7 +42,7 @@ async def test_commands_are_answered_in_the_persons_language(stand: Stand, lang:
     wanted = {
         "/start": texts.start(lang, model, photos_on=True),
         "/help": texts.help(lang, model, photos_on=True),
-        "/privacy": texts.privacy(lang),
+        "/privacy": texts.privacy(lang, RETENTION_DAYS),
         "/cancel": texts.nothing_to_cancel(lang),
         "/nonsense": texts.unknown_command(lang),
         "/language": texts.choose_language(),
@@ -68,7 +71,7 @@ async def test_a_chosen_language_stays(stand: Stand) -> None:
     pressed = await person.press(asked, "Русский")
     assert (await person.answer_to(pressed))["text"] == texts.language_set("ru").render()[0]
     reply = await answer_to(person, lambda p: p.send_text("/privacy"))
-    assert words(reply) == texts.privacy("ru").render()[0]
+    assert words(reply) == texts.privacy("ru", RETENTION_DAYS).render()[0]
 
 
 # --- bad input -----------------------------------------------------------------------------------
