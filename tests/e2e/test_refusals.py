@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot import texts
+from bot import keyboards, texts
 from bot.catalog import CATALOG
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.records import Mode
@@ -52,7 +52,8 @@ async def test_no_video_is_told_with_the_reason_and_the_money_and_never_repeated
     anna = stand.telegram.add_person("Anna", language_code="ru")
     asked, card = await order(anna, prompt)
     said = await told(anna, asked, texts.failure("ru", reason, charge).render()[0])
-    assert buttons(said) == []
+    helps = keyboards.failed(1, "ru", reason, CATALOG[MODEL].price).inline_keyboard
+    assert buttons(said) == [[button.text for button in row] for row in helps]
     await until(lambda: card["message_id"] not in anna.chat.messages)
     assert len(creates(stand, prompt)) == 1
     assert len(jobs(stand, prompt)) == paid
