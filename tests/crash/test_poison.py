@@ -63,7 +63,7 @@ async def test_a_task_that_kills_its_worker_is_set_aside_and_the_others_are_not(
                 await asyncio.sleep(0.05)
             await first.kill()
             dying = asyncio.create_task(  # noqa: TID251 - awaited below
-                _die_at(ground, "fetch photo answered", CLAIMS)
+                _die_at(ground, "commit [insert frames] before", CLAIMS)
             )
             poison = await people.order(60, kind=Kind.PHOTO, plan=Plan.PRESS)
             await dying
