@@ -1,0 +1,101 @@
+"""A first frame on its way from Telegram, and everything that can happen to it before the order.
+
+The promise: nothing is ordered without the photo that belongs to it; what passes is waited for,
+and what does not ends the order free of charge, in words.
+"""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from bot.sandbox.faults import Fault
+from bot.sandbox.telegram.people import Person
+from bot.task import Charge, Reason
+from tests.faults import words
+from tests.faults.answers import broken, http
+from tests.faults.house import House
+from tests.faults.refusals import LATER, REJECTED, TAKEN, UNREACHABLE
+
+
+def photo() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (720, 1280), (40, 90, 160)).save(out, "JPEG")
+    return out.getvalue()
+
+
+async def ordered(house: House, person: Person, fault: Fault, on: str) -> None:
+    """A photo with its words, whose file is in trouble from the press on."""
+    await person.send_photo(photo(), "a red fox")
+    card = await house.find(person.chat, lambda m: "9:16" in str(m.get("reply_markup")))
+    await house.settle()
+    house.refuse(fault, on=on)
+    await person.press(card, "9:16")
+
+
+GET_FILE: dict[str, tuple[Fault, float]] = {**LATER, **{k: (v, 1) for k, v in TAKEN.items()}}
+DOWNLOAD: dict[str, Fault] = {
+    "429": http(429),
+    "500": http(500),
+    "502": http(502),
+    "reset before": broken("reset_before"),
+    "reset after": broken("reset_after"),
+    "truncated": broken("truncate"),
+}
+
+
+@pytest.mark.parametrize("cell", GET_FILE)
+async def test_a_photo_that_telegram_names_later_is_waited_for(house: House, cell: str) -> None:
+    fault, wait = GET_FILE[cell]
+    anna = house.person()
+    await ordered(house, anna, fault, "getFile")
+    await house.ended("delivered", within=12_000)
+    (create,) = house.asked("create")
+    assert len(create.body["images"]) == 1
+    assert create.at - house.time.unix() <= -wait or house.time.elapsed >= wait
+    assert len(house.videos(anna.chat)) == 1
+
+
+@pytest.mark.parametrize("cell", DOWNLOAD)
+async def test_a_photo_that_comes_later_is_waited_for(house: House, cell: str) -> None:
+    anna = house.person()
+    await ordered(house, anna, DOWNLOAD[cell], "download")
+    await house.ended("delivered", within=600)
+    (create,) = house.asked("create")
+    assert len(create.body["images"]) == 1
+
+
+GONE: dict[str, tuple[str, Fault]] = {
+    **{f"getFile: {cell}": ("getFile", fault) for cell, fault in UNREACHABLE.items()},
+    **{
+        f"getFile: {cell}": ("getFile", REJECTED[cell])
+        for cell in ("404", "message to edit is gone")
+    },
+    "download: 404": ("download", http(404)),
+    "download: 410": ("download", http(410)),
+}
+
+
+@pytest.mark.parametrize("cell", GONE)
+async def test_a_photo_that_is_gone_ends_the_order_free_of_charge(house: House, cell: str) -> None:
+    on, fault = GONE[cell]
+    boris = house.person("ru")
+    await ordered(house, boris, fault.model_copy(update={"times": 0}), on)
+    await house.ended("failed", within=60)
+    said = words.failed("ru", Reason.FRAME_UNAVAILABLE, Charge.NONE)
+    assert said in house.words(boris.chat)
+    assert house.asked("create") == []
+
+
+async def test_a_photo_that_is_no_picture_any_more_ends_the_order_free_of_charge(
+    house: House,
+) -> None:
+    boris = house.person("ru")
+    noise = http(200, b"no picture " * 99, content_type="image/jpeg")
+    await ordered(house, boris, noise.model_copy(update={"times": 0}), "download")
+    await house.ended("failed", within=60)
+    said = words.failed("ru", Reason.FRAME_UNUSABLE, Charge.NONE)
+    assert said in house.words(boris.chat)
+    assert house.asked("create") == []
