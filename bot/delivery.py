@@ -8,6 +8,7 @@ failure means for a task is the worker's business.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import tempfile
@@ -24,6 +25,8 @@ from bot.download import DownloadTooLarge
 from bot.errors import TelegramError
 from bot.messenger import Messenger, SentVideo
 from bot.task import Task
+
+logger = logging.getLogger(__name__)
 
 UPLOAD_LIMIT = 50 * 1000 * 1000
 LOCAL_UPLOAD_LIMIT = 2000 * 1000 * 1000
@@ -134,8 +137,15 @@ class Delivery:
                 )
             except TelegramError:
                 if not is_kept:
-                    await asyncio.to_thread(self._kept.put, task.id, file)
+                    await self._keep(task.id, file)
                 raise
+
+    async def _keep(self, task_id: int, file: BinaryIO) -> None:
+        try:
+            await asyncio.to_thread(self._kept.put, task_id, file)
+        except OSError as exc:
+            # What Telegram said counts; the video is fetched again.
+            logger.warning("task %d: its video cannot be kept here: %s", task_id, exc.strerror)
 
     def forget(self, task_id: int) -> None:
         """The task needs its video no longer."""

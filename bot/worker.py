@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot import logs
 from bot.clock import Clock, Sleep, Wait, wait_for
@@ -61,6 +61,7 @@ class Worker:
         self._due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
+        self._leased_until: datetime | None = None  # what is held, as far as is known
 
     def wake(self) -> None:
         """There may be something due."""
@@ -95,6 +96,13 @@ class Worker:
         if free <= 0:
             return []
         now = self._clock()
+        if self._held and self._leased_until and now >= self._leased_until:
+            # A stopped process, a dead disk, a clock that jumped: what is in hand comes first,
+            # or it would be taken from here to here.
+            if not await self._prolong():
+                return []
+        elif not self._held:
+            self._leased_until = now + self._lease
         places = 0 if self._steps.held(now) else self._places
         try:
             return await self._storage.tasks.claim_due(
@@ -149,31 +157,34 @@ class Worker:
             self._due.set()
 
     async def _heart(self) -> None:
-        """Prolongs what is held; what another took meanwhile is cut off here."""
         failures = 0
         while True:
             await self._sleep(
                 back_off(failures, first=0.5, cap=2) if failures else self._heartbeat
             )
-            held = {id_: (task, carry) for id_, (task, carry) in self._held.items()}
-            if not held:
-                continue
-            now = self._clock()
-            try:
-                kept = await self._storage.tasks.extend(
-                    self._owner,
-                    [(task.id, task.fence) for task, _ in held.values()],
-                    now=now,
-                    until=now + self._lease,
-                )
-            except StorageUnavailable as exc:
-                failures += 1
-                logger.warning("the leases wait: %s", exc)
-                continue
-            failures = 0
-            for task_id in held.keys() - kept:
-                if self._held.get(task_id) == held[task_id]:
-                    self._steps.lost(task_id)
+            failures = 0 if await self._prolong() else failures + 1
+
+    async def _prolong(self) -> bool:
+        """Prolongs what is held; what another took meanwhile is cut off. False: not now."""
+        held = {id_: (task, carry) for id_, (task, carry) in self._held.items()}
+        if not held:
+            return True
+        until = (now := self._clock()) + self._lease
+        try:
+            kept = await self._storage.tasks.extend(
+                self._owner,
+                [(task.id, task.fence) for task, _ in held.values()],
+                now=now,
+                until=until,
+            )
+        except StorageUnavailable as exc:
+            logger.warning("the leases wait: %s", exc)
+            return False
+        self._leased_until = until
+        for task_id in held.keys() - kept:
+            if self._held.get(task_id) == held[task_id]:
+                self._steps.lost(task_id)
+        return True
 
     async def _drain(self) -> None:
         carries = [carry for _, carry in self._held.values()]

@@ -17,7 +17,7 @@ from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import LeaseLost, StorageUnavailable
 from bot.notice import Notice, NoticeKind
 from bot.progress import Progress
-from bot.schedule import Durations, Law
+from bot.schedule import Durations, Law, back_off
 from bot.task import Reason, Task, TaskState
 from storage import Storage
 
@@ -69,6 +69,17 @@ class Bench:
             raise LeaseLost("somebody else has the task")
         metrics.moved(task, after, self.clock())
         return after
+
+    async def insist(self, task: Task, after: Task) -> Task:
+        """The same for what has happened outside and cannot be taken back: until it is written."""
+        failures = 0
+        while True:
+            try:
+                return await self.save(task, after)
+            except StorageUnavailable as exc:
+                failures += 1
+                logger.error("task %d: %s is not saved yet: %s", task.id, after.state, exc)
+                await self.sleep(back_off(failures, first=0.2, cap=5))
 
     async def later(self, task: Task, seconds: float, detail: str, **changes: Any) -> None:
         """The same step again; anybody may take it up then."""

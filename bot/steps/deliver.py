@@ -71,7 +71,7 @@ class Deliver:
             video_message_id=sent.message_id,
             video_file_id=sent.file_id or task.video_file_id,
         )
-        await bench.save(task, after)
+        await bench.insist(task, after)
         await asyncio.to_thread(self._delivery.forget, task.id)
         await bench.progress.close(task)
         return None
