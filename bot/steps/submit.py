@@ -70,16 +70,20 @@ class Submit:
         self.signs = Signs()
         self._one_at_a_time = asyncio.Lock()
         self._busy = 0
-        self._held_until: datetime | None = None
+        self._hold: tuple[datetime, datetime] | None = None  # from, until
         self._holds = 0
 
     def held_until(self, now: datetime) -> datetime | None:
         """Until when nothing is submitted, by the provider's doing; None: it goes on."""
-        return self._held_until if self._held_until and now < self._held_until else None
+        if self._hold is None:
+            return None
+        # A clock that went back behind its beginning must not make it hours long.
+        since, until = self._hold
+        return until if since <= now < until else None
 
     def release(self) -> None:
         """The operator says that it is mended: the next task tries."""
-        self._held_until = None
+        self._hold = None
 
     async def __call__(self, task: Task) -> tuple[Task, Job] | Task | None:
         """The accepted task and its job; the task as it was when the program stops; or None."""
@@ -151,7 +155,7 @@ class Submit:
             return await self._bench.fail(task, exc.reason, str(exc))
         except ProviderLost as exc:
             return await self._bench.unknown(task, str(exc))
-        self._held_until, self._holds, self._busy = None, 0, 0
+        self._hold, self._holds, self._busy = None, 0, 0
         self.signs.took(task.model, self._bench.clock())
         return await self._accepted(task, job), job
 
@@ -195,7 +199,7 @@ class Submit:
         seconds = back_off(self._holds, first=15, cap=300)
         now = self._bench.clock()
         self.signs.held = (exc.hold, now)
-        self._held_until = now + timedelta(seconds=seconds)
+        self._hold = (now, now + timedelta(seconds=seconds))
         logger.error("the queue is held for %.0f s: %s (%s)", seconds, exc.hold, exc)
         return seconds
 
@@ -206,5 +210,5 @@ class Submit:
             return
         now = self._bench.clock()
         seconds = back_off(self._busy - OVERLOADED + 1, first=3, cap=60)
-        self._held_until = now + timedelta(seconds=max(seconds, exc.retry_after or 0))
+        self._hold = (now, now + timedelta(seconds=max(seconds, exc.retry_after or 0)))
         self.signs.busy_since = self.signs.busy_since or now
