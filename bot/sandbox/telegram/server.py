@@ -177,7 +177,10 @@ class BotApi:
 
         if fault is not None:
             call.fault = fault.act
-        return await suffer(request, fault, effect)
+        try:
+            return await suffer(request, fault, effect)
+        finally:
+            call.ended = call.ended or self.world.clock()
 
 
 async def _to_disk(part: aiohttp.BodyPartReader, world: World) -> Upload:
