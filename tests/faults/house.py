@@ -46,7 +46,7 @@ DELAY = 2.5
 """Seconds that a video takes: it is ready at the first question."""
 QUIET_ROUNDS = 25
 """Rounds of the loop without anything in hand: more than any exchange on loopback has gaps."""
-REAL_SECONDS = 30.0
+REAL_SECONDS = 20.0
 
 _HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat_key"
 _WAITING = {
