@@ -131,7 +131,7 @@ async def test_a_refusal_that_comes_meanwhile_charges_nothing_twice(
     a_house: OpenHouse, answer: object, seconds: float
 ) -> None:
     async with a_house(lease=None) as house:
-        house.spoil(answer, on="create")  # type: ignore[arg-type]
+        house.spoil(answer, on="create")
         anna = house.person()
         card = await house.card(anna)
         house.database.fails = lambda: bool(house.asked("create"))
