@@ -35,9 +35,10 @@ test: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
 test: $(READY) chromium ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
+# BENCHES=start measures one of them.
+BENCHES ?= schedule start
 bench: $(READY) ## what it costs, each figure a ratio within one run; into docs/bench
-	$(BIN)/python -m tests.bench.schedule
-	$(BIN)/python -m tests.bench.start
+	@set -e; for name in $(BENCHES); do echo; echo "$$name"; $(BIN)/python -m tests.bench.$$name; done
 
 pictures: $(READY) chromium ## the README's pictures anew, from the sandbox
 	$(BIN)/python -m tests.pictures

@@ -10,17 +10,16 @@ dynamic programming gives; so every figure is a ratio within one run. Writes JSO
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from bot.schedule import Durations, Law, next_question
+from tests.bench.meters import quantile
+from tests.bench.report import Goal, publish, svg, table
 
-OUT = Path(__file__).parents[2] / "docs" / "bench"
 MEDIAN, SIGMA, TAIL, LONGER = 45.0, 0.35, 0.01, 4.0
 GRID = 0.5  # seconds between two moments that the optimum may choose
 END = 700.0
@@ -29,12 +28,10 @@ Policy = Callable[[], Iterator[float]]
 """Gives the ages, in seconds, at which one task is asked about."""
 
 
-def durations(dice: random.Random, count: int, *, times: float = 1.0) -> list[float]:
-    """Drawn from the reference law, all `times` as long."""
+def durations(dice: random.Random, count: int) -> list[float]:
+    """Drawn from the reference law."""
     return [
-        dice.lognormvariate(math.log(MEDIAN), SIGMA)
-        * (LONGER if dice.random() < TAIL else 1.0)
-        * times
+        dice.lognormvariate(math.log(MEDIAN), SIGMA) * (LONGER if dice.random() < TAIL else 1.0)
         for _ in range(count)
     ]
 
@@ -56,8 +53,7 @@ def measure(real: list[float], policy: Policy) -> Point:
             if age >= duration:
                 late.append(age - duration)
                 break
-    late.sort()
-    return Point(polls / len(real), sum(late) / len(late), late[int(0.95 * len(late))])
+    return Point(polls / len(real), sum(late) / len(late), quantile(late, 0.95))
 
 
 def ours(law: Law) -> Policy:
@@ -132,14 +128,23 @@ class Optimum:
 
         return ages
 
-    def at(self, late: float, real: list[float]) -> Point:
-        """Of the policies that are `late` seconds late on the mean."""
+    def polls_at(self, late: float, real: list[float]) -> float:
+        """How many polls it needs to be `late` seconds late on the mean: between the two policies
+        next to that, whoever takes now one and now the other is on the line between them.
+        """
         low, high = 1e-4, 50.0
-        for _ in range(24):
+        later, sooner = (measure(real, self.policy(price)) for price in (low, high))
+        for _ in range(16):
             price = math.sqrt(low * high)
             point = measure(real, self.policy(price))
-            low, high = (price, high) if point.late > late else (low, price)
-        return point
+            if point.late > late:
+                low, later = price, point
+            else:
+                high, sooner = price, point
+        if later.late == sooner.late:
+            return later.polls
+        share = (late - sooner.late) / (later.late - sooner.late)
+        return sooner.polls + share * (later.polls - sooner.polls)
 
 
 def fixed_from(age: float) -> Iterator[float]:
@@ -148,37 +153,51 @@ def fixed_from(age: float) -> Iterator[float]:
         yield age
 
 
-def learnt_online(
-    dice: random.Random, count: int, times: list[float]
-) -> tuple[Point, list[float]]:
-    """Ours, learning from nothing but its own polls; `times` is the law's scale, by epoch.
+def online(known: Durations, real: list[float], *, skip: int = 0) -> Point:
+    """Ours, learning from nothing but its own polls; the first `skip` tasks are not counted."""
+    polls, late = 0, []
+    for number, duration in enumerate(real):
+        before, asked = 0.0, 0
+        for age in ours(known.law())():
+            asked += 1
+            if age >= duration:
+                break
+            before = age
+        known.add(before, age)
+        if number >= skip:
+            polls += asked
+            late.append(age - duration)
+    return Point(polls / len(late), sum(late) / len(late), quantile(late, 0.95))
 
-    The point is of the tasks after the first 50 of each epoch; the list is the error of the
-    learnt median, 50 tasks into each epoch.
-    """
-    known = Durations()
-    polls, late, errors = 0, [], []
-    for scale in times:
-        for number, duration in enumerate(durations(dice, count, times=scale)):
-            law, before = known.law(), 0.0
-            asked = 0
-            for age in ours(law)():
-                asked += 1
-                if age >= duration:
-                    break
-                before = age
-            known.add(before, age)
-            if number >= 50:
-                polls += asked
-                late.append(age - duration)
-            if number == 50:
-                errors.append(known.law().median / (MEDIAN * scale))
-    late.sort()
-    measured = len(late)
-    return (
-        Point(polls / measured, sum(late) / measured, late[int(0.95 * measured)]),
-        errors,
-    )
+
+def true_law(ordered: list[float]) -> Law:
+    """What one would know who had seen all of these."""
+    early, median, late, last = (quantile(ordered, q) for q in (0.1, 0.5, 0.9, 0.99))
+    return Law(early=early, median=median, late=late, last=last, known=True)
+
+
+def changed_laws(real: list[float], optimum: Optimum) -> list[dict[str, object]]:
+    """A model that was known becomes slower or faster: ours from the 50th task on."""
+    rows: list[dict[str, object]] = []
+    for times in (2.0, 0.5):
+        known = Durations()
+        online(known, real[:400])
+        now = [duration * times for duration in real[400:]]
+        online(known, now[:50])
+        learnt = known.law().median / (MEDIAN * times)
+        point = online(known, now[50:])
+        # The same law on another scale: the optimum has as many polls at a lateness on that scale.
+        best = optimum.polls_at(point.late / times, real)
+        rows.append(
+            {
+                "law_became": f"× {times:g}",
+                "learnt_median_/_true": round(learnt, 2),
+                "polls": round(point.polls, 2),
+                "mean_late": round(point.late, 2),
+                "times_optimum": round(point.polls / best, 2),
+            }
+        )
+    return rows
 
 
 def main() -> None:
@@ -188,21 +207,18 @@ def main() -> None:
     dice = random.Random(20)
     real = durations(dice, args.tasks)
     ordered = sorted(durations(dice, 20_000))
-    true = Law(
-        early=ordered[2_000],
-        median=ordered[10_000],
-        late=ordered[18_000],
-        last=ordered[19_800],
-        known=True,
-    )
-    optimum = Optimum(ordered[::10])
+    optimum = Optimum(ordered)
     points = {
-        "ours, true law": measure(real, ours(true)),
-        "ours, learnt online": learnt_online(dice, args.tasks, [1.0])[0],
+        "ours, true law": measure(real, ours(true_law(ordered))),
+        "ours, learnt online": online(Durations(), real, skip=50),
         "ours, never seen": measure(real, ours(Durations().law())),
         **{f"fixed {step} s": measure(real, fixed(step)) for step in (2, 3, 5, 10)},
         "back-off to 10 s": measure(real, doubling(10)),
         "back-off to 30 s": measure(real, doubling(30)),
+    }
+    times = {
+        name: round(point.polls / optimum.polls_at(point.late, real), 2)
+        for name, point in points.items()
     }
     rows = [
         {
@@ -210,25 +226,34 @@ def main() -> None:
             "polls": round(point.polls, 2),
             "mean_late": round(point.late, 2),
             "p95_late": round(point.p95, 2),
-            "times_optimum": round(point.polls / optimum.at(point.late, real).polls, 2),
+            "times_optimum": times[name],
         }
         for name, point in points.items()
     ]
-    for row in rows:
-        print(
-            f"{row['policy']:22} {row['polls']:6} polls {row['mean_late']:6} s late"
-            f" {row['p95_late']:6} p95  x {row['times_optimum']}"
-        )
-    scales = [1.0, 2.0, 0.5]
-    _, errors = learnt_online(random.Random(3), 400, scales)
-    learnt = {f"x {scale}": round(error, 2) for scale, error in zip(scales, errors, strict=True)}
-    print("learnt median over the true one, 50 tasks after the law became", learnt)
-    prices = [0.05 * 1.6**i for i in range(12)]
-    curve = [measure(real, optimum.policy(price)) for price in prices]
-    OUT.mkdir(parents=True, exist_ok=True)
-    report = {"tasks": args.tasks, "rows": rows, "learnt_after_50": learnt}
-    (OUT / "schedule.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    (OUT / "schedule.svg").write_text(picture(points, curve), encoding="utf-8")
+    changed = changed_laws(real, optimum)
+    print(table(changed), end="\n\n")
+    curve = [measure(real, optimum.policy(0.05 * 1.6**i)) for i in range(20)]
+    goals = [
+        Goal("polls / the optimum's, the law known", times["ours, true law"], 1.1),
+        Goal("polls / the optimum's, learnt online", times["ours, learnt online"], 1.2),
+        Goal("polls / the optimum's, a model never seen", times["ours, never seen"], 1.4),
+        *(
+            Goal(
+                f"50 tasks after the law became {row['law_became']}: learnt median, off by",
+                round(abs(float(str(row["learnt_median_/_true"])) - 1), 2),
+                0.1,
+            )
+            for row in changed
+        ),
+    ]
+    publish(
+        "schedule",
+        rows,
+        goals=goals,
+        picture=picture(points, curve),
+        tasks=args.tasks,
+        changed_laws=changed,
+    )
 
 
 def picture(points: dict[str, Point], curve: list[Point]) -> str:
@@ -240,24 +265,32 @@ def picture(points: dict[str, Point], curve: list[Point]) -> str:
     def y(late: float) -> float:
         return 400 - 75 * math.log2(late / 0.7)
 
-    line = " ".join(f"{x(p.polls):.0f},{y(p.late):.0f}" for p in curve if 3 <= p.polls <= 30)
+    def line(along: list[Point], colour: str) -> str:
+        inside = (f"{x(p.polls):.0f},{y(p.late):.0f}" for p in along if 3 <= p.polls <= 30)
+        return f'<polyline points="{" ".join(inside)}" fill="none" stroke="{colour}"/>'
+
+    lines = line(curve, "#0f766e") + "".join(
+        line([point for name, point in points.items() if name.startswith(family)], "#cbd5e1")
+        for family in ("fixed", "back-off")
+    )
     marks = "".join(
-        f'<circle cx="{x(p.polls):.0f}" cy="{y(p.late):.0f}" r="5"'
-        f' fill="{"#c2410c" if name.startswith("ours") else "#64748b"}"/>'
-        f'<text x="{x(p.polls) + 9:.0f}" y="{y(p.late) + 4:.0f}">{name}</text>'
+        f'<circle cx="{x(p.polls):.0f}" cy="{y(p.late):.0f}" r="5" fill="{colour}"/>'
+        f'<text x="{x(p.polls) + aside:.0f}" y="{y(p.late) + below:.0f}" text-anchor="{anchor}">'
+        f"{name}</text>"
         for name, p in points.items()
+        for colour in ["#c2410c" if name.startswith("ours") else "#64748b"]
+        for aside, below, anchor in [(-9, 14, "end") if "true" in name else (9, 1, "start")]
     )
     ticks = "".join(
         f'<text x="{x(n):.0f}" y="430" text-anchor="middle">{n}</text>' for n in (4, 8, 16, 24)
     ) + "".join(
         f'<text x="58" y="{y(n) + 4:.0f}" text-anchor="end">{n} s</text>' for n in (1, 2, 4, 8, 16)
     )
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 470" font-size="14"'
-        ' font-family="sans-serif"><rect width="960" height="470" fill="#fff"/>'
-        f'<polyline points="{line}" fill="none" stroke="#0f766e" stroke-width="2"/>'
-        f'{marks}{ticks}<text x="480" y="458" text-anchor="middle">questions a task</text>'
-        '<text x="16" y="22">mean seconds late; the line is the optimum</text></svg>\n'
+    return svg(
+        960,
+        470,
+        f'{lines}{marks}{ticks}<text x="480" y="458" text-anchor="middle">questions a task</text>'
+        '<text x="16" y="22">mean seconds late; the line is the optimum</text>',
     )
 
 

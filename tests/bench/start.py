@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import platform
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from tests.bench.meters import cpu_seconds, resident
+from tests.bench.report import Goal, bars, publish
 from tests.stand import START_SECONDS, Stand, open_stand, until
 
-RESULT = Path("docs/bench/start.json")
 IDLE_SECONDS = 4.0
 IMPORTS = {
     "python": "",
@@ -32,18 +30,6 @@ BOTS = {"bot": {}, "bot, models built at import": {"LEAN": "0"}}
 
 Cost = tuple[float, float]
 """CPU seconds and MiB."""
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads of a process so far (clock_getcpuclockid(3))."""
-    return time.clock_gettime(~pid << 3 | 2)
-
-
-def resident(pid: int) -> float:
-    """MiB of a process that are in memory (proc(5): status)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
-    return int(line.split()[1]) / 1024
 
 
 async def of_imports(code: str) -> Cost:
@@ -97,11 +83,8 @@ async def measure(rounds: int) -> dict[str, Cost]:
 
 def main() -> None:
     """Measures, prints a table, writes the figures down."""
-    parser = argparse.ArgumentParser(
-        prog="tests.bench.start", description=__doc__.partition("\n")[0]
-    )
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, default=RESULT, help=f"default {RESULT}")
     args = parser.parse_args()
     costs = asyncio.run(measure(args.rounds))
     cpu, memory = costs[REFERENCE]
@@ -109,21 +92,22 @@ def main() -> None:
         {
             "what": name,
             "cpu_seconds": round(its_cpu, 3),
-            "resident_mib": round(its_memory, 1),
             "cpu_ratio": round(its_cpu / cpu, 3),
+            "resident_mib": round(its_memory, 1),
             "resident_ratio": round(its_memory / memory, 3),
         }
         for name, (its_cpu, its_memory) in costs.items()
     ]
-    print(f"{'':34} {'CPU, s':>8} {'ratio':>6} {'MiB':>7} {'ratio':>6}")
-    for row in rows:
-        print(
-            f"{row['what']:34} {row['cpu_seconds']:8.2f} {row['cpu_ratio']:6.2f}"
-            f" {row['resident_mib']:7.1f} {row['resident_ratio']:6.2f}"
-        )
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    result = {"rounds": args.rounds, "python": platform.python_version(), "rows": rows}
-    args.json.write_text(json.dumps(result, indent=2) + "\n")
+    bot_cpu, bot_memory = costs["bot"]
+    goals = [
+        Goal("CPU to the first getUpdates / the imports alone", round(bot_cpu / cpu, 2), 1.1),
+        Goal("idle memory / the imports alone", round(bot_memory / memory, 2), 1.1),
+        Goal("CPU to the first getUpdates", round(bot_cpu, 2), 1.5, " s"),
+        Goal("idle memory", round(bot_memory, 1), 100, " MiB"),
+    ]
+    seconds = {name: round(its_cpu, 2) for name, (its_cpu, _) in costs.items()}
+    picture = bars("Seconds of CPU until it is ready", seconds, ours="bot")
+    publish("start", rows, goals=goals, picture=picture, rounds=args.rounds)
 
 
 if __name__ == "__main__":

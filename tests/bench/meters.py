@@ -1,0 +1,66 @@
+"""What benchmarks read off: CPU time, memory and open files of a process, quantiles, late loops.
+
+Linux only: it reads /proc.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+
+def cpu_seconds(pid: int | None = None) -> float:
+    """User and system time of all threads of a process so far (clock_getcpuclockid(3)); without
+    `pid`, of this one.
+    """
+    return time.process_time() if pid is None else time.clock_gettime(~pid << 3 | 2)
+
+
+def resident(pid: int | None = None) -> float:
+    """MiB of a process that are in memory (proc(5): status)."""
+    return _status(pid, "VmRSS")
+
+
+def most_resident(pid: int | None = None) -> float:
+    """The most there ever was of `resident`."""
+    return _status(pid, "VmHWM")
+
+
+def open_files(pid: int | None = None) -> int:
+    """File descriptors that a process has open."""
+    return len(list(Path(f"/proc/{pid or os.getpid()}/fd").iterdir()))
+
+
+def quantile(values: Collection[float], share: float) -> float:
+    """The smallest of them that is not below `share` of them."""
+    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
+
+
+@asynccontextmanager
+async def loop_lag(every: float = 0.01) -> AsyncIterator[list[float]]:
+    """Seconds that this event loop woke up too late, asked all the time while it is open."""
+    late: list[float] = []
+
+    async def ask() -> None:
+        while True:
+            due = time.perf_counter() + every
+            await asyncio.sleep(every)
+            late.append(max(time.perf_counter() - due, 0.0))
+
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(ask())
+        try:
+            yield late
+        finally:
+            asking.cancel()
+
+
+def _status(pid: int | None, name: str) -> float:
+    status = Path(f"/proc/{pid or os.getpid()}/status").read_text()
+    [line] = [line for line in status.splitlines() if line.startswith(name + ":")]
+    return int(line.split()[1]) / 1024
