@@ -78,6 +78,10 @@ def test_the_step_is_a_ninth_of_the_median_within_bounds(median: float, step: fl
     assert replace(LAW, median=median).step == step
 
 
+def test_while_the_law_is_a_guess_the_step_is_a_twelfth() -> None:
+    assert GUESS.step == GUESS.median / 12
+
+
 @pytest.mark.parametrize(
     ("age", "wait"), [(0, 5), (10, 5), (100, 30), (900, 270), (12_000, 3600), (90_000, 3600)]
 )
