@@ -11,6 +11,7 @@ import asyncio
 import gc
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,6 +86,9 @@ def run(settings: Settings) -> int:
     from bot import logs
 
     logs.set_up(settings.log_level_number, settings.secrets)
+    logging.captureWarnings(True)
+    # aiogram would repeat the whole of an update that it does not know, people's words too.
+    warnings.filterwarnings("ignore", "Detected unknown update type", RuntimeWarning)
     if dsn := settings.sentry_dsn.get_secret_value():
         from bot import sentry
 

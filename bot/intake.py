@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 POLL_SECONDS = 25
+TAKE_OVER_SECONDS = 10
+"""To delete the webhook of before; without an answer updates are asked for all the same."""
 HANDLERS_AT_ONCE = 32
 HANDLER_SECONDS = 120.0
 LEASE = timedelta(seconds=30)
@@ -91,13 +93,19 @@ def incoming(raw: Any) -> IncomingUpdate | None:
     update_id = raw.get("update_id")
     if not isinstance(update_id, int) or isinstance(update_id, bool):
         return None
-    payload = json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
-    # PostgreSQL keeps no NUL in a text.
+    if not 0 <= update_id < 1 << 63:
+        return None
     return IncomingUpdate(
         update_id=update_id,
-        chat_key=chat_key(raw),
-        payload=payload.replace("\\u0000", "\ufffd"),
+        chat_key=_storable(chat_key(raw)),
+        payload=_storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":"))),
     )
+
+
+def _storable(text: str) -> str:
+    """Without what no database keeps: NUL, and halves of a surrogate pair."""
+    text = text.replace("\\u0000", "\ufffd").replace("\0", "\ufffd")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class Polling:
@@ -123,10 +131,11 @@ class Polling:
         self._arrived = arrived
         self._signs = signs or Signs()
         self._sleep = sleep
+        self._webhook_is_gone = False
 
     async def run(self) -> None:
         """Until cancelled. Raises TelegramUnauthorized, which ends the process."""
-        await self._patiently(self._take_over)
+        await self._take_over()
         offset: int | None = None
         while True:
             page = await self._patiently(partial(self._page, offset))
@@ -148,8 +157,18 @@ class Polling:
             self._signs.polled_at = self._clock()
 
     async def _take_over(self) -> None:
-        # Updates that wait are kept: among them may be orders and payments.
-        await self._bot(DeleteWebhook(drop_pending_updates=False))
+        """Once: a webhook that somebody sets later is theirs.
+
+        Reading does not wait for it: where there is no webhook, nothing had to be deleted.
+        """
+        try:
+            # Updates that wait are kept: among them may be orders and payments.
+            await self._bot(DeleteWebhook(drop_pending_updates=False), TAKE_OVER_SECONDS)
+            self._webhook_is_gone = True
+        except TelegramUnauthorized:
+            raise
+        except TelegramError as exc:
+            logger.warning("whether there is a webhook is not known: %s", exc)
 
     async def _page(self, offset: int | None) -> Any:
         return await self._bot(
@@ -178,6 +197,8 @@ class Polling:
                 if isinstance(exc, TelegramConflict):
                     self._signs.conflict(self._clock())
                     logger.error("another program reads this bot's updates: %s", exc)
+                    if not self._webhook_is_gone:
+                        await self._take_over()
                 else:
                     logger.warning("updates wait: %s; again in %.0f s", exc, wait)
                 await self._sleep(wait)

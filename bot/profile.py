@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 from aiogram import Bot
 from aiogram.methods import (
@@ -12,11 +15,18 @@ from aiogram.methods import (
     SetMyCommands,
     SetMyDescription,
     SetMyShortDescription,
+    TelegramMethod,
 )
-from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeDefault
+from aiogram.types import (
+    BotCommand,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeDefault,
+    BotDescription,
+    BotShortDescription,
+)
 
 from bot import texts
-from bot.errors import TelegramError
+from bot.errors import TelegramError, TelegramLost, TelegramRejected
 
 logger = logging.getLogger(__name__)
 
@@ -26,24 +36,66 @@ LANGUAGES: tuple[tuple[str, str | None], ...] = (("en", None), ("ru", "ru"))
 
 async def set_profile(bot: Bot) -> None:
     """Brings the page up to date; that it cannot be is no reason not to work."""
+    failed: list[str] = []
     try:
         for lang, code in LANGUAGES:
-            await _set_language(bot, lang, code)
+            for part in _parts(lang, code):
+                failed += await _bring(bot, *part)
     except TelegramError as exc:
-        logger.warning("the bot's page in Telegram stays as it was: %s", exc)
+        failed.append(str(exc))
+    if failed:
+        logger.warning("the bot's page in Telegram is not up to date: %s", "; ".join(failed))
 
 
-async def _set_language(bot: Bot, lang: str, code: str | None) -> None:
+async def _bring(
+    bot: Bot, ask: TelegramMethod[Any], wanted: object, tell: TelegramMethod[bool]
+) -> list[str]:
+    """One part of the page. A server that does not say what it has is told, and what it does not
+    take is no reason to leave the other parts.
+    """
+    with suppress(TelegramRejected, TelegramLost):
+        if _held(await bot(ask)) == wanted:
+            return []
+    try:
+        await bot(tell)
+    except (TelegramRejected, TelegramLost) as exc:
+        return [f"{tell.__api_method__}: {exc}"]
+    return []
+
+
+Part = tuple[TelegramMethod[Any], object, TelegramMethod[bool]]
+
+
+def _parts(lang: str, code: str | None) -> Iterator[Part]:
+    """What to ask, what it should be, and how to say so."""
     for scope, commands in (
         (BotCommandScopeDefault(), texts.commands(lang)),
         (BotCommandScopeAllGroupChats(), texts.group_commands(lang)),
     ):
         wanted = [BotCommand(command=name, description=words) for name, words in commands]
-        if await bot(GetMyCommands(scope=scope, language_code=code)) != wanted:
-            await bot(SetMyCommands(commands=wanted, scope=scope, language_code=code))
-    description = texts.description(lang)
-    if (await bot(GetMyDescription(language_code=code))).description != description:
-        await bot(SetMyDescription(description=description, language_code=code))
-    short = texts.short_description(lang)
-    if (await bot(GetMyShortDescription(language_code=code))).short_description != short:
-        await bot(SetMyShortDescription(short_description=short, language_code=code))
+        yield (
+            GetMyCommands(scope=scope, language_code=code),
+            wanted,
+            SetMyCommands(commands=wanted, scope=scope, language_code=code),
+        )
+    description, short = texts.description(lang), texts.short_description(lang)
+    yield (
+        GetMyDescription(language_code=code),
+        description,
+        SetMyDescription(description=description, language_code=code),
+    )
+    yield (
+        GetMyShortDescription(language_code=code),
+        short,
+        SetMyShortDescription(short_description=short, language_code=code),
+    )
+
+
+def _held(answer: Any) -> object:
+    match answer:
+        case BotDescription():
+            return answer.description
+        case BotShortDescription():
+            return answer.short_description
+        case _:
+            return answer

@@ -121,7 +121,7 @@ class Webhook:
                 if not is_set:
                     await self._set()
                     is_set = True
-                is_set = self._judge(await self._bot(GetWebhookInfo()))
+                is_set = await self._still_set()
                 failures, wait = 0, WATCH_SECONDS if is_set else 1.0
             except (TelegramUnauthorized, TelegramRejected):
                 raise
@@ -145,6 +145,13 @@ class Webhook:
             )
         )
         logger.info("the webhook is set")
+
+    async def _still_set(self) -> bool:
+        try:
+            return self._judge(await self._bot(GetWebhookInfo()))
+        except TelegramRejected as exc:
+            logger.warning("the webhook cannot be watched: %s", exc)
+            return True  # what was set is set: updates that come tell the rest
 
     def _judge(self, info: WebhookInfo) -> bool:
         """Whether the webhook is still ours; marks health while it delivers."""

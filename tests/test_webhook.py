@@ -250,3 +250,10 @@ async def test_an_address_that_telegram_does_not_take_ends_the_program(rig: Rig)
     rig.telegram.answers = [TelegramRejected("bad webhook: An HTTPS URL must be provided")]
     with pytest.raises(TelegramRejected, match="HTTPS"):
         await rig.hook.run()
+
+
+async def test_a_server_that_does_not_tell_of_webhooks_brings_updates_all_the_same(
+    rig: Rig,
+) -> None:
+    mute = TelegramRejected("Not Found: method not found")
+    assert await watch(rig, True, mute, mute, info()) == ["SetWebhook", *["GetWebhookInfo"] * 3]
