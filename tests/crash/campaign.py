@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from tests import canaries
 from tests.crash.ground import Ground, open_ground
 from tests.crash.lives import Launcher, Life, Wish
 from tests.crash.people import People
@@ -230,6 +231,8 @@ async def drain(
     left = await _until_quiet(ground, witness, start)
     for life in ground.living:
         found += [f"{life.log.name}: {name} is left open" for name in open_files(life.pid)]
+    found += await witness.spills()
+    found += canaries.spilled_on_disk(ground.folder)  # the WAL as well: the next line ends it
     for life in ground.living:
         code = await life.stop(STOP_SECONDS)
         if code != 0 and not (mortal and code == -signal.SIGKILL):

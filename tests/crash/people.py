@@ -17,6 +17,7 @@ from PIL import Image
 from bot.sandbox.telegram import CallbackQuery, Person
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.sandbox.telegram.state import Json
+from tests import canaries
 
 PICK, CANCEL, AGAIN = "r|", "x|", "u|"
 """What the data of the bot's buttons begins with (bot/keyboards.py: old messages keep them)."""
@@ -209,5 +210,6 @@ def _rows(message: Json) -> list[list[Json]]:
 @cache
 def _picture(kind: str) -> bytes:
     out = io.BytesIO()
-    Image.linear_gradient("L").resize((400, 480)).convert("RGB").save(out, kind)
+    picture = Image.linear_gradient("L").resize((400, 480)).convert("RGB")
+    picture.save(out, kind, exif=canaries.exif())
     return out.getvalue()

@@ -15,10 +15,10 @@ from typing import Any
 from bot import texts
 from bot.sandbox.gptunnel.records import Charge
 from bot.sandbox.telegram.calls import Call
+from tests import canaries
 from tests.crash.ground import Ground, signature
 from tests.crash.lives import Wish
 from tests.crash.people import AGAIN, PICK, Kind, Order
-from tests.stand import KEY, TOKEN
 
 AFTER = 2.0
 """Seconds from an answer to the commit of what it says, on a busy machine."""
@@ -89,6 +89,7 @@ class Verdict:
                 f"{self.numbers.duplicate_videos} videos came twice in {disturbances.count} kills"
             )
         self._logs()
+        self._spills()
 
     def _wrong(self, words: str) -> None:
         self.violations.append(words)
@@ -222,14 +223,20 @@ class Verdict:
     def _logs(self) -> None:
         for life in self._ground.lives:
             lines = life.lines
-            if TOKEN in lines or KEY in lines:
-                self._wrong(f"{life.log.name}: a secret stands in it")
             traces = lines.count("Traceback (most recent call last)")
             if traces:
                 last = re.findall(r"\\n([\w.]+(?:Error|Group)[^\\\"]*)", lines)
                 self._wrong(f"{life.log.name}: {traces} tracebacks, {last[-1:]}")
             if "database is locked" in lines and not self._disturbances.stops:
                 self._wrong(f"{life.log.name}: database is locked")
+
+    def _spills(self) -> None:
+        """A secret, or where a photo was taken, in the logs too."""
+        self.violations += [
+            *canaries.spilled_to_telegram(self._ground.telegram),
+            *canaries.spilled_to_the_provider(self._ground.provider),
+            *canaries.spilled_on_disk(self._ground.folder),
+        ]
 
 
 def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:

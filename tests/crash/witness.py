@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from bot.task import ACTIVE, ALLOWED, ENDED, TaskState
+from tests import canaries
 
 Row = dict[str, Any]
 
@@ -107,6 +108,19 @@ class Witness:
         for row in await self.rows(f"{over} = 'unknown')"):
             found += [f"task {row['task_id']} left its frame"]
         found += await self._histories()
+        return found
+
+    async def spills(self) -> list[str]:
+        """Secrets in the rows of PostgreSQL; SQLite's file lies in the campaign's folder."""
+        if self._url.startswith("sqlite"):
+            return []
+        found = []
+        for table in await self.rows("SELECT relname FROM pg_stat_user_tables"):
+            name = table["relname"]
+            for row in await self.rows(f'SELECT t::text AS line FROM "{name}" AS t'):  # noqa: S608
+                found += canaries.spills(f"a row of {name}", row["line"])
+                if canaries.PLACE in row["line"]:
+                    found.append(f"a place stands in a row of {name}")
         return found
 
     async def _histories(self) -> list[str]:

@@ -26,6 +26,7 @@ class Call:
     fault: str | None = None
     # Files that were uploaded with the call, by parameter name: name, size, sha256.
     uploads: dict[str, Json] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
     # Things Telegram passes over in silence: an ignored thumbnail, a video turned animation.
     notes: list[str] = field(default_factory=list)
 

@@ -64,7 +64,7 @@ class BotApi:
         if name is None or request.method not in {"GET", "POST"}:
             await request.read()
             return _answer(ApiError(404))
-        call = self._begin(name)
+        call = self._begin(name, request)
         try:
             raw, files = await self._read(request, name)
         except ApiError as error:
@@ -83,8 +83,11 @@ class BotApi:
             call.ended = call.ended or self.world.clock()
             self.world.emit("call", number=call.number, method=name, fault=call.fault)
 
-    def _begin(self, method: str) -> Call:
+    def _begin(self, method: str, request: web.Request | None = None) -> Call:
+        """`request`: None for a call that came as the answer to a webhook."""
         call = Call(len(self.calls) + 1, method, {}, self.world.clock())
+        if request is not None:
+            call.headers = dict(request.headers)
         self.calls.append(call)
         return call
 
@@ -164,7 +167,7 @@ class BotApi:
             return _answer(ApiError(401))
         path = request.match_info["path"]
         stored = self.world.files.by_path(path)
-        call = self._begin("download")
+        call = self._begin("download", request)
         call.params = {"file_path": path}
         fault = self.faults.take("download", call.params)
 
