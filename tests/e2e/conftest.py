@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
 from bot.sandbox.gptunnel.records import Mode
 from bot.sandbox.gptunnel.records import Task as Job
 from bot.sandbox.telegram.people import Person
+from tests import canaries
 from tests.e2e.given import clip, learnt
 from tests.stand import Stand, open_stand, until
 
@@ -29,6 +31,14 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand
         await learnt(opened.database_url, QUICK)
         await opened.start(settings={"TASK_DEADLINE_SECONDS": "5"})
         yield opened
+        found = canaries.spilled_to_telegram(opened.telegram)
+        found += canaries.spilled_to_the_provider(opened.provider)
+        found += canaries.spilled_on_disk(opened.folder)
+        async with aiohttp.ClientSession(opened.bots[0].http) as http:
+            for path in ("/healthz", "/metrics"):
+                async with http.get(path) as answer:
+                    found += canaries.spills(path, await answer.read())
+        assert found == [], "a secret went where it must not go"
         assert opened.bots[0].process.returncode is None, "the bot ended on the way"
 
 

@@ -38,6 +38,7 @@ from bot.task import ACTIVE, AspectRatio, Task, TaskState
 from bot.task import Chat as TaskChat
 from storage import Database, Storage
 from storage.engine import Connection
+from tests import canaries
 from tests.faults.moving import MovedTime
 from tests.stand import KEY, TOKEN, free_port
 
@@ -453,7 +454,12 @@ async def open_house(
             house.running.append(
                 asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251
             )
-        yield house
+        with canaries.spilled_in_lines() as said:
+            yield house
+        said += canaries.spilled_to_telegram(emulator)
+        said += canaries.spilled_to_the_provider(provider)
+        said += canaries.spilled_on_disk(folder)
+        assert said == [], "a secret went where it must not go"
     finally:
         for task in house.running:
             task.cancel()

@@ -14,6 +14,7 @@ from PIL import Image
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.people import Person
 from bot.task import Charge, Reason
+from tests import canaries
 from tests.faults import words
 from tests.faults.answers import broken, http
 from tests.faults.house import House
@@ -22,7 +23,7 @@ from tests.faults.refusals import LATER, REJECTED, TAKEN, UNREACHABLE
 
 def photo() -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (720, 1280), (40, 90, 160)).save(out, "JPEG")
+    Image.new("RGB", (720, 1280), (40, 90, 160)).save(out, "JPEG", exif=canaries.exif())
     return out.getvalue()
 
 
