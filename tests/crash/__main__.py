@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.crash import campaign, planted, selftest, steps, sweep
@@ -84,23 +85,38 @@ async def _run(
                 url = await server.create() if server else ""
                 report = await campaign.run(plan, launcher, folder, database_url=url)
                 say(report.text())
+                say(_row(args, seed, report.cells()))
                 return not report.violations
             case "steps":
                 results = await steps.run(launcher, folder, seed=seed)
                 say(results.text())
+                say(_row(args, seed, results.cells()))
                 return not results.violations
             case "sweep":
                 swept = await sweep.run(launcher, folder)
                 say(swept.text())
+                say(_row(args, seed, swept.cells()))
                 return not swept.violations
             case _:
-                good = True
+                outcomes = []
                 for trial in selftest.TRIALS:
                     if args.bug in (None, trial.bug):
-                        outcome = await selftest.run(trial, launcher, folder, server)
-                        say(outcome.text())
-                        good = good and bool(outcome.found)
-                return good
+                        outcomes.append(await selftest.run(trial, launcher, folder, server))
+                        say(outcomes[-1].text())
+                found = sum(bool(outcome.found) for outcome in outcomes)
+                say(f"{found} of {len(outcomes)} planted bugs noticed")
+                return found == len(outcomes)
+
+
+def _row(args: argparse.Namespace, seed: int, cells: Sequence[object]) -> str:
+    """A line of the table in docs/reliability.md: the day, the run, the command, the figures."""
+    day = datetime.now(UTC).date().isoformat()  # noqa: TID251 - of the run, not of the bot
+    command = ["python -m tests.crash", *([] if args.what == "campaign" else [args.what])]
+    if args.what == "campaign":
+        command += [f"--kills {args.kills} --orders {args.orders}"]
+        command += [f"--database {args.database} --workers {args.workers}"]
+    command.append(f"--seed {seed}")
+    return f"| {day}: `{' '.join(command)}` | {' | '.join(map(str, cells))} |"
 
 
 def say(words: str) -> None:

@@ -67,6 +67,16 @@ class Report:
     lives: int
     seconds: float
 
+    @property
+    def _unknown(self) -> float:
+        return self.numbers.unknown / max(self.kills + self.stops, 1)
+
+    def cells(self) -> tuple[object, ...]:
+        """For the table in docs/reliability.md."""
+        n = self.numbers
+        charges = f"{n.charges}, none twice" if not self.violations else "BROKEN"
+        return self.kills, self.stops, n.confirmed, charges, f"{n.unknown} ({self._unknown:.2f})"
+
     def text(self) -> str:
         """For people, a few lines."""
         n = self.numbers
@@ -77,7 +87,8 @@ class Report:
             f"{n.cancelled} cancelled: {n.charges} charges, {n.videos} videos, "
             f"{n.unknown} unknown",
             f"twice: {n.duplicate_videos} videos, {n.duplicate_cards} cards; "
-            f"unknown per kill or stop: {n.unknown / max(self.kills + self.stops, 1):.3f}",
+            f"unknown per kill or stop: {self._unknown:.2f}; "
+            f"{n.struck_creates} of them met a create that was out",
         ]
         lines += [f"  BROKEN: {violation}" for violation in self.violations[:20]]
         if len(self.violations) > 20:

@@ -11,7 +11,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -111,6 +111,10 @@ class Results:
         """All deaths."""
         return sum(len(result.deaths) for result in self.ended)
 
+    def cells(self) -> tuple[object, ...]:
+        """For the table in docs/reliability.md."""
+        return cells(self.kills, self.ended, self.violations)
+
     def text(self) -> str:
         """For people, a few lines."""
         steps = {result.deaths[0] for result in self.ended if result.deaths}
@@ -123,6 +127,15 @@ class Results:
         ]
         lines += [f"  BROKEN: {line}" for line in self.violations]
         return "\n".join(lines)
+
+
+def cells(kills: int, ended: Collection[Result], violations: list[str]) -> tuple[object, ...]:
+    """For the table in docs/reliability.md: what came of so many journeys."""
+    confirmed, charges, unknown = (
+        sum(getattr(result.numbers, name) for result in ended)
+        for name in ("confirmed", "charges", "unknown")
+    )
+    return kills, 0, confirmed, "BROKEN" if violations else f"{charges}, none twice", unknown
 
 
 async def lead(

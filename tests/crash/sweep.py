@@ -14,7 +14,7 @@ from typing import Literal
 
 from bot.sandbox.faults import Fault
 from tests.crash.lives import Launcher
-from tests.crash.steps import AT_ONCE, JOURNEYS, Journey, Result, lead
+from tests.crash.steps import AT_ONCE, JOURNEYS, Journey, Result, cells, lead
 
 JOURNEY = JOURNEYS["photo"]
 ACTS: tuple[Literal["reset_before", "reset_after"], ...] = ("reset_before", "reset_after")
@@ -34,6 +34,10 @@ class Sweep:
     def violations(self) -> list[str]:
         """The lines of those that broke a promise."""
         return [f"{call}: {r.violations}" for call, r in self.ended.items() if r.violations]
+
+    def cells(self) -> tuple[object, ...]:
+        """For the table in docs/reliability.md."""
+        return cells(0, self.ended.values(), self.violations)
 
     def text(self) -> str:
         """For people, a few lines."""

@@ -67,6 +67,7 @@ class Numbers:
     again: int = 0
     cancelled: int = 0
     calls: int = 0
+    struck_creates: int = 0  # creates that were out when somebody was killed or stopped
 
 
 class Verdict:
@@ -83,6 +84,7 @@ class Verdict:
             self._judge(order)
         if ground.telegram.world.pending:
             self._wrong(f"{len(ground.telegram.world.pending)} updates were never taken")
+        self._count_struck_creates()
         spoilt = sum(call.fault is not None for call in ground.telegram.calls)
         if self.numbers.duplicate_videos > disturbances.count + spoilt:
             self._wrong(
@@ -141,6 +143,24 @@ class Verdict:
             self.numbers.cancelled += 1
             if charges:
                 self._wrong(f"{order.mark} was said to be cancelled, and charged")
+
+    def _count_struck_creates(self) -> None:
+        """Creates go out one after the other: whoever dies leaves one `unknown` at the most."""
+        creates = [call for call in self._ground.provider.calls if call.name == "create"]
+        spoilt = sum(call.outcome.count(", ") for call in creates)
+        moments = [
+            *self._disturbances.kills,
+            *(stopped for stopped, _ in self._disturbances.stops),
+        ]
+        self.numbers.struck_creates = sum(
+            any(call.at <= moment <= (call.ended or call.at) for moment in moments)
+            for call in creates
+        )
+        if self.numbers.unknown > self._disturbances.count + spoilt:
+            self._wrong(
+                f"{self.numbers.unknown} orders are unknown after {self._disturbances.count} "
+                f"kills and stops, and {spoilt} creates that a fault met"
+            )
 
     def _judge_cards(self, order: Order, calls: list[Call]) -> None:
         cards: dict[str, list[Call]] = defaultdict(list)

@@ -36,14 +36,16 @@ class Word(StrEnum):
 
 @dataclass
 class Call:
-    """One request as it came. `name` is the one faults use; `at` is Unix time; `outcome` is what
-    was answered ("code 0", "HTTP 404"), then the fault that spoiled it, if any."""
+    """One request as it came. `name` is the one faults use; `at` and `ended` are Unix times;
+    `outcome` is what was answered ("code 0", "HTTP 404"), then the fault that spoiled it, if any.
+    """
 
     name: str
     headers: dict[str, str]
     body: Any
     at: float
     outcome: str = "not answered"
+    ended: float | None = None
 
 
 @dataclass(frozen=True)

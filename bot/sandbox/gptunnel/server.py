@@ -190,7 +190,10 @@ class GptunnelEmulator:
             params = dict(request.match_info)
             params |= sent if isinstance(sent, dict) else {}
             fault = self.faults.take(name, params)
-            response = await suffer(request, fault, answer)
+            try:
+                response = await suffer(request, fault, answer)
+            finally:
+                call.ended = self._clock()
             if fault is not None:
                 call.outcome = f"{call.outcome}, {fault.act}"
             return response
