@@ -12,8 +12,9 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,6 +38,15 @@ Prepare = Callable[[BinaryIO], Awaitable[media.Video]]
 """Probes a video and makes it ready to be sent; raises media.NotAVideo."""
 Download = Callable[[str, BinaryIO], Awaitable[int]]
 """Fetches a link into an open file; returns its size in bytes, raises bot.download's errors."""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A task's video in an open file, ready to be sent."""
+
+    task: Task
+    video: media.Video
+    is_kept: bool  # there is a copy of it in Kept
 
 
 class Kept:
@@ -104,9 +114,13 @@ class Delivery:
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(
-        self, task: Task, caption: Text, keyboard: InlineKeyboardMarkup | None
-    ) -> SentVideo:
-        """Sends the video as a reply to the person's words.
+        self,
+        task: Task,
+        caption: Text,
+        keyboard: InlineKeyboardMarkup | None,
+        meet: Callable[[Parcel], Awaitable[bool]] | None = None,
+    ) -> SentVideo | None:
+        """Sends the video as a reply to the person's words; None: `meet` saw to it.
 
         Raises bot.download's errors, media.NotAVideo and TelegramErrors; after a TelegramError the
         video is kept, and the next call needs no link.
@@ -119,26 +133,67 @@ class Delivery:
                 reply_to=task.message_id,
                 keyboard=keyboard,
             )
-        async with self._places, self._open(task) as (file, is_kept):
-            video = await self._prepare(file)
-            if video.size > self._upload_limit:
-                raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
-            await self._messenger.action(task.chat, "upload_video")
-            try:
-                return await self._messenger.send_video(
-                    task.chat,
-                    video.file,
-                    video.info,
-                    size=video.size,
-                    thumbnail=video.thumbnail,
-                    caption=caption,
-                    reply_to=task.message_id,
-                    keyboard=keyboard,
-                )
-            except TelegramError:
+        with self._open(task) as (file, is_kept):
+            async with self._places:
                 if not is_kept:
-                    await self._keep(task.id, file)
-                raise
+                    await self._download(task.video_url or "", file)
+                video = await self._prepare(file)
+                if video.size > self._upload_limit:
+                    raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
+                parcel = Parcel(task, video, is_kept)
+                if meet is None:
+                    return await self._send(parcel, caption, keyboard)
+            # Its place is another's while it waits.
+            if await meet(parcel):
+                return None
+            async with self._places:
+                return await self._send(parcel, caption, keyboard)
+
+    async def _send(
+        self, parcel: Parcel, caption: Text, keyboard: InlineKeyboardMarkup | None
+    ) -> SentVideo:
+        task, video = parcel.task, parcel.video
+        await self._messenger.action(task.chat, "upload_video")
+        async with self._keeping([parcel]):
+            return await self._messenger.send_video(
+                task.chat,
+                video.file,
+                video.info,
+                size=video.size,
+                thumbnail=video.thumbnail,
+                caption=caption,
+                reply_to=task.message_id,
+                keyboard=keyboard,
+            )
+
+    async def album(self, parcels: Sequence[Parcel], caption: Text) -> list[SentVideo]:
+        """Sends several as one album, a reply to the same words; in the order of `parcels`.
+
+        Raises TelegramErrors; after one, all of them are kept.
+        """
+        first = parcels[0].task
+        async with self._places, self._keeping(parcels):
+            await self._messenger.action(first.chat, "upload_video")
+            return await self._messenger.send_album(
+                first.chat,
+                [parcel.video for parcel in parcels],
+                caption=caption,
+                reply_to=first.message_id,
+            )
+
+    def fit(self, parcels: Sequence[Parcel]) -> bool:
+        """Whether one request can carry all of them."""
+        return sum(parcel.video.size for parcel in parcels) <= self._upload_limit
+
+    @asynccontextmanager
+    async def _keeping(self, parcels: Sequence[Parcel]) -> AsyncIterator[None]:
+        try:
+            yield
+        except TelegramError:
+            for parcel in parcels:
+                if not parcel.is_kept:
+                    await self._keep(parcel.task.id, parcel.video.file)
+            raise
 
     async def _keep(self, task_id: int, file: BinaryIO) -> None:
         try:
@@ -151,12 +206,12 @@ class Delivery:
         """The task needs its video no longer."""
         self._kept.drop(task_id)
 
-    @asynccontextmanager
-    async def _open(self, task: Task) -> AsyncIterator[tuple[BinaryIO, bool]]:
+    @contextmanager
+    def _open(self, task: Task) -> Iterator[tuple[BinaryIO, bool]]:
+        """The kept video, or a file for it that is still empty."""
         if (kept := self._kept.open(task.id)) is not None:
             with kept:
                 yield kept, True
             return
         with tempfile.TemporaryFile() as file:
-            await self._download(task.video_url or "", file)
             yield file, False

@@ -153,6 +153,28 @@ class Below(CallbackData, prefix="b", sep="|"):
     task_id: int
 
 
+class ShowVideo(CallbackData, prefix="v", sep="|"):
+    """One of an album's videos: its buttons. `steps`: from the first task of the order to each of
+    the album's, with dots between them, for three whole numbers do not fit.
+    """
+
+    task_id: int
+    steps: str
+
+
+class DropVideo(CallbackData, prefix="vx", sep="|"):
+    """Takes one of an album's videos out of the chat; `steps` as in ShowVideo."""
+
+    task_id: int
+    steps: str
+
+
+def of_album(task: Task, steps: str) -> list[int]:
+    """The tasks of an album, of which this is one, by what its buttons carry."""
+    found = [(task.order or task.id) + int(one) for one in steps.split(".") if one.isdecimal()]
+    return found if task.id in found else [task.id]
+
+
 class TurnPage(CallbackData, prefix="hp", sep="|"):
     """Another page of somebody's history."""
 
@@ -388,8 +410,8 @@ def refunds(lang: str, payments: Sequence[tuple[int, int, datetime]]) -> InlineK
     )
 
 
-def notice(notice: Notice) -> InlineKeyboardMarkup | None:
-    """What goes below the words of a notice."""
+def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | None:
+    """What goes below the words of a notice; `task`: the one that it is about, as it is now."""
     if notice.kind is NoticeKind.ACCESS_ASKED:
         return decide_access(int(notice.params["user_id"] or 0), notice.lang)
     if notice.kind is NoticeKind.ALERT:
@@ -398,6 +420,8 @@ def notice(notice: Notice) -> InlineKeyboardMarkup | None:
         return operations(notice.lang, [Operation.RELEASE_INTAKE])
     if notice.task_id is None:
         return None
+    if notice.kind is NoticeKind.ALBUM and task is not None:
+        return album(task, [int(one) for one in str(notice.params["videos"]).split(".")])
     if notice.kind is NoticeKind.UNKNOWN:
         return unknown(notice.task_id, notice.lang, Decimal(str(notice.params["price"])))
     if notice.kind is NoticeKind.UNDELIVERABLE:
@@ -434,6 +458,22 @@ def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
         [*([_below(Act.FILE, task.id, task.lang)] if has_video else []), *copy(task)],
         [_below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)],
     )
+
+
+def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
+    """Below an album: a number for each of its videos, and the buttons of this one."""
+    steps = ".".join(str(task_id - (task.order or task.id)) for task_id in videos)
+    numbers = [
+        _button(
+            str(number),
+            ShowVideo(task_id=task_id, steps=steps),
+            ButtonStyle.PRIMARY if task_id == task.id else None,
+        )
+        for number, task_id in enumerate(videos, 1)
+    ]
+    drop = DropVideo(task_id=task.id, steps=steps)
+    delete = _button(texts.BUTTONS[Act.DELETE](task.lang), drop)
+    return _rows(numbers if len(numbers) > 1 else [], *result(task).inline_keyboard[:-1], [delete])
 
 
 def copy(task: Task) -> list[InlineKeyboardButton]:

@@ -21,6 +21,7 @@ class NoticeKind(StrEnum):
     UNDELIVERABLE = "undeliverable"  # there is a video; the chat does not take it; kept
     HELD = "held"  # the queue stands until the operator acts
     VIDEO_LINK = "video_link"  # the video is too big to send: a link to it
+    ALBUM = "album"  # the buttons of videos that came as an album
     ACCESS_ASKED = "access_asked"  # to an admin: somebody wants to be let in
     ACCESS_GRANTED = "access_granted"
     ACCESS_DENIED = "access_denied"

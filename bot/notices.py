@@ -96,7 +96,7 @@ class Notices:
                 notice.chat,
                 texts.notice(notice),
                 reply_to=notice.reply_to,
-                keyboard=keyboards.notice(notice),
+                keyboard=keyboards.notice(notice, task),
             )
         except TelegramMoved as exc:
             await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)

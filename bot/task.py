@@ -212,6 +212,11 @@ class Task:
         return replace(self, run_at=run_at, **(failed | changes))
 
     @property
+    def order(self) -> int | None:
+        """The first of the tasks that were ordered together; None: it was ordered alone."""
+        return self.variant_of or (self.id if self.variants > 1 else None)
+
+    @property
     def reply_to(self) -> int | None:
         """The message to answer; None when it stayed behind in a group that moved."""
         return self.message_id or None

@@ -36,7 +36,14 @@ from aiogram.exceptions import (
     TelegramServerError,
     TelegramUnauthorizedError,
 )
-from aiogram.methods import GetFile, GetMe, GetUpdates, Response, TelegramMethod
+from aiogram.methods import (
+    GetFile,
+    GetMe,
+    GetUpdates,
+    Response,
+    SendMediaGroup,
+    TelegramMethod,
+)
 from aiogram.methods.base import TelegramType
 from pydantic import SecretStr
 
@@ -224,7 +231,10 @@ class PaceMiddleware(BaseRequestMiddleware):
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
         if method.__api_method__.startswith(("send", "edit", "copy", "forward", "delete")):
-            wait = self._pace.wait(getattr(method, "chat_id", None))
+            # Telegram counts each message of an album.
+            messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
+            chat_id = getattr(method, "chat_id", None)
+            wait = max(self._pace.wait(chat_id) for _ in range(messages))
             if wait > 0:
                 await self._sleep(wait)
         return await make_request(bot, method)

@@ -47,7 +47,7 @@ def card(lang: str, task: Task, *, asks_consent: bool = False) -> Text:
     _ = words(lang)
     rest = _lines(
         _model_line(_, task),
-        fill(_("💳 Price: {price}"), price=Bold(_price_of_all(_, task))),
+        fill(_("💳 Price: {price}"), price=Bold(_price_of_all(_, task, task.variants))),
         _("🖼 Your photo is the first frame; the edges that do not fit are cut off.")
         if task.frame
         else None,
@@ -138,16 +138,28 @@ def anonymous() -> Text:
     return as_list(*said, sep="\n\n")
 
 
-def caption(task: Task) -> Text:
-    """Below the finished video."""
+def caption(task: Task, videos: int = 1) -> Text:
+    """Below the finished video, or below an album of so many."""
     _ = words(task.lang)
     facts = []
     if task.confirmed_at and task.rendered_at:
         took = (task.rendered_at - task.confirmed_at).total_seconds()
         facts.append(f"⏱ {_.duration(took)}")
-    facts.append(f"💳 {_.price(task.price)}")
+    facts.append(f"💳 {_price_of_all(_, task, videos)}")
     rest = _lines(_model_line(_, task), " · ".join(facts))
     return _quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
+
+
+def album(lang: str, number: int, count: int) -> Text:
+    """Above the buttons of an album's videos: which one they are about, from 1."""
+    _ = words(lang)
+    if count == 1:
+        return Text(_("👆 The buttons of this video:"))
+    return Text(
+        _("👆 Buttons of video {number} of {count}. For another one, press its number.").format(
+            number=number, count=count
+        )
+    )
 
 
 # --- what is going on ----------------------------------------------------------------------
@@ -225,6 +237,8 @@ def notice(notice: Notice) -> Text:
             return undeliverable(lang, Reason(str(params.get("reason", "chat_unreachable"))))
         case NoticeKind.HELD:
             return held(lang)
+        case NoticeKind.ALBUM:
+            return album(lang, 1, len(str(params["videos"]).split(".")))
         case NoticeKind.VIDEO_LINK:
             return video_link(lang, str(params["url"]))
         case NoticeKind.ACCESS_ASKED:
@@ -1435,11 +1449,11 @@ def _said(sign: str, head: Any, *rest: Any, gap: bool = False) -> Text:
     return as_list(Text(sign, " ", Bold(head)), *said, sep="\n\n" if gap else "\n")
 
 
-def _price_of_all(_: Words, task: Task) -> str:
+def _price_of_all(_: Words, task: Task, videos: int) -> str:
     """Of all variants: 3 × 17 ₽ = 51 ₽."""
-    if task.variants == 1:
+    if videos == 1:
         return _.price(task.price)
-    return f"{task.variants} × {_.price(task.price)} = {_.price(task.price * task.variants)}"
+    return f"{videos} × {_.price(task.price)} = {_.price(task.price * videos)}"
 
 
 def _model_line(_: Words, task: Task) -> str:

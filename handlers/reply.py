@@ -181,7 +181,7 @@ async def take_away(bot: Bot, chat: Chat, message_id: int) -> None:
         await bot(DeleteMessage(chat_id=chat.chat_id, message_id=message_id))
 
 
-async def toast(query: CallbackQuery, text: str, *, alert: bool = False) -> None:
+async def toast(query: CallbackQuery, text: str = "", *, alert: bool = False) -> None:
     """Answers a press; an `alert` has to be put away by hand.
 
     Nobody sees an answer that comes later: one that fails is not repeated.

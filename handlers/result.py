@@ -17,7 +17,7 @@ from bot import keyboards, media, texts
 from bot.catalog import CATALOG, Model
 from bot.clock import Clock
 from bot.errors import TelegramRejected, TelegramTooLarge
-from bot.keyboards import Act, Below
+from bot.keyboards import Act, Below, DropVideo, ShowVideo
 from bot.task import AspectRatio, Frame, Task, TaskState
 from bot.telegram import fetch_file
 from handlers import reply
@@ -39,6 +39,8 @@ def router() -> Router:
     press.register(go_on, Below.filter(F.act == Act.CONTINUE))
     press.register(as_file, Below.filter(F.act == Act.FILE))
     press.register(delete, Below.filter(F.act == Act.DELETE))
+    press.register(show_video, ShowVideo.filter())
+    press.register(drop_video, DropVideo.filter())
     press.register(forget, Below.filter(F.act == Act.FORGET))
     return router
 
@@ -225,9 +227,37 @@ async def delete(
     """The message goes; the order stays in the history."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is not None:
-        gone = await _delete_pressed(query, bot)
-        words = texts.press_deleted(lang) if gone else texts.press_by_hand(lang)
-        await reply.toast(query, words, alert=not gone)
+        await _told(query, lang, gone=await _delete_pressed(query, bot))
+
+
+async def show_video(
+    query: CallbackQuery, callback_data: ShowVideo, bot: Bot, storage: Storage, lang: str
+) -> None:
+    """The buttons below an album are about this one of its videos now."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is not None:
+        await reply.toast(query)
+        await _point_at(query, source, keyboards.of_album(source, callback_data.steps), bot)
+
+
+async def drop_video(
+    query: CallbackQuery, callback_data: DropVideo, bot: Bot, storage: Storage, lang: str
+) -> None:
+    """The video leaves its album; the buttons are about the others then."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is None:
+        return
+    gone = await _delete(bot, source.chat.chat_id, source.video_message_id)
+    await _told(query, lang, gone=gone)
+    if not gone:
+        return
+    album = keyboards.of_album(source, callback_data.steps)
+    for left in (others := [one for one in album if one != source.id]):
+        other = await storage.tasks.get(left)
+        if other is not None and other.user_id == source.user_id:
+            await _point_at(query, other, others, bot)
+            return
+    await _delete_pressed(query, bot)
 
 
 async def forget(
@@ -249,7 +279,9 @@ async def forget(
 # --- what they have in common --------------------------------------------------------------
 
 
-async def _theirs(query: CallbackQuery, data: Below, storage: Storage, lang: str) -> Task | None:
+async def _theirs(
+    query: CallbackQuery, data: Below | ShowVideo | DropVideo, storage: Storage, lang: str
+) -> Task | None:
     """The order of the one who pressed; everybody else is told."""
     task = await storage.tasks.get(data.task_id)
     if task is None or task.user_id != query.from_user.id or query.message is None:
@@ -316,11 +348,33 @@ async def _video(bot: Bot, message: Message, task: Task, lang: str) -> bytes | N
     return None
 
 
-async def _delete_pressed(query: CallbackQuery, bot: Bot) -> bool:
-    """False: Telegram lets nobody but the person do it any more."""
+async def _point_at(query: CallbackQuery, task: Task, videos: list[int], bot: Bot) -> None:
     assert query.message
+    await reply.rewrite(
+        bot,
+        task.chat,
+        query.message.message_id,
+        texts.album(task.lang, videos.index(task.id) + 1, len(videos)),
+        is_media=False,
+        keyboard=keyboards.album(task, videos),
+    )
+
+
+async def _told(query: CallbackQuery, lang: str, *, gone: bool) -> None:
+    words = texts.press_deleted(lang) if gone else texts.press_by_hand(lang)
+    await reply.toast(query, words, alert=not gone)
+
+
+async def _delete_pressed(query: CallbackQuery, bot: Bot) -> bool:
+    assert query.message
+    return await _delete(bot, query.message.chat.id, query.message.message_id)
+
+
+async def _delete(bot: Bot, chat_id: int, message_id: int | None) -> bool:
+    """False: Telegram lets nobody but the person do it any more."""
+    if message_id is None:
+        return True
     try:
-        chat_id, message_id = query.message.chat.id, query.message.message_id
         await bot(DeleteMessage(chat_id=chat_id, message_id=message_id))
     except TelegramRejected as exc:
         return "not found" in str(exc)

@@ -5,7 +5,7 @@ It must not know what a step does. No transaction here is held across the networ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -107,35 +107,31 @@ class LeasedTasks:
         False, and nothing is written: another has the task, or it was cancelled. The lease ends
         with `keep_lease=False` and wherever a worker has nothing left to do.
         """
-        if after.state is not lease.state and after.state not in ALLOWED[lease.state]:
-            raise IllegalTransition(f"task {lease.id}: {lease.state} -> {after.state}")
-        before = values_of(lease)
-        changes = {
-            name: value for name, value in values_of(after).items() if value != before[name]
-        }
-        changes["state"] = after.state
-        if after.state in ENDED:
-            changes["ended_at"] = after.ended_at or now
-        if after.state not in ACTIVE or not keep_lease:
-            changes |= UNLEASED
         async with self._database.transaction() as connection:
-            written = await connection.execute(
-                sa.update(tasks)
-                .where(
-                    tasks.c.id == lease.id,
-                    tasks.c.state == lease.state,
-                    sa.not_(in_states(ENDED)),
-                    tasks.c.fence == lease.fence,
-                )
-                .values(changes)
-            )
-            if written.rowcount != 1:
+            if not await _save(connection, lease, after, now, keep_lease=keep_lease):
                 return False
-            if after.state is not lease.state:
-                await add_event(connection, after, now)
-                await drop_frame(connection, after)
             await insert_notices(connection, notices, now)
         return True
+
+    async def save_together(
+        self,
+        changes: Sequence[tuple[Task, Task]],
+        *,
+        now: datetime,
+        tell: Callable[[Sequence[Task]], Notice],
+    ) -> set[int]:
+        """The same for several leases in one commit, and a notice about those that were written:
+        their ids. Whichever is somebody else's by now is left out, and nothing is told of none.
+        """
+        async with self._database.transaction() as connection:
+            written = [
+                after
+                for lease, after in changes
+                if await _save(connection, lease, after, now, keep_lease=True)
+            ]
+            if written:
+                await insert_notices(connection, [tell(written)], now)
+        return {task.id for task in written}
 
     async def record_late_id(self, task_id: int, provider_id: str, *, now: datetime) -> bool:
         """A provider's id, whoever holds the task by now: it is money.
@@ -211,6 +207,36 @@ class LeasedTasks:
         """When, after `now`, the first task becomes claimable; None: nothing is waiting."""
         async with self._database.transaction() as connection:
             return await next_due(connection, tasks, now, in_states(ACTIVE))
+
+
+async def _save(
+    connection: Connection, lease: Task, after: Task, now: datetime, *, keep_lease: bool
+) -> bool:
+    if after.state is not lease.state and after.state not in ALLOWED[lease.state]:
+        raise IllegalTransition(f"task {lease.id}: {lease.state} -> {after.state}")
+    before = values_of(lease)
+    changes = {name: value for name, value in values_of(after).items() if value != before[name]}
+    changes["state"] = after.state
+    if after.state in ENDED:
+        changes["ended_at"] = after.ended_at or now
+    if after.state not in ACTIVE or not keep_lease:
+        changes |= UNLEASED
+    written = await connection.execute(
+        sa.update(tasks)
+        .where(
+            tasks.c.id == lease.id,
+            tasks.c.state == lease.state,
+            sa.not_(in_states(ENDED)),
+            tasks.c.fence == lease.fence,
+        )
+        .values(changes)
+    )
+    if written.rowcount != 1:
+        return False
+    if after.state is not lease.state:
+        await add_event(connection, after, now)
+        await drop_frame(connection, after)
+    return True
 
 
 async def _claim(

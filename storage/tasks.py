@@ -212,6 +212,13 @@ class TaskStore(Drafts):
         async with self._database.transaction() as connection:
             return await _one(connection, tasks.c.id == task_id)
 
+    async def variants(self, order: int) -> list[Task]:
+        """All tasks that were ordered with one press; `order` is the first of them."""
+        together = sa.or_(tasks.c.id == order, tasks.c.variant_of == order)
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(sa.select(tasks).where(together).order_by(tasks.c.id))
+            return [task_from(row) for row in rows.all()]
+
     async def latest(
         self,
         user_id: int,

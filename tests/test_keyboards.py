@@ -22,6 +22,7 @@ from bot.keyboards import (
     Choose,
     DecideAccess,
     DeleteMe,
+    DropVideo,
     Improve,
     OpenOrder,
     Operate,
@@ -36,6 +37,7 @@ from bot.keyboards import (
     SetRatio,
     Several,
     ShowExample,
+    ShowVideo,
     TakeExample,
     TurnPage,
     Wording,
@@ -204,6 +206,8 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         Redeliver(task_id=LARGEST_ID),
         *(SetLanguage(lang=lang) for lang in LANGUAGES),
         *(Below(act=act, task_id=LARGEST_ID) for act in Act),
+        ShowVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
+        DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
         TurnPage(user_id=LARGEST_ID, page=1_000_000),
         OpenOrder(task_id=LARGEST_ID),
         BuyPackage(stars=100_000, roubles=9_999_999),
@@ -225,6 +229,25 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         packed = data.pack()
         assert len(packed.encode()) <= 64
         assert type(data).unpack(packed) == data
+
+
+def test_below_an_album_each_video_has_all_its_buttons() -> None:
+    first, second = task(state=TaskState.DELIVERED, variants=2), LARGEST_ID
+    other = task(id=second, state=TaskState.DELIVERED, variant_of=7)
+    for one, others in ((first, other), (other, first)):
+        [numbers, *acts] = rows(keyboards.album(one, [7, second]))
+        assert [text for text, _ in numbers] == ["1", "2"]
+        alone = rows(keyboards.result(one))
+        assert acts[:-1] == alone[:-1]
+        assert [text for text, _ in acts[-1]] == [text for text, _ in alone[-1]]
+        drop = DropVideo.unpack(str(acts[-1][0][1]))
+        assert drop.task_id == one.id
+        shown = [ShowVideo.unpack(str(data)) for _, data in numbers]
+        assert [data.task_id for data in shown] == [7, second]
+        for task_ in (one, others):
+            assert keyboards.of_album(task_, drop.steps) == [7, second]
+    # Whatever somebody makes up.
+    assert keyboards.of_album(first, "x.-1.5") == [7]
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from bot import metrics
 from bot.clock import Clock, Sleep, Wait, wait_for
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = timedelta(days=1)
 """How long an order waits to be accepted, a late job is asked for, a video is tried to be sent."""
 _DETAIL = 1000
+Saved = TypeVar("Saved")
 
 _STRIKES = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT})
 
@@ -72,13 +74,32 @@ class Bench:
 
     async def insist(self, task: Task, after: Task) -> Task:
         """The same for what has happened outside and cannot be taken back: until it is written."""
+        return await self._insist(task.id, lambda: self.save(task, after))
+
+    async def insist_together(
+        self,
+        changes: Sequence[tuple[Task, Task]],
+        tell: Callable[[Sequence[Task]], Notice],
+    ) -> set[int]:
+        """Several in one commit, with the notice about them; those that were still held here."""
+
+        async def save() -> set[int]:
+            return await self.storage.tasks.save_together(changes, now=self.clock(), tell=tell)
+
+        written = await self._insist(changes[0][0].id, save)
+        for task, after in changes:
+            if task.id in written:
+                metrics.moved(task, after, self.clock())
+        return written
+
+    async def _insist(self, task_id: int, save: Callable[[], Awaitable[Saved]]) -> Saved:
         failures = 0
         while True:
             try:
-                return await self.save(task, after)
+                return await save()
             except StorageUnavailable as exc:
                 failures += 1
-                logger.error("task %d: %s is not saved yet: %s", task.id, after.state, exc)
+                logger.error("task %d: what was done is not saved yet: %s", task_id, exc)
                 await self.sleep(back_off(failures, first=0.2, cap=5))
 
     async def later(self, task: Task, seconds: float, detail: str, **changes: Any) -> None:

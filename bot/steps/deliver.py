@@ -21,6 +21,7 @@ from bot.errors import (
 )
 from bot.notice import NoticeKind
 from bot.schedule import back_off
+from bot.steps.album import Albums
 from bot.steps.bench import PATIENCE, Bench, notice
 from bot.steps.watch import Asks
 from bot.task import Reason, Task, TaskState
@@ -36,13 +37,16 @@ class Deliver:
         self._bench = bench
         self._provider = provider
         self._delivery = delivery
+        self._albums = Albums(bench, delivery)
 
     async def __call__(self, task: Task) -> None:
         """Ends in DELIVERED, in UNDELIVERABLE, or is put off."""
         bench = self._bench
         bench.progress.show(task, bench.law_so_far(task.model))
         try:
-            sent = await self._delivery(task, texts.caption(task), keyboards.result(task))
+            sent = await self._delivery(
+                task, texts.caption(task), keyboards.result(task), self._albums.meeting(task)
+            )
         except (DownloadTooLarge, TelegramTooLarge) as exc:
             return await self._link_only(task, str(exc))
         except DownloadRefused as exc:
@@ -65,13 +69,14 @@ class Deliver:
             return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
         except TelegramError as exc:
             return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
-        after = task.to(
-            TaskState.DELIVERED,
-            run_at=bench.clock(),
-            video_message_id=sent.message_id,
-            video_file_id=sent.file_id or task.video_file_id,
-        )
-        await bench.insist(task, after)
+        if sent is not None:
+            after = task.to(
+                TaskState.DELIVERED,
+                run_at=bench.clock(),
+                video_message_id=sent.message_id,
+                video_file_id=sent.file_id or task.video_file_id,
+            )
+            await bench.insist(task, after)
         await asyncio.to_thread(self._delivery.forget, task.id)
         await bench.progress.close(task)
         return None

@@ -19,7 +19,7 @@ from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.sandbox.telegram.state import Json
 from tests import canaries
 
-PICK, CANCEL, AGAIN = "r|", "x|", "u|"
+PICK, CANCEL, AGAIN, SEVERAL = "r|", "x|", "u|", "n|"
 """What the data of the bot's buttons begins with (bot/keyboards.py: old messages keep them)."""
 RATIOS = ("1:1", "16:9", "9:16")
 
@@ -34,6 +34,7 @@ class Plan(StrEnum):
     PRESS_AND_CANCEL = "press and cancel"
     CANCEL = "cancel"
     LEAVE = "leave"
+    TWO_VIDEOS = "two videos"
 
 
 class Kind(StrEnum):
@@ -55,6 +56,7 @@ class Order:
     messages: list[int] = field(default_factory=list)
     presses: list[CallbackQuery] = field(default_factory=list)  # of every button
     picks: int = 0
+    videos: int = 1  # ordered with one press
     cancels: list[CallbackQuery] = field(default_factory=list)
     agains: set[str] = field(default_factory=set)  # unknown tasks that were ordered once more
 
@@ -98,7 +100,7 @@ class People:
         kind = kind or dice.choices(list(Kind), weights=(6, 2, 1, 1))[0]
         if kind is Kind.PHOTO_FIRST and person.id in self._left:
             kind = Kind.PHOTO  # a photo without words would go to the card that was left
-        plan = plan or dice.choices(list(Plan), weights=(50, 20, 8, 8, 6, 4, 4))[0]
+        plan = plan or dice.choices(list(Plan), weights=(50, 20, 8, 8, 6, 4, 4, 0))[0]
         repeat = dice.random() < 0.1
         first, second = dice.sample(RATIOS, 2)
         order = Order(f"order-{len(self.orders):04}-{dice.randrange(10**6):06}", person, kind)
@@ -133,6 +135,10 @@ class People:
                 await self._cancel(order, card, cancel)
             case Plan.CANCEL:
                 await self._cancel(order, card, cancel)
+            case Plan.TWO_VIDEOS:
+                order.videos = 2
+                await self._press(order, *_option(card, picks[first], order.videos))
+                await self._pick(order, card, picks[first])
             case Plan.LEAVE:
                 self._left.add(person.id)
         return order
@@ -199,6 +205,13 @@ class People:
                 order.agains.add(one)
                 for _ in range(self._dice.choice((1, 1, 2))):
                     await self._press(order, message, one)
+
+
+def _option(card: Json, pick: str, videos: int) -> tuple[Json, str]:
+    """The card with its options open, and the button for so many videos."""
+    data = f"{SEVERAL}{pick.split('|')[1]}|{videos}"
+    button = {"text": f"×{videos}", "callback_data": data}
+    return card | {"reply_markup": {"inline_keyboard": [[button]]}}, data
 
 
 def _rows(message: Json) -> list[list[Json]]:

@@ -72,6 +72,7 @@ JOURNEYS = {
             kind=Kind.TEXT,
             telegram=(Fault(on="sendVideo", act="answer", status=502),),
         ),
+        Journey(name="album", kind=Kind.TEXT, plan=Plan.TWO_VIDEOS),
     )
 }
 

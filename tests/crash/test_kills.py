@@ -47,6 +47,18 @@ async def test_a_kill_at_a_named_step_and_another_in_the_recovery_break_no_promi
     assert results.kills >= 12
 
 
+async def test_a_kill_around_an_album_loses_none_of_its_videos(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    results = await steps.run(
+        launcher, tmp_path, seed=1, journeys=("album",), like="sendMediaGroup"
+    )
+    assert results.violations == []
+    assert results.kills >= 4
+    assert all(result.telegram_calls.count("sendMediaGroup") for result in results.ended)
+    assert all(result.numbers.videos == 2 for result in results.ended)
+
+
 async def test_any_call_may_fail_once(launcher: Launcher, tmp_path: Path) -> None:
     swept = await sweep.run(launcher, tmp_path, every=11, first=7)
     assert swept.violations == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -24,7 +24,7 @@ AFTER = 2.0
 """Seconds from an answer to the commit of what it says, on a busy machine."""
 ASLEEP = Wish.lease_seconds + 6.0
 """Seconds for which a worker that was stopped may act on what it believed before."""
-SENDS = ("sendMessage", "sendPhoto", "sendVideo")
+SENDS = ("sendMessage", "sendPhoto", "sendVideo", "sendMediaGroup")
 
 
 @dataclass
@@ -124,7 +124,7 @@ class Verdict:
         if order.agains - told:
             raise AssertionError("a button was pressed that no notice has")
         self.numbers.again += len(order.agains)
-        wanted = (1 if order.picks else 0) + len(order.agains)
+        wanted = (order.videos if order.picks else 0) + len(order.agains)
         if len(charges) > wanted:
             self._wrong(f"{order.mark} was charged {len(charges)} times, ordered {wanted}")
         if len(videos) + len(told) < len(charges):
@@ -134,10 +134,10 @@ class Verdict:
             )
         if order.picks:
             self.numbers.confirmed += 1
-            if not (videos or told or cancelled):
+            if len(videos) + len(told) < order.videos and not cancelled:
                 words = [call.params.get("text", "")[:200] for call in calls]
                 self._wrong(
-                    f"{order.mark} ({order.kind}) was ordered and came to nothing: {words}"
+                    f"{order.mark} ({order.kind}) was ordered and {len(videos)} came: {words}"
                 )
         if cancelled:
             self.numbers.cancelled += 1
@@ -213,7 +213,9 @@ class Verdict:
         for signed, same in sends.items():
             self._explain(f"{order.mark}: its video {signed[-6:]}", same)
         self.numbers.videos += len(sends)
-        self.numbers.duplicate_videos += sum(len(same) - 1 for same in sends.values())
+        # One call that is repeated repeats all videos of an album.
+        repeats = {call.number for same in sends.values() for call in same[1:]}
+        self.numbers.duplicate_videos += len(repeats)
         return Counter({signed: len(same) for signed, same in sends.items()})
 
     def _signature(self, call: Call) -> str:
@@ -263,9 +265,14 @@ def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:
     """What was sent, whoever heard of it, by the chat and the message that it answers."""
     found: dict[tuple[int, int], list[Call]] = defaultdict(list)
     for call in calls:
-        if call.method in SENDS and call.ok:
-            reply = call.params.get("reply_parameters") or {}
-            found[call.params["chat_id"], reply.get("message_id", 0)].append(call)
+        if call.method not in SENDS or not call.ok:
+            continue
+        reply = call.params.get("reply_parameters") or {}
+        answers = found[call.params["chat_id"], reply.get("message_id", 0)]
+        if call.method == "sendMediaGroup":
+            answers += (replace(call, method="sendVideo", result=one) for one in call.result)
+        else:
+            answers.append(call)
     return found
 
 

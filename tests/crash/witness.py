@@ -130,7 +130,8 @@ class Witness:
             events[row["task_id"]].append(TaskState(row["state"]))
         for row in await self.rows("SELECT * FROM tasks"):
             way = events.pop(row["id"], [])
-            first = TaskState.QUEUED if row["retry_of"] is not None else TaskState.DRAFT
+            ordered_at_once = row["retry_of"] is not None or row["variant_of"] is not None
+            first = TaskState.QUEUED if ordered_at_once else TaskState.DRAFT
             told = f"task {row['id']}: {' → '.join(way)}; it is {row['state']}"
             if not way or way[0] is not first or way[-1].value != row["state"]:
                 found.append(f"its history does not lead to its state: {told}")

@@ -139,7 +139,9 @@ class FakeDelivery:
     arrived: Counter[int] = field(default_factory=Counter)  # by task
     lost: Counter[int] = field(default_factory=Counter)
 
-    async def __call__(self, task: Task, caption: Text, keyboard: object) -> SentVideo:
+    async def __call__(
+        self, task: Task, caption: Text, keyboard: object, meet: object = None
+    ) -> SentVideo:
         self.fuse.at("before send")
         if error := SEND_ERRORS.get(self.on_send):
             raise error
