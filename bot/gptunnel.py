@@ -14,13 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from bot import metrics, proxy
+from bot.clients import client
 from bot.errors import ProviderBusy, ProviderError, ProviderHeld, ProviderLost, ProviderRefused
 from bot.task import Hold, Reason
 
@@ -100,30 +101,12 @@ class Gptunnel:
     def connect(
         cls, base_url: str, api_key: str, *, proxy_url: str = "", **seconds: float
     ) -> Gptunnel:
-        """Both clients over aiohttp: an eighth of httpx's own cost per call
-        (docs/performance.md).
-        """
-
-        def client(**options: Any) -> httpx.AsyncClient:
-            options |= {"limit": CONNECTIONS, "ssl": httpx.create_ssl_context()}
-
-            def session() -> aiohttp.ClientSession:
-                return aiohttp.ClientSession(
-                    connector=proxy.connector(proxy_url, **options)
-                    if proxy_url
-                    else aiohttp.TCPConnector(**options),
-                    cookie_jar=aiohttp.DummyCookieJar(),
-                )
-
-            return httpx.AsyncClient(
-                base_url=base_url,
-                headers={"Authorization": api_key, "Accept": "application/json"},
-                transport=AiohttpTransport(client=session),
-                timeout=httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS),
-                trust_env=False,
-            )
-
-        return cls(client(keepalive_timeout=KEEP_SECONDS), client(force_close=True), **seconds)
+        """Both clients to the same place."""
+        timeout = httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS)
+        connect = partial(
+            client, base_url, api_key, timeout, proxy_url=proxy_url, limit=CONNECTIONS
+        )
+        return cls(connect(keepalive_timeout=KEEP_SECONDS), connect(force_close=True), **seconds)
 
     async def close(self) -> None:
         """Closes both clients."""

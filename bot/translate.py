@@ -13,11 +13,10 @@ import re
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
+from bot.clients import client
 from bot.errors import InputError
 from bot.prompt import clean_prompt
-from bot.proxy import connector
 
 logger = logging.getLogger(__name__)
 
@@ -90,21 +89,9 @@ class Translator:
     def connect(
         cls, base_url: str, api_key: str, model: str, *, proxy_url: str = ""
     ) -> Translator:
-        """Over aiohttp and the proxy, as everything that is asked of the provider."""
-
-        def session() -> aiohttp.ClientSession:
-            tls = httpx.create_ssl_context()
-            made = connector(proxy_url, ssl=tls) if proxy_url else aiohttp.TCPConnector(ssl=tls)
-            return aiohttp.ClientSession(connector=made, cookie_jar=aiohttp.DummyCookieJar())
-
-        client = httpx.AsyncClient(
-            base_url=base_url,
-            headers={"Authorization": api_key, "Accept": "application/json"},
-            transport=AiohttpTransport(client=session),
-            timeout=httpx.Timeout(IMPROVE_SECONDS),
-            trust_env=False,
-        )
-        return cls(client, model)
+        """Over the same way as everything that is asked of the provider."""
+        timeout = httpx.Timeout(IMPROVE_SECONDS)
+        return cls(client(base_url, api_key, timeout, proxy_url=proxy_url), model)
 
     async def close(self) -> None:
         """Closes the client."""

@@ -24,7 +24,7 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot import charts, keyboards, texts_operator
+from bot import keyboards, texts_operator
 from bot.alert import Switch
 from bot.caps import day_start
 from bot.clock import Clock
@@ -139,6 +139,8 @@ async def _show_person(message: Message, user_id: int, storage: Storage, lang: s
 
 
 async def stats(message: Message, storage: Storage, clock: Clock, lang: str) -> None:
+    from bot import charts  # with Pillow, which an idle bot does without
+
     since = day_start(clock()) - timedelta(days=DAYS - 1)
     points = await storage.operator.points(since=since)
     money = await storage.operator.money(since=since, days=DAYS)
