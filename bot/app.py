@@ -54,7 +54,7 @@ from bot.webhook import Webhook
 from bot.worker import Worker
 from handlers import build_router
 from handlers.context import Offer
-from storage import Storage, open_storage
+from storage import Storage, open_storage, present
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,9 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(
             open_storage(settings.database_url, settings.terms)
+        )
+        await stack.enter_async_context(
+            present(storage.database, settings.database_url, utc_now())
         )
         await _run(settings, storage, stack, stop)
 

@@ -27,6 +27,7 @@ from storage.outbox import OutboxStore, WaitingNotice
 from storage.presses import PressStore
 from storage.privacy import PrivacyStore
 from storage.tables import Entry, InboxState
+from storage.takeover import present
 from storage.tasks import TaskStore
 from storage.users import User, UserStore
 
@@ -64,6 +65,7 @@ __all__ = [
     "WaitingNotice",
     "migrate",
     "open_storage",
+    "present",
 ]
 
 

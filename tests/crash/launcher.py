@@ -53,6 +53,7 @@ def hurry(lease: float, notice: float, idle: float, poison: int) -> None:
         "bot.notices": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": idle},
         "bot.schedule": {"PROBES": (0.3, 1.0, 2.0, 3.5)},
         "bot.steps": {"POISON_CLAIMS": poison},
+        "storage.takeover": {"SPREAD": timedelta(seconds=lease)},
     }
     for name, changes in wanted.items():
         module = import_module(name)

@@ -16,6 +16,7 @@ from tests.stand import until
 
 CLAIMS = 4
 BEING_MADE = "SELECT id FROM tasks WHERE state = 'generating'"
+ON_THE_WAY = "SELECT id FROM tasks WHERE state = 'rendered'"
 WISH = Wish(lease_seconds=1.0, poison=CLAIMS)
 
 
@@ -69,6 +70,8 @@ async def test_a_task_that_kills_its_worker_is_set_aside_and_the_others_are_not(
             await dying
             await until(lambda: len(_told(ground, poison)) == 1, 60)
             await until(lambda: all(_videos(ground, order) for order in good), 60)
+            while await witness.rows(ON_THE_WAY):  # noqa: ASYNC110 - sent, not yet written down
+                await asyncio.sleep(0.05)
         assert _videos(ground, poison) == 0
         states = await witness.rows("SELECT state, reason FROM tasks ORDER BY state")
         assert [row["state"] for row in states] == ["delivered"] * 6 + ["failed"]
