@@ -16,6 +16,8 @@ RUN groupadd --system --gid 10001 bot \
     && install --directory --owner=bot --group=bot --mode=0700 /data
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
+# Kept videos lie in ./data when the database is no file: the volume then, too.
+RUN ln -s /data /app/data
 # Videos under way are files without a name: on the volume, not in memory.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -22,7 +22,6 @@ from aiogram.methods import GetMe, GetWebhookInfo
 
 from bot import proxy, telegram
 from bot.app import open_bucket
-from bot.catalog import Model
 from bot.clock import utc_now
 from bot.errors import BotError, ProviderError, StorageError
 from bot.gptunnel import Gptunnel
@@ -31,6 +30,7 @@ from bot.http import HttpServer, frame_url
 from bot.prices import differences
 from bot.settings import Settings
 from storage import Database
+from storage.engine import sqlite_file
 from storage.migrate import HEAD, version
 
 SECONDS = 20.0
@@ -129,13 +129,13 @@ async def _updates(bot: Bot, settings: Settings) -> Words:
 
 async def _balance(provider: Gptunnel, settings: Settings) -> Words:
     funds = await provider.balance()
-    price = _own(settings).price
+    price = settings.default_model.price
     words = f"{funds:.2f} ₽ for {max(int(funds // price), 0)} videos of {price} ₽"
     return (Level.OK if funds >= price else Level.FAIL), words
 
 
 async def _model(provider: Gptunnel, settings: Settings) -> Words:
-    own = _own(settings)
+    own = settings.default_model
     try:
         listed = await provider.prices()
     except ProviderError:
@@ -145,10 +145,6 @@ async def _model(provider: Gptunnel, settings: Settings) -> Words:
     if lines := differences(settings.models, listed):
         return Level.FAIL, f"other prices there (here → there): {'; '.join(lines)}"
     return Level.OK, f"{own.id}, {own.price} ₽; every price as the provider's"
-
-
-def _own(settings: Settings) -> Model:
-    return next(model for model in settings.models if model.id == settings.model)
 
 
 async def _photos(settings: Settings) -> Words:
@@ -202,7 +198,7 @@ async def _database(settings: Settings) -> Words:
         return Level.FAIL, str(exc)
     finally:
         await database.close()
-    kind = settings.database_url.partition("+")[0]
+    kind = "postgresql" if sqlite_file(settings.database_url) is None else "sqlite"
     if not writable:
         return Level.FAIL, f"{kind}: cannot be written"
     if found is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
@@ -28,6 +29,7 @@ from bot.access import Access
 from bot.caps import Bound, Cap, Terms
 from bot.catalog import CATALOG
 from bot.stars import Shop, read_packages
+from storage.engine import parse, sqlite_file
 
 
 class SettingsError(Exception):
@@ -101,17 +103,23 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _read_secret_files(cls, values: Any) -> Any:
-        for name in ("bot_token", "gptunnel_api_key"):
+        for name in _SECRETS:
             path = values.get(f"{name}_file")
-            if not path or values.get(name):
-                continue
-            try:
-                values[name] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as exc:
-                raise ValueError(
-                    f"{name.upper()}_FILE: cannot be read ({type(exc).__name__})"
-                ) from None
+            if path and not values.get(name):
+                with suppress(OSError, UnicodeDecodeError):  # see _secret_file
+                    values[name] = Path(path).read_text(encoding="utf-8").strip()
         return values
+
+    @field_validator("bot_token_file", "gptunnel_api_key_file")
+    @classmethod
+    def _secret_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        secret = (info.field_name or "").removesuffix("_file")
+        if value is not None and secret not in info.data:
+            try:
+                value.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as exc:
+                raise ValueError(f"cannot be read ({type(exc).__name__})") from None
+        return value
 
     @field_validator("bot_token")
     @classmethod
@@ -154,8 +162,8 @@ class Settings(BaseSettings):
     def _people(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        numbers = [part.strip() for part in value.split(",") if part.strip()]
-        if not all(number.isascii() and number.isdigit() for number in numbers):
+        numbers = value.replace(",", " ").split()
+        if not all(n.isascii() and n.isdigit() and len(n) < 16 for n in numbers):
             raise ValueError("should be Telegram's numbers of people: 1001,1002")
         return frozenset(map(int, numbers))
 
@@ -184,10 +192,10 @@ class Settings(BaseSettings):
                 raise ValueError("should be a DSN as Sentry shows it")
         return value
 
-    @field_validator("updates", mode="before")
+    @field_validator("access", "updates", mode="before")
     @classmethod
-    def _updates(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
+    def _lower(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
@@ -197,17 +205,22 @@ class Settings(BaseSettings):
             "FRAMES_S3_ACCESS_KEY": self.frames_s3_access_key,
             "FRAMES_S3_SECRET_KEY": self.frames_s3_secret_key.get_secret_value(),
         }
-        if any(bucket.values()) and (missing := [name for name in bucket if not bucket[name]]):
-            raise ValueError(f"{', '.join(missing)}: needed too for a bucket of first frames")
+        lines = []
+        if any(bucket.values()):
+            missing = [name for name, value in bucket.items() if not value]
+            lines += [f"{name}: needed too for a bucket of first frames" for name in missing]
         if self.updates == "webhook" and not self.public_url:
-            raise ValueError("PUBLIC_URL: needed for UPDATES=webhook, Telegram must reach it")
+            lines.append("PUBLIC_URL: needed for UPDATES=webhook, Telegram must reach it")
+        if lines:
+            raise ValueError("\n".join(lines))
         return self
 
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        if not value.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
-            raise ValueError("should start with sqlite+aiosqlite:/// or postgresql+asyncpg://")
+        url = parse(value)
+        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ValueError("should name a file: what is only in memory is lost at a stop")
         return value
 
     @field_validator("catalog_file")
@@ -270,14 +283,14 @@ class Settings(BaseSettings):
     @property
     def data_dir(self) -> Path:
         """Where files lie that are no rows: beside the SQLite file, else `data`."""
-        path = self.database_url.partition("sqlite+aiosqlite:///")[2].partition("?")[0]
-        return Path(path).parent if path and path != ":memory:" else Path("data")
+        file = sqlite_file(self.database_url)
+        return file.parent if file else Path("data")
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must not stand in any log line."""
         passwords = [
-            urlsplit(address).password or ""
+            _password(address)
             for address in (self.database_url, self.telegram_proxy, self.provider_proxy)
         ]
         dsn = self.sentry_dsn.get_secret_value()
@@ -330,17 +343,32 @@ def read_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as exc:
-        raise SettingsError([_line(error) for error in exc.errors()]) from None
+        wrong = {error["loc"] for error in exc.errors()}
+        lines = [
+            line
+            for error in exc.errors()
+            for line in _line(error).splitlines()
+            # A file that cannot be read says it all.
+            if error["type"] != "missing" or (f"{error['loc'][0]}_file",) not in wrong
+        ]
+        raise SettingsError(lines) from None
+    except UnicodeDecodeError:
+        raise SettingsError([".env: should be text in UTF-8"]) from None
 
 
 def _line(error: Any) -> str:
-    name = ".".join(str(part) for part in error["loc"]).upper()
+    name = ".".join(str(part) for part in error["loc"])
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         message = "is not set" + (
-            f" (or set {name}_FILE to a file that holds it)" if name in _SECRETS else ""
+            f" (or set {name.upper()}_FILE to a file that holds it)" if name in _SECRETS else ""
         )
-    return f"{name}: {message}" if name else message
+    return f"{name.upper()}: {message}" if name else message
 
 
-_SECRETS = {"BOT_TOKEN", "GPTUNNEL_API_KEY"}
+def _password(address: str) -> str:
+    """As it is written there; urlsplit would end it at a # or a /."""
+    return address.partition("://")[2].rpartition("@")[0].partition(":")[2]
+
+
+_SECRETS = ("bot_token", "gptunnel_api_key")

@@ -150,7 +150,7 @@ class Database:
     @classmethod
     async def open(cls, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:
         """Ready for work, or StorageUnavailable; ValueError for an address that cannot be used."""
-        parsed = _parse(url)
+        parsed = parse(url)
         if parsed.drivername == "sqlite+aiosqlite":
             database = cls(_sqlite(parsed, busy_timeout))
         else:
@@ -237,23 +237,29 @@ class Database:
             return False
 
 
-def _parse(url: str) -> URL:
+def parse(url: str) -> URL:
+    """The parts of a database's address; ValueError, without them, when it cannot be used."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         # the address itself may carry a password
-        raise ValueError("should look like sqlite+aiosqlite:///data/bot.db") from None
+        raise ValueError(
+            "should look like sqlite+aiosqlite:///data/bot.db"
+            " or postgresql+asyncpg://user:password@host/database"
+        ) from None
     if parsed.drivername not in _DRIVERS:
         raise ValueError(
             "should begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
             f"not {parsed.drivername}://"
         )
+    if parsed.host is not None and "@" in f"{parsed.host}/{parsed.database}":
+        raise ValueError("should have an @ within the password written as %40")
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite database; None for another kind. ValueError as in `Database.open`."""
-    parsed = _parse(url)
+    parsed = parse(url)
     if parsed.drivername != "sqlite+aiosqlite":
         return None
     if not parsed.database or parsed.database == ":memory:":

@@ -118,6 +118,9 @@ def test_the_image_holds_no_secret() -> None:
 def test_the_image_keeps_what_must_last_on_its_volume() -> None:
     last = stages()[-1]
     assert only(last, "VOLUME") == "/data"
+    # Where videos are kept when the database is no file (Settings.data_dir).
+    assert only(last, "WORKDIR") == "/app"
+    assert "ln -s /data /app/data" in [rest for word, rest in last if word == "RUN"]
     settings = environment(last)
     assert settings["DATABASE_URL"] == "sqlite+aiosqlite:////data/bot.db"
     assert settings["HTTP_HOST"] == "0.0.0.0"

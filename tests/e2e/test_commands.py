@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -68,6 +69,17 @@ async def test_check_lives_with_a_list_of_models_that_does_not_answer(stand: Sta
     assert code == 0
     assert lines["model"].startswith("note")
     assert lines["photos"].startswith("note off")
+
+
+async def test_check_looks_at_the_first_model_of_the_operators_own_catalog(
+    stand: Stand, tmp_path: Path
+) -> None:
+    offer = {"id": "seedance-1-pro-480P-5s", "title": "Pro", "quality": "480p", "seconds": 5}
+    (tmp_path / "offer.json").write_text(json.dumps([{**offer, "price": 30}]))
+    code, lines = await checked(stand, CATALOG_FILE=str(tmp_path / "offer.json"))
+    assert code == 0, lines
+    assert lines["balance"].endswith("videos of 30 ₽")
+    assert lines["model"].startswith("ok seedance-1-pro-480P-5s, 30 ₽")
 
 
 async def test_check_beside_a_running_bot_finds_that_bot(stand: Stand) -> None:

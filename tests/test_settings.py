@@ -1,0 +1,153 @@
+"""What an operator writes into the environment and `.env`, and what they read when it is wrong."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.settings import Settings, SettingsError, read_settings
+
+TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
+NEEDED = {"BOT_TOKEN": TOKEN, "GPTUNNEL_API_KEY": "canary-key"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.lower() in Settings.model_fields:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The settings of an environment with these values beside the ones that are needed."""
+
+    def read(**environment: str) -> Settings:
+        for name, value in (NEEDED | environment).items():
+            monkeypatch.setenv(name, value)
+        return read_settings()
+
+    return read
+
+
+def lines_of(given: Any, **environment: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        given(**environment)
+    assert "canary" not in str(caught.value)
+    return caught.value.lines
+
+
+def test_what_is_empty_is_not_set(given: Any) -> None:
+    names = {name.upper(): "" for name in Settings.model_fields}
+    assert given(**(names | NEEDED)) == given()
+
+
+def test_the_file_beside_it_says_the_same_as_the_environment(given: Any) -> None:
+    Path(".env").write_bytes(
+        b"\xef\xbb\xbf# first\r\nexport ADMINS='1, 2'\r\nACCESS=open\r\nPUBLIC_URL=\r\n"
+        b"DATABASE_URL=postgresql+asyncpg://u:a$b#c@h/d\r\nCAP_USER_PER_DAY=7\r\n"
+    )
+    settings = given(CAP_USER_PER_DAY="8", PUBLIC_URL="")
+    assert settings.admins == {1, 2}
+    assert (settings.access, settings.public_url, settings.cap_user_per_day) == ("open", "", 8)
+    assert settings.database_url == "postgresql+asyncpg://u:a$b#c@h/d"
+
+
+def test_a_file_in_another_encoding_is_one_line(given: Any) -> None:
+    Path(".env").write_bytes("# кто\n".encode("cp1251"))
+    assert lines_of(given) == [".env: should be text in UTF-8"]
+
+
+@pytest.mark.parametrize(
+    ("written", "people"),
+    [("1001", {1001}), ("1,2", {1, 2}), (" 1, 2 ,", {1, 2}), ("1 2\t3", {1, 2, 3}), (" ", set())],
+)
+def test_people_are_numbers_with_commas_or_spaces(
+    given: Any, written: str, people: set[int]
+) -> None:
+    settings = given(ADMINS=written, ALLOWED_USERS=written)
+    assert (settings.admins, settings.allowed_users) == (people, people)
+
+
+@pytest.mark.parametrize("written", ["canary", "1;2", "-5", "[1]", "9" * 40, "1.5", "١"])
+def test_anything_else_is_nobody(given: Any, written: str) -> None:
+    [line] = lines_of(given, ADMINS=written)
+    assert line.startswith("ADMINS: should be Telegram's numbers of people")
+
+
+def test_secrets_come_from_files_and_a_value_outdoes_its_file(given: Any) -> None:
+    Path("token").write_text(f"{TOKEN}\n")
+    files = {"BOT_TOKEN_FILE": "token", "GPTUNNEL_API_KEY_FILE": "not there"}
+    settings = given(BOT_TOKEN="", **files)
+    assert settings.bot_token.get_secret_value() == TOKEN
+    assert settings.gptunnel_api_key.get_secret_value() == "canary-key"
+
+
+def test_each_file_that_cannot_be_read_has_its_line_beside_all_others(given: Any) -> None:
+    Path("bytes").write_bytes(b"\xff\xfe")
+    assert lines_of(
+        given,
+        BOT_TOKEN="",
+        BOT_TOKEN_FILE="not-there",
+        GPTUNNEL_API_KEY="",
+        GPTUNNEL_API_KEY_FILE="bytes",
+        HTTP_PORT="canary",
+    ) == [
+        "BOT_TOKEN_FILE: cannot be read (FileNotFoundError)",
+        "GPTUNNEL_API_KEY_FILE: cannot be read (UnicodeDecodeError)",
+        "HTTP_PORT: Input should be a valid integer, unable to parse string as an integer",
+    ]
+
+
+def test_what_others_need_has_a_line_each(given: Any) -> None:
+    lines = lines_of(given, UPDATES="WEBHOOK", FRAMES_S3_BUCKET="canary", FRAMES_S3_ENDPOINT="")
+    assert [line.partition(":")[0] for line in lines] == [
+        "FRAMES_S3_ENDPOINT", "FRAMES_S3_ACCESS_KEY", "FRAMES_S3_SECRET_KEY", "PUBLIC_URL",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "word"),
+    [("p%40ss%23w%2Frd", "p@ss#w/rd"), ("a#b/c?d:e", "a#b/c?d:e"), ("a[b", "a[b"), ("", "")],
+)
+def test_a_password_with_special_characters_is_kept_out_of_the_log_as_written_and_as_meant(
+    given: Any, written: str, word: str
+) -> None:
+    settings = given(DATABASE_URL=f"postgresql+asyncpg://user:{written}@host/db")
+    assert {written, word} <= set(settings.secrets)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://canary@host/db", "should begin with"),
+        ("canary", "should look like"),
+        ("postgresql+asyncpg://u:canary@host:port/db", "should look like"),
+        ("postgresql+asyncpg://u:can@ary@host/db", "%40"),
+        ("sqlite+aiosqlite://", "should name a file"),
+        ("sqlite+aiosqlite:///:memory:", "should name a file"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_named_before_anything_starts(
+    given: Any, url: str, words: str
+) -> None:
+    [line] = lines_of(given, DATABASE_URL=url)
+    assert line.startswith("DATABASE_URL: ")
+    assert words in line
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [
+        ("sqlite+aiosqlite:///a/b/bot.db", "a/b"),
+        ("sqlite+aiosqlite:////var/lib/bot.db", "/var/lib"),
+        ("sqlite:///bot.db", "."),
+        ("postgres://u:p@h/d", "data"),
+    ],
+)
+def test_files_lie_beside_the_database_when_it_is_one(given: Any, url: str, folder: str) -> None:
+    assert given(DATABASE_URL=url).data_dir == Path(folder)
