@@ -89,10 +89,18 @@ def run(settings: Settings) -> int:
     logging.captureWarnings(True)
     # aiogram would repeat the whole of an update that it does not know, people's words too.
     warnings.filterwarnings("ignore", "Detected unknown update type", RuntimeWarning)
-    if dsn := settings.sentry_dsn.get_secret_value():
-        from bot import sentry
+    if not (dsn := settings.sentry_dsn.get_secret_value()):
+        return _serve(settings)
+    from bot import sentry
 
-        sentry.set_up(dsn, settings.secrets)
+    sentry.set_up(dsn, settings.secrets)
+    try:
+        return _serve(settings)
+    finally:
+        sentry.flush()
+
+
+def _serve(settings: Settings) -> int:
     # What is imported stays: a look through it for garbage would stop the loop for 150 ms.
     gc.disable()
     from bot.lean import import_aiogram

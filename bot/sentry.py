@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.logs import Secrets
 
+FLUSH_SECONDS = 1.0
 _DROPPED = ("request", "user", "server_name", "breadcrumbs", "modules")
 
 
@@ -42,6 +43,13 @@ def set_up(dsn: str, secrets: Iterable[str], **options: Any) -> None:
         auto_session_tracking=False,
         **options,
     )
+
+
+def flush() -> None:
+    """Before the process ends: what ended it may be on its way still."""
+    import sentry_sdk
+
+    sentry_sdk.flush(FLUSH_SECONDS)
 
 
 def _through(value: Any, clean: Secrets) -> Any:
