@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from bot.clock import Clock
 from bot.errors import LeaseLost
 from bot.health import Health
 from bot.steps import Steps
@@ -58,33 +59,63 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
         yield opened
 
 
-async def test_a_worker_that_slept_past_its_lease_carries_a_task_once(storage: Storage) -> None:
-    now = NOON
-    task = await queued(storage)
-    steps = Held()
+async def never(seconds: float) -> Any:
+    """A heart that does not beat: the machine was asleep."""
+    await asyncio.Event().wait()
 
-    async def never(seconds: float) -> Any:
-        await asyncio.Event().wait()
 
-    worker = Worker(
+def sleeper(storage: Storage, steps: Held, clock: Clock) -> Worker:
+    return Worker(
         storage,
         cast(Steps, steps),
-        clock=lambda: now,
+        clock=clock,
         health=Health(storage.database.writable),
         owner="one",
         places=None,
-        sleep=never,  # its heart does not beat: the machine was asleep
+        sleep=never,
     )
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+
+
+async def test_a_worker_that_slept_past_its_lease_keeps_what_nobody_took(
+    storage: Storage,
+) -> None:
+    now = NOON
+    task = await queued(storage)
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: now)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         running = group.create_task(worker.run())
         await steps.begun.wait()
         now += 2 * LEASE
+        after = await queued(storage)
+        steps.begun.clear()
+        worker.wake()
+        await steps.begun.wait()
+        worker.stop()
+        await running
+    assert [taken.id for taken in steps.taken] == [task.id, after.id]
+    assert steps.lost_ids == []
+
+
+async def test_what_another_took_meanwhile_and_gave_back_is_taken_anew(storage: Storage) -> None:
+    now = NOON
+    task = await queued(storage)
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: now)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await steps.begun.wait()
+        now += 2 * LEASE
+        [other] = await storage.tasks.claim_due(
+            owner="two", now=now, lease_for=LEASE, limit=1, places=None
+        )
+        await storage.tasks.release("two", [(other.id, other.fence)])
         worker.wake()
         await steps.may_end.wait()
-        assert steps.lost_ids == [task.id]
+        assert set(steps.lost_ids) == {task.id}
         await steps.begun.wait()  # only then it is taken up anew
         worker.stop()
         await running
     first, second = steps.taken
     assert (first.id, second.id) == (task.id, task.id)
-    assert second.fence > first.fence
+    assert second.fence > other.fence > first.fence
