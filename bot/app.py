@@ -16,6 +16,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from aiogram import Bot, Dispatcher
@@ -30,7 +31,7 @@ from bot.errors import StorageUnavailable
 from bot.examples import Example
 from bot.first_frame import FirstFrames
 from bot.gptunnel import Gptunnel
-from bot.health import Health
+from bot.health import LIMITS, Health
 from bot.http import HttpServer
 from bot.intake import Inbox, Polling
 from bot.messenger import Messenger
@@ -54,7 +55,7 @@ from bot.webhook import Webhook
 from bot.worker import Worker
 from handlers import build_router
 from handlers.context import Offer
-from storage import Storage, open_storage, present
+from storage import Neighbours, Storage, open_storage, present
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,8 @@ DOWNLOAD_SECONDS = 600.0
 STOP_SECONDS = 8.5
 """From the signal to the end of whatever is still going on."""
 TIDY_SECONDS = 60.0
+ORDERED, MENDED = "ordered", "mended"
+"""What processes tell each other: there is something for a worker; the queue need not wait."""
 KEEP_UPDATES = timedelta(days=3)
 """How long an update is remembered: Telegram repeats one for 24 hours at the most."""
 
@@ -98,6 +101,7 @@ async def _run(
         pace,
         local=settings.telegram_local,
         proxy_url=settings.telegram_proxy,
+        line=_line(storage),
     )
     stack.push_async_callback(bot.session.close)
     provider = Gptunnel.connect(
@@ -130,34 +134,72 @@ async def _run(
     await parts.server.start()
     stack.push_async_callback(parts.server.stop)
     logger.info(
-        "started: http on %s:%d, photos %s, model %s, updates by %s",
+        "started: http on %s:%d, photos %s, model %s, updates by %s, role %s",
         settings.http_host,
         parts.server.port,
         "on" if settings.photos_on else "off (PUBLIC_URL is not set)",
         settings.default_model.id,
         settings.updates,
+        settings.role,
     )
+    orderly: list[Inbox | Worker | Notices] = []
+    endless = [_beat(parts.health), parts.watchman.run_here()]
+    if settings.takes_updates:
+        orderly.append(parts.inbox)
+        endless.append(_updates(settings, parts, storage.neighbours))
+    if settings.makes_videos:
+        orderly += [parts.worker, parts.notices]
+        endless += [
+            parts.progress.run(),
+            parts.retention.run_here(),
+            storage.neighbours.alone(
+                "chores", partial(_chores, settings, storage, bot, provider, parts)
+            ),
+        ]
     await _together(
         until=stop,
-        ends_by_itself=[parts.inbox.run(), parts.worker.run(), parts.notices.run()],
-        endless=[
-            parts.polling.run(),
-            parts.progress.run(),
-            parts.watchman.run(),
-            parts.broadcaster.run(),
-            parts.refunds.run(),
-            _beat(parts.health),
-            *([parts.frames.sweep()] if bucket else []),
-            _tidy(storage, utc_now),
-            parts.retention.run(),
-            parts.waiting.run(),
-        ],
-        once=[
-            set_profile(bot),
-            prices.compare(provider, storage, settings.models, settings.who, utc_now),
-        ],
-        stop=[parts.health.stop, parts.inbox.stop, parts.worker.stop, parts.notices.stop],
+        ends_by_itself=[part.run() for part in orderly],
+        endless=endless,
+        last=[storage.neighbours.run()],
+        stop=[parts.health.stop, *(part.stop for part in orderly)],
     )
+
+
+async def _updates(settings: Settings, parts: Parts, neighbours: Neighbours) -> None:
+    """Of several that could ask Telegram for updates, one does; every webhook hears of some."""
+    if settings.updates == "webhook":
+        return await parts.polling.run()
+
+    async def ask() -> None:
+        parts.health.expect("updates")
+        try:
+            await parts.polling.run()
+        finally:
+            parts.health.rest("updates")
+
+    parts.health.rest("updates")
+    return await neighbours.alone("updates", ask)
+
+
+async def _chores(
+    settings: Settings, storage: Storage, bot: Bot, provider: Gptunnel, parts: Parts
+) -> None:
+    """What one process does for all."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for chore in (
+                _greet(settings, storage, bot, provider),
+                parts.watchman.run(),
+                parts.broadcaster.run(),
+                parts.refunds.run(),
+                parts.waiting.run(),
+                parts.retention.run(),
+                parts.frames.sweep(),
+                _tidy(storage, utc_now),
+            ):
+                group.create_task(chore)
+    except ExceptionGroup as exc:
+        raise exc.exceptions[0] from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,8 +242,17 @@ def build(
     owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     messenger = Messenger(bot, pace)
     progress = Progress(messenger, clock=clock, sleep=sleep)
-    health = Health(storage.database.writable)
     kept = Kept(settings.data_dir / "videos")
+    disk = kept.disk() if storage.database.is_shared else None
+    health = Health(
+        storage.database.writable,
+        limits={
+            part: seconds
+            for part, seconds in LIMITS.items()
+            if (part != "updates" or settings.takes_updates)
+            and (part != "worker" or settings.makes_videos)
+        },
+    )
     frames = FirstFrames(
         bot,
         storage,
@@ -220,7 +271,9 @@ def build(
         Deliver(
             bench,
             provider,
-            Delivery(messenger, fetch, kept, prepare, upload_limit=_upload_limit(settings)),
+            Delivery(
+                messenger, fetch, kept, prepare, upload_limit=_upload_limit(settings), disk=disk
+            ),
         ),
     )
     worker = Worker(
@@ -231,9 +284,13 @@ def build(
         owner=owner,
         places=PROVIDER_PLACES,
         lease=lease,
+        disk=disk,
         wait=wait,
         sleep=sleep,
     )
+    neighbours = storage.neighbours
+    neighbours.hear(ORDERED, worker.wake)
+    neighbours.hear(MENDED, _try_now(steps, worker))
     retention = Retention(
         storage,
         kept,
@@ -250,8 +307,8 @@ def build(
         clock=clock,
         access=settings.who,
         shop=settings.shop,
-        wake=worker.wake,
-        try_now=_try_now(steps, worker),
+        wake=partial(neighbours.ring, ORDERED),
+        try_now=partial(neighbours.ring, MENDED),
         forget_files=retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -286,7 +343,7 @@ def build(
             secret=settings.webhook_secret,
             **reading,
         )
-        routes += polling.routes
+        routes += polling.routes if settings.takes_updates else []
     else:
         polling = Polling(bot, storage, signs=steps.signs, **reading)
     watchman = Watchman(
@@ -298,6 +355,7 @@ def build(
         told=settings.told,
         balance_alert=settings.balance_alert,
         folder=settings.data_dir,
+        disk=disk,
         sleep=sleep,
     )
     notices = Notices(storage, messenger, progress, clock=clock, owner=owner, wait=wait)
@@ -339,6 +397,27 @@ def open_bucket(settings: Settings) -> Bucket | None:
     )
 
 
+async def _greet(settings: Settings, storage: Storage, bot: Bot, provider: Gptunnel) -> None:
+    """Once; nothing depends on it."""
+    try:
+        await set_profile(bot)
+        await prices.compare(provider, storage, settings.models, settings.who, utc_now)
+    except Exception:
+        logger.exception("the bot's page and its prices were not looked at")
+
+
+def _line(storage: Storage) -> telegram.Line:
+    """The line of all processes; while there is no database, each stands in its own."""
+
+    async def line(each: float, burst: float) -> float:
+        try:
+            return await storage.rates.wait("telegram", each=each, burst=burst)
+        except StorageUnavailable:
+            return 0.0
+
+    return line
+
+
 def _try_now(steps: Steps, worker: Worker) -> Callable[[], None]:
     def try_now() -> None:
         steps.release()
@@ -356,29 +435,26 @@ async def _together(
     until: asyncio.Event,
     ends_by_itself: list[Coroutine[Any, Any, None]],
     endless: list[Coroutine[Any, Any, None]],
-    once: list[Coroutine[Any, Any, None]],
+    last: list[Coroutine[Any, Any, None]],
     stop: list[Callable[[], None]],
 ) -> None:
-    """All parts until the event, or until one of them ends; then all of them end."""
+    """All parts until the event, or until one of them ends; then all of them end, `last` last."""
     orderly = [asyncio.create_task(part) for part in ends_by_itself]
     others = [asyncio.create_task(part) for part in endless]
-    single = [asyncio.create_task(part) for part in once]
+    latest = [asyncio.create_task(part) for part in last]
     signalled = asyncio.create_task(until.wait())
     try:
-        parts: set[asyncio.Task[Any]] = {*orderly, *others}
-        waiting: set[asyncio.Task[Any]] = {*parts, *single, signalled}
-        ended: set[asyncio.Task[Any]] = set()
-        while waiting and not (ended & {*parts, signalled}):
-            ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        parts: set[asyncio.Task[Any]] = {*orderly, *others, *latest}
+        ended, _ = await asyncio.wait({*parts, signalled}, return_when=asyncio.FIRST_COMPLETED)
         logger.info("stopping")
         for call in stop:
             call()
-        for task in (*others, *single):
+        for task in others:
             task.cancel()
-        _, late = await asyncio.wait(parts, timeout=STOP_SECONDS)
-        for task in late:
+        _, late = await asyncio.wait({*orderly, *others}, timeout=STOP_SECONDS)
+        for task in (*late, *latest):
             task.cancel()
-        await asyncio.gather(*parts, *single, return_exceptions=True)
+        await asyncio.gather(*parts, return_exceptions=True)
         if signalled not in ended:
             for task in ended:
                 if not task.cancelled() and (exc := task.exception()):

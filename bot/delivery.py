@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -62,6 +63,10 @@ class Kept:
         except FileNotFoundError:
             return None
 
+    def has(self, task_id: int) -> bool:
+        """Whether there is one."""
+        return self._path(task_id).exists()
+
     def put(self, task_id: int, file: BinaryIO) -> None:
         """Keeps a copy; it is there whole or not at all."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +77,18 @@ class Kept:
             copy.flush()
             os.fsync(copy.fileno())
         part.replace(self._path(task_id))
+
+    def disk(self) -> str:
+        """What this disk is called, where several hosts have one each; stays beside the folder."""
+        path = self._folder.with_name("disk")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{secrets.token_hex(4)}")
+            part.write_text(secrets.token_hex(8), encoding="ascii")
+            with suppress(FileExistsError):  # another process of this host was faster
+                path.hardlink_to(part)
+            part.unlink()
+        return path.read_text(encoding="ascii")
 
     def drop(self, task_id: int) -> None:
         """Forgets it."""
@@ -95,7 +112,10 @@ class Kept:
 
 
 class Delivery:
-    """Download, probe, upload: in constant memory, a bounded number at once."""
+    """Download, probe, upload: in constant memory, a bounded number at once.
+
+    `disk`: the name of `kept`, where other hosts have other ones.
+    """
 
     def __init__(
         self,
@@ -105,12 +125,14 @@ class Delivery:
         prepare: Prepare = media.prepare,
         *,
         upload_limit: int = UPLOAD_LIMIT,
+        disk: str | None = None,
     ) -> None:
         self._messenger = messenger
         self._download = download
         self._kept = kept
         self._prepare = prepare
         self._upload_limit = upload_limit
+        self._disk = disk
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(
@@ -201,6 +223,11 @@ class Delivery:
         except OSError as exc:
             # What Telegram said counts; the video is fetched again.
             logger.warning("task %d: its video cannot be kept here: %s", task_id, exc.strerror)
+
+    async def kept_by(self, task: Task) -> str | None:
+        """Whose disk has the video now; None: nobody's, or there is but one."""
+        here = await asyncio.to_thread(self._kept.has, task.id)
+        return self._disk if here and self._disk else task.kept_by
 
     def forget(self, task_id: int) -> None:
         """The task needs its video no longer."""

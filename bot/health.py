@@ -43,7 +43,10 @@ class HealthReport:
 
 
 class Health:
-    """Collects marks and decides. A part that never left a mark is late from the start on."""
+    """Collects marks and decides. A part that never left a mark is late from the start on.
+
+    `limits`: of the parts that this process has.
+    """
 
     def __init__(
         self,
@@ -55,7 +58,7 @@ class Health:
         self._writable = writable
         self._limits = limits
         self._now = now
-        self._started = now()
+        self._since = dict.fromkeys(limits, now())
         self._marks: dict[str, float] = {}
         self._asking = asyncio.Lock()
         self._answer = False
@@ -68,6 +71,15 @@ class Health:
             raise KeyError(part)
         self._marks[part] = self._now()
 
+    def rest(self, part: str) -> None:
+        """Another process does that: no mark is waited for until `expect`."""
+        self._marks.pop(part, None)
+        self._since.pop(part, None)
+
+    def expect(self, part: str) -> None:
+        """From now on this process does it."""
+        self._since[part] = self._now()
+
     def stop(self) -> None:
         """The program is about to end."""
         self.stopping = True
@@ -78,8 +90,8 @@ class Health:
         now = self._now()
         reasons = [
             f"{part}: no sign of life for {age:.0f} s (at most {limit:.0f})"
-            for part, limit in self._limits.items()
-            if (age := now - self._marks.get(part, self._started)) > limit
+            for part, since in self._since.items()
+            if (age := now - self._marks.get(part, since)) > (limit := self._limits[part])
         ]
         if not database:
             reasons.append("database: not writable")
@@ -87,7 +99,7 @@ class Health:
             reasons=tuple(reasons),
             ages={
                 part: round(now - self._marks[part], 1) if part in self._marks else None
-                for part in self._limits
+                for part in self._since
             },
             database=database,
             stopping=self.stopping,

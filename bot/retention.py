@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 from bot.clock import Clock, Sleep
@@ -46,10 +46,17 @@ class Retention:
         self._sleep = sleep
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """The rows, which one process forgets for all; until cancelled."""
+        await self._again_and_again(self.once)
+
+    async def run_here(self) -> None:
+        """The files, of which every host has its own; until cancelled."""
+        await self._again_and_again(self.sweep)
+
+    async def _again_and_again(self, work: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
-                await self.once()
+                await work()
             except (StorageUnavailable, OSError) as exc:
                 logger.warning("forgetting waits: %s", exc)
             await self._sleep(EACH_SECONDS)
@@ -67,7 +74,6 @@ class Retention:
             await self._sleep(0)
         await privacy.forget_updates(before=orders)
         await self._storage.presses.forget(before=now - KEEP_PRESSES)
-        await self._sweep()
         if gone:
             logger.info("forgot %d orders and cards that had rested long", gone)
         return gone
@@ -77,8 +83,8 @@ class Retention:
         for task_id in task_ids:
             await asyncio.to_thread(self._kept.drop, task_id)
 
-    async def _sweep(self) -> None:
-        """Videos that this machine kept for tasks which another one erased or delivered."""
+    async def sweep(self) -> None:
+        """Drops videos that this machine kept for tasks which another one erased or delivered."""
         for task_id in await asyncio.to_thread(self._kept.ids):
             task = await self._storage.tasks.get(task_id)
             if task is None or task.state not in _WANT_THEIR_FILE:

@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     telegram_proxy: str = ""
     provider_proxy: str = ""
     updates: Literal["polling", "webhook"] = "polling"
+    role: Literal["all", "intake", "worker"] = "all"
     database_url: str = "sqlite+aiosqlite:///data/bot.db"
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
@@ -192,7 +193,7 @@ class Settings(BaseSettings):
                 raise ValueError("should be a DSN as Sentry shows it")
         return value
 
-    @field_validator("access", "updates", mode="before")
+    @field_validator("access", "updates", "role", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -211,6 +212,11 @@ class Settings(BaseSettings):
             lines += [f"{name}: needed too for a bucket of first frames" for name in missing]
         if self.updates == "webhook" and not self.public_url:
             lines.append("PUBLIC_URL: needed for UPDATES=webhook, Telegram must reach it")
+        if self.role != "all" and self.database_url.startswith("sqlite"):
+            lines.append(
+                f"ROLE: {self.role} needs PostgreSQL in DATABASE_URL; a SQLite file has one "
+                "process, with ROLE=all"
+            )
         if lines:
             raise ValueError("\n".join(lines))
         return self
@@ -251,6 +257,16 @@ class Settings(BaseSettings):
     @classmethod
     def _log_level(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @property
+    def takes_updates(self) -> bool:
+        """Whether this process reads and answers what people say."""
+        return self.role != "worker"
+
+    @property
+    def makes_videos(self) -> bool:
+        """Whether this process does what people ordered."""
+        return self.role != "intake"
 
     @property
     def who(self) -> Access:

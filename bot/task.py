@@ -196,6 +196,7 @@ class Task:
     video_url: str | None = None
     video_file_id: str | None = None
     video_message_id: int | None = None
+    kept_by: str | None = None  # whose disk has the video that its chat did not take
     reason: Reason | None = None
     detail: str | None = None  # for the operator, never for the person
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +196,11 @@ class Pace:
         """Seconds until the next call to this chat may go out; it counts as gone."""
         return max(self._line("all", self.ALL, take=True), self._chat(chat_id, take=True))
 
+    def behind(self, wait: float) -> None:
+        """Other processes are ahead: the last call may go out only after so many seconds."""
+        _, burst = self.ALL
+        self._free["all"] = max(self._free.get("all", 0.0), self._clock() + wait + burst)
+
     def busy(self, chat_id: int | str | None) -> bool:
         """Whether a call that nobody waits for should not be made now."""
         return max(self._line("all", self.ALL, take=False), self._chat(chat_id, take=False)) > 0
@@ -217,12 +222,18 @@ class Pace:
         return max(free + each - now - burst, 0.0)
 
 
+Line = Callable[[float, float], Awaitable[float]]
+"""A line in which every process of this bot stands: takes a place, of which there is one every so
+many seconds, and so many seconds of them at once; gives the seconds until its turn."""
+
+
 class PaceMiddleware(BaseRequestMiddleware):
     """Each call that a chat sees waits for its turn."""
 
-    def __init__(self, pace: Pace, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, pace: Pace, sleep: Sleep = asyncio.sleep, line: Line | None = None) -> None:
         self._pace = pace
         self._sleep = sleep
+        self._line = line
 
     async def __call__(
         self,
@@ -235,6 +246,10 @@ class PaceMiddleware(BaseRequestMiddleware):
             messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
             chat_id = getattr(method, "chat_id", None)
             wait = max(self._pace.wait(chat_id) for _ in range(messages))
+            each, burst = Pace.ALL
+            if self._line is not None and (ahead := await self._line(each * messages, burst)):
+                self._pace.behind(ahead)
+                wait = max(wait, ahead)
             if wait > 0:
                 await self._sleep(wait)
         return await make_request(bot, method)
@@ -255,10 +270,11 @@ def connect(
     proxy_url: str = "",
     seconds: float = REQUEST_SECONDS,
     sleep: Sleep = asyncio.sleep,
+    line: Line | None = None,
 ) -> Bot:
     """The bot over a session that keeps the rules of this module; `seconds` for a call.
 
-    `local`: the server runs with --local, on this machine.
+    `local`: the server runs with --local, on this machine. `line`: where there are more processes.
     """
     session = AiohttpSession(
         api=TelegramAPIServer.from_base(api_url, is_local=local),
@@ -266,7 +282,7 @@ def connect(
         timeout=seconds,
         limit=100,
     )
-    session.middleware(PaceMiddleware(pace, sleep))
+    session.middleware(PaceMiddleware(pace, sleep, line))
     session.middleware(CountMiddleware())
     session.middleware(ErrorMiddleware())
     return Bot(token.get_secret_value(), session=session)

@@ -40,7 +40,9 @@ _OF_STATE = {TaskState.UNKNOWN: A.UNKNOWN, TaskState.UNDELIVERABLE: A.UNDELIVERA
 
 
 class Watchman:
-    """One process's eyes. Of several, whoever sees it first tells it."""
+    """One process's eyes. Of several, whoever sees it first tells it; at what is the same for all,
+    one looks. `disk`: the name of this one's, where each host has its own.
+    """
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Watchman:
         balance_alert: int,
         folder: Path,
         free: Callable[[Path], int] | None = None,
+        disk: str | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._storage = storage
@@ -66,24 +69,36 @@ class Watchman:
         self._balance_at: datetime | None = None
         self._folder = folder
         self._free = free or _free
+        self._disk_name = disk
         self._sleep = sleep
 
+    async def run_here(self) -> None:
+        """What only this process sees; until cancelled."""
+        await self._again_and_again(self.look_here)
+
     async def run(self) -> None:
-        """Until cancelled."""
+        """What one process looks at for all; until cancelled."""
+        await self._again_and_again(self.look)
+
+    async def _again_and_again(self, look: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self.look()
+                await look()
             except StorageUnavailable as exc:
                 logger.warning("alerts wait: %s", exc)
             await self._sleep(LOOK_SECONDS)
 
-    async def look(self) -> None:
-        """Once at everything."""
+    async def look_here(self) -> None:
+        """Once at what this process saw, and at its disk."""
         known = await self._storage.alerts.all_open()
         await self._provider(known)
         await self._updates(known)
-        await self._tasks(known)
         await self._disk(known)
+
+    async def look(self) -> None:
+        """Once at the rows and the balance."""
+        known = await self._storage.alerts.all_open()
+        await self._tasks(known)
         if self._told:
             await self._money(known)
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
@@ -165,10 +180,10 @@ class Watchman:
         except OSError as exc:
             logger.warning("the disk cannot be looked at: %s", exc)
             return
-        alert = known.get(A.DISK_LOW.value)
+        low = Alert.of(A.DISK_LOW, self._disk_name, megabytes=free >> 20)
         if free < DISK_LOW:
-            await self._open(known, Alert.of(A.DISK_LOW, megabytes=free >> 20))
-        elif free > DISK_ENOUGH and alert:
+            await self._open(known, low)
+        elif free > DISK_ENOUGH and (alert := known.get(low.key)):
             await self._close(known, alert)
 
     async def _money(self, known: dict[str, OpenAlert]) -> None:

@@ -44,6 +44,7 @@ class Worker:
         places: int | None,
         at_once: int = 10_000,
         lease: timedelta | None = None,
+        disk: str | None = None,
         wait: Wait = wait_for,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -54,6 +55,7 @@ class Worker:
         self._owner = owner
         self._places = places
         self._at_once = at_once
+        self._disk = disk
         self._lease = lease or LEASE
         self._heartbeat = lease.total_seconds() / 4 if lease else HEARTBEAT_SECONDS
         self._wait = wait
@@ -111,6 +113,7 @@ class Worker:
                 lease_for=self._lease,
                 limit=min(free, 100),
                 places=places,
+                disk=self._disk,
             )
         except StorageUnavailable as exc:
             logger.warning("the tasks wait: %s", exc)

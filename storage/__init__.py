@@ -22,10 +22,12 @@ from storage.history import HistoryStore, Page
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
 from storage.ledger import LedgerRow, LedgerStore, StarRefund, Sum
 from storage.migrate import migrate
+from storage.neighbours import Neighbours, neighbours_of
 from storage.operator import OperatorStore
 from storage.outbox import OutboxStore, WaitingNotice
 from storage.presses import PressStore
 from storage.privacy import PrivacyStore
+from storage.rates import RateStore
 from storage.tables import Entry, InboxState
 from storage.takeover import present
 from storage.tasks import TaskStore
@@ -50,10 +52,12 @@ __all__ = [
     "Invite",
     "LedgerRow",
     "LedgerStore",
+    "Neighbours",
     "OutboxStore",
     "Page",
     "PressStore",
     "PrivacyStore",
+    "RateStore",
     "Redeemed",
     "Request",
     "StarRefund",
@@ -90,6 +94,8 @@ class Storage:
     presses: PressStore
     history: HistoryStore
     privacy: PrivacyStore
+    rates: RateStore
+    neighbours: Neighbours
 
     @classmethod
     def over(cls, database: Database, terms: Terms | None = None) -> Storage:
@@ -112,6 +118,8 @@ class Storage:
             presses=PressStore(database),
             history=HistoryStore(database),
             privacy=PrivacyStore(database),
+            rates=RateStore(database),
+            neighbours=neighbours_of(database),
         )
 
 

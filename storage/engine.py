@@ -55,7 +55,23 @@ _SQLITE_AGAIN = frozenset(
 
 # PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled
 # back because of others, lock not available, read-only (a standby that took over)
-_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006")
+_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006", "25P03")
+
+# A host that is gone says no goodbye: the server must not keep its locks for hours.
+_PATIENCE: dict[str, Any] = {
+    "timeout": 10,
+    "server_settings": {
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "idle_in_transaction_session_timeout": "30s",
+    },
+}
+
+
+def lock_key(name: str) -> int:
+    """The number by which PostgreSQL knows the advisory lock `name`."""
+    return zlib.crc32(name.encode())
 
 
 async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
@@ -111,8 +127,7 @@ class Connection:
         SQLite needs none: its transactions exclude each other anyhow.
         """
         if self._connection.dialect.name != "sqlite":
-            key = zlib.crc32(name.encode())
-            await self.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+            await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
 
     async def start(self) -> None:
         await _to_the_end(self._connection.start())
@@ -162,6 +177,18 @@ class Database:
             await database.close()
             raise
         return database
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may work on it too."""
+        return not self._is_sqlite
+
+    async def link(self) -> Any:
+        """A connection of PostgreSQL's driver, for what belongs to no transaction."""
+        import asyncpg  # who has SQLite has no use for it
+
+        _, where = self._engine.dialect.create_connect_args(self._engine.url)
+        return await asyncpg.connect(**where, **_PATIENCE)
 
     async def close(self) -> None:
         """Always: an open aiosqlite connection would keep the process from ending."""
@@ -303,7 +330,7 @@ def _sqlite(url: URL, busy_timeout: float) -> AsyncEngine:
 def _pg(url: URL) -> AsyncEngine:
     return create_async_engine(
         url,
-        connect_args={"timeout": 10, "command_timeout": 30},
+        connect_args={**_PATIENCE, "command_timeout": 30},
         pool_size=10,
         max_overflow=0,
         hide_parameters=True,

@@ -25,6 +25,9 @@ S = TaskState
 Held = tuple[int, int]
 """A task that somebody believes to hold: its id and the fence of the claim."""
 
+HEAD_START = timedelta(seconds=30)
+"""For whoever has the video; then it is fetched anew, if its link still lives."""
+
 NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING, S.UNKNOWN})
 """States in which the provider may still fetch the first frame."""
 
@@ -65,13 +68,20 @@ class LeasedTasks:
         self._database = database
 
     async def claim_due(
-        self, *, owner: str, now: datetime, lease_for: timedelta, limit: int, places: int | None
+        self,
+        *,
+        owner: str,
+        now: datetime,
+        lease_for: timedelta,
+        limit: int,
+        places: int | None,
+        disk: str | None = None,
     ) -> list[Task]:
         """Leases of up to `limit` due tasks, the most urgent first.
 
-        At most `places` tasks are at the provider or on their way there (None: no bound). A
-        QUEUED task that was leased keeps its place until it is freed: its holder may be slow,
-        not dead.
+        Videos that are kept on another disk than `disk` are left to it for a while. At most
+        `places` tasks are at the provider or on their way there (None: no bound). A QUEUED task
+        that was leased keeps its place until it is freed: its holder may be slow, not dead.
         """
         claim = {
             "lease_owner": owner,
@@ -79,12 +89,16 @@ class LeasedTasks:
             "fence": tasks.c.fence + 1,
             "claims": tasks.c.claims + 1,
         }
+        here = sa.or_(
+            tasks.c.kept_by.is_(None), tasks.c.kept_by == disk, tasks.c.run_at <= now - HEAD_START
+        )
+        begun = [] if disk is None else [here]
         async with self._database.transaction() as connection:
             if places is None:
-                claimed = await _claim(connection, now, claim, limit)
+                claimed = await _claim(connection, now, claim, limit, *begun)
             else:
                 await self._database.lock(connection, "places")
-                claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING))
+                claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING), *begun)
                 room = places - await _places_taken(connection)
                 if await is_held(connection, Switch.SUBMITS):
                     room = 0
@@ -104,12 +118,13 @@ class LeasedTasks:
     ) -> bool:
         """Writes what changed between `lease` and `after`, with its event and notices.
 
-        False, and nothing is written: another has the task, or it was cancelled. The lease ends
-        with `keep_lease=False` and wherever a worker has nothing left to do.
+        True also when it was written before, and the answer was lost with a connection. False,
+        and nothing is written: another has the task, or it was cancelled. The lease ends with
+        `keep_lease=False` and wherever a worker has nothing left to do.
         """
         async with self._database.transaction() as connection:
             if not await _save(connection, lease, after, now, keep_lease=keep_lease):
-                return False
+                return await _is_written(connection, lease, after)
             await insert_notices(connection, notices, now)
         return True
 
@@ -131,7 +146,9 @@ class LeasedTasks:
             ]
             if written:
                 await insert_notices(connection, [tell(written)], now)
-        return {task.id for task in written}
+            return {
+                after.id for lease, after in changes if await _is_written(connection, lease, after)
+            }
 
     async def record_late_id(self, task_id: int, provider_id: str, *, now: datetime) -> bool:
         """A provider's id, whoever holds the task by now: it is money.
@@ -263,6 +280,19 @@ async def _claim(
         .returning(*tasks.c)
     )
     return [task_from(row) for row in rows.all()]
+
+
+async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
+    """Nobody else has this fence: if the task came on under it, its holder wrote that."""
+    found = await connection.scalar(
+        sa.select(tasks.c.id).where(
+            tasks.c.id == lease.id,
+            tasks.c.fence == lease.fence,
+            tasks.c.state == after.state,
+            sa.literal(after.state is not lease.state),
+        )
+    )
+    return found is not None
 
 
 async def _places_taken(connection: Connection) -> int:

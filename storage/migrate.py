@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from bot.errors import StorageTooNew
 from storage.engine import Database
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest of migrations/versions."""
 
 logger = logging.getLogger(__name__)

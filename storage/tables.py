@@ -122,6 +122,7 @@ tasks = sa.Table(
     sa.Column("video_url", sa.Text),
     sa.Column("video_file_id", sa.Text),
     sa.Column("video_message_id", sa.BigInteger),
+    sa.Column("kept_by", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("detail", sa.Text),
     sa.UniqueConstraint("source_chat_id", "source_message_id"),
@@ -512,4 +513,12 @@ broadcasts = sa.Table(
     sa.Column("shown_message_id", sa.BigInteger),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", UtcDateTime),
+)
+
+# Lines in which all processes stand; `free_at`: seconds since 1970 by the database's clock
+rates = sa.Table(
+    "rates",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("free_at", sa.Double, nullable=False),
 )

@@ -337,6 +337,27 @@ async def test_a_database_that_hangs_is_not_writable(clock: Clock) -> None:
     )
 
 
+async def test_what_another_process_does_is_waited_for_once_it_is_expected_here(
+    http: httpx.AsyncClient, health: Health, clock: Clock
+) -> None:
+    health.rest("updates")
+    health.mark("worker")
+    health.mark("loop")
+    assert (await health.report()).not_ready == ()
+    clock.seconds += 59
+    health.mark("loop")
+    assert (await asked(http))[0] == 200
+    health.expect("updates")
+    clock.seconds += 121
+    health.mark("worker")
+    health.mark("loop")
+    assert [reason.split(":")[0] for reason in (await asked(http))[1]] == ["updates"]
+    health.mark("updates")
+    assert (await asked(http))[0] == 200
+    health.rest("updates")
+    assert set((await health.report()).ages) == {"worker", "loop"}
+
+
 async def test_a_mark_of_a_part_nobody_knows_is_a_bug(health: Health) -> None:
     with pytest.raises(KeyError):
         health.mark("udpates")

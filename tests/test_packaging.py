@@ -259,6 +259,17 @@ def test_a_copied_example_asks_for_the_two_secrets_only(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in caught.value.lines] == ["BOT_TOKEN", "GPTUNNEL_API_KEY"]
 
 
+@pytest.mark.parametrize("role", ["intake", "worker"])
+def test_a_sqlite_file_is_not_shared_by_roles(role: str) -> None:
+    given = {"bot_token": "1:a", "gptunnel_api_key": "k", "role": role.upper(), "_env_file": None}
+    with pytest.raises(SettingsError) as caught:
+        read_settings(**given)
+    [line] = caught.value.lines
+    assert line.startswith(f"ROLE: {role} needs PostgreSQL in DATABASE_URL")
+    settings = read_settings(**given, database_url="postgresql+asyncpg://bot@host/bot")
+    assert (settings.takes_updates, settings.makes_videos) == (role == "intake", role == "worker")
+
+
 # -- the wheel -----------------------------------------------------------------------------------
 
 

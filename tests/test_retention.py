@@ -49,6 +49,7 @@ async def test_old_orders_and_cards_go_with_their_files(storage: Storage, tmp_pa
     await storage.inbox.set_aside(1, error="x", now=NOON)
 
     assert await retention(storage, kept, NOON + DAY).once() == 0
+    await retention(storage, kept, NOON + DAY).sweep()
     assert kept.ids() == {stuck.id}  # nobody wants the other one
 
     assert await retention(storage, kept, NOON + 31 * DAY).once() == 1

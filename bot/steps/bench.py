@@ -10,6 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -138,10 +139,10 @@ class Bench:
         words = notice(NoticeKind.UNKNOWN, task, price=str(task.price))
         await self.save(task, after, notices=(words,))
 
-    async def undeliverable(self, task: Task, reason: Reason, detail: str) -> None:
+    async def undeliverable(self, task: Task, reason: Reason, detail: str, **changes: Any) -> None:
         """There is a video, and the chat does not take it, or we cannot have it: kept."""
         logger.error("task %d: the video cannot be delivered: %s (%s)", task.id, reason, detail)
-        after = self._ended(task, TaskState.UNDELIVERABLE, reason, detail)
+        after = replace(self._ended(task, TaskState.UNDELIVERABLE, reason, detail), **changes)
         words = notice(NoticeKind.UNDELIVERABLE, task, reason=reason.value)
         await self.save(task, after, notices=(words,))
 

@@ -59,7 +59,7 @@ class Deliver:
             # The network's fault, or this machine's: the video is not to blame.
             return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
         except TelegramUnreachable as exc:
-            return await bench.undeliverable(task, Reason.CHAT_UNREACHABLE, str(exc))
+            return await self._give_up(task, Reason.CHAT_UNREACHABLE, str(exc))
         except TelegramMoved as exc:
             await bench.storage.tasks.migrate_chat(task.chat.chat_id, exc.chat_id)
             return await bench.later(task, 0, "the group has moved")
@@ -85,12 +85,17 @@ class Deliver:
         self, task: Task, exc: Exception, reason: Reason, *, refresh: bool = False
     ) -> None:
         if self._bench.clock() - (task.rendered_at or task.created_at) > PATIENCE:
-            return await self._bench.undeliverable(task, reason, str(exc))
+            return await self._give_up(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=300)
         if isinstance(exc, TelegramLater):
             wait = max(wait, exc.retry_after)
         url = await self._link(task) if refresh and task.attempts >= TRIES else task.video_url
-        return await self._bench.later(task, wait, str(exc), video_url=url)
+        kept_by = await self._delivery.kept_by(task)
+        return await self._bench.later(task, wait, str(exc), video_url=url, kept_by=kept_by)
+
+    async def _give_up(self, task: Task, reason: Reason, detail: str) -> None:
+        kept_by = await self._delivery.kept_by(task)
+        return await self._bench.undeliverable(task, reason, detail, kept_by=kept_by)
 
     async def _fresh_link(self, task: Task, exc: Exception, reason: Reason) -> None:
         """The provider may give another link, or the old one may need a moment to work."""

@@ -125,8 +125,9 @@ class Submit:
 
     async def _create(self, task: Task, image: str | None) -> tuple[Task, Job] | None:
         now = self._bench.clock()
-        # Written before the call: after a crash we know that a request may be out.
-        task = await self._bench.save(
+        # Written before the call: after a crash we know that a request may be out. Insisted on:
+        # written without our knowing, it would be taken for one.
+        task = await self._bench.insist(
             task,
             task.to(
                 TaskState.SUBMITTING,

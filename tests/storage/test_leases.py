@@ -6,11 +6,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from bot.notice import Notice, NoticeKind
 from bot.task import ACTIVE, ENDED, IllegalTransition, Reason, Task, TaskState
 from storage import Storage
-from storage.leases import NEEDS_FRAME
+from storage.leases import HEAD_START, NEEDS_FRAME
+from storage.tables import tasks
 from tests.storage.given import (
     ANN,
     MINUTE,
@@ -124,6 +126,38 @@ async def test_a_lost_lease_writes_nothing(storage: Storage, other: Storage) -> 
     assert await other.outbox.count() == 0
     assert [event.state for event in await other.tasks.events(task.id)] == [S.DRAFT, S.QUEUED]
     assert await other.tasks.save(fresh, fresh.to(S.SUBMITTING, run_at=NOON), now=NOON)
+
+
+async def test_a_save_whose_answer_was_lost_is_known_at_its_repeat(storage: Storage) -> None:
+    await queued(storage)
+    lease = await leased(storage)
+    after = lease.to(TaskState.SUBMITTING, run_at=NOON)
+    assert await storage.tasks.save(lease, after, now=NOON)
+    assert await storage.tasks.save(lease, after, now=NOON)
+    events = await storage.tasks.events(lease.id)
+    assert [event.state for event in events].count(TaskState.SUBMITTING) == 1
+    [other] = await claim(storage, now=NOON + 2 * MINUTE)
+    assert other.fence > lease.fence
+    assert not await storage.tasks.save(lease, after, now=NOON)
+
+
+async def test_a_kept_video_is_left_to_its_disk_for_a_while(storage: Storage) -> None:
+    task = await task_in(storage, TaskState.UNDELIVERABLE)
+    async with storage.database.transaction() as connection:
+        await connection.execute(sa.update(tasks).values(kept_by="there"))
+    assert await storage.tasks.redeliver(task.id, user_id=task.user_id, now=NOON)
+
+    async def claimed(disk: str | None, now: datetime) -> int:
+        found = await storage.tasks.claim_due(
+            owner="w", now=now, lease_for=MINUTE, limit=9, places=9, disk=disk
+        )
+        await storage.tasks.release("w", [(one.id, one.fence) for one in found])
+        return len(found)
+
+    assert await claimed("here", NOON + HEAD_START - SECOND) == 0
+    assert await claimed("there", NOON + HEAD_START - SECOND) == 1
+    assert await claimed(None, NOON + HEAD_START - SECOND) == 1  # a process that is alone
+    assert await claimed("here", NOON + HEAD_START) == 1
 
 
 async def test_a_lease_that_ran_out_still_writes_while_nobody_took_the_task(

@@ -1,0 +1,85 @@
+"""A tiny proxy in front of PostgreSQL: it cuts connections, or takes none, when a test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+
+@dataclass
+class Cutter:
+    """`url` leads through it; `cuts` counts what it has cut."""
+
+    url: str
+    open: bool = True
+    cuts: int = 0
+    _ways: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = field(default_factory=set)
+
+    def cut(self, share: float = 1.0, dice: random.Random | None = None) -> int:
+        """Cuts so many of the connections there are, in the middle of whatever they carry."""
+        chosen = [way for way in list(self._ways) if dice is None or dice.random() < share]
+        for way in chosen:
+            for end in way:
+                end.transport.abort()
+        self.cuts += len(chosen)
+        return len(chosen)
+
+    async def serve(
+        self, target: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if not self.open:
+            writer.transport.abort()
+            return
+        way = None
+        try:
+            there, onward = await asyncio.open_unix_connection(target)
+            way = (writer, onward)
+            self._ways.add(way)
+            await asyncio.gather(_pump(reader, onward), _pump(there, writer))
+        except OSError:
+            pass  # the server is not there just now
+        finally:
+            if way is not None:
+                self._ways.discard(way)
+                way[1].close()
+            writer.close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.close()
+
+
+@asynccontextmanager
+async def cutter(url: str) -> AsyncIterator[Cutter]:
+    """In front of the PostgreSQL at `url`, which listens on a socket in a folder."""
+    there = make_url(url)
+    folder = there.query["host"]
+    assert isinstance(folder, str)
+    made = Cutter("")
+    target = Path(folder) / f".s.PGSQL.{there.port or 5432}"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await made.serve(target, reader, writer)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    through = there.set(host="127.0.0.1", port=port, query={}, password=there.password or "x")
+    made.url = through.render_as_string(hide_password=False)
+    try:
+        yield made
+    finally:
+        server.close()
+        made.cut()
+        made.cuts = 0
