@@ -12,11 +12,16 @@ import pytest
 
 from bot.clock import Clock
 from bot.errors import LeaseLost
+from bot.gptunnel import Job, JobStatus
 from bot.health import Health
+from bot.progress import Progress
 from bot.steps import Steps
+from bot.steps.bench import Bench
+from bot.steps.submit import Submit
 from bot.task import Task
 from bot.worker import Worker
 from storage import Storage, open_storage
+from tests.life.edges import NoProgress
 from tests.storage.given import NOON, queued
 
 LEASE = timedelta(seconds=30)
@@ -119,3 +124,47 @@ async def test_what_another_took_meanwhile_and_gave_back_is_taken_anew(storage: 
     first, second = steps.taken
     assert (first.id, second.id) == (task.id, task.id)
     assert second.fence > other.fence > first.fence
+
+
+class Slow:
+    """A provider whose answer to a create lasts until the test says so."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def create(self, *, prompt: str, **_: Any) -> Job:
+        self.prompts.append(prompt)
+        self.asked.set()
+        await self.may_answer.wait()
+        return Job(id=f"job of {prompt}", status=JobStatus.PENDING)
+
+
+async def test_what_was_lost_while_it_waited_for_its_turn_is_dropped_and_not_ordered(
+    storage: Storage,
+) -> None:
+    """Given back as it is, it would be tried for ever, and nothing else would run meanwhile."""
+    for prompt in ("first", "second"):
+        await queued(storage, prompt=prompt)
+    first, second = await storage.tasks.claim_due(
+        owner="one", now=NOON, lease_for=LEASE, limit=2, places=None
+    )
+    provider = Slow()
+    bench = Bench(storage, cast(Progress, NoProgress()), clock=lambda: NOON)
+    submit = Submit(bench, provider, cast(Any, None), deadline=LEASE)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        ordering = group.create_task(submit(first))
+        await provider.asked.wait()
+        waiting = group.create_task(refused(submit, second))
+        await asyncio.sleep(0)
+        bench.lost(second.id)
+        provider.may_answer.set()
+        await ordering
+        await waiting
+    assert provider.prompts == ["first"]
+
+
+async def refused(submit: Submit, task: Task) -> None:
+    with pytest.raises(LeaseLost):
+        await submit(task)

@@ -109,7 +109,10 @@ class Submit:
                     wait = max(wait, exc.retry_after)
                 return await bench.later(task, wait, str(exc))
         async with self._one_at_a_time:
-            if bench.stopping or bench.is_lost(task.id):
+            if bench.is_lost(task.id):
+                # Given back as it is, it would be tried again and again, without a pause.
+                raise LeaseLost("somebody else has the task")
+            if bench.stopping:
                 return task
             if until := self.held_until(bench.clock()):
                 held = self.signs.held is not None
