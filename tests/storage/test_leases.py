@@ -362,3 +362,31 @@ async def test_a_moment_is_kept_to_the_microsecond(storage: Storage, other: Stor
     assert (await now_as(other, task)).run_at == exact
     assert await claim(storage, now=NOON) == []
     assert len(await claim(storage, now=exact)) == 1
+
+
+async def test_a_video_that_is_there_takes_no_place(storage: Storage) -> None:
+    await task_in(storage, S.RENDERED)
+    waiting = await queued(storage, now=NOON + 2 * MINUTE)
+    claimed = await claim(storage, now=NOON + 2 * MINUTE, places=1)
+    assert waiting.id in [task.id for task in claimed]
+
+
+@pytest.mark.parametrize("claims", [0, 1, 2])
+async def test_a_stop_takes_back_one_claim_and_never_more_than_there_were(
+    storage: Storage, claims: int
+) -> None:
+    task = await queued(storage)
+    for number in range(claims or 1):
+        lease = await leased(storage, now=NOON + 2 * number * MINUTE)
+    if not claims:  # a step was completed meanwhile
+        after = lease.to(S.SUBMITTING, run_at=NOON)
+        assert await storage.tasks.save(lease, after, now=NOON)
+    await storage.tasks.release("one", [(lease.id, lease.fence)])
+    assert (await now_as(storage, task)).claims == max(claims - 1, 0)
+
+
+async def test_nothing_is_due_but_what_a_worker_carries(storage: Storage) -> None:
+    await draft(storage, now=NOON + MINUTE)
+    assert await storage.tasks.next_due(NOON) is None
+    await queued(storage, now=NOON + 2 * MINUTE)
+    assert await storage.tasks.next_due(NOON) == NOON + 2 * MINUTE

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from bot.notice import Notice, NoticeKind
 from bot.task import ENDED, AspectRatio, Chat, Reason, TaskState
 from storage import Storage
 from tests.storage.given import (
@@ -335,3 +336,80 @@ async def test_a_card_pressed_again_changes_nothing_of_a_task_that_has_ended(
     task = await task_in(storage, state)
     await storage.tasks.set_card(task.id, card_message_id=99, is_media=True)
     assert await storage.tasks.get(task.id) == task
+
+
+# --- of several, the one that was meant ------------------------------------------------------
+
+
+async def test_the_latest_that_is_cancelled_is_the_persons_own_in_a_group(
+    storage: Storage,
+) -> None:
+    group = Chat(chat_id=-7)
+    mine = await draft(storage, chat=group)
+    theirs = await draft(storage, chat=group, user_id=BOB)
+    cancelled = await storage.tasks.cancel_latest(user_id=ANN, chat=group, update_id=1, now=NOON)
+    assert cancelled is not None
+    assert cancelled.id == mine.id
+    assert await storage.tasks.get(theirs.id) == theirs
+
+
+async def test_of_two_unknown_tasks_the_one_that_was_pressed_is_tried_again(
+    storage: Storage,
+) -> None:
+    first = await task_in(storage, S.UNKNOWN, prompt="one")
+    second = await task_in(storage, S.UNKNOWN, prompt="two")
+    again = storage.tasks.retry_unknown
+    retry = await again(second.id, user_id=ANN, update_id=1, now=NOON)
+    assert retry is not None
+    assert (retry.prompt, retry.retry_of) == ("two", second.id)
+    # The very update gives the same one to nobody else, and answers for no other task.
+    assert await again(second.id, user_id=BOB, update_id=1, now=NOON) is None
+    other = await queued(storage)
+    assert other.confirmed_by is not None
+    assert await again(second.id, user_id=ANN, update_id=other.confirmed_by, now=NOON) is None
+    assert await again(first.id, user_id=ANN, update_id=2, now=NOON) is not None
+
+
+async def test_a_video_that_is_sent_again_carries_no_old_complaint(storage: Storage) -> None:
+    task = await task_in(storage, S.RENDERED)
+    [lease] = await storage.tasks.claim_due(
+        owner="w", now=NOON, lease_for=MINUTE, limit=1, places=None
+    )
+    kept = lease.to(S.UNDELIVERABLE, run_at=NOON, reason=Reason.CHAT_UNREACHABLE, detail="away")
+    assert await storage.tasks.save(lease, kept, now=NOON)
+    sent = await storage.tasks.redeliver(task.id, user_id=ANN, now=NOON)
+    assert sent is not None
+    assert (sent.reason, sent.detail) == (None, None)
+
+
+async def test_words_that_wait_for_a_group_that_moved_go_where_it_is_now(
+    storage: Storage, other: Storage
+) -> None:
+    old, new = Chat(chat_id=-5, message_thread_id=3), Chat(chat_id=-1005)
+    there = Notice(kind=NoticeKind.OVERDUE, chat=old, lang="ru", reply_to=9)
+    elsewhere = Notice(kind=NoticeKind.OVERDUE, chat=CHAT, lang="ru", reply_to=9)
+    await storage.outbox.add([there, elsewhere], now=NOON)
+    task = await storage.tasks.draft_from_text(**wish(prompt="a cat", chat=Chat(chat_id=-5)))
+    await storage.tasks.set_card(task.id, card_message_id=8, is_media=True)
+    assert await storage.tasks.migrate_chat(-5, -1005) == 1
+    waiting = await other.outbox.claim(owner="w", now=NOON, lease_for=MINUTE, limit=9)
+    assert [(one.notice.chat, one.notice.reply_to) for one in waiting] == [
+        (new, None), (CHAT, 9),
+    ]  # fmt: skip
+    moved = await other.tasks.get(task.id)
+    assert moved is not None
+    assert not moved.card_is_media
+
+
+async def test_the_first_of_the_queue_are_told_their_places_but_for_those_in_hand(
+    storage: Storage,
+) -> None:
+    second = await queued(storage, now=NOON + 2 * SECOND)
+    first = await queued(storage, now=NOON + SECOND)
+    third = await queued(storage, now=NOON + 2 * SECOND)
+    fourth = await queued(storage, now=NOON + 3 * SECOND)
+    await draft(storage)
+    in_hand = await leased(storage, now=NOON + SECOND)
+    assert in_hand.id == first.id
+    assert await storage.tasks.waiting(limit=3) == [(second, 2), (third, 3)]
+    assert await storage.tasks.waiting(limit=9) == [(second, 2), (third, 3), (fourth, 4)]

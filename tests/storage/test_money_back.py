@@ -1,0 +1,244 @@
+"""Payments on their way back: which one, how often, who is told, and what the books say then."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bot.caps import Terms
+from bot.notice import NoticeKind
+from bot.task import AspectRatio, Task, TaskState
+from storage import Entry, Storage
+from storage.tables import outbox, star_refunds
+from tests.storage.given import ANN, BOB, MINUTE, NOON, draft
+
+S = TaskState
+PRICE = Decimal("16.4")
+DAY = timedelta(days=1)
+
+
+async def buy(
+    storage: Storage, payment: str, credit: Decimal = PRICE, *, who: int = ANN, stars: int = 10
+) -> None:
+    assert await storage.ledger.purchase(
+        user_id=who, payment_id=payment, stars=stars, credit=credit, now=NOON
+    )
+
+
+async def waiting(storage: Storage) -> list[dict[str, Any]]:
+    """The rows of `star_refunds`, by payment."""
+    async with storage.database.transaction() as connection:
+        wanted = sa.select(star_refunds).order_by(star_refunds.c.payment_id)
+        return [dict(row._mapping) for row in (await connection.execute(wanted)).all()]
+
+
+async def told(storage: Storage, kind: NoticeKind) -> list[tuple[int, dict[str, Any]]]:
+    async with storage.database.transaction() as connection:
+        wanted = sa.select(outbox).where(outbox.c.kind == kind.value).order_by(outbox.c.id)
+        return [(row.chat_id, row.params) for row in (await connection.execute(wanted)).all()]
+
+
+async def failed(storage: Storage, price: Decimal = PRICE) -> Task:
+    """An order of Ann's that was paid from her credit, and failed."""
+    selling = Storage.over(storage.database, Terms(sold=True))
+    task = await draft(storage, price=price)
+    ordered = await selling.tasks.confirm(
+        task.id, user_id=ANN, aspect_ratio=AspectRatio.TALL, update_id=task.id, now=NOON
+    )
+    assert ordered is not None
+    [lease] = [
+        lease
+        for lease in await storage.tasks.claim_due(
+            owner="w", now=NOON, lease_for=MINUTE, limit=99, places=None
+        )
+        if lease.id == task.id
+    ]
+    after = lease.to(S.FAILED, run_at=NOON)
+    assert await storage.tasks.save(lease, after, now=NOON)
+    return after
+
+
+# --- which payment ---------------------------------------------------------------------------
+
+
+async def test_of_several_payments_the_newest_that_bought_one_video_goes_back(
+    storage: Storage,
+) -> None:
+    await buy(storage, "old")
+    await buy(storage, "new")
+    await buy(storage, "large", 2 * PRICE)  # as good for the next try
+    await buy(storage, "of Bob", who=BOB)
+    task = await failed(storage)
+    [refund] = await waiting(storage)
+    assert (refund["payment_id"], refund["user_id"], refund["task_id"]) == ("new", ANN, task.id)
+    assert (refund["created_at"], refund["run_at"], refund["attempts"]) == (NOON, NOON, 0)
+    assert await storage.ledger.credit(ANN) == 3 * PRICE
+    assert await storage.ledger.credit(BOB) == PRICE
+
+
+async def test_what_went_back_before_does_not_go_back_again(storage: Storage) -> None:
+    await buy(storage, "older")
+    await buy(storage, "newer")
+    await failed(storage)
+    await failed(storage)
+    assert [one["payment_id"] for one in await waiting(storage)] == ["newer", "older"]
+    assert await storage.ledger.credit(ANN) == 0
+
+
+async def test_a_payment_that_the_credit_does_not_cover_any_more_stays(storage: Storage) -> None:
+    await buy(storage, "small", PRICE + 5)
+    selling = Storage.over(storage.database, Terms(sold=True))
+    spent = await draft(storage, price=Decimal(5))
+    assert await selling.tasks.confirm(
+        spent.id, user_id=ANN, aspect_ratio=AspectRatio.TALL, update_id=2, now=NOON
+    )
+    await failed(storage)
+    assert await waiting(storage) == []
+    assert await storage.ledger.credit(ANN) == PRICE
+    [(chat, params)] = await told(storage, NoticeKind.CREDIT_BACK)
+    assert (chat, params) == (ANN, {"price": "16.4"})
+
+
+async def test_the_credit_is_told_where_no_stars_go_back(storage: Storage) -> None:
+    await buy(storage, "of one video")
+    await failed(storage)
+    assert await told(storage, NoticeKind.CREDIT_BACK) == []
+    await buy(storage, "of many", 9 * PRICE)
+    await failed(storage)
+    assert await told(storage, NoticeKind.CREDIT_BACK) == [(ANN, {"price": "16.4"})]
+
+
+# --- the books -------------------------------------------------------------------------------
+
+
+async def test_a_refund_takes_credit_and_stars_back_and_no_roubles_that_were_spent(
+    storage: Storage,
+) -> None:
+    await buy(storage, "p", stars=77)
+    assert await storage.ledger.refund("p", now=NOON + MINUTE)
+    refund, purchase = await storage.ledger.payments(ANN)
+    assert (purchase.kind, purchase.roubles, purchase.credit, purchase.stars) == (
+        Entry.PURCHASE, Decimal(0), PRICE, 77,
+    )  # fmt: skip
+    assert (refund.kind, refund.roubles, refund.credit, refund.stars) == (
+        Entry.REFUND, Decimal(0), -PRICE, -77,
+    )  # fmt: skip
+    assert (refund.at, refund.payment_id, refund.task_id) == (NOON + MINUTE, "p", None)
+
+
+async def test_payments_are_a_persons_own_the_newest_first_and_nothing_else(
+    storage: Storage,
+) -> None:
+    for number in range(12):
+        await buy(storage, f"p{number}")
+    await buy(storage, "his", who=BOB)
+    await failed(storage, Decimal(8))  # less than half of any: no Stars go back
+    found = await storage.ledger.payments(ANN)
+    assert [row.payment_id for row in found] == [f"p{number}" for number in range(11, 1, -1)]
+    assert len(await storage.ledger.payments(ANN, limit=3)) == 3
+    assert {row.kind for row in await storage.ledger.payments(ANN, limit=99)} == {Entry.PURCHASE}
+
+
+async def test_a_purchase_is_told_with_all_the_credit_there_is(storage: Storage) -> None:
+    await buy(storage, "one")
+    await buy(storage, "two", Decimal(5), stars=3)
+    assert await told(storage, NoticeKind.STARS_PAID) == [
+        (ANN, {"stars": 10, "credit": "16.4"}),
+        (ANN, {"stars": 3, "credit": "21.4"}),
+    ]
+
+
+async def test_a_gift_that_buys_nothing_is_entered_and_not_told(storage: Storage) -> None:
+    await buy(storage, "nothing", Decimal(0))
+    assert await told(storage, NoticeKind.STARS_PAID) == []
+    assert len(await storage.ledger.payments(ANN)) == 1
+
+
+# --- until Telegram knows --------------------------------------------------------------------
+
+
+async def claim(
+    storage: Storage, now: datetime, *, owner: str = "w", limit: int = 9
+) -> list[tuple[str, int]]:
+    found = await storage.ledger.claim_refunds(owner=owner, now=now, lease_for=MINUTE, limit=limit)
+    return [(refund.payment_id, refund.attempts) for refund in found]
+
+
+async def test_refunds_are_taken_in_their_order_and_no_more_than_asked_for(
+    storage: Storage,
+) -> None:
+    for number, payment in enumerate(("late", "early", "later")):
+        await buy(storage, payment)
+        moment = NOON + (2 - number % 2) * MINUTE + (number // 2) * MINUTE
+        assert await storage.ledger.refund(payment, now=moment)
+    now = NOON + 5 * MINUTE
+    assert await claim(storage, NOON) == []
+    assert await claim(storage, now, owner="one", limit=1) == [("early", 1)]
+    early, late, _ = await waiting(storage)
+    assert (early["lease_owner"], early["lease_until"]) == ("one", now + MINUTE)
+    assert (late["lease_owner"], late["attempts"]) == (None, 0)
+    assert sorted(await claim(storage, now)) == [("late", 1), ("later", 1)]
+    assert await claim(storage, now + 2 * MINUTE, limit=1) == [("early", 2)]
+
+
+async def test_a_refund_that_waits_is_nobodys_and_says_why(storage: Storage) -> None:
+    await buy(storage, "p")
+    assert await storage.ledger.refund("p", now=NOON)
+    await claim(storage, NOON)
+    await storage.ledger.refund_later("p", run_at=NOON + DAY, error="x" * 900)
+    [row] = await waiting(storage)
+    assert (row["run_at"], row["error"]) == (NOON + DAY, "x" * 500)
+    assert (row["lease_owner"], row["lease_until"], row["done_at"]) == (None, None, None)
+    assert await claim(storage, NOON + DAY) == [("p", 2)]
+    await storage.ledger.refund_done("p", now=NOON + DAY)
+    [row] = await waiting(storage)
+    assert (row["done_at"], row["error"]) == (NOON + DAY, None)
+    assert (row["lease_owner"], row["lease_until"]) == (None, None)
+
+
+async def test_stars_that_came_back_are_told_once_and_whose_they_were(storage: Storage) -> None:
+    await buy(storage, "other", stars=99)
+    await buy(storage, "of a failed one", stars=33)
+    await failed(storage)
+    assert await storage.ledger.refund("other", now=NOON)
+    for _ in range(2):
+        await storage.ledger.refund_done("of a failed one", now=NOON + MINUTE)
+        await storage.ledger.refund_done("other", now=NOON + MINUTE)
+        await storage.ledger.refund_done("of nobody", now=NOON + MINUTE)
+    assert await told(storage, NoticeKind.STARS_BACK) == [
+        (ANN, {"stars": 33, "failed": True}),
+        (ANN, {"stars": 99, "failed": False}),
+    ]
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_what_telegram_gave_back_by_itself_is_entered_once_and_not_asked_for(
+    storage: Storage, known: bool
+) -> None:
+    await buy(storage, "p")
+    await buy(storage, "other")
+    if known:
+        assert await storage.ledger.refund("p", now=NOON)
+    assert await storage.ledger.refunded("p", now=NOON) is not known
+    assert not await storage.ledger.refunded("p", now=NOON)
+    assert not await storage.ledger.refunded("of nobody", now=NOON)
+    assert await storage.ledger.credit(ANN) == PRICE
+    [row] = await waiting(storage)
+    assert row["payment_id"] == "p"
+    assert row["done_at"] == (None if known else NOON)
+    assert await claim(storage, NOON) == ([("p", 1)] if known else [])
+
+
+async def test_credit_below_what_was_bought_is_not_given_back(storage: Storage) -> None:
+    await buy(storage, "p")
+    selling = Storage.over(storage.database, Terms(sold=True))
+    task = await draft(storage, price=Decimal("0.01"))
+    assert await selling.tasks.confirm(
+        task.id, user_id=ANN, aspect_ratio=AspectRatio.TALL, update_id=1, now=NOON
+    )
+    assert not await storage.ledger.refund("p", now=NOON)
+    assert await waiting(storage) == []
