@@ -1,0 +1,96 @@
+"""The machine's faults on a real file: the bot lives through them, and nothing is lost or doubled.
+
+The cells of tests/faults/test_machine.py, once more with a process, a file and ten real seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import resource
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.crash.campaign import beside, drain
+from tests.crash.ground import Ground, open_ground
+from tests.crash.lives import Launcher, Life, Wish
+from tests.crash.people import Kind, People, Plan
+from tests.crash.verdict import Disturbances, Verdict
+from tests.crash.witness import Witness
+from tests.stand import until
+
+SECONDS = 10.0
+WISH = Wish(lease_seconds=3.0)
+HOLD = """
+import sqlite3, sys
+other = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+other.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@asynccontextmanager
+async def locked(ground: Ground, life: Life) -> AsyncIterator[None]:
+    """Another process writes to the database, and does not end."""
+    other = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", HOLD, ground.database_url.partition(":///")[2]),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert other.stdin is not None
+    assert other.stdout is not None
+    try:
+        assert await other.stdout.readline() == b"held\n"
+        yield
+    finally:
+        other.stdin.close()
+        await other.wait()
+
+
+@asynccontextmanager
+async def unwritable(ground: Ground, life: Life) -> AsyncIterator[None]:
+    """Whatever makes the database's files longer is an I/O error (EFBIG)."""
+    wal = Path(ground.database_url.partition(":///")[2] + "-wal")
+    size = (await asyncio.to_thread(wal.stat)).st_size
+    before = resource.prlimit(life.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(life.pid, resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(life.pid, resource.RLIMIT_FSIZE, before)
+
+
+Fault = Callable[[Ground, Life], AbstractAsyncContextManager[None]]
+
+
+@pytest.mark.parametrize("fault", [locked, unwritable])
+async def test_ten_seconds_without_a_database_cost_nothing_but_time(
+    fault: Fault, launcher: Launcher, tmp_path: Path
+) -> None:
+    async with open_ground(tmp_path, launcher) as ground:
+        ground.provider.delay = 3.0
+        people = People(ground.telegram, random.Random(1), 4)
+        witness = Witness(ground.database_url)
+        async with beside(people.watch()), asyncio.TaskGroup() as group:
+            life = await ground.start(WISH)
+            for kind in (Kind.TEXT, Kind.PHOTO):
+                await people.order(60, kind=kind, plan=Plan.PRESS)
+            await until(lambda: ground.provider.charges, 60)
+            async with fault(ground, life):
+                for kind in (Kind.TEXT, Kind.DOCUMENT):
+                    group.create_task(people.order(120, kind=kind, plan=Plan.DOUBLE))
+                await asyncio.sleep(SECONDS)
+            await until(lambda: len(ground.telegram.calls_of("sendVideo")) >= 4, 180)
+        assert not life.ended.done(), "it ended by itself"
+        assert await drain(ground, witness, ground.start) == []
+        verdict = Verdict(ground, people.orders, Disturbances())
+        assert [one for one in verdict.violations if "database is locked" not in one] == []
+        came = verdict.numbers
+        assert (came.confirmed, came.charges, came.videos, came.unknown) == (4, 4, 4, 0)
+        assert "database is locked" in life.lines or "disk I/O error" in life.lines
