@@ -142,6 +142,8 @@ async def _run(
         settings.updates,
         settings.role,
     )
+    if not settings.reachable:
+        logger.warning("nobody may use the bot: ADMINS is empty, and ACCESS is closed")
     orderly: list[Inbox | Worker | Notices] = []
     endless = [_beat(parts.health), parts.watchman.run_here()]
     if settings.takes_updates:
@@ -401,7 +403,7 @@ async def _greet(settings: Settings, storage: Storage, bot: Bot, provider: Gptun
     """Once; nothing depends on it."""
     try:
         await set_profile(bot)
-        await prices.compare(provider, storage, settings.models, settings.who, utc_now)
+        await prices.compare(provider, storage, settings.models, settings.told, utc_now)
     except Exception:
         logger.exception("the bot's page and its prices were not looked at")
 

@@ -96,7 +96,13 @@ async def all_of(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("disk", lambda: _disk(settings)),
     ]
     found = await asyncio.gather(*(_safely(what, check) for what, check in checks))
-    return [Finding("settings", Level.OK, "complete"), *found]
+    return [Finding("settings", *_settings(settings)), *found]
+
+
+def _settings(settings: Settings) -> Words:
+    if not settings.reachable:
+        return Level.NOTE, "nobody may use the bot: ADMINS is empty, and ACCESS is closed"
+    return Level.OK, "complete"
 
 
 async def _safely(what: str, check: Callable[[], Awaitable[Words]]) -> Finding:

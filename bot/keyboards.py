@@ -594,6 +594,7 @@ class Operation(StrEnum):
     HOLD_SUBMITS = "hs"
     RELEASE_SUBMITS = "rs"
     DRAIN = "dr"
+    ASKED = "a"  # looks at the requests to be let in
     TRY_NOW = "tn"  # what is held by the provider's doing
     LOOK = "l"  # at a task
     PERSON = "p"
@@ -643,6 +644,12 @@ def operation(lang: str, one: Operation, number: int = 0) -> InlineKeyboardButto
     """One of an admin's buttons."""
     text = texts_operator.button(lang, one.name.lower())
     return _button(text, Operate(operation=one, number=number))
+
+
+def refund_payment(lang: str, entry: int, stars: int, at: datetime) -> InlineKeyboardButton:
+    """An admin's way to give a payment back."""
+    data = Operate(operation=Operation.REFUND, number=entry)
+    return _button(texts.button_refund(lang, stars, at), data)
 
 
 def operations(lang: str, *rows: Sequence[Operation], number: int = 0) -> InlineKeyboardMarkup:

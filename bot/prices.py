@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Protocol
 
-from bot.access import Access
 from bot.catalog import Model
 from bot.clock import Clock
 from bot.errors import ProviderError, StorageUnavailable
@@ -42,9 +41,9 @@ def differences(models: Iterable[Model], listed: Mapping[str, Decimal]) -> list[
 
 
 async def compare(
-    provider: Lists, storage: Storage, models: Iterable[Model], access: Access, clock: Clock
+    provider: Lists, storage: Storage, models: Iterable[Model], told: Iterable[int], clock: Clock
 ) -> None:
-    """Logs every difference, and tells the admins of those that they were not told of."""
+    """Logs every difference, and tells it when it is another than the last one."""
     try:
         lines = differences(models, await provider.prices())
         for line in lines:
@@ -52,7 +51,7 @@ async def compare(
         await storage.audit.tell_once(
             ACT,
             NoticeKind.PRICES_DIFFER,
-            access.admins,
+            told,
             now=clock(),
             lines="\n".join(lines),
             silent=not lines,

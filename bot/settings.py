@@ -276,6 +276,11 @@ class Settings(BaseSettings):
         )
 
     @property
+    def reachable(self) -> bool:
+        """Whether anybody may use the bot, or could let somebody in."""
+        return self.access == "open" or bool(self.admins | self.allowed_users)
+
+    @property
     def told(self) -> frozenset[int]:
         """Chats that hear what is wrong: ADMIN_CHAT, or every admin in private."""
         return self.admins if self.admin_chat is None else frozenset({self.admin_chat})

@@ -1121,14 +1121,24 @@ def short_description(lang: str) -> str:
 # --- who may use it, and how much --------------------------------------------------------------
 
 
-def closed(lang: str) -> Text:
-    """To a stranger in private; goes with a button to ask."""
+def closed(lang: str, user_id: int, *, somebody_hears: bool) -> Text:
+    """To a stranger in private; goes with a button to ask, if there is somebody to ask."""
     _ = words(lang)
+    how: list[Any] = [_("Press the button to ask them. If you have an invite link, open it.")]
+    if not somebody_hears:
+        # The first day: this is how the operator learns their own number.
+        how = [
+            _("Nobody is named yet who could let you in."),
+            fill(
+                _("If this bot is yours: your number is {id}. Put it into ADMINS and start anew."),
+                id=Code(user_id),
+            ),
+        ]
     return _said(
         "🔒",
         _("This bot is not open to everybody."),
         _("Each video costs the people who run it money, so they let people in themselves."),
-        _("Press the button to ask them. If you have an invite link, open it."),
+        *how,
     )
 
 

@@ -122,6 +122,7 @@ BUTTONS: Mapping[str, str] = {
     "hold_submits": N_("⏸ Let the queue wait"),
     "release_submits": N_("▶️ Let the queue go"),
     "drain": N_("🏁 Drain"),
+    "asked": N_("🔑 Who asks to be let in"),
     "try_now": N_("🔄 Try now"),
     "look": N_("🔎 The order"),
     "person": N_("👤 The person"),
@@ -130,7 +131,6 @@ BUTTONS: Mapping[str, str] = {
     "not_charged": N_("✖️ It was not accepted"),
     "update": N_("🔎 The update"),
     "handle": N_("🔄 Handle it again"),
-    "refund": N_("↩️ Give the Stars back"),
     "send": N_("📣 Send it to everybody"),
     "stop": N_("✖️ Stop"),
 }
@@ -166,6 +166,7 @@ class Today:
     making: int
     spent: Decimal
     stars: int
+    asked: int  # people who wait to be let in
     alerts: Sequence[str]  # kinds
     held: Iterable[Switch]
 
@@ -192,6 +193,7 @@ def today(lang: str, numbers: Today) -> Text:
         "",
         fill(_("💳 Spent: {price}"), price=Bold(_.price(numbers.spent))),
         fill(_("⭐ Came in: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
+        fill(_("🔑 Ask to be let in: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
         fill(_("🚨 Open alerts: {kinds}"), kinds=", ".join(numbers.alerts))
         if numbers.alerts
@@ -291,6 +293,12 @@ def pressed(lang: str, *, done: bool) -> str:
     """To an admin's press: it had an effect, or was too late."""
     _ = words(lang)
     return _("Done.") if done else _("Nothing to do: that has happened already.")
+
+
+def not_refunded(lang: str) -> str:
+    """To an admin's press that gives Stars back."""
+    _ = words(lang)
+    return _("Not given back: that has happened already, or the credit was spent on videos.")
 
 
 # --- /stats ---------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ class Watchman:
         self._told = sorted(told)
         self._balance_alert = balance_alert
         self._balance_at: datetime | None = None
+        self._began = clock()
         self._folder = folder
         self._free = free or _free
         self._disk_name = disk
@@ -126,9 +127,9 @@ class Watchman:
     async def _updates(self, known: dict[str, OpenAlert]) -> None:
         signs, now = self._signs, self._clock()
         report = await self._health()
-        # No mark at all counts from the start: the reason says so, the age does not.
         age = report.ages.get("updates")
-        late = age is not None and age > NO_UPDATES_SECONDS
+        quiet_for = (now - self._began).total_seconds() if age is None else age
+        late = "updates" in report.ages and quiet_for > NO_UPDATES_SECONDS
         if late:
             await self._open(known, Alert.of(A.NO_UPDATES, minutes=int(NO_UPDATES_SECONDS // 60)))
         elif age is not None and (quiet_one := known.get(A.NO_UPDATES.value)):

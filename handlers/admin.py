@@ -24,7 +24,7 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot import keyboards, texts_operator
+from bot import keyboards, texts, texts_operator
 from bot.alert import Switch
 from bot.caps import day_start
 from bot.clock import Clock
@@ -36,6 +36,8 @@ from handlers.filters import admin
 from storage import Entry, Storage
 
 DAYS, TOP = 14, 8
+ASKED_AT_ONCE, ASKED_COUNTED = 5, 100
+PAYMENTS_SHOWN = 5
 S, O = TaskState, Operation  # noqa: E741 - beside each other they read well
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -69,6 +71,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
     sums = await storage.ledger.sums(since, now + timedelta(seconds=1))
     held = await storage.alerts.held()
     alerts = Counter(alert.kind.value for alert in (await storage.alerts.all_open()).values())
+    asked = await storage.access.waiting(limit=ASKED_COUNTED)
     numbers = texts_operator.Today(
         ordered=sum(number for state, number in outcomes.items() if state is not S.DRAFT),
         delivered=outcomes.get(S.DELIVERED, 0),
@@ -79,6 +82,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
         making=counts[S.SUBMITTING] + counts[S.GENERATING] + counts[S.RENDERED],
         spent=sums[Entry.CHARGE].roubles,
         stars=sums[Entry.PURCHASE].stars + sums[Entry.REFUND].stars,
+        asked=len(asked),
         alerts=[f"{kind} × {n}" if n > 1 else kind for kind, n in sorted(alerts.items())],
         held=list(held),
     )
@@ -88,6 +92,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
         [O.RELEASE_INTAKE] if closed else [O.HOLD_INTAKE, O.DRAIN],
         [O.RELEASE_SUBMITS if Switch.SUBMITS in held else O.HOLD_SUBMITS],
         [O.TRY_NOW, O.TODAY],
+        *([[O.ASKED]] if asked else []),
     )
     return texts_operator.today(lang, numbers), keyboard
 
@@ -121,7 +126,7 @@ async def _show_person(message: Message, user_id: int, storage: Storage, lang: s
     if user is None:
         await reply.say(message, texts_operator.nothing_found(lang))
         return
-    paid = [row for row in await storage.ledger.payments(user_id) if row.kind is Entry.PURCHASE]
+    paid = await storage.ledger.open_payments(user_id)
     about = texts_operator.About(
         user_id=user_id,
         name=user.name,
@@ -133,7 +138,10 @@ async def _show_person(message: Message, user_id: int, storage: Storage, lang: s
         payments=len(paid),
     )
     rows = [[keyboards.operation(lang, O.LOOK, task.id)] for task in about.orders[:1]]
-    rows += [[keyboards.operation(lang, O.REFUND, row.id)] for row in paid[:1]]
+    rows += [
+        [keyboards.refund_payment(lang, row.id, row.stars, row.at)]
+        for row in paid[:PAYMENTS_SHOWN]
+    ]
     keyboard = InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
     await reply.say(message, texts_operator.person(lang, about), keyboard)
 
@@ -266,13 +274,18 @@ async def operate(
         case O.HANDLE:
             done = await storage.operator.handle_again(number, by=by, now=now)
         case O.REFUND:
-            done = await _refund(storage, number, by, clock)
+            payment_id = await storage.operator.payment(number)
+            done = payment_id is not None and await storage.ledger.refund(
+                payment_id, now=now, admin=by
+            )
         case O.SEND:
             done = shown is not None and await storage.broadcasts.start(
                 number, shown_message_id=shown.message_id, by=by, now=now
             )
         case O.STOP:
             done = await storage.broadcasts.stop(number, by=by, now=now)
+        case O.ASKED if shown:
+            await _show_requests(shown, storage, lang)
         case O.LOOK if shown:
             await _show_order(shown, number, storage, lang)
         case O.PERSON if shown:
@@ -281,7 +294,10 @@ async def operate(
             await _show_update(shown, number, storage, lang)
         case _:
             pass
-    await reply.toast(query, texts_operator.pressed(lang, done=done))
+    if callback_data.operation is O.REFUND and not done:
+        await reply.toast(query, texts_operator.not_refunded(lang), alert=True)
+    else:
+        await reply.toast(query, texts_operator.pressed(lang, done=done))
     if shown is None:
         return
     if callback_data.operation in (O.SEND, O.STOP):
@@ -296,12 +312,10 @@ _PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SU
           O.TRY_NOW)  # fmt: skip
 
 
-async def _refund(storage: Storage, entry: int, by: int, clock: Clock) -> bool:
-    payment_id = await storage.operator.payment(entry)
-    if payment_id is None or not await storage.ledger.refund(payment_id, now=clock()):
-        return False
-    await storage.audit.add("refund", by=by, now=clock(), entry=entry)
-    return True
+async def _show_requests(message: Message, storage: Storage, lang: str) -> None:
+    for asked in await storage.access.waiting(limit=ASKED_AT_ONCE):
+        text = texts.access_asked(lang, asked.user_id, asked.name, asked.username)
+        await reply.say(message, text, keyboards.decide_access(asked.user_id, lang))
 
 
 async def _show_update(message: Message, number: int, storage: Storage, lang: str) -> None:

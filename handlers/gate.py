@@ -52,8 +52,22 @@ class Gate(BaseMiddleware):
         if access.admits(user.id, decided):
             return await handler(event, data)
         banned = Verdict.BANNED in (decided.person, decided.chat)
-        await _refuse(event, data["event_update"], language_of(user.language_code), banned=banned)
+        lang = language_of(user.language_code)
+        if not banned and isinstance(event, Message) and event.chat.type == ChatType.PRIVATE:
+            await _tell_how_to_ask(event, user, access, data["event_update"], lang)
+        else:
+            await _refuse(event, data["event_update"], lang, banned=banned)
         return None
+
+
+async def _tell_how_to_ask(
+    message: Message, user: User, access: Access, update: Update, lang: str
+) -> None:
+    if message is not update.message:
+        return  # an edit
+    heard = bool(access.admins)
+    ask = keyboards.ask_access(lang) if heard else None
+    await reply.say(message, texts.closed(lang, user.id, somebody_hears=heard), ask)
 
 
 async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: bool) -> None:
@@ -66,10 +80,7 @@ async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: b
         ask = InlineQueryResultsButton(text=texts.button_ask(lang), start_parameter="ask")
         await event.answer([], cache_time=10, is_personal=True, button=None if banned else ask)
     elif isinstance(event, Message) and event is update.message and not banned:
-        if event.chat.type == ChatType.PRIVATE:
-            await reply.say(event, texts.closed(lang), keyboards.ask_access(lang))
-        else:
-            await reply.say(event, texts.closed_group(lang))
+        await reply.say(event, texts.closed_group(lang))
 
 
 class WordsForLimits(BaseMiddleware):

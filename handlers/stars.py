@@ -147,9 +147,7 @@ async def refunded_elsewhere(message: Message, storage: Storage, clock: Clock) -
 async def paysupport(
     message: Message, event_from_user: User, storage: Storage, shop: Shop, lang: str
 ) -> None:
-    rows = await storage.ledger.payments(event_from_user.id, limit=100)
-    gone = {row.payment_id for row in rows if row.kind is Entry.REFUND}
-    open_ = [row for row in rows if row.kind is Entry.PURCHASE and row.payment_id not in gone]
+    open_ = await storage.ledger.open_payments(event_from_user.id)
     credit = await storage.ledger.credit(event_from_user.id)
     back = [row for row in open_[:SHOWN] if row.credit <= credit]
     await reply.say(

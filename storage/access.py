@@ -88,6 +88,16 @@ async def move_permit(connection: Connection, old: int, new: int) -> None:
     )
 
 
+_REQUEST = (
+    access_requests.c.user_id,
+    access_requests.c.name,
+    access_requests.c.username,
+    access_requests.c.lang,
+    access_requests.c.allowed,
+    access_requests.c.decided_by,
+)
+
+
 class AccessStore:
     """Who was let in, who was not, and who waits to be."""
 
@@ -140,6 +150,18 @@ class AccessStore:
             ]
             await insert_notices(connection, told, now)
             return Asked.SENT
+
+    async def waiting(self, *, limit: int) -> list[Request]:
+        """Requests that nobody has answered, the oldest first."""
+        wanted = (
+            sa.select(*_REQUEST)
+            .where(access_requests.c.allowed.is_(None))
+            .order_by(access_requests.c.asked_at, access_requests.c.user_id)
+            .limit(limit)
+        )
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(wanted)
+            return [Request(**row._mapping) for row in rows.all()]
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
         """An admin answers a request; the first answer counts. None: there is none.
@@ -302,15 +324,7 @@ async def _permit(
 
 
 async def _request(connection: Connection, user_id: int) -> Request | None:
-    wanted = (
-        access_requests.c.user_id,
-        access_requests.c.name,
-        access_requests.c.username,
-        access_requests.c.lang,
-        access_requests.c.allowed,
-        access_requests.c.decided_by,
-    )
     row = (
-        await connection.execute(sa.select(*wanted).where(access_requests.c.user_id == user_id))
+        await connection.execute(sa.select(*_REQUEST).where(access_requests.c.user_id == user_id))
     ).one_or_none()
     return None if row is None else Request(**row._mapping)

@@ -20,7 +20,8 @@ from bot.task import ACTIVE, Chat, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices
-from storage.tables import InboxState, alerts, in_states, inbox, one_of, switches, tasks, users
+from storage.tables import InboxState, alerts, in_states, inbox, one_of, switches, tasks
+from storage.users import lang_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,12 +216,9 @@ async def _tell(
 async def _to_each(
     connection: Connection, kind: NoticeKind, params: Any, told: Iterable[int]
 ) -> list[Notice]:
-    chats = sorted(told)
-    rows = await connection.execute(
-        sa.select(users.c.user_id, users.c.lang).where(users.c.user_id.in_(chats))
-    )
-    langs = {row.user_id: row.lang for row in rows.all()}
     return [
-        Notice(kind=kind, chat=Chat(chat_id=chat), lang=langs.get(chat, "en"), params=params)
-        for chat in chats
+        Notice(
+            kind=kind, chat=Chat(chat_id=chat), lang=await lang_of(connection, chat), params=params
+        )
+        for chat in sorted(told)
     ]

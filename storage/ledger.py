@@ -21,6 +21,7 @@ from bot.errors import CreditTooLow, IntakeHeld, LimitReached
 from bot.notice import Notice, NoticeKind
 from bot.task import ACTIVE, Chat, Task, TaskState
 from storage.alerts import is_held
+from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices
 from storage.rows import free
@@ -313,6 +314,12 @@ class LedgerStore:
         )
         return rows[::-1][:limit]
 
+    async def open_payments(self, user_id: int) -> list[LedgerRow]:
+        """Purchases that were not given back, the newest first."""
+        rows = await self.payments(user_id, limit=100)
+        gone = {row.payment_id for row in rows if row.kind is Entry.REFUND}
+        return [r for r in rows if r.kind is Entry.PURCHASE and r.payment_id not in gone]
+
     async def _rows(self, *conditions: sa.ColumnElement[bool]) -> list[LedgerRow]:
         async with self._database.transaction() as connection:
             rows = await connection.execute(
@@ -374,8 +381,17 @@ class LedgerStore:
                 await insert_notices(connection, [paid], now)
             return True
 
-    async def refund(self, payment_id: str, *, now: datetime, user_id: int | None = None) -> bool:
+    async def refund(
+        self,
+        payment_id: str,
+        *,
+        now: datetime,
+        user_id: int | None = None,
+        admin: int | None = None,
+    ) -> bool:
         """Gives a payment's Stars back, if its whole credit is there; a person only their own.
+
+        `admin`: who does it for them.
 
         False: no such payment, refunded before, or already spent on videos.
         """
@@ -391,7 +407,13 @@ class LedgerStore:
                 return False
             if await _credit(connection, payment.user_id) < payment.credit_kopecks:
                 return False
-            return await _refund(connection, payment, None, now)
+            done = await _refund(connection, payment, None, now)
+            if done and admin is not None:
+                await add_act(
+                    connection, "refund", by=admin, now=now, subject_id=payment.user_id,
+                    entry=payment.id,
+                )  # fmt: skip
+            return done
 
     async def refunded(self, payment_id: str, *, now: datetime) -> bool:
         """Telegram gave the Stars back by itself, or we asked it to. False: known, or not ours."""

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.engine import Connection, Database
-from storage.tables import users
+from storage.tables import audit, users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,14 @@ async def lang_of(connection: Connection, user_id: int) -> str:
     lang: str | None = await connection.scalar(
         sa.select(users.c.lang).where(users.c.user_id == user_id)
     )
+    if lang is None and user_id < 0:
+        # A group hears it in the language of the admin who acted last.
+        lang = await connection.scalar(
+            sa.select(users.c.lang)
+            .join(audit, audit.c.actor_id == users.c.user_id)
+            .order_by(audit.c.id.desc())
+            .limit(1)
+        )
     return lang or "en"
 
 

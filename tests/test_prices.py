@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.access import Access
 from bot.catalog import CATALOG
 from bot.errors import ProviderBusy
 from bot.gptunnel import Gptunnel
@@ -27,7 +26,7 @@ from tests.storage.conftest import sqlite_template
 __all__ = ["sqlite_template"]
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-ADMINS = Access(admins=frozenset({1, 2}))
+ADMINS = frozenset({1, 2})
 LITE, LONG = CATALOG["seedance-1-lite-480P-5s"], CATALOG["seedance-1-lite-480P-10s"]
 
 

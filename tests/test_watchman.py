@@ -82,6 +82,15 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         yield Post(storage)
 
 
+async def test_updates_that_never_came_are_missed_from_the_start(post: Post) -> None:
+    post.age = None
+    assert await post.look(4 * MINUTE) == []
+    assert heard(await post.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
+    assert await post.look(MINUTE) == []
+    post.age = 1.0
+    assert heard(await post.look()) == [("alert_over", AlertKind.NO_UPDATES.value)]
+
+
 def heard(notices: list[Notice]) -> list[tuple[str, str]]:
     return [(notice.kind.value, str(notice.params["alert"])) for notice in notices]
 
@@ -289,3 +298,21 @@ async def test_a_drain_is_told_when_nothing_is_under_way(post: Post) -> None:
     assert await post.look() == []
     with pytest.raises(IntakeHeld):
         await queued(post.storage)
+
+
+async def test_a_group_hears_it_in_the_language_of_the_admin_who_acted_last(
+    tmp_path: Path,
+) -> None:
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+        for person, lang in ((1, "ru"), (2, "en")):
+            await storage.users.see(person, lang=lang, name="A", now=NOON)
+        group = -100500
+        langs = []
+        for admin in (2, 1):
+            await storage.alerts.hold(Switch.DRAIN, by=admin, now=NOON)
+            await storage.alerts.drained(told=[group], now=NOON)
+            await storage.alerts.release([Switch.INTAKE], by=admin, now=NOON)
+            [told] = await storage.outbox.claim(owner="test", now=NOON, lease_for=MINUTE, limit=9)
+            await storage.outbox.done(told.id)
+            langs.append((told.notice.chat.chat_id, told.notice.lang))
+        assert langs == [(group, "en"), (group, "ru")]

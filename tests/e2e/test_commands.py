@@ -65,8 +65,9 @@ async def test_check_names_everything_that_is_wrong_at_once(stand: Stand) -> Non
 
 async def test_check_lives_with_a_list_of_models_that_does_not_answer(stand: Stand) -> None:
     stand.provider.faults.add(Fault(on="models", act="answer", status=404, body={"code": 99}))
-    code, lines = await checked(stand, PUBLIC_URL="")
+    code, lines = await checked(stand, PUBLIC_URL="", ACCESS="closed")
     assert code == 0
+    assert lines["settings"].startswith("note nobody may use the bot")
     assert lines["model"].startswith("note")
     assert lines["photos"].startswith("note off")
 

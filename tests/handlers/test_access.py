@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.access import Access
+from bot.access import Access, Verdict
 from bot.caps import Bound, Cap, Terms
 from bot.keyboards import AskAccess, DecideAccess
 from bot.notice import NoticeKind
@@ -73,6 +73,16 @@ async def test_a_stranger_is_told_how_to_ask_and_nothing_is_written(
     assert button == ("Ask for access", AskAccess().pack())
 
 
+async def test_where_nobody_could_hear_strangers_the_operator_learns_their_own_number(
+    closed: World, ann: Person
+) -> None:
+    closed.dispatcher["access"] = Access()
+    await closed.feed(**ann.text("A cat"))
+    [said] = closed.telegram.sent
+    assert f"your number is {ann.user['id']}. Put it into ADMINS" in said.text
+    assert not said.buttons
+
+
 async def test_a_strangers_press_orders_nothing(closed: World, ann: Person) -> None:
     closed.dispatcher["access"] = Access(is_open=True)
     await closed.feed(**ann.text("A cat"))
@@ -117,6 +127,26 @@ async def test_a_request_reaches_every_admin_once(closed: World, ann: Person) ->
     assert notices(closed)[0][2] == {"user_id": 7, "name": "Ann", "username": None}
     assert closed.telegram.toasts[0].startswith("Asked.")
     assert closed.telegram.toasts[-1].startswith("You have asked already.")
+
+
+async def test_requests_that_wait_are_found_again_from_the_panel(
+    closed: World, ann: Person, boris: Person, admin: Person
+) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    await closed.feed(**boris.press(AskAccess().pack()))
+    await closed.feed(**admin.text("/admin"))
+    panel = closed.telegram.sent[-1]
+    assert "Ask to be let in: 2" in panel.text
+    [asked] = [data for row in panel.buttons for text, data in row if "Who asks" in text]
+    await closed.feed(**admin.press(asked))
+    first, second = closed.telegram.sent[-2:]
+    assert "Ann" in first.text
+    [[(_, let_in), _]] = second.buttons
+    await closed.feed(**admin.press(let_in))
+    await closed.feed(**admin.text("/admin"))
+    assert "Ask to be let in: 1" in closed.telegram.sent[-1].text
+    verdicts = await closed.storage.access.verdicts(int(str(boris.user["id"])))
+    assert verdicts.person is Verdict.ALLOWED
 
 
 @pytest.mark.parametrize("allow", [True, False])

@@ -288,3 +288,41 @@ async def test_a_refund_is_repeated_until_telegram_says_that_it_is_done(
     assert not shop.telegram.refusals
     assert shop.telegram.named("refundStarPayment") == []
     assert told(shop, "stars_back") == [{"stars": 10, "failed": False}]
+
+
+# --- an admin gives back ---------------------------------------------------------------------
+
+
+async def test_an_admin_gives_any_open_payment_back_and_it_is_noted_in_the_same_commit(
+    shop: World, ann: Person
+) -> None:
+    shop.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    admin = Person(shop, user_id=1)
+    await shop.feed(**ann.text("/start"))
+    await shop.feed(**payment(ann, SMALL, "stx-1"))
+    await shop.feed(**payment(ann, LARGE, "stx-2"))
+    await shop.feed(**admin.text("/user 7"))
+    refunds = [b for row in shop.telegram.sent[-1].buttons for b in row if "Give back" in b[0]]
+    assert [text.split(" of ")[0] for text, _ in refunds] == ["Give back 50 ⭐", "Give back 10 ⭐"]
+    await shop.feed(**admin.press(refunds[1][1]))
+    await shop.feed(**admin.press(refunds[1][1]))
+    assert shop.telegram.toasts[0] == "Done."
+    assert "happened already" in shop.telegram.toasts[1]
+    noted = shop.rows("SELECT actor_id, act, subject_id FROM audit")
+    assert noted == [(1, "refund", 7)]
+    assert shop.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+    await shop.feed(**admin.text("/user 7"))
+    refunds = [b for row in shop.telegram.sent[-1].buttons for b in row if "Give back" in b[0]]
+    assert [text.split(" of ")[0] for text, _ in refunds] == ["Give back 50 ⭐"]
+
+
+async def test_what_was_spent_on_videos_is_not_given_back(shop: World, ann: Person) -> None:
+    shop.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    await shop.feed(**payment(ann, SMALL))
+    await shop.feed(**ann.text("A cat"))
+    await shop.feed(**ann.press("r|1|16:9"))
+    [(entry,)] = shop.rows("SELECT id FROM ledger WHERE kind = 'purchase'")
+    await shop.feed(**Person(shop, user_id=1).press(f"op|r|{entry}"))
+    assert "spent on videos" in shop.telegram.toasts[-1]
+    assert shop.rows("SELECT count(*) FROM star_refunds") == [(0,)]
+    assert shop.rows("SELECT count(*) FROM audit") == [(0,)]
