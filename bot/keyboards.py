@@ -324,7 +324,7 @@ def settings(
     return _rows(
         *choices(lang, model, models, lambda one: SetModel(model=one.id)),
         ratios,
-        *languages().inline_keyboard,
+        *languages(lang).inline_keyboard,
     )
 
 
@@ -561,10 +561,17 @@ def _below(act: Act, task_id: int, lang: str) -> InlineKeyboardButton:
     return _button(texts.BUTTONS[act.value](lang), Below(act=act, task_id=task_id))
 
 
-def languages() -> InlineKeyboardMarkup:
+def languages(chosen: str | None = None) -> InlineKeyboardMarkup:
     """Each in its own name."""
     return _rows(
-        [_button(texts.LANGUAGE_NAMES[lang], SetLanguage(lang=lang)) for lang in LANGUAGES]
+        [
+            _button(
+                texts.LANGUAGE_NAMES[lang],
+                SetLanguage(lang=lang),
+                ButtonStyle.SUCCESS if lang == chosen else None,
+            )
+            for lang in LANGUAGES
+        ]
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiogram import Bot
 from aiogram.methods import (
+    DeleteMyCommands,
     GetMyCommands,
     GetMyDescription,
     GetMyShortDescription,
@@ -20,13 +21,16 @@ from aiogram.methods import (
 from aiogram.types import (
     BotCommand,
     BotCommandScopeAllGroupChats,
+    BotCommandScopeChat,
     BotCommandScopeDefault,
     BotDescription,
     BotShortDescription,
+    User,
 )
 
 from bot import texts
 from bot.errors import TelegramError, TelegramLost, TelegramRejected
+from bot.i18n import language_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,18 @@ async def set_profile(bot: Bot) -> None:
         failed.append(str(exc))
     if failed:
         logger.warning("the bot's page in Telegram is not up to date: %s", "; ".join(failed))
+
+
+async def follow_choice(bot: Bot, user: User, lang: str | None) -> None:
+    """The menu in a person's own chat is in the language that they have chosen, where Telegram
+    would not show it in that one by itself; None: they have chosen none any more.
+    """
+    scope = BotCommandScopeChat(chat_id=user.id)
+    with suppress(TelegramError):  # a menu is not worth a second try of what was pressed
+        if lang is None or lang == language_of(user.language_code):
+            await bot(DeleteMyCommands(scope=scope))
+        else:
+            await bot(SetMyCommands(commands=_menu(texts.commands(lang)), scope=scope))
 
 
 async def _bring(
@@ -72,7 +88,7 @@ def _parts(lang: str, code: str | None) -> Iterator[Part]:
         (BotCommandScopeDefault(), texts.commands(lang)),
         (BotCommandScopeAllGroupChats(), texts.group_commands(lang)),
     ):
-        wanted = [BotCommand(command=name, description=words) for name, words in commands]
+        wanted = _menu(commands)
         yield (
             GetMyCommands(scope=scope, language_code=code),
             wanted,
@@ -89,6 +105,10 @@ def _parts(lang: str, code: str | None) -> Iterator[Part]:
         short,
         SetMyShortDescription(short_description=short, language_code=code),
     )
+
+
+def _menu(commands: list[tuple[str, str]]) -> list[BotCommand]:
+    return [BotCommand(command=name, description=words) for name, words in commands]
 
 
 def _held(answer: Any) -> object:

@@ -88,10 +88,11 @@ def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
     """What a new card has."""
     _ = words(lang)
     video = f"{model.title} · {model.quality} · {_.duration(model.seconds)}"
+    shape = ratio.value if ratio else _("not chosen")
     return _lines(
         Bold(_("⚙️ Settings")),
         fill(_("Video: {video}, {price}"), video=video, price=Bold(_.price(model.price))),
-        fill(_("Shape that is offered first: {ratio}"), ratio=ratio.value if ratio else "–"),
+        fill(_("Shape that is offered first: {ratio}"), ratio=shape),
         "",
         _("New cards begin with these; each card can still be changed. With a photo, the shape"
           " nearest to it is offered first."),
@@ -191,7 +192,7 @@ def status_generating(lang: str, task: Task, *, elapsed: float, law: Law) -> Tex
     return _said(
         "⏳",
         _("Making your video"),
-        fill(_("So far: {duration}"), duration=_.duration(elapsed)),
+        fill(_("So far: {duration}"), duration=_.duration(elapsed)) if elapsed >= 1 else None,
         fill(_("Usually: {range}"), range=_range(_, law.early, law.late)) if law.known else None,
         _("It is taking longer than usual, but it is still on its way. No need to do anything.")
         if slow
@@ -513,14 +514,18 @@ def problem(lang: str, problem: Problem, details: dict[str, Any] | None = None) 
 # --- commands ------------------------------------------------------------------------------
 
 
-def start(lang: str, model: Model, *, photos_on: bool) -> Text:
+def start(lang: str, model: Model, *, photos_on: bool, in_group: bool = False) -> Text:
     _ = words(lang)
+    if in_group:
+        how = _("Here in the group, write what should happen after /video, or mention me.")
+    elif photos_on:
+        how = _("Write what should happen, or send a photo, and I bring it to life.")
+    else:
+        how = _("Write what should happen, in as much detail as you like.")
     return _said(
         "🎬",
         _("Hi! I turn words into short videos."),
-        _("Write what should happen, or send a photo, and I bring it to life.")
-        if photos_on
-        else _("Write what should happen, in as much detail as you like."),
+        how,
         fill(
             _("One video: {length}, {quality}, {price}. You see the price before you order."),
             length=_.duration(model.seconds),
@@ -538,13 +543,13 @@ def help(lang: str, model: Model, *, photos_on: bool) -> Text:
         Bold(_("How it works")),
         _("1. Send a prompt: who, where, what happens, how the camera moves."),
         _(
-            "2. To start from your own picture, send a photo with the prompt as its caption,"
-            " or the photo first and the words after it. An image file is fine too."
+            "2. Your own picture to begin with: a photo with the prompt as its caption, or the"
+            " words after it."
         )
         if photos_on
         else _("2. Photos cannot be used at the moment, only words."),
-        _("3. Press 1:1, 16:9 or 9:16 on the card. That is the order; it is paid from then on."),
-        _("4. The video comes as an answer to your message, usually within a few minutes."),
+        _("3. Press 1:1, 16:9 or 9:16: that is the order, and it is paid from then on."),
+        _("4. The video comes as an answer, usually within a few minutes."),
         "",
         fill(
             _("Now: {model}, {quality}, {length}, {price} a video. It has no sound."),
@@ -555,12 +560,11 @@ def help(lang: str, model: Model, *, photos_on: bool) -> Text:
         ),
         _("English prompts are understood best."),
         "",
-        _("/examples – ready scenes to begin with"),
-        _("/settings – quality, length, shape and language of new cards"),
-        _("/video – a prompt in a group, also as an answer to a photo"),
-        _("/cancel – cancel the last order: free until the video gets started"),
-        _("/history – your videos: get them again, repeat them, delete them"),
-        _("/language – change the language"),
+        _("/examples – ready scenes"),
+        _("/settings – quality, length, shape, language"),
+        _("/video – a prompt in a group"),
+        _("/cancel – cancel the last order"),
+        _("/history – your videos"),
         _("/privacy – what is kept and who sees it"),
     )
 
@@ -608,10 +612,18 @@ def language_set(lang: str) -> Text:
     return _said("🌐", _("From now on, I speak English."))
 
 
-def cancelled(lang: str) -> Text:
-    """A draft or a queued task: nothing was sent to the provider."""
+def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> Text:
+    """A draft or a queued task: nothing was sent to the provider. `prompt`: whose end it is, where
+    the message does not say so by its place; `others`: that are beyond cancelling.
+    """
     _ = words(lang)
-    return _said("✖️", _("Cancelled."), _("💳 No money was taken. Send a new prompt any time."))
+    return _said(
+        "✖️",
+        _("Cancelled."),
+        ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT)) if prompt else None,
+        _("💳 No money was taken. Send a new prompt any time."),
+        _("🎬 The video that is being made already comes all the same.") if others else None,
+    )
 
 
 def too_late_to_cancel(lang: str) -> Text:

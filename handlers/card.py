@@ -76,7 +76,8 @@ async def send_card(
 ) -> None:
     """Shows the draft as it is now, once: as an answer to `message`, or on the card that is there.
 
-    A photo without words is asked for them. `ratio` is offered first where no photo has a say.
+    A photo without words is asked for them. `ratio` is offered first where no photo has a say,
+    and before it the one of the video that the draft was made after.
     """
     if task.state is not TaskState.DRAFT or task.card_revision == task.revision:
         return
@@ -96,7 +97,7 @@ async def send_card(
             if task.frame.kind != "photo":
                 raise
     text = texts.card(task.lang, task, asks_consent=await asks_consent(task, storage))
-    nearest = picture.nearest if picture else ratio
+    nearest = picture.nearest if picture else task.aspect_ratio or ratio
     keyboard = keyboards.card(task, nearest, offer.shelf() if offer else None)
     shown = _photo_of(task.frame, picture)
     old = task.card_message_id

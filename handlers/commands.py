@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiogram import Bot, Router
+from aiogram.enums import ChatType
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, Update, User
 
@@ -10,6 +11,7 @@ from bot import keyboards, texts
 from bot.clock import Clock
 from bot.i18n import LANGUAGES
 from bot.keyboards import SetLanguage
+from bot.profile import follow_choice
 from bot.task import TaskState
 from handlers import reply
 from handlers.context import Offer
@@ -31,7 +33,8 @@ def router() -> Router:
 
 
 async def start(message: Message, lang: str, offer: Offer) -> None:
-    text = texts.start(lang, offer.model, photos_on=offer.photos_on)
+    in_group = message.chat.type != ChatType.PRIVATE
+    text = texts.start(lang, offer.model, photos_on=offer.photos_on, in_group=in_group)
     await reply.say(message, text, keyboards.begin(lang) if offer.examples else None)
 
 
@@ -56,8 +59,8 @@ async def cancel(
     task = await storage.tasks.cancel_latest(
         user_id=user_id, chat=chat, update_id=event_update.update_id, now=clock()
     )
+    made = await storage.tasks.latest(user_id, chat=chat, states=_BEING_MADE, limit=1)
     if task is None:
-        made = await storage.tasks.latest(user_id, chat=chat, states=_BEING_MADE, limit=1)
         answer = texts.too_late_to_cancel(lang) if made else texts.nothing_to_cancel(lang)
         await reply.say(message, answer)
         return
@@ -69,7 +72,7 @@ async def cancel(
             texts.cancelled(task.lang),
             is_media=task.card_is_media,
         )
-    await reply.say(message, texts.cancelled(lang))
+    await reply.say(message, texts.cancelled(lang, task.prompt, others=bool(made)))
 
 
 async def language(message: Message) -> None:
@@ -84,6 +87,8 @@ async def set_language(
         await reply.toast(query, texts.press_expired(lang), alert=True)
         return
     await storage.users.set_lang(query.from_user.id, chosen)
+    if chosen != lang:
+        await follow_choice(bot, query.from_user, chosen)
     text = texts.language_set(chosen)
     await reply.toast(query, text.render()[0])
     if isinstance(query.message, Message):

@@ -8,7 +8,9 @@ from aiogram.types import CallbackQuery, Message, User
 
 from bot import keyboards, texts
 from bot.clock import Clock
+from bot.i18n import language_of
 from bot.keyboards import DeleteMe
+from bot.profile import follow_choice
 from handlers import reply
 from handlers.context import ForgetFiles
 from handlers.gate import EVERYBODY
@@ -41,6 +43,8 @@ async def delete(
         return
     if callback_data.sure:
         await forget_files(await storage.privacy.erase_person(user_id, now=clock()))
+        if lang != language_of(query.from_user.language_code):
+            await follow_choice(bot, query.from_user, None)
     await reply.toast(query, "")
     await reply.rewrite(
         bot,

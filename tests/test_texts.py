@@ -222,6 +222,8 @@ def test_the_bots_page_and_commands_fit_telegram() -> None:
 @pytest.mark.parametrize("photos_on", [True, False])
 def test_commands_are_answered_with_the_price_and_what_is_possible(photos_on: bool) -> None:
     model = CATALOG["seedance-1-lite-480P-5s"]
+    group = both(lambda lang: texts.start(lang, model, photos_on=photos_on, in_group=True))
+    assert all("/video" in text for text in group)
     start = both(lambda lang: texts.start(lang, model, photos_on=photos_on))
     help = both(lambda lang: texts.help(lang, model, photos_on=photos_on))
     for text in (*start, *help):

@@ -19,7 +19,7 @@ from bot.settings import Settings
 from bot.task import Problem
 from tests.e2e.conftest import Json, answers, buttons, words
 from tests.e2e.given import GREEN, MODEL, flag, jpeg, png
-from tests.stand import Stand
+from tests.stand import Stand, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -72,6 +72,38 @@ async def test_a_chosen_language_stays(stand: Stand) -> None:
     assert (await person.answer_to(pressed))["text"] == texts.language_set("ru").render()[0]
     reply = await answer_to(person, lambda p: p.send_text("/privacy"))
     assert words(reply) == texts.privacy("ru", RETENTION_DAYS).render()[0]
+
+
+async def test_the_menu_follows_the_chosen_language_and_back(stand: Stand) -> None:
+    person = stand.telegram.add_person("Vera", language_code="en")
+    asked = await answer_to(person, lambda p: p.send_text("/language"))
+
+    def menu() -> list[tuple[str, str]]:
+        return [(one["command"], one["description"]) for one in person.commands()]
+
+    await person.press(asked, "Русский")
+    await until(lambda: menu() == texts.commands("ru"))
+    asked = await answer_to(person, lambda p: p.send_text("/language"))
+    await person.press(asked, "English")
+    await until(lambda: menu() == texts.commands("en"))
+    # What was chosen goes with everything else.
+    asked = await answer_to(person, lambda p: p.send_text("/language"))
+    await person.press(asked, "Русский")
+    await until(lambda: menu() == texts.commands("ru"))
+    asked = await answer_to(person, lambda p: p.send_text("/delete_me"))
+    await person.press(asked, "Удалить всё")
+    await until(lambda: menu() == texts.commands("en"))
+
+
+async def test_in_a_group_the_first_words_say_how_to_ask_there(stand: Stand) -> None:
+    person = stand.telegram.add_person("Vera", language_code="en")
+    group = stand.telegram.add_group("Film club", [person])
+    asked = await person.send_text("/start", chat=group)
+    reply = await person.expect(answers(asked), chat=group)
+    assert (
+        words(reply)
+        == texts.start("en", CATALOG[MODEL], photos_on=True, in_group=True).render()[0]
+    )
 
 
 # --- bad input -----------------------------------------------------------------------------------

@@ -158,6 +158,8 @@ class FakeTelegram(BaseSession):
             return True
         if call.name in ("answerCallbackQuery", "answerInlineQuery", "deleteMessage"):
             return True
+        if call.name in ("setMyCommands", "deleteMyCommands"):
+            return True
         if call.name.startswith("send"):
             self.last_id += 1
             call.message_id = self.last_id

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import Person, World
+from tests.handlers.conftest import Call, Person, World
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,26 @@ async def test_a_chosen_language_wins_over_telegrams(world: World, ann: Person) 
     assert world.task()["lang"] == "ru"
 
 
+async def test_the_menu_follows_the_language_that_was_chosen(world: World, ann: Person) -> None:
+    def menus() -> list[Call]:
+        return world.telegram.named("setMyCommands", "deleteMyCommands")
+
+    await world.feed(**ann.press("l|en", 900))
+    assert menus() == []  # it is Telegram's own
+    await world.feed(**ann.press("l|ru", 900))
+    await world.feed(**ann.press("l|ru", 900))
+    [told] = menus()
+    assert told.name == "setMyCommands"
+    assert json.loads(told.params["scope"]) == {"type": "chat", "chat_id": 7}
+    assert "Мои видео" in [one["description"] for one in json.loads(told.params["commands"])]
+    world.telegram.refuse("deleteMyCommands", 429, "Too Many Requests", retry_after=3)
+    await world.feed(**ann.press("l|en", 900))
+    assert world.rows("SELECT lang FROM users") == [("en",)]
+    await world.feed(**ann.press("l|ru", 900))
+    await world.feed(**ann.press("l|en", 900))
+    assert [menu.name for menu in menus()[1:]] == ["setMyCommands", "deleteMyCommands"]
+
+
 async def test_cancel_takes_the_newest_order_back_and_changes_its_card(
     world: World, ann: Person
 ) -> None:
@@ -54,10 +75,27 @@ async def test_cancel_takes_the_newest_order_back_and_changes_its_card(
     assert world.states() == ["draft", "cancelled"]
     [edit] = world.telegram.edits
     assert (edit.name, int(edit.params["message_id"])) == ("editMessageCaption", card)
-    assert "No money was taken" in world.telegram.sent[-1].text
+    # Which one it was, and what is beyond cancelling.
+    answer = world.telegram.sent[-1].text
+    assert "A dog" in answer
+    assert "No money was taken" in answer
+    assert "comes all the same" not in answer
     world.clock.pass_(5)
     await world.feed(**ann.text("/cancel"))
     assert world.states() == ["cancelled", "cancelled"]
+
+
+async def test_cancel_says_that_a_video_that_is_being_made_comes_all_the_same(
+    world: World, ann: Person
+) -> None:
+    await world.feed(**ann.text("A cat"))
+    world.rows("UPDATE tasks SET state = 'generating'")
+    await world.feed(**ann.text("A dog"))
+    await world.feed(**ann.text("/cancel"))
+    assert world.states() == ["generating", "cancelled"]
+    answer = world.telegram.sent[-1].text
+    assert "A dog" in answer
+    assert "comes all the same" in answer
 
 
 async def test_cancel_again_after_a_crash_takes_nothing_more_back(

@@ -236,7 +236,7 @@ async def test_a_persons_defaults_are_on_their_new_cards(world: World, ann: Pers
     edit = world.telegram.edits[-1]
     assert "1080p" in edit.text
     assert "9:16" in edit.text
-    assert marked(edit) == ["1080p", "5 s", "9:16"]
+    assert marked(edit) == ["1080p", "5 s", "9:16", "English"]
     await world.feed(**ann.text("A cat"))
     card = world.telegram.sent[-1]
     assert f"88{NBSP}₽" in card.text

@@ -95,6 +95,15 @@ async def test_another_ratio_is_a_new_card(world: World, ann: Person) -> None:
     assert world.states() == ["delivered", "queued"]
 
 
+async def test_a_changed_prompt_is_offered_in_the_shape_of_the_video(
+    world: World, ann: Person
+) -> None:
+    await made(world, ann)
+    await world.feed(**ann.press("b|w|1", 900))
+    await world.feed(**ann.text("A dog"))
+    assert world.telegram.sent[-1].buttons[0][0] == ("9:16", "r|2|9:16")
+
+
 async def test_a_changed_prompt_keeps_the_photo(world: World, ann: Person) -> None:
     await world.feed(**ann.photo(caption="A cat"))
     await world.feed(**ann.press("r|1|9:16", photo=[]))
