@@ -162,7 +162,8 @@ async def _inline(person: Person, form: Form) -> Json:
 
 
 async def _choose(person: Person, form: Form) -> Json:
-    return await person.choose_by_id(form.fields["query_id"], form.fields["result_id"])
+    query_id, result_id = form.fields["query_id"], form.fields["result_id"]
+    return await person.choose_by_id(query_id, result_id, thread=form.where().get("thread"))
 
 
 ACTS: dict[str, Act] = {

@@ -320,15 +320,17 @@ class Person(Watching):
         world.update("inline_query", payload | {"chat_type": kind})
         return asked
 
-    async def choose(self, query: InlineQuery, result_id: str) -> Json:
-        """Sends one of the results into the chat of the query."""
+    async def choose(
+        self, query: InlineQuery, result_id: str, *, thread: int | None = None
+    ) -> Json:
+        """Sends one of the results into the chat of the query, or a topic of it."""
         for result in (query.results or {}).get("results", []):
             if result["id"] == result_id:
                 break
         else:
             raise CannotAct(f"no inline result {result_id}")
         world, place = self._world, self.chat_of(query.chat_id)
-        message = self._send(result["content"], chat=place, via_bot=world.bot)
+        message = self._send(result["content"], chat=place, thread=thread, via_bot=world.bot)
         key = new_id()
         world.inline_messages[key] = (place.id, message["message_id"])
         chosen = {"result_id": result_id, "from": self.user, "query": query.query}
@@ -337,12 +339,14 @@ class Person(Watching):
         world.update("chosen_inline_result", chosen)
         return message
 
-    async def choose_by_id(self, query_id: str, result_id: str) -> Json:
+    async def choose_by_id(
+        self, query_id: str, result_id: str, *, thread: int | None = None
+    ) -> Json:
         """As `choose`, by the id of one's own query."""
         query = self._world.inline_queries.get(query_id)
         if query is None or query.user_id != self.id:
             raise CannotAct("no such inline query")
-        return await self.choose(query, result_id)
+        return await self.choose(query, result_id, thread=thread)
 
 
 def _caption(text: str) -> Json:

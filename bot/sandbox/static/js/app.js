@@ -11,7 +11,7 @@ import { setLanguage, t, time } from "./i18n.js";
 const QUICK = ["👍", "❤", "🔥", "😁", "😢", "👎"];
 const ACTION_SECONDS = 5, PRESS_SECONDS = 15;
 let state, chats = new Map(), open = null, online = true, thread = null;
-const unread = new Map(), actions = new Map(), pressed = new Map();
+const unread = new Map(), actions = new Map(), pressed = new Map(), early = new Set();
 const chat = () => chats.get(open);
 
 // --- loading and events ---
@@ -175,6 +175,8 @@ async function press(message, button, node) {
     node.classList.add("waiting");
     try {
       const { query_id } = await api.act("press", { chat_id: open, message_id: message.message_id, button: button.callback_data });
+      // A quick bot answers before the emulator has told the number of the press.
+      if (early.delete(query_id)) return void node.classList.remove("waiting");
       pressed.set(query_id, setTimeout(() => { answered({ query_id }); toast(t("no_answer")); }, PRESS_SECONDS * 1000));
       node.dataset.query = query_id;
     } catch (error) { node.classList.remove("waiting"); toast(error.message); }
@@ -191,7 +193,7 @@ async function press(message, button, node) {
 
 function answered(event) {
   clearTimeout(pressed.get(event.query_id));
-  pressed.delete(event.query_id);
+  if (!pressed.delete(event.query_id)) early.add(event.query_id);
   for (const node of document.querySelectorAll(".button.waiting"))
     if (node.dataset.query === event.query_id || !node.dataset.query) node.classList.remove("waiting");
   if (event.text) (event.show_alert ? alertBox : toast)(event.text);
@@ -231,7 +233,7 @@ Object.assign(composer.hooks, {
   },
   edit: (message, text) => api.act("edit", { chat_id: open, message_id: message.message_id, text }),
   inline: (query) => api.act("inline", { query, chat_id: open }),
-  choose: (query_id, result_id) => api.act("choose", { query_id, result_id }),
+  choose: (query_id, result_id) => api.act("choose", { query_id, result_id, thread }),
   commands: () => chat().commands,
   bot: () => state.bot,
 });

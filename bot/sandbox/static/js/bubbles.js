@@ -99,7 +99,7 @@ function replyLine(message, quote) {
 
 function keyboard(message) {
   return el("div.buttons", {}, message.reply_markup.inline_keyboard.map((row) => el("div", {}, row.map((button) => {
-    const marks = { url: "↗", copy_text: "⧉", switch_inline_query: "↪", switch_inline_query_current_chat: "↪", switch_inline_query_chosen_chat: "↪" };
+    const marks = { url: "↗", copy_text: "❏", switch_inline_query: "↪", switch_inline_query_current_chat: "↪", switch_inline_query_chosen_chat: "↪" };
     const mark = Object.keys(marks).find((kind) => kind in button);
     return el(`button.button${button.style ? `.${button.style}` : ""}`, {
       type: "button", disabled: Boolean(button.disabled), onclick: (event) => hooks.press(message, button, event.currentTarget),

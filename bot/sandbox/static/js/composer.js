@@ -115,7 +115,7 @@ export function inlineResults(event) {
     const picture = thumb(result.content) || null;
     return {
       node: el("div.inline-result", {}, picture ? el("img", { src: picture, alt: "" }) : avatar(el("span.avatar"), result.title || "?", 1),
-        el("div", {}, el("strong", {}, result.title || gist(result.content)), el("br"), el("span", {}, result.description || ""))),
+        el("div", {}, el("strong", {}, result.title || gist(result.content)), el("span", {}, result.description || ""))),
       go: async () => { input.value = ""; grow(); await hooks.choose(event.query_id, result.id); },
     };
   });
