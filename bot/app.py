@@ -59,8 +59,6 @@ from storage import Neighbours, Storage, open_storage, present
 
 logger = logging.getLogger(__name__)
 
-PROVIDER_PLACES = 20
-"""Videos at the provider at once; it publishes no limit of its own."""
 DOWNLOAD_SECONDS = 600.0
 STOP_SECONDS = 8.5
 """From the signal to the end of whatever is still going on."""
@@ -284,7 +282,7 @@ def build(
         clock=clock,
         health=health,
         owner=owner,
-        places=PROVIDER_PLACES,
+        places=settings.provider_places,
         lease=lease,
         disk=disk,
         wait=wait,

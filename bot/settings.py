@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     telegram_local: bool = False
     telegram_proxy: str = ""
     provider_proxy: str = ""
+    provider_places: Annotated[int, Field(ge=1)] = 20
     updates: Literal["polling", "webhook"] = "polling"
     role: Literal["all", "intake", "worker"] = "all"
     database_url: str = "sqlite+aiosqlite:///data/bot.db"

@@ -16,7 +16,6 @@ from PIL import Image
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from bot.app import PROVIDER_PLACES
 from bot.catalog import CATALOG
 from bot.frames import MAX_BYTES, MAX_SHAPE, MAX_SIDE, MIN_SIDE
 from bot.prompt import PROMPT_LIMIT
@@ -139,7 +138,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"at most {PROMPT_LIMIT} characters" in limits
     assert f"up to {MAX_BYTES >> 20} MB, each side {MIN_SIDE} to {MAX_SIDE} px" in limits
     assert (MAX_SHAPE, "two and a half times" in limits) == (2.5, True)
-    assert f"{PROVIDER_PLACES} videos at once" in limits
+    assert f"{Settings.model_fields['provider_places'].default} videos at once" in limits
 
 
 def test_the_exit_codes_are_those_of_the_program() -> None:
