@@ -16,9 +16,20 @@ from bot import proxy
 
 
 def client(
-    base_url: str, api_key: str, timeout: httpx.Timeout, *, proxy_url: str = "", **connector: Any
+    base_url: str, api_key: str, timeout: httpx.Timeout, *, proxy_url: str = ""
 ) -> httpx.AsyncClient:
-    """Carries the key and no cookies; what is set in the environment for others does not count.
+    """Carries the key; what is set in the environment for others does not count."""
+    return httpx.AsyncClient(
+        base_url=base_url,
+        headers={"Authorization": api_key, "Accept": "application/json"},
+        transport=transport(proxy_url),
+        timeout=timeout,
+        trust_env=False,
+    )
+
+
+def transport(proxy_url: str = "", **connector: Any) -> AiohttpTransport:
+    """What is below a client, and enough for whoever asks one thing again and again. No cookies.
 
     `connector`: what aiohttp.TCPConnector is told of its connections.
     """
@@ -32,13 +43,7 @@ def client(
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    return httpx.AsyncClient(
-        base_url=base_url,
-        headers={"Authorization": api_key, "Accept": "application/json"},
-        transport=AiohttpTransport(verify=_tls(), client=session),
-        timeout=timeout,
-        trust_env=False,
-    )
+    return AiohttpTransport(verify=_tls(), client=session)
 
 
 @cache

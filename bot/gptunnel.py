@@ -10,18 +10,19 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import httpx
 
 from bot import metrics, proxy
-from bot.clients import client
+from bot.clients import transport
 from bot.errors import ProviderBusy, ProviderError, ProviderHeld, ProviderLost, ProviderRefused
 from bot.task import Hold, Reason
 
@@ -35,9 +36,12 @@ KEEP_SECONDS = 60.0
 """An idle connection is kept this long: longer than the wait between two questions."""
 CONNECTIONS = 20
 """At once, to one host: the fast region of the client (docs/performance.md)."""
+QUESTIONS = 16_384
+"""Kept as they are sent, 2 kB each."""
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; real ones have some hundred."""
 
+_TIMEOUT = httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS).as_dict()
 _AGAIN = {1, 6, 500}
 _HOLDS = {2: Hold.KEY_REFUSED, 5: Hold.NO_BALANCE, 99: Hold.WRONG_ADDRESS}
 _NEVER = {
@@ -79,37 +83,53 @@ class Job:
 class Gptunnel:
     """The three questions we have for the provider.
 
-    Two clients, for two needs: asking reuses connections; a create gets a new one each time,
+    Two transports, for two needs: asking reuses connections; a create gets a new one each time,
     because a kept connection that the other side has just closed looks like a lost answer, and a
-    lost answer to a create can never be repeated.
+    lost answer to a create can never be repeated. There is no client around them: cookies,
+    redirects and joined addresses, of which we have none, cost more than the question itself
+    (docs/performance.md).
     """
 
     def __init__(
         self,
-        asking: httpx.AsyncClient,
-        ordering: httpx.AsyncClient,
+        base_url: str,
+        api_key: str,
         *,
+        asking: httpx.AsyncBaseTransport,
+        ordering: httpx.AsyncBaseTransport,
         create_seconds: float = CREATE_SECONDS,
         ask_seconds: float = ASK_SECONDS,
     ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._headers = httpx.Headers(
+            {
+                "Authorization": api_key,
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+            }
+        )
         self._asking = asking
         self._ordering = ordering
         self._create_seconds = create_seconds
         self._ask_seconds = ask_seconds
+        # The same question is asked again and again, and dearer to write than to send.
+        self._question = lru_cache(QUESTIONS)(self._request)
 
     @classmethod
     def connect(
         cls, base_url: str, api_key: str, *, proxy_url: str = "", **seconds: float
     ) -> Gptunnel:
-        """Both clients to the same place."""
-        timeout = httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS)
-        connect = partial(
-            client, base_url, api_key, timeout, proxy_url=proxy_url, limit=CONNECTIONS
+        """Both transports to the same place."""
+        return cls(
+            base_url,
+            api_key,
+            asking=transport(proxy_url, limit=CONNECTIONS, keepalive_timeout=KEEP_SECONDS),
+            ordering=transport(proxy_url, limit=CONNECTIONS, force_close=True),
+            **seconds,
         )
-        return cls(connect(keepalive_timeout=KEEP_SECONDS), connect(force_close=True), **seconds)
 
     async def close(self) -> None:
-        """Closes both clients."""
+        """Closes both transports."""
         await self._asking.aclose()
         await self._ordering.aclose()
 
@@ -127,7 +147,7 @@ class Gptunnel:
 
     async def _create(self, body: dict[str, Any]) -> Job:
         status, answer, headers = await self._call(
-            self._ordering, "POST", "media/create", self._create_seconds, json=body
+            self._ordering, "media/create", self._create_seconds, body
         )
         code = _code(answer)
         id_ = answer.get("id")
@@ -152,7 +172,7 @@ class Gptunnel:
     async def _result(self, task_id: str) -> Job:
         try:
             status, answer, headers = await self._call(
-                self._asking, "GET", "media/result", self._ask_seconds, params={"task_id": task_id}
+                self._asking, f"media/result?task_id={quote(task_id)}", self._ask_seconds
             )
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
@@ -181,9 +201,7 @@ class Gptunnel:
 
     async def _balance(self) -> Decimal:
         try:
-            status, answer, headers = await self._call(
-                self._asking, "GET", "balance", self._ask_seconds
-            )
+            status, answer, headers = await self._call(self._asking, "balance", self._ask_seconds)
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         try:
@@ -206,9 +224,7 @@ class Gptunnel:
 
     async def _prices(self) -> dict[str, Decimal]:
         try:
-            status, answer, _ = await self._call(
-                self._asking, "GET", "media/models", self._ask_seconds
-            )
+            status, answer, _ = await self._call(self._asking, "media/models", self._ask_seconds)
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         models = answer.get("models")
@@ -241,34 +257,47 @@ class Gptunnel:
             )
         return Job(id=id_, status=JobStatus.PENDING, detail=status)
 
+    def _request(self, path: str, body: Mapping[str, Any] | None = None) -> httpx.Request:
+        return httpx.Request(
+            "GET" if body is None else "POST",
+            f"{self._base_url}/{path}",
+            headers=self._headers,
+            json=body,
+            extensions={"timeout": _TIMEOUT},
+        )
+
     async def _call(
-        self, client: httpx.AsyncClient, method: str, path: str, seconds: float, **kwargs: Any
+        self,
+        wire: httpx.AsyncBaseTransport,
+        path: str,
+        seconds: float,
+        body: Mapping[str, Any] | None = None,
     ) -> tuple[int, Mapping[str, Any], httpx.Headers]:
-        """One request within `seconds`; a body that is no JSON object counts as an empty one.
+        """One request within `seconds`; an answer that is no JSON object counts as an empty one.
 
         Raises ProviderBusy when it surely was not sent, ProviderLost when its answer is lost.
         """
+        name, said = path.partition("?")[0], b""
         try:
-            async with (
-                asyncio.timeout(seconds),
-                client.stream(method, path, **kwargs) as response,
-            ):
-                body = b""
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > BODY_LIMIT:
-                        raise ProviderLost(f"{path}: the answer is over {BODY_LIMIT} bytes")
+            async with asyncio.timeout(seconds):
+                request = self._question(path) if body is None else self._request(path, body)
+                response = await wire.handle_async_request(request)
+                async with aclosing(response):
+                    async for chunk in response.aiter_bytes():
+                        said += chunk
+                        if len(said) > BODY_LIMIT:
+                            raise ProviderLost(f"{name}: the answer is over {BODY_LIMIT} bytes")
         except Exception as exc:
-            wire = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
-            if not isinstance(exc, wire) and not proxy.is_at_fault(exc):
+            of_wires = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+            if not isinstance(exc, of_wires) and not proxy.is_at_fault(exc):
                 raise
             # Only the kind of the error: its text may repeat the address.
             kind = type(exc.__cause__ or exc).__name__
             if _never_sent(exc):
-                raise ProviderBusy(f"{path}: {kind}, no connection") from None
-            raise ProviderLost(f"{path}: {kind}") from None
+                raise ProviderBusy(f"{name}: {kind}, no connection") from None
+            raise ProviderLost(f"{name}: {kind}") from None
         try:
-            answer = json.loads(body)
+            answer = json.loads(said)
         except (ValueError, RecursionError):
             answer = None
         return (

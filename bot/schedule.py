@@ -66,6 +66,7 @@ class Durations:
     """
 
     seen: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    _law: Law = field(default=GUESS, init=False)  # asked for with every question
 
     @classmethod
     def of(cls, intervals: Iterable[tuple[float, float]]) -> Durations:
@@ -81,6 +82,7 @@ class Durations:
             return
         self.seen.append(high * 0.8 if low == 0 else low + (high - low) / 2)
         self._forget_another_law()
+        self._law = self._of_what_was_seen()
 
     def _forget_another_law(self) -> None:
         """When the latest are quicker or slower than nearly all before them, only they count."""
@@ -95,6 +97,9 @@ class Durations:
 
     def law(self) -> Law:
         """The law of the last durations; the guess until there are enough."""
+        return self._law
+
+    def _of_what_was_seen(self) -> Law:
         if len(self.seen) < ENOUGH:
             return GUESS
         ordered = sorted(self.seen)

@@ -31,14 +31,8 @@ def answering(
         seen.append(request)
         return answer(request)
 
-    def client() -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            transport=httpx.MockTransport(handle),
-            base_url="http://provider.test/v1",
-            headers={"Authorization": KEY},
-        )
-
-    return Gptunnel(client(), client()), seen
+    wire = httpx.MockTransport(handle)
+    return Gptunnel("http://provider.test/v1", KEY, asking=wire, ordering=wire), seen
 
 
 def saying(http_status: int = 200, /, **answer: Any) -> Gptunnel:

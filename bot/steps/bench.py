@@ -52,6 +52,7 @@ class Bench:
         self.stopping = False
         self._wait_for = wait
         self._durations: dict[str, Durations] = {}
+        self._learning = asyncio.Lock()
         self._lost: set[int] = set()
         self._timers: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -200,9 +201,10 @@ class Bench:
             await self.storage.durations.add(model, low, high, now=self.clock())
 
     async def _learnt(self, model: str) -> Durations:
-        if model not in self._durations:
-            recent = await self.storage.durations.recent(model)
-            self._durations.setdefault(model, Durations.of(recent))
+        async with self._learning:  # a hundred tasks that were claimed together ask together
+            if model not in self._durations:
+                recent = await self.storage.durations.recent(model)
+                self._durations[model] = Durations.of(recent)
         return self._durations[model]
 
 

@@ -43,7 +43,7 @@ async def in_process(module: str, *words: str) -> AsyncIterator[Child]:
     try:
         yield Child(address, process.pid)
     finally:
-        await process.communicate()  # closes its standard input
+        await process.communicate(b"")  # closes its standard input
 
 
 async def until_told(opened: Coroutine[Any, Any, str]) -> None:
