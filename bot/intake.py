@@ -61,9 +61,6 @@ class _Failed(timedelta):
     """Again after it, and the try counts."""
 
 
-_NAMES = {type(None): "done", timedelta: "again", _Failed: "again"}
-
-
 def chat_key(raw: dict[str, Any]) -> str:
     """What updates are kept in order by: the chat, or the person where there is no chat.
 
@@ -227,6 +224,7 @@ class Inbox:
         self._sleep = sleep
         self._due = asyncio.Event()
         self._in_hand: set[int] = set()
+        self._finished: list[int] = []  # in hand too, until a commit says that they took effect
         self._stopping = False
 
     def wake(self) -> None:
@@ -249,14 +247,15 @@ class Inbox:
                 heart.cancel()
 
     async def _hand_out(self, group: asyncio.TaskGroup) -> None:
-        while not self._stopping:
+        while not self._stopping or self._in_hand:
             self._due.clear()
-            for update in await self._claim():
+            for update in await self._turn():
                 if update.update_id in self._in_hand:
                     continue  # it slept past its own lease, which goes on with this claim
                 self._in_hand.add(update.update_id)
                 group.create_task(self._carry(update), name=f"update {update.update_id}")
-            await self._wait(self._due, IDLE_SECONDS)
+            if not self._stopping or self._in_hand:
+                await self._wait(self._due, IDLE_SECONDS)
 
     async def _heart(self) -> None:
         """Prolongs what is in hand; where that fails, a repeat of the handler changes nothing."""
@@ -270,25 +269,52 @@ class Inbox:
                 except StorageUnavailable as exc:
                     logger.warning("the inbox's leases wait: %s", exc)
 
-    async def _claim(self) -> list[InboxUpdate]:
-        free = HANDLERS_AT_ONCE - len(self._in_hand)
-        if not free:
+    async def _turn(self) -> list[InboxUpdate]:
+        """Notes what took effect and leases what is next, in one commit: under load it is one for
+        all that ended while it waited. A note that cannot be written goes with the next turn.
+        """
+        if len(self._in_hand) >= HANDLERS_AT_ONCE and not self._finished:
             return []
+        finished: list[int] = []
         try:
-            return await self._storage.inbox.claim(
-                owner=self._owner, now=self._clock(), lease_for=LEASE, limit=free
-            )
+            async with self._storage.inbox.turn() as turn:
+                finished, self._finished = self._finished, []
+                now, free = self._clock(), HANDLERS_AT_ONCE - len(self._in_hand) + len(finished)
+                await turn.done(finished, now=now)
+                claimed = await turn.claim(
+                    owner=self._owner,
+                    now=now,
+                    lease_for=LEASE,
+                    limit=0 if self._stopping else free,
+                )
         except StorageUnavailable as exc:
             logger.warning("the inbox waits: %s", exc)
+            if self._stopping:
+                # Their leases run out, and a repeat of their handlers changes nothing.
+                self._in_hand.difference_update(finished, self._finished)
+                self._finished = []
+                return []
+            self._finished = finished + self._finished
             await self._sleep(IDLE_SECONDS)
+            self._due.set()
             return []
+        self._in_hand.difference_update(finished)
+        metrics.UPDATES.labels("done").inc(len(finished))
+        return claimed
 
     async def _carry(self, update: InboxUpdate) -> None:
+        took_effect = False
         try:
             with logs.about(update=update.update_id, chat=update.chat_key):
-                await self._settle(update, await self._outcome(update))
+                outcome = await self._outcome(update)
+                if outcome is None:
+                    took_effect = True
+                    self._finished.append(update.update_id)
+                else:
+                    await self._settle(update, outcome)
         finally:
-            self._in_hand.discard(update.update_id)
+            if not took_effect:
+                self._in_hand.discard(update.update_id)
             self._due.set()
 
     async def _outcome(self, update: InboxUpdate) -> str | timedelta | None:
@@ -352,15 +378,13 @@ class Inbox:
         except TelegramMoved as exc:
             return f"the group moves on and on: {exc}"
 
-    async def _settle(self, update: InboxUpdate, outcome: str | timedelta | None) -> None:
+    async def _settle(self, update: InboxUpdate, outcome: str | timedelta) -> None:
         """Written until it is: a lost note would run the handler again."""
         failures = 0
         while True:
             now = self._clock()
             try:
                 match outcome:
-                    case None:
-                        await self._storage.inbox.done([update.update_id], now=now)
                     case timedelta():
                         await self._storage.inbox.later(
                             update.update_id,
@@ -378,5 +402,6 @@ class Inbox:
                     return  # its lease runs out, and the handler's repeat changes nothing
                 await self._sleep(back_off(failures, first=0.5, cap=10))
             else:
-                metrics.UPDATES.labels(_NAMES.get(type(outcome), "set_aside")).inc()
+                put_off = isinstance(outcome, timedelta)
+                metrics.UPDATES.labels("again" if put_off else "set_aside").inc()
                 return

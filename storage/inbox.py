@@ -5,14 +5,15 @@ It must not know what an update says: `payload` is the text as it came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.engine import Database
+from storage.engine import Connection, Database
 from storage.rows import UNLEASED, free, next_due
 from storage.tables import InboxState, inbox, one_of
 
@@ -37,6 +38,66 @@ class InboxUpdate:
     payload: str
     attempts: int  # leases taken, this one included
     received_at: datetime
+
+
+class InboxTurn:
+    """One commit: what took effect is noted, and what is next is leased."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def claim(
+        self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
+    ) -> list[InboxUpdate]:
+        """Leases of up to `limit` updates, the oldest first, at most one of each chat.
+
+        An update waits for every earlier one of its chat, also for one that is held by another
+        or put off.
+        """
+        if limit <= 0:
+            return []
+        earlier = inbox.alias("earlier")
+        due = (
+            sa.select(inbox.c.update_id)
+            .where(
+                _pending,
+                inbox.c.run_at <= now,
+                free(inbox, now),
+                ~sa.exists().where(
+                    one_of(inbox.c.state, {InboxState.PENDING}, of=earlier),
+                    earlier.c.chat_key == inbox.c.chat_key,
+                    earlier.c.update_id < inbox.c.update_id,
+                ),
+            )
+            .order_by(inbox.c.run_at, inbox.c.update_id)
+            .limit(limit)
+            .with_for_update(skip_locked=True, of=inbox)
+            .cte("due")
+        )
+        rows = await self._connection.execute(
+            sa.update(inbox)
+            .where(inbox.c.update_id.in_(sa.select(due.c.update_id)))
+            .values(
+                lease_owner=owner,
+                lease_until=now + lease_for,
+                attempts=inbox.c.attempts + 1,
+            )
+            .returning(
+                inbox.c.update_id,
+                inbox.c.chat_key,
+                inbox.c.payload,
+                inbox.c.attempts,
+                inbox.c.received_at,
+            )
+        )
+        claimed = [InboxUpdate(**row._mapping) for row in rows.all()]
+        return sorted(claimed, key=lambda update: update.update_id)
+
+    async def done(self, ids: Collection[int], *, now: datetime) -> None:
+        """They took effect. Their text goes, their numbers stay to tell a repeat."""
+        if ids:
+            values = {"payload": None, "finished_at": now, "error": None}
+            await _finish(self._connection, ids, {"state": InboxState.DONE, **values})
 
 
 class InboxStore:
@@ -70,78 +131,38 @@ class InboxStore:
             )
             return len(added.all())
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[InboxTurn]:
+        """Begins once the database is ours, and is committed at its end."""
+        async with self._database.transaction() as connection:
+            yield InboxTurn(connection)
+
     async def claim(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
     ) -> list[InboxUpdate]:
-        """Leases of up to `limit` updates, the oldest first, at most one of each chat.
+        """`InboxTurn.claim` in a commit of its own."""
+        async with self.turn() as turn:
+            return await turn.claim(owner=owner, now=now, lease_for=lease_for, limit=limit)
 
-        An update waits for every earlier one of its chat, also for one that is held by another
-        or put off.
-        """
-        earlier = inbox.alias("earlier")
-        due = (
-            sa.select(inbox.c.update_id)
-            .where(
-                _pending,
-                inbox.c.run_at <= now,
-                free(inbox, now),
-                ~sa.exists().where(
-                    one_of(inbox.c.state, {InboxState.PENDING}, of=earlier),
-                    earlier.c.chat_key == inbox.c.chat_key,
-                    earlier.c.update_id < inbox.c.update_id,
-                ),
-            )
-            .order_by(inbox.c.run_at, inbox.c.update_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=inbox)
-            .cte("due")
-        )
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(
-                sa.update(inbox)
-                .where(inbox.c.update_id.in_(sa.select(due.c.update_id)))
-                .values(
-                    lease_owner=owner,
-                    lease_until=now + lease_for,
-                    attempts=inbox.c.attempts + 1,
-                )
-                .returning(
-                    inbox.c.update_id,
-                    inbox.c.chat_key,
-                    inbox.c.payload,
-                    inbox.c.attempts,
-                    inbox.c.received_at,
-                )
-            )
-            claimed = [InboxUpdate(**row._mapping) for row in rows.all()]
-        return sorted(claimed, key=lambda update: update.update_id)
-
-    async def done(self, ids: Iterable[int], *, now: datetime) -> None:
-        """They took effect. Their text goes, their numbers stay to tell a repeat."""
-        await self._finish(
-            ids, {"state": InboxState.DONE, "payload": None, "finished_at": now, "error": None}
-        )
+    async def done(self, ids: Collection[int], *, now: datetime) -> None:
+        """`InboxTurn.done` in a commit of its own."""
+        async with self.turn() as turn:
+            await turn.done(ids, now=now)
 
     async def set_aside(self, update_id: int, *, error: str, now: datetime) -> None:
         """It cannot be handled: kept with its text, and the chat goes on."""
-        await self._finish(
-            [update_id], {"state": InboxState.SET_ASIDE, "finished_at": now, "error": error}
-        )
+        values = {"state": InboxState.SET_ASIDE, "finished_at": now, "error": error}
+        async with self._database.transaction() as connection:
+            await _finish(connection, [update_id], values)
 
     async def later(
         self, update_id: int, *, run_at: datetime, error: str, counts: bool = True
     ) -> None:
         """Again at `run_at`; its chat waits. Without `counts` the try was none of its own."""
         attempts = inbox.c.attempts if counts else inbox.c.attempts - 1
-        await self._finish([update_id], {"run_at": run_at, "error": error, "attempts": attempts})
-
-    async def _finish(self, ids: Iterable[int], values: dict[str, object]) -> None:
+        values = {"run_at": run_at, "error": error, "attempts": attempts}
         async with self._database.transaction() as connection:
-            await connection.execute(
-                sa.update(inbox)
-                .where(inbox.c.update_id.in_(list(ids)), _pending)
-                .values(**values, **UNLEASED)
-            )
+            await _finish(connection, [update_id], values)
 
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
         """The heartbeat: which of these are still held by `owner`, now until `until`."""
@@ -195,3 +216,11 @@ class InboxStore:
         """When, after `now`, a put-off update or a lapsed lease becomes claimable."""
         async with self._database.transaction() as connection:
             return await next_due(connection, inbox, now, _pending)
+
+
+async def _finish(connection: Connection, ids: Iterable[int], values: dict[str, object]) -> None:
+    await connection.execute(
+        sa.update(inbox)
+        .where(inbox.c.update_id.in_(list(ids)), _pending)
+        .values(**values, **UNLEASED)
+    )

@@ -1,0 +1,131 @@
+"""Different chats side by side, whatever one of them does, and one commit for all that ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiogram import Bot, Dispatcher
+from aiogram.types import Update
+
+from bot.intake import HANDLERS_AT_ONCE, Inbox, incoming
+from storage import InboxState, Storage, open_storage
+from tests.storage.test_plans import listening
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SLOW, FLOODER = 666, 777
+
+
+class Handler(Dispatcher):
+    """Writes down whose turn it was; the slow chat's handlers end when they are told."""
+
+    def __init__(self) -> None:
+        super().__init__(disable_fsm=True)
+        self.begun: list[int] = []
+        self.numbers: dict[int, list[int]] = defaultdict(list)
+        self.may_end = asyncio.Event()
+        self.changed = asyncio.Event()
+
+    async def feed_update(self, bot: Bot, update: Update, **kwargs: Any) -> Any:
+        assert update.message
+        self.begun.append(update.message.chat.id)
+        self.numbers[update.message.chat.id].append(update.update_id)
+        self.changed.set()
+        if update.message.chat.id == SLOW:
+            await self.may_end.wait()
+
+    async def until(self, chats: set[int]) -> None:
+        """Each of these had a turn."""
+        async with asyncio.timeout(10):
+            while not chats <= set(self.begun):
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+        yield opened
+
+
+async def send(storage: Storage, chats: list[int]) -> None:
+    """One message of each, in this order."""
+    rows = [
+        incoming({"update_id": number, "message": {"message_id": number, "date": 0,
+                  "chat": {"id": chat, "type": "private"}}})
+        for number, chat in enumerate(chats, 1)
+    ]  # fmt: skip
+    await storage.inbox.add([row for row in rows if row], now=NOON)
+
+
+@asynccontextmanager
+async def running(storage: Storage, handler: Handler) -> AsyncIterator[Inbox]:
+    async def wait(due: asyncio.Event, seconds: float) -> bool:
+        return await due.wait()
+
+    async def never(seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    bot = Bot("42:canary")
+    inbox = Inbox(
+        bot, handler, storage, clock=lambda: NOON, owner="one", wait=wait, sleep=never
+    )  # fmt: skip
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(inbox.run())
+        yield inbox
+        inbox.stop()
+    await bot.session.close()
+
+
+async def test_a_chat_that_floods_lets_the_others_have_their_turn(storage: Storage) -> None:
+    others = set(range(1, 21))
+    await send(storage, [FLOODER] * 300 + sorted(others))
+    handler = Handler()
+    async with running(storage, handler):
+        await handler.until(others)
+        # No more than a turn for each of theirs, although all of its words came first.
+        assert handler.begun.count(FLOODER) <= len(others)
+
+
+async def test_a_chat_that_is_slow_takes_one_place_and_keeps_its_order(storage: Storage) -> None:
+    others = set(range(1, 2 * HANDLERS_AT_ONCE))
+    await send(storage, [SLOW] * 50 + sorted(others))
+    handler = Handler()
+    async with running(storage, handler):
+        await handler.until(others)
+        assert handler.begun.count(SLOW) == 1
+        handler.may_end.set()
+    assert handler.numbers[SLOW] == sorted(handler.numbers[SLOW])
+
+
+async def test_what_ends_while_the_database_is_busy_is_noted_in_one_commit(
+    storage: Storage,
+) -> None:
+    chats = set(range(1, 1 + HANDLERS_AT_ONCE))
+    await send(storage, sorted(chats))
+    handler = Handler()
+    with listening() as said:
+        async with running(storage, handler):
+            await handler.until(chats)
+            async with storage.database.transaction():
+                for _ in range(100):
+                    await asyncio.sleep(0)  # all of them end
+    noted = [text for text, _ in said if text.startswith("UPDATE inbox SET payload")]
+    assert len(noted) <= 2  # the first may have begun before the database was busy
+    assert (await storage.inbox.counts())[InboxState.DONE] == len(chats)
+
+
+async def test_a_stop_notes_what_took_effect(storage: Storage) -> None:
+    await send(storage, [SLOW, 1, 2])
+    handler = Handler()
+    async with running(storage, handler) as inbox:
+        await handler.until({SLOW, 1, 2})
+        inbox.stop()
+        handler.may_end.set()
+    assert (await storage.inbox.counts())[InboxState.DONE] == 3
