@@ -58,8 +58,15 @@ def told(world: World, kind: str) -> list[dict[str, Any]]:
 def test_packages_are_read_and_wrong_ones_are_refused() -> None:
     assert read_packages(" 10:20, 50:100 ") == (SMALL, LARGE)
     assert read_packages("") == ()
+    assert read_packages("1:1,100000:9999999") == (
+        Package(stars=1, roubles=1),
+        Package(stars=100_000, roubles=9_999_999),
+    )
     for wrong in ("10", "10:", ":5", "0:5", "5:0", "a:b", "10:20,10:30", "100001:1", "1.5:2"):
-        with pytest.raises(ValueError, match="should"):
+        with pytest.raises(ValueError, match=r"^should (be|name) .*Stars"):
+            read_packages(wrong)
+    for wrong in ("1:10000000", "1:2:3"):
+        with pytest.raises(ValueError, match=r"^should be Stars and roubles of credit"):
             read_packages(wrong)
     for package in (SMALL, LARGE):
         assert package_of(package.payload) == package

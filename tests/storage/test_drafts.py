@@ -295,3 +295,14 @@ async def test_a_cap_that_not_all_variants_keep_to_lets_none_through(url: str) -
         await storage.tasks.choose(task.id, user_id=ANN, variants=2)
         assert await storage.tasks.confirm(task.id, **press)
         assert len(await storage.tasks.latest(ANN)) == 2
+
+
+async def test_cancelling_takes_back_no_other_cards_variants(storage: Storage) -> None:
+    first = await ordered(storage, 2)
+    second = (await ordered(storage, 2))[2:]
+    assert await storage.tasks.cancel(first[0], user_id=ANN, now=NOON)
+    for task_ids, state in ((first, TaskState.CANCELLED), (second, TaskState.QUEUED)):
+        for task_id in task_ids:
+            task = await storage.tasks.get(task_id)
+            assert task is not None
+            assert task.state is state

@@ -390,3 +390,30 @@ async def test_nothing_is_due_but_what_a_worker_carries(storage: Storage) -> Non
     assert await storage.tasks.next_due(NOON) is None
     await queued(storage, now=NOON + 2 * MINUTE)
     assert await storage.tasks.next_due(NOON) == NOON + 2 * MINUTE
+
+
+async def test_no_more_is_taken_than_was_asked_for_of_both_kinds_together(
+    storage: Storage,
+) -> None:
+    await task_in(storage, S.RENDERED)
+    later = NOON + 2 * MINUTE
+    for _ in range(3):
+        await queued(storage, now=later)
+    assert len(await claim(storage, now=later, limit=2, places=9)) == 2
+
+
+async def test_a_task_with_a_late_id_begins_anew_and_its_holder_has_lost_it(
+    storage: Storage,
+) -> None:
+    task = await queued(storage)
+    lease = await leased(storage)
+    sent = lease.to(S.SUBMITTING, run_at=NOON, attempts=3)
+    assert await storage.tasks.save(lease, sent, now=NOON)
+    [held] = await claim(storage, now=NOON + 2 * MINUTE)
+    lost = held.to(S.UNKNOWN, run_at=NOON, reason=Reason.ANSWER_LOST, detail="reset", claims=2)
+    assert await storage.tasks.save(held, lost, now=NOON)
+    assert await storage.tasks.record_late_id(task.id, "late", now=NOON)
+    found = await now_as(storage, task)
+    assert (found.reason, found.detail) == (None, None)
+    assert (found.attempts, found.claims) == (0, 0)
+    assert found.fence > held.fence

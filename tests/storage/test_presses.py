@@ -105,6 +105,36 @@ async def test_the_same_again_is_known_while_it_is_on_its_way(storage: Storage) 
     assert await running(2) is None
 
 
+async def test_what_is_on_its_way_is_the_newest_of_the_same_wish_below_the_same_video(
+    storage: Storage,
+) -> None:
+    source, elsewhere = await task_in(storage, S.DELIVERED), await task_in(storage, S.DELIVERED)
+    ratio = source.aspect_ratio
+    assert ratio is not None
+
+    async def press(update_id: int, below: Task, **changes: Any) -> Task:
+        made = await again(storage, below, update_id, **changes)
+        assert made is not None
+        if made.prompt is None:
+            made = await draft(storage, message_id=7_100_000 + update_id, prompt="other words")
+        confirmed = await storage.tasks.confirm(
+            made.id, user_id=ANN, aspect_ratio=ratio, update_id=update_id, now=NOON
+        )
+        assert confirmed is not None
+        return confirmed
+
+    async def running() -> Task | None:
+        return await storage.presses.running(source.id, ratio=ratio, update_id=99)
+
+    await press(1, elsewhere)
+    await press(2, source, words=False)
+    await press(3, source, frame=PHOTO)
+    assert await running() is None
+    await press(4, source)
+    newest = await press(5, source)
+    assert await running() == newest
+
+
 async def test_the_update_that_cancelled_cancels_no_other(storage: Storage) -> None:
     old, new = await draft(storage), await draft(storage)
     wish: dict[str, Any] = {"user_id": ANN, "chat": CHAT, "now": NOON}

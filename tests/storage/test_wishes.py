@@ -413,3 +413,12 @@ async def test_the_first_of_the_queue_are_told_their_places_but_for_those_in_han
     assert in_hand.id == first.id
     assert await storage.tasks.waiting(limit=3) == [(second, 2), (third, 3)]
     assert await storage.tasks.waiting(limit=9) == [(second, 2), (third, 3), (fourth, 4)]
+
+
+async def test_whoever_held_a_cancelled_task_holds_it_no_more(storage: Storage) -> None:
+    await queued(storage)
+    held = await leased(storage)
+    cancelled = await storage.tasks.cancel(held.id, user_id=ANN, now=NOON)
+    assert cancelled is not None
+    assert cancelled.fence > held.fence
+    assert cancelled.lease_owner is None
