@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests import canaries
 from tests.crash.ground import Ground, open_ground
-from tests.crash.lives import Launcher, Life, Wish
+from tests.crash.lives import UP, Launcher, Life, Wish
 from tests.crash.people import People
 from tests.crash.verdict import Disturbances, Numbers, Verdict
 from tests.crash.witness import Witness
@@ -29,14 +29,12 @@ TELEGRAM_SECONDS = (0.05, 0.5)
 VIDEO_SECONDS = (0.3, 3.0)
 CARD_SECONDS = 600.0
 """People wait: what they send next would belong to the card that has not come."""
-START_SECONDS = 20.0
+START_SECONDS = 90.0
 DRAIN_SECONDS = 240.0
 QUIET_SECONDS = 1.5
 """As long as nothing may be left to do before it is believed."""
 STOP_SECONDS = 30.0
 """The bot gives itself seven; a busy machine more."""
-UP = "started: http on"
-"""What a life logs once it is ready."""
 
 
 @dataclass(frozen=True, kw_only=True)

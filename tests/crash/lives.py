@@ -7,14 +7,19 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+UP = "started: http on"
+"""What a life logs once it is ready."""
 ROOT = Path(__file__).parents[2]
 WARM_SECONDS = 120.0
 
@@ -42,6 +47,7 @@ class Life:
     port: int
     ended: asyncio.Future[int]
     stopped: bool = field(default=False, init=False)
+    began: float = field(default_factory=time.time, init=False)  # Unix time
 
     def send(self, number: signal.Signals) -> bool:
         """False: it is over."""
@@ -64,6 +70,12 @@ class Life:
         self.send(signal.SIGTERM)
         async with asyncio.timeout(seconds):
             return await asyncio.shield(self.ended)
+
+    @property
+    def seconds_to_come_up(self) -> float | None:
+        """None: it has not."""
+        found = re.search(rf'"timestamp": "([^"]+)"[^\n]*{UP}', self.lines)
+        return found and datetime.fromisoformat(found[1]).timestamp() - self.began
 
     @property
     def lines(self) -> str:

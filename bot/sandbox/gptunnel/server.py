@@ -23,7 +23,7 @@ from bot.sandbox.gptunnel.chat import answer
 from bot.sandbox.gptunnel.models import MODELS, RATIOS
 from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
 from bot.sandbox.gptunnel.render import render
-from bot.sandbox.gptunnel.studio import Renderer, Studio
+from bot.sandbox.gptunnel.studio import IMAGE_SECONDS, Renderer, Studio
 
 Seconds = float | Callable[[], float]
 Effect = Callable[[web.Request, dict[str, Any]], Awaitable[web.Response]]
@@ -85,6 +85,7 @@ class GptunnelEmulator:
         credit_limit: Decimal = Decimal(0),
         clock: Callable[[], float] = time.time,
         renderer: Renderer = render,
+        image_seconds: float = IMAGE_SECONDS,
     ) -> None:
         self.api_key = api_key
         self.delay = delay
@@ -101,7 +102,7 @@ class GptunnelEmulator:
         self.tasks: dict[str, Task] = {}
         self.origin = ""
         self._clock = clock
-        self._studio = Studio(renderer)
+        self._studio = Studio(renderer, image_seconds)
         self._runner: web.AppRunner | None = None
 
     @property

@@ -37,8 +37,9 @@ class BadImage(Exception):
 class Studio:
     """Takes orders, in parallel, and renders one at a time: the machine has other work."""
 
-    def __init__(self, renderer: Renderer = render) -> None:
+    def __init__(self, renderer: Renderer = render, image_seconds: float = IMAGE_SECONDS) -> None:
         self._renderer = renderer
+        self._image_seconds = image_seconds
         self._rendering = threading.Lock()
         self._threads = ThreadPoolExecutor(_FETCHERS, "gptunnel-studio")
 
@@ -58,7 +59,7 @@ class Studio:
         shape: Fraction | None = None
         try:
             if image is not None:
-                frame = _fetch(image)
+                frame = _fetch(image, self._image_seconds)
                 shape = _judge(frame)
         except BadImage as exc:
             return Made(None, frame, str(exc))
@@ -69,12 +70,12 @@ class Studio:
         return Made(video, frame)
 
 
-def _fetch(url: str) -> bytes:
+def _fetch(url: str, seconds: float) -> bytes:
     """Raises BadImage for a link that gives no image soon."""
     content = bytearray()
     try:
         with (
-            httpx.Client(timeout=IMAGE_SECONDS, follow_redirects=True, trust_env=False) as client,
+            httpx.Client(timeout=seconds, follow_redirects=True, trust_env=False) as client,
             client.stream("GET", url) as answer,
         ):
             if answer.status_code != 200:
