@@ -27,7 +27,7 @@ from bot.sandbox.telegram.emulator import TelegramEmulator
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
 KEY = "canary-key-0123456789"
-START_SECONDS = 40.0
+START_SECONDS = 90.0
 
 
 def free_port() -> int:
@@ -50,7 +50,7 @@ class BotProcess:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
 
-    async def wait(self, seconds: float = 15.0) -> int:
+    async def wait(self, seconds: float = 40.0) -> int:
         """The exit code; TimeoutError when it does not end."""
         async with asyncio.timeout(seconds):
             return await self.process.wait()
@@ -138,7 +138,7 @@ class Stand:
             return answer.status, await answer.json()
 
 
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Returns once the condition holds; AssertionError when it does not in time."""
     try:
         async with asyncio.timeout(seconds):

@@ -50,7 +50,7 @@ async def test_words_then_a_photo_are_one_card_and_one_video(stand: Stand) -> No
     assert words(card).startswith("the flag of words first")
     await until(lambda: first["message_id"] not in anna.chat.messages)
     await anna.press(card, "1:1")
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     assert answers(asked)(video)
     [job] = jobs(stand, "the flag of words first")
     assert job.made is not None
@@ -63,7 +63,7 @@ async def test_an_album_is_one_card_that_says_which_picture(stand: Stand) -> Non
     card = await card_for(anna, album[0])
     assert "первый снимок" in words(card)
     await anna.press(card, "16:9")
-    await anna.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
     assert len(jobs(stand, "флаг из альбома")) == 1
 
 
@@ -74,7 +74,7 @@ async def test_an_edited_prompt_is_what_is_made(stand: Stand) -> None:
     await anna.edit_text(asked, "a flag of chess")
     await until(lambda: words(now(anna, card)).startswith("a flag of chess"))
     await anna.press(now(anna, card), "16:9")
-    await anna.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
     assert len(jobs(stand, "a flag of chess")) == 1
 
 
@@ -126,7 +126,7 @@ async def test_a_russian_prompt_is_translated_and_can_be_improved(tmp_path: Path
         await anna.press(card, "✨ Улучшить")
         await until(lambda: "slowly closer" in words(now(anna, card)))
         await anna.press(now(anna, card), "16:9")
-        await anna.expect(is_video, within=20)
+        await anna.expect(is_video, within=60)
         [job] = stand.provider.tasks.values()
         assert job.prompt.startswith("ginger cat runs, wide shot")
         assert "рыжий" not in stand.bots[0].lines

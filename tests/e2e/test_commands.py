@@ -97,13 +97,13 @@ async def test_a_backup_beside_a_running_bot_is_restored_verified_and_runs(
     bot = await stand.start()
     anna = stand.telegram.add_person("Anna", language_code="en")
     await order(anna, "before the backup")
-    await anna.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
     file = tmp_path / "kept.db"
     code, out, err = await run(stand, "-m", "bot", "backup", str(file))
     assert (code, err) == (0, "")
     assert out.startswith(f"ok    {file}: ")
     await order(anna, "after the backup")
-    await anna.expect(lambda m: is_video(m) and len(stand.provider.tasks) == 2, within=20)
+    await anna.expect(lambda m: is_video(m) and len(stand.provider.tasks) == 2, within=60)
     assert await bot.stop() == 0
 
     code, out, _ = await run(stand, "-m", "bot", "restore", str(file))

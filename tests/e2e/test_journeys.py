@@ -65,7 +65,7 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: 
     job = await the_job(stand, prompt)
     link = f"{job.id}_result.mp4"
     stand.provider.faults.add(Fault(on="download", act="slow", delay=2.5, match={"file": link}))
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
 
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     shape = {name: video["video"][name] for name in ("width", "height", "duration")}
@@ -106,7 +106,7 @@ async def test_the_video_has_the_shape_that_was_pressed(
 ) -> None:
     anna = stand.telegram.add_person("Anna", language_code="ru")
     await order(anna, f"маяк в тумане {ratio}", ratio)
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     assert (video["video"]["width"], video["video"]["height"]) == size
     assert "💳 17\N{NO-BREAK SPACE}₽" in words(video)
 
@@ -119,7 +119,7 @@ async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(stand:
     assert "photo" in card
     assert buttons(card)[0][0] == "16:9"  # what lies stays lying
     await anna.press(card, "9:16")
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     assert (video["video"]["width"], video["video"]["height"]) == (480, 864)
 
@@ -154,7 +154,7 @@ async def test_the_link_to_a_frame_works_while_the_video_is_made(stand: Stand) -
     job = await the_job(stand, "a field")
     assert job.image is not None
     assert await fetch(job.image) == 200
-    await anna.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
     assert await fetch(job.image) == 404
 
 
@@ -168,7 +168,7 @@ async def test_a_photo_waits_for_its_words(stand: Stand) -> None:
     card = await card_for(anna, asked)
     assert "photo" in card
     await anna.press(card, "1:1")
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     job = await the_job(stand, "the sea at night")
     assert job.made is not None
@@ -185,7 +185,7 @@ async def test_a_picture_as_a_file_is_turned_upright_and_loses_where_it_was_take
     card = await card_for(anna, asked)
     assert "photo" in card  # a preview: a file cannot be shown by its id
     await anna.press(card, "9:16")
-    await anna.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
     job = await the_job(stand, "two walls")
     assert job.made is not None
     frame = picture(job.made.image)
@@ -213,7 +213,7 @@ async def test_a_double_tap_orders_once(stand: Stand) -> None:
     answer = await anna.answer_to(second)
     assert answer["text"] == texts.press_done("en", TaskState.QUEUED)
     assert answer["show_alert"] is True
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     assert video["video"]["width"] == 864
     assert len(jobs(stand, "two swans")) == 1
     assert sent_videos(stand, anna.id) == 1
@@ -241,7 +241,7 @@ async def test_only_who_asked_can_order_in_a_group(stand: Stand) -> None:
     assert creates(stand, "a paper boat") == []
 
     await anna.press(card, "9:16")
-    video = await anna.expect(is_video, chat=group, within=30)
+    video = await anna.expect(is_video, chat=group, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     assert len(jobs(stand, "a paper boat")) == 1
 
@@ -270,7 +270,7 @@ async def test_cancelling_is_too_late_while_the_video_is_made(stand: Stand) -> N
     said = await anna.send_text("/cancel")
     reply = await anna.expect(answers(said))
     assert words(reply) == texts.too_late_to_cancel("en").render()[0]
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
 
 
@@ -281,7 +281,7 @@ async def test_an_update_that_comes_three_times_takes_effect_once(stand: Stand) 
     anna = stand.telegram.add_person("Anna", language_code="en")
     card = await card_for(anna, await anna.send_text("three echoes"))
     await anna.press(card, "1:1")
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     await until(lambda: card["message_id"] not in anna.chat.messages)
     numbers = [
         update["update_id"]
@@ -335,7 +335,7 @@ async def test_health_is_told_over_http(stand: Stand) -> None:
 async def test_no_secret_was_logged_on_any_of_these_ways(stand: Stand) -> None:
     anna = stand.telegram.add_person("Anna", language_code="en")
     await order(anna, "the last one")
-    await anna.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
     log = stand.bots[0].lines
     assert "accepted as" in log
     assert TOKEN not in log

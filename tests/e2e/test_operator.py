@@ -35,7 +35,7 @@ async def admin(stand: Stand) -> Person:
 
 
 async def hears(admin: Person, text: str) -> dict[str, object]:
-    return await admin.expect(lambda m: text in words(m), within=40)
+    return await admin.expect(lambda m: text in words(m), within=60)
 
 
 async def test_a_refused_key_is_told_once_and_try_now_ends_it_when_it_is_mended(
@@ -47,7 +47,7 @@ async def test_a_refused_key_is_told_once_and_try_now_ends_it_when_it_is_mended(
     alert = await hears(admin, "GPTunnel refuses the key")
     stand.provider.api_key = KEY
     await admin.press(alert, "🔄 Try now")
-    await anna.expect(is_video, within=40)
+    await anna.expect(is_video, within=60)
     await hears(admin, "GPTunnel takes the key again")
     told = [m for m in admin.chat.messages.values() if "refuses the key" in words(m)]
     assert len(told) <= 1
@@ -75,7 +75,7 @@ async def test_a_held_queue_sends_nothing_until_it_is_released(
 ) -> None:
     boris = stand.telegram.add_person("Boris", language_code="en")
     await admin.send_text("/admin")
-    panel = await admin.expect(has_button("⏸ Let the queue wait"), within=20)
+    panel = await admin.expect(has_button("⏸ Let the queue wait"), within=60)
     await admin.press(panel, "⏸ Let the queue wait")
     await until(lambda: has_button("▶️ Let the queue go")(admin.chat.messages[panel["message_id"]]))
     await order(boris, "a ship that waits")
@@ -83,5 +83,5 @@ async def test_a_held_queue_sends_nothing_until_it_is_released(
     assert creates(stand, "a ship that waits") == []
     panel = admin.chat.messages[panel["message_id"]]
     await admin.press(panel, "▶️ Let the queue go")
-    await boris.expect(is_video, within=40)
+    await boris.expect(is_video, within=60)
     assert len(creates(stand, "a ship that waits")) == 1

@@ -34,7 +34,7 @@ PRICE = CATALOG[MODEL].price
 async def told(person: Person, asked: Json, text: str) -> Json:
     """The message with exactly these words, in answer to the person's own."""
     mine = answers(asked)
-    return await person.expect(lambda m: mine(m) and words(m) == text, within=30)
+    return await person.expect(lambda m: mine(m) and words(m) == text, within=60)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_an_order_waits_while_the_provider_is_overloaded(stand: Stand) -> 
     asked, card = await order(anna, "a busy street")
     await until(lambda: "very busy" in words(anna.chat.messages[card["message_id"]]))
     stand.provider.mode = Mode.WELL
-    video = await anna.expect(is_video, within=30)
+    video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     assert len(jobs(stand, "a busy street")) == 1
 
@@ -81,8 +81,8 @@ async def test_an_empty_balance_holds_the_queue_and_loses_nothing(stand: Stand) 
     # The second order meets a queue that is held: it is not even tried.
     second, _ = await order(vera, "второй заказ")
     stand.provider.mode = Mode.WELL
-    await anna.expect(is_video, within=40)
-    video = await vera.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
+    video = await vera.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == second["message_id"]
     assert len(creates(stand, "a first order")) == 2
     assert len(creates(stand, "второй заказ")) == 1
@@ -97,7 +97,7 @@ async def test_a_video_that_comes_after_the_deadline_is_still_delivered(stand: S
     asked, card = await order(anna, "a slow river")
     await told(anna, asked, texts.overdue("en").render()[0])
     assert not any(is_video(m) for m in anna.messages)
-    video = await anna.expect(is_video, within=30)
+    video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     await until(lambda: card["message_id"] not in anna.chat.messages)
     assert len(jobs(stand, "a slow river")) == 1
@@ -119,7 +119,7 @@ async def test_a_lost_answer_is_never_repeated_by_itself_but_by_the_person_it_is
     assert (await anna.answer_to(pressed))["text"] == texts.press_retried("en")
     twice = await anna.press(said, again, old=True)
     assert (await anna.answer_to(twice))["show_alert"] is True
-    video = await anna.expect(is_video, within=30)
+    video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     assert len(creates(stand, prompt)) == 2
     assert sent_videos(stand, anna.id) == 1
@@ -137,7 +137,7 @@ async def test_a_create_that_was_surely_not_accepted_is_tried_again(stand: Stand
     )
     stand.provider.faults.add(busy)
     await order(anna, prompt)
-    await anna.expect(is_video, within=30)
+    await anna.expect(is_video, within=60)
     assert len(creates(stand, prompt)) == 2
     assert len(jobs(stand, prompt)) == 1
 
@@ -146,7 +146,7 @@ async def test_telegrams_flood_limit_delays_the_video_and_makes_no_second(stand:
     anna = stand.telegram.add_person("Anna", language_code="en")
     stand.telegram.flood("sendVideo", retry_after=2, times=1)
     await order(anna, "a calm lake")
-    await anna.expect(is_video, within=30)
+    await anna.expect(is_video, within=60)
     assert len(jobs(stand, "a calm lake")) == 1
     assert [call.fault for call in stand.telegram.calls_of("sendVideo")[-2:]] == ["answer", None]
 

@@ -75,7 +75,7 @@ async def test_a_video_under_way_is_delivered_by_the_next_run(stand: Stand, way:
 
     while_away = await anna.send_text(f"said to nobody, {way}")
     await stand.start()
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     await until(lambda: card["message_id"] not in anna.chat.messages)
     assert len(creates(stand, prompt)) == len(jobs(stand, prompt)) == 1
@@ -92,7 +92,7 @@ async def test_a_kill_during_the_paid_call_is_told_and_never_repeated(stand: Sta
     await stand.start()
     mine = answers(asked)
     unknown = texts.unknown("en", PRICE).render()[0]
-    said = await anna.expect(lambda m: mine(m) and words(m) == unknown, within=20)
+    said = await anna.expect(lambda m: mine(m) and words(m) == unknown, within=60)
     assert has_button(texts.button_retry("en", PRICE))(said)
     assert len(creates(stand, "a kill in the call")) == 1
 
@@ -112,7 +112,7 @@ async def test_a_press_in_hand_at_a_kill_takes_effect_once(stand: Stand) -> None
     await until(lambda: is_accepted(stand, jobs(stand, prompt)[0].id))
     await killed(stand)
     await stand.start()
-    await anna.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
     assert len(creates(stand, prompt)) == len(jobs(stand, prompt)) == 1
 
 
@@ -132,6 +132,6 @@ async def test_a_kill_during_the_upload_sends_the_video_again_and_pays_nothing(
     assert not any(is_video(m) for m in anna.messages)
     await killed(stand)
     await stand.start()
-    await anna.expect(is_video, within=20)
+    await anna.expect(is_video, within=60)
     assert len(creates(stand, "a kill in the upload")) == 1
     assert sum(is_video(m) for m in anna.messages) == 1

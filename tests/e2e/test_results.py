@@ -32,7 +32,7 @@ PRICE = "17\N{NO-BREAK SPACE}₽"
 
 async def video_of(person: Person, prompt: str) -> Json:
     await order(person, prompt)
-    return await person.expect(lambda m: is_video(m) and words(m).startswith(prompt), within=20)
+    return await person.expect(lambda m: is_video(m) and words(m).startswith(prompt), within=60)
 
 
 async def test_every_video_has_its_buttons_and_again_makes_another(stand: Stand) -> None:

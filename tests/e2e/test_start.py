@@ -108,6 +108,6 @@ async def test_without_a_public_address_photos_are_refused_at_once_and_words_wor
 
     asked = await vera.send_text("кот на крыше")
     await vera.press(await card_for(vera, asked), "1:1")
-    video = await vera.expect(is_video, within=20)
+    video = await vera.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     assert await bot.stop() == 0

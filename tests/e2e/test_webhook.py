@@ -30,7 +30,7 @@ async def test_a_journey_by_webhook_asks_telegram_for_nothing(stand: Stand) -> N
     assert stand.telegram.world.webhook.secret not in bot.lines
     anna = stand.telegram.add_person("Anna", language_code="en")
     asked, _ = await order(anna, "a lighthouse")
-    video = await anna.expect(is_video, within=20)
+    video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     assert stand.telegram.calls_of("getUpdates") == []
     assert await bot.stop() == 0
@@ -47,7 +47,7 @@ async def test_switching_between_the_ways_loses_no_update(stand: Stand) -> None:
         bot = await stand.start(settings=settings)
         asked.append(await anna.send_text("/help"))
         for message in asked:
-            await anna.expect(answers(message), within=20)
+            await anna.expect(answers(message), within=60)
         assert await bot.stop() == 0
     said = [m for m in anna.messages if m["from"]["is_bot"]]
     assert len(said) == len(asked) == 8

@@ -62,7 +62,7 @@ class Watching:
         wanted: Callable[[Json], bool],
         *,
         chat: ChatRef = None,
-        within: float = 10,
+        within: float = 30,
     ) -> Json:
         """The first message of the chat that `wanted` likes, now or within `within` seconds.
 
@@ -76,7 +76,7 @@ class Watching:
         found: Json = await self._until(look, within, lambda: list(place.messages.values())[-5:])
         return found
 
-    async def answer_to(self, query: CallbackQuery, *, within: float = 10) -> Json:
+    async def answer_to(self, query: CallbackQuery, *, within: float = 30) -> Json:
         """What the bot answered to a press: text, show_alert, url."""
 
         async def look() -> Json | None:
@@ -85,7 +85,7 @@ class Watching:
         answer: Json = await self._until(look, within, lambda: "no answer to the press")
         return answer
 
-    async def inline_results(self, query: InlineQuery, *, within: float = 10) -> list[Json]:
+    async def inline_results(self, query: InlineQuery, *, within: float = 30) -> list[Json]:
         """What the bot answered to an inline query."""
 
         async def look() -> list[Json] | None:
