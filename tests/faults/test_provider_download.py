@@ -29,10 +29,14 @@ DAY = 24 * 3600.0
 GONE = {"403": http(403), "404": http(404), "410": http(410)}
 PASSING: dict[str, Fault] = {
     **GONE,
+    "401": http(401),
+    "402": http(402),
     "429": http(429),
+    "429 Retry-After": http(429, Retry_After="2"),
     "500": http(500),
     "502 HTML": http(502),
     "503": http(503, None),
+    "504": http(504),
     "204": http(204, None),
     "206": http(206, b"x"),
     "HTML": http(200),
