@@ -43,7 +43,10 @@ bench: $(READY) ## what it costs, each figure a ratio within one run; into docs/
 pictures: $(READY) chromium ## the README's pictures anew, from the sandbox
 	$(BIN)/python -m tests.pictures
 
-mutants: $(READY) ## bugs planted in the pure core, one by one: which do the tests notice?
+# mutmut calls mypy by its name: what the types notice needs no test.
+mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
+mutants: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
+mutants: $(READY) ## bugs planted in states, schedule, errors, ownership and money, one by one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.txt
 	$(BIN)/mutmut run --max-children $(JOBS)
 	$(BIN)/mutmut results
