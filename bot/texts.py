@@ -622,7 +622,7 @@ def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> 
         _("Cancelled."),
         ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT)) if prompt else None,
         _("💳 No money was taken. Send a new prompt any time."),
-        _("🎬 The video that is being made already comes all the same.") if others else None,
+        _("🎬 The video that is already being made still comes.") if others else None,
     )
 
 

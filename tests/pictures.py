@@ -11,12 +11,19 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from PIL import Image, ImageDraw
-from playwright.async_api import FilePayload, Page, ViewportSize, async_playwright, expect
+from playwright.async_api import (
+    FilePayload,
+    Locator,
+    Page,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
 
 from tests.stand import START_SECONDS, free_port
 
@@ -27,6 +34,13 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 MADE_SECONDS = 60.0
+
+Shown = Callable[[str], Awaitable[None]]
+"""Keeps what is on the screen, under a name."""
+
+
+async def nothing(_: str) -> None:
+    """Keeps nothing."""
 
 
 @asynccontextmanager
@@ -119,6 +133,151 @@ async def watch(page: Page) -> tuple[int, int]:
     return width, height
 
 
+# --- what people do, at a phone's width ----------------------------------------------------------
+
+
+def log(page: Page) -> Locator:
+    """The messages of the open chat."""
+    return page.get_by_role("log")
+
+
+async def say(page: Page, words: str) -> None:
+    """Types and sends."""
+    await page.locator("#text").fill(words)
+    await page.locator("#send").click()
+
+
+async def attach(
+    page: Page, *files: FilePayload, caption: str = "", as_file: bool = False
+) -> None:
+    """Sends pictures, several as an album, or files as they are."""
+    await page.locator("#pick-file" if as_file else "#pick-photo").set_input_files(list(files))
+    await say(page, caption)
+
+
+async def tap(page: Page, words: str, *, then: str = "") -> None:
+    """Presses the last button below a message that has these words; waits for others."""
+    await log(page).locator(".button", has_text=words).last.click()
+    if then:
+        await expect(log(page).get_by_text(then).last).to_be_visible(timeout=MADE_SECONDS * 1000)
+
+
+async def go_to(page: Page, chat: str) -> None:
+    """Another chat of this person."""
+    await page.locator("#back").click()
+    await page.locator("#chats").get_by_role("button").filter(has_text=chat).click()
+
+
+async def become(page: Page, name: str) -> None:
+    """Somebody else's page."""
+    await page.locator("#back").click()
+    async with page.expect_navigation():
+        await page.locator("#person").select_option(label=name)
+    await page.wait_for_selector("body[data-ready]")
+
+
+async def add(page: Page, label: str, name: str) -> None:
+    """A person or a group, by the sandbox's own panel."""
+    await page.locator("#open-panel").click()
+    if await page.locator("#with-topics").is_visible():
+        await page.locator("#with-topics").check()
+    await page.get_by_label(label, exact=True).fill(name)
+    await page.get_by_label(label, exact=True).press("Enter")
+    await page.locator("#close-panel").click()
+    await expect(page.locator("#panel")).not_to_be_in_viewport()
+
+
+async def in_a_group(page: Page, *, shown: Shown = nothing) -> None:
+    """Two people and a forum: the bot answers in its topic, and one's buttons are one's own."""
+    await add(page, "Name", "Boris")
+    await expect(page.locator("#person")).to_contain_text("Boris")
+    await add(page, "Name of the group", "Film club")
+    await go_to(page, "Film club")
+    await page.locator("#topic").select_option(label="Videos")
+    await say(page, "Who has seen the new one?")
+    await say(page, "@sandbox_video_bot a paper boat on a lake")
+    await expect(log(page).locator(".button", has_text="16:9")).to_be_visible(timeout=20_000)
+    await become(page, "Boris")
+    await go_to(page, "Film club")
+    await page.locator("#topic").select_option(label="Videos")
+    await tap(page, "16:9")
+    await expect(page.locator("#alert")).to_contain_text("somebody else")
+    await shown("group-stranger")
+    await page.locator("#alert button").click()
+    await become(page, "Anna")
+    await go_to(page, "Film club")
+    await page.locator("#topic").select_option(label="Videos")
+    async with _another_video(page):
+        await tap(page, "16:9")
+    await shown("group")
+
+
+async def inline(page: Page, *, shown: Shown = nothing) -> None:
+    """One's own videos in any chat, by a few words."""
+    await page.locator("#text").fill("@sandbox_video_bot paper")
+    found = page.locator("#suggestions [role=option]").first
+    await expect(found).to_contain_text("a paper boat on a lake", timeout=20_000)
+    await shown("inline")
+    await found.click()
+    await expect(log(page).get_by_text("via @sandbox_video_bot")).to_be_visible(timeout=20_000)
+
+
+async def albums(page: Page, *, shown: Shown = nothing) -> None:
+    """Three photos in; two videos out, and the buttons of each below them."""
+    photos = [picture(f"{number}.jpg", meadow()) for number in range(3)]
+    await attach(page, *photos, caption="The grass sways in the wind")
+    await expect(log(page).get_by_text("first picture")).to_be_visible(timeout=20_000)
+    await tap(page, "⚙️", then="Done")
+    await tap(page, "×2", then="2 × 17")
+    await tap(page, "9:16")
+    await expect(log(page).get_by_text("Buttons of video 1 of 2")).to_be_visible(
+        timeout=MADE_SECONDS * 1000
+    )
+    await tap(page, "2", then="Buttons of video 2 of 2")
+    await shown("album")
+
+
+async def files(page: Page, *, shown: Shown = nothing) -> None:
+    """An image as a file in, a video as a file out."""
+    await attach(page, picture("meadow.jpg", meadow()), caption="Birds fly home", as_file=True)
+    await expect(log(page).get_by_text("Birds fly home").last).to_be_visible()
+    await expect(log(page).locator(".button", has_text="9:16")).to_be_visible(timeout=20_000)
+    async with _another_video(page):
+        await tap(page, "9:16")
+    await tap(page, "As a file")
+    name = log(page).locator("a.file", has_text=".mp4")
+    await expect(name).to_be_visible(timeout=20_000)
+    await shown("files")
+
+
+async def in_russian(page: Page, *, shown: Shown = nothing) -> None:
+    """The client in another language, and the bot with it."""
+    await page.locator("#back").click()
+    await page.locator("[data-language=ru]").click()
+    await expect(page.locator("#side-title")).to_have_text("Чаты")
+    await page.locator("#chats").get_by_role("button").filter(has_text="Sandbox bot").click()
+    await say(page, "Лодка плывёт по тихому озеру")
+    await expect(log(page).get_by_text("Выберите формат").last).to_be_visible(timeout=20_000)
+    await shown("russian")
+
+
+FLOWS = (albums, files, in_a_group, inline, in_russian)
+"""One after the other, by the same person."""
+
+
+@asynccontextmanager
+async def _another_video(page: Page) -> AsyncIterator[None]:
+    videos = log(page).get_by_role("button", name="Play: Video")
+    before = await videos.count()
+    yield
+    await expect(videos).to_have_count(before + 1, timeout=MADE_SECONDS * 1000)
+
+
+def picture(name: str, jpeg: bytes) -> FilePayload:
+    """A file as the browser gives it away."""
+    return FilePayload(name=name, mimeType="image/jpeg", buffer=jpeg)
+
+
 # --- the pictures of the README ------------------------------------------------------------------
 
 
@@ -147,7 +306,21 @@ def meadow() -> bytes:
 
 
 async def draw(folder: Path) -> None:
-    """sandbox.png: a video that came, on a desk; sandbox-phone.png: a card at a phone's width."""
+    """sandbox.png: a video that came, on a desk; sandbox-phone.png: a card at a phone's width;
+    phone-*.png: what people do there.
+    """
+    async with sandbox("--delay", "3") as address, browsing(address, PHONE) as page:
+
+        async def shown(name: str) -> None:
+            await page.mouse.move(1, 1)
+            await page.evaluate("document.getElementById('scroll').scrollTo(0, 1e9)")
+            await page.wait_for_timeout(3000)  # what is said for a moment goes
+            await page.screenshot(path=(path := folder / f"phone-{name}.png"))
+            smaller = Image.open(path).convert("RGB").quantize(128)
+            smaller.save(path, optimize=True)
+
+        for flow in FLOWS:
+            await flow(page, shown=shown)
     async with sandbox("--delay", "3") as address:
         tall = ViewportSize(width=DESK["width"], height=960)
         async with browsing(address, tall) as page:

@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import ViewportSize, expect
 
 from tests.e2e.given import BLUE, GREEN, RED, flag, jpeg
-from tests.pictures import DESK, PHONE, ask, browsing, press, sandbox, watch
+from tests.pictures import DESK, FLOWS, PHONE, ask, browsing, press, sandbox, say, watch
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -57,3 +57,34 @@ async def test_a_prompt_a_photo_and_a_press_become_a_portrait_video_that_plays(
         assert all(abs(a - b) < 40 for a, b in zip(colour, GREEN, strict=True)), colour
         width = await page.evaluate("document.documentElement.scrollWidth")
         assert width <= size["width"]
+
+
+async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_phones_width(
+    address: str,
+) -> None:
+    seen: list[str] = []
+    async with browsing(address, PHONE) as page:
+
+        async def shown(name: str) -> None:
+            """Nothing is wider than the phone, nothing is said to have had no answer."""
+            assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            wide = "[...document.querySelectorAll('.bubble, .button, [role=option]')]"
+            assert (
+                await page.evaluate(
+                    f"{wide}.filter(one => one.getBoundingClientRect().right > innerWidth).length"
+                )
+                == 0
+            )
+            await expect(page.get_by_text("did not answer the press")).to_have_count(0)
+            seen.append(name)
+
+        for flow in FLOWS:
+            await flow(page, shown=shown)
+        assert seen == ["album", "files", "group-stranger", "group", "inline", "russian"]
+        # Whatever was said in one topic is not in the other.
+        await page.locator("#back").click()
+        await page.locator("#chats").get_by_role("button").filter(has_text="Film club").click()
+        await page.locator("#topic").select_option(label="General")
+        await expect(page.get_by_role("log").get_by_text("a paper boat")).to_have_count(0)
+        await say(page, "Тихо тут")
+        await expect(page.get_by_role("log").get_by_text("Тихо тут")).to_be_visible()
