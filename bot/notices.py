@@ -24,6 +24,7 @@ from bot.messenger import Messenger
 from bot.notice import Notice, NoticeKind
 from bot.progress import Progress
 from bot.schedule import back_off
+from bot.steps.bench import close_status
 from bot.task import Task, TaskState
 from storage import Storage, WaitingNotice
 
@@ -110,7 +111,7 @@ class Notices:
             logger.warning("could not be told (%s): %s", _about(notice), exc)
         await outbox.done(waiting.id)
         if task is not None and notice.kind in ENDS:
-            await self._progress.close(task)
+            await close_status(self._storage, self._progress, task)
         return None
 
 

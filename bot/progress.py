@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiogram.utils.formatting import Text
@@ -128,6 +129,18 @@ class Progress:
         self._watched.pop(task.id, None)
         if task.card_message_id is not None:
             await self._messenger.delete(task.chat, task.card_message_id)
+
+    async def rest(self, task: Task, videos: int) -> None:
+        """The status message of an order says that so many of it are still to come."""
+        self._watched.pop(task.id, None)
+        if task.card_message_id is not None:
+            with suppress(TelegramError):
+                await self._messenger.edit(
+                    task.chat,
+                    task.card_message_id,
+                    texts.status_rest(task.lang, videos),
+                    is_media=task.card_is_media,
+                )
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -207,6 +207,19 @@ def status_sending(lang: str, task: Task) -> Text:
     return _said("📤", _("The video is ready. Sending it to you…"), _model_line(_, task))
 
 
+def status_rest(lang: str, videos: int) -> Text:
+    """So many of an order are still to come after the others."""
+    _ = words(lang)
+    return _said(
+        "⏳",
+        _.plural(
+            "{n} more video of this order is on its way.",
+            "{n} more videos of this order are on their way.",
+            videos,
+        ).format(n=videos),
+    )
+
+
 def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
     """Not accepted yet: the operator must act, or the provider is only `busy`."""
     _ = words(lang)

@@ -20,7 +20,7 @@ from bot.errors import LeaseLost, StorageUnavailable
 from bot.notice import Notice, NoticeKind
 from bot.progress import Progress
 from bot.schedule import Durations, Law, back_off
-from bot.task import Reason, Task, TaskState
+from bot.task import ACTIVE, Reason, Task, TaskState
 from storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -147,6 +147,10 @@ class Bench:
         words = notice(NoticeKind.UNDELIVERABLE, task, reason=reason.value)
         await self.save(task, after, notices=(words,))
 
+    async def close(self, task: Task) -> None:
+        """What the person sees instead of a status: the task has ended."""
+        await close_status(self.storage, self.progress, task)
+
     def _ended(self, task: Task, state: TaskState, reason: Reason, detail: str) -> Task:
         return task.to(state, run_at=self.clock(), reason=reason, detail=detail[:_DETAIL])
 
@@ -206,6 +210,23 @@ class Bench:
                 recent = await self.storage.durations.recent(model)
                 self._durations[model] = Durations.of(recent)
         return self._durations[model]
+
+
+async def close_status(storage: Storage, progress: Progress, task: Task) -> None:
+    """The status message goes with the last of those that were ordered together; until then it
+    says how many are to come, once the one whose message it is has ended.
+    """
+    if task.order is None:
+        return await progress.close(task)
+    with suppress(StorageUnavailable):
+        order = await storage.tasks.variants(task.order)
+        first = next((one for one in order if one.id == task.order), None)
+        left = sum(one.state in ACTIVE for one in order)
+        if first is not None and not left:
+            await progress.close(first)
+        elif first is not None and first.state not in ACTIVE:
+            await progress.rest(first, left)
+    return None
 
 
 def notice(kind: NoticeKind, task: Task, **params: str) -> Notice:

@@ -78,7 +78,7 @@ class Deliver:
             )
             await bench.insist(task, after)
         await asyncio.to_thread(self._delivery.forget, task.id)
-        await bench.progress.close(task)
+        await bench.close(task)
         return None
 
     async def _again(

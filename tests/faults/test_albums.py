@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot import texts
 from bot.sandbox.gptunnel.records import Mode
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.state import Json
@@ -139,6 +140,9 @@ async def test_one_that_failed_holds_nobody_up(house: House) -> None:
     waits = "SELECT (julianday(ended_at) - julianday(rendered_at)) * 86400 FROM tasks"
     assert house.rows(waits)[0][0] < WINDOW.total_seconds() / 2
     await house.until(lambda: house.states() == ["delivered", "failed"])
+    await house.until(lambda: not house.rows("SELECT 1 FROM outbox"))
+    await house.settle()
+    assert texts.status_rest("en", 1).render()[0] not in house.words(anna.chat)
     assert len(house.videos(anna.chat)) == len(house.sent(SINGLE)) == 1
 
 
@@ -147,7 +151,12 @@ async def test_a_third_one_comes_after_the_album_of_the_others(house: House) -> 
     await house.until(lambda: len(house.provider.tasks) == 3)
     *_, slow = house.provider.tasks.values()
     slow.ready_at += 120
+    # The status message tells of the one that is left, and goes with it.
+    to_come = texts.status_rest("en", 1).render()[0]
+    await house.reads(anna.chat, to_come)
+    assert len(house.videos(anna.chat)) == 2
     await all_delivered(house)
+    assert to_come not in house.words(anna.chat)
     assert (len(house.sent(ALBUM)), len(house.sent(SINGLE))) == (1, 1)
     assert len(house.videos(anna.chat)) == 3
     made_once(house, 3)
