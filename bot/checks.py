@@ -6,6 +6,7 @@ It asks as the bot would, through the same edges, and changes nothing that lasts
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,13 @@ from aiogram.methods import GetMe, GetWebhookInfo
 from bot import proxy, telegram
 from bot.app import open_bucket
 from bot.clock import utc_now
-from bot.errors import BotError, ProviderError, StorageError
+from bot.errors import (
+    BotError,
+    ProviderError,
+    StorageError,
+    TelegramLost,
+    TelegramRejected,
+)
 from bot.gptunnel import Gptunnel
 from bot.health import HealthReport
 from bot.http import HttpServer, frame_url
@@ -120,11 +127,16 @@ async def _safely(what: str, check: Callable[[], Awaitable[Words]]) -> Finding:
 
 async def _token(bot: Bot) -> Words:
     me = await bot(GetMe())
-    return Level.OK, f"@{me.username}"
+    return Level.OK, f"@{me.username}" if me.username else me.first_name
 
 
 async def _updates(bot: Bot, settings: Settings) -> Words:
-    info = await bot(GetWebhookInfo())
+    try:
+        info = await bot(GetWebhookInfo())
+    except (TelegramRejected, TelegramLost) as exc:
+        if settings.updates == "polling":  # it asks for updates all the same
+            return Level.NOTE, f"by polling; whether a webhook is set is not known: {exc}"
+        raise
     waiting = f"{info.pending_update_count} wait"
     if settings.updates == "polling" and info.url:
         return Level.NOTE, f"a webhook is set, which a start takes away; {waiting}"
@@ -195,16 +207,23 @@ async def _photos(settings: Settings) -> Words:
 
 
 async def _database(settings: Settings) -> Words:
+    file = sqlite_file(settings.database_url)
+    if file is not None and not await asyncio.to_thread(file.exists):
+        folder = await asyncio.to_thread(_nearest, file.parent)
+        if not os.access(folder, os.W_OK):
+            return Level.FAIL, f"sqlite: cannot be made in {folder}"
+        return Level.NOTE, "sqlite: not there yet; a start makes it"
     database = await Database.open(settings.database_url)
     try:
         async with database.transaction() as connection:
             found = await connection.run_sync(version)
-        writable = await database.writable()
+        # Of a file its lock was had just now: to write beside a running bot could break it.
+        writable = file is not None or await database.writable()
     except StorageError as exc:
         return Level.FAIL, str(exc)
     finally:
         await database.close()
-    kind = "postgresql" if sqlite_file(settings.database_url) is None else "sqlite"
+    kind = "postgresql" if file is None else "sqlite"
     if not writable:
         return Level.FAIL, f"{kind}: cannot be written"
     if found is None:
@@ -247,9 +266,14 @@ async def _disk(settings: Settings) -> Words:
 
 
 def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(_nearest(folder)).free
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first above it that exists."""
     while not folder.is_dir():
         folder = folder.absolute().parent
-    return shutil.disk_usage(folder).free
+    return folder
 
 
 def _client(proxy_url: str) -> httpx.AsyncClient:

@@ -43,6 +43,9 @@ class Bars:
 
 async def check(settings: Settings, say: Say) -> bool:
     """Everything that the bot needs, asked for live; whether all of it is there."""
+    from bot.lean import import_aiogram
+
+    import_aiogram()
     from bot import checks  # the whole bot, which no other command needs
 
     well = True

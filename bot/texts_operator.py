@@ -13,7 +13,7 @@ from typing import Any
 from aiogram.utils.formatting import Bold, Code, Text, as_list
 
 from bot.alert import AlertKind, Params, Switch
-from bot.i18n import fill, words
+from bot.i18n import Words, fill, words
 from bot.task import Task, TaskEvent, TaskState
 
 
@@ -167,10 +167,11 @@ class Today:
     spent: Decimal
     stars: int
     asked: int  # people who wait to be let in
-    alerts: Sequence[str]  # kinds
+    alerts: Sequence[tuple[AlertKind, Params]]
     held: Iterable[Switch]
 
 
+ALERTS_SHOWN = 6
 _HELD: Mapping[Switch, str] = {
     Switch.INTAKE: N_("⏸ No orders are taken."),
     Switch.DRAIN: N_("🏁 Draining: no orders are taken, what was ordered is finished."),
@@ -195,13 +196,20 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("⭐ Came in: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
         fill(_("🔑 Ask to be let in: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
-        fill(_("🚨 Open alerts: {kinds}"), kinds=", ".join(numbers.alerts))
-        if numbers.alerts
-        else _("Nothing is wrong."),
+        *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
+        f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"
+        if len(numbers.alerts) > ALERTS_SHOWN
+        else None,
+        None if numbers.alerts else _("Nothing is wrong."),
         "",
         _("/order 12 and /user 123 look one up, /stats draws, /broadcast writes to everybody."),
     ]
     return _said("📊", _("Today"), *lines)
+
+
+def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
+    values = {name: str(value) for name, value in params.items()}
+    return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
 
 
 def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:

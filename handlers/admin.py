@@ -70,7 +70,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
     counts = await storage.tasks.counts()
     sums = await storage.ledger.sums(since, now + timedelta(seconds=1))
     held = await storage.alerts.held()
-    alerts = Counter(alert.kind.value for alert in (await storage.alerts.all_open()).values())
+    alerts = await storage.alerts.all_open()
     asked = await storage.access.waiting(limit=ASKED_COUNTED)
     numbers = texts_operator.Today(
         ordered=sum(number for state, number in outcomes.items() if state is not S.DRAFT),
@@ -83,7 +83,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
         spent=sums[Entry.CHARGE].roubles,
         stars=sums[Entry.PURCHASE].stars + sums[Entry.REFUND].stars,
         asked=len(asked),
-        alerts=[f"{kind} × {n}" if n > 1 else kind for kind, n in sorted(alerts.items())],
+        alerts=[(alert.kind, alert.params) for alert in alerts.values()],
         held=list(held),
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held

@@ -19,6 +19,7 @@ import pytest
 from aiohttp import web
 
 from tests.e2e.given import clip, learnt
+from tests.e2e.test_start import run
 from tests.stand import TOKEN, Stand, open_stand, until
 
 Json = dict[str, Any]
@@ -110,6 +111,8 @@ async def test_a_video_needs_only_updates_messages_and_videos(tmp_path: Path, ki
         assert {name for name, _ in server.calls} >= {"setMyCommands", "setMyDescription"}
         assert await stand.bots[0].stop() == 0
         assert "Traceback" not in stand.bots[0].lines
+        _, told, _ = await run(stand, "-m", "bot", "check", TELEGRAM_API_URL=url)
+        assert "ok    token: B\nnote  updates: by polling; whether a webhook is set" in told
         assert "a red fox" not in stand.bots[0].lines
 
 

@@ -53,10 +53,16 @@ async def test_check_tells_in_a_line_each_that_all_is_well(stand: Stand) -> None
 async def test_check_names_everything_that_is_wrong_at_once(stand: Stand) -> None:
     stand.provider.balance = Decimal(3)
     stand.provider.models.pop("seedance-1-lite-480P-5s")
+    nothing = stand.folder / "new" / "bot.db"
     code, lines = await checked(
-        stand, BOT_TOKEN=OTHER_TOKEN, PUBLIC_URL=f"http://127.0.0.1:{free_port()}"
+        stand,
+        BOT_TOKEN=OTHER_TOKEN,
+        PUBLIC_URL=f"http://127.0.0.1:{free_port()}",
+        DATABASE_URL=f"sqlite+aiosqlite:///{nothing}",
     )
     assert code == 1
+    assert lines["database"] == "note sqlite: not there yet; a start makes it"
+    assert not nothing.parent.exists()
     failed = {name for name, line in lines.items() if line.startswith("FAIL")}
     assert failed - {"disk"} == {"token", "updates", "balance", "model", "photos"}
     assert "no longer has it" in lines["model"]

@@ -36,8 +36,13 @@ async def run(stand: Stand, *command: str, **settings: str) -> tuple[int, str, s
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(40):
-        out, err = await process.communicate()
+    try:
+        async with asyncio.timeout(40):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.communicate()
+        raise
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
