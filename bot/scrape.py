@@ -18,11 +18,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from bot import metrics
 from bot.clock import Clock
 from bot.errors import ProviderError, StorageUnavailable
-from storage import Storage
+from bot.task import ENDED, TaskState
+from storage import InboxState, Storage
 
 SECONDS = 5.0
 """For the questions to the database; without their answers the rest is told."""
 BALANCE_AGE = timedelta(minutes=5)
+
+# What has ended is told by counters: to count it each time would read more and more.
+_WATCHED = frozenset(TaskState) - ENDED
+_WAITING = frozenset(InboxState) - {InboxState.DONE}
 
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
@@ -86,9 +91,9 @@ class Scrape:
                     await self._balance()
 
     async def _read(self) -> None:
-        for state, number in (await self._storage.tasks.counts()).items():
+        for state, number in (await self._storage.tasks.counts(_WATCHED)).items():
             metrics.TASKS.labels(state.value).set(number)
-        for update_state, number in (await self._storage.inbox.counts()).items():
+        for update_state, number in (await self._storage.inbox.counts(_WAITING)).items():
             metrics.INBOX.labels(update_state.value).set(number)
         lag = await self._storage.inbox.lag(self._clock())
         metrics.INBOX_LAG.set(lag.total_seconds())

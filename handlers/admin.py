@@ -29,7 +29,7 @@ from bot.alert import Switch
 from bot.caps import day_start
 from bot.clock import Clock
 from bot.keyboards import Operate, Operation
-from bot.task import TaskState
+from bot.task import ACTIVE, TaskState
 from handlers import reply
 from handlers.context import Wake
 from handlers.filters import admin
@@ -67,7 +67,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
     now = clock()
     since = day_start(now)
     outcomes = await storage.operator.outcomes(since=since)
-    counts = await storage.tasks.counts()
+    counts = await storage.tasks.counts(ACTIVE)
     sums = await storage.ledger.sums(since, now + timedelta(seconds=1))
     held = await storage.alerts.held()
     alerts = await storage.alerts.all_open()

@@ -20,7 +20,7 @@ from bot.task import ACTIVE, Chat, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices
-from storage.tables import InboxState, alerts, in_states, inbox, one_of, switches, tasks
+from storage.tables import InboxState, alerts, at_rest, in_states, inbox, one_of, switches, tasks
 from storage.users import lang_of
 
 
@@ -108,7 +108,7 @@ class AlertStore:
         """Tasks that came to rest in one of `states` since then: number, state, reason."""
         wanted = (
             sa.select(tasks.c.id, tasks.c.state, tasks.c.reason)
-            .where(in_states(states), tasks.c.run_at >= since)
+            .where(at_rest(states), tasks.c.run_at >= since)
             .order_by(tasks.c.id)
         )
         async with self._database.transaction() as connection:
@@ -117,17 +117,14 @@ class AlertStore:
 
     async def set_aside(self, *, since: datetime) -> list[tuple[int, str | None]]:
         """Updates that were set aside since then: number and why."""
-        wanted = (
-            sa.select(inbox.c.update_id, inbox.c.error)
-            .where(
-                one_of(inbox.c.state, {InboxState.SET_ASIDE}),
-                inbox.c.finished_at >= since,
-            )
-            .order_by(inbox.c.update_id)
+        wanted = sa.select(inbox.c.update_id, inbox.c.error).where(
+            one_of(inbox.c.state, {InboxState.SET_ASIDE}),
+            inbox.c.finished_at >= since,
         )
         async with self._database.transaction() as connection:
             rows = (await connection.execute(wanted)).all()
-        return [(row.update_id, row.error) for row in rows]
+        # Sorted here: for this order SQLite would rather read the whole table by its key.
+        return sorted((row.update_id, row.error) for row in rows)
 
     # --- switches --------------------------------------------------------------------------
 

@@ -194,7 +194,7 @@ class OperatorStore:
         """What became of the orders since then."""
         wanted = (
             sa.select(tasks.c.state, sa.func.count().label("number"))
-            .where(tasks.c.confirmed_at >= since)
+            .join_from(ledger, tasks, _ordered(since))
             .group_by(tasks.c.state)
         )
         async with self._database.transaction() as connection:
@@ -205,7 +205,7 @@ class OperatorStore:
         """Every order since then."""
         wanted = sa.select(
             tasks.c.user_id, tasks.c.state, tasks.c.confirmed_at, tasks.c.ended_at
-        ).where(tasks.c.confirmed_at >= since)
+        ).join_from(ledger, tasks, _ordered(since))
         async with self._database.transaction() as connection:
             rows = (await connection.execute(wanted)).all()
         return [
@@ -235,6 +235,15 @@ class OperatorStore:
                     charged = float(row.kopecks) if row.kind is Entry.CHARGE else 0.0
                     found[day] = (spent + charged, stars + row.stars)
         return found
+
+
+def _ordered(since: datetime) -> sa.ColumnElement[bool]:
+    """Orders since then, by what was reserved for them: the ledger has the days in order."""
+    return sa.and_(
+        ledger.c.at >= since,
+        ledger.c.kind == Entry.RESERVATION,
+        ledger.c.task_id == tasks.c.id,
+    )
 
 
 async def _move(

@@ -22,6 +22,7 @@ from storage.rows import task_from
 from storage.tables import (
     InboxState,
     access_requests,
+    at_rest,
     consents,
     in_states,
     inbox,
@@ -103,8 +104,8 @@ class PrivacyStore:
     async def forget(self, *, drafts_before: datetime, orders_before: datetime) -> list[int]:
         """Some of what has rested since before; to be called again until nothing is left."""
         old = sa.or_(
-            sa.and_(in_states({TaskState.DRAFT}), tasks.c.run_at < drafts_before),
-            sa.and_(in_states(_AT_REST), tasks.c.run_at < orders_before),
+            sa.and_(at_rest({TaskState.DRAFT}), tasks.c.run_at < drafts_before),
+            sa.and_(at_rest(_AT_REST), tasks.c.run_at < orders_before),
         )
         some = sa.select(tasks.c.id).where(old).limit(AT_ONCE).scalar_subquery()
         async with self._database.transaction() as connection:

@@ -59,6 +59,13 @@ def in_states(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
     return one_of(tasks.c.state, states)
 
 
+def at_rest(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
+    """Tasks in one of these states, all of RESTING, to be found by ix_tasks_resting: SQLite does
+    not see by itself that some of its states are among them.
+    """
+    return sa.and_(in_states(RESTING), in_states(states))
+
+
 class InboxState(StrEnum):
     """What became of an update."""
 

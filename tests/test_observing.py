@@ -136,7 +136,7 @@ async def test_the_provider_is_not_asked_at_every_scrape(
 async def test_without_a_database_the_rest_is_told(
     open_house: Any, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away() -> dict[TaskState, int]:
+    async def away(_states: object) -> dict[TaskState, int]:
         raise StorageUnavailable("disk I/O error")
 
     monkeypatch.setattr(storage.tasks, "counts", away)
