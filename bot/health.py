@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LIMITS: Mapping[str, float] = {
     "updates": 120.0,  # a getUpdates that came back well; each waits for 25 s at most
@@ -29,6 +29,7 @@ class HealthReport:
     ages: Mapping[str, float | None]
     database: bool
     stopping: bool = False
+    troubles: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -38,7 +39,11 @@ class HealthReport:
     @property
     def not_ready(self) -> tuple[str, ...]:
         """Why no work should be sent here: also what has not begun yet, and a stop."""
-        begins = [f"{part}: has not begun" for part, age in self.ages.items() if age is None]
+        begins = [
+            f"{part}: has not begun{_because(self.troubles.get(part))}"
+            for part, age in self.ages.items()
+            if age is None
+        ]
         return (*(["stopping"] if self.stopping else []), *begins, *self.reasons)
 
 
@@ -60,6 +65,7 @@ class Health:
         self._now = now
         self._since = dict.fromkeys(limits, now())
         self._marks: dict[str, float] = {}
+        self._troubles: dict[str, str] = {}
         self._asking = asyncio.Lock()
         self._answer = False
         self._answered: float | None = None
@@ -70,6 +76,11 @@ class Health:
         if part not in self._limits:
             raise KeyError(part)
         self._marks[part] = self._now()
+        self._troubles.pop(part, None)
+
+    def trouble(self, part: str, words: str) -> None:
+        """What keeps `part` from its work, in words without secrets; until its next mark."""
+        self._troubles[part] = words
 
     def rest(self, part: str) -> None:
         """Another process does that: no mark is waited for until `expect`."""
@@ -90,6 +101,7 @@ class Health:
         now = self._now()
         reasons = [
             f"{part}: no sign of life for {age:.0f} s (at most {limit:.0f})"
+            + _because(self._troubles.get(part))
             for part, since in self._since.items()
             if (age := now - self._marks.get(part, since)) > (limit := self._limits[part])
         ]
@@ -103,6 +115,7 @@ class Health:
             },
             database=database,
             stopping=self.stopping,
+            troubles=dict(self._troubles),
         )
 
     async def _database(self) -> bool:
@@ -116,3 +129,7 @@ class Health:
                     self._answer = False
                 self._answered = self._now()
             return self._answer
+
+
+def _because(trouble: str | None) -> str:
+    return f": {trouble}" if trouble else ""

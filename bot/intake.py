@@ -188,6 +188,7 @@ class Polling:
                 raise
             except (TelegramError, StorageUnavailable) as exc:
                 failures += 1
+                self._health.trouble("updates", str(exc))
                 wait = back_off(failures, first=1, cap=30)
                 if isinstance(exc, TelegramLater) and failures == 1:
                     wait = max(wait, min(exc.retry_after, 3600.0))

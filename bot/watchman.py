@@ -127,6 +127,8 @@ class Watchman:
     async def _updates(self, known: dict[str, OpenAlert]) -> None:
         signs, now = self._signs, self._clock()
         report = await self._health()
+        if "updates" not in report.ages:
+            self._began = now  # another process reads them; here it would begin anew
         age = report.ages.get("updates")
         quiet_for = (now - self._began).total_seconds() if age is None else age
         late = "updates" in report.ages and quiet_for > NO_UPDATES_SECONDS

@@ -127,6 +127,7 @@ class Webhook:
                 raise
             except TelegramError as exc:
                 failures += 1
+                self._health.trouble("updates", str(exc))
                 wait = back_off(failures, first=1, cap=30)
                 if isinstance(exc, TelegramLater) and failures == 1:
                     wait = max(wait, min(exc.retry_after, 3600.0))
@@ -165,11 +166,12 @@ class Webhook:
             fresh = self._clock() - failed < timedelta(seconds=2 * WATCH_SECONDS)
             came_since = self._came is not None and self._came > failed
             if fresh and info.pending_update_count and not came_since:
-                logger.error(
-                    "Telegram cannot deliver %d updates: %s",
-                    info.pending_update_count,
-                    info.last_error_message,
+                words = (
+                    f"Telegram cannot deliver {info.pending_update_count} updates: "
+                    f"{info.last_error_message}"
                 )
+                logger.error("%s", words)
+                self._health.trouble("updates", words)
                 return True
         self._health.mark("updates")
         return True

@@ -294,6 +294,24 @@ async def test_a_part_that_falls_silent_is_named(
     assert await asked(http) == (200, [])
 
 
+async def test_what_keeps_a_part_from_its_work_is_told_until_it_works_again(
+    http: httpx.AsyncClient, health: Health, clock: Clock
+) -> None:
+    health.trouble("updates", "the answer was lost (TimeoutError)")
+    ready = (await http.get("/readyz")).json()["reasons"]
+    assert "updates: has not begun: the answer was lost (TimeoutError)" in ready
+    all_alive(health)
+    clock.seconds += 5
+    health.trouble("updates", "another poller")
+    assert await asked(http) == (200, [])
+    clock.seconds += 120
+    _, [reason, *_] = await asked(http)
+    assert reason == "updates: no sign of life for 125 s (at most 120): another poller"
+    all_alive(health)
+    clock.seconds += 121
+    assert (await asked(http))[1][0] == "updates: no sign of life for 121 s (at most 120)"
+
+
 async def test_a_part_that_never_began_is_named_after_its_time(
     http: httpx.AsyncClient, health: Health, clock: Clock
 ) -> None:

@@ -36,6 +36,7 @@ class Post:
     funds: Decimal | None = Decimal(500)
     asked: int = 0
     age: float | None = 1.0
+    reads: bool = True  # this process, not another
     free: int = 10 << 30
 
     def __post_init__(self) -> None:
@@ -58,7 +59,8 @@ class Post:
         return self.funds
 
     async def _report(self) -> HealthReport:
-        return HealthReport(reasons=(), ages={"updates": self.age}, database=True)
+        ages = {"updates": self.age} if self.reads else {}
+        return HealthReport(reasons=(), ages=ages, database=True)
 
     async def look(self, after: timedelta = timedelta(0)) -> list[Notice]:
         """What the admins are told by it; each is told the same."""
@@ -89,6 +91,14 @@ async def test_updates_that_never_came_are_missed_from_the_start(post: Post) -> 
     assert await post.look(MINUTE) == []
     post.age = 1.0
     assert heard(await post.look()) == [("alert_over", AlertKind.NO_UPDATES.value)]
+
+
+async def test_whoever_takes_the_reading_over_has_its_time(post: Post) -> None:
+    post.age, post.reads = None, False
+    assert await post.look(20 * MINUTE) == []
+    post.reads = True
+    assert await post.look(4 * MINUTE) == []
+    assert heard(await post.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
 
 
 def heard(notices: list[Notice]) -> list[tuple[str, str]]:

@@ -223,7 +223,9 @@ async def test_while_telegram_cannot_deliver_the_bot_is_not_well(rig: Rig) -> No
     rig.seconds[0] = 1000.0
     broken = info(waiting=3, failed=NOON - timedelta(seconds=5))
     await watch(rig, True, broken, broken)
-    assert (await rig.health.report()).ages["updates"] is None
+    report = await rig.health.report()
+    assert report.ages["updates"] is None
+    assert report.troubles["updates"] == "Telegram cannot deliver 3 updates: Connection refused"
 
 
 @pytest.mark.parametrize(
