@@ -9,7 +9,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench mutants pictures check lint lock clean chromium sbom audit crash crash-selftest sweep
+.PHONY: help setup run test bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest sweep
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -96,6 +96,9 @@ clean: ## everything that was made here, but no data
 # ARGS="--database postgres --kills 100 --orders 100 --workers 2", ARGS=steps, ARGS="--seed 7", …
 crash: $(READY) ## the bot is killed 300 times while people order; some 15 minutes
 	$(BIN)/python -m tests.crash $(ARGS)
+
+scale: $(READY) ## two intakes and two workers on one PostgreSQL, killed and cut off from it
+	$(BIN)/python -m tests.crash scale --kills 200 --orders 2000 $(ARGS)
 
 crash-selftest: $(READY) ## planted bugs, each of which the campaign must notice
 	$(BIN)/python -m tests.crash selftest $(ARGS)

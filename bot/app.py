@@ -40,6 +40,7 @@ from bot.profile import set_profile
 from bot.progress import Progress
 from bot.refunds import Refunds
 from bot.retention import Retention
+from bot.schedule import back_off
 from bot.scrape import Scrape
 from bot.settings import Settings
 from bot.steps import Steps
@@ -63,6 +64,8 @@ DOWNLOAD_SECONDS = 600.0
 STOP_SECONDS = 8.5
 """From the signal to the end of whatever is still going on."""
 TIDY_SECONDS = 60.0
+FRAME_TRIES = 6
+"""Some 5 s: the provider fetches a first frame within 10 s."""
 ORDERED, MENDED = "ordered", "mended"
 """What processes tell each other: there is something for a worker; the queue need not wait."""
 KEEP_UPDATES = timedelta(days=3)
@@ -158,11 +161,16 @@ async def _run(
         ]
     await _together(
         until=stop,
-        ends_by_itself=[part.run() for part in orderly],
+        ends_by_itself=[_orderly(part, storage.neighbours) for part in orderly],
         endless=endless,
         last=[storage.neighbours.run()],
         stop=[parts.health.stop, *(part.stop for part in orderly)],
     )
+
+
+async def _orderly(part: Inbox | Worker | Notices, neighbours: Neighbours) -> None:
+    await part.run()
+    neighbours.ring(ORDERED)  # what it left is anybody's at once
 
 
 async def _updates(settings: Settings, parts: Parts, neighbours: Neighbours) -> None:
@@ -477,6 +485,12 @@ async def _wanted(storage: Storage, kept: Kept) -> set[int]:
 
 def _frames(storage: Storage, clock: Clock) -> Callable[[str], Coroutine[Any, Any, bytes | None]]:
     async def frame(token: str) -> bytes | None:
+        """Patiently: the provider asks once, and an order hangs on it."""
+        for failures in range(1, FRAME_TRIES):
+            try:
+                return await storage.frames.get(token, clock())
+            except StorageUnavailable:
+                await asyncio.sleep(back_off(failures, first=0.1, cap=2))
         return await storage.frames.get(token, clock())
 
     return frame

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from bot.errors import StorageUnavailable
 from bot.health import HealthReport
 
 IDLE_SECONDS = 30.0
@@ -34,8 +35,8 @@ def frame_url(public_url: str, token: str) -> str:
 class HttpServer:
     """Listens between `start` and `stop`.
 
-    `frames` gives the JPEG behind a token, or None when there is none (any more); `health` tells
-    how things are; `routes` is whatever else is to be served.
+    `frames` gives the JPEG behind a token, None when there is none (any more), or raises
+    StorageUnavailable; `health` tells how things are; `routes` is whatever else is to be served.
     """
 
     def __init__(
@@ -92,7 +93,10 @@ class HttpServer:
         return int(self._runner.addresses[0][1])
 
     async def _frame(self, request: web.Request) -> web.StreamResponse:
-        jpeg = await self._frames(request.match_info["token"])
+        try:
+            jpeg = await self._frames(request.match_info["token"])
+        except StorageUnavailable:
+            return web.Response(status=503, headers=_HEADERS)
         if jpeg is None:
             return await _not_found(request)
         response = web.Response(body=jpeg, content_type="image/jpeg", headers=_HEADERS)

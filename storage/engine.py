@@ -86,6 +86,8 @@ async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
         while not task.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody asks for it any more, and asyncio would complain
         raise
 
 

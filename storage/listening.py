@@ -84,6 +84,7 @@ class PostgresNeighbours(Neighbours):
                 turn.begun.clear()
                 if turn.end is not None:
                     turn.end()
+                    turn.end = None
             self._failures += 1
             await asyncio.sleep(back_off(self._failures, first=0.2, cap=5))
 

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -21,8 +22,9 @@ import pytest
 class PostgresServer:
     """Makes databases on a running server; all of them go with the server."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, server: Any) -> None:
         self._dsn = dsn  # of the database `postgres`
+        self._server = server
         self._numbers = itertools.count(1)
         self._template: str | None = None
 
@@ -37,6 +39,16 @@ class PostgresServer:
             await fill(self._url(template))
             self._template = template
         return self._url(await self._create(self._template))
+
+    @property
+    def pid(self) -> int:
+        """Of the process from which all of its others come."""
+        return int(self._server.get_pid())
+
+    async def restart(self) -> None:
+        """As an operator would: whoever is connected is put out."""
+        await asyncio.to_thread(self._server.stop)
+        await asyncio.to_thread(self._server.start)
 
     async def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
@@ -64,7 +76,7 @@ def running_postgres() -> Iterator[PostgresServer]:
     try:
         dsn = server.get_uri()
         asyncio.run(_do_not_wait_for_the_disk(dsn))
-        yield PostgresServer(dsn)
+        yield PostgresServer(dsn, server)
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from aiohttp import web
 
+from bot.errors import StorageUnavailable
 from bot.health import Health, HealthReport
 from bot.http import HttpServer, frame_url
 
@@ -46,9 +47,12 @@ class Frames:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {TOKEN: JPEG}
         self.asked: list[str] = []
+        self.works = True
 
     async def __call__(self, token: str) -> bytes | None:
         self.asked.append(token)
+        if not self.works:
+            raise StorageUnavailable("not now")
         return self.kept.get(token)
 
 
@@ -98,6 +102,13 @@ async def http(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
 
 
 # -- frames ------------------------------------------------------------------------------------
+
+
+async def test_a_frame_that_cannot_be_had_now_is_not_said_to_be_gone(
+    http: httpx.AsyncClient, frames: Frames
+) -> None:
+    frames.works = False
+    assert (await http.get(frame_url(str(http.base_url), TOKEN))).status_code == 503
 
 
 async def test_a_frame_is_there_under_its_link(http: httpx.AsyncClient) -> None:

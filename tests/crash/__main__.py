@@ -3,6 +3,7 @@
 campaign   at random moments, while people order (the default)
 steps      at every named step of a task's life, and again during recovery
 sweep      not killed: the N-th call fails, for every N
+scale      four processes on one PostgreSQL, also cut off from it
 selftest   the campaign against planted bugs: each must make it fail
 """
 
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.crash import campaign, planted, selftest, steps, sweep
+from tests.crash import campaign, planted, scale, selftest, steps, sweep
 from tests.crash.lives import launching
 from tests.postgres import PostgresServer, running_postgres
 
@@ -33,13 +34,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="?", default="campaign", choices=("campaign", "steps", "sweep", "selftest")
+        "what",
+        nargs="?",
+        default="campaign",
+        choices=("campaign", "steps", "sweep", "scale", "selftest"),
     )
     usual = campaign.Plan(seed=0, kills=300, orders=300)
     parser.add_argument("--kills", type=int, default=usual.kills)
     parser.add_argument("--orders", type=int, default=usual.orders)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--workers", type=int, default=usual.workers, help="bots at once")
+    parser.add_argument(
+        "--updates", choices=("polling", "webhook"), default="polling", help="of scale"
+    )
     parser.add_argument("--people", type=int, default=usual.people)
     parser.add_argument("--seed", type=int, default=None, help="replays a plan")
     parser.add_argument(
@@ -57,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
     with contextlib.ExitStack() as stack:
         server = None
-        if args.database == "postgres" or args.what == "selftest":
+        if args.database == "postgres" or args.what in ("scale", "selftest"):
             server = stack.enter_context(running_postgres())
         good = asyncio.run(_run(args, seed, folder, server))
     if not good:
@@ -97,6 +104,17 @@ async def _run(
                 say(swept.text())
                 say(_row(args, seed, swept.cells()))
                 return not swept.violations
+            case "scale":
+                assert server is not None
+                wanted = scale.plan(
+                    seed, kills=args.kills, orders=args.orders, updates=args.updates
+                )
+                result = await scale.run(
+                    wanted, launcher, folder, database_url=await server.create()
+                )
+                say(result.text())
+                say(_row(args, seed, result.campaign.cells()))
+                return not result.violations
             case _:
                 outcomes = []
                 for trial in selftest.TRIALS:
@@ -115,6 +133,8 @@ def _row(args: argparse.Namespace, seed: int, cells: Sequence[object]) -> str:
     if args.what == "campaign":
         command += [f"--kills {args.kills} --orders {args.orders}"]
         command += [f"--database {args.database} --workers {args.workers}"]
+    if args.what == "scale":
+        command += [f"--kills {args.kills} --orders {args.orders} --updates {args.updates}"]
     command.append(f"--seed {seed}")
     return f"| {day}: `{' '.join(command)}` | {' | '.join(map(str, cells))} |"
 

@@ -22,6 +22,7 @@ from tests.crash.lives import UP, Launcher, Life, Wish
 from tests.crash.people import People
 from tests.crash.verdict import Disturbances, Numbers, Verdict
 from tests.crash.witness import Witness
+from tests.cuts import Cutter, cutter
 from tests.stand import until
 
 CREATE_SECONDS = (0.05, 0.5)
@@ -49,7 +50,11 @@ class Plan:
     stops: float = 0.12  # the share of disturbances that are a SIGSTOP past the lease
     life_seconds: tuple[float, float] = (0.2, 3.0)  # from when it is up to its kill
     early: float = 0.15  # the share of lives that are killed while they start
+    roles: tuple[str, ...] = ()  # one place for each, on PostgreSQL; none: `workers` of ROLE=all
+    updates: str = "polling"
+    cut_seconds: float = 0.0  # on the average between two cuts of database connections; 0: none
     bug: str | None = None
+    lease_seconds: float = Wish.lease_seconds
     idle_seconds: float = Wish.idle_seconds
     video_seconds: tuple[float, float] = VIDEO_SECONDS
 
@@ -63,6 +68,7 @@ class Report:
     violations: list[str]
     kills: int
     stops: int
+    cuts: int
     lives: int
     seconds: float
 
@@ -81,7 +87,8 @@ class Report:
         n = self.numbers
         lines = [
             f"seed {self.plan.seed}: {self.kills} kills, {self.stops} stops past the lease, "
-            f"{self.lives} starts, {self.plan.workers} at once, {self.seconds:.0f} s",
+            f"{self.cuts} cuts, {self.lives} starts, "
+            f"{len(self.plan.roles) or self.plan.workers} at once, {self.seconds:.0f} s",
             f"{n.orders} orders, {n.confirmed} confirmed, {n.again} again, "
             f"{n.cancelled} cancelled: {n.charges} charges, {n.videos} videos, "
             f"{n.unknown} unknown",
@@ -102,6 +109,7 @@ class Campaign:
     plan: Plan
     ground: Ground
     witness: Witness
+    cutter: Cutter | None = None
     disturbances: Disturbances = field(default_factory=Disturbances)
     exits: list[str] = field(default_factory=list)
 
@@ -111,6 +119,7 @@ class Campaign:
             self.ground.telegram, random.Random(f"people {self.plan.seed}"), self.plan.people
         )
         self._begun = 0
+        self.disturbances.lease_seconds = self.plan.lease_seconds
 
     async def run(self) -> Report:
         """Kills, drains, judges."""
@@ -118,12 +127,13 @@ class Campaign:
         async with (
             beside(self._people.watch()),
             beside(self.witness.watch()),
+            beside(self._cut()),
             asyncio.TaskGroup() as group,
         ):
             group.create_task(self._order_all())
-            for _ in range(self.plan.workers):
-                group.create_task(self._slot())
-        violations = await drain(self.ground, self.witness, self._start)
+            for role in self.plan.roles or ("all",) * self.plan.workers:
+                group.create_task(self._slot(role))
+        violations = await drain(self.ground, self.witness, partial(self._start, "all"))
         verdict = Verdict(self.ground, self._people.orders, self.disturbances)
         return Report(
             self.plan,
@@ -131,6 +141,7 @@ class Campaign:
             [*self.exits, *violations, *verdict.violations],
             kills=len(self.disturbances.kills),
             stops=len(self.disturbances.stops),
+            cuts=len(self.disturbances.cuts),
             lives=len(self.ground.lives),
             seconds=time.monotonic() - started,
         )
@@ -151,25 +162,33 @@ class Campaign:
 
     # --- kills ---
 
-    async def _slot(self) -> None:
+    async def _cut(self) -> None:
+        """Connections to the database break, one or several, in the middle of what they carry."""
+        while self.cutter is not None:
+            await asyncio.sleep(self._dice.expovariate(1 / self.plan.cut_seconds))
+            if self.cutter.cut(self._dice.choice((0.1, 0.3, 1.0)), self._dice):
+                self.disturbances.cuts.append(time.time())
+        await asyncio.Event().wait()
+
+    async def _slot(self, role: str) -> None:
         """One place in which a bot runs, until there were enough kills; the last one lives on."""
-        life = await self._start()
+        life = await self._start(role)
         # Some end by themselves, without a database that a stopped one has locked
         while len(self.disturbances.kills) < self.plan.kills and self._begun < 2 * self.plan.kills:
             self._begun += 1
             if self._dice.random() < self.plan.stops:
-                life = await self._stop_past_the_lease(life)
+                life = await self._stop_past_the_lease(life, role)
                 continue
             await self._live(life)
             await self._kill(life)
-            life = await self._start()
+            life = await self._start(role)
         while True:  # as a supervisor would
             await asyncio.wait({life.ended}, timeout=0.2)
             if not life.ended.done():
                 if not self._ordering():
                     return
             else:
-                life = await self._start()
+                life = await self._start(role)
 
     def _ordering(self) -> bool:
         return len(self._people.orders) < self.plan.orders
@@ -185,9 +204,17 @@ class Campaign:
     async def _up(self, life: Life) -> None:
         await until(lambda: UP in life.lines or life.ended.done(), START_SECONDS)
 
-    async def _start(self) -> Life:
+    async def _start(self, role: str) -> Life:
+        changes = {"ROLE": role, "UPDATES": self.plan.updates}
+        if self.cutter is not None:
+            changes["DATABASE_URL"] = self.cutter.url
         return await self.ground.start(
-            Wish(bug=self.plan.bug, idle_seconds=self.plan.idle_seconds)
+            Wish(
+                bug=self.plan.bug,
+                lease_seconds=self.plan.lease_seconds,
+                idle_seconds=self.plan.idle_seconds,
+            ),
+            **changes,
         )
 
     async def _kill(self, life: Life) -> None:
@@ -197,17 +224,17 @@ class Campaign:
         await life.kill()
         self.disturbances.kills.append(time.time())
 
-    async def _stop_past_the_lease(self, life: Life) -> Life:
+    async def _stop_past_the_lease(self, life: Life, role: str) -> Life:
         """It loses its leases, somebody else goes on, and then it wakes up and goes on too."""
         await self._up(life)
         await asyncio.sleep(self._dice.uniform(1.0, 2.5))
         if not life.send(signal.SIGSTOP):
             self._ended_by_itself(life)
-            return await self._start()
+            return await self._start(role)
         stopped = time.time()
-        other = await self._start()
+        other = await self._start(role)
         await self._up(other)
-        await asyncio.sleep(Wish.lease_seconds + self._dice.uniform(0.5, 2.0))
+        await asyncio.sleep(self.plan.lease_seconds + self._dice.uniform(0.5, 2.0))
         life.send(signal.SIGCONT)
         self.disturbances.stops.append((stopped, time.time()))
         await asyncio.sleep(self._dice.uniform(0.5, 3.0))
@@ -216,10 +243,12 @@ class Campaign:
         return second
 
     def _ended_by_itself(self, life: Life) -> None:
-        """Only a database that a stopped process has locked excuses that."""
+        """Only a database that cannot be had at the start, or that a stopped one has locked."""
         now = time.time()
         excused = any(woken > now - 20 for _, woken in self.disturbances.stops)
         excused = excused or any(other.stopped for other in self.ground.lives)
+        # Without a database nobody starts: a supervisor tries again.
+        excused = excused or (self.cutter is not None and UP not in life.lines)
         if not excused:
             last = life.lines.splitlines()[-1:]
             self.exits.append(
@@ -298,8 +327,15 @@ def open_files(pid: int) -> list[str]:
     return found
 
 
-async def run(plan: Plan, launcher: Launcher, folder: Path, *, database_url: str = "") -> Report:
-    """One campaign in a folder of its own."""
+async def run(
+    plan: Plan,
+    launcher: Launcher,
+    folder: Path,
+    *,
+    database_url: str = "",
+    judged: Callable[[Ground], None] = lambda _: None,
+) -> Report:
+    """One campaign in a folder of its own; `judged` may look at its ground afterwards."""
     dice = random.Random(f"latencies {plan.seed}")
     quick = ("getUpdates", "getMe", "deleteWebhook", "setMy")
 
@@ -309,7 +345,13 @@ async def run(plan: Plan, launcher: Launcher, folder: Path, *, database_url: str
     async with open_ground(folder, launcher, database_url=database_url, latency=latency) as ground:
         ground.provider.delay = lambda: dice.uniform(*plan.video_seconds)
         ground.provider.create_latency = lambda: dice.uniform(*CREATE_SECONDS)
-        return await Campaign(plan, ground, Witness(ground.database_url)).run()
+        async with contextlib.AsyncExitStack() as stack:
+            cuts = None
+            if plan.cut_seconds:
+                cuts = await stack.enter_async_context(cutter(database_url))
+            report = await Campaign(plan, ground, Witness(ground.database_url), cuts).run()
+        judged(ground)
+        return report
 
 
 @asynccontextmanager

@@ -24,6 +24,7 @@ from aiohttp import web
 from bot.sandbox.gptunnel.render import Scene, render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.telegram.emulator import TelegramEmulator
+from bot.webhook import SECRET_HEADER
 from tests.crash.lives import Launcher, Life, Wish
 from tests.stand import KEY, TOKEN, free_port
 
@@ -114,10 +115,12 @@ class Front:
         self.url = ""
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._first = 0  # whose turn it is
 
     async def start(self) -> None:
         app = web.Application()
         app.router.add_get("/frames/{file}", self._pass_on)
+        app.router.add_post("/telegram", self._pass_on)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -133,12 +136,21 @@ class Front:
     async def _pass_on(self, request: web.Request) -> web.Response:
         assert self._session is not None
         loop = asyncio.get_running_loop()
-        until = loop.time() + FRONT_SECONDS
+        until, body = loop.time() + FRONT_SECONDS, await request.read()
+        secret = {
+            name: request.headers[name] for name in (SECRET_HEADER,) if name in request.headers
+        }
         while loop.time() < until:
-            for port in list(self.ports.values()):
+            ports = list(self.ports.values())
+            self._first += 1
+            for port in ports[self._first % len(ports) :] + ports if ports else ():
                 with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                     address = f"http://127.0.0.1:{port}{request.path}"
-                    async with self._session.get(address) as answer:
+                    async with self._session.request(
+                        request.method, address, data=body, headers=secret
+                    ) as answer:
+                        if request.method == "POST" and answer.status == 404:
+                            continue  # a worker
                         return web.Response(
                             status=answer.status,
                             body=await answer.read(),

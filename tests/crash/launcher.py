@@ -16,6 +16,7 @@ import selectors
 import signal
 import sys
 import tempfile
+import traceback
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -128,6 +129,8 @@ def _live(order: dict[str, Any]) -> None:
                 Path(wish["journal"]), die_at=wish["die_at"], die_after=wish["die_after"]
             )
         code = run_bot([])
+    except BaseException:
+        traceback.print_exc()  # into the log: nobody else hears of it
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -32,12 +32,14 @@ class Disturbances:
 
     kills: list[float] = field(default_factory=list)
     stops: list[tuple[float, float]] = field(default_factory=list)  # from SIGSTOP to SIGCONT
+    cuts: list[float] = field(default_factory=list)  # of connections to the database
     after: float = AFTER
+    lease_seconds: float = Wish.lease_seconds
 
     @property
     def asleep(self) -> float:
         """Seconds for which a worker that was stopped may act on what it believed before."""
-        return Wish.lease_seconds + 3 * self.after
+        return self.lease_seconds + 3 * self.after
 
     @property
     def count(self) -> int:
@@ -45,15 +47,16 @@ class Disturbances:
         return len(self.kills) + len(self.stops)
 
     def explain(self, first: Call, second: Call) -> bool:
-        """Whether the second may repeat the first: its doer was killed before it had noted it, or
-        one of the two was done by somebody who had been stopped for longer than their lease, or
-        a fault ate the answer.
+        """Whether the second may repeat the first: its doer was killed, or cut off from the
+        database, before it had noted it, or one of the two was done by somebody who had been
+        stopped for longer than their lease, or a fault ate the answer.
         """
         if first.fault is not None:
             return True
         noted = (first.ended or first.started) + self.after
         last = max(noted, second.ended or second.started)
-        return any(first.started <= kill <= noted for kill in self.kills) or any(
+        struck = (*self.kills, *self.cuts)
+        return any(first.started <= moment <= noted for moment in struck) or any(
             first.started - self.asleep <= woken and stopped <= last
             for stopped, woken in self.stops
         )

@@ -152,6 +152,9 @@ class FakeDelivery:
             raise TelegramLost("reset")
         return SentVideo(message_id=self.arrived.total(), file_id=f"file-{task.id}")
 
+    async def kept_by(self, task: Task) -> str | None:
+        return None
+
     def forget(self, task_id: int) -> None:
         """Nothing is kept here."""
 

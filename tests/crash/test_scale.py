@@ -1,0 +1,152 @@
+"""Several processes on one PostgreSQL: a short form of `make scale`, and what each role does."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.crash import scale
+from tests.crash.campaign import beside, drain
+from tests.crash.ground import Ground, open_ground
+from tests.crash.lives import UP, Launcher, Life, Wish
+from tests.crash.people import Kind, People, Plan
+from tests.crash.verdict import Disturbances, Verdict
+from tests.crash.witness import Witness
+from tests.postgres import PostgresServer, running_postgres
+from tests.stand import until
+
+PATIENT = Wish(lease_seconds=60.0, idle_seconds=60.0)
+"""Looks for what others left once a minute: whatever it does sooner, it was told."""
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@asynccontextmanager
+async def town(
+    launcher: Launcher, folder: Path, url: str, people: int = 4
+) -> AsyncIterator[tuple[Ground, People]]:
+    async with open_ground(folder, launcher, database_url=url) as ground:
+        persons = People(ground.telegram, random.Random(1), people)
+        async with beside(persons.watch()):
+            yield ground, persons
+
+
+async def up(ground: Ground, wish: Wish = PATIENT, **settings: str) -> Life:
+    life = await ground.start(wish, **settings)
+    await until(lambda: UP in life.lines, 60)
+    return life
+
+
+async def asked(life: Life, path: str, method: str = "GET") -> tuple[int, Any]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"http://127.0.0.1:{life.port}{path}") as answer,
+    ):
+        json = answer.content_type == "application/json"
+        return answer.status, await answer.json() if json else None
+
+
+@pytest.mark.parametrize("updates", ["polling", "webhook"])
+async def test_people_are_served_by_roles_that_are_killed_and_cut_off(
+    launcher: Launcher, tmp_path: Path, postgres: PostgresServer, updates: str
+) -> None:
+    plan = replace(scale.plan(3, kills=6, orders=14, updates=updates), life_seconds=(1.0, 3.0))
+    report = await scale.run(plan, launcher, tmp_path, database_url=await postgres.create())
+    assert report.violations == []
+    assert report.campaign.kills >= 4
+    assert report.campaign.cuts
+    assert report.campaign.numbers.videos
+    assert report.claims > 3 * report.campaign.numbers.videos
+
+
+async def test_each_role_does_its_part_and_the_other_hears_of_it_at_once(
+    launcher: Launcher, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    async with town(launcher, tmp_path, await postgres.create()) as (ground, people):
+        worker = await up(ground, ROLE="worker")
+        await until(lambda: "chores: done here" in worker.lines, 60)
+        intake = await up(ground, ROLE="intake", UPDATES="webhook")
+        order = await people.order(60, kind=Kind.PHOTO, plan=Plan.PRESS)
+        sent = partial(ground.telegram.calls_of, "sendVideo", chat_id=order.person.id)
+        await until(lambda: ground.provider.charges, 30)  # not at the look of every minute
+        await until(sent, 30)
+        parts = {}
+        for life in (worker, intake):
+            status, health = await asked(life, "/healthz")
+            assert (status, (await asked(life, "/readyz"))[0]) == (200, 200)
+            parts[life.pid] = set(health["seconds_since"])
+        assert parts[worker.pid] == {"worker", "loop"}
+        assert parts[intake.pid] == {"updates", "loop"}
+        assert (await asked(worker, "/telegram", "POST"))[0] == 404
+        assert (await asked(intake, "/telegram", "POST"))[0] == 401
+
+
+async def test_one_process_asks_for_updates_and_another_when_it_is_killed(
+    launcher: Launcher, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    async with town(launcher, tmp_path, await postgres.create()) as (ground, people):
+        wish = Wish()
+        first = await up(ground, wish, ROLE="intake")
+        await until(lambda: "updates: done here" in first.lines, 60)
+        second = await up(ground, wish, ROLE="intake")
+        status, _ = await asked(second, "/readyz")
+        assert status == 200  # it has nothing to ask, and is ready
+        assert "updates: done here" not in second.lines
+        await first.kill()
+        await until(lambda: "updates: done here" in second.lines, 60)
+        order = await people.order(60, kind=Kind.TEXT, plan=Plan.LEAVE)
+        await until(lambda: ground.telegram.calls_of("sendMessage", chat_id=order.person.id), 30)
+
+
+async def test_what_a_stopped_worker_had_in_hand_goes_on_at_once(
+    launcher: Launcher, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    async with town(launcher, tmp_path, await postgres.create()) as (ground, people):
+        ground.provider.delay = 3.2  # within the first questions
+        first, second = await up(ground), await up(ground)
+        order = await people.order(60, kind=Kind.TEXT, plan=Plan.PRESS)
+        await until(lambda: "accepted as" in first.lines + second.lines, 60)
+        if "accepted as" in second.lines:
+            first, second = second, first
+        assert await first.stop() == 0
+        sent = partial(ground.telegram.calls_of, "sendVideo", chat_id=order.person.id)
+        await until(sent, 45)  # its lease would be a minute, and so the next look
+        assert len(ground.provider.charges) == 1
+
+
+async def test_a_database_that_restarts_costs_nothing_and_nobody_ends(
+    launcher: Launcher, tmp_path: Path, own_postgres: PostgresServer
+) -> None:
+    async with town(launcher, tmp_path, await own_postgres.create(), 8) as (ground, people):
+        ground.provider.delay = lambda: random.uniform(0.5, 4.0)
+        lives = [await up(ground, Wish()) for _ in range(2)]
+        disturbances = Disturbances()
+        witness = Witness(ground.database_url)
+        async with asyncio.TaskGroup() as group:
+            for number in range(16):
+                group.create_task(people.order(120))
+                if number in (5, 11):
+                    await asyncio.sleep(1.0)
+                    await own_postgres.restart()
+                    disturbances.cuts.append(time.time())
+                await asyncio.sleep(0.2)
+        assert not any(life.ended.done() for life in lives)
+        assert await drain(ground, witness, ground.start) == []
+        verdict = Verdict(ground, people.orders, disturbances)
+        assert verdict.violations == []
+        assert verdict.numbers.videos
+        assert verdict.numbers.unknown == 0  # the intent is insisted on, the id too
