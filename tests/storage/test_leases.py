@@ -410,7 +410,9 @@ async def test_a_task_with_a_late_id_begins_anew_and_its_holder_has_lost_it(
     sent = lease.to(S.SUBMITTING, run_at=NOON, attempts=3)
     assert await storage.tasks.save(lease, sent, now=NOON)
     [held] = await claim(storage, now=NOON + 2 * MINUTE)
-    lost = held.to(S.UNKNOWN, run_at=NOON, reason=Reason.ANSWER_LOST, detail="reset", claims=2)
+    lost = held.to(
+        S.UNKNOWN, run_at=NOON, reason=Reason.ANSWER_LOST, detail="reset", claims=2, attempts=2
+    )
     assert await storage.tasks.save(held, lost, now=NOON)
     assert await storage.tasks.record_late_id(task.id, "late", now=NOON)
     found = await now_as(storage, task)

@@ -171,18 +171,18 @@ async def claim(
 async def test_refunds_are_taken_in_their_order_and_no_more_than_asked_for(
     storage: Storage,
 ) -> None:
-    for number, payment in enumerate(("late", "early", "later")):
+    for number, payment in enumerate(("a late", "z early", "b later")):
         await buy(storage, payment)
         moment = NOON + (2 - number % 2) * MINUTE + (number // 2) * MINUTE
         assert await storage.ledger.refund(payment, now=moment)
     now = NOON + 5 * MINUTE
     assert await claim(storage, NOON) == []
-    assert await claim(storage, now, owner="one", limit=1) == [("early", 1)]
-    early, late, _ = await waiting(storage)
+    assert await claim(storage, now, owner="one", limit=1) == [("z early", 1)]
+    late, _, early = await waiting(storage)
     assert (early["lease_owner"], early["lease_until"]) == ("one", now + MINUTE)
     assert (late["lease_owner"], late["attempts"]) == (None, 0)
-    assert sorted(await claim(storage, now)) == [("late", 1), ("later", 1)]
-    assert await claim(storage, now + 2 * MINUTE, limit=1) == [("early", 2)]
+    assert sorted(await claim(storage, now)) == [("a late", 1), ("b later", 1)]
+    assert await claim(storage, now + 2 * MINUTE, limit=1) == [("z early", 2)]
 
 
 async def test_a_refund_that_waits_is_nobodys_and_says_why(storage: Storage) -> None:

@@ -133,6 +133,10 @@ async def test_what_is_on_its_way_is_the_newest_of_the_same_wish_below_the_same_
     await press(4, source)
     newest = await press(5, source)
     assert await running() == newest
+    pictured = await task_in(storage, S.DELIVERED, frame=PHOTO)
+    same = await press(6, pictured)
+    assert same.frame == PHOTO
+    assert await storage.presses.running(pictured.id, ratio=ratio, update_id=99) == same
 
 
 async def test_the_update_that_cancelled_cancels_no_other(storage: Storage) -> None:
