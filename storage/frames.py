@@ -28,19 +28,22 @@ class FrameStore:
         False: the task needs no frame any more, or another has it. Their link is on its way to
         the provider, and a frame that replaced theirs would break it after it was paid for.
         """
-        new = insert(frames).from_select(
-            ["task_id", "token", "jpeg", "expires_at"],
+        # Locked: whoever ends the task or takes it at this very moment is waited for.
+        source = (
             sa.select(
                 tasks.c.id,
                 sa.literal(token),
                 sa.literal(jpeg, sa.LargeBinary),
                 sa.literal(expires_at, frames.c.expires_at.type),
-            ).where(
+            )
+            .where(
                 tasks.c.id == lease.id,
                 tasks.c.fence == lease.fence,
                 in_states(NEEDS_FRAME),
-            ),
+            )
+            .with_for_update()
         )
+        new = insert(frames).from_select(["task_id", "token", "jpeg", "expires_at"], source)
         async with self._database.transaction() as connection:
             written = await connection.scalar(
                 new.on_conflict_do_update(

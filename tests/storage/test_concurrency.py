@@ -159,3 +159,27 @@ async def test_cancelling_and_submitting_at_once_have_one_winner(
         found = await other.tasks.get(lease.id)
         assert found is not None
         assert found.state is (S.SUBMITTING if sent else S.CANCELLED)
+
+
+async def test_a_frame_is_not_published_for_a_task_that_ends_or_is_taken_at_that_moment(
+    storage: Storage, other: Storage
+) -> None:
+    """It would stay behind, or take the place of a frame whose link is at the provider."""
+    changes: tuple[dict[str, object], ...] = ({"state": S.CANCELLED}, {"fence": 9})
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for number, change in enumerate(changes, 1):
+            await fill_queue(storage, 1)
+            task = await storage.tasks.get(number)
+            assert task is not None
+            token = f"late {number}"
+            async with other.database.transaction() as connection:
+                taken = sa.update(tasks).where(tasks.c.id == task.id).values(**change)
+                await connection.execute(taken)
+                publishing = group.create_task(
+                    storage.frames.publish(
+                        task, token=token, jpeg=b"jpeg", expires_at=NOON + MINUTE
+                    )
+                )
+                await asyncio.wait({publishing}, timeout=0.2)  # it waits for this commit
+            assert await publishing is False
+            assert await other.frames.get(token, NOON) is None
