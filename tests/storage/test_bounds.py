@@ -119,7 +119,7 @@ async def test_credit_that_comes_back_for_a_charged_video_makes_no_room(storage:
     assert await storage.ledger.credit(ANN) == 9 * PRICE
     back = (await storage.ledger.of_task(task.id))[-1]
     assert (back.kind, back.task_id) == (Entry.RETURN, task.id)
-    assert (back.roubles, back.credit) == (Decimal(0), PRICE)
+    assert (back.roubles, back.credit, back.stars) == (Decimal(0), PRICE, 0)
     await refused(strict)
 
 

@@ -375,11 +375,12 @@ async def test_a_video_that_is_sent_again_carries_no_old_complaint(storage: Stor
     [lease] = await storage.tasks.claim_due(
         owner="w", now=NOON, lease_for=MINUTE, limit=1, places=None
     )
-    kept = lease.to(S.UNDELIVERABLE, run_at=NOON, reason=Reason.CHAT_UNREACHABLE, detail="away")
+    complaint = {"reason": Reason.CHAT_UNREACHABLE, "detail": "away", "attempts": 2, "claims": 3}
+    kept = lease.to(S.UNDELIVERABLE, run_at=NOON, **complaint)
     assert await storage.tasks.save(lease, kept, now=NOON)
     sent = await storage.tasks.redeliver(task.id, user_id=ANN, now=NOON)
     assert sent is not None
-    assert (sent.reason, sent.detail) == (None, None)
+    assert (sent.reason, sent.detail, sent.attempts, sent.claims) == (None, None, 0, 0)
 
 
 async def test_words_that_wait_for_a_group_that_moved_go_where_it_is_now(
