@@ -83,6 +83,7 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
+        stack.callback(media.readers.close)
         storage = await stack.enter_async_context(
             open_storage(settings.database_url, settings.terms)
         )

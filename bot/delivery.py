@@ -134,6 +134,8 @@ class Delivery:
         self._upload_limit = upload_limit
         self._disk = disk
         self._places = asyncio.Semaphore(AT_ONCE)
+        # One after the other: side by side all would be ready only when the last one is.
+        self._reading = asyncio.Semaphore(max(2, os.cpu_count() or 1))
 
     async def __call__(
         self,
@@ -159,7 +161,8 @@ class Delivery:
             async with self._places:
                 if not is_kept:
                     await self._download(task.video_url or "", file)
-                video = await self._prepare(file)
+                async with self._reading:
+                    video = await self._prepare(file)
                 if video.size > self._upload_limit:
                     raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
                 parcel = Parcel(task, video, is_kept)

@@ -2,8 +2,8 @@
 
 Files come from a link on the internet and are read by a C library, so a process of its own reads
 each (bot/media_reader.py): what a hostile file can hang, crash or fill is that process, which has
-limits, no settings and no secrets; a thread has none of these and cannot be ended. It costs 0.12 s
-of CPU a video. It must not know where the file comes from or goes.
+limits, no settings and no secrets; a thread has none of these and cannot be ended. It must not
+know where the file comes from or goes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import asyncio
 import json
 import os
 import signal
+import socket
+import struct
+import subprocess
 import sys
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -58,51 +61,104 @@ class Video:
     thumbnail: bytes  # JPEG of the first picture, at most 320 px and 200 kB
 
 
-async def prepare(file: BinaryIO) -> Video:
-    """Reads an MP4 in an open file, which needs no name, and moves its index to the front.
+class Readers:
+    """A process for each file, made by one that has the libraries loaded: starting Python and
+    loading them took longer than all the rest (docs/performance.md).
 
-    The index is moved in place, so that it plays while it loads; a file that is open for reading
-    only stays as it is. Raises NotAVideo when the file is to blame. Any other error (TimeoutError,
-    OSError, RuntimeError) is the machine's: the same file may do better later.
+    The maker starts with the first file, and ends when it has nothing to do, or with us.
     """
-    head, _, thumbnail = (await _read(file)).partition(b"\n")
-    # From the end: whatever this object had read ahead is from before the index was moved.
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    return Video(file=file, size=size, info=VideoInfo(**json.loads(head)), thumbnail=thumbnail)
+
+    def __init__(self) -> None:
+        self._maker: subprocess.Popen[bytes] | None = None
+        self._line: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The maker's."""
+        return self._maker.pid if self._maker else None
+
+    async def prepare(self, file: BinaryIO) -> Video:
+        """Reads an MP4 in an open file, which needs no name, and moves its index to the front.
+
+        The index is moved in place, so that it plays while it loads; a file that is open for
+        reading only stays as it is. Raises NotAVideo when the file is to blame. Any other error
+        (TimeoutError, OSError, RuntimeError) is the machine's: the same file may do better later.
+        """
+        head, _, thumbnail = (await self._read(file, b"p")).partition(b"\n")
+        # From the end: whatever this object had read ahead is from before the index was moved.
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return Video(file=file, size=size, info=VideoInfo(**json.loads(head)), thumbnail=thumbnail)
+
+    async def last_frame(self, file: BinaryIO) -> bytes:
+        """The last picture of an MP4 in an open file, a JPEG as large as the video is shown.
+
+        The file stays as it is. Raises what `prepare` raises.
+        """
+        return await self._read(file, b"l")
+
+    def close(self) -> None:
+        """Ends the maker and all readers."""
+        if self._line is not None:
+            self._line.close()
+        if self._maker is not None:
+            self._maker.wait()
+        self._line = self._maker = None
+
+    async def _read(self, file: BinaryIO, word: bytes) -> bytes:
+        """What a reader of its own says of the file; `word` tells it what to look for."""
+        await asyncio.to_thread(file.flush)
+        # Twice: a maker that ended just now has taken the first call with it.
+        answer = await self._ask(file, word) or await self._ask(file, word)
+        if len(answer) < 4:
+            raise RuntimeError("bot.media_reader did not start")
+        said, [code] = answer[:-4], struct.unpack(">i", answer[-4:])
+        if code == _NOT_A_VIDEO:
+            raise NotAVideo(said.decode(errors="replace")[:200])
+        if code in _FATAL_TO_READERS:
+            raise NotAVideo(f"reading it ended with {signal.Signals(-code).name}")
+        if code != 0:
+            raise RuntimeError(f"bot.media_reader ended with {code}: {said[-500:]!r}")
+        return said
+
+    async def _ask(self, file: BinaryIO, word: bytes) -> bytes:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._call(word, file.fileno(), theirs.fileno())
+                reader, writer = await asyncio.open_connection(sock=ours)
+            except BaseException:
+                ours.close()
+                raise
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await reader.read()
+        finally:
+            writer.transport.abort()
+
+    def _call(self, word: bytes, *descriptors: int) -> None:
+        if self._line is None:
+            self._line = self._start()
+        try:
+            socket.send_fds(self._line, [word], descriptors)
+        except (BrokenPipeError, ConnectionResetError):
+            self._line = self._start()
+            socket.send_fds(self._line, [word], descriptors)
+
+    def _start(self) -> socket.socket:
+        self.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._maker = subprocess.Popen(
+                [sys.executable, "-m", "bot.media_reader"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+                start_new_session=True,
+            )
+        return ours
 
 
-async def last_frame(file: BinaryIO) -> bytes:
-    """The last picture of an MP4 in an open file, a JPEG as large as the video is shown.
-
-    The file stays as it is. Raises what `prepare` raises.
-    """
-    return await _read(file, "last")
-
-
-async def _read(file: BinaryIO, *words: str) -> bytes:
-    """What a reader of its own says of the file; `words` tell it what to look for."""
-    await asyncio.to_thread(file.flush)
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "bot.media_reader", *words),
-        stdin=file,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            said, complaint = await child.communicate()
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
-    code = child.returncode
-    if code == _NOT_A_VIDEO:
-        raise NotAVideo(said.decode(errors="replace")[:200])
-    if code in _FATAL_TO_READERS:
-        raise NotAVideo(f"reading it ended with {signal.Signals(-code).name}")
-    if code != 0:
-        raise RuntimeError(f"bot.media_reader ended with {code}: {complaint[-500:]!r}")
-    return said
+readers = Readers()
+"""The program's own, which it closes at its end."""
+prepare, last_frame = readers.prepare, readers.last_frame

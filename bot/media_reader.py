@@ -1,8 +1,10 @@
-"""Reads one hostile MP4 on standard input, as a process of its own; run by bot/media.py.
+"""Reads hostile MP4s, each in a process of its own; run by bot/media.py.
 
-Writes a line of JSON and then the thumbnail, or, when asked for `last`, the last picture; exits
-with 3 and the reason when the file is to blame. It must not know anything else: neither settings
-nor secrets nor other modules of the bot.
+This process opens no file. It waits on standard input, a socket, and forks for each file that is
+handed over there: one child that reads it under limits, and one that waits and adds how that
+ended to what was said. The answer is a line of JSON and then the thumbnail, or the last picture;
+the reader ends with 3 and a reason when the file is to blame. It must not know anything else:
+neither settings nor secrets nor other modules of the bot.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ import json
 import math
 import os
 import resource
+import signal
+import socket
 import struct
-import sys
 import tempfile
-from typing import IO, Any
+import traceback
+from typing import IO, Any, NoReturn
 
 import av
 import av.error
@@ -30,6 +34,8 @@ THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
 MAX_SIDE = 8192  # px
 MAX_BOXES = 10_000
 NOT_A_VIDEO = 3
+SECONDS = 130  # later than the one who waits gives up
+IDLE_SECONDS = 60.0  # without a file for so long, the libraries leave the memory
 
 
 class Unusable(Exception):
@@ -68,28 +74,63 @@ class Positioned(io.RawIOBase):
         return self._place
 
 
-def main() -> int:
-    """Exit code 0, or NOT_A_VIDEO with the reason on standard output."""
-    descriptor = sys.stdin.fileno()
+def serve(line: socket.socket) -> None:
+    """Makes readers until the line ends, and they with it, or until nobody needs any."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # leaves no zombies
+    line.settimeout(IDLE_SECONDS)
+    while True:
+        try:
+            word, descriptors, _, _ = socket.recv_fds(line, 1, 2)
+        except TimeoutError:
+            return
+        if not word:
+            os.killpg(0, signal.SIGKILL)
+        if os.fork() == 0:
+            line.close()
+            attend(word, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def attend(word: bytes, video: int, answer: int) -> NoReturn:
+    """Lets one reader read, and says how it ended: it may not be able to."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    reader = os.fork()
+    if reader == 0:
+        code = 1
+        with open(answer, "wb") as said:
+            try:
+                code = look(word, video, said)
+            except BaseException:
+                said.write(traceback.format_exc().encode())
+        os._exit(code)
+    _, status = os.waitpid(reader, 0)
+    os.write(answer, struct.pack(">i", os.waitstatus_to_exitcode(status)))
+    os._exit(0)
+
+
+def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
+    """Exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
     size = os.fstat(descriptor).st_size
+    signal.alarm(SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
     # Many samples may name the same bytes: what is written has to have an end too.
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 * size + (1 << 20),) * 2)
     try:
         moov_size, in_front = find_index(Positioned(descriptor), size)
-        if sys.argv[1:] == ["last"]:
-            sys.stdout.buffer.write(last(Positioned(descriptor)))
+        if word == b"l":
+            out.write(last(Positioned(descriptor)))
             return 0
         info, thumbnail = read(Positioned(descriptor))
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
             raise  # the disk is to blame
-        sys.stdout.write(f"{type(exc).__name__}: {exc}")
+        out.write(f"{type(exc).__name__}: {exc}".encode(errors="replace"))
         return NOT_A_VIDEO
     if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
         move_index(descriptor, moov_size)
-    sys.stdout.buffer.write(json.dumps(info).encode() + b"\n" + thumbnail)
+    out.write(json.dumps(info).encode() + b"\n" + thumbnail)
     return 0
 
 
@@ -240,4 +281,4 @@ def remux(source: Positioned, target: IO[bytes], moov_size: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    serve(socket.socket(fileno=0))

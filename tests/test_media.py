@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import math
+import os
 import random
+import signal
 import struct
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -251,29 +255,27 @@ async def test_damage_anywhere_ends_in_an_answer_or_in_not_a_video(
     assert outcomes <= {media.Video, media.NotAVideo}
 
 
+@pytest.fixture
+def readers() -> Iterator[media.Readers]:
+    made = media.Readers()
+    yield made
+    made.close()
+
+
 async def test_the_reader_sees_no_secret(
-    file: BinaryIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: BinaryIO, tmp_path: Path, readers: media.Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A package of the same name that writes down what its process was given.
-    package = tmp_path / "bot"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "media_reader.py").write_text(
-        "import os, sys\n"
-        "seen = [name for name, value in os.environ.items() if 'canary' in value]\n"
-        "sys.stdout.write(f'secrets: {seen}, path: {os.environ.get(\"PATH\") is not None}')\n"
-        "sys.exit(3)"
-    )
     monkeypatch.setenv("BOT_TOKEN", "canary-token")
     monkeypatch.setenv("GPTUNNEL_API_KEY", "canary-key")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(media.NotAVideo) as caught:
-        await media.prepare(file)
-    assert str(caught.value) == "secrets: [], path: True"
+    file.write(mp4(tmp_path))
+    await readers.prepare(file)
+    environment = Path(f"/proc/{readers.pid}/environ").read_bytes()  # noqa: ASYNC240
+    assert b"canary" not in environment
+    assert b"PATH=" in environment
 
 
 async def test_a_reader_that_cannot_start_is_not_the_files_fault(
-    file: BinaryIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: BinaryIO, tmp_path: Path, readers: media.Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "bot"
     package.mkdir()
@@ -281,8 +283,42 @@ async def test_a_reader_that_cannot_start_is_not_the_files_fault(
     (package / "media_reader.py").write_text("import nothing_of_this_name")
     monkeypatch.chdir(tmp_path)
     file.write(mp4(tmp_path))
-    with pytest.raises(RuntimeError, match="nothing_of_this_name"):
-        await media.prepare(file)
+    with pytest.raises(RuntimeError, match="did not start"):
+        await readers.prepare(file)
+
+
+async def test_a_maker_of_readers_that_was_killed_is_replaced(
+    file: BinaryIO, tmp_path: Path, readers: media.Readers
+) -> None:
+    file.write(mp4(tmp_path))
+    await readers.prepare(file)
+    assert readers.pid is not None
+    os.kill(killed := readers.pid, signal.SIGKILL)
+    assert (await readers.prepare(file)).info.width == 160
+    assert readers.pid != killed
+
+
+async def test_twenty_files_are_read_at_once(tmp_path: Path, readers: media.Readers) -> None:
+    data = mp4(tmp_path)
+    with ExitStack() as stack:
+        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(20)]
+        for one in files:
+            one.write(data)
+        videos = await asyncio.gather(*(readers.prepare(one) for one in files))
+        assert {video.info.width for video in videos} == {160}
+        assert len({one.read() for one in files}) == 1
+
+
+async def test_readers_end_with_the_program(
+    file: BinaryIO, tmp_path: Path, readers: media.Readers
+) -> None:
+    file.write(mp4(tmp_path))
+    await readers.prepare(file)
+    assert readers.pid is not None
+    maker = readers.pid
+    readers.close()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(maker, 0)
 
 
 # --- the last picture ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.engine.default import DefaultDialect
 from yarl import URL
+
+from bot import media
 
 EARLY, LATE = 0.07, 0.22
 """Seconds into a call; campaigns make creates take 0.3 s, and money is taken in the middle."""
@@ -147,11 +150,11 @@ def call_name(url: URL) -> str:
 
 
 def _watch_readers(points: Points) -> None:
-    start = asyncio.create_subprocess_exec
+    start = media.Readers._start
 
-    async def create_subprocess_exec(*args: Any, **more: Any) -> Any:
-        child = await start(*args, **more)
+    def _start(readers: media.Readers) -> socket.socket:
+        line = start(readers)
         points.at("reader started")
-        return child
+        return line
 
-    asyncio.create_subprocess_exec = create_subprocess_exec
+    media.Readers._start = _start  # type: ignore[method-assign,assignment]
