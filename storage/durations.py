@@ -6,11 +6,33 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from storage.engine import Database
+from storage.engine import Connection, Database
 from storage.tables import durations
 
 KEPT = 200
 """Per model. Older ones tell of a provider that is no more (performance: when to ask)."""
+
+
+async def add_duration(
+    connection: Connection, model: str, low: float, high: float, now: datetime
+) -> None:
+    """One more, and all but the newest `KEPT` of this model go."""
+    oldest_kept = (
+        sa.select(durations.c.id)
+        .where(durations.c.model == model)
+        .order_by(durations.c.id.desc())
+        .offset(KEPT - 1)
+        .limit(1)
+        .scalar_subquery()
+    )
+    await connection.execute(
+        sa.insert(durations).values(
+            model=model, low_seconds=low, high_seconds=high, recorded_at=now
+        )
+    )
+    await connection.execute(
+        sa.delete(durations).where(durations.c.model == model, durations.c.id < oldest_kept)
+    )
 
 
 class DurationStore:
@@ -20,26 +42,9 @@ class DurationStore:
         self._database = database
 
     async def add(self, model: str, low: float, high: float, *, now: datetime) -> None:
-        """One more, and all but the newest `KEPT` of this model go."""
-        oldest_kept = (
-            sa.select(durations.c.id)
-            .where(durations.c.model == model)
-            .order_by(durations.c.id.desc())
-            .offset(KEPT - 1)
-            .limit(1)
-            .scalar_subquery()
-        )
+        """`add_duration`, in a commit of its own."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                sa.insert(durations).values(
-                    model=model, low_seconds=low, high_seconds=high, recorded_at=now
-                )
-            )
-            await connection.execute(
-                sa.delete(durations).where(
-                    durations.c.model == model, durations.c.id < oldest_kept
-                )
-            )
+            await add_duration(connection, model, low, high, now)
 
     async def recent(self, model: str, *, limit: int = KEPT) -> list[tuple[float, float]]:
         """(low, high) of the newest `limit`, the oldest first."""

@@ -14,6 +14,7 @@ from bot.alert import Switch
 from bot.notice import Notice
 from bot.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
 from storage.alerts import is_held
+from storage.durations import add_duration
 from storage.engine import Connection, Database
 from storage.ledger import settle
 from storage.outbox import insert_notices
@@ -115,8 +116,10 @@ class LeasedTasks:
         now: datetime,
         notices: Sequence[Notice] = (),
         keep_lease: bool = True,
+        took: tuple[float, float] | None = None,
     ) -> bool:
-        """Writes what changed between `lease` and `after`, with its event and notices.
+        """Writes what changed between `lease` and `after`, with its event and notices, and, when
+        it is known now, between how many seconds the video `took`.
 
         True also when it was written before, and the answer was lost with a connection. False,
         and nothing is written: another has the task, or it was cancelled. The lease ends with
@@ -126,6 +129,8 @@ class LeasedTasks:
             if not await _save(connection, lease, after, now, keep_lease=keep_lease):
                 return await _is_written(connection, lease, after)
             await insert_notices(connection, notices, now)
+            if took is not None:
+                await add_duration(connection, after.model, *took, now)
         return True
 
     async def save_together(

@@ -65,10 +65,11 @@ class Bench:
         *,
         notices: tuple[Notice, ...] = (),
         keep_lease: bool = True,
+        took: tuple[float, float] | None = None,
     ) -> Task:
         """One guarded write; raises LeaseLost when the task is somebody else's by now."""
         if not await self.storage.tasks.save(
-            task, after, now=self.clock(), notices=notices, keep_lease=keep_lease
+            task, after, now=self.clock(), notices=notices, keep_lease=keep_lease, took=took
         ):
             raise LeaseLost("somebody else has the task")
         metrics.moved(task, after, self.clock())
@@ -197,12 +198,10 @@ class Bench:
         return (await self._learnt(model)).law()
 
     async def learn(self, model: str, low: float, high: float) -> None:
-        """A job was pending `low` seconds after its acceptance, and done at `high`."""
-        if high <= 0:
-            return
+        """A job was pending `low` seconds after its acceptance, and done at `high`; its next
+        `save` writes that down.
+        """
         (await self._learnt(model)).add(low, high)
-        with suppress(StorageUnavailable):  # what is not learnt costs latency, never a task
-            await self.storage.durations.add(model, low, high, now=self.clock())
 
     async def _learnt(self, model: str) -> Durations:
         async with self._learning:  # a hundred tasks that were claimed together ask together

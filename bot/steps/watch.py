@@ -95,10 +95,9 @@ class Watch:
         now = self._bench.clock()
         after = task.to(TaskState.RENDERED, run_at=now, rendered_at=now, video_url=job.url)
         self._bench.progress.show(after, self._bench.law_so_far(task.model))
-        await self._bench.save(task, after)
-        await self._bench.learn(
-            task.model, pending_at, self._age(task.accepted_at or task.created_at)
-        )
+        took = pending_at, self._age(task.accepted_at or task.created_at)
+        await self._bench.learn(task.model, *took)
+        await self._bench.save(task, after, took=took if took[1] > 0 else None)
         return after
 
     async def put_off(self, task: Task, detail: str) -> None:
