@@ -26,6 +26,8 @@ HEARTBEAT_SECONDS = 8.0
 """Several beats within a lease: a slow disk must not lose it."""
 IDLE_SECONDS = 1.0
 """The longest wait for work that another process left here."""
+AT_A_TIME = 100
+"""Tasks that one claim takes."""
 DRAIN_SECONDS = 7.0
 """What a stop leaves to steps in hand; then they are cut and taken up at the next start."""
 
@@ -82,13 +84,15 @@ class Worker:
             try:
                 while not self._stopping.is_set():
                     self._due.clear()
-                    for task in await self._disowned(await self._claim()):
+                    taken = await self._disowned(await self._claim())
+                    for task in taken:
                         self._held[task.id] = (
                             task,
                             group.create_task(self._carry(task), name=f"task {task.id}"),
                         )
                     self._health.mark("worker")
-                    await self._wait(self._due, IDLE_SECONDS)
+                    if len(taken) < AT_A_TIME:  # or there are more
+                        await self._wait(self._due, IDLE_SECONDS)
                 await self._drain()
             finally:
                 heart.cancel()
@@ -111,7 +115,7 @@ class Worker:
                 owner=self._owner,
                 now=now,
                 lease_for=self._lease,
-                limit=min(free, 100),
+                limit=min(free, AT_A_TIME),
                 places=places,
                 disk=self._disk,
             )
