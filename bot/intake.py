@@ -96,6 +96,8 @@ def incoming(raw: Any) -> IncomingUpdate | None:
         update_id=update_id,
         chat_key=_storable(chat_key(raw)),
         payload=_storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":"))),
+        # Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery), and so does a buyer.
+        is_urgent="pre_checkout_query" in raw,
     )
 
 

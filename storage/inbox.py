@@ -20,6 +20,10 @@ from storage.tables import InboxState, inbox, one_of
 _pending = one_of(inbox.c.state, {InboxState.PENDING})
 
 
+AHEAD = timedelta(days=1)
+"""By so much what is urgent is due before the rest: the order of claims is that of `run_at`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class IncomingUpdate:
     """One raw update; updates with the same `chat_key` take effect one after the other."""
@@ -27,6 +31,7 @@ class IncomingUpdate:
     update_id: int
     chat_key: str
     payload: str
+    is_urgent: bool = False  # handled before all that wait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +122,7 @@ class InboxStore:
                 "payload": row.payload,
                 "state": InboxState.PENDING,
                 "received_at": now,
-                "run_at": now,
+                "run_at": now - AHEAD if row.is_urgent else now,
                 "attempts": 0,
             }
             for row in rows

@@ -98,6 +98,14 @@ async def test_a_refused_token_ends_it_at_the_first_call(storage: Storage) -> No
         await polling.run()
 
 
+def test_only_a_checkout_is_urgent() -> None:
+    checkout, message = ({"update_id": 1, kind: {}} for kind in ("pre_checkout_query", "message"))
+    [first, second] = [incoming(checkout), incoming(message)]
+    assert first is not None
+    assert second is not None
+    assert (first.is_urgent, second.is_urgent) == (True, False)
+
+
 @pytest.mark.parametrize("number", [-1, 1 << 63, True, "7", None])
 def test_what_has_no_number_of_an_update_is_none(number: object) -> None:
     assert incoming({"update_id": number, "message": {}}) is None

@@ -44,6 +44,15 @@ async def test_a_thousand_updates_fit_in_one_commit(storage: Storage) -> None:
     assert ids(await claim(storage, limit=5_000)) == list(range(5_000))
 
 
+async def test_what_is_urgent_passes_all_that_wait(storage: Storage) -> None:
+    await storage.inbox.add([update(n, chat=str(n)) for n in range(50)], now=NOON)
+    hurried = IncomingUpdate(update_id=99, chat_key="checkout 1", payload="{}", is_urgent=True)
+    await storage.inbox.add([hurried], now=NOON + SECOND)
+    assert ids(await claim(storage, now=NOON + SECOND, limit=1)) == [99]
+    assert ids(await claim(storage, now=NOON + SECOND, limit=1)) == [0]
+    assert await storage.inbox.lag(NOON + SECOND) == SECOND
+
+
 async def test_a_chat_is_handled_in_order_and_chats_side_by_side(storage: Storage) -> None:
     await storage.inbox.add(
         [update(4, "a"), update(1, "a"), update(2, "b"), update(3, "a")], now=NOON
