@@ -9,7 +9,7 @@ JOBS   ?= 2
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest sweep
+.PHONY: help setup run test bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest sweep soak
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,9 +36,13 @@ test: $(READY) chromium ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # BENCHES=start measures one of them.
-BENCHES ?= schedule start asking paper intake growth
+BENCHES ?= schedule start asking paper intake growth memory
 bench: $(READY) ## what it costs, each figure a ratio within one run; into docs/bench
 	@set -e; for name in $(BENCHES); do echo; echo "$$name"; $(BIN)/python -m tests.bench.$$name; done
+
+# ARGS="--updates 5000 --orders 200 --minutes 3" looks shorter.
+soak: $(READY) ## 50 000 updates and 5 000 orders: does anything climb? 25 minutes at the most
+	$(BIN)/python -m tests.bench.soak $(ARGS)
 
 pictures: $(READY) chromium ## the README's pictures anew, from the sandbox
 	$(BIN)/python -m tests.pictures
