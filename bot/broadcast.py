@@ -14,6 +14,7 @@ from aiogram import Bot
 from aiogram.methods import CopyMessage
 
 from bot import keyboards, texts_operator
+from bot.buttons import Operation
 from bot.clock import Clock, Sleep
 from bot.errors import (
     StorageUnavailable,
@@ -24,7 +25,6 @@ from bot.errors import (
     TelegramRejected,
     TelegramUnreachable,
 )
-from bot.keyboards import Operation
 from bot.messenger import Messenger
 from bot.task import Chat
 from storage import Storage

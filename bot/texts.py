@@ -843,7 +843,7 @@ def button_copy(lang: str) -> str:
     return _("📋 Copy prompt")
 
 
-BUTTONS: dict[str, Callable[[str], str]] = {  # bot.keyboards.Act
+BUTTONS: dict[str, Callable[[str], str]] = {  # bot.buttons.Act
     "a": button_again,
     "w": button_reword,
     "r": button_ratio,

@@ -137,7 +137,7 @@ BUTTONS: Mapping[str, str] = {
 
 
 def button(lang: str, name: str) -> str:
-    """Of an admin's operation (bot.keyboards.Operation)."""
+    """Of an admin's operation (bot.buttons.Operation)."""
     return words(lang)(BUTTONS[name])
 
 

@@ -13,8 +13,8 @@ from aiogram.utils.deep_linking import create_start_link
 
 from bot import texts
 from bot.access import Access
+from bot.buttons import AskAccess, DecideAccess
 from bot.clock import Clock
-from bot.keyboards import AskAccess, DecideAccess
 from handlers import reply
 from handlers.filters import admin
 from handlers.gate import EVERYBODY

@@ -26,9 +26,9 @@ from aiogram.utils.formatting import Text
 
 from bot import keyboards, texts, texts_operator
 from bot.alert import Switch
+from bot.buttons import Operate, Operation
 from bot.caps import day_start
 from bot.clock import Clock
-from bot.keyboards import Operate, Operation
 from bot.task import ACTIVE, TaskState
 from handlers import reply
 from handlers.context import Wake

@@ -8,9 +8,9 @@ from aiogram import Bot, Router
 from aiogram.types import BufferedInputFile, CallbackQuery, InputFile, Message, Update
 
 from bot import frames, keyboards, texts
+from bot.buttons import CancelTask, PickRatio
 from bot.clock import Clock
 from bot.errors import InputError, TelegramError, TelegramRejected, TelegramTooLarge
-from bot.keyboards import CancelTask, PickRatio
 from bot.task import AspectRatio, Frame, Problem, Task, TaskState
 from bot.telegram import fetch_file
 from handlers import reply

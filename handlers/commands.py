@@ -8,9 +8,9 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, Update, User
 
 from bot import keyboards, texts
+from bot.buttons import SetLanguage
 from bot.clock import Clock
 from bot.i18n import LANGUAGES
-from bot.keyboards import SetLanguage
 from bot.profile import follow_choice
 from bot.task import TaskState
 from handlers import reply

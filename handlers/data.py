@@ -7,9 +7,9 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, User
 
 from bot import keyboards, texts
+from bot.buttons import DeleteMe
 from bot.clock import Clock
 from bot.i18n import language_of
-from bot.keyboards import DeleteMe
 from bot.profile import follow_choice
 from handlers import reply
 from handlers.context import ForgetFiles

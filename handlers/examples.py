@@ -7,8 +7,8 @@ from aiogram.filters import Command
 from aiogram.types import BufferedInputFile, CallbackQuery, Message, Update
 
 from bot import keyboards, texts
+from bot.buttons import ShowExample, TakeExample
 from bot.clock import Clock
-from bot.keyboards import ShowExample, TakeExample
 from handlers import reply
 from handlers.card import send_card
 from handlers.context import Offer

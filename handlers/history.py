@@ -11,7 +11,7 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, User
 
 from bot import keyboards, texts
-from bot.keyboards import OpenOrder, TurnPage
+from bot.buttons import OpenOrder, TurnPage
 from bot.task import TaskState
 from handlers import reply
 from handlers.card import why_not

@@ -6,7 +6,7 @@ from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards, texts
-from bot.keyboards import Choose, Improve, Options, Several, Wording
+from bot.buttons import Choose, Improve, Options, Several, Wording
 from bot.task import AspectRatio, Task, TaskState
 from handlers import reply
 from handlers.card import asks_consent, why_not

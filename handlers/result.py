@@ -13,11 +13,11 @@ from aiogram import Bot, F, Router
 from aiogram.methods import DeleteMessage
 from aiogram.types import BufferedInputFile, CallbackQuery, Message, Update
 
-from bot import keyboards, media, texts
+from bot import buttons, keyboards, media, texts
+from bot.buttons import Act, Below, DropVideo, ShowVideo
 from bot.catalog import CATALOG, Model
 from bot.clock import Clock
 from bot.errors import TelegramRejected, TelegramTooLarge
-from bot.keyboards import Act, Below, DropVideo, ShowVideo
 from bot.task import AspectRatio, Frame, Task, TaskState
 from bot.telegram import fetch_file
 from handlers import reply
@@ -237,7 +237,7 @@ async def show_video(
     source = await _theirs(query, callback_data, storage, lang)
     if source is not None:
         await reply.toast(query)
-        await _point_at(query, source, keyboards.of_album(source, callback_data.steps), bot)
+        await _point_at(query, source, buttons.of_album(source, callback_data.steps), bot)
 
 
 async def drop_video(
@@ -251,7 +251,7 @@ async def drop_video(
     await _told(query, lang, gone=gone)
     if not gone:
         return
-    album = keyboards.of_album(source, callback_data.steps)
+    album = buttons.of_album(source, callback_data.steps)
     for left in (others := [one for one in album if one != source.id]):
         other = await storage.tasks.get(left)
         if other is not None and other.user_id == source.user_id:

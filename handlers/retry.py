@@ -6,8 +6,8 @@ from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Update
 
 from bot import texts
+from bot.buttons import Redeliver, RetryUnknown
 from bot.clock import Clock
-from bot.keyboards import Redeliver, RetryUnknown
 from bot.task import TaskState
 from handlers import reply
 from handlers.card import start_status, why_not

@@ -7,7 +7,7 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
 from bot import keyboards, texts
-from bot.keyboards import SetModel, SetRatio
+from bot.buttons import SetModel, SetRatio
 from bot.task import AspectRatio
 from handlers import reply
 from handlers.context import Offer, own_ratio

@@ -22,9 +22,9 @@ from aiogram.types import (
 )
 
 from bot import keyboards, stars, texts
+from bot.buttons import BuyPackage, RefundPayment
 from bot.clock import Clock
 from bot.errors import TelegramRejected
-from bot.keyboards import BuyPackage, RefundPayment
 from bot.stars import CURRENCY, Shop
 from handlers import reply
 from handlers.filters import private

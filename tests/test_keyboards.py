@@ -10,10 +10,8 @@ import pytest
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import InlineKeyboardMarkup
 
-from bot import keyboards, texts
-from bot.catalog import ID_LIMIT
-from bot.i18n import LANGUAGES
-from bot.keyboards import (
+from bot import buttons, keyboards, texts
+from bot.buttons import (
     Act,
     AskAccess,
     Below,
@@ -42,6 +40,8 @@ from bot.keyboards import (
     TurnPage,
     Wording,
 )
+from bot.catalog import ID_LIMIT
+from bot.i18n import LANGUAGES
 from bot.notice import Notice, NoticeKind
 from bot.task import AspectRatio, Chat, Reason, Task, TaskState
 
@@ -245,9 +245,9 @@ def test_below_an_album_each_video_has_all_its_buttons() -> None:
         shown = [ShowVideo.unpack(str(data)) for _, data in numbers]
         assert [data.task_id for data in shown] == [7, second]
         for task_ in (one, others):
-            assert keyboards.of_album(task_, drop.steps) == [7, second]
+            assert buttons.of_album(task_, drop.steps) == [7, second]
     # Whatever somebody makes up.
-    assert keyboards.of_album(first, "x.-1.5") == [7]
+    assert buttons.of_album(first, "x.-1.5") == [7]
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from bot.access import Access, Verdict
+from bot.buttons import AskAccess, DecideAccess
 from bot.caps import Bound, Cap, Terms
-from bot.keyboards import AskAccess, DecideAccess
 from bot.notice import NoticeKind
 from storage import Redeemed, Storage
 from tests.handlers.conftest import NOON, Person, World

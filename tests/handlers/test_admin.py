@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bot.access import Access
-from bot.keyboards import Operate, Operation
+from bot.buttons import Operate, Operation
 from bot.notice import NoticeKind
 from bot.task import AspectRatio, Task, TaskState
 from storage import IncomingUpdate

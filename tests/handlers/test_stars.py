@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bot.access import Access
+from bot.buttons import BuyPackage, RefundPayment
 from bot.caps import Terms
-from bot.keyboards import BuyPackage, RefundPayment
 from bot.refunds import Refunds
 from bot.stars import Package, Shop, package_of, read_packages
 from storage import Entry
