@@ -57,6 +57,7 @@ class Plan:
     lease_seconds: float = Wish.lease_seconds
     idle_seconds: float = Wish.idle_seconds
     video_seconds: tuple[float, float] = VIDEO_SECONDS
+    card_seconds: float = CARD_SECONDS
 
 
 @dataclass
@@ -154,7 +155,7 @@ class Campaign:
         async with asyncio.TaskGroup() as group:
             for number in range(plan.orders):
                 await until(partial(self._has_begun, plan.kills * number / plan.orders), 3600)
-                group.create_task(self._people.order(CARD_SECONDS))
+                group.create_task(self._people.order(plan.card_seconds))
                 await asyncio.sleep(self._dice.uniform(0, 0.3))
 
     def _has_begun(self, kills: float) -> bool:
