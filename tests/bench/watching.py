@@ -55,8 +55,10 @@ def pending(method: str, target: str, body: bytes) -> bytes:
     return json.dumps(answer).encode()
 
 
-async def fill(storage: Storage, count: int) -> None:
-    """`count` tasks at the provider, and a law by which each is asked about every STEP seconds."""
+async def fill(storage: Storage, count: int, step: float = STEP) -> None:
+    """`count` tasks at the provider, each of a chat of its own and with a status message, and a
+    law by which each is asked about every `step` seconds.
+    """
     now = utc_now()
     waiting = Task(
         id=0,
@@ -77,10 +79,16 @@ async def fill(storage: Storage, count: int) -> None:
         deadline_at=now + timedelta(hours=1),
     )
     rows = [
-        values_of(waiting) | {"id": number, "provider_id": f"{number:024x}"}
+        values_of(waiting)
+        | {
+            "id": number,
+            "chat_id": number,
+            "card_message_id": number,
+            "provider_id": f"{number:024x}",
+        }
         for number in range(1, count + 1)
     ]
-    law = [STEP, STEP * 9, STEP * 9, STEP * 9, 4000.0] * 40
+    law = [step, step * 9, step * 9, step * 9, 4000.0] * 40
     async with storage.database.transaction() as connection:
         await connection.execute(sa.insert(tasks), rows)
         await connection.execute(
