@@ -35,6 +35,7 @@ def test_every_service_is_locked_down_limited_and_watched(name: str) -> None:
 def test_only_the_bot_starts_without_a_profile_and_waits_for_no_other() -> None:
     assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["bot"]
     assert {name: s["profiles"] for name, s in SERVICES.items() if "profiles" in s} == {
+        "worker": ["workers"],
         "postgres": ["postgres"],
         "prometheus": ["monitoring"],
         "grafana": ["monitoring"],
