@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from bot import texts
@@ -85,8 +86,9 @@ class Verdict:
     def __init__(self, ground: Ground, orders: list[Order], disturbances: Disturbances) -> None:
         self._ground = ground
         self._disturbances = disturbances
-        starts = [life.seconds_to_come_up or 0.0 for life in ground.lives]
-        disturbances.after = max(AFTER, *starts)
+        # Of several starts the middle one: the first makes the tables as well.
+        starts = [seconds for life in ground.lives if (seconds := life.seconds_to_come_up)]
+        disturbances.after = max(AFTER, median(starts) if starts else 0.0)
         self.violations: list[str] = []
         self.numbers = Numbers(orders=len(orders), calls=len(ground.telegram.calls))
         self._replies = _replies(ground.telegram.calls)
