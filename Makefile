@@ -36,7 +36,7 @@ test: $(READY) chromium ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # BENCHES=start measures one of them.
-BENCHES ?= schedule start asking open_tasks delivery paper intake growth memory
+BENCHES ?= schedule start asking open_tasks delivery paper intake growth memory scale
 bench: $(READY) ## what it costs, each figure a ratio within one run; into docs/bench
 	@set -e; for name in $(BENCHES); do echo; echo "$$name"; $(BIN)/python -m tests.bench.$$name; done
 
