@@ -8,15 +8,21 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import sqlalchemy as sa
 
+from bot.clock import utc_now
+from storage import open_storage
+from storage.tables import tasks
 from tests.crash import scale
 from tests.crash.campaign import beside, drain
+from tests.crash.claims import Claims
 from tests.crash.ground import Ground, open_ground
 from tests.crash.lives import UP, Launcher, Life, Wish
 from tests.crash.people import Kind, People, Plan
@@ -24,6 +30,7 @@ from tests.crash.verdict import Disturbances, Verdict
 from tests.crash.witness import Witness
 from tests.postgres import PostgresServer, running_postgres
 from tests.stand import until
+from tests.storage.given import queued
 
 PATIENT = Wish(lease_seconds=60.0, idle_seconds=60.0)
 """Looks for what others left once a minute: whatever it does sooner, it was told."""
@@ -150,3 +157,34 @@ async def test_a_database_that_restarts_costs_nothing_and_nobody_ends(
         assert verdict.violations == []
         assert verdict.numbers.videos
         assert verdict.numbers.unknown == 0  # the intent is insisted on, the id too
+
+
+async def test_what_is_leased_to_two_at_once_is_noticed(postgres: PostgresServer) -> None:
+    url = await postgres.create()
+    async with open_storage(url) as storage:
+        claims = Claims(url)
+        await claims.watch()
+        await queued(storage, now=utc_now())
+        await queued(storage, now=utc_now())
+
+        async def claim(owner: str, seconds: float) -> list[int]:
+            found = await storage.tasks.claim_due(
+                owner=owner,
+                now=utc_now(),
+                lease_for=timedelta(seconds=seconds),
+                limit=1,
+                places=None,
+            )
+            return [task.id for task in found]
+
+        [held], [lapsed] = await claim("two", 60.0), await claim("one", 0.0)
+        assert await claim("three", 60.0) == [lapsed]  # nobody held it any more
+        assert await claims.doubles() == []
+        async with storage.database.transaction() as connection:
+            await connection.execute(
+                sa.update(tasks)
+                .where(tasks.c.id == held)
+                .values(lease_owner="thief", fence=tasks.c.fence + 1)
+            )
+        assert await claims.doubles() == [f"tasks {held}: thief took it from two"]
+        assert await claims.seen() == 4
