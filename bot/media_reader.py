@@ -20,6 +20,7 @@ import socket
 import struct
 import tempfile
 import traceback
+from contextlib import suppress
 from typing import IO, Any, NoReturn
 
 import av
@@ -105,7 +106,8 @@ def attend(word: bytes, video: int, answer: int) -> NoReturn:
                 said.write(traceback.format_exc().encode())
         os._exit(code)
     _, status = os.waitpid(reader, 0)
-    os.write(answer, struct.pack(">i", os.waitstatus_to_exitcode(status)))
+    with suppress(BrokenPipeError):  # whoever asked was killed meanwhile
+        os.write(answer, struct.pack(">i", os.waitstatus_to_exitcode(status)))
     os._exit(0)
 
 
