@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.engine import Connection, Database
 from storage.tables import audit, users
+
+SEEN = timedelta(hours=1)
+"""To this `seen_at` is exact: every update passes here, and each write is a commit on a disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,9 @@ class UserStore:
         self._database = database
 
     async def see(self, user_id: int, *, lang: str, name: str, now: datetime) -> User:
-        """The person as known after this update; a language they chose stays."""
+        """The person as known after this update; a language they chose stays. Nothing is written
+        where nothing changed.
+        """
         new = insert(users).values(
             user_id=user_id,
             lang=lang,
@@ -60,21 +65,29 @@ class UserStore:
             created_at=now,
             seen_at=now,
         )
+        lang_now = sa.case((users.c.lang_chosen, users.c.lang), else_=new.excluded.lang)
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(
                     new.on_conflict_do_update(
                         index_elements=["user_id"],
                         set_={
-                            "lang": sa.case(
-                                (users.c.lang_chosen, users.c.lang), else_=new.excluded.lang
-                            ),
+                            "lang": lang_now,
                             "name": new.excluded.name,
                             "seen_at": new.excluded.seen_at,
                         },
+                        where=sa.or_(
+                            users.c.name != new.excluded.name,
+                            users.c.lang != lang_now,
+                            users.c.seen_at <= now - SEEN,
+                        ),
                     ).returning(*users.c)
                 )
-            ).one()
+            ).one_or_none()
+            if row is None:
+                row = (
+                    await connection.execute(sa.select(users).where(users.c.user_id == user_id))
+                ).one()
         return User(**row._mapping)
 
     async def get(self, user_id: int) -> User | None:
