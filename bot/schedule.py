@@ -39,17 +39,21 @@ class Law:
 GUESS = Law(early=28.0, median=45.0, late=90.0, last=180.0, known=False)
 """Before anything is learnt: 30-120 s (provider.md: "The video")."""
 
+NEAR = 0.1
+"""A timer that rings so much too early has rung: the same moment is not asked for twice."""
+
 PROBES = (3.0, 10.0)
 """Two early questions while the law is a guess, for models that turn out to be much faster."""
 
 
 def next_question(age: float, law: Law) -> float:
     """Seconds from acceptance at which a task of `age` seconds is asked about next."""
+    asked = age + NEAR
     if not law.known:
         for probe in PROBES:
-            if age < probe < law.early:
+            if asked < probe < law.early:
                 return probe
-    if age < law.early:
+    if asked < law.early:
         return law.early
     if age < law.last:
         return age + law.step
