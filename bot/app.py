@@ -1,6 +1,6 @@
-"""The composition root: puts the parts together, starts them, and ends them all together.
+"""The composition root: makes the parts, hands each what it needs, and starts them.
 
-Half alive is dead: when one part ends, all end, and the process says so by its exit code.
+It must not know what they say to each other.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ from bot.steps.deliver import Deliver
 from bot.steps.submit import Submit
 from bot.steps.watch import Watch
 from bot.task import TaskState
+from bot.together import together
 from bot.translate import Translator
 from bot.waiting import Waiting
 from bot.watchman import Watchman
@@ -61,8 +62,6 @@ from storage import Neighbours, Storage, open_storage, present
 logger = logging.getLogger(__name__)
 
 DOWNLOAD_SECONDS = 600.0
-STOP_SECONDS = 8.5
-"""From the signal to the end of whatever is still going on."""
 TIDY_SECONDS = 60.0
 FRAME_TRIES = 6
 """Some 5 s: the provider fetches a first frame within 10 s."""
@@ -160,7 +159,7 @@ async def _run(
                 "chores", partial(_chores, settings, storage, bot, provider, parts)
             ),
         ]
-    await _together(
+    await together(
         until=stop,
         ends_by_itself=[_orderly(part, storage.neighbours) for part in orderly],
         endless=endless,
@@ -437,41 +436,6 @@ def _try_now(steps: Steps, worker: Worker) -> Callable[[], None]:
 
 def _upload_limit(settings: Settings) -> int:
     return LOCAL_UPLOAD_LIMIT if settings.telegram_local else UPLOAD_LIMIT
-
-
-async def _together(
-    *,
-    until: asyncio.Event,
-    ends_by_itself: list[Coroutine[Any, Any, None]],
-    endless: list[Coroutine[Any, Any, None]],
-    last: list[Coroutine[Any, Any, None]],
-    stop: list[Callable[[], None]],
-) -> None:
-    """All parts until the event, or until one of them ends; then all of them end, `last` last."""
-    orderly = [asyncio.create_task(part) for part in ends_by_itself]
-    others = [asyncio.create_task(part) for part in endless]
-    latest = [asyncio.create_task(part) for part in last]
-    signalled = asyncio.create_task(until.wait())
-    try:
-        parts: set[asyncio.Task[Any]] = {*orderly, *others, *latest}
-        ended, _ = await asyncio.wait({*parts, signalled}, return_when=asyncio.FIRST_COMPLETED)
-        logger.info("stopping")
-        for call in stop:
-            call()
-        for task in others:
-            task.cancel()
-        _, late = await asyncio.wait({*orderly, *others}, timeout=STOP_SECONDS)
-        for task in (*late, *latest):
-            task.cancel()
-        await asyncio.gather(*parts, return_exceptions=True)
-        if signalled not in ended:
-            for task in ended:
-                if not task.cancelled() and (exc := task.exception()):
-                    raise exc
-            raise RuntimeError("a part of the program ended by itself")
-        logger.info("stopped")
-    finally:
-        signalled.cancel()
 
 
 async def _wanted(storage: Storage, kept: Kept) -> set[int]:
