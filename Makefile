@@ -32,8 +32,9 @@ run: $(READY) ## the bot; without a BOT_TOKEN the sandbox in the browser
 
 # In memory where there is such a place: tests commit far more often than a bot does.
 test: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
+# Files in their own order: the long ones, of tests/crash and tests/e2e, begin first.
 test: $(READY) chromium ## all tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # BENCHES=start measures one of them.
 BENCHES ?= schedule start asking open_tasks delivery paper intake growth memory scale

@@ -251,7 +251,7 @@ async def test_a_cancelled_card_costs_nothing_and_its_buttons_say_so(stand: Stan
     card = await card_for(anna, await anna.send_text("a castle of sand"))
     said = await anna.send_text("/cancel")
     reply = await anna.expect(answers(said))
-    assert words(reply) == texts.cancelled("en").render()[0]
+    assert words(reply) == texts.cancelled("en", "a castle of sand").render()[0]
     assert words(anna.chat.messages[card["message_id"]]) == texts.cancelled("en").render()[0]
     late = await anna.press(card, "16:9", old=True)
     assert (await anna.answer_to(late))["text"] == texts.press_done("en", TaskState.CANCELLED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
@@ -176,6 +177,9 @@ async def test_a_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -
         with pytest.raises(StorageUnavailable) as caught:
             await Database.open(url)
         assert "s3cret" not in str(caught.value)
+    for thread in threading.enumerate():  # aiosqlite tells its loop when one has ended
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, 10)
 
 
 @pytest.mark.parametrize("url", ["mysql://u:s3cret@h/b", "u:s3cret", "", "postgresql://h:s3cret/"])
