@@ -7,7 +7,7 @@ code is as it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from bot.steps.submit import Submit
 from bot.task import Task, TaskState
 from storage import InboxStore, TaskStore
 from storage import engine as storage_engine
+from storage.leases import Held
 
 
 def no_intent() -> None:
@@ -57,15 +58,24 @@ def repost() -> None:
 
 
 def no_fence() -> None:
-    """Whoever believes to hold a task may write it."""
-    save = TaskStore.save
+    """Whoever believes to hold a task may write it, whatever it has become, and is not told that
+    another took it.
+    """
+    save, extend = TaskStore.save, TaskStore.extend
 
     async def unfenced(self: TaskStore, lease: Task, after: Task, **more: Any) -> bool:
         now = await self.get(lease.id)
-        fence = now.fence if now else lease.fence
-        return await save(self, replace(lease, fence=fence), replace(after, fence=fence), **more)
+        if now is not None:
+            lease = replace(lease, fence=now.fence, state=now.state)
+        return await save(self, lease, replace(after, fence=lease.fence), **more)
+
+    async def untold(self: TaskStore, owner: str, held: Iterable[Held], **more: Any) -> set[int]:
+        pairs = list(held)
+        await extend(self, owner, pairs, **more)
+        return {task_id for task_id, _ in pairs}
 
     TaskStore.save = unfenced  # type: ignore[method-assign,assignment]
+    TaskStore.extend = untold  # type: ignore[method-assign,assignment]
 
 
 def no_skip_locked() -> None:

@@ -50,8 +50,10 @@ TRIALS = (
     ),
     Trial(
         bug="no-fence",
-        words="was sent twice although",
-        plan=_plan(kills=8, orders=60, people=60, stops=1.0, video_seconds=(2.0, 6.0)),
+        # who slept writes RENDERED over what another has long delivered
+        words="was sent twice although|tracebacks",
+        # Made for so long that both hold it well after the sleeper woke up.
+        plan=_plan(kills=5, orders=40, people=40, stops=1.0, video_seconds=(12.0, 18.0)),
     ),
     Trial(bug="no-begin-immediate", words="database is locked", plan=_plan(**_MEETINGS)),
     Trial(
