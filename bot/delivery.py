@@ -161,8 +161,9 @@ class Delivery:
             async with self._places:
                 if not is_kept:
                     await self._download(task.video_url or "", file)
-                async with self._reading:
-                    video = await self._prepare(file)
+                video, _ = await asyncio.gather(
+                    self._read(file), self._messenger.action(task.chat, "upload_video")
+                )
                 if video.size > self._upload_limit:
                     raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
                 parcel = Parcel(task, video, is_kept)
@@ -174,11 +175,14 @@ class Delivery:
             async with self._places:
                 return await self._send(parcel, caption, keyboard)
 
+    async def _read(self, file: BinaryIO) -> media.Video:
+        async with self._reading:
+            return await self._prepare(file)
+
     async def _send(
         self, parcel: Parcel, caption: Text, keyboard: InlineKeyboardMarkup | None
     ) -> SentVideo:
         task, video = parcel.task, parcel.video
-        await self._messenger.action(task.chat, "upload_video")
         async with self._keeping([parcel]):
             return await self._messenger.send_video(
                 task.chat,

@@ -232,6 +232,8 @@ class Messenger:
 
     async def action(self, chat: Chat, action: str) -> None:
         """The line under the bot's name ("sending video…"); nothing depends on it."""
+        if self.busy(chat):
+            return
         try:
             await self._bot(
                 SendChatAction(

@@ -41,6 +41,7 @@ from aiogram.methods import (
     GetMe,
     GetUpdates,
     Response,
+    SendChatAction,
     SendMediaGroup,
     TelegramMethod,
 )
@@ -202,8 +203,13 @@ class Pace:
         self._free["all"] = max(self._free.get("all", 0.0), self._clock() + wait + burst)
 
     def busy(self, chat_id: int | str | None) -> bool:
-        """Whether a call that nobody waits for should not be made now."""
-        return max(self._line("all", self.ALL, take=False), self._chat(chat_id, take=False)) > 0
+        """Whether a call that nobody waits for should not be made now.
+
+        Half of the burst is left to videos and answers.
+        """
+        each, burst = self.ALL
+        ahead = self._line("all", (each, burst / 2), take=False)
+        return max(ahead, self._chat(chat_id, take=False)) > 0
 
     def _chat(self, chat_id: int | str | None, *, take: bool) -> float:
         if chat_id is None:
@@ -227,6 +233,9 @@ Line = Callable[[float, float], Awaitable[float]]
 many seconds, and so many seconds of them at once; gives the seconds until its turn."""
 
 
+_MESSAGES = ("send", "edit", "copy", "forward", "delete")  # and sendChatAction, which is none
+
+
 class PaceMiddleware(BaseRequestMiddleware):
     """Each call that a chat sees waits for its turn."""
 
@@ -241,7 +250,7 @@ class PaceMiddleware(BaseRequestMiddleware):
         bot: Bot,
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
-        if method.__api_method__.startswith(("send", "edit", "copy", "forward", "delete")):
+        if method.__api_method__.startswith(_MESSAGES) and not isinstance(method, SendChatAction):
             # Telegram counts each message of an album.
             messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
             chat_id = getattr(method, "chat_id", None)
