@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -83,6 +84,9 @@ def _settings() -> Settings | None:
 
 def run(settings: Settings) -> int:
     """The bot itself, until a signal."""
+    # Until bot.app listens, which comes after more than a second of imports: nothing has begun.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     from bot import logs
 
     logs.set_up(settings.log_level_number, settings.secrets)

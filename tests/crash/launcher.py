@@ -107,6 +107,7 @@ def _live(order: dict[str, Any]) -> None:
     code = 1
     try:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # it dies with this process
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         os.setsid()
         log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         null = os.open(os.devnull, os.O_RDONLY)
@@ -129,6 +130,8 @@ def _live(order: dict[str, Any]) -> None:
                 Path(wish["journal"]), die_at=wish["die_at"], die_after=wish["die_after"]
             )
         code = run_bot([])
+    except SystemExit as exc:  # asked to end before it had begun
+        code = int(exc.code or 0)
     except BaseException:
         traceback.print_exc()  # into the log: nobody else hears of it
     finally:

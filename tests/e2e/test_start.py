@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from bot import texts
 from bot.task import Problem
 from tests.e2e.conftest import answers, card_for, is_video, words
 from tests.e2e.given import GREEN, clip, flag, jpeg, learnt
-from tests.stand import Stand, open_stand
+from tests.stand import Stand, open_stand, until
 
 OTHER_TOKEN = "7100200300:AAother-token-that-nobody-gave-out1"
 
@@ -45,6 +47,22 @@ async def run(stand: Stand, *command: str, **settings: str) -> tuple[int, str, s
         raise
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+async def test_a_stop_while_it_starts_is_a_stop_as_asked(stand: Stand) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot"), env=stand.settings(), cwd=stand.folder
+    )
+    status = Path(f"/proc/{process.pid}/status")
+
+    def listens() -> bool:
+        [caught] = re.findall(r"^SigCgt:\t(\w+)$", status.read_text(), flags=re.MULTILINE)
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+    await until(listens, 40)
+    process.terminate()
+    async with asyncio.timeout(20):
+        assert await process.wait() == 0
 
 
 async def test_every_wrong_setting_has_its_line_and_no_value_is_repeated(stand: Stand) -> None:
