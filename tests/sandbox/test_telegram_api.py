@@ -1,5 +1,7 @@
 """The emulator refuses what Telegram refuses, in its words, and a refused call leaves no trace."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -306,3 +308,29 @@ async def _status(other: TelegramEmulator, bot: Client) -> int:
     url = f"{other.url}/bot{bot.emulator.token}/getMe"
     async with bot.session.get(url) as answer:
         return answer.status
+
+
+@pytest.mark.parametrize("few", [1, 8, 40])
+async def test_a_form_in_odd_slices_is_read_as_it_was_meant(few: int) -> None:
+    """What a line makes of an upload: the beginning of a value, a few bytes more, all the rest."""
+    async with talking() as (emulator, bot, anna):
+        text = "о" * 4096
+        form = aiohttp.FormData(
+            {"chat_id": str(anna.id), "text": text, "entities": " " * 9000 + "[]"},
+            default_to_multipart=True,
+        )()
+        body = await form.as_bytes()
+        start = body.index("о".encode()) + 10
+        slices = (body[:start], body[start : start + few], body[start + few :])
+
+        async def slowly() -> AsyncIterator[bytes]:
+            for piece in slices:
+                yield piece
+                await asyncio.sleep(0.05)
+
+        url = f"{emulator.url}/bot{emulator.token}/sendMessage"
+        headers = {"Content-Type": form.content_type}
+        async with bot.session.post(url, data=slowly(), headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+        assert anna.messages[-1]["text"] == text
+        assert emulator.calls_of("sendMessage")[0].ended is not None

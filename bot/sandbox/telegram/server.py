@@ -66,22 +66,25 @@ class BotApi:
             return _answer(ApiError(404))
         call = self._begin(name, request)
         try:
-            raw, files = await self._read(request, name)
+            return await self._answer_call(call, request)
+        finally:
+            call.ended = call.ended or self.world.clock()
+            self.world.emit("call", number=call.number, method=name, fault=call.fault)
+
+    async def _answer_call(self, call: Call, request: web.Request) -> web.StreamResponse:
+        try:
+            raw, files = await self._read(request, call.method)
         except ApiError as error:
             return self._end(call, error)
         call.params = {key: public(value) for key, value in raw.items()}
-        fault = self.faults.take(name, call.params)
+        fault = self.faults.take(call.method, call.params)
         if fault is not None:
             call.fault = fault.act
 
         async def effect() -> web.Response:
             return await self._perform(call, raw, files)
 
-        try:
-            return await suffer(request, fault, effect)
-        finally:
-            call.ended = call.ended or self.world.clock()
-            self.world.emit("call", number=call.number, method=name, fault=call.fault)
+        return await suffer(request, fault, effect)
 
     def _begin(self, method: str, request: web.Request | None = None) -> Call:
         """`request`: None for a call that came as the answer to a webhook."""
