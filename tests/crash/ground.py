@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import os
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -46,6 +46,7 @@ class Ground:
     database_url: str
     front: Front
     lives: list[Life] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def temporary(self) -> Path:
@@ -77,7 +78,7 @@ class Ground:
             "ALLOW_PRIVATE_RESULT_HOSTS": "true",
             **changes,
         }
-        log = self.folder / f"life-{len(self.lives):04}.log"
+        log = self.folder / f"life-{next(self._numbers):04}.log"
         life = await self.launcher.start(environment, self.folder, log, wish or Wish())
         self.lives.append(life)
         self.front.ports[life.pid] = port
