@@ -202,6 +202,9 @@ async def cancel(
     task = await storage.tasks.cancel(callback_data.task_id, user_id=user_id, now=clock())
     if task is None:
         task = await storage.tasks.get(callback_data.task_id)
+        if task is not None and task.state is TaskState.QUEUED:
+            # The provider refused it in this very moment: it waits again, and can be cancelled.
+            task = await storage.tasks.cancel(task.id, user_id=user_id, now=clock()) or task
         if task is None or task.user_id != user_id or task.state is not TaskState.CANCELLED:
             await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
             return

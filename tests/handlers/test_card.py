@@ -8,7 +8,7 @@ import pytest
 
 from bot import texts
 from bot.errors import TelegramLater
-from bot.task import TaskState
+from bot.task import Task, TaskState
 from tests.handlers.conftest import Person, World
 
 
@@ -191,6 +191,23 @@ async def test_cancel_after_submit_says_that_the_money_is_spent(
     assert world.states() == [state]
     assert world.telegram.toasts == [texts.press_too_late("en")]
     assert world.telegram.edits == []
+
+
+async def test_cancel_during_a_submit_that_is_refused_cancels(
+    world: World, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await drafted(world, ann)
+    world.rows("UPDATE tasks SET state = 'submitting'")
+    get = world.storage.tasks.get
+
+    async def refused(task_id: int) -> Task | None:
+        world.rows("UPDATE tasks SET state = 'queued'")
+        return await get(task_id)
+
+    monkeypatch.setattr(world.storage.tasks, "get", refused)
+    await world.feed(**ann.press("x|1"))
+    assert world.states() == ["cancelled"]
+    assert world.telegram.toasts == [texts.press_cancelled("en")]
 
 
 async def test_cancelling_the_question_for_words_also_takes_the_card_away(
