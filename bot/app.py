@@ -332,7 +332,6 @@ def build(
         "clock": clock,
         "health": health,
         "allowed_updates": dispatcher.resolve_used_update_types(),
-        "arrived": inbox.wake,
         "sleep": sleep,
     }
     scrape = Scrape(
@@ -346,14 +345,14 @@ def build(
     if settings.updates == "webhook":
         polling = Webhook(
             bot,
-            storage,
+            inbox.take,
             public_url=settings.public_url,
             secret=settings.webhook_secret,
             **reading,
         )
         routes += polling.routes if settings.takes_updates else []
     else:
-        polling = Polling(bot, storage, signs=steps.signs, **reading)
+        polling = Polling(bot, inbox.take, signs=steps.signs, **reading)
     watchman = Watchman(
         storage,
         steps.signs,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ from storage import InboxUpdate, IncomingUpdate, Storage
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
+"""`Inbox.take`, for those who bring updates."""
 
 POLL_SECONDS = 25
 TAKE_OVER_SECONDS = 10
@@ -113,21 +116,19 @@ class Polling:
     def __init__(
         self,
         bot: Bot,
-        storage: Storage,
+        take: Take,
         *,
         clock: Clock,
         health: Health,
         allowed_updates: list[str],
-        arrived: Callable[[], None],
         signs: Signs | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._bot = bot
-        self._storage = storage
+        self._take = take
         self._clock = clock
         self._health = health
         self._allowed_updates = allowed_updates
-        self._arrived = arrived
         self._signs = signs or Signs()
         self._sleep = sleep
         self._webhook_is_gone = False
@@ -146,9 +147,7 @@ class Polling:
             if len(rows) < len(page):
                 logger.error("%d updates without an update_id were dropped", len(page) - len(rows))
             if rows:
-                await self._patiently(partial(self._storage.inbox.add, rows, now=self._clock()))
-                metrics.UPDATES_RECEIVED.inc(len(rows))
-                self._arrived()
+                await self._patiently(partial(self._take, rows))
                 offset = max(row.update_id for row in rows) + 1
             elif page:
                 await self._sleep(IDLE_SECONDS)
@@ -204,6 +203,16 @@ class Polling:
                 await self._sleep(wait)
 
 
+@dataclass(frozen=True)
+class _Arrival:
+    """Updates that somebody brings, and waits to be kept."""
+
+    rows: Sequence[IncomingUpdate]
+    kept: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
 class Inbox:
     """Inbox → handlers: in order within a chat, different chats side by side."""
 
@@ -226,13 +235,26 @@ class Inbox:
         self._wait = wait
         self._sleep = sleep
         self._due = asyncio.Event()
+        self._running = False
+        self._arrivals: list[_Arrival] = []
         self._in_hand: set[int] = set()
         self._finished: list[int] = []  # in hand too, until a commit says that they took effect
         self._stopping = False
 
-    def wake(self) -> None:
-        """There may be something to handle."""
-        self._due.set()
+    async def take(self, rows: Sequence[IncomingUpdate]) -> None:
+        """Keeps what came; after the return Telegram may forget it. Raises StorageUnavailable.
+
+        While updates are handled here, that is the commit in which they are leased as well.
+        """
+        if self._running and not self._stopping:
+            arrival = _Arrival(rows)
+            self._arrivals.append(arrival)
+            self._due.set()
+            await arrival.kept
+        else:
+            await self._storage.inbox.add(rows, now=self._clock())
+            self._due.set()
+        metrics.UPDATES_RECEIVED.inc(len(rows))
 
     def stop(self) -> None:
         """Takes no more; what is in hand is finished by `run`."""
@@ -241,16 +263,19 @@ class Inbox:
 
     async def run(self) -> None:
         """Until `stop`, and then until all that is in hand is done."""
+        self._running = True
         async with asyncio.TaskGroup() as hearts:
             heart = hearts.create_task(self._heart(), name="inbox heartbeat")
             try:
                 async with asyncio.TaskGroup() as group:
                     await self._hand_out(group)
             finally:
+                self._running = False
+                self._answer(self._arrivals, StorageUnavailable("the inbox has ended"))
                 heart.cancel()
 
     async def _hand_out(self, group: asyncio.TaskGroup) -> None:
-        while not self._stopping or self._in_hand:
+        while not self._stopping or self._in_hand or self._arrivals:
             self._due.clear()
             for update in await self._turn():
                 if update.update_id in self._in_hand:
@@ -273,16 +298,21 @@ class Inbox:
                     logger.warning("the inbox's leases wait: %s", exc)
 
     async def _turn(self) -> list[InboxUpdate]:
-        """Notes what took effect and leases what is next, in one commit: under load it is one for
-        all that ended while it waited. A note that cannot be written goes with the next turn.
+        """Keeps what came, notes what took effect and leases what is next, in one commit: under
+        load it is one for all that came or ended while it waited. A note that cannot be written
+        goes with the next turn; whoever brings updates is told, and brings them again.
         """
-        if len(self._in_hand) >= HANDLERS_AT_ONCE and not self._finished:
+        full = len(self._in_hand) >= HANDLERS_AT_ONCE
+        if full and not self._finished and not self._arrivals:
             return []
         finished: list[int] = []
+        arrivals: list[_Arrival] = []
         try:
             async with self._storage.inbox.turn() as turn:
                 finished, self._finished = self._finished, []
+                arrivals = list(self._arrivals)
                 now, free = self._clock(), HANDLERS_AT_ONCE - len(self._in_hand) + len(finished)
+                await turn.add([row for one in arrivals for row in one.rows], now=now)
                 await turn.done(finished, now=now)
                 claimed = await turn.claim(
                     owner=self._owner,
@@ -292,6 +322,7 @@ class Inbox:
                 )
         except StorageUnavailable as exc:
             logger.warning("the inbox waits: %s", exc)
+            self._answer(self._arrivals, exc)
             if self._stopping:
                 # Their leases run out, and a repeat of their handlers changes nothing.
                 self._in_hand.difference_update(finished, self._finished)
@@ -301,9 +332,21 @@ class Inbox:
             await self._sleep(IDLE_SECONDS)
             self._due.set()
             return []
+        self._answer(arrivals)
         self._in_hand.difference_update(finished)
         metrics.UPDATES.labels("done").inc(len(finished))
         return claimed
+
+    def _answer(self, arrivals: list[_Arrival], error: StorageUnavailable | None = None) -> None:
+        """Whoever brought these goes on."""
+        self._arrivals = self._arrivals[len(arrivals) :]
+        for arrival in arrivals:
+            if arrival.kept.done():
+                continue  # whoever brought it has gone
+            if error is None:
+                arrival.kept.set_result(None)
+            else:
+                arrival.kept.set_exception(error)
 
     async def _carry(self, update: InboxUpdate) -> None:
         took_effect = False

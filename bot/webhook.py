@@ -10,7 +10,6 @@ import asyncio
 import hmac
 import json
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from aiogram import Bot
@@ -28,9 +27,8 @@ from bot.errors import (
     TelegramUnauthorized,
 )
 from bot.health import Health
-from bot.intake import incoming
+from bot.intake import Take, incoming
 from bot.schedule import back_off
-from storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -53,24 +51,22 @@ class Webhook:
     def __init__(
         self,
         bot: Bot,
-        storage: Storage,
+        take: Take,
         *,
         clock: Clock,
         health: Health,
         public_url: str,
         secret: str,
         allowed_updates: list[str],
-        arrived: Callable[[], None],
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._bot = bot
-        self._storage = storage
+        self._take = take
         self._clock = clock
         self._health = health
         self._url = public_url.rstrip("/") + PATH
         self._secret = secret
         self._allowed_updates = allowed_updates
-        self._arrived = arrived
         self._sleep = sleep
         self._came: datetime | None = None
 
@@ -101,14 +97,12 @@ class Webhook:
             logger.error("an update without an update_id was dropped")
             return web.Response(status=400)
         try:
-            await self._storage.inbox.add([row], now=self._clock())
+            await self._take([row])
         except StorageUnavailable as exc:
             logger.warning("update %d is left with Telegram: %s", row.update_id, exc)
             return web.Response(status=503)
-        metrics.UPDATES_RECEIVED.inc()
         self._came = self._clock()
         self._health.mark("updates")
-        self._arrived()
         return web.Response()
 
     async def run(self) -> None:

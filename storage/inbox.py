@@ -46,10 +46,35 @@ class InboxUpdate:
 
 
 class InboxTurn:
-    """One commit: what took effect is noted, and what is next is leased."""
+    """One commit: what came is kept, what took effect is noted, and what is next is leased."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+
+    async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
+        """How many of these were new. After the commit Telegram may forget them all."""
+        if not rows:
+            return 0
+        values = [
+            {
+                "update_id": row.update_id,
+                "chat_key": row.chat_key,
+                "payload": row.payload,
+                "state": InboxState.PENDING,
+                "received_at": now,
+                "run_at": now - AHEAD if row.is_urgent else now,
+                "attempts": 0,
+            }
+            # in one order: two processes that bring the same ones do not wait in a ring
+            for row in sorted(rows, key=lambda row: row.update_id)
+        ]
+        added = await self._connection.scalars(
+            insert(inbox)
+            .on_conflict_do_nothing(index_elements=["update_id"])
+            .returning(inbox.c.update_id),
+            values,
+        )
+        return len(added.all())
 
     async def claim(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
@@ -112,29 +137,9 @@ class InboxStore:
         self._database = database
 
     async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
-        """How many of these were new. After the return Telegram may forget them all."""
-        if not rows:
-            return 0
-        values = [
-            {
-                "update_id": row.update_id,
-                "chat_key": row.chat_key,
-                "payload": row.payload,
-                "state": InboxState.PENDING,
-                "received_at": now,
-                "run_at": now - AHEAD if row.is_urgent else now,
-                "attempts": 0,
-            }
-            for row in rows
-        ]
-        async with self._database.transaction() as connection:
-            added = await connection.scalars(
-                insert(inbox)
-                .on_conflict_do_nothing(index_elements=["update_id"])
-                .returning(inbox.c.update_id),
-                values,
-            )
-            return len(added.all())
+        """`InboxTurn.add` in a commit of its own."""
+        async with self.turn() as turn:
+            return await turn.add(rows, now=now)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[InboxTurn]:

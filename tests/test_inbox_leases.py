@@ -109,7 +109,7 @@ async def test_who_slept_past_a_lease_does_not_handle_the_update_twice(storage: 
         await handler.begun.wait()
         await looked.acquire()
         now += 2 * LEASE
-        inbox.wake()
+        await inbox.take([update])  # Telegram brings it again
         await looked.acquire()  # it has looked again, and found its own update free
         handler.may_end.set()
         inbox.stop()

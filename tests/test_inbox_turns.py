@@ -14,8 +14,10 @@ import pytest
 from aiogram import Bot, Dispatcher
 from aiogram.types import Update
 
-from bot.intake import HANDLERS_AT_ONCE, Inbox, incoming
-from storage import InboxState, Storage, open_storage
+from bot.errors import StorageUnavailable
+from bot.intake import HANDLERS_AT_ONCE, HEARTBEAT_SECONDS, Inbox, incoming
+from storage import InboxState, IncomingUpdate, Storage, open_storage
+from storage.inbox import InboxTurn
 from tests.storage.test_plans import listening
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -54,14 +56,18 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
         yield opened
 
 
-async def send(storage: Storage, chats: list[int]) -> None:
-    """One message of each, in this order."""
+def messages(chats: list[int]) -> list[IncomingUpdate]:
+    """One of each, in this order."""
     rows = [
         incoming({"update_id": number, "message": {"message_id": number, "date": 0,
                   "chat": {"id": chat, "type": "private"}}})
         for number, chat in enumerate(chats, 1)
     ]  # fmt: skip
-    await storage.inbox.add([row for row in rows if row], now=NOON)
+    return [row for row in rows if row]
+
+
+async def send(storage: Storage, chats: list[int]) -> None:
+    await storage.inbox.add(messages(chats), now=NOON)
 
 
 @asynccontextmanager
@@ -69,12 +75,13 @@ async def running(storage: Storage, handler: Handler) -> AsyncIterator[Inbox]:
     async def wait(due: asyncio.Event, seconds: float) -> bool:
         return await due.wait()
 
-    async def never(seconds: float) -> None:
-        await asyncio.Event().wait()
+    async def sleep(seconds: float) -> None:
+        if seconds == HEARTBEAT_SECONDS:
+            await asyncio.Event().wait()
 
     bot = Bot("42:canary")
     inbox = Inbox(
-        bot, handler, storage, clock=lambda: NOON, owner="one", wait=wait, sleep=never
+        bot, handler, storage, clock=lambda: NOON, owner="one", wait=wait, sleep=sleep
     )  # fmt: skip
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         group.create_task(inbox.run())
@@ -129,3 +136,44 @@ async def test_a_stop_notes_what_took_effect(storage: Storage) -> None:
         inbox.stop()
         handler.may_end.set()
     assert (await storage.inbox.counts())[InboxState.DONE] == 3
+
+
+async def test_what_comes_is_kept_and_leased_in_one_commit(storage: Storage) -> None:
+    chats = set(range(1, 11))
+    handler = Handler()
+    async with running(storage, handler) as inbox:
+        await asyncio.sleep(0)  # it runs
+        with listening() as said:
+            async with asyncio.TaskGroup() as bringing, storage.database.transaction():
+                for row in messages(sorted(chats)):
+                    bringing.create_task(inbox.take([row]))
+                for _ in range(100):
+                    await asyncio.sleep(0)  # each of them waits for the database
+        await handler.until(chats)
+    assert len([text for text, _ in said if text.startswith("INSERT INTO inbox")]) == 1
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_what_comes_while_nobody_handles_updates_is_kept(
+    storage: Storage, is_stopped: bool
+) -> None:
+    handler = Handler()
+    async with running(storage, handler) as inbox:
+        if is_stopped:
+            inbox.stop()
+    await inbox.take(messages([1]))
+    assert (await storage.inbox.counts())[InboxState.PENDING] == 1
+
+
+async def test_whoever_brings_updates_hears_that_they_are_not_kept(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any, **__: Any) -> None:
+        raise StorageUnavailable("the disk is full")
+
+    async with running(storage, Handler()) as inbox:
+        await asyncio.sleep(0)
+        with monkeypatch.context() as patched:
+            patched.setattr(InboxTurn, "add", away)
+            with pytest.raises(StorageUnavailable):
+                await inbox.take(messages([1]))

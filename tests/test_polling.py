@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiogram import Dispatcher
 
 from bot.errors import (
     TelegramConflict,
@@ -17,7 +18,7 @@ from bot.errors import (
     TelegramUnauthorized,
 )
 from bot.health import Health
-from bot.intake import Polling, incoming
+from bot.intake import Inbox, Polling, incoming
 from storage import Storage, open_storage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -51,6 +52,11 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
         yield opened
 
 
+def inbox(storage: Storage) -> Inbox:
+    bot: Any = None
+    return Inbox(bot, Dispatcher(), storage, clock=lambda: NOON, owner="one")
+
+
 async def read(storage: Storage, *answers: Any) -> list[str]:
     """The calls that were made until the answers ran out."""
     telegram: Any = Telegram(list(answers))
@@ -60,11 +66,10 @@ async def read(storage: Storage, *answers: Any) -> list[str]:
 
     polling = Polling(
         telegram,
-        storage,
+        inbox(storage).take,
         clock=lambda: NOON,
         health=Health(storage.database.writable),
         allowed_updates=["message"],
-        arrived=lambda: None,
         sleep=sleep,
     )
     with pytest.raises(Enough):
@@ -88,11 +93,10 @@ async def test_a_refused_token_ends_it_at_the_first_call(storage: Storage) -> No
     telegram: Any = Telegram([TelegramUnauthorized("Unauthorized")])
     polling = Polling(
         telegram,
-        storage,
+        inbox(storage).take,
         clock=lambda: NOON,
         health=Health(storage.database.writable),
         allowed_updates=[],
-        arrived=lambda: None,
     )
     with pytest.raises(TelegramUnauthorized):
         await polling.run()

@@ -11,11 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from aiogram import Dispatcher
 from aiogram.types import WebhookInfo
 
 from bot.errors import StorageUnavailable, TelegramLater, TelegramRejected
 from bot.health import Health
 from bot.http import HttpServer
+from bot.intake import Inbox
 from bot.webhook import BODY_LIMIT, PATH, SECRET_HEADER, Webhook
 from storage import InboxState, IncomingUpdate, Storage, open_storage
 
@@ -49,14 +51,12 @@ class Rig:
     storage: Storage
     telegram: Telegram
     health: Health
-    woken: list[bool]
     slept: list[float]
     seconds: list[float]
 
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    woken: list[bool] = []
     slept: list[float] = []
     seconds = [0.0]
 
@@ -70,16 +70,15 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         telegram: Any = Telegram()
         hook = Webhook(
             telegram,
-            storage,
+            Inbox(telegram, Dispatcher(), storage, clock=lambda: NOON, owner="one").take,
             clock=lambda: NOON,
             health=health,
             public_url=PUBLIC,
             secret=SECRET,
             allowed_updates=["message"],
-            arrived=lambda: woken.append(True),
             sleep=sleep,
         )
-        yield Rig(hook, storage, telegram, health, woken, slept, seconds)
+        yield Rig(hook, storage, telegram, health, slept, seconds)
 
 
 @pytest.fixture
@@ -120,7 +119,6 @@ async def test_an_update_is_a_row_before_it_is_confirmed(
         owner="a", now=NOON, lease_for=timedelta(minutes=1), limit=9
     )
     assert (row.update_id, row.chat_key) == (7, "5")
-    assert rig.woken == [True]
     assert (await rig.health.report()).ages["updates"] == 0.0
 
 
@@ -140,7 +138,6 @@ async def test_without_the_very_secret_nothing_is_taken(
 ) -> None:
     assert await bring(http, update(), secret) == 401
     assert await pending(rig) == 0
-    assert rig.woken == []
 
 
 async def test_what_is_too_large_is_not_read_to_its_end(rig: Rig, http: httpx.AsyncClient) -> None:
@@ -172,7 +169,6 @@ async def test_while_the_database_is_away_telegram_keeps_the_update(
     with monkeypatch.context() as patched:
         patched.setattr(rig.storage.inbox, "add", away)
         assert await bring(http, update()) == 503
-    assert rig.woken == []
     assert await bring(http, update()) == 200
     assert await pending(rig) == 1
 

@@ -159,11 +159,10 @@ async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
             inbox = Inbox(bot, dispatcher, storage, clock=utc_now, owner="bench")
             polling = Polling(
                 bot,
-                storage,
+                inbox.take,
                 clock=utc_now,
                 health=Health(storage.database.writable),
                 allowed_updates=["message"],
-                arrived=inbox.wake,
             )
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(polling.run())

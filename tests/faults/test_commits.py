@@ -77,8 +77,8 @@ async def test_videos_that_are_ordered_together_take_nine_commits_each_at_most(
 async def test_a_video_that_is_ordered_alone_shares_its_commits_with_nobody(
     a_house: OpenHouse,
 ) -> None:
-    """In, leased and done for each of the two updates, five for the worker's states and lease,
-    three for the card.
+    """Leased as it comes in, and done, for each of the two updates; five for the worker's lease
+    and states; three for the card.
     """
     async with a_house() as house:
-        assert await order(house, [await _known(house)]) <= 14
+        assert await order(house, [await _known(house)]) <= 12
