@@ -1,5 +1,25 @@
 """Tests have aiogram as the bot has it; `LEAN=0` runs them with aiogram as it comes."""
 
+import gc
+
 from bot.lean import import_aiogram
 
 import_aiogram()
+
+from aiogram.client.session.aiohttp import AiohttpSession  # noqa: E402 - what was just imported
+
+
+async def _close_at_once(session: AiohttpSession) -> None:
+    """Without the quarter of a second that aiogram gives TLS to end: there is none on loopback."""
+    if session._session is not None and not session._session.closed:
+        await session._session.close()
+
+
+AiohttpSession.close = _close_at_once  # type: ignore[method-assign]
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: no look for garbage goes through it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -203,45 +204,58 @@ def server(request: pytest.FixtureRequest) -> PostgresServer | None:
     return running
 
 
-@pytest.mark.parametrize("revision", _revisions()[:-1])
 async def test_every_version_is_taken_over_with_tasks_in_every_state(
-    revision: str, server: PostgresServer | None, launcher: Launcher, tmp_path: Path
+    server: PostgresServer | None, launcher: Launcher, tmp_path: Path
 ) -> None:
+    async with AsyncExitStack() as stack:
+        grounds = []
+        for revision in _revisions()[:-1]:
+            folder = tmp_path / revision
+            folder.mkdir()
+            url = await server.create() if server else ""
+            ground = await stack.enter_async_context(
+                open_ground(folder, launcher, database_url=url)
+            )
+            database = await Database.open(ground.database_url)
+            await migrate(database, revision)
+            await database.close()
+            grounds.append((ground, revision))
+        async with asyncio.TaskGroup() as side_by_side:
+            for ground, revision in grounds:
+                side_by_side.create_task(_take_over(ground, revision), name=revision)
+
+
+async def _take_over(ground: Ground, revision: str) -> None:
     newest = _revisions()[-1]
-    database_url = await server.create() if server else ""
-    async with open_ground(tmp_path, launcher, database_url=database_url) as ground:
-        database = await Database.open(ground.database_url)
-        await migrate(database, revision)
-        await database.close()
-        person = ground.telegram.add_person()
-        await person.send_text("hello")  # so that the bot may write
-        await _fill(ground, person)
-        witness = Witness(ground.database_url)
-        assert await _kill_in_mid_migration(ground, revision, newest, witness) >= 2
-        await ground.start(WISH)
-        card = await _card(ground, person, 1)
-        await person.press(card, "16:9")
-        expected = {number: AFTER[state].value for number, state in enumerate(S, 1)}
-        found: dict[int, str] = {}
+    person = ground.telegram.add_person()
+    await person.send_text("hello")  # so that the bot may write
+    await _fill(ground, person)
+    witness = Witness(ground.database_url)
+    assert await _kill_in_mid_migration(ground, revision, newest, witness) >= 2
+    await ground.start(WISH)
+    card = await _card(ground, person, 1)
+    await person.press(card, "16:9")
+    expected = {number: AFTER[state].value for number, state in enumerate(S, 1)}
+    found: dict[int, str] = {}
 
-        async def settled() -> bool:
-            rows = await witness.rows("SELECT id, state FROM tasks")
-            found.update({row["id"]: row["state"] for row in rows if row["id"] in expected})
-            return found == expected
+    async def settled() -> bool:
+        rows = await witness.rows("SELECT id, state FROM tasks")
+        found.update({row["id"]: row["state"] for row in rows if row["id"] in expected})
+        return found == expected
 
-        for _ in range(300):
-            if await settled():
-                break
-            await asyncio.sleep(0.1)
-        assert found == expected
-        assert await _version(witness) == newest
-        [pending] = await witness.rows("SELECT COUNT(*) AS n FROM inbox WHERE state = 'pending'")
-        assert pending["n"] == 0
-        await until(lambda: _replies_to(ground, 500))
-        # the one that waited, and the one that was found out by the takeover
-        await until(lambda: len(_with_button(ground, "u|")) == 2)
-        # two of the earlier version, one that was queued, one from the old card
-        assert len(ground.provider.charges) == 4
+    for _ in range(900):
+        if await settled():
+            break
+        await asyncio.sleep(0.1)
+    assert found == expected
+    assert await _version(witness) == newest
+    [pending] = await witness.rows("SELECT COUNT(*) AS n FROM inbox WHERE state = 'pending'")
+    assert pending["n"] == 0
+    await until(lambda: _replies_to(ground, 500))
+    # the one that waited, and the one that was found out by the takeover
+    await until(lambda: len(_with_button(ground, "u|")) == 2)
+    # two of the earlier version, one that was queued, one from the old card
+    assert len(ground.provider.charges) == 4
 
 
 def _replies_to(ground: Ground, message_id: int) -> list[Any]:
