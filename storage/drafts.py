@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.task import Chat, Frame, Task, TaskState
+from bot.task import ENDED, Chat, Frame, Task, TaskState
 from storage.engine import Connection
 from storage.leases import LeasedTasks, add_event
 from storage.rows import FRESH, chat_values, in_chat, task_from
@@ -246,11 +246,14 @@ class Drafts(LeasedTasks):
     async def card_shown(
         self, task: Task, *, card_message_id: int | None, is_media: bool = False
     ) -> None:
-        """A message shows this revision of the task; `is_media`: its words are a caption."""
+        """A message shows this revision of the task; `is_media`: its words are a caption.
+
+        A task that was ended meanwhile stays as it is.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(tasks)
-                .where(tasks.c.id == task.id)
+                .where(tasks.c.id == task.id, sa.not_(in_states(ENDED)))
                 .values(
                     card_message_id=card_message_id,
                     card_is_media=is_media,

@@ -15,7 +15,7 @@ async def _close_at_once(session: AiohttpSession) -> None:
         await session._session.close()
 
 
-AiohttpSession.close = _close_at_once  # type: ignore[method-assign]
+AiohttpSession.close = _close_at_once  # type: ignore[assignment, method-assign]
 
 
 def pytest_collection_finish() -> None:

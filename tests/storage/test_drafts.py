@@ -162,6 +162,13 @@ async def test_an_answer_to_a_card_that_was_ordered_is_about_the_same_photo(
     assert (new.id != task.id, new.frame, new.prompt) == (True, PHOTO, "it runs")
 
 
+async def test_a_card_that_comes_after_the_end_changes_nothing(storage: Storage) -> None:
+    task = await draft(storage)
+    ended = await storage.tasks.cancel(task.id, user_id=ANN, now=NOON)
+    await storage.tasks.card_shown(task, card_message_id=70)
+    assert await storage.tasks.get(task.id) == ended
+
+
 # --- changes ---------------------------------------------------------------------------------
 
 
