@@ -78,6 +78,9 @@ class Positioned(io.RawIOBase):
 def serve(line: socket.socket) -> None:
     """Makes readers until the line ends, and they with it, or until nobody needs any."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # leaves no zombies
+    # What each reader would find out for itself: how a JPEG is written, where temporary files go.
+    Image.preinit()
+    tempfile.gettempdir()
     line.settimeout(IDLE_SECONDS)
     while True:
         try:

@@ -37,6 +37,7 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 from aiogram.methods import (
+    DeleteMessage,
     GetFile,
     GetMe,
     GetUpdates,
@@ -239,6 +240,9 @@ _MESSAGES = ("send", "edit", "copy", "forward", "delete")  # and sendChatAction,
 class PaceMiddleware(BaseRequestMiddleware):
     """Each call that a chat sees waits for its turn."""
 
+    WAY, WAYS = 0.25, 12
+    """Seconds that a deletion lets others go before it looks again, and how often."""
+
     def __init__(self, pace: Pace, sleep: Sleep = asyncio.sleep, line: Line | None = None) -> None:
         self._pace = pace
         self._sleep = sleep
@@ -250,6 +254,8 @@ class PaceMiddleware(BaseRequestMiddleware):
         bot: Bot,
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
+        if isinstance(method, DeleteMessage):
+            await self._give_way()
         if method.__api_method__.startswith(_MESSAGES) and not isinstance(method, SendChatAction):
             # Telegram counts each message of an album.
             messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
@@ -262,6 +268,13 @@ class PaceMiddleware(BaseRequestMiddleware):
             if wait > 0:
                 await self._sleep(wait)
         return await make_request(bot, method)
+
+    async def _give_way(self) -> None:
+        """To videos and answers, for a while: what goes away may go a little later."""
+        for _ in range(self.WAYS):
+            if not self._pace.busy(None):
+                return
+            await self._sleep(self.WAY)
 
 
 class GetRawUpdates(GetUpdates):

@@ -23,7 +23,7 @@ from aiogram.exceptions import (
     TelegramServerError,
     TelegramUnauthorizedError,
 )
-from aiogram.methods import GetMe, GetUpdates, SendMessage
+from aiogram.methods import DeleteMessage, GetMe, GetUpdates, SendMessage
 from python_socks import ProxyError
 
 from bot.errors import (
@@ -38,7 +38,7 @@ from bot.errors import (
     TelegramUnauthorized,
     TelegramUnreachable,
 )
-from bot.telegram import Pace, classify
+from bot.telegram import Pace, PaceMiddleware, classify
 
 SEND: Any = SendMessage(chat_id=1, text="x")
 
@@ -228,6 +228,32 @@ def test_all_chats_together_can_be_busy() -> None:
         pace.wait(chat)
     assert pace.busy(1_000)
     assert pace.busy(None)
+
+
+@pytest.mark.parametrize("ends", [1.0, 60.0])
+async def test_what_goes_away_lets_videos_go_first_but_not_for_ever(ends: float) -> None:
+    """`ends`: so long new calls keep the line full."""
+    ticks, gone = Ticks(), asyncio.Event()
+    pace, begin = Pace(ticks), ticks.now
+
+    def fill() -> None:
+        while not pace.busy(None):
+            pace.wait(None)
+
+    async def sleep(seconds: float) -> None:
+        ticks.now += seconds
+        if ticks.now - begin < ends:
+            fill()
+
+    async def request(bot: Any, method: Any) -> Any:
+        gone.set()
+
+    fill()
+    bot: Any = None
+    middleware = PaceMiddleware(pace, sleep)
+    await middleware(request, bot, DeleteMessage(chat_id=5, message_id=7))
+    assert gone.is_set()
+    assert ticks.now - begin == pytest.approx(min(ends + 0.5, 3.0), abs=0.6)
 
 
 @pytest.mark.parametrize("channel", ["@channel", "-5", -5])
