@@ -18,8 +18,9 @@ from bot.intake import Inbox
 from bot.steps.bench import Bench
 from bot.steps.submit import Submit
 from bot.task import Task, TaskState
-from storage import InboxStore, TaskStore
+from storage import TaskStore
 from storage import engine as storage_engine
+from storage.inbox import InboxTurn
 from storage.leases import Held
 
 
@@ -122,16 +123,16 @@ def early_done() -> None:
 
 def confirmed_unsaved() -> None:
     """Telegram may forget updates that only this process's memory holds."""
-    add = InboxStore.add
+    add = InboxTurn.add
     kept: list[Any] = []
 
-    async def later(self: InboxStore, rows: Any, *, now: Any) -> int:
+    async def later(self: InboxTurn, rows: Any, *, now: Any) -> int:
         held = list(kept)
         kept[:] = list(rows)
         await add(self, held, now=now)
         return len(held)
 
-    InboxStore.add = later  # type: ignore[method-assign]
+    InboxTurn.add = later  # type: ignore[method-assign]
 
 
 BUGS: dict[str, Callable[[], None]] = {
