@@ -23,7 +23,15 @@ from aiogram.exceptions import (
     TelegramServerError,
     TelegramUnauthorizedError,
 )
-from aiogram.methods import DeleteMessage, GetMe, GetUpdates, SendMessage
+from aiogram.methods import (
+    DeleteMessage,
+    GetMe,
+    GetUpdates,
+    SendChatAction,
+    SendMediaGroup,
+    SendMessage,
+)
+from aiogram.types import InputMediaVideo
 from python_socks import ProxyError
 
 from bot.errors import (
@@ -254,6 +262,60 @@ async def test_what_goes_away_lets_videos_go_first_but_not_for_ever(ends: float)
     await middleware(request, bot, DeleteMessage(chat_id=5, message_id=7))
     assert gone.is_set()
     assert ticks.now - begin == pytest.approx(min(ends + 0.5, 3.0), abs=0.6)
+
+
+async def waits(*methods: Any, ahead: float = 0.0) -> list[float]:
+    """How long each of these calls waits, at one moment; `ahead`: other processes' calls."""
+    slept: list[float] = []
+    places: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept[-1] += seconds
+
+    async def line(each: float, burst: float) -> float:
+        assert burst == 1.0
+        places.append(each)
+        return ahead
+
+    async def request(bot: Any, method: Any) -> Any:
+        return method
+
+    middleware = PaceMiddleware(Pace(Ticks()), sleep, line if ahead else None)
+    for method in methods:
+        slept.append(0.0)
+        bot: Any = None
+        assert await middleware(request, bot, method) is method
+    assert places == [pytest.approx(n / 28) for n in map(_messages, methods) if n and ahead]
+    return [round(seconds, 6) for seconds in slept]
+
+
+def _messages(method: Any) -> int:
+    if isinstance(method, SendMediaGroup):
+        return len(method.media)
+    return 1 if isinstance(method, SendMessage) else 0
+
+
+async def test_what_a_chat_sees_waits_for_its_turn() -> None:
+    assert await waits(*[SEND] * 5) == [0, 0, 0, 1, 2]
+    assert await waits(*[SEND] * 3, SendMessage(chat_id=2, text="x")) == [0, 0, 0, 0]
+
+
+async def test_what_no_chat_sees_takes_no_place() -> None:
+    action: Any = SendChatAction(chat_id=1, action="upload_video")
+    assert await waits(*[action, GetMe()] * 50, *[SEND] * 4) == [0] * 103 + [1]
+
+
+async def test_an_album_counts_as_its_videos() -> None:
+    album: Any = SendMediaGroup(chat_id=1, media=[InputMediaVideo(media="x")] * 3)
+    assert await waits(album, SEND) == [0, 1]
+    assert await waits(album, album) == [0, 3]
+    assert await waits(album, ahead=0.5) == [0.5]
+
+
+async def test_calls_of_other_processes_are_waited_for() -> None:
+    # The next one stands behind those as well, whatever the line says then.
+    waited = await waits(GetMe(), SEND, SEND, ahead=2.0)
+    assert waited == pytest.approx([0, 2, 2 + 1 / 28], abs=1e-5)
 
 
 @pytest.mark.parametrize("channel", ["@channel", "-5", -5])

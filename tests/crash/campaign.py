@@ -318,9 +318,14 @@ async def _until_quiet(
 
 
 def open_files(pid: int) -> list[str]:
-    """Files without a name, and files under TMPDIR or data/videos, that a process holds open."""
-    found = []
-    for handle in Path(f"/proc/{pid}/fd").iterdir():
+    """Files without a name, and files under TMPDIR or data/videos, that a process holds open.
+
+    A process that has ended holds none.
+    """
+    found, handles = [], list[Path]()
+    with contextlib.suppress(FileNotFoundError):
+        handles += Path(f"/proc/{pid}/fd").iterdir()
+    for handle in handles:
         with contextlib.suppress(OSError):
             target = str(handle.readlink())
             if target.endswith("(deleted)") or "/videos/" in target:
