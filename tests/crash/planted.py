@@ -18,7 +18,7 @@ from bot.intake import Inbox
 from bot.steps.bench import Bench
 from bot.steps.submit import Submit
 from bot.task import Task, TaskState
-from storage import TaskStore
+from storage import Database, TaskStore
 from storage import engine as storage_engine
 from storage.inbox import InboxTurn
 from storage.leases import Held
@@ -80,8 +80,18 @@ def no_fence() -> None:
 
 
 def no_skip_locked() -> None:
-    """Rows are read and then taken, with nothing between two workers (PostgreSQL)."""
+    """Rows are read and then taken, with nothing between two workers (PostgreSQL).
+
+    Neither the lock on the rows nor the one in which tasks are claimed because of the places.
+    """
+    lock = Database.lock
+
+    async def unlocked(self: Database, connection: Any, name: str) -> None:
+        if name != "places":
+            await lock(self, connection, name)
+
     sa.Select.with_for_update = lambda self, **how: self  # type: ignore[method-assign]
+    Database.lock = unlocked  # type: ignore[method-assign]
 
 
 def no_begin_immediate() -> None:
