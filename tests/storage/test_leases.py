@@ -141,19 +141,23 @@ async def test_a_save_whose_answer_was_lost_is_known_at_its_repeat(storage: Stor
     assert not await storage.tasks.save(lease, after, now=NOON)
 
 
-async def test_a_kept_video_is_left_to_its_disk_for_a_while(storage: Storage) -> None:
+@pytest.mark.parametrize("places", [9, None])
+async def test_a_kept_video_is_left_to_its_disk_for_a_while(
+    storage: Storage, places: int | None
+) -> None:
     task = await task_in(storage, TaskState.UNDELIVERABLE)
-    async with storage.database.transaction() as connection:
-        await connection.execute(sa.update(tasks).values(kept_by="there"))
     assert await storage.tasks.redeliver(task.id, user_id=task.user_id, now=NOON)
 
     async def claimed(disk: str | None, now: datetime) -> int:
         found = await storage.tasks.claim_due(
-            owner="w", now=now, lease_for=MINUTE, limit=9, places=9, disk=disk
+            owner="w", now=now, lease_for=MINUTE, limit=9, places=places, disk=disk
         )
         await storage.tasks.release("w", [(one.id, one.fence) for one in found])
         return len(found)
 
+    assert await claimed("here", NOON) == 1  # nobody keeps it
+    async with storage.database.transaction() as connection:
+        await connection.execute(sa.update(tasks).values(kept_by="there"))
     assert await claimed("here", NOON + HEAD_START - SECOND) == 0
     assert await claimed("there", NOON + HEAD_START - SECOND) == 1
     assert await claimed(None, NOON + HEAD_START - SECOND) == 1  # a process that is alone
