@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-# Three for each of two cores: tests of processes wait much of their time.
-JOBS   ?= 6
+# Two for each of two cores: tests of processes wait much of their time.
+JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help

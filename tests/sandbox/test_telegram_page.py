@@ -1,5 +1,6 @@
 """The chat page in a real browser: what people do with it, on a desk and on a phone."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from bot.sandbox.telegram import Person, TelegramEmulator
-from tests.sandbox.telegram_client import Client, jpeg, mp4, talking
+from tests.sandbox.telegram_client import Client, Json, jpeg, mp4, talking
 
 FLAGS = [
     "--no-sandbox",
@@ -63,6 +64,17 @@ async def opened(
     assert wrong == []
 
 
+async def pressed(bot: Client) -> Json:
+    """The press that the page waits for: it shows so before the press has come here."""
+    async with asyncio.timeout(20):
+        while True:
+            for update in await bot.updates():
+                if "callback_query" in update:
+                    press: Json = update["callback_query"]
+                    return press
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 async def test_a_photo_a_card_a_press_and_a_video_that_plays(
     size: tuple[int, int], tmp_path: Path
@@ -85,7 +97,7 @@ async def test_a_photo_a_card_a_press_and_a_video_that_plays(
         await expect(page.get_by_role("button", name="10 s")).to_be_disabled()
         await page.get_by_role("button", name="9:16").click()
         await page.wait_for_selector(".button.waiting")
-        press = (await bot.updates())[-1]["callback_query"]
+        press = await pressed(bot)
         assert press["data"] == "r:9:16"
         await bot("answerCallbackQuery", callback_query_id=press["id"], text="Started")
         await expect(page.locator(".toast")).to_have_text("Started")
@@ -154,7 +166,7 @@ async def test_the_page_speaks_the_persons_language_and_shows_alerts() -> None:
         await bot("sendMessage", chat_id=anna.id, text="x", reply_markup=CARD)
         await page.get_by_role("button", name="9:16").click()
         await page.wait_for_selector(".button.waiting")
-        query = (await bot.updates())[-1]["callback_query"]["id"]
+        query = (await pressed(bot))["id"]
         await bot(
             "answerCallbackQuery", callback_query_id=query, text="Осторожно", show_alert=True
         )
