@@ -68,7 +68,7 @@ async def test_words_that_come_meanwhile_are_answered_after(
             # Telegram keeps what was not written down.
             assert len(house.telegram.world.pending) == 1
         await house.until(lambda: cards(house, anna.chat), within=60)
-        await house.pass_(60)
+        await house.pass_(400)
         assert len(cards(house, anna.chat)) == 1
         assert [state for state, _ in updates(house)] == ["done"]
 
@@ -140,7 +140,7 @@ async def test_a_refusal_that_comes_meanwhile_charges_nothing_twice(
         await house.pass_(seconds)
         house.database.fails = lambda: False
         await house.until(lambda: house.state() in ("delivered", "unknown"), within=400)
-        await house.pass_(60)
+        await house.pass_(400)
         # Whatever became of it: one charge for one video, or none for none.
         assert len(house.provider.charges) == len(house.videos(anna.chat)) <= 1
         assert len(house.asked("create")) <= 2
@@ -159,7 +159,7 @@ async def test_a_video_that_was_sent_meanwhile_is_not_sent_again(
         await house.pass_(seconds)
         house.database.fails = lambda: False
         await house.ended("delivered", within=400)
-        await house.pass_(60)
+        await house.pass_(400)
         one_of_each(house)
         assert len(house.videos(anna.chat)) == 1
 
