@@ -235,13 +235,12 @@ many seconds, and so many seconds of them at once; gives the seconds until its t
 
 
 _MESSAGES = ("send", "edit", "copy", "forward", "delete")  # and sendChatAction, which is none
+YIELD_SECONDS, YIELDS = 0.25, 12
+"""How long a deletion lets other calls go first before it looks again, and how often."""
 
 
 class PaceMiddleware(BaseRequestMiddleware):
     """Each call that a chat sees waits for its turn."""
-
-    WAY, WAYS = 0.25, 12
-    """Seconds that a deletion lets others go before it looks again, and how often."""
 
     def __init__(self, pace: Pace, sleep: Sleep = asyncio.sleep, line: Line | None = None) -> None:
         self._pace = pace
@@ -271,10 +270,10 @@ class PaceMiddleware(BaseRequestMiddleware):
 
     async def _give_way(self) -> None:
         """To videos and answers, for a while: what goes away may go a little later."""
-        for _ in range(self.WAYS):
+        for _ in range(YIELDS):
             if not self._pace.busy(None):
                 return
-            await self._sleep(self.WAY)
+            await self._sleep(YIELD_SECONDS)
 
 
 class GetRawUpdates(GetUpdates):
