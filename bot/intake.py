@@ -306,7 +306,6 @@ class Inbox:
         if full and not self._finished and not self._arrivals:
             return []
         finished: list[int] = []
-        arrivals: list[_Arrival] = []
         try:
             async with self._storage.inbox.turn() as turn:
                 finished, self._finished = self._finished, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,6 +163,35 @@ async def test_what_comes_while_nobody_handles_updates_is_kept(
             inbox.stop()
     await inbox.take(messages([1]))
     assert (await storage.inbox.counts())[InboxState.PENDING] == 1
+
+
+async def test_what_was_brought_before_it_ran_wakes_it(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, may_be_kept, looked = Handler(), asyncio.Event(), asyncio.Event()
+    add = storage.inbox.add
+
+    async def late(rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
+        await may_be_kept.wait()
+        return await add(rows, now=now)
+
+    async def wait(due: asyncio.Event, seconds: float) -> bool:
+        looked.set()
+        return await due.wait()
+
+    monkeypatch.setattr(storage.inbox, "add", late)
+    bot = Bot("42:canary")
+    inbox = Inbox(bot, handler, storage, clock=lambda: NOON, owner="one", wait=wait)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        bringing = group.create_task(inbox.take(messages([1])))
+        await asyncio.sleep(0)
+        group.create_task(inbox.run())
+        await looked.wait()
+        may_be_kept.set()
+        await bringing
+        await handler.until({1})
+        inbox.stop()
+    await bot.session.close()
 
 
 async def test_whoever_brings_updates_hears_that_they_are_not_kept(
