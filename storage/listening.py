@@ -29,7 +29,13 @@ PING_SECONDS = 5.0
 """Between two signs of life of a connection on which nothing happens."""
 ANSWER_SECONDS = 5.0
 
-_BROKEN = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_BROKEN = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asked between the server's last word and its hanging up
+)
 
 
 @dataclass

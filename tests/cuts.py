@@ -21,6 +21,7 @@ class Cutter:
     open: bool = True
     cuts: int = 0
     _ways: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = field(default_factory=set)
+    _silent: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def cut(self, share: float = 1.0, dice: random.Random | None = None) -> int:
         """Cuts so many of the connections there are, in the middle of whatever they carry."""
@@ -30,6 +31,13 @@ class Cutter:
                 end.transport.abort()
         self.cuts += len(chosen)
         return len(chosen)
+
+    def farewell(self) -> None:
+        """The server's last word on every connection that there is; it does not hang up yet."""
+        fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+        for client, _ in list(self._ways):
+            client.write(b"E" + (4 + len(fields)).to_bytes(4) + fields)
+            self._silent.add(client)
 
     async def serve(
         self, target: Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -42,23 +50,24 @@ class Cutter:
             there, onward = await asyncio.open_unix_connection(target)
             way = (writer, onward)
             self._ways.add(way)
-            await asyncio.gather(_pump(reader, onward), _pump(there, writer))
+            await asyncio.gather(self._pump(reader, onward), self._pump(there, writer))
         except OSError:
             pass  # the server is not there just now
         finally:
             if way is not None:
                 self._ways.discard(way)
+                self._silent.discard(writer)
                 way[1].close()
             writer.close()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    with contextlib.suppress(OSError):
-        writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                if writer not in self._silent:
+                    writer.write(data)
+                    await writer.drain()
+        with contextlib.suppress(OSError):
+            writer.close()
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from bot.errors import StorageUnavailable
 from storage import Database, Storage
 from storage.engine import Kopecks, UtcDateTime
 from storage.tables import tasks, users
+from tests.cuts import cutter
 from tests.storage.given import ANN, NOON, draft, queued
 
 NEW_USER = sa.insert(users).values(
@@ -247,6 +248,15 @@ async def test_a_lost_connection_is_unavailable_once_and_then_made_anew(
             await see(storage, 2)
         await see(storage, 3)
         assert await storage.users.get(3) is not None
+
+
+async def test_a_connection_whose_server_said_goodbye_is_replaced(postgres_url: str) -> None:
+    async with cutter(postgres_url) as cuts, opened(cuts.url) as storage:
+        cuts.farewell()
+        await asyncio.sleep(0.1)  # it was read, and nothing was asked since
+        with pytest.raises(StorageUnavailable):
+            await storage.tasks.get(1)
+        assert await storage.tasks.get(1) is None
 
 
 async def test_a_standby_is_not_writable(postgres_url: str) -> None:

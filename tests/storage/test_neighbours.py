@@ -97,6 +97,20 @@ async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cut
         await until(lambda: _rings(one, heard))
 
 
+async def test_a_server_that_says_goodbye_and_does_not_hang_up_is_left(cuts: Cutter) -> None:
+    heard: list[str] = []
+    async with (
+        process(cuts.url) as one,
+        process(cuts.url, ordered=lambda: heard.append("two")),
+    ):
+        await until(lambda: _rings(one, heard))
+        cuts.farewell()
+        await asyncio.sleep(0.1)  # it was read, and nothing was asked since
+        one.ring("ordered")
+        heard.clear()
+        await until(lambda: _rings(one, heard))
+
+
 def _rings(one: Neighbours, heard: list[str]) -> bool:
     one.ring("ordered")
     return bool(heard)
