@@ -7,7 +7,6 @@ Settings are read here and nowhere else; each command imports only what it needs
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
 import logging
 import signal
@@ -110,14 +109,13 @@ def _serve(settings: Settings) -> int:
     from bot.lean import import_aiogram
 
     import_aiogram()
+    from bot import loop
     from bot.app import serve
     from bot.errors import BotError
 
-    gc.freeze()
     gc.enable()
-
     try:
-        asyncio.run(serve(settings))
+        loop.run(serve(settings))
     except (BotError, OSError) as exc:
         logger.critical("cannot go on: %s", exc)
         return FAILED

@@ -22,6 +22,7 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from bot import loop
 from bot.clock import wait_for
 from bot.gptunnel import Gptunnel
 from tests.bench.meters import cpu_seconds
@@ -140,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    costs = asyncio.run(measure(args.seconds, args.rounds))
+    costs = loop.run(measure(args.seconds, args.rounds))
     rows = [
         {
             "at_once": at_once,

@@ -29,6 +29,7 @@ import av
 from aiohttp import web
 from PIL import Image
 
+from bot import loop
 from bot.app import serve
 from bot.settings import Settings
 from storage import open_storage
@@ -155,7 +156,7 @@ async def ours(session: aiohttp.ClientSession, url: str) -> tuple[list[float], f
         await all_sent(session, url, 1)
         await asyncio.sleep(1)
         gc.collect()
-        gc.freeze()  # as its own start does
+        gc.freeze()  # as bot.loop does
         cpu = cpu_seconds()
         async with loop_lag() as late:
             await session.post(f"{url}/reset?done_from=1")
@@ -215,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    found = asyncio.run(run(args.rounds))
+    found = loop.run(run(args.rounds))
 
     def ms(name: str, share: float) -> float:
         return round(quantile(found[name], share) * 1e3, 1)
@@ -251,6 +252,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
-        asyncio.run(until_told(Sides(Path(sys.argv[2]).read_bytes()).open()))
+        loop.run(until_told(Sides(Path(sys.argv[2]).read_bytes()).open()))
     else:
         main()

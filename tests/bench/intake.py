@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bot import loop
 from tests.bench.meters import cpu_seconds, quantile
 from tests.bench.report import Goal, bars, publish
 
@@ -153,7 +154,7 @@ async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
         storage = await stack.enter_async_context(open_storage(url))
         dispatcher["storage"] = storage
         if which == OURS:
-            gc.freeze()  # as bot/__main__.py does
+            gc.freeze()  # the imports above, as bot.loop does
         cpu, feed.began = cpu_seconds(), time.perf_counter()
         if which == OURS:
             inbox = Inbox(bot, dispatcher, storage, clock=utc_now, owner="bench")
@@ -203,7 +204,7 @@ def _child(which: str, load: str, count: int) -> None:
         import_aiogram()
     due = _at_once(count) if load == "at once" else _paced(count, load)
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(asyncio.run(_started(which, due, Path(folder)))))
+        print(json.dumps(loop.run(_started(which, due, Path(folder)))))
 
 
 async def _started(which: str, due: list[tuple[float, int]], folder: Path) -> dict[str, float]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from bot import metrics
+from bot import loop, metrics
 from bot.clock import wait_for
 from bot.gptunnel import Gptunnel, Job, JobStatus
 from tests.bench.meters import cpu_seconds, most_resident, quantile
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=20.0)
     args = parser.parse_args()
-    alone, whole = asyncio.run(both(args.tasks, args.seconds))
+    alone, whole = loop.run(both(args.tasks, args.seconds))
     goals = [
         Goal("scheduling, CPU a poll", cast(float, alone["us_of_cpu_a_poll"]), 40, " µs"),
         Goal("timers late, p99", cast(float, alone["late_p99_ms"]), 50, " ms"),

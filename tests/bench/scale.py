@@ -21,6 +21,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+from bot import loop
 from bot.app import ORDERED
 from bot.clock import utc_now
 from bot.delivery import Delivery
@@ -268,10 +269,10 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=0.0)
     args = parser.parse_args()
     if args.child:
-        asyncio.run(child(args.child, args.idle))
+        loop.run(child(args.child, args.idle))
         return
     with running_postgres() as server:
-        asyncio.run(measure(server, args.orders, args.presses))
+        loop.run(measure(server, args.orders, args.presses))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     async with in_process("tests.bench.asking", "serve") as server: ... server.url, server.pid
 
-A module that is started so ends in `asyncio.run(until_told(opened))`. Nothing is checked here
+A module that is started so ends in `loop.run(until_told(opened))`. Nothing is checked here
 and nothing faked beyond the answer that the caller gives: it is what a client is measured against.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 Answer = Callable[[str, str, bytes], bytes]
 """Method, target and body of a request in, JSON out."""
@@ -73,8 +73,7 @@ class _Http(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from bot import metrics
+from bot import loop, metrics
 from bot.clock import Wait, utc_now
 from bot.gptunnel import Gptunnel
 from bot.health import Health
@@ -138,4 +138,4 @@ def answered() -> float:
 
 
 if __name__ == "__main__":
-    asyncio.run(until_told(listen(pending)))
+    loop.run(until_told(listen(pending)))
