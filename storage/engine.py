@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, CursorResult, Dialect, ScalarResult, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.base import Executable
+from sqlalchemy.util import greenlet_spawn
 
 from bot.errors import StorageUnavailable
 
@@ -74,12 +74,13 @@ def lock_key(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
-    """Waits for `work` even when cancelled meanwhile, and is cancelled then.
+async def _to_the_end(work: Callable[[], T]) -> T:
+    """Waits for `work` of SQLAlchemy even when cancelled meanwhile, and is cancelled then.
 
     A driver that is cut short leaves its connection behind, with SQLite's only write lock.
     """
-    task = asyncio.ensure_future(work)  # noqa: TID251 - never detached: waited for right here
+    spawned = greenlet_spawn(work)
+    task = asyncio.ensure_future(spawned)  # noqa: TID251 - never detached: waited for right here
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -94,7 +95,7 @@ async def _to_the_end(work: Coroutine[Any, Any, T]) -> T:
 class Connection:
     """What a transaction offers: SQLAlchemy's connection, which no cancelling cuts short."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     @property
@@ -106,22 +107,22 @@ class Connection:
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
         """Runs one statement, once for each of `parameters` if there are any."""
-        return await _to_the_end(self._connection.execute(statement, parameters))
+        return await _to_the_end(lambda: self._connection.execute(statement, parameters))
 
     async def scalar(self, statement: Executable) -> Any:
         """The first column of the first row; None without a row."""
-        return await _to_the_end(self._connection.scalar(statement))
+        return await _to_the_end(lambda: self._connection.scalar(statement))
 
     async def scalars(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> ScalarResult[Any]:
         """The first column of every row."""
-        return await _to_the_end(self._connection.scalars(statement, parameters))
+        return await _to_the_end(lambda: self._connection.scalars(statement, parameters))
 
     async def run_sync(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args,
                        **kwargs: P.kwargs) -> T:  # fmt: skip
         """For libraries that know only the synchronous connection: Alembic."""
-        return await _to_the_end(self._connection.run_sync(work, *args, **kwargs))
+        return await _to_the_end(lambda: work(self._connection, *args, **kwargs))
 
     async def lock(self, name: str) -> None:
         """Until this transaction ends nobody else has the lock `name`.
@@ -131,36 +132,29 @@ class Connection:
         if self._connection.dialect.name != "sqlite":
             await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
 
-    async def start(self) -> None:
-        await _to_the_end(self._connection.start())
-
     async def commit(self) -> None:
-        await _to_the_end(self._connection.commit())
+        await _to_the_end(self._connection.commit)
 
     async def rollback(self) -> None:
-        await _to_the_end(self._connection.rollback())
-
-    async def close(self) -> None:
-        """Rolls back what was not committed."""
-        if self._connection.sync_connection is not None:
-            await _to_the_end(self._connection.close())
+        await _to_the_end(self._connection.rollback)
 
     async def outside(self, statement: str) -> None:
         """Runs a statement of SQLite that means nothing inside a transaction."""
-        driver = (await self._connection.get_raw_connection()).driver_connection
-        assert driver is not None
-        await _to_the_end(driver.execute(statement))
+        await _to_the_end(lambda: self._connection.connection.cursor().execute(statement))
 
 
 class Database:
     """One engine; `transaction()` is the only way in.
+
+    SQLAlchemy's own engine on an asynchronous driver, always within `greenlet_spawn`, which is all
+    that `sqlalchemy.ext.asyncio` does for it; but that imports the ORM too, 6 MB that nobody uses.
 
     SQLite: one connection a process and one transaction at a time on it. SQLite before 3.51.3 can
     corrupt a WAL that two connections write, and a connection shared by coroutines shares their
     transaction: one's rollback would undo the other's insert.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._is_sqlite = engine.dialect.name == "sqlite"
 
@@ -194,7 +188,7 @@ class Database:
 
     async def close(self) -> None:
         """Always: an open aiosqlite connection would keep the process from ending."""
-        await self._engine.dispose()
+        await greenlet_spawn(self._engine.dispose)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -234,12 +228,14 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        connection = Connection(self._engine.connect())
+        opened: list[sa.Connection] = []
         try:
-            await connection.start()
-            yield connection
+            # Into a list, for a cancelling takes away what is returned.
+            await _to_the_end(lambda: opened.append(self._engine.connect()))
+            yield Connection(opened[0])
         finally:
-            await connection.close()
+            for connection in opened:  # rolls back what was not committed
+                await _to_the_end(connection.close)
 
     async def lock(self, connection: Connection, name: str) -> None:
         """`Connection.lock`."""
@@ -296,13 +292,13 @@ def sqlite_file(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def _sqlite(url: URL, busy_timeout: float) -> AsyncEngine:
+def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
     if url.database and url.database != ":memory:":
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise StorageUnavailable(f"no folder for the database: {exc}") from exc
-    engine = create_async_engine(
+    engine = sa.create_engine(
         url,
         connect_args={"timeout": busy_timeout},
         poolclass=sa.AsyncAdaptedQueuePool,
@@ -311,7 +307,7 @@ def _sqlite(url: URL, busy_timeout: float) -> AsyncEngine:
         hide_parameters=True,  # people's words stay out of the log
     )
 
-    @sa.event.listens_for(engine.sync_engine, "connect")
+    @sa.event.listens_for(engine, "connect")
     def _connected(dbapi_connection: Any, _record: Any) -> None:
         # the driver's own BEGIN is off: it is late and deferred, which loses updates
         dbapi_connection.isolation_level = None
@@ -322,15 +318,15 @@ def _sqlite(url: URL, busy_timeout: float) -> AsyncEngine:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
-    @sa.event.listens_for(engine.sync_engine, "begin")
+    @sa.event.listens_for(engine, "begin")
     def _begun(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
 
-def _pg(url: URL) -> AsyncEngine:
-    return create_async_engine(
+def _pg(url: URL) -> sa.Engine:
+    return sa.create_engine(
         url,
         connect_args={**_PATIENCE, "command_timeout": 30},
         pool_size=10,

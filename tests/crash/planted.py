@@ -108,13 +108,12 @@ def _sqlite_begins(words: str | None) -> None:
     create = storage_engine._sqlite
 
     def opened(*args: Any) -> Any:
-        made = create(*args)
-        engine = made.sync_engine
+        engine = create(*args)
         for listener in list(engine.dispatch.begin):
             sa.event.remove(engine, "begin", listener)
         if words:
             sa.event.listen(engine, "begin", lambda link: link.exec_driver_sql(words))
-        return made
+        return engine
 
     storage_engine._sqlite = opened  # type: ignore[assignment]
 
