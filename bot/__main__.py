@@ -86,6 +86,10 @@ def run(settings: Settings) -> int:
     # Until bot.app listens, which comes after more than a second of imports: nothing has begun.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
+    # Where developers' tools are installed, httpx and structlog load these for a command line and
+    # for colours of their own: 5 MB. None is Python's word for what cannot be imported.
+    for name in ("click", "rich"):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     from bot import logs
 
     logs.set_up(settings.log_level_number, settings.secrets)
