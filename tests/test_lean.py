@@ -1,4 +1,6 @@
-"""aiogram with models built at first use does what aiogram as it comes does."""
+"""aiogram with models built at first use does what aiogram as it comes does, and what the bot has
+no use for is not loaded.
+"""
 
 from __future__ import annotations
 
@@ -110,3 +112,21 @@ assert Update.model_validate({"update_id": 1}).update_id == 1
     said = (await run(("-c", code))).decode()
     assert "aiogram is imported as it comes" in said
     assert "Response" in said
+
+
+async def test_what_few_starts_need_or_none_is_not_loaded() -> None:
+    code = """
+import sys
+from bot import __main__ as program
+def serve(settings):
+    import bot.app
+    print(*(name for name, module in sys.modules.items() if module))
+    return 0
+program._serve = serve
+sys.exit(program.main([]))
+"""
+    said = await run(("-c", code), BOT_TOKEN="1:a", GPTUNNEL_API_KEY="k")
+    loaded = set(said.decode().split())
+    assert {"bot.app", "httpx", "structlog", "sqlalchemy"} <= loaded
+    needless = {"sqlalchemy.orm", "alembic", "asyncpg", "sentry_sdk", "obstore", "PIL", "av"}
+    assert not loaded & (needless | {"rich", "click", "pygments"})
