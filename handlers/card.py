@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from aiogram import Bot, Router
 from aiogram.types import BufferedInputFile, CallbackQuery, InputFile, Message, Update
@@ -73,11 +74,13 @@ async def send_card(
     picture: Picture | None = None,
     offer: Offer | None = None,
     ratio: AspectRatio | None = None,
+    ends: tuple[int, datetime] | None = None,
 ) -> None:
     """Shows the draft as it is now, once: as an answer to `message`, or on the card that is there.
 
     A photo without words is asked for them. `ratio` is offered first where no photo has a say,
-    and before it the one of the video that the draft was made after.
+    and before it the one of the video that the draft was made after. `ends`: the update whose
+    whole effect this is, and when; it is noted as done together with the card.
     """
     if task.state is not TaskState.DRAFT or task.card_revision == task.revision:
         return
@@ -85,7 +88,7 @@ async def send_card(
         # Not the card: that comes with the words.
         kept = texts.album_kept if task.media_group_id else texts.frame_kept
         await reply.say(message, kept(task.lang), keyboards.card(task))
-        await storage.tasks.card_shown(task, card_message_id=None)
+        await storage.tasks.card_shown(task, card_message_id=None, ends=ends)
         return
     is_new = picture is not None
     if task.frame and (picture is None or (picture.is_cut and picture.preview is None)):
@@ -109,7 +112,9 @@ async def send_card(
                 bot, task.chat, old, text, is_media=task.card_is_media, keyboard=keyboard
             )
         if there:
-            await storage.tasks.card_shown(task, card_message_id=old, is_media=task.card_is_media)
+            await storage.tasks.card_shown(
+                task, card_message_id=old, is_media=task.card_is_media, ends=ends
+            )
             return
     card_id = None
     if shown is not None:
@@ -120,7 +125,7 @@ async def send_card(
     is_media = card_id is not None
     if card_id is None:
         card_id = await reply.say(message, text, keyboard)
-    await storage.tasks.card_shown(task, card_message_id=card_id, is_media=is_media)
+    await storage.tasks.card_shown(task, card_message_id=card_id, is_media=is_media, ends=ends)
     if old is not None:
         await reply.take_away(bot, task.chat, old)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiogram import Bot, Router
 from aiogram.filters import Command, CommandObject
-from aiogram.types import Message
+from aiogram.types import Message, Update
 
 from bot.clock import Clock
 from bot.prompt import clean_prompt
@@ -30,6 +30,7 @@ def router() -> Router:
 async def edited_command(
     message: Message,
     command: CommandObject,
+    event_update: Update,
     bot: Bot,
     storage: Storage,
     clock: Clock,
@@ -37,12 +38,13 @@ async def edited_command(
     lang: str,
     person: User,
 ) -> None:
-    await edited(message, command.args, bot, storage, clock, offer, lang, person)
+    await edited(message, command.args, event_update, bot, storage, clock, offer, lang, person)
 
 
 async def edited(
     message: Message,
     words: str | None,
+    event_update: Update,
     bot: Bot,
     storage: Storage,
     clock: Clock,
@@ -55,7 +57,9 @@ async def edited(
     if known is None:
         # Perhaps it was refused as it stood, and is mended now.
         if message.text and await private(message):
-            await take_prompt(message, words, bot, storage, clock, offer, lang, person)
+            await take_prompt(
+                message, words, event_update, bot, storage, clock, offer, lang, person
+            )
         return
     if known.user_id != person.user_id or known.state is not TaskState.DRAFT:
         return
@@ -75,4 +79,5 @@ async def edited(
             picture=picture if frame != known.frame else None,
             offer=offer,
             ratio=own_ratio(person),
+            ends=(event_update.update_id, clock()),
         )

@@ -78,7 +78,15 @@ async def take(
         # No message of theirs says it: the press is the key, below all numbers of messages.
         source_id=-event_update.update_id,
     )
-    await send_card(message, task, bot=bot, storage=storage, offer=offer, ratio=example.ratio)
+    await send_card(
+        message,
+        task,
+        bot=bot,
+        storage=storage,
+        offer=offer,
+        ratio=example.ratio,
+        ends=(event_update.update_id, clock()),
+    )
 
 
 async def _send(message: Message, offer: Offer, index: int, lang: str) -> None:

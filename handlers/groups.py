@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiogram import Bot, Router
 from aiogram.filters import Command, CommandObject
-from aiogram.types import Message
+from aiogram.types import Message, Update
 
 from bot import texts
 from bot.clock import Clock
@@ -35,6 +35,7 @@ async def moved(message: Message, storage: Storage) -> None:
 async def video(
     message: Message,
     command: CommandObject,
+    event_update: Update,
     bot: Bot,
     storage: Storage,
     clock: Clock,
@@ -47,4 +48,4 @@ async def video(
     if take is take_prompt and not command.args:
         await reply.say(message, texts.video_usage(lang))
         return
-    await take(message, command.args, bot, storage, clock, offer, lang, person)
+    await take(message, command.args, event_update, bot, storage, clock, offer, lang, person)

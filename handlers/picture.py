@@ -6,7 +6,7 @@ What is wrong with a picture is said at once, before there is a draft.
 from __future__ import annotations
 
 from aiogram import Bot, Router
-from aiogram.types import Message, PhotoSize
+from aiogram.types import Message, PhotoSize, Update
 
 from bot import frames
 from bot.clock import Clock
@@ -41,6 +41,7 @@ async def document(message: Message) -> bool:
 async def take_picture(
     message: Message,
     words: str | None,
+    event_update: Update,
     bot: Bot,
     storage: Storage,
     clock: Clock,
@@ -68,6 +69,7 @@ async def take_picture(
         picture=picture if task.frame == frame else None,
         offer=offer,
         ratio=own_ratio(person),
+        ends=(event_update.update_id, clock()),
     )
 
 

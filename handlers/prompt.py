@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiogram import Bot, Router
-from aiogram.types import Message
+from aiogram.types import Message, Update
 
 from bot.clock import Clock
 from bot.prompt import clean_prompt
@@ -23,6 +23,7 @@ def router() -> Router:
 async def take_prompt(
     message: Message,
     words: str | None,
+    event_update: Update,
     bot: Bot,
     storage: Storage,
     clock: Clock,
@@ -46,4 +47,5 @@ async def take_prompt(
         picture=picture if task.frame == frame else None,
         offer=offer,
         ratio=own_ratio(person),
+        ends=(event_update.update_id, clock()),
     )

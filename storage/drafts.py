@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from bot.task import ENDED, Chat, Frame, Task, TaskState
 from storage.engine import Connection
+from storage.inbox import note_done
 from storage.leases import LeasedTasks, add_event
 from storage.rows import FRESH, chat_values, in_chat, task_from
 from storage.tables import in_states, presses, tasks
@@ -244,11 +245,17 @@ class Drafts(LeasedTasks):
         return await self._change_draft(task_id, user_id, choice, revision)
 
     async def card_shown(
-        self, task: Task, *, card_message_id: int | None, is_media: bool = False
+        self,
+        task: Task,
+        *,
+        card_message_id: int | None,
+        is_media: bool = False,
+        ends: tuple[int, datetime] | None = None,
     ) -> None:
         """A message shows this revision of the task; `is_media`: its words are a caption.
 
-        A task that was ended meanwhile stays as it is.
+        A task that was ended meanwhile stays as it is. `ends`: the update that has taken effect
+        with it, and when.
         """
         async with self._database.transaction() as connection:
             await connection.execute(
@@ -260,6 +267,8 @@ class Drafts(LeasedTasks):
                     card_revision=task.revision,
                 )
             )
+            if ends is not None:
+                await note_done(connection, [ends[0]], ends[1])
 
     async def _change_draft(
         self, task_id: int, user_id: int, changes: dict[str, Any], revision: int | None = None

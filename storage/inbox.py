@@ -124,10 +124,8 @@ class InboxTurn:
         return sorted(claimed, key=lambda update: update.update_id)
 
     async def done(self, ids: Collection[int], *, now: datetime) -> None:
-        """They took effect. Their text goes, their numbers stay to tell a repeat."""
-        if ids:
-            values = {"payload": None, "finished_at": now, "error": None}
-            await _finish(self._connection, ids, {"state": InboxState.DONE, **values})
+        """They took effect."""
+        await note_done(self._connection, ids, now)
 
 
 class InboxStore:
@@ -230,6 +228,15 @@ class InboxStore:
         """When, after `now`, a put-off update or a lapsed lease becomes claimable."""
         async with self._database.transaction() as connection:
             return await next_due(connection, inbox, now, _pending)
+
+
+async def note_done(connection: Connection, ids: Collection[int], now: datetime) -> None:
+    """Part of the commit in which they took effect. Their text goes, their numbers stay to tell a
+    repeat.
+    """
+    if ids:
+        values = {"payload": None, "finished_at": now, "error": None}
+        await _finish(connection, ids, {"state": InboxState.DONE, **values})
 
 
 async def _finish(connection: Connection, ids: Iterable[int], values: dict[str, object]) -> None:
