@@ -316,6 +316,7 @@ def build(
         access=settings.who,
         shop=settings.shop,
         wake=partial(neighbours.ring, ORDERED),
+        hands=worker,
         try_now=partial(neighbours.ring, MENDED),
         forget_files=retention.forget_files,
         offer=Offer(

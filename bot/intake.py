@@ -239,6 +239,7 @@ class Inbox:
         self._arrivals: list[_Arrival] = []
         self._in_hand: set[int] = set()
         self._finished: list[int] = []  # in hand too, until a commit says that they took effect
+        self._behind: set[str] = set()  # chats with more than what is in hand
         self._stopping = False
 
     async def take(self, rows: Sequence[IncomingUpdate]) -> None:
@@ -332,6 +333,10 @@ class Inbox:
             self._due.set()
             return []
         self._answer(arrivals)
+        handled = {update.update_id for update in claimed}
+        self._behind.update(
+            row.chat_key for one in arrivals for row in one.rows if row.update_id not in handled
+        )
         self._in_hand.difference_update(finished)
         metrics.UPDATES.labels("done").inc(len(finished))
         return claimed
@@ -348,19 +353,28 @@ class Inbox:
                 arrival.kept.set_exception(error)
 
     async def _carry(self, update: InboxUpdate) -> None:
-        took_effect = False
+        took_effect, hurry = False, True
         try:
             with logs.about(update=update.update_id, chat=update.chat_key):
                 outcome = await self._outcome(update)
                 if outcome is None:
                     took_effect = True
                     self._finished.append(update.update_id)
+                    # it may wait for somebody's commit until the next look, alone in its chat
+                    hurry = (
+                        self._stopping
+                        or update.chat_key in self._behind
+                        or update.update_id not in self._storage.inbox.ended
+                    )
                 else:
                     await self._settle(update, outcome)
         finally:
+            self._behind.discard(update.chat_key)
             if not took_effect:
+                self._storage.inbox.ended.discard(update.update_id)
                 self._in_hand.discard(update.update_id)
-            self._due.set()
+            if hurry:
+                self._due.set()
 
     async def _outcome(self, update: InboxUpdate) -> str | timedelta | None:
         """None: done. A time: again after it. Words: set aside, for this reason."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot import logs
@@ -17,7 +18,7 @@ from bot.health import Health
 from bot.schedule import back_off
 from bot.steps import Steps
 from bot.task import ACTIVE, Task
-from storage import Storage
+from storage import Claim, Storage
 
 logger = logging.getLogger(__name__)
 
@@ -65,11 +66,37 @@ class Worker:
         self._due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
+        self._handed: list[Task] = []  # leased here, and not held yet
         self._leased_until: datetime | None = None  # what is held, as far as is known
+        self._running = False
 
     def wake(self) -> None:
         """There may be something due."""
         self._due.set()
+
+    def claim(self) -> Claim | None:
+        """On which terms it takes tasks now; None: it takes none."""
+        now, free = self._clock(), self._at_once - len(self._held) - len(self._handed)
+        if not self._running or self._stopping.is_set() or free <= 0 or self._overslept(now):
+            return None
+        if not self._held:
+            self._leased_until = now + self._lease
+        return Claim(
+            owner=self._owner,
+            now=now,
+            lease_for=self._lease,
+            limit=min(free, AT_A_TIME),
+            places=0 if self._steps.held(now) else self._places,
+            disk=self._disk,
+        )
+
+    async def take(self, tasks: Sequence[Task]) -> None:
+        """What a commit of somebody else in this process has claimed on those terms."""
+        if self._stopping.is_set():
+            await self._release(tasks)
+        else:
+            self._handed += tasks
+            self._due.set()
 
     def stop(self) -> None:
         """Takes no more; `run` finishes or saves what is in hand, and returns."""
@@ -79,50 +106,45 @@ class Worker:
 
     async def run(self) -> None:
         """Until `stop`."""
+        self._running = True
         async with asyncio.TaskGroup() as group:
             heart = group.create_task(self._heart(), name="heartbeat")
             try:
                 while not self._stopping.is_set():
                     self._due.clear()
-                    taken = await self._disowned(await self._claim())
+                    # what was handed over comes first, and whatever else is due in the next round
+                    claimed, self._handed = self._handed, []
+                    taken = await self._disowned(claimed or await self._claim())
                     for task in taken:
                         self._held[task.id] = (
                             task,
                             group.create_task(self._carry(task), name=f"task {task.id}"),
                         )
                     self._health.mark("worker")
-                    if len(taken) < AT_A_TIME:  # or there are more
+                    if not claimed and len(taken) < AT_A_TIME:  # or there are more
                         await self._wait(self._due, IDLE_SECONDS)
                 await self._drain()
             finally:
                 heart.cancel()
 
     async def _claim(self) -> list[Task]:
-        free = self._at_once - len(self._held)
-        if free <= 0:
+        if self._overslept(self._clock()) and not await self._prolong():
             return []
-        now = self._clock()
-        if self._held and self._leased_until and now >= self._leased_until:
-            # A stopped process, a dead disk, a clock that jumped: what is in hand comes first,
-            # or it would be taken from here to here.
-            if not await self._prolong():
-                return []
-        elif not self._held:
-            self._leased_until = now + self._lease
-        places = 0 if self._steps.held(now) else self._places
+        claim = self.claim()
+        if claim is None:
+            return []
         try:
-            return await self._storage.tasks.claim_due(
-                owner=self._owner,
-                now=now,
-                lease_for=self._lease,
-                limit=min(free, AT_A_TIME),
-                places=places,
-                disk=self._disk,
-            )
+            return await self._storage.tasks.claim_due(**claim)
         except StorageUnavailable as exc:
             logger.warning("the tasks wait: %s", exc)
             await self._wait(self._stopping, IDLE_SECONDS)
             return []
+
+    def _overslept(self, now: datetime) -> bool:
+        """A stopped process, a dead disk, a clock that jumped: what is in hand comes first, or it
+        would be taken from here to here.
+        """
+        return bool(self._held and self._leased_until and now >= self._leased_until)
 
     async def _disowned(self, claimed: list[Task]) -> list[Task]:
         """Without those that are still in hand here: whoever sleeps past a lease loses it to
@@ -194,6 +216,8 @@ class Worker:
         return True
 
     async def _drain(self) -> None:
+        if self._handed:
+            await self._release(self._handed)
         carries = [carry for _, carry in self._held.values()]
         if carries:
             await asyncio.wait(carries, timeout=DRAIN_SECONDS)
@@ -204,7 +228,7 @@ class Worker:
             await asyncio.wait([carry for _, carry in cut], timeout=1)
             await self._release([task for task, _ in cut])
 
-    async def _release(self, tasks: list[Task]) -> None:
+    async def _release(self, tasks: Sequence[Task]) -> None:
         try:
             await self._storage.tasks.release(
                 self._owner, [(task.id, task.fence) for task in tasks]

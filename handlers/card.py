@@ -16,7 +16,7 @@ from bot.task import AspectRatio, Frame, Problem, Task, TaskState
 from bot.telegram import fetch_file
 from handlers import reply
 from handlers.context import Offer, Wake
-from storage import Storage
+from storage import Hands, Storage
 
 _UNSEEN = 0.02
 
@@ -152,6 +152,7 @@ async def pick_ratio(
     storage: Storage,
     clock: Clock,
     wake: Wake,
+    hands: Hands,
     lang: str,
 ) -> None:
     task = await storage.tasks.confirm(
@@ -160,15 +161,17 @@ async def pick_ratio(
         aspect_ratio=callback_data.ratio,
         update_id=event_update.update_id,
         now=clock(),
+        shown=_pressed(query),
+        hands=hands,
     )
     if task is None:
         known = await storage.tasks.get(callback_data.task_id)
         await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
         return
-    if task.frame is not None:
-        # The card said who gets the photo.
-        await storage.privacy.consent(task.user_id, now=clock())
     await start_status(query, task, texts.press_accepted(lang), bot, storage, wake)
+    if task.lease_owner is not None:
+        # A repeat would say the toast again, and where it waits if it still does: no harm.
+        storage.inbox.ended.add(event_update.update_id)
 
 
 async def start_status(
@@ -176,9 +179,9 @@ async def start_status(
 ) -> None:
     """The pressed message becomes the status message of a task that is due."""
     message_id, is_media = task.card_message_id, task.card_is_media
-    if query.message and query.message.message_id != message_id:
-        message_id = query.message.message_id
-        is_media = isinstance(query.message, Message) and bool(query.message.photo)
+    pressed = _pressed(query)
+    if pressed is not None and pressed[0] != message_id:
+        message_id, is_media = pressed
         await storage.tasks.set_card(task.id, card_message_id=message_id, is_media=is_media)
     wake()
     await reply.toast(query, answer)
@@ -193,6 +196,14 @@ async def start_status(
         is_media=is_media,
         keyboard=keyboards.status(task),
     )
+
+
+def _pressed(query: CallbackQuery) -> tuple[int, bool] | None:
+    """The message with the button, and whether its words are a caption, as far as is told."""
+    if query.message is None:
+        return None
+    is_media = isinstance(query.message, Message) and bool(query.message.photo)
+    return query.message.message_id, is_media
 
 
 async def cancel(

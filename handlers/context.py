@@ -1,7 +1,7 @@
 """What handlers are given by name besides what aiogram gives: the composition root fills it.
 
-storage: Storage    clock: Clock    wake: Wake    offer: Offer    access: Access
-shop: Shop
+storage: Storage    clock: Clock    wake: Wake    hands: Hands    offer: Offer
+access: Access    shop: Shop
 """
 
 from __future__ import annotations

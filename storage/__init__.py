@@ -20,6 +20,7 @@ from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
 from storage.history import HistoryStore, Page
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
+from storage.leases import Claim, Hands
 from storage.ledger import LedgerRow, LedgerStore, StarRefund, Sum
 from storage.migrate import migrate
 from storage.neighbours import Neighbours, neighbours_of
@@ -39,11 +40,13 @@ __all__ = [
     "AlertStore",
     "Asked",
     "AuditStore",
+    "Claim",
     "Database",
     "DurationStore",
     "Entry",
     "FrameObjectStore",
     "FrameStore",
+    "Hands",
     "HistoryStore",
     "InboxState",
     "InboxStore",
@@ -100,16 +103,17 @@ class Storage:
     @classmethod
     def over(cls, database: Database, terms: Terms | None = None) -> Storage:
         """The stores of a database whose tables are up to date; orders keep to `terms`."""
+        ended: set[int] = set()
         return cls(
             database=database,
-            tasks=TaskStore(database, terms),
+            tasks=TaskStore(database, terms, ended),
             ledger=LedgerStore(database),
             access=AccessStore(database),
             audit=AuditStore(database),
             alerts=AlertStore(database),
             operator=OperatorStore(database),
             broadcasts=BroadcastStore(database),
-            inbox=InboxStore(database),
+            inbox=InboxStore(database, ended),
             outbox=OutboxStore(database),
             frames=FrameStore(database),
             frame_objects=FrameObjectStore(database),

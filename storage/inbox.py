@@ -48,8 +48,9 @@ class InboxUpdate:
 class InboxTurn:
     """One commit: what came is kept, what took effect is noted, and what is next is leased."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, ended: set[int]) -> None:
         self._connection = connection
+        self._ended = ended
 
     async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
         """How many of these were new. After the commit Telegram may forget them all."""
@@ -125,14 +126,19 @@ class InboxTurn:
 
     async def done(self, ids: Collection[int], *, now: datetime) -> None:
         """They took effect."""
+        self._ended.difference_update(ids)
         await note_done(self._connection, ids, now)
 
 
 class InboxStore:
     """Each update is kept once, however often it comes."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ended: set[int] | None = None) -> None:
         self._database = database
+        self.ended = set() if ended is None else ended
+        """Updates that took effect and are handled again without harm: a task's next commit in
+        this process says that they are done, or whoever leased them, whichever comes first.
+        """
 
     async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
         """`InboxTurn.add` in a commit of its own."""
@@ -143,7 +149,7 @@ class InboxStore:
     async def turn(self) -> AsyncIterator[InboxTurn]:
         """Begins once the database is ours, and is committed at its end."""
         async with self._database.transaction() as connection:
-            yield InboxTurn(connection)
+            yield InboxTurn(connection, self.ended)
 
     async def claim(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int

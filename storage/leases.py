@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NotRequired, Protocol, TypedDict, Unpack
 
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from bot.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
 from storage.alerts import is_held
 from storage.durations import add_duration
 from storage.engine import Connection, Database
+from storage.inbox import note_done
 from storage.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
@@ -25,6 +27,28 @@ S = TaskState
 
 Held = tuple[int, int]
 """A task that somebody believes to hold: its id and the fence of the claim."""
+
+
+class Claim(TypedDict):
+    """On which terms a worker takes tasks."""
+
+    owner: str
+    now: datetime
+    lease_for: timedelta
+    limit: int
+    places: int | None
+    disk: NotRequired[str | None]
+
+
+class Hands(Protocol):
+    """The worker of this process, for whoever writes what it would claim a moment later."""
+
+    def claim(self) -> Claim | None:
+        """What it takes now; None: nothing."""
+
+    async def take(self, tasks: Sequence[Task]) -> None:
+        """These were leased on those terms, and that is committed."""
+
 
 HEAD_START = timedelta(seconds=30)
 """For whoever has the video; then it is fetched anew, if its link still lives."""
@@ -65,28 +89,28 @@ async def drop_frame(connection: Connection, task: Task) -> None:
 class LeasedTasks:
     """The worker's half of TaskStore."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ended: set[int] | None = None) -> None:
         self._database = database
+        self._ended = set() if ended is None else ended  # InboxStore.ended
 
-    async def claim_due(
-        self,
-        *,
-        owner: str,
-        now: datetime,
-        lease_for: timedelta,
-        limit: int,
-        places: int | None,
-        disk: str | None = None,
-    ) -> list[Task]:
+    async def claim_due(self, **claim: Unpack[Claim]) -> list[Task]:
         """Leases of up to `limit` due tasks, the most urgent first.
 
         Videos that are kept on another disk than `disk` are left to it for a while. At most
         `places` tasks are at the provider or on their way there (None: no bound). A QUEUED task
         that was leased keeps its place until it is freed: its holder may be slow, not dead.
         """
+        async with self._database.transaction() as connection:
+            return await self._claim_due(connection, claim)
+
+    async def _claim_due(self, connection: Connection, terms: Claim) -> list[Task]:
+        """Part of somebody's commit."""
+        now, limit, places, disk = (
+            terms["now"], terms["limit"], terms["places"], terms.get("disk"),
+        )  # fmt: skip
         claim = {
-            "lease_owner": owner,
-            "lease_until": now + lease_for,
+            "lease_owner": terms["owner"],
+            "lease_until": now + terms["lease_for"],
             "fence": tasks.c.fence + 1,
             "claims": tasks.c.claims + 1,
         }
@@ -94,18 +118,17 @@ class LeasedTasks:
             tasks.c.kept_by.is_(None), tasks.c.kept_by == disk, tasks.c.run_at <= now - HEAD_START
         )
         begun = [] if disk is None else [here]
-        async with self._database.transaction() as connection:
-            if places is None:
-                claimed = await _claim(connection, now, claim, limit, *begun)
-            else:
-                await self._database.lock(connection, "places")
-                claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING), *begun)
-                room = places - await _places_taken(connection)
-                if await is_held(connection, Switch.SUBMITS):
-                    room = 0
-                claimed += await _claim(
-                    connection, now, claim, min(room, limit - len(claimed)), _WAITING
-                )
+        if places is None:
+            claimed = await _claim(connection, now, claim, limit, *begun)
+        else:
+            await self._database.lock(connection, "places")
+            claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING), *begun)
+            room = places - await _places_taken(connection)
+            if await is_held(connection, Switch.SUBMITS):
+                room = 0
+            claimed += await _claim(
+                connection, now, claim, min(room, limit - len(claimed)), _WAITING
+            )
         return sorted(claimed, key=_urgency)
 
     async def save(
@@ -131,6 +154,9 @@ class LeasedTasks:
             await insert_notices(connection, notices, now)
             if took is not None:
                 await add_duration(connection, after.model, *took, now)
+            ended = tuple(self._ended)
+            await note_done(connection, ended, now)
+        self._ended.difference_update(ended)
         return True
 
     async def save_together(

@@ -59,11 +59,7 @@ class PrivacyStore:
     async def consent(self, user_id: int, *, now: datetime) -> None:
         """From now on they do; the first time counts."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                insert(consents)
-                .values(user_id=user_id, at=now)
-                .on_conflict_do_nothing(index_elements=["user_id"])
-            )
+            await note_consent(connection, user_id, now)
 
     async def erase_task(self, task_id: int, *, user_id: int) -> bool:
         """One order of this person that is over, with everything about it.
@@ -123,6 +119,15 @@ class PrivacyStore:
                 )
             )
             return gone.rowcount
+
+
+async def note_consent(connection: Connection, user_id: int, now: datetime) -> None:
+    """Part of the commit of what they agreed to by it."""
+    await connection.execute(
+        insert(consents)
+        .values(user_id=user_id, at=now)
+        .on_conflict_do_nothing(index_elements=["user_id"])
+    )
 
 
 async def _erase_updates(connection: Connection, user_id: int) -> None:

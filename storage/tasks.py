@@ -17,9 +17,10 @@ from bot.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskStat
 from storage.access import move_permit
 from storage.drafts import Drafts
 from storage.engine import Connection, Database
-from storage.leases import add_event, drop_frame
+from storage.leases import Hands, add_event, drop_frame
 from storage.ledger import reserve
 from storage.presses import note_press, task_of_press
+from storage.privacy import note_consent
 from storage.rows import COPIED, FRESH, UNLEASED, task_from
 from storage.tables import RESTING, at_rest, in_states, outbox, task_events, tasks
 
@@ -31,8 +32,10 @@ _CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
 class TaskStore(Drafts):
     """All that is done to tasks; the worker's half is in LeasedTasks."""
 
-    def __init__(self, database: Database, terms: Terms | None = None) -> None:
-        super().__init__(database)
+    def __init__(
+        self, database: Database, terms: Terms | None = None, ended: set[int] | None = None
+    ) -> None:
+        super().__init__(database, ended)
         self.terms = terms or Terms()
 
     async def set_card(self, task_id: int, *, card_message_id: int, is_media: bool) -> None:
@@ -55,13 +58,22 @@ class TaskStore(Drafts):
         aspect_ratio: AspectRatio,
         update_id: int,
         now: datetime,
+        shown: tuple[int, bool] | None = None,
+        hands: Hands | None = None,
     ) -> Task | None:
         """DRAFT with a prompt -> QUEUED, for its owner, and as many more as it has variants.
 
         The update that confirmed it gets the task again, in whatever state it is by now: the
         program may have been killed before it answered. LimitReached, CreditTooLow: it stays a
-        draft.
+        draft. `shown`: the message that shows it from now on, and whether its words are a caption;
+        of the card that is known the latter is known too. `hands` claim what is due in the same
+        commit, which may be this task: then it comes with its lease.
         """
+        changes: dict[str, Any] = {}
+        if shown is not None:
+            is_card = tasks.c.card_message_id == shown[0]
+            changes["card_message_id"] = shown[0]
+            changes["card_is_media"] = sa.case((is_card, tasks.c.card_is_media), else_=shown[1])
         async with self._database.transaction() as connection:
             confirmed = await _change(
                 connection,
@@ -77,19 +89,26 @@ class TaskStore(Drafts):
                 run_at=now,
                 confirmed_by=update_id,
                 confirmed_at=now,
+                **changes,
             )
-            if confirmed is not None:
-                await reserve(connection, confirmed, self.terms, now)
-                for _ in range(1, confirmed.variants):
-                    variant = await _variant(connection, confirmed, now)
-                    await reserve(connection, variant, self.terms, now)
-                return confirmed
-            return await _one(
-                connection,
-                tasks.c.id == task_id,
-                tasks.c.user_id == user_id,
-                tasks.c.confirmed_by == update_id,
-            )
+            if confirmed is None:
+                return await _one(
+                    connection,
+                    tasks.c.id == task_id,
+                    tasks.c.user_id == user_id,
+                    tasks.c.confirmed_by == update_id,
+                )
+            await reserve(connection, confirmed, self.terms, now)
+            if confirmed.frame is not None:
+                await note_consent(connection, user_id, now)  # the card said who gets the photo
+            for _ in range(1, confirmed.variants):
+                variant = await _variant(connection, confirmed, now)
+                await reserve(connection, variant, self.terms, now)
+            claim = hands and hands.claim()
+            claimed = await self._claim_due(connection, claim) if claim else []
+        if hands and claimed:
+            await hands.take(claimed)
+        return next((task for task in claimed if task.id == task_id), confirmed)
 
     async def cancel(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
         """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it.

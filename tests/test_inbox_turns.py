@@ -206,3 +206,66 @@ async def test_whoever_brings_updates_hears_that_they_are_not_kept(
             patched.setattr(InboxTurn, "add", away)
             with pytest.raises(StorageUnavailable):
                 await inbox.take(messages([1]))
+
+
+class Quick(Handler):
+    """Whatever it handles may be handled again."""
+
+    def __init__(self, storage: Storage, *, fails: bool = False) -> None:
+        super().__init__()
+        self._storage = storage
+        self._fails = fails
+
+    async def feed_update(self, bot: Bot, update: Update, **kwargs: Any) -> Any:
+        await super().feed_update(bot, update, **kwargs)
+        self._storage.inbox.ended.add(update.update_id)
+        if self._fails:
+            raise StorageUnavailable("the disk is full")
+
+
+async def rounds(storage: Storage) -> None:
+    """More than any turn takes."""
+    for _ in range(20):
+        async with storage.database.transaction():
+            await asyncio.sleep(0)
+
+
+async def test_what_may_be_handled_again_waits_for_somebodys_commit(storage: Storage) -> None:
+    """That of a task, or the next turn; a stop at the latest."""
+    handler = Quick(storage)
+    async with running(storage, handler) as inbox:
+        await rounds(storage)  # it runs, and waits
+        first, second = messages([1, 2])
+        await inbox.take([first])
+        await handler.until({1})
+        await rounds(storage)
+        assert storage.inbox.ended == {1}
+        assert (await storage.inbox.counts())[InboxState.DONE] == 0
+        await inbox.take([second])
+        await handler.until({2})
+        assert (await storage.inbox.counts())[InboxState.DONE] == 1
+    assert storage.inbox.ended == set()
+    assert (await storage.inbox.counts())[InboxState.DONE] == 2
+
+
+async def test_nobody_in_the_same_chat_waits_for_that(storage: Storage) -> None:
+    handler = Quick(storage)
+    async with running(storage, handler) as inbox:
+        await asyncio.sleep(0)
+        await inbox.take(messages([1, 1]))
+        async with asyncio.timeout(10):
+            while handler.numbers[1] != [1, 2]:
+                handler.changed.clear()
+                await handler.changed.wait()
+
+
+async def test_what_failed_is_not_over(storage: Storage) -> None:
+    handler = Quick(storage, fails=True)
+    async with running(storage, handler) as inbox:
+        await asyncio.sleep(0)
+        await inbox.take(messages([1]))
+        await handler.until({1})
+        await rounds(storage)
+        assert storage.inbox.ended == set()
+    counts = await storage.inbox.counts()
+    assert (counts[InboxState.DONE], counts[InboxState.PENDING]) == (0, 1)

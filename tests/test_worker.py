@@ -126,6 +126,68 @@ async def test_what_another_took_meanwhile_and_gave_back_is_taken_anew(storage: 
     assert second.fence > other.fence > first.fence
 
 
+async def test_what_is_handed_over_is_taken_without_a_claim(storage: Storage) -> None:
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: NOON)
+    assert worker.claim() is None  # it does not run yet
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await asyncio.sleep(0)
+        await queued(storage)
+        terms = worker.claim()
+        assert terms
+        [task] = await storage.tasks.claim_due(**terms)
+        await worker.take([task])
+        await steps.begun.wait()
+        worker.stop()
+        assert worker.claim() is None
+        await running
+    assert steps.taken == [task]
+
+
+async def test_what_is_handed_over_at_a_stop_is_anybodys_at_once(storage: Storage) -> None:
+    """In its last moment, and after it."""
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: NOON)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await asyncio.sleep(0)
+        terms = worker.claim()
+        assert terms
+        async with storage.database.transaction():  # it waits for its own claim
+            pass
+        for prompt in ("first", "second"):
+            await queued(storage, prompt=prompt)
+        first, second = await storage.tasks.claim_due(**terms)
+        await worker.take([first])
+        worker.stop()
+        await running
+        await worker.take([second])
+    assert steps.taken == []
+    again = await storage.tasks.claim_due(
+        owner="two", now=NOON, lease_for=LEASE, limit=9, places=None
+    )
+    assert {task.id for task in again} == {first.id, second.id}
+    assert [task.claims for task in again] == [1, 1]
+
+
+async def test_who_slept_past_a_lease_takes_nothing_before_what_is_in_hand(
+    storage: Storage,
+) -> None:
+    now = NOON
+    await queued(storage)
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: now)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await steps.begun.wait()
+        assert worker.claim()
+        now += 2 * LEASE
+        assert worker.claim() is None
+        worker.stop()
+        await running
+
+
 class Slow:
     """A provider whose answer to a create lasts until the test says so."""
 

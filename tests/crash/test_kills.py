@@ -59,6 +59,16 @@ async def test_a_kill_around_an_album_loses_none_of_its_videos(
     assert all(result.numbers.videos == 2 for result in results.ended)
 
 
+@pytest.mark.parametrize("like", ["update inbox done", "update tasks lease", "answerCallback"])
+async def test_a_kill_around_a_commit_of_two_things_leaves_neither_undone(
+    like: str, launcher: Launcher, tmp_path: Path
+) -> None:
+    """A card and the end of its prompt, an order and its lease, a step and the end of a press."""
+    results = await steps.run(launcher, tmp_path, seed=1, journeys=("photo",), like=like)
+    assert results.violations == []
+    assert results.kills >= 4
+
+
 async def test_any_call_may_fail_once(launcher: Launcher, tmp_path: Path) -> None:
     swept = await sweep.run(launcher, tmp_path, every=11, first=7)
     assert swept.violations == []

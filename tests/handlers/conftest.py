@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,10 +25,11 @@ from PIL import Image
 from bot.access import Access
 from bot.catalog import CATALOG
 from bot.stars import Shop
+from bot.task import Task
 from bot.telegram import ErrorMiddleware
 from handlers import build_router
 from handlers.context import Offer
-from storage import Storage, open_storage
+from storage import Claim, Storage, open_storage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BOT = {"id": 42, "is_bot": True, "first_name": "Video", "username": "video_bot"}
@@ -201,6 +202,23 @@ class Clock:
 
 
 @dataclass
+class Hands:
+    """The worker of this process: as a rule it is somewhere else."""
+
+    free: bool = False
+    taken: list[Task] = field(default_factory=list)
+
+    def claim(self) -> Claim | None:
+        if not self.free:
+            return None
+        return Claim(owner="here", now=NOON + timedelta(days=1), lease_for=timedelta(days=1),
+                     limit=9, places=1)  # fmt: skip
+
+    async def take(self, tasks: Sequence[Task]) -> None:
+        self.taken += tasks
+
+
+@dataclass
 class World:
     """The bot as its handlers know it."""
 
@@ -213,6 +231,7 @@ class World:
     woken: list[datetime] = field(default_factory=list)
     tried: list[datetime] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
+    hands: Hands = field(default_factory=Hands)
     last_update: int = 0
 
     async def forget_files(self, task_ids: Iterable[int]) -> None:
@@ -352,6 +371,7 @@ async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
             access=Access(is_open=True),
             shop=Shop(),
             wake=lambda: world.woken.append(clock()),
+            hands=world.hands,
             try_now=lambda: world.tried.append(clock()),
             forget_files=world.forget_files,
             offer=Offer(model=MODEL, photos_on=True),

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from bot import texts
-from bot.errors import TelegramLater
+from bot.errors import TelegramLater, TelegramUnauthorized
 from bot.task import Task, TaskState
+from storage import IncomingUpdate
 from tests.handlers.conftest import Person, World
 
 
@@ -143,6 +144,60 @@ async def test_a_status_that_the_worker_shows_already_is_left_alone(
     world.dispatcher["wake"] = lambda: world.rows("UPDATE tasks SET state = 'generating'")
     await world.feed(**ann.press("r|1|1:1"))
     assert world.telegram.edits == []
+
+
+async def test_a_press_whose_order_the_own_worker_took_may_be_handled_again(
+    world: World, ann: Person
+) -> None:
+    """That it is done is written when somebody writes anyway."""
+    await drafted(world, ann)
+    world.hands.free = True
+    event = ann.press("r|1|1:1", 77)
+    number = await world.feed(**event)
+    [taken] = world.hands.taken
+    assert (taken.state, taken.card_message_id) == (TaskState.QUEUED, 77)
+    assert world.task()["lease_owner"] == "here"
+    assert world.telegram.toasts == ["Accepted! Your video comes here."]
+    assert world.storage.inbox.ended == {number}
+    world.storage.inbox.ended.clear()
+    await world.again(number, **event)  # the program was killed before that was noted
+    assert world.telegram.toasts == 2 * ["Accepted! Your video comes here."]
+    first, second = world.telegram.edits
+    assert first.params == second.params
+    assert world.hands.taken == [taken]
+    assert world.storage.inbox.ended == {number}
+
+
+async def test_a_press_is_not_over_before_it_was_answered(world: World, ann: Person) -> None:
+    await drafted(world, ann)
+    world.hands.free = True
+    world.telegram.refuse("answerCallbackQuery", 401, "Unauthorized")
+    with pytest.raises(TelegramUnauthorized):
+        await world.feed(**ann.press("r|1|1:1"))
+    assert world.states() == ["queued"]
+    assert world.storage.inbox.ended == set()
+
+
+async def test_a_press_whose_order_waits_is_over_when_its_status_was_shown(
+    world: World, ann: Person
+) -> None:
+    await drafted(world, ann)
+    await world.feed(**ann.press("r|1|1:1"))
+    assert len(world.telegram.edits) == 1
+    assert world.storage.inbox.ended == set()
+
+
+async def test_a_prompt_is_over_with_the_note_of_its_card(world: World, ann: Person) -> None:
+    update = IncomingUpdate(update_id=1, chat_key="7", payload="{}")
+    await world.storage.inbox.add([update], now=world.clock())
+    world.telegram.refuse("sendMessage", 500, "Internal Server Error")
+    event = ann.text("A cat")
+    with pytest.raises(TelegramLater):
+        await world.feed(**event)
+    assert world.rows("SELECT state FROM inbox") == [("pending",)]
+    await world.again(1, **event)
+    assert world.rows("SELECT state FROM inbox") == [("done",)]
+    assert world.task()["card_message_id"] == world.telegram.last_id
 
 
 # --- cancelling ----------------------------------------------------------------------------
