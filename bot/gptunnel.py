@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -109,6 +109,9 @@ class Gptunnel:
             }
         )
         self._asking = asking
+        # Before the request is made: thousands that waited for a connection with their requests in
+        # hand kept Python's garbage collector busy.
+        self._places = asyncio.Semaphore(CONNECTIONS)
         self._ordering = ordering
         self._create_seconds = create_seconds
         self._ask_seconds = ask_seconds
@@ -278,8 +281,9 @@ class Gptunnel:
         Raises ProviderBusy when it surely was not sent, ProviderLost when its answer is lost.
         """
         name, said = path.partition("?")[0], b""
+        place = self._places if body is None else nullcontext()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds), place:
                 request = self._question(path) if body is None else self._request(path, body)
                 response = await wire.handle_async_request(request)
                 async with aclosing(response):

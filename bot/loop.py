@@ -18,7 +18,7 @@ except ImportError:
 
 Result = TypeVar("Result")
 
-GARBAGE = (10_000, 20, 50)
+GARBAGE = (10_000, 50, 20)
 """gc.set_threshold: what is in hand for thousands of tasks is looked through rarely. A whole look
 stops the loop for as long as half a second then, and nearly all garbage goes without it.
 """

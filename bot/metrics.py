@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import (
@@ -97,6 +98,11 @@ LOOP_LAG = Histogram(
 )  # fmt: skip
 
 
+# Kept: questions come by the thousand, and to find their counter takes longer than to count.
+_provider = cache(PROVIDER.labels)
+_provider_seconds = cache(PROVIDER_SECONDS.labels)
+
+
 @contextmanager
 def provider_call(call: str) -> Iterator[None]:
     """Counts one call to the provider, by the kind of error that ended it."""
@@ -108,8 +114,8 @@ def provider_call(call: str) -> Iterator[None]:
         outcome = _outcome(exc)
         raise
     finally:
-        PROVIDER.labels(call, outcome).inc()
-        PROVIDER_SECONDS.labels(call).observe(time.perf_counter() - began)
+        _provider(call, outcome).inc()
+        _provider_seconds(call).observe(time.perf_counter() - began)
 
 
 @contextmanager

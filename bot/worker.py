@@ -195,7 +195,7 @@ class Worker:
 
     async def _prolong(self) -> bool:
         """Prolongs what is held; what another took meanwhile is cut off. False: not now."""
-        held = {id_: (task, carry) for id_, (task, carry) in self._held.items()}
+        held = dict(self._held)
         if not held:
             return True
         until = (now := self._clock()) + self._lease

@@ -69,7 +69,7 @@ _SINCE = sa.case((tasks.c.state == S.QUEUED, tasks.c.confirmed_at), else_=tasks.
 _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 
 # Both databases refuse statements with more than some 32 000 parameters
-_PAIRS = 5_000
+_PAIRS = 500
 
 
 async def add_event(connection: Connection, task: Task, now: datetime) -> None:

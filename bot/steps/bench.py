@@ -19,7 +19,7 @@ from bot.clock import Clock, Sleep, Wait, wait_for
 from bot.errors import LeaseLost, StorageUnavailable
 from bot.notice import Notice, NoticeKind
 from bot.progress import Progress
-from bot.schedule import Durations, Law, back_off
+from bot.schedule import GUESS, Durations, Law, back_off
 from bot.task import ACTIVE, Reason, Task, TaskState
 from storage import Storage
 
@@ -191,7 +191,8 @@ class Bench:
 
     def law_so_far(self, model: str) -> Law:
         """The law as far as it is in memory: good enough to be shown."""
-        return self._durations.get(model, Durations()).law()
+        known = self._durations.get(model)
+        return known.law() if known else GUESS
 
     async def law(self, model: str) -> Law:
         """How long `model` takes, learnt from its last durations."""

@@ -136,7 +136,7 @@ async def ours(session: aiohttp.ClientSession, url: str) -> tuple[list[float], f
     with tempfile.TemporaryDirectory() as folder:
         database_url = f"sqlite+aiosqlite:///{folder}/bot.db"
         async with open_storage(database_url) as storage:
-            await fill(storage, AT_ONCE + 1, step=1.0)
+            await fill(storage, AT_ONCE + 1, step=1.0, together=True)
         settings = Settings.model_validate(
             {
                 "bot_token": TOKEN,

@@ -95,7 +95,7 @@ async def both(count: int, seconds: float) -> list[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tasks", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=7 * STEP)
     args = parser.parse_args()
     alone, whole = loop.run(both(args.tasks, args.seconds))
     goals = [

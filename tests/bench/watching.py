@@ -55,9 +55,12 @@ def pending(method: str, target: str, body: bytes) -> bytes:
     return json.dumps(answer).encode()
 
 
-async def fill(storage: Storage, count: int, step: float = STEP) -> None:
+async def fill(
+    storage: Storage, count: int, step: float = STEP, *, together: bool = False
+) -> None:
     """`count` tasks at the provider, each of a chat of its own and with a status message, and a
-    law by which each is asked about every `step` seconds.
+    law by which each is asked about every `step` seconds: one after the other, as they were
+    accepted, or all `together`.
     """
     now = utc_now()
     waiting = Task(
@@ -85,6 +88,7 @@ async def fill(storage: Storage, count: int, step: float = STEP) -> None:
             "chat_id": number,
             "card_message_id": number,
             "provider_id": f"{number:024x}",
+            "accepted_at": now - timedelta(seconds=0 if together else step * number / count),
         }
         for number in range(1, count + 1)
     ]
