@@ -23,6 +23,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import greenlet_spawn
 
 from bot.errors import StorageUnavailable
+from storage import driver
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -300,7 +301,7 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
             raise StorageUnavailable(f"no folder for the database: {exc}") from exc
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": busy_timeout},
+        connect_args={"timeout": busy_timeout, "async_creator_fn": driver.connect},
         poolclass=sa.AsyncAdaptedQueuePool,
         pool_size=1,
         max_overflow=0,

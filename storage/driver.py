@@ -1,0 +1,66 @@
+"""aiosqlite as SQLAlchemy drives it, with fewer visits to its thread.
+
+Each visit costs more than most statements do (docs/performance.md: "The database"). A cursor takes
+one visit for a statement and one for its rows; SQLAlchemy's would also be opened and closed by one
+each. It must not know statements, tables or transactions.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import aiosqlite
+
+
+class Cursor:
+    """Opened by its statement, and closed with the last reference to it."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._cursor: aiosqlite.Cursor | None = None
+
+    async def __aenter__(self) -> Cursor:
+        return self
+
+    async def execute(self, statement: str, parameters: Iterable[Any] | None = None) -> Cursor:
+        self._cursor = await self._connection.execute(statement, parameters)
+        return self
+
+    async def executemany(self, statement: str, parameters: Iterable[Iterable[Any]]) -> Cursor:
+        self._cursor = await self._connection.executemany(statement, parameters)
+        return self
+
+    async def fetchall(self) -> Iterable[Any]:
+        return await self._cursor.fetchall() if self._cursor else ()
+
+    async def close(self) -> None:
+        """Nothing to do: its rows were fetched, and how many it changed may still be asked."""
+
+    @property
+    def description(self) -> Any:
+        return self._cursor.description if self._cursor else None
+
+    @property
+    def rowcount(self) -> int:
+        return self._cursor.rowcount if self._cursor else -1
+
+    @property
+    def lastrowid(self) -> int | None:
+        return self._cursor.lastrowid if self._cursor else None
+
+
+class Connection(aiosqlite.Connection):
+    """aiosqlite's own, with such cursors."""
+
+    def cursor(self) -> Any:
+        return Cursor(self)
+
+
+def connect(database: str, **options: Any) -> Connection:
+    """For SQLAlchemy's `async_creator_fn`; to be awaited."""
+    connection = Connection(partial(sqlite3.connect, database, **options), iter_chunk_size=64)
+    connection._thread.daemon = True  # as SQLAlchemy has it where it connects by itself
+    return connection
