@@ -69,7 +69,7 @@ _SINCE = sa.case((tasks.c.state == S.QUEUED, tasks.c.confirmed_at), else_=tasks.
 _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 
 # Both databases refuse statements with more than some 32 000 parameters
-_PAIRS = 500
+_PAIRS = 5_000
 
 
 async def add_event(connection: Connection, task: Task, now: datetime) -> None:
@@ -82,7 +82,7 @@ async def add_event(connection: Connection, task: Task, now: datetime) -> None:
 
 async def drop_frame(connection: Connection, task: Task) -> None:
     """The published frame goes in the commit after which nobody needs it."""
-    if task.state not in NEEDS_FRAME:
+    if task.frame is not None and task.state not in NEEDS_FRAME:
         await connection.execute(sa.delete(frames).where(frames.c.task_id == task.id))
 
 

@@ -17,6 +17,7 @@ from tests.storage.given import (
     ANN,
     MINUTE,
     NOON,
+    PHOTO,
     SECOND,
     draft,
     leased,
@@ -288,7 +289,7 @@ async def test_no_other_state_takes_a_late_id(storage: Storage, state: TaskState
 async def test_the_frame_goes_in_the_commit_after_which_nobody_needs_it(
     storage: Storage, other: Storage, state: TaskState
 ) -> None:
-    task = await queued(storage)
+    task = await queued(storage, frame=PHOTO)
     assert await storage.frames.publish(
         task, token="secret", jpeg=b"jpeg", expires_at=NOON + MINUTE
     )
