@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
@@ -117,6 +118,7 @@ def _talk(number: int) -> dict[str, object]:
 async def measure(updates: int, orders: int, minutes: float, folder: Path) -> Soak:
     """Everything through one bot."""
     async with open_stand(folder, delay=0.3, renderer=clip) as stand:
+        stand.provider.balance = Decimal(20) * orders
         await learnt(stand.database_url, 0.3)
         bot = await stand.start(settings={"LOG_LEVEL": "ERROR"})
         database = Path(stand.database_url.partition(":///")[2])
