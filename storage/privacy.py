@@ -56,11 +56,6 @@ class PrivacyStore:
             )
         return found is not None
 
-    async def consent(self, user_id: int, *, now: datetime) -> None:
-        """From now on they do; the first time counts."""
-        async with self._database.transaction() as connection:
-            await note_consent(connection, user_id, now)
-
     async def erase_task(self, task_id: int, *, user_id: int) -> bool:
         """One order of this person that is over, with everything about it.
 
@@ -122,7 +117,7 @@ class PrivacyStore:
 
 
 async def note_consent(connection: Connection, user_id: int, now: datetime) -> None:
-    """Part of the commit of what they agreed to by it."""
+    """Part of the commit of what they agreed to by it; the first time counts."""
     await connection.execute(
         insert(consents)
         .values(user_id=user_id, at=now)
