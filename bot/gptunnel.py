@@ -14,7 +14,6 @@ from contextlib import aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -37,7 +36,7 @@ KEEP_SECONDS = 60.0
 CONNECTIONS = 20
 """At once, to one host: the fast region of the client (docs/performance.md)."""
 QUESTIONS = 16_384
-"""Kept as they are sent, 2 kB each."""
+"""Kept as they are sent, 2 kB each, until they are answered for good; the most that are kept."""
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; real ones have some hundred."""
 
@@ -116,7 +115,7 @@ class Gptunnel:
         self._create_seconds = create_seconds
         self._ask_seconds = ask_seconds
         # The same question is asked again and again, and dearer to write than to send.
-        self._question = lru_cache(QUESTIONS)(self._request)
+        self._questions: dict[str, httpx.Request] = {}
 
     @classmethod
     def connect(
@@ -169,14 +168,16 @@ class Gptunnel:
         Raises ProviderBusy (ask again later), ProviderHeld, or ProviderRefused with
         PROVIDER_FORGOT when the id is not known there.
         """
+        question = f"media/result?task_id={quote(task_id)}"
         with metrics.provider_call("result"):
-            return await self._result(task_id)
+            job = await self._result(task_id, question)
+        if job.status is not JobStatus.PENDING:
+            self._questions.pop(question, None)
+        return job
 
-    async def _result(self, task_id: str) -> Job:
+    async def _result(self, task_id: str, question: str) -> Job:
         try:
-            status, answer, headers = await self._call(
-                self._asking, f"media/result?task_id={quote(task_id)}", self._ask_seconds
-            )
+            status, answer, headers = await self._call(self._asking, question, self._ask_seconds)
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         code = _code(answer)
@@ -259,6 +260,14 @@ class Gptunnel:
                 id=id_, status=JobStatus.DONE, url=url if isinstance(url, str) and url else None
             )
         return Job(id=id_, status=JobStatus.PENDING, detail=status)
+
+    def _question(self, path: str) -> httpx.Request:
+        request = self._questions.get(path)
+        if request is None:
+            if len(self._questions) >= QUESTIONS:
+                self._questions.clear()
+            request = self._questions[path] = self._request(path)
+        return request
 
     def _request(self, path: str, body: Mapping[str, Any] | None = None) -> httpx.Request:
         return httpx.Request(

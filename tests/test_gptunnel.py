@@ -286,6 +286,16 @@ async def test_a_result_is_asked_for_by_its_id() -> None:
     assert str(seen[0].url) == f"http://provider.test/v1/media/result?task_id={ID}"
 
 
+async def test_a_question_is_written_once_and_kept_until_it_is_answered_for_good() -> None:
+    said = ["idle", "running", "done", "done"]
+    provider, seen = answering(
+        lambda _: httpx.Response(200, json={"code": 0, "status": said[len(seen) - 1]})
+    )
+    for _ in said:
+        await provider.result(ID)
+    assert seen[0] is seen[1] is seen[2] is not seen[3]
+
+
 async def test_a_failed_job_keeps_the_providers_words() -> None:
     job = await saying(code=0, id=ID, status="failed", message="too hard").result(ID)
     assert job.detail == "too hard"
