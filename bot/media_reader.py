@@ -102,14 +102,15 @@ def attend(word: bytes, video: int, answer: int) -> NoReturn:
     reader = os.fork()
     if reader == 0:
         code = 1
-        with open(answer, "wb") as said:
+        # whoever asked may have been killed meanwhile
+        with suppress(BrokenPipeError), open(answer, "wb") as said:
             try:
                 code = look(word, video, said)
             except BaseException:
                 said.write(traceback.format_exc().encode())
         os._exit(code)
     _, status = os.waitpid(reader, 0)
-    with suppress(BrokenPipeError):  # whoever asked was killed meanwhile
+    with suppress(BrokenPipeError):
         os.write(answer, struct.pack(">i", os.waitstatus_to_exitcode(status)))
     os._exit(0)
 

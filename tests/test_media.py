@@ -298,6 +298,26 @@ async def test_a_maker_of_readers_that_was_killed_is_replaced(
     assert readers.pid != killed
 
 
+async def test_a_reader_says_nothing_when_whoever_asked_has_gone(
+    file: BinaryIO, tmp_path: Path, readers: media.Readers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file.write(mp4(tmp_path))
+    await readers.prepare(file)
+    assert readers.pid is not None
+    os.kill(readers.pid, signal.SIGSTOP)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(readers.prepare(file), 0.2)
+    os.kill(readers.pid, signal.SIGCONT)
+    assert (await readers.prepare(file)).info.width == 160
+    while readers_of(readers.pid):  # noqa: ASYNC110 - they are another's children
+        await asyncio.sleep(0.01)
+    assert capfd.readouterr().err == ""
+
+
+def readers_of(maker: int) -> str:
+    return Path(f"/proc/{maker}/task/{maker}/children").read_text()
+
+
 async def test_twenty_files_are_read_at_once(tmp_path: Path, readers: media.Readers) -> None:
     data = mp4(tmp_path)
     with ExitStack() as stack:
