@@ -333,11 +333,13 @@ class Inbox:
             self._due.set()
             return []
         self._answer(arrivals)
+        self._in_hand.difference_update(finished)
+        if not self._in_hand:
+            self._behind.clear()  # what is behind somebody else's is theirs to go on with
         handled = {update.update_id for update in claimed}
         self._behind.update(
             row.chat_key for one in arrivals for row in one.rows if row.update_id not in handled
         )
-        self._in_hand.difference_update(finished)
         metrics.UPDATES.labels("done").inc(len(finished))
         return claimed
 
