@@ -79,13 +79,20 @@ async def test_a_process_that_is_alone_hears_itself_and_is_the_one(sqlite_url: s
     assert heard == ["heard", "worked"]
 
 
-async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cuts: Cutter) -> None:
+@asynccontextmanager
+async def two(cuts: Cutter) -> AsyncIterator[tuple[Neighbours, list[str]]]:
+    """One process, and what another hears of it, which does hear it."""
     heard: list[str] = []
     async with (
         process(cuts.url) as one,
         process(cuts.url, ordered=lambda: heard.append("two")),
     ):
         await until(lambda: _rings(one, heard))
+        yield one, heard
+
+
+async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cuts: Cutter) -> None:
+    async with two(cuts) as (one, heard):
         heard.clear()
         cuts.open = False
         assert cuts.cut() >= 2
@@ -98,12 +105,7 @@ async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cut
 
 
 async def test_a_server_that_says_goodbye_and_does_not_hang_up_is_left(cuts: Cutter) -> None:
-    heard: list[str] = []
-    async with (
-        process(cuts.url) as one,
-        process(cuts.url, ordered=lambda: heard.append("two")),
-    ):
-        await until(lambda: _rings(one, heard))
+    async with two(cuts) as (one, heard):
         cuts.farewell()
         await asyncio.sleep(0.1)  # it was read, and nothing was asked since
         one.ring("ordered")
