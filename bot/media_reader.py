@@ -1,8 +1,8 @@
 """Reads hostile MP4s, each in a process of its own; run by bot/media.py.
 
-This process opens no file. It waits on standard input, a socket, and forks for each file that is
-handed over there: one child that reads it under limits, and one that waits and adds how that
-ended to what was said. The answer is a line of JSON and then the thumbnail, or the last picture;
+This process opens no file of others. It waits on standard input, a socket, and forks for each file
+that is handed over there: the child reads it under limits, and when it has ended, how it did is
+added to what it said. The answer is a line of JSON and then the thumbnail, or the last picture;
 the reader ends with 3 and a reason when the file is to blame. It must not know anything else:
 neither settings nor secrets nor other modules of the bot.
 """
@@ -10,22 +10,26 @@ neither settings nor secrets nor other modules of the bot.
 from __future__ import annotations
 
 import fcntl
+import gc
 import io
 import json
 import math
 import os
 import resource
+import select
 import signal
 import socket
 import struct
 import tempfile
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any, NoReturn
 
 import av
 import av.error
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from PIL import Image
 
@@ -75,68 +79,112 @@ class Positioned(io.RawIOBase):
         return self._place
 
 
-def serve(line: socket.socket) -> None:
-    """Makes readers until the line ends, and they with it, or until nobody needs any."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # leaves no zombies
-    # What each reader would find out for itself: how a JPEG is written, where temporary files go.
-    Image.preinit()
-    tempfile.gettempdir()
-    line.settimeout(IDLE_SECONDS)
-    while True:
-        try:
-            word, descriptors, _, _ = socket.recv_fds(line, 1, 2)
-        except TimeoutError:
-            return
-        if not word:
-            os.killpg(0, signal.SIGKILL)
-        if os.fork() == 0:
-            line.close()
-            attend(word, *descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+class Maker:
+    """Makes a reader for each file that comes along a line."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._answers: dict[int, int] = {}  # of each reader: the descriptor of what it says
+
+    def run(self) -> None:
+        """Until the line ends, and all readers with it, or until nobody needs any."""
+        ended, note = socket.socketpair()
+        note.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(note.fileno(), warn_on_full_buffer=False)
+        while True:
+            ready, _, _ = select.select([self._line, ended], [], [], IDLE_SECONDS)
+            if ended in ready:
+                ended.recv(4096)
+                self._reap()
+            if self._line in ready:
+                word, descriptors, _, _ = socket.recv_fds(self._line, 1, 2)
+                if not word:
+                    os.killpg(0, signal.SIGKILL)
+                self._make(word, *descriptors)
+            if not ready and not self._answers:
+                return
+
+    def _make(self, word: bytes, video: int, answer: int) -> None:
+        if (reader := os.fork()) == 0:
+            signal.set_wakeup_fd(-1)
+            for other in self._answers.values():
+                os.close(other)
+            self._line.close()
+            attend(word, video, answer)
+        self._answers[reader] = answer
+        os.close(video)
+
+    def _reap(self) -> None:
+        """Says of each reader that is no more how it ended: it may not have been able to."""
+        while self._answers:
+            reader, status = os.waitpid(-1, os.WNOHANG)
+            if reader == 0:
+                return
+            answer = self._answers.pop(reader)
+            with suppress(BrokenPipeError):
+                os.write(answer, struct.pack(">i", os.waitstatus_to_exitcode(status)))
+            os.close(answer)
+
+
+def rehearse() -> None:
+    """Reads a small film of our own: what the libraries work out at first use, and where
+    everything is, readers then know from the start (docs/performance.md).
+    """
+    with suppress(OSError, ValueError, av.error.FFmpegError), tempfile.TemporaryFile() as own:
+        with av.open(own, "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=24)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            stream.codec_context.thread_count = 1  # a process with threads cannot fork safely
+            picture = av.VideoFrame.from_image(Image.new("RGB", (64, 64)))  # type: ignore[no-untyped-call]
+            container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+        own.flush()
+        look(b"p", own.fileno(), io.BytesIO())
 
 
 def attend(word: bytes, video: int, answer: int) -> NoReturn:
-    """Lets one reader read, and says how it ended: it may not be able to."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    reader = os.fork()
-    if reader == 0:
-        code = 1
-        # whoever asked may have been killed meanwhile
-        with suppress(BrokenPipeError), open(answer, "wb") as said:
-            try:
-                code = look(word, video, said)
-            except BaseException:
-                said.write(traceback.format_exc().encode())
-        os._exit(code)
-    _, status = os.waitpid(reader, 0)
-    with suppress(BrokenPipeError):
-        os.write(answer, struct.pack(">i", os.waitstatus_to_exitcode(status)))
-    os._exit(0)
+    """A reader's whole life."""
+    code = 1
+    # whoever asked may have been killed meanwhile
+    with suppress(BrokenPipeError), open(answer, "wb") as said:
+        try:
+            limit(video)
+            code = look(word, video, said)
+        except BaseException:
+            said.write(traceback.format_exc().encode())
+    os._exit(code)
 
 
-def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
-    """Exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
+def limit(descriptor: int) -> None:
+    """What the reading of one file may cost."""
     size = os.fstat(descriptor).st_size
     signal.alarm(SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
     # Many samples may name the same bytes: what is written has to have an end too.
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 * size + (1 << 20),) * 2)
+
+
+def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
+    """Exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
     try:
-        moov_size, in_front = find_index(Positioned(descriptor), size)
-        if word == b"l":
-            out.write(last(Positioned(descriptor)))
-            return 0
-        info, thumbnail = read(Positioned(descriptor))
+        moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
+        with film(descriptor) as container:
+            if word == b"l":
+                out.write(last(container))
+                return 0
+            seconds = duration(container)
+            packets = Packets(container)
+            if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
+                move_index(packets, descriptor, moov_size)
+            info, picture = describe(container, packets.first_picture(), seconds)
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
             raise  # the disk is to blame
         out.write(f"{type(exc).__name__}: {exc}".encode(errors="replace"))
         return NOT_A_VIDEO
-    if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
-        move_index(descriptor, moov_size)
-    out.write(json.dumps(info).encode() + b"\n" + thumbnail)
+    out.write(json.dumps(info).encode() + b"\n" + picture)
     return 0
 
 
@@ -174,47 +222,75 @@ def find_index(file: Positioned, size: int) -> tuple[int, bool]:
     return moov, not mdat_first
 
 
-def read(file: Positioned) -> tuple[dict[str, Any], bytes]:
-    """What VideoInfo holds, and the thumbnail."""
+@contextmanager
+def film(descriptor: int) -> Iterator[InputContainer]:
+    """The file, opened, when it has pictures that can be asked for. Raises Unusable."""
     # Only this demuxer: others open further files and addresses that a file names.
-    with av.open(file, "r", format="mp4", metadata_errors="replace") as container:
+    with av.open(
+        Positioned(descriptor), "r", format="mp4", metadata_errors="replace"
+    ) as container:
         if not container.streams.video:
             raise Unusable("there is no video in it")
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         if not 0 < max(stream.width, stream.height) <= MAX_SIDE:
             raise Unusable("its pictures have no sensible size")
-        frame = next(container.decode(stream), None)
-        if frame is None:
-            raise Unusable("there is no picture in it")
-        turn = frame.rotation % 360
-        seconds = duration(container)
-        info = {
-            "width": frame.height if turn % 180 else frame.width,
-            "height": frame.width if turn % 180 else frame.height,
-            "duration": max(1, math.floor(seconds + 0.5)),
-            "has_audio": bool(container.streams.audio),
-        }
-        return info, thumbnail(frame, turn)
+        yield container
 
 
-def last(file: Positioned) -> bytes:
+class Packets:
+    """Those of a file, in their order, once; its first picture is decoded in passing."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self.streams = container.streams
+        self._video = container.streams.video[0]
+        self._packets = container.demux()
+        self._picture: VideoFrame | None = None
+
+    def __iter__(self) -> Iterator[Packet[Any]]:
+        return self
+
+    def __next__(self) -> Packet[Any]:
+        packet = next(self._packets)
+        if self._picture is None and packet.stream.index == self._video.index:
+            try:
+                self._picture = next(iter(self._video.decode(packet)), None)
+            except av.error.FFmpegError as exc:
+                raise Unusable(str(exc)) from None
+        return packet
+
+    def first_picture(self) -> VideoFrame:
+        """Raises Unusable when there is none."""
+        while self._picture is None:
+            if next(self, None) is None:
+                raise Unusable("there is no picture in it")
+        return self._picture
+
+
+def describe(
+    container: InputContainer, frame: VideoFrame, seconds: float
+) -> tuple[dict[str, Any], bytes]:
+    """What VideoInfo holds, and the thumbnail."""
+    turn = frame.rotation % 360
+    info = {
+        "width": frame.height if turn % 180 else frame.width,
+        "height": frame.width if turn % 180 else frame.height,
+        "duration": max(1, math.floor(seconds + 0.5)),
+        "has_audio": bool(container.streams.audio),
+    }
+    return info, thumbnail(frame, turn)
+
+
+def last(container: InputContainer) -> bytes:
     """The last picture as a JPEG, as large as it is shown."""
-    with av.open(file, "r", format="mp4", metadata_errors="replace") as container:
-        if not container.streams.video:
-            raise Unusable("there is no video in it")
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        if not 0 < max(stream.width, stream.height) <= MAX_SIDE:
-            raise Unusable("its pictures have no sensible size")
-        # From the last key frame on: the rest need not be decoded.
-        container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
-        frame = None
-        for frame in container.decode(stream):  # noqa: B007 - the last one is wanted
-            pass
-        if frame is None:
-            raise Unusable("there is no picture in it")
-        return jpeg(frame, frame.width, frame.height, frame.rotation % 360, quality=92)
+    # From the last key frame on: the rest need not be decoded.
+    container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
+    frame = None
+    for frame in container.decode(container.streams.video[0]):  # noqa: B007 - the last is wanted
+        pass
+    if frame is None:
+        raise Unusable("there is no picture in it")
+    return jpeg(frame, frame.width, frame.height, frame.rotation % 360, quality=92)
 
 
 def duration(container: InputContainer) -> float:
@@ -229,6 +305,7 @@ def duration(container: InputContainer) -> float:
     for packet in container.demux(stream):
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    container.seek(0)
     return end
 
 
@@ -249,41 +326,47 @@ def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int)
     return out.getvalue()
 
 
-def move_index(descriptor: int, moov_size: int) -> None:
+def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
     """Rewrites the file with its index in front: the same packets, nothing is encoded again.
 
     When that cannot be done the file is left as it was: it plays all the same, only later.
     """
     with tempfile.TemporaryFile() as copy:
         try:
-            remux(Positioned(descriptor), copy, moov_size)
+            remux(packets, copy, moov_size)
         except (OSError, MemoryError, ValueError, av.error.FFmpegError):
             return
         copy.seek(0)
         place = 0
-        while chunk := copy.read(1 << 20):
+        while chunk := copy.read(1 << 17):  # larger ones are memory of their own each time
             place += os.pwrite(descriptor, chunk, place)
         os.ftruncate(descriptor, place)
 
 
-def remux(source: Positioned, target: IO[bytes], moov_size: int) -> None:
-    """Copies sound and pictures of `source` to `target`, with room for the index in front."""
+def remux(packets: Packets, target: IO[bytes], moov_size: int) -> None:
+    """Copies sound and pictures to `target`, with room for the index in front."""
     # faststart would read the file again by its name; room set aside needs none
     options = {"moov_size": str(moov_size + 4096)}
-    with (
-        av.open(source, "r", format="mp4", metadata_errors="replace") as old,
-        av.open(target, "w", format="mp4", options=options) as new,
-    ):
+    with av.open(target, "w", format="mp4", options=options) as new:
         streams = {
             stream.index: new.add_stream_from_template(stream)
-            for stream in old.streams
+            for stream in packets.streams
             if stream.type in {"video", "audio"}
         }
-        for packet in old.demux():
+        for packet in packets:
             if packet.dts is None or packet.stream.index not in streams:
                 continue
             packet.stream = streams[packet.stream.index]
             new.mux(packet)
+
+
+def serve(line: socket.socket) -> None:
+    """What there is to know beforehand, and then readers."""
+    Image.preinit()
+    rehearse()
+    gc.disable()
+    gc.freeze()  # or a look for garbage would make every page a reader's own
+    Maker(line).run()
 
 
 if __name__ == "__main__":

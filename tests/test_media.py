@@ -19,7 +19,7 @@ import av
 import pytest
 from PIL import Image
 
-from bot import media
+from bot import media, media_reader
 
 
 def mp4(
@@ -30,6 +30,7 @@ def mp4(
     sound: bool = False,
     options: dict[str, str] | None = None,
     noise: bool = False,
+    later: str = "0",
 ) -> bytes:
     """An MP4 whose left half is red and right half blue; 24 pictures a second."""
     path = folder / "made.mp4"
@@ -38,7 +39,7 @@ def mp4(
     if noise:
         picture = Image.effect_noise(size, 200).convert("RGB")
     with av.open(str(path), "w", options=options or {}) as file:
-        stream = file.add_stream("libx264", rate=24, options={"preset": "ultrafast"})
+        stream = file.add_stream("libx264", rate=24, options={"preset": "ultrafast", "bf": later})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         audio = file.add_stream("aac", rate=48000) if sound else None
         for _ in range(round(seconds * 24)):
@@ -46,11 +47,12 @@ def mp4(
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
         if audio is not None:
-            silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
-            silence.sample_rate = 48000
-            for plane in silence.planes:
-                plane.update(bytes(plane.buffer_size))
-            file.mux(audio.encode(silence))
+            for number in range(round(seconds * 48000 / 1024)):
+                noises = av.AudioFrame(format="s16", layout="stereo", samples=1024)
+                noises.sample_rate, noises.pts = 48000, number * 1024
+                for plane in noises.planes:
+                    plane.update(random.Random(number).randbytes(plane.buffer_size))
+                file.mux(audio.encode(noises))
             file.mux(audio.encode(None))
     return path.read_bytes()
 
@@ -72,6 +74,16 @@ def boxes(data: bytes) -> list[bytes]:
 def pictures(data: bytes) -> list[bytes]:
     with av.open(io.BytesIO(data), "r") as container:
         return [bytes(frame.planes[0]) for frame in container.decode(video=0)]
+
+
+def packets(data: bytes) -> list[tuple[int, int | None, int, bytes]]:
+    """Of each stream: when each packet is shown and decoded, and what is in it."""
+    with av.open(io.BytesIO(data), "r") as container:
+        return sorted(
+            (packet.stream.index, packet.pts, packet.dts, bytes(packet))
+            for packet in container.demux()
+            if packet.dts is not None
+        )
 
 
 async def test_a_silent_video_is_described_as_it_is_shown(file: BinaryIO, tmp_path: Path) -> None:
@@ -145,16 +157,20 @@ async def test_a_turned_video_has_the_sides_and_thumbnail_of_what_is_shown(
     assert bottom[2] > 150 > bottom[0]
 
 
-async def test_the_index_is_moved_to_the_front_and_every_picture_stays(
-    file: BinaryIO, tmp_path: Path
+@pytest.mark.parametrize(
+    "later", ["0", "3"], ids=["in order", "pictures that refer to later ones"]
+)
+async def test_the_index_is_moved_to_the_front_and_every_packet_stays(
+    file: BinaryIO, tmp_path: Path, later: str
 ) -> None:
-    before = mp4(tmp_path, seconds=2, sound=True)
+    before = mp4(tmp_path, seconds=2, sound=True, noise=True, later=later)
     assert boxes(before).index(b"moov") > boxes(before).index(b"mdat")
     file.write(before)
     await media.prepare(file)
     after = file.read()
     assert boxes(after).index(b"moov") < boxes(after).index(b"mdat")
     assert pictures(after) == pictures(before)
+    assert packets(after) == packets(before)
     file.seek(0)
     assert (await media.prepare(file)).info.has_audio
 
@@ -314,8 +330,50 @@ async def test_a_reader_says_nothing_when_whoever_asked_has_gone(
     assert capfd.readouterr().err == ""
 
 
-def readers_of(maker: int) -> str:
-    return Path(f"/proc/{maker}/task/{maker}/children").read_text()
+def readers_of(maker: int) -> list[int]:
+    return [*map(int, Path(f"/proc/{maker}/task/{maker}/children").read_text().split())]
+
+
+async def reader_besides(maker: int, *known: int) -> int:
+    while True:
+        if others := set(readers_of(maker)) - set(known):
+            return others.pop()
+        await asyncio.sleep(0)
+
+
+async def test_a_reader_that_was_killed_is_not_the_files_fault_and_holds_up_nobody(
+    file: BinaryIO, tmp_path: Path, readers: media.Readers
+) -> None:
+    file.write(changing(tmp_path, [(200, 20, 20), (20, 20, 200)] * 5, (640, 360)))
+    await readers.prepare(file)
+    assert readers.pid is not None
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(readers.last_frame(file))
+        known = await reader_besides(readers.pid)
+        second = asyncio.ensure_future(readers.last_frame(file))  # noqa: TID251 - it fails
+        stopped = await reader_besides(readers.pid, known)
+        while Path(f"/proc/{stopped}/fd/0").exists():  # noqa: ASYNC110, ASYNC240 - it begins
+            await asyncio.sleep(0)
+        os.kill(stopped, signal.SIGSTOP)
+        assert await first
+    assert not second.done()
+    os.kill(stopped, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match="ended with -9"):
+        await second
+
+
+async def test_the_maker_has_read_a_film_of_its_own_and_has_no_threads(
+    file: BinaryIO, tmp_path: Path, readers: media.Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    look = media_reader.look
+    monkeypatch.setattr(media_reader, "look", lambda *args: ended.append(look(*args)))
+    media_reader.rehearse()
+    assert ended == [0]
+    file.write(mp4(tmp_path))
+    await readers.prepare(file)
+    # one that has threads cannot fork safely
+    assert "Threads:\t1\n" in Path(f"/proc/{readers.pid}/status").read_text()  # noqa: ASYNC240
 
 
 async def test_twenty_files_are_read_at_once(tmp_path: Path, readers: media.Readers) -> None:
