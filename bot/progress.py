@@ -31,6 +31,8 @@ FIRST_SECONDS = 4.0
 GROWTH = 1.35
 LONGEST_SECONDS = 30.0
 GROUP_SECONDS = 15.0
+SENDING_SECONDS = 1.0
+"""A video that is there sooner needs no word about its coming."""
 ACTION_SECONDS = 5.0
 """For so long Telegram shows what the bot is doing (Bot API: sendChatAction)."""
 DRAFT_SECONDS = 20.0
@@ -70,20 +72,21 @@ class Progress:
         self._drafts = True
 
     def show(self, task: Task, law: Law, *, waiting: bool = False, held: bool = False) -> None:
-        """The task is so now; a new state is shown at the next tick.
+        """The task is so now; a new state is shown at the next tick, and that the video is on its
+        way if it is not there by then.
 
         `waiting`: the provider did not take it yet; `held`: and will not until the operator acts.
         """
         if task.card_message_id is None:
             return
-        now = self._now()
+        at = self._now() + (SENDING_SECONDS if task.state is TaskState.RENDERED else 0.0)
         known = self._watched.get(task.id)
         if known is None:
             first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
-            self._watched[task.id] = _Watched(task, law, waiting, held, now, first)
+            self._watched[task.id] = _Watched(task, law, waiting, held, at, first)
             return
         if (known.task.state, known.waiting, known.held) != (task.state, waiting, held):
-            known.next_at = min(known.next_at, now)
+            known.next_at = at
         known.task, known.law, known.last = task, law, False
         known.waiting, known.held, known.place = waiting, held, None
 

@@ -141,6 +141,16 @@ async def test_a_held_queue_is_told_as_soon_as_it_is_known(screen: Screen) -> No
     assert "very busy" in screen.messenger.edits[-1][2]
 
 
+async def test_a_video_that_is_there_at_once_is_not_announced(screen: Screen) -> None:
+    screen.progress.show(task(S.GENERATING, accepted_at=NOON), LAW)
+    await screen.watch(3.5)
+    screen.progress.show(task(S.RENDERED, accepted_at=NOON), LAW)  # the next edit is almost due
+    await screen.watch(0.9)
+    assert len(screen.messenger.edits) == 1
+    await screen.watch(2)
+    assert "Sending it" in screen.messenger.edits[-1][2]
+
+
 async def test_edits_come_at_growing_intervals(screen: Screen) -> None:
     screen.progress.show(task(S.GENERATING, accepted_at=NOON), LAW)
     await screen.watch(200)

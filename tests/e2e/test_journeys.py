@@ -64,7 +64,7 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: 
     assert (await anna.answer_to(pressed))["text"] == texts.press_accepted("en")
     job = await the_job(stand, prompt)
     link = f"{job.id}_result.mp4"
-    stand.provider.faults.add(Fault(on="download", act="slow", delay=2.5, match={"file": link}))
+    stand.provider.faults.add(Fault(on="download", act="slow", delay=4, match={"file": link}))
     video = await anna.expect(is_video, within=60)
 
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
