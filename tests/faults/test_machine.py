@@ -6,9 +6,10 @@ the work goes on by itself when the fault ends.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
@@ -24,8 +25,8 @@ HOURS_2 = 7200.0
 # --- the database does not write ---------------------------------------------------------------
 
 
-@contextmanager
-def broken_disk(house: House) -> Iterator[None]:
+@asynccontextmanager
+async def broken_disk(house: House) -> AsyncIterator[None]:
     """Every transaction fails, as with SQLITE_IOERR and SQLITE_FULL."""
     house.database.fails = lambda: True
     try:
@@ -34,11 +35,13 @@ def broken_disk(house: House) -> Iterator[None]:
         house.database.fails = lambda: False
 
 
-@contextmanager
-def locked(house: House) -> Iterator[None]:
+@asynccontextmanager
+async def locked(house: House) -> AsyncIterator[None]:
     """Another process writes, and does not end."""
-    with closing(sqlite3.connect(house.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    other = sqlite3.connect(house.path, isolation_level=None, check_same_thread=False)
+    with closing(other):
+        # It waits for its turn, and the transaction before it for this loop.
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
 
@@ -61,7 +64,7 @@ async def test_words_that_come_meanwhile_are_answered_after(
 ) -> None:
     async with a_house(busy_timeout=0.02) as house:
         anna = house.person()
-        with fault(house):  # type: ignore[operator]
+        async with fault(house):  # type: ignore[operator]
             await anna.send_text("a red fox")
             await house.pass_(10)
             assert cards(house, anna.chat) == []
@@ -79,7 +82,7 @@ async def test_a_press_that_comes_meanwhile_is_granted_once_after(
     async with a_house(busy_timeout=0.02) as house:
         anna = house.person()
         card = await house.card(anna)
-        with fault(house):  # type: ignore[operator]
+        async with fault(house):  # type: ignore[operator]
             await anna.press(card, "9:16")
             await house.pass_(10)
             assert house.asked("create") == []
@@ -98,7 +101,7 @@ async def test_what_is_being_made_meanwhile_is_delivered_after(
         anna = house.person()
         await house.order(anna)
         await house.until(lambda: house.state() == "generating")
-        with fault(house):  # type: ignore[operator]
+        async with fault(house):  # type: ignore[operator]
             await house.pass_(seconds)
         await house.ended("delivered", within=400)
         one_of_each(house)
