@@ -2,7 +2,8 @@
 
 Each visit costs more than most statements do (docs/performance.md: "The database"). A cursor takes
 one visit for a statement and one for its rows; SQLAlchemy's would also be opened and closed by one
-each. It must not know statements, tables or transactions.
+each. A transaction begins with its first statement, and is rolled back only where there is one. It
+must not know what a statement says.
 """
 
 from __future__ import annotations
@@ -13,6 +14,28 @@ from functools import partial
 from typing import Any
 
 import aiosqlite
+
+BEGIN = "BEGIN IMMEDIATE"
+"""sqlite3's own is late and deferred, which loses updates."""
+
+# Settings of a connection that mean nothing inside a transaction (sqlite.org/pragma.html)
+_OUTSIDE = ("PRAGMA foreign_keys", "PRAGMA journal_mode", "PRAGMA synchronous")
+
+
+class Writer(sqlite3.Connection):
+    """Begins with whatever is said first."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        self._begin(sql)
+        return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        self._begin(sql)
+        return super().executemany(sql, parameters)
+
+    def _begin(self, sql: str) -> None:
+        if not self.in_transaction and not sql.startswith(_OUTSIDE):
+            super().execute(BEGIN)
 
 
 class Cursor:
@@ -58,9 +81,14 @@ class Connection(aiosqlite.Connection):
     def cursor(self) -> Any:
         return Cursor(self)
 
+    async def rollback(self) -> None:
+        if self.in_transaction:
+            await super().rollback()
+
 
 def connect(database: str, **options: Any) -> Connection:
     """For SQLAlchemy's `async_creator_fn`; to be awaited."""
-    connection = Connection(partial(sqlite3.connect, database, **options), iter_chunk_size=64)
+    connector = partial(sqlite3.connect, database, factory=Writer, isolation_level=None, **options)
+    connection = Connection(connector, iter_chunk_size=64)
     connection._thread.daemon = True  # as SQLAlchemy has it where it connects by itself
     return connection

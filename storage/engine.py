@@ -310,18 +310,12 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _connected(dbapi_connection: Any, _record: Any) -> None:
-        # the driver's own BEGIN is off: it is late and deferred, which loses updates
-        dbapi_connection.isolation_level = None
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
         # NORMAL may lose the last commits at a power cut: an intent lost is a second charge
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
-
-    @sa.event.listens_for(engine, "begin")
-    def _begun(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -18,8 +18,7 @@ from bot.intake import Inbox
 from bot.steps.bench import Bench
 from bot.steps.submit import Submit
 from bot.task import Task, TaskState
-from storage import Database, TaskStore
-from storage import engine as storage_engine
+from storage import Database, TaskStore, driver
 from storage.inbox import InboxTurn
 from storage.leases import Held
 
@@ -96,26 +95,12 @@ def no_skip_locked() -> None:
 
 def no_begin_immediate() -> None:
     """Transactions begin as readers, as SQLite has it by default."""
-    _sqlite_begins("BEGIN")
+    driver.BEGIN = "BEGIN"
 
 
 def no_begin() -> None:
     """The line that begins transactions is lost: every statement commits by itself (SQLite)."""
-    _sqlite_begins(None)
-
-
-def _sqlite_begins(words: str | None) -> None:
-    create = storage_engine._sqlite
-
-    def opened(*args: Any) -> Any:
-        engine = create(*args)
-        for listener in list(engine.dispatch.begin):
-            sa.event.remove(engine, "begin", listener)
-        if words:
-            sa.event.listen(engine, "begin", lambda link: link.exec_driver_sql(words))
-        return engine
-
-    storage_engine._sqlite = opened  # type: ignore[assignment]
+    driver.Writer._begin = lambda self, sql: None  # type: ignore[method-assign]
 
 
 def early_done() -> None:

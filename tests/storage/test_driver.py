@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import aiosqlite
@@ -32,7 +33,7 @@ async def test_a_statement_is_one_visit_and_its_rows_are_another(
 ) -> None:
     async with storage.database.transaction() as connection:
         assert await connection.scalar(sa.text("SELECT 7")) == 7
-        assert visits == ["execute", "execute", "fetchall"]  # BEGIN is the first
+        assert visits == ["execute", "fetchall"]
         visits.clear()
         changed = await connection.execute(sa.text("UPDATE users SET strikes = 0"))
         assert visits == ["execute"]
@@ -44,4 +45,12 @@ async def test_several_rows_are_one_visit(storage: Storage, visits: list[str]) -
         await connection.execute(
             sa.text("DELETE FROM users WHERE user_id = :id"), [{"id": 1}, {"id": 2}]
         )
-    assert visits == ["execute", "executemany", "commit", "rollback"]
+    assert visits == ["executemany", "commit"]
+
+
+async def test_an_error_takes_one_visit_to_roll_back(storage: Storage, visits: list[str]) -> None:
+    with suppress(ZeroDivisionError):
+        async with storage.database.transaction() as connection:
+            await connection.execute(sa.text("DELETE FROM users"))
+            raise ZeroDivisionError
+    assert visits == ["execute", "rollback"]
