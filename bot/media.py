@@ -107,7 +107,7 @@ class Readers:
 
     async def _read(self, file: BinaryIO, word: bytes) -> bytes:
         """What a reader of its own says of the file; `word` tells it what to look for."""
-        await asyncio.to_thread(file.flush)
+        file.flush()
         # Twice: a maker that ended just now has taken the first call with it.
         answer = await self._ask(file, word) or await self._ask(file, word)
         if len(answer) < 4:

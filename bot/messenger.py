@@ -59,12 +59,12 @@ class OpenFile(InputFile):
     """An open file, streamed from its beginning; it has no name on the disk to be left behind."""
 
     def __init__(self, file: BinaryIO, filename: str) -> None:
-        # Each piece is a way to a thread and back: four times as large as aiogram's usual ones.
-        super().__init__(filename=filename, chunk_size=1 << 18)
+        # Each piece is a way to a thread and back, so they are few: a common video has four.
+        super().__init__(filename=filename, chunk_size=1 << 19)
         self._file = file
 
     async def read(self, bot: Bot) -> AsyncGenerator[bytes, None]:
-        await asyncio.to_thread(self._file.seek, 0)
+        self._file.seek(0)
         while chunk := await asyncio.to_thread(self._file.read, self.chunk_size):
             yield chunk
 
