@@ -106,7 +106,13 @@ class Maker:
                 return
 
     def _make(self, word: bytes, video: int, answer: int) -> None:
-        if (reader := os.fork()) == 0:
+        try:
+            reader = os.fork()
+        except OSError:  # no room now: whoever asked hears nothing, and asks again
+            os.close(video)
+            os.close(answer)
+            return
+        if reader == 0:
             signal.set_wakeup_fd(-1)
             for other in self._answers.values():
                 os.close(other)

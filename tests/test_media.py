@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import math
 import os
 import random
 import signal
+import socket
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -385,6 +387,20 @@ async def test_twenty_files_are_read_at_once(tmp_path: Path, readers: media.Read
         videos = await asyncio.gather(*(readers.prepare(one) for one in files))
         assert {video.info.width for video in videos} == {160}
         assert len({one.read() for one in files}) == 1
+
+
+async def test_a_maker_without_room_for_a_reader_says_nothing_and_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_room() -> int:
+        raise BlockingIOError(errno.EAGAIN, "no room")
+
+    monkeypatch.setattr(os, "fork", no_room)
+    line, ours = socket.socketpair()
+    theirs, answer = socket.socketpair()
+    with tempfile.TemporaryFile() as file, line, ours, theirs:
+        media_reader.Maker(line)._make(b"p", os.dup(file.fileno()), answer.detach())
+        assert theirs.recv(1) == b""
 
 
 async def test_readers_end_with_the_program(
