@@ -63,7 +63,7 @@ class Life:
     async def kill(self) -> int:
         """SIGKILL; the exit code."""
         self.send(signal.SIGKILL)
-        return await self.ended
+        return await asyncio.shield(self.ended)
 
     async def stop(self, seconds: float = 15.0) -> int:
         """SIGTERM; the exit code."""
@@ -151,12 +151,17 @@ class Launcher:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
             word: dict[str, Any] = json.loads(line)
-            if "pid" in word:
-                self._started.pop(word["id"]).set_result(word["pid"])
-            else:
+            if "pid" not in word:
                 self._ended.pop(word["id"]).set_result(word["code"])
+            elif (started := self._started.pop(word["id"])).cancelled():
+                # whoever wanted it has gone meanwhile, and nobody else knows of it
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(word["pid"], signal.SIGKILL)
+            else:
+                started.set_result(word["pid"])
         for waiting in self._started.values():
-            waiting.set_exception(RuntimeError("the launcher is gone"))
+            if not waiting.cancelled():
+                waiting.set_exception(RuntimeError("the launcher is gone"))
 
 
 @asynccontextmanager
