@@ -337,10 +337,10 @@ def readers_of(maker: int) -> list[int]:
 
 
 async def reader_besides(maker: int, *known: int) -> int:
-    while True:
-        if others := set(readers_of(maker)) - set(known):
-            return others.pop()
-        await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        while not (others := set(readers_of(maker)) - set(known)):  # noqa: ASYNC110 - another's
+            await asyncio.sleep(0)
+    return others.pop()
 
 
 async def test_a_reader_that_was_killed_is_not_the_files_fault_and_holds_up_nobody(

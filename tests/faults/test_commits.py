@@ -22,7 +22,7 @@ def counted() -> Iterator[Commits]:
     writes: dict[int, list[str]] = {}
 
     def wrote(connection: Any, cursor: Any, text: str, *_: Any) -> None:
-        if not text.startswith(("SELECT", "PRAGMA", "BEGIN")):
+        if not text.startswith(("SELECT", "PRAGMA")):
             changes = connection.exec_driver_sql("SELECT total_changes()").scalar()
             before = connection.info.get("changes", 0)
             connection.info["changes"] = changes
