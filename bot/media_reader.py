@@ -311,7 +311,7 @@ def duration(container: InputContainer) -> float:
     for packet in container.demux(stream):
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    container.seek(0)
+    container.seek(0)  # for whoever goes through it next
     return end
 
 
