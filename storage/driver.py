@@ -3,7 +3,7 @@
 Each visit costs more than most statements do (docs/performance.md: "The database"). A cursor takes
 one visit for a statement and one for its rows; SQLAlchemy's would also be opened and closed by one
 each. A transaction begins with its first statement, and is rolled back only where there is one. It
-must not know what a statement says.
+must not know tables, nor what statements are for.
 """
 
 from __future__ import annotations

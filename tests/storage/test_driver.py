@@ -1,17 +1,19 @@
-"""How often a statement goes to aiosqlite's thread, and what is known of it afterwards."""
+"""How often a statement goes to aiosqlite's thread, what is known of it, and what begins."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
 import pytest
 import sqlalchemy as sa
 
-from storage import Storage
+from storage import Storage, driver
 
-pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -28,6 +30,7 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return made
 
 
+@on_sqlite
 async def test_a_statement_is_one_visit_and_its_rows_are_another(
     storage: Storage, visits: list[str]
 ) -> None:
@@ -40,6 +43,7 @@ async def test_a_statement_is_one_visit_and_its_rows_are_another(
         assert changed.rowcount == 0
 
 
+@on_sqlite
 async def test_several_rows_are_one_visit(storage: Storage, visits: list[str]) -> None:
     async with storage.database.transaction() as connection:
         await connection.execute(
@@ -48,9 +52,35 @@ async def test_several_rows_are_one_visit(storage: Storage, visits: list[str]) -
     assert visits == ["executemany", "commit"]
 
 
+@on_sqlite
 async def test_an_error_takes_one_visit_to_roll_back(storage: Storage, visits: list[str]) -> None:
     with suppress(ZeroDivisionError):
         async with storage.database.transaction() as connection:
             await connection.execute(sa.text("DELETE FROM users"))
             raise ZeroDivisionError
     assert visits == ["execute", "rollback"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "begins"),
+    [
+        ("SELECT 1", True),
+        ("CREATE TABLE t (x)", True),
+        ("PRAGMA user_version = 1", True),  # what a transaction looks at first is in it
+        ("PRAGMA foreign_key_check", True),
+        ("PRAGMA foreign_keys = OFF", False),
+        ("PRAGMA synchronous = FULL", False),
+    ],
+)
+async def test_whatever_is_said_first_begins_as_a_writer(
+    tmp_path: Path, statement: str, begins: bool
+) -> None:
+    async with driver.connect(str(tmp_path / "bot.db")) as connection:
+        await connection.execute("PRAGMA journal_mode = WAL")
+        await connection.execute(statement)
+        assert connection.in_transaction is begins
+        with closing(sqlite3.connect(tmp_path / "bot.db", timeout=0)) as other:
+            locked = pytest.raises(sqlite3.OperationalError, match="locked")
+            with locked if begins else nullcontext():
+                other.execute("BEGIN IMMEDIATE")
+        await connection.rollback()
