@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_SETTINGS
     if args.command in (None, "run"):
         return run(settings)
-    from bot import commands as work
-    from bot import logs
+    from bot.cli import commands as work
+    from bot.runtime import logs
 
     logs.set_up(logging.WARNING, settings.secrets)
     return 0 if work.run(args, settings) else FAILED
@@ -90,7 +90,7 @@ def run(settings: Settings) -> int:
     # for colours of their own: 5 MB. None is Python's word for what cannot be imported.
     for name in ("click", "rich"):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    from bot import logs
+    from bot.runtime import logs
 
     logs.set_up(settings.log_level_number, settings.secrets)
     logging.captureWarnings(True)
@@ -98,7 +98,7 @@ def run(settings: Settings) -> int:
     warnings.filterwarnings("ignore", "Detected unknown update type", RuntimeWarning)
     if not (dsn := settings.sentry_dsn.get_secret_value()):
         return _serve(settings)
-    from bot import sentry
+    from bot.runtime import sentry
 
     sentry.set_up(dsn, settings.secrets)
     try:
@@ -110,16 +110,16 @@ def run(settings: Settings) -> int:
 def _serve(settings: Settings) -> int:
     # What is imported stays: a look through it for garbage would stop the loop for 150 ms.
     gc.disable()
-    from bot.lean import import_aiogram
+    from bot.runtime.lazy_aiogram import import_aiogram
 
     import_aiogram()
-    from bot import loop
     from bot.app import serve
-    from bot.errors import BotError
+    from bot.core.errors import BotError
+    from bot.runtime import event_loop
 
     gc.enable()
     try:
-        loop.run(serve(settings))
+        event_loop.run(serve(settings))
     except (BotError, OSError) as exc:
         logger.critical("cannot go on: %s", exc)
         return FAILED

@@ -21,43 +21,47 @@ from typing import Any
 
 from aiogram import Bot, Dispatcher
 
-from bot import catalog, examples, media, metrics, prices, telegram
-from bot.broadcast import Broadcaster
-from bot.bucket import Bucket
-from bot.clock import Clock, Sleep, Wait, utc_now, wait_for
-from bot.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
-from bot.download import Downloader
-from bot.errors import StorageUnavailable
-from bot.examples import Example
-from bot.first_frame import FirstFrames
-from bot.gptunnel import Gptunnel
-from bot.health import LIMITS, Health
-from bot.http import HttpServer
-from bot.intake import Inbox, Polling
-from bot.messenger import Messenger
-from bot.notices import Notices
-from bot.profile import set_profile
-from bot.progress import Progress
-from bot.refunds import Refunds
-from bot.retention import Retention
-from bot.schedule import back_off
-from bot.scrape import Scrape
+from bot.core import catalog, examples
+from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
+from bot.core.errors import StorageUnavailable
+from bot.core.examples import Example
+from bot.core.schedule import back_off
+from bot.core.task import TaskState
+from bot.jobs.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
+from bot.jobs.first_frames import FirstFrames
+from bot.jobs.outbox_sender import Notices
+from bot.jobs.progress import Progress
+from bot.jobs.queue_positions import Waiting
+from bot.jobs.refunds import Refunds
+from bot.jobs.retention import Retention
+from bot.jobs.steps import Steps
+from bot.jobs.steps.context import StepContext
+from bot.jobs.steps.deliver import Deliver
+from bot.jobs.steps.submit import Submit
+from bot.jobs.steps.watch import Watch
+from bot.jobs.worker import Worker
+from bot.media import video_reader
+from bot.media.bucket import Bucket
+from bot.media.download import Downloader
+from bot.operator import price_check
+from bot.operator.alert_monitor import AlertMonitor
+from bot.operator.broadcaster import Broadcaster
+from bot.operator.metrics_endpoint import Scrape
+from bot.provider.client import Gptunnel
+from bot.provider.translator import Translator
+from bot.runtime import metrics
+from bot.runtime.health import LIMITS, Health
+from bot.runtime.http_server import HttpServer
+from bot.runtime.supervisor import supervise
 from bot.settings import Settings
-from bot.steps import Steps
-from bot.steps.bench import Bench
-from bot.steps.deliver import Deliver
-from bot.steps.submit import Submit
-from bot.steps.watch import Watch
-from bot.task import TaskState
-from bot.together import together
-from bot.translate import Translator
-from bot.waiting import Waiting
-from bot.watchman import Watchman
-from bot.webhook import Webhook
-from bot.worker import Worker
+from bot.telegram import client as telegram_client
+from bot.telegram.intake import Inbox, Polling
+from bot.telegram.messenger import Messenger
+from bot.telegram.profile import set_profile
+from bot.telegram.webhook import Webhook
 from handlers import build_router
 from handlers.context import Offer
-from storage import Neighbours, Storage, open_storage, present
+from storage import Cluster, Storage, open_storage, process_presence
 
 logger = logging.getLogger(__name__)
 
@@ -82,12 +86,12 @@ async def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        stack.callback(media.readers.close)
+        stack.callback(video_reader.readers.close)
         storage = await stack.enter_async_context(
             open_storage(settings.database_url, settings.terms)
         )
         await stack.enter_async_context(
-            present(storage.database, settings.database_url, utc_now())
+            process_presence(storage.database, settings.database_url, utc_now())
         )
         await _run(settings, storage, stack, stop)
 
@@ -95,8 +99,8 @@ async def serve(settings: Settings) -> None:
 async def _run(
     settings: Settings, storage: Storage, stack: AsyncExitStack, stop: asyncio.Event
 ) -> None:
-    pace = telegram.Pace()
-    bot = telegram.connect(
+    pace = telegram_client.Pace()
+    bot = telegram_client.connect(
         settings.bot_token,
         settings.telegram_api_url,
         pace,
@@ -146,34 +150,34 @@ async def _run(
     if not settings.reachable:
         logger.warning("nobody may use the bot: ADMINS is empty, and ACCESS is closed")
     orderly: list[Inbox | Worker | Notices] = []
-    endless = [_beat(parts.health), parts.watchman.run_here()]
+    endless = [_beat(parts.health), parts.alert_monitor.run_here()]
     if settings.takes_updates:
         orderly.append(parts.inbox)
-        endless.append(_updates(settings, parts, storage.neighbours))
+        endless.append(_updates(settings, parts, storage.cluster))
     if settings.makes_videos:
         orderly += [parts.worker, parts.notices]
         endless += [
             parts.progress.run(),
             parts.retention.run_here(),
-            storage.neighbours.alone(
+            storage.cluster.alone(
                 "chores", partial(_chores, settings, storage, bot, provider, parts)
             ),
         ]
-    await together(
+    await supervise(
         until=stop,
-        ends_by_itself=[_orderly(part, storage.neighbours) for part in orderly],
+        ends_by_itself=[_orderly(part, storage.cluster) for part in orderly],
         endless=endless,
-        last=[storage.neighbours.run()],
+        last=[storage.cluster.run()],
         stop=[parts.health.stop, *(part.stop for part in orderly)],
     )
 
 
-async def _orderly(part: Inbox | Worker | Notices, neighbours: Neighbours) -> None:
+async def _orderly(part: Inbox | Worker | Notices, cluster: Cluster) -> None:
     await part.run()
-    neighbours.ring(ORDERED)  # what it left is anybody's at once
+    cluster.ring(ORDERED)  # what it left is anybody's at once
 
 
-async def _updates(settings: Settings, parts: Parts, neighbours: Neighbours) -> None:
+async def _updates(settings: Settings, parts: Parts, cluster: Cluster) -> None:
     """Of several that could ask Telegram for updates, one does; every webhook hears of some."""
     if settings.updates == "webhook":
         return await parts.polling.run()
@@ -186,7 +190,7 @@ async def _updates(settings: Settings, parts: Parts, neighbours: Neighbours) -> 
             parts.health.rest("updates")
 
     parts.health.rest("updates")
-    return await neighbours.alone("updates", ask)
+    return await cluster.alone("updates", ask)
 
 
 async def _chores(
@@ -197,7 +201,7 @@ async def _chores(
         async with asyncio.TaskGroup() as group:
             for chore in (
                 _greet(settings, storage, bot, provider),
-                parts.watchman.run(),
+                parts.alert_monitor.run(),
                 parts.broadcaster.run(),
                 parts.refunds.run(),
                 parts.waiting.run(),
@@ -219,7 +223,7 @@ class Parts:
     worker: Worker
     notices: Notices
     progress: Progress
-    watchman: Watchman
+    alert_monitor: AlertMonitor
     broadcaster: Broadcaster
     refunds: Refunds
     server: HttpServer
@@ -235,12 +239,12 @@ def build(
     storage: Storage,
     *,
     bot: Bot,
-    pace: telegram.Pace,
+    pace: telegram_client.Pace,
     provider: Gptunnel,
     fetch: Download,
     bucket: Bucket | None = None,
     translator: Translator | None = None,
-    prepare: Prepare = media.prepare,
+    prepare: Prepare = video_reader.prepare,
     clock: Clock = utc_now,
     wait: Wait = wait_for,
     sleep: Sleep = asyncio.sleep,
@@ -270,14 +274,14 @@ def build(
         bucket=bucket,
         sleep=sleep,
     )
-    bench = Bench(storage, progress, clock=clock, wait=wait, sleep=sleep)
+    context = StepContext(storage, progress, clock=clock, wait=wait, sleep=sleep)
     deadline = timedelta(seconds=settings.task_deadline_seconds)
     steps = Steps(
-        bench,
-        Submit(bench, provider, frames.publish, deadline=deadline),
-        Watch(bench, provider),
+        context,
+        Submit(context, provider, frames.publish, deadline=deadline),
+        Watch(context, provider),
         Deliver(
-            bench,
+            context,
             provider,
             Delivery(
                 messenger, fetch, kept, prepare, upload_limit=_upload_limit(settings), disk=disk
@@ -290,15 +294,15 @@ def build(
         clock=clock,
         health=health,
         owner=owner,
-        places=settings.provider_places,
+        slots=settings.provider_concurrency,
         lease=lease,
         disk=disk,
         wait=wait,
         sleep=sleep,
     )
-    neighbours = storage.neighbours
-    neighbours.hear(ORDERED, worker.wake)
-    neighbours.hear(MENDED, _try_now(steps, worker))
+    cluster = storage.cluster
+    cluster.hear(ORDERED, worker.wake)
+    cluster.hear(MENDED, _try_now(steps, worker))
     retention = Retention(
         storage,
         kept,
@@ -314,10 +318,10 @@ def build(
         storage=storage,
         clock=clock,
         access=settings.who,
-        shop=settings.shop,
-        wake=partial(neighbours.ring, ORDERED),
-        hands=worker,
-        try_now=partial(neighbours.ring, MENDED),
+        stars_packages=settings.stars_offer,
+        wake=partial(cluster.ring, ORDERED),
+        claim_on_commit=worker,
+        try_now=partial(cluster.ring, MENDED),
         forget_files=retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -353,10 +357,10 @@ def build(
         )
         routes += polling.routes if settings.takes_updates else []
     else:
-        polling = Polling(bot, inbox.take, signs=steps.signs, **reading)
-    watchman = Watchman(
+        polling = Polling(bot, inbox.take, signals=steps.signals, **reading)
+    alert_monitor = AlertMonitor(
         storage,
-        steps.signs,
+        steps.signals,
         provider.balance,
         health.report,
         clock=clock,
@@ -380,7 +384,7 @@ def build(
         worker=worker,
         notices=notices,
         progress=progress,
-        watchman=watchman,
+        alert_monitor=alert_monitor,
         broadcaster=Broadcaster(bot, storage, messenger, clock=clock, owner=owner, sleep=sleep),
         refunds=Refunds(bot, storage, clock=clock, owner=owner, sleep=sleep),
         server=server,
@@ -409,12 +413,12 @@ async def _greet(settings: Settings, storage: Storage, bot: Bot, provider: Gptun
     """Once; nothing depends on it."""
     try:
         await set_profile(bot)
-        await prices.compare(provider, storage, settings.models, settings.told, utc_now)
+        await price_check.compare(provider, storage, settings.models, settings.told, utc_now)
     except Exception:
         logger.exception("the bot's page and its prices were not looked at")
 
 
-def _line(storage: Storage) -> telegram.Line:
+def _line(storage: Storage) -> telegram_client.Line:
     """The line of all processes; while there is no database, each stands in its own."""
 
     async def line(each: float, burst: float) -> float:

@@ -24,11 +24,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot import catalog, examples
-from bot.access import Access
-from bot.caps import Bound, Cap, Terms
-from bot.catalog import CATALOG
-from bot.stars import Shop, read_packages
+from bot.core import catalog, examples
+from bot.core.access import Access
+from bot.core.caps import Bound, Cap, Terms
+from bot.core.catalog import CATALOG
+from bot.core.stars import StarsPackages, read_packages
 from storage.engine import parse, sqlite_file
 
 
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     telegram_local: bool = False
     telegram_proxy: str = ""
     provider_proxy: str = ""
-    provider_places: Annotated[int, Field(ge=1)] = 20
+    provider_concurrency: Annotated[int, Field(ge=1)] = 20
     updates: Literal["polling", "webhook"] = "polling"
     role: Literal["all", "intake", "worker"] = "all"
     database_url: str = "sqlite+aiosqlite:///data/bot.db"
@@ -295,12 +295,14 @@ class Settings(BaseSettings):
             )
             for cap in Cap
         }
-        return Terms(caps=caps, sold=bool(self.shop.packages), free_for=self.admins)
+        return Terms(caps=caps, sold=bool(self.stars_offer.packages), free_for=self.admins)
 
     @property
-    def shop(self) -> Shop:
+    def stars_offer(self) -> StarsPackages:
         """What is sold for Telegram Stars."""
-        return Shop(packages=read_packages(self.stars_packages), contact=self.support_contact)
+        return StarsPackages(
+            packages=read_packages(self.stars_packages), contact=self.support_contact
+        )
 
     @property
     def data_dir(self) -> Path:

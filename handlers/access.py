@@ -12,9 +12,9 @@ from aiogram.types import CallbackQuery, Message, Update, User
 from aiogram.utils.deep_linking import create_start_link
 
 from bot import texts
-from bot.access import Access
-from bot.buttons import AskAccess, DecideAccess
-from bot.clock import Clock
+from bot.core.access import Access
+from bot.core.clock import Clock
+from bot.texts.callback_data import AskAccess, DecideAccess
 from handlers import reply
 from handlers.filters import admin
 from handlers.gate import EVERYBODY
@@ -57,13 +57,13 @@ async def ask(
         )
     match asked:
         case Asked.SENT:
-            await reply.toast(query, texts.press_asked(lang), alert=True)
+            await reply.toast(query, texts.access.press_asked(lang), alert=True)
         case Asked.WAITING:
-            await reply.toast(query, texts.press_asked_already(lang), alert=True)
+            await reply.toast(query, texts.access.press_asked_already(lang), alert=True)
         case Asked.ALLOWED:
-            await reply.toast(query, texts.access_granted(lang).render()[0], alert=True)
+            await reply.toast(query, texts.access.access_granted(lang).render()[0], alert=True)
         case Asked.DENIED | Asked.BANNED:
-            await reply.toast(query, texts.press_denied(lang), alert=True)
+            await reply.toast(query, texts.access.press_denied(lang), alert=True)
 
 
 async def redeem(
@@ -79,9 +79,9 @@ async def redeem(
     if not access.admits(user_id, await storage.access.verdicts(user_id)):
         outcome = await storage.access.redeem(command.args or "", user_id=user_id, now=clock())
         if outcome not in (Redeemed.WELCOME, Redeemed.KNOWN):
-            await reply.say(message, texts.invite_refused(lang, outcome.value))
+            await reply.say(message, texts.access.invite_refused(lang, outcome.value))
             return
-    await reply.say(message, texts.access_granted(lang))
+    await reply.say(message, texts.access.access_granted(lang))
 
 
 # --- admins --------------------------------------------------------------------------------
@@ -99,9 +99,11 @@ async def decide(
         callback_data.user_id, allow=callback_data.allow, by=query.from_user.id, now=clock()
     )
     if request is None or request.allowed is None:
-        await reply.toast(query, texts.press_expired(lang), alert=True)
+        await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
-    text = texts.access_decided(lang, request.user_id, request.name, allowed=request.allowed)
+    text = texts.access.access_decided(
+        lang, request.user_id, request.name, allowed=request.allowed
+    )
     await reply.toast(query, text.render()[0])
     if isinstance(query.message, Message):
         await reply.rewrite(
@@ -118,10 +120,10 @@ async def allow(
     lang: str,
 ) -> None:
     if (subject := _subject(message, command)) is None:
-        await reply.say(message, texts.allow_usage(lang))
+        await reply.say(message, texts.access.allow_usage(lang))
         return
     await storage.access.allow(subject, by=event_from_user.id, now=clock())
-    await reply.say(message, texts.allowed(lang, subject))
+    await reply.say(message, texts.access.allowed(lang, subject))
 
 
 async def ban(
@@ -134,12 +136,12 @@ async def ban(
     lang: str,
 ) -> None:
     if (subject := _subject(message, command)) is None:
-        await reply.say(message, texts.allow_usage(lang))
+        await reply.say(message, texts.access.allow_usage(lang))
     elif access.is_admin(subject):
-        await reply.say(message, texts.admin_stays(lang))
+        await reply.say(message, texts.access.admin_stays(lang))
     else:
         await storage.access.ban(subject, by=event_from_user.id, now=clock())
-        await reply.say(message, texts.banned(lang, subject))
+        await reply.say(message, texts.access.banned(lang, subject))
 
 
 def _subject(message: Message, command: CommandObject) -> int | None:
@@ -167,7 +169,7 @@ async def invite(
     given = _NUMBERS.fullmatch((command.args or "1").strip())
     uses, days = (int(given[1]), int(given[2] or 7)) if given else (0, 0)
     if uses not in USES or days not in DAYS:
-        await reply.say(message, texts.invite_usage(lang))
+        await reply.say(message, texts.access.invite_usage(lang))
         return
     now = clock()
     made = await storage.access.invite(
@@ -179,4 +181,4 @@ async def invite(
     )
     link = await create_start_link(bot, made.token)
     left = (made.expires_at - now).total_seconds()
-    await reply.say(message, texts.invite_made(lang, link, made.uses, left))
+    await reply.say(message, texts.access.invite_made(lang, link, made.uses, left))

@@ -24,12 +24,13 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot import keyboards, texts, texts_operator
-from bot.alert import Switch
-from bot.buttons import Operate, Operation
-from bot.caps import day_start
-from bot.clock import Clock
-from bot.task import ACTIVE, TaskState
+from bot import texts
+from bot.core.alerts import Switch
+from bot.core.caps import day_start
+from bot.core.clock import Clock
+from bot.core.task import ACTIVE, TaskState
+from bot.texts import keyboards
+from bot.texts.callback_data import Operate, Operation
 from handlers import reply
 from handlers.context import Wake
 from handlers.filters import admin
@@ -72,7 +73,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
     held = await storage.alerts.held()
     alerts = await storage.alerts.all_open()
     asked = await storage.access.waiting(limit=ASKED_COUNTED)
-    numbers = texts_operator.Today(
+    numbers = texts.admin.Today(
         ordered=sum(number for state, number in outcomes.items() if state is not S.DRAFT),
         delivered=outcomes.get(S.DELIVERED, 0),
         failed=outcomes.get(S.FAILED, 0),
@@ -94,7 +95,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
         [O.TRY_NOW, O.TODAY],
         *([[O.ASKED]] if asked else []),
     )
-    return texts_operator.today(lang, numbers), keyboard
+    return texts.admin.today(lang, numbers), keyboard
 
 
 async def order(message: Message, command: CommandObject, storage: Storage, lang: str) -> None:
@@ -104,7 +105,7 @@ async def order(message: Message, command: CommandObject, storage: Storage, lang
 async def _show_order(message: Message, task_id: int, storage: Storage, lang: str) -> None:
     task = await storage.tasks.get(task_id)
     if task is None:
-        await reply.say(message, texts_operator.nothing_found(lang))
+        await reply.say(message, texts.admin.nothing_found(lang))
         return
     acts: list[list[InlineKeyboardButton]] = []
     if task.state is S.UNDELIVERABLE:
@@ -113,7 +114,7 @@ async def _show_order(message: Message, task_id: int, storage: Storage, lang: st
         acts.append([keyboards.operation(lang, O.NOT_CHARGED, task.id)])
         acts.append([keyboards.operation(lang, O.CHARGED, task.id)])
     acts.append([keyboards.operation(lang, O.PERSON, task.user_id)])
-    text = texts_operator.order(lang, task, await storage.tasks.events(task.id))
+    text = texts.admin.order(lang, task, await storage.tasks.events(task.id))
     await reply.say(message, text, InlineKeyboardMarkup(inline_keyboard=acts))
 
 
@@ -124,10 +125,10 @@ async def person(message: Message, command: CommandObject, storage: Storage, lan
 async def _show_person(message: Message, user_id: int, storage: Storage, lang: str) -> None:
     user = await storage.users.get(user_id)
     if user is None:
-        await reply.say(message, texts_operator.nothing_found(lang))
+        await reply.say(message, texts.admin.nothing_found(lang))
         return
     paid = await storage.ledger.open_payments(user_id)
-    about = texts_operator.About(
+    about = texts.admin.About(
         user_id=user_id,
         name=user.name,
         lang=user.lang,
@@ -143,11 +144,11 @@ async def _show_person(message: Message, user_id: int, storage: Storage, lang: s
         for row in paid[:PAYMENTS_SHOWN]
     ]
     keyboard = InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
-    await reply.say(message, texts_operator.person(lang, about), keyboard)
+    await reply.say(message, texts.admin.person(lang, about), keyboard)
 
 
 async def stats(message: Message, storage: Storage, clock: Clock, lang: str) -> None:
-    from bot import charts  # with Pillow, which an idle bot does without
+    from bot.texts import charts  # with Pillow, which an idle bot does without
 
     since = day_start(clock()) - timedelta(days=DAYS - 1)
     points = await storage.operator.points(since=since)
@@ -177,9 +178,9 @@ async def stats(message: Message, storage: Storage, clock: Clock, lang: str) -> 
     for user_id, number in Counter(point.user_id for point in points).most_common(TOP):
         user = await storage.users.get(user_id)
         top.append((f"{user.name[:24]} · {user_id}" if user else str(user_id), number))
-    png = await asyncio.to_thread(charts.draw, days, top, texts_operator.chart_titles(lang))
+    png = await asyncio.to_thread(charts.draw, days, top, texts.admin.chart_titles(lang))
     picture = BufferedInputFile(png, "stats.png")
-    await reply.show(message, picture, texts_operator.stats(lang, DAYS))
+    await reply.show(message, picture, texts.admin.stats(lang, DAYS))
 
 
 # --- acting --------------------------------------------------------------------------------
@@ -196,16 +197,16 @@ async def settle(
 ) -> None:
     given = _SETTLE.fullmatch((command.args or "").strip())
     if given is None:
-        await reply.say(message, texts_operator.settle_usage(lang))
+        await reply.say(message, texts.admin.settle_usage(lang))
         return
     task = await storage.operator.give_id(
         int(given[1]), given[2], by=event_from_user.id, now=clock()
     )
     if task is None:
-        await reply.say(message, texts_operator.not_given(lang))
+        await reply.say(message, texts.admin.not_given(lang))
         return
     wake()
-    await reply.say(message, texts_operator.given(lang, task))
+    await reply.say(message, texts.admin.given(lang, task))
 
 
 async def broadcast(
@@ -218,7 +219,7 @@ async def broadcast(
 ) -> None:
     source = message.reply_to_message
     if source is None or message.chat.type != ChatType.PRIVATE:
-        await reply.say(message, texts_operator.broadcast_usage(lang))
+        await reply.say(message, texts.admin.broadcast_usage(lang))
         return
     made = await storage.broadcasts.draft(
         by=event_from_user.id,
@@ -230,7 +231,7 @@ async def broadcast(
     )
     await reply.say(
         message,
-        texts_operator.broadcast(lang, made.state.value, made.total, 0, 0),
+        texts.admin.broadcast(lang, made.state.value, made.total, 0, 0),
         keyboards.operations(lang, [O.SEND], [O.STOP], number=made.id),
     )
 
@@ -295,9 +296,9 @@ async def operate(
         case _:
             pass
     if callback_data.operation is O.REFUND and not done:
-        await reply.toast(query, texts_operator.not_refunded(lang), alert=True)
+        await reply.toast(query, texts.admin.not_refunded(lang), alert=True)
     else:
-        await reply.toast(query, texts_operator.pressed(lang, done=done))
+        await reply.toast(query, texts.admin.pressed(lang, done=done))
     if shown is None:
         return
     if callback_data.operation in (O.SEND, O.STOP):
@@ -314,16 +315,16 @@ _PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SU
 
 async def _show_requests(message: Message, storage: Storage, lang: str) -> None:
     for asked in await storage.access.waiting(limit=ASKED_AT_ONCE):
-        text = texts.access_asked(lang, asked.user_id, asked.name, asked.username)
+        text = texts.access.access_asked(lang, asked.user_id, asked.name, asked.username)
         await reply.say(message, text, keyboards.decide_access(asked.user_id, lang))
 
 
 async def _show_update(message: Message, number: int, storage: Storage, lang: str) -> None:
     found = await storage.operator.set_aside(number)
     if found is None:
-        await reply.say(message, texts_operator.nothing_found(lang))
+        await reply.say(message, texts.admin.nothing_found(lang))
         return
-    text = texts_operator.update(lang, number, found.error or "", found.payload or "—")
+    text = texts.admin.update(lang, number, found.error or "", found.payload or "—")
     keyboard = keyboards.operations(lang, [O.HANDLE], number=number)
     await reply.say(message, text, keyboard)
 
@@ -334,7 +335,7 @@ async def _show_broadcast(
     now = await storage.broadcasts.get(number)
     if now is None:
         return
-    text = texts_operator.broadcast(lang, now.state.value, now.total, now.sent, now.refused)
+    text = texts.admin.broadcast(lang, now.state.value, now.total, now.sent, now.refused)
     running = now.state.value == "running"
     keyboard = keyboards.operations(lang, [O.STOP], number=number) if running else None
     await reply.rewrite(

@@ -8,15 +8,17 @@ from datetime import datetime
 from aiogram import Bot, Router
 from aiogram.types import BufferedInputFile, CallbackQuery, InputFile, Message, Update
 
-from bot import frames, keyboards, texts
-from bot.buttons import CancelTask, PickRatio
-from bot.clock import Clock
-from bot.errors import InputError, TelegramError, TelegramRejected, TelegramTooLarge
-from bot.task import AspectRatio, Frame, Problem, Task, TaskState
-from bot.telegram import fetch_file
+from bot import texts
+from bot.core.clock import Clock
+from bot.core.errors import InputError, TelegramError, TelegramRejected, TelegramTooLarge
+from bot.core.task import AspectRatio, Frame, Problem, Task, TaskState
+from bot.media import frames
+from bot.telegram.client import fetch_file
+from bot.texts import keyboards
+from bot.texts.callback_data import CancelTask, PickRatio
 from handlers import reply
 from handlers.context import Offer, Wake
-from storage import Hands, Storage
+from storage import ClaimOnCommit, Storage
 
 _UNSEEN = 0.02
 
@@ -86,7 +88,7 @@ async def send_card(
         return
     if task.prompt is None:
         # Not the card: that comes with the words.
-        kept = texts.album_kept if task.media_group_id else texts.frame_kept
+        kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
         await reply.say(message, kept(task.lang), keyboards.card(task))
         await storage.tasks.card_shown(task, card_message_id=None, ends=ends)
         return
@@ -99,9 +101,9 @@ async def send_card(
         except TelegramError:
             if task.frame.kind != "photo":
                 raise
-    text = texts.card(task.lang, task, asks_consent=await asks_consent(task, storage))
+    text = texts.cards.card(task.lang, task, asks_consent=await asks_consent(task, storage))
     nearest = picture.nearest if picture else task.aspect_ratio or ratio
-    keyboard = keyboards.card(task, nearest, offer.shelf() if offer else None)
+    keyboard = keyboards.card(task, nearest, offer.card_options() if offer else None)
     shown = _photo_of(task.frame, picture)
     old = task.card_message_id
     if old is not None and task.card_is_media == (shown is not None):
@@ -152,7 +154,7 @@ async def pick_ratio(
     storage: Storage,
     clock: Clock,
     wake: Wake,
-    hands: Hands,
+    claim_on_commit: ClaimOnCommit,
     lang: str,
 ) -> None:
     task = await storage.tasks.confirm(
@@ -162,13 +164,13 @@ async def pick_ratio(
         update_id=event_update.update_id,
         now=clock(),
         shown=_pressed(query),
-        hands=hands,
+        claim_on_commit=claim_on_commit,
     )
     if task is None:
         known = await storage.tasks.get(callback_data.task_id)
         await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
         return
-    await start_status(query, task, texts.press_accepted(lang), bot, storage, wake)
+    await start_status(query, task, texts.statuses.press_accepted(lang), bot, storage, wake)
     if task.lease_owner is not None:
         # A repeat would say the toast again, and where it waits if it still does: no harm.
         storage.inbox.ended.add(event_update.update_id)
@@ -185,14 +187,14 @@ async def start_status(
         await storage.tasks.set_card(task.id, card_message_id=message_id, is_media=is_media)
     wake()
     await reply.toast(query, answer)
-    place = await storage.tasks.queue_place(task.id)
+    place = await storage.tasks.queue_position(task.id)
     if message_id is None or place is None:
         return  # the worker has it already, and shows how it goes
     await reply.rewrite(
         bot,
         task.chat,
         message_id,
-        texts.status_queued(task.lang, task, place),
+        texts.statuses.status_queued(task.lang, task, place),
         is_media=is_media,
         keyboard=keyboards.status(task),
     )
@@ -224,32 +226,36 @@ async def cancel(
         if task is None or task.user_id != user_id or task.state is not TaskState.CANCELLED:
             await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
             return
-    await reply.toast(query, texts.press_cancelled(lang))
+    await reply.toast(query, texts.statuses.press_cancelled(lang))
     shown = {task.card_message_id: task.card_is_media}
     if isinstance(query.message, Message):
         shown.setdefault(query.message.message_id, bool(query.message.photo))
     for message_id, is_media in shown.items():
         if message_id is not None:
             await reply.rewrite(
-                bot, task.chat, message_id, texts.cancelled(task.lang), is_media=is_media
+                bot, task.chat, message_id, texts.statuses.cancelled(task.lang), is_media=is_media
             )
 
 
 def why_not(task: Task | None, user_id: int, lang: str) -> str:
     """Why a press changed nothing."""
     if task is None:
-        return texts.press_expired(lang)
+        return texts.statuses.press_expired(lang)
     if task.user_id != user_id:
-        return texts.press_foreign(lang)
+        return texts.statuses.press_foreign(lang)
     if task.state is TaskState.DRAFT:
-        return texts.press_wordless(lang) if task.prompt is None else texts.press_expired(lang)
-    return texts.press_done(lang, task.state)
+        return (
+            texts.cards.press_wordless(lang)
+            if task.prompt is None
+            else texts.statuses.press_expired(lang)
+        )
+    return texts.statuses.press_done(lang, task.state)
 
 
 def why_not_cancelled(task: Task | None, user_id: int, lang: str) -> str:
     """Why a press on Cancel changed nothing."""
     if task and task.user_id == user_id and task.state in _BEING_MADE:
-        return texts.press_too_late(lang)
+        return texts.statuses.press_too_late(lang)
     return why_not(task, user_id, lang)
 
 

@@ -7,12 +7,13 @@ from aiogram.enums import ChatType
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, Update, User
 
-from bot import keyboards, texts
-from bot.buttons import SetLanguage
-from bot.clock import Clock
-from bot.i18n import LANGUAGES
-from bot.profile import follow_choice
-from bot.task import TaskState
+from bot import texts
+from bot.core.clock import Clock
+from bot.core.task import TaskState
+from bot.telegram.profile import follow_choice
+from bot.texts import keyboards
+from bot.texts.callback_data import SetLanguage
+from bot.texts.i18n import LANGUAGES
 from handlers import reply
 from handlers.context import Offer
 from handlers.gate import EVERYBODY
@@ -34,16 +35,16 @@ def router() -> Router:
 
 async def start(message: Message, lang: str, offer: Offer) -> None:
     in_group = message.chat.type != ChatType.PRIVATE
-    text = texts.start(lang, offer.model, photos_on=offer.photos_on, in_group=in_group)
+    text = texts.commands.start(lang, offer.model, photos_on=offer.photos_on, in_group=in_group)
     await reply.say(message, text, keyboards.begin(lang) if offer.examples else None)
 
 
 async def help(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.help(lang, offer.model, photos_on=offer.photos_on))
+    await reply.say(message, texts.commands.help(lang, offer.model, photos_on=offer.photos_on))
 
 
 async def privacy(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.privacy(lang, offer.retention_days))
+    await reply.say(message, texts.privacy.privacy(lang, offer.retention_days))
 
 
 async def cancel(
@@ -61,7 +62,11 @@ async def cancel(
     )
     made = await storage.tasks.latest(user_id, chat=chat, states=_BEING_MADE, limit=1)
     if task is None:
-        answer = texts.too_late_to_cancel(lang) if made else texts.nothing_to_cancel(lang)
+        answer = (
+            texts.statuses.too_late_to_cancel(lang)
+            if made
+            else texts.statuses.nothing_to_cancel(lang)
+        )
         await reply.say(message, answer)
         return
     if task.card_message_id is not None:
@@ -69,14 +74,14 @@ async def cancel(
             bot,
             task.chat,
             task.card_message_id,
-            texts.cancelled(task.lang),
+            texts.statuses.cancelled(task.lang),
             is_media=task.card_is_media,
         )
-    await reply.say(message, texts.cancelled(lang, task.prompt, others=bool(made)))
+    await reply.say(message, texts.statuses.cancelled(lang, task.prompt, others=bool(made)))
 
 
 async def language(message: Message) -> None:
-    await reply.say(message, texts.choose_language(), keyboards.languages())
+    await reply.say(message, texts.commands.choose_language(), keyboards.languages())
 
 
 async def set_language(
@@ -84,12 +89,12 @@ async def set_language(
 ) -> None:
     chosen = callback_data.lang
     if chosen not in LANGUAGES:
-        await reply.toast(query, texts.press_expired(lang), alert=True)
+        await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
     await storage.users.set_lang(query.from_user.id, chosen)
     if chosen != lang:
         await follow_choice(bot, query.from_user, chosen)
-    text = texts.language_set(chosen)
+    text = texts.commands.language_set(chosen)
     await reply.toast(query, text.render()[0])
     if isinstance(query.message, Message):
         await reply.rewrite(

@@ -10,17 +10,27 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from aiogram.types import Message
 
-from bot.catalog import Model
-from bot.examples import Example
-from bot.keyboards import Shelf
-from bot.task import AspectRatio, Chat
-from bot.translate import Translator
+from bot.core.catalog import Model
+from bot.core.examples import Example
+from bot.core.task import AspectRatio, Chat
+from bot.texts.keyboards import CardOptions
 from handlers import reply
 from storage import User
+
+
+class Translates(Protocol):
+    """Rewrites prompts for the video model; None: it did not answer in time."""
+
+    async def translate(self, prompt: str) -> str | None:
+        """Return the prompt in English."""
+
+    async def improve(self, prompt: str) -> str | None:
+        """Return a fuller scene made from a few words."""
+
 
 Wake = Callable[[], None]
 """Tells the worker that there is something to do."""
@@ -38,18 +48,20 @@ class Offer:
     retention_days: int = 0  # after which what is over is forgotten; 0: never
     models: tuple[Model, ...] = ()  # what a card can be changed to
     examples: tuple[Example, ...] = ()
-    translator: Translator | None = None
+    translator: Translates | None = None
 
     def model_for(self, person: User | None) -> Model:
         """A person's own default, as long as it is on offer."""
         wanted = person and person.model
         return next((model for model in self.models if model.id == wanted), self.model)
 
-    def shelf(self, *, is_open: bool = False) -> Shelf | None:
+    def card_options(self, *, is_open: bool = False) -> CardOptions | None:
         """What a card offers beside its shapes; None: nothing."""
         if not self.models and self.translator is None:
             return None
-        return Shelf(models=self.models, improves=self.translator is not None, is_open=is_open)
+        return CardOptions(
+            models=self.models, improves=self.translator is not None, is_open=is_open
+        )
 
 
 class Worded(TypedDict):

@@ -6,11 +6,12 @@ from aiogram import Bot, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, User
 
-from bot import keyboards, texts
-from bot.buttons import DeleteMe
-from bot.clock import Clock
-from bot.i18n import language_of
-from bot.profile import follow_choice
+from bot import texts
+from bot.core.clock import Clock
+from bot.telegram.profile import follow_choice
+from bot.texts import keyboards
+from bot.texts.callback_data import DeleteMe
+from bot.texts.i18n import language_of
 from handlers import reply
 from handlers.context import ForgetFiles
 from handlers.gate import EVERYBODY
@@ -25,7 +26,9 @@ def router() -> Router:
 
 
 async def ask(message: Message, event_from_user: User, lang: str) -> None:
-    await reply.say(message, texts.delete_me(lang), keyboards.delete_me(event_from_user.id, lang))
+    await reply.say(
+        message, texts.privacy.delete_me(lang), keyboards.delete_me(event_from_user.id, lang)
+    )
 
 
 async def delete(
@@ -39,7 +42,7 @@ async def delete(
 ) -> None:
     user_id, message = query.from_user.id, query.message
     if callback_data.user_id != user_id or message is None:
-        await reply.toast(query, texts.press_foreign(lang), alert=True)
+        await reply.toast(query, texts.statuses.press_foreign(lang), alert=True)
         return
     if callback_data.sure:
         await forget_files(await storage.privacy.erase_person(user_id, now=clock()))
@@ -50,6 +53,6 @@ async def delete(
         bot,
         reply.place(message),
         message.message_id,
-        texts.deleted_me(lang) if callback_data.sure else texts.kept_me(lang),
+        texts.privacy.deleted_me(lang) if callback_data.sure else texts.privacy.kept_me(lang),
         is_media=False,
     )

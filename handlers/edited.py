@@ -6,9 +6,9 @@ from aiogram import Bot, Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import Message, Update
 
-from bot.clock import Clock
-from bot.prompt import clean_prompt
-from bot.task import TaskState
+from bot.core.clock import Clock
+from bot.core.prompt import clean_prompt
+from bot.core.task import TaskState
 from handlers import reply
 from handlers.card import send_card
 from handlers.context import Offer, own_ratio, worded

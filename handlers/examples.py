@@ -6,9 +6,10 @@ from aiogram import Bot, Router
 from aiogram.filters import Command
 from aiogram.types import BufferedInputFile, CallbackQuery, Message, Update
 
-from bot import keyboards, texts
-from bot.buttons import ShowExample, TakeExample
-from bot.clock import Clock
+from bot import texts
+from bot.core.clock import Clock
+from bot.texts import keyboards
+from bot.texts.callback_data import ShowExample, TakeExample
 from handlers import reply
 from handlers.card import send_card
 from handlers.context import Offer
@@ -32,7 +33,7 @@ async def show(
 ) -> None:
     message, index = query.message, callback_data.index
     if not isinstance(message, Message) or not 0 <= index < len(offer.examples):
-        await reply.toast(query, texts.press_expired(lang), alert=True)
+        await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
     await reply.toast(query, "")
     example = offer.examples[index]
@@ -44,7 +45,9 @@ async def show(
         reply.place(message),
         message.message_id,
         BufferedInputFile(example.picture, "scene.jpg"),
-        texts.example(lang, example.title(lang), example.prompt, index + 1, len(offer.examples)),
+        texts.cards.example(
+            lang, example.title(lang), example.prompt, index + 1, len(offer.examples)
+        ),
         keyboards.example(lang, index, len(offer.examples)),
     )
 
@@ -62,7 +65,7 @@ async def take(
 ) -> None:
     message, index = query.message, callback_data.index
     if not isinstance(message, Message) or not 0 <= index < len(offer.examples):
-        await reply.toast(query, texts.press_expired(lang), alert=True)
+        await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
     await reply.toast(query, "")
     example, model = offer.examples[index], offer.model_for(person)
@@ -91,10 +94,10 @@ async def take(
 
 async def _send(message: Message, offer: Offer, index: int, lang: str) -> None:
     if not offer.examples:
-        await reply.say(message, texts.no_examples(lang))
+        await reply.say(message, texts.cards.no_examples(lang))
         return
     example, count = offer.examples[index], len(offer.examples)
-    text = texts.example(lang, example.title(lang), example.prompt, index + 1, count)
+    text = texts.cards.example(lang, example.title(lang), example.prompt, index + 1, count)
     keyboard = keyboards.example(lang, index, count)
     if example.picture is None:
         await reply.say(message, text, keyboard)

@@ -7,8 +7,8 @@ from aiogram.enums import ContentType
 from aiogram.types import CallbackQuery, Message
 
 from bot import texts
-from bot.errors import InputError
-from bot.task import Problem
+from bot.core.errors import InputError
+from bot.core.task import Problem
 from handlers import reply
 from handlers.filters import private, unknown_command
 
@@ -36,7 +36,7 @@ async def sent(message: Message) -> bool:
 
 
 async def refuse_command(message: Message, lang: str) -> None:
-    await reply.say(message, texts.unknown_command(lang))
+    await reply.say(message, texts.commands.unknown_command(lang))
 
 
 async def refuse(message: Message) -> None:
@@ -45,4 +45,4 @@ async def refuse(message: Message) -> None:
 
 async def forget_button(query: CallbackQuery, lang: str) -> None:
     """A button of another age."""
-    await reply.toast(query, texts.press_expired(lang), alert=True)
+    await reply.toast(query, texts.statuses.press_expired(lang), alert=True)

@@ -8,7 +8,7 @@ from aiogram import Bot
 from aiogram.enums import ChatType
 from aiogram.types import Message, MessageEntity, TelegramObject, User
 
-from bot.access import Access
+from bot.core.access import Access
 
 
 async def admin(event: TelegramObject, event_from_user: User, access: Access) -> bool:

@@ -23,11 +23,12 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot import keyboards, texts, texts_operator
-from bot.access import Access, Verdict, Verdicts
-from bot.clock import Clock
-from bot.errors import CreditTooLow, IntakeHeld, LimitReached
-from bot.i18n import language_of
+from bot import texts
+from bot.core.access import Access, Verdict, Verdicts
+from bot.core.clock import Clock
+from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
+from bot.texts import keyboards
+from bot.texts.i18n import language_of
 from handlers import reply
 from handlers.middlewares import Handler
 from storage import Storage
@@ -67,20 +68,20 @@ async def _tell_how_to_ask(
         return  # an edit
     heard = bool(access.admins)
     ask = keyboards.ask_access(lang) if heard else None
-    await reply.say(message, texts.closed(lang, user.id, somebody_hears=heard), ask)
+    await reply.say(message, texts.access.closed(lang, user.id, somebody_hears=heard), ask)
 
 
 async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: bool) -> None:
     if isinstance(event, CallbackQuery):
-        words = texts.press_denied(lang) if banned else texts.press_closed(lang)
+        words = texts.access.press_denied(lang) if banned else texts.access.press_closed(lang)
         await reply.toast(event, words, alert=True)
     elif isinstance(event, PreCheckoutQuery):
-        await event.answer(ok=False, error_message=texts.press_denied(lang))
+        await event.answer(ok=False, error_message=texts.access.press_denied(lang))
     elif isinstance(event, InlineQuery):
-        ask = InlineQueryResultsButton(text=texts.button_ask(lang), start_parameter="ask")
+        ask = InlineQueryResultsButton(text=texts.access.button_ask(lang), start_parameter="ask")
         await event.answer([], cache_time=10, is_personal=True, button=None if banned else ask)
     elif isinstance(event, Message) and event is update.message and not banned:
-        await reply.say(event, texts.closed_group(lang))
+        await reply.say(event, texts.access.closed_group(lang))
 
 
 class WordsForLimits(BaseMiddleware):
@@ -93,11 +94,11 @@ class WordsForLimits(BaseMiddleware):
         except LimitReached as exc:
             clock: Clock = data["clock"]
             left = (exc.renews_at - clock()).total_seconds() if exc.renews_at else None
-            words = texts.limit_reached(lang, exc.cap, exc.bound, left)
+            words = texts.payments.limit_reached(lang, exc.cap, exc.bound, left)
         except CreditTooLow as exc:
-            words = texts.credit_too_low(lang, exc.price, exc.credit)
+            words = texts.payments.credit_too_low(lang, exc.price, exc.credit)
         except IntakeHeld:
-            words = texts_operator.intake_held(lang)
+            words = texts.admin.intake_held(lang)
         if isinstance(event, CallbackQuery):
             await reply.toast(event, words, alert=True)
         elif isinstance(event, Message):

@@ -7,7 +7,7 @@ from aiogram.filters import Command, CommandObject
 from aiogram.types import Message, Update
 
 from bot import texts
-from bot.clock import Clock
+from bot.core.clock import Clock
 from handlers import reply
 from handlers.context import Offer
 from handlers.gate import EVERYBODY
@@ -46,6 +46,6 @@ async def video(
     """The words after the command are the prompt; a group may keep everything else from us."""
     take = take_picture if await photo(message) or await document(message) else take_prompt
     if take is take_prompt and not command.args:
-        await reply.say(message, texts.video_usage(lang))
+        await reply.say(message, texts.cards.video_usage(lang))
         return
     await take(message, command.args, event_update, bot, storage, clock, offer, lang, person)

@@ -10,9 +10,10 @@ from aiogram import Bot, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, User
 
-from bot import keyboards, texts
-from bot.buttons import OpenOrder, TurnPage
-from bot.task import TaskState
+from bot import texts
+from bot.core.task import TaskState
+from bot.texts import keyboards
+from bot.texts.callback_data import OpenOrder, TurnPage
 from handlers import reply
 from handlers.card import why_not
 from storage import Storage
@@ -34,7 +35,7 @@ async def history(message: Message, event_from_user: User, storage: Storage, lan
     page = await storage.history.page(user_id, 0, size=PAGE)
     await reply.say(
         message,
-        texts.history(lang, page.tasks, page.number, page.pages),
+        texts.history.history(lang, page.tasks, page.number, page.pages),
         keyboards.history(page.tasks, user_id, page.number, page.pages),
     )
 
@@ -44,7 +45,7 @@ async def turn(
 ) -> None:
     user_id = query.from_user.id
     if callback_data.user_id != user_id or query.message is None:
-        await reply.toast(query, texts.press_foreign(lang), alert=True)
+        await reply.toast(query, texts.statuses.press_foreign(lang), alert=True)
         return
     await reply.toast(query, "")
     page = await storage.history.page(user_id, callback_data.page, size=PAGE)
@@ -53,7 +54,7 @@ async def turn(
         bot,
         reply.place(message),
         message.message_id,
-        texts.history(lang, page.tasks, page.number, page.pages),
+        texts.history.history(lang, page.tasks, page.number, page.pages),
         is_media=False,
         keyboard=keyboards.history(page.tasks, user_id, page.number, page.pages),
     )
@@ -74,9 +75,9 @@ async def open_order(
         and await reply.video(
             message,
             task.video_file_id,
-            texts.caption(task),
+            texts.results.caption(task),
             keyboards.result(task, forget=True),
         )
     ):
         return
-    await reply.say(message, texts.order(lang, task), keyboards.order(task))
+    await reply.say(message, texts.history.order(lang, task), keyboards.order(task))

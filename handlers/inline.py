@@ -11,7 +11,7 @@ from aiogram import Router
 from aiogram.types import InlineQuery, InlineQueryResultCachedVideo, InlineQueryResultsButton
 
 from bot import texts
-from bot.errors import TelegramRejected
+from bot.core.errors import TelegramRejected
 from storage import Storage
 
 PAGE = 20
@@ -34,8 +34,8 @@ async def find(query: InlineQuery, storage: Storage, lang: str) -> None:
         InlineQueryResultCachedVideo(
             id=str(task.id),
             video_file_id=task.video_file_id,
-            title=texts.title(task),
-            description=texts.inline_details(lang, task),
+            title=texts.history.title(task),
+            description=texts.history.inline_details(lang, task),
         )
         for task in videos
         if task.video_file_id is not None
@@ -47,6 +47,6 @@ async def find(query: InlineQuery, storage: Storage, lang: str) -> None:
             cache_time=CACHE_SECONDS,
             next_offset=str(videos[-1].id) if len(videos) == PAGE else "",
             button=InlineQueryResultsButton(
-                text=texts.inline_button(lang), start_parameter="inline"
+                text=texts.history.inline_button(lang), start_parameter="inline"
             ),
         )

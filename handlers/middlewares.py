@@ -9,9 +9,9 @@ from aiogram import BaseMiddleware
 from aiogram.types import Message, TelegramObject, User
 
 from bot import texts
-from bot.clock import Clock
-from bot.errors import InputError
-from bot.i18n import language_of
+from bot.core.clock import Clock
+from bot.core.errors import InputError
+from bot.texts.i18n import language_of
 from handlers import reply
 from storage import Storage
 
@@ -31,7 +31,7 @@ class Person(BaseMiddleware):
             return await handler(event, data)  # a group's own news, whoever caused it
         if user is None or user.is_bot:
             if isinstance(event, Message) and event.sender_chat is not None:
-                await reply.say(event, texts.anonymous())
+                await reply.say(event, texts.cards.anonymous())
             return None
         storage: Storage = data["storage"]
         clock: Clock = data["clock"]
@@ -50,5 +50,7 @@ class WordsForProblems(BaseMiddleware):
             return await handler(event, data)
         except InputError as exc:
             if isinstance(event, Message):
-                await reply.say(event, texts.problem(data["lang"], exc.problem, exc.details))
+                await reply.say(
+                    event, texts.failures.problem(data["lang"], exc.problem, exc.details)
+                )
             return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Message
 
-from bot import keyboards, texts
-from bot.buttons import Choose, Improve, Options, Several, Wording
-from bot.task import AspectRatio, Task, TaskState
+from bot import texts
+from bot.core.task import AspectRatio, Task, TaskState
+from bot.texts import keyboards
+from bot.texts.callback_data import Choose, Improve, Options, Several, Wording
 from handlers import reply
 from handlers.card import asks_consent, why_not
 from handlers.context import Offer
@@ -112,11 +113,11 @@ async def improve(
     ):
         await _shown(query, None, known, bot, storage, offer, lang)
         return
-    await reply.toast(query, texts.press_improving(lang))
+    await reply.toast(query, texts.cards.press_improving(lang))
     scene = await offer.translator.improve(known.prompt)
     if scene is None:
         if isinstance(query.message, Message):
-            await reply.say(query.message, texts.press_not_improved(lang))
+            await reply.say(query.message, texts.cards.press_not_improved(lang))
         return
     task = await storage.tasks.reword(
         known.id,
@@ -166,9 +167,9 @@ async def _redrawn(
         bot,
         reply.place(message),
         message.message_id,
-        texts.card(task.lang, task, asks_consent=await asks_consent(task, storage)),
+        texts.cards.card(task.lang, task, asks_consent=await asks_consent(task, storage)),
         is_media=is_media,
-        keyboard=keyboards.card(task, _first(message), offer.shelf(is_open=is_open)),
+        keyboard=keyboards.card(task, _first(message), offer.card_options(is_open=is_open)),
     )
     await storage.tasks.card_shown(task, card_message_id=message.message_id, is_media=is_media)
 

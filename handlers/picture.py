@@ -8,11 +8,11 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import Message, PhotoSize, Update
 
-from bot import frames
-from bot.clock import Clock
-from bot.errors import InputError
-from bot.prompt import clean_prompt
-from bot.task import Frame, Problem
+from bot.core.clock import Clock
+from bot.core.errors import InputError
+from bot.core.prompt import clean_prompt
+from bot.core.task import Frame, Problem
+from bot.media import frames
 from handlers.card import Picture, cuts, look_at, send_card
 from handlers.context import Offer, Worded, origin, own_ratio, worded
 from handlers.filters import addressed

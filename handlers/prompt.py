@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import Message, Update
 
-from bot.clock import Clock
-from bot.prompt import clean_prompt
+from bot.core.clock import Clock
+from bot.core.prompt import clean_prompt
 from handlers.card import send_card
 from handlers.context import Offer, origin, own_ratio, worded
 from handlers.filters import addressed, written

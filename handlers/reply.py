@@ -24,8 +24,8 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot.errors import TelegramError, TelegramLater, TelegramNotModified, TelegramRejected
-from bot.task import Chat
+from bot.core.errors import TelegramError, TelegramLater, TelegramNotModified, TelegramRejected
+from bot.core.task import Chat
 
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _LONG_AGO = datetime.fromtimestamp(0, UTC)

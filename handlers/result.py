@@ -13,13 +13,15 @@ from aiogram import Bot, F, Router
 from aiogram.methods import DeleteMessage
 from aiogram.types import BufferedInputFile, CallbackQuery, Message, Update
 
-from bot import buttons, keyboards, media, texts
-from bot.buttons import Act, Below, DropVideo, ShowVideo
-from bot.catalog import CATALOG, Model
-from bot.clock import Clock
-from bot.errors import TelegramRejected, TelegramTooLarge
-from bot.task import AspectRatio, Frame, Task, TaskState
-from bot.telegram import fetch_file
+from bot import texts
+from bot.core.catalog import CATALOG, Model
+from bot.core.clock import Clock
+from bot.core.errors import TelegramRejected, TelegramTooLarge
+from bot.core.task import AspectRatio, Frame, Task, TaskState
+from bot.media import video_reader
+from bot.telegram.client import fetch_file
+from bot.texts import keyboards
+from bot.texts.callback_data import Act, Below, DropVideo, ShowVideo, of_album
 from handlers import reply
 from handlers.card import send_card, why_not
 from handlers.context import Offer, Wake
@@ -64,8 +66,8 @@ async def again(
     if source is None:
         return
     update_id, ratio = event_update.update_id, source.aspect_ratio
-    if await storage.presses.running(source.id, ratio=ratio, update_id=update_id):
-        await reply.toast(query, texts.press_running(lang), alert=True)
+    if await storage.callback_actions.running(source.id, ratio=ratio, update_id=update_id):
+        await reply.toast(query, texts.results.press_running(lang), alert=True)
         return
     model = _terms(source, offer)
     same = (model.id, model.price) == (source.model, source.price) and ratio in model.ratios
@@ -75,7 +77,9 @@ async def again(
     await _show(query, source, draft, bot, storage, offer)
     if same and ratio is not None:
         await _confirm(draft.id, ratio, query, update_id, bot, storage, clock, wake)
-    await reply.toast(query, texts.press_retried(lang) if same else texts.press_card(lang))
+    await reply.toast(
+        query, texts.results.press_retried(lang) if same else texts.results.press_card(lang)
+    )
 
 
 async def _confirm(
@@ -99,13 +103,13 @@ async def _confirm(
     if task is None:
         return  # it was taken back meanwhile
     wake()
-    place = await storage.tasks.queue_place(task.id)
+    place = await storage.tasks.queue_position(task.id)
     if task.card_message_id is not None and place is not None:
         await reply.rewrite(
             bot,
             task.chat,
             task.card_message_id,
-            texts.status_queued(task.lang, task, place),
+            texts.statuses.status_queued(task.lang, task, place),
             is_media=task.card_is_media,
             keyboard=keyboards.status(task),
         )
@@ -125,7 +129,7 @@ async def card(
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
-    await reply.toast(query, texts.press_card(lang))
+    await reply.toast(query, texts.results.press_card(lang))
     frameless = callback_data.act is Act.FRAMELESS
     draft = await _draft(
         query, source, event_update, storage, clock, offer, lang, frameless=frameless
@@ -147,10 +151,10 @@ async def reword(
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
-    await reply.toast(query, texts.press_reword(lang))
+    await reply.toast(query, texts.results.press_reword(lang))
     draft = await _draft(query, source, event_update, storage, clock, offer, lang, words=False)
     if draft is not None and draft.prompt is None and draft.state is TaskState.DRAFT:
-        text, keyboard = texts.new_words(lang, source), keyboards.words_wanted(draft, source)
+        text, keyboard = texts.cards.new_words(lang, source), keyboards.words_wanted(draft, source)
         await reply.say(reply.below(query, source.chat), text, keyboard)
 
 
@@ -169,10 +173,10 @@ async def go_on(
     if source is None:
         return
     if not offer.photos_on:
-        await reply.toast(query, texts.press_photos_off(lang), alert=True)
+        await reply.toast(query, texts.results.press_photos_off(lang), alert=True)
         return
-    await reply.toast(query, texts.press_continue(lang))
-    if await storage.presses.made(event_update.update_id):
+    await reply.toast(query, texts.results.press_continue(lang))
+    if await storage.callback_actions.made(event_update.update_id):
         return
     message = reply.below(query, source.chat)
     video = await _video(bot, message, source, lang)
@@ -181,15 +185,15 @@ async def go_on(
     with tempfile.TemporaryFile() as file:
         await asyncio.to_thread(file.write, video)
         try:
-            picture = await media.last_frame(file)
-        except media.NotAVideo:
-            await reply.say(message, texts.video_gone(lang))
+            picture = await video_reader.last_frame(file)
+        except video_reader.NotAVideo:
+            await reply.say(message, texts.results.video_gone(lang))
             return
     shown = await reply.picture(
-        message, BufferedInputFile(picture, "frame.jpg"), texts.last_frame(lang, source)
+        message, BufferedInputFile(picture, "frame.jpg"), texts.cards.last_frame(lang, source)
     )
     if not shown.photo:
-        await reply.say(message, texts.video_gone(lang))
+        await reply.say(message, texts.results.video_gone(lang))
         return
     largest = max(shown.photo, key=lambda size: size.width * size.height)
     await _draft(
@@ -208,9 +212,9 @@ async def as_file(
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
-    await reply.toast(query, texts.press_file(lang))
+    await reply.toast(query, texts.results.press_file(lang))
     message = reply.below(query, source.chat)
-    known = await storage.presses.document(source.id)
+    known = await storage.callback_actions.document(source.id)
     if known is not None and await reply.document(message, known):
         return
     video = await _video(bot, message, source, lang)
@@ -218,7 +222,7 @@ async def as_file(
         return
     name = f"video-{source.id}.mp4"
     if sent := await reply.document(message, BufferedInputFile(video, name)):
-        await storage.presses.keep_document(source.id, sent)
+        await storage.callback_actions.keep_document(source.id, sent)
 
 
 async def delete(
@@ -237,7 +241,7 @@ async def show_video(
     source = await _theirs(query, callback_data, storage, lang)
     if source is not None:
         await reply.toast(query)
-        await _point_at(query, source, buttons.of_album(source, callback_data.steps), bot)
+        await _point_at(query, source, of_album(source, callback_data.steps), bot)
 
 
 async def drop_video(
@@ -251,7 +255,7 @@ async def drop_video(
     await _told(query, lang, gone=gone)
     if not gone:
         return
-    album = buttons.of_album(source, callback_data.steps)
+    album = of_album(source, callback_data.steps)
     for left in (others := [one for one in album if one != source.id]):
         other = await storage.tasks.get(left)
         if other is not None and other.user_id == source.user_id:
@@ -269,10 +273,14 @@ async def forget(
         known = await storage.tasks.get(callback_data.task_id)
         if known is not None:
             foreign = known.user_id != user_id
-            words = texts.press_foreign(lang) if foreign else texts.press_not_over(lang)
+            words = (
+                texts.statuses.press_foreign(lang)
+                if foreign
+                else texts.results.press_not_over(lang)
+            )
             await reply.toast(query, words, alert=True)
             return
-    await reply.toast(query, texts.press_forgotten(lang))
+    await reply.toast(query, texts.results.press_forgotten(lang))
     await _delete_pressed(query, bot)
 
 
@@ -310,7 +318,7 @@ async def _draft(
     frame_message_id: int | None = None,
 ) -> Task | None:
     model = _terms(source, offer)
-    return await storage.presses.draft_from(
+    return await storage.callback_actions.draft_from(
         source.id,
         user_id=query.from_user.id,
         update_id=update.update_id,
@@ -337,14 +345,14 @@ async def _show(
 async def _video(bot: Bot, message: Message, task: Task, lang: str) -> bytes | None:
     """The video from Telegram; None, and words, when it does not give it."""
     if task.video_file_id is None:
-        await reply.say(message, texts.video_gone(lang))
+        await reply.say(message, texts.results.video_gone(lang))
         return None
     try:
         return await fetch_file(bot, task.video_file_id, limit=READ_LIMIT)
     except TelegramTooLarge:
-        await reply.say(message, texts.video_too_big(lang))
+        await reply.say(message, texts.results.video_too_big(lang))
     except TelegramRejected:
-        await reply.say(message, texts.video_gone(lang))
+        await reply.say(message, texts.results.video_gone(lang))
     return None
 
 
@@ -354,14 +362,14 @@ async def _point_at(query: CallbackQuery, task: Task, videos: list[int], bot: Bo
         bot,
         task.chat,
         query.message.message_id,
-        texts.album(task.lang, videos.index(task.id) + 1, len(videos)),
+        texts.results.album(task.lang, videos.index(task.id) + 1, len(videos)),
         is_media=False,
         keyboard=keyboards.album(task, videos),
     )
 
 
 async def _told(query: CallbackQuery, lang: str, *, gone: bool) -> None:
-    words = texts.press_deleted(lang) if gone else texts.press_by_hand(lang)
+    words = texts.results.press_deleted(lang) if gone else texts.results.press_by_hand(lang)
     await reply.toast(query, words, alert=not gone)
 
 

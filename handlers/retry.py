@@ -6,9 +6,9 @@ from aiogram import Bot, Router
 from aiogram.types import CallbackQuery, Update
 
 from bot import texts
-from bot.buttons import Redeliver, RetryUnknown
-from bot.clock import Clock
-from bot.task import TaskState
+from bot.core.clock import Clock
+from bot.core.task import TaskState
+from bot.texts.callback_data import Redeliver, RetryUnknown
 from handlers import reply
 from handlers.card import start_status, why_not
 from handlers.context import Wake
@@ -37,12 +37,12 @@ async def retry_unknown(
         callback_data.task_id, user_id=user_id, update_id=event_update.update_id, now=clock()
     )
     if task is not None:
-        await start_status(query, task, texts.press_retried(lang), bot, storage, wake)
+        await start_status(query, task, texts.results.press_retried(lang), bot, storage, wake)
         return
     known = await storage.tasks.get(callback_data.task_id)
     if known and known.user_id == user_id and known.state is TaskState.UNKNOWN:
         # It was tried again already: that order runs.
-        await reply.toast(query, texts.press_done(lang, TaskState.QUEUED), alert=True)
+        await reply.toast(query, texts.statuses.press_done(lang, TaskState.QUEUED), alert=True)
         return
     await reply.toast(query, why_not(known, user_id, lang), alert=True)
 
@@ -63,12 +63,12 @@ async def redeliver(
         if task is None or task.user_id != user_id or task.state is not TaskState.RENDERED:
             await reply.toast(query, why_not(task, user_id, lang), alert=True)
             return
-    await start_status(query, task, texts.press_sending(lang), bot, storage, wake)
+    await start_status(query, task, texts.results.press_sending(lang), bot, storage, wake)
     if query.message:
         await reply.rewrite(
             bot,
             task.chat,
             query.message.message_id,
-            texts.status_sending(task.lang, task),
+            texts.statuses.status_sending(task.lang, task),
             is_media=False,
         )

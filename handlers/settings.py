@@ -6,9 +6,10 @@ from aiogram import Bot, Router
 from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message
 
-from bot import keyboards, texts
-from bot.buttons import SetModel, SetRatio
-from bot.task import AspectRatio
+from bot import texts
+from bot.core.task import AspectRatio
+from bot.texts import keyboards
+from bot.texts.callback_data import SetModel, SetRatio
 from handlers import reply
 from handlers.context import Offer, own_ratio
 from storage import Storage, User
@@ -26,7 +27,7 @@ async def settings(message: Message, offer: Offer, lang: str, person: User) -> N
     model, ratio = offer.model_for(person), own_ratio(person)
     await reply.say(
         message,
-        texts.settings(lang, model, ratio),
+        texts.commands.settings(lang, model, ratio),
         keyboards.settings(lang, model, ratio, offer.models),
     )
 
@@ -55,7 +56,7 @@ async def set_model(
     lang: str,
 ) -> None:
     if callback_data.model not in {model.id for model in offer.models}:
-        await reply.toast(query, texts.press_expired(lang), alert=True)
+        await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
     await storage.users.set_defaults(query.from_user.id, model=callback_data.model)
     await _redrawn(query, bot, storage, offer, lang)
@@ -75,7 +76,7 @@ async def _redrawn(
         bot,
         reply.place(message),
         message.message_id,
-        texts.settings(lang, model, ratio),
+        texts.commands.settings(lang, model, ratio),
         is_media=False,
         keyboard=keyboards.settings(lang, model, ratio, offer.models),
     )

@@ -21,11 +21,13 @@ from aiogram.types import (
     User,
 )
 
-from bot import keyboards, stars, texts
-from bot.buttons import BuyPackage, RefundPayment
-from bot.clock import Clock
-from bot.errors import TelegramRejected
-from bot.stars import CURRENCY, Shop
+from bot import texts
+from bot.core import stars
+from bot.core.clock import Clock
+from bot.core.errors import TelegramRejected
+from bot.core.stars import CURRENCY, StarsPackages
+from bot.texts import keyboards
+from bot.texts.callback_data import BuyPackage, RefundPayment
 from handlers import reply
 from handlers.filters import private
 from handlers.gate import EVERYBODY
@@ -58,34 +60,46 @@ async def a_refund(message: Message) -> bool:
     return message.refunded_payment is not None
 
 
-async def selling(event: Any, shop: Shop) -> bool:
+async def selling(event: Any, stars_packages: StarsPackages) -> bool:
     """Whether Stars are on; if not, there are no such commands."""
-    return bool(shop.packages)
+    return bool(stars_packages.packages)
 
 
 # --- buying --------------------------------------------------------------------------------
 
 
 async def buy(
-    message: Message, event_from_user: User, storage: Storage, shop: Shop, lang: str
+    message: Message,
+    event_from_user: User,
+    storage: Storage,
+    stars_packages: StarsPackages,
+    lang: str,
 ) -> None:
     credit = await storage.ledger.credit(event_from_user.id)
-    await reply.say(message, texts.buy(lang, credit), keyboards.packages(lang, shop.packages))
+    await reply.say(
+        message,
+        texts.payments.buy(lang, credit),
+        keyboards.packages(lang, stars_packages.packages),
+    )
 
 
 async def send_invoice(
-    query: CallbackQuery, callback_data: BuyPackage, bot: Bot, shop: Shop, lang: str
+    query: CallbackQuery,
+    callback_data: BuyPackage,
+    bot: Bot,
+    stars_packages: StarsPackages,
+    lang: str,
 ) -> None:
     package = stars.Package(stars=callback_data.stars, roubles=callback_data.roubles)
-    if not shop.sells(package):
-        await reply.toast(query, texts.press_not_on_sale(lang), alert=True)
+    if not stars_packages.sells(package):
+        await reply.toast(query, texts.payments.press_not_on_sale(lang), alert=True)
         return
-    title = texts.invoice_title(lang, package)
+    title = texts.payments.invoice_title(lang, package)
     await bot(
         SendInvoice(
             chat_id=query.from_user.id,
             title=title,
-            description=texts.invoice_description(lang, package),
+            description=texts.payments.invoice_description(lang, package),
             payload=package.payload,
             provider_token="",  # Bot API: empty for Stars
             currency=CURRENCY,
@@ -95,17 +109,19 @@ async def send_invoice(
     await reply.toast(query, "")
 
 
-async def check(query: PreCheckoutQuery, shop: Shop, lang: str) -> None:
+async def check(query: PreCheckoutQuery, stars_packages: StarsPackages, lang: str) -> None:
     """Answered at once: Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery)."""
     package = stars.package_of(query.invoice_payload)
     good = (
-        shop.sells(package)
+        stars_packages.sells(package)
         and package is not None
         and query.currency == CURRENCY
         and query.total_amount == package.stars
     )
     try:
-        await query.answer(ok=good, error_message=None if good else texts.press_not_on_sale(lang))
+        await query.answer(
+            ok=good, error_message=None if good else texts.payments.press_not_on_sale(lang)
+        )
     except TelegramRejected:
         return  # too late, or answered before: no money moves without an answer
 
@@ -145,14 +161,18 @@ async def refunded_elsewhere(message: Message, storage: Storage, clock: Clock) -
 
 
 async def paysupport(
-    message: Message, event_from_user: User, storage: Storage, shop: Shop, lang: str
+    message: Message,
+    event_from_user: User,
+    storage: Storage,
+    stars_packages: StarsPackages,
+    lang: str,
 ) -> None:
     open_ = await storage.ledger.open_payments(event_from_user.id)
     credit = await storage.ledger.credit(event_from_user.id)
     back = [row for row in open_[:SHOWN] if row.credit <= credit]
     await reply.say(
         message,
-        texts.paysupport(lang, credit, shop.contact),
+        texts.payments.paysupport(lang, credit, stars_packages.contact),
         keyboards.refunds(lang, [(row.id, row.stars, row.at) for row in back]),
     )
 
@@ -167,9 +187,11 @@ async def give_back(
         await storage.ledger.refund(payment_id, now=clock(), user_id=user_id)
         or any(row.payment_id == payment_id and row.kind is Entry.REFUND for row in payments)
     )
-    words = texts.press_refunding(lang) if done else texts.press_not_refunded(lang)
+    words = (
+        texts.payments.press_refunding(lang) if done else texts.payments.press_not_refunded(lang)
+    )
     await reply.toast(query, words, alert=True)
 
 
-async def terms(message: Message, shop: Shop, lang: str) -> None:
-    await reply.say(message, texts.terms(lang, shop.contact))
+async def terms(message: Message, stars_packages: StarsPackages, lang: str) -> None:
+    await reply.say(message, texts.payments.terms(lang, stars_packages.contact))

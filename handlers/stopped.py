@@ -9,8 +9,8 @@ from aiogram import Bot, Router
 from aiogram.types import MessageGenerationStopped
 
 from bot import texts
-from bot.clock import Clock
-from bot.task import TaskState
+from bot.core.clock import Clock
+from bot.core.task import TaskState
 from handlers import reply
 from storage import Storage
 
@@ -32,6 +32,6 @@ async def stop(event: MessageGenerationStopped, bot: Bot, storage: Storage, cloc
             bot,
             task.chat,
             task.card_message_id,
-            texts.cancelled(task.lang),
+            texts.statuses.cancelled(task.lang),
             is_media=task.card_is_media,
         )

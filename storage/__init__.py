@@ -9,29 +9,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bot.caps import Terms
+from bot.core.caps import Terms
 from storage.access import AccessStore, Asked, Invite, Redeemed, Request
 from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
 from storage.broadcasts import BroadcastStore
+from storage.cluster import Cluster, open_cluster
 from storage.durations import DurationStore
 from storage.engine import Database
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
-from storage.history import HistoryStore, Page
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
-from storage.leases import Claim, Hands
 from storage.ledger import LedgerRow, LedgerStore, StarRefund, Sum
 from storage.migrate import migrate
-from storage.neighbours import Neighbours, neighbours_of
 from storage.operator import OperatorStore
 from storage.outbox import OutboxStore, WaitingNotice
-from storage.presses import PressStore
 from storage.privacy import PrivacyStore
 from storage.rates import RateStore
+from storage.recovery import process_presence
 from storage.tables import Entry, InboxState
-from storage.takeover import present
-from storage.tasks import TaskStore
+from storage.tasks.callback_actions import CallbackActionStore
+from storage.tasks.history import HistoryStore, Page
+from storage.tasks.leases import Claim, ClaimOnCommit
+from storage.tasks.store import TaskStore
 from storage.users import User, UserStore
 
 __all__ = [
@@ -40,13 +40,15 @@ __all__ = [
     "AlertStore",
     "Asked",
     "AuditStore",
+    "CallbackActionStore",
     "Claim",
+    "ClaimOnCommit",
+    "Cluster",
     "Database",
     "DurationStore",
     "Entry",
     "FrameObjectStore",
     "FrameStore",
-    "Hands",
     "HistoryStore",
     "InboxState",
     "InboxStore",
@@ -55,10 +57,8 @@ __all__ = [
     "Invite",
     "LedgerRow",
     "LedgerStore",
-    "Neighbours",
     "OutboxStore",
     "Page",
-    "PressStore",
     "PrivacyStore",
     "RateStore",
     "Redeemed",
@@ -72,7 +72,7 @@ __all__ = [
     "WaitingNotice",
     "migrate",
     "open_storage",
-    "present",
+    "process_presence",
 ]
 
 
@@ -94,11 +94,11 @@ class Storage:
     frame_objects: FrameObjectStore
     users: UserStore
     durations: DurationStore
-    presses: PressStore
+    callback_actions: CallbackActionStore
     history: HistoryStore
     privacy: PrivacyStore
     rates: RateStore
-    neighbours: Neighbours
+    cluster: Cluster
 
     @classmethod
     def over(cls, database: Database, terms: Terms | None = None) -> Storage:
@@ -119,11 +119,11 @@ class Storage:
             frame_objects=FrameObjectStore(database),
             users=UserStore(database),
             durations=DurationStore(database),
-            presses=PressStore(database),
+            callback_actions=CallbackActionStore(database),
             history=HistoryStore(database),
             privacy=PrivacyStore(database),
             rates=RateStore(database),
-            neighbours=neighbours_of(database),
+            cluster=open_cluster(database),
         )
 
 

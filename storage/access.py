@@ -15,9 +15,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.access import Verdict, Verdicts
-from bot.notice import Notice, NoticeKind
-from bot.task import Chat
+from bot.core.access import Verdict, Verdicts
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import Chat
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices

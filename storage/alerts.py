@@ -14,9 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.alert import Alert, AlertKind, Switch
-from bot.notice import Notice, NoticeKind
-from bot.task import ACTIVE, Chat, TaskState
+from bot.core.alerts import Alert, AlertKind, Switch
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import ACTIVE, Chat, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices

@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.notice import Notice, NoticeKind
-from bot.task import Chat
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import Chat
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices
 from storage.tables import audit

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.access import Verdict
+from bot.core.access import Verdict
 from storage.audit import add_act
 from storage.engine import Database
 from storage.rows import free

@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import greenlet_spawn
 
-from bot.errors import StorageUnavailable
+from bot.core.errors import StorageUnavailable
 from storage import driver
 
 T = TypeVar("T")

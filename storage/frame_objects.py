@@ -11,8 +11,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from storage.engine import Database
-from storage.leases import NEEDS_FRAME
 from storage.tables import frame_objects, in_states, tasks
+from storage.tasks.leases import NEEDS_FRAME
 
 
 class FrameObjectStore:

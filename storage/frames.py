@@ -10,10 +10,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.task import Task
+from bot.core.task import Task
 from storage.engine import Database
-from storage.leases import NEEDS_FRAME
 from storage.tables import frames, in_states, tasks
+from storage.tasks.leases import NEEDS_FRAME
 
 
 class FrameStore:

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.base import Executable
 
-from bot.alert import Switch
-from bot.caps import Bound, Cap, Terms, day_start, next_day
-from bot.errors import CreditTooLow, IntakeHeld, LimitReached
-from bot.notice import Notice, NoticeKind
-from bot.task import ACTIVE, Chat, Task, TaskState
+from bot.core.alerts import Switch
+from bot.core.caps import Bound, Cap, Terms, day_start, next_day
+from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import ACTIVE, Chat, Task, TaskState
 from storage.alerts import is_held
 from storage.audit import add_act
 from storage.engine import Connection, Database

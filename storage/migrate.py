@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bot.errors import StorageTooNew
+from bot.core.errors import StorageTooNew
 from storage.engine import Database
 
 HEAD = "0007"

@@ -13,15 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.notice import Notice, NoticeKind
-from bot.task import Charge, Reason, Task, TaskState
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import Charge, Reason, Task, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
-from storage.leases import add_event, drop_frame
 from storage.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, task_from
 from storage.tables import Entry, InboxState, in_states, inbox, ledger, one_of, tasks
+from storage.tasks.leases import add_event, drop_frame
 
 S = TaskState
 

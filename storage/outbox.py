@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.notice import Notice, NoticeKind
+from bot.core.notices import Notice, NoticeKind
 from storage.engine import Connection, Database
 from storage.rows import UNLEASED, chat_from, chat_values, free, next_due
 from storage.tables import outbox

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.task import TaskState
+from bot.core.task import TaskState
 from storage.engine import Connection, Database
 from storage.ledger import settle
 from storage.rows import task_from

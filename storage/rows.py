@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.task import Chat, Frame, Reason, Task
+from bot.core.task import Chat, Frame, Reason, Task
 from storage.engine import Connection
 
 # The fields that are one column each under their own name; `values_of` adds the others

@@ -1,4 +1,4 @@
-"""The tables, as the newest migration leaves them. What a row means stands in bot/task.py.
+"""The tables, as the newest migration leaves them. What a row means stands in bot/core/task.py.
 
 Partial indexes keep what has ended out of the way of the claims.
 """
@@ -11,8 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.access import Verdict
-from bot.task import ACTIVE, AspectRatio, TaskState
+from bot.core.access import Verdict
+from bot.core.task import ACTIVE, AspectRatio, TaskState
 from storage.engine import Kopecks, UtcDateTime
 
 RESTING = frozenset(TaskState) - ACTIVE
@@ -312,7 +312,7 @@ durations = sa.Table(
 )
 
 # What an update made or ended, where the task itself does not say so: its repeat does no more.
-presses = sa.Table(
+callback_actions = sa.Table(
     "presses",
     metadata,
     sa.Column("update_id", Id, primary_key=True, autoincrement=False),

@@ -2,7 +2,7 @@
 
 import gc
 
-from bot.lean import import_aiogram
+from bot.runtime.lazy_aiogram import import_aiogram
 
 import_aiogram()
 

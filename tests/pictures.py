@@ -25,7 +25,7 @@ from playwright.async_api import (
     expect,
 )
 
-from tests.stand import START_SECONDS, free_port
+from tests.support.process_harness import START_SECONDS, free_port
 
 ROOT = Path(__file__).parents[1]
 DESK, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)

@@ -22,9 +22,9 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from bot import loop
-from bot.clock import wait_for
-from bot.gptunnel import Gptunnel
+from bot.core.clock import wait_for
+from bot.provider.client import Gptunnel
+from bot.runtime import event_loop
 from tests.bench.meters import cpu_seconds
 from tests.bench.report import Goal, bars, publish
 from tests.bench.server import in_process
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    costs = loop.run(measure(args.seconds, args.rounds))
+    costs = event_loop.run(measure(args.seconds, args.rounds))
     rows = [
         {
             "at_once": at_once,

@@ -29,15 +29,15 @@ import av
 from aiohttp import web
 from PIL import Image
 
-from bot import loop
 from bot.app import serve
+from bot.runtime import event_loop
 from bot.settings import Settings
 from storage import open_storage
 from tests.bench.meters import cpu_seconds, loop_lag, quantile
 from tests.bench.report import Goal, bars, publish
 from tests.bench.server import Child, in_process, until_told
 from tests.bench.watching import MODEL, fill
-from tests.stand import free_port
+from tests.support.process_harness import free_port
 
 AT_ONCE = 20
 TOKEN = "7100200300:AAbench-token-0123456789abcdefghijk"
@@ -136,7 +136,7 @@ async def ours(session: aiohttp.ClientSession, url: str) -> tuple[list[float], f
     with tempfile.TemporaryDirectory() as folder:
         database_url = f"sqlite+aiosqlite:///{folder}/bot.db"
         async with open_storage(database_url) as storage:
-            await fill(storage, AT_ONCE + 1, step=1.0, together=True)
+            await fill(storage, AT_ONCE + 1, step=1.0, supervise=True)
         settings = Settings.model_validate(
             {
                 "bot_token": TOKEN,
@@ -156,7 +156,7 @@ async def ours(session: aiohttp.ClientSession, url: str) -> tuple[list[float], f
         await all_sent(session, url, 1)
         await asyncio.sleep(1)
         gc.collect()
-        gc.freeze()  # as bot.loop does
+        gc.freeze()  # as bot.runtime.event_loop does
         cpu = cpu_seconds()
         async with loop_lag() as late:
             await session.post(f"{url}/reset?done_from=1")
@@ -216,7 +216,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    found = loop.run(run(args.rounds))
+    found = event_loop.run(run(args.rounds))
 
     def ms(name: str, share: float) -> float:
         return round(quantile(found[name], share) * 1e3, 1)
@@ -252,6 +252,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
-        loop.run(until_told(Sides(Path(sys.argv[2]).read_bytes()).open()))
+        event_loop.run(until_told(Sides(Path(sys.argv[2]).read_bytes()).open()))
     else:
         main()

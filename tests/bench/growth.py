@@ -19,15 +19,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from bot.alert import Switch
-from bot.caps import Bound, Cap, Terms, day_start
-from bot.task import ACTIVE, ENDED, AspectRatio, Chat, TaskState
+from bot.core.alerts import Switch
+from bot.core.caps import Bound, Cap, Terms, day_start
+from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, TaskState
 from storage import InboxState, IncomingUpdate, Storage, open_storage
 from tests.bench.meters import cpu_seconds
 from tests.bench.report import Goal, bars, publish
-from tests.postgres import running_postgres
-from tests.storage.grown import full_reads, grow
+from tests.storage.large_database import full_reads, grow
 from tests.storage.test_plans import listening
+from tests.support.postgres import running_postgres
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -56,7 +56,7 @@ async def life(storage: Storage) -> None:
     )
     assert confirmed
     [lease] = await storage.tasks.claim_due(
-        owner="bench", now=NOW, lease_for=MINUTE, limit=9, places=20
+        owner="bench", now=NOW, lease_for=MINUTE, limit=9, slots=20
     )
     for state, changes in (
         (S.SUBMITTING, {"submitted_at": NOW}),
@@ -79,13 +79,13 @@ async def _update(storage: Storage) -> None:
 
 async def loops(storage: Storage) -> None:
     """A look of every part that looks every second."""
-    await storage.tasks.claim_due(owner="bench", now=NOW, lease_for=MINUTE, limit=9, places=20)
+    await storage.tasks.claim_due(owner="bench", now=NOW, lease_for=MINUTE, limit=9, slots=20)
     await storage.inbox.claim(owner="bench", now=NOW, lease_for=MINUTE, limit=9)
     await storage.outbox.claim(owner="bench", now=NOW, lease_for=MINUTE, limit=9)
     await storage.tasks.waiting(limit=300)
 
 
-async def watchman(storage: Storage) -> None:
+async def alert_monitor(storage: Storage) -> None:
     """Every five seconds."""
     since = NOW - timedelta(days=1)
     await storage.alerts.all_open()
@@ -118,8 +118,8 @@ async def today(storage: Storage) -> None:
 
 
 Act = Callable[[Storage], Awaitable[None]]
-ACTS: tuple[Act, ...] = (life, loops, watchman, scrape, history, today)
-BOUNDED: tuple[Act, ...] = (life, loops, watchman, scrape)
+ACTS: tuple[Act, ...] = (life, loops, alert_monitor, scrape, history, today)
+BOUNDED: tuple[Act, ...] = (life, loops, alert_monitor, scrape)
 """What must not grow at all; the others grow with what they tell of: a person's own orders and a
 day's."""
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot import loop
+from bot.runtime import event_loop
 from tests.bench.meters import cpu_seconds, quantile
 from tests.bench.report import Goal, bars, publish
 
@@ -109,9 +109,9 @@ async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
     from aiogram.methods import GetUpdates
     from aiogram.types import Message
 
-    from bot.clock import utc_now
-    from bot.health import Health
-    from bot.intake import HANDLERS_AT_ONCE, Inbox, Polling
+    from bot.core.clock import utc_now
+    from bot.runtime.health import Health
+    from bot.telegram.intake import HANDLERS_AT_ONCE, Inbox, Polling
     from handlers.filters import written
     from storage import InboxState, Storage, open_storage
 
@@ -149,12 +149,12 @@ async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(router)
     bot = Bot(TOKEN, session=Wire())
-    url = f"sqlite+aiosqlite:///{folder / 'bench.db'}"
+    url = f"sqlite+aiosqlite:///{folder / 'context.db'}"
     async with AsyncExitStack() as stack:
         storage = await stack.enter_async_context(open_storage(url))
         dispatcher["storage"] = storage
         if which == OURS:
-            gc.freeze()  # the imports above, as bot.loop does
+            gc.freeze()  # the imports above, as bot.runtime.event_loop does
         cpu, feed.began = cpu_seconds(), time.perf_counter()
         if which == OURS:
             inbox = Inbox(bot, dispatcher, storage, clock=utc_now, owner="bench")
@@ -199,12 +199,12 @@ async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
 def _child(which: str, load: str, count: int) -> None:
     logging.disable(logging.INFO)
     if which == OURS:
-        from bot.lean import import_aiogram
+        from bot.runtime.lazy_aiogram import import_aiogram
 
         import_aiogram()
     due = _at_once(count) if load == "at once" else _paced(count, load)
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(loop.run(_started(which, due, Path(folder)))))
+        print(json.dumps(event_loop.run(_started(which, due, Path(folder)))))
 
 
 async def _started(which: str, due: list[tuple[float, int]], folder: Path) -> dict[str, float]:

@@ -21,8 +21,8 @@ from bot.sandbox.telegram.people import Person
 from tests.bench.meters import resident
 from tests.bench.report import Goal, bars, publish
 from tests.e2e.conftest import order, sent_videos
-from tests.e2e.given import clip
-from tests.stand import Stand, open_stand, until
+from tests.support.media_files import clip
+from tests.support.process_harness import ProcessHarness, open_process_harness, until
 
 MEBIBYTE = 1 << 20
 EACH = 0.02
@@ -83,11 +83,11 @@ async def looking(pid: int) -> AsyncIterator[Looks]:
             looking.cancel()
 
 
-async def _delivered(stand: Stand, people: list[Person], number: int) -> None:
+async def _delivered(harness: ProcessHarness, people: list[Person], number: int) -> None:
     async with asyncio.TaskGroup() as group:
         for person in people:
             group.create_task(order(person, f"A fox, number {number}"))
-    await until(lambda: all(sent_videos(stand, person.id) for person in people), 600.0)
+    await until(lambda: all(sent_videos(harness, person.id) for person in people), 600.0)
 
 
 async def measure(count: int, size: int, folder: Path) -> tuple[float, float, Looks]:
@@ -100,19 +100,19 @@ async def measure(count: int, size: int, folder: Path) -> tuple[float, float, Lo
         return made[sizes[0]]
 
     made: dict[int, bytes] = {}
-    async with open_stand(folder, delay=1.0, renderer=renderer) as stand:
-        bot = await stand.start()
+    async with open_process_harness(folder, delay=1.0, renderer=renderer) as harness:
+        bot = await harness.start()
         await asyncio.sleep(3)
         idle = resident(bot.process.pid)
-        first = stand.telegram.add_person("First")
-        await _delivered(stand, [first], 0)
+        first = harness.telegram.add_person("First")
+        await _delivered(harness, [first], 0)
         await asyncio.sleep(3)
         before = resident(bot.process.pid)
         sizes[0] = size
-        stand.provider.delay = 5.0  # so that all are done at about the same time
-        people = [stand.telegram.add_person(f"Ann {n}") for n in range(count)]
+        harness.provider.delay = 5.0  # so that all are done at about the same time
+        people = [harness.telegram.add_person(f"Ann {n}") for n in range(count)]
         async with looking(bot.process.pid) as looks:
-            await _delivered(stand, people, 1)
+            await _delivered(harness, people, 1)
         await bot.stop()
     return idle, before, looks
 

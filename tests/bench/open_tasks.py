@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from bot import loop, metrics
-from bot.clock import wait_for
-from bot.gptunnel import Gptunnel, Job, JobStatus
+from bot.core.clock import wait_for
+from bot.provider.client import Gptunnel, Job, JobStatus
+from bot.runtime import event_loop, metrics
 from tests.bench.meters import cpu_seconds, most_resident, quantile
 from tests.bench.report import Goal, bars, publish
 from tests.bench.server import in_process
@@ -63,10 +63,10 @@ async def measure(provider: Gptunnel, count: int, seconds: float) -> dict[str, f
                     await asyncio.sleep(0.1)
             await asyncio.sleep(STEP)
             timers.late.clear()
-            loop = asyncio.get_running_loop()
-            began, cpu, before = loop.time(), cpu_seconds(), answered()
+            running = asyncio.get_running_loop()
+            began, cpu, before = running.time(), cpu_seconds(), answered()
             await asyncio.sleep(seconds)
-            passed, used = loop.time() - began, cpu_seconds() - cpu
+            passed, used = running.time() - began, cpu_seconds() - cpu
             polls = answered() - before
             late = list(timers.late)
     return {
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=7 * STEP)
     args = parser.parse_args()
-    alone, whole = loop.run(both(args.tasks, args.seconds))
+    alone, whole = event_loop.run(both(args.tasks, args.seconds))
     goals = [
         Goal("scheduling, CPU a poll", cast(float, alone["us_of_cpu_a_poll"]), 40, " µs"),
         Goal("timers late, p99", cast(float, alone["late_p99_ms"]), 50, " ms"),

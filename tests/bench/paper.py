@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from bot.progress import FIRST_SECONDS, GROWTH, LONGEST_SECONDS
-from bot.schedule import next_question
-from bot.telegram import Pace
+from bot.core.schedule import next_question
+from bot.jobs.progress import FIRST_SECONDS, GROWTH, LONGEST_SECONDS
+from bot.telegram.client import Pace
 from tests.bench.meters import quantile
 from tests.bench.report import Goal, publish
 from tests.bench.schedule import durations, true_law
@@ -34,19 +34,19 @@ WORDS = 6
 """What a chat sees of each video whatever happens: the card, its change when a shape is pressed,
 when the video is being made and when it is sent, the video, and the status going away."""
 EACH, BURST = Pace.ALL
-"""What Telegram takes from one bot (bot/telegram.py)."""
+"""What Telegram takes from one bot (bot/telegram/client.py)."""
 ORDERS = 20_000
 """So many at least are simulated."""
 
 
 @dataclass(frozen=True)
-class House:
+class Deployment:
     """One bot of the fleet: what comes in, and what it has to carry that."""
 
     name: str
     per_day: float
     workers: int
-    places: int
+    slots: int
 
     @property
     def orders(self) -> float:
@@ -69,7 +69,7 @@ class Hour:
     telegram: list[float] = field(default_factory=list)  # seconds until a word's turn
 
 
-class Law:
+class DurationDistribution:
     """How long videos take, and when a bot that learnt that asks."""
 
     def __init__(self, dice: random.Random) -> None:
@@ -94,7 +94,7 @@ class Law:
 
 
 def edits(until: float) -> Iterator[float]:
-    """When the status message of a video is changed while it is made (bot/progress.py)."""
+    """When the status message of a video is changed while it is made (bot/jobs/progress.py)."""
     at, step = FIRST_SECONDS, FIRST_SECONDS
     while at < until:
         yield at
@@ -102,13 +102,15 @@ def edits(until: float) -> Iterator[float]:
         at += step
 
 
-def simulate(house: House, law: Law, dice: random.Random, seconds: float) -> Hour:
+def simulate(
+    deployment: Deployment, distribution: DurationDistribution, dice: random.Random, seconds: float
+) -> Hour:
     """The busiest hour; what came in before it began is on its way."""
     warm = 600.0
     hour, order, line = Hour(seconds), count(), 0.0
     events: list[tuple[float, int, str]] = []
     queue: deque[float] = deque()
-    idle, free = house.workers, house.places
+    idle, free = deployment.workers, deployment.slots
 
     def later(at: float, what: str) -> None:
         heapq.heappush(events, (at, next(order), what))
@@ -126,7 +128,7 @@ def simulate(house: House, law: Law, dice: random.Random, seconds: float) -> Hou
         if counted and may_wait:
             hour.telegram.append(wait)
 
-    later(dice.expovariate(house.orders), "order")
+    later(dice.expovariate(deployment.orders), "order")
     while events:
         now, _, what = heapq.heappop(events)
         if now > warm + seconds:
@@ -134,13 +136,13 @@ def simulate(house: House, law: Law, dice: random.Random, seconds: float) -> Hou
         counted = now >= warm
         if what == "order":
             hour.orders += counted
-            later(now + dice.expovariate(house.orders), "order")
+            later(now + dice.expovariate(deployment.orders), "order")
             said(now, counted)  # the card
             said(now, counted)  # pressed
             queue.append(now)
         elif what == "accepted":
             idle += 1
-            polls, seen = law.video()
+            polls, seen = distribution.video()
             later(now + seen, "done")
             said(now, counted)  # being made
             hour.polls += polls * counted
@@ -166,17 +168,17 @@ def simulate(house: House, law: Law, dice: random.Random, seconds: float) -> Hou
     return hour
 
 
-def row(house: House, law: Law, hour: Hour) -> dict[str, object]:
+def row(deployment: Deployment, distribution: DurationDistribution, hour: Hour) -> dict[str, object]:
     """The simulation beside the arithmetic."""
-    rate = house.orders
-    wanted = rate * (WORDS + law.edits)
+    rate = deployment.orders
+    wanted = rate * (WORDS + distribution.edits)
     return {
-        "house": house.name,
+        "deployment": deployment.name,
         "orders_/s": round(rate, 2),
         "at_the_provider": round(hour.made / hour.seconds),
-        "on_paper": round(rate * law.seconds),
+        "on_paper": round(rate * distribution.seconds),
         "polls_/s": round(hour.polls / hour.seconds, 1),
-        "on_paper_": round(rate * law.polls, 1),
+        "on_paper_": round(rate * distribution.polls, 1),
         "busy_creating": round(hour.creating / hour.seconds, 2),
         "on_paper__": round(rate * CREATE_SECONDS * math.exp(0.3**2 / 2), 2),
         "queue_p95_s": round(quantile(hour.queued, 0.95), 1),
@@ -187,19 +189,19 @@ def row(house: House, law: Law, hour: Hour) -> dict[str, object]:
 
 
 HOUSES = (
-    House("15 000 a day, as it comes", 15_000, 1, 20),
-    House("100 000 a day", 100_000, 2, 250),
-    House("a million a day, one of six bots", 1_000_000 / 6, 4, 400),
-    House("a million a day, all by one bot", 1_000_000, 16, 2_500),
+    Deployment("15 000 a day, as it comes", 15_000, 1, 20),
+    Deployment("100 000 a day", 100_000, 2, 250),
+    Deployment("a million a day, one of six bots", 1_000_000 / 6, 4, 400),
+    Deployment("a million a day, all by one bot", 1_000_000, 16, 2_500),
 )
 
 
-def off(house: House, law: Law, hour: Hour) -> float:
+def off(deployment: Deployment, distribution: DurationDistribution, hour: Hour) -> float:
     """By how much simulation and arithmetic differ, at the most, of what both know."""
-    rate = house.orders
+    rate = deployment.orders
     pairs = (
-        (hour.made / hour.seconds, rate * law.seconds),
-        (hour.polls / hour.seconds, rate * law.polls),
+        (hour.made / hour.seconds, rate * distribution.seconds),
+        (hour.polls / hour.seconds, rate * distribution.polls),
         (hour.creating / hour.seconds, rate * CREATE_SECONDS * math.exp(0.3**2 / 2)),
         (hour.orders / hour.seconds, rate),
     )
@@ -211,23 +213,25 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=ORDERS)
     args = parser.parse_args()
     dice = random.Random(20)
-    law = Law(dice)
+    distribution = DurationDistribution(dice)
     rows, goals = [], []
-    for house in HOUSES:
-        hour = simulate(house, law, dice, max(args.orders / house.orders, 3600.0))
-        rows.append(row(house, law, hour))
+    for deployment in HOUSES:
+        hour = simulate(deployment, distribution, dice, max(args.orders / deployment.orders, 3600.0))
+        rows.append(row(deployment, distribution, hour))
         goals.append(
             Goal(
-                f"{house.name}: simulation / paper, off by", round(off(house, law, hour), 3), 0.05
+                f"{deployment.name}: simulation / paper, off by",
+                round(off(deployment, distribution, hour), 3),
+                0.05,
             )
         )
     publish(
         "paper",
         rows,
         goals=goals,
-        polls_a_video=round(law.polls, 2),
-        seconds_a_video=round(law.seconds, 1),
-        status_edits_a_video=round(law.edits, 2),
+        polls_a_video=round(distribution.polls, 2),
+        seconds_a_video=round(distribution.seconds, 1),
+        status_edits_a_video=round(distribution.edits, 2),
     )
 
 

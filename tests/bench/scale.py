@@ -21,27 +21,27 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from bot import loop
 from bot.app import ORDERED
-from bot.clock import utc_now
-from bot.delivery import Delivery
-from bot.gptunnel import Job, JobStatus
-from bot.health import Health
-from bot.messenger import SentVideo
-from bot.progress import Progress
-from bot.steps import Steps
-from bot.steps.bench import Bench
-from bot.steps.deliver import Deliver
-from bot.steps.submit import Submit
-from bot.steps.watch import Watch
-from bot.task import AspectRatio, Task
-from bot.worker import Worker
+from bot.core.clock import utc_now
+from bot.core.task import AspectRatio, Task
+from bot.jobs.delivery import Delivery
+from bot.jobs.progress import Progress
+from bot.jobs.steps import Steps
+from bot.jobs.steps.context import StepContext
+from bot.jobs.steps.deliver import Deliver
+from bot.jobs.steps.submit import Submit
+from bot.jobs.steps.watch import Watch
+from bot.jobs.worker import Worker
+from bot.provider.client import Job, JobStatus
+from bot.runtime import event_loop
+from bot.runtime.health import Health
+from bot.telegram.messenger import SentVideo
 from storage import Storage, open_storage
 from tests.bench.meters import quantile
 from tests.bench.report import Goal, publish
-from tests.life.edges import NoProgress
-from tests.postgres import PostgresServer, running_postgres
-from tests.storage.given import draft, queued
+from tests.stateful.outside_world import NoProgress
+from tests.support.factories import draft, queued
+from tests.support.postgres import PostgresServer, running_postgres
 
 PROCESSES = (1, 2, 4)
 AT_ONCE = 20
@@ -87,12 +87,12 @@ async def child(url: str, idle: float) -> None:
     """One worker from a line on its standard input to the next; then it tells what it has cost."""
     async with open_storage(url) as storage:
         provider = FreeProvider(str(os.getpid()))
-        bench = Bench(storage, cast(Progress, NoProgress()), clock=utc_now)
+        context = StepContext(storage, cast(Progress, NoProgress()), clock=utc_now)
         steps = Steps(
-            bench,
-            Submit(bench, provider, nobody, deadline=timedelta(minutes=15)),
-            Watch(bench, provider),
-            Deliver(bench, provider, cast(Delivery, FreeDelivery())),
+            context,
+            Submit(context, provider, nobody, deadline=timedelta(minutes=15)),
+            Watch(context, provider),
+            Deliver(context, provider, cast(Delivery, FreeDelivery())),
         )
 
         async def wait(event: asyncio.Event, seconds: float) -> bool:
@@ -108,16 +108,16 @@ async def child(url: str, idle: float) -> None:
             clock=utc_now,
             health=Health(storage.database.writable),
             owner=f"bench:{os.getpid()}",
-            places=None,
+            slots=None,
             at_once=AT_ONCE,
             wait=wait,
         )
-        storage.neighbours.hear(ORDERED, worker.wake)
+        storage.cluster.hear(ORDERED, worker.wake)
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         begun = time.process_time()
         async with asyncio.TaskGroup() as group:
-            hearing = group.create_task(storage.neighbours.run())
+            hearing = group.create_task(storage.cluster.run())
             working = group.create_task(worker.run())
             await asyncio.to_thread(sys.stdin.readline)
             worker.stop()
@@ -198,12 +198,12 @@ async def woken(server: PostgresServer, orders: int) -> list[float]:
         workers(url, 1, idle=60.0) as told,
         asyncio.TaskGroup() as group,
     ):
-        hearing = group.create_task(storage.neighbours.run())
+        hearing = group.create_task(storage.cluster.run())
         for number in range(orders):
             card = await draft(storage, prompt=f"order {number}")
             pressed[f"order {number}"] = time.time()
             await press(storage, card, number)
-            storage.neighbours.ring(ORDERED)
+            storage.cluster.ring(ORDERED)
             while await done(storage) <= number:  # noqa: ASYNC110 - another process does it
                 await asyncio.sleep(0.05)
         hearing.cancel()
@@ -269,10 +269,10 @@ def main() -> None:
     parser.add_argument("--idle", type=float, default=0.0)
     args = parser.parse_args()
     if args.child:
-        loop.run(child(args.child, args.idle))
+        event_loop.run(child(args.child, args.idle))
         return
     with running_postgres() as server:
-        loop.run(measure(server, args.orders, args.presses))
+        event_loop.run(measure(server, args.orders, args.presses))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bot.schedule import Durations, Law, next_question
+from bot.core.schedule import DurationDistribution, Durations, next_question
 from tests.bench.meters import quantile
 from tests.bench.report import Goal, publish, svg, table
 
@@ -56,11 +56,11 @@ def measure(real: list[float], policy: Policy) -> Point:
     return Point(polls / len(real), sum(late) / len(late), quantile(late, 0.95))
 
 
-def ours(law: Law) -> Policy:
+def ours(distribution: DurationDistribution) -> Policy:
     def ages() -> Iterator[float]:
         age = 0.0
         while True:
-            age = next_question(age, law)
+            age = next_question(age, distribution)
             yield age
 
     return ages
@@ -158,7 +158,7 @@ def online(known: Durations, real: list[float], *, skip: int = 0) -> Point:
     polls, late = 0, []
     for number, duration in enumerate(real):
         before, asked = 0.0, 0
-        for age in ours(known.law())():
+        for age in ours(known.distribution())():
             asked += 1
             if age >= duration:
                 break
@@ -170,10 +170,10 @@ def online(known: Durations, real: list[float], *, skip: int = 0) -> Point:
     return Point(polls / len(late), sum(late) / len(late), quantile(late, 0.95))
 
 
-def true_law(ordered: list[float]) -> Law:
+def true_law(ordered: list[float]) -> DurationDistribution:
     """What one would know who had seen all of these."""
     early, median, late, last = (quantile(ordered, q) for q in (0.1, 0.5, 0.9, 0.99))
-    return Law(early=early, median=median, late=late, last=last, known=True)
+    return DurationDistribution(early=early, median=median, late=late, last=last, known=True)
 
 
 def changed_laws(real: list[float], optimum: Optimum) -> list[dict[str, object]]:
@@ -184,7 +184,7 @@ def changed_laws(real: list[float], optimum: Optimum) -> list[dict[str, object]]
         online(known, real[:400])
         now = [duration * times for duration in real[400:]]
         online(known, now[:50])
-        learnt = known.law().median / (MEDIAN * times)
+        learnt = known.distribution().median / (MEDIAN * times)
         point = online(known, now[50:])
         # The same law on another scale: the optimum has as many polls at a lateness on that scale.
         best = optimum.polls_at(point.late / times, real)
@@ -211,7 +211,7 @@ def main() -> None:
     points = {
         "ours, true law": measure(real, ours(true_law(ordered))),
         "ours, learnt online": online(Durations(), real, skip=50),
-        "ours, never seen": measure(real, ours(Durations().law())),
+        "ours, never seen": measure(real, ours(Durations().distribution())),
         **{f"fixed {step} s": measure(real, fixed(step)) for step in (2, 3, 5, 10)},
         "back-off to 10 s": measure(real, doubling(10)),
         "back-off to 30 s": measure(real, doubling(30)),

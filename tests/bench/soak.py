@@ -25,8 +25,8 @@ from bot.sandbox.telegram.people import Person
 from tests.bench.meters import open_files, quantile, resident
 from tests.bench.report import Goal, publish, svg
 from tests.e2e.conftest import Json, answers, is_video, order
-from tests.e2e.given import clip, learnt
-from tests.stand import Stand, open_stand
+from tests.support.media_files import clip, learnt
+from tests.support.process_harness import ProcessHarness, open_process_harness
 
 PEOPLE = 40
 LOOKS = 300
@@ -49,8 +49,8 @@ class Look:
 class Soak:
     """The load, and what is seen meanwhile."""
 
-    def __init__(self, stand: Stand, updates: int, orders: int, minutes: float) -> None:
-        self._stand = stand
+    def __init__(self, harness: ProcessHarness, updates: int, orders: int, minutes: float) -> None:
+        self._stand = harness
         self._talk = updates - 2 * orders
         self._orders = orders
         self._ends = time.monotonic() + minutes * 60
@@ -117,12 +117,12 @@ def _talk(number: int) -> dict[str, object]:
 
 async def measure(updates: int, orders: int, minutes: float, folder: Path) -> Soak:
     """Everything through one bot."""
-    async with open_stand(folder, delay=0.3, renderer=clip) as stand:
-        stand.provider.balance = Decimal(20) * orders
-        await learnt(stand.database_url, 0.3)
-        bot = await stand.start(settings={"LOG_LEVEL": "ERROR"})
-        database = Path(stand.database_url.partition(":///")[2])
-        soak = Soak(stand, updates, orders, minutes)
+    async with open_process_harness(folder, delay=0.3, renderer=clip) as harness:
+        harness.provider.balance = Decimal(20) * orders
+        await learnt(harness.database_url, 0.3)
+        bot = await harness.start(settings={"LOG_LEVEL": "ERROR"})
+        database = Path(harness.database_url.partition(":///")[2])
+        soak = Soak(harness, updates, orders, minutes)
 
         async def look() -> None:
             every = max(minutes * 60 / LOOKS, 0.5)
@@ -135,7 +135,7 @@ async def measure(updates: int, orders: int, minutes: float, folder: Path) -> So
             async with asyncio.TaskGroup() as load:
                 load.create_task(soak.group())
                 for number in range(PEOPLE):
-                    person = stand.telegram.add_person(f"Ann {number}")
+                    person = harness.telegram.add_person(f"Ann {number}")
                     load.create_task(soak.person(person))
             await asyncio.sleep(3)
             soak.look(bot.process.pid, database)

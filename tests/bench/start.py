@@ -18,7 +18,12 @@ from pathlib import Path
 
 from tests.bench.meters import cpu_seconds, resident
 from tests.bench.report import Goal, bars, publish
-from tests.stand import START_SECONDS, Stand, open_stand, until
+from tests.support.process_harness import (
+    START_SECONDS,
+    ProcessHarness,
+    open_process_harness,
+    until,
+)
 
 IDLE_SECONDS = 4.0
 IMPORTS = {
@@ -47,11 +52,11 @@ async def of_imports(code: str) -> Cost:
     return cost
 
 
-async def of_bot(stand: Stand, settings: dict[str, str]) -> Cost:
+async def of_bot(harness: ProcessHarness, settings: dict[str, str]) -> Cost:
     """`python -m bot` on a database that it knows already."""
-    seen = len(stand.telegram.calls_of("getUpdates"))
-    bot = await stand.start(settings=settings)
-    await until(lambda: len(stand.telegram.calls_of("getUpdates")) > seen, START_SECONDS)
+    seen = len(harness.telegram.calls_of("getUpdates"))
+    bot = await harness.start(settings=settings)
+    await until(lambda: len(harness.telegram.calls_of("getUpdates")) > seen, START_SECONDS)
     cpu = cpu_seconds(bot.process.pid)
     await asyncio.sleep(IDLE_SECONDS)
     memory = resident(bot.process.pid)
@@ -63,12 +68,12 @@ async def measure(rounds: int) -> dict[str, Cost]:
     """The medians, by what was started."""
     costs: dict[str, list[Cost]] = {name: [] for name in (*IMPORTS, *BOTS)}
     with tempfile.TemporaryDirectory() as folder:
-        async with open_stand(Path(folder)) as stand:
+        async with open_process_harness(Path(folder)) as harness:
             for number in range(rounds + 1):
                 for name, code in IMPORTS.items():
                     costs[name].append(await of_imports(code))
                 for name, settings in BOTS.items():
-                    costs[name].append(await of_bot(stand, settings))
+                    costs[name].append(await of_bot(harness, settings))
                 if not number:  # it writes byte code and creates the tables
                     for of_one in costs.values():
                         of_one.clear()

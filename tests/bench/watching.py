@@ -19,18 +19,18 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from bot import loop, metrics
-from bot.clock import Wait, utc_now
-from bot.gptunnel import Gptunnel
-from bot.health import Health
-from bot.progress import Progress
-from bot.steps import Steps
-from bot.steps.bench import Bench
-from bot.steps.deliver import Deliver
-from bot.steps.submit import Submit
-from bot.steps.watch import Watch
-from bot.task import AspectRatio, Chat, Task, TaskState
-from bot.worker import Worker
+from bot.core.clock import Wait, utc_now
+from bot.core.task import AspectRatio, Chat, Task, TaskState
+from bot.jobs.progress import Progress
+from bot.jobs.steps import Steps
+from bot.jobs.steps.context import StepContext
+from bot.jobs.steps.deliver import Deliver
+from bot.jobs.steps.submit import Submit
+from bot.jobs.steps.watch import Watch
+from bot.jobs.worker import Worker
+from bot.provider.client import Gptunnel
+from bot.runtime import event_loop, metrics
+from bot.runtime.health import Health
 from storage import Storage, open_storage
 from storage.rows import values_of
 from storage.tables import durations, tasks
@@ -56,11 +56,11 @@ def pending(method: str, target: str, body: bytes) -> bytes:
 
 
 async def fill(
-    storage: Storage, count: int, step: float = STEP, *, together: bool = False
+    storage: Storage, count: int, step: float = STEP, *, supervise: bool = False
 ) -> None:
     """`count` tasks at the provider, each of a chat of its own and with a status message, and a
     law by which each is asked about every `step` seconds: one after the other, as they were
-    accepted, or all `together`.
+    accepted, or all `supervise`.
     """
     now = utc_now()
     waiting = Task(
@@ -88,18 +88,18 @@ async def fill(
             "chat_id": number,
             "card_message_id": number,
             "provider_id": f"{number:024x}",
-            "accepted_at": now - timedelta(seconds=0 if together else step * number / count),
+            "accepted_at": now - timedelta(seconds=0 if supervise else step * number / count),
         }
         for number in range(1, count + 1)
     ]
-    law = [step, step * 9, step * 9, step * 9, 4000.0] * 40
+    distribution = [step, step * 9, step * 9, step * 9, 4000.0] * 40
     async with storage.database.transaction() as connection:
         await connection.execute(sa.insert(tasks), rows)
         await connection.execute(
             sa.insert(durations),
             [
                 {"model": MODEL, "low_seconds": d, "high_seconds": d, "recorded_at": now}
-                for d in law
+                for d in distribution
             ],
         )
 
@@ -109,15 +109,15 @@ async def working(
     folder: Path, provider: Gptunnel, count: int, wait: Wait
 ) -> AsyncIterator[Worker]:
     """A worker that carries `count` open tasks, until this is left."""
-    async with open_storage(f"sqlite+aiosqlite:///{folder / 'bench.db'}") as storage:
+    async with open_storage(f"sqlite+aiosqlite:///{folder / 'context.db'}") as storage:
         await fill(storage, count)
         nobody = cast(Any, None)
-        bench = Bench(storage, Progress(nobody, clock=utc_now), clock=utc_now, wait=wait)
+        context = StepContext(storage, Progress(nobody, clock=utc_now), clock=utc_now, wait=wait)
         steps = Steps(
-            bench,
-            Submit(bench, provider, nobody, deadline=timedelta(hours=1)),
-            Watch(bench, provider),
-            Deliver(bench, provider, nobody),
+            context,
+            Submit(context, provider, nobody, deadline=timedelta(hours=1)),
+            Watch(context, provider),
+            Deliver(context, provider, nobody),
         )
         worker = Worker(
             storage,
@@ -125,7 +125,7 @@ async def working(
             clock=utc_now,
             health=Health(storage.database.writable),
             owner="bench",
-            places=None,
+            slots=None,
         )
         async with asyncio.TaskGroup() as group:
             group.create_task(worker.run())
@@ -142,4 +142,4 @@ def answered() -> float:
 
 
 if __name__ == "__main__":
-    loop.run(until_told(listen(pending)))
+    event_loop.run(until_told(listen(pending)))

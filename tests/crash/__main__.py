@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.crash import campaign, planted, scale, selftest, steps, sweep
-from tests.crash.lives import launching
-from tests.postgres import PostgresServer, running_postgres
+from tests.crash import campaign, scale, seeded_bugs, selftest, steps, sweep
+from tests.crash.processes import launching
+from tests.support.postgres import PostgresServer, running_postgres
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--stops", type=float, default=usual.stops, help="share of kills that begin as a SIGSTOP"
     )
-    parser.add_argument("--bug", choices=tuple(planted.BUGS), help="of a selftest: this one alone")
+    parser.add_argument(
+        "--bug", choices=tuple(seeded_bugs.BUGS), help="of a selftest: this one alone"
+    )
     parser.add_argument(
         "--plain", action="store_true", help="start `python -m bot`, with its own long leases"
     )

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tests import canaries
-from tests.crash.ground import Ground, open_ground
-from tests.crash.lives import UP, Launcher, Life, Wish
-from tests.crash.people import People
+from tests.crash.actors import People
+from tests.crash.environment import Environment, open_environment
+from tests.crash.observer import Observer
+from tests.crash.processes import UP, Launcher, Life, Wish
 from tests.crash.verdict import Disturbances, Numbers, Verdict
-from tests.crash.witness import Witness
-from tests.cuts import Cutter, cutter
-from tests.stand import until
+from tests.support import canaries
+from tests.support.process_harness import until
+from tests.support.tcp_proxy import Cutter, cutter
 
 CREATE_SECONDS = (0.05, 0.5)
 TELEGRAM_SECONDS = (0.05, 0.5)
@@ -108,8 +108,8 @@ class Campaign:
     """One run over one ground."""
 
     plan: Plan
-    ground: Ground
-    witness: Witness
+    environment: Environment
+    observer: Observer
     cutter: Cutter | None = None
     disturbances: Disturbances = field(default_factory=Disturbances)
     exits: list[str] = field(default_factory=list)
@@ -117,7 +117,7 @@ class Campaign:
     def __post_init__(self) -> None:
         self._dice = random.Random(f"kills {self.plan.seed}")
         self._people = People(
-            self.ground.telegram, random.Random(f"people {self.plan.seed}"), self.plan.people
+            self.environment.telegram, random.Random(f"people {self.plan.seed}"), self.plan.people
         )
         self._begun = 0
         self.disturbances.lease_seconds = self.plan.lease_seconds
@@ -127,15 +127,15 @@ class Campaign:
         started = time.monotonic()
         async with (
             beside(self._people.watch()),
-            beside(self.witness.watch()),
+            beside(self.observer.watch()),
             beside(self._cut()),
             asyncio.TaskGroup() as group,
         ):
             group.create_task(self._order_all())
             for role in self.plan.roles or ("all",) * self.plan.workers:
                 group.create_task(self._slot(role))
-        violations = await drain(self.ground, self.witness, partial(self._start, "all"))
-        verdict = Verdict(self.ground, self._people.orders, self.disturbances)
+        violations = await drain(self.environment, self.observer, partial(self._start, "all"))
+        verdict = Verdict(self.environment, self._people.orders, self.disturbances)
         return Report(
             self.plan,
             verdict.numbers,
@@ -143,7 +143,7 @@ class Campaign:
             kills=len(self.disturbances.kills),
             stops=len(self.disturbances.stops),
             cuts=len(self.disturbances.cuts),
-            lives=len(self.ground.lives),
+            lives=len(self.environment.lives),
             seconds=time.monotonic() - started,
         )
 
@@ -209,7 +209,7 @@ class Campaign:
         changes = {"ROLE": role, "UPDATES": self.plan.updates}
         if self.cutter is not None:
             changes["DATABASE_URL"] = self.cutter.url
-        return await self.ground.start(
+        return await self.environment.start(
             Wish(
                 bug=self.plan.bug,
                 lease_seconds=self.plan.lease_seconds,
@@ -247,7 +247,7 @@ class Campaign:
         """Only a database that cannot be had at the start, or that a stopped one has locked."""
         now = time.time()
         excused = any(woken > now - 20 for _, woken in self.disturbances.stops)
-        excused = excused or any(other.stopped for other in self.ground.lives)
+        excused = excused or any(other.stopped for other in self.environment.lives)
         # Without a database nobody starts: a supervisor tries again.
         excused = excused or (self.cutter is not None and UP not in life.lines)
         if not excused:
@@ -258,8 +258,8 @@ class Campaign:
 
 
 async def drain(
-    ground: Ground,
-    witness: Witness,
+    environment: Environment,
+    observer: Observer,
     start: Callable[[], Awaitable[Life]],
     *,
     mortal: bool = False,
@@ -269,12 +269,12 @@ async def drain(
     `mortal`: the last life may be killed while it ends.
     """
     found: list[str] = []
-    left = await _until_quiet(ground, witness, start)
-    for life in ground.living:
+    left = await _until_quiet(environment, observer, start)
+    for life in environment.living:
         found += [f"{life.log.name}: {name} is left open" for name in open_files(life.pid)]
-    found += await witness.spills()
-    found += canaries.spilled_on_disk(ground.folder)  # the WAL as well: the next line ends it
-    for life in ground.living:
+    found += await observer.spills()
+    found += canaries.spilled_on_disk(environment.folder)  # the WAL as well: the next line ends it
+    for life in environment.living:
         try:
             code = await life.stop(STOP_SECONDS)
         except TimeoutError:
@@ -283,29 +283,29 @@ async def drain(
             continue
         if code != 0 and not (mortal and code == -signal.SIGKILL):
             found.append(f"{life.log.name}: ended with {code} when it was asked to end")
-    found += left or await witness.faults()
-    found += [f"{path.name} is left in TMPDIR" for path in ground.temporary.iterdir()]
-    if ground.videos.is_dir():
-        found += [f"the video {path.name} is left" for path in ground.videos.iterdir()]
-    found += [f"a process is left: {command}" for command in ground.strays()]
+    found += left or await observer.faults()
+    found += [f"{path.name} is left in TMPDIR" for path in environment.temporary.iterdir()]
+    if environment.videos.is_dir():
+        found += [f"the video {path.name} is left" for path in environment.videos.iterdir()]
+    found += [f"a process is left: {command}" for command in environment.strays()]
     return found
 
 
 async def _until_quiet(
-    ground: Ground, witness: Witness, start: Callable[[], Awaitable[Life]]
+    environment: Environment, observer: Observer, start: Callable[[], Awaitable[Life]]
 ) -> list[str]:
     """Nothing when it became quiet; otherwise what is still to be done."""
     until = time.monotonic() + DRAIN_SECONDS
     quiet_since: float | None = None
     left: list[str] = []
     while time.monotonic() < until:
-        if not ground.living:
+        if not environment.living:
             await start()
-        left = await witness.open_work()
-        calls = [one for one in ground.telegram.calls[-50:] if one.ended is None]
+        left = await observer.open_work()
+        calls = [one for one in environment.telegram.calls[-50:] if one.ended is None]
         if (
             left
-            or ground.telegram.world.pending
+            or environment.telegram.world.pending
             or any(call.method != "getUpdates" for call in calls)
         ):
             quiet_since = None
@@ -339,7 +339,7 @@ async def run(
     folder: Path,
     *,
     database_url: str = "",
-    judged: Callable[[Ground], None] = lambda _: None,
+    judged: Callable[[Environment], None] = lambda _: None,
 ) -> Report:
     """One campaign in a folder of its own; `judged` may look at its ground afterwards."""
     dice = random.Random(f"latencies {plan.seed}")
@@ -348,15 +348,19 @@ async def run(
     def latency(method: str) -> float:
         return 0.01 if method.startswith(quick) else dice.uniform(*TELEGRAM_SECONDS)
 
-    async with open_ground(folder, launcher, database_url=database_url, latency=latency) as ground:
-        ground.provider.delay = lambda: dice.uniform(*plan.video_seconds)
-        ground.provider.create_latency = lambda: dice.uniform(*CREATE_SECONDS)
+    async with open_environment(
+        folder, launcher, database_url=database_url, latency=latency
+    ) as environment:
+        environment.provider.delay = lambda: dice.uniform(*plan.video_seconds)
+        environment.provider.create_latency = lambda: dice.uniform(*CREATE_SECONDS)
         async with contextlib.AsyncExitStack() as stack:
             cuts = None
             if plan.cut_seconds:
                 cuts = await stack.enter_async_context(cutter(database_url))
-            report = await Campaign(plan, ground, Witness(ground.database_url), cuts).run()
-        judged(ground)
+            report = await Campaign(
+                plan, environment, Observer(environment.database_url), cuts
+            ).run()
+        judged(environment)
         return report
 
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.crash.lives import Launcher, launching
-from tests.postgres import postgres
+from tests.crash.processes import Launcher, launching
+from tests.support.postgres import postgres
 
 __all__ = ["postgres"]
 

@@ -28,10 +28,10 @@ BEATS = 6
 
 def warm() -> None:
     """Imports what a start of the bot imports, as the bot does it."""
-    from bot.lean import import_aiogram
+    from bot.runtime.lazy_aiogram import import_aiogram
 
     import_aiogram()
-    for name in ("bot.app", "bot.logs", "alembic.command", "aiosqlite", "asyncpg"):
+    for name in ("bot.app", "bot.runtime.logs", "alembic.command", "aiosqlite", "asyncpg"):
         import_module(name)
     gc.collect()
     gc.freeze()
@@ -40,21 +40,21 @@ def warm() -> None:
 def hurry(lease: float, notice: float, idle: float, poison: int) -> None:
     """Minutes become seconds: what would only make a campaign wait."""
     wanted: dict[str, dict[str, object]] = {
-        "bot.worker": {
+        "bot.jobs.worker": {
             "LEASE": timedelta(seconds=lease),
             "HEARTBEAT_SECONDS": lease / BEATS,
             "IDLE_SECONDS": idle,
         },
-        "bot.intake": {
+        "bot.telegram.intake": {
             "LEASE": timedelta(seconds=lease),
             "HEARTBEAT_SECONDS": lease / BEATS,
             "IDLE_SECONDS": idle,
             "TRIES": poison,
         },
-        "bot.notices": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": idle},
-        "bot.schedule": {"PROBES": (0.3, 1.0, 2.0, 3.5)},
-        "bot.steps": {"POISON_CLAIMS": poison},
-        "storage.takeover": {"SPREAD": timedelta(seconds=lease)},
+        "bot.jobs.outbox_sender": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": idle},
+        "bot.core.schedule": {"PROBES": (0.3, 1.0, 2.0, 3.5)},
+        "bot.jobs.steps": {"POISON_CLAIMS": poison},
+        "storage.recovery": {"SPREAD": timedelta(seconds=lease)},
     }
     for name, changes in wanted.items():
         module = import_module(name)
@@ -119,14 +119,14 @@ def _live(order: dict[str, Any]) -> None:
         os.chdir(order["folder"])
         tempfile.tempdir = None
         from bot.__main__ import main as run_bot
-        from tests.crash import planted, points
+        from tests.crash import kill_points, seeded_bugs
 
         wish = order["wish"]
         hurry(wish["lease_seconds"], wish["notice_seconds"], wish["idle_seconds"], wish["poison"])
         if wish["bug"]:
-            planted.plant(wish["bug"])
+            seeded_bugs.plant(wish["bug"])
         if wish["journal"]:
-            points.install(
+            kill_points.install(
                 Path(wish["journal"]), die_at=wish["die_at"], die_after=wish["die_after"]
             )
         code = run_bot([])

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.settings import Settings
-from bot.telegram import Pace
+from bot.telegram.client import Pace
 from storage import open_storage
 from tests.crash import campaign
 from tests.crash.claims import Claims
-from tests.crash.ground import Ground
-from tests.crash.lives import Launcher
+from tests.crash.environment import Environment
+from tests.crash.processes import Launcher
 
 ROLES = ("intake", "intake", "worker", "worker")
 WINDOW_SECONDS = 30.0
@@ -75,30 +75,32 @@ async def run(
         pass  # the tables are there
     claims = Claims(database_url)
     await claims.watch()
-    seen: list[Ground] = []
+    seen: list[Environment] = []
     done = await campaign.run(
         wanted, launcher, folder, database_url=database_url, judged=seen.append
     )
-    [ground] = seen
+    [environment] = seen
     report = Report(
         done,
         await claims.seen(),
         await claims.doubles(),
-        most_at_once((job.created_at, job.ready_at) for job in ground.provider.tasks.values()),
+        most_at_once(
+            (job.created_at, job.ready_at) for job in environment.provider.tasks.values()
+        ),
         most_at_once(
             (call.started, call.started + WINDOW_SECONDS)
-            for call in ground.telegram.calls
+            for call in environment.telegram.calls
             if call.method.startswith(PACED) and call.method != "sendChatAction"
         ),
         list(done.violations),
     )
     # An unknown order may be at the provider and takes no place here.
-    places = Settings.model_fields["provider_places"].default + done.numbers.unknown
+    slots = Settings.model_fields["provider_concurrency"].default + done.numbers.unknown
     each, burst = Pace.ALL
     calls = (WINDOW_SECONDS + burst) / each * 1.1  # their way takes its time, too
     wrong = (
         (bool(report.doubles), f"leased to two at once: {report.doubles[:3]}"),
-        (report.at_provider > places, f"{report.at_provider} at the provider at once"),
+        (report.at_provider > slots, f"{report.at_provider} at the provider at once"),
         (report.in_window > calls, f"{report.in_window} calls in {WINDOW_SECONDS:.0f} s"),
     )
     report.violations += [words for holds, words in wrong if holds]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.crash import campaign, scale, steps
-from tests.crash.lives import Launcher
-from tests.postgres import PostgresServer
+from tests.crash.processes import Launcher
+from tests.support.postgres import PostgresServer
 
 JOURNEYS = ("photo", "unknown")
 TRIES = 3

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bot.sandbox.faults import Fault
+from tests.crash.actors import Kind, People, Plan
 from tests.crash.campaign import beside, drain
-from tests.crash.ground import Ground, open_ground
-from tests.crash.lives import Launcher, Life, Wish
-from tests.crash.people import Kind, People, Plan
+from tests.crash.environment import Environment, open_environment
+from tests.crash.observer import Observer
+from tests.crash.processes import Launcher, Life, Wish
 from tests.crash.verdict import Disturbances, Numbers, Verdict
-from tests.crash.witness import Witness
 
 AT_ONCE = 8
 OFTEN = 2
@@ -149,24 +149,24 @@ async def lead(
 ) -> Result:
     """One journey; the first lives end at these points (an int: after so many), later ones not."""
     coming = list(deaths)
-    async with open_ground(folder, launcher, latency=_telegram_seconds) as ground:
-        ground.provider.delay = VIDEO_SECONDS
-        ground.provider.create_latency = CREATE_SECONDS
+    async with open_environment(folder, launcher, latency=_telegram_seconds) as environment:
+        environment.provider.delay = VIDEO_SECONDS
+        environment.provider.create_latency = CREATE_SECONDS
         for fault in journey.provider:
-            ground.provider.faults.add(fault)
+            environment.provider.faults.add(fault)
         for fault in journey.telegram:
-            ground.telegram.faults.add(fault)
-        people = People(ground.telegram, random.Random(journey.name), 1, again=journey.again)
-        witness = Witness(ground.database_url)
+            environment.telegram.faults.add(fault)
+        people = People(environment.telegram, random.Random(journey.name), 1, again=journey.again)
+        observer = Observer(environment.database_url)
         disturbances = Disturbances()
 
         async def start() -> Life:
             end = coming.pop(0) if coming else 0
-            life = await ground.start(
+            life = await environment.start(
                 replace(
                     WISH,
                     bug=bug,
-                    journal=_journal(folder, len(ground.lives)),
+                    journal=_journal(folder, len(environment.lives)),
                     die_at=end if isinstance(end, tuple) else None,
                     die_after=end if isinstance(end, int) else 0,
                 )
@@ -175,33 +175,33 @@ async def lead(
             return life
 
         async with beside(people.watch()):
-            async with beside(_supervise(ground, start)):
+            async with beside(_supervise(environment, start)):
                 await people.order(CARD_SECONDS, kind=journey.kind, plan=journey.plan)
-            violations = await drain(ground, witness, start, mortal=True)
+            violations = await drain(environment, observer, start, mortal=True)
         died = []
-        for number, life in enumerate(ground.lives):
+        for number, life in enumerate(environment.lives):
             code = life.ended.result()
             if code == -signal.SIGKILL:
                 died.append(_points(folder, number)[-1])
             elif code != 0:
                 violations.append(f"{life.log.name} ended with {code}: {life.lines[-500:]}")
-        verdict = Verdict(ground, people.orders, disturbances)
+        verdict = Verdict(environment, people.orders, disturbances)
         violations += verdict.violations
         return Result(
             journey=journey.name,
             deaths=died,
             violations=violations,
             numbers=verdict.numbers,
-            telegram_calls=[call.method for call in ground.telegram.calls],
-            provider_calls=[call.name for call in ground.provider.calls],
-            spoilt=[call.method for call in ground.telegram.calls if call.fault]
-            + [call.name for call in ground.provider.calls if ", " in call.outcome],
+            telegram_calls=[call.method for call in environment.telegram.calls],
+            provider_calls=[call.name for call in environment.provider.calls],
+            spoilt=[call.method for call in environment.telegram.calls if call.fault]
+            + [call.name for call in environment.provider.calls if ", " in call.outcome],
         )
 
 
-async def _supervise(ground: Ground, start: Callable[[], Awaitable[Life]]) -> None:
+async def _supervise(environment: Environment, start: Callable[[], Awaitable[Life]]) -> None:
     while True:
-        life = ground.living[0] if ground.living else await start()
+        life = environment.living[0] if environment.living else await start()
         await asyncio.wait({life.ended})
 
 
@@ -250,10 +250,10 @@ async def run(
     started = time.monotonic()
     results = Results()
     known: set[Point] = set()
-    places = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str, point: Point, second: int, place: Path) -> None:
-        async with places:
+        async with slots:
             results.ended.append(
                 await lead(JOURNEYS[name], launcher, place, [point, second], bug=bug)
             )

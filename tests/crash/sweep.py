@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from bot.sandbox.faults import Fault
-from tests.crash.lives import Launcher
+from tests.crash.processes import Launcher
 from tests.crash.steps import AT_ONCE, JOURNEYS, Journey, Result, cells, lead
 
 JOURNEY = JOURNEYS["photo"]
@@ -59,10 +59,10 @@ async def run(launcher: Launcher, folder: Path, *, every: int = 1, first: int = 
     good = await lead(JOURNEY, launcher, folder / "good")
     if good.violations:
         raise AssertionError(good.text())
-    places = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str, journey: Journey) -> None:
-        async with places:
+        async with slots:
             result = await lead(journey, launcher, folder / name)
         sweep.ended[name] = result
         if not result.spoilt:

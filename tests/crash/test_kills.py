@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.crash import campaign, steps, sweep
+from tests.crash.actors import Kind, People, Plan
 from tests.crash.campaign import beside, drain
-from tests.crash.ground import open_ground, open_provider
-from tests.crash.lives import Launcher
-from tests.crash.people import Kind, People, Plan
+from tests.crash.environment import open_environment, open_provider
+from tests.crash.observer import Observer
+from tests.crash.processes import Launcher
 from tests.crash.steps import JOURNEYS, WISH, Point, lead
-from tests.crash.witness import Witness
-from tests.postgres import PostgresServer
-from tests.stand import free_port, until
+from tests.support.postgres import PostgresServer
+from tests.support.process_harness import free_port, until
 
 
 async def test_people_are_served_while_the_bot_is_killed_ten_times(
@@ -98,21 +98,21 @@ async def test_an_order_that_was_not_accepted_is_sent_again_by_itself(
 async def test_an_order_waits_for_a_provider_that_takes_no_connection(
     launcher: Launcher, tmp_path: Path
 ) -> None:
-    async with open_ground(tmp_path, launcher) as ground:
+    async with open_environment(tmp_path, launcher) as environment:
         port = free_port()
-        people = People(ground.telegram, random.Random(1), 1)
-        witness = Witness(ground.database_url)
+        people = People(environment.telegram, random.Random(1), 1)
+        observer = Observer(environment.database_url)
         late = open_provider()
         async with beside(people.watch()):
-            life = await ground.start(WISH, GPTUNNEL_BASE_URL=f"http://127.0.0.1:{port}/v1")
+            life = await environment.start(WISH, GPTUNNEL_BASE_URL=f"http://127.0.0.1:{port}/v1")
             order = await people.order(60, kind=Kind.TEXT, plan=Plan.PRESS)
             await until(lambda: "not accepted, again in" in life.lines, 60)
             try:
                 await late.start(port=port)
                 await until(lambda: late.charges, 60)
-                sent = ground.telegram.calls_of
+                sent = environment.telegram.calls_of
                 await until(lambda: sent("sendVideo", chat_id=order.person.id), 60)
-                assert await drain(ground, witness, ground.start) == []
+                assert await drain(environment, observer, environment.start) == []
             finally:
                 await late.stop()
         assert len(late.charges) == 1

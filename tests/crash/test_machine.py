@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.actors import Kind, People, Plan
 from tests.crash.campaign import beside, drain
-from tests.crash.ground import Ground, open_ground
-from tests.crash.lives import Launcher, Life, Wish
-from tests.crash.people import Kind, People, Plan
+from tests.crash.environment import Environment, open_environment
+from tests.crash.observer import Observer
+from tests.crash.processes import Launcher, Life, Wish
 from tests.crash.verdict import Disturbances, Verdict
-from tests.crash.witness import Witness
-from tests.stand import until
+from tests.support.process_harness import until
 
 SECONDS = 10.0
 WISH = Wish(lease_seconds=3.0)
@@ -36,11 +36,11 @@ sys.stdin.read()
 
 
 @asynccontextmanager
-async def locked(ground: Ground, life: Life) -> AsyncIterator[None]:
+async def locked(environment: Environment, life: Life) -> AsyncIterator[None]:
     """Another process writes to the database, and does not end."""
     other = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", HOLD, ground.database_url.partition(":///")[2]),
+        *("-c", HOLD, environment.database_url.partition(":///")[2]),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -55,9 +55,9 @@ async def locked(ground: Ground, life: Life) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def unwritable(ground: Ground, life: Life) -> AsyncIterator[None]:
+async def unwritable(environment: Environment, life: Life) -> AsyncIterator[None]:
     """Whatever makes the database's files longer is an I/O error (EFBIG)."""
-    wal = Path(ground.database_url.partition(":///")[2] + "-wal")
+    wal = Path(environment.database_url.partition(":///")[2] + "-wal")
     size = (await asyncio.to_thread(wal.stat)).st_size
     before = resource.prlimit(life.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(life.pid, resource.RLIMIT_FSIZE, (size, before[1]))
@@ -67,33 +67,33 @@ async def unwritable(ground: Ground, life: Life) -> AsyncIterator[None]:
         resource.prlimit(life.pid, resource.RLIMIT_FSIZE, before)
 
 
-Fault = Callable[[Ground, Life], AbstractAsyncContextManager[None]]
+Fault = Callable[[Environment, Life], AbstractAsyncContextManager[None]]
 
 
 @pytest.mark.parametrize("fault", [locked, unwritable])
 async def test_ten_seconds_without_a_database_cost_nothing_but_time(
     fault: Fault, launcher: Launcher, tmp_path: Path
 ) -> None:
-    async with open_ground(tmp_path, launcher) as ground:
-        ground.provider.delay = 3.0
-        people = People(ground.telegram, random.Random(1), 4)
-        witness = Witness(ground.database_url)
+    async with open_environment(tmp_path, launcher) as environment:
+        environment.provider.delay = 3.0
+        people = People(environment.telegram, random.Random(1), 4)
+        observer = Observer(environment.database_url)
         async with beside(people.watch()), asyncio.TaskGroup() as group:
-            life = await ground.start(WISH)
+            life = await environment.start(WISH)
             for kind in (Kind.TEXT, Kind.PHOTO):
                 await people.order(60, kind=kind, plan=Plan.PRESS)
-            await until(lambda: ground.provider.charges, 60)
+            await until(lambda: environment.provider.charges, 60)
             begun = time.time()
-            async with fault(ground, life):
+            async with fault(environment, life):
                 for kind in (Kind.TEXT, Kind.DOCUMENT):
                     group.create_task(people.order(120, kind=kind, plan=Plan.DOUBLE))
                 await asyncio.sleep(SECONDS)
             ended = time.time()
-            await until(lambda: len(ground.telegram.calls_of("sendVideo")) >= 4, 180)
+            await until(lambda: len(environment.telegram.calls_of("sendVideo")) >= 4, 180)
         assert not life.ended.done(), "it ended by itself"
-        assert await drain(ground, witness, ground.start) == []
+        assert await drain(environment, observer, environment.start) == []
         # What was sent and could not be noted is sent again, as after a kill.
-        verdict = Verdict(ground, people.orders, Disturbances(stops=[(begun, ended)]))
+        verdict = Verdict(environment, people.orders, Disturbances(stops=[(begun, ended)]))
         assert [one for one in verdict.violations if "database is locked" not in one] == []
         came = verdict.numbers
         assert (came.confirmed, came.charges, came.videos, came.unknown) == (4, 4, 4, 0)

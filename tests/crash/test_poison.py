@@ -7,12 +7,12 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+from tests.crash.actors import Kind, Order, People, Plan
 from tests.crash.campaign import beside
-from tests.crash.ground import Ground, open_ground
-from tests.crash.lives import Launcher, Wish
-from tests.crash.people import Kind, Order, People, Plan
-from tests.crash.witness import Witness
-from tests.stand import until
+from tests.crash.environment import Environment, open_environment
+from tests.crash.observer import Observer
+from tests.crash.processes import Launcher, Wish
+from tests.support.process_harness import until
 
 CLAIMS = 4
 BEING_MADE = "SELECT id FROM tasks WHERE state = 'generating'"
@@ -20,30 +20,30 @@ ON_THE_WAY = "SELECT id FROM tasks WHERE state = 'rendered'"
 WISH = Wish(lease_seconds=1.0, poison=CLAIMS)
 
 
-async def _die_at(ground: Ground, point: str, lives: int) -> None:
+async def _die_at(environment: Environment, point: str, lives: int) -> None:
     """So many lives end at the point, if they come to it; the one after them has no end."""
     for number in range(lives):
-        journal = ground.folder / f"points-{number}"
-        life = await ground.start(replace(WISH, journal=journal, die_at=(point, 1)))
+        journal = environment.folder / f"points-{number}"
+        life = await environment.start(replace(WISH, journal=journal, die_at=(point, 1)))
         await life.ended
-    await ground.start(WISH)
+    await environment.start(WISH)
 
 
-def _videos(ground: Ground, order: Order) -> int:
+def _videos(environment: Environment, order: Order) -> int:
     return len(
         [
             call
-            for call in ground.telegram.calls_of("sendVideo", chat_id=order.person.id)
+            for call in environment.telegram.calls_of("sendVideo", chat_id=order.person.id)
             if call.ok
         ]
     )
 
 
-def _told(ground: Ground, order: Order) -> list[str]:
+def _told(environment: Environment, order: Order) -> list[str]:
     """The words that answer the order's message."""
     return [
         call.params["text"]
-        for call in ground.telegram.calls_of("sendMessage", chat_id=order.person.id)
+        for call in environment.telegram.calls_of("sendMessage", chat_id=order.person.id)
         if call.ok and call.params["reply_parameters"]["message_id"] in order.messages
     ]
 
@@ -51,46 +51,46 @@ def _told(ground: Ground, order: Order) -> list[str]:
 async def test_a_task_that_kills_its_worker_is_set_aside_and_the_others_are_not(
     launcher: Launcher, tmp_path: Path
 ) -> None:
-    async with open_ground(tmp_path, launcher) as ground:
-        ground.provider.delay = 12.0  # they are being made all the while
-        people = People(ground.telegram, random.Random(1), 7)
-        witness = Witness(ground.database_url)
+    async with open_environment(tmp_path, launcher) as environment:
+        environment.provider.delay = 12.0  # they are being made all the while
+        people = People(environment.telegram, random.Random(1), 7)
+        observer = Observer(environment.database_url)
         async with beside(people.watch()):
-            first = await ground.start(WISH)
+            first = await environment.start(WISH)
             good = await asyncio.gather(
                 *(people.order(60, kind=Kind.TEXT, plan=Plan.PRESS) for _ in range(6))
             )
-            while len(await witness.rows(BEING_MADE)) < 6:  # noqa: ASYNC110 - no event for it
+            while len(await observer.rows(BEING_MADE)) < 6:  # noqa: ASYNC110 - no event for it
                 await asyncio.sleep(0.05)
             await first.kill()
             dying = asyncio.create_task(  # noqa: TID251 - awaited below
-                _die_at(ground, "commit [insert frames] before", CLAIMS)
+                _die_at(environment, "commit [insert frames] before", CLAIMS)
             )
             poison = await people.order(60, kind=Kind.PHOTO, plan=Plan.PRESS)
             await dying
-            await until(lambda: len(_told(ground, poison)) == 1, 60)
-            await until(lambda: all(_videos(ground, order) for order in good), 60)
-            while await witness.rows(ON_THE_WAY):  # noqa: ASYNC110 - sent, not yet written down
+            await until(lambda: len(_told(environment, poison)) == 1, 60)
+            await until(lambda: all(_videos(environment, order) for order in good), 60)
+            while await observer.rows(ON_THE_WAY):  # noqa: ASYNC110 - sent, not yet written down
                 await asyncio.sleep(0.05)
-        assert _videos(ground, poison) == 0
-        states = await witness.rows("SELECT state, reason FROM tasks ORDER BY state")
+        assert _videos(environment, poison) == 0
+        states = await observer.rows("SELECT state, reason FROM tasks ORDER BY state")
         assert [row["state"] for row in states] == ["delivered"] * 6 + ["failed"]
         assert states[-1]["reason"] == "set_aside"
-        assert len(ground.provider.charges) == 6
+        assert len(environment.provider.charges) == 6
 
 
 async def test_an_update_that_kills_its_handler_is_set_aside_and_its_chat_goes_on(
     launcher: Launcher, tmp_path: Path
 ) -> None:
-    async with open_ground(tmp_path, launcher) as ground:
-        people = People(ground.telegram, random.Random(1), 1)
-        witness = Witness(ground.database_url)
+    async with open_environment(tmp_path, launcher) as environment:
+        people = People(environment.telegram, random.Random(1), 1)
+        observer = Observer(environment.database_url)
         async with beside(people.watch()):
             await people.order(0.01, kind=Kind.PHOTO)
-            await _die_at(ground, "sendPhoto before", CLAIMS)
+            await _die_at(environment, "sendPhoto before", CLAIMS)
             good = await people.order(60, kind=Kind.TEXT, plan=Plan.PRESS)
-            await until(lambda: _videos(ground, good) == 1, 60)
-        assert ground.telegram.calls_of("sendPhoto") == []
-        rows = await witness.rows("SELECT error, payload FROM inbox WHERE state = 'set_aside'")
+            await until(lambda: _videos(environment, good) == 1, 60)
+        assert environment.telegram.calls_of("sendPhoto") == []
+        rows = await observer.rows("SELECT error, payload FROM inbox WHERE state = 'set_aside'")
         assert [row["error"] for row in rows] == ["its handler was killed again and again"]
         assert "photo" in rows[0]["payload"]

@@ -17,20 +17,20 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
-from bot.clock import utc_now
+from bot.core.clock import utc_now
 from storage import open_storage
 from storage.tables import tasks
 from tests.crash import scale
+from tests.crash.actors import Kind, People, Plan
 from tests.crash.campaign import beside, drain
 from tests.crash.claims import Claims
-from tests.crash.ground import Ground, open_ground
-from tests.crash.lives import UP, Launcher, Life, Wish
-from tests.crash.people import Kind, People, Plan
+from tests.crash.environment import Environment, open_environment
+from tests.crash.observer import Observer
+from tests.crash.processes import UP, Launcher, Life, Wish
 from tests.crash.verdict import Disturbances, Verdict
-from tests.crash.witness import Witness
-from tests.postgres import PostgresServer, running_postgres
-from tests.stand import until
-from tests.storage.given import queued
+from tests.support.factories import queued
+from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.process_harness import until
 
 PATIENT = Wish(lease_seconds=60.0, idle_seconds=60.0)
 """Looks for what others left once a minute: whatever it does sooner, it was told."""
@@ -45,15 +45,15 @@ def own_postgres() -> Iterator[PostgresServer]:
 @asynccontextmanager
 async def town(
     launcher: Launcher, folder: Path, url: str, people: int = 4
-) -> AsyncIterator[tuple[Ground, People]]:
-    async with open_ground(folder, launcher, database_url=url) as ground:
-        persons = People(ground.telegram, random.Random(1), people)
+) -> AsyncIterator[tuple[Environment, People]]:
+    async with open_environment(folder, launcher, database_url=url) as environment:
+        persons = People(environment.telegram, random.Random(1), people)
         async with beside(persons.watch()):
-            yield ground, persons
+            yield environment, persons
 
 
-async def up(ground: Ground, wish: Wish = PATIENT, **settings: str) -> Life:
-    life = await ground.start(wish, **settings)
+async def up(environment: Environment, wish: Wish = PATIENT, **settings: str) -> Life:
+    life = await environment.start(wish, **settings)
     await until(lambda: UP in life.lines, 60)
     return life
 
@@ -83,13 +83,13 @@ async def test_people_are_served_by_roles_that_are_killed_and_cut_off(
 async def test_each_role_does_its_part_and_the_other_hears_of_it_at_once(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    async with town(launcher, tmp_path, await postgres.create()) as (ground, people):
-        worker = await up(ground, ROLE="worker")
+    async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
+        worker = await up(environment, ROLE="worker")
         await until(lambda: "chores: done here" in worker.lines, 60)
-        intake = await up(ground, ROLE="intake", UPDATES="webhook")
+        intake = await up(environment, ROLE="intake", UPDATES="webhook")
         order = await people.order(60, kind=Kind.PHOTO, plan=Plan.PRESS)
-        sent = partial(ground.telegram.calls_of, "sendVideo", chat_id=order.person.id)
-        await until(lambda: ground.provider.charges, 30)  # not at the look of every minute
+        sent = partial(environment.telegram.calls_of, "sendVideo", chat_id=order.person.id)
+        await until(lambda: environment.provider.charges, 30)  # not at the look of every minute
         await until(sent, 30)
         parts = {}
         for life in (worker, intake):
@@ -105,44 +105,46 @@ async def test_each_role_does_its_part_and_the_other_hears_of_it_at_once(
 async def test_one_process_asks_for_updates_and_another_when_it_is_killed(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    async with town(launcher, tmp_path, await postgres.create()) as (ground, people):
+    async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
         wish = Wish()
-        first = await up(ground, wish, ROLE="intake")
+        first = await up(environment, wish, ROLE="intake")
         await until(lambda: "updates: done here" in first.lines, 60)
-        second = await up(ground, wish, ROLE="intake")
+        second = await up(environment, wish, ROLE="intake")
         status, _ = await asked(second, "/readyz")
         assert status == 200  # it has nothing to ask, and is ready
         assert "updates: done here" not in second.lines
         await first.kill()
         await until(lambda: "updates: done here" in second.lines, 60)
         order = await people.order(60, kind=Kind.TEXT, plan=Plan.LEAVE)
-        await until(lambda: ground.telegram.calls_of("sendMessage", chat_id=order.person.id), 30)
+        await until(
+            lambda: environment.telegram.calls_of("sendMessage", chat_id=order.person.id), 30
+        )
 
 
 async def test_what_a_stopped_worker_had_in_hand_goes_on_at_once(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    async with town(launcher, tmp_path, await postgres.create()) as (ground, people):
-        ground.provider.delay = 3.2  # within the first questions
-        first, second = await up(ground), await up(ground)
+    async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
+        environment.provider.delay = 3.2  # within the first questions
+        first, second = await up(environment), await up(environment)
         order = await people.order(60, kind=Kind.TEXT, plan=Plan.PRESS)
         await until(lambda: "accepted as" in first.lines + second.lines, 60)
         if "accepted as" in second.lines:
             first, second = second, first
         assert await first.stop() == 0
-        sent = partial(ground.telegram.calls_of, "sendVideo", chat_id=order.person.id)
+        sent = partial(environment.telegram.calls_of, "sendVideo", chat_id=order.person.id)
         await until(sent, 45)  # its lease would be a minute, and so the next look
-        assert len(ground.provider.charges) == 1
+        assert len(environment.provider.charges) == 1
 
 
 async def test_a_database_that_restarts_costs_nothing_and_nobody_ends(
     launcher: Launcher, tmp_path: Path, own_postgres: PostgresServer
 ) -> None:
-    async with town(launcher, tmp_path, await own_postgres.create(), 8) as (ground, people):
-        ground.provider.delay = lambda: random.uniform(0.5, 4.0)
-        lives = [await up(ground, Wish()) for _ in range(2)]
+    async with town(launcher, tmp_path, await own_postgres.create(), 8) as (environment, people):
+        environment.provider.delay = lambda: random.uniform(0.5, 4.0)
+        lives = [await up(environment, Wish()) for _ in range(2)]
         disturbances = Disturbances()
-        witness = Witness(ground.database_url)
+        observer = Observer(environment.database_url)
         async with asyncio.TaskGroup() as group:
             for number in range(16):
                 group.create_task(people.order(120))
@@ -152,8 +154,8 @@ async def test_a_database_that_restarts_costs_nothing_and_nobody_ends(
                     disturbances.cuts.append(time.time())
                 await asyncio.sleep(0.2)
         assert not any(life.ended.done() for life in lives)
-        assert await drain(ground, witness, ground.start) == []
-        verdict = Verdict(ground, people.orders, disturbances)
+        assert await drain(environment, observer, environment.start) == []
+        verdict = Verdict(environment, people.orders, disturbances)
         assert verdict.violations == []
         assert verdict.numbers.videos
         assert verdict.numbers.unknown == 0  # the intent is insisted on, the id too
@@ -173,7 +175,7 @@ async def test_what_is_leased_to_two_at_once_is_noticed(postgres: PostgresServer
                 now=utc_now(),
                 lease_for=timedelta(seconds=seconds),
                 limit=1,
-                places=None,
+                slots=None,
             )
             return [task.id for task in found]
 

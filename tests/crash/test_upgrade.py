@@ -17,14 +17,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
 import storage
+from bot.core.task import TaskState
 from bot.sandbox.telegram import Person
-from bot.task import TaskState
 from storage import Database, migrate
-from tests.crash.ground import Ground, open_ground
-from tests.crash.lives import Launcher, Wish
-from tests.crash.witness import Witness
-from tests.postgres import PostgresServer
-from tests.stand import until
+from tests.crash.environment import Environment, open_environment
+from tests.crash.observer import Observer
+from tests.crash.processes import Launcher, Wish
+from tests.support.postgres import PostgresServer
+from tests.support.process_harness import until
 
 S = TaskState
 NOW = datetime.now(UTC)  # noqa: TID251 - the bot that takes over has the real clock
@@ -49,7 +49,7 @@ def _revisions() -> list[str]:
     return [script.revision for script in found][::-1]
 
 
-async def _ask(ground: Ground, url: str, body: dict[str, Any], **headers: str) -> Any:
+async def _ask(environment: Environment, url: str, body: dict[str, Any], **headers: str) -> Any:
     async with (
         aiohttp.ClientSession() as session,
         session.post(url, json=body, headers=headers) as answer,
@@ -57,23 +57,23 @@ async def _ask(ground: Ground, url: str, body: dict[str, Any], **headers: str) -
         return await answer.json()
 
 
-async def _order(ground: Ground) -> dict[str, Any]:
+async def _order(environment: Environment) -> dict[str, Any]:
     """A job at the provider, which an earlier version ordered."""
     answer: dict[str, Any] = await _ask(
-        ground,
-        f"{ground.provider.base_url}/media/create",
+        environment,
+        f"{environment.provider.base_url}/media/create",
         {"model": "seedance-1-lite-480P-5s", "prompt": "a fox, instant-test", "ar": "16:9"},
-        Authorization=ground.provider.api_key,
+        Authorization=environment.provider.api_key,
     )
     return answer
 
 
-async def _card(ground: Ground, person: Person, task_id: int) -> dict[str, Any]:
+async def _card(environment: Environment, person: Person, task_id: int) -> dict[str, Any]:
     """A card that an earlier version sent."""
     button = {"text": "16:9", "callback_data": f"r|{task_id}|16:9"}
     answer = await _ask(
-        ground,
-        f"{ground.telegram.url}/bot{ground.telegram.token}/sendMessage",
+        environment,
+        f"{environment.telegram.url}/bot{environment.telegram.token}/sendMessage",
         {
             "chat_id": person.id,
             "text": "A card",
@@ -95,10 +95,10 @@ def _row(table: sa.Table, **known: Any) -> dict[str, Any]:
     } | {name: value for name, value in known.items() if name in table.c}
 
 
-async def _fill(ground: Ground, person: Person) -> None:
+async def _fill(environment: Environment, person: Person) -> None:
     """A task in every state, an update and a notice that wait: in the words of that version."""
-    job, made = await _order(ground), await _order(ground)
-    database = await Database.open(ground.database_url)
+    job, made = await _order(environment), await _order(environment)
+    database = await Database.open(environment.database_url)
 
     def fill(connection: Connection) -> None:
         tables = sa.MetaData()
@@ -175,20 +175,22 @@ async def _fill(ground: Ground, person: Person) -> None:
         await database.close()
 
 
-async def _version(witness: Witness) -> str:
-    [row] = await witness.rows("SELECT version_num FROM alembic_version")
+async def _version(observer: Observer) -> str:
+    [row] = await observer.rows("SELECT version_num FROM alembic_version")
     version: str = row["version_num"]
     return version
 
 
-async def _kill_in_mid_migration(ground: Ground, old: str, new: str, witness: Witness) -> int:
+async def _kill_in_mid_migration(
+    environment: Environment, old: str, new: str, observer: Observer
+) -> int:
     """Ever later, until it is killed after the migration; how often it was killed before."""
     kills, points = 0, 1
     while True:
-        journal = ground.folder / f"points-{points}"
-        life = await ground.start(Wish(lease_seconds=2.0, journal=journal, die_after=points))
+        journal = environment.folder / f"points-{points}"
+        life = await environment.start(Wish(lease_seconds=2.0, journal=journal, die_after=points))
         assert await life.ended == -9, life.lines
-        version = await _version(witness)
+        version = await _version(observer)
         assert version in (old, new)
         if version == new:
             return kills
@@ -213,33 +215,33 @@ async def test_every_version_is_taken_over_with_tasks_in_every_state(
             folder = tmp_path / revision
             folder.mkdir()
             url = await server.create() if server else ""
-            ground = await stack.enter_async_context(
-                open_ground(folder, launcher, database_url=url)
+            environment = await stack.enter_async_context(
+                open_environment(folder, launcher, database_url=url)
             )
-            database = await Database.open(ground.database_url)
+            database = await Database.open(environment.database_url)
             await migrate(database, revision)
             await database.close()
-            grounds.append((ground, revision))
+            grounds.append((environment, revision))
         async with asyncio.TaskGroup() as side_by_side:
-            for ground, revision in grounds:
-                side_by_side.create_task(_take_over(ground, revision), name=revision)
+            for environment, revision in grounds:
+                side_by_side.create_task(_take_over(environment, revision), name=revision)
 
 
-async def _take_over(ground: Ground, revision: str) -> None:
+async def _take_over(environment: Environment, revision: str) -> None:
     newest = _revisions()[-1]
-    person = ground.telegram.add_person()
+    person = environment.telegram.add_person()
     await person.send_text("hello")  # so that the bot may write
-    await _fill(ground, person)
-    witness = Witness(ground.database_url)
-    assert await _kill_in_mid_migration(ground, revision, newest, witness) >= 2
-    await ground.start(WISH)
-    card = await _card(ground, person, 1)
+    await _fill(environment, person)
+    observer = Observer(environment.database_url)
+    assert await _kill_in_mid_migration(environment, revision, newest, observer) >= 2
+    await environment.start(WISH)
+    card = await _card(environment, person, 1)
     await person.press(card, "16:9")
     expected = {number: AFTER[state].value for number, state in enumerate(S, 1)}
     found: dict[int, str] = {}
 
     async def settled() -> bool:
-        rows = await witness.rows("SELECT id, state FROM tasks")
+        rows = await observer.rows("SELECT id, state FROM tasks")
         found.update({row["id"]: row["state"] for row in rows if row["id"] in expected})
         return found == expected
 
@@ -248,27 +250,27 @@ async def _take_over(ground: Ground, revision: str) -> None:
             break
         await asyncio.sleep(0.1)
     assert found == expected
-    assert await _version(witness) == newest
-    [pending] = await witness.rows("SELECT COUNT(*) AS n FROM inbox WHERE state = 'pending'")
+    assert await _version(observer) == newest
+    [pending] = await observer.rows("SELECT COUNT(*) AS n FROM inbox WHERE state = 'pending'")
     assert pending["n"] == 0
-    await until(lambda: _replies_to(ground, 500))
+    await until(lambda: _replies_to(environment, 500))
     # the one that waited, and the one that was found out by the takeover
-    await until(lambda: len(_with_button(ground, "u|")) == 2)
+    await until(lambda: len(_with_button(environment, "u|")) == 2)
     # two of the earlier version, one that was queued, one from the old card
-    assert len(ground.provider.charges) == 4
+    assert len(environment.provider.charges) == 4
 
 
-def _replies_to(ground: Ground, message_id: int) -> list[Any]:
+def _replies_to(environment: Environment, message_id: int) -> list[Any]:
     return [
         call
-        for call in ground.telegram.calls_of("sendMessage")
+        for call in environment.telegram.calls_of("sendMessage")
         if (call.params.get("reply_parameters") or {}).get("message_id") == message_id
     ]
 
 
-def _with_button(ground: Ground, data: str) -> list[Any]:
+def _with_button(environment: Environment, data: str) -> list[Any]:
     return [
         call
-        for call in ground.telegram.calls_of("sendMessage")
+        for call in environment.telegram.calls_of("sendMessage")
         if data in json.dumps(call.params.get("reply_markup") or {})
     ]

@@ -16,10 +16,10 @@ from typing import Any
 from bot import texts
 from bot.sandbox.gptunnel.records import Charge
 from bot.sandbox.telegram.calls import Call
-from tests import canaries
-from tests.crash.ground import Ground, signature
-from tests.crash.lives import Wish
-from tests.crash.people import AGAIN, PICK, Kind, Order
+from tests.crash.actors import AGAIN, PICK, Kind, Order
+from tests.crash.environment import Environment, signature
+from tests.crash.processes import Wish
+from tests.support import canaries
 
 AFTER = 2.0
 """Seconds from an answer to the commit of what it says; on a machine that is so busy that a start
@@ -83,22 +83,24 @@ class Numbers:
 class Verdict:
     """Judges when it is made; `violations` is empty when every promise was kept."""
 
-    def __init__(self, ground: Ground, orders: list[Order], disturbances: Disturbances) -> None:
-        self._ground = ground
+    def __init__(
+        self, environment: Environment, orders: list[Order], disturbances: Disturbances
+    ) -> None:
+        self._ground = environment
         self._disturbances = disturbances
         # Of several starts the middle one: the first makes the tables as well.
-        starts = [seconds for life in ground.lives if (seconds := life.seconds_to_come_up)]
+        starts = [seconds for life in environment.lives if (seconds := life.seconds_to_come_up)]
         disturbances.after = max(AFTER, median(starts) if starts else 0.0)
         self.violations: list[str] = []
-        self.numbers = Numbers(orders=len(orders), calls=len(ground.telegram.calls))
-        self._replies = _replies(ground.telegram.calls)
+        self.numbers = Numbers(orders=len(orders), calls=len(environment.telegram.calls))
+        self._replies = _replies(environment.telegram.calls)
         self._charges = self._charges_by_mark(orders)
         for order in orders:
             self._judge(order)
-        if ground.telegram.world.pending:
-            self._wrong(f"{len(ground.telegram.world.pending)} updates were never taken")
+        if environment.telegram.world.pending:
+            self._wrong(f"{len(environment.telegram.world.pending)} updates were never taken")
         self._count_struck_creates()
-        spoilt = sum(call.fault is not None for call in ground.telegram.calls)
+        spoilt = sum(call.fault is not None for call in environment.telegram.calls)
         if self.numbers.duplicate_videos > disturbances.count + spoilt:
             self._wrong(
                 f"{self.numbers.duplicate_videos} videos came twice in {disturbances.count} kills"
@@ -251,7 +253,7 @@ class Verdict:
 
     def _said_cancelled(self, order: Order) -> bool:
         """By the words in which a press is answered; the press itself may be too old for them."""
-        said = {texts.press_cancelled("en")}
+        said = {texts.statuses.press_cancelled("en")}
         return any(
             call.params.get("text") in said
             for query in order.cancels

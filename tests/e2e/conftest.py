@@ -15,9 +15,9 @@ import pytest_asyncio
 from bot.sandbox.gptunnel.records import Mode
 from bot.sandbox.gptunnel.records import Task as Job
 from bot.sandbox.telegram.people import Person
-from tests import canaries
-from tests.e2e.given import clip, learnt
-from tests.stand import Stand, open_stand, until
+from tests.support import canaries
+from tests.support.media_files import clip, learnt
+from tests.support.process_harness import ProcessHarness, open_process_harness, until
 
 Json = dict[str, Any]
 QUICK = 0.4
@@ -25,9 +25,13 @@ QUICK = 0.4
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
+async def session_harness(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[ProcessHarness]:
     """A running bot that serves one journey after the other."""
-    async with open_stand(tmp_path_factory.mktemp("house"), delay=QUICK, renderer=clip) as opened:
+    async with open_process_harness(
+        tmp_path_factory.mktemp("house"), delay=QUICK, renderer=clip
+    ) as opened:
         await learnt(opened.database_url, QUICK)
         await opened.start(settings={"TASK_DEADLINE_SECONDS": "5"})
         yield opened
@@ -43,12 +47,12 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand
 
 
 @pytest.fixture
-def stand(house: Stand) -> Stand:
+def harness(session_harness: ProcessHarness) -> ProcessHarness:
     """The running bot between emulators that behave."""
-    house.provider.mode, house.provider.delay = Mode.WELL, QUICK
-    house.provider.faults.clear()
-    house.telegram.faults.clear()
-    return house
+    session_harness.provider.mode, session_harness.provider.delay = Mode.WELL, QUICK
+    session_harness.provider.faults.clear()
+    session_harness.telegram.faults.clear()
+    return session_harness
 
 
 # --- what people see -------------------------------------------------------------------------
@@ -97,43 +101,45 @@ async def order(person: Person, prompt: str, ratio: str = "16:9") -> tuple[Json,
 # --- what the others saw ---------------------------------------------------------------------
 
 
-def jobs(stand: Stand, prompt: str) -> list[Job]:
+def jobs(harness: ProcessHarness, prompt: str) -> list[Job]:
     """The videos that the provider makes of this prompt, each of them paid."""
-    return [job for job in stand.provider.tasks.values() if job.prompt == prompt]
+    return [job for job in harness.provider.tasks.values() if job.prompt == prompt]
 
 
-async def the_job(stand: Stand, prompt: str) -> Job:
+async def the_job(harness: ProcessHarness, prompt: str) -> Job:
     """The one video of this prompt, as soon as it was ordered."""
-    await until(lambda: jobs(stand, prompt))
-    [job] = jobs(stand, prompt)
+    await until(lambda: jobs(harness, prompt))
+    [job] = jobs(harness, prompt)
     return job
 
 
-def creates(stand: Stand, prompt: str) -> list[Json]:
+def creates(harness: ProcessHarness, prompt: str) -> list[Json]:
     """The bodies of all creates for this prompt, accepted or not."""
-    calls = [call.body for call in stand.provider.calls if call.name == "create"]
+    calls = [call.body for call in harness.provider.calls if call.name == "create"]
     return [body for body in calls if body["prompt"] == prompt]
 
 
-def sent_videos(stand: Stand, chat_id: int) -> int:
+def sent_videos(harness: ProcessHarness, chat_id: int) -> int:
     """How many videos were uploaded to a chat."""
-    return len(stand.telegram.calls_of("sendVideo", chat_id=chat_id))
+    return len(harness.telegram.calls_of("sendVideo", chat_id=chat_id))
 
 
-async def written(stand: Stand, query: str, *values: object) -> list[tuple[Any, ...]]:
+async def written(harness: ProcessHarness, query: str, *values: object) -> list[tuple[Any, ...]]:
     """What the database says, read past the bot."""
 
     def read() -> list[tuple[Any, ...]]:
-        path = stand.database_url.partition(":///")[2]
+        path = harness.database_url.partition(":///")[2]
         with closing(sqlite3.connect(path)) as database:
             return database.execute(query, values).fetchall()
 
     return await asyncio.to_thread(read)
 
 
-async def until_written(stand: Stand, query: str, *values: object) -> list[tuple[Any, ...]]:
+async def until_written(
+    harness: ProcessHarness, query: str, *values: object
+) -> list[tuple[Any, ...]]:
     """The rows, as soon as there are any."""
     async with asyncio.timeout(20):
-        while not (rows := await written(stand, query, *values)):  # noqa: ASYNC110
+        while not (rows := await written(harness, query, *values)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     return rows

@@ -12,14 +12,14 @@ import pytest
 from PIL import Image
 
 from bot import texts
-from bot.catalog import CATALOG
-from bot.prompt import PROMPT_LIMIT
+from bot.core.catalog import CATALOG
+from bot.core.prompt import PROMPT_LIMIT
+from bot.core.task import Problem
 from bot.sandbox.telegram.people import Person
 from bot.settings import Settings
-from bot.task import Problem
 from tests.e2e.conftest import Json, answers, buttons, words
-from tests.e2e.given import GREEN, MODEL, flag, jpeg, png
-from tests.stand import Stand, until
+from tests.support.media_files import GREEN, MODEL, flag, jpeg, png
+from tests.support.process_harness import ProcessHarness, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -36,16 +36,18 @@ async def answer_to(person: Person, send: Send) -> Json:
 
 
 @pytest.mark.parametrize("lang", ["ru", "en"])
-async def test_commands_are_answered_in_the_persons_language(stand: Stand, lang: str) -> None:
-    person = stand.telegram.add_person("Vera", language_code=lang)
+async def test_commands_are_answered_in_the_persons_language(
+    harness: ProcessHarness, lang: str
+) -> None:
+    person = harness.telegram.add_person("Vera", language_code=lang)
     model = CATALOG[MODEL]
     wanted = {
-        "/start": texts.start(lang, model, photos_on=True),
-        "/help": texts.help(lang, model, photos_on=True),
-        "/privacy": texts.privacy(lang, RETENTION_DAYS),
-        "/cancel": texts.nothing_to_cancel(lang),
-        "/nonsense": texts.unknown_command(lang),
-        "/language": texts.choose_language(),
+        "/start": texts.commands.start(lang, model, photos_on=True),
+        "/help": texts.commands.help(lang, model, photos_on=True),
+        "/privacy": texts.privacy.privacy(lang, RETENTION_DAYS),
+        "/cancel": texts.statuses.nothing_to_cancel(lang),
+        "/nonsense": texts.commands.unknown_command(lang),
+        "/language": texts.commands.choose_language(),
     }
     for command, text in wanted.items():
         reply = await answer_to(person, lambda p, c=command: p.send_text(c))  # type: ignore[misc]
@@ -53,56 +55,60 @@ async def test_commands_are_answered_in_the_persons_language(stand: Stand, lang:
 
 
 @pytest.mark.parametrize("lang", ["ru", "en"])
-async def test_the_menu_has_the_commands_in_the_persons_language(stand: Stand, lang: str) -> None:
-    person = stand.telegram.add_person("Vera", language_code=lang)
+async def test_the_menu_has_the_commands_in_the_persons_language(
+    harness: ProcessHarness, lang: str
+) -> None:
+    person = harness.telegram.add_person("Vera", language_code=lang)
     await answer_to(person, lambda p: p.send_text("/start"))
     menu = [(one["command"], one["description"]) for one in person.commands()]
-    assert menu == texts.commands(lang)
+    assert menu == texts.commands.commands(lang)
     assert [name for name, _ in menu] == [
         "start", "help", "video", "examples", "history", "settings", "cancel", "language",
         "privacy", "delete_me",
     ]  # fmt: skip
 
 
-async def test_a_chosen_language_stays(stand: Stand) -> None:
-    person = stand.telegram.add_person("Vera", language_code="de")
+async def test_a_chosen_language_stays(harness: ProcessHarness) -> None:
+    person = harness.telegram.add_person("Vera", language_code="de")
     asked = await answer_to(person, lambda p: p.send_text("/language"))
     assert buttons(asked) == [["English", "Русский"]]
     pressed = await person.press(asked, "Русский")
-    assert (await person.answer_to(pressed))["text"] == texts.language_set("ru").render()[0]
+    assert (await person.answer_to(pressed))["text"] == texts.commands.language_set("ru").render()[
+        0
+    ]
     reply = await answer_to(person, lambda p: p.send_text("/privacy"))
-    assert words(reply) == texts.privacy("ru", RETENTION_DAYS).render()[0]
+    assert words(reply) == texts.privacy.privacy("ru", RETENTION_DAYS).render()[0]
 
 
-async def test_the_menu_follows_the_chosen_language_and_back(stand: Stand) -> None:
-    person = stand.telegram.add_person("Vera", language_code="en")
+async def test_the_menu_follows_the_chosen_language_and_back(harness: ProcessHarness) -> None:
+    person = harness.telegram.add_person("Vera", language_code="en")
     asked = await answer_to(person, lambda p: p.send_text("/language"))
 
     def menu() -> list[tuple[str, str]]:
         return [(one["command"], one["description"]) for one in person.commands()]
 
     await person.press(asked, "Русский")
-    await until(lambda: menu() == texts.commands("ru"))
+    await until(lambda: menu() == texts.commands.commands("ru"))
     asked = await answer_to(person, lambda p: p.send_text("/language"))
     await person.press(asked, "English")
-    await until(lambda: menu() == texts.commands("en"))
+    await until(lambda: menu() == texts.commands.commands("en"))
     # What was chosen goes with everything else.
     asked = await answer_to(person, lambda p: p.send_text("/language"))
     await person.press(asked, "Русский")
-    await until(lambda: menu() == texts.commands("ru"))
+    await until(lambda: menu() == texts.commands.commands("ru"))
     asked = await answer_to(person, lambda p: p.send_text("/delete_me"))
     await person.press(asked, "Удалить всё")
-    await until(lambda: menu() == texts.commands("en"))
+    await until(lambda: menu() == texts.commands.commands("en"))
 
 
-async def test_in_a_group_the_first_words_say_how_to_ask_there(stand: Stand) -> None:
-    person = stand.telegram.add_person("Vera", language_code="en")
-    group = stand.telegram.add_group("Film club", [person])
+async def test_in_a_group_the_first_words_say_how_to_ask_there(harness: ProcessHarness) -> None:
+    person = harness.telegram.add_person("Vera", language_code="en")
+    group = harness.telegram.add_group("Film club", [person])
     asked = await person.send_text("/start", chat=group)
     reply = await person.expect(answers(asked), chat=group)
     assert (
         words(reply)
-        == texts.start("en", CATALOG[MODEL], photos_on=True, in_group=True).render()[0]
+        == texts.commands.start("en", CATALOG[MODEL], photos_on=True, in_group=True).render()[0]
     )
 
 
@@ -178,22 +184,22 @@ BAD: list[tuple[str, Send, Problem, dict[str, Any]]] = [
     [pytest.param(send, problem, details, id=name) for name, send, problem, details in BAD],
 )
 async def test_what_cannot_be_used_is_answered_with_what_is_wrong_and_what_to_do(
-    stand: Stand, send: Send, problem: Problem, details: dict[str, Any]
+    harness: ProcessHarness, send: Send, problem: Problem, details: dict[str, Any]
 ) -> None:
     async def told(lang: str) -> str:
-        person = stand.telegram.add_person("Vera", language_code=lang)
+        person = harness.telegram.add_person("Vera", language_code=lang)
         reply = await answer_to(person, send)
         assert buttons(reply) == []
         return words(reply)
 
     english, russian = await asyncio.gather(told("en"), told("ru"))
-    assert english == texts.problem("en", problem, details).render()[0]
-    assert russian == texts.problem("ru", problem, details).render()[0]
+    assert english == texts.failures.problem("en", problem, details).render()[0]
+    assert russian == texts.failures.problem("ru", problem, details).render()[0]
 
 
-async def test_bad_input_leaves_nothing_to_order(stand: Stand) -> None:
-    person = stand.telegram.add_person("Vera", language_code="en")
+async def test_bad_input_leaves_nothing_to_order(harness: ProcessHarness) -> None:
+    person = harness.telegram.add_person("Vera", language_code="en")
     await answer_to(person, photo((1200, 400)))
     await answer_to(person, lambda p: p.send_sticker())
     reply = await answer_to(person, lambda p: p.send_text("/cancel"))
-    assert words(reply) == texts.nothing_to_cancel("en").render()[0]
+    assert words(reply) == texts.statuses.nothing_to_cancel("en").render()[0]

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.e2e.given import clip, learnt
 from tests.e2e.test_start import run
-from tests.stand import TOKEN, Stand, open_stand, until
+from tests.support.media_files import clip, learnt
+from tests.support.process_harness import TOKEN, ProcessHarness, open_process_harness, until
 
 Json = dict[str, Any]
 NOT_BUILT: dict[str, Callable[[], web.Response]] = {
@@ -83,9 +83,9 @@ async def serving(server: BareServer) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def started(stand: Stand, url: str) -> None:
-    await learnt(stand.database_url, 0.4)
-    await stand.start(settings={"TELEGRAM_API_URL": url, "PUBLIC_URL": ""})
+async def started(harness: ProcessHarness, url: str) -> None:
+    await learnt(harness.database_url, 0.4)
+    await harness.start(settings={"TELEGRAM_API_URL": url, "PUBLIC_URL": ""})
 
 
 @pytest.mark.parametrize("kind", NOT_BUILT)
@@ -94,10 +94,10 @@ async def test_a_video_needs_only_updates_messages_and_videos(tmp_path: Path, ki
     anna: Json = {"id": 5, "is_bot": False, "first_name": "Anna"}
     said: Json = {"message_id": 1, "date": 1, "chat": {"id": 5, "type": "private"}, "from": anna}
     async with (
-        open_stand(tmp_path, delay=0.4, renderer=clip) as stand,
+        open_process_harness(tmp_path, delay=0.4, renderer=clip) as harness,
         serving(server) as url,
     ):
-        await started(stand, url)
+        await started(harness, url)
         server.person_says(message={**said, "text": "a red fox"})
         await until(lambda: server.of("sendMessage"))
         [card] = server.of("sendMessage")
@@ -107,13 +107,13 @@ async def test_a_video_needs_only_updates_messages_and_videos(tmp_path: Path, ki
             callback_query={"id": "1", "from": anna, "chat_instance": "1", "data": data}
         )
         await until(lambda: server.of("sendVideo"))
-        assert len(stand.provider.charges) == 1
+        assert len(harness.provider.charges) == 1
         assert {name for name, _ in server.calls} >= {"setMyCommands", "setMyDescription"}
-        assert await stand.bots[0].stop() == 0
-        assert "Traceback" not in stand.bots[0].lines
-        _, told, _ = await run(stand, "-m", "bot", "check", TELEGRAM_API_URL=url)
+        assert await harness.bots[0].stop() == 0
+        assert "Traceback" not in harness.bots[0].lines
+        _, told, _ = await run(harness, "-m", "bot", "check", TELEGRAM_API_URL=url)
         assert "ok    token: B\nnote  updates: by polling; whether a webhook is set" in told
-        assert "a red fox" not in stand.bots[0].lines
+        assert "a red fox" not in harness.bots[0].lines
 
 
 async def test_no_update_however_broken_stops_the_others_or_is_repeated_in_the_log(
@@ -123,10 +123,10 @@ async def test_no_update_however_broken_stops_the_others_or_is_repeated_in_the_l
     anna: Json = {"id": 5, "is_bot": False, "first_name": "half \ud83d of a pair"}
     chat: Json = {"id": 5, "type": "private"}
     async with (
-        open_stand(tmp_path, delay=0.4, renderer=clip) as stand,
+        open_process_harness(tmp_path, delay=0.4, renderer=clip) as harness,
         serving(server) as url,
     ):
-        await started(stand, url)
+        await started(harness, url)
         server.person_says(thing_of_next_year={"text": "canary words", "from": anna})
         server.person_says(update_id=10**30, message={"text": "canary words"})
         server.person_says(message={"message_id": 3, "text": "canary words"})
@@ -134,5 +134,5 @@ async def test_no_update_however_broken_stops_the_others_or_is_repeated_in_the_l
         server.person_says(message={**said, "text": "a fox \ude00 \0 in the snow"})
         await until(lambda: server.of("sendMessage"))
         assert "a fox � � in the snow" in server.of("sendMessage")[0]["text"]
-        assert await stand.bots[0].stop() == 0
-        assert "canary words" not in stand.bots[0].lines
+        assert await harness.bots[0].stop() == 0
+        assert "canary words" not in harness.bots[0].lines

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot import texts
+from bot.core.task import AspectRatio
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.people import Person
-from bot.task import AspectRatio
 from tests.e2e.conftest import (
     Json,
     answers,
@@ -20,8 +20,8 @@ from tests.e2e.conftest import (
     jobs,
     words,
 )
-from tests.e2e.given import BLUE, GREEN, RED, clip, flag, jpeg, learnt
-from tests.stand import Stand, open_stand, until
+from tests.support.media_files import BLUE, GREEN, RED, clip, flag, jpeg, learnt
+from tests.support.process_harness import ProcessHarness, open_process_harness, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -40,8 +40,8 @@ async def press_until(person: Person, card: Json, button: str, then: str) -> Jso
     return now(person, card)
 
 
-async def test_words_then_a_photo_are_one_card_and_one_video(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_words_then_a_photo_are_one_card_and_one_video(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     asked = await anna.send_text("the flag of words first")
     first = await card_for(anna, asked)
     photo = await anna.send_photo(PHOTO)
@@ -52,34 +52,36 @@ async def test_words_then_a_photo_are_one_card_and_one_video(stand: Stand) -> No
     await anna.press(card, "1:1")
     video = await anna.expect(is_video, within=60)
     assert answers(asked)(video)
-    [job] = jobs(stand, "the flag of words first")
+    [job] = jobs(harness, "the flag of words first")
     assert job.made is not None
     assert job.made.image is not None
 
 
-async def test_an_album_is_one_card_that_says_which_picture(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="ru")
+async def test_an_album_is_one_card_that_says_which_picture(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="ru")
     album = await anna.send_album([PHOTO, PHOTO, PHOTO], "флаг из альбома")
     card = await card_for(anna, album[0])
     assert "первый снимок" in words(card)
     await anna.press(card, "16:9")
     await anna.expect(is_video, within=60)
-    assert len(jobs(stand, "флаг из альбома")) == 1
+    assert len(jobs(harness, "флаг из альбома")) == 1
 
 
-async def test_an_edited_prompt_is_what_is_made(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_an_edited_prompt_is_what_is_made(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     asked = await anna.send_text("a flag of chek")
     card = await card_for(anna, asked)
     await anna.edit_text(asked, "a flag of chess")
     await until(lambda: words(now(anna, card)).startswith("a flag of chess"))
     await anna.press(now(anna, card), "16:9")
     await anna.expect(is_video, within=60)
-    assert len(jobs(stand, "a flag of chess")) == 1
+    assert len(jobs(harness, "a flag of chess")) == 1
 
 
-async def test_another_quality_and_two_variants_are_two_videos_of_it(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_another_quality_and_two_variants_are_two_videos_of_it(
+    harness: ProcessHarness,
+) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     asked = await anna.send_text("two flags in the wind")
     card = await card_for(anna, asked)
     card = await press_until(anna, card, "⚙️ 480p · 5 s", "Done")
@@ -89,15 +91,15 @@ async def test_another_quality_and_two_variants_are_two_videos_of_it(stand: Stan
     await until(lambda: "82\N{NO-BREAK SPACE}₽" in words(now(anna, card)))
     await anna.press(now(anna, card), "1:1")
     await until(lambda: sum(is_video(m) for m in anna.chat.messages.values()) == 2, 30)
-    made = jobs(stand, "two flags in the wind")
+    made = jobs(harness, "two flags in the wind")
     assert len(made) == 2
     videos = [m for m in anna.chat.messages.values() if is_video(m)]
     assert all(answers(asked)(video) for video in videos)
     assert [(v["video"]["width"], v["video"]["height"]) for v in videos] == 2 * [(960, 960)]
 
 
-async def test_a_ready_scene_is_leafed_to_and_taken(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="ru")
+async def test_a_ready_scene_is_leafed_to_and_taken(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="ru")
     started = await anna.send_text("/start")
     hello = await anna.expect(answers(started))
     await anna.press(hello, "✨ Готовые сцены")
@@ -112,31 +114,31 @@ async def test_a_ready_scene_is_leafed_to_and_taken(stand: Stand) -> None:
 
 
 async def test_a_russian_prompt_is_translated_and_can_be_improved(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, delay=0.3, renderer=clip) as stand:
-        await learnt(stand.database_url, 0.3)
-        await stand.start(settings={"TRANSLATE_MODEL": "chatty"})
-        anna = stand.telegram.add_person("Anna", language_code="ru")
+    async with open_process_harness(tmp_path, delay=0.3, renderer=clip) as harness:
+        await learnt(harness.database_url, 0.3)
+        await harness.start(settings={"TRANSLATE_MODEL": "chatty"})
+        anna = harness.telegram.add_person("Anna", language_code="ru")
         asked = await anna.send_text("рыжий кот бежит")
         card = await card_for(anna, asked)
         assert words(card).startswith("ginger cat runs")
         assert "рыжий кот бежит" in words(card)
-        own, other = texts.button_as_written("ru"), texts.button_rewritten("ru")
+        own, other = texts.cards.button_as_written("ru"), texts.cards.button_rewritten("ru")
         card = await press_until(anna, card, own, other)
         assert words(card).startswith("рыжий кот бежит")
         await anna.press(card, "✨ Улучшить")
         await until(lambda: "slowly closer" in words(now(anna, card)))
         await anna.press(now(anna, card), "16:9")
         await anna.expect(is_video, within=60)
-        [job] = stand.provider.tasks.values()
+        [job] = harness.provider.tasks.values()
         assert job.prompt.startswith("ginger cat runs, wide shot")
-        assert "рыжий" not in stand.bots[0].lines
+        assert "рыжий" not in harness.bots[0].lines
 
 
 async def test_a_translator_that_hangs_holds_no_card_up(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, delay=0.3, renderer=clip) as stand:
-        await stand.start(settings={"TRANSLATE_MODEL": "chatty"})
-        stand.provider.faults.add(Fault(on="chat", act="hang_before"))
-        anna = stand.telegram.add_person("Anna", language_code="ru")
+    async with open_process_harness(tmp_path, delay=0.3, renderer=clip) as harness:
+        await harness.start(settings={"TRANSLATE_MODEL": "chatty"})
+        harness.provider.faults.add(Fault(on="chat", act="hang_before"))
+        anna = harness.telegram.add_person("Anna", language_code="ru")
         asked = await anna.send_text("рыжий кот бежит")
         card = await anna.expect(lambda m: answers(asked)(m) and has_button("16:9")(m), within=9)
         assert words(card).startswith("рыжий кот бежит")

@@ -12,21 +12,27 @@ import pytest_asyncio
 
 from bot.sandbox.faults import Fault
 from tests.e2e.conftest import is_video, order
-from tests.e2e.given import clip, learnt
 from tests.e2e.test_start import OTHER_TOKEN, run
-from tests.stand import KEY, TOKEN, Stand, free_port, open_stand
+from tests.support.media_files import clip, learnt
+from tests.support.process_harness import (
+    KEY,
+    TOKEN,
+    ProcessHarness,
+    free_port,
+    open_process_harness,
+)
 
 
 @pytest_asyncio.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
-    async with open_stand(tmp_path, delay=0.4, renderer=clip) as opened:
+async def harness(tmp_path: Path) -> AsyncIterator[ProcessHarness]:
+    async with open_process_harness(tmp_path, delay=0.4, renderer=clip) as opened:
         await learnt(opened.database_url, 0.4)
         yield opened
 
 
-async def checked(stand: Stand, **settings: str) -> tuple[int, dict[str, str]]:
+async def checked(harness: ProcessHarness, **settings: str) -> tuple[int, dict[str, str]]:
     """The exit code, and each line by its name."""
-    code, out, err = await run(stand, "-m", "bot", "check", **settings)
+    code, out, err = await run(harness, "-m", "bot", "check", **settings)
     assert err == ""
     assert TOKEN not in out
     assert KEY not in out
@@ -36,8 +42,8 @@ async def checked(stand: Stand, **settings: str) -> tuple[int, dict[str, str]]:
     }
 
 
-async def test_check_tells_in_a_line_each_that_all_is_well(stand: Stand) -> None:
-    code, lines = await checked(stand)
+async def test_check_tells_in_a_line_each_that_all_is_well(harness: ProcessHarness) -> None:
+    code, lines = await checked(harness)
     assert code == 0, lines
     assert list(lines) == [
         "settings", "token", "updates", "balance", "model", "photos", "database", "clock", "disk",
@@ -47,15 +53,15 @@ async def test_check_tells_in_a_line_each_that_all_is_well(stand: Stand) -> None
     assert lines["photos"].startswith("ok a file was fetched through PUBLIC_URL")
     assert lines["clock"] == "ok as Telegram's"
     assert all(line.startswith("ok") for name, line in lines.items() if name != "disk")
-    assert stand.provider.charges == []
+    assert harness.provider.charges == []
 
 
-async def test_check_names_everything_that_is_wrong_at_once(stand: Stand) -> None:
-    stand.provider.balance = Decimal(3)
-    stand.provider.models.pop("seedance-1-lite-480P-5s")
-    nothing = stand.folder / "new" / "bot.db"
+async def test_check_names_everything_that_is_wrong_at_once(harness: ProcessHarness) -> None:
+    harness.provider.balance = Decimal(3)
+    harness.provider.models.pop("seedance-1-lite-480P-5s")
+    nothing = harness.folder / "new" / "bot.db"
     code, lines = await checked(
-        stand,
+        harness,
         BOT_TOKEN=OTHER_TOKEN,
         PUBLIC_URL=f"http://127.0.0.1:{free_port()}",
         DATABASE_URL=f"sqlite+aiosqlite:///{nothing}",
@@ -69,9 +75,11 @@ async def test_check_names_everything_that_is_wrong_at_once(stand: Stand) -> Non
     assert "3.00 ₽ for 0 videos" in lines["balance"]
 
 
-async def test_check_lives_with_a_list_of_models_that_does_not_answer(stand: Stand) -> None:
-    stand.provider.faults.add(Fault(on="models", act="answer", status=404, body={"code": 99}))
-    code, lines = await checked(stand, PUBLIC_URL="", ACCESS="closed")
+async def test_check_lives_with_a_list_of_models_that_does_not_answer(
+    harness: ProcessHarness,
+) -> None:
+    harness.provider.faults.add(Fault(on="models", act="answer", status=404, body={"code": 99}))
+    code, lines = await checked(harness, PUBLIC_URL="", ACCESS="closed")
     assert code == 0
     assert lines["settings"].startswith("note nobody may use the bot")
     assert lines["model"].startswith("note")
@@ -79,60 +87,62 @@ async def test_check_lives_with_a_list_of_models_that_does_not_answer(stand: Sta
 
 
 async def test_check_looks_at_the_first_model_of_the_operators_own_catalog(
-    stand: Stand, tmp_path: Path
+    harness: ProcessHarness, tmp_path: Path
 ) -> None:
     offer = {"id": "seedance-1-pro-480P-5s", "title": "Pro", "quality": "480p", "seconds": 5}
     (tmp_path / "offer.json").write_text(json.dumps([{**offer, "price": 30}]))
-    code, lines = await checked(stand, CATALOG_FILE=str(tmp_path / "offer.json"))
+    code, lines = await checked(harness, CATALOG_FILE=str(tmp_path / "offer.json"))
     assert code == 0, lines
     assert lines["balance"].endswith("videos of 30 ₽")
     assert lines["model"].startswith("ok seedance-1-pro-480P-5s, 30 ₽")
 
 
-async def test_check_beside_a_running_bot_finds_that_bot(stand: Stand) -> None:
-    bot = await stand.start()
-    code, lines = await checked(stand)
+async def test_check_beside_a_running_bot_finds_that_bot(harness: ProcessHarness) -> None:
+    bot = await harness.start()
+    code, lines = await checked(harness)
     assert code == 0, lines
     assert lines["photos"] == "ok PUBLIC_URL leads to the bot that runs here"
     assert await bot.stop() == 0
 
 
 async def test_a_backup_beside_a_running_bot_is_restored_verified_and_runs(
-    stand: Stand, tmp_path: Path
+    harness: ProcessHarness, tmp_path: Path
 ) -> None:
-    bot = await stand.start()
-    anna = stand.telegram.add_person("Anna", language_code="en")
+    bot = await harness.start()
+    anna = harness.telegram.add_person("Anna", language_code="en")
     await order(anna, "before the backup")
     await anna.expect(is_video, within=60)
     file = tmp_path / "kept.db"
-    code, out, err = await run(stand, "-m", "bot", "backup", str(file))
+    code, out, err = await run(harness, "-m", "bot", "backup", str(file))
     assert (code, err) == (0, "")
     assert out.startswith(f"ok    {file}: ")
     await order(anna, "after the backup")
-    await anna.expect(lambda m: is_video(m) and len(stand.provider.tasks) == 2, within=60)
+    await anna.expect(lambda m: is_video(m) and len(harness.provider.tasks) == 2, within=60)
     assert await bot.stop() == 0
 
-    code, out, _ = await run(stand, "-m", "bot", "restore", str(file))
+    code, out, _ = await run(harness, "-m", "bot", "restore", str(file))
     assert code == 1
     assert "--replace" in out
-    code, out, _ = await run(stand, "-m", "bot", "restore", str(file), "--replace")
+    code, out, _ = await run(harness, "-m", "bot", "restore", str(file), "--replace")
     assert code == 0, out
     assert "rows restored" in out
     assert "every row can be read" in out
-    bot = await stand.start()
+    bot = await harness.start()
     again = await order(anna, "after the restore")
     assert again
     assert await bot.stop() == 0
 
 
-async def test_copy_verify_and_migrate_say_what_they_did(stand: Stand, tmp_path: Path) -> None:
+async def test_copy_verify_and_migrate_say_what_they_did(
+    harness: ProcessHarness, tmp_path: Path
+) -> None:
     target = f"sqlite+aiosqlite:///{tmp_path / 'other' / 'bot.db'}"
-    code, out, _ = await run(stand, "-m", "bot", "migrate")
+    code, out, _ = await run(harness, "-m", "bot", "migrate")
     assert (code, out) == (0, "ok    database: at the version of this program\n")
-    code, out, _ = await run(stand, "-m", "bot", "copy", stand.database_url, target)
+    code, out, _ = await run(harness, "-m", "bot", "copy", harness.database_url, target)
     assert code == 0, out
     assert "rows copied" in out
-    code, out, _ = await run(stand, "-m", "bot", "verify", DATABASE_URL=target)
+    code, out, _ = await run(harness, "-m", "bot", "verify", DATABASE_URL=target)
     assert code == 0
     assert out.startswith("ok    version ")
 
@@ -147,10 +157,10 @@ async def test_copy_verify_and_migrate_say_what_they_did(stand: Stand, tmp_path:
     ],
 )
 async def test_what_cannot_be_done_is_one_line_and_exit_code_1(
-    stand: Stand, command: tuple[str, ...]
+    harness: ProcessHarness, command: tuple[str, ...]
 ) -> None:
     code, out, err = await run(
-        stand, "-m", "bot", *command, DATABASE_URL="sqlite+aiosqlite:///nothing/here.db"
+        harness, "-m", "bot", *command, DATABASE_URL="sqlite+aiosqlite:///nothing/here.db"
     )
     assert code == 1
     assert err == ""

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from bot import texts
+from bot.core.task import TaskState
 from bot.sandbox.faults import Fault
-from bot.task import TaskState
 from tests.e2e.conftest import (
     Json,
     answers,
@@ -27,8 +27,8 @@ from tests.e2e.conftest import (
     words,
     written,
 )
-from tests.e2e.given import BLUE, GREEN, MODEL, RED, flag, from_a_camera, jpeg
-from tests.stand import KEY, TOKEN, Stand, until
+from tests.support.media_files import BLUE, GREEN, MODEL, RED, flag, from_a_camera, jpeg
+from tests.support.process_harness import KEY, TOKEN, ProcessHarness, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -50,9 +50,11 @@ async def fetch(link: str) -> int:
         return answer.status
 
 
-async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
-    stand.provider.delay = 3.0  # so that each word of the status message has its time
+async def test_words_and_one_press_become_a_video_in_answer_to_the_words(
+    harness: ProcessHarness,
+) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
+    harness.provider.delay = 3.0  # so that each word of the status message has its time
     asked = await anna.send_text("a red fox runs through fresh snow --ar 1:1")
     card = await card_for(anna, asked)
     prompt = "a red fox runs through fresh snow"
@@ -61,10 +63,10 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: 
     assert buttons(card) == [["1:1", "16:9", "9:16"], ["⚙️ 480p · 5 s"], ["Cancel"]]
 
     pressed = await anna.press(card, "16:9")
-    assert (await anna.answer_to(pressed))["text"] == texts.press_accepted("en")
-    job = await the_job(stand, prompt)
+    assert (await anna.answer_to(pressed))["text"] == texts.statuses.press_accepted("en")
+    job = await the_job(harness, prompt)
     link = f"{job.id}_result.mp4"
-    stand.provider.faults.add(Fault(on="download", act="slow", delay=4, match={"file": link}))
+    harness.provider.faults.add(Fault(on="download", act="slow", delay=4, match={"file": link}))
     video = await anna.expect(is_video, within=60)
 
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
@@ -72,7 +74,7 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: 
     assert shape == {"width": 864, "height": 480, "duration": 5}
     preview = video["video"]["thumbnail"]
     assert (preview["width"], preview["height"]) == (320, 178)
-    [call] = stand.telegram.calls_of("sendVideo", chat_id=anna.id)
+    [call] = harness.telegram.calls_of("sendVideo", chat_id=anna.id)
     assert set(call.uploads) == {"video", "thumbnail"}  # bytes, not a link
     assert call.uploads["thumbnail"]["size"] <= 200_000
     assert call.notes == []
@@ -80,7 +82,7 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: 
 
     # The card became the status message, went through all that happened, and is gone.
     await until(lambda: card["message_id"] not in anna.chat.messages)
-    said = [call.params["text"] for call in stand.telegram.calls_of("editMessageText")
+    said = [call.params["text"] for call in harness.telegram.calls_of("editMessageText")
             if call.params["message_id"] == card["message_id"]
             and call.params["chat_id"] == anna.id]  # fmt: skip
     heads = [text.partition("\n")[0] for text in said]
@@ -89,11 +91,11 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: 
     ]
     assert order_of == sorted(order_of)
 
-    [sent] = [call for call in stand.provider.calls if call.body.get("prompt") == prompt]
+    [sent] = [call for call in harness.provider.calls if call.body.get("prompt") == prompt]
     assert sent.body == {"model": MODEL, "prompt": prompt, "ar": "16:9"}
     assert sent.headers["Authorization"] == KEY
     [(file_id, state)] = await written(
-        stand, "SELECT video_file_id, state FROM tasks WHERE provider_id = ?", job.id
+        harness, "SELECT video_file_id, state FROM tasks WHERE provider_id = ?", job.id
     )
     assert (file_id, state) == (video["video"]["file_id"], "delivered")
 
@@ -102,17 +104,19 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(stand: 
     ("ratio", "size"), [("9:16", (480, 864)), ("1:1", (640, 640))], ids=["tall", "square"]
 )
 async def test_the_video_has_the_shape_that_was_pressed(
-    stand: Stand, ratio: str, size: tuple[int, int]
+    harness: ProcessHarness, ratio: str, size: tuple[int, int]
 ) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="ru")
+    anna = harness.telegram.add_person("Anna", language_code="ru")
     await order(anna, f"маяк в тумане {ratio}", ratio)
     video = await anna.expect(is_video, within=60)
     assert (video["video"]["width"], video["video"]["height"]) == size
     assert "💳 17\N{NO-BREAK SPACE}₽" in words(video)
 
 
-async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(
+    harness: ProcessHarness,
+) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     photo = jpeg(flag((1280, 960), RED, GREEN, GREEN, BLUE))
     asked = await anna.send_photo(photo, "the curtain moves in the wind")
     card = await card_for(anna, asked)
@@ -123,7 +127,7 @@ async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(stand:
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     assert (video["video"]["width"], video["video"]["height"]) == (480, 864)
 
-    job = await the_job(stand, "the curtain moves in the wind")
+    job = await the_job(harness, "the curtain moves in the wind")
     assert job.made is not None
     frame = picture(job.made.image)
     assert frame.format == "JPEG"
@@ -134,11 +138,11 @@ async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(stand:
 
     # The link was the bot's own, said nothing, and is dead now.
     assert job.image is not None
-    assert job.image.startswith(f"http://127.0.0.1:{stand.http_port}/frames/")
+    assert job.image.startswith(f"http://127.0.0.1:{harness.http_port}/frames/")
     assert await fetch(job.image) == 404
-    told = json.dumps([call.body for call in stand.provider.calls])
+    told = json.dumps([call.body for call in harness.provider.calls])
     assert TOKEN not in told
-    assert stand.telegram.url not in told
+    assert harness.telegram.url not in told
     assert photo_id(asked) not in told
 
 
@@ -146,23 +150,23 @@ def photo_id(message: Json) -> str:
     return str(message["photo"][-1]["file_id"])
 
 
-async def test_the_link_to_a_frame_works_while_the_video_is_made(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
-    stand.provider.delay = 1.5
+async def test_the_link_to_a_frame_works_while_the_video_is_made(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
+    harness.provider.delay = 1.5
     asked = await anna.send_photo(jpeg(flag((900, 900), GREEN)), "a field")
     await anna.press(await card_for(anna, asked), "1:1")
-    job = await the_job(stand, "a field")
+    job = await the_job(harness, "a field")
     assert job.image is not None
     assert await fetch(job.image) == 200
     await anna.expect(is_video, within=60)
     assert await fetch(job.image) == 404
 
 
-async def test_a_photo_waits_for_its_words(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_a_photo_waits_for_its_words(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     photo = await anna.send_photo(jpeg(flag((800, 1000), BLUE)))
     waiting = await anna.expect(answers(photo))
-    assert words(waiting) == texts.frame_kept("en").render()[0]
+    assert words(waiting) == texts.cards.frame_kept("en").render()[0]
     assert buttons(waiting) == [["Cancel"]]
     asked = await anna.send_text("the sea at night")
     card = await card_for(anna, asked)
@@ -170,15 +174,15 @@ async def test_a_photo_waits_for_its_words(stand: Stand) -> None:
     await anna.press(card, "1:1")
     video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
-    job = await the_job(stand, "the sea at night")
+    job = await the_job(harness, "the sea at night")
     assert job.made is not None
     assert is_colour(picture(job.made.image), (0.5, 0.5), BLUE)
 
 
 async def test_a_picture_as_a_file_is_turned_upright_and_loses_where_it_was_taken(
-    stand: Stand,
+    harness: ProcessHarness,
 ) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+    anna = harness.telegram.add_person("Anna", language_code="en")
     original = from_a_camera(flag((1200, 1600), RED, BLUE))
     assert b"CanaryCam" in original
     asked = await anna.send_document(original, "IMG_1.jpg", "image/jpeg", "two walls")
@@ -186,7 +190,7 @@ async def test_a_picture_as_a_file_is_turned_upright_and_loses_where_it_was_take
     assert "photo" in card  # a preview: a file cannot be shown by its id
     await anna.press(card, "9:16")
     await anna.expect(is_video, within=60)
-    job = await the_job(stand, "two walls")
+    job = await the_job(harness, "two walls")
     assert job.made is not None
     frame = picture(job.made.image)
     assert frame.width * 16 == frame.height * 9
@@ -197,7 +201,7 @@ async def test_a_picture_as_a_file_is_turned_upright_and_loses_where_it_was_take
     assert b"Exif" not in job.made.image
     assert b"CanaryCam" not in job.made.image
     # What the chat shows of it says no more.
-    shown = stand.telegram.world.files.get(photo_id(card))
+    shown = harness.telegram.world.files.get(photo_id(card))
     assert shown is not None
     assert b"CanaryCam" not in shown.path.read_bytes()
 
@@ -205,71 +209,79 @@ async def test_a_picture_as_a_file_is_turned_upright_and_loses_where_it_was_take
 # --- pressing twice, pressing late, pressing what is somebody else's ---------------------------
 
 
-async def test_a_double_tap_orders_once(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_a_double_tap_orders_once(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     card = await card_for(anna, await anna.send_text("two swans"))
     first, second = await anna.press(card, "16:9"), await anna.press(card, "1:1", old=True)
-    assert (await anna.answer_to(first))["text"] == texts.press_accepted("en")
+    assert (await anna.answer_to(first))["text"] == texts.statuses.press_accepted("en")
     answer = await anna.answer_to(second)
-    assert answer["text"] == texts.press_done("en", TaskState.QUEUED)
+    assert answer["text"] == texts.statuses.press_done("en", TaskState.QUEUED)
     assert answer["show_alert"] is True
     video = await anna.expect(is_video, within=60)
     assert video["video"]["width"] == 864
-    assert len(jobs(stand, "two swans")) == 1
-    assert sent_videos(stand, anna.id) == 1
+    assert len(jobs(harness, "two swans")) == 1
+    assert sent_videos(harness, anna.id) == 1
 
     late = await anna.press(card, "9:16", old=True)
-    assert (await anna.answer_to(late))["text"] == texts.press_done("en", TaskState.DELIVERED)
-    assert len(creates(stand, "two swans")) == 1
+    assert (await anna.answer_to(late))["text"] == texts.statuses.press_done(
+        "en", TaskState.DELIVERED
+    )
+    assert len(creates(harness, "two swans")) == 1
 
 
-async def test_only_who_asked_can_order_in_a_group(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
-    boris = stand.telegram.add_person("Boris", language_code="ru")
-    group = stand.telegram.add_group("Cinema", [anna, boris])
-    name = stand.telegram.world.bot["username"]
+async def test_only_who_asked_can_order_in_a_group(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
+    boris = harness.telegram.add_person("Boris", language_code="ru")
+    group = harness.telegram.add_group("Cinema", [anna, boris])
+    name = harness.telegram.world.bot["username"]
     await boris.send_text("nobody spoke to the bot", chat=group)
     asked = await anna.send_text(f"@{name} a paper boat", chat=group)
     mine = answers(asked)
     card = await anna.expect(lambda m: mine(m) and has_button("9:16")(m), chat=group)
     foreign = await boris.press(card, "9:16")
     answer = await boris.answer_to(foreign)
-    assert answer["text"] == texts.press_foreign("ru")
+    assert answer["text"] == texts.statuses.press_foreign("ru")
     assert answer["show_alert"] is True
     taken = await boris.press(card, "Cancel")
-    assert (await boris.answer_to(taken))["text"] == texts.press_foreign("ru")
-    assert creates(stand, "a paper boat") == []
+    assert (await boris.answer_to(taken))["text"] == texts.statuses.press_foreign("ru")
+    assert creates(harness, "a paper boat") == []
 
     await anna.press(card, "9:16")
     video = await anna.expect(is_video, chat=group, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
-    assert len(jobs(stand, "a paper boat")) == 1
+    assert len(jobs(harness, "a paper boat")) == 1
 
 
-async def test_a_cancelled_card_costs_nothing_and_its_buttons_say_so(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_a_cancelled_card_costs_nothing_and_its_buttons_say_so(
+    harness: ProcessHarness,
+) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     card = await card_for(anna, await anna.send_text("a castle of sand"))
     said = await anna.send_text("/cancel")
     reply = await anna.expect(answers(said))
-    assert words(reply) == texts.cancelled("en", "a castle of sand").render()[0]
-    assert words(anna.chat.messages[card["message_id"]]) == texts.cancelled("en").render()[0]
+    assert words(reply) == texts.statuses.cancelled("en", "a castle of sand").render()[0]
+    assert (
+        words(anna.chat.messages[card["message_id"]]) == texts.statuses.cancelled("en").render()[0]
+    )
     late = await anna.press(card, "16:9", old=True)
-    assert (await anna.answer_to(late))["text"] == texts.press_done("en", TaskState.CANCELLED)
+    assert (await anna.answer_to(late))["text"] == texts.statuses.press_done(
+        "en", TaskState.CANCELLED
+    )
 
     card = await card_for(anna, await anna.send_text("a castle of glass"))
     pressed = await anna.press(card, "Cancel")
-    assert (await anna.answer_to(pressed))["text"] == texts.press_cancelled("en")
-    assert creates(stand, "a castle of sand") == creates(stand, "a castle of glass") == []
+    assert (await anna.answer_to(pressed))["text"] == texts.statuses.press_cancelled("en")
+    assert creates(harness, "a castle of sand") == creates(harness, "a castle of glass") == []
 
 
-async def test_cancelling_is_too_late_while_the_video_is_made(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
-    stand.provider.delay = 2.0
+async def test_cancelling_is_too_late_while_the_video_is_made(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
+    harness.provider.delay = 2.0
     asked, _ = await order(anna, "an old train")
-    await the_job(stand, "an old train")
+    await the_job(harness, "an old train")
     said = await anna.send_text("/cancel")
     reply = await anna.expect(answers(said))
-    assert words(reply) == texts.too_late_to_cancel("en").render()[0]
+    assert words(reply) == texts.statuses.too_late_to_cancel("en").render()[0]
     video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
 
@@ -277,50 +289,50 @@ async def test_cancelling_is_too_late_while_the_video_is_made(stand: Stand) -> N
 # --- what Telegram does to a bot -----------------------------------------------------------------
 
 
-async def test_an_update_that_comes_three_times_takes_effect_once(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_an_update_that_comes_three_times_takes_effect_once(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     card = await card_for(anna, await anna.send_text("three echoes"))
     await anna.press(card, "1:1")
     video = await anna.expect(is_video, within=60)
     await until(lambda: card["message_id"] not in anna.chat.messages)
     numbers = [
         update["update_id"]
-        for update in stand.telegram.world.updates
+        for update in harness.telegram.world.updates
         for event in (update.get("message") or update.get("callback_query"),)
         if event and event["from"]["id"] == anna.id
     ]
     assert len(numbers) == 2
-    before = len(stand.telegram.calls)
+    before = len(harness.telegram.calls)
     for _ in range(2):
         for number in numbers:
-            stand.telegram.redeliver(number)
+            harness.telegram.redeliver(number)
     # What comes after them is answered, so they were taken in before.
     last = await anna.send_text("/help")
     await anna.expect(answers(last))
     methods = [
-        call.method for call in stand.telegram.calls[before:] if call.method != "getUpdates"
+        call.method for call in harness.telegram.calls[before:] if call.method != "getUpdates"
     ]
     assert methods == ["sendMessage"]
-    assert len(creates(stand, "three echoes")) == 1
+    assert len(creates(harness, "three echoes")) == 1
     assert [m for m in anna.messages if is_video(m)] == [video]
 
 
 async def test_an_update_that_cannot_be_read_is_set_aside_and_the_others_go_on(
-    stand: Stand,
+    harness: ProcessHarness,
 ) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+    anna = harness.telegram.add_person("Anna", language_code="en")
     chat = {"id": anna.id, "type": "private", "first_name": "Anna"}
-    odd = stand.telegram.inject({"message": {"message_id": "not a number", "chat": chat}})
+    odd = harness.telegram.inject({"message": {"message_id": "not a number", "chat": chat}})
     await card_for(anna, await anna.send_text("after the odd one"))
     [(state, payload)] = await written(
-        stand, "SELECT state, payload FROM inbox WHERE update_id = ?", odd["update_id"]
+        harness, "SELECT state, payload FROM inbox WHERE update_id = ?", odd["update_id"]
     )
     assert state == "set_aside"
     assert "not a number" in payload
 
 
-async def test_health_is_told_over_http(stand: Stand) -> None:
-    status, body = await stand.health()
+async def test_health_is_told_over_http(harness: ProcessHarness) -> None:
+    status, body = await harness.health()
     assert status == 200
     assert body["ok"] is True
     assert body["reasons"] == []
@@ -332,11 +344,11 @@ async def test_health_is_told_over_http(stand: Stand) -> None:
     }
 
 
-async def test_no_secret_was_logged_on_any_of_these_ways(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_no_secret_was_logged_on_any_of_these_ways(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     await order(anna, "the last one")
     await anna.expect(is_video, within=60)
-    log = stand.bots[0].lines
+    log = harness.bots[0].lines
     assert "accepted as" in log
     assert TOKEN not in log
     assert TOKEN.partition(":")[2] not in log

@@ -11,25 +11,25 @@ import pytest_asyncio
 from bot.sandbox.gptunnel.records import Mode
 from bot.sandbox.telegram.people import Person
 from tests.e2e.conftest import QUICK, creates, has_button, is_video, jobs, order, words
-from tests.e2e.given import clip, learnt
-from tests.stand import KEY, Stand, open_stand, until
+from tests.support.media_files import clip, learnt
+from tests.support.process_harness import KEY, ProcessHarness, open_process_harness, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand]:
+async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ProcessHarness]:
     folder: Path = tmp_path_factory.mktemp("operator")
-    async with open_stand(folder, delay=QUICK, renderer=clip) as opened:
+    async with open_process_harness(folder, delay=QUICK, renderer=clip) as opened:
         await learnt(opened.database_url, QUICK)
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def admin(stand: Stand) -> Person:
+async def admin(harness: ProcessHarness) -> Person:
     """Whoever runs the bot, which is started with their number."""
-    olga = stand.telegram.add_person("Olga", language_code="en")
-    await stand.start(settings={"ADMINS": str(olga.id)})
+    olga = harness.telegram.add_person("Olga", language_code="en")
+    await harness.start(settings={"ADMINS": str(olga.id)})
     await olga.send_text("/start")
     return olga
 
@@ -39,49 +39,49 @@ async def hears(admin: Person, text: str) -> dict[str, object]:
 
 
 async def test_a_refused_key_is_told_once_and_try_now_ends_it_when_it_is_mended(
-    stand: Stand, admin: Person
+    harness: ProcessHarness, admin: Person
 ) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
-    stand.provider.api_key = "another"
+    anna = harness.telegram.add_person("Anna", language_code="en")
+    harness.provider.api_key = "another"
     await order(anna, "a cat behind a locked door")
     alert = await hears(admin, "GPTunnel refuses the key")
-    stand.provider.api_key = KEY
+    harness.provider.api_key = KEY
     await admin.press(alert, "🔄 Try now")
     await anna.expect(is_video, within=60)
     await hears(admin, "GPTunnel takes the key again")
     told = [m for m in admin.chat.messages.values() if "refuses the key" in words(m)]
     assert len(told) <= 1
-    assert len(jobs(stand, "a cat behind a locked door")) == 1
+    assert len(jobs(harness, "a cat behind a locked door")) == 1
 
 
 async def test_an_overloaded_provider_holds_the_queue_fails_nothing_and_it_goes_on_by_itself(
-    stand: Stand, admin: Person
+    harness: ProcessHarness, admin: Person
 ) -> None:
-    people = [stand.telegram.add_person(f"P{n}", language_code="en") for n in range(4)]
-    stand.provider.mode = Mode.OVERLOADED
+    people = [harness.telegram.add_person(f"P{n}", language_code="en") for n in range(4)]
+    harness.provider.mode = Mode.OVERLOADED
     for number, person in enumerate(people):
         await order(person, f"scene {number} of many")
     await hears(admin, "GPTunnel is overloaded")
-    stand.provider.mode = Mode.WELL
+    harness.provider.mode = Mode.WELL
     for person in people:
         await person.expect(is_video, within=60)
     await hears(admin, "the queue goes on")
     for number in range(len(people)):
-        assert len(jobs(stand, f"scene {number} of many")) == 1
+        assert len(jobs(harness, f"scene {number} of many")) == 1
 
 
 async def test_a_held_queue_sends_nothing_until_it_is_released(
-    stand: Stand, admin: Person
+    harness: ProcessHarness, admin: Person
 ) -> None:
-    boris = stand.telegram.add_person("Boris", language_code="en")
+    boris = harness.telegram.add_person("Boris", language_code="en")
     await admin.send_text("/admin")
     panel = await admin.expect(has_button("⏸ Let the queue wait"), within=60)
     await admin.press(panel, "⏸ Let the queue wait")
     await until(lambda: has_button("▶️ Let the queue go")(admin.chat.messages[panel["message_id"]]))
     await order(boris, "a ship that waits")
     await order(boris, "a second ship")
-    assert creates(stand, "a ship that waits") == []
+    assert creates(harness, "a ship that waits") == []
     panel = admin.chat.messages[panel["message_id"]]
     await admin.press(panel, "▶️ Let the queue go")
     await boris.expect(is_video, within=60)
-    assert len(creates(stand, "a ship that waits")) == 1
+    assert len(creates(harness, "a ship that waits")) == 1

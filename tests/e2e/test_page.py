@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import ViewportSize, expect
 
-from tests.e2e.given import BLUE, GREEN, RED, flag, jpeg
 from tests.pictures import DESK, FLOWS, PHONE, ask, browsing, press, sandbox, say, watch
+from tests.support.media_files import BLUE, GREEN, RED, flag, jpeg
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,8 +22,8 @@ from tests.e2e.conftest import (
     words,
     written,
 )
-from tests.e2e.given import GREEN
-from tests.stand import Stand, until
+from tests.support.media_files import GREEN
+from tests.support.process_harness import ProcessHarness, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,8 +35,10 @@ async def video_of(person: Person, prompt: str) -> Json:
     return await person.expect(lambda m: is_video(m) and words(m).startswith(prompt), within=60)
 
 
-async def test_every_video_has_its_buttons_and_again_makes_another(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_every_video_has_its_buttons_and_again_makes_another(
+    harness: ProcessHarness,
+) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     prompt = "a kite over the sea, again"
     video = await video_of(anna, prompt)
     assert buttons(video) == [
@@ -46,39 +48,39 @@ async def test_every_video_has_its_buttons_and_again_makes_another(stand: Stand)
         ["🗑 Delete"],
     ]
     pressed = await anna.press(video, f"🔁 Again · {PRICE}")
-    assert (await anna.answer_to(pressed))["text"] == texts.press_retried("en")
-    await until(lambda: sent_videos(stand, anna.id) == 2)
-    assert len(creates(stand, prompt)) == 2
-    assert [body["ar"] for body in creates(stand, prompt)] == ["16:9", "16:9"]
+    assert (await anna.answer_to(pressed))["text"] == texts.results.press_retried("en")
+    await until(lambda: sent_videos(harness, anna.id) == 2)
+    assert len(creates(harness, prompt)) == 2
+    assert [body["ar"] for body in creates(harness, prompt)] == ["16:9", "16:9"]
 
 
-async def test_another_ratio_and_another_prompt_come_as_cards(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="ru")
+async def test_another_ratio_and_another_prompt_come_as_cards(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="ru")
     video = await video_of(anna, "бумажный кораблик")
     await anna.press(video, "📐 Другой формат")
     card = await anna.expect(lambda m: answers(video)(m) and has_button("9:16")(m))
     await anna.press(card, "9:16")
-    await until(lambda: len(creates(stand, "бумажный кораблик")) == 2)
-    assert creates(stand, "бумажный кораблик")[1]["ar"] == "9:16"
+    await until(lambda: len(creates(harness, "бумажный кораблик")) == 2)
+    assert creates(harness, "бумажный кораблик")[1]["ar"] == "9:16"
 
     await anna.press(video, "✏️ Другой промпт")
     await anna.expect(lambda m: "Напишите новый промпт" in words(m))
     asked = await anna.send_text("бумажный самолётик")
     second = await anna.expect(lambda m: answers(asked)(m) and has_button("1:1")(m))
     await anna.press(second, "1:1")
-    await until(lambda: jobs(stand, "бумажный самолётик"))
+    await until(lambda: jobs(harness, "бумажный самолётик"))
 
 
-async def test_a_video_goes_on_from_its_last_picture(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_a_video_goes_on_from_its_last_picture(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     video = await video_of(anna, "a gate opens slowly")
     await anna.press(video, "🎞 Continue it")
     shown = await anna.expect(lambda m: "photo" in m and answers(video)(m))
     asked = await anna.send_text("and a dog comes through it")
     card = await anna.expect(lambda m: answers(asked)(m) and has_button("16:9")(m))
     await anna.press(card, "16:9")
-    await until(lambda: jobs(stand, "and a dog comes through it"))
-    [job] = jobs(stand, "and a dog comes through it")
+    await until(lambda: jobs(harness, "and a dog comes through it"))
+    [job] = jobs(harness, "and a dog comes through it")
     await until(lambda: job.made is not None)
     assert job.made is not None
     assert job.made.image is not None
@@ -89,8 +91,8 @@ async def test_a_video_goes_on_from_its_last_picture(stand: Stand) -> None:
     assert shown["from"]["is_bot"]
 
 
-async def test_a_video_comes_as_a_file_and_can_be_deleted(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_a_video_comes_as_a_file_and_can_be_deleted(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     video = await video_of(anna, "a lamp in the rain")
     await anna.press(video, "📄 As a file")
     file = await anna.expect(lambda m: "document" in m and answers(video)(m))
@@ -103,12 +105,12 @@ async def test_a_video_comes_as_a_file_and_can_be_deleted(stand: Stand) -> None:
     await anna.press(page, "1")
     again = await anna.expect(lambda m: is_video(m) and m["message_id"] > page["message_id"])
     assert again["video"]["file_id"] == video["video"]["file_id"]
-    assert len(creates(stand, "a lamp in the rain")) == 1
+    assert len(creates(harness, "a lamp in the rain")) == 1
 
 
-async def test_ones_own_videos_are_found_inline(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
-    boris = stand.telegram.add_person("Boris", language_code="en")
+async def test_ones_own_videos_are_found_inline(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
+    boris = harness.telegram.add_person("Boris", language_code="en")
     video = await video_of(anna, "a violet balloon")
     query = await anna.inline_query("VIOLET")
     await until(lambda: query.results is not None)
@@ -123,8 +125,8 @@ async def test_ones_own_videos_are_found_inline(stand: Stand) -> None:
     assert other.results["results"] == []
 
 
-async def test_everything_about_a_person_goes_on_their_word(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_everything_about_a_person_goes_on_their_word(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     await video_of(anna, "a secret garden")
     await anna.send_text("/delete_me")
     question = await anna.expect(has_button("Delete everything"))
@@ -132,4 +134,4 @@ async def test_everything_about_a_person_goes_on_their_word(stand: Stand) -> Non
     await until(lambda: "Deleted: your words" in words(anna.chat.messages[question["message_id"]]))
     for table in ("tasks", "users", "consents"):
         sql = f"SELECT count(*) FROM {table} WHERE user_id = ?"  # noqa: S608
-        assert await written(stand, sql, anna.id) == [(0,)]
+        assert await written(harness, sql, anna.id) == [(0,)]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.e2e.given import clip
 from tests.e2e.test_start import OTHER_TOKEN, run
-from tests.stand import KEY, TOKEN, open_stand
+from tests.support.media_files import clip
+from tests.support.process_harness import KEY, TOKEN, open_process_harness
 
 PUBLIC = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 PROMPT = "canary prompt of a person"
@@ -30,7 +30,7 @@ async def serve(settings):
     try:
         raise ConnectionError(f"Cannot connect to {url}", url, url.encode())
     except ConnectionError as exc:
-        logging.getLogger("bot.telegram").error("no answer from %s", url, extra={"url": url})
+        logging.getLogger("bot.telegram.client").error("no answer from %s", url, extra={"url": url})
         raise RuntimeError(f"after {url} with {settings.gptunnel_api_key.get_secret_value()}") from exc
 
 app.serve = serve
@@ -66,8 +66,8 @@ async def test_no_secret_and_no_persons_words_leave_and_the_last_error_does(
 ) -> None:
     script = tmp_path / "failing.py"
     script.write_text(FAILING, encoding="utf-8")
-    async with open_stand(tmp_path, renderer=clip) as stand, sentry() as (dsn, kept):
-        code, _, err = await run(stand, str(script), SENTRY_DSN=dsn, PROMPT=PROMPT)
+    async with open_process_harness(tmp_path, renderer=clip) as harness, sentry() as (dsn, kept):
+        code, _, err = await run(harness, str(script), SENTRY_DSN=dsn, PROMPT=PROMPT)
     assert code == 1, err
     sent = "\n".join(kept)
     assert len(kept) == 2, sent
@@ -82,8 +82,8 @@ async def test_no_secret_and_no_persons_words_leave_and_the_last_error_does(
 
 
 async def test_a_refused_token_is_told_before_the_program_ends(tmp_path: Path) -> None:
-    async with open_stand(tmp_path, renderer=clip) as stand, sentry() as (dsn, kept):
-        code, _, err = await run(stand, "-m", "bot", BOT_TOKEN=OTHER_TOKEN, SENTRY_DSN=dsn)
+    async with open_process_harness(tmp_path, renderer=clip) as harness, sentry() as (dsn, kept):
+        code, _, err = await run(harness, "-m", "bot", BOT_TOKEN=OTHER_TOKEN, SENTRY_DSN=dsn)
     assert code == 1, err
     [sent] = kept
     assert "cannot go on" in sent

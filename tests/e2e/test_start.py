@@ -13,28 +13,28 @@ from pathlib import Path
 import pytest_asyncio
 
 from bot import texts
-from bot.task import Problem
+from bot.core.task import Problem
 from tests.e2e.conftest import answers, card_for, is_video, words
-from tests.e2e.given import GREEN, clip, flag, jpeg, learnt
-from tests.stand import Stand, open_stand, until
+from tests.support.media_files import GREEN, clip, flag, jpeg, learnt
+from tests.support.process_harness import ProcessHarness, open_process_harness, until
 
 OTHER_TOKEN = "7100200300:AAother-token-that-nobody-gave-out1"
 
 
 @pytest_asyncio.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
-    async with open_stand(tmp_path, renderer=clip) as opened:
+async def harness(tmp_path: Path) -> AsyncIterator[ProcessHarness]:
+    async with open_process_harness(tmp_path, renderer=clip) as opened:
         yield opened
 
 
-async def run(stand: Stand, *command: str, **settings: str) -> tuple[int, str, str]:
+async def run(harness: ProcessHarness, *command: str, **settings: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a command that ends by itself."""
-    environment = {k: v for k, v in stand.settings(**settings).items() if v != "unset"}
+    environment = {k: v for k, v in harness.settings(**settings).items() if v != "unset"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,
         env=environment,
-        cwd=stand.folder,
+        cwd=harness.folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -49,9 +49,9 @@ async def run(stand: Stand, *command: str, **settings: str) -> tuple[int, str, s
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_a_stop_while_it_starts_is_a_stop_as_asked(stand: Stand) -> None:
+async def test_a_stop_while_it_starts_is_a_stop_as_asked(harness: ProcessHarness) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot"), env=stand.settings(), cwd=stand.folder
+        *(sys.executable, "-m", "bot"), env=harness.settings(), cwd=harness.folder
     )
     status = Path(f"/proc/{process.pid}/status")
 
@@ -65,7 +65,9 @@ async def test_a_stop_while_it_starts_is_a_stop_as_asked(stand: Stand) -> None:
         assert await process.wait() == 0
 
 
-async def test_every_wrong_setting_has_its_line_and_no_value_is_repeated(stand: Stand) -> None:
+async def test_every_wrong_setting_has_its_line_and_no_value_is_repeated(
+    harness: ProcessHarness,
+) -> None:
     wrong = {
         "BOT_TOKEN": "canary-no-token",
         "GPTUNNEL_API_KEY": "Bearer canary-key",
@@ -82,7 +84,7 @@ async def test_every_wrong_setting_has_its_line_and_no_value_is_repeated(stand: 
         "ADMINS": "canary-me",
         "ALLOWED_USERS": "1001;1002",
     }
-    code, out, err = await run(stand, "-m", "bot", **wrong)
+    code, out, err = await run(harness, "-m", "bot", **wrong)
     assert code == 2
     assert out == ""
     assert sorted(line.partition(":")[0] for line in err.splitlines()) == sorted(wrong)
@@ -90,8 +92,10 @@ async def test_every_wrong_setting_has_its_line_and_no_value_is_repeated(stand: 
     assert "7001" not in err
 
 
-async def test_missing_secrets_are_named_with_both_ways_to_give_them(stand: Stand) -> None:
-    code, _, err = await run(stand, "-m", "bot", BOT_TOKEN="unset", GPTUNNEL_API_KEY="")
+async def test_missing_secrets_are_named_with_both_ways_to_give_them(
+    harness: ProcessHarness,
+) -> None:
+    code, _, err = await run(harness, "-m", "bot", BOT_TOKEN="unset", GPTUNNEL_API_KEY="")
     assert code == 2
     assert err.splitlines() == [
         f"{name}: is not set (or set {name}_FILE to a file that holds it)"
@@ -100,9 +104,9 @@ async def test_missing_secrets_are_named_with_both_ways_to_give_them(stand: Stan
 
 
 async def test_a_token_that_telegram_refuses_ends_the_program_with_a_clear_line(
-    stand: Stand,
+    harness: ProcessHarness,
 ) -> None:
-    code, _, err = await run(stand, "-m", "bot", BOT_TOKEN=OTHER_TOKEN)
+    code, _, err = await run(harness, "-m", "bot", BOT_TOKEN=OTHER_TOKEN)
     assert code == 1
     last = json.loads(err.splitlines()[-1])
     assert last["level"] == "critical"
@@ -113,21 +117,21 @@ async def test_a_token_that_telegram_refuses_ends_the_program_with_a_clear_line(
 
 
 async def test_without_a_public_address_photos_are_refused_at_once_and_words_work(
-    stand: Stand,
+    harness: ProcessHarness,
 ) -> None:
-    await learnt(stand.database_url, 0.4)
-    bot = await stand.start(settings={"PUBLIC_URL": ""})
+    await learnt(harness.database_url, 0.4)
+    bot = await harness.start(settings={"PUBLIC_URL": ""})
     assert "photos off (PUBLIC_URL is not set)" in bot.lines
-    vera = stand.telegram.add_person("Vera", language_code="ru")
+    vera = harness.telegram.add_person("Vera", language_code="ru")
     content = jpeg(flag((800, 800), GREEN))
-    refused = texts.problem("ru", Problem.PHOTOS_OFF).render()[0]
+    refused = texts.failures.problem("ru", Problem.PHOTOS_OFF).render()[0]
     for asked in (
         await vera.send_photo(content, "кот на крыше"),
         await vera.send_photo(content),
         await vera.send_document(content, "a.jpg", "image/jpeg", "кот на крыше"),
     ):
         assert words(await vera.expect(answers(asked))) == refused
-    assert [call.name for call in stand.provider.calls if call.name != "models"] == []
+    assert [call.name for call in harness.provider.calls if call.name != "models"] == []
 
     asked = await vera.send_text("кот на крыше")
     await vera.press(await card_for(vera, asked), "1:1")

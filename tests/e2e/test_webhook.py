@@ -8,43 +8,43 @@ from pathlib import Path
 import pytest_asyncio
 
 from tests.e2e.conftest import answers, is_video, order
-from tests.e2e.given import clip, learnt
-from tests.stand import Stand, open_stand, until
+from tests.support.media_files import clip, learnt
+from tests.support.process_harness import ProcessHarness, open_process_harness, until
 
 WEBHOOK = {"UPDATES": "webhook"}
 
 
 @pytest_asyncio.fixture
-async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
-    async with open_stand(tmp_path, delay=0.4, renderer=clip) as opened:
+async def harness(tmp_path: Path) -> AsyncIterator[ProcessHarness]:
+    async with open_process_harness(tmp_path, delay=0.4, renderer=clip) as opened:
         await learnt(opened.database_url, 0.4)
         opened.telegram.api.delivery.retry_delay = 0.05
         yield opened
 
 
-async def test_a_journey_by_webhook_asks_telegram_for_nothing(stand: Stand) -> None:
-    bot = await stand.start(settings=WEBHOOK)
-    await until(lambda: stand.telegram.world.webhook.url)
-    assert stand.telegram.world.webhook.url == f"{bot.http}/telegram"
-    assert len(stand.telegram.world.webhook.secret) == 64
-    assert stand.telegram.world.webhook.secret not in bot.lines
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_a_journey_by_webhook_asks_telegram_for_nothing(harness: ProcessHarness) -> None:
+    bot = await harness.start(settings=WEBHOOK)
+    await until(lambda: harness.telegram.world.webhook.url)
+    assert harness.telegram.world.webhook.url == f"{bot.http}/telegram"
+    assert len(harness.telegram.world.webhook.secret) == 64
+    assert harness.telegram.world.webhook.secret not in bot.lines
+    anna = harness.telegram.add_person("Anna", language_code="en")
     asked, _ = await order(anna, "a lighthouse")
     video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
-    assert stand.telegram.calls_of("getUpdates") == []
+    assert harness.telegram.calls_of("getUpdates") == []
     assert await bot.stop() == 0
     # It stays set: what comes now is kept by Telegram for the next start.
-    assert stand.telegram.world.webhook.url
+    assert harness.telegram.world.webhook.url
 
 
-async def test_switching_between_the_ways_loses_no_update(stand: Stand) -> None:
-    anna = stand.telegram.add_person("Anna", language_code="en")
+async def test_switching_between_the_ways_loses_no_update(harness: ProcessHarness) -> None:
+    anna = harness.telegram.add_person("Anna", language_code="en")
     asked = []
     for settings in (WEBHOOK, {"UPDATES": "polling"}, WEBHOOK, {"UPDATES": "polling"}):
         # Said while nobody listens, on whichever way was used before.
         asked.append(await anna.send_text("/help"))
-        bot = await stand.start(settings=settings)
+        bot = await harness.start(settings=settings)
         asked.append(await anna.send_text("/help"))
         for message in asked:
             await anna.expect(answers(message), within=60)

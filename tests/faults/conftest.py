@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from storage import open_storage
-from tests.faults.house import House, OpenHouse, open_house
+from tests.support.app_harness import AppHarness, OpenAppHarness, open_house
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +45,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def a_house(tmp_path: Path, empty_database: Path, clip: bytes) -> OpenHouse:
+def a_house(tmp_path: Path, empty_database: Path, clip: bytes) -> OpenAppHarness:
     """For cells that want a house of their own making: `async with a_house(...) as house`."""
     return partial(open_house, tmp_path, empty_database, clip)
 
 
 @pytest.fixture
-async def house(a_house: OpenHouse) -> AsyncIterator[House]:
+async def harness(a_house: OpenAppHarness) -> AsyncIterator[AppHarness]:
     """The bot as it is, with timeouts that no cell reaches."""
-    async with a_house() as house:
-        yield house
+    async with a_house() as harness:
+        yield harness

@@ -9,30 +9,30 @@ from __future__ import annotations
 import pytest
 
 from bot import texts
+from bot.jobs.steps.album import WINDOW
 from bot.sandbox.gptunnel.records import Mode
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.state import Json
-from bot.steps.album import WINDOW
-from tests.faults.house import House
 from tests.faults.refusals import LATER, REJECTED, TAKEN, UNREACHABLE
+from tests.support.app_harness import AppHarness
 
 ALBUM, SINGLE = "sendMediaGroup", "sendVideo"
 
 
-async def ordered(house: House, count: int, prompt: str = "a red fox") -> Person:
+async def ordered(harness: AppHarness, count: int, prompt: str = "a red fox") -> Person:
     """So many variants of one card, confirmed."""
-    anna = house.person()
-    card = await house.card(anna, prompt)
-    assert await house.storage.tasks.choose(1, user_id=anna.id, variants=count)
+    anna = harness.person()
+    card = await harness.card(anna, prompt)
+    assert await harness.storage.tasks.choose(1, user_id=anna.id, variants=count)
     await anna.press(card, "9:16")
-    await house.until(lambda: len(house.states()) == count and "draft" not in house.states())
+    await harness.until(lambda: len(harness.states()) == count and "draft" not in harness.states())
     return anna
 
 
-async def all_delivered(house: House, *, within: float = 3600.0) -> None:
-    await house.until(lambda: set(house.states()) == {"delivered"}, within=within)
-    await house.until(lambda: not house.rows("SELECT 1 FROM outbox"), within=within)
-    await house.settle()
+async def all_delivered(harness: AppHarness, *, within: float = 3600.0) -> None:
+    await harness.until(lambda: set(harness.states()) == {"delivered"}, within=within)
+    await harness.until(lambda: not harness.rows("SELECT 1 FROM outbox"), within=within)
+    await harness.settle()
 
 
 def data(message: Json) -> list[str]:
@@ -40,202 +40,204 @@ def data(message: Json) -> list[str]:
     return [button.get("callback_data", "") for row in rows for button in row]
 
 
-def the_buttons(house: House, anna: Person) -> Json:
+def the_buttons(harness: AppHarness, anna: Person) -> Json:
     """The one message below the album."""
     [message] = [m for m in anna.messages if any(one.startswith("v|") for one in data(m))]
     return message
 
 
-def made_once(house: House, count: int) -> None:
-    assert len(house.asked("create")) == len(house.provider.charges) == count
-    assert len(house.asked("download")) == count
-    assert not [*(house.path.parent / "videos").glob("*")]
+def made_once(harness: AppHarness, count: int) -> None:
+    assert len(harness.asked("create")) == len(harness.provider.charges) == count
+    assert len(harness.asked("download")) == count
+    assert not [*(harness.path.parent / "videos").glob("*")]
 
 
-async def test_variants_that_are_done_close_together_come_as_one_album(house: House) -> None:
-    anna = await ordered(house, 3)
-    await all_delivered(house, within=60)
-    assert len(house.sent(ALBUM)) == 1
-    assert house.sent(SINGLE) == []
-    album = house.videos(anna.chat)
+async def test_variants_that_are_done_close_together_come_as_one_album(
+    harness: AppHarness,
+) -> None:
+    anna = await ordered(harness, 3)
+    await all_delivered(harness, within=60)
+    assert len(harness.sent(ALBUM)) == 1
+    assert harness.sent(SINGLE) == []
+    album = harness.videos(anna.chat)
     assert len({message["media_group_id"] for message in album}) == 1
-    said = house.task()["message_id"]
+    said = harness.task()["message_id"]
     assert [m["reply_to_message"]["message_id"] for m in album] == 3 * [said]
     # Whoever has one caption only shows it below the album: words, and the price of all.
     first, *others = (str(message.get("caption", "")) for message in album)
     assert first.startswith("a red fox")
     assert "3 × 17\xa0₽ = 51\xa0₽" in first
     assert others == ["", ""]
-    kept = house.rows("SELECT video_message_id, video_file_id FROM tasks ORDER BY id")
+    kept = harness.rows("SELECT video_message_id, video_file_id FROM tasks ORDER BY id")
     assert kept == [(m["message_id"], m["video"]["file_id"]) for m in album]
     # An album has no buttons of its own; the status message has gone.
-    below = the_buttons(house, anna)
+    below = the_buttons(harness, anna)
     assert below["reply_to_message"]["message_id"] == album[0]["message_id"]
     assert [m for m in anna.messages if m["from"]["is_bot"]] == [*album, below]
-    made_once(house, 3)
+    made_once(harness, 3)
 
 
-async def test_below_an_album_a_number_shows_the_buttons_of_its_video(house: House) -> None:
-    anna = await ordered(house, 2)
-    await all_delivered(house)
-    below = the_buttons(house, anna)
+async def test_below_an_album_a_number_shows_the_buttons_of_its_video(harness: AppHarness) -> None:
+    anna = await ordered(harness, 2)
+    await all_delivered(harness)
+    below = the_buttons(harness, anna)
     assert "b|a|1" in data(below)
     await anna.press(below, "2")
-    await house.until(lambda: "b|a|2" in data(the_buttons(house, anna)))
-    below = the_buttons(house, anna)
+    await harness.until(lambda: "b|a|2" in data(the_buttons(harness, anna)))
+    below = the_buttons(harness, anna)
     assert {"b|w|2", "b|r|2", "b|f|2", "b|d|2"} <= set(data(below))
     assert "2 of 2" in below["text"]
     # The first leaves the chat, the buttons of the other stay, and with that one they go too.
-    first, second = house.videos(anna.chat)
+    first, second = harness.videos(anna.chat)
     await anna.press(below, "1")
-    await house.until(lambda: "b|a|1" in data(the_buttons(house, anna)))
-    await anna.press(the_buttons(house, anna), "🗑 Delete")
-    await house.until(lambda: house.videos(anna.chat) == [second])
-    await house.until(lambda: "b|a|2" in data(anna.chat.messages[below["message_id"]]))
+    await harness.until(lambda: "b|a|1" in data(the_buttons(harness, anna)))
+    await anna.press(the_buttons(harness, anna), "🗑 Delete")
+    await harness.until(lambda: harness.videos(anna.chat) == [second])
+    await harness.until(lambda: "b|a|2" in data(anna.chat.messages[below["message_id"]]))
     assert first["message_id"] not in anna.chat.messages
     await anna.press(anna.chat.messages[below["message_id"]], "🗑 Delete")
-    await house.until(lambda: below["message_id"] not in anna.chat.messages)
-    assert house.videos(anna.chat) == []
-    assert house.states() == ["delivered", "delivered"]
+    await harness.until(lambda: below["message_id"] not in anna.chat.messages)
+    assert harness.videos(anna.chat) == []
+    assert harness.states() == ["delivered", "delivered"]
 
 
-async def test_nobody_else_presses_below_an_album(house: House) -> None:
-    anna, boris = house.person(), house.person(name="Boris")
-    group = house.telegram.add_group("Film club", [anna, boris])
-    card = await house.card(anna, chat=group)
-    assert await house.storage.tasks.choose(1, user_id=anna.id, variants=2)
+async def test_nobody_else_presses_below_an_album(harness: AppHarness) -> None:
+    anna, boris = harness.person(), harness.person(name="Boris")
+    group = harness.telegram.add_group("Film club", [anna, boris])
+    card = await harness.card(anna, chat=group)
+    assert await harness.storage.tasks.choose(1, user_id=anna.id, variants=2)
     await anna.press(card, "9:16")
-    await house.until(lambda: house.states() == ["delivered", "delivered"])
-    below = await house.find(group, lambda m: any(one.startswith("v|") for one in data(m)))
+    await harness.until(lambda: harness.states() == ["delivered", "delivered"])
+    below = await harness.find(group, lambda m: any(one.startswith("v|") for one in data(m)))
     for one in ("2", "🗑 Delete"):
         query = await boris.press(below, one)
-        await house.until(lambda asked=query: asked.answer)  # type: ignore[misc]
+        await harness.until(lambda asked=query: asked.answer)  # type: ignore[misc]
         assert query.answer is not None
         assert query.answer["show_alert"]
-    await house.settle()
-    assert len(house.videos(group)) == 2
+    await harness.settle()
+    assert len(harness.videos(group)) == 2
     assert group.messages[below["message_id"]] == below
 
 
-async def test_a_finished_one_does_not_wait_for_a_slow_one(house: House) -> None:
-    anna = await ordered(house, 2)
-    await house.until(lambda: len(house.provider.tasks) == 2)
-    _, slow = house.provider.tasks.values()
+async def test_a_finished_one_does_not_wait_for_a_slow_one(harness: AppHarness) -> None:
+    anna = await ordered(harness, 2)
+    await harness.until(lambda: len(harness.provider.tasks) == 2)
+    _, slow = harness.provider.tasks.values()
     slow.ready_at += 120
-    await house.until(lambda: "delivered" in house.states())
-    assert house.states() == ["delivered", "generating"]
+    await harness.until(lambda: "delivered" in harness.states())
+    assert harness.states() == ["delivered", "generating"]
     waits = "SELECT (julianday(ended_at) - julianday(rendered_at)) * 86400 FROM tasks"
-    assert house.rows(waits)[0][0] <= WINDOW.total_seconds() + 1
-    await all_delivered(house)
-    assert len(house.videos(anna.chat)) == len(house.sent(SINGLE)) == 2
-    made_once(house, 2)
+    assert harness.rows(waits)[0][0] <= WINDOW.total_seconds() + 1
+    await all_delivered(harness)
+    assert len(harness.videos(anna.chat)) == len(harness.sent(SINGLE)) == 2
+    made_once(harness, 2)
 
 
-async def test_one_that_failed_holds_nobody_up(house: House) -> None:
-    anna = await ordered(house, 2)
-    await house.until(lambda: len(house.provider.tasks) == 2)
-    _, failed = house.provider.tasks.values()
+async def test_one_that_failed_holds_nobody_up(harness: AppHarness) -> None:
+    anna = await ordered(harness, 2)
+    await harness.until(lambda: len(harness.provider.tasks) == 2)
+    _, failed = harness.provider.tasks.values()
     failed.end = Mode.FAILS
-    await house.until(lambda: "delivered" in house.states())
+    await harness.until(lambda: "delivered" in harness.states())
     waits = "SELECT (julianday(ended_at) - julianday(rendered_at)) * 86400 FROM tasks"
-    assert house.rows(waits)[0][0] < WINDOW.total_seconds() / 2
-    await house.until(lambda: house.states() == ["delivered", "failed"])
-    await house.until(lambda: not house.rows("SELECT 1 FROM outbox"))
-    await house.settle()
-    assert texts.status_rest("en", 1).render()[0] not in house.words(anna.chat)
-    assert len(house.videos(anna.chat)) == len(house.sent(SINGLE)) == 1
+    assert harness.rows(waits)[0][0] < WINDOW.total_seconds() / 2
+    await harness.until(lambda: harness.states() == ["delivered", "failed"])
+    await harness.until(lambda: not harness.rows("SELECT 1 FROM outbox"))
+    await harness.settle()
+    assert texts.statuses.status_rest("en", 1).render()[0] not in harness.words(anna.chat)
+    assert len(harness.videos(anna.chat)) == len(harness.sent(SINGLE)) == 1
 
 
-async def test_a_third_one_comes_after_the_album_of_the_others(house: House) -> None:
-    anna = await ordered(house, 3)
-    await house.until(lambda: len(house.provider.tasks) == 3)
-    *_, slow = house.provider.tasks.values()
+async def test_a_third_one_comes_after_the_album_of_the_others(harness: AppHarness) -> None:
+    anna = await ordered(harness, 3)
+    await harness.until(lambda: len(harness.provider.tasks) == 3)
+    *_, slow = harness.provider.tasks.values()
     slow.ready_at += 120
     # The status message tells of the one that is left, and goes with it.
-    to_come = texts.status_rest("en", 1).render()[0]
-    await house.reads(anna.chat, to_come)
-    assert len(house.videos(anna.chat)) == 2
-    await all_delivered(house)
-    assert to_come not in house.words(anna.chat)
-    assert (len(house.sent(ALBUM)), len(house.sent(SINGLE))) == (1, 1)
-    assert len(house.videos(anna.chat)) == 3
-    made_once(house, 3)
+    to_come = texts.statuses.status_rest("en", 1).render()[0]
+    await harness.reads(anna.chat, to_come)
+    assert len(harness.videos(anna.chat)) == 2
+    await all_delivered(harness)
+    assert to_come not in harness.words(anna.chat)
+    assert (len(harness.sent(ALBUM)), len(harness.sent(SINGLE))) == (1, 1)
+    assert len(harness.videos(anna.chat)) == 3
+    made_once(harness, 3)
 
 
 @pytest.mark.parametrize("cell", LATER)
 async def test_an_album_that_cannot_be_sent_now_comes_one_by_one_later(
-    house: House, cell: str
+    harness: AppHarness, cell: str
 ) -> None:
     fault, wait = LATER[cell]
-    house.refuse(fault, on=ALBUM)
-    anna = await ordered(house, 2)
-    await all_delivered(house, within=12_000)
-    [album], singles = house.sent(ALBUM), house.sent(SINGLE)
-    assert len(singles) == len(house.videos(anna.chat)) == 2
+    harness.refuse(fault, on=ALBUM)
+    anna = await ordered(harness, 2)
+    await all_delivered(harness, within=12_000)
+    [album], singles = harness.sent(ALBUM), harness.sent(SINGLE)
+    assert len(singles) == len(harness.videos(anna.chat)) == 2
     assert all(call.started - album.started >= min(wait, 1) for call in singles)
-    made_once(house, 2)
+    made_once(harness, 2)
 
 
 @pytest.mark.parametrize("cell", TAKEN)
 async def test_an_album_whose_receipt_was_lost_comes_twice_rather_than_not_at_all(
-    house: House, cell: str
+    harness: AppHarness, cell: str
 ) -> None:
-    house.refuse(TAKEN[cell], on=ALBUM)
-    anna = await ordered(house, 2)
-    await all_delivered(house, within=120)
-    assert len(house.videos(anna.chat)) == 4
-    made_once(house, 2)
+    harness.refuse(TAKEN[cell], on=ALBUM)
+    anna = await ordered(harness, 2)
+    await all_delivered(harness, within=120)
+    assert len(harness.videos(anna.chat)) == 4
+    made_once(harness, 2)
 
 
 @pytest.mark.parametrize("cell", [c for c in REJECTED if "parse" not in c])
-async def test_a_rejected_album_comes_one_by_one_at_once(house: House, cell: str) -> None:
-    house.refuse(REJECTED[cell], on=ALBUM)
-    anna = await ordered(house, 2)
-    await all_delivered(house, within=60)
-    assert len(house.sent(SINGLE)) == len(house.videos(anna.chat)) == 2
-    assert house.rows("SELECT attempts FROM tasks") == [(0,), (0,)]
-    made_once(house, 2)
+async def test_a_rejected_album_comes_one_by_one_at_once(harness: AppHarness, cell: str) -> None:
+    harness.refuse(REJECTED[cell], on=ALBUM)
+    anna = await ordered(harness, 2)
+    await all_delivered(harness, within=60)
+    assert len(harness.sent(SINGLE)) == len(harness.videos(anna.chat)) == 2
+    assert harness.rows("SELECT attempts FROM tasks") == [(0,), (0,)]
+    made_once(harness, 2)
 
 
-async def test_a_caption_whose_formatting_is_refused_goes_plain(house: House) -> None:
-    house.refuse(REJECTED["can't parse entities"], on=ALBUM)
-    anna = await ordered(house, 2)
-    await all_delivered(house, within=60)
-    assert len(house.sent(ALBUM)) == 2
-    assert len(house.videos(anna.chat)) == 2
+async def test_a_caption_whose_formatting_is_refused_goes_plain(harness: AppHarness) -> None:
+    harness.refuse(REJECTED["can't parse entities"], on=ALBUM)
+    anna = await ordered(harness, 2)
+    await all_delivered(harness, within=60)
+    assert len(harness.sent(ALBUM)) == 2
+    assert len(harness.videos(anna.chat)) == 2
 
 
 @pytest.mark.parametrize("cell", UNREACHABLE)
-async def test_a_chat_that_takes_nothing_keeps_all_of_them(house: House, cell: str) -> None:
-    house.refuse(UNREACHABLE[cell], on=ALBUM)
-    anna = await ordered(house, 2)
-    await house.until(lambda: house.states() == 2 * ["undeliverable"], within=60)
-    kept = {path.name for path in (house.path.parent / "videos").iterdir()}
+async def test_a_chat_that_takes_nothing_keeps_all_of_them(harness: AppHarness, cell: str) -> None:
+    harness.refuse(UNREACHABLE[cell], on=ALBUM)
+    anna = await ordered(harness, 2)
+    await harness.until(lambda: harness.states() == 2 * ["undeliverable"], within=60)
+    kept = {path.name for path in (harness.path.parent / "videos").iterdir()}
     assert kept == {"1.mp4", "2.mp4"}
-    assert house.sent(SINGLE) == []
+    assert harness.sent(SINGLE) == []
     for task_id in (1, 2):
-        assert await house.storage.tasks.redeliver(task_id, user_id=anna.id, now=house.time())
-    await all_delivered(house)
-    assert len(house.videos(anna.chat)) == 2
-    made_once(house, 2)
+        assert await harness.storage.tasks.redeliver(task_id, user_id=anna.id, now=harness.time())
+    await all_delivered(harness)
+    assert len(harness.videos(anna.chat)) == 2
+    made_once(harness, 2)
 
 
-async def test_an_album_follows_its_group(house: House) -> None:
-    anna = house.person()
-    group = house.telegram.add_group("Film club", [anna], supergroup=False)
-    card = await house.card(anna, chat=group)
-    assert await house.storage.tasks.choose(1, user_id=anna.id, variants=2)
+async def test_an_album_follows_its_group(harness: AppHarness) -> None:
+    anna = harness.person()
+    group = harness.telegram.add_group("Film club", [anna], supergroup=False)
+    card = await harness.card(anna, chat=group)
+    assert await harness.storage.tasks.choose(1, user_id=anna.id, variants=2)
     await anna.press(card, "9:16")
-    await house.until(lambda: len(house.states()) == 2)
-    moved = house.telegram.migrate(group)
-    await all_delivered(house, within=120)
-    assert len(house.videos(moved)) == 2
-    made_once(house, 2)
+    await harness.until(lambda: len(harness.states()) == 2)
+    moved = harness.telegram.migrate(group)
+    await all_delivered(harness, within=120)
+    assert len(harness.videos(moved)) == 2
+    made_once(harness, 2)
 
 
-async def test_buttons_that_cannot_be_sent_now_are_sent_later(house: House) -> None:
-    anna = await ordered(house, 2)
-    house.refuse(LATER["502 HTML"][0], on="sendMessage")
-    await all_delivered(house)
-    assert len(house.videos(anna.chat)) == 2
-    assert the_buttons(house, anna)
+async def test_buttons_that_cannot_be_sent_now_are_sent_later(harness: AppHarness) -> None:
+    anna = await ordered(harness, 2)
+    harness.refuse(LATER["502 HTML"][0], on="sendMessage")
+    await all_delivered(harness)
+    assert len(harness.videos(anna.chat)) == 2
+    assert the_buttons(harness, anna)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.state import Json
-from tests.faults.house import House, OpenHouse
+from tests.support.app_harness import AppHarness, OpenAppHarness
 
 Commits = list[list[str]]
 """Of each commit that wrote something, what it wrote: the beginnings of its statements."""
@@ -42,26 +42,26 @@ def counted() -> Iterator[Commits]:
         sa.event.remove(sa.Engine, "commit", committed)
 
 
-async def order(house: House, people: list[Person]) -> int:
+async def order(harness: AppHarness, people: list[Person]) -> int:
     """Each writes a prompt, looks at the card, presses and gets the video; how many commits that
     took in all.
     """
     with counted() as done:
         for person in people:
             await person.send_text("a red fox")
-        await house.until(lambda: all(_cards(person) for person in people))
-        await house.pass_(5)
+        await harness.until(lambda: all(_cards(person) for person in people))
+        await harness.pass_(5)
         for person in people:
             await person.press(_cards(person)[-1], "9:16")
-        await house.until(lambda: set(house.states()) == {"delivered"})
-        await house.pass_(5)
+        await harness.until(lambda: set(harness.states()) == {"delivered"})
+        await harness.pass_(5)
     return len(done)
 
 
-async def _known(house: House) -> Person:
-    person = house.person()
+async def _known(harness: AppHarness) -> Person:
+    person = harness.person()
     await person.send_text("/start")
-    await house.settle()
+    await harness.settle()
     return person
 
 
@@ -70,20 +70,20 @@ def _cards(person: Person) -> list[Json]:
 
 
 async def test_videos_that_are_ordered_together_take_eight_commits_each_at_most(
-    a_house: OpenHouse,
+    a_house: OpenAppHarness,
 ) -> None:
-    async with a_house() as house:
-        people = [await _known(house) for _ in range(20)]
-        assert await order(house, people) <= 8 * len(people)
+    async with a_house() as harness:
+        people = [await _known(harness) for _ in range(20)]
+        assert await order(harness, people) <= 8 * len(people)
 
 
 async def test_a_video_that_is_ordered_alone_shares_its_commits_with_nobody(
-    a_house: OpenHouse,
+    a_house: OpenAppHarness,
 ) -> None:
     """Each of the two updates is kept and leased as it comes in; the draft, and that its card is
     shown and the prompt done; the order with the worker's lease; four for the states of the task,
     one of which says that the press is done.
     """
-    async with a_house() as house:
-        house.provider.create_latency = 0.1  # a press is answered before an order is
-        assert await order(house, [await _known(house)]) <= 9
+    async with a_house() as harness:
+        harness.provider.create_latency = 0.1  # a press is answered before an order is
+        assert await order(harness, [await _known(harness)]) <= 9

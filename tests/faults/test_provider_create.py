@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
+from bot.core.task import Charge, Reason
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.people import Person
-from bot.task import Charge, Reason
 from tests.faults import words
 from tests.faults.answers import HTML, LOST, SLOW, broken, http, says
-from tests.faults.house import House, OpenHouse
+from tests.support.app_harness import AppHarness, OpenAppHarness
 
 DAY = 24 * 3600.0
 LANGUAGES = itertools.cycle(["en", "ru"])
 
 
-def people(house: House) -> dict[str, Person]:
-    return {"en": house.person("en", "Anna"), "ru": house.person("ru", "Борис")}
+def people(harness: AppHarness) -> dict[str, Person]:
+    return {"en": harness.person("en", "Anna"), "ru": harness.person("ru", "Борис")}
 
 
 # --- surely not taken ------------------------------------------------------------------------
@@ -58,124 +58,128 @@ HELD: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize(("cell", "lang"), list(zip(BUSY, LANGUAGES, strict=False)))
-async def test_a_busy_provider_is_asked_again_later(house: House, cell: str, lang: str) -> None:
+async def test_a_busy_provider_is_asked_again_later(
+    harness: AppHarness, cell: str, lang: str
+) -> None:
     fault, wait = BUSY[cell]
-    house.spoil(fault, on="create")
-    person = house.person(lang)
-    await house.order(person)
-    await house.until(lambda: house.state() == "queued" and house.asked("create"))
-    await house.reads(person.chat, words.waiting(house, lang, busy=True), within=wait)
-    assert len(house.asked("create")) == 1
-    await house.ended("delivered", within=12_000)
-    first, second = house.asked("create")
+    harness.spoil(fault, on="create")
+    person = harness.person(lang)
+    await harness.order(person)
+    await harness.until(lambda: harness.state() == "queued" and harness.asked("create"))
+    await harness.reads(person.chat, words.waiting(harness, lang, busy=True), within=wait)
+    assert len(harness.asked("create")) == 1
+    await harness.ended("delivered", within=12_000)
+    first, second = harness.asked("create")
     assert wait <= second.at - first.at <= wait + 2
-    assert len(house.provider.charges) == len(house.videos(person.chat)) == 1
+    assert len(harness.provider.charges) == len(harness.videos(person.chat)) == 1
 
 
 @pytest.mark.parametrize(("cell", "lang"), list(zip(HELD, LANGUAGES, strict=False)))
-async def test_the_queue_waits_for_the_operator(house: House, cell: str, lang: str) -> None:
+async def test_the_queue_waits_for_the_operator(harness: AppHarness, cell: str, lang: str) -> None:
     """Two tries meet the fault; then it is mended, and nobody has to order again."""
-    house.spoil(HELD[cell].model_copy(update={"times": 2}), on="create")
-    person, other = house.person(lang), house.person("en", "Olga")
-    await house.order(person)
-    await house.reads(person.chat, words.waiting(house, lang, busy=False), within=15)
-    await house.order(other)
-    await house.ended("delivered", 1)
-    await house.ended("delivered", 2)
-    creates = [call.at - house.asked("create")[0].at for call in house.asked("create")]
+    harness.spoil(HELD[cell].model_copy(update={"times": 2}), on="create")
+    person, other = harness.person(lang), harness.person("en", "Olga")
+    await harness.order(person)
+    await harness.reads(person.chat, words.waiting(harness, lang, busy=False), within=15)
+    await harness.order(other)
+    await harness.ended("delivered", 1)
+    await harness.ended("delivered", 2)
+    creates = [call.at - harness.asked("create")[0].at for call in harness.asked("create")]
     # One order alone tries the provider while the others wait.
     assert len(creates) == 4
     assert 15 <= creates[1] <= 17
     assert 45 <= creates[2] <= 48
-    assert len(house.provider.charges) == 2
+    assert len(harness.provider.charges) == 2
 
 
-async def test_a_provider_that_is_not_there_is_tried_again(a_house: OpenHouse) -> None:
-    async with a_house(provider_starts=False) as house:
-        anna = house.person()
-        await house.order(anna)
-        await house.reads(anna.chat, words.waiting(house, "en", busy=True))
-        await house.pass_(60)
-        assert house.states() == ["queued"]
-        await house.provider.start(port=int(house.provider.origin.rpartition(":")[2]))
-        await house.ended("delivered")
-        assert len(house.asked("create")) == len(house.provider.charges) == 1
+async def test_a_provider_that_is_not_there_is_tried_again(a_house: OpenAppHarness) -> None:
+    async with a_house(provider_starts=False) as harness:
+        anna = harness.person()
+        await harness.order(anna)
+        await harness.reads(anna.chat, words.waiting(harness, "en", busy=True))
+        await harness.pass_(60)
+        assert harness.states() == ["queued"]
+        await harness.provider.start(port=int(harness.provider.origin.rpartition(":")[2]))
+        await harness.ended("delivered")
+        assert len(harness.asked("create")) == len(harness.provider.charges) == 1
 
 
 @pytest.mark.parametrize(
     "fault", [http(429, Retry_After="20000"), http(401)], ids=["busy", "held"]
 )
 async def test_an_order_that_nobody_took_for_a_day_is_given_up_free_of_charge(
-    house: House, fault: Fault
+    harness: AppHarness, fault: Fault
 ) -> None:
-    house.spoil(fault.model_copy(update={"times": 0}), on="create")
-    boris = house.person("ru")
-    await house.order(boris)
-    await house.until(lambda: house.task()["attempts"])
+    harness.spoil(fault.model_copy(update={"times": 0}), on="create")
+    boris = harness.person("ru")
+    await harness.order(boris)
+    await harness.until(lambda: harness.task()["attempts"])
     if fault.status == 401:
-        house.time.skew += DAY - 60  # its tries are 300 s apart: as well tried, and slowly
-    await house.ended("failed", within=DAY + 20_000)
+        harness.time.skew += DAY - 60  # its tries are 300 s apart: as well tried, and slowly
+    await harness.ended("failed", within=DAY + 20_000)
     said = words.failed("ru", Reason.PROVIDER_UNAVAILABLE, Charge.NONE)
-    assert said in house.words(boris.chat)
-    assert 2 <= len(house.asked("create")) <= 6
-    assert house.provider.charges == []
+    assert said in harness.words(boris.chat)
+    assert 2 <= len(harness.asked("create")) <= 6
+    assert harness.provider.charges == []
 
 
-async def test_an_order_can_be_taken_back_while_it_waits(house: House) -> None:
-    house.spoil(says(5).model_copy(update={"times": 0}), on="create")
-    anna = house.person()
-    await house.order(anna)
-    said = words.waiting(house, "en", busy=False)
-    status = await house.find(anna.chat, lambda m: m.get("text") == said)
-    await house.settle()  # the try that falls into this moment is over
+async def test_an_order_can_be_taken_back_while_it_waits(harness: AppHarness) -> None:
+    harness.spoil(says(5).model_copy(update={"times": 0}), on="create")
+    anna = harness.person()
+    await harness.order(anna)
+    said = words.waiting(harness, "en", busy=False)
+    status = await harness.find(anna.chat, lambda m: m.get("text") == said)
+    await harness.settle()  # the try that falls into this moment is over
     await anna.press(status, "Cancel")
-    await house.ended("cancelled")
-    tries = len(house.asked("create"))
-    await house.pass_(3600)
-    assert len(house.asked("create")) == tries
+    await harness.ended("cancelled")
+    tries = len(harness.asked("create"))
+    await harness.pass_(3600)
+    assert len(harness.asked("create")) == tries
 
 
 # --- taken or not, nobody here knows -----------------------------------------------------------
 
 
-async def _is_unknown(house: House, fault: Fault, taken: bool) -> None:
-    house.spoil(fault.model_copy(update={"times": 2}), on="create")
-    both = people(house)
+async def _is_unknown(harness: AppHarness, fault: Fault, taken: bool) -> None:
+    harness.spoil(fault.model_copy(update={"times": 2}), on="create")
+    both = people(harness)
     for task_id, (lang, person) in enumerate(both.items(), 1):
-        await house.order(person)
-        await house.ended("unknown", task_id)
-        assert words.unknown(lang) in house.words(person.chat)
-    assert house.task()["reason"] == Reason.ANSWER_LOST
-    assert len(house.provider.charges) == (2 if taken else 0)
-    await house.pass_(2 * 3600)
-    assert len(house.asked("create")) == 2
-    assert house.states() == ["unknown", "unknown"]
+        await harness.order(person)
+        await harness.ended("unknown", task_id)
+        assert words.unknown(lang) in harness.words(person.chat)
+    assert harness.task()["reason"] == Reason.ANSWER_LOST
+    assert len(harness.provider.charges) == (2 if taken else 0)
+    await harness.pass_(2 * 3600)
+    assert len(harness.asked("create")) == 2
+    assert harness.states() == ["unknown", "unknown"]
 
 
 @pytest.mark.parametrize("cell", LOST)
-async def test_a_lost_answer_is_told_and_never_repeated(house: House, cell: str) -> None:
-    await _is_unknown(house, *LOST[cell])
+async def test_a_lost_answer_is_told_and_never_repeated(harness: AppHarness, cell: str) -> None:
+    await _is_unknown(harness, *LOST[cell])
 
 
 @pytest.mark.parametrize("cell", SLOW)
-async def test_an_answer_that_does_not_come_in_time_is_lost(a_house: OpenHouse, cell: str) -> None:
-    async with a_house(provider_seconds=0.5) as house:
-        await _is_unknown(house, *SLOW[cell])
+async def test_an_answer_that_does_not_come_in_time_is_lost(
+    a_house: OpenAppHarness, cell: str
+) -> None:
+    async with a_house(provider_seconds=0.5) as harness:
+        await _is_unknown(harness, *SLOW[cell])
 
 
-async def test_the_person_orders_a_lost_one_once_more_knowingly(house: House) -> None:
-    house.spoil(broken("reset_after"), on="create")
-    boris = house.person("ru")
-    await house.order(boris)
+async def test_the_person_orders_a_lost_one_once_more_knowingly(harness: AppHarness) -> None:
+    harness.spoil(broken("reset_after"), on="create")
+    boris = harness.person("ru")
+    await harness.order(boris)
     said = words.unknown("ru")
-    told = await house.find(boris.chat, lambda m: m.get("text") == said)
+    told = await harness.find(boris.chat, lambda m: m.get("text") == said)
     button = told["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
     await boris.press(told, button)
     await boris.press(told, button, old=True)
-    await house.ended("delivered", 2)
-    assert house.states() == ["unknown", "delivered"]
-    assert len(house.asked("create")) == len(house.provider.charges) == 2
-    assert len(house.videos(boris.chat)) == 1
+    await harness.ended("delivered", 2)
+    assert harness.states() == ["unknown", "delivered"]
+    assert len(harness.asked("create")) == len(harness.provider.charges) == 2
+    assert len(harness.videos(boris.chat)) == 1
 
 
 # --- refused -----------------------------------------------------------------------------------
@@ -200,21 +204,21 @@ REFUSED: dict[str, tuple[Fault, Reason]] = {
 
 @pytest.mark.parametrize("cell", REFUSED)
 async def test_a_refused_order_ends_free_of_charge_with_its_reason(
-    house: House, cell: str
+    harness: AppHarness, cell: str
 ) -> None:
     fault, reason = REFUSED[cell]
-    house.spoil(fault.model_copy(update={"times": 2}), on="create")
-    for task_id, (lang, person) in enumerate(people(house).items(), 1):
-        await house.order(person)
-        await house.ended("failed", task_id)
-        assert words.failed(lang, reason, Charge.NONE) in house.words(person.chat)
-        strikes = house.rows("SELECT strikes FROM users WHERE user_id = ?", person.id)
+    harness.spoil(fault.model_copy(update={"times": 2}), on="create")
+    for task_id, (lang, person) in enumerate(people(harness).items(), 1):
+        await harness.order(person)
+        await harness.ended("failed", task_id)
+        assert words.failed(lang, reason, Charge.NONE) in harness.words(person.chat)
+        strikes = harness.rows("SELECT strikes FROM users WHERE user_id = ?", person.id)
         assert strikes == [
             (1 if reason in (Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT) else 0,)
         ]
-    await house.pass_(3600)
-    assert len(house.asked("create")) == 2
-    assert house.provider.charges == []
+    await harness.pass_(3600)
+    assert len(harness.asked("create")) == 2
+    assert harness.provider.charges == []
 
 
 # --- taken, in an unusual way ------------------------------------------------------------------
@@ -236,24 +240,26 @@ ODD: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("cell", ODD)
-async def test_an_answer_with_an_id_is_an_order_and_is_asked_for(house: House, cell: str) -> None:
-    house.spoil(ODD[cell], on="create")
-    anna = house.person()
-    await house.order(anna)
-    await house.until(lambda: house.asked("result"))
-    assert house.asked("result")[0].body == {"task_id": "f" * 24}
-    assert house.task()["provider_id"] == "f" * 24
-    assert len(house.asked("create")) == 1
+async def test_an_answer_with_an_id_is_an_order_and_is_asked_for(
+    harness: AppHarness, cell: str
+) -> None:
+    harness.spoil(ODD[cell], on="create")
+    anna = harness.person()
+    await harness.order(anna)
+    await harness.until(lambda: harness.asked("result"))
+    assert harness.asked("result")[0].body == {"task_id": "f" * 24}
+    assert harness.task()["provider_id"] == "f" * 24
+    assert len(harness.asked("create")) == 1
 
 
 async def test_a_create_that_is_done_at_once_is_delivered_without_a_question(
-    house: House,
+    harness: AppHarness,
 ) -> None:
-    anna = house.person()
-    await house.order(anna, "a fox, instant-test")
-    await house.ended("delivered")
-    assert len(house.asked("create")) == len(house.asked("download")) == 1
-    assert house.asked("result") == []
+    anna = harness.person()
+    await harness.order(anna, "a fox, instant-test")
+    await harness.ended("delivered")
+    assert len(harness.asked("create")) == len(harness.asked("download")) == 1
+    assert harness.asked("result") == []
 
 
 @pytest.mark.parametrize(
@@ -267,21 +273,21 @@ async def test_a_create_that_is_done_at_once_is_delivered_without_a_question(
     ids=["failed", "error", "code 1001", "code 1002"],
 )
 async def test_a_create_that_has_failed_at_once_ends_and_its_charge_is_unknown(
-    house: House, answer: dict[str, Any], reason: Reason
+    harness: AppHarness, answer: dict[str, Any], reason: Reason
 ) -> None:
-    house.spoil(taken(**answer), on="create")
-    boris = house.person("ru")
-    await house.order(boris)
-    await house.ended("failed")
-    assert words.failed("ru", reason, Charge.UNKNOWN) in house.words(boris.chat)
-    assert house.asked("result") == []
-    await house.pass_(3600)
-    assert len(house.asked("create")) == 1
+    harness.spoil(taken(**answer), on="create")
+    boris = harness.person("ru")
+    await harness.order(boris)
+    await harness.ended("failed")
+    assert words.failed("ru", reason, Charge.UNKNOWN) in harness.words(boris.chat)
+    assert harness.asked("result") == []
+    await harness.pass_(3600)
+    assert len(harness.asked("create")) == 1
 
 
-async def test_an_answer_that_takes_its_time_is_no_lost_answer(house: House) -> None:
-    house.spoil(broken("slow", delay=0.3), on="create")
-    anna = house.person()
-    await house.order(anna)
-    await house.ended("delivered")
-    assert len(house.asked("create")) == 1
+async def test_an_answer_that_takes_its_time_is_no_lost_answer(harness: AppHarness) -> None:
+    harness.spoil(broken("slow", delay=0.3), on="create")
+    anna = harness.person()
+    await harness.order(anna)
+    await harness.ended("delivered")
+    assert len(harness.asked("create")) == 1

@@ -15,12 +15,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.download import Downloader, guarded_connector
+from bot.core.task import Reason
+from bot.media.download import Downloader, guarded_connector
 from bot.sandbox.faults import Fault
-from bot.task import Reason
 from tests.faults import words
 from tests.faults.answers import HTML, broken, http
-from tests.faults.house import House, OpenHouse
+from tests.support.app_harness import AppHarness, OpenAppHarness
 
 DAY = 24 * 3600.0
 
@@ -51,26 +51,28 @@ PASSING: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("cell", PASSING)
-async def test_a_download_that_fails_is_repeated_and_nothing_else(house: House, cell: str) -> None:
-    house.spoil(PASSING[cell], on="download")
-    anna = house.person()
-    await house.order(anna)
-    await house.ended("delivered", within=120)
-    assert len(house.videos(anna.chat)) == 1
-    assert len(house.asked("create")) == len(house.sent("sendVideo")) == 1
-    assert len(house.asked("download")) == 2
+async def test_a_download_that_fails_is_repeated_and_nothing_else(
+    harness: AppHarness, cell: str
+) -> None:
+    harness.spoil(PASSING[cell], on="download")
+    anna = harness.person()
+    await harness.order(anna)
+    await harness.ended("delivered", within=120)
+    assert len(harness.videos(anna.chat)) == 1
+    assert len(harness.asked("create")) == len(harness.sent("sendVideo")) == 1
+    assert len(harness.asked("download")) == 2
     # A dead link may have a successor; a bad connection says nothing of the link.
     fresh = cell in GONE or cell == "not a video"
-    assert len(house.asked("result")) == (2 if fresh else 1)
+    assert len(harness.asked("result")) == (2 if fresh else 1)
 
 
-async def test_a_circle_of_redirects_is_left_and_the_link_tried_again(house: House) -> None:
+async def test_a_circle_of_redirects_is_left_and_the_link_tried_again(harness: AppHarness) -> None:
     circle = http(302, None, location="?again").model_copy(update={"times": 6})
-    house.spoil(circle, on="download")
-    await house.order(house.person())
-    await house.ended("delivered", within=120)
-    assert len(house.asked("download")) == 7
-    assert len(house.asked("result")) == 1
+    harness.spoil(circle, on="download")
+    await harness.order(harness.person())
+    await harness.ended("delivered", within=120)
+    assert len(harness.asked("download")) == 7
+    assert len(harness.asked("result")) == 1
 
 
 @pytest.mark.parametrize(
@@ -79,43 +81,43 @@ async def test_a_circle_of_redirects_is_left_and_the_link_tried_again(house: Hou
     ids=["silence before", "silence after", "ten bytes a second"],
 )
 async def test_a_download_that_dawdles_is_left_and_repeated(
-    a_house: OpenHouse, fault: Fault
+    a_house: OpenAppHarness, fault: Fault
 ) -> None:
     impatient = Downloader(allow_private=True, stall_seconds=0.4)
-    async with a_house(download=impatient) as house:
-        house.spoil(fault, on="download")
-        anna = house.person()
-        await house.order(anna)
-        await house.ended("delivered", within=120)
-        assert len(house.asked("download")) == 2
-        assert len(house.asked("create")) == 1
+    async with a_house(download=impatient) as harness:
+        harness.spoil(fault, on="download")
+        anna = harness.person()
+        await harness.order(anna)
+        await harness.ended("delivered", within=120)
+        assert len(harness.asked("download")) == 2
+        assert len(harness.asked("create")) == 1
 
 
 async def test_an_expired_link_is_replaced_by_the_one_that_the_provider_gives_then(
-    house: House,
+    harness: AppHarness,
 ) -> None:
     """The service signs a new link at each question, as object stores do."""
-    house.provider.result_base = f"{house.provider.origin}/expired"
-    anna = house.person()
-    await house.order(anna)
-    await house.until(lambda: house.task()["attempts"] == 2)
-    house.provider.result_base = ""
-    await house.ended("delivered", within=120)
-    assert len(house.asked("download")) == 1
-    assert len(house.asked("result")) == 4
-    assert len(house.asked("create")) == 1
+    harness.provider.result_base = f"{harness.provider.origin}/expired"
+    anna = harness.person()
+    await harness.order(anna)
+    await harness.until(lambda: harness.task()["attempts"] == 2)
+    harness.provider.result_base = ""
+    await harness.ended("delivered", within=120)
+    assert len(harness.asked("download")) == 1
+    assert len(harness.asked("result")) == 4
+    assert len(harness.asked("create")) == 1
 
 
-async def test_a_server_that_is_down_for_hours_costs_nothing_but_time(house: House) -> None:
-    house.spoil(http(503).model_copy(update={"times": 0}), on="download")
-    anna = house.person()
-    await house.order(anna)
-    await house.pass_(4 * 3600)
-    assert house.states() == ["rendered"]
-    assert len(house.asked("download")) < 70
-    house.provider.faults.clear()
-    await house.ended("delivered", within=400)
-    assert len(house.asked("create")) == len(house.videos(anna.chat)) == 1
+async def test_a_server_that_is_down_for_hours_costs_nothing_but_time(harness: AppHarness) -> None:
+    harness.spoil(http(503).model_copy(update={"times": 0}), on="download")
+    anna = harness.person()
+    await harness.order(anna)
+    await harness.pass_(4 * 3600)
+    assert harness.states() == ["rendered"]
+    assert len(harness.asked("download")) < 70
+    harness.provider.faults.clear()
+    await harness.ended("delivered", within=400)
+    assert len(harness.asked("create")) == len(harness.videos(anna.chat)) == 1
 
 
 # --- what cannot be had ------------------------------------------------------------------------
@@ -129,40 +131,40 @@ HOPELESS: dict[str, tuple[Fault, Reason]] = {
 
 @pytest.mark.parametrize("cell", HOPELESS)
 async def test_a_video_that_cannot_be_had_is_told_and_can_be_asked_for_again(
-    house: House, cell: str
+    harness: AppHarness, cell: str
 ) -> None:
     fault, reason = HOPELESS[cell]
-    house.spoil(fault.model_copy(update={"times": 0}), on="download")
+    harness.spoil(fault.model_copy(update={"times": 0}), on="download")
     for task_id, lang in enumerate(("en", "ru"), 1):
-        person = house.person(lang)
-        await house.order(person)
-        await house.ended("undeliverable", task_id, within=400)
-        assert words.undeliverable(lang, reason) in house.words(person.chat)
-        assert len(house.asked("download")) == 5 * task_id
-    await house.pass_(3600)
-    assert len(house.asked("download")) == 10
-    assert len(house.asked("create")) == 2
+        person = harness.person(lang)
+        await harness.order(person)
+        await harness.ended("undeliverable", task_id, within=400)
+        assert words.undeliverable(lang, reason) in harness.words(person.chat)
+        assert len(harness.asked("download")) == 5 * task_id
+    await harness.pass_(3600)
+    assert len(harness.asked("download")) == 10
+    assert len(harness.asked("create")) == 2
     # The service has found it again: the button brings it, for nothing.
-    house.provider.faults.clear()
-    told = await house.find(
+    harness.provider.faults.clear()
+    told = await harness.find(
         person.chat, lambda m: words.undeliverable("ru", reason) == m.get("text")
     )
     await person.press(told, told["reply_markup"]["inline_keyboard"][0][0]["callback_data"])
-    await house.ended("delivered", 2)
-    assert len(house.videos(person.chat)) == 1
-    assert len(house.asked("create")) == 2
+    await harness.ended("delivered", 2)
+    assert len(harness.videos(person.chat)) == 1
+    assert len(harness.asked("create")) == 2
 
 
-async def test_a_file_that_never_comes_is_given_up_after_a_day(house: House) -> None:
+async def test_a_file_that_never_comes_is_given_up_after_a_day(harness: AppHarness) -> None:
     empty = http(200, b"", content_type="video/mp4")
-    house.spoil(empty.model_copy(update={"times": 0}), on="download")
-    boris = house.person("ru")
-    await house.order(boris)
-    await house.until(lambda: house.task()["attempts"] > 3)
-    house.time.skew += DAY - 60
-    await house.ended("undeliverable", within=900)
-    assert words.undeliverable("ru", Reason.RESULT_GONE) in house.words(boris.chat)
-    assert len(house.asked("create")) == 1
+    harness.spoil(empty.model_copy(update={"times": 0}), on="download")
+    boris = harness.person("ru")
+    await harness.order(boris)
+    await harness.until(lambda: harness.task()["attempts"] > 3)
+    harness.time.skew += DAY - 60
+    await harness.ended("undeliverable", within=900)
+    assert words.undeliverable("ru", Reason.RESULT_GONE) in harness.words(boris.chat)
+    assert len(harness.asked("create")) == 1
 
 
 # --- too big -----------------------------------------------------------------------------------
@@ -212,21 +214,21 @@ MB = 1000 * 1000
 )
 @pytest.mark.parametrize("lang", ["en", "ru"])
 async def test_a_file_that_telegram_would_not_take_is_given_as_a_link(
-    a_house: OpenHouse, size: int, says_length: bool, lang: str
+    a_house: OpenAppHarness, size: int, says_length: bool, lang: str
 ) -> None:
     """60 MB: no more than the limit is fetched, nothing is uploaded, and the link is the way."""
     limited = Downloader(allow_private=True, max_bytes=50 * MB)
-    async with a_house(download=limited) as house, BigHost(size, says_length) as host:
-        house.provider.result_base = host.url
-        person = house.person(lang)
-        await house.order(person)
-        await house.ended("delivered", within=60)
-        told = await house.find(person.chat, lambda m: m.get("text") == words.link(lang))
+    async with a_house(download=limited) as harness, BigHost(size, says_length) as host:
+        harness.provider.result_base = host.url
+        person = harness.person(lang)
+        await harness.order(person)
+        await harness.ended("delivered", within=60)
+        told = await harness.find(person.chat, lambda m: m.get("text") == words.link(lang))
         links = [e["url"] for e in told["entities"] if e["type"] == "text_link"]
-        assert links == [f"{host.url}/result/{house.task()['provider_id']}_result.mp4"]
+        assert links == [f"{host.url}/result/{harness.task()['provider_id']}_result.mp4"]
         assert host.taken < 55 * MB
-        assert house.sent("sendVideo") == []
-        assert len(house.asked("create")) == 1
+        assert harness.sent("sendVideo") == []
+        assert len(harness.asked("create")) == 1
 
 
 # --- where no link may lead --------------------------------------------------------------------
@@ -259,23 +261,25 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("link", INSIDE)
-async def test_a_link_that_points_inside_is_never_opened(a_house: OpenHouse, link: str) -> None:
-    async with a_house(download=Downloader(), allow_private_result_hosts=False) as house:
+async def test_a_link_that_points_inside_is_never_opened(
+    a_house: OpenAppHarness, link: str
+) -> None:
+    async with a_house(download=Downloader(), allow_private_result_hosts=False) as harness:
         async with BigHost(MB) as host:
             url = link.format(port=host.url.rpartition(":")[2])
             done = {"code": 0, "status": "done", "url": url}
-            house.spoil(http(200, done).model_copy(update={"times": 0}), on="result")
-            boris = house.person("ru")
-            await house.order(boris)
-            await house.ended("undeliverable", within=60)
+            harness.spoil(http(200, done).model_copy(update={"times": 0}), on="result")
+            boris = harness.person("ru")
+            await harness.order(boris)
+            await harness.ended("undeliverable", within=60)
             # The provider is asked for a better one; this one is never opened.
-            assert len(house.asked("result")) == 5
+            assert len(harness.asked("result")) == 5
             assert host.taken == 0
-        assert house.task()["reason"] == Reason.RESULT_REFUSED
-        assert words.undeliverable("ru", Reason.RESULT_REFUSED) in house.words(boris.chat)
-        assert house.asked("download") == []
-        assert house.sent("sendVideo") == []
-        assert len(house.asked("create")) == 1
+        assert harness.task()["reason"] == Reason.RESULT_REFUSED
+        assert words.undeliverable("ru", Reason.RESULT_REFUSED) in harness.words(boris.chat)
+        assert harness.asked("download") == []
+        assert harness.sent("sendVideo") == []
+        assert len(harness.asked("create")) == 1
 
 
 class OneIsPublic(Downloader):
@@ -298,19 +302,19 @@ class OneIsPublic(Downloader):
         "http://name:password@127.0.0.1:{port}/v.mp4",
     ],
 )
-async def test_a_redirect_inside_is_not_followed(a_house: OpenHouse, target: str) -> None:
-    async with a_house(download=OneIsPublic(allow_private=True)) as house:
+async def test_a_redirect_inside_is_not_followed(a_house: OpenAppHarness, target: str) -> None:
+    async with a_house(download=OneIsPublic(allow_private=True)) as harness:
         async with BigHost(MB) as host:
             location = target.format(port=host.url.rpartition(":")[2])
             redirect = http(302, None, location=location).model_copy(update={"times": 0})
-            house.spoil(redirect, on="download")
-            anna = house.person()
-            await house.order(anna)
-            await house.ended("undeliverable", within=60)
+            harness.spoil(redirect, on="download")
+            anna = harness.person()
+            await harness.order(anna)
+            await harness.ended("undeliverable", within=60)
             assert host.taken == 0
-        assert house.task()["reason"] == Reason.RESULT_REFUSED
-        assert words.undeliverable("en", Reason.RESULT_REFUSED) in house.words(anna.chat)
-        assert len(house.asked("download")) == 5
+        assert harness.task()["reason"] == Reason.RESULT_REFUSED
+        assert words.undeliverable("en", Reason.RESULT_REFUSED) in harness.words(anna.chat)
+        assert len(harness.asked("download")) == 5
 
 
 # --- with the real reader of videos --------------------------------------------------------------
@@ -318,7 +322,7 @@ async def test_a_redirect_inside_is_not_followed(a_house: OpenHouse, target: str
 
 @pytest.mark.parametrize("cell", ["half of it", "its end is noise", "a picture"])
 async def test_what_only_looks_like_a_video_is_not_sent(
-    a_house: OpenHouse, clip: bytes, cell: str
+    a_house: OpenAppHarness, clip: bytes, cell: str
 ) -> None:
     files: dict[str, Any] = {
         "half of it": clip[: len(clip) // 2],
@@ -326,22 +330,22 @@ async def test_what_only_looks_like_a_video_is_not_sent(
         "a picture": b"\xff\xd8\xff\xe0" + bytes(2000),
     }
     bad = http(200, files[cell], content_type="video/mp4").model_copy(update={"times": 0})
-    async with a_house(read_videos=True) as house:
-        house.spoil(bad, on="download")
-        anna = house.person()
-        await house.order(anna)
-        await house.ended("undeliverable", within=400)
-        assert house.task()["reason"] == Reason.RESULT_UNUSABLE
-        assert house.sent("sendVideo") == []
+    async with a_house(read_videos=True) as harness:
+        harness.spoil(bad, on="download")
+        anna = harness.person()
+        await harness.order(anna)
+        await harness.ended("undeliverable", within=400)
+        assert harness.task()["reason"] == Reason.RESULT_UNUSABLE
+        assert harness.sent("sendVideo") == []
 
 
-async def test_a_video_reaches_the_chat_whole(a_house: OpenHouse, clip: bytes) -> None:
-    async with a_house(read_videos=True) as house:
-        anna = house.person()
-        await house.order(anna)
-        await house.ended("delivered")
-        (video,) = house.videos(anna.chat)
-        stored = house.telegram.world.files.get(video["video"]["file_id"])
+async def test_a_video_reaches_the_chat_whole(a_house: OpenAppHarness, clip: bytes) -> None:
+    async with a_house(read_videos=True) as harness:
+        anna = harness.person()
+        await harness.order(anna)
+        await harness.ended("delivered")
+        (video,) = harness.videos(anna.chat)
+        stored = harness.telegram.world.files.get(video["video"]["file_id"])
         assert stored is not None
         assert await asyncio.to_thread(stored.path.read_bytes) == clip
         assert (video["video"]["width"], video["video"]["height"]) == (72, 128)

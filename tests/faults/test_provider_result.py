@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from bot.core.task import Charge, Reason
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.records import Mode
-from bot.task import Charge, Reason
 from tests.faults import words
 from tests.faults.answers import LOST, SLOW, broken, http, says
-from tests.faults.house import House, OpenHouse
+from tests.support.app_harness import AppHarness, OpenAppHarness
 
 DAY = 24 * 3600.0
 DEADLINE = 900.0
@@ -54,46 +54,48 @@ PASSING: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("cell", PASSING)
-async def test_a_bad_answer_or_two_are_asked_past(house: House, cell: str) -> None:
-    house.spoil(PASSING[cell].model_copy(update={"times": 2}), on="result")
-    anna = house.person()
-    await house.order(anna)
-    await house.ended("delivered", within=300)
-    assert len(house.asked("result")) == 3
-    assert len(house.asked("create")) == len(house.provider.charges) == 1
-    assert len(house.videos(anna.chat)) == 1
+async def test_a_bad_answer_or_two_are_asked_past(harness: AppHarness, cell: str) -> None:
+    harness.spoil(PASSING[cell].model_copy(update={"times": 2}), on="result")
+    anna = harness.person()
+    await harness.order(anna)
+    await harness.ended("delivered", within=300)
+    assert len(harness.asked("result")) == 3
+    assert len(harness.asked("create")) == len(harness.provider.charges) == 1
+    assert len(harness.videos(anna.chat)) == 1
 
 
-async def test_retry_after_is_honoured_when_asking(house: House) -> None:
-    house.spoil(http(429, Retry_After="200"), on="result")
-    await house.order(house.person())
-    await house.ended("delivered")
-    first, second = house.asked("result")
+async def test_retry_after_is_honoured_when_asking(harness: AppHarness) -> None:
+    harness.spoil(http(429, Retry_After="200"), on="result")
+    await harness.order(harness.person())
+    await harness.ended("delivered")
+    first, second = harness.asked("result")
     assert 200 <= second.at - first.at <= 203
 
 
 @pytest.mark.parametrize("cell", SLOW)
-async def test_a_question_without_an_answer_is_asked_again(a_house: OpenHouse, cell: str) -> None:
-    async with a_house(provider_seconds=0.5) as house:
-        house.spoil(SLOW[cell][0], on="result")
-        anna = house.person()
-        await house.order(anna)
-        await house.ended("delivered", within=300)
-        assert len(house.asked("result")) == 2
-        assert len(house.provider.charges) == 1
+async def test_a_question_without_an_answer_is_asked_again(
+    a_house: OpenAppHarness, cell: str
+) -> None:
+    async with a_house(provider_seconds=0.5) as harness:
+        harness.spoil(SLOW[cell][0], on="result")
+        anna = harness.person()
+        await harness.order(anna)
+        await harness.ended("delivered", within=300)
+        assert len(harness.asked("result")) == 2
+        assert len(harness.provider.charges) == 1
 
 
-async def test_a_long_outage_is_waited_out_with_few_questions(house: House) -> None:
+async def test_a_long_outage_is_waited_out_with_few_questions(harness: AppHarness) -> None:
     """Ten minutes without a provider, and the video that was ready meanwhile comes."""
-    house.spoil(http(502).model_copy(update={"times": 0}), on="result")
-    anna = house.person()
-    await house.order(anna)
-    await house.pass_(600)
-    assert house.states() == ["generating"]
-    assert 5 <= len(house.asked("result")) <= 25
-    house.provider.faults.clear()
-    await house.ended("delivered", within=70)
-    assert len(house.asked("create")) == 1
+    harness.spoil(http(502).model_copy(update={"times": 0}), on="result")
+    anna = harness.person()
+    await harness.order(anna)
+    await harness.pass_(600)
+    assert harness.states() == ["generating"]
+    assert 5 <= len(harness.asked("result")) <= 25
+    harness.provider.faults.clear()
+    await harness.ended("delivered", within=70)
+    assert len(harness.asked("create")) == 1
 
 
 # --- what ends it ------------------------------------------------------------------------------
@@ -119,48 +121,48 @@ ENDING: dict[str, tuple[Fault, Reason, int]] = {
 
 @pytest.mark.parametrize("cell", ENDING)
 async def test_a_failed_video_ends_with_its_reason_and_an_honest_word_about_money(
-    house: House, cell: str
+    harness: AppHarness, cell: str
 ) -> None:
     fault, reason, questions = ENDING[cell]
-    house.spoil(fault.model_copy(update={"times": 0}), on="result")
+    harness.spoil(fault.model_copy(update={"times": 0}), on="result")
     for task_id, lang in enumerate(("en", "ru"), 1):
-        person = house.person(lang)
-        await house.order(person)
-        await house.ended("failed", task_id, within=120)
-        assert words.failed(lang, reason, Charge.UNKNOWN) in house.words(person.chat)
-        assert len(house.asked("result")) == task_id * questions
-    await house.pass_(3600)
-    assert len(house.asked("result")) == 2 * questions
-    assert len(house.asked("create")) == len(house.provider.charges) == 2
+        person = harness.person(lang)
+        await harness.order(person)
+        await harness.ended("failed", task_id, within=120)
+        assert words.failed(lang, reason, Charge.UNKNOWN) in harness.words(person.chat)
+        assert len(harness.asked("result")) == task_id * questions
+    await harness.pass_(3600)
+    assert len(harness.asked("result")) == 2 * questions
+    assert len(harness.asked("create")) == len(harness.provider.charges) == 2
 
 
 # --- what never ends ---------------------------------------------------------------------------
 
 
 async def test_past_the_deadline_people_are_told_and_a_late_video_still_comes(
-    house: House,
+    harness: AppHarness,
 ) -> None:
-    house.provider.mode = Mode.HANGS
-    both = [(lang, house.person(lang)) for lang in ("en", "ru")]
+    harness.provider.mode = Mode.HANGS
+    both = [(lang, harness.person(lang)) for lang in ("en", "ru")]
     for task_id, (_, person) in enumerate(both, 1):
-        await house.order(person)
-        assert task_id == len(house.states())
-    await house.pass_(DEADLINE + 30)
+        await harness.order(person)
+        assert task_id == len(harness.states())
+    await harness.pass_(DEADLINE + 30)
     for task_id, (lang, person) in enumerate(both, 1):
-        assert house.words(person.chat).count(words.overdue(lang)) == 1
-        accepted, asked = house.asked("create")[task_id - 1].at, _questions(house, task_id)
+        assert harness.words(person.chat).count(words.overdue(lang)) == 1
+        accepted, asked = harness.asked("create")[task_id - 1].at, _questions(harness, task_id)
         # The last question before the person is told is asked at the deadline itself.
         assert any(DEADLINE <= at - accepted < DEADLINE + 2 for at in asked)
-    before = len(house.asked("result"))
-    await house.pass_(20 * 3600)
-    assert 30 <= len(house.asked("result")) - before <= 2 * 40
-    assert house.states() == ["generating", "generating"]
-    house.provider.mode = Mode.WELL
+    before = len(harness.asked("result"))
+    await harness.pass_(20 * 3600)
+    assert 30 <= len(harness.asked("result")) - before <= 2 * 40
+    assert harness.states() == ["generating", "generating"]
+    harness.provider.mode = Mode.WELL
     for task_id, (lang, person) in enumerate(both, 1):
-        await house.ended("delivered", task_id, within=3700)
-        assert len(house.videos(person.chat)) == 1
-        assert house.words(person.chat).count(words.overdue(lang)) == 1
-    assert len(house.asked("create")) == 2
+        await harness.ended("delivered", task_id, within=3700)
+        assert len(harness.videos(person.chat)) == 1
+        assert harness.words(person.chat).count(words.overdue(lang)) == 1
+    assert len(harness.asked("create")) == 2
 
 
 @pytest.mark.parametrize(
@@ -176,23 +178,25 @@ async def test_past_the_deadline_people_are_told_and_a_late_video_still_comes(
     ids=["running", "a status nobody knows", "502", "401", "code 6", "reset"],
 )
 async def test_what_is_not_done_a_day_after_its_deadline_is_given_up_with_words(
-    house: House, fault: Fault
+    harness: AppHarness, fault: Fault
 ) -> None:
-    house.spoil(fault.model_copy(update={"times": 0}), on="result")
-    boris = house.person("ru")
-    await house.order(boris)
-    await house.until(lambda: words.overdue("ru") in house.words(boris.chat), within=DEADLINE + 90)
-    await house.ended("failed", within=DAY + 2 * 3600)
+    harness.spoil(fault.model_copy(update={"times": 0}), on="result")
+    boris = harness.person("ru")
+    await harness.order(boris)
+    await harness.until(
+        lambda: words.overdue("ru") in harness.words(boris.chat), within=DEADLINE + 90
+    )
+    await harness.ended("failed", within=DAY + 2 * 3600)
     said = words.failed("ru", Reason.NEVER_FINISHED, Charge.UNKNOWN)
-    assert said in house.words(boris.chat)
-    asked = house.asked("result")
+    assert said in harness.words(boris.chat)
+    asked = harness.asked("result")
     assert asked[-1].at - asked[0].at >= DAY
     assert len(asked) <= 130
-    await house.pass_(DAY)
-    assert len(house.asked("result")) == len(asked)
-    assert len(house.asked("create")) == 1
+    await harness.pass_(DAY)
+    assert len(harness.asked("result")) == len(asked)
+    assert len(harness.asked("create")) == 1
 
 
-def _questions(house: House, task_id: int) -> list[float]:
-    provider_id = house.task(task_id)["provider_id"]
-    return [c.at for c in house.asked("result") if c.body == {"task_id": provider_id}]
+def _questions(harness: AppHarness, task_id: int) -> list[float]:
+    provider_id = harness.task(task_id)["provider_id"]
+    return [c.at for c in harness.asked("result") if c.body == {"task_id": provider_id}]

@@ -11,14 +11,14 @@ import io
 import pytest
 from PIL import Image
 
+from bot.core.task import Charge, Reason
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.people import Person
-from bot.task import Charge, Reason
-from tests import canaries
 from tests.faults import words
 from tests.faults.answers import broken, http
-from tests.faults.house import House
 from tests.faults.refusals import LATER, REJECTED, TAKEN, UNREACHABLE
+from tests.support import canaries
+from tests.support.app_harness import AppHarness
 
 
 def photo() -> bytes:
@@ -27,12 +27,12 @@ def photo() -> bytes:
     return out.getvalue()
 
 
-async def ordered(house: House, person: Person, fault: Fault, on: str) -> None:
+async def ordered(harness: AppHarness, person: Person, fault: Fault, on: str) -> None:
     """A photo with its words, whose file is in trouble from the press on."""
     await person.send_photo(photo(), "a red fox")
-    card = await house.find(person.chat, lambda m: "9:16" in str(m.get("reply_markup")))
-    await house.settle()
-    house.refuse(fault, on=on)
+    card = await harness.find(person.chat, lambda m: "9:16" in str(m.get("reply_markup")))
+    await harness.settle()
+    harness.refuse(fault, on=on)
     await person.press(card, "9:16")
 
 
@@ -48,23 +48,25 @@ DOWNLOAD: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("cell", GET_FILE)
-async def test_a_photo_that_telegram_names_later_is_waited_for(house: House, cell: str) -> None:
+async def test_a_photo_that_telegram_names_later_is_waited_for(
+    harness: AppHarness, cell: str
+) -> None:
     fault, wait = GET_FILE[cell]
-    anna = house.person()
-    await ordered(house, anna, fault, "getFile")
-    await house.ended("delivered", within=12_000)
-    (create,) = house.asked("create")
+    anna = harness.person()
+    await ordered(harness, anna, fault, "getFile")
+    await harness.ended("delivered", within=12_000)
+    (create,) = harness.asked("create")
     assert len(create.body["images"]) == 1
-    assert create.at - house.time.unix() <= -wait or house.time.elapsed >= wait
-    assert len(house.videos(anna.chat)) == 1
+    assert create.at - harness.time.unix() <= -wait or harness.time.elapsed >= wait
+    assert len(harness.videos(anna.chat)) == 1
 
 
 @pytest.mark.parametrize("cell", DOWNLOAD)
-async def test_a_photo_that_comes_later_is_waited_for(house: House, cell: str) -> None:
-    anna = house.person()
-    await ordered(house, anna, DOWNLOAD[cell], "download")
-    await house.ended("delivered", within=600)
-    (create,) = house.asked("create")
+async def test_a_photo_that_comes_later_is_waited_for(harness: AppHarness, cell: str) -> None:
+    anna = harness.person()
+    await ordered(harness, anna, DOWNLOAD[cell], "download")
+    await harness.ended("delivered", within=600)
+    (create,) = harness.asked("create")
     assert len(create.body["images"]) == 1
 
 
@@ -80,23 +82,25 @@ GONE: dict[str, tuple[str, Fault]] = {
 
 
 @pytest.mark.parametrize("cell", GONE)
-async def test_a_photo_that_is_gone_ends_the_order_free_of_charge(house: House, cell: str) -> None:
+async def test_a_photo_that_is_gone_ends_the_order_free_of_charge(
+    harness: AppHarness, cell: str
+) -> None:
     on, fault = GONE[cell]
-    boris = house.person("ru")
-    await ordered(house, boris, fault.model_copy(update={"times": 0}), on)
-    await house.ended("failed", within=60)
+    boris = harness.person("ru")
+    await ordered(harness, boris, fault.model_copy(update={"times": 0}), on)
+    await harness.ended("failed", within=60)
     said = words.failed("ru", Reason.FRAME_UNAVAILABLE, Charge.NONE)
-    assert said in house.words(boris.chat)
-    assert house.asked("create") == []
+    assert said in harness.words(boris.chat)
+    assert harness.asked("create") == []
 
 
 async def test_a_photo_that_is_no_picture_any_more_ends_the_order_free_of_charge(
-    house: House,
+    harness: AppHarness,
 ) -> None:
-    boris = house.person("ru")
+    boris = harness.person("ru")
     noise = http(200, b"no picture " * 99, content_type="image/jpeg")
-    await ordered(house, boris, noise.model_copy(update={"times": 0}), "download")
-    await house.ended("failed", within=60)
+    await ordered(harness, boris, noise.model_copy(update={"times": 0}), "download")
+    await harness.ended("failed", within=60)
     said = words.failed("ru", Reason.FRAME_UNUSABLE, Charge.NONE)
-    assert said in house.words(boris.chat)
-    assert house.asked("create") == []
+    assert said in harness.words(boris.chat)
+    assert harness.asked("create") == []

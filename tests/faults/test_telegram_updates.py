@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bot.errors import TelegramUnauthorized
+from bot.core.errors import TelegramUnauthorized
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.errors import OTHER_POLLER, WEBHOOK_ACTIVE
 from bot.sandbox.telegram.state import Json
 from tests.faults.answers import HTML, broken, http, refusal
-from tests.faults.house import House, OpenHouse
 from tests.faults.test_telegram_words import cards, updates
+from tests.support.app_harness import AppHarness, OpenAppHarness
 
 READ = "getUpdates"
 PASSING: dict[str, tuple[Fault, float]] = {
@@ -45,35 +45,37 @@ PASSING: dict[str, tuple[Fault, float]] = {
 
 
 @pytest.mark.parametrize("cell", PASSING)
-async def test_bad_answers_lose_and_double_no_update(house: House, cell: str) -> None:
+async def test_bad_answers_lose_and_double_no_update(harness: AppHarness, cell: str) -> None:
     fault, wait = PASSING[cell]
-    anna = house.person()
-    await house.card(anna, "first")
-    house.refuse(fault.model_copy(update={"times": 2 if wait < 100 else 1}), on=READ)
+    anna = harness.person()
+    await harness.card(anna, "first")
+    harness.refuse(fault.model_copy(update={"times": 2 if wait < 100 else 1}), on=READ)
     # The question that waits brings this one; the next question meets the fault.
     await anna.send_text("second")
-    await house.settle()
-    begun = house.time.elapsed
+    await harness.settle()
+    begun = harness.time.elapsed
     await anna.send_text("third")
-    await house.until(lambda: len(cards(house, anna.chat)) == 3, within=wait + 60)
-    said = [m["text"].split("\n")[0] for m in cards(house, anna.chat)]
+    await harness.until(lambda: len(cards(harness, anna.chat)) == 3, within=wait + 60)
+    said = [m["text"].split("\n")[0] for m in cards(harness, anna.chat)]
     assert said == ["first", "second", "third"]
-    assert house.time.elapsed - begun >= wait
-    await house.pass_(60)
-    assert len(house.states()) == 3
-    assert [state for state, _ in updates(house)] == ["done"] * 3
+    assert harness.time.elapsed - begun >= wait
+    await harness.pass_(60)
+    assert len(harness.states()) == 3
+    assert [state for state, _ in updates(harness)] == ["done"] * 3
 
 
 @pytest.mark.parametrize(
     "fault", [refusal(401, "Unauthorized"), refusal(404, "Not Found")], ids=["401", "404"]
 )
-async def test_a_token_that_is_refused_ends_the_program(a_house: OpenHouse, fault: Fault) -> None:
-    async with a_house() as house:
-        house.refuse(fault, on=READ)
-        await house.person().send_text("a red fox")
+async def test_a_token_that_is_refused_ends_the_program(
+    a_house: OpenAppHarness, fault: Fault
+) -> None:
+    async with a_house() as harness:
+        harness.refuse(fault, on=READ)
+        await harness.person().send_text("a red fox")
         with pytest.raises(TelegramUnauthorized) as caught:
-            await house.pass_(60)
-        assert house.telegram.token not in str(caught.value)
+            await harness.pass_(60)
+        assert harness.telegram.token not in str(caught.value)
 
 
 def message(person: Any, number: int, text: str) -> Json:
@@ -93,53 +95,55 @@ UNPARSABLE: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("cell", UNPARSABLE)
-async def test_an_update_that_cannot_be_parsed_stops_no_other(house: House, cell: str) -> None:
-    anna = house.person()
-    await house.card(anna, "first")
-    bad = house.telegram.inject(UNPARSABLE[cell])
+async def test_an_update_that_cannot_be_parsed_stops_no_other(
+    harness: AppHarness, cell: str
+) -> None:
+    anna = harness.person()
+    await harness.card(anna, "first")
+    bad = harness.telegram.inject(UNPARSABLE[cell])
     await anna.send_text("second")
-    await house.until(lambda: len(cards(house, anna.chat)) == 2, within=10)
-    await house.pass_(60)
-    found = dict(house.rows("SELECT update_id, state FROM inbox"))
+    await harness.until(lambda: len(cards(harness, anna.chat)) == 2, within=10)
+    await harness.pass_(60)
+    found = dict(harness.rows("SELECT update_id, state FROM inbox"))
     assert found.pop(bad["update_id"]) == "set_aside"
     assert set(found.values()) == {"done"}
     # Its text stays for the operator, and Telegram has forgotten it.
-    assert house.rows("SELECT count(*) FROM inbox WHERE payload LIKE '{%'") == [(1,)]
-    assert not house.telegram.world.pending
+    assert harness.rows("SELECT count(*) FROM inbox WHERE payload LIKE '{%'") == [(1,)]
+    assert not harness.telegram.world.pending
 
 
-async def test_the_same_update_three_times_takes_effect_once(house: House) -> None:
-    anna = house.person()
-    card = await house.card(anna)
+async def test_the_same_update_three_times_takes_effect_once(harness: AppHarness) -> None:
+    anna = harness.person()
+    card = await harness.card(anna)
     await anna.press(card, "9:16")
-    said, pressed = (u["update_id"] for u in house.telegram.world.updates)
+    said, pressed = (u["update_id"] for u in harness.telegram.world.updates)
     for update_id in (said, pressed, said, pressed):
-        house.telegram.redeliver(update_id)
-    await house.ended("delivered")
+        harness.telegram.redeliver(update_id)
+    await harness.ended("delivered")
     for update_id in (said, pressed, said, pressed):
-        house.telegram.redeliver(update_id)
-    await house.pass_(60)
-    assert house.states() == ["delivered"]
-    assert len(house.asked("create")) == len(house.videos(anna.chat)) == 1
-    assert len(house.sent("sendMessage")) == 1
-    assert len(updates(house)) == 2
+        harness.telegram.redeliver(update_id)
+    await harness.pass_(60)
+    assert harness.states() == ["delivered"]
+    assert len(harness.asked("create")) == len(harness.videos(anna.chat)) == 1
+    assert len(harness.sent("sendMessage")) == 1
+    assert len(updates(harness)) == 2
 
 
-async def test_the_same_update_twice_in_one_answer_takes_effect_once(house: House) -> None:
-    anna = house.person()
+async def test_the_same_update_twice_in_one_answer_takes_effect_once(harness: AppHarness) -> None:
+    anna = harness.person()
     twice = {"update_id": 900_000_001, "message": message(anna, 1, "a red fox")}
-    house.refuse(http(200, {"ok": True, "result": [twice, twice]}), on=READ)
+    harness.refuse(http(200, {"ok": True, "result": [twice, twice]}), on=READ)
     anna.chat.started = True
     await anna.send_text("a blue fox")
-    await house.until(lambda: len(cards(house, anna.chat)) >= 1, within=60)
-    await house.pass_(60)
-    assert sorted(row[0] for row in house.rows("SELECT prompt FROM tasks")) == ["a red fox"]
+    await harness.until(lambda: len(cards(harness, anna.chat)) >= 1, within=60)
+    await harness.pass_(60)
+    assert sorted(row[0] for row in harness.rows("SELECT prompt FROM tasks")) == ["a red fox"]
 
 
 async def test_updates_out_of_order_take_effect_in_the_order_of_their_numbers(
-    house: House,
+    harness: AppHarness,
 ) -> None:
-    anna, boris = house.person(), house.person("ru", "Борис")
+    anna, boris = harness.person(), harness.person("ru", "Борис")
     for person in (anna, boris):
         person.chat.started = True
     page = [
@@ -147,9 +151,9 @@ async def test_updates_out_of_order_take_effect_in_the_order_of_their_numbers(
         {"update_id": 900_000_001, "message": message(anna, 10, "a red fox")},
         {"update_id": 900_000_002, "message": message(boris, 11, "рыжая лиса")},
     ]
-    house.refuse(http(200, {"ok": True, "result": page}), on=READ)
+    harness.refuse(http(200, {"ok": True, "result": page}), on=READ)
     await anna.send_text("this one goes lost in the pretend answer")
-    await house.until(lambda: len(updates(house)) >= 3, within=60)
-    await house.pass_(60)
-    rows = house.rows("SELECT prompt, state FROM tasks WHERE source_message_id IN (10, 11)")
+    await harness.until(lambda: len(updates(harness)) >= 3, within=60)
+    await harness.pass_(60)
+    rows = harness.rows("SELECT prompt, state FROM tasks WHERE source_message_id IN (10, 11)")
     assert sorted(rows) == [("a red fox", "cancelled"), ("рыжая лиса", "draft")]

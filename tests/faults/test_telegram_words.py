@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from bot.core.task import Charge, Reason
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.calls import Call
 from bot.sandbox.telegram.state import Chat, Json
-from bot.task import Charge, Reason
 from tests.faults import words
 from tests.faults.answers import says
-from tests.faults.house import House
 from tests.faults.refusals import LATER, REJECTED, TAKEN, UNREACHABLE
+from tests.support.app_harness import AppHarness
 
 DAY = 24 * 3600.0
 EVERY: dict[str, Fault] = {
@@ -28,14 +28,16 @@ EVERY: dict[str, Fault] = {
 }
 
 
-def cards(house: House, chat: Chat) -> list[Json]:
+def cards(harness: AppHarness, chat: Chat) -> list[Json]:
     """Messages that offer the shapes."""
     return [m for m in chat.messages.values() if "9:16" in str(m.get("reply_markup"))]
 
 
-def updates(house: House) -> list[tuple[str, str | None]]:
+def updates(harness: AppHarness) -> list[tuple[str, str | None]]:
     """State and error of every update, in their order."""
-    return [tuple(row) for row in house.rows("SELECT state, error FROM inbox ORDER BY update_id")]
+    return [
+        tuple(row) for row in harness.rows("SELECT state, error FROM inbox ORDER BY update_id")
+    ]
 
 
 def _to(call: Call, chat_id: int) -> bool:
@@ -47,107 +49,109 @@ def _to(call: Call, chat_id: int) -> bool:
 
 
 @pytest.mark.parametrize("cell", LATER)
-async def test_a_card_comes_as_soon_as_telegram_takes_it(house: House, cell: str) -> None:
+async def test_a_card_comes_as_soon_as_telegram_takes_it(harness: AppHarness, cell: str) -> None:
     fault, wait = LATER[cell]
-    house.refuse(fault, on="sendMessage")
-    anna, boris = house.person(), house.person("ru", "Борис")
+    harness.refuse(fault, on="sendMessage")
+    anna, boris = harness.person(), harness.person("ru", "Борис")
     await anna.send_text("a red fox")
-    await house.settle()
+    await harness.settle()
     # Whatever keeps one chat waiting, another is served.
-    assert cards(house, anna.chat) == []
+    assert cards(harness, anna.chat) == []
     await boris.send_text("рыжая лиса")
-    await house.until(lambda: cards(house, boris.chat), within=5)
-    await house.until(lambda: cards(house, anna.chat), within=wait + 10)
-    hers = [call.started for call in house.sent("sendMessage") if _to(call, anna.id)]
+    await harness.until(lambda: cards(harness, boris.chat), within=5)
+    await harness.until(lambda: cards(harness, anna.chat), within=wait + 10)
+    hers = [call.started for call in harness.sent("sendMessage") if _to(call, anna.id)]
     assert wait <= hers[-1] - hers[0] <= wait + 10
-    await house.pass_(60)
-    assert len(cards(house, anna.chat)) == 1
-    assert house.states() == ["draft", "draft"]
-    assert [state for state, _ in updates(house)] == ["done", "done"]
+    await harness.pass_(60)
+    assert len(cards(harness, anna.chat)) == 1
+    assert harness.states() == ["draft", "draft"]
+    assert [state for state, _ in updates(harness)] == ["done", "done"]
 
 
 @pytest.mark.parametrize("cell", TAKEN)
 async def test_a_card_whose_receipt_was_lost_may_come_twice_for_one_draft(
-    house: House, cell: str
+    harness: AppHarness, cell: str
 ) -> None:
-    house.refuse(TAKEN[cell], on="sendMessage")
-    anna = house.person()
+    harness.refuse(TAKEN[cell], on="sendMessage")
+    anna = harness.person()
     await anna.send_text("a red fox")
-    await house.until(lambda: len(cards(house, anna.chat)) == 2, within=60)
-    assert house.states() == ["draft"]
+    await harness.until(lambda: len(cards(harness, anna.chat)) == 2, within=60)
+    assert harness.states() == ["draft"]
     # Both cards carry the same number: pressing both orders one video.
-    for card in cards(house, anna.chat):
+    for card in cards(harness, anna.chat):
         await anna.press(card, "9:16")
-    await house.ended("delivered")
-    assert len(house.asked("create")) == len(house.videos(anna.chat)) == 1
+    await harness.ended("delivered")
+    assert len(harness.asked("create")) == len(harness.videos(anna.chat)) == 1
 
 
 @pytest.mark.parametrize("cell", UNREACHABLE)
-async def test_a_chat_that_takes_no_card_is_left_in_peace(house: House, cell: str) -> None:
-    house.refuse(UNREACHABLE[cell], on="sendMessage")
-    anna = house.person()
+async def test_a_chat_that_takes_no_card_is_left_in_peace(harness: AppHarness, cell: str) -> None:
+    harness.refuse(UNREACHABLE[cell], on="sendMessage")
+    anna = harness.person()
     await anna.send_text("a red fox")
-    await house.pass_(DAY)
-    assert len(house.sent("sendMessage")) == 1
-    assert [state for state, _ in updates(house)] == ["done"]
-    assert house.asked("create") == []
+    await harness.pass_(DAY)
+    assert len(harness.sent("sendMessage")) == 1
+    assert [state for state, _ in updates(harness)] == ["done"]
+    assert harness.asked("create") == []
     await anna.send_text("a blue fox")
-    await house.until(lambda: cards(house, anna.chat))
+    await harness.until(lambda: cards(harness, anna.chat))
 
 
 @pytest.mark.parametrize("cell", REJECTED)
-async def test_words_that_telegram_never_takes_hold_nobody_up(house: House, cell: str) -> None:
-    house.refuse(REJECTED[cell], on="sendMessage")
-    anna = house.person()
+async def test_words_that_telegram_never_takes_hold_nobody_up(
+    harness: AppHarness, cell: str
+) -> None:
+    harness.refuse(REJECTED[cell], on="sendMessage")
+    anna = harness.person()
     await anna.send_text("a red fox")
     await anna.send_text("a blue fox")
-    await house.until(lambda: cards(house, anna.chat))
-    await house.pass_(3600)
-    assert [state for state, _ in updates(house)] == ["set_aside", "done"]
-    assert len(house.sent("sendMessage")) == 2
+    await harness.until(lambda: cards(harness, anna.chat))
+    await harness.pass_(3600)
+    assert [state for state, _ in updates(harness)] == ["set_aside", "done"]
+    assert len(harness.sent("sendMessage")) == 2
 
 
-async def test_an_outage_of_hours_loses_no_prompt(house: House) -> None:
+async def test_an_outage_of_hours_loses_no_prompt(harness: AppHarness) -> None:
     """Updates arrive, answers do not go out: far more tries than a poisoned update gets."""
-    house.refuse(LATER["502 HTML"][0].model_copy(update={"times": 0}), on="sendMessage")
-    anna = house.person()
+    harness.refuse(LATER["502 HTML"][0].model_copy(update={"times": 0}), on="sendMessage")
+    anna = harness.person()
     for prompt in ("one", "two", "three"):
         await anna.send_text(prompt)
-    await house.pass_(4 * 3600)
-    assert len(house.sent("sendMessage")) < 80
-    house.telegram.faults.clear()
-    await house.until(lambda: len(cards(house, anna.chat)) == 3, within=900)
-    await house.pass_(60)
-    assert [state for state, _ in updates(house)] == ["done"] * 3
-    assert [m["text"].split("\n")[0] for m in cards(house, anna.chat)] == ["one", "two", "three"]
+    await harness.pass_(4 * 3600)
+    assert len(harness.sent("sendMessage")) < 80
+    harness.telegram.faults.clear()
+    await harness.until(lambda: len(cards(harness, anna.chat)) == 3, within=900)
+    await harness.pass_(60)
+    assert [state for state, _ in updates(harness)] == ["done"] * 3
+    assert [m["text"].split("\n")[0] for m in cards(harness, anna.chat)] == ["one", "two", "three"]
 
 
 async def test_what_was_said_while_the_group_moved_is_answered_where_it_is_now(
-    house: House,
+    harness: AppHarness,
 ) -> None:
-    anna = house.person()
-    group = house.telegram.add_group("Film club", [anna], supergroup=False)
-    name = house.telegram.world.bot["username"]
+    anna = harness.person()
+    group = harness.telegram.add_group("Film club", [anna], supergroup=False)
+    name = harness.telegram.world.bot["username"]
     await anna.send_text(f"@{name} a red fox", chat=group)
-    moved = house.telegram.migrate(group)
-    await house.until(lambda: cards(house, moved), within=10)
-    await house.pass_(600)
-    assert len(cards(house, moved)) == 1
-    assert "set_aside" not in [state for state, _ in updates(house)]
-    await anna.press(cards(house, moved)[0], "9:16")
-    await house.until(lambda: house.videos(moved))
-    assert len(house.asked("create")) == 1
+    moved = harness.telegram.migrate(group)
+    await harness.until(lambda: cards(harness, moved), within=10)
+    await harness.pass_(600)
+    assert len(cards(harness, moved)) == 1
+    assert "set_aside" not in [state for state, _ in updates(harness)]
+    await anna.press(cards(harness, moved)[0], "9:16")
+    await harness.until(lambda: harness.videos(moved))
+    assert len(harness.asked("create")) == 1
 
 
-async def test_what_was_pressed_while_the_group_moved_is_granted_once(house: House) -> None:
-    anna = house.person()
-    group = house.telegram.add_group("Film club", [anna], supergroup=False)
-    card = await house.card(anna, chat=group)
+async def test_what_was_pressed_while_the_group_moved_is_granted_once(harness: AppHarness) -> None:
+    anna = harness.person()
+    group = harness.telegram.add_group("Film club", [anna], supergroup=False)
+    card = await harness.card(anna, chat=group)
     await anna.press(card, "9:16")
-    moved = house.telegram.migrate(group)
-    await house.until(lambda: house.videos(moved))
-    assert len(house.asked("create")) == 1
-    assert "set_aside" not in [state for state, _ in updates(house)]
+    moved = harness.telegram.migrate(group)
+    await harness.until(lambda: harness.videos(moved))
+    assert len(harness.asked("create")) == 1
+    assert "set_aside" not in [state for state, _ in updates(harness)]
 
 
 # --- the press -----------------------------------------------------------------------------------
@@ -155,40 +159,42 @@ async def test_what_was_pressed_while_the_group_moved_is_granted_once(house: Hou
 
 @pytest.mark.parametrize("cell", EVERY)
 async def test_a_press_that_cannot_be_answered_is_granted_all_the_same(
-    house: House, cell: str
+    harness: AppHarness, cell: str
 ) -> None:
-    anna = house.person()
-    card = await house.card(anna)
-    house.refuse(EVERY[cell], on="answerCallbackQuery")
+    anna = harness.person()
+    card = await harness.card(anna)
+    harness.refuse(EVERY[cell], on="answerCallbackQuery")
     await anna.press(card, "9:16")
-    await house.ended("delivered", within=30)
+    await harness.ended("delivered", within=30)
     await anna.send_text("a blue fox")
-    await house.until(lambda: cards(house, anna.chat), within=60)
-    assert len(house.asked("create")) == len(house.videos(anna.chat)) == 1
+    await harness.until(lambda: cards(harness, anna.chat), within=60)
+    assert len(harness.asked("create")) == len(harness.videos(anna.chat)) == 1
 
 
 @pytest.mark.parametrize("cell", EVERY)
-async def test_a_status_that_cannot_be_shown_delays_no_video(house: House, cell: str) -> None:
-    anna = house.person()
-    house.provider.delay = 60
-    card = await house.card(anna)
-    house.refuse(EVERY[cell].model_copy(update={"times": 2}), on="editMessageText")
+async def test_a_status_that_cannot_be_shown_delays_no_video(
+    harness: AppHarness, cell: str
+) -> None:
+    anna = harness.person()
+    harness.provider.delay = 60
+    card = await harness.card(anna)
+    harness.refuse(EVERY[cell].model_copy(update={"times": 2}), on="editMessageText")
     await anna.press(card, "9:16")
-    await house.ended("delivered", within=90)
+    await harness.ended("delivered", within=90)
     await anna.send_text("a blue fox")
-    await house.until(lambda: cards(house, anna.chat), within=11_000)
-    assert len(house.asked("create")) == len(house.videos(anna.chat)) == 1
+    await harness.until(lambda: cards(harness, anna.chat), within=11_000)
+    assert len(harness.asked("create")) == len(harness.videos(anna.chat)) == 1
 
 
-async def test_presses_wait_out_no_flood_of_hours(house: House) -> None:
+async def test_presses_wait_out_no_flood_of_hours(harness: AppHarness) -> None:
     """Nobody looks at the answer then, and the chat's next words would wait as well."""
-    anna = house.person()
-    card = await house.card(anna)
-    house.refuse(LATER["429 for 10 000 s"][0], on="editMessageText")
+    anna = harness.person()
+    card = await harness.card(anna)
+    harness.refuse(LATER["429 for 10 000 s"][0], on="editMessageText")
     await anna.press(card, "Cancel")
-    await house.until(lambda: house.states() == ["cancelled"])
+    await harness.until(lambda: harness.states() == ["cancelled"])
     await anna.send_text("a blue fox")
-    await house.until(lambda: len(house.states()) == 2, within=60)
+    await harness.until(lambda: len(harness.states()) == 2, within=60)
 
 
 # --- the last word -------------------------------------------------------------------------------
@@ -196,52 +202,58 @@ async def test_presses_wait_out_no_flood_of_hours(house: House) -> None:
 FAILED = words.failed("ru", Reason.UNSAFE_PROMPT, Charge.NONE)
 
 
-async def _order_that_fails(house: House, fault: Fault) -> Any:
-    house.spoil(says(1002), on="create")
-    boris = house.person("ru")
-    card = await house.card(boris)
-    house.refuse(fault, on="sendMessage")
+async def _order_that_fails(harness: AppHarness, fault: Fault) -> Any:
+    harness.spoil(says(1002), on="create")
+    boris = harness.person("ru")
+    card = await harness.card(boris)
+    harness.refuse(fault, on="sendMessage")
     await boris.press(card, "9:16")
-    await house.until(lambda: house.state() == "failed")
+    await harness.until(lambda: harness.state() == "failed")
     return boris
 
 
 @pytest.mark.parametrize("cell", LATER)
-async def test_the_last_word_comes_as_soon_as_telegram_takes_it(house: House, cell: str) -> None:
+async def test_the_last_word_comes_as_soon_as_telegram_takes_it(
+    harness: AppHarness, cell: str
+) -> None:
     fault, wait = LATER[cell]
-    boris = await _order_that_fails(house, fault)
-    await house.ended("failed", within=11_000)
-    assert house.words(boris.chat).count(FAILED) == 1
-    *_, first, last = house.sent("sendMessage")
+    boris = await _order_that_fails(harness, fault)
+    await harness.ended("failed", within=11_000)
+    assert harness.words(boris.chat).count(FAILED) == 1
+    *_, first, last = harness.sent("sendMessage")
     assert wait <= last.started - first.started <= wait + 60
-    assert len(house.asked("create")) == 1
+    assert len(harness.asked("create")) == 1
 
 
 @pytest.mark.parametrize("cell", TAKEN)
-async def test_a_last_word_whose_receipt_was_lost_comes_twice(house: House, cell: str) -> None:
-    boris = await _order_that_fails(house, TAKEN[cell])
-    await house.ended("failed")
-    assert house.words(boris.chat).count(FAILED) == 2
+async def test_a_last_word_whose_receipt_was_lost_comes_twice(
+    harness: AppHarness, cell: str
+) -> None:
+    boris = await _order_that_fails(harness, TAKEN[cell])
+    await harness.ended("failed")
+    assert harness.words(boris.chat).count(FAILED) == 2
 
 
 @pytest.mark.parametrize("cell", [*UNREACHABLE, *REJECTED])
-async def test_a_last_word_that_nobody_takes_is_said_no_more(house: House, cell: str) -> None:
-    boris = await _order_that_fails(house, EVERY[cell])
-    await house.ended("failed")
-    await house.pass_(DAY)
+async def test_a_last_word_that_nobody_takes_is_said_no_more(
+    harness: AppHarness, cell: str
+) -> None:
+    boris = await _order_that_fails(harness, EVERY[cell])
+    await harness.ended("failed")
+    await harness.pass_(DAY)
     plain = cell == "can't parse entities"
-    assert house.words(boris.chat).count(FAILED) == (1 if plain else 0)
-    assert len(house.sent("sendMessage")) == (3 if plain else 2)
-    assert len(house.asked("create")) == 1
+    assert harness.words(boris.chat).count(FAILED) == (1 if plain else 0)
+    assert len(harness.sent("sendMessage")) == (3 if plain else 2)
+    assert len(harness.asked("create")) == 1
 
 
-async def test_a_last_word_follows_its_group(house: House) -> None:
-    house.spoil(says(1002), on="create")
-    boris = house.person("ru")
-    group = house.telegram.add_group("Клуб", [boris], supergroup=False)
-    card = await house.card(boris, chat=group)
+async def test_a_last_word_follows_its_group(harness: AppHarness) -> None:
+    harness.spoil(says(1002), on="create")
+    boris = harness.person("ru")
+    group = harness.telegram.add_group("Клуб", [boris], supergroup=False)
+    card = await harness.card(boris, chat=group)
     await boris.press(card, "9:16")
-    moved = house.telegram.migrate(group)
-    await house.ended("failed")
-    await house.reads(moved, FAILED, within=60)
-    assert house.words(moved).count(FAILED) == 1
+    moved = harness.telegram.migrate(group)
+    await harness.ended("failed")
+    await harness.reads(moved, FAILED, within=60)
+    assert harness.words(moved).count(FAILED) == 1

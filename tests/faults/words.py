@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from bot import texts
-from bot.notice import Notice, NoticeKind
-from bot.task import Charge, Chat, Reason
-from tests.faults.house import PRICE, House
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import Charge, Chat, Reason
+from tests.support.app_harness import PRICE, AppHarness
 
 
-def waiting(house: House, lang: str, *, busy: bool) -> str:
+def waiting(harness: AppHarness, lang: str, *, busy: bool) -> str:
     """The status of an order that was not accepted yet."""
-    return texts.status_waiting(lang, house.as_task(), busy=busy).render()[0]
+    return texts.statuses.status_waiting(lang, harness.as_task(), busy=busy).render()[0]
 
 
 def failed(lang: str, reason: Reason, charge: Charge) -> str:
-    return texts.failure(lang, reason, charge).render()[0]
+    return texts.failures.failure(lang, reason, charge).render()[0]
 
 
 def unknown(lang: str) -> str:
@@ -35,4 +35,4 @@ def link(lang: str) -> str:
 
 def _notice(lang: str, kind: NoticeKind, **params: str) -> str:
     notice = Notice(kind=kind, chat=Chat(chat_id=1), lang=lang, params=params)
-    return texts.notice(notice).render()[0]
+    return texts.notices.notice(notice).render()[0]

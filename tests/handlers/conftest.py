@@ -22,11 +22,11 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import InputFile, Update
 from PIL import Image
 
-from bot.access import Access
-from bot.catalog import CATALOG
-from bot.stars import Shop
-from bot.task import Task
-from bot.telegram import ErrorMiddleware
+from bot.core.access import Access
+from bot.core.catalog import CATALOG
+from bot.core.stars import StarsPackages
+from bot.core.task import Task
+from bot.telegram.client import ErrorMiddleware
 from handlers import build_router
 from handlers.context import Offer
 from storage import Claim, Storage, open_storage
@@ -202,7 +202,7 @@ class Clock:
 
 
 @dataclass
-class Hands:
+class ClaimOnCommit:
     """The worker of this process: as a rule it is somewhere else."""
 
     free: bool = False
@@ -212,14 +212,14 @@ class Hands:
         if not self.free:
             return None
         return Claim(owner="here", now=NOON + timedelta(days=1), lease_for=timedelta(days=1),
-                     limit=9, places=1)  # fmt: skip
+                     limit=9, slots=1)  # fmt: skip
 
     async def take(self, tasks: Sequence[Task]) -> None:
         self.taken += tasks
 
 
 @dataclass
-class World:
+class HandlerHarness:
     """The bot as its handlers know it."""
 
     bot: Bot
@@ -231,7 +231,7 @@ class World:
     woken: list[datetime] = field(default_factory=list)
     tried: list[datetime] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
-    hands: Hands = field(default_factory=Hands)
+    claim_on_commit: ClaimOnCommit = field(default_factory=ClaimOnCommit)
     last_update: int = 0
 
     async def forget_files(self, task_ids: Iterable[int]) -> None:
@@ -273,9 +273,13 @@ class Person:
     """Somebody who writes to the bot; every method returns the event, to be fed (again)."""
 
     def __init__(
-        self, world: World, user_id: int = 7, lang: str = "en", chat: dict[str, Any] | None = None
+        self,
+        harness: HandlerHarness,
+        user_id: int = 7,
+        lang: str = "en",
+        chat: dict[str, Any] | None = None,
     ) -> None:
-        self.world = world
+        self.harness = harness
         self.user = {
             "id": user_id, "is_bot": False, "first_name": "Ann", "language_code": lang,
         }  # fmt: skip
@@ -286,7 +290,7 @@ class Person:
         self.last_id += 1
         message = {
             "message_id": self.last_id,
-            "date": int(self.world.clock().timestamp()),
+            "date": int(self.harness.clock().timestamp()),
             "chat": self.chat,
             "from": self.user,
             **content,
@@ -305,14 +309,14 @@ class Person:
              "width": width // part, "height": height // part}
             for part in (4, 2, 1)
         ]  # fmt: skip
-        self.world.telegram.contents.setdefault("photo-1", jpeg(width, height))
+        self.harness.telegram.contents.setdefault("photo-1", jpeg(width, height))
         return self.message(photo=sizes, **content)
 
     def document(
         self, content: bytes, mime_type: str | None = "image/jpeg", *, size: int | None = None,
         **more: Any,
     ) -> dict[str, Any]:  # fmt: skip
-        self.world.telegram.contents["doc"] = content
+        self.harness.telegram.contents["doc"] = content
         document = {
             "file_id": "doc", "file_unique_id": "d", "file_name": "picture",
             "file_size": len(content) if size is None else size,
@@ -324,7 +328,7 @@ class Person:
     def press(self, data: str, message_id: int | None = None, **message: Any) -> dict[str, Any]:
         """A press on a button of the last message of the bot, or of another one."""
         shown = {
-            "message_id": self.world.telegram.last_id if message_id is None else message_id,
+            "message_id": self.harness.telegram.last_id if message_id is None else message_id,
             "date": int(NOON.timestamp()),
             "chat": self.chat,
             "from": BOT,
@@ -356,7 +360,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
+async def harness(empty_database: Path, tmp_path: Path) -> AsyncIterator[HandlerHarness]:
     path = tmp_path / "bot.db"
     shutil.copy(empty_database, path)
     telegram, clock = FakeTelegram(), Clock()
@@ -364,26 +368,26 @@ async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
     async with open_storage(f"sqlite+aiosqlite:///{path}") as storage:
-        world = World(bot, dispatcher, telegram, storage, clock, path)
+        harness = HandlerHarness(bot, dispatcher, telegram, storage, clock, path)
         dispatcher.workflow_data.update(
             storage=storage,
             clock=clock,
             access=Access(is_open=True),
-            shop=Shop(),
-            wake=lambda: world.woken.append(clock()),
-            hands=world.hands,
-            try_now=lambda: world.tried.append(clock()),
-            forget_files=world.forget_files,
+            stars_packages=StarsPackages(),
+            wake=lambda: harness.woken.append(clock()),
+            claim_on_commit=harness.claim_on_commit,
+            try_now=lambda: harness.tried.append(clock()),
+            forget_files=harness.forget_files,
             offer=Offer(model=MODEL, photos_on=True),
         )
-        yield world
+        yield harness
 
 
 @pytest.fixture
-def ann(world: World) -> Person:
-    return Person(world)
+def ann(harness: HandlerHarness) -> Person:
+    return Person(harness)
 
 
 @pytest.fixture
-def boris(world: World) -> Person:
-    return Person(world, user_id=8, lang="ru")
+def boris(harness: HandlerHarness) -> Person:
+    return Person(harness, user_id=8, lang="ru")

@@ -8,44 +8,44 @@ from datetime import timedelta
 
 import pytest
 
-from bot.access import Access, Verdict
-from bot.buttons import AskAccess, DecideAccess
-from bot.caps import Bound, Cap, Terms
-from bot.notice import NoticeKind
+from bot.core.access import Access, Verdict
+from bot.core.caps import Bound, Cap, Terms
+from bot.core.notices import NoticeKind
+from bot.texts.callback_data import AskAccess, DecideAccess
 from storage import Redeemed, Storage
-from tests.handlers.conftest import NOON, Person, World
+from tests.handlers.conftest import NOON, HandlerHarness, Person
 
 ADMIN, OTHER_ADMIN = 1, 2
 
 
 @pytest.fixture
-def closed(world: World) -> World:
-    world.dispatcher["access"] = Access(admins=frozenset({ADMIN, OTHER_ADMIN}))
-    return world
+def closed(harness: HandlerHarness) -> HandlerHarness:
+    harness.dispatcher["access"] = Access(admins=frozenset({ADMIN, OTHER_ADMIN}))
+    return harness
 
 
 @pytest.fixture
-def admin(closed: World) -> Person:
+def admin(closed: HandlerHarness) -> Person:
     return Person(closed, user_id=ADMIN)
 
 
-def group(world: World, person: Person, chat_id: int = -1001) -> Person:
+def group(harness: HandlerHarness, person: Person, chat_id: int = -1001) -> Person:
     """The same person in a group."""
     chat = {"id": chat_id, "type": "supergroup", "title": "Friends"}
-    return Person(world, int(str(person.user["id"])), str(person.user["language_code"]), chat)
+    return Person(harness, int(str(person.user["id"])), str(person.user["language_code"]), chat)
 
 
-def acts(world: World) -> list[tuple[int, str, int | None]]:
+def acts(harness: HandlerHarness) -> list[tuple[int, str, int | None]]:
     return [
         (actor, act, subject)
-        for actor, act, subject in world.rows(
+        for actor, act, subject in harness.rows(
             "SELECT actor_id, act, subject_id FROM audit ORDER BY id"
         )
     ]
 
 
-def notices(world: World) -> list[tuple[str, int, dict[str, object]]]:
-    rows = world.rows("SELECT kind, chat_id, params FROM outbox ORDER BY id")
+def notices(harness: HandlerHarness) -> list[tuple[str, int, dict[str, object]]]:
+    rows = harness.rows("SELECT kind, chat_id, params FROM outbox ORDER BY id")
     return [(kind, chat, json.loads(params)) for kind, chat, params in rows]
 
 
@@ -59,7 +59,7 @@ def link_token(text: str) -> str:
 
 
 async def test_a_stranger_is_told_how_to_ask_and_nothing_is_written(
-    closed: World, ann: Person
+    closed: HandlerHarness, ann: Person
 ) -> None:
     await closed.feed(**ann.text("A cat"))
     await closed.feed(**ann.photo(caption="A cat"))
@@ -74,7 +74,7 @@ async def test_a_stranger_is_told_how_to_ask_and_nothing_is_written(
 
 
 async def test_where_nobody_could_hear_strangers_the_operator_learns_their_own_number(
-    closed: World, ann: Person
+    closed: HandlerHarness, ann: Person
 ) -> None:
     closed.dispatcher["access"] = Access()
     await closed.feed(**ann.text("A cat"))
@@ -83,7 +83,7 @@ async def test_where_nobody_could_hear_strangers_the_operator_learns_their_own_n
     assert not said.buttons
 
 
-async def test_a_strangers_press_orders_nothing(closed: World, ann: Person) -> None:
+async def test_a_strangers_press_orders_nothing(closed: HandlerHarness, ann: Person) -> None:
     closed.dispatcher["access"] = Access(is_open=True)
     await closed.feed(**ann.text("A cat"))
     closed.dispatcher["access"] = Access(admins=frozenset({ADMIN}))
@@ -95,19 +95,25 @@ async def test_a_strangers_press_orders_nothing(closed: World, ann: Person) -> N
     assert not closed.woken
 
 
-async def test_what_is_for_everybody_answers_strangers(closed: World, ann: Person) -> None:
+async def test_what_is_for_everybody_answers_strangers(
+    closed: HandlerHarness, ann: Person
+) -> None:
     await closed.feed(**ann.text("/privacy"))
     assert closed.telegram.sent[0].text.startswith("What is kept")
 
 
-async def test_the_settings_name_who_may(closed: World, ann: Person, boris: Person) -> None:
+async def test_the_settings_name_who_may(
+    closed: HandlerHarness, ann: Person, boris: Person
+) -> None:
     closed.dispatcher["access"] = Access(admins=frozenset({7}), allowed=frozenset({8}))
     await closed.feed(**ann.text("A cat"))
     await closed.feed(**boris.text("Кот"))
     assert closed.states() == ["draft", "draft"]
 
 
-async def test_a_stranger_in_russian_is_told_in_russian(closed: World, boris: Person) -> None:
+async def test_a_stranger_in_russian_is_told_in_russian(
+    closed: HandlerHarness, boris: Person
+) -> None:
     await closed.feed(**boris.text("Кот"))
     assert "открыт не для всех" in closed.telegram.sent[0].text
 
@@ -115,7 +121,7 @@ async def test_a_stranger_in_russian_is_told_in_russian(closed: World, boris: Pe
 # --- asking ----------------------------------------------------------------------------------
 
 
-async def test_a_request_reaches_every_admin_once(closed: World, ann: Person) -> None:
+async def test_a_request_reaches_every_admin_once(closed: HandlerHarness, ann: Person) -> None:
     press = ann.press(AskAccess().pack())
     number = await closed.feed(**press)
     await closed.again(number, **press)
@@ -130,7 +136,7 @@ async def test_a_request_reaches_every_admin_once(closed: World, ann: Person) ->
 
 
 async def test_requests_that_wait_are_found_again_from_the_panel(
-    closed: World, ann: Person, boris: Person, admin: Person
+    closed: HandlerHarness, ann: Person, boris: Person, admin: Person
 ) -> None:
     await closed.feed(**ann.press(AskAccess().pack()))
     await closed.feed(**boris.press(AskAccess().pack()))
@@ -151,7 +157,7 @@ async def test_requests_that_wait_are_found_again_from_the_panel(
 
 @pytest.mark.parametrize("allow", [True, False])
 async def test_the_first_admins_answer_counts(
-    closed: World, ann: Person, admin: Person, allow: bool
+    closed: HandlerHarness, ann: Person, admin: Person, allow: bool
 ) -> None:
     await closed.feed(**ann.press(AskAccess().pack()))
     yes = DecideAccess(user_id=7, allow=allow).pack()
@@ -168,7 +174,9 @@ async def test_the_first_admins_answer_counts(
     assert closed.states() == (["draft"] if allow else [])
 
 
-async def test_only_admins_answer_requests(closed: World, ann: Person, boris: Person) -> None:
+async def test_only_admins_answer_requests(
+    closed: HandlerHarness, ann: Person, boris: Person
+) -> None:
     await closed.feed(**ann.press(AskAccess().pack()))
     yes = DecideAccess(user_id=7, allow=True).pack()
     await closed.feed(**ann.press(yes))
@@ -182,7 +190,7 @@ async def test_only_admins_answer_requests(closed: World, ann: Person, boris: Pe
 
 
 async def test_allow_and_ban_work_at_once_and_leave_one_act_each(
-    closed: World, ann: Person, admin: Person
+    closed: HandlerHarness, ann: Person, admin: Person
 ) -> None:
     for _ in range(2):
         await closed.feed(**admin.text("/allow 7"))
@@ -196,7 +204,7 @@ async def test_allow_and_ban_work_at_once_and_leave_one_act_each(
 
 
 async def test_a_ban_holds_where_the_bot_is_open(
-    closed: World, ann: Person, admin: Person
+    closed: HandlerHarness, ann: Person, admin: Person
 ) -> None:
     closed.dispatcher["access"] = Access(
         is_open=True, admins=frozenset({ADMIN}), allowed=frozenset({7})
@@ -208,14 +216,14 @@ async def test_a_ban_holds_where_the_bot_is_open(
     assert len(closed.telegram.sent) == sent
 
 
-async def test_an_admin_cannot_be_banned(closed: World, admin: Person) -> None:
+async def test_an_admin_cannot_be_banned(closed: HandlerHarness, admin: Person) -> None:
     await closed.feed(**admin.text(f"/ban {OTHER_ADMIN}"))
     assert "cannot be shut out" in closed.telegram.sent[0].text
     assert closed.rows("SELECT * FROM permits") == []
 
 
 async def test_allow_as_an_answer_is_about_who_wrote_the_message(
-    closed: World, ann: Person, admin: Person
+    closed: HandlerHarness, ann: Person, admin: Person
 ) -> None:
     here = group(closed, admin)
     said = group(closed, ann).message(text="hello")["message"]
@@ -224,7 +232,7 @@ async def test_allow_as_an_answer_is_about_who_wrote_the_message(
 
 
 async def test_a_whole_group_can_be_let_in_and_a_ban_in_it_holds(
-    closed: World, ann: Person, boris: Person, admin: Person
+    closed: HandlerHarness, ann: Person, boris: Person, admin: Person
 ) -> None:
     entities = [{"type": "mention", "offset": 0, "length": 10}]
     await closed.feed(**group(closed, admin).text("/allow"))
@@ -237,14 +245,16 @@ async def test_a_whole_group_can_be_let_in_and_a_ban_in_it_holds(
     assert acts(closed) == [(ADMIN, "allow", -1001), (ADMIN, "ban", 8)]
 
 
-async def test_a_group_that_moves_stays_let_in(closed: World, storage_of: Storage) -> None:
+async def test_a_group_that_moves_stays_let_in(
+    closed: HandlerHarness, storage_of: Storage
+) -> None:
     await storage_of.access.allow(-55, by=ADMIN, now=NOON)
     await storage_of.tasks.migrate_chat(-55, -100_55)
     moved = await storage_of.access.verdicts(7, -100_55)
     assert Access().admits(7, moved)
 
 
-async def test_the_commands_do_not_exist_for_others(closed: World, ann: Person) -> None:
+async def test_the_commands_do_not_exist_for_others(closed: HandlerHarness, ann: Person) -> None:
     closed.dispatcher["access"] = Access(is_open=True, admins=frozenset({ADMIN}))
     for command in ("/allow 7", "/ban 8", "/invite 1 1"):
         await closed.feed(**ann.text(command))
@@ -254,7 +264,7 @@ async def test_the_commands_do_not_exist_for_others(closed: World, ann: Person) 
 
 @pytest.mark.parametrize("command", ["/allow", "/ban", "/allow @ann", "/ban 1.5", "/allow -"])
 async def test_a_wrong_number_is_answered_with_how_to(
-    closed: World, admin: Person, command: str
+    closed: HandlerHarness, admin: Person, command: str
 ) -> None:
     await closed.feed(**admin.text(command))
     assert "/allow 123456" in closed.telegram.sent[0].text
@@ -265,7 +275,7 @@ async def test_a_wrong_number_is_answered_with_how_to(
 
 
 async def test_an_invite_lets_in_as_many_as_it_says(
-    closed: World, ann: Person, boris: Person, admin: Person
+    closed: HandlerHarness, ann: Person, boris: Person, admin: Person
 ) -> None:
     command = admin.text("/invite 1 3")
     number = await closed.feed(**command)
@@ -286,7 +296,7 @@ async def test_an_invite_lets_in_as_many_as_it_says(
     assert acts(closed) == [(ADMIN, "invite", None)]
 
 
-async def test_an_invite_expires(closed: World, ann: Person, admin: Person) -> None:
+async def test_an_invite_expires(closed: HandlerHarness, ann: Person, admin: Person) -> None:
     await closed.feed(**admin.text("/invite 5 1"))
     token = link_token(closed.telegram.sent[0].text)
     closed.clock.pass_(timedelta(days=1).total_seconds())
@@ -296,7 +306,9 @@ async def test_an_invite_expires(closed: World, ann: Person, admin: Person) -> N
     assert "no such invite" in closed.telegram.sent[2].text
 
 
-async def test_an_invite_does_not_undo_a_ban(closed: World, ann: Person, admin: Person) -> None:
+async def test_an_invite_does_not_undo_a_ban(
+    closed: HandlerHarness, ann: Person, admin: Person
+) -> None:
     await closed.feed(**admin.text("/invite 5 1"))
     await closed.feed(**admin.text("/ban 7"))
     token = link_token(closed.telegram.sent[0].text)
@@ -307,7 +319,7 @@ async def test_an_invite_does_not_undo_a_ban(closed: World, ann: Person, admin: 
 
 @pytest.mark.parametrize("given", ["0", "1 0", "1001", "1 366", "x", "1 2 3", "-1"])
 async def test_an_invite_of_wrong_size_is_answered_with_how_to(
-    closed: World, admin: Person, given: str
+    closed: HandlerHarness, admin: Person, given: str
 ) -> None:
     await closed.feed(**admin.text(f"/invite {given}"))
     assert "/invite 5 3" in closed.telegram.sent[0].text
@@ -315,7 +327,7 @@ async def test_an_invite_of_wrong_size_is_answered_with_how_to(
 
 
 async def test_a_crowd_at_once_does_not_use_an_invite_up_twice(
-    closed: World, storage_of: Storage
+    closed: HandlerHarness, storage_of: Storage
 ) -> None:
     made = await storage_of.access.invite(
         by=ADMIN, uses=3, expires_at=NOON + timedelta(days=1), update_id=1, now=NOON
@@ -328,40 +340,42 @@ async def test_a_crowd_at_once_does_not_use_an_invite_up_twice(
 
 
 @pytest.fixture
-def storage_of(world: World) -> Storage:
-    return world.storage
+def storage_of(harness: HandlerHarness) -> Storage:
+    return harness.storage
 
 
 # --- caps, as people meet them ---------------------------------------------------------------
 
 
 async def test_a_cap_is_explained_with_when_it_renews_and_the_card_stays(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    world.storage.tasks.terms = Terms(caps={Cap.USER_PER_DAY: Bound(1, 50)})
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**ann.press("r|1|16:9"))
-    await world.feed(**ann.text("A dog"))
-    world.clock.pass_(3.5 * 3600 + 20)
-    await world.feed(**ann.press("r|2|16:9"))
-    assert world.states() == ["queued", "draft"]
-    assert world.telegram.toasts[-1] == (
+    harness.storage.tasks.terms = Terms(caps={Cap.USER_PER_DAY: Bound(1, 50)})
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**ann.press("r|1|16:9"))
+    await harness.feed(**ann.text("A dog"))
+    harness.clock.pass_(3.5 * 3600 + 20)
+    await harness.feed(**ann.press("r|2|16:9"))
+    assert harness.states() == ["queued", "draft"]
+    assert harness.telegram.toasts[-1] == (
         "That is all for today (1 video · 50\N{NO-BREAK SPACE}₽ a day)."
         " Press again in 8 hours 30 minutes, when a new day begins. No money was taken."
     )
-    world.clock.pass_(8.5 * 3600)
-    await world.feed(**ann.press("r|2|16:9"))
-    assert world.states() == ["queued", "queued"]
+    harness.clock.pass_(8.5 * 3600)
+    await harness.feed(**ann.press("r|2|16:9"))
+    assert harness.states() == ["queued", "queued"]
 
 
 @pytest.mark.parametrize("cap", list(Cap))
 @pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_every_cap_is_explained_within_a_toast(world: World, cap: Cap, lang: str) -> None:
-    ann = Person(world, lang=lang)
-    world.storage.tasks.terms = Terms(caps={cap: Bound(1_000, 1)})
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**ann.press("r|1|16:9"))
-    assert world.states() == ["draft"]
-    [toast] = world.telegram.toasts
+async def test_every_cap_is_explained_within_a_toast(
+    harness: HandlerHarness, cap: Cap, lang: str
+) -> None:
+    ann = Person(harness, lang=lang)
+    harness.storage.tasks.terms = Terms(caps={cap: Bound(1_000, 1)})
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**ann.press("r|1|16:9"))
+    assert harness.states() == ["draft"]
+    [toast] = harness.telegram.toasts
     assert len(toast) <= 200
     assert ("Деньги не списаны" if lang == "ru" else "No money was taken") in toast

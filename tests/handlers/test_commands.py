@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import Call, Person, World
+from tests.handlers.conftest import Call, HandlerHarness, Person
 
 
 @pytest.mark.parametrize(
@@ -21,111 +21,115 @@ from tests.handlers.conftest import Call, Person, World
     ],
 )
 async def test_commands_are_answered_in_the_persons_language(
-    world: World, ann: Person, boris: Person, command: str, english: str, russian: str
+    harness: HandlerHarness, ann: Person, boris: Person, command: str, english: str, russian: str
 ) -> None:
-    await world.feed(**ann.text(command))
-    await world.feed(**boris.text(command))
-    first, second = world.telegram.sent
+    await harness.feed(**ann.text(command))
+    await harness.feed(**boris.text(command))
+    first, second = harness.telegram.sent
     assert english in first.text
     assert russian in second.text
     assert first.text != second.text
     assert first.reply_to == 1
-    assert world.states() == []
+    assert harness.states() == []
 
 
-async def test_a_chosen_language_wins_over_telegrams(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("/language"))
-    assert world.telegram.sent[0].buttons == [[("English", "l|en"), ("Русский", "l|ru")]]
-    await world.feed(**ann.press("l|ru"))
-    assert world.telegram.edits[0].text.startswith("🌐 Теперь я говорю по-русски")
-    assert world.rows("SELECT lang, lang_chosen, name FROM users") == [("ru", 1, "Ann")]
-    await world.feed(**ann.text("A cat"))
-    assert "Цена" in world.telegram.sent[-1].text
-    assert world.task()["lang"] == "ru"
+async def test_a_chosen_language_wins_over_telegrams(harness: HandlerHarness, ann: Person) -> None:
+    await harness.feed(**ann.text("/language"))
+    assert harness.telegram.sent[0].buttons == [[("English", "l|en"), ("Русский", "l|ru")]]
+    await harness.feed(**ann.press("l|ru"))
+    assert harness.telegram.edits[0].text.startswith("🌐 Теперь я говорю по-русски")
+    assert harness.rows("SELECT lang, lang_chosen, name FROM users") == [("ru", 1, "Ann")]
+    await harness.feed(**ann.text("A cat"))
+    assert "Цена" in harness.telegram.sent[-1].text
+    assert harness.task()["lang"] == "ru"
 
 
-async def test_the_menu_follows_the_language_that_was_chosen(world: World, ann: Person) -> None:
+async def test_the_menu_follows_the_language_that_was_chosen(
+    harness: HandlerHarness, ann: Person
+) -> None:
     def menus() -> list[Call]:
-        return world.telegram.named("setMyCommands", "deleteMyCommands")
+        return harness.telegram.named("setMyCommands", "deleteMyCommands")
 
-    await world.feed(**ann.press("l|en", 900))
+    await harness.feed(**ann.press("l|en", 900))
     assert menus() == []  # it is Telegram's own
-    await world.feed(**ann.press("l|ru", 900))
-    await world.feed(**ann.press("l|ru", 900))
+    await harness.feed(**ann.press("l|ru", 900))
+    await harness.feed(**ann.press("l|ru", 900))
     [told] = menus()
     assert told.name == "setMyCommands"
     assert json.loads(told.params["scope"]) == {"type": "chat", "chat_id": 7}
     assert "Мои видео" in [one["description"] for one in json.loads(told.params["commands"])]
-    world.telegram.refuse("deleteMyCommands", 429, "Too Many Requests", retry_after=3)
-    await world.feed(**ann.press("l|en", 900))
-    assert world.rows("SELECT lang FROM users") == [("en",)]
-    await world.feed(**ann.press("l|ru", 900))
-    await world.feed(**ann.press("l|en", 900))
+    harness.telegram.refuse("deleteMyCommands", 429, "Too Many Requests", retry_after=3)
+    await harness.feed(**ann.press("l|en", 900))
+    assert harness.rows("SELECT lang FROM users") == [("en",)]
+    await harness.feed(**ann.press("l|ru", 900))
+    await harness.feed(**ann.press("l|en", 900))
     assert [menu.name for menu in menus()[1:]] == ["setMyCommands", "deleteMyCommands"]
 
 
 async def test_cancel_takes_the_newest_order_back_and_changes_its_card(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**ann.photo(caption="A dog"))
-    card = world.telegram.last_id
-    world.clock.pass_(5)
-    await world.feed(**ann.text("/cancel"))
-    assert world.states() == ["draft", "cancelled"]
-    [edit] = world.telegram.edits
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**ann.photo(caption="A dog"))
+    card = harness.telegram.last_id
+    harness.clock.pass_(5)
+    await harness.feed(**ann.text("/cancel"))
+    assert harness.states() == ["draft", "cancelled"]
+    [edit] = harness.telegram.edits
     assert (edit.name, int(edit.params["message_id"])) == ("editMessageCaption", card)
     # Which one it was, and what is beyond cancelling.
-    answer = world.telegram.sent[-1].text
+    answer = harness.telegram.sent[-1].text
     assert "A dog" in answer
     assert "No money was taken" in answer
     assert "still comes" not in answer
-    world.clock.pass_(5)
-    await world.feed(**ann.text("/cancel"))
-    assert world.states() == ["cancelled", "cancelled"]
+    harness.clock.pass_(5)
+    await harness.feed(**ann.text("/cancel"))
+    assert harness.states() == ["cancelled", "cancelled"]
 
 
 async def test_cancel_says_that_a_video_that_is_being_made_comes_all_the_same(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    await world.feed(**ann.text("A cat"))
-    world.rows("UPDATE tasks SET state = 'generating'")
-    await world.feed(**ann.text("A dog"))
-    await world.feed(**ann.text("/cancel"))
-    assert world.states() == ["generating", "cancelled"]
-    answer = world.telegram.sent[-1].text
+    await harness.feed(**ann.text("A cat"))
+    harness.rows("UPDATE tasks SET state = 'generating'")
+    await harness.feed(**ann.text("A dog"))
+    await harness.feed(**ann.text("/cancel"))
+    assert harness.states() == ["generating", "cancelled"]
+    answer = harness.telegram.sent[-1].text
     assert "A dog" in answer
     assert "still comes" in answer
 
 
 async def test_cancel_again_after_a_crash_takes_nothing_more_back(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**ann.text("A dog"))
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**ann.text("A dog"))
     event = ann.text("/cancel")
-    number = await world.feed(**event)
-    await world.again(number, **event)
-    assert world.states() == ["draft", "cancelled"]
-    assert world.telegram.sent[-1].text == world.telegram.sent[-2].text
+    number = await harness.feed(**event)
+    await harness.again(number, **event)
+    assert harness.states() == ["draft", "cancelled"]
+    assert harness.telegram.sent[-1].text == harness.telegram.sent[-2].text
 
 
 @pytest.mark.parametrize("state", ["submitting", "generating", "rendered"])
 async def test_cancel_after_submit_says_that_the_video_still_comes(
-    world: World, ann: Person, state: str
+    harness: HandlerHarness, ann: Person, state: str
 ) -> None:
-    await world.feed(**ann.text("A cat"))
-    world.rows("UPDATE tasks SET state = ?", state)
-    await world.feed(**ann.text("/cancel"))
-    assert world.states() == [state]
-    assert "The money for it is spent" in world.telegram.sent[-1].text
+    await harness.feed(**ann.text("A cat"))
+    harness.rows("UPDATE tasks SET state = ?", state)
+    await harness.feed(**ann.text("/cancel"))
+    assert harness.states() == [state]
+    assert "The money for it is spent" in harness.telegram.sent[-1].text
 
 
-async def test_cancel_without_an_order_says_so(world: World, ann: Person, boris: Person) -> None:
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**boris.text("/cancel"))
-    assert world.states() == ["draft"]
-    assert "Отменять нечего" in world.telegram.sent[-1].text
+async def test_cancel_without_an_order_says_so(
+    harness: HandlerHarness, ann: Person, boris: Person
+) -> None:
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**boris.text("/cancel"))
+    assert harness.states() == ["draft"]
+    assert "Отменять нечего" in harness.telegram.sent[-1].text
 
 
 # --- groups --------------------------------------------------------------------------------
@@ -142,11 +146,11 @@ def mention(text: str, name: str = "@video_bot") -> dict[str, Any]:
 
 
 @pytest.fixture
-def in_group(world: World) -> Person:
-    return Person(world, chat=GROUP)
+def in_group(harness: HandlerHarness) -> Person:
+    return Person(harness, chat=GROUP)
 
 
-async def test_a_group_is_left_in_peace(world: World, in_group: Person) -> None:
+async def test_a_group_is_left_in_peace(harness: HandlerHarness, in_group: Person) -> None:
     sticker = {"file_id": "s", "file_unique_id": "s", "type": "regular", "width": 512,
                "height": 512, "is_animated": False, "is_video": False}  # fmt: skip
     other = {"message_id": 3, "date": 1, "chat": GROUP, "from": in_group.user, "text": "x"}
@@ -160,45 +164,47 @@ async def test_a_group_is_left_in_peace(world: World, in_group: Person) -> None:
         in_group.message(**mention("hello @video_bott", "@video_bott")),
         in_group.text("an answer", reply_to_message=other),
     ):
-        await world.feed(**event)
-    assert [call.name for call in world.telegram.calls if call.name != "getMe"] == []
-    assert world.states() == []
-    assert world.rows("SELECT count(*) FROM users") == [(0,)]
+        await harness.feed(**event)
+    assert [call.name for call in harness.telegram.calls if call.name != "getMe"] == []
+    assert harness.states() == []
+    assert harness.rows("SELECT count(*) FROM users") == [(0,)]
 
 
-async def test_a_mention_in_a_topic_is_answered_there(world: World, in_group: Person) -> None:
-    await world.feed(**in_group.message(**mention("@Video_Bot a cat", "@Video_Bot"), **IN_TOPIC))
-    assert world.task()["prompt"] == "a cat"
-    assert world.task()["message_thread_id"] == 9
-    [card] = world.telegram.sent
+async def test_a_mention_in_a_topic_is_answered_there(
+    harness: HandlerHarness, in_group: Person
+) -> None:
+    await harness.feed(**in_group.message(**mention("@Video_Bot a cat", "@Video_Bot"), **IN_TOPIC))
+    assert harness.task()["prompt"] == "a cat"
+    assert harness.task()["message_thread_id"] == 9
+    [card] = harness.telegram.sent
     assert (card.params["chat_id"], card.params["message_thread_id"]) == ("-100", "9")
 
 
-async def test_a_thread_of_replies_is_no_topic(world: World, in_group: Person) -> None:
-    await world.feed(**in_group.message(**mention("@video_bot a cat"), message_thread_id=9))
-    assert "message_thread_id" not in world.telegram.sent[0].params
-    assert world.task()["message_thread_id"] is None
+async def test_a_thread_of_replies_is_no_topic(harness: HandlerHarness, in_group: Person) -> None:
+    await harness.feed(**in_group.message(**mention("@video_bot a cat"), message_thread_id=9))
+    assert "message_thread_id" not in harness.telegram.sent[0].params
+    assert harness.task()["message_thread_id"] is None
 
 
 async def test_a_reply_to_the_bot_and_a_photo_with_a_mention_are_for_it(
-    world: World, in_group: Person
+    harness: HandlerHarness, in_group: Person
 ) -> None:
     ours = {"message_id": 3, "date": 1, "chat": GROUP, "text": "x",
             "from": {"id": 42, "is_bot": True, "first_name": "V"}}  # fmt: skip
-    await world.feed(**in_group.text("a cat", reply_to_message=ours))
+    await harness.feed(**in_group.text("a cat", reply_to_message=ours))
     caption = {"type": "mention", "offset": 6, "length": 10}
-    await world.feed(**in_group.photo(caption="a dog @video_bot", caption_entities=[caption]))
-    assert [world.task(number)["prompt"] for number in (1, 2)] == ["a cat", "a dog"]
-    assert [call.name for call in world.telegram.sent] == ["sendMessage", "sendPhoto"]
+    await harness.feed(**in_group.photo(caption="a dog @video_bot", caption_entities=[caption]))
+    assert [harness.task(number)["prompt"] for number in (1, 2)] == ["a cat", "a dog"]
+    assert [call.name for call in harness.telegram.sent] == ["sendMessage", "sendPhoto"]
 
 
 async def test_in_a_group_only_the_owner_can_order_or_cancel(
-    world: World, in_group: Person
+    harness: HandlerHarness, in_group: Person
 ) -> None:
-    await world.feed(**in_group.message(**mention("@video_bot a cat")))
-    stranger = Person(world, user_id=8, chat=GROUP)
-    await world.feed(**stranger.press("r|1|1:1"))
-    await world.feed(**stranger.press("x|1"))
-    assert world.states() == ["draft"]
-    await world.feed(**in_group.press("r|1|1:1"))
-    assert world.states() == ["queued"]
+    await harness.feed(**in_group.message(**mention("@video_bot a cat")))
+    stranger = Person(harness, user_id=8, chat=GROUP)
+    await harness.feed(**stranger.press("r|1|1:1"))
+    await harness.feed(**stranger.press("x|1"))
+    assert harness.states() == ["draft"]
+    await harness.feed(**in_group.press("r|1|1:1"))
+    assert harness.states() == ["queued"]

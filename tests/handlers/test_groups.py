@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import BOT, Person, World
+from tests.handlers.conftest import BOT, HandlerHarness, Person
 
 GROUP = {"id": -100500, "type": "supergroup", "title": "Films", "is_forum": True}
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group",
@@ -14,8 +14,8 @@ ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group",
 
 
 @pytest.fixture
-def member(world: World) -> Person:
-    return Person(world, chat=dict(GROUP))
+def member(harness: HandlerHarness) -> Person:
+    return Person(harness, chat=dict(GROUP))
 
 
 def mention(person: Person, text: str, **content: Any) -> dict[str, Any]:
@@ -26,13 +26,13 @@ def mention(person: Person, text: str, **content: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def answer_to_the_bot(world: World) -> dict[str, Any]:
+def answer_to_the_bot(harness: HandlerHarness) -> dict[str, Any]:
     return {"message_id": 900, "date": 0, "chat": GROUP, "from": BOT, "text": "words"}
 
 
 @pytest.mark.parametrize("what", ["text", "photo", "sticker", "other command", "other mention"])
 async def test_what_is_not_said_to_the_bot_is_left_alone(
-    world: World, member: Person, what: str
+    harness: HandlerHarness, member: Person, what: str
 ) -> None:
     sticker = {"file_id": "s", "file_unique_id": "s", "type": "regular", "width": 512,
                "height": 512, "is_animated": False, "is_video": False}  # fmt: skip
@@ -45,101 +45,107 @@ async def test_what_is_not_said_to_the_bot_is_left_alone(
             "@other_bot A cat", entities=[{"type": "mention", "offset": 0, "length": 10}]
         ),
     }[what]()
-    await world.feed(**event)
-    assert [call for call in world.telegram.calls if call.name != "getMe"] == []
-    assert world.rows("SELECT count(*) FROM users") == [(0,)]
+    await harness.feed(**event)
+    assert [call for call in harness.telegram.calls if call.name != "getMe"] == []
+    assert harness.rows("SELECT count(*) FROM users") == [(0,)]
 
 
 @pytest.mark.parametrize("way", ["command", "named command", "mention", "answer", "caption"])
 async def test_what_is_said_to_the_bot_is_a_card_in_the_same_topic(
-    world: World, member: Person, way: str
+    harness: HandlerHarness, member: Person, way: str
 ) -> None:
     topic = {"message_thread_id": 5, "is_topic_message": True}
     event = {
         "command": lambda: member.text("/video A cat", **topic),
         "named command": lambda: member.text("/video@video_bot A cat", **topic),
         "mention": lambda: mention(member, "A cat", **topic),
-        "answer": lambda: member.text("A cat", reply_to_message=answer_to_the_bot(world), **topic),
+        "answer": lambda: member.text(
+            "A cat", reply_to_message=answer_to_the_bot(harness), **topic
+        ),
         "caption": lambda: member.photo(
             caption="/video A cat",
             caption_entities=[{"type": "bot_command", "offset": 0, "length": 6}],
             **topic,
         ),
     }[way]()
-    await world.feed(**event)
-    [card] = world.telegram.sent
+    await harness.feed(**event)
+    [card] = harness.telegram.sent
     assert card.text.startswith("A cat\n")
     assert (int(card.params["chat_id"]), int(card.params["message_thread_id"])) == (-100500, 5)
     assert card.reply_to == 1
-    task = world.task()
+    task = harness.task()
     assert (task["prompt"], task["message_thread_id"]) == ("A cat", 5)
     assert (task["frame_file_id"] is not None) == (way == "caption")
 
 
 async def test_a_command_that_answers_somebodys_photo_is_about_it(
-    world: World, member: Person, boris: Person
+    harness: HandlerHarness, member: Person, boris: Person
 ) -> None:
     boris.chat = dict(GROUP)
     theirs = boris.photo(1280, 720)["message"]
-    await world.feed(**member.text("/video It waves", reply_to_message=theirs))
-    task = world.task()
+    await harness.feed(**member.text("/video It waves", reply_to_message=theirs))
+    task = harness.task()
     assert (task["user_id"], task["prompt"], task["frame_file_id"]) == (7, "It waves", "photo-1")
 
 
-async def test_a_command_without_words_says_how(world: World, member: Person) -> None:
-    await world.feed(**member.text("/video"))
-    assert "after the command" in world.telegram.sent[0].text
-    assert world.states() == []
+async def test_a_command_without_words_says_how(harness: HandlerHarness, member: Person) -> None:
+    await harness.feed(**member.text("/video"))
+    assert "after the command" in harness.telegram.sent[0].text
+    assert harness.states() == []
 
 
 async def test_two_topics_and_two_people_do_not_mix(
-    world: World, member: Person, boris: Person
+    harness: HandlerHarness, member: Person, boris: Person
 ) -> None:
     boris.chat, boris.last_id = dict(GROUP), 100
-    await world.feed(**member.photo(
+    await harness.feed(**member.photo(
         caption="/video", message_thread_id=5, is_topic_message=True,
         caption_entities=[{"type": "bot_command", "offset": 0, "length": 6}]))  # fmt: skip
-    await world.feed(**member.text("/video A cat"))
-    await world.feed(**boris.text("/video A dog", message_thread_id=5, is_topic_message=True))
-    assert world.rows("SELECT user_id, prompt FROM tasks ORDER BY id") == [
+    await harness.feed(**member.text("/video A cat"))
+    await harness.feed(**boris.text("/video A dog", message_thread_id=5, is_topic_message=True))
+    assert harness.rows("SELECT user_id, prompt FROM tasks ORDER BY id") == [
         (7, None), (7, "A cat"), (8, "A dog"),
     ]  # fmt: skip
-    await world.feed(**member.text("/video It waves", message_thread_id=5, is_topic_message=True))
-    assert world.task(1)["prompt"] == "It waves"
+    await harness.feed(
+        **member.text("/video It waves", message_thread_id=5, is_topic_message=True)
+    )
+    assert harness.task(1)["prompt"] == "It waves"
 
 
-async def test_a_button_obeys_the_owner_alone(world: World, member: Person, boris: Person) -> None:
+async def test_a_button_obeys_the_owner_alone(
+    harness: HandlerHarness, member: Person, boris: Person
+) -> None:
     boris.chat = dict(GROUP)
-    await world.feed(**member.text("/video A cat"))
-    await world.feed(**boris.press("r|1|1:1"))
-    assert world.states() == ["draft"]
-    await world.feed(**member.press("r|1|1:1"))
-    assert world.states() == ["queued"]
+    await harness.feed(**member.text("/video A cat"))
+    await harness.feed(**boris.press("r|1|1:1"))
+    assert harness.states() == ["draft"]
+    await harness.feed(**member.press("r|1|1:1"))
+    assert harness.states() == ["queued"]
 
 
 @pytest.mark.parametrize("asked", [True, False])
 async def test_who_writes_as_the_group_is_told_how_when_they_ask(
-    world: World, member: Person, asked: bool
+    harness: HandlerHarness, member: Person, asked: bool
 ) -> None:
     member.user = dict(ANONYMOUS)
     text = "/video A cat" if asked else "A cat"
-    await world.feed(**member.text(text, sender_chat=GROUP))
-    assert world.states() == []
+    await harness.feed(**member.text(text, sender_chat=GROUP))
+    assert harness.states() == []
     if not asked:
-        assert world.telegram.sent == []
+        assert harness.telegram.sent == []
         return
-    [answer] = world.telegram.sent
+    [answer] = harness.telegram.sent
     assert "Remain anonymous" in answer.text
     assert "Анонимность" in answer.text
 
 
 async def test_a_group_that_becomes_a_supergroup_keeps_its_tasks(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
     ann.chat = {"id": -5, "type": "group", "title": "Films"}
-    await world.feed(**ann.text("/video A cat"))
-    await world.feed(**ann.press("r|1|1:1"))
-    await world.feed(**ann.message(migrate_to_chat_id=-100777))
-    task = world.task()
+    await harness.feed(**ann.text("/video A cat"))
+    await harness.feed(**ann.press("r|1|1:1"))
+    await harness.feed(**ann.message(migrate_to_chat_id=-100777))
+    task = harness.task()
     assert (task["chat_id"], task["message_id"], task["card_message_id"]) == (-100777, 0, None)
-    assert len(world.telegram.sent) == 1
+    assert len(harness.telegram.sent) == 1

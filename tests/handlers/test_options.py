@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from bot import catalog, examples, texts
-from bot.translate import Translator
+from bot import texts
+from bot.core import catalog, examples
+from bot.provider.translator import Translator
 from handlers.context import Offer
-from tests.handlers.conftest import MODEL, Call, Person, World
+from tests.handlers.conftest import MODEL, Call, HandlerHarness, Person
 
 NBSP = "\N{NO-BREAK SPACE}"
 
@@ -30,19 +31,19 @@ class Chatty(Translator):
 
 
 @pytest.fixture(autouse=True)
-def offer(world: World) -> Offer:
+def offer(harness: HandlerHarness) -> Offer:
     offer = Offer(
         model=MODEL,
         photos_on=True,
         models=catalog.offered(MODEL.id),
         examples=examples.bundled(),
     )
-    world.dispatcher["offer"] = offer
+    harness.dispatcher["offer"] = offer
     return offer
 
 
-def knows(world: World, **said: str) -> None:
-    world.dispatcher["offer"] = replace(world.dispatcher["offer"], translator=Chatty(**said))
+def knows(harness: HandlerHarness, **said: str) -> None:
+    harness.dispatcher["offer"] = replace(harness.dispatcher["offer"], translator=Chatty(**said))
 
 
 def texts_of(call: Call) -> list[list[str]]:
@@ -67,12 +68,14 @@ def card_as_shown(call: Call) -> dict[str, Any]:
 # --- kind, quality, length -------------------------------------------------------------------
 
 
-async def test_a_card_has_its_options_behind_one_button(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("A cat"))
-    [card] = world.telegram.sent
+async def test_a_card_has_its_options_behind_one_button(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.text("A cat"))
+    [card] = harness.telegram.sent
     assert texts_of(card) == [["1:1", "16:9", "9:16"], ["⚙️ 480p · 5 s"], ["Cancel"]]
-    await world.feed(**ann.press(data_of(card, "⚙️ 480p · 5 s")))
-    [edit] = world.telegram.edits
+    await harness.feed(**ann.press(data_of(card, "⚙️ 480p · 5 s")))
+    [edit] = harness.telegram.edits
     assert texts_of(edit) == [
         ["1:1", "16:9", "9:16"],
         ["480p", "720p", "1080p"],
@@ -82,40 +85,40 @@ async def test_a_card_has_its_options_behind_one_button(world: World, ann: Perso
         ["Cancel"],
     ]
     assert marked(edit) == ["480p", "5 s", "×1"]
-    await world.feed(**ann.press(data_of(edit, "Done")))
-    assert texts_of(world.telegram.edits[-1]) == texts_of(card)
+    await harness.feed(**ann.press(data_of(edit, "Done")))
+    assert texts_of(harness.telegram.edits[-1]) == texts_of(card)
 
 
-async def test_the_price_follows_what_is_chosen(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**ann.press("o|1|1"))
-    await world.feed(**ann.press(data_of(world.telegram.edits[-1], "720p")))
-    edit = world.telegram.edits[-1]
+async def test_the_price_follows_what_is_chosen(harness: HandlerHarness, ann: Person) -> None:
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**ann.press("o|1|1"))
+    await harness.feed(**ann.press(data_of(harness.telegram.edits[-1], "720p")))
+    edit = harness.telegram.edits[-1]
     assert f"Price: 41{NBSP}₽" in edit.text
     assert marked(edit) == ["720p", "5 s", "×1"]
-    await world.feed(**ann.press(data_of(edit, "10 s")))
-    edit = world.telegram.edits[-1]
+    await harness.feed(**ann.press(data_of(edit, "10 s")))
+    edit = harness.telegram.edits[-1]
     assert f"Price: 82{NBSP}₽" in edit.text
-    assert (world.task()["model"], world.task()["price_kopecks"]) == (
+    assert (harness.task()["model"], harness.task()["price_kopecks"]) == (
         "seedance-1-lite-720P-10s", 8200,
     )  # fmt: skip
-    await world.feed(**ann.press("n|1|3"))
-    edit = world.telegram.edits[-1]
+    await harness.feed(**ann.press("n|1|3"))
+    edit = harness.telegram.edits[-1]
     assert f"Price: 3 × 82{NBSP}₽ = 246{NBSP}₽" in edit.text
-    await world.feed(**ann.press("r|1|16:9"))
-    assert world.rows("SELECT state, model, price_kopecks, aspect_ratio FROM tasks") == 3 * [
+    await harness.feed(**ann.press("r|1|16:9"))
+    assert harness.rows("SELECT state, model, price_kopecks, aspect_ratio FROM tasks") == 3 * [
         ("queued", "seedance-1-lite-720P-10s", 8200, "16:9")
     ]
-    assert "×3" in world.telegram.edits[-1].text
+    assert "×3" in harness.telegram.edits[-1].text
 
 
-async def test_the_ratio_that_is_first_stays_first(world: World, ann: Person) -> None:
-    await world.feed(**ann.photo(caption="It waves"))
-    [card] = world.telegram.sent
+async def test_the_ratio_that_is_first_stays_first(harness: HandlerHarness, ann: Person) -> None:
+    await harness.feed(**ann.photo(caption="It waves"))
+    [card] = harness.telegram.sent
     shown = {**card_as_shown(card), "photo": [
         {"file_id": "p", "file_unique_id": "p", "width": 1, "height": 1}]}  # fmt: skip
-    await world.feed(**ann.press("o|1|1", **shown))
-    [edit] = world.telegram.edits
+    await harness.feed(**ann.press("o|1|1", **shown))
+    [edit] = harness.telegram.edits
     assert edit.name == "editMessageCaption"
     assert texts_of(edit)[0] == ["9:16", "1:1", "16:9"]
     assert "9:16" in marked(edit)
@@ -123,178 +126,192 @@ async def test_the_ratio_that_is_first_stays_first(world: World, ann: Person) ->
 
 @pytest.mark.parametrize("data", ["o|1|1", "c|1|seedance-1-lite-720P-5s", "n|1|2", "w|1|1", "i|1"])
 async def test_a_card_obeys_its_owner_alone_and_only_while_it_is_a_draft(
-    world: World, ann: Person, boris: Person, data: str
+    harness: HandlerHarness, ann: Person, boris: Person, data: str
 ) -> None:
-    knows(world, scene="A scene")
-    await world.feed(**ann.text("A cat"))
-    before = world.task()
-    await world.feed(**boris.press(data, chat=ann.chat))
-    assert world.telegram.toasts == [texts.press_foreign("ru")]
-    assert world.task() == before
-    await world.feed(**ann.press("x|1"))
-    edits = len(world.telegram.edits)
-    await world.feed(**ann.press(data))
-    assert "cancelled" in world.telegram.toasts[-1]
-    assert len(world.telegram.edits) == edits
-    assert world.task()["revision"] == 0
+    knows(harness, scene="A scene")
+    await harness.feed(**ann.text("A cat"))
+    before = harness.task()
+    await harness.feed(**boris.press(data, chat=ann.chat))
+    assert harness.telegram.toasts == [texts.statuses.press_foreign("ru")]
+    assert harness.task() == before
+    await harness.feed(**ann.press("x|1"))
+    edits = len(harness.telegram.edits)
+    await harness.feed(**ann.press(data))
+    assert "cancelled" in harness.telegram.toasts[-1]
+    assert len(harness.telegram.edits) == edits
+    assert harness.task()["revision"] == 0
 
 
 @pytest.mark.parametrize("data", ["c|1|seedance-1-pro-480P-5s", "n|1|4", "n|1|0"])
-async def test_what_is_not_on_offer_is_not_chosen(world: World, ann: Person, data: str) -> None:
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**ann.press(data))
-    assert world.task()["revision"] == 0
-    assert world.telegram.toasts == [texts.press_expired("en")]
+async def test_what_is_not_on_offer_is_not_chosen(
+    harness: HandlerHarness, ann: Person, data: str
+) -> None:
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**ann.press(data))
+    assert harness.task()["revision"] == 0
+    assert harness.telegram.toasts == [texts.statuses.press_expired("en")]
 
 
 # --- words -----------------------------------------------------------------------------------
 
 
 async def test_a_translation_is_shown_beside_the_words_and_sent(
-    world: World, boris: Person
+    harness: HandlerHarness, boris: Person
 ) -> None:
-    knows(world, translation="A cat runs")
-    await world.feed(**boris.text("Кот бежит"))
-    [card] = world.telegram.sent
+    knows(harness, translation="A cat runs")
+    await harness.feed(**boris.text("Кот бежит"))
+    [card] = harness.telegram.sent
     assert card.text.startswith("A cat runs\n")
     assert "Вы писали:\nКот бежит" in card.text
-    await world.feed(**boris.press("r|1|1:1"))
-    assert world.task()["prompt"] == "A cat runs"
+    await harness.feed(**boris.press("r|1|1:1"))
+    assert harness.task()["prompt"] == "A cat runs"
 
 
-async def test_one_tap_sends_the_words_as_they_were_written(world: World, boris: Person) -> None:
-    knows(world, translation="A cat runs")
-    await world.feed(**boris.text("Кот бежит"))
-    await world.feed(**boris.press(data_of(world.telegram.sent[0], "✍️ Отправить как написано")))
-    [edit] = world.telegram.edits
+async def test_one_tap_sends_the_words_as_they_were_written(
+    harness: HandlerHarness, boris: Person
+) -> None:
+    knows(harness, translation="A cat runs")
+    await harness.feed(**boris.text("Кот бежит"))
+    await harness.feed(
+        **boris.press(data_of(harness.telegram.sent[0], "✍️ Отправить как написано"))
+    )
+    [edit] = harness.telegram.edits
     assert edit.text.startswith("Кот бежит\n")
     assert "A cat runs" in edit.text
-    assert world.task()["prompt"] == "Кот бежит"
-    await world.feed(**boris.press(data_of(edit, "🌐 Отправить другой вариант")))
-    assert world.task()["prompt"] == "A cat runs"
+    assert harness.task()["prompt"] == "Кот бежит"
+    await harness.feed(**boris.press(data_of(edit, "🌐 Отправить другой вариант")))
+    assert harness.task()["prompt"] == "A cat runs"
 
 
-async def test_a_caption_is_translated_too(world: World, boris: Person) -> None:
-    knows(world, translation="It waves")
-    await world.feed(**boris.photo(caption="Машет"))
-    assert (world.task()["prompt"], world.task()["original"]) == ("It waves", "Машет")
+async def test_a_caption_is_translated_too(harness: HandlerHarness, boris: Person) -> None:
+    knows(harness, translation="It waves")
+    await harness.feed(**boris.photo(caption="Машет"))
+    assert (harness.task()["prompt"], harness.task()["original"]) == ("It waves", "Машет")
 
 
-async def test_a_translation_that_fails_leaves_the_words(world: World, boris: Person) -> None:
-    knows(world)
-    await world.feed(**boris.text("Кот бежит"))
-    [card] = world.telegram.sent
+async def test_a_translation_that_fails_leaves_the_words(
+    harness: HandlerHarness, boris: Person
+) -> None:
+    knows(harness)
+    await harness.feed(**boris.text("Кот бежит"))
+    [card] = harness.telegram.sent
     assert card.text.startswith("Кот бежит\n")
     assert texts_of(card)[1:] == [["⚙️ 480p · 5 с", "✨ Улучшить"], ["Отменить"]]
 
 
-async def test_a_few_words_become_a_scene_and_can_be_taken_back(world: World, ann: Person) -> None:
-    knows(world, scene="A ginger cat on a roof at dusk")
-    await world.feed(**ann.text("cat"))
-    await world.feed(**ann.press(data_of(world.telegram.sent[0], "✨ Improve")))
-    assert world.telegram.toasts == [texts.press_improving("en")]
-    [edit] = world.telegram.edits
+async def test_a_few_words_become_a_scene_and_can_be_taken_back(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    knows(harness, scene="A ginger cat on a roof at dusk")
+    await harness.feed(**ann.text("cat"))
+    await harness.feed(**ann.press(data_of(harness.telegram.sent[0], "✨ Improve")))
+    assert harness.telegram.toasts == [texts.cards.press_improving("en")]
+    [edit] = harness.telegram.edits
     assert edit.text.startswith("A ginger cat on a roof at dusk\n")
     assert "You wrote:\ncat" in edit.text
-    await world.feed(**ann.press(data_of(edit, "✍️ Send as I wrote it")))
-    assert world.task()["prompt"] == "cat"
+    await harness.feed(**ann.press(data_of(edit, "✍️ Send as I wrote it")))
+    assert harness.task()["prompt"] == "cat"
 
 
 async def test_when_no_scene_comes_it_is_said_and_the_card_stays(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    knows(world)
-    await world.feed(**ann.text("cat"))
-    await world.feed(**ann.press("i|1"))
-    assert "No better words" in world.telegram.sent[-1].text
-    assert world.task()["prompt"] == "cat"
+    knows(harness)
+    await harness.feed(**ann.text("cat"))
+    await harness.feed(**ann.press("i|1"))
+    assert "No better words" in harness.telegram.sent[-1].text
+    assert harness.task()["prompt"] == "cat"
 
 
 async def test_long_words_and_their_translation_fit_below_a_photo(
-    world: World, boris: Person
+    harness: HandlerHarness, boris: Person
 ) -> None:
-    knows(world, translation="word " * 150 + "end")
-    await world.feed(**boris.photo(caption="слово " * 130))
-    assert len(world.telegram.sent[0].text) <= 1024
-    assert "end\n" in world.telegram.sent[0].text
+    knows(harness, translation="word " * 150 + "end")
+    await harness.feed(**boris.photo(caption="слово " * 130))
+    assert len(harness.telegram.sent[0].text) <= 1024
+    assert "end\n" in harness.telegram.sent[0].text
 
 
 # --- defaults --------------------------------------------------------------------------------
 
 
-async def test_a_persons_defaults_are_on_their_new_cards(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("/settings"))
-    [shown] = world.telegram.sent
+async def test_a_persons_defaults_are_on_their_new_cards(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.text("/settings"))
+    [shown] = harness.telegram.sent
     assert texts_of(shown) == [
         ["480p", "720p", "1080p"],
         ["5 s", "10 s"],
         ["1:1", "16:9", "9:16"],
         ["English", "Русский"],
     ]
-    await world.feed(**ann.press(data_of(shown, "1080p")))
-    await world.feed(**ann.press("sr|9:16"))
-    edit = world.telegram.edits[-1]
+    await harness.feed(**ann.press(data_of(shown, "1080p")))
+    await harness.feed(**ann.press("sr|9:16"))
+    edit = harness.telegram.edits[-1]
     assert "1080p" in edit.text
     assert "9:16" in edit.text
     assert marked(edit) == ["1080p", "5 s", "9:16", "English"]
-    await world.feed(**ann.text("A cat"))
-    card = world.telegram.sent[-1]
+    await harness.feed(**ann.text("A cat"))
+    card = harness.telegram.sent[-1]
     assert f"88{NBSP}₽" in card.text
     assert texts_of(card)[0] == ["9:16", "1:1", "16:9"]
-    await world.feed(**ann.press(data_of(edit, "9:16")))
-    assert world.rows("SELECT ratio, model FROM users") == [(None, "seedance-1-lite-1080P-5s")]
+    await harness.feed(**ann.press(data_of(edit, "9:16")))
+    assert harness.rows("SELECT ratio, model FROM users") == [(None, "seedance-1-lite-1080P-5s")]
 
 
 async def test_a_default_that_is_no_longer_on_offer_is_ours(
-    world: World, ann: Person, offer: Offer
+    harness: HandlerHarness, ann: Person, offer: Offer
 ) -> None:
-    await world.feed(**ann.press("sm|seedance-1-lite-1080P-5s", 5))
-    world.dispatcher["offer"] = replace(offer, models=(MODEL,))
-    await world.feed(**ann.text("A cat"))
-    assert world.task()["model"] == MODEL.id
+    await harness.feed(**ann.press("sm|seedance-1-lite-1080P-5s", 5))
+    harness.dispatcher["offer"] = replace(offer, models=(MODEL,))
+    await harness.feed(**ann.text("A cat"))
+    assert harness.task()["model"] == MODEL.id
 
 
 # --- scenes ----------------------------------------------------------------------------------
 
 
-async def test_the_first_screen_leads_to_ready_scenes(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("/start"))
-    assert world.telegram.sent[0].buttons == [[("✨ Ready scenes", "e|0")]]
-    await world.feed(**ann.press("e|0"))
-    scene = world.telegram.sent[-1]
+async def test_the_first_screen_leads_to_ready_scenes(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.text("/start"))
+    assert harness.telegram.sent[0].buttons == [[("✨ Ready scenes", "e|0")]]
+    await harness.feed(**ann.press("e|0"))
+    scene = harness.telegram.sent[-1]
     assert scene.name == "sendPhoto"
     assert scene.text.startswith("✨ Fox at dawn · 1/5\n")
     assert list(scene.files.values()) == [examples.bundled()[0].picture]
     photo = [{"file_id": "p", "file_unique_id": "p", "width": 1, "height": 1}]
-    await world.feed(**ann.press(data_of(scene, "‹"), photo=photo))
-    [edit] = world.telegram.edits
+    await harness.feed(**ann.press(data_of(scene, "‹"), photo=photo))
+    [edit] = harness.telegram.edits
     assert edit.name == "editMessageMedia"
     assert "5/5" in json.loads(edit.params["media"])["caption"]
 
 
-async def test_a_scene_that_is_taken_is_a_card_once(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("/examples"))
-    press = ann.press(data_of(world.telegram.sent[0], "🎬 Take this scene"))
-    number = await world.feed(**press)
-    await world.again(number, **press)
-    assert world.states() == ["draft"]
-    card = world.telegram.sent[-1]
+async def test_a_scene_that_is_taken_is_a_card_once(harness: HandlerHarness, ann: Person) -> None:
+    await harness.feed(**ann.text("/examples"))
+    press = ann.press(data_of(harness.telegram.sent[0], "🎬 Take this scene"))
+    number = await harness.feed(**press)
+    await harness.again(number, **press)
+    assert harness.states() == ["draft"]
+    card = harness.telegram.sent[-1]
     assert card.text.startswith(examples.bundled()[0].prompt)
     assert texts_of(card)[0] == ["16:9", "1:1", "9:16"]
-    assert len(world.telegram.sent) == 2
-    await world.feed(**ann.press("t|99"))
-    assert world.telegram.toasts[-1] == texts.press_expired("en")
+    assert len(harness.telegram.sent) == 2
+    await harness.feed(**ann.press("t|99"))
+    assert harness.telegram.toasts[-1] == texts.statuses.press_expired("en")
     answer = {"message_id": card.message_id, "date": 0, "chat": ann.chat, "text": "card",
               "from": {"id": 42, "is_bot": True, "first_name": "V"}}  # fmt: skip
-    await world.feed(**ann.text("A wolf", reply_to_message=answer))
-    assert world.task()["prompt"] == "A wolf"
+    await harness.feed(**ann.text("A wolf", reply_to_message=answer))
+    assert harness.task()["prompt"] == "A wolf"
 
 
 async def test_without_scenes_there_is_nothing_to_leaf_through(
-    world: World, ann: Person, offer: Offer
+    harness: HandlerHarness, ann: Person, offer: Offer
 ) -> None:
-    world.dispatcher["offer"] = replace(offer, examples=())
-    await world.feed(**ann.text("/examples"))
-    await world.feed(**ann.text("/start"))
-    assert "no ready scenes" in world.telegram.sent[0].text
-    assert world.telegram.sent[1].buttons == []
+    harness.dispatcher["offer"] = replace(offer, examples=())
+    await harness.feed(**ann.text("/examples"))
+    await harness.feed(**ann.text("/start"))
+    assert "no ready scenes" in harness.telegram.sent[0].text
+    assert harness.telegram.sent[1].buttons == []

@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from bot.errors import TelegramLater, TelegramUnreachable
-from bot.prompt import PROMPT_LIMIT
-from tests.handlers.conftest import Person, World
+from bot.core.errors import TelegramLater, TelegramUnreachable
+from bot.core.prompt import PROMPT_LIMIT
+from tests.handlers.conftest import HandlerHarness, Person
 
 
 async def test_a_text_becomes_a_draft_and_a_card_that_answers_it(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    await world.feed(**ann.text("A cat --ar 16:9 on\na bicycle"))
-    task = world.task()
+    await harness.feed(**ann.text("A cat --ar 16:9 on\na bicycle"))
+    task = harness.task()
     assert task["state"] == "draft"
     assert task["prompt"] == "A cat on a bicycle"
     assert (task["user_id"], task["chat_id"], task["message_id"]) == (7, 7, 1)
     assert (task["model"], task["price_kopecks"]) == ("seedance-1-lite-480P-5s", 1700)
-    [card] = world.telegram.sent
+    [card] = harness.telegram.sent
     assert card.name == "sendMessage"
     assert card.text.startswith("A cat on a bicycle\n")
     assert "17\N{NO-BREAK SPACE}₽" in card.text
@@ -33,55 +33,59 @@ async def test_a_text_becomes_a_draft_and_a_card_that_answers_it(
     assert task["card_is_media"] == 0
 
 
-async def test_the_same_update_again_makes_no_second_card(world: World, ann: Person) -> None:
+async def test_the_same_update_again_makes_no_second_card(
+    harness: HandlerHarness, ann: Person
+) -> None:
     event = ann.text("A cat")
-    number = await world.feed(**event)
-    await world.again(number, **event)
-    assert len(world.telegram.sent) == 1
-    assert world.states() == ["draft"]
+    number = await harness.feed(**event)
+    await harness.again(number, **event)
+    assert len(harness.telegram.sent) == 1
+    assert harness.states() == ["draft"]
 
 
 async def test_a_card_that_could_not_be_sent_is_sent_when_the_update_comes_again(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    world.telegram.refuse("sendMessage", 429, "Too Many Requests", retry_after=5)
+    harness.telegram.refuse("sendMessage", 429, "Too Many Requests", retry_after=5)
     event = ann.text("A cat")
     with pytest.raises(TelegramLater) as caught:
-        await world.feed(**event)
+        await harness.feed(**event)
     assert caught.value.retry_after == 5
-    assert world.task()["card_message_id"] is None
-    await world.again(1, **event)
-    assert world.states() == ["draft"]
-    assert world.task()["card_message_id"] == world.telegram.last_id
+    assert harness.task()["card_message_id"] is None
+    await harness.again(1, **event)
+    assert harness.states() == ["draft"]
+    assert harness.task()["card_message_id"] == harness.telegram.last_id
 
 
-async def test_a_person_who_blocked_the_bot_keeps_the_draft(world: World, ann: Person) -> None:
-    world.telegram.refuse("sendMessage", 403, "Forbidden: bot was blocked by the user")
+async def test_a_person_who_blocked_the_bot_keeps_the_draft(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    harness.telegram.refuse("sendMessage", 403, "Forbidden: bot was blocked by the user")
     with pytest.raises(TelegramUnreachable):
-        await world.feed(**ann.text("A cat"))
-    assert world.states() == ["draft"]
+        await harness.feed(**ann.text("A cat"))
+    assert harness.states() == ["draft"]
 
 
 @pytest.mark.parametrize("text", ["--ar 16:9", "...", "\u200b"])
 async def test_a_prompt_without_words_is_refused_with_advice(
-    world: World, ann: Person, text: str
+    harness: HandlerHarness, ann: Person, text: str
 ) -> None:
-    await world.feed(**ann.text(text))
-    [answer] = world.telegram.sent
+    await harness.feed(**ann.text(text))
+    [answer] = harness.telegram.sent
     assert "no words" in answer.text
     assert answer.reply_to == 1
-    assert world.states() == []
+    assert harness.states() == []
 
 
 async def test_a_prompt_over_the_limit_is_refused_with_both_numbers(
-    world: World, boris: Person
+    harness: HandlerHarness, boris: Person
 ) -> None:
-    await world.feed(**boris.text("я" * (PROMPT_LIMIT + 1)))
-    [answer] = world.telegram.sent
+    await harness.feed(**boris.text("я" * (PROMPT_LIMIT + 1)))
+    [answer] = harness.telegram.sent
     assert str(PROMPT_LIMIT + 1) in answer.text
     assert str(PROMPT_LIMIT) in answer.text
     assert "Сократите" in answer.text
-    assert world.states() == []
+    assert harness.states() == []
 
 
 @pytest.mark.parametrize(
@@ -102,13 +106,13 @@ async def test_a_prompt_over_the_limit_is_refused_with_both_numbers(
     ],
 )  # fmt: skip
 async def test_what_cannot_become_a_video_is_told_what_can(
-    world: World, ann: Person, content: dict[str, Any]
+    harness: HandlerHarness, ann: Person, content: dict[str, Any]
 ) -> None:
-    await world.feed(**ann.message(**content))
-    [answer] = world.telegram.sent
+    await harness.feed(**ann.message(**content))
+    [answer] = harness.telegram.sent
     assert "cannot make a video" in answer.text
     assert "/help" in answer.text
-    assert world.states() == []
+    assert harness.states() == []
 
 
 @pytest.mark.parametrize(
@@ -120,30 +124,32 @@ async def test_what_cannot_become_a_video_is_told_what_can(
     ],
 )
 async def test_news_of_telegrams_own_is_not_answered(
-    world: World, ann: Person, content: dict[str, Any]
+    harness: HandlerHarness, ann: Person, content: dict[str, Any]
 ) -> None:
-    await world.feed(**ann.message(**content))
-    assert world.telegram.calls == []
+    await harness.feed(**ann.message(**content))
+    assert harness.telegram.calls == []
 
 
-async def test_an_unknown_command_is_not_taken_for_a_prompt(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("/dance"))
-    [answer] = world.telegram.sent
+async def test_an_unknown_command_is_not_taken_for_a_prompt(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.text("/dance"))
+    [answer] = harness.telegram.sent
     assert "/help" in answer.text
-    assert world.states() == []
+    assert harness.states() == []
 
 
-async def test_another_bot_is_not_answered(world: World, ann: Person) -> None:
+async def test_another_bot_is_not_answered(harness: HandlerHarness, ann: Person) -> None:
     ann.user["is_bot"] = True
-    await world.feed(**ann.text("A cat"))
-    assert world.telegram.calls == []
-    assert world.states() == []
+    await harness.feed(**ann.text("A cat"))
+    assert harness.telegram.calls == []
+    assert harness.states() == []
 
 
-async def test_drafts_side_by_side_do_not_mix(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**ann.text("A dog"))
-    cat, dog = world.telegram.sent
+async def test_drafts_side_by_side_do_not_mix(harness: HandlerHarness, ann: Person) -> None:
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**ann.text("A dog"))
+    cat, dog = harness.telegram.sent
     assert (cat.buttons[1][0][1], dog.buttons[1][0][1]) == ("x|1", "x|2")
-    await world.feed(**ann.press("r|1|1:1", cat.message_id))
-    assert world.states() == ["queued", "draft"]
+    await harness.feed(**ann.press("r|1|1:1", cat.message_id))
+    assert harness.states() == ["queued", "draft"]

@@ -5,75 +5,77 @@ from __future__ import annotations
 import pytest
 
 from bot import texts
-from bot.task import TaskState
-from tests.handlers.conftest import Person, World
+from bot.core.task import TaskState
+from tests.handlers.conftest import HandlerHarness, Person
 
 
-async def ended(world: World, person: Person, state: str) -> None:
-    await world.feed(**person.text("A cat"))
-    await world.feed(**person.press("r|1|9:16"))
-    world.rows("UPDATE tasks SET state = ?", state)
-    world.telegram.calls.clear()
-    world.woken.clear()
+async def ended(harness: HandlerHarness, person: Person, state: str) -> None:
+    await harness.feed(**person.text("A cat"))
+    await harness.feed(**person.press("r|1|9:16"))
+    harness.rows("UPDATE tasks SET state = ?", state)
+    harness.telegram.calls.clear()
+    harness.woken.clear()
 
 
 async def test_an_unknown_order_is_ordered_once_more_and_told_in_the_same_message(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    await ended(world, ann, "unknown")
-    await world.feed(**ann.press("u|1", 55))
-    assert world.states() == ["unknown", "queued"]
-    second = world.task(2)
+    await ended(harness, ann, "unknown")
+    await harness.feed(**ann.press("u|1", 55))
+    assert harness.states() == ["unknown", "queued"]
+    second = harness.task(2)
     assert (second["prompt"], second["aspect_ratio"], second["retry_of"]) == ("A cat", "9:16", 1)
     assert second["card_message_id"] == 55
-    assert world.telegram.toasts == ["Ordered once more. Your video comes here."]
-    assert int(world.telegram.edits[0].params["message_id"]) == 55
-    assert world.telegram.edits[0].buttons == [[("Cancel", "x|2")]]
-    assert len(world.woken) == 1
+    assert harness.telegram.toasts == ["Ordered once more. Your video comes here."]
+    assert int(harness.telegram.edits[0].params["message_id"]) == 55
+    assert harness.telegram.edits[0].buttons == [[("Cancel", "x|2")]]
+    assert len(harness.woken) == 1
 
 
-async def test_a_second_press_orders_nothing_more(world: World, ann: Person) -> None:
-    await ended(world, ann, "unknown")
-    await world.feed(**ann.press("u|1", 55))
-    await world.feed(**ann.press("u|1", 55))
-    assert world.states() == ["unknown", "queued"]
-    assert world.telegram.toasts[1] == texts.press_done("en", TaskState.QUEUED)
+async def test_a_second_press_orders_nothing_more(harness: HandlerHarness, ann: Person) -> None:
+    await ended(harness, ann, "unknown")
+    await harness.feed(**ann.press("u|1", 55))
+    await harness.feed(**ann.press("u|1", 55))
+    assert harness.states() == ["unknown", "queued"]
+    assert harness.telegram.toasts[1] == texts.statuses.press_done("en", TaskState.QUEUED)
 
 
 async def test_the_same_press_again_after_a_crash_orders_nothing_more(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    await ended(world, ann, "unknown")
+    await ended(harness, ann, "unknown")
     event = ann.press("u|1", 55)
-    number = await world.feed(**event)
-    await world.again(number, **event)
-    assert world.states() == ["unknown", "queued"]
-    assert world.telegram.toasts == 2 * [texts.press_retried("en")]
+    number = await harness.feed(**event)
+    await harness.again(number, **event)
+    assert harness.states() == ["unknown", "queued"]
+    assert harness.telegram.toasts == 2 * [texts.results.press_retried("en")]
 
 
 async def test_an_order_whose_answer_came_after_all_is_not_repeated(
-    world: World, ann: Person
+    harness: HandlerHarness, ann: Person
 ) -> None:
-    await ended(world, ann, "generating")
-    await world.feed(**ann.press("u|1", 55))
-    assert world.states() == ["generating"]
-    assert world.telegram.toasts == [texts.press_done("en", TaskState.GENERATING)]
+    await ended(harness, ann, "generating")
+    await harness.feed(**ann.press("u|1", 55))
+    assert harness.states() == ["generating"]
+    assert harness.telegram.toasts == [texts.statuses.press_done("en", TaskState.GENERATING)]
 
 
-async def test_a_kept_video_is_sent_again(world: World, ann: Person) -> None:
-    await ended(world, ann, "undeliverable")
-    await world.feed(**ann.press("d|1", 55))
-    assert world.states() == ["rendered"]
-    assert world.telegram.toasts == ["Sending it…"]
-    assert "Sending it" in world.telegram.edits[0].text
-    assert world.task()["card_message_id"] == 55
-    assert len(world.woken) == 1
+async def test_a_kept_video_is_sent_again(harness: HandlerHarness, ann: Person) -> None:
+    await ended(harness, ann, "undeliverable")
+    await harness.feed(**ann.press("d|1", 55))
+    assert harness.states() == ["rendered"]
+    assert harness.telegram.toasts == ["Sending it…"]
+    assert "Sending it" in harness.telegram.edits[0].text
+    assert harness.task()["card_message_id"] == 55
+    assert len(harness.woken) == 1
 
 
 @pytest.mark.parametrize("state", ["delivered", "failed"])
-async def test_a_video_that_is_not_kept_is_not_sent(world: World, ann: Person, state: str) -> None:
-    await ended(world, ann, state)
-    await world.feed(**ann.press("d|1", 55))
-    assert world.states() == [state]
-    assert world.telegram.toasts == [texts.press_done("en", TaskState(state))]
-    assert world.woken == []
+async def test_a_video_that_is_not_kept_is_not_sent(
+    harness: HandlerHarness, ann: Person, state: str
+) -> None:
+    await ended(harness, ann, state)
+    await harness.feed(**ann.press("d|1", 55))
+    assert harness.states() == [state]
+    assert harness.telegram.toasts == [texts.statuses.press_done("en", TaskState(state))]
+    assert harness.woken == []

@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-from bot.access import Access
-from bot.buttons import BuyPackage, RefundPayment
-from bot.caps import Terms
-from bot.refunds import Refunds
-from bot.stars import Package, Shop, package_of, read_packages
+from bot.core.access import Access
+from bot.core.caps import Terms
+from bot.core.stars import Package, StarsPackages, package_of, read_packages
+from bot.jobs.refunds import Refunds
+from bot.texts.callback_data import BuyPackage, RefundPayment
 from storage import Entry
-from tests.handlers.conftest import NOON, Person, World
+from tests.handlers.conftest import NOON, HandlerHarness, Person
 
 SMALL, LARGE = Package(stars=10, roubles=20), Package(stars=50, roubles=100)
 
 
 @pytest.fixture
-def shop(world: World) -> World:
-    world.dispatcher["shop"] = Shop(packages=(SMALL, LARGE), contact="@owner")
-    world.storage.tasks.terms = Terms(sold=True)
-    return world
+def selling(harness: HandlerHarness) -> HandlerHarness:
+    harness.dispatcher["stars_packages"] = StarsPackages(packages=(SMALL, LARGE), contact="@owner")
+    harness.storage.tasks.terms = Terms(sold=True)
+    return harness
 
 
 def checkout(person: Person, package: Package, **changes: Any) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def payment(
     )  # fmt: skip
 
 
-def told(world: World, kind: str) -> list[dict[str, Any]]:
-    rows = world.rows("SELECT params FROM outbox WHERE kind = ? ORDER BY id", kind)
+def told(harness: HandlerHarness, kind: str) -> list[dict[str, Any]]:
+    rows = harness.rows("SELECT params FROM outbox WHERE kind = ? ORDER BY id", kind)
     return [json.loads(params) for (params,) in rows]
 
 
@@ -74,28 +74,30 @@ def test_packages_are_read_and_wrong_ones_are_refused() -> None:
         assert package_of(wrong) is None
 
 
-async def test_without_packages_nothing_is_sold(world: World, ann: Person) -> None:
-    await world.feed(**ann.text("/buy"))
-    assert "do not know this command" in world.telegram.sent[0].text
-    await world.feed(**checkout(ann, SMALL))
-    [answer] = world.telegram.named("answerPreCheckoutQuery")
+async def test_without_packages_nothing_is_sold(harness: HandlerHarness, ann: Person) -> None:
+    await harness.feed(**ann.text("/buy"))
+    assert "do not know this command" in harness.telegram.sent[0].text
+    await harness.feed(**checkout(ann, SMALL))
+    [answer] = harness.telegram.named("answerPreCheckoutQuery")
     assert answer.params["ok"] == "false"
 
 
-async def test_buying_shows_the_balance_and_sends_the_invoice(shop: World, ann: Person) -> None:
-    await shop.feed(**ann.text("/buy"))
-    assert "Your balance: 0\N{NO-BREAK SPACE}₽" in shop.telegram.sent[0].text
-    assert [row[0][1] for row in shop.telegram.sent[0].buttons] == [
+async def test_buying_shows_the_balance_and_sends_the_invoice(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    await selling.feed(**ann.text("/buy"))
+    assert "Your balance: 0\N{NO-BREAK SPACE}₽" in selling.telegram.sent[0].text
+    assert [row[0][1] for row in selling.telegram.sent[0].buttons] == [
         BuyPackage(stars=10, roubles=20).pack(), BuyPackage(stars=50, roubles=100).pack(),
     ]  # fmt: skip
-    await shop.feed(**ann.press(BuyPackage(stars=50, roubles=100).pack()))
-    [invoice] = shop.telegram.named("sendInvoice")
+    await selling.feed(**ann.press(BuyPackage(stars=50, roubles=100).pack()))
+    [invoice] = selling.telegram.named("sendInvoice")
     assert invoice.params["currency"] == "XTR"
     assert invoice.params["payload"] == LARGE.payload
     assert json.loads(invoice.params["prices"])[0]["amount"] == 50
     assert len(invoice.params["title"]) <= 32
-    await shop.feed(**ann.press(BuyPackage(stars=1, roubles=9_000).pack()))
-    assert len(shop.telegram.named("sendInvoice")) == 1
+    await selling.feed(**ann.press(BuyPackage(stars=1, roubles=9_000).pack()))
+    assert len(selling.telegram.named("sendInvoice")) == 1
 
 
 @pytest.mark.parametrize(
@@ -109,135 +111,143 @@ async def test_buying_shows_the_balance_and_sends_the_invoice(shop: World, ann: 
     ],
 )
 async def test_the_checkout_takes_what_is_on_sale_alone(
-    shop: World, ann: Person, changes: dict[str, Any], good: bool
+    selling: HandlerHarness, ann: Person, changes: dict[str, Any], good: bool
 ) -> None:
-    await shop.feed(**checkout(ann, SMALL, **changes))
-    [answer] = shop.telegram.named("answerPreCheckoutQuery")
+    await selling.feed(**checkout(ann, SMALL, **changes))
+    [answer] = selling.telegram.named("answerPreCheckoutQuery")
     assert answer.params["ok"] == str(good).lower()
     assert bool(answer.params.get("error_message")) is not good
 
 
-async def test_a_stranger_cannot_pay(shop: World, ann: Person) -> None:
-    shop.dispatcher["access"] = Access()
-    await shop.feed(**checkout(ann, SMALL))
-    [answer] = shop.telegram.named("answerPreCheckoutQuery")
+async def test_a_stranger_cannot_pay(selling: HandlerHarness, ann: Person) -> None:
+    selling.dispatcher["access"] = Access()
+    await selling.feed(**checkout(ann, SMALL))
+    [answer] = selling.telegram.named("answerPreCheckoutQuery")
     assert answer.params["ok"] == "false"
 
 
 # --- payments --------------------------------------------------------------------------------
 
 
-async def test_a_payment_is_counted_once_under_redelivery(shop: World, ann: Person) -> None:
+async def test_a_payment_is_counted_once_under_redelivery(
+    selling: HandlerHarness, ann: Person
+) -> None:
     came = payment(ann, LARGE)
-    number = await shop.feed(**came)
-    await shop.again(number, **came)
-    await shop.feed(**payment(ann, LARGE))  # the same charge in another update
-    assert await shop.storage.ledger.credit(7) == 100
-    assert told(shop, "stars_paid") == [{"stars": 50, "credit": "100"}]
-    await shop.feed(**payment(ann, SMALL, "stx-2"))
-    assert await shop.storage.ledger.credit(7) == 120
+    number = await selling.feed(**came)
+    await selling.again(number, **came)
+    await selling.feed(**payment(ann, LARGE))  # the same charge in another update
+    assert await selling.storage.ledger.credit(7) == 100
+    assert told(selling, "stars_paid") == [{"stars": 50, "credit": "100"}]
+    await selling.feed(**payment(ann, SMALL, "stx-2"))
+    assert await selling.storage.ledger.credit(7) == 120
 
 
 async def test_a_payment_counts_although_the_shop_has_closed_and_the_payer_is_banned(
-    shop: World, ann: Person
+    selling: HandlerHarness, ann: Person
 ) -> None:
-    shop.dispatcher["shop"] = Shop()
-    shop.dispatcher["access"] = Access()
-    await shop.storage.access.ban(7, by=1, now=NOON)
-    await shop.feed(**payment(ann, LARGE))
-    assert await shop.storage.ledger.credit(7) == 100
+    selling.dispatcher["stars_packages"] = StarsPackages()
+    selling.dispatcher["access"] = Access()
+    await selling.storage.access.ban(7, by=1, now=NOON)
+    await selling.feed(**payment(ann, LARGE))
+    assert await selling.storage.ledger.credit(7) == 100
 
 
-async def test_a_payment_that_is_none_of_ours_goes_back(shop: World, ann: Person) -> None:
-    await shop.feed(**payment(ann, SMALL, invoice_payload="somebody else's"))
-    assert await shop.storage.ledger.credit(7) == 0
-    assert shop.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+async def test_a_payment_that_is_none_of_ours_goes_back(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    await selling.feed(**payment(ann, SMALL, invoice_payload="somebody else's"))
+    assert await selling.storage.ledger.credit(7) == 0
+    assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
 
 
-async def test_videos_are_paid_from_the_balance(shop: World, ann: Person) -> None:
-    await shop.feed(**payment(ann, SMALL))
+async def test_videos_are_paid_from_the_balance(selling: HandlerHarness, ann: Person) -> None:
+    await selling.feed(**payment(ann, SMALL))
     for number, prompt in ((1, "A cat"), (2, "A dog")):
-        await shop.feed(**ann.text(prompt))
-        await shop.feed(**ann.press(f"r|{number}|16:9"))
-    assert shop.states() == ["queued", "draft"]
-    assert shop.telegram.toasts[-1] == (
+        await selling.feed(**ann.text(prompt))
+        await selling.feed(**ann.press(f"r|{number}|16:9"))
+    assert selling.states() == ["queued", "draft"]
+    assert selling.telegram.toasts[-1] == (
         "This video costs 17\N{NO-BREAK SPACE}₽, and you have 3\N{NO-BREAK SPACE}₽."
         " Buy more with /buy, then press again."
     )
 
 
-async def test_the_price_of_a_failed_video_is_told_to_be_back(shop: World, ann: Person) -> None:
-    await shop.feed(**payment(ann, LARGE))
-    await shop.feed(**ann.text("A cat"))
-    await shop.feed(**ann.press("r|1|16:9"))
-    await fail(shop)
-    assert await shop.storage.ledger.credit(7) == 100
-    assert told(shop, "credit_back") == [{"price": "17"}]
+async def test_the_price_of_a_failed_video_is_told_to_be_back(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    await selling.feed(**payment(ann, LARGE))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))
+    await fail(selling)
+    assert await selling.storage.ledger.credit(7) == 100
+    assert told(selling, "credit_back") == [{"price": "17"}]
 
 
-async def fail(world: World) -> None:
+async def fail(harness: HandlerHarness) -> None:
     """The provider refuses the one task that is due."""
-    [lease] = await world.storage.tasks.claim_due(
-        owner="w", now=world.clock(), lease_for=timedelta(minutes=1), limit=1, places=None
+    [lease] = await harness.storage.tasks.claim_due(
+        owner="w", now=harness.clock(), lease_for=timedelta(minutes=1), limit=1, slots=None
     )
-    failed = lease.to(type(lease.state).FAILED, run_at=world.clock())
-    assert await world.storage.tasks.save(lease, failed, now=world.clock())
+    failed = lease.to(type(lease.state).FAILED, run_at=harness.clock())
+    assert await harness.storage.tasks.save(lease, failed, now=harness.clock())
 
 
 # --- giving back -----------------------------------------------------------------------------
 
 
-async def test_support_gives_unused_payments_back_once(shop: World, ann: Person) -> None:
-    await shop.feed(**payment(ann, LARGE))
-    await shop.feed(**payment(ann, SMALL, "stx-2"))
-    await shop.feed(**ann.text("A cat"))
-    await shop.feed(**ann.press("r|1|16:9"))  # 103 of 120 are left
-    await shop.feed(**ann.text("/paysupport"))
-    shown = shop.telegram.sent[-1]
+async def test_support_gives_unused_payments_back_once(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    await selling.feed(**payment(ann, LARGE))
+    await selling.feed(**payment(ann, SMALL, "stx-2"))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))  # 103 of 120 are left
+    await selling.feed(**ann.text("/paysupport"))
+    shown = selling.telegram.sent[-1]
     assert "@owner" in shown.text
     assert len(shown.buttons) == 2
     [large] = [row[0][1] for row in shown.buttons if "50 ⭐" in row[0][0]]
     press = ann.press(large)
-    number = await shop.feed(**press)
-    await shop.again(number, **press)
-    assert [toast.split(".")[0] for toast in shop.telegram.toasts[-2:]] == [
+    number = await selling.feed(**press)
+    await selling.again(number, **press)
+    assert [toast.split(".")[0] for toast in selling.telegram.toasts[-2:]] == [
         "Your Stars are on their way back"
     ] * 2
     small = RefundPayment(entry=2).pack()
-    await shop.feed(**ann.press(small))  # only 3 are left of its 20
-    assert "cannot be given back" in shop.telegram.toasts[-1]
-    assert shop.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
-    assert await shop.storage.ledger.credit(7) == 3
+    await selling.feed(**ann.press(small))  # only 3 are left of its 20
+    assert "cannot be given back" in selling.telegram.toasts[-1]
+    assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+    assert await selling.storage.ledger.credit(7) == 3
 
 
 async def test_nobody_gives_somebody_elses_payment_back(
-    shop: World, ann: Person, boris: Person
+    selling: HandlerHarness, ann: Person, boris: Person
 ) -> None:
-    await shop.feed(**payment(ann, LARGE))
-    await shop.feed(**boris.press(RefundPayment(entry=1).pack()))
-    assert shop.rows("SELECT * FROM star_refunds") == []
+    await selling.feed(**payment(ann, LARGE))
+    await selling.feed(**boris.press(RefundPayment(entry=1).pack()))
+    assert selling.rows("SELECT * FROM star_refunds") == []
 
 
 async def test_a_refund_that_telegram_made_by_itself_is_entered_once(
-    shop: World, ann: Person
+    selling: HandlerHarness, ann: Person
 ) -> None:
-    await shop.feed(**payment(ann, LARGE))
+    await selling.feed(**payment(ann, LARGE))
     back = {
         "currency": "XTR", "total_amount": 50, "invoice_payload": LARGE.payload,
         "telegram_payment_charge_id": "stx-1",
     }  # fmt: skip
     for _ in range(2):
-        await shop.feed(**ann.message(refunded_payment=back))
-    assert await shop.storage.ledger.credit(7) == 0
-    assert shop.rows("SELECT done_at IS NULL FROM star_refunds") == [(0,)]
+        await selling.feed(**ann.message(refunded_payment=back))
+    assert await selling.storage.ledger.credit(7) == 0
+    assert selling.rows("SELECT done_at IS NULL FROM star_refunds") == [(0,)]
 
 
-async def test_terms_are_for_everybody(shop: World, boris: Person) -> None:
-    shop.dispatcher["access"] = Access()
-    await shop.feed(**boris.text("/terms"))
-    await shop.feed(**boris.text("/paysupport"))
-    assert shop.telegram.sent[0].text.startswith("Условия")
-    assert "Ваш баланс" in shop.telegram.sent[1].text
+async def test_terms_are_for_everybody(selling: HandlerHarness, boris: Person) -> None:
+    selling.dispatcher["access"] = Access()
+    await selling.feed(**boris.text("/terms"))
+    await selling.feed(**boris.text("/paysupport"))
+    assert selling.telegram.sent[0].text.startswith("Условия")
+    assert "Ваш баланс" in selling.telegram.sent[1].text
 
 
 # --- the loop that tells Telegram ------------------------------------------------------------
@@ -246,8 +256,8 @@ async def test_terms_are_for_everybody(shop: World, boris: Person) -> None:
 class Turns:
     """So many turns of the loop, then it is cancelled; the clock goes on with each."""
 
-    def __init__(self, world: World, turns: int, seconds: float) -> None:
-        self._world, self._left, self._seconds = world, turns, seconds
+    def __init__(self, harness: HandlerHarness, turns: int, seconds: float) -> None:
+        self._world, self._left, self._seconds = harness, turns, seconds
 
     async def __call__(self, _: float) -> None:
         self._left -= 1
@@ -256,80 +266,86 @@ class Turns:
             raise asyncio.CancelledError
 
 
-async def turn(world: World, turns: int = 1, seconds: float = 300) -> None:
+async def turn(harness: HandlerHarness, turns: int = 1, seconds: float = 300) -> None:
     loop = Refunds(
-        world.bot, world.storage, clock=world.clock, owner="w", sleep=Turns(world, turns, seconds)
+        harness.bot,
+        harness.storage,
+        clock=harness.clock,
+        owner="w",
+        sleep=Turns(harness, turns, seconds),
     )
     with pytest.raises(asyncio.CancelledError):
         await loop.run()
 
 
 async def test_a_payment_for_a_failed_video_goes_back_exactly_once(
-    shop: World, ann: Person
+    selling: HandlerHarness, ann: Person
 ) -> None:
-    await shop.feed(**payment(ann, SMALL))
-    await shop.feed(**ann.text("A cat"))
-    await shop.feed(**ann.press("r|1|16:9"))
-    await fail(shop)
-    await turn(shop, turns=3)
-    [call] = shop.telegram.named("refundStarPayment")
+    await selling.feed(**payment(ann, SMALL))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))
+    await fail(selling)
+    await turn(selling, turns=3)
+    [call] = selling.telegram.named("refundStarPayment")
     assert call.params == {"user_id": "7", "telegram_payment_charge_id": "stx-1"}
-    assert told(shop, "stars_back") == [{"stars": 10, "failed": True}]
-    sums = await shop.storage.ledger.sums(NOON, NOON + timedelta(days=1))
+    assert told(selling, "stars_back") == [{"stars": 10, "failed": True}]
+    sums = await selling.storage.ledger.sums(NOON, NOON + timedelta(days=1))
     assert (sums[Entry.PURCHASE].stars, sums[Entry.REFUND].stars) == (10, -10)
-    assert await shop.storage.ledger.credit(7) == Decimal(0)
+    assert await selling.storage.ledger.credit(7) == Decimal(0)
 
 
 async def test_a_refund_is_repeated_until_telegram_says_that_it_is_done(
-    shop: World, ann: Person
+    selling: HandlerHarness, ann: Person
 ) -> None:
-    await shop.feed(**payment(ann, SMALL))
-    await shop.storage.ledger.refund("stx-1", now=NOON)
-    shop.telegram.refuse("refundStarPayment", 500, "Internal Server Error")
-    shop.telegram.refuse("refundStarPayment", 429, "Too Many Requests", retry_after=600)
+    await selling.feed(**payment(ann, SMALL))
+    await selling.storage.ledger.refund("stx-1", now=NOON)
+    selling.telegram.refuse("refundStarPayment", 500, "Internal Server Error")
+    selling.telegram.refuse("refundStarPayment", 429, "Too Many Requests", retry_after=600)
     # Its first try did arrive, only the answer was lost.
-    shop.telegram.refuse("refundStarPayment", 400, "Bad Request: CHARGE_ALREADY_REFUNDED")
-    await turn(shop, turns=1)
-    assert told(shop, "stars_back") == []
-    await turn(shop, turns=8)
-    assert not shop.telegram.refusals
-    assert shop.telegram.named("refundStarPayment") == []
-    assert told(shop, "stars_back") == [{"stars": 10, "failed": False}]
+    selling.telegram.refuse("refundStarPayment", 400, "Bad Request: CHARGE_ALREADY_REFUNDED")
+    await turn(selling, turns=1)
+    assert told(selling, "stars_back") == []
+    await turn(selling, turns=8)
+    assert not selling.telegram.refusals
+    assert selling.telegram.named("refundStarPayment") == []
+    assert told(selling, "stars_back") == [{"stars": 10, "failed": False}]
 
 
 # --- an admin gives back ---------------------------------------------------------------------
 
 
 async def test_an_admin_gives_any_open_payment_back_and_it_is_noted_in_the_same_commit(
-    shop: World, ann: Person
+    selling: HandlerHarness, ann: Person
 ) -> None:
-    shop.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
-    admin = Person(shop, user_id=1)
-    await shop.feed(**ann.text("/start"))
-    await shop.feed(**payment(ann, SMALL, "stx-1"))
-    await shop.feed(**payment(ann, LARGE, "stx-2"))
-    await shop.feed(**admin.text("/user 7"))
-    refunds = [b for row in shop.telegram.sent[-1].buttons for b in row if "Give back" in b[0]]
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    admin = Person(selling, user_id=1)
+    await selling.feed(**ann.text("/start"))
+    await selling.feed(**payment(ann, SMALL, "stx-1"))
+    await selling.feed(**payment(ann, LARGE, "stx-2"))
+    await selling.feed(**admin.text("/user 7"))
+    refunds = [b for row in selling.telegram.sent[-1].buttons for b in row if "Give back" in b[0]]
     assert [text.split(" of ")[0] for text, _ in refunds] == ["Give back 50 ⭐", "Give back 10 ⭐"]
-    await shop.feed(**admin.press(refunds[1][1]))
-    await shop.feed(**admin.press(refunds[1][1]))
-    assert shop.telegram.toasts[0] == "Done."
-    assert "happened already" in shop.telegram.toasts[1]
-    noted = shop.rows("SELECT actor_id, act, subject_id FROM audit")
+    await selling.feed(**admin.press(refunds[1][1]))
+    await selling.feed(**admin.press(refunds[1][1]))
+    assert selling.telegram.toasts[0] == "Done."
+    assert "happened already" in selling.telegram.toasts[1]
+    noted = selling.rows("SELECT actor_id, act, subject_id FROM audit")
     assert noted == [(1, "refund", 7)]
-    assert shop.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
-    await shop.feed(**admin.text("/user 7"))
-    refunds = [b for row in shop.telegram.sent[-1].buttons for b in row if "Give back" in b[0]]
+    assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+    await selling.feed(**admin.text("/user 7"))
+    refunds = [b for row in selling.telegram.sent[-1].buttons for b in row if "Give back" in b[0]]
     assert [text.split(" of ")[0] for text, _ in refunds] == ["Give back 50 ⭐"]
 
 
-async def test_what_was_spent_on_videos_is_not_given_back(shop: World, ann: Person) -> None:
-    shop.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
-    await shop.feed(**payment(ann, SMALL))
-    await shop.feed(**ann.text("A cat"))
-    await shop.feed(**ann.press("r|1|16:9"))
-    [(entry,)] = shop.rows("SELECT id FROM ledger WHERE kind = 'purchase'")
-    await shop.feed(**Person(shop, user_id=1).press(f"op|r|{entry}"))
-    assert "spent on videos" in shop.telegram.toasts[-1]
-    assert shop.rows("SELECT count(*) FROM star_refunds") == [(0,)]
-    assert shop.rows("SELECT count(*) FROM audit") == [(0,)]
+async def test_what_was_spent_on_videos_is_not_given_back(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    await selling.feed(**payment(ann, SMALL))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))
+    [(entry,)] = selling.rows("SELECT id FROM ledger WHERE kind = 'purchase'")
+    await selling.feed(**Person(selling, user_id=1).press(f"op|r|{entry}"))
+    assert "spent on videos" in selling.telegram.toasts[-1]
+    assert selling.rows("SELECT count(*) FROM star_refunds") == [(0,)]
+    assert selling.rows("SELECT count(*) FROM audit") == [(0,)]

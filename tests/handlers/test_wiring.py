@@ -14,7 +14,7 @@ from aiogram.types import TelegramObject
 from handlers import build_router
 from handlers.filters import addressed
 from handlers.middlewares import Person as PersonMiddleware
-from tests.handlers.conftest import Person, World
+from tests.handlers.conftest import HandlerHarness, Person
 
 
 def handlers_of(router: Router) -> Iterator[tuple[str, HandlerObject]]:
@@ -37,7 +37,9 @@ def given_by(handler: HandlerObject) -> set[str]:
     return names
 
 
-async def test_every_parameter_of_every_handler_is_there(world: World, ann: Person) -> None:
+async def test_every_parameter_of_every_handler_is_there(
+    harness: HandlerHarness, ann: Person
+) -> None:
     seen: dict[str, set[str]] = {}
 
     async def look(event: TelegramObject, **context: Any) -> None:
@@ -53,14 +55,14 @@ async def test_every_parameter_of_every_handler_is_there(world: World, ann: Pers
     probe.pre_checkout_query.middleware(PersonMiddleware())
     probe.pre_checkout_query.register(look)
     dispatcher = Dispatcher(disable_fsm=True)
-    dispatcher.workflow_data.update(world.dispatcher.workflow_data)
+    dispatcher.workflow_data.update(harness.dispatcher.workflow_data)
     dispatcher.include_router(probe)
-    world.dispatcher = dispatcher
-    await world.feed(**ann.text("A cat"))
-    await world.feed(**ann.press("r|1|1:1", 5))
-    await world.feed(inline_query={"id": "q", "from": ann.user, "query": "", "offset": ""})
+    harness.dispatcher = dispatcher
+    await harness.feed(**ann.text("A cat"))
+    await harness.feed(**ann.press("r|1|1:1", 5))
+    await harness.feed(inline_query={"id": "q", "from": ann.user, "query": "", "offset": ""})
     checkout = {"currency": "XTR", "total_amount": 1, "invoice_payload": "p"}
-    await world.feed(pre_checkout_query={"id": "p", "from": ann.user, **checkout})
+    await harness.feed(pre_checkout_query={"id": "p", "from": ann.user, **checkout})
 
     events = {
         "message": seen["Message"],

@@ -6,7 +6,7 @@ import asyncio
 import sys
 
 from storage import Database, Storage
-from tests.storage.given import MINUTE, NOON
+from tests.support.factories import MINUTE, NOON
 
 
 async def main(url: str, owner: str) -> None:
@@ -17,7 +17,7 @@ async def main(url: str, owner: str) -> None:
         sys.stdout.flush()
         sys.stdin.readline()
         while claimed := await tasks.claim_due(
-            owner=owner, now=NOON, lease_for=MINUTE, limit=10, places=None
+            owner=owner, now=NOON, lease_for=MINUTE, limit=10, slots=None
         ):
             sys.stdout.writelines(f"{task.id}\n" for task in claimed)
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from storage import Database, Storage, open_storage
-from tests.postgres import PostgresServer, postgres
+from tests.support.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]
 

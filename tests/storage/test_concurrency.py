@@ -9,10 +9,10 @@ from subprocess import PIPE
 
 import sqlalchemy as sa
 
-from bot.task import AspectRatio, TaskState
+from bot.core.task import AspectRatio, TaskState
 from storage import IncomingUpdate, Storage
 from storage.tables import tasks
-from tests.storage.given import ANN, MINUTE, NOON, SECOND
+from tests.support.factories import ANN, MINUTE, NOON, SECOND
 
 S = TaskState
 
@@ -56,7 +56,7 @@ async def test_claims_at_once_never_take_more_than_there_are_places(
     await fill_queue(storage, 60)
     claims = await asyncio.gather(
         *(
-            which.tasks.claim_due(owner=f"w{n}", now=NOON, lease_for=MINUTE, limit=3, places=7)
+            which.tasks.claim_due(owner=f"w{n}", now=NOON, lease_for=MINUTE, limit=3, slots=7)
             for n, which in enumerate((storage, other) * 12)
         )
     )
@@ -76,7 +76,7 @@ async def test_the_bound_of_places_holds_over_whole_lives(
         nonlocal most
         while len(finished) < 30:
             for lease in await which.tasks.claim_due(
-                owner=owner, now=NOON, lease_for=MINUTE, limit=2, places=3
+                owner=owner, now=NOON, lease_for=MINUTE, limit=2, slots=3
             ):
                 at_provider.add(lease.id)
                 most = max(most, len(at_provider))
@@ -129,10 +129,10 @@ async def test_a_fenced_off_worker_and_its_successor_never_both_write(
 ) -> None:
     await fill_queue(storage, 40)
     stale = await storage.tasks.claim_due(
-        owner="one", now=NOON, lease_for=SECOND, limit=40, places=None
+        owner="one", now=NOON, lease_for=SECOND, limit=40, slots=None
     )
     fresh = await other.tasks.claim_due(
-        owner="two", now=NOON + SECOND, lease_for=MINUTE, limit=40, places=None
+        owner="two", now=NOON + SECOND, lease_for=MINUTE, limit=40, slots=None
     )
     at = NOON + 2 * SECOND
     saves = await asyncio.gather(
@@ -147,7 +147,7 @@ async def test_cancelling_and_submitting_at_once_have_one_winner(
 ) -> None:
     await fill_queue(storage, 40)
     leases = await storage.tasks.claim_due(
-        owner="one", now=NOON, lease_for=MINUTE, limit=40, places=None
+        owner="one", now=NOON, lease_for=MINUTE, limit=40, slots=None
     )
     results = await asyncio.gather(
         *(storage.tasks.save(lease, lease.to(S.SUBMITTING, run_at=NOON), now=NOON)

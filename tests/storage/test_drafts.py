@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.caps import Bound, Cap, Terms
-from bot.errors import LimitReached
-from bot.task import AspectRatio, Chat, Frame, TaskState
+from bot.core.caps import Bound, Cap, Terms
+from bot.core.errors import LimitReached
+from bot.core.task import AspectRatio, Chat, Frame, TaskState
 from storage import Storage, open_storage
-from storage.drafts import JOIN_WITHIN
 from storage.tables import tasks
-from tests.storage.given import ANN, BOB, CHAT, NOON, PHOTO, draft, wish
+from storage.tasks.drafts import JOIN_WITHIN
+from tests.support.factories import ANN, BOB, CHAT, NOON, PHOTO, draft, wish
 
 OTHER = Frame(file_id="AgACAgJ", kind="photo")
 
@@ -268,8 +268,8 @@ async def test_each_variant_is_an_order_of_its_own_once(storage: Storage) -> Non
         assert (task.aspect_ratio, task.price) == (AspectRatio.TALL, Decimal("16.4"))
         assert (task.variant_of, task.variants, task.card_message_id) == (first, 1, None)
         assert [event.state for event in await storage.tasks.events(number)] == [TaskState.QUEUED]
-    places = [await storage.tasks.queue_place(number) for number in (first, second, third)]
-    assert places == [1, 2, 3]
+    slots = [await storage.tasks.queue_position(number) for number in (first, second, third)]
+    assert slots == [1, 2, 3]
 
 
 async def test_cancelling_takes_back_all_variants_that_still_wait(storage: Storage) -> None:

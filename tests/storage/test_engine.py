@@ -18,12 +18,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import dialect as postgresql
 from sqlalchemy.exc import IntegrityError
 
-from bot.errors import StorageUnavailable
+from bot.core.errors import StorageUnavailable
 from storage import Database, Storage
 from storage.engine import Kopecks, UtcDateTime
 from storage.tables import tasks, users
-from tests.cuts import cutter
-from tests.storage.given import ANN, NOON, draft, queued
+from tests.support.factories import ANN, NOON, draft, queued
+from tests.support.tcp_proxy import cutter
 
 NEW_USER = sa.insert(users).values(
     user_id=1, lang="ru", lang_chosen=False, name="x", strikes=0, created_at=NOON, seen_at=NOON

@@ -12,16 +12,16 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from bot.alert import Alert, AlertKind
-from bot.caps import Bound, Cap, Terms, day_start
-from bot.scrape import _WAITING, _WATCHED
-from bot.task import ACTIVE, AspectRatio, Chat, TaskState
-from bot.watchman import CONCERN
+from bot.core.alerts import Alert, AlertKind
+from bot.core.caps import Bound, Cap, Terms, day_start
+from bot.core.task import ACTIVE, AspectRatio, Chat, TaskState
+from bot.operator.alert_monitor import CONCERN
+from bot.operator.metrics_endpoint import _WAITING, _WATCHED
 from storage import Database, IncomingUpdate, Storage
 from storage.tables import tasks
-from tests.storage.given import ANN, CHAT, MINUTE, NOON, draft, leased, queued
-from tests.storage.grown import full_reads, grow
+from tests.storage.large_database import full_reads, grow
 from tests.storage.test_plans import Said, listening
+from tests.support.factories import ANN, CHAT, MINUTE, NOON, draft, leased, queued
 
 S = TaskState
 ROWS = 3_000
@@ -62,7 +62,7 @@ async def order(storage: Storage) -> None:
     await storage.tasks.confirm(
         task.id, user_id=ANN, aspect_ratio=AspectRatio.WIDE, update_id=ROWS * 9, now=NOON
     )
-    await storage.tasks.queue_place(task.id)
+    await storage.tasks.queue_position(task.id)
     await storage.tasks.cancel(task.id, user_id=ANN, now=NOON)
     await storage.tasks.cancel_latest(user_id=ANN, chat=CHAT, update_id=1, now=NOON)
 
@@ -72,7 +72,7 @@ async def work(storage: Storage) -> None:
         user_id=ANN, payment_id="p", stars=9, credit=Decimal(99), now=NOON
     )
     await queued(storage)
-    await storage.tasks.claim_due(owner="w", now=NOON, lease_for=MINUTE, limit=9, places=9)
+    await storage.tasks.claim_due(owner="w", now=NOON, lease_for=MINUTE, limit=9, slots=9)
     lease = await leased(storage, now=NOON + 2 * MINUTE)
     await storage.tasks.extend("one", [(lease.id, lease.fence)], now=NOON, until=NOON + MINUTE)
     for state, changes in (
@@ -100,8 +100,8 @@ async def look_back(storage: Storage) -> None:
     await storage.tasks.latest(ANN, chat=Chat(chat_id=ANN), states={S.DRAFT}, limit=1)
     await storage.tasks.get(7)
     await storage.tasks.events(7)
-    await storage.presses.made(7)
-    await storage.presses.running(7, ratio=AspectRatio.WIDE, update_id=8)
+    await storage.callback_actions.made(7)
+    await storage.callback_actions.running(7, ratio=AspectRatio.WIDE, update_id=8)
     await storage.ledger.of_task(7)
     await storage.ledger.credit(ANN)
     await storage.ledger.payments(ANN)
@@ -128,7 +128,7 @@ async def forget(storage: Storage) -> None:
     before = NOON - timedelta(days=100)
     await storage.privacy.forget(drafts_before=before, orders_before=before)
     await storage.privacy.forget_updates(before=before)
-    await storage.presses.forget(before=before)
+    await storage.callback_actions.forget(before=before)
 
 
 async def scrape(storage: Storage) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from storage import InboxState, InboxUpdate, IncomingUpdate, Storage
-from tests.storage.given import MINUTE, NOON, SECOND
+from tests.support.factories import MINUTE, NOON, SECOND
 
 
 def update(update_id: int, chat: str = "5") -> IncomingUpdate:

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from bot.notice import Notice, NoticeKind
-from bot.task import ACTIVE, ENDED, IllegalTransition, Reason, Task, TaskState
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import ACTIVE, ENDED, IllegalTransition, Reason, Task, TaskState
 from storage import Storage
-from storage.leases import HEAD_START, NEEDS_FRAME
 from storage.tables import tasks
-from tests.storage.given import (
+from storage.tasks.leases import HEAD_START, NEEDS_FRAME
+from tests.support.factories import (
     ANN,
     MINUTE,
     NOON,
@@ -34,10 +34,10 @@ async def claim(
     owner: str = "one",
     now: datetime = NOON,
     limit: int = 100,
-    places: int | None = None,
+    slots: int | None = None,
 ) -> list[Task]:
     return await storage.tasks.claim_due(
-        owner=owner, now=now, lease_for=MINUTE, limit=limit, places=places
+        owner=owner, now=now, lease_for=MINUTE, limit=limit, slots=slots
     )
 
 
@@ -142,16 +142,16 @@ async def test_a_save_whose_answer_was_lost_is_known_at_its_repeat(storage: Stor
     assert not await storage.tasks.save(lease, after, now=NOON)
 
 
-@pytest.mark.parametrize("places", [9, None])
+@pytest.mark.parametrize("slots", [9, None])
 async def test_a_kept_video_is_left_to_its_disk_for_a_while(
-    storage: Storage, places: int | None
+    storage: Storage, slots: int | None
 ) -> None:
     task = await task_in(storage, TaskState.UNDELIVERABLE)
     assert await storage.tasks.redeliver(task.id, user_id=task.user_id, now=NOON)
 
     async def claimed(disk: str | None, now: datetime) -> int:
         found = await storage.tasks.claim_due(
-            owner="w", now=now, lease_for=MINUTE, limit=9, places=places, disk=disk
+            owner="w", now=now, lease_for=MINUTE, limit=9, slots=slots, disk=disk
         )
         await storage.tasks.release("w", [(one.id, one.fence) for one in found])
         return len(found)
@@ -327,37 +327,37 @@ async def test_an_order_that_may_be_out_keeps_its_frame_until_the_link_ends(
 async def test_the_queue_waits_for_a_place_at_the_provider(storage: Storage) -> None:
     waiting = [await queued(storage, now=NOON + n * SECOND) for n in range(4)]
     at = NOON + 10 * SECOND
-    first = await claim(storage, now=at, places=2)
+    first = await claim(storage, now=at, slots=2)
     assert [task.id for task in first] == [waiting[0].id, waiting[1].id]
-    assert await claim(storage, now=at, places=2) == []
+    assert await claim(storage, now=at, slots=2) == []
     sent = first[0].to(S.SUBMITTING, run_at=at)
     assert await storage.tasks.save(first[0], sent, now=at)
-    assert await claim(storage, now=at, places=2) == []
+    assert await claim(storage, now=at, slots=2) == []
     gone = sent.to(S.FAILED, run_at=at)
     assert await storage.tasks.save(sent, gone, now=at)
-    assert [task.id for task in await claim(storage, now=at, places=2)] == [waiting[2].id]
-    assert await claim(storage, now=at, places=0) == []
+    assert [task.id for task in await claim(storage, now=at, slots=2)] == [waiting[2].id]
+    assert await claim(storage, now=at, slots=0) == []
     assert [task.id for task in await claim(storage, now=at)] == [waiting[3].id]
 
 
 async def test_a_slow_holder_keeps_its_place(storage: Storage, other: Storage) -> None:
     """Else it would wake up and send one more than the provider takes."""
     held = await queued(storage, now=NOON)
-    [zombie] = await claim(storage, places=1)
+    [zombie] = await claim(storage, slots=1)
     late = NOON + 2 * MINUTE
     sooner = await queued(other, now=NOON - SECOND)
-    [taken_over] = await claim(other, owner="two", now=late, places=1)
+    [taken_over] = await claim(other, owner="two", now=late, slots=1)
     assert taken_over.id == held.id
     assert not await storage.tasks.save(zombie, zombie.to(S.SUBMITTING, run_at=late), now=late)
     await other.tasks.release("two", [(taken_over.id, taken_over.fence)])
-    assert [task.id for task in await claim(other, now=late, places=1)] == [sooner.id]
+    assert [task.id for task in await claim(other, now=late, slots=1)] == [sooner.id]
 
 
 async def test_polling_and_sending_never_wait_for_a_place(storage: Storage) -> None:
     generating = await task_in(storage, S.GENERATING)
     rendered = await task_in(storage, S.RENDERED)
     later = NOON + 2 * MINUTE
-    claimed = await claim(storage, now=later, places=1)
+    claimed = await claim(storage, now=later, slots=1)
     assert [task.id for task in claimed] == [rendered.id, generating.id]
 
 
@@ -372,7 +372,7 @@ async def test_a_moment_is_kept_to_the_microsecond(storage: Storage, other: Stor
 async def test_a_video_that_is_there_takes_no_place(storage: Storage) -> None:
     await task_in(storage, S.RENDERED)
     waiting = await queued(storage, now=NOON + 2 * MINUTE)
-    claimed = await claim(storage, now=NOON + 2 * MINUTE, places=1)
+    claimed = await claim(storage, now=NOON + 2 * MINUTE, slots=1)
     assert waiting.id in [task.id for task in claimed]
 
 
@@ -404,7 +404,7 @@ async def test_no_more_is_taken_than_was_asked_for_of_both_kinds_together(
     later = NOON + 2 * MINUTE
     for _ in range(3):
         await queued(storage, now=later)
-    assert len(await claim(storage, now=later, limit=2, places=9)) == 2
+    assert len(await claim(storage, now=later, limit=2, slots=9)) == 2
 
 
 async def test_a_task_with_a_late_id_begins_anew_and_its_holder_has_lost_it(

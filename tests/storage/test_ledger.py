@@ -14,12 +14,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from bot.caps import Bound, Cap, Terms
-from bot.errors import CreditTooLow, LimitReached
-from bot.task import ALLOWED, AspectRatio, Chat, Task, TaskState
+from bot.core.caps import Bound, Cap, Terms
+from bot.core.errors import CreditTooLow, LimitReached
+from bot.core.task import ALLOWED, AspectRatio, Chat, Task, TaskState
 from storage import Entry, Storage
 from storage.tables import ledger, star_refunds
-from tests.storage.given import ANN, BOB, MINUTE, NOON, draft, leased, queued, task_in
+from tests.support.factories import ANN, BOB, MINUTE, NOON, draft, leased, queued, task_in
 
 S = TaskState
 PRICE = Decimal("16.4")
@@ -44,7 +44,7 @@ async def end(storage: Storage, task: Task, *way: TaskState) -> None:
     [lease] = [
         found
         for found in await storage.tasks.claim_due(
-            owner="end", now=NOON + DAY, lease_for=MINUTE, limit=10_000, places=None
+            owner="end", now=NOON + DAY, lease_for=MINUTE, limit=10_000, slots=None
         )
         if found.id == task.id
     ]

@@ -16,12 +16,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from bot.errors import StorageTooNew
+from bot.core.errors import StorageTooNew
 from storage import Database, Storage, migrate, migrations, open_storage
 from storage.migrate import HEAD
 from storage.tables import metadata, tasks
-from tests.postgres import PostgresServer
-from tests.storage.given import draft
+from tests.support.factories import draft
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.caps import Terms
-from bot.notice import NoticeKind
-from bot.task import AspectRatio, Task, TaskState
+from bot.core.caps import Terms
+from bot.core.notices import NoticeKind
+from bot.core.task import AspectRatio, Task, TaskState
 from storage import Entry, Storage
 from storage.tables import outbox, star_refunds
-from tests.storage.given import ANN, BOB, MINUTE, NOON, draft
+from tests.support.factories import ANN, BOB, MINUTE, NOON, draft
 
 S = TaskState
 PRICE = Decimal("16.4")
@@ -53,7 +53,7 @@ async def failed(storage: Storage, price: Decimal = PRICE) -> Task:
     [lease] = [
         lease
         for lease in await storage.tasks.claim_due(
-            owner="w", now=NOON, lease_for=MINUTE, limit=99, places=None
+            owner="w", now=NOON, lease_for=MINUTE, limit=99, slots=None
         )
         if lease.id == task.id
     ]

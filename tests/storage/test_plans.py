@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage import Storage, open_storage
-from tests.storage.given import MINUTE, NOON
+from tests.support.factories import MINUTE, NOON
 
 Said = list[tuple[str, Any]]
 
@@ -35,7 +35,7 @@ def explain(connection: sa.Connection, text: str, values: Any) -> list[str]:
 
 
 async def claim_tasks(storage: Storage) -> None:
-    await storage.tasks.claim_due(owner="w", now=NOON, lease_for=MINUTE, limit=9, places=9)
+    await storage.tasks.claim_due(owner="w", now=NOON, lease_for=MINUTE, limit=9, slots=9)
 
 
 async def claim_updates(storage: Storage) -> None:
@@ -49,7 +49,7 @@ async def look_ahead(storage: Storage) -> None:
 
 
 async def place_in_queue(storage: Storage) -> None:
-    await storage.tasks.queue_place(1)
+    await storage.tasks.queue_position(1)
 
 
 async def newest_of_a_person(storage: Storage) -> None:

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from bot.notice import Notice, NoticeKind
-from bot.task import ALLOWED, Chat, TaskState
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import ALLOWED, Chat, TaskState
 from storage import Storage
 from storage.durations import KEPT
-from tests.storage.given import ANN, BOB, CHAT, MINUTE, NOON, SECOND, leased, queued, task_in
+from tests.support.factories import ANN, BOB, CHAT, MINUTE, NOON, SECOND, leased, queued, task_in
 
 S = TaskState
 

@@ -1,0 +1,292 @@
+"""What `bot check` looks at: each thing live, within seconds, with one line about it.
+
+It asks as the bot would, through the same edges, and changes nothing that lasts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from pathlib import Path
+
+import httpx
+from aiogram import Bot
+from aiogram.methods import GetMe, GetWebhookInfo
+
+from bot.app import open_bucket
+from bot.core.clock import utc_now
+from bot.core.errors import (
+    BotError,
+    ProviderError,
+    StorageError,
+    TelegramLost,
+    TelegramRejected,
+)
+from bot.operator.price_check import differences
+from bot.provider.client import Gptunnel
+from bot.runtime import proxy
+from bot.runtime.health import HealthReport
+from bot.runtime.http_server import HttpServer, frame_url
+from bot.settings import Settings
+from bot.telegram import client as telegram_client
+from storage import Database
+from storage.engine import sqlite_file
+from storage.migrate import HEAD, version
+
+SECONDS = 20.0
+SKEW = timedelta(seconds=30)
+"""More than this and links into a bucket, or Telegram's times, mean something else."""
+LITTLE_DISK, NO_DISK = 2_000_000_000, 200_000_000
+
+
+class Level(StrEnum):
+    """How bad it is; only FAIL makes the exit code 1."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    what: str
+    level: Level
+    words: str
+
+    @property
+    def line(self) -> str:
+        """As it is printed."""
+        return f"{self.level:<5} {self.what}: {self.words}"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the bot cannot do its work like this."""
+        return self.level is Level.FAIL
+
+
+Words = tuple[Level, str]
+
+
+async def all_of(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
+    """Every check, side by side, in the order in which an operator reads them."""
+    bot = telegram_client.connect(
+        settings.bot_token,
+        settings.telegram_api_url,
+        telegram_client.Pace(),
+        local=settings.telegram_local,
+        proxy_url=settings.telegram_proxy,
+    )
+    stack.push_async_callback(bot.session.close)
+    provider = Gptunnel.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        proxy_url=settings.provider_proxy,
+    )
+    stack.push_async_callback(provider.close)
+    checks: list[tuple[str, Callable[[], Awaitable[Words]]]] = [
+        ("token", lambda: _token(bot)),
+        ("updates", lambda: _updates(bot, settings)),
+        ("balance", lambda: _balance(provider, settings)),
+        ("model", lambda: _model(provider, settings)),
+        ("photos", lambda: _photos(settings)),
+        ("database", lambda: _database(settings)),
+        ("clock", lambda: _clock(settings)),
+        ("disk", lambda: _disk(settings)),
+    ]
+    found = await asyncio.gather(*(_safely(what, check) for what, check in checks))
+    return [Finding("settings", *_settings(settings)), *found]
+
+
+def _settings(settings: Settings) -> Words:
+    if not settings.reachable:
+        return Level.NOTE, "nobody may use the bot: ADMINS is empty, and ACCESS is closed"
+    return Level.OK, "complete"
+
+
+async def _safely(what: str, check: Callable[[], Awaitable[Words]]) -> Finding:
+    try:
+        async with asyncio.timeout(SECONDS):
+            return Finding(what, *await check())
+    except TimeoutError:
+        return Finding(what, Level.FAIL, f"no answer within {SECONDS:.0f} s")
+    except (BotError, ValueError) as exc:
+        return Finding(what, Level.FAIL, str(exc))
+    except (httpx.HTTPError, OSError) as exc:
+        # Their texts may repeat an address with the token in it.
+        return Finding(what, Level.FAIL, type(exc).__name__)
+
+
+async def _token(bot: Bot) -> Words:
+    me = await bot(GetMe())
+    return Level.OK, f"@{me.username}" if me.username else me.first_name
+
+
+async def _updates(bot: Bot, settings: Settings) -> Words:
+    try:
+        info = await bot(GetWebhookInfo())
+    except (TelegramRejected, TelegramLost) as exc:
+        if settings.updates == "polling":  # it asks for updates all the same
+            return Level.NOTE, f"by polling; whether a webhook is set is not known: {exc}"
+        raise
+    waiting = f"{info.pending_update_count} wait"
+    if settings.updates == "polling" and info.url:
+        return Level.NOTE, f"a webhook is set, which a start takes away; {waiting}"
+    if settings.updates == "webhook" and info.last_error_message and info.pending_update_count:
+        return Level.FAIL, f"Telegram cannot deliver: {info.last_error_message}; {waiting}"
+    return Level.OK, f"by {settings.updates}; {waiting}"
+
+
+async def _balance(provider: Gptunnel, settings: Settings) -> Words:
+    funds = await provider.balance()
+    price = settings.default_model.price
+    words = f"{funds:.2f} ₽ for {max(int(funds // price), 0)} videos of {price} ₽"
+    return (Level.OK if funds >= price else Level.FAIL), words
+
+
+async def _model(provider: Gptunnel, settings: Settings) -> Words:
+    own = settings.default_model
+    try:
+        listed = await provider.prices()
+    except ProviderError:
+        return Level.NOTE, f"{own.id}: the provider's list does not answer; {own.price} ₽ here"
+    if own.id not in listed:
+        return Level.FAIL, f"{own.id}: the provider no longer has it (MODEL)"
+    if lines := differences(settings.models, listed):
+        return Level.FAIL, f"other prices there (here → there): {'; '.join(lines)}"
+    return Level.OK, f"{own.id}, {own.price} ₽; every price as the provider's"
+
+
+async def _photos(settings: Settings) -> Words:
+    if (bucket := open_bucket(settings)) is not None:
+        key = f"check-{secrets.token_hex(8)}.jpg"
+        await bucket.put(key, key.encode())
+        link = await bucket.link(key, timedelta(minutes=1))
+        async with _client("") as client:
+            answer = await client.get(link)
+        await bucket.delete(key)
+        if answer.content != key.encode():
+            return Level.FAIL, f"the bucket's link gives HTTP {answer.status_code}"
+        return Level.OK, "through the bucket: put, fetched by its link, deleted"
+    if not settings.public_url:
+        return Level.NOTE, "off: neither PUBLIC_URL nor a bucket"
+    token, content = secrets.token_urlsafe(32), secrets.token_bytes(64)
+
+    async def frame(asked: str) -> bytes | None:
+        return content if asked == token else None
+
+    async def health() -> HealthReport:
+        return HealthReport(reasons=(), ages={}, database=True)
+
+    server = HttpServer(settings.http_host, settings.http_port, frames=frame, health=health)
+    try:
+        await server.start()
+    except OSError:
+        # The bot itself has the port: its own answer tells as much.
+        async with _client("") as client:
+            answer = await client.get(f"{settings.public_url}/healthz")
+        if "seconds_since" not in answer.text:
+            return Level.FAIL, f"PUBLIC_URL gives HTTP {answer.status_code} from somebody else"
+        return Level.OK, "PUBLIC_URL leads to the bot that runs here"
+    try:
+        async with _client("") as client:
+            answer = await client.get(frame_url(settings.public_url, token))
+    finally:
+        await server.stop()
+    if answer.content != content:
+        return Level.FAIL, f"PUBLIC_URL gives HTTP {answer.status_code}, and not our file"
+    return Level.OK, "a file was fetched through PUBLIC_URL, seen from this machine"
+
+
+async def _database(settings: Settings) -> Words:
+    file = sqlite_file(settings.database_url)
+    if file is not None and not await asyncio.to_thread(file.exists):
+        folder = await asyncio.to_thread(_nearest, file.parent)
+        if not os.access(folder, os.W_OK):
+            return Level.FAIL, f"sqlite: cannot be made in {folder}"
+        return Level.NOTE, "sqlite: not there yet; a start makes it"
+    database = await Database.open(settings.database_url)
+    try:
+        async with database.transaction() as connection:
+            found = await connection.run_sync(version)
+        # Of a file its lock was had just now: to write beside a running bot could break it.
+        writable = file is not None or await database.writable()
+    except StorageError as exc:
+        return Level.FAIL, str(exc)
+    finally:
+        await database.close()
+    kind = "postgresql" if file is None else "sqlite"
+    if not writable:
+        return Level.FAIL, f"{kind}: cannot be written"
+    if found is None:
+        return Level.NOTE, f"{kind}: empty; a start makes the tables"
+    if found > HEAD:
+        return Level.FAIL, f"{kind}: version {found} of a newer program, this one knows {HEAD}"
+    if found != HEAD:
+        return Level.NOTE, f"{kind}: version {found}; a start brings it to {HEAD}"
+    return Level.OK, f"{kind}: version {found}, writable"
+
+
+async def _clock(settings: Settings) -> Words:
+    try:
+        async with _client(settings.telegram_proxy) as client:
+            answer = await client.get(settings.telegram_api_url)
+        there = parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
+    except Exception as exc:
+        if isinstance(exc, httpx.HTTPError | OSError | LookupError | ValueError):
+            return Level.NOTE, f"nobody to compare with ({type(exc).__name__})"
+        if proxy.is_at_fault(exc):
+            return Level.NOTE, "nobody to compare with (the proxy)"
+        raise
+    return _compared(utc_now(), there)
+
+
+def _compared(here: datetime, there: datetime) -> Words:
+    skew = here - there
+    if abs(skew) > SKEW:
+        way = "ahead" if skew > timedelta(0) else "behind"
+        return Level.FAIL, f"{abs(skew.total_seconds()):.0f} s {way} of Telegram's"
+    return Level.OK, "as Telegram's"
+
+
+async def _disk(settings: Settings) -> Words:
+    free = await asyncio.to_thread(_free_bytes, settings.data_dir)
+    words = f"{free / 1e9:.1f} GB free for {settings.data_dir}"
+    return (
+        Level.FAIL if free < NO_DISK else Level.NOTE if free < LITTLE_DISK else Level.OK
+    ), words
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(_nearest(folder)).free
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first above it that exists."""
+    while not folder.is_dir():
+        folder = folder.absolute().parent
+    return folder
+
+
+def _client(proxy_url: str) -> httpx.AsyncClient:
+    if not proxy_url:
+        return httpx.AsyncClient(timeout=SECONDS / 2, trust_env=False)
+    import aiohttp
+    from httpx_aiohttp import AiohttpTransport
+
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(
+            client=lambda: aiohttp.ClientSession(connector=proxy.connector(proxy_url))
+        ),
+        timeout=SECONDS / 2,
+        trust_env=False,
+    )

@@ -1,0 +1,141 @@
+"""What an operator does from the terminal besides running the bot: one line each, an exit code.
+
+It speaks and decides nothing: the work is done by storage and by the edges. Messages go to
+standard output, progress to standard error where somebody watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from bot.core.errors import StorageError
+from bot.settings import Settings
+from storage import backup as backups
+from storage import open_storage
+
+Say = Callable[[str], None]
+
+
+class Bars:
+    """One bar for each thing that takes long, drawn only on a terminal."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._bars: dict[str, tqdm[Any]] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """See storage.backup.Progress."""
+        if what not in self._bars:
+            self._bars[what] = self._stack.enter_context(
+                tqdm(desc=what, total=total, file=sys.stderr, leave=False, disable=None)
+            )
+        bar = self._bars[what]
+        bar.total = total
+        bar.update(done - bar.n)
+
+
+async def check(settings: Settings, say: Say) -> bool:
+    """Everything that the bot needs, asked for live; whether all of it is there."""
+    from bot.runtime.lazy_aiogram import import_aiogram
+
+    import_aiogram()
+    from bot.cli import checks  # the whole bot, which no other command needs
+
+    well = True
+    async with AsyncExitStack() as stack:
+        for finding in await checks.all_of(settings, stack):
+            say(finding.line)
+            well = well and not finding.is_failure
+    return well
+
+
+async def migrate(settings: Settings, say: Say) -> bool:
+    """The tables, brought to what this program knows."""
+    async with open_storage(settings.database_url):
+        say("ok    database: at the version of this program")
+    return True
+
+
+async def backup(url: str, file: Path, say: Say) -> bool:
+    """See storage.backup.backup."""
+    with ExitStack() as stack:
+        await backups.backup(url, file, progress=Bars(stack))
+    size = await asyncio.to_thread(file.stat)
+    say(f"ok    {file}: {size.st_size / 1e6:.1f} MB; kept videos (data/videos) are not in it")
+    return True
+
+
+async def restore(file: Path, url: str, say: Say, *, replace: bool) -> bool:
+    """See storage.backup.restore."""
+    with ExitStack() as stack:
+        rows = await backups.restore(file, url, progress=Bars(stack), replace=replace)
+    say(f"ok    {rows} rows restored")
+    return await verify(url, say)
+
+
+async def copy(source: str, target: str, say: Say, *, replace: bool) -> bool:
+    """See storage.backup.copy."""
+    with ExitStack() as stack:
+        rows = await backups.copy(source, target, progress=Bars(stack), replace=replace)
+    say(f"ok    {rows} rows copied")
+    return await verify(target, say)
+
+
+async def verify(url: str, say: Say) -> bool:
+    """See storage.backup.verify."""
+    with ExitStack() as stack:
+        report = await backups.verify(url, progress=Bars(stack))
+    for problem in report.problems:
+        say(f"FAIL  {problem}")
+    if not report.problems:
+        filled = ", ".join(f"{name} {count}" for name, count in report.rows.items() if count)
+        say(f"ok    version {report.version}, every row can be read: {filled or 'no rows'}")
+    return not report.problems
+
+
+def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
+    """What the words of the command line ask for."""
+    url = settings.database_url
+    match args.command:
+        case "check":
+            return check(settings, say)
+        case "migrate":
+            return migrate(settings, say)
+        case "backup":
+            return backup(url, args.file, say)
+        case "restore":
+            return restore(args.file, url, say, replace=args.replace)
+        case "verify":
+            return verify(url, say)
+        case "copy":
+            return copy(args.source, args.target, say, replace=args.replace)
+        case other:
+            raise AssertionError(other)
+
+
+def run(args: Namespace, settings: Settings) -> bool:
+    """Whether all is well; prints one line when it cannot be done."""
+
+    def say(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    async def work() -> bool:
+        return await work_of(args, settings, say)
+
+    try:
+        return asyncio.run(work())
+    except (StorageError, ValueError, OSError) as exc:
+        say(f"FAIL  {exc}")
+        return False
+    except KeyboardInterrupt:
+        say("FAIL  interrupted; nothing was changed")
+        return False

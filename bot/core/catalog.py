@@ -1,0 +1,169 @@
+"""The video models on offer and what they cost: the only place that knows prices.
+
+Ids and prices change upstream (provider.md: "Models and prices"); resolution and length are
+part of a model's id. It must not know who orders or who pays.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from bot.core.task import AspectRatio
+
+# Roubles per video, mid-2026 (provider.md: "Models and prices"): family -> resolution -> seconds.
+_PRICES: dict[str, dict[str, dict[int, str]]] = {
+    "seedance-1-lite": {
+        "480P": {2: "6.8", 5: "17", 10: "34", 12: "40.8"},
+        "720P": {2: "16.4", 5: "41", 10: "82", 12: "98.4"},
+        "1080P": {2: "35.2", 5: "88", 10: "176", 12: "211.2"},
+    },
+    "seedance-1-pro": {
+        "480P": {2: "12", 5: "30", 10: "60", 12: "72"},
+        "720P": {2: "22.4", 5: "56", 10: "112", 12: "135"},
+        "1080P": {2: "50", 5: "122", 10: "244", 12: "290"},
+    },
+    "seedance-1-pro-fast": {
+        "480P": {2: "4", 5: "10", 10: "20", 12: "24"},
+        "720P": {2: "8.8", 5: "22", 10: "44", 12: "52.8"},
+        "1080P": {2: "19.6", 5: "49", 10: "98", 12: "117.6"},
+    },
+    "seedance-1-5-pro": {
+        "480P": {5: "15", 10: "30"},
+        "720P": {5: "28", 10: "56"},
+        "1080P": {5: "58", 10: "116"},
+    },
+}
+
+_TITLES = {
+    "seedance-1-lite": "Seedance Lite",
+    "seedance-1-pro": "Seedance Pro",
+    "seedance-1-pro-fast": "Seedance Pro Fast",
+    "seedance-1-5-pro": "Seedance 1.5 Pro",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One line of the catalog: what a person chooses and pays for."""
+
+    id: str
+    title: str
+    quality: str  # "480p"
+    seconds: int
+    price: Decimal  # roubles
+    ratios: tuple[AspectRatio, ...] = tuple(AspectRatio)
+
+
+def _build() -> dict[str, Model]:
+    return {
+        (id_ := f"{family}-{quality}-{seconds}s"): Model(
+            id=id_,
+            title=_TITLES[family],
+            quality=quality.lower(),
+            seconds=seconds,
+            price=Decimal(price),
+        )
+        for family, qualities in _PRICES.items()
+        for quality, lengths in qualities.items()
+        for seconds, price in lengths.items()
+    }
+
+
+CATALOG: dict[str, Model] = _build()
+"""All that is known: what old tasks were made with keeps its name."""
+
+OFFERED = tuple(
+    f"seedance-1-lite-{quality}-{seconds}s"
+    for quality in ("480P", "720P", "1080P")
+    for seconds in (5, 10)
+)
+"""What people choose from when the operator names nothing else."""
+
+ID_LIMIT = 40
+"""Bytes: an id stands in the data of a button, beside a number (Bot API: 64)."""
+
+
+def model(model_id: str) -> Model:
+    """The catalog's line for `model_id`; KeyError when it is not on offer."""
+    return CATALOG[model_id]
+
+
+def offered(default: str) -> tuple[Model, ...]:
+    """What is offered beside the `default` model, and the default itself."""
+    ids = OFFERED if default in OFFERED else (default, *OFFERED)
+    return tuple(CATALOG[id_] for id_ in ids)
+
+
+def learn(models: Iterable[Model]) -> None:
+    """The operator's own models and prices take the place of those known here."""
+    CATALOG.update({model.id: model for model in models})
+
+
+def read(path: Path) -> tuple[Model, ...]:
+    """The operator's catalog: TOML with `[[models]]`, or JSON with the same or a bare list.
+
+    Raises ValueError, which says what is wrong with it and where.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix.lower() == ".toml":
+            told: Any = tomllib.loads(content.decode())
+        else:
+            told = json.loads(content, parse_float=Decimal)
+    except OSError as exc:
+        raise ValueError(f"cannot be read ({type(exc).__name__})") from None
+    except (ValueError, RecursionError):
+        raise ValueError("should be a file of JSON, or of TOML when its name ends so") from None
+    lines = told.get("models") if isinstance(told, dict) else told
+    if not isinstance(lines, list) or not lines:
+        raise ValueError("should hold a list of models")
+    found = [_line(number, line) for number, line in enumerate(lines, 1)]
+    if len({model.id for model in found}) < len(found):
+        raise ValueError("names a model twice")
+    return tuple(found)
+
+
+def _line(number: int, line: Any) -> Model:
+    """One model: id, title, quality, seconds, price (roubles), ratios (all, if not told)."""
+    if not isinstance(line, dict):
+        raise ValueError(
+            f"model {number}: should be a table of id, title, quality, seconds, price"
+        )
+    values: dict[str, Any] = {"ratios": list(AspectRatio)} | line
+    wrong = {"id", "title", "quality", "seconds", "price", "ratios"} ^ values.keys()
+    if wrong:
+        raise ValueError(f"model {number}: missing or unknown: {', '.join(sorted(wrong))}")
+    for name in ("id", "title", "quality"):
+        if not isinstance(values[name], str) or not values[name].strip():
+            raise ValueError(f"model {number}: {name} should be a text")
+    if len(values["id"].encode()) > ID_LIMIT or "|" in values["id"]:
+        raise ValueError(f"model {number}: id should have at most {ID_LIMIT} bytes, and no |")
+    seconds = values["seconds"]
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= 600:
+        raise ValueError(f"model {number}: seconds should be a whole number")
+    try:
+        price = Decimal(str(values["price"]))
+    except InvalidOperation:
+        price = Decimal("NaN")
+    if not price.is_finite() or price < 0 or price != price.quantize(Decimal("0.01")):
+        raise ValueError(f"model {number}: price should be roubles, with kopecks at the most")
+    try:
+        ratios = tuple(AspectRatio(ratio) for ratio in values["ratios"])
+    except (ValueError, TypeError):
+        ratios = ()
+    if not ratios:
+        raise ValueError(f"model {number}: ratios should be among {', '.join(AspectRatio)}")
+    return Model(
+        id=values["id"],
+        title=values["title"],
+        quality=values["quality"],
+        seconds=seconds,
+        price=price,
+        ratios=ratios,
+    )

@@ -1,0 +1,41 @@
+"""What a picture may be that becomes a first frame, and which ratio suits it.
+
+Numbers and what follows from them; it must not know how pictures are read.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bot.core.task import AspectRatio
+
+MAX_BYTES = 20 * 1024 * 1024
+"""What a bot can fetch (Bot API: getFile)."""
+
+MIN_SIDE, MAX_SIDE = 300, 6000  # px (provider.md: "Images")
+MIN_SHAPE, MAX_SHAPE = 0.4, 2.5  # width over height (provider.md: "Images")
+PREVIEW_SIDE = 640  # px, the long side of a card's picture at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageInfo:
+    """A picture that can become a first frame; sides in px, upright."""
+
+    format: str  # "JPEG", "PNG", "HEIF", ...
+    width: int
+    height: int
+
+
+def nearest_ratio(width: int, height: int) -> AspectRatio:
+    """The ratio that cuts least off a picture of these sides.
+
+    For 3:4 and 4:3, as phones take them, that is a tie: what stands stays standing.
+    """
+
+    def cut_off(ratio: AspectRatio) -> tuple[float, bool]:
+        return round(
+            abs(math.log(width / height / ratio.value_of)), 6
+        ), ratio is AspectRatio.SQUARE
+
+    return min(AspectRatio, key=cut_off)

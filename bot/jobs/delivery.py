@@ -1,0 +1,254 @@
+"""A finished video from the provider's link to the person's chat.
+
+Downloads go through files without a name, so that a kill leaves nothing behind; a video that the
+chat did not take is kept under the task's number. It must not know states or the database: what a
+failure means for a task is the worker's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from aiogram.types import InlineKeyboardMarkup
+from aiogram.utils.formatting import Text
+
+from bot.core.errors import TelegramError
+from bot.core.task import Task
+from bot.media import video_reader
+from bot.media.download import DownloadTooLarge
+from bot.telegram.messenger import Messenger, SentVideo
+
+logger = logging.getLogger(__name__)
+
+UPLOAD_LIMIT = 50 * 1000 * 1000
+LOCAL_UPLOAD_LIMIT = 2000 * 1000 * 1000
+"""Bytes that a Bot API server takes, and one with --local (docs/telegram.md: limits)."""
+AT_ONCE = 20
+
+Prepare = Callable[[BinaryIO], Awaitable[video_reader.Video]]
+"""Probes a video and makes it ready to be sent; raises media.NotAVideo."""
+Download = Callable[[str, BinaryIO], Awaitable[int]]
+"""Fetch a link into an open file and return its size in bytes.
+
+Raises the errors of bot.media.download.
+"""
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A task's video in an open file, ready to be sent."""
+
+    task: Task
+    video: video_reader.Video
+    is_kept: bool  # there is a copy of it in Kept
+
+
+class Kept:
+    """Videos that their chat did not take, one file each, until they are sent or forgotten."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open(self, task_id: int) -> BinaryIO | None:
+        """The kept video of a task, None when there is none."""
+        try:
+            return self._path(task_id).open("rb")
+        except FileNotFoundError:
+            return None
+
+    def has(self, task_id: int) -> bool:
+        """Whether there is one."""
+        return self._path(task_id).exists()
+
+    def put(self, task_id: int, file: BinaryIO) -> None:
+        """Keeps a copy; it is there whole or not at all."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._path(task_id).with_suffix(".part")
+        file.seek(0)
+        with part.open("wb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+        part.replace(self._path(task_id))
+
+    def disk(self) -> str:
+        """What this disk is called, where several hosts have one each; stays beside the folder."""
+        path = self._folder.with_name("disk")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{secrets.token_hex(4)}")
+            part.write_text(secrets.token_hex(8), encoding="ascii")
+            with suppress(FileExistsError):  # another process of this host was faster
+                path.hardlink_to(part)
+            part.unlink()
+        return path.read_text(encoding="ascii")
+
+    def drop(self, task_id: int) -> None:
+        """Forgets it."""
+        self._path(task_id).unlink(missing_ok=True)
+
+    def ids(self) -> set[int]:
+        """The tasks that have a file here, whole or not."""
+        if not self._folder.is_dir():
+            return set()
+        return {int(path.stem) for path in self._folder.iterdir() if path.stem.isdigit()}
+
+    def sweep(self, wanted: Iterable[int]) -> None:
+        """Removes what a kill left: parts, and the videos of tasks that no longer want them."""
+        for task_id in self.ids():
+            self._path(task_id).with_suffix(".part").unlink(missing_ok=True)
+        for task_id in self.ids() - set(wanted):
+            self.drop(task_id)
+
+    def _path(self, task_id: int) -> Path:
+        return self._folder / f"{task_id}.mp4"
+
+
+class Delivery:
+    """Download, probe, upload: in constant memory, a bounded number at once.
+
+    `disk`: the name of `kept`, where other hosts have other ones.
+    """
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        download: Download,
+        kept: Kept,
+        prepare: Prepare = video_reader.prepare,
+        *,
+        upload_limit: int = UPLOAD_LIMIT,
+        disk: str | None = None,
+    ) -> None:
+        self._messenger = messenger
+        self._download = download
+        self._kept = kept
+        self._prepare = prepare
+        self._upload_limit = upload_limit
+        self._disk = disk
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        # One after the other: side by side all would be ready only when the last one is.
+        self._reading = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+
+    async def __call__(
+        self,
+        task: Task,
+        caption: Text,
+        keyboard: InlineKeyboardMarkup | None,
+        meet: Callable[[Parcel], Awaitable[bool]] | None = None,
+    ) -> SentVideo | None:
+        """Sends the video as a reply to the person's words; None: `meet` saw to it.
+
+        Raises the errors of bot.media.download, NotAVideo and TelegramErrors; after a
+        TelegramError the video is kept, and the next call needs no link.
+        """
+        if task.video_file_id is not None:
+            return await self._messenger.send_video(
+                task.chat,
+                task.video_file_id,
+                caption=caption,
+                reply_to=task.message_id,
+                keyboard=keyboard,
+            )
+        with self._open(task) as (file, is_kept):
+            async with self._slots:
+                if not is_kept:
+                    await self._download(task.video_url or "", file)
+                video, _ = await asyncio.gather(
+                    self._read(file), self._messenger.action(task.chat, "upload_video")
+                )
+                if video.size > self._upload_limit:
+                    raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
+                parcel = Parcel(task, video, is_kept)
+                if meet is None:
+                    return await self._send(parcel, caption, keyboard)
+            # Its place is another's while it waits.
+            if await meet(parcel):
+                return None
+            async with self._slots:
+                return await self._send(parcel, caption, keyboard)
+
+    async def _read(self, file: BinaryIO) -> video_reader.Video:
+        async with self._reading:
+            return await self._prepare(file)
+
+    async def _send(
+        self, parcel: Parcel, caption: Text, keyboard: InlineKeyboardMarkup | None
+    ) -> SentVideo:
+        task, video = parcel.task, parcel.video
+        async with self._keeping([parcel]):
+            return await self._messenger.send_video(
+                task.chat,
+                video.file,
+                video.info,
+                size=video.size,
+                thumbnail=video.thumbnail,
+                caption=caption,
+                reply_to=task.message_id,
+                keyboard=keyboard,
+            )
+
+    async def album(self, parcels: Sequence[Parcel], caption: Text) -> list[SentVideo]:
+        """Sends several as one album, a reply to the same words; in the order of `parcels`.
+
+        Raises TelegramErrors; after one, all of them are kept.
+        """
+        first = parcels[0].task
+        async with self._slots, self._keeping(parcels):
+            await self._messenger.action(first.chat, "upload_video")
+            return await self._messenger.send_album(
+                first.chat,
+                [parcel.video for parcel in parcels],
+                caption=caption,
+                reply_to=first.message_id,
+            )
+
+    def fit(self, parcels: Sequence[Parcel]) -> bool:
+        """Whether one request can carry all of them."""
+        return sum(parcel.video.size for parcel in parcels) <= self._upload_limit
+
+    @asynccontextmanager
+    async def _keeping(self, parcels: Sequence[Parcel]) -> AsyncIterator[None]:
+        try:
+            yield
+        except TelegramError:
+            for parcel in parcels:
+                if not parcel.is_kept:
+                    await self._keep(parcel.task.id, parcel.video.file)
+            raise
+
+    async def _keep(self, task_id: int, file: BinaryIO) -> None:
+        try:
+            await asyncio.to_thread(self._kept.put, task_id, file)
+        except OSError as exc:
+            # What Telegram said counts; the video is fetched again.
+            logger.warning("task %d: its video cannot be kept here: %s", task_id, exc.strerror)
+
+    async def kept_by(self, task: Task) -> str | None:
+        """Whose disk has the video now; None: nobody's, or there is but one."""
+        here = await asyncio.to_thread(self._kept.has, task.id)
+        return self._disk if here and self._disk else task.kept_by
+
+    def forget(self, task_id: int) -> None:
+        """The task needs its video no longer."""
+        self._kept.drop(task_id)
+
+    @contextmanager
+    def _open(self, task: Task) -> Iterator[tuple[BinaryIO, bool]]:
+        """The kept video, or a file for it that is still empty."""
+        if (kept := self._kept.open(task.id)) is not None:
+            with kept:
+                yield kept, True
+            return
+        with tempfile.TemporaryFile() as file:
+            yield file, False

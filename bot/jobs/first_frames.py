@@ -1,0 +1,95 @@
+"""From a Telegram `file_id` to a link that the provider can open, and that says nothing else.
+
+The link is unguessable and dies with the task or its time; a Telegram link would hold the bot's
+token. It must not know states.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from datetime import timedelta
+
+from aiogram import Bot
+
+from bot.core.clock import Clock, Sleep
+from bot.core.errors import LeaseLost, StorageUnavailable
+from bot.core.schedule import back_off
+from bot.core.task import Task
+from bot.jobs.steps.submit import FramesOff
+from bot.media import frames
+from bot.media.bucket import Bucket, BucketError
+from bot.runtime.http_server import frame_url
+from bot.telegram.client import fetch_file
+from storage import Storage
+
+SWEEP_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class FirstFrames:
+    """Publishes the first frame of a task: in the bucket, if there is one, or at the bot's own
+    HTTP server.
+    """
+
+    def __init__(
+        self,
+        bot: Bot,
+        storage: Storage,
+        *,
+        clock: Clock,
+        public_url: str,
+        ttl: timedelta,
+        bucket: Bucket | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._bot = bot
+        self._storage = storage
+        self._clock = clock
+        self._public_url = public_url
+        self._ttl = ttl
+        self._bucket = bucket
+        self._sleep = sleep
+
+    async def publish(self, task: Task) -> str:
+        """The link to the frame, cut to the task's ratio; it replaces an earlier one.
+
+        Raises FramesOff without either, InputError for a file that is no usable picture,
+        TelegramErrors when it cannot be fetched, BucketError when it cannot be put there.
+        """
+        if not self._public_url and self._bucket is None:
+            raise FramesOff
+        assert task.frame is not None
+        assert task.aspect_ratio is not None
+        source = await fetch_file(self._bot, task.frame.file_id, limit=frames.MAX_BYTES)
+        jpeg = await frames.make_frame(source, task.aspect_ratio)
+        token = secrets.token_urlsafe(32)
+        if self._bucket is not None:
+            return await self._put(self._bucket, task, f"{token}.jpg", jpeg)
+        if not await self._storage.frames.publish(
+            task, token=token, jpeg=jpeg, expires_at=self._clock() + self._ttl
+        ):
+            raise LeaseLost("the task needs no frame any more")
+        return frame_url(self._public_url, token)
+
+    async def _put(self, bucket: Bucket, task: Task, key: str, jpeg: bytes) -> str:
+        # Noted first: whatever happens after this, the object is deleted.
+        await self._storage.frame_objects.note(key, task.id, expires_at=self._clock() + self._ttl)
+        await bucket.put(key, jpeg)
+        return await bucket.link(key, self._ttl)
+
+    async def sweep(self) -> None:
+        """Deletes the objects that nobody needs any more; endless."""
+        failures = 0
+        while self._bucket is not None:
+            try:
+                for key in await self._storage.frame_objects.over(self._clock()):
+                    await self._bucket.delete(key)
+                    await self._storage.frame_objects.forget(key)
+                failures = 0
+            except (BucketError, StorageUnavailable) as exc:
+                failures += 1
+                logger.warning("first frames stay in the bucket for now: %s", exc)
+            await self._sleep(back_off(failures, first=SWEEP_SECONDS, cap=300.0))

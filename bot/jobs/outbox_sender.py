@@ -1,0 +1,134 @@
+"""Sends what the outbox holds: the words about ends and delays that a person must not miss.
+
+At least once: a notice leaves the outbox after Telegram took it. It must not know why it was
+written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from bot import texts
+from bot.core.clock import Clock, Wait, wait_for
+from bot.core.errors import (
+    StorageUnavailable,
+    TelegramError,
+    TelegramLater,
+    TelegramMoved,
+    TelegramRejected,
+    TelegramUnreachable,
+)
+from bot.core.notices import Notice, NoticeKind
+from bot.core.schedule import back_off
+from bot.core.task import Task, TaskState
+from bot.jobs.progress import Progress
+from bot.jobs.steps.context import close_status
+from bot.runtime import logs
+from bot.telegram.messenger import Messenger
+from bot.texts import keyboards
+from storage import Storage, WaitingNotice
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+IDLE_SECONDS = 1.0
+AT_ONCE = 10
+PATIENCE = timedelta(days=2)
+
+ENDS = frozenset({NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE,
+                  NoticeKind.VIDEO_LINK})  # fmt: skip
+"""After these the status message has nothing more to say."""
+
+
+class Notices:
+    """The loop from the outbox to the chats."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        messenger: Messenger,
+        progress: Progress,
+        *,
+        clock: Clock,
+        owner: str,
+        wait: Wait = wait_for,
+    ) -> None:
+        self._storage = storage
+        self._messenger = messenger
+        self._progress = progress
+        self._clock = clock
+        self._owner = owner
+        self._wait = wait
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Takes no more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Until `stop`; what is in hand is finished."""
+        while not self._stopping.is_set():
+            try:
+                waiting = await self._storage.outbox.claim(
+                    owner=self._owner, now=self._clock(), lease_for=LEASE, limit=AT_ONCE
+                )
+                async with asyncio.TaskGroup() as group:
+                    for notice in waiting:
+                        group.create_task(self._carry(notice))
+            except* StorageUnavailable as group_exc:
+                logger.warning("notices wait: %s", group_exc.exceptions[0])
+                waiting = []
+            if len(waiting) < AT_ONCE:
+                await self._wait(self._stopping, IDLE_SECONDS)
+
+    async def _carry(self, waiting: WaitingNotice) -> None:
+        with logs.about(task=waiting.notice.task_id or 0, chat=waiting.notice.chat.chat_id):
+            await self._carry_on(waiting)
+
+    async def _carry_on(self, waiting: WaitingNotice) -> None:
+        notice, outbox = waiting.notice, self._storage.outbox
+        task = await self._storage.tasks.get(notice.task_id) if notice.task_id else None
+        if notice.task_id and (task is None or not still_true(notice.kind, task)):
+            return await outbox.done(waiting.id)
+        wait = back_off(waiting.attempts, first=2, cap=600)
+        now = self._clock()
+        try:
+            await self._messenger.send(
+                notice.chat,
+                texts.notices.notice(notice),
+                reply_to=notice.reply_to,
+                keyboard=keyboards.notice(notice, task),
+            )
+        except TelegramMoved as exc:
+            await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)
+            return await outbox.later(waiting.id, now)
+        except (TelegramUnreachable, TelegramRejected) as exc:
+            logger.warning("nobody to tell (%s): %s", _about(notice), exc)
+        except TelegramError as exc:
+            if now - waiting.created_at < PATIENCE:
+                wait = max(wait, exc.retry_after) if isinstance(exc, TelegramLater) else wait
+                return await outbox.later(waiting.id, now + timedelta(seconds=wait))
+            logger.warning("could not be told (%s): %s", _about(notice), exc)
+        await outbox.done(waiting.id)
+        if task is not None and notice.kind in ENDS:
+            await close_status(self._storage, self._progress, task)
+        return None
+
+
+def _about(notice: Notice) -> str:
+    return f"task {notice.task_id}: {notice.kind}" if notice.task_id else notice.kind.value
+
+
+def still_true(kind: NoticeKind, task: Task) -> bool:
+    """Whether it is still worth saying: a late id or a late video may have overtaken it."""
+    match kind:
+        case NoticeKind.UNKNOWN:
+            return task.state is TaskState.UNKNOWN
+        case NoticeKind.OVERDUE:
+            return task.state is TaskState.GENERATING
+        case NoticeKind.UNDELIVERABLE:
+            return task.state is TaskState.UNDELIVERABLE
+        case _:
+            return True

@@ -1,0 +1,249 @@
+"""What a person sees while they wait: one status message for each task, kept honest.
+
+Edited only when its words change, at growing intervals, and never when a result could be delayed
+by it. Nothing depends on it: what cannot be shown now is shown later or not at all. It must not
+know the database or the provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from aiogram.utils.formatting import Text
+
+from bot import texts
+from bot.core.clock import Clock, Sleep
+from bot.core.errors import TelegramError, TelegramLater
+from bot.core.schedule import PRIOR, DurationDistribution
+from bot.core.task import Task, TaskState
+from bot.telegram.messenger import Messenger
+from bot.texts import keyboards
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+FIRST_SECONDS = 4.0
+"""From one edit to the next at the beginning; each wait is longer than the last."""
+GROWTH = 1.35
+LONGEST_SECONDS = 30.0
+GROUP_SECONDS = 15.0
+SENDING_SECONDS = 1.0
+"""A video that is there sooner needs no word about its coming."""
+ACTION_SECONDS = 5.0
+"""For so long Telegram shows what the bot is doing (Bot API: sendChatAction)."""
+DRAFT_SECONDS = 20.0
+"""A draft is shown for 30 seconds (Bot API: sendMessageDraft)."""
+AT_ONCE = 10
+
+
+@dataclass
+class _Watched:
+    task: Task
+    distribution: DurationDistribution
+    waiting: bool
+    held: bool
+    next_at: float
+    step: float
+    said: str = ""
+    last: bool = False  # shown once more, then forgotten
+    place: int | None = None  # in the queue, while no worker has it
+    act_at: float = 0.0
+    drafted_at: float = 0.0
+
+
+class Progress:
+    """Keeps the status messages of the tasks that this worker holds, and of the queue."""
+
+    def __init__(
+        self,
+        messenger: Messenger,
+        *,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._messenger = messenger
+        self._clock = clock
+        self._sleep = sleep
+        self._watched: dict[int, _Watched] = {}
+        self._drafts = True
+
+    def show(
+        self,
+        task: Task,
+        distribution: DurationDistribution,
+        *,
+        waiting: bool = False,
+        held: bool = False,
+    ) -> None:
+        """The task is so now; a new state is shown at the next tick, and that the video is on its
+        way if it is not there by then.
+
+        `waiting`: the provider did not take it yet; `held`: and will not until the operator acts.
+        """
+        if task.card_message_id is None:
+            return
+        at = self._now() + (SENDING_SECONDS if task.state is TaskState.RENDERED else 0.0)
+        known = self._watched.get(task.id)
+        if known is None:
+            first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
+            self._watched[task.id] = _Watched(task, distribution, waiting, held, at, first)
+            return
+        if (known.task.state, known.waiting, known.held) != (task.state, waiting, held):
+            known.next_at = at
+        known.task, known.distribution, known.last = task, distribution, False
+        known.waiting, known.held, known.place = waiting, held, None
+
+    def queue(self, waiting: Iterable[tuple[Task, int]], *, held: bool) -> None:
+        """All tasks that wait without a worker, with their places; others wait no longer.
+
+        What this worker holds is shown by `show`, whose word is newer.
+        """
+        now, seen = self._now(), set()
+        for task, place in waiting:
+            if task.card_message_id is None:
+                continue
+            seen.add(task.id)
+            known = self._watched.get(task.id)
+            if known is None:
+                # The press has just been answered with the place.
+                first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
+                self._watched[task.id] = _Watched(
+                    task, PRIOR, task.attempts > 0, held, now + first, first, place=place
+                )
+            elif known.place is not None:
+                if known.held != held:
+                    known.next_at = min(known.next_at, now)
+                known.task, known.place = task, place
+                known.waiting, known.held = task.attempts > 0, held
+        for task_id, watched in list(self._watched.items()):
+            if watched.place is not None and task_id not in seen:
+                del self._watched[task_id]
+
+    def leave(self, task: Task, distribution: DurationDistribution, *, held: bool) -> None:
+        """The task waits in the queue without a worker: said once, then forgotten."""
+        self.show(task, distribution, waiting=True, held=held)
+        if watched := self._watched.get(task.id):
+            watched.last = True
+
+    def forget(self, task_id: int) -> None:
+        """Nothing more is shown of it, unless it was left."""
+        if (watched := self._watched.get(task_id)) and not watched.last:
+            del self._watched[task_id]
+
+    async def close(self, task: Task) -> None:
+        """The status message goes: the video, or the words about its end, are there instead."""
+        self._watched.pop(task.id, None)
+        if task.card_message_id is not None:
+            await self._messenger.delete(task.chat, task.card_message_id)
+
+    async def rest(self, task: Task, videos: int) -> None:
+        """The status message of an order says that so many of it are still to come."""
+        self._watched.pop(task.id, None)
+        if task.card_message_id is not None:
+            with suppress(TelegramError):
+                await self._messenger.edit(
+                    task.chat,
+                    task.card_message_id,
+                    texts.statuses.status_rest(task.lang, videos),
+                    is_media=task.card_is_media,
+                )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            now = self._now()
+            due = [
+                watched
+                for watched in self._watched.values()
+                if watched.next_at <= now or self._acts(watched, now)
+            ]
+            for start in range(0, len(due), AT_ONCE):
+                async with asyncio.TaskGroup() as group:
+                    for watched in due[start : start + AT_ONCE]:
+                        group.create_task(self._refresh(watched, now))
+            await self._sleep(TICK_SECONDS)
+
+    @staticmethod
+    def _acts(watched: _Watched, now: float) -> bool:
+        return watched.task.state is TaskState.GENERATING and watched.act_at <= now
+
+    async def _refresh(self, watched: _Watched, now: float) -> None:
+        if watched.next_at <= now:
+            await self._edit(watched)
+        if not self._acts(watched, now) or self._messenger.busy(watched.task.chat):
+            return
+        in_group = watched.task.chat.chat_id < 0
+        watched.act_at = now + (GROUP_SECONDS if in_group else ACTION_SECONDS)
+        await self._messenger.action(watched.task.chat, "record_video")
+
+    async def _edit(self, watched: _Watched) -> None:
+        task = watched.task
+        if self._messenger.busy(task.chat):
+            return
+        if watched.last:
+            self._watched.pop(task.id, None)
+        text = self._words(watched)
+        watched.next_at = self._now() + watched.step
+        watched.step = min(watched.step * GROWTH, max(LONGEST_SECONDS, GROUP_SECONDS))
+        await self._draft(watched, text)
+        if (said := text.as_markdown()) == watched.said or task.card_message_id is None:
+            return
+        try:
+            await self._messenger.edit(
+                task.chat,
+                task.card_message_id,
+                text,
+                is_media=task.card_is_media,
+                keyboard=keyboards.status(task),
+            )
+        except TelegramLater as exc:
+            watched.next_at = self._now() + max(exc.retry_after, watched.step)
+        except TelegramError as exc:
+            # The message is gone, or the chat is: the task goes on without.
+            logger.info("task %d: its status is not shown any more: %s", task.id, exc)
+            if watched.place is None:
+                self.forget(task.id)
+            watched.next_at = math.inf
+        else:
+            watched.said = said
+
+    async def _draft(self, watched: _Watched, text: Text) -> None:
+        """Telegram's own Stop button, beside the status message, while stopping is free.
+
+        Only in private chats, and never after a server has once refused it.
+        """
+        task, now = watched.task, self._now()
+        private = task.chat.chat_id > 0 and task.chat.business_connection_id is None
+        if watched.place is None or not private or not self._drafts:
+            return
+        if now < watched.drafted_at + DRAFT_SECONDS and text.as_markdown() == watched.said:
+            return
+        watched.drafted_at = now
+        self._drafts = await self._messenger.draft(task.chat, task.id, text)
+
+    def _words(self, watched: _Watched) -> Text:
+        task, lang = watched.task, watched.task.lang
+        if task.state is TaskState.RENDERED:
+            return texts.statuses.status_sending(lang, task)
+        if task.state is TaskState.QUEUED and watched.waiting:
+            return texts.statuses.status_waiting(lang, task, busy=not watched.held)
+        if watched.place is not None:
+            return (
+                texts.statuses.held(lang)
+                if watched.held
+                else texts.statuses.status_queued(lang, task, watched.place)
+            )
+        if task.state in (TaskState.QUEUED, TaskState.SUBMITTING):
+            return texts.statuses.status_queued(lang, task)
+        elapsed = (self._clock() - (task.accepted_at or task.created_at)).total_seconds()
+        return texts.statuses.status_generating(
+            lang, task, elapsed=elapsed, distribution=watched.distribution
+        )
+
+    def _now(self) -> float:
+        return self._clock().timestamp()

@@ -1,0 +1,55 @@
+"""Tells people who wait in the queue where they stand, though no worker has their order yet.
+
+It must not know why the queue is held, nor how anything is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from bot.core.clock import Clock, Sleep
+from bot.core.errors import StorageUnavailable
+from bot.jobs.progress import Progress
+from storage import Storage
+
+logger = logging.getLogger(__name__)
+
+EACH_SECONDS = 5.0
+SHOWN = 300
+"""Places that are told anew; whoever is further behind was told theirs by the press."""
+
+
+class Waiting:
+    """The loop from the queue to the status messages; `held`: nothing is submitted now."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        progress: Progress,
+        held: Callable[[datetime], bool],
+        *,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._storage = storage
+        self._progress = progress
+        self._held = held
+        self._clock = clock
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.once()
+            except StorageUnavailable as exc:
+                logger.warning("places in the queue are not shown: %s", exc)
+            await self._sleep(EACH_SECONDS)
+
+    async def once(self) -> None:
+        """Every place as it is now."""
+        waiting = await self._storage.tasks.waiting(limit=SHOWN)
+        self._progress.queue(waiting, held=self._held(self._clock()))

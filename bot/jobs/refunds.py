@@ -1,0 +1,80 @@
+"""Tells Telegram to give Stars back: the loop behind the ledger's refunds.
+
+A refund stands in the ledger before Telegram hears of it, and is repeated until Telegram says
+that it is done: the payment's id makes a repeat harmless (Bot API: refundStarPayment). It must not
+know why something is refunded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from aiogram import Bot
+from aiogram.methods import RefundStarPayment
+
+from bot.core.clock import Clock, Sleep
+from bot.core.errors import StorageUnavailable, TelegramError, TelegramLater, TelegramRejected
+from bot.core.schedule import back_off
+from storage import StarRefund, Storage
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=120)
+IDLE_SECONDS = 5.0
+AT_ONCE = 10
+DONE_BEFORE = "charge_already_refunded"
+
+
+class Refunds:
+    """One process's share of the refunds."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        storage: Storage,
+        *,
+        clock: Clock,
+        owner: str,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._bot = bot
+        self._storage = storage
+        self._clock = clock
+        self._owner = owner
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Until cancelled; what is cut is taken up when its lease has run out."""
+        while True:
+            try:
+                for refund in await self._storage.ledger.claim_refunds(
+                    owner=self._owner, now=self._clock(), lease_for=LEASE, limit=AT_ONCE
+                ):
+                    await self._carry(refund)
+            except StorageUnavailable as exc:
+                logger.warning("refunds wait: %s", exc)
+            await self._sleep(IDLE_SECONDS)
+
+    async def _carry(self, refund: StarRefund) -> None:
+        try:
+            await self._bot(
+                RefundStarPayment(
+                    user_id=refund.user_id, telegram_payment_charge_id=refund.payment_id
+                )
+            )
+        except TelegramError as exc:
+            if not (isinstance(exc, TelegramRejected) and DONE_BEFORE in str(exc).lower()):
+                return await self._later(refund, exc)
+        await self._storage.ledger.refund_done(refund.payment_id, now=self._clock())
+        return None
+
+    async def _later(self, refund: StarRefund, exc: TelegramError) -> None:
+        wait = back_off(refund.attempts, first=5, cap=6 * 3600)
+        if isinstance(exc, TelegramLater):
+            wait = max(wait, exc.retry_after)
+        logger.error("Stars were not given back yet, again in %.0f s: %s", wait, exc)
+        await self._storage.ledger.refund_later(
+            refund.payment_id, run_at=self._clock() + timedelta(seconds=wait), error=str(exc)
+        )

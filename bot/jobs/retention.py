@@ -1,0 +1,91 @@
+"""Forgets what has had its time: old orders, cards that nobody ordered, updates set aside.
+
+Little by little, so that nobody waits for it. It must not know what any of it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+
+from bot.core.clock import Clock, Sleep
+from bot.core.errors import StorageUnavailable
+from bot.core.task import TaskState
+from bot.jobs.delivery import Kept
+from storage import Storage
+
+logger = logging.getLogger(__name__)
+
+EACH_SECONDS = 3600.0
+KEEP_PRESSES = timedelta(days=3)
+"""Telegram repeats an update for 24 hours at the most."""
+
+_WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
+
+
+class Retention:
+    """`orders` and `drafts`: how long they rest before they go; None: for ever."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        kept: Kept,
+        *,
+        clock: Clock,
+        orders: timedelta | None,
+        drafts: timedelta | None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._storage = storage
+        self._kept = kept
+        self._clock = clock
+        self._orders = orders
+        self._drafts = drafts
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """The rows, which one process forgets for all; until cancelled."""
+        await self._again_and_again(self.once)
+
+    async def run_here(self) -> None:
+        """The files, of which every host has its own; until cancelled."""
+        await self._again_and_again(self.sweep)
+
+    async def _again_and_again(self, work: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await work()
+            except (StorageUnavailable, OSError) as exc:
+                logger.warning("forgetting waits: %s", exc)
+            await self._sleep(EACH_SECONDS)
+
+    async def once(self) -> int:
+        """All that is due now; how many orders and cards went."""
+        now, privacy = self._clock(), self._storage.privacy
+        never = now - timedelta(days=365 * 1000)
+        orders = now - self._orders if self._orders else never
+        drafts = now - self._drafts if self._drafts else never
+        gone = 0
+        while some := await privacy.forget(drafts_before=drafts, orders_before=orders):
+            gone += len(some)
+            await self.forget_files(some)
+            await self._sleep(0)
+        await privacy.forget_updates(before=orders)
+        await self._storage.callback_actions.forget(before=now - KEEP_PRESSES)
+        if gone:
+            logger.info("forgot %d orders and cards that had rested long", gone)
+        return gone
+
+    async def forget_files(self, task_ids: Iterable[int]) -> None:
+        """The kept videos of tasks that are no more."""
+        for task_id in task_ids:
+            await asyncio.to_thread(self._kept.drop, task_id)
+
+    async def sweep(self) -> None:
+        """Drops videos that this machine kept for tasks which another one erased or delivered."""
+        for task_id in await asyncio.to_thread(self._kept.ids):
+            task = await self._storage.tasks.get(task_id)
+            if task is None or task.state not in _WANT_THEIR_FILE:
+                await asyncio.to_thread(self._kept.drop, task_id)

@@ -1,0 +1,173 @@
+"""Variants of one order that are done close together come as one album.
+
+Those that this worker holds meet here with their videos in hand. The last one to come sends for
+all, and one commit ends them all. Nobody waits long, nor for one that is not near; whoever is in
+no album comes alone. It must not know how a video is fetched or sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from bot import texts
+from bot.core.errors import (
+    BotError,
+    LeaseLost,
+    StorageUnavailable,
+    TelegramError,
+    TelegramRejected,
+)
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import Task, TaskState
+from bot.jobs.delivery import Delivery, Parcel
+from bot.jobs.steps.context import StepContext
+
+logger = logging.getLogger(__name__)
+
+WINDOW = timedelta(seconds=20)
+"""The longest that a finished video waits for the others of its order."""
+LOOK_SECONDS = 2.0
+"""One that waits looks again so often whether the others are still near."""
+
+Meeting = Callable[[Parcel], Awaitable[bool]]
+"""Waits for the others; True: it came with them, and that is written."""
+
+
+@dataclass(eq=False)
+class _Guest:
+    parcel: Parcel
+    came: asyncio.Future[BotError | bool] | None = None  # from when somebody sends it along
+
+
+class Albums:
+    """Where the variants of an order wait for each other."""
+
+    def __init__(self, context: StepContext, delivery: Delivery) -> None:
+        self._context = context
+        self._delivery = delivery
+        self._rooms: dict[int, dict[int, _Guest]] = {}
+
+    def meeting(self, task: Task) -> Meeting | None:
+        """Where the task meets the others of its order; None: it comes alone.
+
+        What has failed once comes alone: an album that Telegram does not take is not tried again.
+        """
+        if task.order is None or task.attempts > 0:
+            return None
+        return partial(self._meet, task, task.order)
+
+    async def _meet(self, task: Task, order: int, parcel: Parcel) -> bool:
+        """Raises what Telegram said about the album, and LeaseLost."""
+        room = self._rooms.setdefault(order, {})
+        me = room[task.id] = _Guest(parcel)
+        try:
+            try:
+                await self._wait(task, order, room, me)
+            except LeaseLost:
+                if me.came is None:
+                    raise  # its video is on its way otherwise, and nobody may close the file
+            if me.came is None:
+                await self._send(room)
+            assert me.came is not None
+            outcome = await me.came
+        finally:
+            room.pop(task.id, None)
+            if not room and self._rooms.get(order) is room:
+                del self._rooms[order]
+        if isinstance(outcome, BotError):
+            raise outcome
+        return outcome
+
+    async def _wait(self, task: Task, order: int, room: dict[int, _Guest], me: _Guest) -> None:
+        """Until there is nobody to wait for, or somebody sends this one along."""
+        until = (task.rendered_at or self._context.clock()) + WINDOW
+        while me.came is None and (left := (until - self._context.clock()).total_seconds()) > 0:
+            if not await self._somebody_is_near(task, order, room):
+                return
+            if me.came is None and not await self._context.wait(task.id, min(left, LOOK_SECONDS)):
+                return  # the program stops: what is there goes out
+
+    async def _somebody_is_near(self, task: Task, order: int, room: dict[int, _Guest]) -> bool:
+        others: list[Task] = []
+        with suppress(StorageUnavailable):
+            others = await self._context.storage.tasks.variants(order)
+        return any(other.id not in room and _is_near(other, task) for other in others)
+
+    async def _send(self, room: dict[int, _Guest]) -> None:
+        """Whoever is here goes together; it ends with a word to each."""
+        party = sorted(room.values(), key=lambda guest: guest.parcel.task.id)
+        room.clear()
+        loop = asyncio.get_running_loop()
+        for guest in party:
+            guest.came = loop.create_future()
+        outcomes: dict[int, BotError | bool] = {}
+        try:
+            outcomes = await self._together([guest.parcel for guest in party])
+        finally:
+            for guest in party:
+                if guest.came is not None and not guest.came.done():
+                    guest.came.set_result(outcomes.get(guest.parcel.task.id, False))
+
+    async def _together(self, parcels: Sequence[Parcel]) -> dict[int, BotError | bool]:
+        tasks = [parcel.task for parcel in parcels]
+        if len(tasks) == 1 or not self._delivery.fit(parcels):
+            return {}
+        try:
+            sent = await self._delivery.album(parcels, texts.results.caption(tasks[0], len(tasks)))
+        except TelegramRejected as exc:
+            logger.warning("tasks %s come one by one: %s", [task.id for task in tasks], exc)
+            return {}
+        except TelegramError as exc:
+            return {task.id: exc for task in tasks}
+        now = self._context.clock()
+        changes = [
+            (
+                task,
+                task.to(
+                    TaskState.DELIVERED,
+                    run_at=now,
+                    video_message_id=one.message_id,
+                    video_file_id=one.file_id,
+                ),
+            )
+            for task, one in zip(tasks, sent, strict=True)
+        ]
+        written = await self._context.save_all_with_retry(
+            changes, partial(_buttons, reply_to=sent[0].message_id)
+        )
+        lost = LeaseLost("somebody else has the task")
+        return {task.id: True if task.id in written else lost for task in tasks}
+
+
+def _is_near(other: Task, task: Task) -> bool:
+    """Whether `other` is likely to be there soon after `task`: it takes as long, and it is held
+    here or by nobody.
+    """
+    if other.lease_owner not in (None, task.lease_owner):
+        return False
+    if other.state is TaskState.RENDERED:
+        return other.attempts == 0 and other.video_file_id is None
+    if other.state is not TaskState.GENERATING or other.overdue:
+        return False
+    return (other.accepted_at or other.created_at) - (
+        task.accepted_at or task.created_at
+    ) <= WINDOW
+
+
+def _buttons(tasks: Sequence[Task], reply_to: int) -> Notice:
+    """An album carries no buttons (Bot API: sendMediaGroup): they come in a message below it."""
+    first = tasks[0]
+    return Notice(
+        kind=NoticeKind.ALBUM,
+        chat=first.chat,
+        lang=first.lang,
+        task_id=first.id,
+        reply_to=reply_to,
+        params={"videos": ".".join(str(task.id) for task in tasks)},
+    )

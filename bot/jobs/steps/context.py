@@ -1,0 +1,241 @@
+"""What every step works with: guarded writes, the ends of a task, its timer and what was learnt.
+
+It must not know Telegram's or the provider's wire, nor how tasks are leased.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from bot.core.clock import Clock, Sleep, Wait, wait_for
+from bot.core.errors import LeaseLost, StorageUnavailable
+from bot.core.notices import Notice, NoticeKind
+from bot.core.schedule import PRIOR, DurationDistribution, Durations, back_off
+from bot.core.task import ACTIVE, Reason, Task, TaskState
+from bot.jobs.progress import Progress
+from bot.runtime import metrics
+from storage import Storage
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = timedelta(days=1)
+"""How long an order waits to be accepted, a late job is asked for, a video is tried to be sent."""
+_DETAIL = 1000
+Saved = TypeVar("Saved")
+
+_STRIKES = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT})
+
+
+class StepContext:
+    """Shared by the steps of all tasks that one worker holds."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        progress: Progress,
+        *,
+        clock: Clock,
+        wait: Wait = wait_for,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.storage = storage
+        self.progress = progress
+        self.clock = clock
+        self.sleep = sleep
+        self.stopping = False
+        self._wait_for = wait
+        self._durations: dict[str, Durations] = {}
+        self._learning = asyncio.Lock()
+        self._lost: set[int] = set()
+        self._timers: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
+
+    # --- writing -----------------------------------------------------------------------------
+
+    async def save(
+        self,
+        task: Task,
+        after: Task,
+        *,
+        notices: tuple[Notice, ...] = (),
+        keep_lease: bool = True,
+        took: tuple[float, float] | None = None,
+    ) -> Task:
+        """One guarded write; raises LeaseLost when the task is somebody else's by now."""
+        if not await self.storage.tasks.save(
+            task, after, now=self.clock(), notices=notices, keep_lease=keep_lease, took=took
+        ):
+            raise LeaseLost("somebody else has the task")
+        metrics.moved(task, after, self.clock())
+        return after
+
+    async def save_with_retry(self, task: Task, after: Task) -> Task:
+        """The same for what has happened outside and cannot be taken back: until it is written."""
+        return await self._save_with_retry(task.id, lambda: self.save(task, after))
+
+    async def save_all_with_retry(
+        self,
+        changes: Sequence[tuple[Task, Task]],
+        tell: Callable[[Sequence[Task]], Notice],
+    ) -> set[int]:
+        """Several in one commit, with the notice about them; those that were still held here."""
+
+        async def save() -> set[int]:
+            return await self.storage.tasks.save_together(changes, now=self.clock(), tell=tell)
+
+        written = await self._save_with_retry(changes[0][0].id, save)
+        for task, after in changes:
+            if task.id in written:
+                metrics.moved(task, after, self.clock())
+        return written
+
+    async def _save_with_retry(self, task_id: int, save: Callable[[], Awaitable[Saved]]) -> Saved:
+        failures = 0
+        while True:
+            try:
+                return await save()
+            except StorageUnavailable as exc:
+                failures += 1
+                logger.error("task %d: what was done is not saved yet: %s", task_id, exc)
+                await self.sleep(back_off(failures, first=0.2, cap=5))
+
+    async def later(self, task: Task, seconds: float, detail: str, **changes: Any) -> None:
+        """The same step again; anybody may take it up then."""
+        logger.warning("task %d: again in %.0f s: %s", task.id, seconds, detail)
+        run_at = self.clock() + timedelta(seconds=seconds)
+        after = task.again(run_at=run_at, detail=detail[:_DETAIL], **changes)
+        await self.save(task, after, keep_lease=False)
+
+    async def fail(self, task: Task, reason: Reason, detail: str) -> None:
+        """The end, without a video."""
+        logger.warning("task %d: failed: %s (%s)", task.id, reason, detail)
+        after = self._ended(task, TaskState.FAILED, reason, detail)
+        strikes = 0
+        if reason in _STRIKES:
+            with suppress(StorageUnavailable):
+                person = await self.storage.users.get(task.user_id)
+                strikes = person.strikes + 1 if person else 1
+        words = notice(
+            NoticeKind.FAILED,
+            task,
+            reason=reason.value,
+            charge=after.charge.value,
+            price=str(task.price),
+            strikes=str(strikes),
+        )
+        await self.save(task, after, notices=(words,))
+        if strikes:
+            with suppress(StorageUnavailable):
+                await self.storage.users.strike(task.user_id)
+
+    async def unknown(self, task: Task, detail: str) -> None:
+        """Whether the provider took it, nobody here knows; it is not repeated."""
+        logger.error("task %d: nobody knows whether it was accepted: %s", task.id, detail)
+        after = self._ended(task, TaskState.UNKNOWN, Reason.ANSWER_LOST, detail)
+        words = notice(NoticeKind.UNKNOWN, task, price=str(task.price))
+        await self.save(task, after, notices=(words,))
+
+    async def undeliverable(self, task: Task, reason: Reason, detail: str, **changes: Any) -> None:
+        """There is a video, and the chat does not take it, or we cannot have it: kept."""
+        logger.error("task %d: the video cannot be delivered: %s (%s)", task.id, reason, detail)
+        after = replace(self._ended(task, TaskState.UNDELIVERABLE, reason, detail), **changes)
+        words = notice(NoticeKind.UNDELIVERABLE, task, reason=reason.value)
+        await self.save(task, after, notices=(words,))
+
+    async def close(self, task: Task) -> None:
+        """What the person sees instead of a status: the task has ended."""
+        await close_status(self.storage, self.progress, task)
+
+    def _ended(self, task: Task, state: TaskState, reason: Reason, detail: str) -> Task:
+        return task.to(state, run_at=self.clock(), reason=reason, detail=detail[:_DETAIL])
+
+    # --- waiting -----------------------------------------------------------------------------
+
+    async def wait(self, task_id: int, seconds: float) -> bool:
+        """False when the program stops meanwhile; LeaseLost when the task is taken away."""
+        if not self.stopping and task_id not in self._lost and seconds > 0:
+            await self._wait_for(self._timers[task_id], seconds)
+        if task_id in self._lost:
+            raise LeaseLost("somebody else has the task")
+        return not self.stopping
+
+    def stop(self) -> None:
+        """No timer is waited for any more."""
+        self.stopping = True
+        for timer in self._timers.values():
+            timer.set()
+
+    def lost(self, task_id: int) -> None:
+        """Another worker has the task: its timer ends at once."""
+        self._lost.add(task_id)
+        if task_id in self._timers:
+            self._timers[task_id].set()
+
+    def is_lost(self, task_id: int) -> bool:
+        """Whether another worker is known to have the task."""
+        return task_id in self._lost
+
+    def dropped(self, task_id: int) -> None:
+        """This worker has nothing more to do with the task."""
+        self._lost.discard(task_id)
+        self._timers.pop(task_id, None)
+        self.progress.forget(task_id)
+
+    # --- learning ----------------------------------------------------------------------------
+
+    def current_estimate(self, model: str) -> DurationDistribution:
+        """The law as far as it is in memory: good enough to be shown."""
+        known = self._durations.get(model)
+        return known.distribution() if known else PRIOR
+
+    async def distribution(self, model: str) -> DurationDistribution:
+        """How long `model` takes, learnt from its last durations."""
+        return (await self._learnt(model)).distribution()
+
+    async def learn(self, model: str, low: float, high: float) -> None:
+        """A job was pending `low` seconds after its acceptance, and done at `high`; its next
+        `save` writes that down.
+        """
+        (await self._learnt(model)).add(low, high)
+
+    async def _learnt(self, model: str) -> Durations:
+        async with self._learning:  # a hundred tasks that were claimed together ask together
+            if model not in self._durations:
+                recent = await self.storage.durations.recent(model)
+                self._durations[model] = Durations.of(recent)
+        return self._durations[model]
+
+
+async def close_status(storage: Storage, progress: Progress, task: Task) -> None:
+    """The status message goes with the last of those that were ordered together; until then it
+    says how many are to come, once the one whose message it is has ended.
+    """
+    if task.order is None:
+        return await progress.close(task)
+    with suppress(StorageUnavailable):
+        order = await storage.tasks.variants(task.order)
+        first = next((one for one in order if one.id == task.order), None)
+        left = sum(one.state in ACTIVE for one in order)
+        if first is not None and not left:
+            await progress.close(first)
+        elif first is not None and first.state not in ACTIVE:
+            await progress.rest(first, left)
+    return None
+
+
+def notice(kind: NoticeKind, task: Task, **params: str) -> Notice:
+    """Words about `task`, as an answer to the person's own."""
+    return Notice(
+        kind=kind,
+        chat=task.chat,
+        lang=task.lang,
+        task_id=task.id,
+        reply_to=task.message_id,
+        params=params,
+    )

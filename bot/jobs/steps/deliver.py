@@ -1,0 +1,124 @@
+"""RENDERED → the chat. A failure here is never a failure of the video: it is kept and tried
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from bot import texts
+from bot.core.errors import (
+    ProviderError,
+    TelegramError,
+    TelegramLater,
+    TelegramMoved,
+    TelegramRejected,
+    TelegramTooLarge,
+    TelegramUnreachable,
+)
+from bot.core.notices import NoticeKind
+from bot.core.schedule import back_off
+from bot.core.task import Reason, Task, TaskState
+from bot.jobs.delivery import Delivery
+from bot.jobs.steps.album import Albums
+from bot.jobs.steps.context import PATIENCE, StepContext, notice
+from bot.jobs.steps.watch import Asks
+from bot.media import video_reader
+from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
+from bot.texts import keyboards
+
+TRIES = 5
+"""Of a link that gives no video, and of a video that Telegram rejects."""
+
+
+class Deliver:
+    """Brings one finished video to its chat."""
+
+    def __init__(self, context: StepContext, provider: Asks, delivery: Delivery) -> None:
+        self._context = context
+        self._provider = provider
+        self._delivery = delivery
+        self._albums = Albums(context, delivery)
+
+    async def __call__(self, task: Task) -> None:
+        """Ends in DELIVERED, in UNDELIVERABLE, or is put off."""
+        context = self._context
+        context.progress.show(task, context.current_estimate(task.model))
+        try:
+            sent = await self._delivery(
+                task,
+                texts.results.caption(task),
+                keyboards.result(task),
+                self._albums.meeting(task),
+            )
+        except (DownloadTooLarge, TelegramTooLarge) as exc:
+            return await self._link_only(task, str(exc))
+        except DownloadRefused as exc:
+            return await self._fresh_link(task, exc, Reason.RESULT_REFUSED)
+        except DownloadGone as exc:
+            return await self._fresh_link(task, exc, Reason.RESULT_GONE)
+        except video_reader.NotAVideo as exc:
+            return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
+        except (DownloadFailed, OSError, RuntimeError) as exc:
+            # The network's fault, or this machine's: the video is not to blame.
+            return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
+        except TelegramUnreachable as exc:
+            return await self._give_up(task, Reason.CHAT_UNREACHABLE, str(exc))
+        except TelegramMoved as exc:
+            await context.storage.tasks.migrate_chat(task.chat.chat_id, exc.chat_id)
+            return await context.later(task, 0, "the group has moved")
+        except TelegramRejected as exc:
+            if task.attempts + 1 >= TRIES:
+                return await self._link_only(task, str(exc))
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+        except TelegramError as exc:
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+        if sent is not None:
+            after = task.to(
+                TaskState.DELIVERED,
+                run_at=context.clock(),
+                video_message_id=sent.message_id,
+                video_file_id=sent.file_id or task.video_file_id,
+            )
+            await context.save_with_retry(task, after)
+        await asyncio.to_thread(self._delivery.forget, task.id)
+        await context.close(task)
+        return None
+
+    async def _again(
+        self, task: Task, exc: Exception, reason: Reason, *, refresh: bool = False
+    ) -> None:
+        if self._context.clock() - (task.rendered_at or task.created_at) > PATIENCE:
+            return await self._give_up(task, reason, str(exc))
+        wait = back_off(task.attempts + 1, first=2, cap=300)
+        if isinstance(exc, TelegramLater):
+            wait = max(wait, exc.retry_after)
+        url = await self._link(task) if refresh and task.attempts >= TRIES else task.video_url
+        kept_by = await self._delivery.kept_by(task)
+        return await self._context.later(task, wait, str(exc), video_url=url, kept_by=kept_by)
+
+    async def _give_up(self, task: Task, reason: Reason, detail: str) -> None:
+        kept_by = await self._delivery.kept_by(task)
+        return await self._context.undeliverable(task, reason, detail, kept_by=kept_by)
+
+    async def _fresh_link(self, task: Task, exc: Exception, reason: Reason) -> None:
+        """The provider may give another link, or the old one may need a moment to work."""
+        if task.attempts + 1 >= TRIES:
+            return await self._context.undeliverable(task, reason, str(exc))
+        wait = back_off(task.attempts + 1, first=2, cap=60)
+        return await self._context.later(task, wait, str(exc), video_url=await self._link(task))
+
+    async def _link(self, task: Task) -> str | None:
+        """What the provider says now; the link that is known when it says nothing."""
+        if task.provider_id is not None:
+            with suppress(ProviderError):
+                return (await self._provider.result(task.provider_id)).url or task.video_url
+        return task.video_url
+
+    async def _link_only(self, task: Task, detail: str) -> None:
+        """Delivered as a link, because Telegram does not take the file."""
+        words = notice(NoticeKind.VIDEO_LINK, task, url=task.video_url or "")
+        after = task.to(TaskState.DELIVERED, run_at=self._context.clock(), detail=detail)
+        await self._context.save(task, after, notices=(words,))
+        await asyncio.to_thread(self._delivery.forget, task.id)

@@ -1,0 +1,225 @@
+"""QUEUED → the provider: the only place where money is spent.
+
+The order of things is the point: SUBMITTING is committed before the call, the id after it, and one
+task at a time goes through, so that a kill leaves one UNKNOWN at the most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.core.alerts import AlertSignals, Switch
+from bot.core.errors import (
+    InputError,
+    LeaseLost,
+    ProviderBusy,
+    ProviderHeld,
+    ProviderLost,
+    ProviderRefused,
+    StorageUnavailable,
+    TelegramError,
+    TelegramLater,
+    TelegramRejected,
+    TelegramUnreachable,
+)
+from bot.core.schedule import back_off
+from bot.core.task import Reason, Task, TaskState
+from bot.jobs.steps.context import PATIENCE, StepContext
+from bot.media.bucket import BucketError
+from bot.provider.client import Job
+from bot.runtime import metrics
+
+logger = logging.getLogger(__name__)
+
+
+class Creates(Protocol):
+    """What is asked of bot.provider.client here."""
+
+    async def create(
+        self, *, model: str, prompt: str, ar: str, image: str | None = None
+    ) -> Job: ...
+
+
+class FramesOff(Exception):
+    """Frames cannot be published: there is neither PUBLIC_URL nor a bucket."""
+
+
+OVERLOADED = 3
+"""Answers that the provider is busy, one after the other, of whatever task: it takes nothing."""
+
+PublishFrame = Callable[[Task], Awaitable[str]]
+"""Gives the link to a task's first frame; raises FramesOff, InputError, TelegramErrors and
+BucketError."""
+
+
+class Submit:
+    """Orders the video of one task after the other."""
+
+    def __init__(
+        self,
+        context: StepContext,
+        provider: Creates,
+        publish_frame: PublishFrame,
+        *,
+        deadline: timedelta,
+    ) -> None:
+        self._context = context
+        self._provider = provider
+        self._publish_frame = publish_frame
+        self._deadline = deadline
+        self.signals = AlertSignals()
+        self._one_at_a_time = asyncio.Lock()
+        self._busy = 0
+        self._hold: tuple[datetime, datetime] | None = None  # from, until
+        self._holds = 0
+
+    def held_until(self, now: datetime) -> datetime | None:
+        """Until when nothing is submitted, by the provider's doing; None: it goes on."""
+        if self._hold is None:
+            return None
+        # A clock that went back behind its beginning must not make it hours long.
+        since, until = self._hold
+        return until if since <= now < until else None
+
+    def release(self) -> None:
+        """The operator says that it is mended: the next task tries."""
+        self._hold = None
+
+    async def __call__(self, task: Task) -> tuple[Task, Job] | Task | None:
+        """The accepted task and its job; the task as it was when the program stops; or None."""
+        context = self._context
+        context.progress.show(
+            task, context.current_estimate(task.model), waiting=task.attempts > 0
+        )
+        waited = context.clock() - (task.confirmed_at or task.created_at)
+        if task.attempts and waited > PATIENCE:
+            await context.fail(task, Reason.PROVIDER_UNAVAILABLE, task.detail or "")
+            return None
+        image = None
+        if task.frame is not None:
+            try:
+                image = await self._publish_frame(task)
+            except FramesOff:
+                return await context.fail(task, Reason.FRAMES_OFF, "PUBLIC_URL is not set")
+            except InputError as exc:
+                return await context.fail(task, Reason.FRAME_UNUSABLE, str(exc))
+            except (TelegramRejected, TelegramUnreachable) as exc:
+                return await context.fail(task, Reason.FRAME_UNAVAILABLE, str(exc))
+            except (TelegramError, BucketError) as exc:
+                wait = back_off(task.attempts + 1, first=3, cap=300)
+                if isinstance(exc, TelegramLater):
+                    wait = max(wait, exc.retry_after)
+                return await context.later(task, wait, str(exc))
+        async with self._one_at_a_time:
+            if context.is_lost(task.id):
+                # Given back as it is, it would be tried again and again, without a pause.
+                raise LeaseLost("somebody else has the task")
+            if context.stopping:
+                return task
+            if until := self.held_until(context.clock()):
+                held = self.signals.held is not None
+                context.progress.leave(task, context.current_estimate(task.model), held=held)
+                await context.save(task, task.again(run_at=until), keep_lease=False)
+                return None
+            if await context.storage.alerts.is_held(Switch.SUBMITS):
+                # Nobody claims it until it is released: it comes at once then.
+                context.progress.leave(task, context.current_estimate(task.model), held=True)
+                await context.save(task, replace(task, claims=0), keep_lease=False)
+                return None
+            return await self._create(task, image)
+
+    async def _create(self, task: Task, image: str | None) -> tuple[Task, Job] | None:
+        now = self._context.clock()
+        # Written before the call: after a crash we know that a request may be out. Insisted on:
+        # written without our knowing, it would be taken for one.
+        task = await self._context.save_with_retry(
+            task,
+            task.to(
+                TaskState.SUBMITTING,
+                run_at=now,
+                submitted_at=now,
+                deadline_at=now + self._deadline,
+                attempts=task.attempts,
+            ),
+        )
+        assert task.prompt is not None
+        assert task.aspect_ratio is not None
+        try:
+            job = await self._provider.create(
+                model=task.model, prompt=task.prompt, ar=task.aspect_ratio.value, image=image
+            )
+        except ProviderBusy as exc:
+            wait = max(back_off(task.attempts + 1, first=3, cap=300), exc.retry_after or 0)
+            self._hold_when_overloaded(exc)
+            return await self._requeue(task, wait, str(exc), held=False)
+        except ProviderHeld as exc:
+            return await self._requeue(task, self._hold_all(exc), str(exc), held=True)
+        except ProviderRefused as exc:
+            self._busy = 0  # it reads orders
+            if exc.reason is Reason.MODEL_GONE:
+                self.signals.gone[task.model] = self._context.clock()
+            return await self._context.fail(task, exc.reason, str(exc))
+        except ProviderLost as exc:
+            return await self._context.unknown(task, str(exc))
+        self._hold, self._holds, self._busy = None, 0, 0
+        self.signals.took(task.model, self._context.clock())
+        return await self._accepted(task, job), job
+
+    async def _accepted(self, task: Task, job: Job) -> Task:
+        """The id is money: it is written until it is written, whoever holds the task by now."""
+        now, tasks = self._context.clock(), self._context.storage.tasks
+        after = task.to(TaskState.GENERATING, run_at=now, provider_id=job.id, accepted_at=now)
+        failures = 0
+        while True:
+            try:
+                if await tasks.save(task, after, now=now):
+                    metrics.moved(task, after, now)
+                    metrics.spent(task.model, task.price)
+                    logger.info("task %d: accepted as %s", task.id, job.id)
+                    return after
+                metrics.spent(task.model, task.price)
+                if not await tasks.record_late_id(task.id, job.id, now=now):
+                    logger.error("task %d: ended before its id %s came", task.id, job.id)
+                raise LeaseLost("the lease ran out during the call")
+            except StorageUnavailable as exc:
+                failures += 1
+                logger.error("task %d: id %s is not saved yet: %s", task.id, job.id, exc)
+                await self._context.sleep(back_off(failures, first=0.2, cap=5))
+
+    async def _requeue(self, task: Task, seconds: float, detail: str, *, held: bool) -> None:
+        logger.warning("task %d: not accepted, again in %.0f s: %s", task.id, seconds, detail)
+        after = task.to(
+            TaskState.QUEUED,
+            run_at=self._context.clock() + timedelta(seconds=seconds),
+            attempts=task.attempts + 1,
+            submitted_at=None,
+            deadline_at=None,
+            detail=detail,
+        )
+        self._context.progress.leave(after, self._context.current_estimate(task.model), held=held)
+        await self._context.save(task, after, keep_lease=False)
+
+    def _hold_all(self, exc: ProviderHeld) -> float:
+        """The whole queue waits: every task would meet the same. Returns for how many seconds."""
+        self._holds += 1
+        seconds = back_off(self._holds, first=15, cap=300)
+        now = self._context.clock()
+        self.signals.held = (exc.hold, now)
+        self._hold = (now, now + timedelta(seconds=seconds))
+        logger.error("the queue is held for %.0f s: %s (%s)", seconds, exc.hold, exc)
+        return seconds
+
+    def _hold_when_overloaded(self, exc: ProviderBusy) -> None:
+        """Tasks that would each meet the same wait in their order; then one tries."""
+        self._busy += 1
+        if self._busy < OVERLOADED:
+            return
+        now = self._context.clock()
+        seconds = back_off(self._busy - OVERLOADED + 1, first=3, cap=60)
+        self._hold = (now, now + timedelta(seconds=max(seconds, exc.retry_after or 0)))
+        self.signals.busy_since = self.signals.busy_since or now

@@ -1,0 +1,138 @@
+"""GENERATING → the provider's last word: asks when bot.core.schedule says, believes what it hears.
+
+A task that is paid for is given up slowly: what would end it is asked for again, and past the
+deadline it is asked for ever more rarely, for a day.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bot.core.errors import ProviderBusy, ProviderHeld, ProviderRefused
+from bot.core.notices import NoticeKind
+from bot.core.schedule import back_off, next_question, overdue_wait
+from bot.core.task import Reason, Task, TaskState
+from bot.jobs.steps.context import PATIENCE, StepContext, notice
+from bot.provider.client import Job, JobStatus
+
+logger = logging.getLogger(__name__)
+
+CONFIRMATIONS = 3
+"""Answers that would end a paid task are asked for so often before they are believed."""
+PUT_OFF_SECONDS = 3600.0
+"""As often as this a paid task may kill a worker."""
+
+
+class Asks(Protocol):
+    """What is asked of bot.provider.client here."""
+
+    async def result(self, task_id: str) -> Job: ...
+
+
+class Watch:
+    """Follows one job to its end, its timer in memory."""
+
+    def __init__(self, context: StepContext, provider: Asks) -> None:
+        self._context = context
+        self._provider = provider
+
+    async def __call__(self, task: Task) -> Task | None:
+        """The rendered task; the task as it was when the program stops; None: put off or ended."""
+        assert task.provider_id is not None
+        context, since = self._context, task.accepted_at or task.created_at
+        distribution = await context.distribution(task.model)
+        context.progress.show(task, distribution)
+        pending_at, failures, doubts = 0.0, 0, 0
+        # Taken over from somebody: it may have been ready for long, and one answer shows that it
+        # is no poison.
+        late = task.overdue or task.claims > 1 or self._age(since) > distribution.early
+        wait = 0.0 if late else None
+        while True:
+            since = min(since, context.clock())  # a clock that went back makes nobody wait for it
+            if wait is None:
+                wait = self._until_next(task, since, failures)
+            if not await context.wait(task.id, wait):
+                return task
+            wait = None
+            job: Job | None = None
+            try:
+                job = await self._provider.result(task.provider_id)
+                failures = 0
+            except ProviderBusy as exc:
+                failures += 1
+                logger.info("task %d: %s", task.id, exc)
+                if exc.retry_after:
+                    wait = max(
+                        exc.retry_after, back_off(failures, first=distribution.step, cap=60)
+                    )
+            except ProviderHeld as exc:
+                failures += 1
+                logger.error("task %d: cannot be asked for: %s (%s)", task.id, exc.hold, exc)
+            except ProviderRefused as exc:
+                doubts += 1
+                if doubts >= CONFIRMATIONS:
+                    return await context.fail(task, exc.reason, str(exc))
+            if job is not None:
+                if job.status is JobStatus.PENDING:
+                    pending_at, doubts = self._age(since), 0
+                elif job.status is JobStatus.FAILED or job.url is not None:
+                    return await self.judge(task, job, pending_at=pending_at)
+                else:
+                    doubts += 1
+                    if doubts >= CONFIRMATIONS:
+                        return await context.fail(task, Reason.NO_RESULT, "done without a link")
+            if task.deadline_at is not None and context.clock() >= task.deadline_at:
+                return await self._past_deadline(task, since)
+            if task.claims > 1:  # it is no poison: a step with it was completed
+                task = await context.save(task, task.again(run_at=task.run_at, attempts=0))
+
+    async def judge(self, task: Task, job: Job, *, pending_at: float) -> Task | None:
+        """What a job that is over means; `pending_at` seconds of age it was not."""
+        if job.status is JobStatus.FAILED:
+            return await self._context.fail(task, job.reason or Reason.PROVIDER_FAILED, job.detail)
+        if job.status is JobStatus.PENDING or job.url is None:
+            return task
+        now = self._context.clock()
+        after = task.to(TaskState.RENDERED, run_at=now, rendered_at=now, video_url=job.url)
+        self._context.progress.show(after, self._context.current_estimate(task.model))
+        took = pending_at, self._age(task.accepted_at or task.created_at)
+        await self._context.learn(task.model, *took)
+        await self._context.save(task, after, took=took if took[1] > 0 else None)
+        return after
+
+    async def put_off(self, task: Task, detail: str) -> None:
+        """Its workers died again and again, perhaps of something else: it is paid for, so it is
+        not given up for that, but asked for much later.
+        """
+        logger.error("task %d: put off for %.0f s: %s", task.id, PUT_OFF_SECONDS, detail)
+        run_at = self._context.clock() + timedelta(seconds=PUT_OFF_SECONDS)
+        words = () if task.overdue else (notice(NoticeKind.OVERDUE, task),)
+        after = task.again(run_at=run_at, overdue=True, detail=detail)
+        await self._context.save(task, after, keep_lease=False, notices=words)
+
+    def _age(self, since: datetime) -> float:
+        return (self._context.clock() - since).total_seconds()
+
+    def _until_next(self, task: Task, since: datetime, failures: int) -> float:
+        age, distribution = self._age(since), self._context.current_estimate(task.model)
+        wait = next_question(age, distribution) - age
+        if failures:
+            return max(back_off(failures, first=distribution.step, cap=60), wait)
+        if task.deadline_at is None or task.overdue:
+            return wait
+        # The last question before the person is told is asked at the deadline itself.
+        return min(wait, max((task.deadline_at - self._context.clock()).total_seconds(), 0.0))
+
+    async def _past_deadline(self, task: Task, since: datetime) -> None:
+        """Told once; then anybody may ask, ever more rarely."""
+        assert task.deadline_at is not None
+        now = self._context.clock()
+        if now > task.deadline_at + PATIENCE:
+            return await self._context.fail(task, Reason.NEVER_FINISHED, "pending for a day")
+        run_at = now + timedelta(seconds=overdue_wait(self._age(since)))
+        words = () if task.overdue else (notice(NoticeKind.OVERDUE, task),)
+        after = task.again(run_at=run_at, overdue=True)
+        await self._context.save(task, after, keep_lease=False, notices=words)
+        return None

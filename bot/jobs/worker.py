@@ -1,0 +1,237 @@
+"""The background loop: leases due tasks and carries each one, a step at a time, to its end.
+
+Timers live in memory while the lease lasts; the database is told only what changed. What a step
+means is in bot/jobs/steps; here is when, how many at once, and how to stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from bot.core.clock import Clock, Sleep, Wait, wait_for
+from bot.core.errors import LeaseLost, StorageUnavailable
+from bot.core.schedule import back_off
+from bot.core.task import ACTIVE, Task
+from bot.jobs.steps import Steps
+from bot.runtime import logs
+from bot.runtime.health import Health
+from storage import Claim, Storage
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=30)
+HEARTBEAT_SECONDS = 8.0
+"""Several beats within a lease: a slow disk must not lose it."""
+IDLE_SECONDS = 1.0
+"""The longest wait for work that another process left here."""
+AT_A_TIME = 100
+"""Tasks that one claim takes."""
+DRAIN_SECONDS = 7.0
+"""What a stop leaves to steps in hand; then they are cut and taken up at the next start."""
+
+
+class Worker:
+    """One process's share of the work."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        steps: Steps,
+        *,
+        clock: Clock,
+        health: Health,
+        owner: str,
+        slots: int | None,
+        at_once: int = 10_000,
+        lease: timedelta | None = None,
+        disk: str | None = None,
+        wait: Wait = wait_for,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._storage = storage
+        self._steps = steps
+        self._clock = clock
+        self._health = health
+        self._owner = owner
+        self._slots = slots
+        self._at_once = at_once
+        self._disk = disk
+        self._lease = lease or LEASE
+        self._heartbeat = lease.total_seconds() / 4 if lease else HEARTBEAT_SECONDS
+        self._wait = wait
+        self._sleep = sleep
+        self._due = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
+        self._handed: list[Task] = []  # leased here, and not held yet
+        self._leased_until: datetime | None = None  # what is held, as far as is known
+        self._running = False
+
+    def wake(self) -> None:
+        """There may be something due."""
+        self._due.set()
+
+    def claim(self) -> Claim | None:
+        """On which terms it takes tasks now; None: it takes none."""
+        now, free = self._clock(), self._at_once - len(self._held) - len(self._handed)
+        if not self._running or self._stopping.is_set() or free <= 0 or self._overslept(now):
+            return None
+        if not self._held:
+            self._leased_until = now + self._lease
+        return Claim(
+            owner=self._owner,
+            now=now,
+            lease_for=self._lease,
+            limit=min(free, AT_A_TIME),
+            slots=0 if self._steps.held(now) else self._slots,
+            disk=self._disk,
+        )
+
+    async def take(self, tasks: Sequence[Task]) -> None:
+        """What a commit of somebody else in this process has claimed on those terms."""
+        if self._stopping.is_set():
+            await self._release(tasks)
+        else:
+            self._handed += tasks
+            self._due.set()
+
+    def stop(self) -> None:
+        """Takes no more; `run` finishes or saves what is in hand, and returns."""
+        self._stopping.set()
+        self._steps.stop()
+        self._due.set()
+
+    async def run(self) -> None:
+        """Until `stop`."""
+        self._running = True
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(self._heart(), name="heartbeat")
+            try:
+                while not self._stopping.is_set():
+                    self._due.clear()
+                    # what was handed over comes first, and whatever else is due in the next round
+                    claimed, self._handed = self._handed, []
+                    taken = await self._disowned(claimed or await self._claim())
+                    for task in taken:
+                        self._held[task.id] = (
+                            task,
+                            group.create_task(self._carry(task), name=f"task {task.id}"),
+                        )
+                    self._health.mark("worker")
+                    if not claimed and len(taken) < AT_A_TIME:  # or there are more
+                        await self._wait(self._due, IDLE_SECONDS)
+                await self._drain()
+            finally:
+                heart.cancel()
+
+    async def _claim(self) -> list[Task]:
+        if self._overslept(self._clock()) and not await self._prolong():
+            return []
+        claim = self.claim()
+        if claim is None:
+            return []
+        try:
+            return await self._storage.tasks.claim_due(**claim)
+        except StorageUnavailable as exc:
+            logger.warning("the tasks wait: %s", exc)
+            await self._wait(self._stopping, IDLE_SECONDS)
+            return []
+
+    def _overslept(self, now: datetime) -> bool:
+        """A stopped process, a dead disk, a clock that jumped: what is in hand comes first, or it
+        would be taken from here to here.
+        """
+        return bool(self._held and self._leased_until and now >= self._leased_until)
+
+    async def _disowned(self, claimed: list[Task]) -> list[Task]:
+        """Without those that are still in hand here: whoever sleeps past a lease loses it to
+        anybody, itself included. What is in hand ends first, as if another had taken the task.
+        """
+        twice = [task for task in claimed if task.id in self._held]
+        for task in twice:
+            logger.warning("task %d: the lease ran out in hand", task.id)
+            self._steps.lost(task.id)
+        if twice:
+            await self._release(twice)
+        return [task for task in claimed if task.id not in self._held]
+
+    async def _carry(self, task: Task) -> None:
+        with logs.about(task=task.id, chat=task.chat.chat_id):
+            await self._carry_on(task)
+
+    async def _carry_on(self, task: Task) -> None:
+        try:
+            current: Task | None = task
+            while current is not None and current.state in ACTIVE:
+                self._held[task.id] = (current, self._held[task.id][1])
+                if self._stopping.is_set():
+                    await self._release([current])
+                    break
+                current = await self._steps.take(current)
+        except LeaseLost as exc:
+            logger.warning("task %d: %s", task.id, exc)
+        except StorageUnavailable as exc:
+            # The lease runs out, and the task is taken up from what the database says.
+            logger.warning("task %d waits: %s", task.id, exc)
+            await self._wait(self._stopping, IDLE_SECONDS)
+        except Exception:
+            # Counted by its lease: one that fails again and again is set aside.
+            logger.exception("task %d: a step failed", task.id)
+        finally:
+            del self._held[task.id]
+            self._steps.dropped(task.id)
+            self._due.set()
+
+    async def _heart(self) -> None:
+        failures = 0
+        while True:
+            await self._sleep(
+                back_off(failures, first=0.5, cap=2) if failures else self._heartbeat
+            )
+            failures = 0 if await self._prolong() else failures + 1
+
+    async def _prolong(self) -> bool:
+        """Prolongs what is held; what another took meanwhile is cut off. False: not now."""
+        held = dict(self._held)
+        if not held:
+            return True
+        until = (now := self._clock()) + self._lease
+        try:
+            kept = await self._storage.tasks.extend(
+                self._owner,
+                [(task.id, task.fence) for task, _ in held.values()],
+                now=now,
+                until=until,
+            )
+        except StorageUnavailable as exc:
+            logger.warning("the leases wait: %s", exc)
+            return False
+        self._leased_until = until
+        for task_id in held.keys() - kept:
+            if self._held.get(task_id) == held[task_id]:
+                self._steps.lost(task_id)
+        return True
+
+    async def _drain(self) -> None:
+        if self._handed:
+            await self._release(self._handed)
+        carries = [carry for _, carry in self._held.values()]
+        if carries:
+            await asyncio.wait(carries, timeout=DRAIN_SECONDS)
+        cut = [(task, carry) for task, carry in self._held.values()]
+        for _, carry in cut:
+            carry.cancel()
+        if cut:
+            await asyncio.wait([carry for _, carry in cut], timeout=1)
+            await self._release([task for task, _ in cut])
+
+    async def _release(self, tasks: Sequence[Task]) -> None:
+        try:
+            await self._storage.tasks.release(
+                self._owner, [(task.id, task.fence) for task in tasks]
+            )
+        except StorageUnavailable as exc:
+            logger.warning("leases are left to run out: %s", exc)

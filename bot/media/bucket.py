@@ -1,0 +1,79 @@
+"""A bucket that speaks S3, for first frames where the world cannot reach this machine.
+
+The one place that knows obstore; the library is imported when a bucket is set. It must not know
+tasks or Telegram.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from bot.core.errors import BotError
+
+
+class BucketError(BotError):
+    """The bucket did not do what was asked; the text holds neither key nor link."""
+
+
+class Bucket:
+    """Puts, links and deletes; one bucket of one account."""
+
+    def __init__(
+        self, endpoint: str, name: str, *, access_key: str, secret_key: str, region: str
+    ) -> None:
+        from obstore.store import S3Store
+
+        self._store = S3Store(
+            name,
+            endpoint=endpoint,
+            access_key_id=access_key,
+            secret_access_key=secret_key,
+            region=region,
+            virtual_hosted_style_request=False,
+            client_options={
+                "allow_http": endpoint.startswith("http://"),
+                "timeout": timedelta(seconds=30),
+                "connect_timeout": timedelta(seconds=10),
+            },
+            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=20)},
+        )
+
+    async def put(self, key: str, jpeg: bytes) -> None:
+        """Raises BucketError."""
+        from obstore.exceptions import BaseError
+
+        try:
+            await self._store.put_async(
+                key,
+                jpeg,
+                attributes={"Content-Type": "image/jpeg", "Cache-Control": "no-store"},
+                use_multipart=False,
+            )
+        except (BaseError, OSError, TimeoutError) as exc:
+            raise BucketError(f"a frame cannot be put into the bucket ({_kind(exc)})") from None
+
+    async def link(self, key: str, ttl: timedelta) -> str:
+        """An address under which anybody can fetch the object, for so long."""
+        import obstore
+
+        return await obstore.sign_async(self._store, "GET", key, ttl)
+
+    async def delete(self, key: str) -> None:
+        """Also when it is not there. Raises BucketError."""
+        from obstore.exceptions import BaseError
+
+        try:
+            await self._store.delete_async(key)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError, TimeoutError) as exc:
+            raise BucketError(f"a frame cannot be deleted ({_kind(exc)})") from None
+
+
+def _kind(exc: Exception) -> str:
+    # Their whole texts repeat addresses and what was signed.
+    named = re.search(r"<Code>(\w+)</Code>", str(exc)) or re.search(
+        r"\b([45]\d\d) [A-Z]", str(exc)
+    )
+    return type(exc).__name__ + (f", {named[1]}" if named else "")

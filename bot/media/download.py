@@ -1,0 +1,252 @@
+"""Fetches a finished video from the link that the provider gave, and nothing else.
+
+The link is a stranger's: it must not make this program read its own machine or network, fill the
+disk, or wait for ever. Knows no tasks; what a failure means for one is the worker's business.
+
+    DownloadError
+    ├── DownloadRefused   never: what the link points to is not for us
+    ├── DownloadGone      this link is dead; another one may live
+    ├── DownloadTooLarge  over the limit, and will be next time
+    └── DownloadFailed    again later
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NoReturn
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from bot.core.errors import BotError
+from bot.runtime import proxy
+
+REDIRECTS = 5
+_MOVED = {301, 302, 303, 307, 308}
+_GONE = {403, 404, 410}
+_HEADERS = {"Accept": "video/mp4, */*", "Accept-Encoding": "identity"}
+
+# Of IPv6 only what is handed out to the world: this leaves out loopback, link-local, unique local,
+# multicast, and NAT64 and mapped IPv4, behind which any address may stand.
+_WORLD = ipaddress.ip_network("2000::/3")
+# Inside it, the forms that carry an IPv4 address: Teredo and 6to4.
+_TUNNELS = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16", "192.88.99.0/24")))
+
+
+class DownloadError(BotError):
+    """The video did not come. The text names the host at most: a path or query may hold keys."""
+
+
+class DownloadRefused(DownloadError):
+    """The link is of a kind, or leads to an address, that is never asked."""
+
+
+class DownloadGone(DownloadError):
+    """HTTP 403, 404 or 410: links expire (provider.md: "The video")."""
+
+
+class DownloadTooLarge(DownloadError):
+    """The file is over the limit."""
+
+
+class DownloadFailed(DownloadError):
+    """Nothing final: the network, the server, or our disk."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address, in its one canonical form, belongs to the open internet."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return (
+        ip.is_global
+        and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+        and (ip.version == 4 or ip in _WORLD)
+        and not any(ip in net for net in _TUNNELS if net.version == ip.version)
+    )
+
+
+class GuardedResolver(AbstractResolver):
+    """Gives the addresses of a name only if all of them are `allowed`: a name that leads here
+    and there is somebody's trick."""
+
+    def __init__(self, inner: AbstractResolver, allowed: Callable[[str], bool]) -> None:
+        self._inner = inner
+        self._allowed = allowed
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Raises DownloadRefused, and what `inner` raises."""
+        found = await self._inner.resolve(host, port, family)
+        if not all(self._allowed(result["host"]) for result in found):
+            raise DownloadRefused(f"{host}: leads to an address that is not public")
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def guarded_connector(
+    inner: AbstractResolver, allowed: Callable[[str], bool] = is_public
+) -> aiohttp.TCPConnector:
+    """A connector that opens no connection to an address that is not `allowed`.
+
+    The address is judged where it is dialled, so it does not matter how it was written in the
+    link, nor whether its name leads elsewhere the next time: a name is resolved once.
+    """
+
+    def dial(address: Any) -> socket.socket:
+        family, kind, protocol, _, where = address
+        if not allowed(str(where[0])):
+            raise DownloadRefused(f"{where[0]}: not a public address")
+        return socket.socket(family, kind, protocol)
+
+    return aiohttp.TCPConnector(
+        resolver=GuardedResolver(inner, allowed),
+        socket_factory=dial,
+        use_dns_cache=False,
+        force_close=True,
+    )
+
+
+@dataclass(frozen=True)
+class Downloader:
+    """`downloader(url, file)`.
+
+    `allow_private` lets plain http and any address through, for the sandbox and for tests.
+    `max_bytes` is the largest file; `seconds` is the whole time; in every `stall_seconds` at
+    least `stall_bytes` must come. `proxy_url`, if there is one, is the way out; behind it names
+    may lead elsewhere than here, which only its owner can guard.
+    """
+
+    allow_private: bool = False
+    max_bytes: int = 100_000_000
+    seconds: float = 600.0
+    stall_seconds: float = 30.0
+    stall_bytes: int = 64 * 1024
+    proxy_url: str = ""
+    resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver
+
+    async def __call__(self, url: str, file: BinaryIO) -> int:
+        """Writes what is behind `url` into `file`, from its present position on; returns the
+        number of bytes. Memory does not grow with it. Raises DownloadErrors; the file may then
+        hold a part.
+        """
+        link = self._link(url)
+        session = aiohttp.ClientSession(
+            connector=self._connector(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS,
+            # A compressed bomb would pass the limit after it was unpacked.
+            auto_decompress=False,
+            requote_redirect_url=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+        try:
+            async with session, asyncio.timeout(self.seconds):
+                return await self._follow(session, link, file)
+        except aiohttp.InvalidURL:
+            raise DownloadRefused("not a link") from None
+        except TimeoutError:
+            raise DownloadFailed(f"{link.raw_host}: too slow") from None
+        except Exception as exc:
+            if not isinstance(exc, aiohttp.ClientError) and not proxy.is_at_fault(exc):
+                raise
+            # Only the kind of the error: its text may repeat the address.
+            raise DownloadFailed(f"{link.raw_host}: {type(exc).__name__}") from None
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        if self.proxy_url:
+            check = None if self.allow_private else self._check
+            return proxy.connector(self.proxy_url, check=check, force_close=True)
+        if self.allow_private:
+            return aiohttp.TCPConnector(resolver=self.resolver(), force_close=True)
+        return guarded_connector(self.resolver())
+
+    async def _check(self, host: str, port: int) -> None:
+        """A name that leads to a private address here is not handed to the proxy either."""
+        try:
+            found = await self.resolver().resolve(host, port, socket.AF_UNSPEC)
+        except OSError as exc:
+            raise DownloadFailed(f"{host}: no such name ({type(exc).__name__})") from None
+        if not all(is_public(result["host"]) for result in found):
+            raise DownloadRefused(f"{host}: leads to an address that is not public")
+
+    async def _follow(self, session: aiohttp.ClientSession, link: URL, file: BinaryIO) -> int:
+        for _ in range(REDIRECTS + 1):
+            async with (
+                asyncio.timeout(self.stall_seconds) as patience,
+                session.get(link, allow_redirects=False) as answer,
+            ):
+                if answer.status not in _MOVED:
+                    return await self._save(answer, file, patience)
+                link = self._link(answer.headers.get("Location", ""), base=link)
+        raise DownloadFailed(f"{link.raw_host}: over {REDIRECTS} redirects")
+
+    async def _save(
+        self, answer: aiohttp.ClientResponse, file: BinaryIO, patience: asyncio.Timeout
+    ) -> int:
+        host = answer.url.raw_host
+        if answer.status in _GONE:
+            raise DownloadGone(f"{host}: HTTP {answer.status}")
+        if answer.status != 200:
+            raise DownloadFailed(f"{host}: HTTP {answer.status}")
+        if answer.content_type.startswith("text/"):
+            raise DownloadFailed(f"{host}: a page instead of a video")
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise DownloadFailed(f"{host}: compressed, which nobody asked for")
+        if (answer.content_length or 0) > self.max_bytes:
+            raise DownloadTooLarge(f"{answer.content_length} bytes")
+        loop = asyncio.get_running_loop()
+        size = credited = 0
+        async for chunk in answer.content.iter_any():
+            if size == 0 and chunk.lstrip().startswith(b"<"):
+                raise DownloadFailed(f"{host}: a page instead of a video")
+            size += len(chunk)
+            if size > self.max_bytes:
+                raise DownloadTooLarge(f"over {self.max_bytes} bytes")
+            _write(file, chunk)
+            if size - credited >= self.stall_bytes:
+                credited = size
+                patience.reschedule(loop.time() + self.stall_seconds)
+        if size == 0:
+            raise DownloadFailed(f"{host}: empty")
+        return size
+
+    def _link(self, text: str, *, base: URL | None = None) -> URL:
+        """The link as it stands, if it is one that may be asked. Raises DownloadRefused."""
+        # Checked before parsing: parsers differ in what they forgive.
+        if not text or not text.isascii() or any(char <= " " or char == "\x7f" for char in text):
+            _refuse("not a link")
+        try:
+            # Verbatim: a signed link does not survive being written in another way.
+            link = URL(text, encoded=True)
+            link = base.join(link) if base is not None else link
+            host, _ = link.raw_host, link.port
+        except ValueError:
+            _refuse("not a link")
+        if link.scheme not in (("http", "https") if self.allow_private else ("https",)):
+            _refuse(f"the scheme {link.scheme[:10]!r} is not allowed")
+        if not host:
+            _refuse("a link without a host")
+        if link.raw_user is not None or link.raw_password is not None:
+            _refuse(f"{host}: a link with a name or password")
+        return link
+
+
+def _write(file: BinaryIO, chunk: bytes) -> None:
+    try:
+        file.write(chunk)
+    except OSError as exc:
+        raise DownloadFailed(f"cannot be stored: {exc.strerror}") from None
+
+
+def _refuse(why: str) -> NoReturn:
+    raise DownloadRefused(why)

@@ -1,0 +1,91 @@
+"""First frames: any picture a person sends -> one clean JPEG in the chosen ratio.
+
+Off the event loop, one picture at a time, so that the peak of memory is that of one. It must not
+know Telegram, the provider or SQL. How a picture is worked on is in bot/media/pictures.py, which
+comes with the first one: Pillow and its decoders take 8 MB that an idle bot does without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, TypeVar
+
+from bot.core.image_limits import (
+    MAX_BYTES,
+    MAX_SHAPE,
+    MAX_SIDE,
+    MIN_SHAPE,
+    MIN_SIDE,
+    PREVIEW_SIDE,
+    ImageInfo,
+    nearest_ratio,
+)
+from bot.core.task import AspectRatio
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_SHAPE",
+    "MAX_SIDE",
+    "MIN_SHAPE",
+    "MIN_SIDE",
+    "PREVIEW_SIDE",
+    "ImageInfo",
+    "check",
+    "make_frame",
+    "make_preview",
+    "nearest_ratio",
+]
+
+_T = TypeVar("_T")
+
+_one_at_a_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
+
+
+async def check(source: bytes | BinaryIO) -> ImageInfo:
+    """What the picture is, after unpacking it once; judged by content, never by name.
+
+    InputError names what is wrong: FILE_TOO_BIG (`size`, `limit`, bytes), NOT_AN_IMAGE,
+    IMAGE_BOMB, IMAGE_SIDES (`width`, `height`, `minimum`, `maximum`, px) or IMAGE_SHAPE
+    (`width`, `height`, px).
+    """
+
+    def work() -> ImageInfo:
+        from bot.media import pictures
+
+        return pictures.check(source)
+
+    return await _off_the_loop(work)
+
+
+async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
+    """A JPEG of exactly `ratio`: upright, cut around the centre, sRGB, without any metadata.
+
+    Its sides are within what the provider takes. Raises InputError as `check` does.
+    """
+
+    def work() -> bytes:
+        from bot.media import pictures
+
+        return pictures.make_frame(source, ratio)
+
+    return await _off_the_loop(work)
+
+
+async def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None = None) -> bytes:
+    """A small JPEG of the whole picture; what a cut to `ratio` takes away is dimmed.
+
+    Raises InputError as `check` does.
+    """
+
+    def work() -> bytes:
+        from bot.media import pictures
+
+        return pictures.make_preview(source, ratio)
+
+    return await _off_the_loop(work)
+
+
+async def _off_the_loop(work: Callable[[], _T]) -> _T:
+    return await asyncio.get_running_loop().run_in_executor(_one_at_a_time, work)

@@ -1,0 +1,270 @@
+"""Pictures with Pillow: hostile files in, clean JPEGs out.
+
+For the thread of `bot.media.frames` alone. Input is hostile: nothing is unpacked before its
+header was weighed (design.md: "First frame").
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
+
+import pillow_heif
+from PIL import ExifTags, Image, ImageCms
+
+from bot.core.errors import InputError
+from bot.core.image_limits import (
+    MAX_BYTES,
+    MAX_SHAPE,
+    MAX_SIDE,
+    MIN_SHAPE,
+    MIN_SIDE,
+    PREVIEW_SIDE,
+    ImageInfo,
+)
+from bot.core.task import AspectRatio, Problem
+
+FRAME_SIDE = 2048  # px, the long side of a frame at most: over twice the largest video we order
+QUALITY = 90
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF")
+# More is a bomb whatever the format: no camera makes it, and Pillow warns here too.
+_MAX_PIXELS = 89_000_000
+# What fits into 200 MB while unpacking: libwebp takes 16 bytes a pixel, libheif and progressive
+# JPEGs 7, and Pillow holds a TIFF twice while it turns it. The others take 4: 6000 x 6000 fit.
+_MAX_PIXELS_OF = {
+    "WEBP": 12_000_000,
+    "HEIF": 25_000_000,
+    "TIFF": 25_000_000,
+    "progressive JPEG": 25_000_000,
+}
+# Each scan of a JPEG costs a pass over the whole picture (22 ms at 25 Mpx) and can be a few bytes
+# long: 20 MB could take hours. Real ones have about ten, but a video glued on by a phone holds
+# the two bytes by chance, once in 64 KiB.
+_MAX_SCANNED = 4_000_000_000  # px, over all scans
+_STRIP_PIXELS = 2_000_000
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # EXIF orientation -> what makes it upright
+
+pillow_heif.register_heif_opener()
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+def check(source: bytes | BinaryIO) -> ImageInfo:
+    with _open(source) as (image, info):
+        if image.format in {"JPEG", "MPO"}:
+            image.draft(None, (MIN_SIDE, MIN_SIDE))
+        _load(image)
+    return info
+
+
+def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
+    with _open(source) as (image, info):
+        return _jpeg(_render(image, _cut(info, ratio), _frame_size(info, ratio)))
+
+
+def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
+    with _open(source) as (image, info):
+        scale = min(1.0, PREVIEW_SIDE / max(info.width, info.height))
+        size = max(1, round(info.width * scale)), max(1, round(info.height * scale))
+        whole = (0.0, 0.0, 1.0, 1.0)
+        picture = _render(image, whole, size)
+        if ratio is None:
+            return _jpeg(picture)
+        left, top, right, bottom = _cut(info, ratio)
+    kept = (
+        round(left * size[0]),
+        round(top * size[1]),
+        round(right * size[0]),
+        round(bottom * size[1]),
+    )
+    dimmed = picture.point(lambda value: value * 0.3)
+    dimmed.paste(picture.crop(kept), kept[:2])
+    return _jpeg(dimmed)
+
+
+# -- opening ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
+    """The picture with its header read and judged, nothing unpacked; turned by nobody yet."""
+    content = _content(source)
+    try:
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(Problem.IMAGE_BOMB) from None
+    except Exception:  # decoders raise whatever a hostile header leads them to
+        raise InputError(Problem.NOT_AN_IMAGE) from None
+    with image:
+        format_ = "JPEG" if image.format == "MPO" else str(image.format)
+        width, height = image.size
+        if _orientation(image) >= 5:
+            width, height = height, width
+        if width < 1 or height < 1:
+            raise InputError(Problem.NOT_AN_IMAGE)
+        if width * height > _MAX_PIXELS:
+            raise InputError(Problem.IMAGE_BOMB)
+        if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE:
+            raise InputError(
+                Problem.IMAGE_SIDES, width=width, height=height, minimum=MIN_SIDE, maximum=MAX_SIDE
+            )
+        if not MIN_SHAPE <= width / height <= MAX_SHAPE:
+            raise InputError(Problem.IMAGE_SHAPE, width=width, height=height)
+        kind = "progressive JPEG" if image.info.get("progressive") else format_
+        if width * height > _MAX_PIXELS_OF.get(kind, _MAX_PIXELS):
+            raise InputError(Problem.IMAGE_BOMB)
+        if format_ == "JPEG" and content.count(b"\xff\xda") * width * height > _MAX_SCANNED:
+            raise InputError(Problem.IMAGE_BOMB)
+        yield image, ImageInfo(format=format_, width=width, height=height)
+
+
+def _content(source: bytes | BinaryIO) -> bytes:
+    if isinstance(source, bytes):
+        content, size = source, len(source)
+    else:
+        size = source.seek(0, io.SEEK_END)
+        source.seek(0)
+        content = b"" if size > MAX_BYTES else source.read(MAX_BYTES)
+    if size > MAX_BYTES:
+        raise InputError(Problem.FILE_TOO_BIG, size=size, limit=MAX_BYTES)
+    return content
+
+
+def _orientation(image: Image.Image) -> int:
+    if image.format == "TIFF":  # Pillow turns these itself while it unpacks them
+        return 1
+    with suppress(Exception):  # a broken EXIF block does not make the picture unusable
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return value if value in _TURNS else 1
+    return 1
+
+
+def _load(image: Image.Image) -> None:
+    size = image.size
+    try:
+        image.load()
+    except Exception:  # truncated, corrupt, hostile: decoders raise of every kind
+        raise InputError(Problem.NOT_AN_IMAGE) from None
+    if image.size != size:  # the header lied, so what was weighed is not what there is
+        raise InputError(Problem.NOT_AN_IMAGE)
+
+
+# -- cutting ---------------------------------------------------------------------------------
+
+_Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the sides
+
+
+def _cut(info: ImageInfo, ratio: AspectRatio) -> _Box:
+    """The largest centred box of `ratio` in the upright picture."""
+    wider_by = info.width / info.height / ratio.value_of
+    across, down = min(1.0, 1 / wider_by), min(1.0, wider_by)
+    return (1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2
+
+
+def _frame_size(info: ImageInfo, ratio: AspectRatio) -> tuple[int, int]:
+    """What `_cut` leaves, in whole steps of the ratio so that it is exact, within the limits."""
+    across, down = (int(part) for part in ratio.value.split(":"))
+    steps = round(min(info.width / across, info.height / down))
+    least = math.ceil(MIN_SIDE / min(across, down))
+    most = FRAME_SIDE // max(across, down)
+    steps = max(least, min(most, steps))
+    return across * steps, down * steps
+
+
+def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image:
+    """The upright `box` of the picture at `size`: RGB in sRGB, opaque, with nothing beside.
+
+    The whole picture exists once, as its decoder left it; all else happens on strips of it and
+    then on the small result. Turning comes last, so box and size are turned back first.
+    """
+    turn = _orientation(image)
+    if turn >= 5:
+        size = size[1], size[0]
+    left, top, right, bottom = _turned_back(box, turn)
+    if image.format in {"JPEG", "MPO"}:
+        across, down = size[0] / (right - left), size[1] / (bottom - top)
+        image.draft(None, (math.ceil(across), math.ceil(down)))
+    _load(image)
+    width, height = image.size
+    picture = _shrunk(image, (left * width, top * height, right * width, bottom * height), size)
+    picture = _in_srgb(picture, image.info.get("icc_profile"))
+    if turn in _TURNS:
+        picture = picture.transpose(_TURNS[turn])
+    clean = Image.new("RGB", picture.size)  # carries no `info`: nothing can leak through it
+    clean.paste(picture)
+    return clean
+
+
+def _turned_back(box: _Box, turn: int) -> _Box:
+    """All boxes here are centred, so only an exchange of the axes matters."""
+    left, top, right, bottom = box
+    return (top, left, bottom, right) if turn >= 5 else box
+
+
+def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image:
+    """`box` (px) at `size`, opaque; averaged down by a whole factor in strips, then resized."""
+    left, top = math.floor(box[0]), math.floor(box[1])
+    right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
+    factor = max(1, min((right - left) // size[0], (bottom - top) // size[1]))
+    rows = max(1, _STRIP_PIXELS // (right - left) // factor) * factor
+    small: Image.Image | None = None
+    for row in range(top, bottom, rows):
+        strip = _opaque(image.crop((left, row, right, min(row + rows, bottom)))).reduce(factor)
+        if small is None:
+            height = math.ceil((bottom - top) / factor)
+            small = Image.new(strip.mode, (strip.width, height))
+        small.paste(strip, (0, (row - top) // factor))
+    assert small is not None
+    exact = (
+        (box[0] - left) / factor,
+        (box[1] - top) / factor,
+        min(small.width, (box[2] - left) / factor),
+        min(small.height, (box[3] - top) / factor),
+    )
+    return small.resize(size, Image.Resampling.LANCZOS, box=exact)
+
+
+def _opaque(strip: Image.Image) -> Image.Image:
+    """On white where it was transparent; 8 bits a channel; mode L, RGB or CMYK."""
+    if strip.has_transparency_data:
+        strip = strip.convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        return Image.alpha_composite(white, strip).convert("RGB")
+    if strip.mode.startswith("I;16") or strip.mode == "I":
+        return strip.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if strip.mode in {"L", "RGB", "CMYK"}:
+        return strip
+    return strip.convert("L" if strip.mode in {"1", "F"} else "RGB")
+
+
+def _in_srgb(picture: Image.Image, profile: object) -> Image.Image:
+    if isinstance(profile, bytes) and profile:
+        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            converted = ImageCms.profileToProfile(
+                picture,
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
+            )
+            if converted is not None:
+                return converted
+    return picture.convert("RGB")
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=QUALITY)
+    return out.getvalue()

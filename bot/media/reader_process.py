@@ -1,0 +1,379 @@
+"""Reads hostile MP4s, each in a process of its own; run by bot/media/video_reader.py.
+
+This process opens no file of others. It waits on standard input, a socket, and forks for each file
+that is handed over there: the child reads it under limits, and when it has ended, how it did is
+added to what it said. The answer is a line of JSON and then the thumbnail, or the last picture;
+the reader ends with 3 and a reason when the file is to blame. It must not know anything else:
+neither settings nor secrets nor other modules of the bot.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import io
+import json
+import math
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any, NoReturn
+
+import av
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from PIL import Image
+
+MEMORY = 1 << 30  # bytes of address space; 0.13 GiB of it are taken before the file is opened
+CPU_SECONDS = 8  # 50 MB take less than one
+THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
+MAX_SIDE = 8192  # px
+MAX_BOXES = 10_000
+NOT_A_VIDEO = 3
+SECONDS = 130  # later than the one who waits gives up
+IDLE_SECONDS = 60.0  # without a file for so long, the libraries leave the memory
+
+
+class Unusable(Exception):
+    """The file is to blame."""
+
+
+class Positioned(io.RawIOBase):
+    """A descriptor with a place of its own: the parent's offset does not move."""
+
+    name = "video.mp4"
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._size = os.fstat(descriptor).st_size
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            size = max(0, self._size - self._place)
+        data = os.pread(self._descriptor, size, self._place)
+        self._place += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = max(0, start + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+
+class PreforkServer:
+    """Makes a reader for each file that comes along a line."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._answers: dict[int, int] = {}  # of each reader: the descriptor of what it says
+
+    def run(self) -> None:
+        """Until the line ends, and all readers with it, or until nobody needs any."""
+        ended, note = socket.socketpair()
+        note.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(note.fileno(), warn_on_full_buffer=False)
+        while True:
+            ready, _, _ = select.select([self._line, ended], [], [], IDLE_SECONDS)
+            if ended in ready:
+                ended.recv(4096)
+                self._reap()
+            if self._line in ready:
+                word, descriptors, _, _ = socket.recv_fds(self._line, 1, 2)
+                if not word:
+                    os.killpg(0, signal.SIGKILL)
+                self._make(word, *descriptors)
+            if not ready and not self._answers:
+                return
+
+    def _make(self, word: bytes, video: int, answer: int) -> None:
+        try:
+            reader = os.fork()
+        except OSError:  # no room now: whoever asked hears nothing, and asks again
+            os.close(video)
+            os.close(answer)
+            return
+        if reader == 0:
+            signal.set_wakeup_fd(-1)
+            for other in self._answers.values():
+                os.close(other)
+            self._line.close()
+            run_job(word, video, answer)
+        self._answers[reader] = answer
+        os.close(video)
+
+    def _reap(self) -> None:
+        """Says of each reader that is no more how it ended: it may not have been able to."""
+        while self._answers:
+            reader, status = os.waitpid(-1, os.WNOHANG)
+            if reader == 0:
+                return
+            answer = self._answers.pop(reader)
+            with suppress(BrokenPipeError):
+                os.write(answer, struct.pack(">i", os.waitstatus_to_exitcode(status)))
+            os.close(answer)
+
+
+def warm_up() -> None:
+    """Reads a small film of our own: what the libraries work out at first use, and where
+    everything is, readers then know from the start (docs/performance.md).
+    """
+    with suppress(OSError, ValueError, av.error.FFmpegError), tempfile.TemporaryFile() as own:
+        with av.open(own, "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=24)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            stream.codec_context.thread_count = 1  # a process with threads cannot fork safely
+            picture = av.VideoFrame.from_image(Image.new("RGB", (64, 64)))  # type: ignore[no-untyped-call]
+            container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+        own.flush()
+        look(b"p", own.fileno(), io.BytesIO())
+
+
+def run_job(word: bytes, video: int, answer: int) -> NoReturn:
+    """A reader's whole life."""
+    code = 1
+    # whoever asked may have been killed meanwhile
+    with suppress(BrokenPipeError), open(answer, "wb") as said:
+        try:
+            limit(video)
+            code = look(word, video, said)
+        except BaseException:
+            said.write(traceback.format_exc().encode())
+    os._exit(code)
+
+
+def limit(descriptor: int) -> None:
+    """What the reading of one file may cost."""
+    size = os.fstat(descriptor).st_size
+    signal.alarm(SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    # Many samples may name the same bytes: what is written has to have an end too.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * size + (1 << 20),) * 2)
+
+
+def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
+    """Exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
+    try:
+        moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
+        with film(descriptor) as container:
+            if word == b"l":
+                out.write(last(container))
+                return 0
+            seconds = duration(container)
+            packets = Packets(container)
+            if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
+                move_index(packets, descriptor, moov_size)
+            info, picture = describe(container, packets.first_picture(), seconds)
+    except Exception as exc:
+        if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
+            raise  # the disk is to blame
+        out.write(f"{type(exc).__name__}: {exc}".encode(errors="replace"))
+        return NOT_A_VIDEO
+    out.write(json.dumps(info).encode() + b"\n" + picture)
+    return 0
+
+
+def find_index(file: Positioned, size: int) -> tuple[int, bool]:
+    """The size of the index (`moov`) in bytes, and whether it stands before the data (`mdat`).
+
+    Walks the outermost boxes (ISO/IEC 14496-12, 4.2), which also shows whether the file is whole.
+    """
+    place, moov, mdat_first = 0, 0, False
+    for _ in range(MAX_BOXES):
+        if place + 8 > size:
+            break
+        file.seek(place)
+        head = file.read(16)
+        length, kind = struct.unpack(">I4s", head[:8])
+        if place == 0 and kind not in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}:
+            raise Unusable("it is no MP4")
+        if length == 1 and len(head) == 16:
+            [length] = struct.unpack(">Q", head[8:])
+        elif length == 0:
+            length = size - place
+        if length < 8:
+            raise Unusable("a box in it has no sensible size")
+        if place + length > size:
+            raise Unusable("its end is missing")
+        if kind == b"moov":
+            moov = length
+        elif kind == b"mdat" and not moov:
+            mdat_first = True
+        place += length
+    else:
+        raise Unusable("it has too many boxes")
+    if not moov:
+        raise Unusable("its index is missing")
+    return moov, not mdat_first
+
+
+@contextmanager
+def film(descriptor: int) -> Iterator[InputContainer]:
+    """The file, opened, when it has pictures that can be asked for. Raises Unusable."""
+    # Only this demuxer: others open further files and addresses that a file names.
+    with av.open(
+        Positioned(descriptor), "r", format="mp4", metadata_errors="replace"
+    ) as container:
+        if not container.streams.video:
+            raise Unusable("there is no video in it")
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        if not 0 < max(stream.width, stream.height) <= MAX_SIDE:
+            raise Unusable("its pictures have no sensible size")
+        yield container
+
+
+class Packets:
+    """Those of a file, in their order, once; its first picture is decoded in passing."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self.streams = container.streams
+        self._video = container.streams.video[0]
+        self._packets = container.demux()
+        self._picture: VideoFrame | None = None
+
+    def __iter__(self) -> Iterator[Packet[Any]]:
+        return self
+
+    def __next__(self) -> Packet[Any]:
+        packet = next(self._packets)
+        if self._picture is None and packet.stream.index == self._video.index:
+            try:
+                self._picture = next(iter(self._video.decode(packet)), None)
+            except av.error.FFmpegError as exc:
+                raise Unusable(str(exc)) from None
+        return packet
+
+    def first_picture(self) -> VideoFrame:
+        """Raises Unusable when there is none."""
+        while self._picture is None:
+            if next(self, None) is None:
+                raise Unusable("there is no picture in it")
+        return self._picture
+
+
+def describe(
+    container: InputContainer, frame: VideoFrame, seconds: float
+) -> tuple[dict[str, Any], bytes]:
+    """What VideoInfo holds, and the thumbnail."""
+    turn = frame.rotation % 360
+    info = {
+        "width": frame.height if turn % 180 else frame.width,
+        "height": frame.width if turn % 180 else frame.height,
+        "duration": max(1, math.floor(seconds + 0.5)),
+        "has_audio": bool(container.streams.audio),
+    }
+    return info, thumbnail(frame, turn)
+
+
+def last(container: InputContainer) -> bytes:
+    """The last picture as a JPEG, as large as it is shown."""
+    # From the last key frame on: the rest need not be decoded.
+    container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
+    frame = None
+    for frame in container.decode(container.streams.video[0]):  # noqa: B007 - the last is wanted
+        pass
+    if frame is None:
+        raise Unusable("there is no picture in it")
+    return jpeg(frame, frame.width, frame.height, frame.rotation % 360, quality=92)
+
+
+def duration(container: InputContainer) -> float:
+    """Seconds, as the index says or, when it does not, by the last packet."""
+    stream = container.streams.video[0]
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if container.duration:
+        return container.duration / av.time_base
+    end = 0.0
+    container.seek(0)
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.time_base is not None:
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+    container.seek(0)  # for whoever goes through it next
+    return end
+
+
+def thumbnail(frame: VideoFrame, turn: int) -> bytes:
+    """JPEG; at most 320 px, which cannot reach 200 kB at this quality."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(frame.width, frame.height))
+    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+    return jpeg(frame, width, height, turn, quality=85)
+
+
+def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int) -> bytes:
+    """The frame in these sides, turned as it is shown."""
+    picture: Image.Image = frame.to_image(width=width, height=height)  # type: ignore[no-untyped-call]
+    if turn:
+        picture = picture.rotate(turn, expand=True)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
+    """Rewrites the file with its index in front: the same packets, nothing is encoded again.
+
+    When that cannot be done the file is left as it was: it plays all the same, only later.
+    """
+    with tempfile.TemporaryFile() as copy:
+        try:
+            remux(packets, copy, moov_size)
+        except (OSError, MemoryError, ValueError, av.error.FFmpegError):
+            return
+        copy.seek(0)
+        place = 0
+        while chunk := copy.read(1 << 17):  # larger ones are memory of their own each time
+            place += os.pwrite(descriptor, chunk, place)
+        os.ftruncate(descriptor, place)
+
+
+def remux(packets: Packets, target: IO[bytes], moov_size: int) -> None:
+    """Copies sound and pictures to `target`, with room for the index in front."""
+    # faststart would read the file again by its name; room set aside needs none
+    options = {"moov_size": str(moov_size + 4096)}
+    with av.open(target, "w", format="mp4", options=options) as new:
+        streams = {
+            stream.index: new.add_stream_from_template(stream)
+            for stream in packets.streams
+            if stream.type in {"video", "audio"}
+        }
+        for packet in packets:
+            if packet.dts is None or packet.stream.index not in streams:
+                continue
+            packet.stream = streams[packet.stream.index]
+            new.mux(packet)
+
+
+def serve(line: socket.socket) -> None:
+    """What there is to know beforehand, and then readers."""
+    Image.preinit()
+    warm_up()
+    gc.disable()
+    gc.freeze()  # or a look for garbage would make every page a reader's own
+    PreforkServer(line).run()
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=0))

@@ -1,0 +1,233 @@
+"""Looks at what the operator has to know, and says so: when it begins, and when it ends.
+
+What this process saw (bot/core/alerts.py: Signs), what rows say, the balance and the disk. An
+alert ends by evidence only. It must not know the words, nor how they are sent: that is the
+outbox's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from bot.core.alerts import CONFLICT_QUIET, HOLDS, Alert, AlertKind, AlertSignals
+from bot.core.clock import Clock, Sleep
+from bot.core.errors import ProviderError, StorageUnavailable
+from bot.core.task import TaskState
+from bot.runtime.health import HealthReport
+from storage import Storage
+from storage.alerts import OpenAlert
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+BALANCE_AGE = timedelta(minutes=10)
+NO_UPDATES_SECONDS = 300.0
+CONFLICT_LASTS = timedelta(seconds=10)
+"""A conflict while one process takes over from another is shorter."""
+FRESH = timedelta(days=1)
+"""What came to rest earlier is no news."""
+DISK_LOW, DISK_ENOUGH = 512 << 20, 1 << 30
+"""Bytes free where files lie: below the first it begins, above the second it ends."""
+CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
+
+A = AlertKind
+_OF_STATE = {TaskState.UNKNOWN: A.UNKNOWN, TaskState.UNDELIVERABLE: A.UNDELIVERABLE}
+
+
+class AlertMonitor:
+    """One process's eyes. Of several, whoever sees it first tells it; at what is the same for all,
+    one looks. `disk`: the name of this one's, where each host has its own.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        signals: AlertSignals,
+        balance: Callable[[], Awaitable[Decimal]],
+        health: Callable[[], Awaitable[HealthReport]],
+        *,
+        clock: Clock,
+        told: Iterable[int],
+        balance_alert: int,
+        folder: Path,
+        free: Callable[[Path], int] | None = None,
+        disk: str | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._storage = storage
+        self._signs = signals
+        self._balance = balance
+        self._health = health
+        self._clock = clock
+        self._told = sorted(told)
+        self._balance_alert = balance_alert
+        self._balance_at: datetime | None = None
+        self._began = clock()
+        self._folder = folder
+        self._free = free or _free
+        self._disk_name = disk
+        self._sleep = sleep
+
+    async def run_here(self) -> None:
+        """What only this process sees; until cancelled."""
+        await self._again_and_again(self.look_here)
+
+    async def run(self) -> None:
+        """What one process looks at for all; until cancelled."""
+        await self._again_and_again(self.look)
+
+    async def _again_and_again(self, look: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await look()
+            except StorageUnavailable as exc:
+                logger.warning("alerts wait: %s", exc)
+            await self._sleep(LOOK_SECONDS)
+
+    async def look_here(self) -> None:
+        """Once at what this process saw, and at its disk."""
+        known = await self._storage.alerts.all_open()
+        await self._provider(known)
+        await self._updates(known)
+        await self._disk(known)
+
+    async def look(self) -> None:
+        """Once at the rows and the balance."""
+        known = await self._storage.alerts.all_open()
+        await self._tasks(known)
+        if self._told:
+            await self._money(known)
+        if await self._storage.alerts.drained(told=self._told, now=self._clock()):
+            logger.warning("drained: nothing is under way")
+
+    # --- what is looked at -------------------------------------------------------------------
+
+    async def _provider(self, known: dict[str, OpenAlert]) -> None:
+        signals = self._signs
+        if signals.held is not None:
+            await self._open(known, Alert.of(HOLDS[signals.held[0]]))
+        if signals.busy_since is not None:
+            await self._open(known, Alert.of(A.OVERLOADED))
+        for model in list(signals.gone):
+            await self._open(known, Alert.of(A.MODEL_GONE, model, model=model))
+        for alert in list(known.values()):
+            since: datetime | None = None
+            if alert.kind in HOLDS.values() or alert.kind is A.OVERLOADED:
+                since = signals.accepted_at
+            elif alert.kind is A.MODEL_GONE:
+                since = signals.accepted.get(str(alert.params["model"]))
+            if since is not None and since > alert.opened_at:
+                await self._close(known, alert)
+
+    async def _updates(self, known: dict[str, OpenAlert]) -> None:
+        signals, now = self._signs, self._clock()
+        report = await self._health()
+        if "updates" not in report.ages:
+            self._began = now  # another process reads them; here it would begin anew
+        age = report.ages.get("updates")
+        quiet_for = (now - self._began).total_seconds() if age is None else age
+        late = "updates" in report.ages and quiet_for > NO_UPDATES_SECONDS
+        if late:
+            await self._open(known, Alert.of(A.NO_UPDATES, minutes=int(NO_UPDATES_SECONDS // 60)))
+        elif age is not None and (quiet_one := known.get(A.NO_UPDATES.value)):
+            await self._close(known, quiet_one)
+        at, since = signals.conflict_at, signals.conflict_since
+        lasting = at is not None and since is not None and at - since >= CONFLICT_LASTS
+        quiet = at is None or now - at >= CONFLICT_QUIET
+        if lasting and not quiet:
+            await self._open(known, Alert.of(A.OTHER_POLLER))
+        alert = known.get(A.OTHER_POLLER.value)
+        # Pages that came without a conflict for a while: not only nothing that was seen.
+        read = signals.polled_at
+        if alert and quiet and read and read - alert.opened_at >= CONFLICT_QUIET:
+            await self._close(known, alert)
+
+    async def _tasks(self, known: dict[str, OpenAlert]) -> None:
+        since = self._clock() - FRESH
+        resting = await self._storage.alerts.resting(CONCERN, since=since)
+        aside = await self._storage.alerts.set_aside(since=since)
+        now_true = set()
+        for task_id, state, reason in resting:
+            alert = Alert.of(_OF_STATE[state], task_id, task=task_id, reason=reason or "")
+            now_true.add(alert.key)
+            await self._open(known, alert)
+        for update_id, error in aside:
+            alert = Alert.of(A.SET_ASIDE, update_id, update=update_id, error=(error or "")[:200])
+            now_true.add(alert.key)
+            await self._open(known, alert)
+        rows = {*_OF_STATE.values(), A.SET_ASIDE}
+        for alert_row in list(known.values()):
+            # What rests for longer than FRESH is open still, if somebody was told of it.
+            old = alert_row.opened_at < since
+            if alert_row.kind in rows and alert_row.key not in now_true:
+                if old and await self._still(alert_row):
+                    continue
+                await self._close(known, alert_row)
+
+    async def _still(self, alert: OpenAlert) -> bool:
+        number = int(alert.key.rpartition(":")[2])
+        if alert.kind is A.SET_ASIDE:
+            aside = await self._storage.alerts.set_aside(since=alert.opened_at - FRESH)
+            return number in {update_id for update_id, _ in aside}
+        task = await self._storage.tasks.get(number)
+        return task is not None and task.state in CONCERN
+
+    async def _disk(self, known: dict[str, OpenAlert]) -> None:
+        try:
+            free = await asyncio.to_thread(self._free, self._folder)
+        except OSError as exc:
+            logger.warning("the disk cannot be looked at: %s", exc)
+            return
+        low = Alert.of(A.DISK_LOW, self._disk_name, megabytes=free >> 20)
+        if free < DISK_LOW:
+            await self._open(known, low)
+        elif free > DISK_ENOUGH and (alert := known.get(low.key)):
+            await self._close(known, alert)
+
+    async def _money(self, known: dict[str, OpenAlert]) -> None:
+        now = self._clock()
+        if not self._balance_alert:
+            return
+        if self._balance_at is not None and now - self._balance_at < BALANCE_AGE:
+            return
+        self._balance_at = now
+        try:
+            funds = await self._balance()
+        except ProviderError as exc:
+            logger.info("the balance is not known: %s", exc)
+            return
+        if funds < self._balance_alert:
+            low = Alert.of(A.LOW_BALANCE, roubles=f"{funds:.2f}", threshold=self._balance_alert)
+            await self._open(known, low)
+        elif alert := known.get(A.LOW_BALANCE.value):
+            await self._close(known, alert)
+
+    # --- saying so -----------------------------------------------------------------------------
+
+    async def _open(self, known: dict[str, OpenAlert], alert: Alert) -> None:
+        if alert.key in known:
+            return
+        now = self._clock()
+        if await self._storage.alerts.open(alert, told=self._told, now=now):
+            logger.error("alert: %s", alert.key)
+        known[alert.key] = OpenAlert(
+            key=alert.key, kind=alert.kind, params=dict(alert.params), opened_at=now
+        )
+
+    async def _close(self, known: dict[str, OpenAlert], alert: OpenAlert) -> None:
+        known.pop(alert.key, None)
+        if await self._storage.alerts.close(alert.key, told=self._told, now=self._clock()):
+            logger.warning("alert is over: %s", alert.key)
+
+
+def _free(folder: Path) -> int:
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    return shutil.disk_usage(there).free

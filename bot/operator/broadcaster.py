@@ -1,0 +1,132 @@
+"""Carries an admin's message to everybody, one after the other, at Telegram's pace.
+
+Whoever has had their turn is a row: after a kill the next process goes on behind them. It must not
+know what the message says: it is copied (Bot API: copyMessage).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from aiogram import Bot
+from aiogram.methods import CopyMessage
+
+from bot import texts
+from bot.core.clock import Clock, Sleep
+from bot.core.errors import (
+    StorageUnavailable,
+    TelegramError,
+    TelegramLater,
+    TelegramLost,
+    TelegramMoved,
+    TelegramRejected,
+    TelegramUnreachable,
+)
+from bot.core.task import Chat
+from bot.telegram.messenger import Messenger
+from bot.texts import keyboards
+from bot.texts.callback_data import Operation
+from storage import Storage
+from storage.broadcasts import Broadcast
+
+logger = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+IDLE_SECONDS = 2.0
+BETWEEN_SECONDS = 0.05
+"""20 a second: Telegram's 30 leave room for the videos (docs/telegram.md)."""
+PAGE = 20
+"""People between two looks at the lease and two edits of the progress."""
+TRIES = 5
+
+
+class Broadcaster:
+    """One process's hand on the broadcasts."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        storage: Storage,
+        messenger: Messenger,
+        *,
+        clock: Clock,
+        owner: str,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._bot = bot
+        self._storage = storage
+        self._messenger = messenger
+        self._clock = clock
+        self._owner = owner
+        self._sleep = sleep
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                if await self.page():
+                    continue
+            except StorageUnavailable as exc:
+                logger.warning("the broadcast waits: %s", exc)
+            await self._sleep(IDLE_SECONDS)
+
+    async def page(self) -> bool:
+        """The next people of one broadcast; False: there is nothing to do."""
+        store = self._storage.broadcasts
+        running = await store.claim(owner=self._owner, now=self._clock(), lease_for=LEASE)
+        if running is None:
+            return False
+        people = await store.next_people(running.cursor, limit=PAGE)
+        for user_id in people:
+            sent = await self._copy(running, user_id)
+            if not await store.had_turn(running.id, user_id, owner=self._owner, sent=sent):
+                break  # stopped, or another process has it
+            await self._sleep(BETWEEN_SECONDS)
+        if not people:
+            await store.done(running.id, owner=self._owner, now=self._clock())
+        await self._show(running.id)
+        return True
+
+    async def _copy(self, running: Broadcast, user_id: int) -> bool:
+        """Whether this person has it now. What may have been done is not done twice."""
+        for _ in range(TRIES):
+            try:
+                await self._bot(
+                    CopyMessage(
+                        chat_id=user_id,
+                        from_chat_id=running.from_chat_id,
+                        message_id=running.message_id,
+                    )
+                )
+            except TelegramLost:
+                return True
+            except TelegramLater as exc:
+                # A minute at most: the lease has to hold. Then it is tried again anyhow.
+                await self._sleep(min(exc.retry_after, LEASE.total_seconds() / 2))
+            except (TelegramUnreachable, TelegramRejected, TelegramMoved):
+                return False
+            except TelegramError as exc:
+                logger.warning("broadcast %d: %s", running.id, exc)
+                await self._sleep(IDLE_SECONDS)
+            else:
+                return True
+        return False
+
+    async def _show(self, broadcast_id: int) -> None:
+        now = await self._storage.broadcasts.get(broadcast_id)
+        if now is None or now.shown_message_id is None:
+            return
+        text = texts.admin.broadcast(now.lang, now.state.value, now.total, now.sent, now.refused)
+        stop = keyboards.operations(now.lang, [Operation.STOP], number=now.id)
+        try:
+            await self._messenger.edit(
+                Chat(chat_id=now.from_chat_id),
+                now.shown_message_id,
+                text,
+                is_media=False,
+                keyboard=stop if now.state.value == "running" else None,
+            )
+        except TelegramError as exc:
+            logger.info("broadcast %d: its progress is not shown: %s", broadcast_id, exc)

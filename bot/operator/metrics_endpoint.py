@@ -1,0 +1,101 @@
+"""`/metrics` and `/readyz`: what is read from the database when somebody asks, and who may ask.
+
+Knows the stores and the names of bot/runtime/metrics.py; it must not know Telegram or the
+provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bot.core.clock import Clock
+from bot.core.errors import ProviderError, StorageUnavailable
+from bot.core.task import ENDED, TaskState
+from bot.runtime import metrics
+from storage import InboxState, Storage
+
+SECONDS = 5.0
+"""For the questions to the database; without their answers the rest is told."""
+BALANCE_AGE = timedelta(minutes=5)
+
+# What has ended is told by counters: to count it each time would read more and more.
+_WATCHED = frozenset(TaskState) - ENDED
+_WAITING = frozenset(InboxState) - {InboxState.DONE}
+
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+
+
+class Scrape:
+    """Answers Prometheus. Money stands there: it is not for everybody who can reach the server."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        balance: Callable[[], Awaitable[object]],
+        *,
+        clock: Clock,
+        token: str,
+    ) -> None:
+        self._storage = storage
+        self._balance = balance
+        self._balance_at: datetime | None = None
+        self._clock = clock
+        self._token = token
+
+    @property
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """For bot.runtime.http_server."""
+        return [web.get("/metrics", self.answer)]
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """The text that Prometheus reads; 404 for those it is not for."""
+        if not self._allowed(request):
+            return web.Response(status=404, text="not found\n")
+        try:
+            async with asyncio.timeout(SECONDS):
+                await self._read()
+            metrics.DATABASE_UP.set(1)
+        except (StorageUnavailable, TimeoutError):
+            metrics.DATABASE_UP.set(0)
+        await self._ask_balance()
+        return web.Response(
+            body=generate_latest(metrics.REGISTRY),
+            headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"},
+        )
+
+    def _allowed(self, request: web.Request) -> bool:
+        if self._token:
+            shown = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+            return hmac.compare_digest(shown, f"Bearer {self._token}".encode())
+        if any(name in request.headers for name in _FORWARDED):
+            return False
+        try:
+            return not ipaddress.ip_address(request.remote or "").is_global
+        except ValueError:
+            return False
+
+    async def _ask_balance(self) -> None:
+        """Its answer finds the metrics by itself; who asks us often does not ask the provider."""
+        now = self._clock()
+        if self._balance_at is None or now - self._balance_at >= BALANCE_AGE:
+            self._balance_at = now
+            with suppress(ProviderError, TimeoutError):
+                async with asyncio.timeout(SECONDS):
+                    await self._balance()
+
+    async def _read(self) -> None:
+        for state, number in (await self._storage.tasks.counts(_WATCHED)).items():
+            metrics.TASKS.labels(state.value).set(number)
+        for update_state, number in (await self._storage.inbox.counts(_WAITING)).items():
+            metrics.INBOX.labels(update_state.value).set(number)
+        lag = await self._storage.inbox.lag(self._clock())
+        metrics.INBOX_LAG.set(lag.total_seconds())
+        metrics.OUTBOX.set(await self._storage.outbox.count())

@@ -1,0 +1,420 @@
+"""The HTTP client of GPTunnel's media API (docs/provider.md), and the one home of its codes.
+
+It turns whatever comes over the wire into a `Job` or into one of `bot.core.errors`'
+ProviderErrors. It must not know tasks, Telegram or the database, and it repeats nothing by
+itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import aclosing, nullcontext, suppress
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import httpx
+
+from bot.core.errors import (
+    ProviderBusy,
+    ProviderError,
+    ProviderHeld,
+    ProviderLost,
+    ProviderRefused,
+)
+from bot.core.task import Hold, Reason
+from bot.provider.transport import transport
+from bot.runtime import metrics, proxy
+
+logger = logging.getLogger(__name__)
+
+CREATE_SECONDS = 90.0
+"""The whole of a create: longer means that its answer is lost."""
+ASK_SECONDS = 20.0
+"""The whole of any other call."""
+KEEP_SECONDS = 60.0
+"""An idle connection is kept this long: longer than the wait between two questions."""
+CONNECTIONS = 20
+"""At once, to one host: the fast region of the client (docs/performance.md)."""
+QUESTIONS = 16_384
+"""Kept as they are sent, 2 kB each, until they are answered for good; the most that are kept."""
+BODY_LIMIT = 1 << 20
+"""Bytes of an answer that are read; real ones have some hundred."""
+
+_TIMEOUT = httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS).as_dict()
+_AGAIN = {1, 6, 500}
+_HOLDS = {2: Hold.KEY_REFUSED, 5: Hold.NO_BALANCE, 99: Hold.WRONG_ADDRESS}
+_NEVER = {
+    7: Reason.MODEL_GONE,
+    1001: Reason.SENSITIVE_CONTENT,
+    1002: Reason.UNSAFE_PROMPT,
+}
+_HTTP_HOLDS = {
+    401: Hold.KEY_REFUSED,
+    402: Hold.NO_BALANCE,
+    403: Hold.KEY_REFUSED,
+    404: Hold.WRONG_ADDRESS,
+    405: Hold.WRONG_ADDRESS,
+}
+_FAILED = {"failed", "error", "cancelled", "canceled"}
+
+
+class JobStatus(StrEnum):
+    """What the provider says of a job; any status it invents is PENDING (provider.md:
+    statuses).
+    """
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video at the provider."""
+
+    id: str
+    status: JobStatus
+    url: str | None = None
+    reason: Reason | None = None  # set when FAILED
+    detail: str = ""
+
+
+class Gptunnel:
+    """The three questions we have for the provider.
+
+    Two transports, for two needs: asking reuses connections; a create gets a new one each time,
+    because a kept connection that the other side has just closed looks like a lost answer, and a
+    lost answer to a create can never be repeated. There is no client around them: cookies,
+    redirects and joined addresses, of which we have none, cost more than the question itself
+    (docs/performance.md).
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        asking: httpx.AsyncBaseTransport,
+        ordering: httpx.AsyncBaseTransport,
+        create_seconds: float = CREATE_SECONDS,
+        ask_seconds: float = ASK_SECONDS,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._headers = httpx.Headers(
+            {
+                "Authorization": api_key,
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+            }
+        )
+        self._asking = asking
+        # Before the request is made: thousands that waited for a connection with their requests in
+        # hand kept Python's garbage collector busy.
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._ordering = ordering
+        self._create_seconds = create_seconds
+        self._ask_seconds = ask_seconds
+        # The same question is asked again and again, and dearer to write than to send.
+        self._questions: dict[str, httpx.Request] = {}
+
+    @classmethod
+    def connect(
+        cls, base_url: str, api_key: str, *, proxy_url: str = "", **seconds: float
+    ) -> Gptunnel:
+        """Both transports to the same place."""
+        return cls(
+            base_url,
+            api_key,
+            asking=transport(proxy_url, limit=CONNECTIONS, keepalive_timeout=KEEP_SECONDS),
+            ordering=transport(proxy_url, limit=CONNECTIONS, force_close=True),
+            **seconds,
+        )
+
+    async def close(self) -> None:
+        """Closes both transports."""
+        await self._asking.aclose()
+        await self._ordering.aclose()
+
+    async def create(self, *, model: str, prompt: str, ar: str, image: str | None = None) -> Job:
+        """Orders a video; this costs money (provider.md: create).
+
+        Raises ProviderBusy, ProviderHeld, ProviderRefused when it surely was not accepted, and
+        ProviderLost when nobody here can know.
+        """
+        body: dict[str, Any] = {"model": model, "prompt": prompt, "ar": ar}
+        if image is not None:
+            body["images"] = [image]
+        with metrics.provider_call("create"):
+            return await self._create(body)
+
+    async def _create(self, body: dict[str, Any]) -> Job:
+        status, answer, headers = await self._call(
+            self._ordering, "media/create", self._create_seconds, body
+        )
+        code = _code(answer)
+        id_ = answer.get("id")
+        if isinstance(id_, str) and id_:
+            # An id is an order, whatever else the answer says: from here on it is asked for.
+            return self._job(id_, answer, code)
+        if code is None or code == 0:
+            if code is None and (error := _by_http_status(status, headers, answer)):
+                raise error
+            raise ProviderLost(f"create: HTTP {status} with neither id nor code")
+        raise _by_code(code, headers, answer)
+
+    async def result(self, task_id: str) -> Job:
+        """What has become of a job (provider.md: result). Free, may be repeated at will.
+
+        Raises ProviderBusy (ask again later), ProviderHeld, or ProviderRefused with
+        PROVIDER_FORGOT when the id is not known there.
+        """
+        question = f"media/result?task_id={quote(task_id)}"
+        with metrics.provider_call("result"):
+            job = await self._result(task_id, question)
+        if job.status is not JobStatus.PENDING:
+            self._questions.pop(question, None)
+        return job
+
+    async def _result(self, task_id: str, question: str) -> Job:
+        try:
+            status, answer, headers = await self._call(self._asking, question, self._ask_seconds)
+        except ProviderLost as exc:
+            raise ProviderBusy(str(exc)) from None
+        code = _code(answer)
+        if code is None and not isinstance(answer.get("status"), str):
+            raise _by_http_status(status, headers, answer) or ProviderBusy(
+                f"result: HTTP {status} without a code"
+            )
+        if answer.get("id", task_id) != task_id:
+            raise ProviderBusy("result: the answer is about another task")
+        if code == 4:
+            raise ProviderRefused(Reason.PROVIDER_FORGOT, f"code 4 {_words(answer)}".strip())
+        if code and (code in _AGAIN or code in _HOLDS):
+            raise _by_code(code, headers, answer)
+        return self._job(task_id, answer, code)
+
+    async def balance(self) -> Decimal:
+        """Funds in roubles: balance plus credit limit (provider.md: other calls).
+
+        Raises ProviderBusy and ProviderHeld.
+        """
+        with metrics.provider_call("balance"):
+            funds = await self._balance()
+        metrics.BALANCE.set(float(funds))
+        return funds
+
+    async def _balance(self) -> Decimal:
+        try:
+            status, answer, headers = await self._call(self._asking, "balance", self._ask_seconds)
+        except ProviderLost as exc:
+            raise ProviderBusy(str(exc)) from None
+        try:
+            return Decimal(str(answer["balance"])) + Decimal(str(answer.get("creditLimit") or 0))
+        except (KeyError, InvalidOperation):
+            code = _code(answer)
+            raise (
+                (_by_code(code, headers, answer) if code else None)
+                or _by_http_status(status, headers, answer)
+                or ProviderBusy(f"balance: HTTP {status} without a balance")
+            ) from None
+
+    async def prices(self) -> dict[str, Decimal]:
+        """Roubles by model, as the provider lists them now (provider.md: other calls).
+
+        Undocumented: whatever is no such list raises ProviderBusy.
+        """
+        with metrics.provider_call("models"):
+            return await self._prices()
+
+    async def _prices(self) -> dict[str, Decimal]:
+        try:
+            status, answer, _ = await self._call(self._asking, "media/models", self._ask_seconds)
+        except ProviderLost as exc:
+            raise ProviderBusy(str(exc)) from None
+        models = answer.get("models")
+        listed: dict[str, Decimal] = {}
+        for model in models if isinstance(models, list) else []:
+            if isinstance(model, dict) and isinstance(model.get("id"), str):
+                with suppress(InvalidOperation):
+                    listed[model["id"]] = Decimal(str(model.get("price")))
+        if not listed:
+            raise ProviderBusy(f"models: HTTP {status} without a list")
+        return listed
+
+    @staticmethod
+    def _job(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
+        status = str(answer.get("status") or "").lower()
+        detail = _words(answer)
+        if code and code not in _AGAIN and code not in _HOLDS:
+            reason = _reason(code, answer)
+            # A code nobody documented decides nothing about a job that is paid for.
+            if reason is not Reason.PROVIDER_REFUSED or status in _FAILED:
+                return Job(id=id_, status=JobStatus.FAILED, reason=reason, detail=detail)
+        if status in _FAILED:
+            return Job(
+                id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail
+            )
+        if status == "done":
+            url = answer.get("url")
+            return Job(
+                id=id_, status=JobStatus.DONE, url=url if isinstance(url, str) and url else None
+            )
+        return Job(id=id_, status=JobStatus.PENDING, detail=status)
+
+    def _question(self, path: str) -> httpx.Request:
+        request = self._questions.get(path)
+        if request is None:
+            if len(self._questions) >= QUESTIONS:
+                self._questions.clear()
+            request = self._questions[path] = self._request(path)
+        return request
+
+    def _request(self, path: str, body: Mapping[str, Any] | None = None) -> httpx.Request:
+        return httpx.Request(
+            "GET" if body is None else "POST",
+            f"{self._base_url}/{path}",
+            headers=self._headers,
+            json=body,
+            extensions={"timeout": _TIMEOUT},
+        )
+
+    async def _call(
+        self,
+        wire: httpx.AsyncBaseTransport,
+        path: str,
+        seconds: float,
+        body: Mapping[str, Any] | None = None,
+    ) -> tuple[int, Mapping[str, Any], httpx.Headers]:
+        """One request within `seconds`; an answer that is no JSON object counts as an empty one.
+
+        Raises ProviderBusy when it surely was not sent, ProviderLost when its answer is lost.
+        """
+        name, said = path.partition("?")[0], b""
+        place = self._slots if body is None else nullcontext()
+        try:
+            async with asyncio.timeout(seconds), place:
+                request = self._question(path) if body is None else self._request(path, body)
+                response = await wire.handle_async_request(request)
+                async with aclosing(response):
+                    async for chunk in response.aiter_bytes():
+                        said += chunk
+                        if len(said) > BODY_LIMIT:
+                            raise ProviderLost(f"{name}: the answer is over {BODY_LIMIT} bytes")
+        except Exception as exc:
+            of_wires = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+            if not isinstance(exc, of_wires) and not proxy.is_at_fault(exc):
+                raise
+            # Only the kind of the error: its text may repeat the address.
+            kind = type(exc.__cause__ or exc).__name__
+            if _never_sent(exc):
+                raise ProviderBusy(f"{name}: {kind}, no connection") from None
+            raise ProviderLost(f"{name}: {kind}") from None
+        try:
+            answer = json.loads(said)
+        except (ValueError, RecursionError):
+            answer = None
+        return (
+            response.status_code,
+            answer if isinstance(answer, dict) else {},
+            response.headers,
+        )
+
+
+def _never_sent(exc: Exception) -> bool:
+    """Whether the request surely did not reach the provider: there was no connection.
+
+    httpx-aiohttp calls nearly every broken connection a ConnectTimeout, also those that broke
+    after the request was out; the aiohttp error below tells them apart.
+    """
+    cause = exc.__cause__
+    if proxy.is_at_fault(exc):
+        return True
+    if isinstance(cause, aiohttp.ClientError | TimeoutError):
+        return isinstance(
+            cause,
+            aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL,
+        )
+    return isinstance(
+        exc,
+        httpx.ConnectError
+        | httpx.ConnectTimeout
+        | httpx.PoolTimeout
+        | httpx.UnsupportedProtocol
+        | httpx.InvalidURL,
+    )
+
+
+def _code(answer: Mapping[str, Any]) -> int | None:
+    code = answer.get("code")
+    if isinstance(code, bool):
+        return None
+    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:
+        return int(code)
+    return code if isinstance(code, int) else None
+
+
+def _reason(code: int, answer: Mapping[str, Any]) -> Reason:
+    if code == 3:
+        return Reason.MODEL_GONE if _issue_on(answer, "model") else Reason.INVALID_INPUT
+    return _NEVER.get(code, Reason.PROVIDER_REFUSED)
+
+
+def _by_code(code: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> ProviderError:
+    """What to do about a `code` that came without an id (provider.md: codes)."""
+    words = f"code {code} {_words(answer)}".strip()
+    if code in _AGAIN:
+        return ProviderBusy(words, retry_after=_retry_after(headers))
+    if code in _HOLDS:
+        return ProviderHeld(_HOLDS[code], words)
+    return ProviderRefused(_reason(code, answer), words)
+
+
+def _by_http_status(
+    status: int, headers: Mapping[str, str], answer: Mapping[str, Any]
+) -> ProviderError | None:
+    """The same for an answer without a code; None when the status says nothing for sure.
+
+    5xx is not here: a proxy that lost its upstream cannot tell whether the order was taken.
+    """
+    words = f"HTTP {status} {_words(answer)}".strip()
+    if status == 429:
+        return ProviderBusy(words, retry_after=_retry_after(headers))
+    if status in _HTTP_HOLDS:
+        return ProviderHeld(_HTTP_HOLDS[status], words)
+    if 400 <= status < 500 and status not in (408, 499):
+        return ProviderRefused(Reason.INVALID_INPUT, words)
+    return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from `Retry-After`; the form with a date is rare, and left to our own back-off."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 86_400 else None
+
+
+def _words(answer: Mapping[str, Any]) -> str:
+    """The provider's own words, for the operator: `message`, `error` or `error.message`."""
+    error = answer.get("error")
+    words = answer.get("message") or (error.get("message") if isinstance(error, dict) else error)
+    return str(words)[:300] if words else ""
+
+
+def _issue_on(answer: Mapping[str, Any], field: str) -> bool:
+    issues = answer.get("issues")
+    if not isinstance(issues, list):
+        return False
+    for issue in issues:
+        path = issue.get("path") if isinstance(issue, dict) else None
+        if path == field or (isinstance(path, list) and field in path):
+            return True
+    return False

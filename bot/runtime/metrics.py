@@ -1,0 +1,174 @@
+"""What Prometheus is told: counters that parts of the program raise, and their names.
+
+One process, one registry. It must not know what a part does, nor the database: gauges of rows
+are filled by bot/operator/metrics_endpoint.py when somebody asks. Nothing here names a person, a
+chat or a prompt.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from bot.core.task import Task
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+UPDATES_RECEIVED = Counter(
+    "bot_updates_received", "Updates that Telegram handed over.", registry=REGISTRY
+)
+UPDATES = Counter(
+    "bot_updates_handled", "Updates by what became of them.", ["outcome"], registry=REGISTRY
+)
+INBOX = Gauge("bot_inbox_updates", "Updates in the inbox, by state.", ["state"], registry=REGISTRY)
+INBOX_LAG = Gauge(
+    "bot_inbox_lag_seconds", "Age of the oldest update that waits to be handled.",
+    registry=REGISTRY,
+)  # fmt: skip
+OUTBOX = Gauge("bot_outbox_notices", "Notices that wait to be sent.", registry=REGISTRY)
+TASKS = Gauge("bot_tasks", "Tasks by state.", ["state"], registry=REGISTRY)
+DATABASE_UP = Gauge(
+    "bot_database_up", "Whether the database answered the last scrape.", registry=REGISTRY
+)
+TRANSITIONS = Counter(
+    "bot_task_transitions", "Changes of state that this process made.", ["state", "reason"],
+    registry=REGISTRY,
+)  # fmt: skip
+STAGES = Histogram(
+    "bot_task_stage_seconds",
+    "Time per stage: queue, accept, generate, deliver, and total from the press to the video.",
+    ["stage"],
+    buckets=(0.1, 0.3, 1, 3, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 86400),
+    registry=REGISTRY,
+)
+UNKNOWNS = Counter("bot_unknown", "Creates whose answer was lost: paid or not.", registry=REGISTRY)
+SPEND = Counter(
+    "bot_spend_roubles", "Prices of the videos that the provider accepted.", ["model"],
+    registry=REGISTRY,
+)  # fmt: skip
+BALANCE = Gauge(
+    "bot_balance_roubles", "The last answer about the provider's balance.", registry=REGISTRY
+)
+PROVIDER = Counter(
+    "bot_provider_calls", "Calls to the provider by outcome.", ["call", "outcome"],
+    registry=REGISTRY,
+)  # fmt: skip
+PROVIDER_SECONDS = Histogram(
+    "bot_provider_call_seconds", "How long they took.", ["call"],
+    buckets=(0.03, 0.1, 0.3, 1, 3, 10, 30, 90), registry=REGISTRY,
+)  # fmt: skip
+TELEGRAM = Counter(
+    "bot_telegram_calls", "Calls to Telegram by outcome.", ["method", "outcome"],
+    registry=REGISTRY,
+)  # fmt: skip
+FLOOD_WAITS = Counter(
+    "bot_telegram_flood_waits", "Answers 429: too many requests.", registry=REGISTRY
+)
+FLOOD_WAIT_SECONDS = Counter(
+    "bot_telegram_flood_wait_seconds", "Seconds that Telegram asked for.", registry=REGISTRY
+)
+WEBHOOK_PENDING = Gauge(
+    "bot_webhook_pending_updates", "Updates that Telegram has not delivered yet.",
+    registry=REGISTRY,
+)  # fmt: skip
+WEBHOOK_ERROR = Gauge(
+    "bot_webhook_last_error_timestamp_seconds", "When Telegram last failed to deliver.",
+    registry=REGISTRY,
+)  # fmt: skip
+LOOP_LAG = Histogram(
+    "bot_loop_lag_seconds", "How much later than asked the event loop woke up.",
+    buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10), registry=REGISTRY,
+)  # fmt: skip
+
+
+# Kept: questions come by the thousand, and to find their counter takes longer than to count.
+_provider = cache(PROVIDER.labels)
+_provider_seconds = cache(PROVIDER_SECONDS.labels)
+
+
+@contextmanager
+def provider_call(call: str) -> Iterator[None]:
+    """Counts one call to the provider, by the kind of error that ended it."""
+    began = time.perf_counter()
+    outcome = "ok"
+    try:
+        yield
+    except BaseException as exc:
+        outcome = _outcome(exc)
+        raise
+    finally:
+        _provider(call, outcome).inc()
+        _provider_seconds(call).observe(time.perf_counter() - began)
+
+
+@contextmanager
+def telegram_call(method: str) -> Iterator[None]:
+    """The same for Telegram."""
+    outcome = "ok"
+    try:
+        yield
+    except BaseException as exc:
+        outcome = _outcome(exc)
+        raise
+    finally:
+        TELEGRAM.labels(method, outcome).inc()
+
+
+def flood_wait(seconds: float) -> None:
+    """Telegram wants fewer calls."""
+    FLOOD_WAITS.inc()
+    FLOOD_WAIT_SECONDS.inc(seconds)
+
+
+def moved(before: Task, after: Task, now: datetime) -> None:
+    """A task came into another state, and that is committed."""
+    if after.state is before.state:
+        return
+    TRANSITIONS.labels(after.state.value, after.reason.value if after.reason else "").inc()
+    match after.state.value:
+        case "submitting":
+            _stage("queue", after.confirmed_at, after.submitted_at)
+        case "generating":
+            _stage("accept", after.submitted_at, after.accepted_at)
+        case "rendered" if before.state.value == "generating":
+            _stage("generate", after.accepted_at, after.rendered_at)
+        case "delivered":
+            _stage("deliver", after.rendered_at, now)
+            _stage("total", after.confirmed_at, now)
+        case "unknown":
+            UNKNOWNS.inc()
+
+
+def spent(model: str, price: Decimal) -> None:
+    """The provider accepted a task."""
+    SPEND.labels(model).inc(float(price))
+
+
+def _stage(name: str, since: datetime | None, until: datetime | None) -> None:
+    if since is not None and until is not None:
+        STAGES.labels(name).observe(max((until - since).total_seconds(), 0.0))
+
+
+def _outcome(exc: BaseException) -> str:
+    name = type(exc).__name__
+    for edge in ("Provider", "Telegram"):
+        name = name.removeprefix(edge)
+    return name.lower()

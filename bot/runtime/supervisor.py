@@ -1,0 +1,52 @@
+"""The parts of one process side by side, started together and ended together.
+
+Half alive is dead: when one part ends, all end, and the process says so by its exit code. It must
+not know what the parts are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 8.5
+"""From the signal to the end of whatever is still going on."""
+
+
+async def supervise(
+    *,
+    until: asyncio.Event,
+    ends_by_itself: list[Coroutine[Any, Any, None]],
+    endless: list[Coroutine[Any, Any, None]],
+    last: list[Coroutine[Any, Any, None]],
+    stop: list[Callable[[], None]],
+) -> None:
+    """All parts until the event, or until one of them ends; then all of them end, `last` last."""
+    orderly = [asyncio.create_task(part) for part in ends_by_itself]
+    others = [asyncio.create_task(part) for part in endless]
+    latest = [asyncio.create_task(part) for part in last]
+    signalled = asyncio.create_task(until.wait())
+    try:
+        parts: set[asyncio.Task[Any]] = {*orderly, *others, *latest}
+        ended, _ = await asyncio.wait({*parts, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        logger.info("stopping")
+        for call in stop:
+            call()
+        for task in others:
+            task.cancel()
+        _, late = await asyncio.wait({*orderly, *others}, timeout=STOP_SECONDS)
+        for task in (*late, *latest):
+            task.cancel()
+        await asyncio.gather(*parts, return_exceptions=True)
+        if signalled not in ended:
+            for task in ended:
+                if not task.cancelled() and (exc := task.exception()):
+                    raise exc
+            raise RuntimeError("a part of the program ended by itself")
+        logger.info("stopped")
+    finally:
+        signalled.cancel()

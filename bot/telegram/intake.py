@@ -1,0 +1,468 @@
+"""Updates in: from Telegram into the inbox, and only then confirmed; from the inbox to handlers.
+
+It knows the inbox and the dispatcher; it must not know what any update means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from aiogram import Bot, Dispatcher
+from aiogram.methods import DeleteWebhook
+from aiogram.types import Update
+from pydantic import ValidationError
+
+from bot.core.alerts import AlertSignals
+from bot.core.clock import Clock, Sleep, Wait, wait_for
+from bot.core.errors import (
+    StorageUnavailable,
+    TelegramConflict,
+    TelegramError,
+    TelegramLater,
+    TelegramMoved,
+    TelegramRejected,
+    TelegramUnauthorized,
+    TelegramUnreachable,
+)
+from bot.core.schedule import back_off
+from bot.runtime import logs, metrics
+from bot.runtime.health import Health
+from bot.telegram.client import GetRawUpdates
+from storage import InboxUpdate, IncomingUpdate, Storage
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
+"""`Inbox.take`, for those who bring updates."""
+
+POLL_SECONDS = 25
+TAKE_OVER_SECONDS = 10
+"""To delete the webhook of before; without an answer updates are asked for all the same."""
+HANDLERS_AT_ONCE = 32
+HANDLER_SECONDS = 120.0
+LEASE = timedelta(seconds=30)
+"""After a kill, a chat whose update was in hand waits so long."""
+HEARTBEAT_SECONDS = 8.0
+"""Several beats within a lease."""
+TRIES = 8
+"""After so many failed or killed tries an update is set aside."""
+PATIENCE = timedelta(days=1)
+"""How long an update waits for Telegram or the database; they are not its fault."""
+PRESS_PATIENCE = timedelta(minutes=10)
+"""The same for a press: nobody looks at its answer later, and its chat would wait."""
+IDLE_SECONDS = 1.0
+
+
+class _Failed(timedelta):
+    """Again after it, and the try counts."""
+
+
+def chat_key(raw: dict[str, Any]) -> str:
+    """What updates are kept in order by: the chat, or the person where there is no chat.
+
+    A checkout has seconds and waits for nothing else (Bot API: PreCheckoutQuery).
+    """
+    checkout = raw.get("pre_checkout_query")
+    if isinstance(checkout, dict):
+        return f"checkout {checkout.get('id')}"
+    for event in raw.values():
+        if not isinstance(event, dict):
+            continue
+        for holder in (event, event.get("message")):
+            chat = holder.get("chat") if isinstance(holder, dict) else None
+            if isinstance(chat, dict) and isinstance(chat.get("id"), int):
+                return str(chat["id"])
+        for name in ("from", "user"):
+            person = event.get(name)
+            if isinstance(person, dict) and isinstance(person.get("id"), int):
+                return str(person["id"])
+    return ""
+
+
+def incoming(raw: Any) -> IncomingUpdate | None:
+    """The inbox row of a raw update; None when it is not even one."""
+    if not isinstance(raw, dict):
+        return None
+    update_id = raw.get("update_id")
+    if not isinstance(update_id, int) or isinstance(update_id, bool):
+        return None
+    if not 0 <= update_id < 1 << 63:
+        return None
+    return IncomingUpdate(
+        update_id=update_id,
+        chat_key=_storable(chat_key(raw)),
+        payload=_storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":"))),
+        # Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery), and so does a buyer.
+        is_urgent="pre_checkout_query" in raw,
+    )
+
+
+def _storable(text: str) -> str:
+    """Without what no database keeps: NUL, and halves of a surrogate pair."""
+    text = text.replace("\\u0000", "\ufffd").replace("\0", "\ufffd")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class Polling:
+    """getUpdates → inbox; Telegram forgets an update only after it was committed here."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        take: Take,
+        *,
+        clock: Clock,
+        health: Health,
+        allowed_updates: list[str],
+        signals: AlertSignals | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._bot = bot
+        self._take = take
+        self._clock = clock
+        self._health = health
+        self._allowed_updates = allowed_updates
+        self._signs = signals or AlertSignals()
+        self._sleep = sleep
+        self._webhook_is_gone = False
+
+    async def run(self) -> None:
+        """Until cancelled. Raises TelegramUnauthorized, which ends the process."""
+        await self._take_over()
+        offset: int | None = None
+        while True:
+            page = await self._patiently(partial(self._page, offset))
+            if not isinstance(page, list):
+                logger.error("getUpdates: the answer is no list")
+                await self._sleep(IDLE_SECONDS)
+                continue
+            rows = [row for raw in page if (row := incoming(raw)) is not None]
+            if len(rows) < len(page):
+                logger.error("%d updates without an update_id were dropped", len(page) - len(rows))
+            if rows:
+                await self._patiently(partial(self._take, rows))
+                offset = max(row.update_id for row in rows) + 1
+            elif page:
+                await self._sleep(IDLE_SECONDS)
+            self._health.mark("updates")
+            self._signs.polled_at = self._clock()
+
+    async def _take_over(self) -> None:
+        """Once: a webhook that somebody sets later is theirs.
+
+        Reading does not wait for it: where there is no webhook, nothing had to be deleted.
+        """
+        try:
+            # Updates that wait are kept: among them may be orders and payments.
+            await self._bot(DeleteWebhook(drop_pending_updates=False), TAKE_OVER_SECONDS)
+            self._webhook_is_gone = True
+        except TelegramUnauthorized:
+            raise
+        except TelegramError as exc:
+            logger.warning("whether there is a webhook is not known: %s", exc)
+
+    async def _page(self, offset: int | None) -> Any:
+        return await self._bot(
+            GetRawUpdates(
+                offset=offset,
+                timeout=POLL_SECONDS,
+                limit=100,
+                allowed_updates=self._allowed_updates,
+            ),
+            request_timeout=POLL_SECONDS + 10,
+        )
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Until it succeeds: the network and the disk come back by themselves."""
+        failures = 0
+        while True:
+            try:
+                return await call()
+            except TelegramUnauthorized:
+                raise
+            except (TelegramError, StorageUnavailable) as exc:
+                failures += 1
+                self._health.trouble("updates", str(exc))
+                wait = back_off(failures, first=1, cap=30)
+                if isinstance(exc, TelegramLater) and failures == 1:
+                    wait = max(wait, min(exc.retry_after, 3600.0))
+                if isinstance(exc, TelegramConflict):
+                    self._signs.conflict(self._clock())
+                    logger.error("another program reads this bot's updates: %s", exc)
+                    if not self._webhook_is_gone:
+                        await self._take_over()
+                else:
+                    logger.warning("updates wait: %s; again in %.0f s", exc, wait)
+                await self._sleep(wait)
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """Updates that somebody brings, and waits to be kept."""
+
+    rows: Sequence[IncomingUpdate]
+    kept: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Inbox:
+    """Inbox → handlers: in order within a chat, different chats side by side."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        dispatcher: Dispatcher,
+        storage: Storage,
+        *,
+        clock: Clock,
+        owner: str,
+        wait: Wait = wait_for,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._bot = bot
+        self._dispatcher = dispatcher
+        self._storage = storage
+        self._clock = clock
+        self._owner = owner
+        self._wait = wait
+        self._sleep = sleep
+        self._due = asyncio.Event()
+        self._running = False
+        self._arrivals: list[_Arrival] = []
+        self._in_hand: set[int] = set()
+        self._finished: list[int] = []  # in hand too, until a commit says that they took effect
+        self._behind: set[str] = set()  # chats with more than what is in hand
+        self._stopping = False
+
+    async def take(self, rows: Sequence[IncomingUpdate]) -> None:
+        """Keeps what came; after the return Telegram may forget it. Raises StorageUnavailable.
+
+        While updates are handled here, that is the commit in which they are leased as well.
+        """
+        if self._running and not self._stopping:
+            arrival = _Arrival(rows)
+            self._arrivals.append(arrival)
+            self._due.set()
+            await arrival.kept
+        else:
+            await self._storage.inbox.add(rows, now=self._clock())
+            self._due.set()
+        metrics.UPDATES_RECEIVED.inc(len(rows))
+
+    def stop(self) -> None:
+        """Takes no more; what is in hand is finished by `run`."""
+        self._stopping = True
+        self._due.set()
+
+    async def run(self) -> None:
+        """Until `stop`, and then until all that is in hand is done."""
+        self._running = True
+        async with asyncio.TaskGroup() as hearts:
+            heart = hearts.create_task(self._heart(), name="inbox heartbeat")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    await self._hand_out(group)
+            finally:
+                self._running = False
+                self._answer(self._arrivals, StorageUnavailable("the inbox has ended"))
+                heart.cancel()
+
+    async def _hand_out(self, group: asyncio.TaskGroup) -> None:
+        while not self._stopping or self._in_hand or self._arrivals:
+            self._due.clear()
+            for update in await self._turn():
+                if update.update_id in self._in_hand:
+                    continue  # it slept past its own lease, which goes on with this claim
+                self._in_hand.add(update.update_id)
+                group.create_task(self._carry(update), name=f"update {update.update_id}")
+            if not self._stopping or self._in_hand:
+                await self._wait(self._due, IDLE_SECONDS)
+
+    async def _heart(self) -> None:
+        """Prolongs what is in hand; where that fails, a repeat of the handler changes nothing."""
+        while True:
+            await self._sleep(HEARTBEAT_SECONDS)
+            if self._in_hand:
+                try:
+                    await self._storage.inbox.extend(
+                        self._owner, list(self._in_hand), until=self._clock() + LEASE
+                    )
+                except StorageUnavailable as exc:
+                    logger.warning("the inbox's leases wait: %s", exc)
+
+    async def _turn(self) -> list[InboxUpdate]:
+        """Keeps what came, notes what took effect and leases what is next, in one commit: under
+        load it is one for all that came or ended while it waited. A note that cannot be written
+        goes with the next turn; whoever brings updates is told, and brings them again.
+        """
+        full = len(self._in_hand) >= HANDLERS_AT_ONCE
+        if full and not self._finished and not self._arrivals:
+            return []
+        finished: list[int] = []
+        try:
+            async with self._storage.inbox.turn() as turn:
+                finished, self._finished = self._finished, []
+                arrivals = list(self._arrivals)
+                now, free = self._clock(), HANDLERS_AT_ONCE - len(self._in_hand) + len(finished)
+                await turn.add([row for one in arrivals for row in one.rows], now=now)
+                await turn.done(finished, now=now)
+                claimed = await turn.claim(
+                    owner=self._owner,
+                    now=now,
+                    lease_for=LEASE,
+                    limit=0 if self._stopping else free,
+                )
+        except StorageUnavailable as exc:
+            logger.warning("the inbox waits: %s", exc)
+            self._answer(self._arrivals, exc)
+            if self._stopping:
+                # Their leases run out, and a repeat of their handlers changes nothing.
+                self._in_hand.difference_update(finished, self._finished)
+                self._finished = []
+                return []
+            self._finished = finished + self._finished
+            await self._sleep(IDLE_SECONDS)
+            self._due.set()
+            return []
+        self._answer(arrivals)
+        self._in_hand.difference_update(finished)
+        if not self._in_hand:
+            self._behind.clear()  # what is behind somebody else's is theirs to go on with
+        handled = {update.update_id for update in claimed}
+        self._behind.update(
+            row.chat_key for one in arrivals for row in one.rows if row.update_id not in handled
+        )
+        metrics.UPDATES.labels("done").inc(len(finished))
+        return claimed
+
+    def _answer(self, arrivals: list[_Arrival], error: StorageUnavailable | None = None) -> None:
+        """Whoever brought these goes on."""
+        self._arrivals = self._arrivals[len(arrivals) :]
+        for arrival in arrivals:
+            if arrival.kept.done():
+                continue  # whoever brought it has gone
+            if error is None:
+                arrival.kept.set_result(None)
+            else:
+                arrival.kept.set_exception(error)
+
+    async def _carry(self, update: InboxUpdate) -> None:
+        took_effect, hurry = False, True
+        try:
+            with logs.about(update=update.update_id, chat=update.chat_key):
+                outcome = await self._outcome(update)
+                if outcome is None:
+                    took_effect = True
+                    self._finished.append(update.update_id)
+                    # it may wait for somebody's commit until the next look, alone in its chat
+                    hurry = (
+                        self._stopping
+                        or update.chat_key in self._behind
+                        or update.update_id not in self._storage.inbox.ended
+                    )
+                else:
+                    await self._settle(update, outcome)
+        finally:
+            self._behind.discard(update.chat_key)
+            if not took_effect:
+                self._storage.inbox.ended.discard(update.update_id)
+                self._in_hand.discard(update.update_id)
+            if hurry:
+                self._due.set()
+
+    async def _outcome(self, update: InboxUpdate) -> str | timedelta | None:
+        """None: done. A time: again after it. Words: set aside, for this reason."""
+        if update.attempts > TRIES:
+            return "its handler was killed again and again"
+        try:
+            raw = json.loads(update.payload)
+            return await self._handle(update, raw)
+        except TelegramMoved as exc:
+            return await self._follow(update, raw, exc.chat_id)
+        except (ValidationError, ValueError, RecursionError) as exc:
+            return f"cannot be parsed ({type(exc).__name__})"
+
+    async def _handle(self, update: InboxUpdate, raw: dict[str, Any]) -> str | timedelta | None:
+        """Raises TelegramMoved, and what says that it cannot be parsed."""
+        parsed = Update.model_validate(raw, context={"bot": self._bot})
+        age = self._clock() - update.received_at
+        patience = PRESS_PATIENCE if parsed.callback_query else PATIENCE
+        # Each wait is half of what has passed: nothing is counted, for nothing failed here.
+        wait = min(max(age.total_seconds() / 2, 2.0), 300.0)
+        try:
+            async with asyncio.timeout(HANDLER_SECONDS):
+                await self._dispatcher.feed_update(self._bot, parsed)
+        except TelegramMoved:
+            raise
+        except TelegramUnreachable as exc:
+            logger.info("update %d: the chat takes no answer: %s", update.update_id, exc)
+            return None
+        except TelegramRejected as exc:
+            return str(exc)
+        except (TelegramError, StorageUnavailable) as exc:
+            logger.warning("update %d waits: %s", update.update_id, exc)
+            if isinstance(exc, TelegramLater):
+                wait = max(wait, exc.retry_after)
+            again = timedelta(seconds=wait)
+            return again if age + again <= patience else str(exc)
+        except Exception as exc:
+            logger.exception("update %d: a handler failed", update.update_id)
+            if update.attempts >= 3:
+                return f"the handler fails ({type(exc).__name__})"
+            return _Failed(seconds=back_off(update.attempts, first=2, cap=60))
+        return None
+
+    async def _follow(
+        self, update: InboxUpdate, raw: dict[str, Any], chat_id: int
+    ) -> str | timedelta | None:
+        """The group has another number since: what was said there is answered here."""
+        try:
+            await self._storage.tasks.migrate_chat(int(update.chat_key), chat_id)
+        except StorageUnavailable as exc:
+            logger.warning("update %d waits: %s", update.update_id, exc)
+            return timedelta(seconds=2)
+        if "callback_query" in raw:
+            return None  # its wish was granted first, and the pressed message stayed behind
+        for event in raw.values():
+            if isinstance(event, dict) and isinstance(event.get("chat"), dict):
+                event["chat"]["id"] = chat_id
+        try:
+            return await self._handle(update, raw)
+        except TelegramMoved as exc:
+            return f"the group moves on and on: {exc}"
+
+    async def _settle(self, update: InboxUpdate, outcome: str | timedelta) -> None:
+        """Written until it is: a lost note would run the handler again."""
+        failures = 0
+        while True:
+            now = self._clock()
+            try:
+                match outcome:
+                    case timedelta():
+                        await self._storage.inbox.later(
+                            update.update_id,
+                            run_at=now + outcome,
+                            error="again",
+                            counts=isinstance(outcome, _Failed),
+                        )
+                    case words:
+                        logger.error("update %d is set aside: %s", update.update_id, words)
+                        await self._storage.inbox.set_aside(update.update_id, error=words, now=now)
+            except StorageUnavailable as exc:
+                failures += 1
+                logger.warning("update %d waits to be noted: %s", update.update_id, exc)
+                if self._stopping or failures > 20:
+                    return  # its lease runs out, and the handler's repeat changes nothing
+                await self._sleep(back_off(failures, first=0.5, cap=10))
+            else:
+                put_off = isinstance(outcome, timedelta)
+                metrics.UPDATES.labels("again" if put_off else "set_aside").inc()
+                return

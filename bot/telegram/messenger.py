@@ -1,0 +1,316 @@
+"""The only sender outside an update: the worker's voice in a chat.
+
+It keeps every send in its place (topic, business connection, reply) and asks for raw answers, so
+that a message which was taken counts as sent even when aiogram cannot read the answer. It must not
+know why something is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from aiogram import Bot
+from aiogram.methods import (
+    DeleteMessage,
+    EditMessageCaption,
+    EditMessageText,
+    SendChatAction,
+    SendMediaGroup,
+    SendMessage,
+    SendMessageDraft,
+    SendVideo,
+)
+from aiogram.types import (
+    BufferedInputFile,
+    InlineKeyboardMarkup,
+    InputFile,
+    InputMediaVideo,
+    LinkPreviewOptions,
+    MediaUnion,
+    ReplyParameters,
+)
+from aiogram.utils.formatting import Text
+
+from bot.core.errors import TelegramError, TelegramLost, TelegramNotModified, TelegramRejected
+from bot.core.task import Chat
+from bot.media.video_reader import Video, VideoInfo
+from bot.telegram.client import REQUEST_SECONDS, Pace
+
+SLOWEST_UPLOAD = 50_000
+"""Bytes a second: a slower upload is given up and tried again."""
+
+
+class _SendMessage(SendMessage):
+    __returning__ = Any  # type: ignore[assignment]
+
+
+class _SendVideo(SendVideo):
+    __returning__ = Any  # type: ignore[assignment]
+
+
+class _SendMediaGroup(SendMediaGroup):
+    __returning__ = Any  # type: ignore[assignment]
+
+
+class OpenFile(InputFile):
+    """An open file, streamed from its beginning; it has no name on the disk to be left behind."""
+
+    def __init__(self, file: BinaryIO, filename: str) -> None:
+        # Each piece is a way to a thread and back, so they are few: a common video has four.
+        super().__init__(filename=filename, chunk_size=1 << 19)
+        self._file = file
+
+    async def read(self, bot: Bot) -> AsyncGenerator[bytes, None]:
+        self._file.seek(0)
+        while chunk := await asyncio.to_thread(self._file.read, self.chunk_size):
+            yield chunk
+
+
+@dataclass(frozen=True)
+class SentVideo:
+    """What Telegram keeps of an uploaded video."""
+
+    message_id: int
+    file_id: str | None
+
+
+class Messenger:
+    """Sends, edits and deletes; raises TelegramErrors (bot/core/errors.py)."""
+
+    def __init__(self, bot: Bot, pace: Pace) -> None:
+        self._bot = bot
+        self._pace = pace
+
+    async def send(
+        self,
+        chat: Chat,
+        text: Text,
+        *,
+        reply_to: int | None = None,
+        keyboard: InlineKeyboardMarkup | None = None,
+    ) -> int:
+        """A message to the chat; returns its id."""
+
+        async def attempt(words: dict[str, Any], thread: int | None) -> Any:
+            return await self._bot(
+                _SendMessage(
+                    chat_id=chat.chat_id,
+                    message_thread_id=thread,
+                    business_connection_id=chat.business_connection_id,
+                    reply_parameters=_reply(reply_to),
+                    reply_markup=keyboard,
+                    link_preview_options=LinkPreviewOptions(is_disabled=True),
+                    **words,
+                )
+            )
+
+        return _message_id(await _stubborn(attempt, text.as_kwargs(), chat, "entities"))
+
+    async def send_video(
+        self,
+        chat: Chat,
+        video: BinaryIO | str,
+        info: VideoInfo | None = None,
+        *,
+        size: int = 0,
+        thumbnail: bytes | None = None,
+        caption: Text,
+        reply_to: int | None = None,
+        keyboard: InlineKeyboardMarkup | None = None,
+    ) -> SentVideo:
+        """The video, uploaded from an open file or again by its `file_id` (Bot API: sendVideo).
+
+        Never by URL: a silent MP4 would arrive as a GIF.
+        """
+        file = video if isinstance(video, str) else OpenFile(video, "video.mp4")
+
+        async def attempt(words: dict[str, Any], thread: int | None) -> Any:
+            return await self._bot(
+                _SendVideo(
+                    chat_id=chat.chat_id,
+                    message_thread_id=thread,
+                    business_connection_id=chat.business_connection_id,
+                    video=file,
+                    width=info.width if info else None,
+                    height=info.height if info else None,
+                    duration=info.duration if info else None,
+                    thumbnail=_thumbnail(thumbnail),
+                    supports_streaming=True,
+                    reply_parameters=_reply(reply_to),
+                    reply_markup=keyboard,
+                    **words,
+                ),
+                request_timeout=REQUEST_SECONDS + size // SLOWEST_UPLOAD,
+            )
+
+        words = caption.as_caption_kwargs()
+        return _sent_video(await _stubborn(attempt, words, chat, "caption_entities"))
+
+    async def send_album(
+        self,
+        chat: Chat,
+        videos: Sequence[Video],
+        *,
+        caption: Text,
+        reply_to: int | None = None,
+    ) -> list[SentVideo]:
+        """Several videos, uploaded from open files, as one album (Bot API: sendMediaGroup).
+
+        The caption stands on the first alone: clients show it below the album then.
+        """
+        files = [OpenFile(video.file, "video.mp4") for video in videos]
+
+        async def attempt(words: dict[str, Any], thread: int | None) -> Any:
+            album: list[MediaUnion] = [
+                InputMediaVideo(
+                    media=file,
+                    width=video.info.width,
+                    height=video.info.height,
+                    duration=video.info.duration,
+                    thumbnail=_thumbnail(video.thumbnail),
+                    supports_streaming=True,
+                    **({} if number else words),
+                )
+                for number, (file, video) in enumerate(zip(files, videos, strict=True))
+            ]
+            return await self._bot(
+                _SendMediaGroup(  # type: ignore[call-arg] # two old fields with defaults
+                    chat_id=chat.chat_id,
+                    message_thread_id=thread,
+                    business_connection_id=chat.business_connection_id,
+                    media=album,
+                    reply_parameters=_reply(reply_to),
+                ),
+                request_timeout=REQUEST_SECONDS
+                + sum(video.size for video in videos) // SLOWEST_UPLOAD,
+            )
+
+        words = caption.as_caption_kwargs()
+        answer = await _stubborn(attempt, words, chat, "caption_entities")
+        if not isinstance(answer, list) or len(answer) != len(videos):
+            raise TelegramLost("the answer does not name as many messages")
+        return [_sent_video(one) for one in answer]
+
+    async def edit(
+        self,
+        chat: Chat,
+        message_id: int,
+        text: Text,
+        *,
+        is_media: bool,
+        keyboard: InlineKeyboardMarkup | None = None,
+    ) -> None:
+        """New words for a message of ours; that it already says so is fine."""
+        method: EditMessageText | EditMessageCaption
+        where: dict[str, Any] = {
+            "chat_id": chat.chat_id,
+            "message_id": message_id,
+            "business_connection_id": chat.business_connection_id,
+            "reply_markup": keyboard,
+        }
+        if is_media:
+            method = EditMessageCaption(**where, **text.as_caption_kwargs())
+        else:
+            method = EditMessageText(
+                **where,
+                **text.as_kwargs(),
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+        try:
+            await self._bot(method)
+        except TelegramNotModified:
+            return
+
+    async def delete(self, chat: Chat, message_id: int) -> None:
+        """Takes a message of ours away, as well as it can: nothing depends on it."""
+        try:
+            await self._bot(DeleteMessage(chat_id=chat.chat_id, message_id=message_id))
+        except TelegramError:
+            return
+
+    async def action(self, chat: Chat, action: str) -> None:
+        """The line under the bot's name ("sending video…"); nothing depends on it."""
+        if self.busy(chat):
+            return
+        try:
+            await self._bot(
+                SendChatAction(
+                    chat_id=chat.chat_id,
+                    message_thread_id=chat.message_thread_id,
+                    business_connection_id=chat.business_connection_id,
+                    action=action,
+                )
+            )
+        except TelegramError:
+            return
+
+    async def draft(self, chat: Chat, draft_id: int, text: Text) -> bool:
+        """Words with Telegram's own Stop button, for half a minute (Bot API: sendMessageDraft).
+
+        Nothing depends on it; False: this server will not take such a thing.
+        """
+        try:
+            await self._bot(
+                SendMessageDraft(
+                    chat_id=chat.chat_id,
+                    message_thread_id=chat.message_thread_id,
+                    draft_id=draft_id,
+                    can_stop=True,
+                    **text.as_kwargs(),
+                )
+            )
+        except TelegramRejected:
+            return False
+        except TelegramError:
+            return True
+        return True
+
+    def busy(self, chat: Chat) -> bool:
+        """Whether an edit that nobody waits for should be left out now."""
+        return self._pace.busy(chat.chat_id)
+
+
+async def _stubborn(attempt: Any, words: dict[str, Any], chat: Chat, entities: str) -> Any:
+    """Without the topic when it is gone, without the formatting when that is refused."""
+    thread = chat.message_thread_id
+    for _ in range(2):
+        try:
+            return await attempt(words, thread)
+        except TelegramRejected as exc:
+            text = str(exc).lower()
+            if thread is not None and ("thread" in text or "topic" in text):
+                thread = None
+            elif "entities" in text and words.get(entities):
+                words = words | {entities: None}
+            else:
+                raise
+    return await attempt(words, thread)
+
+
+def _reply(message_id: int | None) -> ReplyParameters | None:
+    if message_id is None:
+        return None
+    return ReplyParameters(message_id=message_id, allow_sending_without_reply=True)
+
+
+def _thumbnail(jpeg: bytes | None) -> BufferedInputFile | None:
+    return BufferedInputFile(jpeg, "thumb.jpg") if jpeg else None
+
+
+def _sent_video(answer: Any) -> SentVideo:
+    message_id = _message_id(answer)
+    # A silent clip may come back as an animation or a document.
+    for kind in ("video", "animation", "document"):
+        if isinstance(media := answer.get(kind), dict) and media.get("file_id"):
+            return SentVideo(message_id, str(media["file_id"]))
+    return SentVideo(message_id, None)
+
+
+def _message_id(answer: Any) -> int:
+    message_id = answer.get("message_id") if isinstance(answer, dict) else None
+    if not isinstance(message_id, int):
+        raise TelegramLost("the answer names no message")
+    return message_id

@@ -1,0 +1,34 @@
+"""Everything that people read and press, in every language: one module per subject.
+
+A text is one function that takes the language first: `texts.cards.card(lang, task)`. It returns
+entities (no markup to escape) and fits its place (Bot API: 4096, 1024 and 200 characters). The
+package must not know how a text is sent.
+"""
+
+from bot.texts import (
+    access,
+    admin,
+    cards,
+    commands,
+    failures,
+    history,
+    notices,
+    payments,
+    privacy,
+    results,
+    statuses,
+)
+
+__all__ = [
+    "access",
+    "admin",
+    "cards",
+    "commands",
+    "failures",
+    "history",
+    "notices",
+    "payments",
+    "privacy",
+    "results",
+    "statuses",
+]

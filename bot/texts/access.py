@@ -1,0 +1,182 @@
+"""Texts about who may use the bot: requests, invites, decisions.
+
+It must not know how access is decided.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiogram.utils.formatting import (
+    Code,
+    Text,
+)
+
+from bot.texts.formatting import cut, message
+from bot.texts.i18n import fill, words
+
+
+def closed(lang: str, user_id: int, *, somebody_hears: bool) -> Text:
+    """To a stranger in private; goes with a button to ask, if there is somebody to ask."""
+    _ = words(lang)
+    how: list[Any] = [_("Press the button to ask them. If you have an invite link, open it.")]
+    if not somebody_hears:
+        # The first day: this is how the operator learns their own number.
+        how = [
+            _("Nobody is named yet who could let you in."),
+            fill(
+                _("If this bot is yours: your number is {id}. Put it into ADMINS and start anew."),
+                id=Code(user_id),
+            ),
+        ]
+    return message(
+        "🔒",
+        _("This bot is not open to everybody."),
+        _("Each video costs the people who run it money, so they let people in themselves."),
+        *how,
+    )
+
+
+def closed_group(lang: str) -> Text:
+    """To a stranger in a group, or in a group of strangers."""
+    _ = words(lang)
+    return message(
+        "🔒",
+        _("This bot is not open to everybody."),
+        _("Write to me in private to ask for access."),
+        _("Whoever runs the bot can let the whole group in: /allow, sent here."),
+    )
+
+
+def access_asked(lang: str, user_id: int, name: str, username: str | None) -> Text:
+    """To an admin; goes with the buttons that answer it."""
+    _ = words(lang)
+    who = f"{cut(name, 64)}" + (f" (@{username})" if username else "")
+    return message("🔑", _("Somebody asks to use the bot"), who, f"ID {user_id}")
+
+
+def access_decided(lang: str, user_id: int, name: str, *, allowed: bool) -> Text:
+    """What the request turns into when it was answered."""
+    _ = words(lang)
+    head = _("Let in") if allowed else _("Not let in")
+    return message("✅" if allowed else "🚫", head, cut(name, 64), f"ID {user_id}")
+
+
+def access_granted(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "🎉",
+        _("You may use this bot now."),
+        _("Write what should happen in the video. See /help for more."),
+    )
+
+
+def access_denied(lang: str) -> Text:
+    _ = words(lang)
+    return message("🔒", _("The people who run this bot did not let you in."))
+
+
+def invite_refused(lang: str, why: str) -> Text:
+    """`why`: expired, used_up, no_invite or banned."""
+    _ = words(lang)
+    reasons = {
+        "expired": _("This invite has expired. Ask whoever sent it for a new one."),
+        "used_up": _("This invite has been used up. Ask whoever sent it for a new one."),
+        "no_invite": _("There is no such invite. Copy the whole link, please."),
+        "banned": _("The people who run this bot did not let you in."),
+    }
+    return message("🔒", reasons[why])
+
+
+def invite_made(lang: str, link: str, uses: int, seconds: float) -> Text:
+    """To the admin who asked for it."""
+    _ = words(lang)
+    lets_in = _.plural("Lets {n} person in.", "Lets {n} people in.", uses).format(n=uses)
+    return message(
+        "🎟",
+        _("An invite"),
+        link,
+        lets_in,
+        _("Works for {duration}.").format(duration=_.duration(seconds)),
+    )
+
+
+def allowed(lang: str, subject_id: int) -> Text:
+    """To the admin who let a person (positive) or a group in."""
+    _ = words(lang)
+    text = (
+        _("ID {id} may use the bot.") if subject_id > 0 else _("The group {id} may use the bot.")
+    )
+    return message("✅", text.format(id=subject_id))
+
+
+def banned(lang: str, subject_id: int) -> Text:
+    """To the admin who shut a person (positive) or a group out."""
+    _ = words(lang)
+    text = (
+        _("ID {id} may not use the bot any more.")
+        if subject_id > 0
+        else _("The group {id} may not use the bot any more.")
+    )
+    return message("🚫", text.format(id=subject_id))
+
+
+def admin_stays(lang: str) -> Text:
+    _ = words(lang)
+    return message("🤔", _("An admin cannot be shut out. Take the number out of ADMINS instead."))
+
+
+def allow_usage(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "🔑",
+        _("Who may use the bot"),
+        _("/allow 123456 lets a person in, /ban 123456 shuts one out."),
+        _("As an answer to somebody's message they are about that person."),
+        _("Sent in a group without a number they are about the whole group."),
+    )
+
+
+def invite_usage(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "🎟",
+        _("Invites"),
+        _("/invite 5 3 makes a link that lets 5 people in and works for 3 days."),
+        _("From 1 to 1000 people, from 1 to 365 days; without numbers 1 person and 7 days."),
+    )
+
+
+def press_asked(lang: str) -> str:
+    _ = words(lang)
+    return _("Asked. You get a message here as soon as somebody answers.")
+
+
+def press_asked_already(lang: str) -> str:
+    _ = words(lang)
+    return _("You have asked already. You get a message here as soon as somebody answers.")
+
+
+def press_denied(lang: str) -> str:
+    _ = words(lang)
+    return _("The people who run this bot did not let you in.")
+
+
+def press_closed(lang: str) -> str:
+    _ = words(lang)
+    return _("This bot is not open to everybody. Write /start to me in private.")
+
+
+def button_ask(lang: str) -> str:
+    _ = words(lang)
+    return _("Ask for access")
+
+
+def button_allow(lang: str) -> str:
+    _ = words(lang)
+    return _("Let in")
+
+
+def button_deny(lang: str) -> str:
+    _ = words(lang)
+    return _("Do not let in")

@@ -1,0 +1,365 @@
+"""What those who run the bot read: alerts, numbers, look-ups, broadcasts. See bot/texts.
+
+It must not know how it is sent, nor what is done about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from aiogram.utils.formatting import Bold, Code, Text
+
+from bot.core.alerts import AlertKind, Params, Switch
+from bot.core.task import Task, TaskEvent, TaskState
+from bot.texts.formatting import N_, message
+from bot.texts.i18n import Words, fill, words
+
+# --- alerts --------------------------------------------------------------------------------
+
+ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to do, its end
+    AlertKind.LOW_BALANCE: (
+        N_("The balance at GPTunnel is low: {roubles} ₽"),
+        N_("Put money on it. Below {threshold} ₽ you are told."),
+        N_("The balance at GPTunnel is enough again."),
+    ),
+    AlertKind.NO_BALANCE: (
+        N_("The balance at GPTunnel is empty"),
+        N_("Orders are kept and wait. Put money on the balance; the next try comes by itself."),
+        N_("GPTunnel takes orders again: there is money."),
+    ),
+    AlertKind.KEY_REFUSED: (
+        N_("GPTunnel refuses the key"),
+        N_("Orders are kept and wait. Put a working key into GPTUNNEL_API_KEY and start anew."),
+        N_("GPTunnel takes the key again."),
+    ),
+    AlertKind.WRONG_ADDRESS: (
+        N_("There is no GPTunnel at this address"),
+        N_("Orders are kept and wait. Look at GPTUNNEL_BASE_URL."),
+        N_("GPTunnel answers at its address again."),
+    ),
+    AlertKind.MODEL_GONE: (
+        N_("GPTunnel has no model {model} any more"),
+        N_("Orders for it fail and cost nothing. Take it out of the catalog, change MODEL."),
+        N_("GPTunnel has the model {model} again."),
+    ),
+    AlertKind.OVERLOADED: (
+        N_("GPTunnel is overloaded"),
+        N_("The queue waits and goes on by itself. No order is lost, none is paid for twice."),
+        N_("GPTunnel takes orders again, the queue goes on."),
+    ),
+    AlertKind.UNDELIVERABLE: (
+        N_("The video of order {task} cannot be delivered"),
+        N_("It is paid for and kept. Reason: {reason}"),
+        N_("Order {task} is settled: its video is on the way or the order is gone."),
+    ),
+    AlertKind.UNKNOWN: (
+        N_("Nobody knows whether order {task} was accepted"),
+        N_("Look into GPTunnel's own list, then settle it. Nothing is repeated by itself."),
+        N_("Order {task} is settled."),
+    ),
+    AlertKind.SET_ASIDE: (
+        N_("Update {update} could not be handled and was set aside"),
+        N_("The chat goes on without it. Reason: {error}"),
+        N_("Update {update} was handled or forgotten."),
+    ),
+    AlertKind.NO_UPDATES: (
+        N_("No updates from Telegram for {minutes} minutes"),
+        N_("Look at the network, the proxy and the webhook's address. The log says more."),
+        N_("Updates come from Telegram again."),
+    ),
+    AlertKind.OTHER_POLLER: (
+        N_("Another program reads this bot's updates"),
+        N_("Stop the other one, or make a new token at @BotFather if you do not know it."),
+        N_("Nobody else reads this bot's updates any more."),
+    ),
+    AlertKind.DISK_LOW: (
+        N_("The disk is nearly full: {megabytes} MB free"),
+        N_("Make room: without it nothing can be taken or delivered."),
+        N_("There is room on the disk again."),
+    ),
+}
+
+
+def alert(lang: str, params: Params) -> Text:
+    """It begins; goes with the buttons that act."""
+    _ = words(lang)
+    what, advice, _end = ALERTS[AlertKind(str(params["alert"]))]
+    values = {name: str(value) for name, value in params.items()}
+    return message("🚨", _(what).format(**values), _(advice).format(**values))
+
+
+def alert_over(lang: str, params: Params) -> Text:
+    """It ended."""
+    _ = words(lang)
+    end = ALERTS[AlertKind(str(params["alert"]))][2]
+    values = {name: str(value) for name, value in params.items()}
+    seconds = float(params.get("seconds") or 0)
+    lasted = _("It lasted {duration}.").format(duration=_.duration(seconds))
+    return message("✅", _(end).format(**values), lasted)
+
+
+def drained(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "🏁",
+        _("Drained: nothing is under way any more"),
+        _("New orders are still held. The bot can be stopped now, or released."),
+    )
+
+
+BUTTONS: Mapping[str, str] = {
+    "today": N_("📊 Today"),
+    "hold_intake": N_("⏸ Take no orders"),
+    "release_intake": N_("▶️ Take orders again"),
+    "hold_submits": N_("⏸ Let the queue wait"),
+    "release_submits": N_("▶️ Let the queue go"),
+    "drain": N_("🏁 Drain"),
+    "asked": N_("🔑 Who asks to be let in"),
+    "try_now": N_("🔄 Try now"),
+    "look": N_("🔎 The order"),
+    "person": N_("👤 The person"),
+    "redeliver": N_("📤 Send it again"),
+    "charged": N_("💳 It was charged, no video"),
+    "not_charged": N_("✖️ It was not accepted"),
+    "update": N_("🔎 The update"),
+    "handle": N_("🔄 Handle it again"),
+    "send": N_("📣 Send it to everybody"),
+    "stop": N_("✖️ Stop"),
+}
+
+
+def button(lang: str, name: str) -> str:
+    """Of an admin's operation (bot.texts.callback_data.Operation)."""
+    return words(lang)(BUTTONS[name])
+
+
+def intake_held(lang: str) -> str:
+    """To a person who orders meanwhile."""
+    _ = words(lang)
+    return _(
+        "No new videos for the moment: we are working on the bot. Press again in a while."
+        " No money was taken."
+    )
+
+
+# --- /admin ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Today:
+    """The numbers of a day."""
+
+    ordered: int
+    delivered: int
+    failed: int
+    unknown: int
+    undeliverable: int
+    queued: int
+    making: int
+    spent: Decimal
+    stars: int
+    asked: int  # people who wait to be let in
+    alerts: Sequence[tuple[AlertKind, Params]]
+    held: Iterable[Switch]
+
+
+ALERTS_SHOWN = 6
+_HELD: Mapping[Switch, str] = {
+    Switch.INTAKE: N_("⏸ No orders are taken."),
+    Switch.DRAIN: N_("🏁 Draining: no orders are taken, what was ordered is finished."),
+    Switch.SUBMITS: N_("⏸ The queue waits."),
+}
+
+
+def today(lang: str, numbers: Today) -> Text:
+    """The day so far, in UTC, and what is wrong."""
+    _ = words(lang)
+    lines = [
+        fill(_("Ordered: {n}"), n=Bold(numbers.ordered)),
+        fill(_("Delivered: {n}"), n=Bold(numbers.delivered)),
+        fill(_("Failed: {n}"), n=Bold(numbers.failed)),
+        fill(_("Not known: {n}"), n=Bold(numbers.unknown)),
+        fill(_("Not delivered: {n}"), n=Bold(numbers.undeliverable)),
+        "",
+        fill(_("In the queue: {n}"), n=Bold(numbers.queued)),
+        fill(_("Being made: {n}"), n=Bold(numbers.making)),
+        "",
+        fill(_("💳 Spent: {price}"), price=Bold(_.price(numbers.spent))),
+        fill(_("⭐ Came in: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
+        fill(_("🔑 Ask to be let in: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
+        *(_(_HELD[switch]) for switch in sorted(numbers.held)),
+        *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
+        f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"
+        if len(numbers.alerts) > ALERTS_SHOWN
+        else None,
+        None if numbers.alerts else _("Nothing is wrong."),
+        "",
+        _("/order 12 and /user 123 look one up, /stats draws, /broadcast writes to everybody."),
+    ]
+    return message("📊", _("Today"), *lines)
+
+
+def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
+    values = {name: str(value) for name, value in params.items()}
+    return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
+
+
+def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
+    """A task with its way, for an admin: not its words, which are a person's own."""
+    _ = words(lang)
+    facts = [
+        fill(_("Person: {id}"), id=Code(task.user_id)),
+        f"{task.model} · {task.aspect_ratio or '—'} · {_.price(task.price)}",
+        fill(_("GPTunnel's number: {id}"), id=Code(task.provider_id))
+        if task.provider_id
+        else None,
+        f"{task.reason}: {task.detail or '—'}" if task.reason else None,
+        "",
+        *(f"{event.at:%d.%m %H:%M:%S} · {event.state}" for event in events[-20:]),
+        "" if task.state is TaskState.UNKNOWN else None,
+        fill(
+            _("Found at GPTunnel? {command} and its number there: it is asked for then."),
+            command=Code(f"/settle {task.id}"),
+        )
+        if task.state is TaskState.UNKNOWN
+        else None,
+    ]
+    return message("🔎", _("Order {id}: {state}").format(id=task.id, state=task.state), *facts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What is known of a person."""
+
+    user_id: int
+    name: str
+    lang: str
+    strikes: int
+    credit: Decimal
+    seen: str
+    orders: Sequence[Task]
+    payments: int
+
+
+def person(lang: str, about: About) -> Text:
+    """For an admin."""
+    _ = words(lang)
+    return message(
+        "👤",
+        about.name or "—",
+        fill(_("Number: {id}"), id=Code(about.user_id)),
+        fill(_("Last seen: {when}, language: {lang}"), when=about.seen, lang=about.lang),
+        fill(_("Refused as unsafe: {n}"), n=about.strikes),
+        fill(_("Credit: {price}"), price=_.price(about.credit)),
+        "",
+        *(f"{task.id} · {task.created_at:%d.%m %H:%M} · {task.state}" for task in about.orders),
+    )
+
+
+def nothing_found(lang: str) -> Text:
+    _ = words(lang)
+    return message("🤷", _("There is nothing of this number."))
+
+
+def update(lang: str, update_id: int, error: str, payload: str) -> Text:
+    """One that was set aside."""
+    _ = words(lang)
+    return message(
+        "🔎", _("Update {update}").format(update=update_id), error, "", Code(payload[:3000])
+    )
+
+
+def settle_usage(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "❓",
+        _("Settling an order"),
+        _("/settle 12 followed by GPTunnel's number: the video is asked for."),
+        _("The buttons below /order 12 are for an order that is not there."),
+    )
+
+
+def given(lang: str, task: Task) -> Text:
+    _ = words(lang)
+    return message("✅", _("Order {task} is asked for now.").format(task=task.id))
+
+
+def not_given(lang: str) -> Text:
+    _ = words(lang)
+    return message("🤔", _("This order is settled already, or the number belongs to another one."))
+
+
+def pressed(lang: str, *, done: bool) -> str:
+    """To an admin's press: it had an effect, or was too late."""
+    _ = words(lang)
+    return _("Done.") if done else _("Nothing to do: that has happened already.")
+
+
+def not_refunded(lang: str) -> str:
+    """To an admin's press that gives Stars back."""
+    _ = words(lang)
+    return _("Not given back: that has happened already, or the credit was spent on videos.")
+
+
+# --- /stats ---------------------------------------------------------------------------------
+
+
+def stats(lang: str, days: int) -> Text:
+    """Below the charts."""
+    _ = words(lang)
+    title = _.plural("The last {n} day, in UTC", "The last {n} days, in UTC", days).format(n=days)
+    return message("📈", title)
+
+
+def chart_titles(lang: str) -> Mapping[str, str]:
+    """What stands in the picture."""
+    _ = words(lang)
+    return {
+        "videos": _("Videos a day"),
+        "delivered": _("delivered"),
+        "failed": _("failed"),
+        "other": _("others"),
+        "time": _("Time to the video, seconds"),
+        "median": _("median"),
+        "p90": _("9 of 10"),
+        "money": _("Spent, roubles"),
+        "stars": _("Came in, Stars"),
+        "top": _("Who ordered most"),
+        "nothing": _("nothing yet"),
+    }
+
+
+# --- /broadcast -----------------------------------------------------------------------------
+
+
+def broadcast_usage(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "📣",
+        _("Writing to everybody"),
+        _("Send me the message as everybody shall see it, then answer it with /broadcast."),
+    )
+
+
+def broadcast(lang: str, state: str, total: int, sent: int, refused: int) -> Text:
+    """Before it, on its way and after it; `state`: draft, running, done, cancelled."""
+    _ = words(lang)
+    if state == "draft":
+        people = _.plural("{n} person gets it.", "{n} people get it.", total).format(n=total)
+        return message("📣", _("Send this to everybody?"), people)
+    head = {
+        "running": _("On its way to everybody"),
+        "done": _("Everybody had their turn"),
+        "cancelled": _("Stopped"),
+    }[state]
+    share = min(1.0, (sent + refused) / total) if total else 1.0
+    bar = "▓" * round(10 * share) + "░" * (10 - round(10 * share))
+    return message(
+        "📣",
+        head,
+        f"{bar} {share:.0%}",
+        fill(_("Sent: {n}"), n=sent),
+        fill(_("Not reached: {n}"), n=refused),
+    )

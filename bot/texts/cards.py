@@ -1,0 +1,216 @@
+"""Texts of a card: an order before it is confirmed, its options and the examples.
+
+It must not know how a card is sent.
+"""
+
+from __future__ import annotations
+
+from aiogram.utils.formatting import (
+    Bold,
+    Code,
+    ExpandableBlockQuote,
+    Text,
+    as_list,
+    sizeof,
+)
+
+from bot.core.catalog import Model
+from bot.core.task import Task
+from bot.texts.formatting import (
+    CAPTION_LIMIT,
+    TEXT_LIMIT,
+    cut,
+    lines,
+    message,
+    model_line,
+    price_of_all,
+    quoted,
+)
+from bot.texts.i18n import LANGUAGES, fill, words
+
+
+def card(lang: str, task: Task, *, asks_consent: bool = False) -> Text:
+    """The draft with its prompt as it will be sent; with a photo it is the photo's caption."""
+    _ = words(lang)
+    rest = lines(
+        model_line(_, task),
+        fill(_("💳 Price: {price}"), price=Bold(price_of_all(_, task, task.variants))),
+        _("🖼 Your photo is the first frame; the edges that do not fit are cut off.")
+        if task.frame
+        else None,
+        _("🗂 Of the album, the first picture is taken.") if task.media_group_id else None,
+        consent(lang) if asks_consent and task.frame else None,
+        "",
+        _("Choose a shape, and the video gets started:"),
+    )
+    prompt, limit = task.prompt or "", CAPTION_LIMIT if task.frame else TEXT_LIMIT
+    if not (task.original and task.rewritten):
+        return quoted(prompt, rest, limit=limit)
+    if prompt == task.original:
+        head, other = _("This is sent as you wrote it, and not:"), task.rewritten
+    else:
+        head, other = _("This is sent. You wrote:"), task.original
+    room = limit - sizeof(prompt) - 1 - len(rest) - sizeof(head) - 2
+    both = lines(head, ExpandableBlockQuote(cut(other, room)), rest) if room > 20 else rest
+    return quoted(prompt, both, limit=limit)
+
+
+def frame_kept(lang: str) -> Text:
+    """A photo without words."""
+    _ = words(lang)
+    return message("🖼", _("Got the photo."), _("Now write what should happen in the video."))
+
+
+def album_kept(lang: str) -> Text:
+    """Photos without words."""
+    _ = words(lang)
+    return message(
+        "🗂",
+        _("Got the album: the first picture is taken."),
+        _("Now write what should happen in the video."),
+    )
+
+
+def example(lang: str, title: str, prompt: str, place: int, count: int) -> Text:
+    """One of the ready scenes; `place` from 1."""
+    _ = words(lang)
+    return lines(
+        Text("✨ ", Bold(title), f" · {place}/{count}"),
+        ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT // 2)),
+        _("Take it, and make it yours: answer the card with other words."),
+    )
+
+
+def no_examples(lang: str) -> Text:
+    _ = words(lang)
+    return message("✨", _("There are no ready scenes here."), _("Send a prompt to make a video."))
+
+
+def video_usage(lang: str) -> Text:
+    """The command without words."""
+    _ = words(lang)
+    return message(
+        "🎬",
+        _("Write the prompt after the command."),
+        _("For example: /video a cat rides a bicycle. As an answer to a photo, it is about that"
+          " photo."),
+    )  # fmt: skip
+
+
+def anonymous() -> Text:
+    """In every language at once: who writes as a group has none of their own."""
+    said = [
+        message(
+            "🎭",
+            _("You write as the group, so I cannot tell whose order it is."),
+            _("Write as yourself: next to the message field, tap the picture and choose your own"
+              " name; or turn off “Remain anonymous” in your administrator's rights."),
+        )
+        for _ in map(words, LANGUAGES)
+    ]  # fmt: skip
+    return as_list(*said, sep="\n\n")
+
+
+def press_wordless(lang: str) -> str:
+    _ = words(lang)
+    return _("First write what should happen in the video.")
+
+
+def button_options(lang: str, model: Model | None, variants: int) -> str:
+    """What the card makes, and that it can be changed."""
+    _ = words(lang)
+    if model is None:
+        return _("⚙️ Change")
+    facts = [model.quality, seconds_short(lang, model)]
+    return "⚙️ " + " · ".join(facts + ([f"×{variants}"] if variants > 1 else []))
+
+
+def seconds_short(lang: str, model: Model) -> str:
+    """5 s"""
+    _ = words(lang)
+    return _("{seconds} s").format(seconds=model.seconds)
+
+
+def button_done(lang: str) -> str:
+    _ = words(lang)
+    return _("Done")
+
+
+def button_improve(lang: str) -> str:
+    _ = words(lang)
+    return _("✨ Improve")
+
+
+def button_as_written(lang: str) -> str:
+    _ = words(lang)
+    return _("✍️ Send as I wrote it")
+
+
+def button_rewritten(lang: str) -> str:
+    _ = words(lang)
+    return _("🌐 Send the other version")
+
+
+def button_examples(lang: str) -> str:
+    _ = words(lang)
+    return _("✨ Ready scenes")
+
+
+def button_take(lang: str) -> str:
+    _ = words(lang)
+    return _("🎬 Take this scene")
+
+
+def press_improving(lang: str) -> str:
+    _ = words(lang)
+    return _("Writing a scene…")
+
+
+def press_not_improved(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "🤔",
+        _("No better words came to mind."),
+        _("The card is as it was: order it so, or try again later."),
+    )
+
+
+def new_words(lang: str, source: Task) -> Text:
+    """The question after ✏️; the old prompt is there to be copied."""
+    _ = words(lang)
+    rest = message(
+        "✏️",
+        _("Write the new prompt."),
+        _("Your photo and all else stay as they were. A card comes before anything is paid.")
+        if source.frame
+        else _("All else stays as it was. A card comes before anything is paid."),
+        _("In a group, send it as an answer to this message.") if _in_group(source) else None,
+        _("The prompt so far:") if source.prompt else None,
+    )
+    if not source.prompt:
+        return rest
+    return lines(rest, Code(cut(source.prompt, TEXT_LIMIT - sizeof(rest.render()[0]) - 1)))
+
+
+def last_frame(lang: str, source: Task) -> Text:
+    """Below the last picture of a video, from which the next one starts."""
+    _ = words(lang)
+    return message(
+        "🎞",
+        _("This is where your video ends, and where the next one begins."),
+        _("Write what should happen next. A card comes before anything is paid."),
+        _("In a group, send it as an answer to this message.") if _in_group(source) else None,
+    )
+
+
+def _in_group(task: Task) -> bool:
+    return task.chat.chat_id < 0
+
+
+def consent(lang: str) -> str:
+    """On the card of somebody's first photo: choosing a shape agrees."""
+    _ = words(lang)
+    return _(
+        "🔒 By choosing a shape you agree that a copy of your photo goes to the video service"
+        " GPTunnel. More: /privacy"
+    )

@@ -1,0 +1,142 @@
+"""Texts of general commands, settings and the bot's profile in Telegram.
+
+It must not know what a command does.
+"""
+
+from __future__ import annotations
+
+from aiogram.utils.formatting import (
+    Bold,
+    Text,
+)
+
+from bot.core.catalog import Model
+from bot.core.task import AspectRatio
+from bot.texts.formatting import lines, message
+from bot.texts.i18n import fill, words
+
+
+def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
+    """What a new card has."""
+    _ = words(lang)
+    video = f"{model.title} · {model.quality} · {_.duration(model.seconds)}"
+    shape = ratio.value if ratio else _("not chosen")
+    return lines(
+        Bold(_("⚙️ Settings")),
+        fill(_("Video: {video}, {price}"), video=video, price=Bold(_.price(model.price))),
+        fill(_("Shape that is offered first: {ratio}"), ratio=shape),
+        "",
+        _("New cards begin with these; each card can still be changed. With a photo, the shape"
+          " nearest to it is offered first."),
+    )  # fmt: skip
+
+
+def start(lang: str, model: Model, *, photos_on: bool, in_group: bool = False) -> Text:
+    _ = words(lang)
+    if in_group:
+        how = _("Here in the group, write what should happen after /video, or mention me.")
+    elif photos_on:
+        how = _("Write what should happen, or send a photo, and I bring it to life.")
+    else:
+        how = _("Write what should happen, in as much detail as you like.")
+    return message(
+        "🎬",
+        _("Hi! I turn words into short videos."),
+        how,
+        fill(
+            _("One video: {length}, {quality}, {price}. You see the price before you order."),
+            length=_.duration(model.seconds),
+            quality=model.quality,
+            price=_.price(model.price),
+        ),
+        _("For example: “A red fox runs through fresh snow at dawn, slow camera, soft light”."),
+        gap=True,
+    )
+
+
+def help(lang: str, model: Model, *, photos_on: bool) -> Text:
+    _ = words(lang)
+    return lines(
+        Bold(_("How it works")),
+        _("1. Send a prompt: who, where, what happens, how the camera moves."),
+        _(
+            "2. Your own picture to begin with: a photo with the prompt as its caption, or the"
+            " words after it."
+        )
+        if photos_on
+        else _("2. Photos cannot be used at the moment, only words."),
+        _("3. Press 1:1, 16:9 or 9:16: that is the order, and it is paid from then on."),
+        _("4. The video comes as an answer, usually within a few minutes."),
+        "",
+        fill(
+            _("Now: {model}, {quality}, {length}, {price} a video. It has no sound."),
+            model=model.title,
+            quality=model.quality,
+            length=_.duration(model.seconds),
+            price=_.price(model.price),
+        ),
+        _("English prompts are understood best."),
+        "",
+        _("/examples – ready scenes"),
+        _("/settings – quality, length, shape, language"),
+        _("/video – a prompt in a group"),
+        _("/cancel – cancel the last order"),
+        _("/history – your videos"),
+        _("/privacy – what is kept and who sees it"),
+    )
+
+
+def unknown_command(lang: str) -> Text:
+    _ = words(lang)
+    return message("🤔", _("I do not know this command."), _("See /help for all that I can do."))
+
+
+def choose_language() -> Text:
+    """In every language at once: who presses /language may not read the present one."""
+    return Text("🌐 Choose a language · Выберите язык")
+
+
+def language_set(lang: str) -> Text:
+    _ = words(lang)
+    return message("🌐", _("From now on, I speak English."))
+
+
+LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
+
+
+def commands(lang: str) -> list[tuple[str, str]]:
+    """Name and description (Bot API: setMyCommands), in the order of the menu."""
+    _ = words(lang)
+    return [
+        ("start", _("How to begin")),
+        ("help", _("How it works and what it costs")),
+        ("video", _("Make a video: the prompt after the command")),
+        ("examples", _("Ready scenes to begin with")),
+        ("history", _("My videos")),
+        ("settings", _("Quality, length, shape, language")),
+        ("cancel", _("Cancel the last order")),
+        ("language", _("Change the language")),
+        ("privacy", _("What is kept and who sees it")),
+        ("delete_me", _("Delete everything about me")),
+    ]
+
+
+def group_commands(lang: str) -> list[tuple[str, str]]:
+    """The short menu of groups."""
+    wanted = ("video", "help", "cancel")
+    return [(name, said) for name, said in commands(lang) if name in wanted]
+
+
+def description(lang: str) -> str:
+    """Shown in an empty chat (Bot API: setMyDescription, 512)."""
+    _ = words(lang)
+    return _(
+        "Write a few words or send a photo, choose a shape, and get a short video."
+        " You see the price before you order."
+    )
+
+
+def short_description(lang: str) -> str:
+    """Shown on the bot's profile (Bot API: setMyShortDescription, 120)."""
+    _ = words(lang)
+    return _("Short videos from your words and photos.")

@@ -1,0 +1,216 @@
+"""Texts that explain failures and bad input: what happened, who pays, what to do next.
+
+It must not know where a failure comes from.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from aiogram.utils.formatting import (
+    Text,
+)
+
+from bot.core.task import Charge, Problem, Reason
+from bot.texts.formatting import N_, message
+from bot.texts.i18n import fill, words
+
+_AGAIN = N_("If you still want the video, send the prompt again: that will be a new order.")
+_LATER = N_("Please try again later: send the prompt once more.")
+_REWORD = N_("Say it in other words or take another photo, and send it again.")
+_CAREFUL = N_(
+    "Please change the prompt or the photo. Do not send the same again: repeated refusals can get"
+    " the whole bot blocked at the service."
+)
+_TOLD = N_("The people who run this bot can see it. Send the prompt again if you like.")
+REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
+    Reason.SENSITIVE_CONTENT: (
+        N_("The video service found forbidden content in the prompt or the photo and refused."),
+        _CAREFUL,
+    ),
+    Reason.UNSAFE_PROMPT: (
+        N_("The prompt did not pass the video service's safety check."),
+        _CAREFUL,
+    ),
+    Reason.INVALID_INPUT: (
+        N_("The video service did not accept this prompt or photo."),
+        _REWORD,
+    ),
+    Reason.MODEL_GONE: (
+        N_("The video service no longer offers this model."),
+        N_("The people who run this bot have to choose another one. Please come back later."),
+    ),
+    Reason.PROVIDER_REFUSED: (
+        N_("The video service refused the order and did not say why."),
+        _LATER,
+    ),
+    Reason.PROVIDER_FAILED: (
+        N_("The video service started your video but could not finish it."),
+        N_("Send the prompt again, better in slightly different words: that is a new order."),
+    ),
+    Reason.PROVIDER_FORGOT: (
+        N_("The video service accepted your order and then lost it."),
+        _AGAIN,
+    ),
+    Reason.NO_RESULT: (
+        N_("The video service says that the video is ready, but gives no file."),
+        _AGAIN,
+    ),
+    Reason.NEVER_FINISHED: (
+        N_("I asked for your video for a whole day, and it never came."),
+        _AGAIN,
+    ),
+    Reason.PROVIDER_UNAVAILABLE: (
+        N_("The video service accepted no orders for a whole day."),
+        _LATER,
+    ),
+    Reason.FRAME_UNAVAILABLE: (
+        N_("Telegram no longer has your photo."),
+        N_("Send the photo again, with the prompt as its caption."),
+    ),
+    Reason.FRAME_UNUSABLE: (
+        N_("Your file turned out not to be a picture that can be used."),
+        N_("Send another photo, with the prompt as its caption."),
+    ),
+    Reason.FRAMES_OFF: (
+        N_("Photos cannot be used just now."),
+        N_("Send the prompt without a photo."),
+    ),
+    Reason.ANSWER_LOST: (
+        N_("The connection broke while your order was being handed over."),
+        _AGAIN,
+    ),
+    Reason.CHAT_UNREACHABLE: (
+        N_("Telegram did not let me write to this chat."),
+        N_("Let the bot write here again, then send the prompt once more."),
+    ),
+    Reason.RESULT_GONE: (
+        N_("The video was made, but the service no longer gives the file."),
+        _AGAIN,
+    ),
+    Reason.RESULT_REFUSED: (
+        N_("The service gave a link to the video that is not safe to open."),
+        _TOLD,
+    ),
+    Reason.RESULT_UNUSABLE: (
+        N_("What the service gave is not a video."),
+        _AGAIN,
+    ),
+    Reason.SET_ASIDE: (
+        N_("Something in this order broke the bot several times, so it was set aside."),
+        N_("The people who run this bot can see it. Try another prompt or photo."),
+    ),
+}
+CHARGES: dict[Charge, str] = {
+    Charge.NONE: N_("💳 No money was taken."),
+    Charge.TAKEN: N_("💳 The money for this video is spent."),
+    Charge.UNKNOWN: N_("💳 Whether money was taken is not known: the service does not tell us."),
+}
+
+
+def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text:
+    """No video: what happened, whether money was taken, what to do next.
+
+    `strikes`: how often this person was refused for what they wanted to see.
+    """
+    _ = words(lang)
+    happened, advice = REASONS[reason]
+    return message(
+        "😔",
+        _("There is no video."),
+        _(happened),
+        _(CHARGES[charge]),
+        _(advice),
+        fill(_("⚠️ Your refusals so far: {count}."), count=str(strikes)) if strikes > 1 else None,
+    )
+
+
+def unknown(lang: str, price: Decimal) -> Text:
+    """The create's answer was lost; goes with a button to try again knowingly."""
+    _ = words(lang)
+    return message(
+        "❓",
+        _("It is not known whether your order was accepted."),
+        _("The connection broke while it was being handed over to the video service."),
+        fill(
+            _("💳 Whether {price} was taken is not known, so nothing is repeated by itself."),
+            price=_.price(price),
+        ),
+        _(
+            "You can order it once more with the button below. If the first order did go"
+            " through, it is paid for as well."
+        ),
+    )
+
+
+def undeliverable(lang: str, reason: Reason = Reason.CHAT_UNREACHABLE) -> Text:
+    """There is a video that did not reach the chat; goes with a button to try that again."""
+    _ = words(lang)
+    if reason is Reason.CHAT_UNREACHABLE:
+        return message(
+            "📦",
+            _("Your video is ready, but I could not send it here."),
+            _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing."),
+        )
+    return message(
+        "📦",
+        _("Your video was made, but I could not get it for you."),
+        _(REASONS[reason][0]),
+        _("💳 The money for this video is spent."),
+        _("With the button, I ask the service for the file once more: that costs nothing."),
+    )
+
+
+PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
+    Problem.EMPTY_PROMPT: (
+        N_("There are no words in this prompt."),
+        N_("Write what should happen in the video, for example: a cat rides a bicycle."),
+    ),
+    Problem.PROMPT_TOO_LONG: (
+        N_("The prompt is too long: {length} characters, and at most {limit} are possible."),
+        N_("Shorten it and send it again."),
+    ),
+    Problem.UNSUPPORTED_MESSAGE: (
+        N_("I cannot make a video from a message of this kind."),
+        N_("Write in words what should happen in the video. See /help for more."),
+    ),
+    Problem.PHOTOS_OFF: (
+        N_("Photos cannot be used in this bot at the moment."),
+        N_("Describe the scene in words: that works."),
+    ),
+    Problem.FILE_TOO_BIG: (
+        N_("The file is too big: Telegram lets me read at most 20 MB."),
+        N_("Send it as an ordinary photo, not as a file, or make it smaller."),
+    ),
+    Problem.NOT_AN_IMAGE: (
+        N_("This file is not a picture that I can read."),
+        N_("Send a photo, or a JPEG, PNG, WebP or HEIC file."),
+    ),
+    Problem.IMAGE_BOMB: (
+        N_("This picture has too many pixels."),
+        N_("Make it smaller, or send it as an ordinary photo."),
+    ),
+    Problem.IMAGE_SIDES: (
+        N_("The picture is {width}×{height} px; each side must be from 300 to 6000 px."),
+        N_("Send a picture of another size."),
+    ),
+    Problem.IMAGE_SHAPE: (
+        N_(
+            "The picture is {width}×{height} px: too long and narrow. One side may be at most"
+            " two and a half times the other."
+        ),
+        N_("Crop it and send it again."),
+    ),
+    Problem.FILE_UNAVAILABLE: (
+        N_("Telegram does not give me this file."),
+        N_("Send it again, please."),
+    ),
+}
+
+
+def problem(lang: str, problem: Problem, details: dict[str, Any] | None = None) -> Text:
+    """What cannot be used in what the person sent, and what to do. Nothing was spent."""
+    _ = words(lang)
+    wrong, advice = PROBLEMS[problem]
+    return message("🤔", fill(_(wrong), **(details or {})), _(advice))

@@ -1,0 +1,79 @@
+"""How texts are laid out: headings, quotes, shared facts, and cuts to Telegram's limits.
+
+It must not know what any text is about.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiogram.utils.formatting import (
+    Bold,
+    ExpandableBlockQuote,
+    Text,
+    as_list,
+    sizeof,
+)
+
+from bot.core.catalog import CATALOG
+from bot.core.task import Task
+from bot.texts.i18n import Words
+
+CAPTION_LIMIT = 1024  # UTF-16 units, as Telegram counts
+TEXT_LIMIT = 4096
+
+
+def N_(message: str) -> str:
+    """Marks a message for the catalogs; it is translated where it is said."""
+    return message
+
+
+def lines(*parts: Any) -> Text:
+    return as_list(*(part for part in parts if part is not None))
+
+
+def message(sign: str, head: Any, *rest: Any, gap: bool = False) -> Text:
+    said = [part for part in rest if part is not None]
+    return as_list(Text(sign, " ", Bold(head)), *said, sep="\n\n" if gap else "\n")
+
+
+def price_of_all(_: Words, task: Task, videos: int) -> str:
+    """Of all variants: 3 × 17 ₽ = 51 ₽."""
+    if videos == 1:
+        return _.price(task.price)
+    return f"{videos} × {_.price(task.price)} = {_.price(task.price * videos)}"
+
+
+def model_line(_: Words, task: Task) -> str:
+    model = CATALOG.get(task.model)
+    facts = [model.title, model.quality, _.duration(model.seconds)] if model else [task.model]
+    if task.aspect_ratio:
+        facts.append(task.aspect_ratio.value)
+    if task.variants > 1 and task.rendered_at is None:
+        facts.append(f"×{task.variants}")
+    return "🎬 " + " · ".join(facts)
+
+
+def seconds_range(_: Words, low: float, high: float) -> str:
+    if high < 120:
+        first, last = int(low // 5) * 5, -int(-high // 5) * 5
+        return _.plural("{first}–{last} second", "{first}–{last} seconds", last).format(
+            first=first, last=last
+        )
+    first, last = max(1, int(low // 60)), -int(-high // 60)
+    return _.plural("{first}–{last} minute", "{first}–{last} minutes", last).format(
+        first=first, last=last
+    )
+
+
+def quoted(prompt: str, rest: Text, *, limit: int) -> Text:
+    room = limit - len(rest) - 1
+    return lines(ExpandableBlockQuote(cut(prompt, room)), rest) if prompt else rest
+
+
+def cut(text: str, limit: int) -> str:
+    """`text` in at most `limit` UTF-16 units, ending in … when something was left out."""
+    if sizeof(text) <= limit:
+        return text
+    kept = text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore")
+    return kept.rstrip("\N{ZERO WIDTH JOINER} ") + "…"

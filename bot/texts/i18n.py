@@ -1,0 +1,111 @@
+"""Languages: gettext catalogs, numbers, durations and prices as each language writes them.
+
+It must not know what is said: the sentences live in `bot.texts` and `bot/texts/locales`.
+"""
+
+from __future__ import annotations
+
+import gettext
+import io
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from aiogram.utils.formatting import Text
+from aiogram.utils.i18n import I18n
+from babel.dates import format_date
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+from babel.units import format_unit
+
+LANGUAGES = ("en", "ru")
+LOCALES = Path(__file__).parent / "locales"
+
+# Where Russian is read by most; everybody can choose for themselves.
+_READ_RUSSIAN = frozenset({"ru", "be", "uk", "kk", "ky", "tg", "tt", "uz"})
+
+
+def language_of(code: str | None) -> str:
+    """The language for a Telegram `language_code` ("pt-br", "ru", None: not told)."""
+    return "ru" if code and code.lower().split("-")[0] in _READ_RUSSIAN else "en"
+
+
+class Catalogs(I18n):
+    """aiogram's I18n over the `.po` files themselves: nothing to compile, nothing to forget."""
+
+    def find_locales(self) -> dict[str, gettext.GNUTranslations]:
+        found = {}
+        for po in sorted(self.path.glob(f"*/LC_MESSAGES/{self.domain}.po")):
+            locale = po.parent.parent.name
+            mo = io.BytesIO()
+            with po.open("rb") as file:
+                write_mo(mo, read_po(file, locale=locale, abort_invalid=True))
+            mo.seek(0)
+            found[locale] = gettext.GNUTranslations(mo)
+        return found
+
+
+@cache
+def catalogs() -> Catalogs:
+    """Read once a process."""
+    return Catalogs(path=LOCALES)
+
+
+def fill(template: str, **values: Any) -> Text:
+    """`template` with its {fields} replaced by words or by formatted pieces."""
+    pieces: list[Any] = []
+    for literal, field, _, _ in Formatter().parse(template):
+        if literal:
+            pieces.append(literal)
+        if field is not None:
+            pieces.append(values[field])
+    return Text(*pieces)
+
+
+class Words:
+    """What is said in one language; names that babel's extractor looks for: `_`, `plural`."""
+
+    def __init__(self, lang: str) -> None:
+        self.lang = lang if lang in LANGUAGES else LANGUAGES[0]
+
+    def __call__(self, message: str) -> str:
+        return catalogs().gettext(message, locale=self.lang)
+
+    def plural(self, one: str, many: str, n: int) -> str:
+        """The form that this language uses beside `n`."""
+        return catalogs().gettext(one, many, n, locale=self.lang)
+
+    def price(self, roubles: Decimal) -> str:
+        """17 ₽, 6.80 ₽; kopecks only when there are some."""
+        pattern = "#,##0" if roubles == roubles.to_integral_value() else "#,##0.00"
+        return f"{format_decimal(roubles, format=pattern, locale=self.lang)}\N{NO-BREAK SPACE}₽"
+
+    def day(self, when: datetime) -> str:
+        """12 May 2026; 12 мая 2026."""
+        return format_date(when, "d MMMM y", locale=self.lang)
+
+    def days(self, number: int) -> str:
+        """90 days; 91 день."""
+        return format_unit(number, "duration-day", length="long", locale=self.lang)
+
+    def duration(self, seconds: float) -> str:
+        """45 seconds; 1 minute 20 seconds; 2 hours 5 minutes."""
+        minutes, left = divmod(max(0, round(seconds)), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts = [("hour", hours), ("minute", minutes), ("second", 0 if hours else left)]
+        said = [
+            format_unit(n, f"duration-{unit}", length="long", locale=self.lang)
+            for unit, n in parts
+            if n
+        ]
+        return " ".join(said) or format_unit(0, "duration-second", locale=self.lang)
+
+
+@cache
+def words(lang: str) -> Words:
+    """The words of `lang`; English for a language that has none here."""
+    return Words(lang)

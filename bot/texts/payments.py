@@ -1,0 +1,180 @@
+"""Texts about Telegram Stars, credit and limits.
+
+It must not know how payments are recorded.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from aiogram.utils.formatting import (
+    Bold,
+    ExpandableBlockQuote,
+    Text,
+)
+
+from bot.core.caps import Bound, Cap
+from bot.core.stars import Package
+from bot.texts.formatting import cut, lines, message
+from bot.texts.i18n import words
+
+
+def prices_differ(lang: str, lines: str) -> Text:
+    """To an admin: model, price here → price there, one a line."""
+    _ = words(lang)
+    return message(
+        "🏷",
+        _("The video service's prices are not ours"),
+        ExpandableBlockQuote(cut(lines, 2000)),
+        _("Orders keep the price that people see. Change the catalog to change what they see."),
+    )
+
+
+def buy(lang: str, credit: Decimal) -> Text:
+    """Goes with the packages as buttons."""
+    _ = words(lang)
+    return message(
+        "⭐",
+        _("Your balance: {credit}").format(credit=_.price(credit)),
+        _("Videos are paid from it, each at the price on its card."),
+        _("What fails is given back. More: /terms, /paysupport"),
+    )
+
+
+def invoice_title(lang: str, package: Package) -> str:
+    """Bot API: sendInvoice, 32."""
+    _ = words(lang)
+    return _("{credit} for videos").format(credit=_.price(package.credit))
+
+
+def invoice_description(lang: str, package: Package) -> str:
+    """Bot API: sendInvoice, 255."""
+    _ = words(lang)
+    return _(
+        "Your balance gains {credit}. What a failed video cost comes back by itself,"
+        " unused Stars with /paysupport."
+    ).format(credit=_.price(package.credit))
+
+
+def stars_paid(lang: str, stars: int, credit: Decimal) -> Text:
+    _ = words(lang)
+    came = _.plural(
+        "{n} Star has arrived. Thank you!", "{n} Stars have arrived. Thank you!", stars
+    )
+    return message(
+        "⭐",
+        came.format(n=stars),
+        _("Your balance: {credit}").format(credit=_.price(credit)),
+        _("Now send a prompt, or press the shape on a card that is waiting."),
+    )
+
+
+def credit_back(lang: str, price: Decimal) -> Text:
+    """After the words about a video that failed, to whoever had paid for it."""
+    _ = words(lang)
+    back = _("The price of this video, {price}, is on your balance again.")
+    return message("💳", back.format(price=_.price(price)))
+
+
+def paysupport(lang: str, credit: Decimal, contact: str) -> Text:
+    """Goes with the payments that can be given back as buttons."""
+    _ = words(lang)
+    return message(
+        "⭐",
+        _("Your balance: {credit}").format(credit=_.price(credit)),
+        _("What a failed video cost is on your balance again, or was refunded, by itself."),
+        _("A payment whose whole credit is unused can be given back with a button below."),
+        _("Anything else: {contact}").format(contact=contact) if contact else None,
+    )
+
+
+def terms(lang: str, contact: str) -> Text:
+    _ = words(lang)
+    return lines(
+        Bold(_("Terms")),
+        _("• Stars buy credit in this bot; each video takes from it the price on its card."),
+        _("• You can cancel for free until the video gets started; then its price is spent."),
+        _("• If there is no video in the end, its price comes back: as credit or as Stars."),
+        _("• Credit that was not used can be given back as Stars: /paysupport."),
+        _("• Videos are made by a machine: what they show may differ from your words."),
+        _("• What is kept about you: /privacy."),
+        _("Questions: {contact}").format(contact=contact) if contact else None,
+    )
+
+
+def press_not_on_sale(lang: str) -> str:
+    _ = words(lang)
+    return _("This is not on sale any more. Send /buy for what is.")
+
+
+def press_refunding(lang: str) -> str:
+    _ = words(lang)
+    return _("Your Stars are on their way back. You get a message when Telegram has them.")
+
+
+def press_not_refunded(lang: str) -> str:
+    _ = words(lang)
+    return _("This cannot be given back: a part of it was spent on videos. See /paysupport.")
+
+
+def button_package(lang: str, package: Package) -> str:
+    _ = words(lang)
+    return f"⭐ {package.stars} → {_.price(package.credit)}"
+
+
+def button_refund(lang: str, stars: int, at: datetime) -> str:
+    _ = words(lang)
+    return _("Give back {stars} ⭐ of {date}").format(stars=stars, date=f"{at:%d.%m.%Y}")
+
+
+def stars_back(lang: str, stars: int, *, failed: bool = True) -> Text:
+    """To whoever paid; `failed`: for a video that could not be made."""
+    _ = words(lang)
+    back = _.plural(
+        "{n} Star is on its way back to you.", "{n} Stars are on their way back to you.", stars
+    )
+    return message(
+        "⭐",
+        back.format(n=stars),
+        _("They were for the video that could not be made.") if failed else None,
+    )
+
+
+def credit_too_low(lang: str, price: Decimal, credit: Decimal) -> str:
+    """Why nothing was ordered."""
+    _ = words(lang)
+    return _(
+        "This video costs {price}, and you have {credit}. Buy more with /buy, then press again."
+    ).format(price=_.price(price), credit=_.price(credit))
+
+
+def limit_reached(lang: str, cap: Cap, bound: Bound, seconds: float | None) -> str:
+    """Why nothing was ordered, and when to try again; `seconds` until it renews."""
+    _ = words(lang)
+    limit = []
+    if bound.videos:
+        limit.append(_.plural("{n} video", "{n} videos", bound.videos).format(n=bound.videos))
+    if bound.roubles:
+        limit.append(_.price(Decimal(bound.roubles)))
+    what = {
+        Cap.USER_AT_ONCE: _(
+            "You have as many videos under way as you may have at once ({limit})."
+            " Press again when one of them is ready."
+        ),
+        Cap.USER_PER_DAY: _(
+            "That is all for today ({limit} a day). Press again in {duration},"
+            " when a new day begins."
+        ),
+        Cap.GLOBAL_AT_ONCE: _(
+            "Everybody together has too many videos under way. Press again in a few minutes."
+        ),
+        Cap.GLOBAL_PER_DAY: _(
+            "The bot has made all it may make today. Press again in {duration},"
+            " when a new day begins."
+        ),
+    }[cap]
+    # Until the end of the minute at least: a press a moment too early would be refused again.
+    minutes = 60 * -int(-(seconds or 0) // 60)
+    told = what.format(limit=" · ".join(limit), duration=_.duration(minutes))
+    return told + " " + _("No money was taken.")

@@ -1,0 +1,208 @@
+"""Texts of and below a finished video.
+
+It must not know how a video is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from aiogram.utils.formatting import (
+    Text,
+    TextLink,
+)
+
+from bot.core.task import Task
+from bot.texts.formatting import CAPTION_LIMIT, lines, message, model_line, price_of_all, quoted
+from bot.texts.i18n import fill, words
+
+
+def caption(task: Task, videos: int = 1) -> Text:
+    """Below the finished video, or below an album of so many."""
+    _ = words(task.lang)
+    facts = []
+    if task.confirmed_at and task.rendered_at:
+        took = (task.rendered_at - task.confirmed_at).total_seconds()
+        facts.append(f"⏱ {_.duration(took)}")
+    facts.append(f"💳 {price_of_all(_, task, videos)}")
+    rest = lines(model_line(_, task), " · ".join(facts))
+    return quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
+
+
+def album(lang: str, number: int, count: int) -> Text:
+    """Above the buttons of an album's videos: which one they are about, from 1."""
+    _ = words(lang)
+    if count == 1:
+        return Text(_("👆 The buttons of this video:"))
+    return Text(
+        _("👆 Buttons of video {number} of {count}. For another one, press its number.").format(
+            number=number, count=count
+        )
+    )
+
+
+def video_link(lang: str, url: str) -> Text:
+    """Too big for Telegram."""
+    _ = words(lang)
+    return message(
+        "🔗",
+        _("Your video is ready, but too big for Telegram."),
+        fill(_("Here it is: {link}"), link=TextLink(_("download the video"), url=url)),
+        _("Do save it today: the link works for about a day."),
+    )
+
+
+def press_retried(lang: str) -> str:
+    _ = words(lang)
+    return _("Ordered once more. Your video comes here.")
+
+
+def press_sending(lang: str) -> str:
+    _ = words(lang)
+    return _("Sending it…")
+
+
+def button_retry(lang: str, price: Decimal) -> str:
+    _ = words(lang)
+    return _("Order once more · {price}").format(price=_.price(price))
+
+
+def button_redeliver(lang: str) -> str:
+    _ = words(lang)
+    return _("Send the video")
+
+
+def button_again(lang: str, price: Decimal | None = None) -> str:
+    """With its price it orders at once; without one it shows a card."""
+    _ = words(lang)
+    if price is None:
+        return _("🔁 Again")
+    return _("🔁 Again · {price}").format(price=_.price(price))
+
+
+def button_reword(lang: str) -> str:
+    _ = words(lang)
+    return _("✏️ Change prompt")
+
+
+def button_ratio(lang: str) -> str:
+    _ = words(lang)
+    return _("📐 Other ratio")
+
+
+def button_continue(lang: str) -> str:
+    _ = words(lang)
+    return _("🎞 Continue it")
+
+
+def button_file(lang: str) -> str:
+    _ = words(lang)
+    return _("📄 As a file")
+
+
+def button_frameless(lang: str) -> str:
+    _ = words(lang)
+    return _("✍️ Without the photo")
+
+
+def button_delete(lang: str) -> str:
+    _ = words(lang)
+    return _("🗑 Delete")
+
+
+def button_forget(lang: str) -> str:
+    _ = words(lang)
+    return _("🗑 Delete for good")
+
+
+def button_copy(lang: str) -> str:
+    _ = words(lang)
+    return _("📋 Copy prompt")
+
+
+BUTTONS: dict[str, Callable[[str], str]] = {  # bot.texts.callback_data.Act
+    "a": button_again,
+    "w": button_reword,
+    "r": button_ratio,
+    "f": button_continue,
+    "d": button_file,
+    "n": button_frameless,
+    "x": button_delete,
+    "z": button_forget,
+}
+
+
+def press_card(lang: str) -> str:
+    _ = words(lang)
+    return _("Here is a new card. It costs nothing until you choose a shape.")
+
+
+def press_reword(lang: str) -> str:
+    _ = words(lang)
+    return _("Write the new prompt.")
+
+
+def press_continue(lang: str) -> str:
+    _ = words(lang)
+    return _("Taking the last picture…")
+
+
+def press_file(lang: str) -> str:
+    _ = words(lang)
+    return _("Sending the file…")
+
+
+def press_running(lang: str) -> str:
+    """The same was pressed a moment ago."""
+    _ = words(lang)
+    return _("It is being made again already. Press once more when that video is there.")
+
+
+def press_deleted(lang: str) -> str:
+    _ = words(lang)
+    return _("Deleted from the chat. You find the video in /history.")
+
+
+def press_by_hand(lang: str) -> str:
+    """Bot API: deleteMessage takes messages of the last 48 hours."""
+    _ = words(lang)
+    return _(
+        "Telegram does not let me delete this message any more. Hold it down and delete it"
+        " yourself, please."
+    )
+
+
+def press_forgotten(lang: str) -> str:
+    _ = words(lang)
+    return _("Deleted for good.")
+
+
+def press_not_over(lang: str) -> str:
+    _ = words(lang)
+    return _("This order is still under way. Delete it when it is over.")
+
+
+def press_photos_off(lang: str) -> str:
+    _ = words(lang)
+    return _("Videos cannot start from a picture in this bot at the moment.")
+
+
+def video_too_big(lang: str) -> Text:
+    """Over what getFile gives (Bot API: 20 MB)."""
+    _ = words(lang)
+    return message(
+        "📦",
+        _("This video is over 20 MB, and Telegram does not let me read it back."),
+        _("To save it as a file, hold the video down and choose “Save”. Nothing was charged."),
+    )
+
+
+def video_gone(lang: str) -> Text:
+    """There is no file, or Telegram does not give it any more."""
+    _ = words(lang)
+    return message(
+        "🤷",
+        _("I cannot get this video from Telegram any more."),
+        _("You can make it again with 🔁. Nothing was charged."),
+    )

@@ -1,0 +1,182 @@
+"""Texts of the status message while an order waits or runs, and of cancelling it.
+
+It must not know when a status is shown.
+"""
+
+from __future__ import annotations
+
+from aiogram.utils.formatting import (
+    ExpandableBlockQuote,
+    Text,
+)
+
+from bot.core.schedule import DurationDistribution
+from bot.core.task import Task, TaskState
+from bot.texts.formatting import CAPTION_LIMIT, cut, message, model_line, seconds_range
+from bot.texts.i18n import fill, words
+
+
+def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
+    """`place` 1 is the next one; None when it is not known."""
+    _ = words(lang)
+    if place is None:
+        where = _("Accepted, starting soon.")
+    elif place <= 1:
+        where = _("Accepted: you are next.")
+    else:
+        where = _("Accepted: number {place} in the queue.").format(place=place)
+    return message(
+        "🕐",
+        where,
+        _("Until the video gets started, you can cancel for free.")
+        if task.state is TaskState.QUEUED
+        else None,
+        model_line(_, task),
+    )
+
+
+def status_generating(
+    lang: str, task: Task, *, elapsed: float, distribution: DurationDistribution
+) -> Text:
+    """Seconds since the provider took it; how long others took is said once it was learnt."""
+    _ = words(lang)
+    slow = distribution.known and elapsed > distribution.late
+    return message(
+        "⏳",
+        _("Making your video"),
+        fill(_("So far: {duration}"), duration=_.duration(elapsed)) if elapsed >= 1 else None,
+        fill(_("Usually: {range}"), range=seconds_range(_, distribution.early, distribution.late))
+        if distribution.known
+        else None,
+        _("It is taking longer than usual, but it is still on its way. No need to do anything.")
+        if slow
+        else None,
+        model_line(_, task),
+    )
+
+
+def status_sending(lang: str, task: Task) -> Text:
+    """The video exists and is on its way into the chat."""
+    _ = words(lang)
+    return message("📤", _("The video is ready. Sending it to you…"), model_line(_, task))
+
+
+def status_rest(lang: str, videos: int) -> Text:
+    """So many of an order are still to come after the others."""
+    _ = words(lang)
+    return message(
+        "⏳",
+        _.plural(
+            "{n} more video of this order is on its way.",
+            "{n} more videos of this order are on their way.",
+            videos,
+        ).format(n=videos),
+    )
+
+
+def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
+    """Not accepted yet: the operator must act, or the provider is only `busy`."""
+    _ = words(lang)
+    if busy:
+        head = _("The video service is very busy")
+        body = _("Your order is kept and no money was taken. I keep trying until it is accepted.")
+        return message("🕐", head, body, model_line(_, task))
+    return held(lang)
+
+
+def held(lang: str) -> Text:
+    """Only the operator can mend it; the order waits."""
+    _ = words(lang)
+    return message(
+        "🛠",
+        _("A hitch on our side"),
+        _(
+            "Your order is kept and no money was taken. As soon as we fix it, the video gets"
+            " started by itself. No need to send anything again."
+        ),
+    )
+
+
+def overdue(lang: str) -> Text:
+    """Past the deadline, still pending."""
+    _ = words(lang)
+    return message(
+        "⏰",
+        _("Your video is taking very long."),
+        _("💳 It is already paid for, so I go on asking for it for a day."),
+        _("As soon as it is ready, it comes here. No need to order it again."),
+    )
+
+
+def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> Text:
+    """A draft or a queued task: nothing was sent to the provider. `prompt`: whose end it is, where
+    the message does not say so by its place; `others`: that are beyond cancelling.
+    """
+    _ = words(lang)
+    return message(
+        "✖️",
+        _("Cancelled."),
+        ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT)) if prompt else None,
+        _("💳 No money was taken. Send a new prompt any time."),
+        _("🎬 The video that is already being made still comes.") if others else None,
+    )
+
+
+def too_late_to_cancel(lang: str) -> Text:
+    """The order is with the provider already."""
+    _ = words(lang)
+    return message(
+        "🎬",
+        _("Too late to cancel: the video is already being made."),
+        _(
+            "💳 The money for it is spent. The video comes here as soon as it is ready, unless the"
+            " service refuses it."
+        ),
+    )
+
+
+def nothing_to_cancel(lang: str) -> Text:
+    _ = words(lang)
+    return message("👌", _("There is nothing to cancel."), _("Send a prompt to make a video."))
+
+
+def press_accepted(lang: str) -> str:
+    _ = words(lang)
+    return _("Accepted! Your video comes here.")
+
+
+def press_cancelled(lang: str) -> str:
+    _ = words(lang)
+    return _("Cancelled. No money was taken.")
+
+
+def press_foreign(lang: str) -> str:
+    _ = words(lang)
+    return _("This is somebody else's order. Send me a prompt of your own.")
+
+
+def press_expired(lang: str) -> str:
+    _ = words(lang)
+    return _("This button no longer works. Send the prompt again.")
+
+
+def press_done(lang: str, state: TaskState) -> str:
+    """The press changes nothing, because the task is in `state` already. No money is taken."""
+    _ = words(lang)
+    if state is TaskState.CANCELLED:
+        return _("This order is cancelled. Send the prompt again to make the video.")
+    if state in {TaskState.DELIVERED, TaskState.RENDERED}:
+        return _("This video is already made. Nothing more was charged.")
+    if state in {TaskState.FAILED, TaskState.UNDELIVERABLE, TaskState.UNKNOWN}:
+        return _("This order is over. Send the prompt again to make a new one.")
+    return _("Already ordered: it is made and paid for once, however often you press.")
+
+
+def press_too_late(lang: str) -> str:
+    _ = words(lang)
+    return _("Too late: the video is being made and the money is spent. It comes here.")
+
+
+def button_cancel(lang: str) -> str:
+    _ = words(lang)
+    return _("Cancel")

@@ -1,0 +1,144 @@
+"""Neighbours on PostgreSQL: LISTEN, NOTIFY and advisory locks, on one connection of their own.
+
+The connection is looked after: it is asked for a sign of life, replaced when it breaks, and with
+it goes everything that only this process did. What is said and done, it must not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import asyncpg
+
+from bot.core.schedule import back_off
+from storage.cluster import Cluster
+from storage.engine import lock_key
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "bot"
+LOOK_SECONDS = 1.0
+"""Between two tries to be the one."""
+PING_SECONDS = 5.0
+"""Between two signs of life of a connection on which nothing happens."""
+ANSWER_SECONDS = 5.0
+
+_BROKEN = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asked between the server's last word and its hanging up
+)
+
+
+@dataclass
+class _Turn:
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    end: Callable[[], None] | None = None
+
+
+class PostgresCluster(Cluster):
+    """By LISTEN, NOTIFY and advisory locks on a connection of its own, which `run` keeps."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__()
+        self._connect = connect
+        self._turns: dict[str, _Turn] = {}
+        self._unsaid: set[str] = set()
+        self._stir = asyncio.Event()
+        self._failures = 0
+
+    def ring(self, word: str) -> None:
+        super().ring(word)
+        self._unsaid.add(word)
+        self._stir.set()
+
+    async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            turn = self._turns[name] = _Turn()
+            self._stir.set()
+            try:
+                while not turn.begun.is_set():  # it may be over before it is noticed
+                    await turn.begun.wait()
+                logger.info("%s: done here from now on", name)
+                async with asyncio.timeout(None) as scope:
+                    turn.end = partial(scope.reschedule, 0)
+                    return await work()
+            except TimeoutError:
+                if not scope.expired():
+                    raise
+                logger.warning("%s: another process may do it now", name)
+            finally:
+                turn.end = None
+                del self._turns[name]
+                self._stir.set()
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._connected()
+            except _BROKEN as exc:
+                logger.warning("other processes are not heard for now: %s", type(exc).__name__)
+            for turn in self._turns.values():
+                turn.begun.clear()
+                if turn.end is not None:
+                    turn.end()
+                    turn.end = None
+            self._failures += 1
+            await asyncio.sleep(back_off(self._failures, first=0.2, cap=5))
+
+    async def _connected(self) -> None:
+        """As long as the connection holds; its end is an error of _BROKEN."""
+        link = await self._connect()
+        held: set[str] = set()
+        try:
+            link.add_termination_listener(lambda _: self._stir.set())
+            await link.add_listener(CHANNEL, partial(self._heard, link))
+            for calls in list(self._hearing.values()):  # what was said before was not heard
+                for call in calls:
+                    call()
+            self._failures = 0
+            while True:
+                self._stir.clear()
+                await self._say(link)
+                await self._take_turns(link, held)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(
+                        PING_SECONDS if self._turns.keys() <= held else LOOK_SECONDS
+                    ):
+                        await self._stir.wait()
+        except asyncio.CancelledError:
+            with suppress(*_BROKEN):
+                await self._say(link)
+            raise
+        finally:
+            link.terminate()
+
+    def _heard(self, link: Any, _: Any, pid: int, channel: str, word: str) -> None:
+        if pid != link.get_server_pid():
+            super().ring(word)
+
+    async def _say(self, link: Any) -> None:
+        words, self._unsaid = sorted(self._unsaid), set()
+        say = "SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word"
+        await link.fetch(say, CHANNEL, words, timeout=ANSWER_SECONDS)  # a sign of life, too
+
+    async def _take_turns(self, link: Any, held: set[str]) -> None:
+        for name in held - self._turns.keys():
+            held.discard(name)
+            unlock = "SELECT pg_advisory_unlock($1)"
+            await link.fetchval(unlock, lock_key(name), timeout=ANSWER_SECONDS)
+        for name, turn in list(self._turns.items()):
+            if name not in held:
+                lock = "SELECT pg_try_advisory_lock($1)"
+                if not await link.fetchval(lock, lock_key(name), timeout=ANSWER_SECONDS):
+                    continue
+                held.add(name)
+            turn.begun.set()

@@ -1,0 +1,111 @@
+"""At a start on a SQLite file: what dead processes held is free at once.
+
+Every process keeps a shared lock on the file's folder, and the kernel takes it back however the
+process ends; whoever can lock it alone knows that nobody is left. Where that cannot be known –
+another process on the file, PostgreSQL, a file system without locks – leases run out by
+themselves. It must not know what is leased, nor why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bot.core.task import ACTIVE
+from storage.engine import Database, sqlite_file
+from storage.rows import UNLEASED
+from storage.tables import InboxState, in_states, inbox, one_of, outbox, tasks
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows has other locks
+    fcntl = None  # type: ignore[assignment]
+
+SPREAD = timedelta(seconds=30)
+"""Over so long comes, one after the other, what died in hand before: whoever kills this process
+again is then alone with it, and the others have completed a step."""
+
+_TRIES, _PAUSE = 20, 0.1
+
+_LEASED = (
+    (tasks, tasks.c.claims, in_states(ACTIVE)),
+    (inbox, inbox.c.attempts, one_of(inbox.c.state, {InboxState.PENDING})),
+    (outbox, outbox.c.attempts, sa.true()),
+)
+
+
+@asynccontextmanager
+async def process_presence(database: Database, url: str, now: datetime) -> AsyncIterator[bool]:
+    """Shows others that this process works on the file; on entry frees what the dead held.
+
+    Before the first claim. True: nobody else was there. Tries that a kill interrupted still count.
+    """
+    with _opened(_folder(url)) as lock:
+        alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
+        if alone:
+            await _free(database, now)
+        for _ in range(_TRIES if lock is not None else 0):
+            if _locked(lock, fcntl.LOCK_SH):
+                break
+            await asyncio.sleep(_PAUSE)  # somebody who starts too is alone for milliseconds
+        yield alone
+
+
+async def _free(database: Database, now: datetime) -> None:
+    async with database.transaction() as connection:
+        for table, tries, alive in _LEASED:
+            held = sa.and_(alive, table.c.lease_until.is_not(None))
+            key = next(iter(table.primary_key))
+            again = await connection.execute(
+                sa.select(key, table.c.run_at).where(held, tries > 1).order_by(tries, key)
+            )
+            rows = again.all()
+            suspects = [
+                {"suspect": row[0], "due": max(row.run_at, now + SPREAD * (place / len(rows)))}
+                for place, row in enumerate(rows, 1)
+            ]
+            await connection.execute(sa.update(table).where(held).values(UNLEASED))
+            if suspects:
+                await connection.execute(
+                    sa.update(table)
+                    .where(key == sa.bindparam("suspect"))
+                    .values(run_at=sa.bindparam("due")),
+                    suspects,
+                )
+
+
+def _folder(url: str) -> Path | None:
+    try:
+        file = sqlite_file(url)
+    except ValueError:  # in memory
+        return None
+    return file.parent if file else None
+
+
+@contextmanager
+def _opened(folder: Path | None) -> Iterator[int | None]:
+    try:
+        # the folder, not the file: closing any handle of a file ends SQLite's own locks on it
+        lock = os.open(folder, os.O_RDONLY) if folder and fcntl else None
+    except OSError:
+        lock = None
+    try:
+        yield lock
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _locked(lock: int | None, kind: int) -> bool:
+    assert lock is not None
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,170 @@
+"""What an update made or ended where the task itself does not say so: its repeat does no more.
+
+A press below a result makes a new draft with the same wish. It must not know what a button says.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.core.task import ACTIVE, AspectRatio, Frame, Task, TaskState
+from storage.engine import Connection, Database
+from storage.rows import COPIED, FRESH, task_from
+from storage.tables import callback_actions, documents, in_states, tasks
+from storage.tasks.leases import add_event
+
+
+async def task_of_action(connection: Connection, update_id: int) -> Task | None:
+    """What this update made or ended before, in whatever state it is by now."""
+    row = (
+        await connection.execute(
+            sa.select(tasks)
+            .join(callback_actions, callback_actions.c.task_id == tasks.c.id)
+            .where(callback_actions.c.update_id == update_id)
+        )
+    ).one_or_none()
+    return None if row is None else task_from(row)
+
+
+async def record_action(
+    connection: Connection,
+    update_id: int,
+    task_id: int,
+    now: datetime,
+    *,
+    source_id: int | None = None,
+) -> None:
+    """Part of the commit that did what the press wanted."""
+    await connection.execute(
+        sa.insert(callback_actions).values(
+            update_id=update_id, task_id=task_id, source_id=source_id, at=now
+        )
+    )
+
+
+class CallbackActionStore:
+    """Drafts that buttons make, each once however often its update comes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def draft_from(
+        self,
+        source_id: int,
+        *,
+        user_id: int,
+        update_id: int,
+        lang: str,
+        model: str,
+        price: Decimal,
+        now: datetime,
+        words: bool = True,
+        frame: Frame | None = None,
+        frame_message_id: int | None = None,
+        frameless: bool = False,
+    ) -> Task | None:
+        """A new draft with the wish of a task of this person, on today's terms; None: not theirs.
+
+        Without its `words` it waits for new ones; `frame`, which a message shows, takes the
+        place of its first frame, `frameless` leaves that out.
+        """
+        changed: dict[str, Any] = {
+            **FRESH,
+            "lang": lang,
+            "model": model,
+            "price_kopecks": price,
+            "state": TaskState.DRAFT,
+            "created_at": now,
+            "run_at": now,
+        }
+        if not words:
+            changed["prompt"] = None
+        if frame is not None or frameless:
+            changed |= {
+                "frame_file_id": frame and frame.file_id,
+                "frame_kind": frame and frame.kind,
+                "frame_message_id": frame_message_id,
+            }
+        kept = [name for name in COPIED if name not in changed]
+        source = sa.select(
+            *(tasks.c[name] for name in kept),
+            *(sa.literal(value, tasks.c[name].type) for name, value in changed.items()),
+        ).where(tasks.c.id == source_id, tasks.c.user_id == user_id)
+        async with self._database.transaction() as connection:
+            await self._database.lock(connection, f"presses {user_id}")
+            if known := await task_of_action(connection, update_id):
+                return known if known.user_id == user_id else None
+            row = (
+                await connection.execute(
+                    sa.insert(tasks).from_select([*kept, *changed], source).returning(*tasks.c)
+                )
+            ).one_or_none()
+            if row is None:
+                return None
+            draft = task_from(row)
+            await add_event(connection, draft, now)
+            await record_action(connection, update_id, draft.id, now, source_id=source_id)
+        return draft
+
+    async def made(self, update_id: int) -> Task | None:
+        """What this update made before, in whatever state it is by now."""
+        async with self._database.transaction() as connection:
+            return await task_of_action(connection, update_id)
+
+    async def running(
+        self, source_id: int, *, ratio: AspectRatio | None, update_id: int
+    ) -> Task | None:
+        """A task that another press below `source_id` made, the same in every way, and still
+        on its way: a second press is more likely a slip than a second wish.
+        """
+        same = tasks.alias("same")
+        wanted = (
+            sa.select(tasks)
+            .join(callback_actions, callback_actions.c.task_id == tasks.c.id)
+            .join(same, same.c.id == callback_actions.c.source_id)
+            .where(
+                callback_actions.c.source_id == source_id,
+                callback_actions.c.update_id != update_id,
+                in_states(ACTIVE),
+                tasks.c.aspect_ratio == ratio,
+                tasks.c.prompt.is_not_distinct_from(same.c.prompt),
+                tasks.c.frame_file_id.is_not_distinct_from(same.c.frame_file_id),
+            )
+            .order_by(tasks.c.id.desc())
+            .limit(1)
+        )
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(wanted)).one_or_none()
+        return None if row is None else task_from(row)
+
+    async def document(self, task_id: int) -> str | None:
+        """The `file_id` of the video as a file, once it was sent as one."""
+        async with self._database.transaction() as connection:
+            file_id: str | None = await connection.scalar(
+                sa.select(documents.c.file_id).where(documents.c.task_id == task_id)
+            )
+        return file_id
+
+    async def keep_document(self, task_id: int, file_id: str) -> None:
+        """It was sent as a file: the next time nothing is uploaded."""
+        known = sa.select(documents.c.task_id).where(documents.c.task_id == task_id)
+        new = sa.insert(documents).from_select(
+            ["task_id", "file_id"],
+            sa.select(tasks.c.id, sa.literal(file_id)).where(
+                tasks.c.id == task_id, ~known.exists()
+            ),
+        )
+        async with self._database.transaction() as connection:
+            await connection.execute(new)
+
+    async def forget(self, *, before: datetime) -> int:
+        """Drops the notes of presses that Telegram will not repeat any more; how many."""
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(
+                sa.delete(callback_actions).where(callback_actions.c.at < before)
+            )
+            return gone.rowcount

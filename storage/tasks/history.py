@@ -1,0 +1,77 @@
+"""What a person has ordered so far, page by page, and their own videos by words.
+
+It must not know how a page looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from bot.core.task import Task, TaskState
+from storage.engine import Database
+from storage.rows import task_from
+from storage.tables import tasks
+
+SEARCHED = 1_000
+"""So many of a person's newest videos are searched by words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some of a person's orders, the newest first."""
+
+    tasks: list[Task]
+    number: int  # from 0
+    pages: int  # at least 1
+
+
+class HistoryStore:
+    """A person's own view of the tasks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, user_id: int, number: int, *, size: int) -> Page:
+        """The orders of this page, or of the last one when there are fewer."""
+        mine = (tasks.c.user_id == user_id, tasks.c.confirmed_at.is_not(None))
+        async with self._database.transaction() as connection:
+            total: int = await connection.scalar(
+                sa.select(sa.func.count()).select_from(tasks).where(*mine)
+            )
+            pages = max(1, -(-total // size))
+            number = min(max(number, 0), pages - 1)
+            rows = await connection.execute(
+                sa.select(tasks)
+                .where(*mine)
+                .order_by(tasks.c.id.desc())
+                .limit(size)
+                .offset(number * size)
+            )
+            return Page(tasks=[task_from(row) for row in rows.all()], number=number, pages=pages)
+
+    async def videos(
+        self, user_id: int, words: str, *, limit: int, before: int | None = None
+    ) -> list[Task]:
+        """Delivered videos whose prompts have all these words, in any case, the newest first.
+
+        `before` a task's id gives the next ones. Compared here, not by the database: SQLite knows
+        the capitals of English alone.
+        """
+        wanted = sa.select(tasks).where(
+            tasks.c.user_id == user_id,
+            tasks.c.state == TaskState.DELIVERED,
+            tasks.c.video_file_id.is_not(None),
+        )
+        if before is not None:
+            wanted = wanted.where(tasks.c.id < before)
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(wanted.order_by(tasks.c.id.desc()).limit(SEARCHED))
+            found = [task_from(row) for row in rows.all()]
+        sought = words.casefold().split()
+        return [
+            task
+            for task in found
+            if all(word in (task.prompt or "").casefold() for word in sought)
+        ][:limit]

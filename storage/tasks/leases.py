@@ -1,0 +1,344 @@
+"""What a worker does with tasks: claims, heartbeats, saves. A holder's every write has a fence.
+
+It must not know what a step does. No transaction here is held across the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NotRequired, Protocol, TypedDict, Unpack
+
+import sqlalchemy as sa
+
+from bot.core.alerts import Switch
+from bot.core.notices import Notice
+from bot.core.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
+from storage.alerts import is_held
+from storage.durations import add_duration
+from storage.engine import Connection, Database
+from storage.inbox import note_done
+from storage.ledger import settle
+from storage.outbox import insert_notices
+from storage.rows import UNLEASED, free, next_due, task_from, values_of
+from storage.tables import frames, in_states, task_events, tasks
+
+S = TaskState
+
+Held = tuple[int, int]
+"""A task that somebody believes to hold: its id and the fence of the claim."""
+
+
+class Claim(TypedDict):
+    """On which terms a worker takes tasks."""
+
+    owner: str
+    now: datetime
+    lease_for: timedelta
+    limit: int
+    slots: int | None
+    disk: NotRequired[str | None]
+
+
+class ClaimOnCommit(Protocol):
+    """The worker of this process, for whoever writes what it would claim a moment later."""
+
+    def claim(self) -> Claim | None:
+        """What it takes now; None: nothing."""
+
+    async def take(self, tasks: Sequence[Task]) -> None:
+        """These were leased on those terms, and that is committed."""
+
+
+HEAD_START = timedelta(seconds=30)
+"""For whoever has the video; then it is fetched anew, if its link still lives."""
+
+NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING, S.UNKNOWN})
+"""States in which the provider may still fetch the first frame."""
+
+_URGENCY = sa.case(
+    (tasks.c.state == S.RENDERED, 0),  # a person waits for a video that is there
+    (tasks.c.state == S.QUEUED, 2),
+    else_=1,
+)
+
+# The queue is served in its order; whatever has begun, by how long it has been due
+_SINCE = sa.case((tasks.c.state == S.QUEUED, tasks.c.confirmed_at), else_=tasks.c.run_at)
+
+# Takes no place at the provider, and nobody is about to give it one
+_WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
+
+# Both databases refuse statements with more than some 32 000 parameters
+_PAIRS = 5_000
+
+
+async def add_event(connection: Connection, task: Task, now: datetime) -> None:
+    """Says in the same commit that the task came into its state, and what became of the money."""
+    await connection.execute(
+        sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
+    )
+    await settle(connection, task, now)
+
+
+async def drop_frame(connection: Connection, task: Task) -> None:
+    """The published frame goes in the commit after which nobody needs it."""
+    if task.frame is not None and task.state not in NEEDS_FRAME:
+        await connection.execute(sa.delete(frames).where(frames.c.task_id == task.id))
+
+
+class LeasedTasks:
+    """The worker's half of TaskStore."""
+
+    def __init__(self, database: Database, ended: set[int] | None = None) -> None:
+        self._database = database
+        self._ended = set() if ended is None else ended  # InboxStore.ended
+
+    async def claim_due(self, **claim: Unpack[Claim]) -> list[Task]:
+        """Leases of up to `limit` due tasks, the most urgent first.
+
+        Videos that are kept on another disk than `disk` are left to it for a while. At most
+        `slots` tasks are at the provider or on their way there (None: no bound). A QUEUED task
+        that was leased keeps its place until it is freed: its holder may be slow, not dead.
+        """
+        async with self._database.transaction() as connection:
+            return await self._claim_due(connection, claim)
+
+    async def _claim_due(self, connection: Connection, terms: Claim) -> list[Task]:
+        """Part of somebody's commit."""
+        now, limit, slots, disk = (
+            terms["now"], terms["limit"], terms["slots"], terms.get("disk"),
+        )  # fmt: skip
+        claim = {
+            "lease_owner": terms["owner"],
+            "lease_until": now + terms["lease_for"],
+            "fence": tasks.c.fence + 1,
+            "claims": tasks.c.claims + 1,
+        }
+        here = sa.or_(
+            tasks.c.kept_by.is_(None), tasks.c.kept_by == disk, tasks.c.run_at <= now - HEAD_START
+        )
+        begun = [] if disk is None else [here]
+        if slots is None:
+            claimed = await _claim(connection, now, claim, limit, *begun)
+        else:
+            await self._database.lock(connection, "places")
+            claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING), *begun)
+            room = slots - await _slots_taken(connection)
+            if await is_held(connection, Switch.SUBMITS):
+                room = 0
+            claimed += await _claim(
+                connection, now, claim, min(room, limit - len(claimed)), _WAITING
+            )
+        return sorted(claimed, key=_urgency)
+
+    async def save(
+        self,
+        lease: Task,
+        after: Task,
+        *,
+        now: datetime,
+        notices: Sequence[Notice] = (),
+        keep_lease: bool = True,
+        took: tuple[float, float] | None = None,
+    ) -> bool:
+        """Writes what changed between `lease` and `after`, with its event and notices, and, when
+        it is known now, between how many seconds the video `took`.
+
+        True also when it was written before, and the answer was lost with a connection. False,
+        and nothing is written: another has the task, or it was cancelled. The lease ends with
+        `keep_lease=False` and wherever a worker has nothing left to do.
+        """
+        async with self._database.transaction() as connection:
+            if not await _save(connection, lease, after, now, keep_lease=keep_lease):
+                return await _is_written(connection, lease, after)
+            await insert_notices(connection, notices, now)
+            if took is not None:
+                await add_duration(connection, after.model, *took, now)
+            ended = tuple(self._ended)
+            await note_done(connection, ended, now)
+        self._ended.difference_update(ended)
+        return True
+
+    async def save_together(
+        self,
+        changes: Sequence[tuple[Task, Task]],
+        *,
+        now: datetime,
+        tell: Callable[[Sequence[Task]], Notice],
+    ) -> set[int]:
+        """The same for several leases in one commit, and a notice about those that were written:
+        their ids. Whichever is somebody else's by now is left out, and nothing is told of none.
+        """
+        async with self._database.transaction() as connection:
+            written = [
+                after
+                for lease, after in changes
+                if await _save(connection, lease, after, now, keep_lease=True)
+            ]
+            if written:
+                await insert_notices(connection, [tell(written)], now)
+            return {
+                after.id for lease, after in changes if await _is_written(connection, lease, after)
+            }
+
+    async def record_late_id(self, task_id: int, provider_id: str, *, now: datetime) -> bool:
+        """A provider's id, whoever holds the task by now: it is money.
+
+        True also when it was recorded before. Whoever held the task loses it.
+        """
+        async with self._database.transaction() as connection:
+            row = (
+                await connection.execute(
+                    sa.update(tasks)
+                    .where(
+                        tasks.c.id == task_id,
+                        tasks.c.provider_id.is_(None),
+                        in_states({S.SUBMITTING, S.UNKNOWN}),
+                    )
+                    .values(
+                        state=S.GENERATING,
+                        provider_id=provider_id,
+                        accepted_at=now,
+                        run_at=now,
+                        attempts=0,
+                        claims=0,
+                        reason=None,
+                        detail=None,
+                        fence=tasks.c.fence + 1,
+                        **UNLEASED,
+                    )
+                    .returning(*tasks.c)
+                )
+            ).one_or_none()
+            if row is not None:
+                await add_event(connection, task_from(row), now)
+                return True
+            known: str | None = await connection.scalar(
+                sa.select(tasks.c.provider_id).where(tasks.c.id == task_id)
+            )
+            return known == provider_id
+
+    async def extend(
+        self, owner: str, held: Iterable[Held], *, now: datetime, until: datetime
+    ) -> set[int]:
+        """The heartbeat: which of these tasks are still held, now until `until`.
+
+        A lease that ran out is prolonged too, as long as nobody else took the task.
+        """
+        return await self._write_held(owner, held, {"lease_until": until})
+
+    async def release(self, owner: str, held: Iterable[Held]) -> None:
+        """At a clean stop: others may have these tasks at once, and no claim is counted."""
+        claims = sa.case((tasks.c.claims > 0, tasks.c.claims - 1), else_=0)
+        await self._write_held(owner, held, {"claims": claims, **UNLEASED})
+
+    async def _write_held(
+        self, owner: str, held: Iterable[Held], values: dict[str, object]
+    ) -> set[int]:
+        pairs = sorted(held)
+        kept: set[int] = set()
+        async with self._database.transaction() as connection:
+            for start in range(0, len(pairs), _PAIRS):
+                rows = await connection.scalars(
+                    sa.update(tasks)
+                    .where(
+                        tasks.c.lease_owner == owner,
+                        sa.tuple_(tasks.c.id, tasks.c.fence).in_(pairs[start : start + _PAIRS]),
+                    )
+                    .values(values)
+                    .returning(tasks.c.id)
+                )
+                kept.update(rows.all())
+        return kept
+
+    async def next_due(self, now: datetime) -> datetime | None:
+        """When, after `now`, the first task becomes claimable; None: nothing is waiting."""
+        async with self._database.transaction() as connection:
+            return await next_due(connection, tasks, now, in_states(ACTIVE))
+
+
+async def _save(
+    connection: Connection, lease: Task, after: Task, now: datetime, *, keep_lease: bool
+) -> bool:
+    if after.state is not lease.state and after.state not in ALLOWED[lease.state]:
+        raise IllegalTransition(f"task {lease.id}: {lease.state} -> {after.state}")
+    before = values_of(lease)
+    changes = {name: value for name, value in values_of(after).items() if value != before[name]}
+    changes["state"] = after.state
+    if after.state in ENDED:
+        changes["ended_at"] = after.ended_at or now
+    if after.state not in ACTIVE or not keep_lease:
+        changes |= UNLEASED
+    written = await connection.execute(
+        sa.update(tasks)
+        .where(
+            tasks.c.id == lease.id,
+            tasks.c.state == lease.state,
+            sa.not_(in_states(ENDED)),
+            tasks.c.fence == lease.fence,
+        )
+        .values(changes)
+    )
+    if written.rowcount != 1:
+        return False
+    if after.state is not lease.state:
+        await add_event(connection, after, now)
+        await drop_frame(connection, after)
+    return True
+
+
+async def _claim(
+    connection: Connection,
+    now: datetime,
+    claim: Mapping[str, object],
+    limit: int,
+    *conditions: sa.ColumnElement[bool],
+) -> list[Task]:
+    if limit <= 0:
+        return []
+    due = (
+        sa.select(tasks.c.id)
+        .where(in_states(ACTIVE), *conditions, tasks.c.run_at <= now, free(tasks, now))
+        .order_by(_URGENCY, _SINCE, tasks.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    rows = await connection.execute(
+        sa.update(tasks)
+        .where(tasks.c.id.in_(sa.select(due.c.id)))
+        .values(claim)
+        .returning(*tasks.c)
+    )
+    return [task_from(row) for row in rows.all()]
+
+
+async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
+    """Nobody else has this fence: if the task came on under it, its holder wrote that."""
+    found = await connection.scalar(
+        sa.select(tasks.c.id).where(
+            tasks.c.id == lease.id,
+            tasks.c.fence == lease.fence,
+            tasks.c.state == after.state,
+            sa.literal(after.state is not lease.state),
+        )
+    )
+    return found is not None
+
+
+async def _slots_taken(connection: Connection) -> int:
+    """Tasks at the provider, and queued ones that somebody may be about to send there."""
+    taken: int = await connection.scalar(
+        sa.select(sa.func.count())
+        .select_from(tasks)
+        .where(in_states(ACTIVE), tasks.c.state != S.RENDERED, sa.not_(_WAITING))
+    )
+    return taken
+
+
+def _urgency(task: Task) -> tuple[int, datetime, int]:
+    """The order of _URGENCY and _SINCE: RETURNING promises none."""
+    if task.state is S.QUEUED:
+        assert task.confirmed_at is not None
+        return (2, task.confirmed_at, task.id)
+    return (0 if task.state is S.RENDERED else 1, task.run_at, task.id)

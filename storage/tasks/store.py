@@ -1,0 +1,385 @@
+"""What people wish of their tasks, and what is asked about them. One guarded statement a change.
+
+None means that the condition did not hold: not theirs, too late, pressed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from bot.core.caps import Terms
+from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
+from storage.access import move_permit
+from storage.engine import Connection, Database
+from storage.ledger import reserve
+from storage.privacy import note_consent
+from storage.rows import COPIED, FRESH, UNLEASED, task_from
+from storage.tables import RESTING, at_rest, in_states, outbox, task_events, tasks
+from storage.tasks.callback_actions import record_action, task_of_action
+from storage.tasks.drafts import Drafts
+from storage.tasks.leases import ClaimOnCommit, add_event, drop_frame
+
+S = TaskState
+
+_CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
+
+
+class TaskStore(Drafts):
+    """All that is done to tasks; the worker's half is in LeasedTasks."""
+
+    def __init__(
+        self, database: Database, terms: Terms | None = None, ended: set[int] | None = None
+    ) -> None:
+        super().__init__(database, ended)
+        self.terms = terms or Terms()
+
+    async def set_card(self, task_id: int, *, card_message_id: int, is_media: bool) -> None:
+        """Which message shows the task; `is_media`: its words are a caption.
+
+        A task that has ended shows nothing any more, and stays as it is.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(tasks)
+                .where(tasks.c.id == task_id, sa.not_(in_states(ENDED)))
+                .values(card_message_id=card_message_id, card_is_media=is_media)
+            )
+
+    async def confirm(
+        self,
+        task_id: int,
+        *,
+        user_id: int,
+        aspect_ratio: AspectRatio,
+        update_id: int,
+        now: datetime,
+        shown: tuple[int, bool] | None = None,
+        claim_on_commit: ClaimOnCommit | None = None,
+    ) -> Task | None:
+        """DRAFT with a prompt -> QUEUED, for its owner, and as many more as it has variants.
+
+        The update that confirmed it gets the task again, in whatever state it is by now: the
+        program may have been killed before it answered. LimitReached, CreditTooLow: it stays a
+        draft. `shown`: the message that shows it from now on, and whether its words are a caption;
+        of the card that is known the latter is known too. `claim_on_commit` claims what is due in
+        the same commit, which may be this task: then it comes with its lease.
+        """
+        changes: dict[str, Any] = {}
+        if shown is not None:
+            is_card = tasks.c.card_message_id == shown[0]
+            changes["card_message_id"] = shown[0]
+            changes["card_is_media"] = sa.case((is_card, tasks.c.card_is_media), else_=shown[1])
+        async with self._database.transaction() as connection:
+            confirmed = await _change(
+                connection,
+                now,
+                [
+                    tasks.c.id == task_id,
+                    tasks.c.user_id == user_id,
+                    in_states({S.DRAFT}),
+                    tasks.c.prompt.is_not(None),
+                ],
+                state=S.QUEUED,
+                aspect_ratio=aspect_ratio,
+                run_at=now,
+                confirmed_by=update_id,
+                confirmed_at=now,
+                **changes,
+            )
+            if confirmed is None:
+                return await _one(
+                    connection,
+                    tasks.c.id == task_id,
+                    tasks.c.user_id == user_id,
+                    tasks.c.confirmed_by == update_id,
+                )
+            await reserve(connection, confirmed, self.terms, now)
+            if confirmed.frame is not None:
+                await note_consent(connection, user_id, now)  # the card said who gets the photo
+            for _ in range(1, confirmed.variants):
+                variant = await _variant(connection, confirmed, now)
+                await reserve(connection, variant, self.terms, now)
+            claim = claim_on_commit and claim_on_commit.claim()
+            claimed = await self._claim_due(connection, claim) if claim else []
+        if claim_on_commit and claimed:
+            await claim_on_commit.take(claimed)
+        return next((task for task in claimed if task.id == task_id), confirmed)
+
+    async def cancel(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
+        """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it.
+
+        Its variants go with it, as far as they still can.
+        """
+        async with self._database.transaction() as connection:
+            cancelled = await _cancel(connection, now, tasks.c.id == task_id, user_id)
+            if cancelled is not None and cancelled.variants > 1:
+                queued = sa.select(tasks.c.id).where(
+                    tasks.c.variant_of == task_id, in_states({S.QUEUED})
+                )
+                for variant_id in (await connection.scalars(queued)).all():
+                    await _cancel(connection, now, tasks.c.id == variant_id, user_id)
+            return cancelled
+
+    async def cancel_latest(
+        self, *, user_id: int, chat: Chat, update_id: int, now: datetime
+    ) -> Task | None:
+        """The newest DRAFT or QUEUED task of this person in this chat -> CANCELLED.
+
+        The update that cancelled one gets that one again, and cancels no other.
+        """
+        latest = (
+            sa.select(tasks.c.id)
+            .where(
+                tasks.c.user_id == user_id,
+                tasks.c.chat_id == chat.chat_id,
+                in_states(_CANCELLABLE),
+            )
+            .order_by(tasks.c.id.desc())
+            .limit(1)
+            .with_for_update()
+            .scalar_subquery()
+        )
+        async with self._database.transaction() as connection:
+            if known := await task_of_action(connection, update_id):
+                return known
+            cancelled = await _cancel(connection, now, tasks.c.id == latest, user_id)
+            if cancelled is not None:
+                await record_action(connection, update_id, cancelled.id, now)
+            return cancelled
+
+    async def retry_unknown(
+        self, task_id: int, *, user_id: int, update_id: int, now: datetime
+    ) -> Task | None:
+        """A new QUEUED task with the wish of an UNKNOWN one, for its owner; at most one.
+
+        The update that made it gets it again, in whatever state it is by now. LimitReached,
+        CreditTooLow: there is none.
+        """
+        values = {
+            **FRESH,
+            "retry_of": task_id,
+            "state": S.QUEUED,
+            "created_at": now,
+            "confirmed_by": update_id,
+            "confirmed_at": now,
+            "run_at": now,
+        }
+        source = sa.select(
+            *(tasks.c[name] for name in COPIED),
+            *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
+        ).where(tasks.c.id == task_id, tasks.c.user_id == user_id, in_states({S.UNKNOWN}))
+        async with self._database.transaction() as connection:
+            row = (
+                await connection.execute(
+                    insert(tasks)
+                    .from_select([*COPIED, *values], source.with_for_update())
+                    .on_conflict_do_nothing(index_elements=["retry_of"])
+                    .returning(*tasks.c)
+                )
+            ).one_or_none()
+            if row is not None:
+                retry = task_from(row)
+                await add_event(connection, retry, now)
+                await reserve(connection, retry, self.terms, now)
+                return retry
+            return await _one(
+                connection,
+                tasks.c.retry_of == task_id,
+                tasks.c.user_id == user_id,
+                tasks.c.confirmed_by == update_id,
+            )
+
+    async def redeliver(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
+        """UNDELIVERABLE -> RENDERED, for its owner: the video that was kept is sent again."""
+        async with self._database.transaction() as connection:
+            return await _change(
+                connection,
+                now,
+                [tasks.c.id == task_id, tasks.c.user_id == user_id, in_states({S.UNDELIVERABLE})],
+                state=S.RENDERED,
+                run_at=now,
+                reason=None,
+                detail=None,
+            )
+
+    async def migrate_chat(self, old: int, new: int) -> int:
+        """A group became a supergroup: what has not ended is answered there. How many tasks.
+
+        Its messages have other numbers there, so nothing is answered or edited any more.
+        """
+        async with self._database.transaction() as connection:
+            moved = await connection.execute(
+                sa.update(tasks)
+                .where(tasks.c.chat_id == old, sa.not_(in_states(ENDED)))
+                .values(chat_id=new, message_id=0, card_message_id=None, card_is_media=False)
+            )
+            await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.chat_id == old)
+                .values(chat_id=new, message_thread_id=None, reply_to=None)
+            )
+            await move_permit(connection, old, new)
+            return moved.rowcount
+
+    async def get(self, task_id: int) -> Task | None:
+        """The task as it is now."""
+        async with self._database.transaction() as connection:
+            return await _one(connection, tasks.c.id == task_id)
+
+    async def variants(self, order: int) -> list[Task]:
+        """All tasks that were ordered with one press; `order` is the first of them."""
+        supervise = sa.or_(tasks.c.id == order, tasks.c.variant_of == order)
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(sa.select(tasks).where(supervise).order_by(tasks.c.id))
+            return [task_from(row) for row in rows.all()]
+
+    async def latest(
+        self,
+        user_id: int,
+        *,
+        chat: Chat | None = None,
+        states: Iterable[TaskState] = TaskState,
+        before: int | None = None,
+        limit: int = 10,
+    ) -> list[Task]:
+        """A person's tasks, the newest first; `before` a task's id gives the next page."""
+        wanted = sa.select(tasks).where(
+            tasks.c.user_id == user_id, tasks.c.state.in_(sorted(states))
+        )
+        if chat is not None:
+            wanted = wanted.where(tasks.c.chat_id == chat.chat_id)
+        if before is not None:
+            wanted = wanted.where(tasks.c.id < before)
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(wanted.order_by(tasks.c.id.desc()).limit(limit))
+            return [task_from(row) for row in rows.all()]
+
+    async def queue_position(self, task_id: int) -> int | None:
+        """Place in the queue, 1 is next; None when it is not in the queue."""
+        mine = tasks.alias("mine")
+        ahead = (
+            sa.select(sa.func.count())
+            .select_from(tasks)
+            .where(
+                in_states({S.QUEUED}),
+                sa.or_(
+                    tasks.c.confirmed_at < mine.c.confirmed_at,
+                    sa.and_(tasks.c.confirmed_at == mine.c.confirmed_at, tasks.c.id <= mine.c.id),
+                ),
+            )
+            .scalar_subquery()
+        )
+        async with self._database.transaction() as connection:
+            place: int | None = await connection.scalar(
+                sa.select(ahead).where(mine.c.id == task_id, mine.c.state == S.QUEUED)
+            )
+        return place
+
+    async def waiting(self, *, limit: int) -> list[tuple[Task, int]]:
+        """The first of the queue, with their places, but for those that somebody works on."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.select(tasks)
+                .where(in_states({S.QUEUED}))
+                .order_by(tasks.c.confirmed_at, tasks.c.id)
+                .limit(limit)
+            )
+            queue = [task_from(row) for row in rows.all()]
+        return [(task, place) for place, task in enumerate(queue, 1) if task.lease_owner is None]
+
+    async def counts(self, states: Iterable[TaskState] = TaskState) -> dict[TaskState, int]:
+        """How many tasks are in each of these states, zeros included. Those that ended are counted
+        one by one: not for what is asked every minute.
+        """
+        found = dict.fromkeys(states, 0)
+        async with self._database.transaction() as connection:
+            for some in (in_states(ACTIVE), at_rest(RESTING & found.keys())):  # each has its index
+                rows = await connection.execute(
+                    sa.select(tasks.c.state, sa.func.count().label("number"))
+                    .where(some)
+                    .group_by(tasks.c.state)
+                )
+                found |= {row.state: row.number for row in rows.all() if row.state in found}
+        return found
+
+    async def events(self, task_id: int) -> list[TaskEvent]:
+        """The states a task came into, the oldest first."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                sa.select(task_events.c.task_id, task_events.c.state, task_events.c.at)
+                .where(task_events.c.task_id == task_id)
+                .order_by(task_events.c.id)
+            )
+            return [TaskEvent(**row._mapping) for row in rows.all()]
+
+
+async def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Task | None:
+    row = (await connection.execute(sa.select(tasks).where(*conditions))).one_or_none()
+    return None if row is None else task_from(row)
+
+
+async def _variant(connection: Connection, first: Task, now: datetime) -> Task:
+    """One more order of the same, an order of its own from here on."""
+    values = {
+        **FRESH,
+        "variant_of": first.id,
+        "state": S.QUEUED,
+        "created_at": first.created_at,
+        "confirmed_by": first.confirmed_by,
+        "confirmed_at": now,
+        "run_at": now,
+    }
+    source = sa.select(
+        *(tasks.c[name] for name in COPIED),
+        *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
+    ).where(tasks.c.id == first.id)
+    row = (
+        await connection.execute(
+            insert(tasks).from_select([*COPIED, *values], source).returning(*tasks.c)
+        )
+    ).one()
+    variant = task_from(row)
+    await add_event(connection, variant, now)
+    return variant
+
+
+async def _change(
+    connection: Connection,
+    now: datetime,
+    conditions: Iterable[sa.ColumnElement[bool]],
+    **values: Any,
+) -> Task | None:
+    """A person's transition: one guarded statement, its event, and the frame if it is over."""
+    row = (
+        await connection.execute(
+            sa.update(tasks)
+            .where(*conditions)
+            .values(attempts=0, claims=0, **values)
+            .returning(*tasks.c)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    task = task_from(row)
+    await add_event(connection, task, now)
+    await drop_frame(connection, task)
+    return task
+
+
+async def _cancel(
+    connection: Connection, now: datetime, which: sa.ColumnElement[bool], user_id: int
+) -> Task | None:
+    return await _change(
+        connection,
+        now,
+        [which, tasks.c.user_id == user_id, in_states(_CANCELLABLE)],
+        state=S.CANCELLED,
+        ended_at=now,
+        fence=tasks.c.fence + 1,
+        **UNLEASED,
+    )

@@ -1,0 +1,108 @@
+"""What is offered, and the operator's own catalog: read whole, or refused with the reason."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.core import catalog
+from bot.core.catalog import CATALOG
+from bot.core.task import AspectRatio
+from bot.settings import SettingsError, read_settings
+
+LINE = {"id": "m-1", "title": "M", "quality": "480p", "seconds": 5, "price": 12.5}
+
+
+def test_seedance_lite_is_offered_in_three_qualities_and_two_lengths() -> None:
+    default = "seedance-1-lite-480P-5s"
+    models = catalog.offered(default)
+    assert {model.title for model in models} == {"Seedance Lite"}
+    assert [(model.quality, model.seconds) for model in models] == [
+        (quality, seconds) for quality in ("480p", "720p", "1080p") for seconds in (5, 10)
+    ]
+    assert default in [model.id for model in models]
+
+
+def test_a_default_of_another_kind_is_offered_too() -> None:
+    models = catalog.offered("seedance-1-pro-480P-5s")
+    assert models[0].id == "seedance-1-pro-480P-5s"
+    assert len(models) == 7
+
+
+def test_a_catalog_is_read_from_toml_and_from_json(tmp_path: Path) -> None:
+    toml, plain = tmp_path / "c.toml", tmp_path / "c.json"
+    toml.write_text(
+        '[[models]]\nid = "m-1"\ntitle = "M"\nquality = "480p"\nseconds = 5\nprice = 12.5\n'
+        'ratios = ["9:16"]\n'
+    )
+    plain.write_text(json.dumps([LINE | {"ratios": ["9:16"]}]))
+    [model] = catalog.read(toml)
+    assert (model.id, model.price, model.ratios) == ("m-1", Decimal("12.5"), (AspectRatio.TALL,))
+    assert catalog.read(plain) == (model,)
+    plain.write_text(json.dumps({"models": [LINE]}))
+    assert catalog.read(plain)[0].ratios == tuple(AspectRatio)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "JSON"),
+        ("[]", "list of models"),
+        ("5", "list of models"),
+        ('["m"]', "model 1: should be a table"),
+        ([LINE, LINE], "twice"),
+        ([{**LINE, "colour": "red"}], "model 1: missing or unknown: colour"),
+        ([LINE, {"id": "x"}], "model 2: missing or unknown: price, quality, seconds, title"),
+        ([{**LINE, "id": "x" * 41}], "40 bytes"),
+        ([{**LINE, "id": "a|b"}], "no |"),
+        ([{**LINE, "seconds": "5"}], "whole number"),
+        ([{**LINE, "seconds": True}], "whole number"),
+        ([{**LINE, "price": "free"}], "price"),
+        ([{**LINE, "price": -1}], "price"),
+        ([{**LINE, "price": 1.005}], "price"),
+        ([{**LINE, "price": "NaN"}], "price"),
+        ([{**LINE, "ratios": ["4:3"]}], "ratios"),
+        ([{**LINE, "ratios": []}], "ratios"),
+        ([{**LINE, "ratios": 5}], "ratios"),
+    ],
+)
+def test_a_catalog_that_is_wrong_says_where(tmp_path: Path, content: Any, said: str) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    with pytest.raises(ValueError, match=said.replace("|", r"\|")):
+        catalog.read(path)
+
+
+# --- settings --------------------------------------------------------------------------------
+
+
+def settings(**values: Any) -> Any:
+    needed = {"bot_token": "7:AAE", "gptunnel_api_key": "k", "_env_file": None}
+    return read_settings(**needed | values)
+
+
+def test_the_operators_catalog_takes_the_place_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps([LINE, LINE | {"id": "m-2"}]))
+    assert [model.id for model in settings(catalog_file=path).models] == ["m-1", "m-2"]
+    assert settings(catalog_file=path).default_model.id == "m-1"
+    assert settings(catalog_file=path, model="m-2").default_model.id == "m-2"
+    assert settings().default_model == CATALOG["seedance-1-lite-480P-5s"]
+
+
+def test_a_wrong_catalog_and_a_model_that_is_not_in_it_name_the_setting(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    with pytest.raises(SettingsError) as caught:
+        settings(catalog_file=path)
+    assert caught.value.lines == ["CATALOG_FILE: cannot be read (FileNotFoundError)"]
+    path.write_text(json.dumps([LINE]))
+    with pytest.raises(SettingsError) as caught:
+        settings(catalog_file=path, model="seedance-1-pro-480P-5s")
+    assert caught.value.lines == ["MODEL: should be one of m-1"]
+    with pytest.raises(SettingsError) as caught:
+        settings(examples_file=path)
+    assert caught.value.lines[0].startswith("EXAMPLES_FILE: scene 1: prompt")

@@ -1,0 +1,172 @@
+"""When to ask: never too soon, never not at all, and ever better once something is learnt."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.schedule import (
+    ENOUGH,
+    NEAR,
+    PRIOR,
+    DurationDistribution,
+    Durations,
+    back_off,
+    next_question,
+    overdue_wait,
+)
+
+ages = st.floats(min_value=0, max_value=200_000)
+
+
+def laws() -> st.SearchStrategy[DurationDistribution]:
+    def distribution(
+        parts: tuple[float, float, float, float], known: bool
+    ) -> DurationDistribution:
+        early, median, late, last = sorted(parts)
+        return DurationDistribution(early=early, median=median, late=late, last=last, known=known)
+
+    part = st.floats(min_value=0.01, max_value=5_000)
+    return st.builds(distribution, st.tuples(part, part, part, part), st.booleans())
+
+
+@given(ages, laws())
+def test_the_next_question_is_later_and_never_far_off(
+    age: float, distribution: DurationDistribution
+) -> None:
+    wait = next_question(age, distribution) - age
+    assert wait >= NEAR / 2  # never the same moment twice, whatever a clock rounds away
+    assert wait <= max(distribution.early, 60.0, distribution.step)
+
+
+@given(laws())
+def test_a_day_costs_a_bounded_number_of_questions(distribution: DurationDistribution) -> None:
+    age, questions = 0.0, 0
+    while age < 3600:
+        age, questions = next_question(age, distribution), questions + 1
+    assert questions <= 3700
+
+
+def test_a_model_never_seen_is_asked_about_early_twice() -> None:
+    assert next_question(0.0, PRIOR) == 3.0
+    assert next_question(3.0, PRIOR) == 10.0
+    assert next_question(10.0, PRIOR) == PRIOR.early
+
+
+LAW = DurationDistribution(early=30.0, median=45.0, late=70.0, last=100.0, known=True)
+
+
+@pytest.mark.parametrize(
+    ("age", "then"),
+    [
+        (0.0, 30.0),
+        (29.8, 30.0),
+        (29.999999, 34.999999),  # the timer for 30 rang a little early
+        (30.0, 35.0),
+        (99.9, 104.9),
+        (100.0, 105.0),
+        (110.0, 120.0),
+        (140.0, 165.0),
+        (200.0, 240.0),
+        (1000.0, 1060.0),
+    ],
+)
+def test_it_waits_then_asks_steadily_then_ever_more_rarely(age: float, then: float) -> None:
+    assert next_question(age, LAW) == pytest.approx(then)
+
+
+@pytest.mark.parametrize(("median", "step"), [(4.5, 1.0), (18.0, 2.0), (45.0, 5.0), (200.0, 10.0)])
+def test_the_step_is_a_ninth_of_the_median_within_bounds(median: float, step: float) -> None:
+    assert replace(LAW, median=median).step == step
+
+
+def test_while_the_law_is_a_guess_the_step_is_a_twelfth() -> None:
+    assert PRIOR.step == PRIOR.median / 12
+
+
+@pytest.mark.parametrize(
+    ("age", "wait"), [(0, 5), (10, 5), (100, 30), (900, 270), (12_000, 3600), (90_000, 3600)]
+)
+def test_past_the_deadline_it_asks_ever_more_rarely(age: float, wait: float) -> None:
+    assert overdue_wait(age) == pytest.approx(wait)
+
+
+def test_the_law_is_of_the_quantiles() -> None:
+    distribution = Durations.of(
+        (n * 37 % 100 + 1, n * 37 % 100 + 1) for n in range(100)
+    ).distribution()
+    assert (distribution.early, distribution.median, distribution.late, distribution.last) == (
+        11,
+        51,
+        91,
+        100,
+    )
+    assert distribution.known
+
+
+def test_a_duration_is_the_middle_of_what_is_known() -> None:
+    durations = Durations()
+    durations.add(10.0, 20.0)
+    durations.add(0.0, 20.0)
+    durations.add(20.0, 10.0)
+    assert list(durations.seen) == [15.0, 16.0]
+
+
+@pytest.mark.parametrize(
+    ("latest", "kept"), [(100.5, 2 * ENOUGH), (130.0, ENOUGH), (60.0, ENOUGH)]
+)
+def test_another_law_is_noticed_from_the_latest(latest: float, kept: int) -> None:
+    before = [100.0 + number / 10 for number in range(ENOUGH)]
+    durations = Durations.of((d, d) for d in [*before, *[latest] * ENOUGH])
+    assert len(durations.seen) == kept
+    assert durations.seen[-1] == latest
+
+
+def test_the_same_law_is_never_forgotten() -> None:
+    durations = Durations.of([(95.0, 105.0)] * 150)
+    assert len(durations.seen) == 150
+
+
+def test_what_is_learnt_replaces_the_guess_only_when_it_is_enough() -> None:
+    durations = Durations()
+    for _ in range(ENOUGH - 1):
+        durations.add(95, 105)
+        assert durations.distribution() is PRIOR
+    durations.add(95, 105)
+    assert durations.distribution().median == 100
+
+
+def test_a_model_that_became_faster_is_followed() -> None:
+    """Asked only from the learnt law on, each task is ready at the first question."""
+    durations = Durations.of([(95.0, 105.0)] * 200)
+    for _ in range(200):
+        durations.add(0.0, next_question(0.0, durations.distribution()))
+    assert durations.distribution().early < 30
+
+
+def test_a_learnt_law_asks_about_six_times_for_the_reference_durations() -> None:
+    dice = random.Random(1)
+    real = [dice.lognormvariate(3.8067, 0.35) for _ in range(2_000)]
+    durations = Durations.of((d, d) for d in real[:200])
+    distribution = durations.distribution()
+    questions = 0
+    for duration in real[200:]:
+        age = 0.0
+        while age < duration:
+            age, questions = next_question(age, distribution), questions + 1
+    assert 4 <= questions / 1_800 <= 7
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True), st.floats())
+def test_mad_durations_teach_nothing(low: float, high: float) -> None:
+    durations = Durations()
+    durations.add(low, high)
+    assert all(0 < seen < float("inf") for seen in durations.seen)
+
+
+def test_back_off_doubles_up_to_its_cap() -> None:
+    assert [back_off(n, first=3, cap=20) for n in (0, 1, 2, 3, 4, 99)] == [3, 3, 6, 12, 20, 20]

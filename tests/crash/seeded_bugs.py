@@ -1,0 +1,146 @@
+"""Bugs to be planted into the bot, each one a promise broken: a campaign must notice every one.
+
+Only in a campaign's child process; each is what somebody might write who does not know why the
+code is as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.core.task import Task, TaskState
+from bot.jobs.steps.context import StepContext
+from bot.jobs.steps.submit import Submit
+from bot.provider.client import Job
+from bot.telegram.intake import Inbox
+from storage import Database, TaskStore, driver
+from storage.inbox import InboxTurn
+from storage.tasks.leases import Held
+
+
+def no_intent() -> None:
+    """SUBMITTING is written after the call instead of before it."""
+
+    async def _create(self: Any, task: Task, image: str | None) -> tuple[Task, Job]:
+        assert task.prompt is not None
+        assert task.aspect_ratio is not None
+        job = await self._provider.create(
+            model=task.model, prompt=task.prompt, ar=task.aspect_ratio.value, image=image
+        )
+        now = self._context.clock()
+        task = await self._context.save(
+            task,
+            task.to(
+                TaskState.SUBMITTING,
+                run_at=now,
+                submitted_at=now,
+                deadline_at=now + self._deadline,
+            ),
+        )
+        return await self._accepted(task, job), job
+
+    Submit._create = _create  # type: ignore[method-assign]
+
+
+def repost() -> None:
+    """A create whose answer was lost is sent again."""
+
+    async def unknown(self: StepContext, task: Task, detail: str) -> None:
+        after = task.to(TaskState.QUEUED, run_at=self.clock(), submitted_at=None, deadline_at=None)
+        await self.save(task, after, keep_lease=False)
+
+    StepContext.unknown = unknown  # type: ignore[method-assign]
+
+
+def no_fence() -> None:
+    """Whoever believes to hold a task may write it, whatever it has become, and is not told that
+    another took it.
+    """
+    save, extend = TaskStore.save, TaskStore.extend
+
+    async def unfenced(self: TaskStore, lease: Task, after: Task, **more: Any) -> bool:
+        now = await self.get(lease.id)
+        if now is not None:
+            lease = replace(lease, fence=now.fence, state=now.state)
+        return await save(self, lease, replace(after, fence=lease.fence), **more)
+
+    async def untold(self: TaskStore, owner: str, held: Iterable[Held], **more: Any) -> set[int]:
+        pairs = list(held)
+        await extend(self, owner, pairs, **more)
+        return {task_id for task_id, _ in pairs}
+
+    TaskStore.save = unfenced  # type: ignore[method-assign,assignment]
+    TaskStore.extend = untold  # type: ignore[method-assign,assignment]
+
+
+def no_skip_locked() -> None:
+    """Rows are read and then taken, with nothing between two workers (PostgreSQL).
+
+    Neither the lock on the rows nor the one in which tasks are claimed because of the places.
+    """
+    lock = Database.lock
+
+    async def unlocked(self: Database, connection: Any, name: str) -> None:
+        if name != "places":
+            await lock(self, connection, name)
+
+    sa.Select.with_for_update = lambda self, **how: self  # type: ignore[method-assign]
+    Database.lock = unlocked  # type: ignore[method-assign]
+
+
+def no_begin_immediate() -> None:
+    """Transactions begin as readers, as SQLite has it by default."""
+    driver.BEGIN = "BEGIN"
+
+
+def no_begin() -> None:
+    """The line that begins transactions is lost: every statement commits by itself (SQLite)."""
+    driver.Writer._begin = lambda self, sql: None  # type: ignore[method-assign]
+
+
+def early_done() -> None:
+    """An update is ticked off before it is handled."""
+    carry = Inbox._carry
+
+    async def _carry(self: Any, update: Any) -> None:
+        await self._storage.inbox.done([update.update_id], now=self._clock())
+        await asyncio.sleep(0)
+        await carry(self, update)
+
+    Inbox._carry = _carry  # type: ignore[method-assign]
+
+
+def confirmed_unsaved() -> None:
+    """Telegram may forget updates that only this process's memory holds."""
+    add = InboxTurn.add
+    kept: list[Any] = []
+
+    async def later(self: InboxTurn, rows: Any, *, now: Any) -> int:
+        held = list(kept)
+        kept[:] = list(rows)
+        await add(self, held, now=now)
+        return len(held)
+
+    InboxTurn.add = later  # type: ignore[method-assign]
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    "no-intent": no_intent,
+    "repost": repost,
+    "no-fence": no_fence,
+    "no-skip-locked": no_skip_locked,
+    "no-begin-immediate": no_begin_immediate,
+    "no-begin": no_begin,
+    "early-done": early_done,
+    "confirmed-unsaved": confirmed_unsaved,
+}
+
+
+def plant(name: str) -> None:
+    """Plants one of BUGS."""
+    BUGS[name]()

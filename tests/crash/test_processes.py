@@ -1,0 +1,25 @@
+"""The campaigns' own ground: what they start is heard of, whatever becomes of those who wait."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from tests.crash.processes import Launcher, Wish
+
+
+async def test_a_start_that_was_given_up_deafens_nobody(
+    launcher: Launcher, tmp_path: Path
+) -> None:
+    environment = {"HTTP_PORT": "0", "PATH": os.environ["PATH"]}  # too little to live on
+    async with asyncio.timeout(60):
+        async with asyncio.TaskGroup() as group:
+            given_up = group.create_task(
+                launcher.start(environment, tmp_path, tmp_path / "given-up.log", Wish())
+            )
+            await asyncio.sleep(0)  # the order is out
+            given_up.cancel()
+        life = await launcher.start(environment, tmp_path, tmp_path / "life.log", Wish())
+        assert await life.ended == 2
+    assert "BOT_TOKEN" in life.lines

@@ -1,0 +1,243 @@
+"""What people see while they wait: their place, their time, and nothing too often."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+from aiogram.utils.formatting import Text
+
+from bot.core.errors import TelegramLater, TelegramRejected
+from bot.core.schedule import PRIOR, DurationDistribution
+from bot.core.task import AspectRatio, Chat, Task, TaskState
+from bot.jobs.progress import Progress
+from bot.telegram.messenger import Messenger
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LAW = DurationDistribution(early=20, median=40, late=80, last=100, known=True)
+S = TaskState
+
+
+class Stop(Exception):
+    """The end of a test's time."""
+
+
+@dataclass
+class FakeMessenger:
+    """Keeps what was shown."""
+
+    edits: list[tuple[float, int, str]] = field(default_factory=list)
+    actions: list[tuple[float, str]] = field(default_factory=list)
+    drafts: list[tuple[float, int, str]] = field(default_factory=list)
+    deleted: list[int] = field(default_factory=list)
+    takes_drafts: bool = True
+    is_busy: bool = False
+    errors: list[Exception] = field(default_factory=list)
+    now: float = 0.0
+
+    async def edit(self, chat: Chat, message_id: int, text: Text, **_: Any) -> None:
+        self.edits.append((self.now, message_id, text.render()[0]))
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def action(self, chat: Chat, action: str) -> None:
+        self.actions.append((self.now, action))
+
+    async def draft(self, chat: Chat, draft_id: int, text: Text) -> bool:
+        self.drafts.append((self.now, draft_id, text.render()[0]))
+        return self.takes_drafts
+
+    async def delete(self, chat: Chat, message_id: int) -> None:
+        self.deleted.append(message_id)
+
+    def busy(self, chat: Chat) -> bool:
+        return self.is_busy
+
+
+@dataclass
+class Screen:
+    """A chat that is watched while the clock is moved."""
+
+    messenger: FakeMessenger
+    progress: Progress
+    start: datetime
+    clock: list[datetime]
+
+    async def watch(self, seconds: float) -> None:
+        """So long goes by."""
+        self.until = self.clock[0] + timedelta(seconds=seconds)
+        with pytest.raises(Stop):
+            await self.progress.run()
+
+
+@pytest.fixture
+def screen() -> Screen:
+    clock, messenger = [NOON], FakeMessenger()
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0)
+        clock[0] += timedelta(seconds=seconds)
+        messenger.now = (clock[0] - NOON).total_seconds()
+        if clock[0] >= made.until:
+            raise Stop
+
+    progress = Progress(cast(Messenger, messenger), clock=lambda: clock[0], sleep=sleep)
+    made = Screen(messenger, progress, NOON, clock)
+    return made
+
+
+def task(state: TaskState = S.QUEUED, chat_id: int = 7, **changes: Any) -> Task:
+    made = Task(
+        id=1, user_id=7, chat=Chat(chat_id=chat_id), message_id=4, lang="en",
+        model="seedance-1-lite-480P-5s", price=Decimal(17), state=state, run_at=NOON,
+        created_at=NOON, prompt="A cat", aspect_ratio=AspectRatio.WIDE, card_message_id=50,
+        confirmed_at=NOON,
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+async def test_the_place_is_told_again_only_when_it_changes(screen: Screen) -> None:
+    screen.progress.queue([(task(), 3)], held=False)
+    await screen.watch(30)
+    [(_, message, first)] = screen.messenger.edits
+    assert message == 50
+    assert "number 3 in the queue" in first
+    screen.progress.queue([(task(), 2)], held=False)
+    await screen.watch(30)
+    assert "number 2 in the queue" in screen.messenger.edits[1][2]
+    assert len(screen.messenger.edits) == 2
+
+
+async def test_who_left_the_queue_is_told_nothing_more(screen: Screen) -> None:
+    screen.progress.queue([(task(), 3)], held=False)
+    screen.progress.queue([], held=False)
+    await screen.watch(60)
+    assert screen.messenger.edits == []
+
+
+async def test_a_worker_knows_better_than_the_queue(screen: Screen) -> None:
+    screen.progress.queue([(task(), 1)], held=False)
+    generating = task(S.GENERATING, accepted_at=NOON)
+    screen.progress.show(generating, LAW)
+    screen.progress.queue([(task(), 1)], held=False)  # read before the worker had it
+    screen.progress.queue([], held=False)
+    await screen.watch(10)
+    assert "Making your video" in screen.messenger.edits[0][2]
+
+
+async def test_a_held_queue_is_told_as_soon_as_it_is_known(screen: Screen) -> None:
+    screen.progress.queue([(task(), 1)], held=False)
+    await screen.watch(20)
+    screen.progress.queue([(task(), 1)], held=True)
+    await screen.watch(2)
+    assert "A hitch on our side" in screen.messenger.edits[-1][2]
+    screen.progress.queue([(task(attempts=2), 1)], held=False)
+    await screen.watch(2)
+    assert "very busy" in screen.messenger.edits[-1][2]
+
+
+async def test_a_video_that_is_there_at_once_is_not_announced(screen: Screen) -> None:
+    screen.progress.show(task(S.GENERATING, accepted_at=NOON), LAW)
+    await screen.watch(3.5)
+    screen.progress.show(task(S.RENDERED, accepted_at=NOON), LAW)  # the next edit is almost due
+    await screen.watch(0.9)
+    assert len(screen.messenger.edits) == 1
+    await screen.watch(2)
+    assert "Sending it" in screen.messenger.edits[-1][2]
+
+
+async def test_edits_come_at_growing_intervals(screen: Screen) -> None:
+    screen.progress.show(task(S.GENERATING, accepted_at=NOON), LAW)
+    await screen.watch(200)
+    times = [at for at, _, _ in screen.messenger.edits]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert len(gaps) > 5
+    assert gaps == sorted(gaps)
+    assert gaps[0] >= 4
+    assert gaps[-1] >= 25
+
+
+async def test_a_group_is_edited_more_slowly(screen: Screen) -> None:
+    screen.progress.show(task(S.GENERATING, chat_id=-7, accepted_at=NOON), LAW)
+    await screen.watch(100)
+    times = [at for at, _, _ in screen.messenger.edits]
+    assert all(later - at >= 15 for at, later in pairwise(times))
+    acts = [at for at, _ in screen.messenger.actions]
+    assert all(later - at >= 15 for at, later in pairwise(acts))
+
+
+async def test_longer_than_nine_of_ten_is_said(screen: Screen) -> None:
+    screen.progress.show(task(S.GENERATING, accepted_at=NOON), LAW)
+    await screen.watch(70)
+    assert not any("longer than usual" in text for _, _, text in screen.messenger.edits)
+    assert all("Usually: 20–80 seconds" in text for _, _, text in screen.messenger.edits)
+    await screen.watch(60)
+    assert "longer than usual" in screen.messenger.edits[-1][2]
+
+
+async def test_the_bot_is_seen_recording_while_a_video_is_made(screen: Screen) -> None:
+    screen.progress.show(task(S.GENERATING, accepted_at=NOON), PRIOR)
+    await screen.watch(21)
+    assert [action for _, action in screen.messenger.actions] == 5 * ["record_video"]
+    screen.progress.forget(1)
+    await screen.watch(20)
+    assert len(screen.messenger.actions) == 5
+
+
+async def test_nothing_is_shown_where_it_would_delay_a_result(screen: Screen) -> None:
+    screen.messenger.is_busy = True
+    screen.progress.show(task(S.GENERATING, accepted_at=NOON), PRIOR)
+    screen.progress.queue([(task(id=2), 1)], held=False)
+    await screen.watch(30)
+    assert screen.messenger.edits == []
+    assert screen.messenger.actions == []
+    assert screen.messenger.drafts == []
+
+
+async def test_a_stop_button_stands_beside_the_place_while_it_is_free(screen: Screen) -> None:
+    screen.progress.queue([(task(), 3)], held=False)
+    await screen.watch(70)
+    times = [at for at, _, _ in screen.messenger.drafts]
+    assert {draft for _, draft, _ in screen.messenger.drafts} == {1}
+    assert "number 3" in screen.messenger.drafts[0][2]
+    assert len(times) >= 3
+    screen.progress.show(task(S.GENERATING, accepted_at=NOON), PRIOR)
+    await screen.watch(70)
+    assert len(screen.messenger.drafts) == len(times)
+
+
+@pytest.mark.parametrize("chat", [Chat(chat_id=-7), Chat(chat_id=7, business_connection_id="b")])
+async def test_there_is_no_stop_button_but_in_private(screen: Screen, chat: Chat) -> None:
+    screen.progress.queue([(task(chat=chat), 3)], held=False)
+    await screen.watch(70)
+    assert screen.messenger.drafts == []
+    assert screen.messenger.edits
+
+
+async def test_a_server_that_knows_no_drafts_is_not_asked_again(screen: Screen) -> None:
+    screen.messenger.takes_drafts = False
+    screen.progress.queue([(task(), 3), (task(id=2), 4)], held=False)
+    await screen.watch(70)
+    assert len(screen.messenger.drafts) <= 2
+    assert len(screen.messenger.edits) == 2
+
+
+async def test_a_message_that_is_gone_is_let_be_and_a_flood_is_waited_out(
+    screen: Screen,
+) -> None:
+    screen.messenger.errors = [TelegramLater("flood", retry_after=20)]
+    screen.progress.queue([(task(), 3)], held=False)
+    await screen.watch(60)
+    first, second = screen.messenger.edits
+    assert second[0] - first[0] >= 20
+    screen.messenger.errors = [TelegramRejected("message to edit not found")]
+    screen.progress.queue([(task(), 2)], held=False)
+    await screen.watch(60)
+    screen.progress.queue([(task(), 1)], held=False)
+    await screen.watch(60)
+    assert len(screen.messenger.edits) == 3

@@ -1,0 +1,78 @@
+"""What has rested long is forgotten, file and all; what is wanted stays."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.core.task import TaskState
+from bot.jobs.delivery import Kept
+from bot.jobs.retention import Retention
+from storage import IncomingUpdate, Storage, open_storage, privacy
+from tests.support.factories import NOON, draft, queued, task_in
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as opened:
+        yield opened
+
+
+def retention(
+    storage: Storage,
+    kept: Kept,
+    now: datetime,
+    *,
+    orders: timedelta | None = 90 * DAY,
+    drafts: timedelta | None = 30 * DAY,
+) -> Retention:
+    async def sleep(seconds: float) -> None:
+        assert seconds == 0
+
+    return Retention(storage, kept, clock=lambda: now, orders=orders, drafts=drafts, sleep=sleep)
+
+
+async def test_old_orders_and_cards_go_with_their_files(storage: Storage, tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "videos")
+    stuck = await task_in(storage, TaskState.UNDELIVERABLE)
+    done = await task_in(storage, TaskState.DELIVERED)
+    card, order = await draft(storage), await queued(storage)
+    for task in (stuck, done):
+        kept.put(task.id, io.BytesIO(b"video"))
+    await storage.inbox.add([IncomingUpdate(update_id=1, chat_key="1", payload="{}")], now=NOON)
+    await storage.inbox.set_aside(1, error="x", now=NOON)
+
+    assert await retention(storage, kept, NOON + DAY).once() == 0
+    await retention(storage, kept, NOON + DAY).sweep()
+    assert kept.ids() == {stuck.id}  # nobody wants the other one
+
+    assert await retention(storage, kept, NOON + 31 * DAY).once() == 1
+    assert await storage.tasks.get(card.id) is None
+    assert await storage.tasks.get(stuck.id) is not None
+
+    assert await retention(storage, kept, NOON + 91 * DAY).once() == 2
+    assert kept.ids() == set()
+    assert await storage.tasks.get(order.id) == order
+    assert sum((await storage.inbox.counts()).values()) == 0
+
+
+async def test_what_is_to_be_kept_for_ever_is_kept(storage: Storage, tmp_path: Path) -> None:
+    await task_in(storage, TaskState.DELIVERED)
+    await draft(storage)
+    keeper = retention(storage, Kept(tmp_path), NOON + 9_999 * DAY, orders=None, drafts=None)
+    assert await keeper.once() == 0
+
+
+async def test_many_go_little_by_little(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "AT_ONCE", 2)
+    for _ in range(5):
+        await draft(storage)
+    assert await retention(storage, Kept(tmp_path), NOON + 31 * DAY).once() == 5

@@ -1,0 +1,232 @@
+"""When a worker takes tasks, and what it does with those that it lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bot.core.clock import Clock
+from bot.core.errors import LeaseLost
+from bot.core.task import Task
+from bot.jobs.progress import Progress
+from bot.jobs.steps import Steps
+from bot.jobs.steps.context import StepContext
+from bot.jobs.steps.submit import Submit
+from bot.jobs.worker import Worker
+from bot.provider.client import Job, JobStatus
+from bot.runtime.health import Health
+from storage import Storage, open_storage
+from tests.stateful.outside_world import NoProgress
+from tests.support.factories import NOON, queued
+
+LEASE = timedelta(seconds=30)
+
+
+class Held:
+    """Steps that last until the test says so, or until the task is lost."""
+
+    def __init__(self) -> None:
+        self.taken: list[Task] = []
+        self.lost_ids: list[int] = []
+        self.begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    def held(self, now: object) -> bool:
+        return False
+
+    async def take(self, task: Task) -> Task | None:
+        self.taken.append(task)
+        self.begun.set()
+        await self.may_end.wait()
+        if task.id in self.lost_ids and task is self.taken[0]:
+            raise LeaseLost("somebody else has the task")
+        return None
+
+    def lost(self, task_id: int) -> None:
+        self.lost_ids.append(task_id)
+        self.begun.clear()
+        self.may_end.set()
+
+    def dropped(self, task_id: int) -> None: ...
+
+    def stop(self) -> None:
+        self.may_end.set()
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+        yield opened
+
+
+async def never(seconds: float) -> Any:
+    """A heart that does not beat: the machine was asleep."""
+    await asyncio.Event().wait()
+
+
+def sleeper(storage: Storage, steps: Held, clock: Clock) -> Worker:
+    return Worker(
+        storage,
+        cast(Steps, steps),
+        clock=clock,
+        health=Health(storage.database.writable),
+        owner="one",
+        slots=None,
+        sleep=never,
+    )
+
+
+async def test_a_worker_that_slept_past_its_lease_keeps_what_nobody_took(
+    storage: Storage,
+) -> None:
+    now = NOON
+    task = await queued(storage)
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: now)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await steps.begun.wait()
+        now += 2 * LEASE
+        after = await queued(storage)
+        steps.begun.clear()
+        worker.wake()
+        await steps.begun.wait()
+        worker.stop()
+        await running
+    assert [taken.id for taken in steps.taken] == [task.id, after.id]
+    assert steps.lost_ids == []
+
+
+async def test_what_another_took_meanwhile_and_gave_back_is_taken_anew(storage: Storage) -> None:
+    now = NOON
+    task = await queued(storage)
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: now)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await steps.begun.wait()
+        now += 2 * LEASE
+        [other] = await storage.tasks.claim_due(
+            owner="two", now=now, lease_for=LEASE, limit=1, slots=None
+        )
+        await storage.tasks.release("two", [(other.id, other.fence)])
+        worker.wake()
+        await steps.may_end.wait()
+        assert set(steps.lost_ids) == {task.id}
+        await steps.begun.wait()  # only then it is taken up anew
+        worker.stop()
+        await running
+    first, second = steps.taken
+    assert (first.id, second.id) == (task.id, task.id)
+    assert second.fence > other.fence > first.fence
+
+
+async def test_what_is_handed_over_is_taken_without_a_claim(storage: Storage) -> None:
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: NOON)
+    assert worker.claim() is None  # it does not run yet
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await asyncio.sleep(0)
+        await queued(storage)
+        terms = worker.claim()
+        assert terms
+        [task] = await storage.tasks.claim_due(**terms)
+        await worker.take([task])
+        await steps.begun.wait()
+        worker.stop()
+        assert worker.claim() is None
+        await running
+    assert steps.taken == [task]
+
+
+async def test_what_is_handed_over_at_a_stop_is_anybodys_at_once(storage: Storage) -> None:
+    """In its last moment, and after it."""
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: NOON)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await asyncio.sleep(0)
+        terms = worker.claim()
+        assert terms
+        async with storage.database.transaction():  # it waits for its own claim
+            pass
+        for prompt in ("first", "second"):
+            await queued(storage, prompt=prompt)
+        first, second = await storage.tasks.claim_due(**terms)
+        await worker.take([first])
+        worker.stop()
+        await running
+        await worker.take([second])
+    assert steps.taken == []
+    again = await storage.tasks.claim_due(
+        owner="two", now=NOON, lease_for=LEASE, limit=9, slots=None
+    )
+    assert {task.id for task in again} == {first.id, second.id}
+    assert [task.claims for task in again] == [1, 1]
+
+
+async def test_who_slept_past_a_lease_takes_nothing_before_what_is_in_hand(
+    storage: Storage,
+) -> None:
+    now = NOON
+    await queued(storage)
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: now)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await steps.begun.wait()
+        assert worker.claim()
+        now += 2 * LEASE
+        assert worker.claim() is None
+        worker.stop()
+        await running
+
+
+class Slow:
+    """A provider whose answer to a create lasts until the test says so."""
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def create(self, *, prompt: str, **_: Any) -> Job:
+        self.prompts.append(prompt)
+        self.asked.set()
+        await self.may_answer.wait()
+        return Job(id=f"job of {prompt}", status=JobStatus.PENDING)
+
+
+async def test_what_was_lost_while_it_waited_for_its_turn_is_dropped_and_not_ordered(
+    storage: Storage,
+) -> None:
+    """Given back as it is, it would be tried for ever, and nothing else would run meanwhile."""
+    for prompt in ("first", "second"):
+        await queued(storage, prompt=prompt)
+    first, second = await storage.tasks.claim_due(
+        owner="one", now=NOON, lease_for=LEASE, limit=2, slots=None
+    )
+    provider = Slow()
+    context = StepContext(storage, cast(Progress, NoProgress()), clock=lambda: NOON)
+    submit = Submit(context, provider, cast(Any, None), deadline=LEASE)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        ordering = group.create_task(submit(first))
+        await provider.asked.wait()
+        waiting = group.create_task(refused(submit, second))
+        await asyncio.sleep(0)
+        context.lost(second.id)
+        provider.may_answer.set()
+        await ordering
+        await waiting
+    assert provider.prompts == ["first"]
+
+
+async def refused(submit: Submit, task: Task) -> None:
+    with pytest.raises(LeaseLost):
+        await submit(task)

@@ -1,0 +1,428 @@
+"""What becomes of the pictures people send, told on real files made here."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+from bot.core.errors import InputError
+from bot.core.task import AspectRatio, Problem
+from bot.media import frames
+
+RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (255, 255, 255)
+
+Color = tuple[int, int, int]
+
+
+def picture(width: int = 640, height: int = 480, color: Color = RED) -> Image.Image:
+    return Image.new("RGB", (width, height), color)
+
+
+def encoded(image: Image.Image, format_: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format_, **options)
+    return out.getvalue()
+
+
+def decoded(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def close(seen: Any, wanted: Color, *, by: int = 12) -> bool:
+    return all(abs(a - b) <= by for a, b in zip(seen, wanted, strict=True))
+
+
+def stripes(*colors: Color, across: int = 900, down: int = 300) -> Image.Image:
+    """Colours from left to right, each as wide as the others."""
+    image = Image.new("RGB", (across, down))
+    step = across // len(colors)
+    for index, color in enumerate(colors):
+        image.paste(color, (index * step, 0, (index + 1) * step, down))
+    return image
+
+
+def png_of_nothing(width: int, height: int) -> bytes:
+    """A few hundred bytes that unpack to a picture of any size."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(bytes(4096)))
+        + chunk(b"IEND", b"")
+    )
+
+
+async def refused(data: bytes) -> InputError:
+    with pytest.raises(InputError) as caught:
+        await frames.check(data)
+    return caught.value
+
+
+# -- what is taken -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF"])
+async def test_every_usual_format_is_taken_whatever_the_file_is_called(format_: str) -> None:
+    data = encoded(picture(700, 500), format_)
+    info = await frames.check(data)
+    assert (info.format, info.width, info.height) == (format_, 700, 500)
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert (frame.format, frame.mode, frame.size) == ("JPEG", "RGB", (500, 500))
+    assert close(frame.getpixel((250, 250)), RED)
+
+
+async def test_an_open_file_is_as_good_as_its_bytes() -> None:
+    data = encoded(picture())
+    file = io.BytesIO(data)
+    file.seek(0, io.SEEK_END)
+    assert await frames.check(file) == await frames.check(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "wanted"),
+    [
+        ("palette", picture(color=GREEN).quantize(8), GREEN),
+        ("grey", Image.new("L", (400, 400), 90), (90, 90, 90)),
+        ("16-bit grey", Image.new("I;16", (400, 400), 90 * 257), (90, 90, 90)),
+        ("black and white", Image.new("1", (400, 400), 1), WHITE),
+        ("grey with alpha", Image.new("LA", (400, 400), (10, 0)), WHITE),
+        ("colour with alpha", Image.new("RGBA", (400, 400), (0, 0, 0, 0)), WHITE),
+        ("half transparent", Image.new("RGBA", (400, 400), (255, 0, 0, 128)), (255, 127, 127)),
+    ],
+)
+async def test_every_kind_of_pixel_becomes_plain_colour(
+    name: str, image: Image.Image, wanted: Color
+) -> None:
+    frame = decoded(await frames.make_frame(encoded(image), AspectRatio.SQUARE))
+    assert frame.mode == "RGB"
+    assert close(frame.getpixel((100, 100)), wanted, by=4), name
+
+
+async def test_a_palette_with_a_transparent_colour_lies_on_white() -> None:
+    data = encoded(picture(color=BLUE).quantize(8), transparency=0)
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((9, 9)), WHITE, by=4)
+
+
+async def test_a_printers_jpeg_keeps_its_colours() -> None:
+    data = encoded(picture(color=GREEN).convert("CMYK"), "JPEG", quality=95)
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((9, 9)), GREEN)
+
+
+async def test_the_first_picture_of_a_long_animation_is_taken() -> None:
+    first, rest = picture(400, 400, RED), picture(400, 400, BLUE)
+    others = [Image.blend(rest, picture(400, 400, GREEN), n / 100) for n in range(100)]
+    data = encoded(first, "GIF", save_all=True, append_images=others, duration=20)
+    assert Image.open(io.BytesIO(data)).n_frames == 101  # type: ignore[attr-defined]
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((200, 200)), RED)
+
+
+# -- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"hello",
+        b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
+        b'<svg xmlns="http://www.w3.org/2000/svg" width="500" height="500"/>',
+        b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00isommp42",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"GIF89a",
+        b"RIFF\x10\x00\x00\x00WEBPVP8 ",
+        b"II*\x00\x08\x00\x00\x00",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 500 500\n",
+    ],
+    ids=lambda data: repr(data[:12]),
+)
+async def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    assert (await refused(data)).problem is Problem.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "HEIF", "BMP"])
+async def test_a_picture_that_was_cut_short_is_refused(format_: str) -> None:
+    noise = Image.effect_noise((500, 500), 90).convert("RGB")
+    data = encoded(noise, format_)
+    assert (await refused(data[: len(data) // 2])).problem is Problem.NOT_AN_IMAGE
+
+
+async def test_random_damage_never_raises_anything_else() -> None:
+    whole = [
+        encoded(Image.effect_noise((320, 320), 60).convert("RGB"), format_)
+        for format_ in ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "HEIF", "BMP")
+    ]
+    for seed, data in enumerate(whole):
+        for step in range(12):
+            damaged = bytearray(data)
+            start = (seed * 7919 + step * step * 31) % min(len(data), 600)
+            damaged[start : start + 3] = bytes([255 - step, step * 17 % 256, 0x7F])
+            try:
+                made = await frames.make_frame(bytes(damaged), AspectRatio.WIDE)
+            except InputError:
+                continue
+            assert decoded(made).size[0] * 9 == decoded(made).size[1] * 16
+
+
+async def test_a_file_over_20_mb_is_refused_with_its_size() -> None:
+    error = await refused(encoded(picture()) + bytes(20 * 1024 * 1024))
+    assert error.problem is Problem.FILE_TOO_BIG
+    assert error.details["limit"] == 20 * 1024 * 1024
+    assert int(error.details["size"]) > 20 * 1024 * 1024
+
+
+@pytest.mark.parametrize("size", [(299, 400), (400, 299), (6001, 3000), (2999, 6001), (1, 1)])
+async def test_sides_outside_300_to_6000_are_refused_with_the_sides(size: tuple[int, int]) -> None:
+    error = await refused(encoded(Image.new("1", size)))
+    assert error.problem is Problem.IMAGE_SIDES
+    assert error.details == {
+        "width": size[0],
+        "height": size[1],
+        "minimum": 300,
+        "maximum": 6000,
+    }
+
+
+@pytest.mark.parametrize("size", [(300, 751), (751, 300), (1000, 2600)])
+async def test_shapes_outside_0_4_to_2_5_are_refused_with_the_sides(size: tuple[int, int]) -> None:
+    error = await refused(encoded(Image.new("1", size)))
+    assert error.problem is Problem.IMAGE_SHAPE
+    assert error.details == {"width": size[0], "height": size[1]}
+
+
+@pytest.mark.parametrize("size", [(300, 300), (300, 750), (750, 300), (6000, 2400)])
+async def test_the_limits_themselves_are_allowed(size: tuple[int, int]) -> None:
+    info = await frames.check(encoded(Image.new("1", size)))
+    assert (info.width, info.height) == size
+
+
+async def test_the_sides_are_those_of_the_upright_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    info = await frames.check(encoded(picture(900, 400), "JPEG", exif=exif))
+    assert (info.width, info.height) == (400, 900)
+
+
+async def test_a_jpeg_of_endless_scans_is_a_bomb() -> None:
+    plain = encoded(Image.new("L", (5000, 4000), 128), "JPEG", progressive=True)
+    scan = plain[plain.rfind(b"\xff\xda") : -2]
+    assert (await frames.check(plain)).width == 5000
+    error = await refused(plain[:-2] + scan * 1000 + b"\xff\xd9")
+    assert error.problem is Problem.IMAGE_BOMB
+
+
+_WEIGH = """
+import asyncio, json, sys
+from bot.media import frames
+from bot.core.errors import InputError
+from bot.core.task import AspectRatio
+
+async def main():
+    data = sys.stdin.buffer.read()
+    try:
+        await frames.check(data)
+        await frames.make_frame(data, AspectRatio.WIDE)
+        await frames.make_preview(data, AspectRatio.TALL)
+        outcome = "taken"
+    except InputError as error:
+        outcome = error.problem.value
+    # not ru_maxrss: that of a child begins with the size of its parent
+    [peak] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    return outcome, int(peak.split()[1]) / 1024
+
+print(json.dumps(asyncio.run(main())))
+"""
+
+
+def webp_header_of(side: int) -> bytes:
+    size = struct.pack("<I", side - 1)[:3]
+    body = b"VP8X" + struct.pack("<I", 10) + bytes(4) + size * 2
+    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+
+
+def gif_header_of(side: int) -> bytes:
+    sides = struct.pack("<HH", side, side)
+    return b"GIF89a" + sides + bytes(3) + b"," + bytes(4) + sides + b"\0\x08\x02\x4c\x01\0;"
+
+
+@pytest.mark.parametrize(
+    ("make", "outcome"),
+    [
+        (lambda: png_of_nothing(50_000, 50_000), "image_bomb"),
+        (lambda: png_of_nothing(10_000, 10_000), "image_bomb"),
+        (lambda: png_of_nothing(9_000, 9_000), "image_sides"),
+        (lambda: webp_header_of(16_000), "image_bomb"),
+        (lambda: gif_header_of(30_000), "image_bomb"),
+        (lambda: encoded(Image.new("L", (6000, 6000)), "WEBP", quality=1), "image_bomb"),
+        (lambda: encoded(Image.new("RGBA", (6000, 6000), (1, 2, 3, 4))), "taken"),
+        (lambda: encoded(Image.new("RGB", (6000, 6000)), "JPEG"), "taken"),
+    ],
+    ids=[
+        "png 2500 Mpx",
+        "png 100 Mpx",
+        "png 81 Mpx",
+        "webp 256 Mpx",
+        "gif 900 Mpx",
+        "webp 36 Mpx",
+        "png 36 Mpx",
+        "jpeg 36 Mpx",
+    ],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_no_picture_takes_more_than_300_mib(make: Callable[[], bytes], outcome: str) -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", _WEIGH], input=make(), capture_output=True, check=True, timeout=60
+    )
+    seen, peak = json.loads(child.stdout)
+    assert seen == outcome
+    assert peak < 300
+
+
+# -- what comes out ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ratio", list(AspectRatio))
+@pytest.mark.parametrize("size", [(300, 300), (750, 300), (300, 750), (1280, 960), (5990, 2410)])
+async def test_a_frame_has_exactly_the_ratio_and_sides_that_the_provider_takes(
+    ratio: AspectRatio, size: tuple[int, int]
+) -> None:
+    frame = decoded(await frames.make_frame(encoded(picture(*size)), ratio))
+    across, down = (int(part) for part in ratio.value.split(":"))
+    assert frame.width * down == frame.height * across
+    assert min(frame.size) >= 300
+    assert max(frame.size) <= 2048
+
+
+async def test_a_frame_is_the_middle_of_the_picture_not_squeezed() -> None:
+    data = encoded(stripes(RED, GREEN, BLUE, across=900, down=400))
+    frame = decoded(await frames.make_frame(data, AspectRatio.TALL))  # 225 of 900 px are kept
+    assert all(close(frame.getpixel((x, 200)), GREEN) for x in (2, 150, frame.width - 3))
+
+
+async def test_nothing_is_cut_from_a_picture_that_has_the_ratio() -> None:
+    data = encoded(stripes(RED, GREEN, BLUE, across=1920, down=1080))
+    frame = decoded(await frames.make_frame(data, AspectRatio.WIDE))
+    assert frame.size == (1920, 1080)
+    assert close(frame.getpixel((0, 500)), RED)
+    assert close(frame.getpixel((1919, 500)), BLUE)
+
+
+async def test_a_large_picture_is_averaged_down_without_seams() -> None:
+    gradient = Image.linear_gradient("L").resize((5000, 5000))
+    frame = decoded(await frames.make_frame(encoded(gradient), AspectRatio.SQUARE))
+    wanted = gradient.resize(frame.size)
+    worst = max(
+        abs(int(frame.getpixel((9, y))[0]) - int(wanted.getpixel((9, y))))  # type: ignore[index,arg-type]
+        for y in range(frame.height)
+    )
+    assert worst <= 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF"])
+async def test_pictures_are_turned_upright(orientation: int, format_: str) -> None:
+    image = picture(640, 480, WHITE)
+    image.paste(RED, (0, 0, 320, 240))
+    image.paste(BLUE, (320, 240, 640, 480))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(image, format_, exif=exif, quality=95)
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    upright = ImageOps.exif_transpose(decoded(data)).convert("RGB")
+    wanted = ImageOps.fit(upright, frame.size)
+    for spot in ((100, 100), (380, 100), (100, 380), (380, 380)):
+        color = wanted.getpixel(spot)
+        assert isinstance(color, tuple)
+        assert close(frame.getpixel(spot), (color[0], color[1], color[2]))
+
+
+async def test_nothing_but_the_pixels_leaves() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET-DESCRIPTION"
+    exif[0x010F] = "SECRET-CAMERA"
+    gps = exif.get_ifd(0x8825)
+    gps[1], gps[2] = "N", (59.0, 56.0, 19.0)
+    gps[29] = "SECRET-GPS-DATE"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encoded(
+        picture(),
+        "JPEG",
+        exif=exif,
+        xmp=b"<x:xmpmeta>SECRET-XMP</x:xmpmeta>",
+        comment=b"SECRET-COMMENT",
+        icc_profile=profile,
+    )
+    assert data.count(b"SECRET") == 5
+    for made in (
+        await frames.make_frame(data + b"SECRET-TAIL", AspectRatio.SQUARE),
+        await frames.make_preview(data, None),
+        await frames.make_preview(data, AspectRatio.TALL),
+    ):
+        assert b"SECRET" not in made
+        for block in (b"Exif", b"ICC_PROFILE", b"http", b"\xff\xe1", b"\xff\xe2", b"\xff\xfe"):
+            assert block not in made
+        assert set(decoded(made).info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+
+
+async def test_colours_of_another_profile_are_converted_not_relabelled() -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # the sRGB profile with its red and blue primaries exchanged: what is red there is blue here
+    swapped = lab.replace(b"rXYZ", b"tmpX").replace(b"bXYZ", b"rXYZ").replace(b"tmpX", b"bXYZ")
+    data = encoded(picture(color=(255, 0, 0)), "PNG", icc_profile=swapped)
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), (0, 0, 255), by=6)
+
+
+async def test_a_broken_profile_or_exif_block_does_not_spoil_the_picture() -> None:
+    data = encoded(picture(), "JPEG", icc_profile=b"nonsense" * 20, exif=b"Exif\0\0nonsense")
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), RED)
+
+
+async def test_a_preview_is_small_and_dims_what_the_cut_takes_away() -> None:
+    data = encoded(stripes(RED, GREEN, BLUE, across=1800, down=900))
+    whole = decoded(await frames.make_preview(data))
+    assert whole.size == (640, 320)
+    assert close(whole.getpixel((20, 160)), RED)
+    cut = decoded(await frames.make_preview(data, AspectRatio.SQUARE))
+    assert cut.size == (640, 320)
+    assert close(cut.getpixel((20, 160)), (66, 9, 9))
+    assert close(cut.getpixel((320, 160)), GREEN)
+    assert close(cut.getpixel((620, 160)), (9, 9, 66))
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio"),
+    [
+        ((1000, 1000), AspectRatio.SQUARE),
+        ((1280, 960), AspectRatio.WIDE),
+        ((1250, 960), AspectRatio.SQUARE),
+        ((1500, 1000), AspectRatio.WIDE),
+        ((1920, 1080), AspectRatio.WIDE),
+        ((3000, 4000), AspectRatio.TALL),
+        ((2000, 3000), AspectRatio.TALL),
+        ((1, 100), AspectRatio.TALL),
+    ],
+)
+def test_the_nearest_ratio_cuts_least(size: tuple[int, int], ratio: AspectRatio) -> None:
+    assert frames.nearest_ratio(*size) is ratio

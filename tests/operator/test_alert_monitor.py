@@ -1,0 +1,329 @@
+"""The operator hears of each thing that is wrong: once when it begins, once when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bot import texts
+from bot.core.alerts import AlertKind, AlertSignals, Switch
+from bot.core.errors import IntakeHeld, ProviderBusy
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import Chat, Hold, TaskState
+from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, AlertMonitor
+from bot.runtime.health import HealthReport
+from bot.texts import keyboards
+from bot.texts.admin import ALERTS
+from bot.texts.i18n import LANGUAGES
+from storage import IncomingUpdate, Storage, open_storage
+from tests.support.factories import NOON, leased, queued, task_in
+
+ADMINS = (1, 2)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class Post:
+    """A watchman and all that it looks at."""
+
+    storage: Storage
+    signals: AlertSignals = field(default_factory=AlertSignals)
+    now: datetime = NOON
+    funds: Decimal | None = Decimal(500)
+    asked: int = 0
+    age: float | None = 1.0
+    reads: bool = True  # this process, not another
+    free: int = 10 << 30
+
+    def __post_init__(self) -> None:
+        self.alert_monitor = AlertMonitor(
+            self.storage,
+            self.signals,
+            self._balance,
+            self._report,
+            clock=lambda: self.now,
+            told=ADMINS,
+            balance_alert=100,
+            folder=Path(),
+            free=lambda _: self.free,
+        )
+
+    async def _balance(self) -> Decimal:
+        self.asked += 1
+        if self.funds is None:
+            raise ProviderBusy("no answer")
+        return self.funds
+
+    async def _report(self) -> HealthReport:
+        ages = {"updates": self.age} if self.reads else {}
+        return HealthReport(reasons=(), ages=ages, database=True)
+
+    async def look(self, after: timedelta = timedelta(0)) -> list[Notice]:
+        """What the admins are told by it; each is told the same."""
+        self.now += after
+        await self.alert_monitor.look_here()
+        await self.alert_monitor.look()
+        waiting = await self.storage.outbox.claim(
+            owner="test", now=self.now, lease_for=MINUTE, limit=99
+        )
+        told = [one.notice for one in waiting if one.notice.chat.chat_id in ADMINS]
+        for one in waiting:
+            await self.storage.outbox.done(one.id)
+        chats = [notice.chat.chat_id for notice in told]
+        assert chats == list(ADMINS) * (len(told) // len(ADMINS))
+        return told[:: len(ADMINS)]
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+        yield Post(storage)
+
+
+async def test_updates_that_never_came_are_missed_from_the_start(post: Post) -> None:
+    post.age = None
+    assert await post.look(4 * MINUTE) == []
+    assert heard(await post.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
+    assert await post.look(MINUTE) == []
+    post.age = 1.0
+    assert heard(await post.look()) == [("alert_over", AlertKind.NO_UPDATES.value)]
+
+
+async def test_whoever_takes_the_reading_over_has_its_time(post: Post) -> None:
+    post.age, post.reads = None, False
+    assert await post.look(20 * MINUTE) == []
+    post.reads = True
+    assert await post.look(4 * MINUTE) == []
+    assert heard(await post.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
+
+
+def heard(notices: list[Notice]) -> list[tuple[str, str]]:
+    return [(notice.kind.value, str(notice.params["alert"])) for notice in notices]
+
+
+async def test_a_quiet_bot_says_nothing(post: Post) -> None:
+    assert await post.look() == []
+    assert await post.look(MINUTE) == []
+
+
+def low_balance(post: Post, wrong: bool) -> None:
+    post.funds = Decimal("99.5") if wrong else Decimal(100)
+
+
+def no_updates(post: Post, wrong: bool) -> None:
+    post.age = 301.0 if wrong else 0.0
+
+
+def disk_low(post: Post, wrong: bool) -> None:
+    post.free = DISK_LOW - 1 if wrong else DISK_ENOUGH + 1
+
+
+def held(hold: Hold) -> Callable[[Post, bool], None]:
+    def change(post: Post, wrong: bool) -> None:
+        if wrong:
+            post.signals.held = (hold, post.now)
+        else:
+            post.signals.took("m", post.now + MINUTE)
+
+    return change
+
+
+def overloaded(post: Post, wrong: bool) -> None:
+    if wrong:
+        post.signals.busy_since = post.now
+    else:
+        post.signals.took("m", post.now + MINUTE)
+
+
+def model_gone(post: Post, wrong: bool) -> None:
+    if wrong:
+        post.signals.gone["m"] = post.now
+    else:
+        post.signals.took("m", post.now + MINUTE)
+
+
+def other_poller(post: Post, wrong: bool) -> None:
+    if wrong:
+        post.signals.conflict(post.now)
+        post.signals.conflict(post.now + timedelta(seconds=15))
+    else:
+        post.signals.polled_at = post.now + 20 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        (AlertKind.LOW_BALANCE, low_balance),
+        (AlertKind.NO_UPDATES, no_updates),
+        (AlertKind.DISK_LOW, disk_low),
+        (AlertKind.NO_BALANCE, held(Hold.NO_BALANCE)),
+        (AlertKind.KEY_REFUSED, held(Hold.KEY_REFUSED)),
+        (AlertKind.WRONG_ADDRESS, held(Hold.WRONG_ADDRESS)),
+        (AlertKind.OVERLOADED, overloaded),
+        (AlertKind.MODEL_GONE, model_gone),
+        (AlertKind.OTHER_POLLER, other_poller),
+    ],
+)
+async def test_each_is_told_once_and_once_when_it_ends_and_again_when_it_comes_back(
+    post: Post, kind: AlertKind, change: Callable[[Post, bool], None]
+) -> None:
+    for _ in range(2):
+        change(post, True)
+        soon = BALANCE_AGE if kind is AlertKind.LOW_BALANCE else timedelta(seconds=20)
+        assert heard(await post.look(soon)) == [("alert", kind.value)]
+        if kind is not AlertKind.OTHER_POLLER:
+            assert await post.look(BALANCE_AGE) == []
+        change(post, False)
+        assert heard(await post.look(20 * MINUTE)) == [("alert_over", kind.value)]
+        assert await post.look(BALANCE_AGE) == []
+
+
+async def test_another_process_that_saw_nothing_ends_no_alert(post: Post) -> None:
+    post.signals.held = (Hold.KEY_REFUSED, post.now)
+    assert len(await post.look()) == 1
+    other = Post(post.storage, now=post.now)
+    assert await other.look(MINUTE) == []
+    other.signals.took("m", other.now)
+    assert heard(await other.look(MINUTE)) == [("alert_over", "key_refused")]
+
+
+async def test_an_unknown_and_an_undeliverable_order_are_told_by_their_numbers(post: Post) -> None:
+    unknown = await task_in(post.storage, TaskState.UNKNOWN)
+    kept = await task_in(post.storage, TaskState.UNDELIVERABLE)
+    told = await post.look()
+    assert heard(told) == [("alert", "unknown"), ("alert", "undeliverable")]
+    assert [notice.params["task"] for notice in told] == [unknown.id, kept.id]
+    assert await post.look(MINUTE) == []
+    assert await post.look(timedelta(days=2)) == []  # it rests still: nothing has ended
+    await post.storage.tasks.redeliver(kept.id, user_id=kept.user_id, now=post.now)
+    assert heard(await post.look()) == [("alert_over", "undeliverable")]
+
+
+async def test_what_came_to_rest_long_ago_is_no_news(post: Post) -> None:
+    await task_in(post.storage, TaskState.UNKNOWN)
+    post.now += timedelta(days=3)
+    assert await post.look() == []
+
+
+async def test_an_update_that_was_set_aside_is_told_with_its_reason(post: Post) -> None:
+    rows = [IncomingUpdate(update_id=5, chat_key="7", payload="{}")]
+    await post.storage.inbox.add(rows, now=post.now)
+    await post.storage.inbox.set_aside(5, error="the handler fails", now=post.now)
+    [told] = await post.look()
+    assert (told.params["alert"], told.params["update"]) == ("set_aside", 5)
+    assert "the handler fails" in texts.notices.notice(told).render()[0]
+
+
+async def test_the_balance_is_asked_for_rarely_and_its_silence_ends_nothing(post: Post) -> None:
+    post.funds = Decimal(1)
+    assert len(await post.look()) == 1
+    for _ in range(5):
+        await post.look(timedelta(seconds=5))
+    assert post.asked == 1
+    post.funds = None
+    assert await post.look(BALANCE_AGE) == []
+    assert post.asked == 2
+
+
+async def test_a_short_conflict_while_one_process_takes_over_is_not_told(post: Post) -> None:
+    post.signals.conflict(post.now)
+    post.signals.conflict(post.now + timedelta(seconds=3))
+    assert await post.look(timedelta(seconds=5)) == []
+
+
+async def test_two_who_see_it_at_once_tell_it_once(post: Post) -> None:
+    other = Post(post.storage, free=0)
+    post.free = 0
+    assert len(await post.look()) + len(await other.look()) == 1
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("kind", AlertKind)
+def test_every_alert_has_words_for_both_ends_and_a_button_that_acts(
+    kind: AlertKind, lang: str
+) -> None:
+    assert set(ALERTS) == set(AlertKind)
+    names = ("model", "task", "update", "reason", "error", "roubles", "threshold", "minutes",
+             "megabytes")  # fmt: skip
+    values = dict.fromkeys(names, 7)
+    params = {"alert": kind.value, "seconds": 90.0, **values}
+
+    def notice(what: NoticeKind) -> Notice:
+        return Notice(kind=what, chat=Chat(chat_id=1), lang=lang, params=params)
+
+    begin, end = notice(NoticeKind.ALERT), notice(NoticeKind.ALERT_OVER)
+    assert "{" not in texts.notices.notice(begin).render()[0]
+    assert "{" not in texts.notices.notice(end).render()[0]
+    keyboard = keyboards.notice(begin)
+    assert keyboard is not None
+    assert keyboard.inline_keyboard
+    assert keyboards.notice(end) is None
+
+
+# --- what is held --------------------------------------------------------------------------
+
+
+async def test_a_held_intake_takes_no_order_and_a_released_one_does(post: Post) -> None:
+    assert await post.storage.alerts.hold(Switch.INTAKE, by=1, now=NOON)
+    assert not await post.storage.alerts.hold(Switch.INTAKE, by=2, now=NOON)
+    with pytest.raises(IntakeHeld):
+        await queued(post.storage)
+    counts = await post.storage.tasks.counts()
+    assert (counts[TaskState.DRAFT], counts[TaskState.QUEUED]) == (1, 0)
+    assert await post.storage.alerts.release([Switch.INTAKE], by=1, now=NOON)
+    assert (await queued(post.storage)).state is TaskState.QUEUED
+    acts = await post.storage.audit.latest()
+    assert [act.act for act in acts] == ["release intake", "hold intake"]
+
+
+async def test_held_submits_leave_the_queue_alone_and_the_rest_goes_on(post: Post) -> None:
+    begun = await task_in(post.storage, TaskState.GENERATING)
+    waiting = await queued(post.storage)
+    await post.storage.alerts.hold(Switch.SUBMITS, by=1, now=NOON)
+
+    async def claim() -> set[int]:
+        claimed = await post.storage.tasks.claim_due(
+            owner="one", now=NOON + MINUTE, lease_for=MINUTE, limit=9, slots=20
+        )
+        return {task.id for task in claimed}
+
+    assert await claim() == {begun.id}
+    await post.storage.alerts.release([Switch.SUBMITS], by=1, now=NOON)
+    assert await claim() == {waiting.id}
+
+
+async def test_a_drain_is_told_when_nothing_is_under_way(post: Post) -> None:
+    await queued(post.storage)
+    await post.storage.alerts.hold(Switch.DRAIN, by=1, now=NOON)
+    assert await post.look() == []
+    lease = await leased(post.storage)
+    ended = lease.to(TaskState.FAILED, run_at=NOON)
+    assert await post.storage.tasks.save(lease, ended, now=NOON)
+    [told] = await post.look()
+    assert told.kind is NoticeKind.DRAINED
+    assert await post.look() == []
+    with pytest.raises(IntakeHeld):
+        await queued(post.storage)
+
+
+async def test_a_group_hears_it_in_the_language_of_the_admin_who_acted_last(
+    tmp_path: Path,
+) -> None:
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+        for person, lang in ((1, "ru"), (2, "en")):
+            await storage.users.see(person, lang=lang, name="A", now=NOON)
+        group = -100500
+        langs = []
+        for admin in (2, 1):
+            await storage.alerts.hold(Switch.DRAIN, by=admin, now=NOON)
+            await storage.alerts.drained(told=[group], now=NOON)
+            await storage.alerts.release([Switch.INTAKE], by=admin, now=NOON)
+            [told] = await storage.outbox.claim(owner="test", now=NOON, lease_for=MINUTE, limit=9)
+            await storage.outbox.done(told.id)
+            langs.append((told.notice.chat.chat_id, told.notice.lang))
+        assert langs == [(group, "en"), (group, "ru")]

@@ -1,0 +1,133 @@
+"""The provider's list of prices against what people are shown."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bot.core.catalog import CATALOG
+from bot.core.errors import ProviderBusy
+from bot.operator.price_check import ACT, compare, differences
+from bot.provider.client import Gptunnel
+from bot.sandbox.gptunnel.server import GptunnelEmulator
+from storage import Storage, open_storage
+from tests.storage.conftest import sqlite_template
+
+__all__ = ["sqlite_template"]
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ADMINS = frozenset({1, 2})
+LITE, LONG = CATALOG["seedance-1-lite-480P-5s"], CATALOG["seedance-1-lite-480P-10s"]
+
+
+class Provider:
+    """Gives the list that a test puts here; None: it does not answer."""
+
+    listed: dict[str, Decimal] | None = None
+
+    async def prices(self) -> dict[str, Decimal]:
+        if self.listed is None:
+            raise ProviderBusy("no list")
+        return self.listed
+
+
+@pytest.fixture
+def path(sqlite_template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(sqlite_template, tmp_path / "bot.db"))
+
+
+@pytest.fixture
+async def storage(path: Path) -> AsyncIterator[Storage]:
+    async with open_storage(f"sqlite+aiosqlite:///{path}") as opened:
+        yield opened
+
+
+def told(path: Path) -> list[tuple[int, str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT chat_id, params FROM outbox ORDER BY id").fetchall()
+    return [(chat, json.loads(params)["lines"]) for chat, params in rows]
+
+
+async def run(provider: Provider, storage: Storage) -> None:
+    await compare(provider, storage, [LITE, LONG], ADMINS, lambda: NOON)
+
+
+def test_differences_name_the_model_and_both_prices() -> None:
+    listed = {LITE.id: Decimal("18.5"), "other": Decimal(1)}
+    assert differences([LITE, LONG], listed) == [
+        "seedance-1-lite-480P-10s: 34 → –",
+        "seedance-1-lite-480P-5s: 17 → 18.5",
+    ]
+    assert differences([LITE], {LITE.id: Decimal("17.00")}) == []
+
+
+async def test_a_difference_is_told_once_and_again_when_it_comes_back(
+    storage: Storage, path: Path
+) -> None:
+    provider = Provider()
+    same = {LITE.id: LITE.price, LONG.id: LONG.price}
+    other = same | {LITE.id: Decimal(18)}
+    provider.listed = same
+    await run(provider, storage)
+    assert told(path) == []
+    for _ in range(3):  # restarts
+        provider.listed = other
+        await run(provider, storage)
+    line = "seedance-1-lite-480P-5s: 17 → 18"
+    assert told(path) == [(1, line), (2, line)]
+    for listed in (same, other):
+        provider.listed = listed
+        await run(provider, storage)
+    assert told(path) == [(1, line), (2, line)] * 2
+    assert [act.act for act in await storage.audit.latest()] == [ACT] * 3
+
+
+async def test_no_answer_is_no_news(storage: Storage, path: Path) -> None:
+    await run(Provider(), storage)
+    assert told(path) == []
+    assert await storage.audit.latest() == []
+
+
+async def test_the_list_of_the_provider_is_read_exactly() -> None:
+    emulator = GptunnelEmulator(api_key="key")
+    await emulator.start()
+    client = Gptunnel.connect(emulator.base_url, "key")
+    try:
+        listed = await client.prices()
+    finally:
+        await client.close()
+        await emulator.stop()
+    assert differences(CATALOG.values(), listed) == []
+
+
+@pytest.mark.parametrize(
+    "body", [{"code": 99}, {"models": []}, {"models": "x"}, {"models": [{"id": "a"}]}, "no JSON"]
+)
+async def test_what_is_no_list_counts_as_no_answer(body: Any) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(body)
+
+    app = web.Application()
+    app.router.add_get("/media/models", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    client = Gptunnel.connect(f"http://127.0.0.1:{port}", "key")
+    try:
+        with pytest.raises(ProviderBusy):
+            await client.prices()
+    finally:
+        await client.close()
+        await runner.cleanup()

@@ -1,0 +1,119 @@
+"""Words for the video model, over the real wire; nothing ever fails because of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from bot.provider.translator import Translator, is_foreign
+from bot.sandbox.gptunnel.server import GptunnelEmulator
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[GptunnelEmulator]:
+    emulator = GptunnelEmulator()
+    await emulator.start()
+    yield emulator
+    await emulator.stop()
+
+
+@pytest.fixture
+async def translator(provider: GptunnelEmulator) -> AsyncIterator[Translator]:
+    made = Translator.connect(provider.base_url, provider.api_key, "chatty")
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "foreign"),
+    [
+        ("рыжий кот бежит по снегу", True),
+        ("un chat court dans la neige", True),
+        ("eine Katze läuft", True),
+        ("猫が雪の中を走る", True),
+        ("고양이가 달린다", True),
+        ("قطة تجري", True),
+        ("A cat runs through the snow", False),
+        ("A cat with a crème brûlée", False),
+        ("一只猫在雪中奔跑", False),
+        ("cat", False),
+        ("Москва-style skyline over the river, people walking in the evening light", False),
+        ("42 🎬", False),
+    ],
+)
+def test_what_may_need_a_translation_is_told_from_what_does_not(
+    prompt: str, foreign: bool
+) -> None:
+    assert is_foreign(prompt) is foreign
+
+
+async def test_russian_is_translated(provider: GptunnelEmulator, translator: Translator) -> None:
+    assert await translator.translate("рыжий кот бежит") == "ginger cat runs"
+    [call] = provider.calls
+    assert call.name == "chat"
+    assert call.body["model"] == "chatty"
+    assert call.body["messages"][-1] == {"role": "user", "content": "рыжий кот бежит"}
+
+
+async def test_english_and_chinese_are_not_even_asked_about(
+    provider: GptunnelEmulator, translator: Translator
+) -> None:
+    assert await translator.translate("A cat runs through the snow") is None
+    assert await translator.translate("一只猫在雪中奔跑") is None
+    assert provider.calls == []
+
+
+async def test_what_comes_back_unchanged_is_no_translation(translator: Translator) -> None:
+    assert await translator.translate("red fox running") is None
+
+
+async def test_a_few_words_become_a_scene(translator: Translator) -> None:
+    scene = await translator.improve("кот")
+    assert scene is not None
+    assert scene.startswith("cat")
+    assert len(scene) > len("cat, ")
+
+
+def answering(status: int, body: str) -> Translator:
+    transport = httpx.MockTransport(lambda request: httpx.Response(status, text=body))
+    return Translator(httpx.AsyncClient(base_url="http://chat", transport=transport), "chatty")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, "{}"),
+        (401, '{"error": {"message": "bad key"}}'),
+        (200, "<html>"),
+        (200, "[]"),
+        (200, '{"choices": []}'),
+        (200, '{"choices": [{"message": {"content": "--ar 1:1"}}]}'),
+        (200, '{"choices": [{"message": {"content": "%s"}}]}' % ("a" * 801)),
+        (200, "[" * 100_000),
+        (200, " " * 300_000),
+    ],
+)
+async def test_an_answer_that_cannot_be_used_is_none(status: int, body: str) -> None:
+    assert await answering(status, body).translate("кот бежит") is None
+
+
+async def test_an_answer_is_cleaned_as_a_prompt_is() -> None:
+    said = '{"choices": [{"message": {"content": " A cat\\nruns --ar 1:1 "}}]}'
+    assert await answering(200, said).translate("кот бежит") == "A cat runs"
+
+
+async def test_an_answer_that_does_not_come_in_time_is_none(provider: GptunnelEmulator) -> None:
+    client = httpx.AsyncClient(base_url="http://127.0.0.1:9")  # nobody listens
+    assert await Translator(client, "chatty").translate("кот бежит") is None
+    await client.aclose()
+
+    async def never(request: httpx.Request) -> httpx.Response:
+        import asyncio
+
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    slow = httpx.AsyncClient(base_url="http://chat", transport=httpx.MockTransport(never))
+    assert await Translator(slow, "chatty", translate_seconds=0.01).translate("кот бежит") is None

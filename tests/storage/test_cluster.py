@@ -1,0 +1,186 @@
+"""Processes on one PostgreSQL wake each other, and agree on what only one of them does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import pytest
+
+from storage import Cluster, Database, Storage
+from storage.cluster import open_cluster
+from tests.support.process_harness import until
+from tests.support.tcp_proxy import Cutter, cutter
+
+
+@asynccontextmanager
+async def process(url: str, **hearing: Callable[[], None]) -> AsyncIterator[Cluster]:
+    """What one process has of it, running."""
+    database = await Database.open(url)
+    made = open_cluster(database)
+    for word, call in hearing.items():
+        made.hear(word, call)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(made.run())
+        try:
+            yield made
+        finally:
+            running.cancel()
+            await database.close()
+
+
+@pytest.fixture
+async def cuts(postgres_url: str) -> AsyncIterator[Cutter]:
+    async with cutter(postgres_url) as made:
+        yield made
+
+
+class Chore:
+    """Work without an end, and who does it."""
+
+    def __init__(self) -> None:
+        self.doing: list[str] = []
+
+    async def by(self, name: str) -> None:
+        self.doing.append(name)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.doing.remove(name)
+
+
+async def test_a_word_is_heard_by_every_process(postgres_url: str) -> None:
+    heard: list[str] = []
+    async with (
+        process(postgres_url, ordered=lambda: heard.append("one")) as one,
+        process(
+            postgres_url, ordered=lambda: heard.append("two"), mended=lambda: heard.append("no")
+        ),
+    ):
+        await until(lambda: len(heard) == 3)  # each looks for what was said before it listened
+        heard.clear()
+        one.ring("ordered")
+        assert heard == ["one"]  # at once
+        await until(lambda: len(heard) > 1)
+        assert heard == ["one", "two"]
+
+
+async def test_a_process_that_is_alone_hears_itself_and_is_the_one(sqlite_url: str) -> None:
+    heard: list[str] = []
+
+    async def work() -> None:
+        heard.append("worked")
+
+    async with process(sqlite_url, ordered=lambda: heard.append("heard")) as one:
+        one.ring("ordered")
+        await one.alone("chores", work)
+    assert heard == ["heard", "worked"]
+
+
+@asynccontextmanager
+async def two(cuts: Cutter) -> AsyncIterator[tuple[Cluster, list[str]]]:
+    """One process, and what another hears of it, which does hear it."""
+    heard: list[str] = []
+    async with (
+        process(cuts.url) as one,
+        process(cuts.url, ordered=lambda: heard.append("two")),
+    ):
+        await until(lambda: _rings(one, heard))
+        yield one, heard
+
+
+async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cuts: Cutter) -> None:
+    async with two(cuts) as (one, heard):
+        heard.clear()
+        cuts.open = False
+        assert cuts.cut() >= 2
+        one.ring("ordered")
+        assert not heard
+        cuts.open = True
+        await until(lambda: heard)  # nothing was rung since
+        heard.clear()
+        await until(lambda: _rings(one, heard))
+
+
+async def test_a_server_that_says_goodbye_and_does_not_hang_up_is_left(cuts: Cutter) -> None:
+    async with two(cuts) as (one, heard):
+        cuts.farewell()
+        await asyncio.sleep(0.1)  # it was read, and nothing was asked since
+        one.ring("ordered")
+        heard.clear()
+        await until(lambda: _rings(one, heard))
+
+
+def _rings(one: Cluster, heard: list[str]) -> bool:
+    one.ring("ordered")
+    return bool(heard)
+
+
+async def test_one_of_several_does_it_and_another_when_that_one_ends(postgres_url: str) -> None:
+    chore = Chore()
+    async with AsyncExitStack() as stack:
+        processes = [await stack.enter_async_context(process(postgres_url)) for _ in range(3)]
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        tasks = {}
+        for number, one in enumerate(processes):
+            work = partial(chore.by, str(number))
+            tasks[str(number)] = group.create_task(one.alone("chores", work))
+        await until(lambda: chore.doing)
+        for left in (2, 1):
+            [first] = chore.doing
+            tasks.pop(first).cancel()
+            await until(lambda: chore.doing and chore.doing != [first])  # noqa: B023
+            assert len(chore.doing) == 1
+            assert len(tasks) == left
+        for task in tasks.values():
+            task.cancel()
+
+
+async def test_what_only_one_does_ends_with_its_connection_and_is_taken_over(cuts: Cutter) -> None:
+    chore = Chore()
+    async with process(cuts.url) as one, process(cuts.url) as two, asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(who.alone("chores", partial(chore.by, name)))
+            for name, who in (("one", one), ("two", two))
+        ]
+        await until(lambda: chore.doing)
+        cuts.open = False
+        cuts.cut()
+        await until(lambda: not chore.doing)  # nobody knows that they are the one
+        cuts.open = True
+        await until(lambda: len(chore.doing) == 1)
+        for task in tasks:
+            task.cancel()
+
+
+async def test_an_error_of_the_work_is_the_callers(postgres_url: str) -> None:
+    async def work() -> None:
+        raise TimeoutError("its own")
+
+    async with process(postgres_url) as one:
+        with pytest.raises(TimeoutError, match="its own"):
+            await one.alone("chores", work)
+
+
+async def test_all_processes_stand_in_one_line(postgres_url: str) -> None:
+    async with AsyncExitStack() as stack:
+        stores = []
+        for _ in range(2):
+            database = await Database.open(postgres_url)
+            stack.push_async_callback(database.close)
+            stores.append(Storage.over(database).rates)
+        waits = [
+            await stores[number % 2].wait("calls", each=10.0, burst=30.0) for number in range(5)
+        ]
+        assert waits[:3] == [0.0, 0.0, 0.0]  # 30 s of them at once
+        assert 0 < waits[3] <= 10 < waits[4] <= 20
+        assert await stores[0].wait("others", each=10.0, burst=30.0) == 0.0
+
+
+async def test_a_process_that_is_alone_stands_in_no_line(sqlite_url: str) -> None:
+    database = await Database.open(sqlite_url)
+    rates = Storage.over(database).rates
+    assert [await rates.wait("calls", each=60.0, burst=60.0) for _ in range(3)] == [0.0] * 3
+    await database.close()

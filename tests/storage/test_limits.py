@@ -1,0 +1,167 @@
+"""Where a cap begins and where it ends, to the kopeck and the moment; and what is summed up."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from bot.core.alerts import Switch
+from bot.core.caps import Bound, Cap, Terms, day_start, next_day
+from bot.core.errors import IntakeHeld, LimitReached
+from bot.core.task import AspectRatio, Task, TaskState
+from storage import Entry, Storage
+from tests.support.factories import ANN, BOB, MINUTE, NOON, draft, queued
+
+S = TaskState
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
+MIDNIGHT = NOON - timedelta(hours=12)
+PRICE = Decimal("16.4")
+
+
+def capped(storage: Storage, cap: Cap, *, sold: bool = False, **bound: int) -> Storage:
+    """The same database, with one cap."""
+    return Storage.over(storage.database, Terms(caps={cap: Bound(**bound)}, sold=sold))
+
+
+async def order(
+    storage: Storage, *, now: datetime = NOON, price: Decimal = PRICE, user_id: int = ANN
+) -> Task:
+    task = await draft(storage, price=price, user_id=user_id)
+    ordered = await storage.tasks.confirm(
+        task.id, user_id=user_id, aspect_ratio=AspectRatio.TALL, update_id=task.id, now=now
+    )
+    assert ordered is not None
+    return ordered
+
+
+async def refused(storage: Storage, *, now: datetime = NOON, price: Decimal = PRICE) -> None:
+    with pytest.raises(LimitReached):
+        await order(storage, now=now, price=price)
+
+
+async def carry(storage: Storage, task: Task, *way: TaskState) -> None:
+    """The one task that is due goes this way."""
+    [lease] = await storage.tasks.claim_due(
+        owner="w", now=NOON + DAY, lease_for=MINUTE, limit=9, slots=None
+    )
+    assert lease.id == task.id
+    for state in way:
+        extra = {"provider_id": f"p{task.id}"} if state is S.GENERATING else {}
+        after = lease.to(state, run_at=NOON, **extra)
+        assert await storage.tasks.save(lease, after, now=NOON)
+        lease = after
+
+
+# --- a day -----------------------------------------------------------------------------------
+
+
+def test_a_day_begins_at_midnight_of_utc_to_the_microsecond() -> None:
+    last = MIDNIGHT + DAY - MICROSECOND
+    assert (day_start(MIDNIGHT), day_start(last), day_start(last + MICROSECOND)) == (
+        MIDNIGHT, MIDNIGHT, MIDNIGHT + DAY,
+    )  # fmt: skip
+    assert next_day(MIDNIGHT) == next_day(last) == MIDNIGHT + DAY
+
+
+@pytest.mark.parametrize(
+    ("at", "counts"), [(MIDNIGHT, True), (MIDNIGHT - MICROSECOND, False)], ids=["first", "before"]
+)
+async def test_the_first_moment_of_a_day_belongs_to_it(
+    storage: Storage, at: datetime, counts: bool
+) -> None:
+    strict = capped(storage, Cap.USER_PER_DAY, videos=1)
+    await order(strict, now=at)
+    if counts:
+        await refused(strict)
+    else:
+        await order(strict)
+
+
+# --- what counts -----------------------------------------------------------------------------
+
+
+async def test_a_cap_in_roubles_may_be_reached_to_the_kopeck(storage: Storage) -> None:
+    strict = capped(storage, Cap.GLOBAL_PER_DAY, roubles=20)
+    await order(strict, price=Decimal("16.40"))
+    await order(strict, price=Decimal("3.60"))
+    await refused(strict, price=Decimal("0.01"))
+
+
+async def test_a_video_that_is_charged_counts_once(storage: Storage) -> None:
+    strict = capped(storage, Cap.USER_PER_DAY, videos=2)
+    await carry(storage, await order(strict), S.SUBMITTING, S.GENERATING)
+    await order(strict)
+    await refused(strict)
+
+
+@pytest.mark.parametrize("price", [PRICE, Decimal(1), Decimal("0.01")])
+async def test_what_is_given_back_makes_room_for_itself_alone(
+    storage: Storage, price: Decimal
+) -> None:
+    strict = capped(storage, Cap.USER_PER_DAY, videos=2)
+    first = await order(strict, price=price)
+    await order(strict, price=price)
+    assert await storage.tasks.cancel(first.id, user_id=ANN, now=NOON)
+    await order(strict, price=price)
+    await refused(strict, price=price)
+
+
+async def test_credit_that_comes_back_for_a_charged_video_makes_no_room(storage: Storage) -> None:
+    strict = capped(storage, Cap.USER_PER_DAY, sold=True, videos=1)
+    assert await storage.ledger.purchase(
+        user_id=ANN, payment_id="p", stars=1, credit=9 * PRICE, now=NOON
+    )
+    task = await order(strict)
+    await carry(storage, task, S.SUBMITTING, S.GENERATING, S.FAILED)
+    assert await storage.ledger.credit(ANN) == 9 * PRICE
+    back = (await storage.ledger.of_task(task.id))[-1]
+    assert (back.kind, back.task_id) == (Entry.RETURN, task.id)
+    assert (back.roubles, back.credit, back.stars) == (Decimal(0), PRICE, 0)
+    await refused(strict)
+
+
+# --- held ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("switch", [Switch.INTAKE, Switch.DRAIN])
+async def test_no_order_is_taken_while_an_admin_holds_them(
+    storage: Storage, switch: Switch
+) -> None:
+    assert await storage.alerts.hold(switch, by=1, now=NOON)
+    with pytest.raises(IntakeHeld, match=r"^an admin holds new orders$"):
+        await order(storage)
+    assert (await storage.tasks.counts())[S.QUEUED] == 0
+
+
+@pytest.mark.parametrize("switch", list(Switch))
+async def test_the_queue_stands_when_submits_are_held_and_for_nothing_else(
+    storage: Storage, switch: Switch
+) -> None:
+    waiting = await queued(storage)
+    assert await storage.alerts.hold(switch, by=1, now=NOON)
+    claimed = await storage.tasks.claim_due(
+        owner="w", now=NOON, lease_for=MINUTE, limit=9, slots=9
+    )
+    wanted = [] if switch is Switch.SUBMITS else [waiting.id]
+    assert [task.id for task in claimed] == wanted
+
+
+# --- sums ------------------------------------------------------------------------------------
+
+
+async def test_sums_are_of_their_time_and_their_person(storage: Storage) -> None:
+    for number, (who, at) in enumerate(
+        ((ANN, NOON - MICROSECOND), (ANN, NOON), (BOB, NOON), (ANN, NOON + MINUTE))
+    ):
+        assert await storage.ledger.purchase(
+            user_id=who, payment_id=f"p{number}", stars=10**number, credit=PRICE, now=at
+        )
+    book = storage.ledger
+    every = (await book.sums(NOON, NOON + MINUTE))[Entry.PURCHASE]
+    assert (every.rows, every.stars, every.credit) == (2, 110, 2 * PRICE)
+    hers = (await book.sums(NOON, NOON + MINUTE, user_id=ANN))[Entry.PURCHASE]
+    assert (hers.rows, hers.stars, hers.credit, hers.roubles) == (1, 10, PRICE, Decimal(0))
+    assert (await book.sums(NOON, NOON + DAY))[Entry.CHARGE].rows == 0

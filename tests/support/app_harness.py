@@ -1,0 +1,499 @@
+"""The whole bot in the test's own loop, between the two emulators, on time that tests move.
+
+Composed by bot.app.build, over real HTTP and a real SQLite file; only waiting costs nothing. What
+happened is read from the emulators' books and from the database through another connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from aiogram import Bot
+from aiogram.client.session.middlewares.base import BaseRequestMiddleware
+
+from bot.app import Parts, build
+from bot.core.errors import StorageUnavailable
+from bot.core.task import ACTIVE, AspectRatio, Task, TaskState
+from bot.core.task import Chat as TaskChat
+from bot.media import video_reader
+from bot.media.download import Downloader
+from bot.provider.client import Gptunnel
+from bot.sandbox.faults import Fault
+from bot.sandbox.gptunnel.records import Call as ProviderCall
+from bot.sandbox.gptunnel.server import GptunnelEmulator
+from bot.sandbox.telegram.calls import Call
+from bot.sandbox.telegram.emulator import TelegramEmulator
+from bot.sandbox.telegram.people import Person
+from bot.sandbox.telegram.state import Chat, Json
+from bot.settings import read_settings
+from bot.telegram import client as telegram_client
+from storage import Database, Storage
+from storage.engine import Connection
+from tests.support import canaries
+from tests.support.process_harness import KEY, TOKEN, free_port
+from tests.support.virtual_clock import MovedTime
+
+PRICE = 17
+DELAY = 2.5
+"""Seconds that a video takes: it is ready at the first question."""
+QUIET_ROUNDS = 25
+"""Rounds of the loop without anything in hand: more than any exchange on loopback has gaps."""
+REAL_SECONDS = 20.0
+
+_HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat_key"
+_WAITING = {
+    "tasks": "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(ACTIVE))),
+    "inbox": f"update_id IN ({_HEADS})",
+    "outbox": "true",
+}
+"""Rows that become due, by table: of a chat's updates only the first."""
+
+
+class WatchedDatabase(Database):
+    """Knows whether a transaction is open, and can be made to fail."""
+
+    open_now = 0
+    fails: Callable[[], bool] = staticmethod(lambda: False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        self.open_now += 1
+        try:
+            if self.fails():
+                raise StorageUnavailable("disk I/O error")
+            async with super().transaction() as connection:
+                yield connection
+        finally:
+            self.open_now -= 1
+
+
+class _InHand(BaseRequestMiddleware):
+    """Counts calls on the wire, behind every wait of ours."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def __call__(self, make_request: Any, bot: Bot, method: Any) -> Any:
+        if method.__api_method__ == "getUpdates":
+            return await make_request(bot, method)
+        self.calls += 1
+        try:
+            return await make_request(bot, method)
+        finally:
+            self.calls -= 1
+
+
+@dataclass
+class AppHarness:
+    """A running bot. `until` and `pass_` move the time; nothing else does."""
+
+    telegram: TelegramEmulator
+    provider: GptunnelEmulator
+    storage: Storage
+    database: WatchedDatabase
+    time: MovedTime
+    parts: Parts
+    path: Path
+    books: sqlite3.Connection
+    wire: _InHand
+    threads: list[int] = field(default_factory=lambda: [0])
+    running: list[asyncio.Task[None]] = field(default_factory=list)
+
+    # --- time --------------------------------------------------------------------------------
+
+    async def until(self, condition: Callable[[], object], *, within: float = 3600.0) -> None:
+        """Lets the program work, and the time pass, until the condition holds."""
+        end = self.time.elapsed + within
+        try:
+            async with asyncio.timeout(REAL_SECONDS):
+                while not condition():
+                    await self._quiet(condition)
+                    if condition():
+                        return
+                    if not await self._move(end):
+                        raise AssertionError(f"not within {within:.0f} s: {self._how_it_is()}")
+        except TimeoutError:
+            raise AssertionError(f"the program hangs: {self._how_it_is()}") from None
+
+    async def pass_(self, seconds: float) -> None:
+        """Lets so much time pass, and the program do what falls into it."""
+        end = self.time.elapsed + seconds
+        async with asyncio.timeout(REAL_SECONDS):
+            await self._quiet()
+            while await self._move(end):
+                await self._quiet()
+            self.time.move_to(end)
+            await self._quiet()
+
+    async def settle(self) -> None:
+        """Lets the program do what can be done without waiting."""
+        await self.pass_(0)
+
+    async def _quiet(self, condition: Callable[[], object] = lambda: False) -> None:
+        rounds = 0
+        while rounds < QUIET_ROUNDS:
+            for task in self.running:
+                if task.done() and not task.cancelled():
+                    task.result()
+                    raise AssertionError(f"{task.get_name()} ended by itself")
+            if self._in_hand():
+                if condition():
+                    return
+                rounds = 0
+                await asyncio.sleep(0.0005)
+            else:
+                rounds += 1
+                await asyncio.sleep(0)
+
+    def _in_hand(self) -> bool:
+        """Whether something goes on that real time alone brings to its end."""
+        polls = [c for c in self.telegram.calls[-20:] if c.method == "getUpdates"]
+        return bool(
+            self.database.open_now
+            or self.wire.calls
+            or self.threads[0]
+            or any(c.ended is None for c in self.telegram.calls[-50:] if c.method != "getUpdates")
+            or any(not task.work.done() for task in self.provider.tasks.values())
+            or (self.telegram.world.pending and polls and polls[-1].ended is None)
+        )
+
+    async def _move(self, end: float) -> bool:
+        """To the next moment at which something is due, if that is not past `end`."""
+        lazy = self.time.next(lazy=True)  # looks at what waits
+        due = [at for at in (self.time.next(lazy=False), self._stored_due()) if at is not None]
+        unread = bool(self.telegram.world.pending) and min(due, default=end) >= end
+        if lazy is not None and (self._something_waits() or unread or not due):
+            due.append(lazy)
+        if not due or min(due) > end:
+            return False
+        self.time.move_to(min(due))
+        return True
+
+    def _stored_due(self) -> float | None:
+        """When the next row that waits becomes claimable."""
+        when = "CASE WHEN lease_until > run_at THEN lease_until ELSE run_at END"
+        firsts = (
+            f"SELECT min({when}) AS at FROM {table} WHERE {which} AND {when} > :now"  # noqa: S608
+            for table, which in _WAITING.items()
+        )
+        every = " UNION ALL ".join(firsts)
+        (soonest,) = self.rows(f"SELECT min(at) FROM ({every})", self._now())[0]  # noqa: S608
+        if soonest is None:
+            return None
+        return (
+            self.time.elapsed
+            + (datetime.fromisoformat(soonest).replace(tzinfo=UTC) - self.time()).total_seconds()
+        )
+
+    def _something_waits(self) -> bool:
+        """Whether a row is due that nobody has taken yet."""
+        return any(
+            self.rows(
+                f"SELECT 1 FROM {table} WHERE {which} AND run_at <= :now"  # noqa: S608
+                " AND (lease_until IS NULL OR lease_until <= :now) LIMIT 1",
+                self._now(),
+            )
+            for table, which in _WAITING.items()
+        )
+
+    def _now(self) -> str:
+        return self.time().astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def _how_it_is(self) -> object:
+        return self.states(), self.words_in_all_chats()
+
+    # --- people ------------------------------------------------------------------------------
+
+    def person(self, language_code: str = "en", name: str = "Anna") -> Person:
+        return self.telegram.add_person(name, language_code=language_code)
+
+    async def card(
+        self, person: Person, prompt: str = "a red fox", chat: Chat | None = None
+    ) -> Json:
+        """Writes the prompt; the card that comes."""
+        place = chat or person.chat
+        words = f"@{self.telegram.world.bot['username']} {prompt}" if chat else prompt
+        said = await person.send_text(words, chat=place)
+        return await self.find(place, lambda m: _replies_to(m, said) and "9:16" in _buttons(m))
+
+    async def order(
+        self, person: Person, prompt: str = "a red fox", chat: Chat | None = None
+    ) -> int:
+        """Prompt, card, press: the number of the task, which is queued or further by then."""
+        card = await self.card(person, prompt, chat)
+        before = self.states()
+        await person.press(card, "9:16")
+        await self.until(lambda: self.states() != before)
+        return int(self.rows("SELECT max(id) FROM tasks WHERE confirmed_by IS NOT NULL")[0][0])
+
+    async def find(self, chat: Chat, wanted: Callable[[Json], object]) -> Json:
+        """The first message in the chat that is `wanted`, once there is one."""
+        found: list[Json] = []
+
+        def look() -> bool:
+            found[:] = [message for message in chat.messages.values() if wanted(message)]
+            return bool(found)
+
+        await self.until(look)
+        return found[0]
+
+    async def reads(self, chat: Chat, words: str, *, within: float = 3600.0) -> None:
+        """Until a message of the bot in the chat says exactly this."""
+        await self.until(lambda: words in self.words(chat), within=within)
+
+    def words(self, chat: Chat) -> list[str]:
+        """What the bot's messages in the chat say now."""
+        bot = self.telegram.world.bot["id"]
+        return [
+            str(m.get("text") or m.get("caption") or "")
+            for m in chat.messages.values()
+            if m["from"]["id"] == bot
+        ]
+
+    def words_in_all_chats(self) -> dict[int, list[str]]:
+        return {chat.id: self.words(chat) for chat in self.telegram.world.chats.values()}
+
+    def videos(self, chat: Chat) -> list[Json]:
+        """The videos in the chat."""
+        return [m for m in chat.messages.values() if "video" in m]
+
+    # --- books -------------------------------------------------------------------------------
+
+    def asked(self, name: str) -> list[ProviderCall]:
+        """The calls of the provider by their name: create, result, download."""
+        return [call for call in self.provider.calls if call.name == name]
+
+    def sent(self, method: str, **params: Any) -> list[Call]:
+        """The calls of the Bot API."""
+        return self.telegram.calls_of(method, **params)
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """What is committed, seen through another connection."""
+        return self.books.execute(sql, values).fetchall()
+
+    def task(self, task_id: int = 1) -> dict[str, Any]:
+        found = self.books.execute("SELECT * FROM tasks WHERE id = ?", (task_id,))
+        names = [column[0] for column in found.description]
+        return dict(zip(names, found.fetchone(), strict=True))
+
+    def as_task(self, task_id: int = 1) -> Task:
+        """As the program's own words are made from it."""
+        row = self.task(task_id)
+        return Task(
+            id=task_id,
+            user_id=row["user_id"],
+            chat=TaskChat(chat_id=row["chat_id"]),
+            message_id=row["message_id"],
+            lang=row["lang"],
+            model=row["model"],
+            price=Decimal(row["price_kopecks"]) / 100,
+            state=TaskState(row["state"]),
+            run_at=self.time(),
+            created_at=self.time(),
+            prompt=row["prompt"],
+            aspect_ratio=row["aspect_ratio"] and AspectRatio(row["aspect_ratio"]),
+        )
+
+    def state(self, task_id: int = 1) -> str:
+        found = self.rows("SELECT state FROM tasks WHERE id = ?", task_id)
+        return str(found[0][0]) if found else ""
+
+    def states(self) -> list[str]:
+        return [state for (state,) in self.rows("SELECT state FROM tasks ORDER BY id")]
+
+    async def ended(self, state: str, task_id: int = 1, *, within: float = 3600.0) -> None:
+        """Until the task is in this state and nothing waits to be told or shown."""
+        await self.until(lambda: self.state(task_id) == state, within=within)
+        await self.until(lambda: not self.rows("SELECT 1 FROM outbox"), within=within)
+        await self.settle()
+
+    # --- faults ------------------------------------------------------------------------------
+
+    def spoil(self, fault: Fault, on: str | None = None) -> None:
+        """Switches a fault of the provider on."""
+        self.provider.faults.add(fault.model_copy(update={"on": on} if on else {}))
+
+    def refuse(self, fault: Fault, on: str) -> None:
+        """Switches a fault of Telegram on, for one of its methods."""
+        self.telegram.faults.add(fault.model_copy(update={"on": on}))
+
+
+def _replies_to(message: Json, said: Json) -> bool:
+    reply: Json = message.get("reply_to_message", {})
+    return bool(reply.get("message_id") == said["message_id"])
+
+
+def _buttons(message: Json) -> list[str]:
+    rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+    return [button["text"] for row in rows for button in row]
+
+
+def count_threads() -> list[int]:
+    """How many calls this loop has given to threads and not got back."""
+    loop, count = asyncio.get_running_loop(), [0]
+    hand_over = loop.run_in_executor
+
+    def counted(executor: Any, func: Any, *args: Any) -> Any:
+        future = hand_over(executor, func, *args)
+        count[0] += 1
+        future.add_done_callback(lambda _: count.__setitem__(0, count[0] - 1))
+        return future
+
+    loop.run_in_executor = counted  # type: ignore[method-assign, assignment]
+    return count
+
+
+def quick_prepare(clip: bytes) -> Callable[[BinaryIO], Awaitable[video_reader.Video]]:
+    """Knows one clip by heart, for cells that are not about reading videos."""
+
+    async def prepare(file: BinaryIO) -> video_reader.Video:
+        file.seek(0)
+        if file.read() != clip:
+            raise video_reader.NotAVideo("not the clip")
+        file.seek(0)
+        info = video_reader.VideoInfo(width=64, height=96, duration=1, has_audio=False)
+        return video_reader.Video(file=file, size=len(clip), info=info, thumbnail=b"")
+
+    return prepare
+
+
+@asynccontextmanager
+async def open_house(
+    folder: Path,
+    empty_database: Path,
+    clip: bytes,
+    *,
+    provider_seconds: float = 10.0,
+    telegram_seconds: float = 10.0,
+    download: Downloader | None = None,
+    read_videos: bool = False,
+    provider_starts: bool = True,
+    lease: timedelta | None = timedelta(days=3),
+    busy_timeout: float = 5.0,
+    **settings: Any,
+) -> AsyncIterator[AppHarness]:
+    """A bot that works, from its first getUpdates on.
+
+    Without `provider_starts` nobody listens at `provider.origin` yet.
+
+    `lease`: of the worker, so long that heartbeats do not divide a day; None: as it is.
+    """
+    path = folder / "bot.db"
+    shutil.copy(empty_database, path)
+    time, threads = MovedTime(), count_threads()
+    provider = GptunnelEmulator(
+        api_key=KEY, delay=DELAY, clock=time.unix, renderer=lambda _scene: clip
+    )
+    if provider_starts:
+        await provider.start()
+    else:
+        provider.origin = f"http://127.0.0.1:{free_port()}"
+    emulator = TelegramEmulator(token=TOKEN, clock=time.unix)
+    await emulator.start()
+    port = free_port()
+    known = read_settings(
+        _env_file=None,
+        **{
+            "bot_token": TOKEN,
+            "gptunnel_api_key": KEY,
+            "gptunnel_base_url": provider.base_url,
+            "telegram_api_url": emulator.url,
+            "database_url": f"sqlite+aiosqlite:///{path}",
+            "http_port": port,
+            "public_url": f"http://127.0.0.1:{port}",
+            "allow_private_result_hosts": True,
+            "access": "open",
+            **settings,
+        },
+    )
+    pace, wire = telegram_client.Pace(time.monotonic), _InHand()
+    bot = telegram_client.connect(
+        known.bot_token,
+        known.telegram_api_url,
+        pace,
+        seconds=telegram_seconds,
+        sleep=time.pause,
+    )
+    bot.session.middleware(wire)
+    client = Gptunnel.connect(
+        known.gptunnel_base_url, KEY, create_seconds=provider_seconds, ask_seconds=provider_seconds
+    )
+    client.create = _counted(client.create, threads)  # type: ignore[method-assign]
+    client.result = _counted(client.result, threads)  # type: ignore[method-assign]
+    database = await WatchedDatabase.open(known.database_url, busy_timeout=busy_timeout)
+    assert isinstance(database, WatchedDatabase)
+    await _without_fsync(database)
+    books = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    storage = Storage.over(database)
+    parts = build(
+        known,
+        storage,
+        bot=bot,
+        pace=pace,
+        provider=client,
+        fetch=_counted(download or Downloader(allow_private=True), threads),
+        prepare=_counted(video_reader.prepare if read_videos else quick_prepare(clip), threads),
+        clock=time,
+        wait=time.wait,
+        sleep=time.sleep,
+        lease=lease,
+    )
+    harness = AppHarness(
+        emulator, provider, storage, database, time, parts, path, books, wire, threads
+    )
+    try:
+        await parts.server.start()
+        for part in (parts.inbox, parts.worker, parts.notices, parts.polling, parts.progress):
+            harness.running.append(
+                asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251
+            )
+        with canaries.spilled_in_lines() as said:
+            yield harness
+        said += canaries.spilled_to_telegram(emulator)
+        said += canaries.spilled_to_the_provider(provider)
+        said += canaries.spilled_on_disk(folder)
+        assert said == [], "a secret went where it must not go"
+    finally:
+        for task in harness.running:
+            task.cancel()
+        await asyncio.gather(*harness.running, return_exceptions=True)
+        await parts.server.stop()
+        await client.close()
+        await bot.session.close()
+        books.close()
+        await database.close()
+        await emulator.stop()
+        await provider.stop()
+
+
+async def _without_fsync(database: Database) -> None:
+    """No cell cuts the power."""
+    async with database._connection() as connection:
+        await connection.outside("PRAGMA synchronous = OFF")
+
+
+def _counted(call: Callable[..., Awaitable[Any]], count: list[int]) -> Any:
+    """The call, known to be in hand while it lasts."""
+
+    async def counted(*args: Any, **kwargs: Any) -> Any:
+        count[0] += 1
+        try:
+            return await call(*args, **kwargs)
+        finally:
+            count[0] -= 1
+
+    return counted
+
+
+OpenAppHarness = partial[Any]
+"""`open_house` with the template of this session: what remains are its keywords."""

@@ -1,0 +1,87 @@
+"""What journeys begin with: pictures that people send, clips drawn quickly, what was learnt."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import av
+from PIL import ExifTags, Image, ImageOps
+
+from bot.core.clock import utc_now
+from bot.core.schedule import ENOUGH
+from bot.sandbox.gptunnel.render import FPS, Scene
+from storage import open_storage
+
+RED, GREEN, BLUE = (210, 30, 30), (30, 180, 40), (30, 40, 210)
+MODEL = "seedance-1-lite-480P-5s"
+
+
+def clip(scene: Scene) -> bytes:
+    """A real MP4 as the provider sends it, but standing still: seconds of CPU less each."""
+    return _clip(scene.width, scene.height, scene.frames, scene.frame)
+
+
+@cache
+def _clip(width: int, height: int, pictures: int, frame: bytes | None) -> bytes:
+    shown = Image.new("RGB", (width, height), GREEN)
+    if frame is not None:
+        shown = ImageOps.fit(Image.open(io.BytesIO(frame)).convert("RGB"), (width, height))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.mp4"
+        with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
+            stream = file.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for number in range(pictures):
+                picture = av.VideoFrame.from_image(shown)  # type: ignore[no-untyped-call]
+                picture.pts = number
+                file.mux(stream.encode(picture))
+            file.mux(stream.encode(None))
+        return path.read_bytes()
+
+
+def flag(size: tuple[int, int], *colours: tuple[int, int, int]) -> Image.Image:
+    """Upright stripes from left to right: what was cut away can be seen in what is left."""
+    picture = Image.new("RGB", size)
+    width = size[0] // len(colours)
+    for number, colour in enumerate(colours):
+        end = size[0] if number == len(colours) - 1 else (number + 1) * width
+        picture.paste(colour, (number * width, 0, end, size[1]))
+    return picture
+
+
+def jpeg(picture: Image.Image, exif: Image.Exif | None = None) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=92, **({"exif": exif} if exif is not None else {}))
+    return out.getvalue()
+
+
+def png(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+def from_a_camera(upright: Image.Image) -> bytes:
+    """As a phone held upright stores it: lying on its side, with the place and the maker."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Make] = "CanaryCam"
+    exif.get_ifd(ExifTags.IFD.GPSInfo).update(
+        {
+            ExifTags.GPS.GPSLatitudeRef: "N",
+            ExifTags.GPS.GPSLatitude: (55.0, 45.0, 7.0),
+            ExifTags.GPS.GPSLongitudeRef: "E",
+            ExifTags.GPS.GPSLongitude: (37.0, 37.0, 4.0),
+        }
+    )
+    return jpeg(upright.transpose(Image.Transpose.ROTATE_90), exif)
+
+
+async def learnt(database_url: str, seconds: float) -> None:
+    """A bot that knows its model to take so long: it asks soon, and the tests are short."""
+    async with open_storage(database_url) as storage:
+        for _ in range(ENOUGH):
+            await storage.durations.add(MODEL, seconds, seconds, now=utc_now())

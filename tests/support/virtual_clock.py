@@ -1,0 +1,81 @@
+"""Time that moves only when a test says so: the program's clock and every wait of it.
+
+It knows nothing of the program but the types of bot/core/clock.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import bot.jobs.worker
+import bot.telegram.intake
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+TICKS = frozenset({bot.jobs.worker.IDLE_SECONDS, bot.telegram.intake.HEARTBEAT_SECONDS})
+"""Waits of just this length look whether there is anything to do: time does not pass for them."""
+
+
+@dataclass
+class MovedTime:
+    """`elapsed` seconds since the start never jump; the wall clock does, by `skew`."""
+
+    elapsed: float = 0.0
+    skew: float = 0.0
+    _timers: dict[int, tuple[float, bool, Callable[[], None]]] = field(default_factory=dict)
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def __call__(self) -> datetime:
+        return NOON + timedelta(seconds=self.elapsed + self.skew)
+
+    def unix(self) -> float:
+        """The wall clock of other machines, which does not jump with ours."""
+        return NOON.timestamp() + self.elapsed
+
+    def monotonic(self) -> float:
+        """What no jump of the wall clock changes."""
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        """bot.core.clock.Sleep"""
+        await self.wait(asyncio.Event(), seconds)
+
+    async def pause(self, seconds: float) -> None:
+        """The same, and never taken for a tick."""
+        await self._wait(asyncio.Event(), seconds, lazy=False)
+
+    async def wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """bot.core.clock.Wait"""
+        return await self._wait(event, seconds, lazy=seconds in TICKS)
+
+    async def _wait(self, event: asyncio.Event, seconds: float, *, lazy: bool) -> bool:
+        if event.is_set():
+            return True
+        loop, number = asyncio.get_running_loop(), next(self._numbers)
+        try:
+            async with asyncio.timeout(None) as scope:
+                fire = lambda: scope.reschedule(loop.time())  # noqa: E731
+                self._timers[number] = (self.elapsed + seconds, lazy, fire)
+                await event.wait()
+        except TimeoutError:
+            return event.is_set()
+        finally:
+            self._timers.pop(number, None)
+        return True
+
+    def next(self, *, lazy: bool) -> float | None:
+        """When the first timer is due, in seconds since the start."""
+        return min(
+            (at for at, is_lazy, _ in self._timers.values() if is_lazy is lazy), default=None
+        )
+
+    def move_to(self, elapsed: float) -> None:
+        """Lets the time pass and rings what is due by then."""
+        self.elapsed = max(self.elapsed, elapsed)
+        for number, (at, _, fire) in list(self._timers.items()):
+            if at <= self.elapsed:
+                del self._timers[number]
+                fire()

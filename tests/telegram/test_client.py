@@ -1,0 +1,347 @@
+"""Everything that can go wrong on the wire to Telegram, sorted by what to do; and the rates."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+from aiogram.exceptions import (
+    AiogramError,
+    ClientDecodeError,
+    RestartingTelegram,
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramConflictError,
+    TelegramEntityTooLarge,
+    TelegramForbiddenError,
+    TelegramMigrateToChat,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramServerError,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import (
+    DeleteMessage,
+    GetMe,
+    GetUpdates,
+    SendChatAction,
+    SendMediaGroup,
+    SendMessage,
+)
+from aiogram.types import InputMediaVideo
+from python_socks import ProxyError
+
+from bot.core.errors import (
+    TelegramConflict,
+    TelegramError,
+    TelegramLater,
+    TelegramLost,
+    TelegramMoved,
+    TelegramNotModified,
+    TelegramRejected,
+    TelegramTooLarge,
+    TelegramUnauthorized,
+    TelegramUnreachable,
+)
+from bot.telegram.client import Pace, PaceMiddleware, classify
+
+SEND: Any = SendMessage(chat_id=1, text="x")
+
+
+def caused(exc: Exception, cause: Exception) -> Exception:
+    exc.__cause__ = cause
+    return exc
+
+
+def refused() -> aiohttp.ClientConnectorError:
+    key: Any = type("Key", (), {"host": "h", "port": 1, "ssl": True})()
+    return aiohttp.ClientConnectorError(key, OSError(111, "refused"))
+
+
+@pytest.mark.parametrize(
+    ("raised", "means"),
+    [
+        (TelegramRetryAfter(SEND, "x", 17), TelegramLater),
+        (TelegramMigrateToChat(SEND, "x", -100), TelegramMoved),
+        (TelegramUnauthorizedError(SEND, "x"), TelegramUnauthorized),
+        (TelegramNotFound(GetMe(), "Not Found"), TelegramUnauthorized),
+        (TelegramNotFound(GetUpdates(), "Not Found"), TelegramUnauthorized),
+        (TelegramNotFound(SEND, "Not Found"), TelegramRejected),
+        (TelegramConflictError(SEND, "x"), TelegramConflict),
+        (TelegramForbiddenError(SEND, "bot was blocked by the user"), TelegramUnreachable),
+        (TelegramEntityTooLarge(SEND, "x"), TelegramTooLarge),
+        (TelegramServerError(SEND, "x"), TelegramLater),
+        (RestartingTelegram(SEND, "x"), TelegramLater),
+        (TelegramNetworkError(SEND, "x"), TelegramLost),
+        (caused(TelegramNetworkError(SEND, "x"), refused()), TelegramLater),
+        (caused(TelegramNetworkError(SEND, "x"), TimeoutError()), TelegramLost),
+        (ClientDecodeError("x", ValueError(), "<html>"), TelegramLost),
+        (TelegramAPIError(SEND, "Too Many Requests: slow down"), TelegramLater),
+        (TelegramAPIError(SEND, "something new"), TelegramRejected),
+        (aiohttp.ClientPayloadError("x"), TelegramLost),
+        (TimeoutError(), TelegramLost),
+        (ConnectionResetError(), TelegramLost),
+        (AiogramError("x"), TelegramLost),
+        (TelegramMoved("x", chat_id=1), TelegramMoved),
+    ],
+)
+def test_each_error_has_one_meaning(raised: Exception, means: type[TelegramError]) -> None:
+    assert type(classify(raised)) is means
+
+
+@pytest.mark.parametrize(
+    ("words", "means"),
+    [
+        ("Bad Request: message is not modified: specified new message", TelegramNotModified),
+        ("Bad Request: chat not found", TelegramUnreachable),
+        ("Bad Request: user not found", TelegramUnreachable),
+        ("Bad Request: group chat was deactivated", TelegramUnreachable),
+        ("Bad Request: PEER_ID_INVALID", TelegramUnreachable),
+        ("Bad Request: not enough rights to send videos to the chat", TelegramUnreachable),
+        ("Bad Request: CHAT_WRITE_FORBIDDEN", TelegramUnreachable),
+        ("Bad Request: file is too big", TelegramTooLarge),
+        ("Bad Request: message to edit not found", TelegramRejected),
+        ("Bad Request: message to be replied not found", TelegramRejected),
+        ("Bad Request: can't parse entities", TelegramRejected),
+        ("Bad Request: query is too old and response timeout expired", TelegramRejected),
+        ("Bad Request: message thread not found", TelegramRejected),
+    ],
+)
+def test_bad_requests_are_told_apart_by_their_words(
+    words: str, means: type[TelegramError]
+) -> None:
+    assert type(classify(TelegramBadRequest(SEND, words))) is means
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (TelegramRetryAfter(SEND, "x", 17), "flood control"),
+        (TelegramMigrateToChat(SEND, "x", -100), "the group has moved"),
+        (TelegramUnauthorizedError(SEND, "Unauthorized"), "Unauthorized"),
+        (TelegramNotFound(GetMe(), "?"), "Not Found: the token is not one of this server's"),
+        (TelegramConflictError(SEND, "Conflict: two"), "Conflict: two"),
+        (TelegramForbiddenError(SEND, "Forbidden: blocked"), "Forbidden: blocked"),
+        (TelegramEntityTooLarge(SEND, "Too Large"), "Too Large"),
+        (TelegramServerError(SEND, "Internal"), "Internal"),
+        (TelegramBadRequest(SEND, "Bad Request: Chat not found"), "Bad Request: Chat not found"),
+        (TelegramBadRequest(SEND, "Bad: File is too big"), "Bad: File is too big"),
+        (TelegramBadRequest(SEND, "message is not modified"), "message is not modified"),
+        (TelegramBadRequest(SEND, "whatever"), "whatever"),
+        (TelegramAPIError(SEND, "Too Many Requests"), "flood control without a time"),
+        (TelegramAPIError(SEND, "new"), "new"),
+        (TelegramNetworkError(SEND, "x"), "the answer was lost (TelegramNetworkError)"),
+        (
+            caused(TelegramNetworkError(SEND, "x"), refused()),
+            "no connection (ClientConnectorError)",
+        ),
+        (TimeoutError(), "the answer was lost (TimeoutError)"),
+        (ProxyError("secret"), "no connection through the proxy (ProxyError)"),
+    ],
+)
+def test_the_operator_reads_what_telegram_said(raised: Exception, words: str) -> None:
+    assert str(classify(raised)) == words
+
+
+def test_a_flood_without_a_time_waits_half_a_minute() -> None:
+    flood = classify(TelegramAPIError(SEND, "Too Many Requests"))
+    assert isinstance(flood, TelegramLater)
+    assert flood.retry_after == 30
+
+
+def test_a_proxy_at_fault_means_that_nothing_was_sent() -> None:
+    wrapped = classify(caused(TelegramNetworkError(SEND, "x"), ProxyError("secret")))
+    assert type(wrapped) is TelegramLater
+
+
+def test_what_is_told_goes_along() -> None:
+    flood = classify(TelegramRetryAfter(SEND, "x", 17))
+    assert isinstance(flood, TelegramLater)
+    assert flood.retry_after == 17
+    moved = classify(TelegramMigrateToChat(SEND, "x", -1009))
+    assert isinstance(moved, TelegramMoved)
+    assert moved.chat_id == -1009
+
+
+@pytest.mark.parametrize("bug", [KeyError("x"), ValueError("x"), asyncio.CancelledError()])
+def test_our_own_bugs_are_not_telegrams(bug: BaseException) -> None:
+    assert classify(bug) is None
+
+
+class Ticks:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_private_chat_takes_a_burst_and_then_one_a_second() -> None:
+    pace = Pace(Ticks())
+    waits = [pace.wait(5) for _ in range(6)]
+    assert waits[:3] == [0, 0, 0]
+    assert waits[3:] == [pytest.approx(1), pytest.approx(2), pytest.approx(3)]
+
+
+def test_a_group_takes_twenty_a_minute() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    sent = 0
+    for _ in range(120):
+        while pace.wait(-5) == 0:
+            sent += 1
+        ticks.now += 1
+    assert sent <= 45
+
+
+def test_all_chats_together_keep_to_the_rate() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    latest = max(pace.wait(chat) for chat in range(1, 281))
+    assert latest == pytest.approx(280 / 28 - 1)
+
+
+def test_time_gives_the_places_back() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    for _ in range(4):
+        pace.wait(5)
+    assert pace.busy(5)
+    ticks.now += 10
+    assert not pace.busy(5)
+    assert pace.wait(5) == 0
+
+
+def test_looking_takes_no_place() -> None:
+    pace = Pace(Ticks())
+    assert not any(pace.busy(5) for _ in range(100))
+    assert pace.wait(5) == 0
+
+
+def test_other_chats_do_not_wait_for_a_busy_one() -> None:
+    pace = Pace(Ticks())
+    for _ in range(10):
+        pace.wait(5)
+    assert pace.busy(5)
+    assert not pace.busy(6)
+    assert pace.wait(None) == 0
+
+
+def test_all_chats_together_can_be_busy() -> None:
+    pace = Pace(Ticks())
+    for chat in range(1, 30):
+        pace.wait(chat)
+    assert pace.busy(1_000)
+    assert pace.busy(None)
+
+
+@pytest.mark.parametrize("ends", [1.0, 60.0])
+async def test_what_goes_away_lets_videos_go_first_but_not_for_ever(ends: float) -> None:
+    """`ends`: so long new calls keep the line full."""
+    ticks, gone = Ticks(), asyncio.Event()
+    pace, begin = Pace(ticks), ticks.now
+
+    def fill() -> None:
+        while not pace.busy(None):
+            pace.wait(None)
+
+    async def sleep(seconds: float) -> None:
+        ticks.now += seconds
+        if ticks.now - begin < ends:
+            fill()
+
+    async def request(bot: Any, method: Any) -> Any:
+        gone.set()
+
+    fill()
+    bot: Any = None
+    middleware = PaceMiddleware(pace, sleep)
+    await middleware(request, bot, DeleteMessage(chat_id=5, message_id=7))
+    assert gone.is_set()
+    assert ticks.now - begin == pytest.approx(min(ends + 0.5, 3.0), abs=0.6)
+
+
+async def waits(*methods: Any, ahead: float = 0.0) -> list[float]:
+    """How long each of these calls waits, at one moment; `ahead`: other processes' calls."""
+    slept: list[float] = []
+    slots: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept[-1] += seconds
+
+    async def line(each: float, burst: float) -> float:
+        assert burst == 1.0
+        slots.append(each)
+        return ahead
+
+    async def request(bot: Any, method: Any) -> Any:
+        return method
+
+    middleware = PaceMiddleware(Pace(Ticks()), sleep, line if ahead else None)
+    for method in methods:
+        slept.append(0.0)
+        bot: Any = None
+        assert await middleware(request, bot, method) is method
+    assert slots == [pytest.approx(n / 28) for n in map(_messages, methods) if n and ahead]
+    return [round(seconds, 6) for seconds in slept]
+
+
+def _messages(method: Any) -> int:
+    if isinstance(method, SendMediaGroup):
+        return len(method.media)
+    return 1 if isinstance(method, SendMessage) else 0
+
+
+async def test_what_a_chat_sees_waits_for_its_turn() -> None:
+    assert await waits(*[SEND] * 5) == [0, 0, 0, 1, 2]
+    assert await waits(*[SEND] * 3, SendMessage(chat_id=2, text="x")) == [0, 0, 0, 0]
+
+
+async def test_what_no_chat_sees_takes_no_place() -> None:
+    action: Any = SendChatAction(chat_id=1, action="upload_video")
+    assert await waits(*[action, GetMe()] * 50, *[SEND] * 4) == [0] * 103 + [1]
+
+
+async def test_an_album_counts_as_its_videos() -> None:
+    album: Any = SendMediaGroup(chat_id=1, media=[InputMediaVideo(media="x")] * 3)
+    assert await waits(album, SEND) == [0, 1]
+    assert await waits(album, album) == [0, 3]
+    assert await waits(album, ahead=0.5) == [0.5]
+
+
+async def test_calls_of_other_processes_are_waited_for() -> None:
+    # The next one stands behind those as well, whatever the line says then.
+    waited = await waits(GetMe(), SEND, SEND, ahead=2.0)
+    assert waited == pytest.approx([0, 2, 2 + 1 / 28], abs=1e-5)
+
+
+@pytest.mark.parametrize("channel", ["@channel", "-5", -5])
+def test_a_channel_by_name_counts_as_a_group(channel: str | int) -> None:
+    pace = Pace(Ticks())
+    waits = [pace.wait(channel) for _ in range(6)]
+    assert waits[:5] == [0] * 5
+    assert waits[5] == pytest.approx(3)
+
+
+def test_a_place_that_is_nearly_free_is_still_busy() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    for _ in range(3):
+        pace.wait(5)
+    ticks.now += 0.5
+    assert pace.busy(5)
+    ticks.now += 0.5
+    assert not pace.busy(5)
+
+
+def test_chats_of_long_ago_are_forgotten() -> None:
+    ticks = Ticks()
+    pace = Pace(ticks)
+    for chat in range(1, Pace.KEPT + 1):
+        pace.wait(chat)
+        ticks.now += 1
+    pace.wait(0)
+    assert len(pace._free) < 100

@@ -1,0 +1,271 @@
+"""Different chats side by side, whatever one of them does, and one commit for all that ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiogram import Bot, Dispatcher
+from aiogram.types import Update
+
+from bot.core.errors import StorageUnavailable
+from bot.telegram.intake import HANDLERS_AT_ONCE, HEARTBEAT_SECONDS, Inbox, incoming
+from storage import InboxState, IncomingUpdate, Storage, open_storage
+from storage.inbox import InboxTurn
+from tests.storage.test_plans import listening
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SLOW, FLOODER = 666, 777
+
+
+class Handler(Dispatcher):
+    """Writes down whose turn it was; the slow chat's handlers end when they are told."""
+
+    def __init__(self) -> None:
+        super().__init__(disable_fsm=True)
+        self.begun: list[int] = []
+        self.numbers: dict[int, list[int]] = defaultdict(list)
+        self.may_end = asyncio.Event()
+        self.changed = asyncio.Event()
+
+    async def feed_update(self, bot: Bot, update: Update, **kwargs: Any) -> Any:
+        assert update.message
+        self.begun.append(update.message.chat.id)
+        self.numbers[update.message.chat.id].append(update.update_id)
+        self.changed.set()
+        if update.message.chat.id == SLOW:
+            await self.may_end.wait()
+
+    async def until(self, chats: set[int]) -> None:
+        """Each of these had a turn."""
+        async with asyncio.timeout(10):
+            while not chats <= set(self.begun):
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+        yield opened
+
+
+def messages(chats: list[int]) -> list[IncomingUpdate]:
+    """One of each, in this order."""
+    rows = [
+        incoming({"update_id": number, "message": {"message_id": number, "date": 0,
+                  "chat": {"id": chat, "type": "private"}}})
+        for number, chat in enumerate(chats, 1)
+    ]  # fmt: skip
+    return [row for row in rows if row]
+
+
+async def send(storage: Storage, chats: list[int]) -> None:
+    await storage.inbox.add(messages(chats), now=NOON)
+
+
+@asynccontextmanager
+async def running(storage: Storage, handler: Handler) -> AsyncIterator[Inbox]:
+    async def wait(due: asyncio.Event, seconds: float) -> bool:
+        return await due.wait()
+
+    async def sleep(seconds: float) -> None:
+        if seconds == HEARTBEAT_SECONDS:
+            await asyncio.Event().wait()
+
+    bot = Bot("42:canary")
+    inbox = Inbox(
+        bot, handler, storage, clock=lambda: NOON, owner="one", wait=wait, sleep=sleep
+    )  # fmt: skip
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(inbox.run())
+        yield inbox
+        inbox.stop()
+    await bot.session.close()
+
+
+async def test_a_chat_that_floods_lets_the_others_have_their_turn(storage: Storage) -> None:
+    others = set(range(1, 21))
+    await send(storage, [FLOODER] * 300 + sorted(others))
+    handler = Handler()
+    async with running(storage, handler):
+        await handler.until(others)
+        # No more than a turn for each of theirs, although all of its words came first.
+        assert handler.begun.count(FLOODER) <= len(others)
+
+
+async def test_a_chat_that_is_slow_takes_one_place_and_keeps_its_order(storage: Storage) -> None:
+    others = set(range(1, 2 * HANDLERS_AT_ONCE))
+    await send(storage, [SLOW] * 50 + sorted(others))
+    handler = Handler()
+    async with running(storage, handler):
+        await handler.until(others)
+        assert handler.begun.count(SLOW) == 1
+        handler.may_end.set()
+    assert handler.numbers[SLOW] == sorted(handler.numbers[SLOW])
+
+
+async def test_what_ends_while_the_database_is_busy_is_noted_in_one_commit(
+    storage: Storage,
+) -> None:
+    chats = set(range(1, 1 + HANDLERS_AT_ONCE))
+    await send(storage, sorted(chats))
+    handler = Handler()
+    with listening() as said:
+        async with running(storage, handler):
+            await handler.until(chats)
+            async with storage.database.transaction():
+                for _ in range(100):
+                    await asyncio.sleep(0)  # all of them end
+    noted = [text for text, _ in said if text.startswith("UPDATE inbox SET payload")]
+    assert len(noted) <= 2  # the first may have begun before the database was busy
+    assert (await storage.inbox.counts())[InboxState.DONE] == len(chats)
+
+
+async def test_a_stop_notes_what_took_effect(storage: Storage) -> None:
+    await send(storage, [SLOW, 1, 2])
+    handler = Handler()
+    async with running(storage, handler) as inbox:
+        await handler.until({SLOW, 1, 2})
+        inbox.stop()
+        handler.may_end.set()
+    assert (await storage.inbox.counts())[InboxState.DONE] == 3
+
+
+async def test_what_comes_is_kept_and_leased_in_one_commit(storage: Storage) -> None:
+    chats = set(range(1, 11))
+    handler = Handler()
+    async with running(storage, handler) as inbox:
+        await asyncio.sleep(0)  # it runs
+        with listening() as said:
+            async with asyncio.TaskGroup() as bringing, storage.database.transaction():
+                for row in messages(sorted(chats)):
+                    bringing.create_task(inbox.take([row]))
+                for _ in range(100):
+                    await asyncio.sleep(0)  # each of them waits for the database
+        await handler.until(chats)
+    assert len([text for text, _ in said if text.startswith("INSERT INTO inbox")]) == 1
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_what_comes_while_nobody_handles_updates_is_kept(
+    storage: Storage, is_stopped: bool
+) -> None:
+    handler = Handler()
+    async with running(storage, handler) as inbox:
+        if is_stopped:
+            inbox.stop()
+    await inbox.take(messages([1]))
+    assert (await storage.inbox.counts())[InboxState.PENDING] == 1
+
+
+async def test_what_was_brought_before_it_ran_wakes_it(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, may_be_kept, looked = Handler(), asyncio.Event(), asyncio.Event()
+    add = storage.inbox.add
+
+    async def late(rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
+        await may_be_kept.wait()
+        return await add(rows, now=now)
+
+    async def wait(due: asyncio.Event, seconds: float) -> bool:
+        looked.set()
+        return await due.wait()
+
+    monkeypatch.setattr(storage.inbox, "add", late)
+    bot = Bot("42:canary")
+    inbox = Inbox(bot, handler, storage, clock=lambda: NOON, owner="one", wait=wait)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        bringing = group.create_task(inbox.take(messages([1])))
+        await asyncio.sleep(0)
+        group.create_task(inbox.run())
+        await looked.wait()
+        may_be_kept.set()
+        await bringing
+        await handler.until({1})
+        inbox.stop()
+    await bot.session.close()
+
+
+async def test_whoever_brings_updates_hears_that_they_are_not_kept(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any, **__: Any) -> None:
+        raise StorageUnavailable("the disk is full")
+
+    async with running(storage, Handler()) as inbox:
+        await asyncio.sleep(0)
+        with monkeypatch.context() as patched:
+            patched.setattr(InboxTurn, "add", away)
+            with pytest.raises(StorageUnavailable):
+                await inbox.take(messages([1]))
+
+
+class Quick(Handler):
+    """Whatever it handles may be handled again."""
+
+    def __init__(self, storage: Storage, *, fails: bool = False) -> None:
+        super().__init__()
+        self._storage = storage
+        self._fails = fails
+
+    async def feed_update(self, bot: Bot, update: Update, **kwargs: Any) -> Any:
+        await super().feed_update(bot, update, **kwargs)
+        self._storage.inbox.ended.add(update.update_id)
+        if self._fails:
+            raise StorageUnavailable("the disk is full")
+
+
+async def rounds(storage: Storage) -> None:
+    """More than any turn takes."""
+    for _ in range(20):
+        async with storage.database.transaction():
+            await asyncio.sleep(0)
+
+
+async def test_what_may_be_handled_again_waits_for_somebodys_commit(storage: Storage) -> None:
+    """That of a task, or the next turn; a stop at the latest."""
+    handler = Quick(storage)
+    async with running(storage, handler) as inbox:
+        await rounds(storage)  # it runs, and waits
+        first, second = messages([1, 2])
+        await inbox.take([first])
+        await handler.until({1})
+        await rounds(storage)
+        assert storage.inbox.ended == {1}
+        assert (await storage.inbox.counts())[InboxState.DONE] == 0
+        await inbox.take([second])
+        await handler.until({2})
+        assert (await storage.inbox.counts())[InboxState.DONE] == 1
+    assert storage.inbox.ended == set()
+    assert (await storage.inbox.counts())[InboxState.DONE] == 2
+
+
+async def test_nobody_in_the_same_chat_waits_for_that(storage: Storage) -> None:
+    handler = Quick(storage)
+    async with running(storage, handler) as inbox:
+        await asyncio.sleep(0)
+        await inbox.take(messages([1, 1]))
+        async with asyncio.timeout(10):
+            while handler.numbers[1] != [1, 2]:
+                handler.changed.clear()
+                await handler.changed.wait()
+
+
+async def test_what_failed_is_not_over(storage: Storage) -> None:
+    handler = Quick(storage, fails=True)
+    async with running(storage, handler) as inbox:
+        await asyncio.sleep(0)
+        await inbox.take(messages([1]))
+        await handler.until({1})
+        await rounds(storage)
+        assert storage.inbox.ended == set()
+    counts = await storage.inbox.counts()
+    assert (counts[InboxState.DONE], counts[InboxState.PENDING]) == (0, 1)
