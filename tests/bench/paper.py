@@ -168,7 +168,9 @@ def simulate(
     return hour
 
 
-def row(deployment: Deployment, distribution: DurationDistribution, hour: Hour) -> dict[str, object]:
+def row(
+    deployment: Deployment, distribution: DurationDistribution, hour: Hour
+) -> dict[str, object]:
     """The simulation beside the arithmetic."""
     rate = deployment.orders
     wanted = rate * (WORDS + distribution.edits)
@@ -216,7 +218,9 @@ def main() -> None:
     distribution = DurationDistribution(dice)
     rows, goals = [], []
     for deployment in HOUSES:
-        hour = simulate(deployment, distribution, dice, max(args.orders / deployment.orders, 3600.0))
+        hour = simulate(
+            deployment, distribution, dice, max(args.orders / deployment.orders, 3600.0)
+        )
         rows.append(row(deployment, distribution, hour))
         goals.append(
             Goal(

@@ -62,7 +62,9 @@ def test_the_page_tells_the_figures_of_the_report() -> None:
     page = (DOCS / "scale.md").read_text(encoding="utf-8")
     report = json.loads((DOCS / "bench" / "paper.json").read_text(encoding="utf-8"))
     for row in report["rows"]:
-        line = next(line for line in page.splitlines() if line.startswith(f"| {row['deployment']} |"))
+        line = next(
+            line for line in page.splitlines() if line.startswith(f"| {row['deployment']} |")
+        )
         cells = [cell.strip() for cell in line.split("|")[2:-1]]
         assert cells == [
             f"{value:,}" if isinstance(value, int | float) else value

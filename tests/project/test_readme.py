@@ -76,7 +76,9 @@ async def test_every_command_works_as_it_stands_there(command: str, tmp_path: Pa
             fields = Settings.model_fields
             assert parts.hostname == fields["http_host"].default
             assert parts.port == fields["http_port"].default
-            assert f'"{parts.path}"' in (ROOT / "bot" / "runtime" / "http_server.py").read_text(encoding="utf-8")
+            assert f'"{parts.path}"' in (ROOT / "bot" / "runtime" / "http_server.py").read_text(
+                encoding="utf-8"
+            )
         case ["sqlite3", database, statement]:
             assert Settings.model_fields["database_url"].default.endswith(f"///{database}")
             async with open_storage(f"sqlite+aiosqlite:///{tmp_path / database}"):
