@@ -69,7 +69,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
     since = day_start(now)
     outcomes = await storage.operator.outcomes(since=since)
     counts = await storage.tasks.counts(ACTIVE)
-    sums = await storage.ledger.sums(since, now + timedelta(seconds=1))
+    sums = await storage.ledger.totals(since, now + timedelta(seconds=1))
     held = await storage.alerts.held()
     alerts = await storage.alerts.all_open()
     asked = await storage.access.waiting(limit=ASKED_COUNTED)
@@ -88,7 +88,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
         held=list(held),
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held
-    keyboard = keyboards.operations(
+    keyboard = keyboards.admin.operations(
         lang,
         [O.RELEASE_INTAKE] if closed else [O.HOLD_INTAKE, O.DRAIN],
         [O.RELEASE_SUBMITS if Switch.SUBMITS in held else O.HOLD_SUBMITS],
@@ -109,11 +109,11 @@ async def _show_order(message: Message, task_id: int, storage: Storage, lang: st
         return
     acts: list[list[InlineKeyboardButton]] = []
     if task.state is S.UNDELIVERABLE:
-        acts.append([keyboards.operation(lang, O.REDELIVER, task.id)])
+        acts.append([keyboards.admin.operation(lang, O.REDELIVER, task.id)])
     if task.state is S.UNKNOWN:
-        acts.append([keyboards.operation(lang, O.NOT_CHARGED, task.id)])
-        acts.append([keyboards.operation(lang, O.CHARGED, task.id)])
-    acts.append([keyboards.operation(lang, O.PERSON, task.user_id)])
+        acts.append([keyboards.admin.operation(lang, O.NOT_CHARGED, task.id)])
+        acts.append([keyboards.admin.operation(lang, O.CHARGED, task.id)])
+    acts.append([keyboards.admin.operation(lang, O.PERSON, task.user_id)])
     text = texts.admin.order(lang, task, await storage.tasks.events(task.id))
     await reply.say(message, text, InlineKeyboardMarkup(inline_keyboard=acts))
 
@@ -127,7 +127,7 @@ async def _show_person(message: Message, user_id: int, storage: Storage, lang: s
     if user is None:
         await reply.say(message, texts.admin.nothing_found(lang))
         return
-    paid = await storage.ledger.open_payments(user_id)
+    paid = await storage.stars.open_payments(user_id)
     about = texts.admin.About(
         user_id=user_id,
         name=user.name,
@@ -138,9 +138,9 @@ async def _show_person(message: Message, user_id: int, storage: Storage, lang: s
         orders=await storage.tasks.latest(user_id),
         payments=len(paid),
     )
-    rows = [[keyboards.operation(lang, O.LOOK, task.id)] for task in about.orders[:1]]
+    rows = [[keyboards.admin.operation(lang, O.LOOK, task.id)] for task in about.orders[:1]]
     rows += [
-        [keyboards.refund_payment(lang, row.id, row.stars, row.at)]
+        [keyboards.payments.refund_payment(lang, row.id, row.stars, row.at)]
         for row in paid[:PAYMENTS_SHOWN]
     ]
     keyboard = InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
@@ -232,7 +232,7 @@ async def broadcast(
     await reply.say(
         message,
         texts.admin.broadcast(lang, made.state.value, made.total, 0, 0),
-        keyboards.operations(lang, [O.SEND], [O.STOP], number=made.id),
+        keyboards.admin.operations(lang, [O.SEND], [O.STOP], number=made.id),
     )
 
 
@@ -276,7 +276,7 @@ async def operate(
             done = await storage.operator.handle_again(number, by=by, now=now)
         case O.REFUND:
             payment_id = await storage.operator.payment(number)
-            done = payment_id is not None and await storage.ledger.refund(
+            done = payment_id is not None and await storage.stars.refund(
                 payment_id, now=now, admin=by
             )
         case O.SEND:
@@ -316,7 +316,7 @@ _PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SU
 async def _show_requests(message: Message, storage: Storage, lang: str) -> None:
     for asked in await storage.access.waiting(limit=ASKED_AT_ONCE):
         text = texts.access.access_asked(lang, asked.user_id, asked.name, asked.username)
-        await reply.say(message, text, keyboards.decide_access(asked.user_id, lang))
+        await reply.say(message, text, keyboards.access.decide_access(asked.user_id, lang))
 
 
 async def _show_update(message: Message, number: int, storage: Storage, lang: str) -> None:
@@ -325,7 +325,7 @@ async def _show_update(message: Message, number: int, storage: Storage, lang: st
         await reply.say(message, texts.admin.nothing_found(lang))
         return
     text = texts.admin.update(lang, number, found.error or "", found.payload or "—")
-    keyboard = keyboards.operations(lang, [O.HANDLE], number=number)
+    keyboard = keyboards.admin.operations(lang, [O.HANDLE], number=number)
     await reply.say(message, text, keyboard)
 
 
@@ -337,7 +337,7 @@ async def _show_broadcast(
         return
     text = texts.admin.broadcast(lang, now.state.value, now.total, now.sent, now.refused)
     running = now.state.value == "running"
-    keyboard = keyboards.operations(lang, [O.STOP], number=number) if running else None
+    keyboard = keyboards.admin.operations(lang, [O.STOP], number=number) if running else None
     await reply.rewrite(
         bot, reply.place(shown), shown.message_id, text, is_media=False, keyboard=keyboard
     )

@@ -89,7 +89,7 @@ async def send_card(
     if task.prompt is None:
         # Not the card: that comes with the words.
         kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
-        await reply.say(message, kept(task.lang), keyboards.card(task))
+        await reply.say(message, kept(task.lang), keyboards.cards.card(task))
         await storage.tasks.card_shown(task, card_message_id=None, ends=ends)
         return
     is_new = picture is not None
@@ -103,7 +103,7 @@ async def send_card(
                 raise
     text = texts.cards.card(task.lang, task, asks_consent=await asks_consent(task, storage))
     nearest = picture.nearest if picture else task.aspect_ratio or ratio
-    keyboard = keyboards.card(task, nearest, offer.card_options() if offer else None)
+    keyboard = keyboards.cards.card(task, nearest, offer.card_options() if offer else None)
     shown = _photo_of(task.frame, picture)
     old = task.card_message_id
     if old is not None and task.card_is_media == (shown is not None):
@@ -196,7 +196,7 @@ async def start_status(
         message_id,
         texts.statuses.status_queued(task.lang, task, place),
         is_media=is_media,
-        keyboard=keyboards.status(task),
+        keyboard=keyboards.results.status(task),
     )
 
 

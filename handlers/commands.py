@@ -36,7 +36,7 @@ def router() -> Router:
 async def start(message: Message, lang: str, offer: Offer) -> None:
     in_group = message.chat.type != ChatType.PRIVATE
     text = texts.commands.start(lang, offer.model, photos_on=offer.photos_on, in_group=in_group)
-    await reply.say(message, text, keyboards.begin(lang) if offer.examples else None)
+    await reply.say(message, text, keyboards.cards.begin(lang) if offer.examples else None)
 
 
 async def help(message: Message, lang: str, offer: Offer) -> None:
@@ -81,7 +81,7 @@ async def cancel(
 
 
 async def language(message: Message) -> None:
-    await reply.say(message, texts.commands.choose_language(), keyboards.languages())
+    await reply.say(message, texts.commands.choose_language(), keyboards.personal.languages())
 
 
 async def set_language(

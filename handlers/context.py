@@ -17,7 +17,7 @@ from aiogram.types import Message
 from bot.core.catalog import Model
 from bot.core.examples import Example
 from bot.core.task import AspectRatio, Chat
-from bot.texts.keyboards import CardOptions
+from bot.texts.keyboards.cards import CardOptions
 from handlers import reply
 from storage import User
 

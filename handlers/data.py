@@ -27,7 +27,9 @@ def router() -> Router:
 
 async def ask(message: Message, event_from_user: User, lang: str) -> None:
     await reply.say(
-        message, texts.privacy.delete_me(lang), keyboards.delete_me(event_from_user.id, lang)
+        message,
+        texts.privacy.delete_me(lang),
+        keyboards.personal.delete_me(event_from_user.id, lang),
     )
 
 

@@ -48,7 +48,7 @@ async def show(
         texts.cards.example(
             lang, example.title(lang), example.prompt, index + 1, len(offer.examples)
         ),
-        keyboards.example(lang, index, len(offer.examples)),
+        keyboards.cards.example(lang, index, len(offer.examples)),
     )
 
 
@@ -98,7 +98,7 @@ async def _send(message: Message, offer: Offer, index: int, lang: str) -> None:
         return
     example, count = offer.examples[index], len(offer.examples)
     text = texts.cards.example(lang, example.title(lang), example.prompt, index + 1, count)
-    keyboard = keyboards.example(lang, index, count)
+    keyboard = keyboards.cards.example(lang, index, count)
     if example.picture is None:
         await reply.say(message, text, keyboard)
         return

@@ -67,7 +67,7 @@ async def _tell_how_to_ask(
     if message is not update.message:
         return  # an edit
     heard = bool(access.admins)
-    ask = keyboards.ask_access(lang) if heard else None
+    ask = keyboards.access.ask_access(lang) if heard else None
     await reply.say(message, texts.access.closed(lang, user.id, somebody_hears=heard), ask)
 
 

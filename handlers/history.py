@@ -36,7 +36,7 @@ async def history(message: Message, event_from_user: User, storage: Storage, lan
     await reply.say(
         message,
         texts.history.history(lang, page.tasks, page.number, page.pages),
-        keyboards.history(page.tasks, user_id, page.number, page.pages),
+        keyboards.results.history(page.tasks, user_id, page.number, page.pages),
     )
 
 
@@ -56,7 +56,7 @@ async def turn(
         message.message_id,
         texts.history.history(lang, page.tasks, page.number, page.pages),
         is_media=False,
-        keyboard=keyboards.history(page.tasks, user_id, page.number, page.pages),
+        keyboard=keyboards.results.history(page.tasks, user_id, page.number, page.pages),
     )
 
 
@@ -76,8 +76,8 @@ async def open_order(
             message,
             task.video_file_id,
             texts.results.caption(task),
-            keyboards.result(task, forget=True),
+            keyboards.results.result(task, forget=True),
         )
     ):
         return
-    await reply.say(message, texts.history.order(lang, task), keyboards.order(task))
+    await reply.say(message, texts.history.order(lang, task), keyboards.results.order(task))

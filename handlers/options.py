@@ -66,7 +66,7 @@ async def several(
     lang: str,
 ) -> None:
     task = None
-    if callback_data.count in keyboards.VARIANTS:
+    if callback_data.count in keyboards.cards.VARIANTS:
         task = await storage.tasks.choose(
             callback_data.task_id, user_id=query.from_user.id, variants=callback_data.count
         )
@@ -169,7 +169,7 @@ async def _redrawn(
         message.message_id,
         texts.cards.card(task.lang, task, asks_consent=await asks_consent(task, storage)),
         is_media=is_media,
-        keyboard=keyboards.card(task, _first(message), offer.card_options(is_open=is_open)),
+        keyboard=keyboards.cards.card(task, _first(message), offer.card_options(is_open=is_open)),
     )
     await storage.tasks.card_shown(task, card_message_id=message.message_id, is_media=is_media)
 

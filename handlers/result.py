@@ -111,7 +111,7 @@ async def _confirm(
             task.card_message_id,
             texts.statuses.status_queued(task.lang, task, place),
             is_media=task.card_is_media,
-            keyboard=keyboards.status(task),
+            keyboard=keyboards.results.status(task),
         )
 
 
@@ -154,7 +154,10 @@ async def reword(
     await reply.toast(query, texts.results.press_reword(lang))
     draft = await _draft(query, source, event_update, storage, clock, offer, lang, words=False)
     if draft is not None and draft.prompt is None and draft.state is TaskState.DRAFT:
-        text, keyboard = texts.cards.new_words(lang, source), keyboards.words_wanted(draft, source)
+        text, keyboard = (
+            texts.cards.new_words(lang, source),
+            keyboards.results.words_wanted(draft, source),
+        )
         await reply.say(reply.below(query, source.chat), text, keyboard)
 
 
@@ -364,7 +367,7 @@ async def _point_at(query: CallbackQuery, task: Task, videos: list[int], bot: Bo
         query.message.message_id,
         texts.results.album(task.lang, videos.index(task.id) + 1, len(videos)),
         is_media=False,
-        keyboard=keyboards.album(task, videos),
+        keyboard=keyboards.results.album(task, videos),
     )
 
 

@@ -28,7 +28,7 @@ async def settings(message: Message, offer: Offer, lang: str, person: User) -> N
     await reply.say(
         message,
         texts.commands.settings(lang, model, ratio),
-        keyboards.settings(lang, model, ratio, offer.models),
+        keyboards.personal.settings(lang, model, ratio, offer.models),
     )
 
 
@@ -78,5 +78,5 @@ async def _redrawn(
         message.message_id,
         texts.commands.settings(lang, model, ratio),
         is_media=False,
-        keyboard=keyboards.settings(lang, model, ratio, offer.models),
+        keyboard=keyboards.personal.settings(lang, model, ratio, offer.models),
     )

@@ -79,7 +79,7 @@ async def buy(
     await reply.say(
         message,
         texts.payments.buy(lang, credit),
-        keyboards.packages(lang, stars_packages.packages),
+        keyboards.payments.packages(lang, stars_packages.packages),
     )
 
 
@@ -135,7 +135,7 @@ async def paid(
     if package is None or not _ours(payment, package):
         # Money without an order of ours: entered without credit, and given back.
         package = None
-    await storage.ledger.purchase(
+    await storage.stars.purchase(
         user_id=event_from_user.id,
         payment_id=payment.telegram_payment_charge_id,
         stars=payment.total_amount,
@@ -144,7 +144,7 @@ async def paid(
         now=clock(),
     )
     if package is None:
-        await storage.ledger.refund(payment.telegram_payment_charge_id, now=clock())
+        await storage.stars.refund(payment.telegram_payment_charge_id, now=clock())
 
 
 def _ours(payment: SuccessfulPayment, package: stars.Package) -> bool:
@@ -157,7 +157,7 @@ def _ours(payment: SuccessfulPayment, package: stars.Package) -> bool:
 async def refunded_elsewhere(message: Message, storage: Storage, clock: Clock) -> None:
     """Telegram tells of every refund, also of those that nobody asked this bot for."""
     assert message.refunded_payment is not None
-    await storage.ledger.refunded(message.refunded_payment.telegram_payment_charge_id, now=clock())
+    await storage.stars.refunded(message.refunded_payment.telegram_payment_charge_id, now=clock())
 
 
 async def paysupport(
@@ -167,13 +167,13 @@ async def paysupport(
     stars_packages: StarsPackages,
     lang: str,
 ) -> None:
-    open_ = await storage.ledger.open_payments(event_from_user.id)
+    open_ = await storage.stars.open_payments(event_from_user.id)
     credit = await storage.ledger.credit(event_from_user.id)
     back = [row for row in open_[:SHOWN] if row.credit <= credit]
     await reply.say(
         message,
         texts.payments.paysupport(lang, credit, stars_packages.contact),
-        keyboards.refunds(lang, [(row.id, row.stars, row.at) for row in back]),
+        keyboards.payments.refunds(lang, [(row.id, row.stars, row.at) for row in back]),
     )
 
 
@@ -181,10 +181,10 @@ async def give_back(
     query: CallbackQuery, callback_data: RefundPayment, storage: Storage, clock: Clock, lang: str
 ) -> None:
     user_id = query.from_user.id
-    payments = await storage.ledger.payments(user_id, limit=100)
+    payments = await storage.stars.payments(user_id, limit=100)
     [payment_id] = [row.payment_id for row in payments if row.id == callback_data.entry] or [None]
     done = payment_id is not None and (
-        await storage.ledger.refund(payment_id, now=clock(), user_id=user_id)
+        await storage.stars.refund(payment_id, now=clock(), user_id=user_id)
         or any(row.payment_id == payment_id and row.kind is Entry.REFUND for row in payments)
     )
     words = (

@@ -14,14 +14,16 @@ from storage.access import AccessStore, Asked, Invite, Redeemed, Request
 from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
 from storage.broadcasts import BroadcastStore
-from storage.cluster import Cluster, open_cluster
+from storage.cluster import Cluster
 from storage.durations import DurationStore
 from storage.engine import Database
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
-from storage.ledger import LedgerRow, LedgerStore, StarRefund, Sum
 from storage.migrate import migrate
+from storage.money.entries import LedgerRow
+from storage.money.ledger import LedgerStore, LedgerTotal
+from storage.money.stars import StarPaymentStore, StarRefund
 from storage.operator import OperatorStore
 from storage.outbox import OutboxStore, WaitingNotice
 from storage.privacy import PrivacyStore
@@ -57,20 +59,22 @@ __all__ = [
     "Invite",
     "LedgerRow",
     "LedgerStore",
+    "LedgerTotal",
     "OutboxStore",
     "Page",
     "PrivacyStore",
     "RateStore",
     "Redeemed",
     "Request",
+    "StarPaymentStore",
     "StarRefund",
     "Storage",
-    "Sum",
     "TaskStore",
     "User",
     "UserStore",
     "WaitingNotice",
     "migrate",
+    "open_cluster",
     "open_storage",
     "process_presence",
 ]
@@ -83,6 +87,7 @@ class Storage:
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
+    stars: StarPaymentStore
     access: AccessStore
     audit: AuditStore
     alerts: AlertStore
@@ -108,6 +113,7 @@ class Storage:
             database=database,
             tasks=TaskStore(database, terms, ended),
             ledger=LedgerStore(database),
+            stars=StarPaymentStore(database),
             access=AccessStore(database),
             audit=AuditStore(database),
             alerts=AlertStore(database),
@@ -140,3 +146,13 @@ async def open_storage(url: str, terms: Terms | None = None) -> AsyncIterator[St
         yield Storage.over(database, terms)
     finally:
         await database.close()
+
+
+def open_cluster(database: Database) -> Cluster:
+    """Return the cluster of this kind of database; SQLite has a single process."""
+    if not database.is_shared:
+        return Cluster()
+    # imported here: a bot on SQLite runs without asyncpg
+    from storage.listen_notify import PostgresCluster
+
+    return PostgresCluster(database.link)

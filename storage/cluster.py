@@ -10,8 +10,6 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
-from storage.engine import Database
-
 
 class Cluster:
     """Of a process that is alone with its database: it hears itself, and it is the one."""
@@ -38,14 +36,3 @@ class Cluster:
     async def run(self) -> None:
         """Until cancelled."""
         await asyncio.Event().wait()
-
-
-def open_cluster(database: Database) -> Cluster:
-    """As the kind of the database allows."""
-    if not database.is_shared:
-        return Cluster()
-    from storage.listen_notify import (
-        PostgresCluster,  # whoever has SQLite need not have asyncpg
-    )
-
-    return PostgresCluster(database.link)

@@ -17,7 +17,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
-from storage.ledger import settle
+from storage.money.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, task_from
 from storage.tables import Entry, InboxState, in_states, inbox, ledger, one_of, tasks

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.task import TaskState
 from storage.engine import Connection, Database
-from storage.ledger import settle
+from storage.money.ledger import settle
 from storage.rows import task_from
 from storage.tables import (
     InboxState,

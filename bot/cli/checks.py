@@ -21,7 +21,6 @@ import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo
 
-from bot.app import open_bucket
 from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
@@ -36,7 +35,8 @@ from bot.runtime import proxy
 from bot.runtime.health import HealthReport
 from bot.runtime.http_server import HttpServer, frame_url
 from bot.settings import Settings
-from bot.telegram import client as telegram_client
+from bot.telegram.rate_limits import RateLimiter
+from bot.wiring import connect_provider, connect_telegram, open_bucket
 from storage import Database
 from storage.engine import sqlite_file
 from storage.migrate import HEAD, version
@@ -79,19 +79,9 @@ Words = tuple[Level, str]
 
 async def all_of(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     """Every check, side by side, in the order in which an operator reads them."""
-    bot = telegram_client.connect(
-        settings.bot_token,
-        settings.telegram_api_url,
-        telegram_client.Pace(),
-        local=settings.telegram_local,
-        proxy_url=settings.telegram_proxy,
-    )
+    bot = connect_telegram(settings, RateLimiter())
     stack.push_async_callback(bot.session.close)
-    provider = Gptunnel.connect(
-        settings.gptunnel_base_url,
-        settings.gptunnel_api_key.get_secret_value(),
-        proxy_url=settings.provider_proxy,
-    )
+    provider = connect_provider(settings)
     stack.push_async_callback(provider.close)
     checks: list[tuple[str, Callable[[], Awaitable[Words]]]] = [
         ("token", lambda: _token(bot)),

@@ -166,6 +166,10 @@ class CreditTooLow(BotError):
         self.credit = credit
 
 
+class FramesOff(BotError):
+    """First frames cannot be published: neither PUBLIC_URL nor a bucket is set."""
+
+
 class InputError(BotError):
     """What the person sent cannot be used; `problem` has words in every language."""
 

@@ -14,10 +14,9 @@ from datetime import timedelta
 from aiogram import Bot
 
 from bot.core.clock import Clock, Sleep
-from bot.core.errors import LeaseLost, StorageUnavailable
+from bot.core.errors import FramesOff, LeaseLost, StorageUnavailable
 from bot.core.schedule import back_off
 from bot.core.task import Task
-from bot.jobs.steps.submit import FramesOff
 from bot.media import frames
 from bot.media.bucket import Bucket, BucketError
 from bot.runtime.http_server import frame_url

@@ -99,7 +99,7 @@ class Notices:
                 notice.chat,
                 texts.notices.notice(notice),
                 reply_to=notice.reply_to,
-                keyboard=keyboards.notice(notice, task),
+                keyboard=keyboards.notices.notice(notice, task),
             )
         except TelegramMoved as exc:
             await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)

@@ -199,7 +199,7 @@ class Progress:
                 task.card_message_id,
                 text,
                 is_media=task.card_is_media,
-                keyboard=keyboards.status(task),
+                keyboard=keyboards.results.status(task),
             )
         except TelegramLater as exc:
             watched.next_at = self._now() + max(exc.retry_after, watched.step)

@@ -49,7 +49,7 @@ class Refunds:
         """Until cancelled; what is cut is taken up when its lease has run out."""
         while True:
             try:
-                for refund in await self._storage.ledger.claim_refunds(
+                for refund in await self._storage.stars.claim_refunds(
                     owner=self._owner, now=self._clock(), lease_for=LEASE, limit=AT_ONCE
                 ):
                     await self._carry(refund)
@@ -67,7 +67,7 @@ class Refunds:
         except TelegramError as exc:
             if not (isinstance(exc, TelegramRejected) and DONE_BEFORE in str(exc).lower()):
                 return await self._later(refund, exc)
-        await self._storage.ledger.refund_done(refund.payment_id, now=self._clock())
+        await self._storage.stars.refund_done(refund.payment_id, now=self._clock())
         return None
 
     async def _later(self, refund: StarRefund, exc: TelegramError) -> None:
@@ -75,6 +75,6 @@ class Refunds:
         if isinstance(exc, TelegramLater):
             wait = max(wait, exc.retry_after)
         logger.error("Stars were not given back yet, again in %.0f s: %s", wait, exc)
-        await self._storage.ledger.refund_later(
+        await self._storage.stars.refund_later(
             refund.payment_id, run_at=self._clock() + timedelta(seconds=wait), error=str(exc)
         )

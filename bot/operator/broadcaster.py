@@ -119,7 +119,7 @@ class Broadcaster:
         if now is None or now.shown_message_id is None:
             return
         text = texts.admin.broadcast(now.lang, now.state.value, now.total, now.sent, now.refused)
-        stop = keyboards.operations(now.lang, [Operation.STOP], number=now.id)
+        stop = keyboards.admin.operations(now.lang, [Operation.STOP], number=now.id)
         try:
             await self._messenger.edit(
                 Chat(chat_id=now.from_chat_id),

@@ -1,8 +1,7 @@
-"""The HTTP client of GPTunnel's media API (docs/provider.md), and the one home of its codes.
+"""The HTTP client of GPTunnel's media API (docs/provider.md).
 
-It turns whatever comes over the wire into a `Job` or into one of `bot.core.errors`'
-ProviderErrors. It must not know tasks, Telegram or the database, and it repeats nothing by
-itself.
+It returns a `Job` or raises one of the ProviderErrors of `bot.core.errors`. It must not know
+tasks, Telegram or the database, and it repeats nothing by itself.
 """
 
 from __future__ import annotations
@@ -12,9 +11,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import aclosing, nullcontext, suppress
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -23,12 +20,21 @@ import httpx
 
 from bot.core.errors import (
     ProviderBusy,
-    ProviderError,
-    ProviderHeld,
     ProviderLost,
     ProviderRefused,
 )
-from bot.core.task import Hold, Reason
+from bot.core.task import Reason
+from bot.provider.answers import (
+    AGAIN,
+    HOLDS,
+    Job,
+    JobStatus,
+    code_of,
+    error_of_code,
+    error_of_http_status,
+    job_from,
+    message_of,
+)
 from bot.provider.transport import transport
 from bot.runtime import metrics, proxy
 
@@ -36,54 +42,23 @@ logger = logging.getLogger(__name__)
 
 CREATE_SECONDS = 90.0
 """The whole of a create: longer means that its answer is lost."""
+
 ASK_SECONDS = 20.0
 """The whole of any other call."""
+
 KEEP_SECONDS = 60.0
 """An idle connection is kept this long: longer than the wait between two questions."""
+
 CONNECTIONS = 20
 """At once, to one host: the fast region of the client (docs/performance.md)."""
+
 QUESTIONS = 16_384
 """Kept as they are sent, 2 kB each, until they are answered for good; the most that are kept."""
+
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; real ones have some hundred."""
 
 _TIMEOUT = httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS).as_dict()
-_AGAIN = {1, 6, 500}
-_HOLDS = {2: Hold.KEY_REFUSED, 5: Hold.NO_BALANCE, 99: Hold.WRONG_ADDRESS}
-_NEVER = {
-    7: Reason.MODEL_GONE,
-    1001: Reason.SENSITIVE_CONTENT,
-    1002: Reason.UNSAFE_PROMPT,
-}
-_HTTP_HOLDS = {
-    401: Hold.KEY_REFUSED,
-    402: Hold.NO_BALANCE,
-    403: Hold.KEY_REFUSED,
-    404: Hold.WRONG_ADDRESS,
-    405: Hold.WRONG_ADDRESS,
-}
-_FAILED = {"failed", "error", "cancelled", "canceled"}
-
-
-class JobStatus(StrEnum):
-    """What the provider says of a job; any status it invents is PENDING (provider.md:
-    statuses).
-    """
-
-    PENDING = "pending"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One video at the provider."""
-
-    id: str
-    status: JobStatus
-    url: str | None = None
-    reason: Reason | None = None  # set when FAILED
-    detail: str = ""
 
 
 class Gptunnel:
@@ -158,16 +133,16 @@ class Gptunnel:
         status, answer, headers = await self._call(
             self._ordering, "media/create", self._create_seconds, body
         )
-        code = _code(answer)
+        code = code_of(answer)
         id_ = answer.get("id")
         if isinstance(id_, str) and id_:
             # An id is an order, whatever else the answer says: from here on it is asked for.
-            return self._job(id_, answer, code)
+            return job_from(id_, answer, code)
         if code is None or code == 0:
-            if code is None and (error := _by_http_status(status, headers, answer)):
+            if code is None and (error := error_of_http_status(status, headers, answer)):
                 raise error
             raise ProviderLost(f"create: HTTP {status} with neither id nor code")
-        raise _by_code(code, headers, answer)
+        raise error_of_code(code, headers, answer)
 
     async def result(self, task_id: str) -> Job:
         """What has become of a job (provider.md: result). Free, may be repeated at will.
@@ -187,18 +162,18 @@ class Gptunnel:
             status, answer, headers = await self._call(self._asking, question, self._ask_seconds)
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
-        code = _code(answer)
+        code = code_of(answer)
         if code is None and not isinstance(answer.get("status"), str):
-            raise _by_http_status(status, headers, answer) or ProviderBusy(
+            raise error_of_http_status(status, headers, answer) or ProviderBusy(
                 f"result: HTTP {status} without a code"
             )
         if answer.get("id", task_id) != task_id:
             raise ProviderBusy("result: the answer is about another task")
         if code == 4:
-            raise ProviderRefused(Reason.PROVIDER_FORGOT, f"code 4 {_words(answer)}".strip())
-        if code and (code in _AGAIN or code in _HOLDS):
-            raise _by_code(code, headers, answer)
-        return self._job(task_id, answer, code)
+            raise ProviderRefused(Reason.PROVIDER_FORGOT, f"code 4 {message_of(answer)}".strip())
+        if code and (code in AGAIN or code in HOLDS):
+            raise error_of_code(code, headers, answer)
+        return job_from(task_id, answer, code)
 
     async def balance(self) -> Decimal:
         """Funds in roubles: balance plus credit limit (provider.md: other calls).
@@ -218,10 +193,10 @@ class Gptunnel:
         try:
             return Decimal(str(answer["balance"])) + Decimal(str(answer.get("creditLimit") or 0))
         except (KeyError, InvalidOperation):
-            code = _code(answer)
+            code = code_of(answer)
             raise (
-                (_by_code(code, headers, answer) if code else None)
-                or _by_http_status(status, headers, answer)
+                (error_of_code(code, headers, answer) if code else None)
+                or error_of_http_status(status, headers, answer)
                 or ProviderBusy(f"balance: HTTP {status} without a balance")
             ) from None
 
@@ -247,26 +222,6 @@ class Gptunnel:
         if not listed:
             raise ProviderBusy(f"models: HTTP {status} without a list")
         return listed
-
-    @staticmethod
-    def _job(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
-        status = str(answer.get("status") or "").lower()
-        detail = _words(answer)
-        if code and code not in _AGAIN and code not in _HOLDS:
-            reason = _reason(code, answer)
-            # A code nobody documented decides nothing about a job that is paid for.
-            if reason is not Reason.PROVIDER_REFUSED or status in _FAILED:
-                return Job(id=id_, status=JobStatus.FAILED, reason=reason, detail=detail)
-        if status in _FAILED:
-            return Job(
-                id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail
-            )
-        if status == "done":
-            url = answer.get("url")
-            return Job(
-                id=id_, status=JobStatus.DONE, url=url if isinstance(url, str) and url else None
-            )
-        return Job(id=id_, status=JobStatus.PENDING, detail=status)
 
     def _question(self, path: str) -> httpx.Request:
         request = self._questions.get(path)
@@ -349,72 +304,3 @@ def _never_sent(exc: Exception) -> bool:
         | httpx.UnsupportedProtocol
         | httpx.InvalidURL,
     )
-
-
-def _code(answer: Mapping[str, Any]) -> int | None:
-    code = answer.get("code")
-    if isinstance(code, bool):
-        return None
-    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:
-        return int(code)
-    return code if isinstance(code, int) else None
-
-
-def _reason(code: int, answer: Mapping[str, Any]) -> Reason:
-    if code == 3:
-        return Reason.MODEL_GONE if _issue_on(answer, "model") else Reason.INVALID_INPUT
-    return _NEVER.get(code, Reason.PROVIDER_REFUSED)
-
-
-def _by_code(code: int, headers: Mapping[str, str], answer: Mapping[str, Any]) -> ProviderError:
-    """What to do about a `code` that came without an id (provider.md: codes)."""
-    words = f"code {code} {_words(answer)}".strip()
-    if code in _AGAIN:
-        return ProviderBusy(words, retry_after=_retry_after(headers))
-    if code in _HOLDS:
-        return ProviderHeld(_HOLDS[code], words)
-    return ProviderRefused(_reason(code, answer), words)
-
-
-def _by_http_status(
-    status: int, headers: Mapping[str, str], answer: Mapping[str, Any]
-) -> ProviderError | None:
-    """The same for an answer without a code; None when the status says nothing for sure.
-
-    5xx is not here: a proxy that lost its upstream cannot tell whether the order was taken.
-    """
-    words = f"HTTP {status} {_words(answer)}".strip()
-    if status == 429:
-        return ProviderBusy(words, retry_after=_retry_after(headers))
-    if status in _HTTP_HOLDS:
-        return ProviderHeld(_HTTP_HOLDS[status], words)
-    if 400 <= status < 500 and status not in (408, 499):
-        return ProviderRefused(Reason.INVALID_INPUT, words)
-    return None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `Retry-After`; the form with a date is rare, and left to our own back-off."""
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < 86_400 else None
-
-
-def _words(answer: Mapping[str, Any]) -> str:
-    """The provider's own words, for the operator: `message`, `error` or `error.message`."""
-    error = answer.get("error")
-    words = answer.get("message") or (error.get("message") if isinstance(error, dict) else error)
-    return str(words)[:300] if words else ""
-
-
-def _issue_on(answer: Mapping[str, Any], field: str) -> bool:
-    issues = answer.get("issues")
-    if not isinstance(issues, list):
-        return False
-    for issue in issues:
-        path = issue.get("path") if isinstance(issue, dict) else None
-        if path == field or (isinstance(path, list) and field in path):
-            return True
-    return False

@@ -37,7 +37,8 @@ from aiogram.utils.formatting import Text
 from bot.core.errors import TelegramError, TelegramLost, TelegramNotModified, TelegramRejected
 from bot.core.task import Chat
 from bot.media.video_reader import Video, VideoInfo
-from bot.telegram.client import REQUEST_SECONDS, Pace
+from bot.telegram.client import REQUEST_SECONDS
+from bot.telegram.rate_limits import RateLimiter
 
 SLOWEST_UPLOAD = 50_000
 """Bytes a second: a slower upload is given up and tried again."""
@@ -80,7 +81,7 @@ class SentVideo:
 class Messenger:
     """Sends, edits and deletes; raises TelegramErrors (bot/core/errors.py)."""
 
-    def __init__(self, bot: Bot, pace: Pace) -> None:
+    def __init__(self, bot: Bot, pace: RateLimiter) -> None:
         self._bot = bot
         self._pace = pace
 

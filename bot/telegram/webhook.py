@@ -28,7 +28,7 @@ from bot.core.errors import (
 from bot.core.schedule import back_off
 from bot.runtime import metrics
 from bot.runtime.health import Health
-from bot.telegram.intake import Take, incoming
+from bot.telegram.updates import Take, incoming
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from storage.alerts import is_held
 from storage.durations import add_duration
 from storage.engine import Connection, Database
 from storage.inbox import note_done
-from storage.ledger import settle
+from storage.money.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
 from storage.tables import frames, in_states, task_events, tasks

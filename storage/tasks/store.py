@@ -16,7 +16,7 @@ from bot.core.caps import Terms
 from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
 from storage.access import move_permit
 from storage.engine import Connection, Database
-from storage.ledger import reserve
+from storage.money.caps import reserve
 from storage.privacy import note_consent
 from storage.rows import COPIED, FRESH, UNLEASED, task_from
 from storage.tables import RESTING, at_rest, in_states, outbox, task_events, tasks

@@ -48,7 +48,7 @@ async def life(storage: Storage) -> None:
         model="seedance-1-lite-480P-5s", price=Decimal(17), now=NOW, prompt="A fox in the snow",
     )  # fmt: skip
     await storage.tasks.set_card(task.id, card_message_id=number, is_media=False)
-    await storage.ledger.purchase(
+    await storage.stars.purchase(
         user_id=PERSON, payment_id=str(number), stars=10, credit=Decimal(17), now=NOW
     )
     confirmed = await storage.tasks.confirm(
@@ -113,7 +113,7 @@ async def today(storage: Storage) -> None:
     """/admin: what became of the orders of this day."""
     since = day_start(NOW)
     await storage.operator.outcomes(since=since)
-    await storage.ledger.sums(since, NOW)
+    await storage.ledger.totals(since, NOW)
     await storage.tasks.counts(ACTIVE)
 
 

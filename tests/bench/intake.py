@@ -111,7 +111,8 @@ async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
 
     from bot.core.clock import utc_now
     from bot.runtime.health import Health
-    from bot.telegram.intake import HANDLERS_AT_ONCE, Inbox, Polling
+    from bot.telegram.inbox import HANDLERS_AT_ONCE, Inbox
+    from bot.telegram.polling import Polling
     from handlers.filters import written
     from storage import InboxState, Storage, open_storage
 

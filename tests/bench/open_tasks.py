@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import cast
 
 from bot.core.clock import wait_for
-from bot.provider.client import Gptunnel, Job, JobStatus
+from bot.provider.answers import Job, JobStatus
+from bot.provider.client import Gptunnel
 from bot.runtime import event_loop, metrics
 from tests.bench.meters import cpu_seconds, most_resident, quantile
 from tests.bench.report import Goal, bars, publish

@@ -21,7 +21,7 @@ from itertools import count
 
 from bot.core.schedule import next_question
 from bot.jobs.progress import FIRST_SECONDS, GROWTH, LONGEST_SECONDS
-from bot.telegram.client import Pace
+from bot.telegram.rate_limits import RateLimiter
 from tests.bench.meters import quantile
 from tests.bench.report import Goal, publish
 from tests.bench.schedule import durations, true_law
@@ -33,7 +33,7 @@ CREATE_SECONDS = 0.5
 WORDS = 6
 """What a chat sees of each video whatever happens: the card, its change when a shape is pressed,
 when the video is being made and when it is sent, the video, and the status going away."""
-EACH, BURST = Pace.ALL
+EACH, BURST = RateLimiter.ALL
 """What Telegram takes from one bot (bot/telegram/client.py)."""
 ORDERS = 20_000
 """So many at least are simulated."""

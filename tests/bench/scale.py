@@ -21,7 +21,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from bot.app import ORDERED
 from bot.core.clock import utc_now
 from bot.core.task import AspectRatio, Task
 from bot.jobs.delivery import Delivery
@@ -32,10 +31,11 @@ from bot.jobs.steps.deliver import Deliver
 from bot.jobs.steps.submit import Submit
 from bot.jobs.steps.watch import Watch
 from bot.jobs.worker import Worker
-from bot.provider.client import Job, JobStatus
+from bot.provider.answers import Job, JobStatus
 from bot.runtime import event_loop
 from bot.runtime.health import Health
 from bot.telegram.messenger import SentVideo
+from bot.wiring import ORDERED
 from storage import Storage, open_storage
 from tests.bench.meters import quantile
 from tests.bench.report import Goal, publish

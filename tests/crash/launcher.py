@@ -45,7 +45,7 @@ def hurry(lease: float, notice: float, idle: float, poison: int) -> None:
             "HEARTBEAT_SECONDS": lease / BEATS,
             "IDLE_SECONDS": idle,
         },
-        "bot.telegram.intake": {
+        "bot.telegram.inbox": {
             "LEASE": timedelta(seconds=lease),
             "HEARTBEAT_SECONDS": lease / BEATS,
             "IDLE_SECONDS": idle,

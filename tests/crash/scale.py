@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.settings import Settings
-from bot.telegram.client import Pace
+from bot.telegram.rate_limits import RateLimiter
 from storage import open_storage
 from tests.crash import campaign
 from tests.crash.claims import Claims
@@ -96,7 +96,7 @@ async def run(
     )
     # An unknown order may be at the provider and takes no place here.
     slots = Settings.model_fields["provider_concurrency"].default + done.numbers.unknown
-    each, burst = Pace.ALL
+    each, burst = RateLimiter.ALL
     calls = (WINDOW_SECONDS + burst) / each * 1.1  # their way takes its time, too
     wrong = (
         (bool(report.doubles), f"leased to two at once: {report.doubles[:3]}"),

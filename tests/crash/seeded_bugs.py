@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from bot.core.task import Task, TaskState
 from bot.jobs.steps.context import StepContext
 from bot.jobs.steps.submit import Submit
-from bot.provider.client import Job
-from bot.telegram.intake import Inbox
+from bot.provider.answers import Job
+from bot.telegram.inbox import Inbox
 from storage import Database, TaskStore, driver
 from storage.inbox import InboxTurn
 from storage.tasks.leases import Held

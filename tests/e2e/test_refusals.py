@@ -53,7 +53,7 @@ async def test_no_video_is_told_with_the_reason_and_the_money_and_never_repeated
     anna = harness.telegram.add_person("Anna", language_code="ru")
     asked, card = await order(anna, prompt)
     said = await told(anna, asked, texts.failures.failure("ru", reason, charge).render()[0])
-    helps = keyboards.failed(1, "ru", reason, CATALOG[MODEL].price).inline_keyboard
+    helps = keyboards.results.failed(1, "ru", reason, CATALOG[MODEL].price).inline_keyboard
     assert buttons(said) == [[button.text for button in row] for row in helps]
     await until(lambda: card["message_id"] not in anna.chat.messages)
     assert len(creates(harness, prompt)) == 1

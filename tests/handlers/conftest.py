@@ -26,7 +26,7 @@ from bot.core.access import Access
 from bot.core.catalog import CATALOG
 from bot.core.stars import StarsPackages
 from bot.core.task import Task
-from bot.telegram.client import ErrorMiddleware
+from bot.telegram.errors import ErrorMiddleware
 from handlers import build_router
 from handlers.context import Offer
 from storage import Claim, Storage, open_storage

@@ -173,7 +173,7 @@ async def test_a_person_is_looked_up_and_a_payment_given_back(
 ) -> None:
     await harness.feed(**ann.text("a cat"))
     credit = (await harness.storage.ledger.credit(7)) + 100
-    await harness.storage.ledger.purchase(
+    await harness.storage.stars.purchase(
         user_id=7, payment_id="pay-1", stars=50, credit=credit, now=NOON
     )
     await harness.feed(**admin.text("/user 7"))

@@ -289,7 +289,7 @@ async def test_a_payment_for_a_failed_video_goes_back_exactly_once(
     [call] = selling.telegram.named("refundStarPayment")
     assert call.params == {"user_id": "7", "telegram_payment_charge_id": "stx-1"}
     assert told(selling, "stars_back") == [{"stars": 10, "failed": True}]
-    sums = await selling.storage.ledger.sums(NOON, NOON + timedelta(days=1))
+    sums = await selling.storage.ledger.totals(NOON, NOON + timedelta(days=1))
     assert (sums[Entry.PURCHASE].stars, sums[Entry.REFUND].stars) == (10, -10)
     assert await selling.storage.ledger.credit(7) == Decimal(0)
 
@@ -298,7 +298,7 @@ async def test_a_refund_is_repeated_until_telegram_says_that_it_is_done(
     selling: HandlerHarness, ann: Person
 ) -> None:
     await selling.feed(**payment(ann, SMALL))
-    await selling.storage.ledger.refund("stx-1", now=NOON)
+    await selling.storage.stars.refund("stx-1", now=NOON)
     selling.telegram.refuse("refundStarPayment", 500, "Internal Server Error")
     selling.telegram.refuse("refundStarPayment", 429, "Too Many Requests", retry_after=600)
     # Its first try did arrive, only the answer was lost.

@@ -18,7 +18,7 @@ from bot.jobs.steps import Steps
 from bot.jobs.steps.context import StepContext
 from bot.jobs.steps.submit import Submit
 from bot.jobs.worker import Worker
-from bot.provider.client import Job, JobStatus
+from bot.provider.answers import Job, JobStatus
 from bot.runtime.health import Health
 from storage import Storage, open_storage
 from tests.stateful.outside_world import NoProgress

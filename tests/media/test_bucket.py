@@ -22,6 +22,7 @@ from bot.jobs.first_frames import FirstFrames
 from bot.media.bucket import Bucket, BucketError
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.telegram import client as telegram_client
+from bot.telegram.rate_limits import RateLimiter
 from storage import Storage, open_storage
 from tests.e2e.conftest import card_for, is_video
 from tests.support.factories import task_in
@@ -123,7 +124,7 @@ class Frames:
 
     def __init__(self, storage: Storage, api: TelegramEmulator, bucket: Bucket) -> None:
         self.storage, self.now, self.slept = storage, NOON, asyncio.Event()
-        self.bot = telegram_client.connect(SecretStr(api.token), api.url, telegram_client.Pace())
+        self.bot = telegram_client.connect(SecretStr(api.token), api.url, RateLimiter())
         self.api = api
         self.first = FirstFrames(
             self.bot, storage, clock=lambda: self.now, public_url="", bucket=bucket,

@@ -259,10 +259,10 @@ def test_every_alert_has_words_for_both_ends_and_a_button_that_acts(
     begin, end = notice(NoticeKind.ALERT), notice(NoticeKind.ALERT_OVER)
     assert "{" not in texts.notices.notice(begin).render()[0]
     assert "{" not in texts.notices.notice(end).render()[0]
-    keyboard = keyboards.notice(begin)
+    keyboard = keyboards.notices.notice(begin)
     assert keyboard is not None
     assert keyboard.inline_keyboard
-    assert keyboards.notice(end) is None
+    assert keyboards.notices.notice(end) is None
 
 
 # --- what is held --------------------------------------------------------------------------

@@ -22,7 +22,8 @@ from bot.core.errors import (
     ProviderRefused,
 )
 from bot.core.task import Hold, Reason
-from bot.provider.client import Gptunnel, JobStatus
+from bot.provider.answers import JobStatus
+from bot.provider.client import Gptunnel
 
 KEY = "key-canary"
 ID = "687fbf7cea2350000177fbf8"

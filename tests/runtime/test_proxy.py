@@ -19,6 +19,7 @@ from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.telegram import client as telegram_client
 from bot.telegram.client import fetch_file
+from bot.telegram.rate_limits import RateLimiter
 from tests.support.process_harness import free_port
 from tests.support.proxy_servers import tiny_proxy
 
@@ -51,7 +52,7 @@ async def test_telegram_is_reached_through_its_proxy_files_included(
 ) -> None:
     async with tiny_proxy(kind, login=login) as proxy:
         bot = telegram_client.connect(
-            SecretStr(api.token), api.url, telegram_client.Pace(), proxy_url=escaped(proxy.url)
+            SecretStr(api.token), api.url, RateLimiter(), proxy_url=escaped(proxy.url)
         )
         try:
             assert (await bot(GetMe())).id == bot.id
@@ -69,7 +70,7 @@ async def test_a_proxy_that_does_not_let_through_means_that_nothing_was_sent(
     async with tiny_proxy(kind, refuses=True) as proxy:
         for url in (proxy.url, f"{kind}://127.0.0.1:{free_port()}"):
             bot = telegram_client.connect(
-                SecretStr(api.token), api.url, telegram_client.Pace(), proxy_url=url
+                SecretStr(api.token), api.url, RateLimiter(), proxy_url=url
             )
             client = Gptunnel.connect(provider.base_url, provider.api_key, proxy_url=url)
             try:

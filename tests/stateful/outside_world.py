@@ -26,7 +26,7 @@ from bot.core.errors import (
 )
 from bot.core.task import Hold, Reason, Task
 from bot.media.download import DownloadFailed, DownloadGone
-from bot.provider.client import Job, JobStatus
+from bot.provider.answers import Job, JobStatus
 from bot.telegram.messenger import SentVideo
 from storage import Database, TaskStore
 

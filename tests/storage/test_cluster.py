@@ -9,8 +9,7 @@ from functools import partial
 
 import pytest
 
-from storage import Cluster, Database, Storage
-from storage.cluster import open_cluster
+from storage import Cluster, Database, Storage, open_cluster
 from tests.support.process_harness import until
 from tests.support.tcp_proxy import Cutter, cutter
 

@@ -56,7 +56,7 @@ async def gate(storage: Storage) -> None:
 async def order(storage: Storage) -> None:
     task = await draft(storage)
     await storage.tasks.set_card(task.id, card_message_id=8, is_media=False)
-    await storage.ledger.purchase(
+    await storage.stars.purchase(
         user_id=ANN, payment_id="p", stars=9, credit=Decimal(99), now=NOON
     )
     await storage.tasks.confirm(
@@ -68,7 +68,7 @@ async def order(storage: Storage) -> None:
 
 
 async def work(storage: Storage) -> None:
-    await storage.ledger.purchase(
+    await storage.stars.purchase(
         user_id=ANN, payment_id="p", stars=9, credit=Decimal(99), now=NOON
     )
     await queued(storage)
@@ -104,7 +104,7 @@ async def look_back(storage: Storage) -> None:
     await storage.callback_actions.running(7, ratio=AspectRatio.WIDE, update_id=8)
     await storage.ledger.of_task(7)
     await storage.ledger.credit(ANN)
-    await storage.ledger.payments(ANN)
+    await storage.stars.payments(ANN)
 
 
 async def stats(storage: Storage) -> None:
@@ -112,7 +112,7 @@ async def stats(storage: Storage) -> None:
     await storage.operator.outcomes(since=since)
     await storage.operator.points(since=since)
     await storage.operator.money(since=since, days=1)
-    await storage.ledger.sums(since, NOON)
+    await storage.ledger.totals(since, NOON)
     await storage.tasks.counts(ACTIVE)
 
 

@@ -159,7 +159,7 @@ async def test_the_sums_agree_with_the_states_on_any_way(
             expected[Entry.RETURN] += found.price
         else:
             held += found.price
-    sums = await other.ledger.sums(NOON - DAY, NOON + 2 * DAY)
+    sums = await other.ledger.totals(NOON - DAY, NOON + 2 * DAY)
     assert {kind: total.roubles for kind, total in sums.items() if total.rows} == expected
     left = sums[Entry.RESERVATION].roubles - sums[Entry.CHARGE].roubles
     assert left - sums[Entry.RETURN].roubles == held
@@ -207,7 +207,7 @@ async def test_a_hundred_taps_at_once_from_many_chats_never_pass_a_cap(
     assert len(accepted) == passes
     assert len(refused) == 100 - passes
     assert (await other.tasks.counts())[S.QUEUED] == passes
-    sums = await other.ledger.sums(NOON, NOON + DAY)
+    sums = await other.ledger.totals(NOON, NOON + DAY)
     assert sums[Entry.RESERVATION].rows == passes
 
 
@@ -294,7 +294,7 @@ SOLD = Terms(sold=True, free_for=frozenset({BOB}))
 
 
 async def buy(storage: Storage, credit: Decimal, payment: str = "pay-1", stars: int = 10) -> bool:
-    return await storage.ledger.purchase(
+    return await storage.stars.purchase(
         user_id=ANN, payment_id=payment, stars=stars, credit=credit, now=NOON
     )
 
@@ -355,8 +355,8 @@ async def test_a_payment_that_was_for_the_failed_video_goes_back_once(
     await end(storage, task, S.SUBMITTING, *([S.GENERATING] if charged else []), S.FAILED)
     assert await refunds(storage) == ["pay-1"]
     assert await storage.ledger.credit(ANN) == 0
-    assert not await storage.ledger.refund("pay-1", now=NOON)
-    sums = await storage.ledger.sums(NOON, NOON + 2 * DAY)
+    assert not await storage.stars.refund("pay-1", now=NOON)
+    sums = await storage.ledger.totals(NOON, NOON + 2 * DAY)
     assert sums[Entry.PURCHASE].stars + sums[Entry.REFUND].stars == 0
 
 
@@ -378,7 +378,7 @@ async def test_refunds_and_orders_at_once_never_spend_a_star_twice(
     selling = limited(storage, SOLD)
     results = await asyncio.gather(
         *(tap(selling, task, n) for n, task in enumerate(drafts)),
-        *(other.ledger.refund(f"pay-{n}", now=NOON, user_id=ANN) for n in range(6)),
+        *(other.stars.refund(f"pay-{n}", now=NOON, user_id=ANN) for n in range(6)),
         return_exceptions=True,
     )
     ordered = sum(isinstance(result, Task) for result in results[:6])
@@ -390,24 +390,24 @@ async def test_refunds_and_orders_at_once_never_spend_a_star_twice(
 
 async def test_nobody_refunds_what_is_somebody_elses(storage: Storage) -> None:
     await buy(storage, PRICE)
-    assert not await storage.ledger.refund("pay-1", now=NOON, user_id=BOB)
-    assert not await storage.ledger.refund("pay-2", now=NOON, user_id=ANN)
-    assert await storage.ledger.refund("pay-1", now=NOON, user_id=ANN)
+    assert not await storage.stars.refund("pay-1", now=NOON, user_id=BOB)
+    assert not await storage.stars.refund("pay-2", now=NOON, user_id=ANN)
+    assert await storage.stars.refund("pay-1", now=NOON, user_id=ANN)
 
 
 async def test_a_refund_waits_until_telegram_knows_of_it(storage: Storage, other: Storage) -> None:
     await buy(storage, PRICE)
-    await storage.ledger.refund("pay-1", now=NOON)
+    await storage.stars.refund("pay-1", now=NOON)
 
     async def claim(which: Storage, now: Any) -> list[str]:
-        found = await which.ledger.claim_refunds(owner="w", now=now, lease_for=MINUTE, limit=9)
+        found = await which.stars.claim_refunds(owner="w", now=now, lease_for=MINUTE, limit=9)
         return [refund.payment_id for refund in found]
 
     assert await claim(storage, NOON) == ["pay-1"]
     assert await claim(other, NOON) == []
     assert await claim(other, NOON + 2 * MINUTE) == ["pay-1"]  # its holder was killed
-    await other.ledger.refund_later("pay-1", run_at=NOON + DAY, error="Telegram is away")
+    await other.stars.refund_later("pay-1", run_at=NOON + DAY, error="Telegram is away")
     assert await claim(storage, NOON + 3 * MINUTE) == []
     assert await claim(storage, NOON + DAY) == ["pay-1"]
-    await storage.ledger.refund_done("pay-1", now=NOON + DAY)
+    await storage.stars.refund_done("pay-1", now=NOON + DAY)
     assert await claim(storage, NOON + 9 * DAY) == []

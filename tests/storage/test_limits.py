@@ -111,7 +111,7 @@ async def test_what_is_given_back_makes_room_for_itself_alone(
 
 async def test_credit_that_comes_back_for_a_charged_video_makes_no_room(storage: Storage) -> None:
     strict = capped(storage, Cap.USER_PER_DAY, sold=True, videos=1)
-    assert await storage.ledger.purchase(
+    assert await storage.stars.purchase(
         user_id=ANN, payment_id="p", stars=1, credit=9 * PRICE, now=NOON
     )
     task = await order(strict)
@@ -156,12 +156,12 @@ async def test_sums_are_of_their_time_and_their_person(storage: Storage) -> None
     for number, (who, at) in enumerate(
         ((ANN, NOON - MICROSECOND), (ANN, NOON), (BOB, NOON), (ANN, NOON + MINUTE))
     ):
-        assert await storage.ledger.purchase(
+        assert await storage.stars.purchase(
             user_id=who, payment_id=f"p{number}", stars=10**number, credit=PRICE, now=at
         )
     book = storage.ledger
-    every = (await book.sums(NOON, NOON + MINUTE))[Entry.PURCHASE]
+    every = (await book.totals(NOON, NOON + MINUTE))[Entry.PURCHASE]
     assert (every.rows, every.stars, every.credit) == (2, 110, 2 * PRICE)
-    hers = (await book.sums(NOON, NOON + MINUTE, user_id=ANN))[Entry.PURCHASE]
+    hers = (await book.totals(NOON, NOON + MINUTE, user_id=ANN))[Entry.PURCHASE]
     assert (hers.rows, hers.stars, hers.credit, hers.roubles) == (1, 10, PRICE, Decimal(0))
-    assert (await book.sums(NOON, NOON + DAY))[Entry.CHARGE].rows == 0
+    assert (await book.totals(NOON, NOON + DAY))[Entry.CHARGE].rows == 0

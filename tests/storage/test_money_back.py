@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 async def buy(
     storage: Storage, payment: str, credit: Decimal = PRICE, *, who: int = ANN, stars: int = 10
 ) -> None:
-    assert await storage.ledger.purchase(
+    assert await storage.stars.purchase(
         user_id=who, payment_id=payment, stars=stars, credit=credit, now=NOON
     )
 
@@ -119,8 +119,8 @@ async def test_a_refund_takes_credit_and_stars_back_and_no_roubles_that_were_spe
     storage: Storage,
 ) -> None:
     await buy(storage, "p", stars=77)
-    assert await storage.ledger.refund("p", now=NOON + MINUTE)
-    refund, purchase = await storage.ledger.payments(ANN)
+    assert await storage.stars.refund("p", now=NOON + MINUTE)
+    refund, purchase = await storage.stars.payments(ANN)
     assert (purchase.kind, purchase.roubles, purchase.credit, purchase.stars) == (
         Entry.PURCHASE, Decimal(0), PRICE, 77,
     )  # fmt: skip
@@ -137,10 +137,10 @@ async def test_payments_are_a_persons_own_the_newest_first_and_nothing_else(
         await buy(storage, f"p{number}")
     await buy(storage, "his", who=BOB)
     await failed(storage, Decimal(8))  # less than half of any: no Stars go back
-    found = await storage.ledger.payments(ANN)
+    found = await storage.stars.payments(ANN)
     assert [row.payment_id for row in found] == [f"p{number}" for number in range(11, 1, -1)]
-    assert len(await storage.ledger.payments(ANN, limit=3)) == 3
-    assert {row.kind for row in await storage.ledger.payments(ANN, limit=99)} == {Entry.PURCHASE}
+    assert len(await storage.stars.payments(ANN, limit=3)) == 3
+    assert {row.kind for row in await storage.stars.payments(ANN, limit=99)} == {Entry.PURCHASE}
 
 
 async def test_a_purchase_is_told_with_all_the_credit_there_is(storage: Storage) -> None:
@@ -155,7 +155,7 @@ async def test_a_purchase_is_told_with_all_the_credit_there_is(storage: Storage)
 async def test_a_gift_that_buys_nothing_is_entered_and_not_told(storage: Storage) -> None:
     await buy(storage, "nothing", Decimal(0))
     assert await told(storage, NoticeKind.STARS_PAID) == []
-    assert len(await storage.ledger.payments(ANN)) == 1
+    assert len(await storage.stars.payments(ANN)) == 1
 
 
 # --- until Telegram knows --------------------------------------------------------------------
@@ -164,7 +164,7 @@ async def test_a_gift_that_buys_nothing_is_entered_and_not_told(storage: Storage
 async def claim(
     storage: Storage, now: datetime, *, owner: str = "w", limit: int = 9
 ) -> list[tuple[str, int]]:
-    found = await storage.ledger.claim_refunds(owner=owner, now=now, lease_for=MINUTE, limit=limit)
+    found = await storage.stars.claim_refunds(owner=owner, now=now, lease_for=MINUTE, limit=limit)
     return [(refund.payment_id, refund.attempts) for refund in found]
 
 
@@ -174,7 +174,7 @@ async def test_refunds_are_taken_in_their_order_and_no_more_than_asked_for(
     for number, payment in enumerate(("a late", "z early", "b later")):
         await buy(storage, payment)
         moment = NOON + (2 - number % 2) * MINUTE + (number // 2) * MINUTE
-        assert await storage.ledger.refund(payment, now=moment)
+        assert await storage.stars.refund(payment, now=moment)
     now = NOON + 5 * MINUTE
     assert await claim(storage, NOON) == []
     assert await claim(storage, now, owner="one", limit=1) == [("z early", 1)]
@@ -187,14 +187,14 @@ async def test_refunds_are_taken_in_their_order_and_no_more_than_asked_for(
 
 async def test_a_refund_that_waits_is_nobodys_and_says_why(storage: Storage) -> None:
     await buy(storage, "p")
-    assert await storage.ledger.refund("p", now=NOON)
+    assert await storage.stars.refund("p", now=NOON)
     await claim(storage, NOON)
-    await storage.ledger.refund_later("p", run_at=NOON + DAY, error="x" * 900)
+    await storage.stars.refund_later("p", run_at=NOON + DAY, error="x" * 900)
     [row] = await waiting(storage)
     assert (row["run_at"], row["error"]) == (NOON + DAY, "x" * 500)
     assert (row["lease_owner"], row["lease_until"], row["done_at"]) == (None, None, None)
     assert await claim(storage, NOON + DAY) == [("p", 2)]
-    await storage.ledger.refund_done("p", now=NOON + DAY)
+    await storage.stars.refund_done("p", now=NOON + DAY)
     [row] = await waiting(storage)
     assert (row["done_at"], row["error"]) == (NOON + DAY, None)
     assert (row["lease_owner"], row["lease_until"]) == (None, None)
@@ -204,11 +204,11 @@ async def test_stars_that_came_back_are_told_once_and_whose_they_were(storage: S
     await buy(storage, "other", stars=99)
     await buy(storage, "of a failed one", stars=33)
     await failed(storage)
-    assert await storage.ledger.refund("other", now=NOON)
+    assert await storage.stars.refund("other", now=NOON)
     for _ in range(2):
-        await storage.ledger.refund_done("of a failed one", now=NOON + MINUTE)
-        await storage.ledger.refund_done("other", now=NOON + MINUTE)
-        await storage.ledger.refund_done("of nobody", now=NOON + MINUTE)
+        await storage.stars.refund_done("of a failed one", now=NOON + MINUTE)
+        await storage.stars.refund_done("other", now=NOON + MINUTE)
+        await storage.stars.refund_done("of nobody", now=NOON + MINUTE)
     assert await told(storage, NoticeKind.STARS_BACK) == [
         (ANN, {"stars": 33, "failed": True}),
         (ANN, {"stars": 99, "failed": False}),
@@ -222,10 +222,10 @@ async def test_what_telegram_gave_back_by_itself_is_entered_once_and_not_asked_f
     await buy(storage, "p")
     await buy(storage, "other")
     if known:
-        assert await storage.ledger.refund("p", now=NOON)
-    assert await storage.ledger.refunded("p", now=NOON) is not known
-    assert not await storage.ledger.refunded("p", now=NOON)
-    assert not await storage.ledger.refunded("of nobody", now=NOON)
+        assert await storage.stars.refund("p", now=NOON)
+    assert await storage.stars.refunded("p", now=NOON) is not known
+    assert not await storage.stars.refunded("p", now=NOON)
+    assert not await storage.stars.refunded("of nobody", now=NOON)
     assert await storage.ledger.credit(ANN) == PRICE
     [row] = await waiting(storage)
     assert row["payment_id"] == "p"
@@ -240,5 +240,5 @@ async def test_credit_below_what_was_bought_is_not_given_back(storage: Storage) 
     assert await selling.tasks.confirm(
         task.id, user_id=ANN, aspect_ratio=AspectRatio.TALL, update_id=1, now=NOON
     )
-    assert not await storage.ledger.refund("p", now=NOON)
+    assert not await storage.stars.refund("p", now=NOON)
     assert await waiting(storage) == []

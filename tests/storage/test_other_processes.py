@@ -69,10 +69,10 @@ async def settle_in(storage: Storage, who: int) -> World:
         world.of[state] = task
     await storage.tasks.cancel(world.of[S.CANCELLED].id, user_id=who, now=NOON)
     for number in range(4):
-        await storage.ledger.purchase(
+        await storage.stars.purchase(
             payment_id=world.pay(number), user_id=who, stars=10, credit=PRICE, now=NOON
         )
-    assert await storage.ledger.refund(world.pay(0), user_id=who, now=NOON)
+    assert await storage.stars.refund(world.pay(0), user_id=who, now=NOON)
     delivered = world.of[S.DELIVERED].id
     pressed = await storage.callback_actions.draft_from(
         delivered, update_id=who * 1000, lang="en", model="m", price=PRICE, now=NOON, user_id=who
@@ -207,25 +207,28 @@ async def test_what_is_paid_back_changes_nothing_of_another(
 ) -> None:
     bob = await settle_in(storage, BOB)
     # Somebody else is about to give his Stars back.
-    await storage.ledger.claim_refunds(owner="his", now=NOON, lease_for=30 * DAY, limit=9)
+    await storage.stars.claim_refunds(owner="his", now=NOON, lease_for=30 * DAY, limit=9)
     before = await rows(storage)
     ann = await settle_in(storage, ANN)
-    book, pay = storage.ledger, ann.pay
+    stars, pay = storage.stars, ann.pay
     acts: dict[str, Act] = {
-        "purchase": lambda: book.purchase(
+        "purchase": lambda: stars.purchase(
             user_id=ANN, payment_id=pay(9), stars=1, credit=PRICE, now=NOON
         ),
-        "refund": lambda: book.refund(pay(1), now=NOON, user_id=ANN),
-        "refund by an admin": lambda: book.refund(pay(2), now=NOON),
-        "given back by Telegram": lambda: book.refunded(pay(3), now=NOON),
-        "claim": lambda: book.claim_refunds(owner="hers", now=NOON, lease_for=MINUTE, limit=1),
-        "later": lambda: book.refund_later(pay(0), run_at=NOON + DAY, error="away"),
-        "done": lambda: book.refund_done(pay(0), now=NOON),
+        "refund": lambda: stars.refund(pay(1), now=NOON, user_id=ANN),
+        "refund by an admin": lambda: stars.refund(pay(2), now=NOON),
+        "given back by Telegram": lambda: stars.refunded(pay(3), now=NOON),
+        "claim": lambda: stars.claim_refunds(owner="hers", now=NOON, lease_for=MINUTE, limit=1),
+        "later": lambda: stars.refund_later(pay(0), run_at=NOON + DAY, error="away"),
+        "done": lambda: stars.refund_done(pay(0), now=NOON),
     }
     await check(storage, other, acts, before)
-    assert await book.credit(BOB) == 3 * PRICE
-    assert {row.user_id for row in await book.payments(BOB)} == {BOB}
-    assert {row.payment_id for row in await book.payments(ANN)} & {bob.pay(0), bob.pay(1)} == set()
+    assert await storage.ledger.credit(BOB) == 3 * PRICE
+    assert {row.user_id for row in await stars.payments(BOB)} == {BOB}
+    assert {row.payment_id for row in await stars.payments(ANN)} & {
+        bob.pay(0),
+        bob.pay(1),
+    } == set()
 
 
 async def test_a_stranger_changes_nothing_at_all(storage: Storage, other: Storage) -> None:
@@ -259,7 +262,7 @@ async def test_a_stranger_changes_nothing_at_all(storage: Storage, other: Storag
     edited = await tasks.edited(chat=Chat(chat_id=BOB), message_id=FIRST, prompt="mine", **mine)
     assert edited is not None
     assert edited.user_id == BOB
-    assert not await storage.ledger.refund(bob.pay(1), now=NOON, user_id=ANN)
+    assert not await storage.stars.refund(bob.pay(1), now=NOON, user_id=ANN)
     lease = bob.of[S.QUEUED]
     assert (
         await tasks.extend(f"of {ANN}", [(lease.id, lease.fence)], now=NOON, until=NOON) == set()

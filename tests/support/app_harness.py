@@ -1,6 +1,7 @@
 """The whole bot in the test's own loop, between the two emulators, on time that tests move.
 
-Composed by bot.app.build, over real HTTP and a real SQLite file; only waiting costs nothing. What
+Composed by bot.wiring.build, over real HTTP and a real SQLite file; only waiting costs nothing.
+What
 happened is read from the emulators' books and from the database through another connection.
 """
 
@@ -21,7 +22,6 @@ from typing import Any, BinaryIO
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware
 
-from bot.app import Parts, build
 from bot.core.errors import StorageUnavailable
 from bot.core.task import ACTIVE, AspectRatio, Task, TaskState
 from bot.core.task import Chat as TaskChat
@@ -37,6 +37,8 @@ from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.state import Chat, Json
 from bot.settings import read_settings
 from bot.telegram import client as telegram_client
+from bot.telegram.rate_limits import RateLimiter
+from bot.wiring import Edges, Parts, build
 from storage import Database, Storage
 from storage.engine import Connection
 from tests.support import canaries
@@ -416,7 +418,7 @@ async def open_house(
             **settings,
         },
     )
-    pace, wire = telegram_client.Pace(time.monotonic), _InHand()
+    pace, wire = RateLimiter(time.monotonic), _InHand()
     bot = telegram_client.connect(
         known.bot_token,
         known.telegram_api_url,
@@ -435,9 +437,7 @@ async def open_house(
     await _without_fsync(database)
     books = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
     storage = Storage.over(database)
-    parts = build(
-        known,
-        storage,
+    edges = Edges(
         bot=bot,
         pace=pace,
         provider=client,
@@ -448,6 +448,7 @@ async def open_house(
         sleep=time.sleep,
         lease=lease,
     )
+    parts = build(known, storage, edges)
     harness = AppHarness(
         emulator, provider, storage, database, time, parts, path, books, wire, threads
     )

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import bot.jobs.worker
-import bot.telegram.intake
+import bot.telegram.inbox
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-TICKS = frozenset({bot.jobs.worker.IDLE_SECONDS, bot.telegram.intake.HEARTBEAT_SECONDS})
+TICKS = frozenset({bot.jobs.worker.IDLE_SECONDS, bot.telegram.inbox.HEARTBEAT_SECONDS})
 """Waits of just this length look whether there is anything to do: time does not pass for them."""
 
 

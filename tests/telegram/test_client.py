@@ -46,7 +46,8 @@ from bot.core.errors import (
     TelegramUnauthorized,
     TelegramUnreachable,
 )
-from bot.telegram.client import Pace, PaceMiddleware, classify
+from bot.telegram.errors import classify
+from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware
 
 SEND: Any = SendMessage(chat_id=1, text="x")
 
@@ -180,7 +181,7 @@ class Ticks:
 
 
 def test_a_private_chat_takes_a_burst_and_then_one_a_second() -> None:
-    pace = Pace(Ticks())
+    pace = RateLimiter(Ticks())
     waits = [pace.wait(5) for _ in range(6)]
     assert waits[:3] == [0, 0, 0]
     assert waits[3:] == [pytest.approx(1), pytest.approx(2), pytest.approx(3)]
@@ -188,7 +189,7 @@ def test_a_private_chat_takes_a_burst_and_then_one_a_second() -> None:
 
 def test_a_group_takes_twenty_a_minute() -> None:
     ticks = Ticks()
-    pace = Pace(ticks)
+    pace = RateLimiter(ticks)
     sent = 0
     for _ in range(120):
         while pace.wait(-5) == 0:
@@ -199,14 +200,14 @@ def test_a_group_takes_twenty_a_minute() -> None:
 
 def test_all_chats_together_keep_to_the_rate() -> None:
     ticks = Ticks()
-    pace = Pace(ticks)
+    pace = RateLimiter(ticks)
     latest = max(pace.wait(chat) for chat in range(1, 281))
     assert latest == pytest.approx(280 / 28 - 1)
 
 
 def test_time_gives_the_places_back() -> None:
     ticks = Ticks()
-    pace = Pace(ticks)
+    pace = RateLimiter(ticks)
     for _ in range(4):
         pace.wait(5)
     assert pace.busy(5)
@@ -216,13 +217,13 @@ def test_time_gives_the_places_back() -> None:
 
 
 def test_looking_takes_no_place() -> None:
-    pace = Pace(Ticks())
+    pace = RateLimiter(Ticks())
     assert not any(pace.busy(5) for _ in range(100))
     assert pace.wait(5) == 0
 
 
 def test_other_chats_do_not_wait_for_a_busy_one() -> None:
-    pace = Pace(Ticks())
+    pace = RateLimiter(Ticks())
     for _ in range(10):
         pace.wait(5)
     assert pace.busy(5)
@@ -231,7 +232,7 @@ def test_other_chats_do_not_wait_for_a_busy_one() -> None:
 
 
 def test_all_chats_together_can_be_busy() -> None:
-    pace = Pace(Ticks())
+    pace = RateLimiter(Ticks())
     for chat in range(1, 30):
         pace.wait(chat)
     assert pace.busy(1_000)
@@ -242,7 +243,7 @@ def test_all_chats_together_can_be_busy() -> None:
 async def test_what_goes_away_lets_videos_go_first_but_not_for_ever(ends: float) -> None:
     """`ends`: so long new calls keep the line full."""
     ticks, gone = Ticks(), asyncio.Event()
-    pace, begin = Pace(ticks), ticks.now
+    pace, begin = RateLimiter(ticks), ticks.now
 
     def fill() -> None:
         while not pace.busy(None):
@@ -258,7 +259,7 @@ async def test_what_goes_away_lets_videos_go_first_but_not_for_ever(ends: float)
 
     fill()
     bot: Any = None
-    middleware = PaceMiddleware(pace, sleep)
+    middleware = RateLimitMiddleware(pace, sleep)
     await middleware(request, bot, DeleteMessage(chat_id=5, message_id=7))
     assert gone.is_set()
     assert ticks.now - begin == pytest.approx(min(ends + 0.5, 3.0), abs=0.6)
@@ -280,7 +281,7 @@ async def waits(*methods: Any, ahead: float = 0.0) -> list[float]:
     async def request(bot: Any, method: Any) -> Any:
         return method
 
-    middleware = PaceMiddleware(Pace(Ticks()), sleep, line if ahead else None)
+    middleware = RateLimitMiddleware(RateLimiter(Ticks()), sleep, line if ahead else None)
     for method in methods:
         slept.append(0.0)
         bot: Any = None
@@ -320,7 +321,7 @@ async def test_calls_of_other_processes_are_waited_for() -> None:
 
 @pytest.mark.parametrize("channel", ["@channel", "-5", -5])
 def test_a_channel_by_name_counts_as_a_group(channel: str | int) -> None:
-    pace = Pace(Ticks())
+    pace = RateLimiter(Ticks())
     waits = [pace.wait(channel) for _ in range(6)]
     assert waits[:5] == [0] * 5
     assert waits[5] == pytest.approx(3)
@@ -328,7 +329,7 @@ def test_a_channel_by_name_counts_as_a_group(channel: str | int) -> None:
 
 def test_a_place_that_is_nearly_free_is_still_busy() -> None:
     ticks = Ticks()
-    pace = Pace(ticks)
+    pace = RateLimiter(ticks)
     for _ in range(3):
         pace.wait(5)
     ticks.now += 0.5
@@ -339,8 +340,8 @@ def test_a_place_that_is_nearly_free_is_still_busy() -> None:
 
 def test_chats_of_long_ago_are_forgotten() -> None:
     ticks = Ticks()
-    pace = Pace(ticks)
-    for chat in range(1, Pace.KEPT + 1):
+    pace = RateLimiter(ticks)
+    for chat in range(1, RateLimiter.KEPT + 1):
         pace.wait(chat)
         ticks.now += 1
     pace.wait(0)

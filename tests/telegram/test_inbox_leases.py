@@ -12,7 +12,8 @@ import pytest
 from aiogram import Bot, Dispatcher
 from aiogram.types import Update
 
-from bot.telegram.intake import HEARTBEAT_SECONDS, LEASE, Inbox, incoming
+from bot.telegram.inbox import HEARTBEAT_SECONDS, LEASE, Inbox
+from bot.telegram.updates import incoming
 from storage import InboxState, InboxUpdate, Storage, open_storage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

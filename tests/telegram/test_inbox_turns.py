@@ -15,7 +15,8 @@ from aiogram import Bot, Dispatcher
 from aiogram.types import Update
 
 from bot.core.errors import StorageUnavailable
-from bot.telegram.intake import HANDLERS_AT_ONCE, HEARTBEAT_SECONDS, Inbox, incoming
+from bot.telegram.inbox import HANDLERS_AT_ONCE, HEARTBEAT_SECONDS, Inbox
+from bot.telegram.updates import incoming
 from storage import InboxState, IncomingUpdate, Storage, open_storage
 from storage.inbox import InboxTurn
 from tests.storage.test_plans import listening

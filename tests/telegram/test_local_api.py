@@ -21,6 +21,7 @@ from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.telegram import client as telegram_client
 from bot.telegram.client import fetch_file
 from bot.telegram.messenger import Messenger
+from bot.telegram.rate_limits import RateLimiter
 from storage import open_storage
 from tests.e2e.conftest import card_for, is_video
 from tests.support.factories import task_in
@@ -36,9 +37,7 @@ async def api() -> AsyncIterator[TelegramEmulator]:
 
 @pytest.fixture
 async def bot(api: TelegramEmulator) -> AsyncIterator[Bot]:
-    connected = telegram_client.connect(
-        SecretStr(api.token), api.url, telegram_client.Pace(), local=True
-    )
+    connected = telegram_client.connect(SecretStr(api.token), api.url, RateLimiter(), local=True)
     yield connected
     await connected.session.close()
 
@@ -82,7 +81,7 @@ async def test_a_video_over_50_mb_goes_through_a_local_server_only(
         )
         await anna.send_text("/start")
         deliver = Delivery(
-            Messenger(bot, telegram_client.Pace()), download, Kept(tmp_path / "v"), prepare,
+            Messenger(bot, RateLimiter()), download, Kept(tmp_path / "v"), prepare,
             upload_limit=limit,
         )  # fmt: skip
         if goes:

@@ -18,7 +18,9 @@ from bot.core.errors import (
     TelegramUnauthorized,
 )
 from bot.runtime.health import Health
-from bot.telegram.intake import Inbox, Polling, incoming
+from bot.telegram.inbox import Inbox
+from bot.telegram.polling import Polling
+from bot.telegram.updates import incoming
 from storage import Storage, open_storage
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

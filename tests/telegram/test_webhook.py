@@ -17,7 +17,7 @@ from aiogram.types import WebhookInfo
 from bot.core.errors import StorageUnavailable, TelegramLater, TelegramRejected
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
-from bot.telegram.intake import Inbox
+from bot.telegram.inbox import Inbox
 from bot.telegram.webhook import BODY_LIMIT, PATH, SECRET_HEADER, Webhook
 from storage import InboxState, IncomingUpdate, Storage, open_storage
 

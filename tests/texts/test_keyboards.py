@@ -79,26 +79,26 @@ def rows(markup: InlineKeyboardMarkup | None) -> list[list[tuple[str, str | None
 
 
 def test_a_card_has_the_ratios_in_one_row_and_cancel_below() -> None:
-    assert rows(keyboards.card(task())) == [
+    assert rows(keyboards.cards.card(task())) == [
         [("1:1", "r|7|1:1"), ("16:9", "r|7|16:9"), ("9:16", "r|7|9:16")],
         [("Cancel", "x|7")],
     ]
-    assert all(b.style is None for b in keyboards.card(task()).inline_keyboard[0])
+    assert all(b.style is None for b in keyboards.cards.card(task()).inline_keyboard[0])
 
 
 def test_the_ratio_nearest_to_the_photo_is_first_and_marked() -> None:
-    [ratios, _] = keyboards.card(task(), AspectRatio.TALL).inline_keyboard
+    [ratios, _] = keyboards.cards.card(task(), AspectRatio.TALL).inline_keyboard
     assert [b.text for b in ratios] == ["9:16", "1:1", "16:9"]
     assert [b.style for b in ratios] == ["primary", None, None]
 
 
 def test_a_photo_without_words_can_only_be_cancelled() -> None:
-    assert rows(keyboards.card(task(prompt=None))) == [[("Cancel", "x|7")]]
+    assert rows(keyboards.cards.card(task(prompt=None))) == [[("Cancel", "x|7")]]
 
 
 @pytest.mark.parametrize("state", TaskState)
 def test_a_status_can_be_cancelled_only_while_that_is_free(state: TaskState) -> None:
-    markup = keyboards.status(task(state=state))
+    markup = keyboards.results.status(task(state=state))
     if state is TaskState.QUEUED:
         assert rows(markup) == [[("Cancel", "x|7")]]
     else:
@@ -107,7 +107,7 @@ def test_a_status_can_be_cancelled_only_while_that_is_free(state: TaskState) -> 
 
 def test_notices_that_need_a_decision_have_their_button() -> None:
     def below(kind: NoticeKind, task_id: int | None = 7) -> InlineKeyboardMarkup | None:
-        return keyboards.notice(
+        return keyboards.notices.notice(
             Notice(kind=kind, chat=Chat(chat_id=1), lang="ru", task_id=task_id,
                    params={"price": "6.8"})
         )  # fmt: skip
@@ -147,56 +147,58 @@ def test_a_failure_has_the_button_that_helps(
         told = Notice(
             kind=NoticeKind.FAILED, chat=Chat(chat_id=1), lang="en", task_id=7, params=params
         )
-        assert rows(keyboards.notice(told)) == [rows_below]
+        assert rows(keyboards.notices.notice(told)) == [rows_below]
 
 
 def test_every_failure_has_a_button() -> None:
     for reason in Reason:
-        assert rows(keyboards.failed(7, "en", reason))
+        assert rows(keyboards.results.failed(7, "en", reason))
 
 
 def test_a_video_has_all_that_can_be_done_with_it() -> None:
     video = task(state=TaskState.RENDERED)
-    assert rows(keyboards.result(video)) == [
+    assert rows(keyboards.results.result(video)) == [
         [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Change prompt", "b|w|7")],
         [("📐 Other ratio", "b|r|7"), ("🎞 Continue it", "b|f|7")],
         [("📄 As a file", "b|d|7"), ("📋 Copy prompt", None)],
         [("🗑 Delete", "b|x|7")],
     ]
-    [button] = keyboards.copy(video)
+    [button] = keyboards.results.copy(video)
     assert button.copy_text is not None
     assert button.copy_text.text == "A cat"
-    assert rows(keyboards.result(video, forget=True))[-1] == [("🗑 Delete for good", "b|z|7")]
+    assert rows(keyboards.results.result(video, forget=True))[-1] == [
+        ("🗑 Delete for good", "b|z|7")
+    ]
 
 
 @pytest.mark.parametrize(("letter", "fits"), [("я", 256), ("🐈", 128)])
 def test_a_prompt_that_no_button_can_hold_is_not_offered_to_be_copied(
     letter: str, fits: int
 ) -> None:
-    assert keyboards.copy(task(prompt=letter * fits))
-    assert keyboards.copy(task(prompt=letter * fits + "!")) == []
+    assert keyboards.results.copy(task(prompt=letter * fits))
+    assert keyboards.results.copy(task(prompt=letter * fits + "!")) == []
 
 
 def test_a_page_of_history_leads_to_its_orders_and_its_neighbours() -> None:
     orders = [task(id=9), task(id=8)]
-    assert rows(keyboards.history(orders, 2, 1, 3)) == [
+    assert rows(keyboards.results.history(orders, 2, 1, 3)) == [
         [("1", "ho|9"), ("2", "ho|8")],
         [("‹", "hp|2|0"), ("›", "hp|2|2")],
     ]
-    assert rows(keyboards.history(orders, 2, 0, 1)) == [[("1", "ho|9"), ("2", "ho|8")]]
-    assert keyboards.history([], 2, 0, 1) is None
+    assert rows(keyboards.results.history(orders, 2, 0, 1)) == [[("1", "ho|9"), ("2", "ho|8")]]
+    assert keyboards.results.history([], 2, 0, 1) is None
 
 
 @pytest.mark.parametrize("state", TaskState)
 def test_an_order_of_the_history_can_be_deleted_when_it_is_over(state: TaskState) -> None:
-    markup = keyboards.order(task(state=state))
+    markup = keyboards.results.order(task(state=state))
     shown = [data for row in rows(markup) for _, data in row] if markup else []
     resting = {TaskState.CANCELLED, TaskState.FAILED, TaskState.DELIVERED, TaskState.UNDELIVERABLE}
     assert ("b|z|7" in shown) is (state in resting)
 
 
 def test_languages_are_offered_in_their_own_names() -> None:
-    assert rows(keyboards.languages()) == [[("English", "l|en"), ("Русский", "l|ru")]]
+    assert rows(keyboards.personal.languages()) == [[("English", "l|en"), ("Русский", "l|ru")]]
 
 
 def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
@@ -221,7 +223,7 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
     ]
     kinds = {
         kind
-        for _, kind in inspect.getmembers(keyboards, inspect.isclass)
+        for _, kind in inspect.getmembers(callback_data, inspect.isclass)
         if issubclass(kind, CallbackData) and kind is not CallbackData
     }
     assert {type(data) for data in carried} == kinds
@@ -236,9 +238,9 @@ def test_below_an_album_each_video_has_all_its_buttons() -> None:
     first, second = task(state=TaskState.DELIVERED, variants=2), LARGEST_ID
     other = task(id=second, state=TaskState.DELIVERED, variant_of=7)
     for one, others in ((first, other), (other, first)):
-        [numbers, *acts] = rows(keyboards.album(one, [7, second]))
+        [numbers, *acts] = rows(keyboards.results.album(one, [7, second]))
         assert [text for text, _ in numbers] == ["1", "2"]
-        alone = rows(keyboards.result(one))
+        alone = rows(keyboards.results.result(one))
         assert acts[:-1] == alone[:-1]
         assert [text for text, _ in acts[-1]] == [text for text, _ in alone[-1]]
         drop = DropVideo.unpack(str(acts[-1][0][1]))
@@ -265,9 +267,11 @@ def test_the_words_on_buttons_fit_a_phone(lang: str) -> None:
 def test_two_buttons_side_by_side_fit_a_phone(lang: str) -> None:
     assert set(texts.results.BUTTONS) == {act.value for act in Act}
     for markup in (
-        keyboards.result(task(lang=lang, state=TaskState.RENDERED, price=Decimal("117.60"))),
-        keyboards.failed(7, lang, Reason.PROVIDER_FAILED, Decimal("117.60")),
-        keyboards.delete_me(7, lang),
+        keyboards.results.result(
+            task(lang=lang, state=TaskState.RENDERED, price=Decimal("117.60"))
+        ),
+        keyboards.results.failed(7, lang, Reason.PROVIDER_FAILED, Decimal("117.60")),
+        keyboards.personal.delete_me(7, lang),
     ):
         for row in markup.inline_keyboard:
             for button in row:

@@ -49,7 +49,7 @@ class Deliver:
             sent = await self._delivery(
                 task,
                 texts.results.caption(task),
-                keyboards.result(task),
+                keyboards.results.result(task),
                 self._albums.meeting(task),
             )
         except (DownloadTooLarge, TelegramTooLarge) as exc:

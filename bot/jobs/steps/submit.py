@@ -15,6 +15,7 @@ from typing import Protocol
 
 from bot.core.alerts import AlertSignals, Switch
 from bot.core.errors import (
+    FramesOff,
     InputError,
     LeaseLost,
     ProviderBusy,
@@ -31,7 +32,7 @@ from bot.core.schedule import back_off
 from bot.core.task import Reason, Task, TaskState
 from bot.jobs.steps.context import PATIENCE, StepContext
 from bot.media.bucket import BucketError
-from bot.provider.client import Job
+from bot.provider.answers import Job
 from bot.runtime import metrics
 
 logger = logging.getLogger(__name__)
@@ -43,10 +44,6 @@ class Creates(Protocol):
     async def create(
         self, *, model: str, prompt: str, ar: str, image: str | None = None
     ) -> Job: ...
-
-
-class FramesOff(Exception):
-    """Frames cannot be published: there is neither PUBLIC_URL nor a bucket."""
 
 
 OVERLOADED = 3

@@ -15,7 +15,7 @@ from bot.core.notices import NoticeKind
 from bot.core.schedule import back_off, next_question, overdue_wait
 from bot.core.task import Reason, Task, TaskState
 from bot.jobs.steps.context import PATIENCE, StepContext, notice
-from bot.provider.client import Job, JobStatus
+from bot.provider.answers import Job, JobStatus
 
 logger = logging.getLogger(__name__)
 

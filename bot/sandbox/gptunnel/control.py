@@ -11,19 +11,37 @@ DELETE fault/{id}
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, ValidationError
 
-from bot.sandbox.faults import Fault
-from bot.sandbox.gptunnel.records import Mode
-
-if TYPE_CHECKING:
-    from bot.sandbox.gptunnel.server import GptunnelEmulator
+from bot.sandbox.faults import Fault, Faults
+from bot.sandbox.gptunnel.records import Call, Charge, Mode, Task
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Emulator(Protocol):
+    """What this API shows and changes of the emulator."""
+
+    delay: float | Callable[[], float]
+    create_latency: float | Callable[[], float]
+    mode: Mode
+    balance: Decimal
+    faults: Faults
+    calls: list[Call]
+    charges: list[Charge]
+    tasks: dict[str, Task]
+
+    @property
+    def base_url(self) -> str:
+        """The URL that a client of the provider is given."""
+
+    def look(self, task: Task) -> dict[str, Any]:
+        """Return a task as `result` would answer now."""
 
 
 class _Delay(BaseModel):
@@ -39,7 +57,7 @@ class _SetMode(BaseModel):
     mode: Mode
 
 
-def build(emulator: GptunnelEmulator) -> web.Application:
+def build(emulator: Emulator) -> web.Application:
     """The application under `/sandbox/`."""
     control = _Control(emulator)
     app = web.Application(middlewares=[_from_loopback_pages])
@@ -57,7 +75,7 @@ def build(emulator: GptunnelEmulator) -> web.Application:
 
 
 class _Control:
-    def __init__(self, emulator: GptunnelEmulator) -> None:
+    def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
     async def state(self, request: web.Request) -> web.Response:

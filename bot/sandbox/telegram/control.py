@@ -7,25 +7,23 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 from pydantic import ValidationError
 
-from bot.sandbox.faults import Fault
+from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.telegram import acts
-from bot.sandbox.telegram.calls import Json
+from bot.sandbox.telegram.calls import Call, Json
 from bot.sandbox.telegram.errors import ApiError
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.profile import commands_for, profile_text
-from bot.sandbox.telegram.state import Chat
+from bot.sandbox.telegram.state import Chat, World
 from bot.sandbox.telegram.watching import CannotAct
-
-if TYPE_CHECKING:
-    from bot.sandbox.telegram.emulator import TelegramEmulator
 
 STATIC = Path(__file__).parents[1] / "static"
 SHOWN = 200
@@ -38,10 +36,54 @@ POLICY = (
 )
 
 
+class Emulator(Protocol):
+    """What this API shows and changes of the emulator."""
+
+    world: World
+    people: dict[int, Person]
+    faults: Faults
+    provider_control: str | None
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call to the Bot API, in order."""
+
+    def add_person(
+        self,
+        first_name: str = "Anna",
+        *,
+        language_code: str = "en",
+        username: str | None = None,
+    ) -> Person:
+        """Add a person with a private chat."""
+
+    def add_group(
+        self,
+        title: str,
+        people: Sequence[Person],
+        *,
+        supergroup: bool = True,
+        topics: Sequence[str] = (),
+    ) -> Chat:
+        """Add a group with these members and the bot."""
+
+    def migrate(self, group: Chat) -> Chat:
+        """Turn a group into a supergroup."""
+
+    def inject(self, update: Json) -> Json:
+        """Queue any update as it is."""
+
+    def redeliver(self, update_id: int) -> Json:
+        """Deliver an update a second time; KeyError for an unknown one."""
+
+    def flood(self, method: str = "*", *, retry_after: int = 3, times: int = 1) -> str:
+        """Answer 429 to the next `times` calls of a method (0: until removed)."""
+
+
 class Control:
     """HTTP over one emulator."""
 
-    def __init__(self, emulator: "TelegramEmulator") -> None:
+    def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._world = emulator.world
         self._flood: list[str] = []

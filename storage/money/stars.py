@@ -1,8 +1,4 @@
-"""The ledger: what was spoken for, spent, given back, bought and refunded. It only grows.
-
-Each row is written in the commit that makes it true; balances are sums. The database refuses
-everything but inserts. It must not know the words, nor how Stars are moved.
-"""
+"""Payments in Telegram Stars: purchases of credit, refunds, and what Telegram has still to do."""
 
 from __future__ import annotations
 
@@ -13,47 +9,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.base import Executable
 
-from bot.core.alerts import Switch
-from bot.core.caps import Bound, Cap, Terms, day_start, next_day
-from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
 from bot.core.notices import Notice, NoticeKind
-from bot.core.task import ACTIVE, Chat, Task, TaskState
-from storage.alerts import is_held
+from bot.core.task import Chat, Task
 from storage.audit import add_act
 from storage.engine import Connection, Database
+from storage.money.entries import LedgerRow, credit_of, ledger_rows
 from storage.outbox import insert_notices
 from storage.rows import free
-from storage.tables import Entry, in_states, ledger, star_refunds, tasks
+from storage.tables import Entry, ledger, star_refunds
 from storage.users import lang_of
-
-S = TaskState
-
-
-@dataclass(frozen=True, kw_only=True)
-class LedgerRow:
-    """One row of `ledger`; roubles, and Telegram's Stars."""
-
-    id: int
-    kind: Entry
-    at: datetime
-    user_id: int
-    task_id: int | None
-    payment_id: str | None
-    roubles: Decimal
-    credit: Decimal
-    stars: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sum:
-    """All rows of one kind in some time."""
-
-    rows: int = 0
-    roubles: Decimal = Decimal(0)
-    credit: Decimal = Decimal(0)
-    stars: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,78 +30,7 @@ class StarRefund:
     attempts: int
 
 
-# --- parts of somebody's commit --------------------------------------------------------------
-
-
-async def reserve(connection: Connection, task: Task, terms: Terms, now: datetime) -> None:
-    """The order is entered, and then it is looked whether that was one too many.
-
-    Raises IntakeHeld, LimitReached and CreditTooLow: the commit must not happen.
-    On PostgreSQL the lock lets one order after the other count; SQLite's transactions do so
-    anyhow.
-    """
-    if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
-        raise IntakeHeld("an admin holds new orders")
-    paid = terms.pays(task.user_id)
-    await _enter(
-        connection,
-        Entry.RESERVATION,
-        now,
-        task,
-        credit_kopecks=-task.price if paid else Decimal(0),
-    )
-    if not terms.counted:
-        return
-    await connection.lock("ledger")
-    for mine in (True, False):
-        day = Cap.USER_PER_DAY if mine else Cap.GLOBAL_PER_DAY
-        at_once = Cap.USER_AT_ONCE if mine else Cap.GLOBAL_AT_ONCE
-        if bound := terms.caps.get(at_once):
-            whose = [tasks.c.user_id == task.user_id] if mine else []
-            await _check(connection, _under_way(*whose), at_once, bound, None)
-        if bound := terms.caps.get(day):
-            whose = [ledger.c.user_id == task.user_id] if mine else []
-            ordered = _ordered_since(day_start(now), *whose)
-            await _check(connection, ordered, day, bound, next_day(now))
-    if paid and (credit := await _credit(connection, task.user_id)) < 0:
-        raise CreditTooLow(task.price, credit + task.price)
-
-
-async def settle(connection: Connection, task: Task, now: datetime) -> None:
-    """The money of a task that has just come into its state; a repeat enters nothing."""
-    if task.state is S.GENERATING:
-        await _enter(connection, Entry.CHARGE, now, task)
-    elif task.state in (S.CANCELLED, S.FAILED):
-        await _give_back(connection, task, now)
-
-
-async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
-    """What was reserved and not charged; a person's credit also when it was charged."""
-    rows = await connection.execute(
-        sa.select(ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks).where(
-            ledger.c.task_id == task.id
-        )
-    )
-    known = {row.kind: row for row in rows.all()}
-    if (reserved := known.get(Entry.RESERVATION)) is None:
-        return  # a draft
-    roubles = Decimal(0) if Entry.CHARGE in known else reserved.kopecks
-    credit = -reserved.credit_kopecks
-    if roubles or credit:
-        await _enter(connection, Entry.RETURN, now, task, kopecks=roubles, credit_kopecks=credit)
-    if not credit or task.state is not S.FAILED:
-        return
-    if not await _refund_what_was_for_it(connection, task, now):
-        back = Notice(
-            kind=NoticeKind.CREDIT_BACK,
-            chat=Chat(chat_id=task.user_id),
-            lang=task.lang,
-            params={"price": str(task.price)},
-        )
-        await insert_notices(connection, [back], now)
-
-
-async def _refund_what_was_for_it(connection: Connection, task: Task, now: datetime) -> bool:
+async def refund_payment_for_task(connection: Connection, task: Task, now: datetime) -> bool:
     """A payment too small for two such videos was for this one: its Stars go back.
 
     False: there is none; of a larger one the credit stays, for the next try.
@@ -150,7 +44,7 @@ async def _refund_what_was_for_it(connection: Connection, task: Task, now: datet
                 ledger.c.user_id == task.user_id,
                 ledger.c.kind == Entry.PURCHASE,
                 ledger.c.credit_kopecks < 2 * task.price,
-                ledger.c.credit_kopecks <= await _credit(connection, task.user_id),
+                ledger.c.credit_kopecks <= await credit_of(connection, task.user_id),
                 ~sa.exists().where(
                     refunded.c.payment_id == ledger.c.payment_id,
                     refunded.c.kind == Entry.REFUND,
@@ -195,122 +89,18 @@ async def _refund(
     return True
 
 
-async def _enter(
-    connection: Connection,
-    kind: Entry,
-    now: datetime,
-    task: Task,
-    *,
-    kopecks: Decimal | None = None,
-    credit_kopecks: Decimal = Decimal(0),
-) -> None:
-    await connection.execute(
-        insert(ledger)
-        .values(
-            kind=kind,
-            at=now,
-            user_id=task.user_id,
-            task_id=task.id,
-            kopecks=task.price if kopecks is None else kopecks,
-            credit_kopecks=credit_kopecks,
-            stars=0,
-        )
-        .on_conflict_do_nothing()
-    )
-
-
-# --- counting ----------------------------------------------------------------------------------
-
-
-def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
-    """Ordered, and not yet made."""
-    return sa.select(
-        sa.func.count().label("videos"), sa.func.sum(tasks.c.price_kopecks).label("roubles")
-    ).where(in_states(ACTIVE), tasks.c.state != S.RENDERED, *whose)
-
-
-def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executable:
-    """Reserved since then, and not given back before it was charged."""
-    back = ledger.alias("back")
-    return sa.select(
-        sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")
-    ).where(
-        ledger.c.at >= moment,
-        ledger.c.kind == Entry.RESERVATION,
-        *whose,
-        ~sa.exists().where(
-            back.c.task_id == ledger.c.task_id, back.c.kind == Entry.RETURN, back.c.kopecks != 0
-        ),
-    )
-
-
-async def _check(
-    connection: Connection,
-    ordered: Executable,
-    cap: Cap,
-    bound: Bound,
-    renews_at: datetime | None,
-) -> None:
-    found = (await connection.execute(ordered)).one()
-    videos, roubles = found.videos, found.roubles or 0
-    if (bound.videos and videos > bound.videos) or (bound.roubles and roubles > bound.roubles):
-        raise LimitReached(cap, bound, renews_at)
-
-
-async def _credit(connection: Connection, user_id: int) -> Decimal:
-    credit: Decimal | None = await connection.scalar(
-        sa.select(sa.func.sum(ledger.c.credit_kopecks)).where(ledger.c.user_id == user_id)
-    )
-    return credit or Decimal(0)
-
-
-# --- the store -----------------------------------------------------------------------------------
-
-
-class LedgerStore:
-    """What is asked of the ledger, and payments in Stars."""
+class StarPaymentStore:
+    """Payments in Stars, and the refunds that Telegram has still to be told of."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def credit(self, user_id: int) -> Decimal:
-        """Roubles that the person bought and has not ordered for."""
-        async with self._database.transaction() as connection:
-            return await _credit(connection, user_id)
-
-    async def sums(
-        self, since: datetime, until: datetime, *, user_id: int | None = None
-    ) -> dict[Entry, Sum]:
-        """Each kind's rows from `since` on and before `until`, kinds without rows included."""
-        wanted = (
-            sa.select(
-                ledger.c.kind,
-                sa.func.count().label("rows"),
-                sa.func.sum(ledger.c.kopecks).label("roubles"),
-                sa.func.sum(ledger.c.credit_kopecks).label("credit"),
-                sa.func.sum(ledger.c.stars).label("stars"),
-            )
-            .where(ledger.c.at >= since, ledger.c.at < until)
-            .group_by(ledger.c.kind)
-        )
-        if user_id is not None:
-            wanted = wanted.where(ledger.c.user_id == user_id)
-        found = dict.fromkeys(Entry, Sum())
-        async with self._database.transaction() as connection:
-            for row in (await connection.execute(wanted)).all():
-                found[row.kind] = Sum(
-                    rows=row.rows, roubles=row.roubles, credit=row.credit, stars=int(row.stars)
-                )
-        return found
-
-    async def of_task(self, task_id: int) -> list[LedgerRow]:
-        """All that was entered about a task, the oldest first."""
-        return await self._rows(ledger.c.task_id == task_id)
-
     async def payments(self, user_id: int, *, limit: int = 10) -> list[LedgerRow]:
         """Purchases and refunds of a person, the newest first."""
-        rows = await self._rows(
-            ledger.c.user_id == user_id, ledger.c.kind.in_([Entry.PURCHASE, Entry.REFUND])
+        rows = await ledger_rows(
+            self._database,
+            ledger.c.user_id == user_id,
+            ledger.c.kind.in_([Entry.PURCHASE, Entry.REFUND]),
         )
         return rows[::-1][:limit]
 
@@ -319,26 +109,6 @@ class LedgerStore:
         rows = await self.payments(user_id, limit=100)
         gone = {row.payment_id for row in rows if row.kind is Entry.REFUND}
         return [r for r in rows if r.kind is Entry.PURCHASE and r.payment_id not in gone]
-
-    async def _rows(self, *conditions: sa.ColumnElement[bool]) -> list[LedgerRow]:
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(
-                sa.select(ledger).where(*conditions).order_by(ledger.c.id)
-            )
-            return [
-                LedgerRow(
-                    id=row.id,
-                    kind=row.kind,
-                    at=row.at,
-                    user_id=row.user_id,
-                    task_id=row.task_id,
-                    payment_id=row.payment_id,
-                    roubles=row.kopecks,
-                    credit=row.credit_kopecks,
-                    stars=row.stars,
-                )
-                for row in rows.all()
-            ]
 
     async def purchase(
         self,
@@ -371,7 +141,7 @@ class LedgerStore:
             if entered.rowcount != 1:
                 return False
             if credit:
-                whole = await _credit(connection, user_id)
+                whole = await credit_of(connection, user_id)
                 paid = Notice(
                     kind=NoticeKind.STARS_PAID,
                     chat=Chat(chat_id=user_id),
@@ -405,7 +175,7 @@ class LedgerStore:
             ).one_or_none()
             if payment is None:
                 return False
-            if await _credit(connection, payment.user_id) < payment.credit_kopecks:
+            if await credit_of(connection, payment.user_id) < payment.credit_kopecks:
                 return False
             done = await _refund(connection, payment, None, now)
             if done and admin is not None:

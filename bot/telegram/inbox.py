@@ -1,6 +1,6 @@
-"""Updates in: from Telegram into the inbox, and only then confirmed; from the inbox to handlers.
+"""The inbox dispatcher: commits incoming updates and runs their handlers, in order within a chat.
 
-It knows the inbox and the dispatcher; it must not know what any update means.
+It knows the inbox and aiogram's dispatcher; it must not know what any update means.
 """
 
 from __future__ import annotations
@@ -8,199 +8,54 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from aiogram import Bot, Dispatcher
-from aiogram.methods import DeleteWebhook
 from aiogram.types import Update
 from pydantic import ValidationError
 
-from bot.core.alerts import AlertSignals
 from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import (
     StorageUnavailable,
-    TelegramConflict,
     TelegramError,
     TelegramLater,
     TelegramMoved,
     TelegramRejected,
-    TelegramUnauthorized,
     TelegramUnreachable,
 )
 from bot.core.schedule import back_off
 from bot.runtime import logs, metrics
-from bot.runtime.health import Health
-from bot.telegram.client import GetRawUpdates
 from storage import InboxUpdate, IncomingUpdate, Storage
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
-"""`Inbox.take`, for those who bring updates."""
 
-POLL_SECONDS = 25
-TAKE_OVER_SECONDS = 10
-"""To delete the webhook of before; without an answer updates are asked for all the same."""
 HANDLERS_AT_ONCE = 32
+
 HANDLER_SECONDS = 120.0
+
 LEASE = timedelta(seconds=30)
 """After a kill, a chat whose update was in hand waits so long."""
+
 HEARTBEAT_SECONDS = 8.0
 """Several beats within a lease."""
+
 TRIES = 8
 """After so many failed or killed tries an update is set aside."""
+
 PATIENCE = timedelta(days=1)
 """How long an update waits for Telegram or the database; they are not its fault."""
+
 PRESS_PATIENCE = timedelta(minutes=10)
 """The same for a press: nobody looks at its answer later, and its chat would wait."""
+
 IDLE_SECONDS = 1.0
 
 
 class _Failed(timedelta):
     """Again after it, and the try counts."""
-
-
-def chat_key(raw: dict[str, Any]) -> str:
-    """What updates are kept in order by: the chat, or the person where there is no chat.
-
-    A checkout has seconds and waits for nothing else (Bot API: PreCheckoutQuery).
-    """
-    checkout = raw.get("pre_checkout_query")
-    if isinstance(checkout, dict):
-        return f"checkout {checkout.get('id')}"
-    for event in raw.values():
-        if not isinstance(event, dict):
-            continue
-        for holder in (event, event.get("message")):
-            chat = holder.get("chat") if isinstance(holder, dict) else None
-            if isinstance(chat, dict) and isinstance(chat.get("id"), int):
-                return str(chat["id"])
-        for name in ("from", "user"):
-            person = event.get(name)
-            if isinstance(person, dict) and isinstance(person.get("id"), int):
-                return str(person["id"])
-    return ""
-
-
-def incoming(raw: Any) -> IncomingUpdate | None:
-    """The inbox row of a raw update; None when it is not even one."""
-    if not isinstance(raw, dict):
-        return None
-    update_id = raw.get("update_id")
-    if not isinstance(update_id, int) or isinstance(update_id, bool):
-        return None
-    if not 0 <= update_id < 1 << 63:
-        return None
-    return IncomingUpdate(
-        update_id=update_id,
-        chat_key=_storable(chat_key(raw)),
-        payload=_storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":"))),
-        # Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery), and so does a buyer.
-        is_urgent="pre_checkout_query" in raw,
-    )
-
-
-def _storable(text: str) -> str:
-    """Without what no database keeps: NUL, and halves of a surrogate pair."""
-    text = text.replace("\\u0000", "\ufffd").replace("\0", "\ufffd")
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-class Polling:
-    """getUpdates → inbox; Telegram forgets an update only after it was committed here."""
-
-    def __init__(
-        self,
-        bot: Bot,
-        take: Take,
-        *,
-        clock: Clock,
-        health: Health,
-        allowed_updates: list[str],
-        signals: AlertSignals | None = None,
-        sleep: Sleep = asyncio.sleep,
-    ) -> None:
-        self._bot = bot
-        self._take = take
-        self._clock = clock
-        self._health = health
-        self._allowed_updates = allowed_updates
-        self._signs = signals or AlertSignals()
-        self._sleep = sleep
-        self._webhook_is_gone = False
-
-    async def run(self) -> None:
-        """Until cancelled. Raises TelegramUnauthorized, which ends the process."""
-        await self._take_over()
-        offset: int | None = None
-        while True:
-            page = await self._patiently(partial(self._page, offset))
-            if not isinstance(page, list):
-                logger.error("getUpdates: the answer is no list")
-                await self._sleep(IDLE_SECONDS)
-                continue
-            rows = [row for raw in page if (row := incoming(raw)) is not None]
-            if len(rows) < len(page):
-                logger.error("%d updates without an update_id were dropped", len(page) - len(rows))
-            if rows:
-                await self._patiently(partial(self._take, rows))
-                offset = max(row.update_id for row in rows) + 1
-            elif page:
-                await self._sleep(IDLE_SECONDS)
-            self._health.mark("updates")
-            self._signs.polled_at = self._clock()
-
-    async def _take_over(self) -> None:
-        """Once: a webhook that somebody sets later is theirs.
-
-        Reading does not wait for it: where there is no webhook, nothing had to be deleted.
-        """
-        try:
-            # Updates that wait are kept: among them may be orders and payments.
-            await self._bot(DeleteWebhook(drop_pending_updates=False), TAKE_OVER_SECONDS)
-            self._webhook_is_gone = True
-        except TelegramUnauthorized:
-            raise
-        except TelegramError as exc:
-            logger.warning("whether there is a webhook is not known: %s", exc)
-
-    async def _page(self, offset: int | None) -> Any:
-        return await self._bot(
-            GetRawUpdates(
-                offset=offset,
-                timeout=POLL_SECONDS,
-                limit=100,
-                allowed_updates=self._allowed_updates,
-            ),
-            request_timeout=POLL_SECONDS + 10,
-        )
-
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Until it succeeds: the network and the disk come back by themselves."""
-        failures = 0
-        while True:
-            try:
-                return await call()
-            except TelegramUnauthorized:
-                raise
-            except (TelegramError, StorageUnavailable) as exc:
-                failures += 1
-                self._health.trouble("updates", str(exc))
-                wait = back_off(failures, first=1, cap=30)
-                if isinstance(exc, TelegramLater) and failures == 1:
-                    wait = max(wait, min(exc.retry_after, 3600.0))
-                if isinstance(exc, TelegramConflict):
-                    self._signs.conflict(self._clock())
-                    logger.error("another program reads this bot's updates: %s", exc)
-                    if not self._webhook_is_gone:
-                        await self._take_over()
-                else:
-                    logger.warning("updates wait: %s; again in %.0f s", exc, wait)
-                await self._sleep(wait)
 
 
 @dataclass(frozen=True)

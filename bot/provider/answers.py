@@ -1,0 +1,151 @@
+"""The provider's answers: jobs, and the one home of its codes and statuses (docs/provider.md).
+
+Errors are sorted by what happens next: ProviderBusy (again later), ProviderHeld (an operator has
+to act), ProviderRefused (never).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from bot.core.errors import (
+    ProviderBusy,
+    ProviderError,
+    ProviderHeld,
+    ProviderRefused,
+)
+from bot.core.task import Hold, Reason
+
+AGAIN = {1, 6, 500}
+
+HOLDS = {2: Hold.KEY_REFUSED, 5: Hold.NO_BALANCE, 99: Hold.WRONG_ADDRESS}
+
+_NEVER = {
+    7: Reason.MODEL_GONE,
+    1001: Reason.SENSITIVE_CONTENT,
+    1002: Reason.UNSAFE_PROMPT,
+}
+
+_HTTP_HOLDS = {
+    401: Hold.KEY_REFUSED,
+    402: Hold.NO_BALANCE,
+    403: Hold.KEY_REFUSED,
+    404: Hold.WRONG_ADDRESS,
+    405: Hold.WRONG_ADDRESS,
+}
+
+_FAILED = {"failed", "error", "cancelled", "canceled"}
+
+
+class JobStatus(StrEnum):
+    """What the provider says of a job; any status it invents is PENDING (provider.md:
+    statuses).
+    """
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One video at the provider."""
+
+    id: str
+    status: JobStatus
+    url: str | None = None
+    reason: Reason | None = None  # set when FAILED
+    detail: str = ""
+
+
+def code_of(answer: Mapping[str, Any]) -> int | None:
+    code = answer.get("code")
+    if isinstance(code, bool):
+        return None
+    if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:
+        return int(code)
+    return code if isinstance(code, int) else None
+
+
+def _reason(code: int, answer: Mapping[str, Any]) -> Reason:
+    if code == 3:
+        return Reason.MODEL_GONE if _issue_on(answer, "model") else Reason.INVALID_INPUT
+    return _NEVER.get(code, Reason.PROVIDER_REFUSED)
+
+
+def error_of_code(
+    code: int, headers: Mapping[str, str], answer: Mapping[str, Any]
+) -> ProviderError:
+    """What to do about a `code` that came without an id (provider.md: codes)."""
+    words = f"code {code} {message_of(answer)}".strip()
+    if code in AGAIN:
+        return ProviderBusy(words, retry_after=_retry_after(headers))
+    if code in HOLDS:
+        return ProviderHeld(HOLDS[code], words)
+    return ProviderRefused(_reason(code, answer), words)
+
+
+def error_of_http_status(
+    status: int, headers: Mapping[str, str], answer: Mapping[str, Any]
+) -> ProviderError | None:
+    """The same for an answer without a code; None when the status says nothing for sure.
+
+    5xx is not here: a proxy that lost its upstream cannot tell whether the order was taken.
+    """
+    words = f"HTTP {status} {message_of(answer)}".strip()
+    if status == 429:
+        return ProviderBusy(words, retry_after=_retry_after(headers))
+    if status in _HTTP_HOLDS:
+        return ProviderHeld(_HTTP_HOLDS[status], words)
+    if 400 <= status < 500 and status not in (408, 499):
+        return ProviderRefused(Reason.INVALID_INPUT, words)
+    return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from `Retry-After`; the form with a date is rare, and left to our own back-off."""
+    try:
+        seconds = float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 86_400 else None
+
+
+def message_of(answer: Mapping[str, Any]) -> str:
+    """The provider's own words, for the operator: `message`, `error` or `error.message`."""
+    error = answer.get("error")
+    words = answer.get("message") or (error.get("message") if isinstance(error, dict) else error)
+    return str(words)[:300] if words else ""
+
+
+def _issue_on(answer: Mapping[str, Any], field: str) -> bool:
+    issues = answer.get("issues")
+    if not isinstance(issues, list):
+        return False
+    for issue in issues:
+        path = issue.get("path") if isinstance(issue, dict) else None
+        if path == field or (isinstance(path, list) and field in path):
+            return True
+    return False
+
+
+def job_from(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
+    """Return the job that an answer describes."""
+    status = str(answer.get("status") or "").lower()
+    detail = message_of(answer)
+    if code and code not in AGAIN and code not in HOLDS:
+        reason = _reason(code, answer)
+        # A code nobody documented decides nothing about a job that is paid for.
+        if reason is not Reason.PROVIDER_REFUSED or status in _FAILED:
+            return Job(id=id_, status=JobStatus.FAILED, reason=reason, detail=detail)
+    if status in _FAILED:
+        return Job(id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail)
+    if status == "done":
+        url = answer.get("url")
+        return Job(
+            id=id_, status=JobStatus.DONE, url=url if isinstance(url, str) and url else None
+        )
+    return Job(id=id_, status=JobStatus.PENDING, detail=status)

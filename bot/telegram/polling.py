@@ -1,0 +1,133 @@
+"""Long polling: getUpdates, confirmed to Telegram only after the updates are committed here.
+
+It must not know what an update means, nor who handles it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+from aiogram import Bot
+from aiogram.methods import DeleteWebhook
+
+from bot.core.alerts import AlertSignals
+from bot.core.clock import Clock, Sleep
+from bot.core.errors import (
+    StorageUnavailable,
+    TelegramConflict,
+    TelegramError,
+    TelegramLater,
+    TelegramUnauthorized,
+)
+from bot.core.schedule import back_off
+from bot.runtime.health import Health
+from bot.telegram.client import GetRawUpdates
+from bot.telegram.updates import Take, incoming
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+POLL_SECONDS = 25
+
+TAKE_OVER_SECONDS = 10
+"""To delete the webhook of before; without an answer updates are asked for all the same."""
+
+IDLE_SECONDS = 1.0
+
+
+class Polling:
+    """getUpdates → inbox; Telegram forgets an update only after it was committed here."""
+
+    def __init__(
+        self,
+        bot: Bot,
+        take: Take,
+        *,
+        clock: Clock,
+        health: Health,
+        allowed_updates: list[str],
+        signals: AlertSignals | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._bot = bot
+        self._take = take
+        self._clock = clock
+        self._health = health
+        self._allowed_updates = allowed_updates
+        self._signs = signals or AlertSignals()
+        self._sleep = sleep
+        self._webhook_is_gone = False
+
+    async def run(self) -> None:
+        """Until cancelled. Raises TelegramUnauthorized, which ends the process."""
+        await self._take_over()
+        offset: int | None = None
+        while True:
+            page = await self._patiently(partial(self._page, offset))
+            if not isinstance(page, list):
+                logger.error("getUpdates: the answer is no list")
+                await self._sleep(IDLE_SECONDS)
+                continue
+            rows = [row for raw in page if (row := incoming(raw)) is not None]
+            if len(rows) < len(page):
+                logger.error("%d updates without an update_id were dropped", len(page) - len(rows))
+            if rows:
+                await self._patiently(partial(self._take, rows))
+                offset = max(row.update_id for row in rows) + 1
+            elif page:
+                await self._sleep(IDLE_SECONDS)
+            self._health.mark("updates")
+            self._signs.polled_at = self._clock()
+
+    async def _take_over(self) -> None:
+        """Once: a webhook that somebody sets later is theirs.
+
+        Reading does not wait for it: where there is no webhook, nothing had to be deleted.
+        """
+        try:
+            # Updates that wait are kept: among them may be orders and payments.
+            await self._bot(DeleteWebhook(drop_pending_updates=False), TAKE_OVER_SECONDS)
+            self._webhook_is_gone = True
+        except TelegramUnauthorized:
+            raise
+        except TelegramError as exc:
+            logger.warning("whether there is a webhook is not known: %s", exc)
+
+    async def _page(self, offset: int | None) -> Any:
+        return await self._bot(
+            GetRawUpdates(
+                offset=offset,
+                timeout=POLL_SECONDS,
+                limit=100,
+                allowed_updates=self._allowed_updates,
+            ),
+            request_timeout=POLL_SECONDS + 10,
+        )
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Until it succeeds: the network and the disk come back by themselves."""
+        failures = 0
+        while True:
+            try:
+                return await call()
+            except TelegramUnauthorized:
+                raise
+            except (TelegramError, StorageUnavailable) as exc:
+                failures += 1
+                self._health.trouble("updates", str(exc))
+                wait = back_off(failures, first=1, cap=30)
+                if isinstance(exc, TelegramLater) and failures == 1:
+                    wait = max(wait, min(exc.retry_after, 3600.0))
+                if isinstance(exc, TelegramConflict):
+                    self._signs.conflict(self._clock())
+                    logger.error("another program reads this bot's updates: %s", exc)
+                    if not self._webhook_is_gone:
+                        await self._take_over()
+                else:
+                    logger.warning("updates wait: %s; again in %.0f s", exc, wait)
+                await self._sleep(wait)

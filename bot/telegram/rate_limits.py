@@ -1,0 +1,127 @@
+"""Telegram's published rates: each call that a chat sees waits for its turn.
+
+It must not know what is sent, nor why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from aiogram import Bot
+from aiogram.client.session.middlewares.base import (
+    BaseRequestMiddleware,
+    NextRequestMiddlewareType,
+)
+from aiogram.methods import (
+    DeleteMessage,
+    Response,
+    SendChatAction,
+    SendMediaGroup,
+    TelegramMethod,
+)
+from aiogram.methods.base import TelegramType
+
+from bot.core.clock import Sleep
+
+
+class RateLimiter:
+    """Telegram's rates: about 30 a second in all, 1 a second in a chat, 20 a minute in a group.
+
+    Short bursts are let through, as Telegram does (docs/telegram.md: limits). Each key has the
+    moment from which it is free again; a call takes its place in line and waits for its turn.
+    """
+
+    ALL = (1 / 28, 1.0)
+    """Seconds for each call, and how many seconds of them may come at once."""
+    PRIVATE = (1.0, 3.0)
+    GROUP = (3.0, 15.0)
+    KEPT = 10_000
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._free: dict[int | str, float] = {}
+
+    def wait(self, chat_id: int | str | None) -> float:
+        """Seconds until the next call to this chat may go out; it counts as gone."""
+        return max(self._line("all", self.ALL, take=True), self._chat(chat_id, take=True))
+
+    def behind(self, wait: float) -> None:
+        """Other processes are ahead: the last call may go out only after so many seconds."""
+        _, burst = self.ALL
+        self._free["all"] = max(self._free.get("all", 0.0), self._clock() + wait + burst)
+
+    def busy(self, chat_id: int | str | None) -> bool:
+        """Whether a call that nobody waits for should not be made now.
+
+        Half of the burst is left to videos and answers.
+        """
+        each, burst = self.ALL
+        ahead = self._line("all", (each, burst / 2), take=False)
+        return max(ahead, self._chat(chat_id, take=False)) > 0
+
+    def _chat(self, chat_id: int | str | None, *, take: bool) -> float:
+        if chat_id is None:
+            return 0.0
+        group = isinstance(chat_id, str) or chat_id < 0
+        return self._line(chat_id, self.GROUP if group else self.PRIVATE, take=take)
+
+    def _line(self, key: int | str, rate: tuple[float, float], *, take: bool) -> float:
+        each, burst = rate
+        now = self._clock()
+        free = max(self._free.get(key, 0.0), now)
+        if take:
+            if len(self._free) >= self.KEPT:
+                self._free = {k: at for k, at in self._free.items() if at > now}
+            self._free[key] = free + each
+        return max(free + each - now - burst, 0.0)
+
+
+SharedLimiter = Callable[[float, float], Awaitable[float]]
+"""A line in which every process of this bot stands: takes a place, of which there is one every so
+many seconds, and so many seconds of them at once; gives the seconds until its turn."""
+
+_MESSAGES = ("send", "edit", "copy", "forward", "delete")  # and sendChatAction, which is none
+
+YIELD_SECONDS, YIELDS = 0.25, 12
+"""How long a deletion lets other calls go first before it looks again, and how often."""
+
+
+class RateLimitMiddleware(BaseRequestMiddleware):
+    """Each call that a chat sees waits for its turn."""
+
+    def __init__(
+        self, pace: RateLimiter, sleep: Sleep = asyncio.sleep, line: SharedLimiter | None = None
+    ) -> None:
+        self._pace = pace
+        self._sleep = sleep
+        self._line = line
+
+    async def __call__(
+        self,
+        make_request: NextRequestMiddlewareType[TelegramType],
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+    ) -> Response[TelegramType]:
+        if isinstance(method, DeleteMessage):
+            await self._give_way()
+        if method.__api_method__.startswith(_MESSAGES) and not isinstance(method, SendChatAction):
+            # Telegram counts each message of an album.
+            messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
+            chat_id = getattr(method, "chat_id", None)
+            wait = max(self._pace.wait(chat_id) for _ in range(messages))
+            each, burst = RateLimiter.ALL
+            if self._line is not None and (ahead := await self._line(each * messages, burst)):
+                self._pace.behind(ahead)
+                wait = max(wait, ahead)
+            if wait > 0:
+                await self._sleep(wait)
+        return await make_request(bot, method)
+
+    async def _give_way(self) -> None:
+        """To videos and answers, for a while: what goes away may go a little later."""
+        for _ in range(YIELDS):
+            if not self._pace.busy(None):
+                return
+            await self._sleep(YIELD_SECONDS)

@@ -1,0 +1,61 @@
+"""Raw updates as inbox rows: the number, the chat that orders them, the text that is kept.
+
+It must not know what an update means.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from storage import IncomingUpdate
+
+Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
+"""`Inbox.take`, for those who bring updates."""
+
+
+def chat_key(raw: dict[str, Any]) -> str:
+    """What updates are kept in order by: the chat, or the person where there is no chat.
+
+    A checkout has seconds and waits for nothing else (Bot API: PreCheckoutQuery).
+    """
+    checkout = raw.get("pre_checkout_query")
+    if isinstance(checkout, dict):
+        return f"checkout {checkout.get('id')}"
+    for event in raw.values():
+        if not isinstance(event, dict):
+            continue
+        for holder in (event, event.get("message")):
+            chat = holder.get("chat") if isinstance(holder, dict) else None
+            if isinstance(chat, dict) and isinstance(chat.get("id"), int):
+                return str(chat["id"])
+        for name in ("from", "user"):
+            person = event.get(name)
+            if isinstance(person, dict) and isinstance(person.get("id"), int):
+                return str(person["id"])
+    return ""
+
+
+def incoming(raw: Any) -> IncomingUpdate | None:
+    """The inbox row of a raw update; None when it is not even one."""
+    if not isinstance(raw, dict):
+        return None
+    update_id = raw.get("update_id")
+    if not isinstance(update_id, int) or isinstance(update_id, bool):
+        return None
+    if not 0 <= update_id < 1 << 63:
+        return None
+    return IncomingUpdate(
+        update_id=update_id,
+        chat_key=_storable(chat_key(raw)),
+        payload=_storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":"))),
+        # Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery), and so does a buyer.
+        is_urgent="pre_checkout_query" in raw,
+    )
+
+
+def _storable(text: str) -> str:
+    """Without what no database keeps: NUL, and halves of a surrogate pair."""
+    text = text.replace("\\u0000", "\ufffd").replace("\0", "\ufffd")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

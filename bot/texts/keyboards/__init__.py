@@ -1,0 +1,17 @@
+"""Inline keyboards, one module per subject: which buttons stand below a message and their labels.
+
+What each button carries is defined in bot/texts/callback_data.py. The package must not know what
+a press does.
+"""
+
+from bot.texts.keyboards import (
+    access,
+    admin,
+    cards,
+    notices,
+    payments,
+    personal,
+    results,
+)
+
+__all__ = ["access", "admin", "cards", "notices", "payments", "personal", "results"]

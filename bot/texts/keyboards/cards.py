@@ -1,0 +1,163 @@
+"""Keyboards of a card: aspect ratios, models and options, ready examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from aiogram.enums import ButtonStyle
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
+
+from bot import texts
+from bot.core.catalog import CATALOG, Model
+from bot.core.task import AspectRatio, Task
+from bot.texts.callback_data import (
+    Choose,
+    Improve,
+    Options,
+    PickRatio,
+    Several,
+    ShowExample,
+    TakeExample,
+    Wording,
+)
+from bot.texts.keyboards import parts
+
+VARIANTS = (1, 2, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardOptions:
+    """What a card offers beside its shapes."""
+
+    models: tuple[Model, ...] = ()
+    improves: bool = False  # there is a chat model
+    is_open: bool = False  # the options are shown
+
+
+def card(
+    task: Task, nearest: AspectRatio | None = None, card_options: CardOptions | None = None
+) -> InlineKeyboardMarkup:
+    """Ratios in one row, the `nearest` to the photo first and marked; a photo without words has
+    nothing but Cancel. One tap on a ratio is the order, whatever else is shown.
+    """
+    model = CATALOG.get(task.model)
+    ratios = list(model.ratios) if model else list(AspectRatio)
+    if nearest in ratios:
+        ratios.remove(nearest)
+        ratios.insert(0, nearest)
+    picks = [
+        InlineKeyboardButton(
+            text=ratio.value,
+            callback_data=PickRatio(task_id=task.id, ratio=ratio).pack(),
+            style=ButtonStyle.PRIMARY if ratio is nearest else None,
+        )
+        for ratio in ratios
+    ]
+    if not task.prompt:
+        return parts.rows([parts.cancel(task)])
+    return parts.rows(
+        picks,
+        *(_option_rows(task, model, card_options) if card_options else []),
+        [parts.cancel(task)],
+    )
+
+
+def _option_rows(
+    task: Task, model: Model | None, card_options: CardOptions
+) -> list[list[InlineKeyboardButton]]:
+    lang = task.lang
+    if card_options.is_open:
+        variants = [
+            parts.button(
+                f"×{count}",
+                Several(task_id=task.id, count=count),
+                ButtonStyle.SUCCESS if count == task.variants else None,
+            )
+            for count in VARIANTS
+        ]
+        return [
+            *choices(
+                lang, model, card_options.models, lambda one: Choose(task_id=task.id, model=one.id)
+            ),
+            variants,
+            [parts.button(texts.cards.button_done(lang), Options(task_id=task.id, shown=False))],
+        ]
+    options = parts.button(
+        texts.cards.button_options(lang, model, task.variants),
+        Options(task_id=task.id, shown=True),
+    )
+    row = [options]
+    if card_options.improves:
+        row.append(parts.button(texts.cards.button_improve(lang), Improve(task_id=task.id)))
+    rows = [row]
+    if task.original and task.rewritten:
+        own = task.prompt != task.original
+        text = texts.cards.button_as_written(lang) if own else texts.cards.button_rewritten(lang)
+        rows.append([parts.button(text, Wording(task_id=task.id, own=own))])
+    return rows
+
+
+def choices(
+    lang: str,
+    chosen: Model | None,
+    models: Sequence[Model],
+    carrying: Callable[[Model], CallbackData],
+) -> list[list[InlineKeyboardButton]]:
+    """Kinds, qualities and lengths, a row each, the chosen ones marked; a row of one is left out.
+
+    A press changes one thing and keeps the others as near as the catalog allows.
+    """
+
+    def row(name: str, shown: Callable[[Model], str]) -> list[InlineKeyboardButton]:
+        values = list(dict.fromkeys(getattr(one, name) for one in models))
+        if len(values) < 2:
+            return []
+        buttons = []
+        for value in values:
+            like = [one for one in models if getattr(one, name) == value]
+            best = min(like, key=lambda one: _unlike(one, chosen))
+            marked = chosen is not None and getattr(chosen, name) == value
+            style = ButtonStyle.SUCCESS if marked else None
+            buttons.append(parts.button(shown(best), carrying(best), style))
+        return buttons
+
+    return [
+        *([one] for one in row("title", lambda one: one.title)),
+        row("quality", lambda one: one.quality),
+        row("seconds", lambda one: texts.cards.seconds_short(lang, one)),
+    ]
+
+
+def _unlike(one: Model, other: Model | None) -> tuple[bool, bool, bool, Decimal]:
+    if other is None:
+        return (False, False, False, one.price)
+    return (
+        one.title != other.title,
+        one.quality != other.quality,
+        one.seconds != other.seconds,
+        one.price,
+    )
+
+
+def begin(lang: str) -> InlineKeyboardMarkup:
+    """Below the first words of all: something to start from."""
+    return parts.rows([parts.button(texts.cards.button_examples(lang), ShowExample(index=0))])
+
+
+def example(lang: str, index: int, count: int) -> InlineKeyboardMarkup:
+    """Below a ready scene: take it, or see another one."""
+    turns = [
+        parts.button("‹", ShowExample(index=(index - 1) % count)),
+        parts.button("›", ShowExample(index=(index + 1) % count)),
+    ]
+    return parts.rows(
+        [
+            parts.button(
+                texts.cards.button_take(lang), TakeExample(index=index), ButtonStyle.PRIMARY
+            )
+        ],
+        turns if count > 1 else [],
+    )

@@ -1,0 +1,45 @@
+"""Keyboards of notices: which buttons stand below a message that the outbox sends."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aiogram.types import InlineKeyboardMarkup
+
+from bot.core.notices import Notice, NoticeKind
+from bot.core.task import Reason, Task
+from bot.texts.callback_data import (
+    Act,
+    Operation,
+)
+from bot.texts.keyboards import access, admin, parts, results
+
+
+def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | None:
+    """What goes below the words of a notice; `task`: the one that it is about, as it is now."""
+    if notice.kind is NoticeKind.ACCESS_ASKED:
+        return access.decide_access(int(notice.params["user_id"] or 0), notice.lang)
+    if notice.kind is NoticeKind.ALERT:
+        return admin.alert(notice.lang, notice.params)
+    if notice.kind is NoticeKind.DRAINED:
+        return admin.operations(notice.lang, [Operation.RELEASE_INTAKE])
+    if notice.task_id is None:
+        return None
+    if notice.kind is NoticeKind.ALBUM and task is not None:
+        return results.album(task, [int(one) for one in str(notice.params["videos"]).split(".")])
+    if notice.kind is NoticeKind.UNKNOWN:
+        return results.unknown(notice.task_id, notice.lang, Decimal(str(notice.params["price"])))
+    if notice.kind is NoticeKind.UNDELIVERABLE:
+        return results.undeliverable(notice.task_id, notice.lang)
+    if notice.kind is NoticeKind.FAILED:
+        price = notice.params.get("price")
+        return results.failed(
+            notice.task_id,
+            notice.lang,
+            Reason(str(notice.params["reason"])),
+            Decimal(str(price)) if price else None,
+        )
+    if notice.kind is NoticeKind.VIDEO_LINK:
+        acts = (Act.RATIO, Act.REWORD)
+        return parts.rows([results.below(act, notice.task_id, notice.lang) for act in acts])
+    return None

@@ -1,0 +1,159 @@
+"""Keyboards below a video, a failure, a status line and an order of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from aiogram.enums import ButtonStyle
+from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
+from aiogram.utils.formatting import sizeof
+
+from bot import texts
+from bot.core.task import Reason, Task, TaskState
+from bot.texts.callback_data import (
+    Act,
+    Below,
+    DropVideo,
+    OpenOrder,
+    Redeliver,
+    RetryUnknown,
+    ShowVideo,
+    TurnPage,
+)
+from bot.texts.keyboards import parts
+
+
+def status(task: Task) -> InlineKeyboardMarkup | None:
+    """Cancel, for as long as it is free."""
+    return parts.rows([parts.cancel(task)]) if task.state is TaskState.QUEUED else None
+
+
+def unknown(task_id: int, lang: str, price: Decimal) -> InlineKeyboardMarkup:
+    """To try again knowingly."""
+    return parts.rows(
+        [parts.button(texts.results.button_retry(lang, price), RetryUnknown(task_id=task_id))]
+    )
+
+
+def undeliverable(task_id: int, lang: str) -> InlineKeyboardMarkup:
+    """To get a video that was kept."""
+    return parts.rows(
+        [
+            parts.button(
+                texts.results.button_redeliver(lang),
+                Redeliver(task_id=task_id),
+                ButtonStyle.PRIMARY,
+            )
+        ]
+    )
+
+
+COPY_LIMIT = 256
+"""UTF-16 units that a button can copy (Bot API: CopyTextButton)."""
+
+_REFUSED = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT, Reason.INVALID_INPUT})
+
+_FRAME_LOST = frozenset({Reason.FRAME_UNAVAILABLE, Reason.FRAME_UNUSABLE, Reason.FRAMES_OFF})
+
+
+def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
+    """Below a video; `forget`: one that came from the history, where Delete is for good."""
+    has_video = task.video_file_id is not None or task.state is TaskState.RENDERED
+    return parts.rows(
+        [_again(task.id, task.lang, task.price), below(Act.REWORD, task.id, task.lang)],
+        [below(Act.RATIO, task.id, task.lang), below(Act.CONTINUE, task.id, task.lang)]
+        if has_video
+        else [below(Act.RATIO, task.id, task.lang)],
+        [*([below(Act.FILE, task.id, task.lang)] if has_video else []), *copy(task)],
+        [below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)],
+    )
+
+
+def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
+    """Below an album: a number for each of its videos, and the buttons of this one."""
+    steps = ".".join(str(task_id - (task.order or task.id)) for task_id in videos)
+    numbers = [
+        parts.button(
+            str(number),
+            ShowVideo(task_id=task_id, steps=steps),
+            ButtonStyle.PRIMARY if task_id == task.id else None,
+        )
+        for number, task_id in enumerate(videos, 1)
+    ]
+    drop = DropVideo(task_id=task.id, steps=steps)
+    delete = parts.button(texts.results.BUTTONS[Act.DELETE](task.lang), drop)
+    return parts.rows(
+        numbers if len(numbers) > 1 else [], *result(task).inline_keyboard[:-1], [delete]
+    )
+
+
+def copy(task: Task) -> list[InlineKeyboardButton]:
+    """The prompt into the clipboard, when a button can hold it."""
+    if not task.prompt or sizeof(task.prompt) > COPY_LIMIT:
+        return []
+    words = CopyTextButton(text=task.prompt)
+    return [InlineKeyboardButton(text=texts.results.button_copy(task.lang), copy_text=words)]
+
+
+def failed(
+    task_id: int, lang: str, reason: Reason, price: Decimal | None = None
+) -> InlineKeyboardMarkup:
+    """What helps after this end: other words, no photo, or the same once more."""
+    if reason in _REFUSED:
+        return parts.rows([below(Act.REWORD, task_id, lang)])
+    if reason in _FRAME_LOST:
+        return parts.rows([below(Act.FRAMELESS, task_id, lang)])
+    return parts.rows([_again(task_id, lang, price), below(Act.REWORD, task_id, lang)])
+
+
+def words_wanted(draft: Task, source: Task) -> InlineKeyboardMarkup:
+    """Below the question for new words: the old ones, to start from."""
+    return parts.rows(copy(source), [parts.cancel(draft)])
+
+
+def history(
+    orders: Sequence[Task], user_id: int, page: int, pages: int
+) -> InlineKeyboardMarkup | None:
+    """A number for each order, and the ways to the other pages; `page` from 0."""
+    numbers = [
+        InlineKeyboardButton(text=str(number), callback_data=OpenOrder(task_id=task.id).pack())
+        for number, task in enumerate(orders, 1)
+    ]
+    turns = [
+        InlineKeyboardButton(
+            text=sign, callback_data=TurnPage(user_id=user_id, page=page + step).pack()
+        )
+        for sign, step in (("‹", -1), ("›", 1))
+        if 0 <= page + step < pages
+    ]
+    return parts.rows(numbers, turns) if numbers else None
+
+
+def order(task: Task) -> InlineKeyboardMarkup | None:
+    """Below an order of the history that has no video."""
+    match task.state:
+        case TaskState.QUEUED:
+            return status(task)
+        case TaskState.UNKNOWN:
+            return unknown(task.id, task.lang, task.price)
+        case TaskState.UNDELIVERABLE:
+            rows = undeliverable(task.id, task.lang).inline_keyboard
+        case TaskState.FAILED:
+            reason = task.reason or Reason.PROVIDER_FAILED
+            rows = failed(task.id, task.lang, reason, task.price).inline_keyboard
+        case TaskState.CANCELLED | TaskState.DELIVERED:
+            rows = [[_again(task.id, task.lang, task.price)]]
+        case _:
+            return None
+    return parts.rows(*rows, [below(Act.FORGET, task.id, task.lang)])
+
+
+def _again(task_id: int, lang: str, price: Decimal | None) -> InlineKeyboardButton:
+    """Orders at once, so it names the price; without one, a card does."""
+    data = Below(act=Act.AGAIN, task_id=task_id)
+    return parts.button(texts.results.button_again(lang, price), data)
+
+
+def below(act: Act, task_id: int, lang: str) -> InlineKeyboardButton:
+    return parts.button(texts.results.BUTTONS[act.value](lang), Below(act=act, task_id=task_id))

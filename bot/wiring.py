@@ -1,0 +1,443 @@
+"""The composition root: one `wire` function per package makes its parts and connects them.
+
+Nothing is started here; bot/app.py runs the parts. It must not know what they say to each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from aiogram import Bot, Dispatcher
+
+from bot.core import catalog, examples
+from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
+from bot.core.errors import StorageUnavailable
+from bot.core.schedule import back_off
+from bot.jobs.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
+from bot.jobs.first_frames import FirstFrames
+from bot.jobs.outbox_sender import Notices
+from bot.jobs.progress import Progress
+from bot.jobs.queue_positions import Waiting
+from bot.jobs.refunds import Refunds
+from bot.jobs.retention import Retention
+from bot.jobs.steps import Steps
+from bot.jobs.steps.context import StepContext
+from bot.jobs.steps.deliver import Deliver
+from bot.jobs.steps.submit import Submit
+from bot.jobs.steps.watch import Watch
+from bot.jobs.worker import Worker
+from bot.media import video_reader
+from bot.media.bucket import Bucket
+from bot.media.download import Downloader
+from bot.operator.alert_monitor import AlertMonitor
+from bot.operator.broadcaster import Broadcaster
+from bot.operator.metrics_endpoint import Scrape
+from bot.provider.client import Gptunnel
+from bot.provider.translator import Translator
+from bot.runtime.health import LIMITS, Health
+from bot.runtime.http_server import HttpServer
+from bot.settings import Settings
+from bot.telegram import client as telegram_client
+from bot.telegram.inbox import Inbox
+from bot.telegram.messenger import Messenger
+from bot.telegram.polling import Polling
+from bot.telegram.rate_limits import RateLimiter, SharedLimiter
+from bot.telegram.webhook import Webhook
+from handlers import build_router
+from handlers.context import Offer
+from storage import Storage
+
+DOWNLOAD_SECONDS = 600.0
+"""For one video from the provider."""
+FRAME_TRIES = 6
+"""Reads of a first frame while the database is away, about 5 s: the provider fetches it within
+10 s."""
+ORDERED, MENDED = "ordered", "mended"
+"""Events between processes: a worker has something to do; the queue need not wait any longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Everything that runs."""
+
+    polling: Polling | Webhook
+    inbox: Inbox
+    worker: Worker
+    notices: Notices
+    progress: Progress
+    alert_monitor: AlertMonitor
+    broadcaster: Broadcaster
+    refunds: Refunds
+    server: HttpServer
+    health: Health
+    kept: Kept
+    retention: Retention
+    waiting: Waiting
+    frames: FirstFrames
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edges:
+    """Connections to the outside, and time; whoever opened them closes them."""
+
+    bot: Bot
+    pace: RateLimiter
+    provider: Gptunnel
+    fetch: Download
+    bucket: Bucket | None = None
+    translator: Translator | None = None
+    prepare: Prepare = video_reader.prepare
+    clock: Clock = utc_now
+    wait: Wait = wait_for
+    sleep: Sleep = asyncio.sleep
+    lease: timedelta | None = None
+    owner: str = field(
+        default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    )
+
+
+def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
+    """Make all parts between the edges and the storage."""
+    catalog.learn(settings.models)
+    health = wire_runtime(settings, storage)
+    jobs = wire_jobs(settings, storage, edges, health)
+    cluster = storage.cluster
+    cluster.hear(ORDERED, jobs.worker.wake)
+    cluster.hear(MENDED, partial(_try_now, jobs.steps, jobs.worker))
+    dispatcher = wire_handlers(settings, storage, edges, jobs)
+    operator = wire_operator(settings, storage, edges, jobs, health)
+    inbox, polling = wire_telegram(settings, storage, edges, dispatcher, jobs.steps, health)
+    routes = operator.scrape.routes
+    if isinstance(polling, Webhook) and settings.takes_updates:
+        routes += polling.routes
+    return Parts(
+        polling=polling,
+        inbox=inbox,
+        worker=jobs.worker,
+        notices=jobs.notices,
+        progress=jobs.progress,
+        alert_monitor=operator.alert_monitor,
+        broadcaster=operator.broadcaster,
+        refunds=jobs.refunds,
+        server=HttpServer(
+            settings.http_host,
+            settings.http_port,
+            frames=_frame_reader(storage, edges.clock),
+            health=health.report,
+            routes=routes,
+        ),
+        health=health,
+        kept=jobs.kept,
+        retention=jobs.retention,
+        waiting=jobs.waiting,
+        frames=jobs.frames,
+    )
+
+
+# --- bot/runtime ---------------------------------------------------------------------------------
+
+
+def wire_runtime(settings: Settings, storage: Storage) -> Health:
+    """Make the health report of the parts that run in this role."""
+    off = set()
+    if not settings.takes_updates:
+        off.add("updates")
+    if not settings.makes_videos:
+        off.add("worker")
+    return Health(
+        storage.database.writable,
+        limits={part: seconds for part, seconds in LIMITS.items() if part not in off},
+    )
+
+
+# --- bot/provider and bot/media ------------------------------------------------------------------
+
+
+def connect_provider(settings: Settings) -> Gptunnel:
+    """Open the connection to GPTunnel."""
+    return Gptunnel.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        proxy_url=settings.provider_proxy,
+    )
+
+
+def connect_translator(settings: Settings) -> Translator | None:
+    """Open the connection to the chat model; None when no TRANSLATE_MODEL is set."""
+    if not settings.translate_model:
+        return None
+    return Translator.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        settings.translate_model,
+        proxy_url=settings.provider_proxy,
+    )
+
+
+def wire_downloads(settings: Settings) -> Downloader:
+    """Make the downloader of finished videos; of larger files only the link can be sent."""
+    return Downloader(
+        allow_private=settings.allow_private_result_hosts,
+        max_bytes=_upload_limit(settings),
+        seconds=DOWNLOAD_SECONDS,
+        proxy_url=settings.provider_proxy,
+    )
+
+
+def open_bucket(settings: Settings) -> Bucket | None:
+    """Open the bucket for first frames; None when the bot's own HTTP server shows them."""
+    if not settings.frames_s3_bucket:
+        return None
+    return Bucket(
+        settings.frames_s3_endpoint,
+        settings.frames_s3_bucket,
+        access_key=settings.frames_s3_access_key,
+        secret_key=settings.frames_s3_secret_key.get_secret_value(),
+        region=settings.frames_s3_region,
+    )
+
+
+def _frame_reader(
+    storage: Storage, clock: Clock
+) -> Callable[[str], Coroutine[Any, Any, bytes | None]]:
+    async def frame(token: str) -> bytes | None:
+        """Retry while the database is away: the provider asks once, and an order depends on it."""
+        for failures in range(1, FRAME_TRIES):
+            try:
+                return await storage.frames.get(token, clock())
+            except StorageUnavailable:
+                await asyncio.sleep(back_off(failures, first=0.1, cap=2))
+        return await storage.frames.get(token, clock())
+
+    return frame
+
+
+# --- bot/jobs ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """The parts of bot/jobs."""
+
+    steps: Steps
+    worker: Worker
+    notices: Notices
+    progress: Progress
+    refunds: Refunds
+    retention: Retention
+    waiting: Waiting
+    frames: FirstFrames
+    kept: Kept
+
+
+def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health) -> Jobs:
+    """Make what acts on tasks."""
+    clock, wait, sleep = edges.clock, edges.wait, edges.sleep
+    messenger = Messenger(edges.bot, edges.pace)
+    progress = Progress(messenger, clock=clock, sleep=sleep)
+    kept = Kept(settings.data_dir / "videos")
+    disk = kept.disk() if storage.database.is_shared else None
+    frames = FirstFrames(
+        edges.bot,
+        storage,
+        clock=clock,
+        public_url=settings.public_url,
+        ttl=timedelta(seconds=settings.frame_ttl_seconds),
+        bucket=edges.bucket,
+        sleep=sleep,
+    )
+    context = StepContext(storage, progress, clock=clock, wait=wait, sleep=sleep)
+    deadline = timedelta(seconds=settings.task_deadline_seconds)
+    delivery = Delivery(
+        messenger, edges.fetch, kept, edges.prepare,
+        upload_limit=_upload_limit(settings), disk=disk,
+    )  # fmt: skip
+    steps = Steps(
+        context,
+        Submit(context, edges.provider, frames.publish, deadline=deadline),
+        Watch(context, edges.provider),
+        Deliver(context, edges.provider, delivery),
+    )
+    return Jobs(
+        steps=steps,
+        worker=Worker(
+            storage,
+            steps,
+            clock=clock,
+            health=health,
+            owner=edges.owner,
+            slots=settings.provider_concurrency,
+            lease=edges.lease,
+            disk=disk,
+            wait=wait,
+            sleep=sleep,
+        ),
+        notices=Notices(storage, messenger, progress, clock=clock, owner=edges.owner, wait=wait),
+        progress=progress,
+        refunds=Refunds(edges.bot, storage, clock=clock, owner=edges.owner, sleep=sleep),
+        retention=Retention(
+            storage,
+            kept,
+            clock=clock,
+            orders=_days(settings.retention_days),
+            drafts=_days(settings.draft_retention_days),
+            sleep=sleep,
+        ),
+        waiting=Waiting(storage, progress, steps.held, clock=clock, sleep=sleep),
+        frames=frames,
+        kept=kept,
+    )
+
+
+def _try_now(steps: Steps, worker: Worker) -> None:
+    steps.release()
+    worker.wake()
+
+
+def _upload_limit(settings: Settings) -> int:
+    return LOCAL_UPLOAD_LIMIT if settings.telegram_local else UPLOAD_LIMIT
+
+
+def _days(number: int) -> timedelta | None:
+    """Return a number of days as a duration; None, no limit, for 0."""
+    return timedelta(days=number) if number else None
+
+
+# --- handlers ------------------------------------------------------------------------------------
+
+
+def wire_handlers(settings: Settings, storage: Storage, edges: Edges, jobs: Jobs) -> Dispatcher:
+    """Make the dispatcher with the routers and what handlers are given by name."""
+    path = settings.examples_file
+    cluster = storage.cluster
+    dispatcher = Dispatcher(disable_fsm=True)
+    dispatcher.include_router(build_router())
+    dispatcher.workflow_data.update(
+        storage=storage,
+        clock=edges.clock,
+        access=settings.who,
+        stars_packages=settings.stars_offer,
+        wake=partial(cluster.ring, ORDERED),
+        claim_on_commit=jobs.worker,
+        try_now=partial(cluster.ring, MENDED),
+        forget_files=jobs.retention.forget_files,
+        offer=Offer(
+            model=settings.default_model,
+            photos_on=settings.photos_on,
+            retention_days=settings.retention_days,
+            models=settings.models,
+            examples=examples.read(path) if path else examples.bundled(),
+            translator=edges.translator,
+        ),
+    )
+    return dispatcher
+
+
+# --- bot/telegram --------------------------------------------------------------------------------
+
+
+def connect_telegram(
+    settings: Settings, pace: RateLimiter, line: SharedLimiter | None = None
+) -> Bot:
+    """Open the client of the Bot API; `line` is the rate limit that all processes share."""
+    return telegram_client.connect(
+        settings.bot_token,
+        settings.telegram_api_url,
+        pace,
+        local=settings.telegram_local,
+        proxy_url=settings.telegram_proxy,
+        line=line,
+    )
+
+
+def shared_limiter(storage: Storage) -> SharedLimiter:
+    """Make the rate limit of all processes; without a database each keeps to its own."""
+
+    async def line(each: float, burst: float) -> float:
+        try:
+            return await storage.rates.wait("telegram", each=each, burst=burst)
+        except StorageUnavailable:
+            return 0.0
+
+    return line
+
+
+def wire_telegram(
+    settings: Settings,
+    storage: Storage,
+    edges: Edges,
+    dispatcher: Dispatcher,
+    steps: Steps,
+    health: Health,
+) -> tuple[Inbox, Polling | Webhook]:
+    """Make the inbox, and the polling or the webhook that fills it."""
+    inbox = Inbox(
+        edges.bot, dispatcher, storage,
+        clock=edges.clock, owner=edges.owner, wait=edges.wait, sleep=edges.sleep,
+    )  # fmt: skip
+    common: dict[str, Any] = {
+        "clock": edges.clock,
+        "health": health,
+        "allowed_updates": dispatcher.resolve_used_update_types(),
+        "sleep": edges.sleep,
+    }
+    if settings.updates == "webhook":
+        return inbox, Webhook(
+            edges.bot,
+            inbox.take,
+            public_url=settings.public_url,
+            secret=settings.webhook_secret,
+            **common,
+        )
+    return inbox, Polling(edges.bot, inbox.take, signals=steps.signals, **common)
+
+
+# --- bot/operator --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """The parts of bot/operator."""
+
+    alert_monitor: AlertMonitor
+    broadcaster: Broadcaster
+    scrape: Scrape
+
+
+def wire_operator(
+    settings: Settings, storage: Storage, edges: Edges, jobs: Jobs, health: Health
+) -> Operator:
+    """Make what works for the operator: alerts, broadcasts, metrics."""
+    clock, sleep = edges.clock, edges.sleep
+    messenger = Messenger(edges.bot, edges.pace)
+    return Operator(
+        alert_monitor=AlertMonitor(
+            storage,
+            jobs.steps.signals,
+            edges.provider.balance,
+            health.report,
+            clock=clock,
+            told=settings.told,
+            balance_alert=settings.balance_alert,
+            folder=settings.data_dir,
+            disk=jobs.kept.disk() if storage.database.is_shared else None,
+            sleep=sleep,
+        ),
+        broadcaster=Broadcaster(
+            edges.bot, storage, messenger, clock=clock, owner=edges.owner, sleep=sleep
+        ),
+        scrape=Scrape(
+            storage,
+            edges.provider.balance,
+            clock=clock,
+            token=settings.metrics_token.get_secret_value(),
+        ),
+    )

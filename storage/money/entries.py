@@ -1,0 +1,85 @@
+"""Rows of the ledger: writing one, reading them, and the credit that they add up to.
+
+The ledger only grows: the database refuses everything but inserts. Balances are sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from bot.core.task import Task
+from storage.engine import Connection, Database
+from storage.tables import Entry, ledger
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerRow:
+    """One row of `ledger`; roubles, and Telegram's Stars."""
+
+    id: int
+    kind: Entry
+    at: datetime
+    user_id: int
+    task_id: int | None
+    payment_id: str | None
+    roubles: Decimal
+    credit: Decimal
+    stars: int
+
+
+async def enter(
+    connection: Connection,
+    kind: Entry,
+    now: datetime,
+    task: Task,
+    *,
+    kopecks: Decimal | None = None,
+    credit_kopecks: Decimal = Decimal(0),
+) -> None:
+    """Insert one entry of a task, `kopecks` defaulting to its price; a repeat inserts nothing."""
+    await connection.execute(
+        insert(ledger)
+        .values(
+            kind=kind,
+            at=now,
+            user_id=task.user_id,
+            task_id=task.id,
+            kopecks=task.price if kopecks is None else kopecks,
+            credit_kopecks=credit_kopecks,
+            stars=0,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def credit_of(connection: Connection, user_id: int) -> Decimal:
+    """Return the roubles that a person bought and has not ordered for."""
+    credit: Decimal | None = await connection.scalar(
+        sa.select(sa.func.sum(ledger.c.credit_kopecks)).where(ledger.c.user_id == user_id)
+    )
+    return credit or Decimal(0)
+
+
+async def ledger_rows(database: Database, *conditions: sa.ColumnElement[bool]) -> list[LedgerRow]:
+    """Return the rows that meet all conditions, the oldest first."""
+    async with database.transaction() as connection:
+        rows = await connection.execute(sa.select(ledger).where(*conditions).order_by(ledger.c.id))
+        return [
+            LedgerRow(
+                id=row.id,
+                kind=row.kind,
+                at=row.at,
+                user_id=row.user_id,
+                task_id=row.task_id,
+                payment_id=row.payment_id,
+                roubles=row.kopecks,
+                credit=row.credit_kopecks,
+                stars=row.stars,
+            )
+            for row in rows.all()
+        ]

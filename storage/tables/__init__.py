@@ -1,0 +1,55 @@
+"""The tables, as the newest migration leaves them. bot/core/task.py says what a row means.
+
+Partial indexes keep finished rows out of the way of the claims. The names are collected here,
+because the metadata is complete only when every module is imported.
+"""
+
+from storage.tables.base import metadata, one_of
+from storage.tables.messages import InboxState, inbox, outbox
+from storage.tables.money import Entry, ledger, star_refunds
+from storage.tables.operator import BroadcastState, alerts, audit, broadcasts, rates, switches
+from storage.tables.people import access_requests, consents, invites, permits, users
+from storage.tables.tasks import (
+    RESTING,
+    at_rest,
+    callback_actions,
+    documents,
+    durations,
+    frame_objects,
+    frames,
+    in_states,
+    task_events,
+    tasks,
+)
+
+__all__ = [
+    "RESTING",
+    "BroadcastState",
+    "Entry",
+    "InboxState",
+    "access_requests",
+    "alerts",
+    "at_rest",
+    "audit",
+    "broadcasts",
+    "callback_actions",
+    "consents",
+    "documents",
+    "durations",
+    "frame_objects",
+    "frames",
+    "in_states",
+    "inbox",
+    "invites",
+    "ledger",
+    "metadata",
+    "one_of",
+    "outbox",
+    "permits",
+    "rates",
+    "star_refunds",
+    "switches",
+    "task_events",
+    "tasks",
+    "users",
+]

@@ -1,0 +1,44 @@
+"""What all tables share: metadata and naming rules, the key type, enums stored as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite keeps a table in the order of its key, and counts up by itself, with this type alone
+Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def text_of(enum: type[StrEnum], name: str) -> sa.Enum:
+    """Text with a CHECK: for sets that are closed by design."""
+    return sa.Enum(
+        enum,
+        name=name,
+        native_enum=False,
+        create_constraint=True,
+        length=16,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def one_of(
+    column: sa.Column[Any], values: Iterable[StrEnum], *, of: sa.FromClause | None = None
+) -> sa.ColumnElement[bool]:
+    """Spelled out, not bound: a planner takes a partial index only when it sees the values."""
+    shown = column if of is None else of.c[column.name]
+    return shown.in_(
+        sa.bindparam(None, sorted(values), expanding=True, literal_execute=True, type_=column.type)
+    )

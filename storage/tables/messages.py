@@ -1,0 +1,83 @@
+"""Updates from Telegram before they are handled (inbox), and notices to send (outbox)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from storage.engine import UtcDateTime
+from storage.tables.base import Id, metadata, text_of
+
+
+class InboxState(StrEnum):
+    """What became of an update."""
+
+    PENDING = "pending"
+    DONE = "done"  # kept a while, so that a repeat is known as one
+    SET_ASIDE = "set_aside"  # it could not be handled; kept with its text
+
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    sa.Column("update_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("chat_key", sa.Text, nullable=False),
+    sa.Column("payload", sa.Text),  # None once it is done: people's words are not kept twice
+    sa.Column("state", text_of(InboxState, "state"), nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("finished_at", UtcDateTime),
+    sa.Column("run_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("error", sa.Text),
+)
+
+_pending = inbox.c.state.in_([InboxState.PENDING])
+_done = inbox.c.state.in_([InboxState.DONE])
+
+sa.Index(
+    "ix_inbox_pending",
+    inbox.c.chat_key,
+    inbox.c.update_id,
+    sqlite_where=_pending,
+    postgresql_where=_pending,
+)
+sa.Index(
+    "ix_inbox_due",
+    inbox.c.run_at,
+    inbox.c.update_id,
+    sqlite_where=_pending,
+    postgresql_where=_pending,
+)
+sa.Index("ix_inbox_done", inbox.c.finished_at, sqlite_where=_done, postgresql_where=_done)
+
+_set_aside = inbox.c.state.in_([InboxState.SET_ASIDE])
+
+sa.Index(
+    "ix_inbox_set_aside",
+    inbox.c.finished_at,
+    sqlite_where=_set_aside,
+    postgresql_where=_set_aside,
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("task_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), index=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("chat_id", sa.BigInteger, nullable=False),
+    sa.Column("message_thread_id", sa.BigInteger),
+    sa.Column("business_connection_id", sa.Text),
+    sa.Column("reply_to", sa.BigInteger),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("run_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,82 @@
+"""The ledger, which only grows, and refunds of Stars."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from storage.engine import Kopecks, UtcDateTime
+from storage.tables.base import Id, metadata, text_of
+
+
+class Entry(StrEnum):
+    """What a row of the ledger says."""
+
+    RESERVATION = "reservation"  # confirmed: the money is spoken for
+    CHARGE = "charge"  # the provider gave an id: it is spent
+    RETURN = "return"  # cancelled, refused or failed before it was charged
+    PURCHASE = "purchase"  # Stars came in
+    REFUND = "refund"  # Stars went back
+
+
+# No foreign keys: it outlives what it tells of. `kopecks`: the provider's money; `credit_kopecks`:
+# what the person's own balance gained or lost by it; `stars`: Telegram's money.
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("kind", text_of(Entry, "kind"), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.Column("task_id", sa.BigInteger),
+    sa.Column("payment_id", sa.Text),  # Bot API: telegram_payment_charge_id
+    sa.Column("kopecks", Kopecks, nullable=False),
+    sa.Column("credit_kopecks", Kopecks, nullable=False),
+    sa.Column("stars", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("task_id", "kind"),
+    sa.UniqueConstraint("payment_id", "kind"),
+    sa.Index("ix_ledger_user", "user_id", "at"),
+)
+
+for _dialect, _statements in {
+    "sqlite": (
+        "CREATE TRIGGER ledger_keeps_its_words BEFORE UPDATE ON ledger"
+        " BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END",
+        "CREATE TRIGGER ledger_keeps_its_rows BEFORE DELETE ON ledger"
+        " BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION ledger_only_grows() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'the ledger only grows'; END $$",
+        "CREATE TRIGGER ledger_keeps_its_rows BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger"
+        " FOR EACH STATEMENT EXECUTE FUNCTION ledger_only_grows()",
+    ),
+}.items():
+    for _statement in _statements:
+        _ddl = sa.DDL(_statement)  # type: ignore[no-untyped-call]
+        sa.event.listen(ledger, "after_create", _ddl.execute_if(dialect=_dialect))
+
+# Payments that Telegram has still to be told to give back
+star_refunds = sa.Table(
+    "star_refunds",
+    metadata,
+    sa.Column("payment_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.Column("task_id", sa.BigInteger),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("run_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("done_at", UtcDateTime),
+    sa.Column("error", sa.Text),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+)
+
+_waiting = star_refunds.c.done_at.is_(None)
+sa.Index(
+    "ix_star_refunds_due",
+    star_refunds.c.run_at,
+    sqlite_where=_waiting,
+    postgresql_where=_waiting,
+)

@@ -1,0 +1,87 @@
+"""Alerts, switches, the audit log, broadcasts and the shared rate limits."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from storage.engine import UtcDateTime
+from storage.tables.base import Id, metadata, text_of
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+    sa.Column("actor_id", sa.BigInteger, nullable=False),
+    sa.Column("act", sa.Text, nullable=False),
+    sa.Column("subject_id", sa.BigInteger),
+    sa.Column("task_id", sa.BigInteger),
+    sa.Column("details", sa.JSON, nullable=False),
+)
+
+
+# What the operator was told: a row each, open until it ended
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("closed_at", UtcDateTime),
+)
+
+_open = alerts.c.closed_at.is_(None)
+sa.Index("ix_alerts_open", alerts.c.kind, sqlite_where=_open, postgresql_where=_open)
+
+# What an admin holds, as long as the row is there
+switches = sa.Table(
+    "switches",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("by", sa.BigInteger, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+
+class BroadcastState(StrEnum):
+    """What became of a message to everybody."""
+
+    DRAFT = "draft"  # shown to its author, who has not pressed
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+broadcasts = sa.Table(
+    "broadcasts",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    # of the command: a repeat of it makes no second one
+    sa.Column("update_id", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("made_by", sa.BigInteger, nullable=False),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("from_chat_id", sa.BigInteger, nullable=False),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    sa.Column("state", text_of(BroadcastState, "state"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("sent", sa.Integer, nullable=False),
+    sa.Column("refused", sa.Integer, nullable=False),
+    # the greatest user_id that had its turn
+    sa.Column("cursor", sa.BigInteger, nullable=False),
+    sa.Column("shown_message_id", sa.BigInteger),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+)
+
+# Lines in which all processes stand; `free_at`: seconds since 1970 by the database's clock
+rates = sa.Table(
+    "rates",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("free_at", sa.Double, nullable=False),
+)

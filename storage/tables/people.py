@@ -1,0 +1,70 @@
+"""Users, their consents, and who may use the bot."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from bot.core.access import Verdict
+from storage.engine import UtcDateTime
+from storage.tables.base import Id, metadata, text_of
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("user_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("lang_chosen", sa.Boolean, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("strikes", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("ratio", sa.Text),
+    sa.Column("model", sa.Text),
+)
+
+
+# Who knows that the provider gets their photos, and ordered a video of one
+consents = sa.Table(
+    "consents",
+    metadata,
+    sa.Column("user_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+
+# Positive: a person; negative: a group, allowed as a whole
+permits = sa.Table(
+    "permits",
+    metadata,
+    sa.Column("subject_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("verdict", text_of(Verdict, "verdict"), nullable=False),
+    sa.Column("invite", sa.Text),
+    sa.Column("decided_by", sa.BigInteger, nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=False),
+)
+
+access_requests = sa.Table(
+    "access_requests",
+    metadata,
+    sa.Column("user_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("username", sa.Text),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("asked_at", UtcDateTime, nullable=False),
+    sa.Column("allowed", sa.Boolean),  # None: nobody has decided
+    sa.Column("decided_by", sa.BigInteger),
+    sa.Column("decided_at", UtcDateTime),
+)
+
+invites = sa.Table(
+    "invites",
+    metadata,
+    sa.Column("token", sa.Text, primary_key=True),
+    # of the command: a repeat of it makes no second one
+    sa.Column("update_id", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("made_by", sa.BigInteger, nullable=False),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("uses", sa.Integer, nullable=False),
+    sa.Column("used", sa.Integer, nullable=False),
+)

@@ -1,0 +1,216 @@
+"""Tasks and what belongs to one: events, first frames, callback actions, documents, durations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from bot.core.task import ACTIVE, AspectRatio, TaskState
+from storage.engine import Kopecks, UtcDateTime
+from storage.tables.base import Id, metadata, one_of, text_of
+
+RESTING = frozenset(TaskState) - ACTIVE
+"""States in which no worker has anything to do: most rows, in the long run."""
+
+
+def in_states(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
+    """Tasks in one of these states."""
+    return one_of(tasks.c.state, states)
+
+
+def at_rest(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
+    """Tasks in one of these states, all of RESTING, to be found by ix_tasks_resting: SQLite does
+    not see by itself that some of its states are among them.
+    """
+    return sa.and_(in_states(RESTING), in_states(states))
+
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.Column("chat_id", sa.BigInteger, nullable=False),
+    sa.Column("message_thread_id", sa.BigInteger),
+    sa.Column("business_connection_id", sa.Text),
+    sa.Column("message_id", sa.BigInteger, nullable=False),
+    sa.Column("frame_message_id", sa.BigInteger),
+    # Where it came from: the key that makes a repeated update harmless. It stays when the group
+    # moves; a retry has none.
+    sa.Column("source_chat_id", sa.BigInteger),
+    sa.Column("source_message_id", sa.BigInteger),
+    sa.Column("retry_of", sa.ForeignKey("tasks.id", ondelete="SET NULL"), unique=True),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("price_kopecks", Kopecks, nullable=False),
+    sa.Column("prompt", sa.Text),
+    sa.Column("frame_file_id", sa.Text),
+    sa.Column("frame_kind", sa.Text),
+    sa.Column("aspect_ratio", text_of(AspectRatio, "aspect_ratio")),
+    sa.Column("card_message_id", sa.BigInteger),
+    sa.Column("card_is_media", sa.Boolean, nullable=False),
+    sa.Column("revision", sa.Integer, server_default=sa.text("0"), nullable=False),
+    sa.Column("card_revision", sa.Integer),
+    sa.Column("media_group_id", sa.Text),
+    sa.Column("original", sa.Text),
+    sa.Column("rewritten", sa.Text),
+    sa.Column("variants", sa.Integer, server_default=sa.text("1"), nullable=False),
+    sa.Column("variant_of", sa.BigInteger),
+    # what it is
+    sa.Column("state", text_of(TaskState, "state"), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("confirmed_by", sa.BigInteger),
+    sa.Column("confirmed_at", UtcDateTime),
+    sa.Column("submitted_at", UtcDateTime),
+    sa.Column("accepted_at", UtcDateTime),
+    sa.Column("rendered_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    # when it is due
+    sa.Column("run_at", UtcDateTime, nullable=False),
+    sa.Column("deadline_at", UtcDateTime),
+    sa.Column("overdue", sa.Boolean, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("claims", sa.Integer, nullable=False),
+    # who works on it
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    # what came of it
+    sa.Column("provider_id", sa.Text, unique=True),
+    sa.Column("video_url", sa.Text),
+    sa.Column("video_file_id", sa.Text),
+    sa.Column("video_message_id", sa.BigInteger),
+    sa.Column("kept_by", sa.Text),
+    sa.Column("reason", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.UniqueConstraint("source_chat_id", "source_message_id"),
+    sa.UniqueConstraint("source_chat_id", "frame_message_id"),
+    sa.CheckConstraint(
+        "(lease_owner IS NULL) = (lease_until IS NULL)", name="lease_has_owner_and_end"
+    ),
+    sa.CheckConstraint(
+        "(frame_file_id IS NULL) = (frame_kind IS NULL)", name="frame_has_file_and_kind"
+    ),
+    sqlite_autoincrement=True,  # an old button must never meet a new task with its number
+)
+
+
+_active = tasks.c.state.in_(sorted(ACTIVE))
+_resting = tasks.c.state.in_(sorted(RESTING))
+_queued = tasks.c.state.in_([TaskState.QUEUED])
+
+sa.Index("ix_tasks_due", tasks.c.run_at, sqlite_where=_active, postgresql_where=_active)
+sa.Index(
+    "ix_tasks_queue",
+    tasks.c.confirmed_at,
+    tasks.c.id,
+    sqlite_where=_queued,
+    postgresql_where=_queued,
+)
+# for counting and forgetting; an index that knew all states would draw the claims away from
+# ix_tasks_due
+sa.Index(
+    "ix_tasks_resting",
+    tasks.c.state,
+    tasks.c.run_at,
+    sqlite_where=_resting,
+    postgresql_where=_resting,
+)
+sa.Index("ix_tasks_user", tasks.c.user_id, tasks.c.id)
+sa.Index("ix_tasks_chat", tasks.c.chat_id)
+
+_of_album = tasks.c.media_group_id.is_not(None)
+_of_batch = tasks.c.variant_of.is_not(None)
+
+sa.Index(
+    "ix_tasks_album",
+    tasks.c.source_chat_id,
+    tasks.c.media_group_id,
+    unique=True,
+    sqlite_where=_of_album,
+    postgresql_where=_of_album,
+)
+sa.Index(
+    "ix_tasks_variants",
+    tasks.c.variant_of,
+    sqlite_where=_of_batch,
+    postgresql_where=_of_batch,
+)
+
+task_events = sa.Table(
+    "task_events",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column(
+        "task_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.Column("state", text_of(TaskState, "state"), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+
+# Blobs on purpose: gone in the commit that ends the task, nothing left on a disk, and any host
+# can serve them.
+frames = sa.Table(
+    "frames",
+    metadata,
+    sa.Column(
+        "task_id",
+        sa.ForeignKey("tasks.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("token", sa.Text, nullable=False, unique=True),
+    sa.Column("jpeg", sa.LargeBinary, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Objects in a bucket, to be deleted; a row may outlive its task.
+frame_objects = sa.Table(
+    "frame_objects",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("task_id", Id, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+)
+
+
+durations = sa.Table(
+    "durations",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("low_seconds", sa.Float, nullable=False),
+    sa.Column("high_seconds", sa.Float, nullable=False),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.Index("ix_durations_model_id", "model", "id"),
+)
+
+
+# What an update made or ended, where the task itself does not say so: its repeat does no more.
+callback_actions = sa.Table(
+    "presses",
+    metadata,
+    sa.Column("update_id", Id, primary_key=True, autoincrement=False),
+    sa.Column(
+        "task_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    # the task below which the button was; None: no button, or not of a task
+    sa.Column("source_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), index=True),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
+)
+
+
+# Videos that were sent as files too: Telegram sends no video as a document by its file_id
+documents = sa.Table(
+    "documents",
+    metadata,
+    sa.Column(
+        "task_id",
+        sa.ForeignKey("tasks.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("file_id", sa.Text, nullable=False),
+)
