@@ -1,7 +1,8 @@
-"""The commands: `python -m bot` runs the bot, `python -m bot sandbox` shows it without a token.
+"""The commands: `python -m bot` runs the bot, `python -m bot sandbox` demonstrates it without a
+token.
 
-Settings are read here and nowhere else; each command imports only what it needs. Exit codes:
-0 stopped as asked, 1 failed, 2 wrong settings.
+Settings are read only here; each command imports only what it needs. Exit codes: 0 stopped as
+asked, 1 failed, 2 wrong settings.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ logger = logging.getLogger("bot")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command and returns the exit code."""
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(prog="bot", description=__doc__.partition("\n")[0])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("run", help="run the bot (the default)")
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "sandbox", help="the bot in the browser, without token, key or network", add_help=False
     )
     _add_commands(commands)
-    # The sandbox has options of its own.
+    # The sandbox has its own options.
     args, rest = parser.parse_known_args(argv)
     if args.command == "sandbox":
         from bot.sandbox.run import main as sandbox
@@ -82,19 +83,19 @@ def _settings() -> Settings | None:
 
 
 def run(settings: Settings) -> int:
-    """The bot itself, until a signal."""
+    """Run the bot until a signal."""
     # Until bot.app listens, which comes after more than a second of imports: nothing has begun.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    # Where developers' tools are installed, httpx and structlog load these for a command line and
-    # for colours of their own: 5 MB. None is Python's word for what cannot be imported.
+    # Where developers' tools are installed, httpx and structlog import these for a command line
+    # and for colours: 5 MB. None makes Python treat them as missing.
     for name in ("click", "rich"):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     from bot.runtime import logs
 
     logs.set_up(settings.log_level_number, settings.secrets)
     logging.captureWarnings(True)
-    # aiogram would repeat the whole of an update that it does not know, people's words too.
+    # aiogram would log the whole of an unknown update, including people's messages.
     warnings.filterwarnings("ignore", "Detected unknown update type", RuntimeWarning)
     if not (dsn := settings.sentry_dsn.get_secret_value()):
         return _serve(settings)
@@ -108,7 +109,7 @@ def run(settings: Settings) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    # What is imported stays: a look through it for garbage would stop the loop for 150 ms.
+    # What is imported stays: scanning it for garbage would stop the loop for 150 ms.
     gc.disable()
     from bot.runtime.lazy_aiogram import import_aiogram
 

@@ -1,7 +1,7 @@
-"""The settings: environment, `.env` and secret files, read once in `__main__`, frozen after.
+"""The settings: environment, `.env` and secret files, read once in `__main__`, then frozen.
 
-A wrong or missing value names itself and what it should be; the values themselves are never
-repeated, for they may be secrets.
+A wrong or missing value names itself and what it should be; values are never repeated, since they
+may be secrets.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from storage.engine import parse, sqlite_file
 
 
 class SettingsError(Exception):
-    """One clear line for each wrong or missing value."""
+    """The settings are wrong: one clear line for each wrong or missing value."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -41,7 +41,7 @@ class SettingsError(Exception):
 
 
 People = Annotated[frozenset[int], NoDecode]
-"""Telegram's numbers of people, in the environment as `1001,1002`."""
+"""Telegram user IDs, in the environment as `1001,1002`."""
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -261,34 +261,34 @@ class Settings(BaseSettings):
 
     @property
     def takes_updates(self) -> bool:
-        """Whether this process reads and answers what people say."""
+        """Whether this process receives and handles updates."""
         return self.role != "worker"
 
     @property
     def makes_videos(self) -> bool:
-        """Whether this process does what people ordered."""
+        """Whether this process works on orders."""
         return self.role != "intake"
 
     @property
     def who(self) -> Access:
-        """Who may use the bot, as far as the settings know."""
+        """The access rules of the settings."""
         return Access(
             is_open=self.access == "open", admins=self.admins, allowed=self.allowed_users
         )
 
     @property
     def reachable(self) -> bool:
-        """Whether anybody may use the bot, or could let somebody in."""
+        """Whether anybody may use the bot, or could give access."""
         return self.access == "open" or bool(self.admins | self.allowed_users)
 
     @property
     def told(self) -> frozenset[int]:
-        """Chats that hear what is wrong: ADMIN_CHAT, or every admin in private."""
+        """Chats that receive alerts: ADMIN_CHAT, or every admin in private."""
         return self.admins if self.admin_chat is None else frozenset({self.admin_chat})
 
     @property
     def terms(self) -> Terms:
-        """What every order has to keep to."""
+        """The rules that every order has to keep."""
         caps = {
             cap: Bound(
                 getattr(self, f"cap_{cap.value}"), getattr(self, f"cap_{cap.value}_roubles")
@@ -299,20 +299,20 @@ class Settings(BaseSettings):
 
     @property
     def stars_offer(self) -> StarsPackages:
-        """What is sold for Telegram Stars."""
+        """The packages on sale for Telegram Stars."""
         return StarsPackages(
             packages=read_packages(self.stars_packages), contact=self.support_contact
         )
 
     @property
     def data_dir(self) -> Path:
-        """Where files lie that are no rows: beside the SQLite file, else `data`."""
+        """The folder for files: beside the SQLite file, otherwise `data`."""
         file = sqlite_file(self.database_url)
         return file.parent if file else Path("data")
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must not stand in any log line."""
+        """Values that must not appear in any log line."""
         passwords = [
             _password(address)
             for address in (self.database_url, self.telegram_proxy, self.provider_proxy)
@@ -332,38 +332,38 @@ class Settings(BaseSettings):
 
     @property
     def webhook_secret(self) -> str:
-        """What Telegram shows with each update, the same in every process of this bot.
+        """The secret that Telegram sends with each update, the same in every process of this bot.
 
-        Made of the token, so there is nothing more to keep secret (Bot API: setWebhook).
+        Derived from the token, so there is nothing more to keep secret (Bot API: setWebhook).
         """
         token = self.bot_token.get_secret_value().encode()
         return hmac.new(token, b"webhook", hashlib.sha256).hexdigest()
 
     @property
     def models(self) -> tuple[catalog.Model, ...]:
-        """What people choose from."""
+        """The models that people choose from."""
         if self.catalog_file is None:
             return catalog.offered(self.model)
         return catalog.read(self.catalog_file)
 
     @property
     def default_model(self) -> catalog.Model:
-        """What a new card has: MODEL, or the first of the operator's own catalog."""
+        """The model of a new card: MODEL, or the first of the operator's own catalog."""
         return next((one for one in self.models if one.id == self.model), self.models[0])
 
     @property
     def photos_on(self) -> bool:
-        """Whether there is a place where the provider can fetch a first frame."""
+        """Whether the provider can fetch first frames from somewhere."""
         return bool(self.public_url or self.frames_s3_bucket)
 
     @property
     def log_level_number(self) -> int:
-        """The level as `logging` knows it."""
+        """The level as a number of `logging`."""
         return logging.getLevelNamesMapping()[self.log_level]
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """The settings of this process; SettingsError has one line for each wrong or missing value."""
+    """Read the settings; SettingsError has one line for each wrong or missing value."""
     try:
         return Settings(**overrides)
     except ValidationError as exc:
@@ -372,7 +372,7 @@ def read_settings(**overrides: Any) -> Settings:
             line
             for error in exc.errors()
             for line in _line(error).splitlines()
-            # A file that cannot be read says it all.
+            # An unreadable file explains it all.
             if error["type"] != "missing" or (f"{error['loc'][0]}_file",) not in wrong
         ]
         raise SettingsError(lines) from None
@@ -391,7 +391,7 @@ def _line(error: Any) -> str:
 
 
 def _password(address: str) -> str:
-    """As it is written there; urlsplit would end it at a # or a /."""
+    """Return the part as written in the URL; urlsplit would end it at a # or a /."""
     return address.partition("://")[2].rpartition("@")[0].partition(":")[2]
 
 

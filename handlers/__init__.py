@@ -1,7 +1,7 @@
-"""Telegram update -> one wish -> answer; one router a module.
+"""Turn a Telegram update into one action and an answer; one router per module.
 
-Handlers may be run again for the same update after a crash: a wish that was granted is granted
-once, and what was said may be said twice. They must not know the worker or the provider.
+After a crash a handler may run again for the same update: the action takes effect once, but an
+answer may be sent twice. Handlers must not know the worker or the provider.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from handlers.middlewares import Person, WordsForProblems
 
 
 def build_router() -> Router:
-    """All routers in the order in which they are asked; the first that takes an update has it."""
+    """Return all routers in order; the first that accepts an update handles it."""
     root = Router(name="handlers")
     for observer in (root.message, root.edited_message, root.callback_query, root.inline_query):
-        # Inner ones: people who were not talking to the bot are not written down.
+        # Inner middlewares: people who were not talking to the bot are not recorded.
         observer.middleware(Gate())
         observer.middleware(Person())
         observer.middleware(WordsForProblems())

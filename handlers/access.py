@@ -1,4 +1,4 @@
-"""Being let in: asking, invites, and the admins' /allow, /ban, /invite. All of it at once."""
+"""Access to the bot: requests, invites, and the admins' /allow, /ban, /invite."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def ban(
 
 
 def _subject(message: Message, command: CommandObject) -> int | None:
-    """The number that was given, whoever is answered, or the group; None: nobody."""
+    """Return the given id, the author of the replied-to message, or the group; None: nobody."""
     if command.args:
         number = command.args.strip()
         digits = number.removeprefix("-")

@@ -1,6 +1,5 @@
-"""Running the bot from a chat: /admin, /order, /user, /settle, /stats, /broadcast, and what their
-buttons do. For admins only; for everybody else none of it exists.
-"""
+"""Running the bot from a chat: /admin, /order, /user, /settle, /stats, /broadcast and their
+buttons. For admins only; for everybody else these commands do not exist."""
 
 from __future__ import annotations
 
@@ -148,7 +147,7 @@ async def _show_person(message: Message, user_id: int, storage: Storage, lang: s
 
 
 async def stats(message: Message, storage: Storage, clock: Clock, lang: str) -> None:
-    from bot.texts import charts  # with Pillow, which an idle bot does without
+    from bot.texts import charts  # imports Pillow, which an idle bot does not need
 
     since = day_start(clock()) - timedelta(days=DAYS - 1)
     points = await storage.operator.points(since=since)

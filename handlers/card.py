@@ -1,4 +1,4 @@
-"""The card: a draft as it will be sent, and the presses below it."""
+"""The card: a draft as it will be sent, and the buttons below it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _UNSEEN = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """What a card shows of a first frame."""
+    """How a card shows a first frame."""
 
     nearest: AspectRatio
-    preview: bytes | None = None  # a small JPEG with the cut; None: Telegram has the photo
-    is_cut: bool = True  # to the nearest ratio; False: nothing worth showing
+    preview: bytes | None = None  # a small JPEG with the cut; None: show the photo itself
+    is_cut: bool = True  # to the nearest ratio; False: too little to show
 
 
 def router() -> Router:
@@ -43,7 +43,7 @@ def router() -> Router:
 
 
 async def look_at(bot: Bot, frame: Frame) -> Picture:
-    """Fetches and judges a first frame; InputError says why it cannot be one."""
+    """Fetch and check a first frame; InputError says why it cannot be one."""
     try:
         content = await fetch_file(bot, frame.file_id, limit=frames.MAX_BYTES)
     except TelegramTooLarge:
@@ -63,7 +63,7 @@ async def look_at(bot: Bot, frame: Frame) -> Picture:
 
 
 def cuts(width: int, height: int, ratio: AspectRatio) -> bool:
-    """Whether the cut takes so much away that a person should see what."""
+    """Whether the cut removes so much that a person should see it."""
     return abs(width / height / ratio.value_of - 1) > _UNSEEN
 
 
@@ -78,16 +78,16 @@ async def send_card(
     ratio: AspectRatio | None = None,
     ends: tuple[int, datetime] | None = None,
 ) -> None:
-    """Shows the draft as it is now, once: as an answer to `message`, or on the card that is there.
+    """Show the draft once: as a reply to `message`, or on its existing card.
 
-    A photo without words is asked for them. `ratio` is offered first where no photo has a say,
-    and before it the one of the video that the draft was made after. `ends`: the update whose
-    whole effect this is, and when; it is noted as done together with the card.
+    A photo without a prompt asks for one. `ratio` is offered first when the photo does not decide,
+    and before it the ratio of the video that the draft was made from. `ends`: the update that this
+    answer completes, and when; it is marked as done together with the card.
     """
     if task.state is not TaskState.DRAFT or task.card_revision == task.revision:
         return
     if task.prompt is None:
-        # Not the card: that comes with the words.
+        # No card yet: it comes with the prompt.
         kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
         await reply.say(message, kept(task.lang), keyboards.cards.card(task))
         await storage.tasks.card_shown(task, card_message_id=None, ends=ends)
@@ -97,7 +97,7 @@ async def send_card(
         try:
             picture = await look_at(bot, task.frame)
         except InputError:
-            pass  # it was a good picture when it came; the order will tell
+            pass  # it was a good picture when it came; the order will check again
         except TelegramError:
             if task.frame.kind != "photo":
                 raise
@@ -133,7 +133,7 @@ async def send_card(
 
 
 async def asks_consent(task: Task, storage: Storage) -> bool:
-    """Whether the card has to say who gets the photo."""
+    """Whether the card has to say who receives the photo."""
     return task.frame is not None and not await storage.privacy.consented(task.user_id)
 
 
@@ -172,14 +172,14 @@ async def pick_ratio(
         return
     await start_status(query, task, texts.statuses.press_accepted(lang), bot, storage, wake)
     if task.lease_owner is not None:
-        # A repeat would say the toast again, and where it waits if it still does: no harm.
+        # A repeat would show the toast and the position again: harmless.
         storage.inbox.ended.add(event_update.update_id)
 
 
 async def start_status(
     query: CallbackQuery, task: Task, answer: str, bot: Bot, storage: Storage, wake: Wake
 ) -> None:
-    """The pressed message becomes the status message of a task that is due."""
+    """Turn the pressed card into the status message of the ordered task."""
     message_id, is_media = task.card_message_id, task.card_is_media
     pressed = _pressed(query)
     if pressed is not None and pressed[0] != message_id:
@@ -189,7 +189,7 @@ async def start_status(
     await reply.toast(query, answer)
     place = await storage.tasks.queue_position(task.id)
     if message_id is None or place is None:
-        return  # the worker has it already, and shows how it goes
+        return  # the worker has it already, and shows its progress
     await reply.rewrite(
         bot,
         task.chat,
@@ -201,7 +201,9 @@ async def start_status(
 
 
 def _pressed(query: CallbackQuery) -> tuple[int, bool] | None:
-    """The message with the button, and whether its words are a caption, as far as is told."""
+    """Return the message with the button, and whether its text is a caption, as far as is
+    known.
+    """
     if query.message is None:
         return None
     is_media = isinstance(query.message, Message) and bool(query.message.photo)
@@ -221,7 +223,7 @@ async def cancel(
     if task is None:
         task = await storage.tasks.get(callback_data.task_id)
         if task is not None and task.state is TaskState.QUEUED:
-            # The provider refused it in this very moment: it waits again, and can be cancelled.
+            # The provider refused it just now: it is queued again, and can be cancelled.
             task = await storage.tasks.cancel(task.id, user_id=user_id, now=clock()) or task
         if task is None or task.user_id != user_id or task.state is not TaskState.CANCELLED:
             await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
@@ -238,7 +240,7 @@ async def cancel(
 
 
 def why_not(task: Task | None, user_id: int, lang: str) -> str:
-    """Why a press changed nothing."""
+    """Answer why a press changed nothing."""
     if task is None:
         return texts.statuses.press_expired(lang)
     if task.user_id != user_id:
@@ -253,7 +255,7 @@ def why_not(task: Task | None, user_id: int, lang: str) -> str:
 
 
 def why_not_cancelled(task: Task | None, user_id: int, lang: str) -> str:
-    """Why a press on Cancel changed nothing."""
+    """Answer why a press on Cancel changed nothing."""
     if task and task.user_id == user_id and task.state in _BEING_MADE:
         return texts.statuses.press_too_late(lang)
     return why_not(task, user_id, lang)

@@ -1,7 +1,7 @@
-"""What handlers are given by name besides what aiogram gives: the composition root fills it.
+"""What handlers receive by name in addition to aiogram's arguments; bot/wiring.py fills it.
 
-storage: Storage    clock: Clock    wake: Wake    hands: Hands    offer: Offer
-access: Access    shop: Shop
+storage: Storage    clock: Clock    wake: Wake    claim_on_commit: ClaimOnCommit
+offer: Offer    access: Access    stars_packages: StarsPackages
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ class Translates(Protocol):
 
 
 Wake = Callable[[], None]
-"""Tells the worker that there is something to do."""
+"""Wakes the worker."""
 
 ForgetFiles = Callable[[Iterable[int]], Awaitable[None]]
-"""Drops the videos that were kept for tasks which are no more."""
+"""Deletes the kept videos of tasks that no longer exist."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """What this bot sells now."""
+    """What this bot offers now."""
 
     model: Model
-    photos_on: bool  # a first frame can be published (PUBLIC_URL is set)
-    retention_days: int = 0  # after which what is over is forgotten; 0: never
-    models: tuple[Model, ...] = ()  # what a card can be changed to
+    photos_on: bool  # first frames can be published (PUBLIC_URL is set)
+    retention_days: int = 0  # days after which finished orders are deleted; 0: never
+    models: tuple[Model, ...] = ()  # the models that a card offers
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
 
     def model_for(self, person: User | None) -> Model:
-        """A person's own default, as long as it is on offer."""
+        """Return the person's default model, if it is still on offer."""
         wanted = person and person.model
         return next((model for model in self.models if model.id == wanted), self.model)
 
     def card_options(self, *, is_open: bool = False) -> CardOptions | None:
-        """What a card offers beside its shapes; None: nothing."""
+        """Return what a card offers beside aspect ratios; None: nothing."""
         if not self.models and self.translator is None:
             return None
         return CardOptions(
@@ -65,7 +65,7 @@ class Offer:
 
 
 class Worded(TypedDict):
-    """The words of a draft: what is sent, and where that was made of others, both."""
+    """The texts of a draft: the prompt that is sent, and the original when it was rewritten."""
 
     prompt: str
     original: str | None
@@ -73,9 +73,8 @@ class Worded(TypedDict):
 
 
 async def worded(offer: Offer, prompt: str) -> Worded:
-    """A clean prompt as it will be sent: translated where the video model would not understand
-    it and a translation is to be had.
-    """
+    """Return the cleaned prompt as it is sent: translated when the video model would not
+    understand it and a translation is available."""
     translation = await offer.translator.translate(prompt) if offer.translator else None
     if translation is None:
         return Worded(prompt=prompt, original=None, rewritten=None)
@@ -83,12 +82,12 @@ async def worded(offer: Offer, prompt: str) -> Worded:
 
 
 def own_ratio(person: User | None) -> AspectRatio | None:
-    """The shape that a person wants to be offered first."""
+    """Return the aspect ratio that a person wants to be offered first."""
     return AspectRatio(person.ratio) if person and person.ratio in list(AspectRatio) else None
 
 
 class Origin(TypedDict):
-    """Who wants a video, where, and on which terms: what every draft begins with."""
+    """Who wants a video, where, and with which model: what every draft starts with."""
 
     user_id: int
     chat: Chat
@@ -102,7 +101,7 @@ class Origin(TypedDict):
 def origin(
     message: Message, offer: Offer, lang: str, now: datetime, person: User | None = None
 ) -> Origin:
-    """The beginning of a draft for this message."""
+    """Start a draft for this message."""
     assert message.from_user  # handlers.middlewares.Person
     model = offer.model_for(person)
     return Origin(

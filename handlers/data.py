@@ -1,4 +1,4 @@
-"""/delete_me: everything about a person goes, after a second tap."""
+"""/delete_me: delete everything about a person, after a second tap."""
 
 from __future__ import annotations
 

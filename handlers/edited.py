@@ -1,4 +1,4 @@
-"""A message that was edited changes its draft; what was ordered stays as it was ordered."""
+"""An edited message changes its draft; an order stays as it was ordered."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def edited(
     chat = reply.place(message)
     known = await storage.tasks.of_message(chat, message.message_id)
     if known is None:
-        # Perhaps it was refused as it stood, and is mended now.
+        # Perhaps the first version was refused, and this one is correct.
         if message.text and await private(message):
             await take_prompt(
                 message, words, event_update, bot, storage, clock, offer, lang, person

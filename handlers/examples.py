@@ -1,4 +1,4 @@
-"""/examples: ready scenes, one message to leaf through; a scene that is taken is a draft."""
+"""/examples: ready scenes in one message to browse; choosing one makes a draft."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def take(
         price=model.price,
         prompt=example.prompt,
         now=clock(),
-        # No message of theirs says it: the press is the key, below all numbers of messages.
+        # There is no message of theirs for it: the press is the key, below all message numbers.
         source_id=-event_update.update_id,
     )
     await send_card(

@@ -1,4 +1,4 @@
-"""Whatever no other handler took: in private it is told what to send, in groups it is left."""
+"""What no other handler accepted: answered in private chats, ignored in groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.core.task import Problem
 from handlers import reply
 from handlers.filters import private, unknown_command
 
-# What a person sends; everything else is Telegram's own news (a pin, a new title, a timer).
+# What a person sends; everything else is a service message (a pin, a new title, a timer).
 _SENT = frozenset(
     {
         ContentType.ANIMATION, ContentType.AUDIO, ContentType.CHECKLIST, ContentType.CONTACT,
@@ -44,5 +44,5 @@ async def refuse(message: Message) -> None:
 
 
 async def forget_button(query: CallbackQuery, lang: str) -> None:
-    """A button of another age."""
+    """Answer a button of an older version."""
     await reply.toast(query, texts.statuses.press_expired(lang), alert=True)

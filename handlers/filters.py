@@ -1,4 +1,4 @@
-"""Which updates a handler takes. Coroutines: aiogram sends other filters through threads."""
+"""Which updates a handler accepts. Coroutines: aiogram runs other filters in threads."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bot.core.access import Access
 
 
 async def admin(event: TelegramObject, event_from_user: User, access: Access) -> bool:
-    """From somebody who runs the bot; for everybody else the command does not exist."""
+    """From an admin; for everybody else the command does not exist."""
     return access.is_admin(event_from_user.id)
 
 
 async def private(message: Message) -> bool:
-    """A chat with one person."""
+    """In a private chat."""
     return message.chat.type == ChatType.PRIVATE
 
 
 async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
-    """Said to this bot: in private everything, in a group a mention or a reply to the bot.
+    """Addressed to this bot: everything in private, a mention or a reply to the bot in a group.
 
     Gives `words`: the text or caption without the mention, None when there is neither.
     """
@@ -39,12 +39,12 @@ async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
 
 
 async def written(message: Message) -> bool:
-    """Words that are no command."""
+    """Text that is not a command."""
     return message.text is not None and not _is_command(message)
 
 
 async def unknown_command(message: Message) -> bool:
-    """A command, after all known ones had their turn."""
+    """A command that no earlier handler accepted."""
     return message.text is not None and _is_command(message)
 
 
@@ -53,7 +53,7 @@ def _is_command(message: Message) -> bool:
 
 
 async def _mention(message: Message, bot: Bot) -> str | None:
-    """The bot's @name as it was written."""
+    """Return the bot's @name as it was written."""
     text = message.text or message.caption or ""
     entities: list[MessageEntity] = message.entities or message.caption_entities or []
     written = [e.extract_from(text) for e in entities if e.type == "mention"]

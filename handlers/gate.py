@@ -1,6 +1,6 @@
-"""Around every handler, before anything else: may this person use the bot here, and how much.
+"""Before any other handler: may this person use the bot here, and how much.
 
-What it refuses has no effect at all. A handler with the flag `everybody` is for strangers too.
+A refused update has no effect. Handlers with the flag `everybody` also serve strangers.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from handlers.middlewares import Handler
 from storage import Storage
 
 EVERYBODY = {"everybody": True}
-"""The flags of a handler that strangers may call."""
+"""The flags of a handler that strangers may use."""
 
 
 class Gate(BaseMiddleware):
-    """Tells strangers how to ask; whoever was banned is not answered."""
+    """Tells strangers how to ask for access; does not answer banned people."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         user: User | None = data.get("event_from_user")
@@ -65,7 +65,7 @@ async def _tell_how_to_ask(
     message: Message, user: User, access: Access, update: Update, lang: str
 ) -> None:
     if message is not update.message:
-        return  # an edit
+        return  # an edited message
     heard = bool(access.admins)
     ask = keyboards.access.ask_access(lang) if heard else None
     await reply.say(message, texts.access.closed(lang, user.id, somebody_hears=heard), ask)
@@ -85,7 +85,7 @@ async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: b
 
 
 class WordsForLimits(BaseMiddleware):
-    """An order that a cap or the person's credit forbids: why, and when to press again."""
+    """Answer an order that a cap or the person's credit forbids: why, and when to press again."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         lang: str = data["lang"]

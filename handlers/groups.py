@@ -1,4 +1,4 @@
-"""What groups need beside mentions and replies: /video, and a group that becomes a supergroup."""
+"""What groups need besides mentions and replies: /video, and the move to a supergroup."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ async def video(
     lang: str,
     person: User,
 ) -> None:
-    """The words after the command are the prompt; a group may keep everything else from us."""
+    """Make a draft from the text after the command; a group may hide all other messages from
+    bots.
+    """
     take = take_picture if await photo(message) or await document(message) else take_prompt
     if take is take_prompt and not command.args:
         await reply.say(message, texts.cards.video_usage(lang))

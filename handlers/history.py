@@ -1,7 +1,7 @@
-"""/history: a person's orders, page by page, and each of them again.
+"""/history: a person's orders, page by page, and each of them in full.
 
-A page may be turned and an order opened for as long as its message stands; a video comes by its
-`file_id`, so nothing is uploaded or paid.
+The buttons work as long as the message exists; a video is sent by its `file_id`, so nothing is
+uploaded or paid.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from handlers.card import why_not
 from storage import Storage
 
 PAGE = 5
-"""Orders on a page: their buttons stand in one row."""
+"""Orders per page: their buttons are in one row."""
 
 
 def router() -> Router:

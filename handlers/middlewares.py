@@ -1,4 +1,4 @@
-"""Around every handler: who is speaking and in which language, and words for bad input."""
+"""Around every handler: who is writing and in which language, and answers to bad input."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class Person(BaseMiddleware):
-    """Gives `lang` and `person`; what nobody sent, or another bot did, goes no further.
+    """Gives `lang` and `person`; an update without a human author goes no further.
 
-    Who writes as a group or a channel is nobody: they are told how to be somebody.
+    Somebody who writes as a group or channel is told how to write as themselves.
     """
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         user: User | None = data.get("event_from_user")
         if isinstance(event, Message) and event.migrate_to_chat_id is not None:
             data["lang"] = language_of(user.language_code if user else None)
-            return await handler(event, data)  # a group's own news, whoever caused it
+            return await handler(event, data)  # a service message of the group
         if user is None or user.is_bot:
             if isinstance(event, Message) and event.sender_chat is not None:
                 await reply.say(event, texts.cards.anonymous())
@@ -43,7 +43,7 @@ class Person(BaseMiddleware):
 
 
 class WordsForProblems(BaseMiddleware):
-    """What cannot be used is answered: what is wrong, and what to do."""
+    """Answers unusable input: what is wrong, and what to do."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         try:

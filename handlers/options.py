@@ -1,4 +1,4 @@
-"""What can be changed on a card before it is ordered: kind, quality, length, number, words."""
+"""What can be changed on a card before it is ordered: kind, quality, length, number, prompt."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def _shown(
     *,
     is_open: bool = False,
 ) -> None:
-    """The card as it is after the press; why nothing changed when there is no such draft."""
+    """Show the card after the press, or why nothing changed when the draft is gone."""
     if task is None:
         await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
         return
@@ -175,7 +175,7 @@ async def _redrawn(
 
 
 def _first(message: Message) -> AspectRatio | None:
-    """The ratio that this card offers first: marked, as it was when the card came."""
+    """Return the ratio that this card marked first when it was sent."""
     markup = message.reply_markup
     for row in markup.inline_keyboard if markup else []:
         for button in row:

@@ -1,6 +1,6 @@
-"""A photo, or an image sent as a document, becomes a first frame; its caption the prompt.
+"""A photo, or an image sent as a file, becomes a first frame; its caption is the prompt.
 
-What is wrong with a picture is said at once, before there is a draft.
+Problems with a picture are reported at once, before there is a draft.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from handlers.context import Offer, Worded, origin, own_ratio, worded
 from handlers.filters import addressed
 from storage import Storage, User
 
-# What a client calls a file whose kind it does not know
+# The types that a client uses for an unknown kind of file
 _ANYTHING = "application/octet-stream"
 
 
@@ -34,7 +34,7 @@ async def photo(message: Message) -> bool:
 
 
 async def document(message: Message) -> bool:
-    # An animation comes with `document` filled in as well (Bot API: Message)
+    # An animation has `document` filled in as well (Bot API: Message)
     return message.document is not None and message.animation is None
 
 
@@ -51,7 +51,7 @@ async def take_picture(
 ) -> None:
     if not offer.photos_on:
         raise InputError(Problem.PHOTOS_OFF)
-    # Cheap first: what is wrong with the words needs no fetching to be told.
+    # Cheap first: problems with the text are reported without fetching the picture.
     prompt = clean_prompt(words) if words and words.strip() else None
     frame, picture = await frame_of(message, bot)
     said: Worded | None = await worded(offer, prompt) if prompt else None
@@ -74,7 +74,7 @@ async def take_picture(
 
 
 async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:
-    """The picture of a message as a first frame; InputError says why it cannot be one."""
+    """Return the picture of a message as a first frame; InputError says why it cannot be one."""
     if message.photo:
         largest = max(message.photo, key=lambda size: size.width * size.height)
         return Frame(file_id=largest.file_id, kind="photo"), _judged(largest)
@@ -90,7 +90,7 @@ async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:
 async def answered(
     message: Message, bot: Bot, offer: Offer
 ) -> tuple[Frame | None, Picture | None]:
-    """The picture that these words answer; a card of ours is known by its own draft."""
+    """Return the picture that this text replies to; a card of ours is found by its draft."""
     replied = message.reply_to_message
     if replied is None or (replied.from_user and replied.from_user.id == bot.id):
         return None, None
@@ -102,9 +102,8 @@ async def answered(
 
 
 def _judged(size: PhotoSize) -> Picture:
-    """What can be told of a photo unseen; InputError for sides or a shape that the provider does
-    not take.
-    """
+    """Check what is known of a photo before fetching it; InputError for sides or a ratio that the
+    provider does not accept."""
     width, height = size.width, size.height
     if min(width, height) < frames.MIN_SIDE or max(width, height) > frames.MAX_SIDE:
         raise InputError(Problem.IMAGE_SIDES, width=width, height=height)

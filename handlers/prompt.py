@@ -1,4 +1,4 @@
-"""Words become a draft: of their own, or of the photo that waits for them or that they answer."""
+"""Text becomes a draft: a new one, or the prompt of the photo that it replies to or that waits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How handlers talk: one answer to one message, in its own place, and errors that mean nothing.
+"""Send the answers of handlers: to the same place, ignoring errors that do not matter.
 
-What Telegram refuses about an old button or a message that is gone is ignored; everything else
-is raised, and the update is handled again later. It must not know what is said.
+Errors about an old button or a deleted message are ignored; all others are raised, and the update
+is handled again later. It must not know what is said.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 def place(message: Message | InaccessibleMessage) -> Chat:
-    """Where to answer this message, also later; of one that is too old the chat is known."""
+    """Return where to answer this message, also later; for a message that is too old only the
+    chat."""
     if isinstance(message, InaccessibleMessage):
         return Chat(chat_id=message.chat.id)
     return Chat(
         chat_id=message.chat.id,
-        # Replies in ordinary groups have a thread too, but one that nothing can be sent to.
+        # Replies in ordinary groups have a thread id too, but nothing can be sent to it.
         message_thread_id=message.message_thread_id if message.is_topic_message else None,
         business_connection_id=message.business_connection_id,
     )
 
 
 async def say(message: Message, text: Text, keyboard: InlineKeyboardMarkup | None = None) -> int:
-    """Answers in words; the id of the answer."""
+    """Answer with a text; return the id of the answer."""
     sent = await message.answer(
         **text.as_kwargs(),
         reply_parameters=_to(message),
@@ -60,7 +61,7 @@ async def show(
     caption: Text,
     keyboard: InlineKeyboardMarkup | None = None,
 ) -> int:
-    """Answers with a picture; the id of the answer."""
+    """Answer with a picture; return the id of the answer."""
     return (await picture(message, photo, caption, keyboard)).message_id
 
 
@@ -70,7 +71,7 @@ async def picture(
     caption: Text,
     keyboard: InlineKeyboardMarkup | None = None,
 ) -> Message:
-    """Answers with a picture; the answer, by which Telegram's copy of it is known."""
+    """Answer with a picture; return the answer, which identifies Telegram's copy."""
     return await message.answer_photo(
         photo,
         **caption.as_caption_kwargs(),
@@ -80,7 +81,7 @@ async def picture(
 
 
 async def document(message: Message, file: str | InputFile) -> str | None:
-    """Answers with a file as it is; its `file_id`, None when Telegram does not take it."""
+    """Answer with a file; return its `file_id`, or None when Telegram does not accept it."""
     with suppress(TelegramRejected):
         sent = await message.answer_document(
             file, disable_content_type_detection=True, reply_parameters=_to(message)
@@ -92,7 +93,7 @@ async def document(message: Message, file: str | InputFile) -> str | None:
 async def video(
     message: Message, file_id: str, caption: Text, keyboard: InlineKeyboardMarkup | None = None
 ) -> bool:
-    """Answers with a video that Telegram has; False when it has it no longer."""
+    """Answer with a video that Telegram has; False when Telegram no longer has it."""
     with suppress(TelegramRejected):
         await message.answer_video(
             file_id,
@@ -105,7 +106,9 @@ async def video(
 
 
 def below(query: CallbackQuery, chat: Chat) -> Message:
-    """The pressed message, to be answered in `chat`: Telegram tells little of an old one."""
+    """Return the pressed message, to be answered in `chat`: for an old one Telegram tells
+    little.
+    """
     assert query.message
     shown = Message(
         message_id=query.message.message_id,
@@ -127,7 +130,7 @@ async def rewrite(
     is_media: bool,
     keyboard: InlineKeyboardMarkup | None = None,
 ) -> bool:
-    """New words and buttons for a message of ours; whether it is still there."""
+    """Edit text and buttons of a message of ours; return whether it still exists."""
     where: dict[str, Any] = {
         "chat_id": chat.chat_id,
         "message_id": message_id,
@@ -156,7 +159,7 @@ async def replace(
     caption: Text,
     keyboard: InlineKeyboardMarkup | None = None,
 ) -> bool:
-    """Another picture, words and buttons for a picture of ours; whether it is still there."""
+    """Replace picture, text and buttons of a message of ours; return whether it still exists."""
     media = InputMediaPhoto(media=photo, **caption.as_caption_kwargs())
     try:
         await bot(
@@ -176,15 +179,15 @@ async def replace(
 
 
 async def take_away(bot: Bot, chat: Chat, message_id: int) -> None:
-    """Deletes a message of ours, as well as it can."""
+    """Delete a message of ours, best effort."""
     with suppress(TelegramError):
         await bot(DeleteMessage(chat_id=chat.chat_id, message_id=message_id))
 
 
 async def toast(query: CallbackQuery, text: str = "", *, alert: bool = False) -> None:
-    """Answers a press; an `alert` has to be put away by hand.
+    """Answer a press; an `alert` has to be closed by hand.
 
-    Nobody sees an answer that comes later: one that fails is not repeated.
+    A late answer is not shown by Telegram, so a failed one is not repeated.
     """
     with suppress(TelegramRejected, TelegramLater):
         await query.answer(text, show_alert=alert)

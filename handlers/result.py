@@ -1,7 +1,7 @@
-"""The buttons below a video, or below the words about an end without one.
+"""The buttons below a video, or below the notice of a failure.
 
-All is told by the task's row, so they work after a restart and on old messages. What costs money
-comes as a card, but for 🔁 with its price on the button.
+The task's row holds everything, so the buttons work after a restart and on old messages. What
+costs money shows a card first, except 🔁, which has the price on it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from handlers.context import Offer, Wake
 from storage import Storage
 
 READ_LIMIT = 20 * 1000 * 1000
-"""Bytes that Telegram gives back (Bot API: getFile)."""
+"""Bytes that a bot can download (Bot API: getFile)."""
 
 
 def router() -> Router:
@@ -61,7 +61,7 @@ async def again(
     offer: Offer,
     lang: str,
 ) -> None:
-    """Orders the same at the price on the button; shows a card when that has changed."""
+    """Order the same again at the price on the button; show a card when the price has changed."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -92,7 +92,7 @@ async def _confirm(
     clock: Clock,
     wake: Wake,
 ) -> None:
-    """The card was shown first: a worker that is quicker than this knows where to say it."""
+    """The card is sent first: a fast worker then knows which message to edit."""
     task = await storage.tasks.confirm(
         task_id,
         user_id=query.from_user.id,
@@ -101,7 +101,7 @@ async def _confirm(
         now=clock(),
     )
     if task is None:
-        return  # it was taken back meanwhile
+        return  # it was cancelled meanwhile
     wake()
     place = await storage.tasks.queue_position(task.id)
     if task.card_message_id is not None and place is not None:
@@ -125,7 +125,7 @@ async def card(
     offer: Offer,
     lang: str,
 ) -> None:
-    """The same wish on a new card: another ratio, or no photo."""
+    """Make a new card with the same prompt: another ratio, or no photo."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -147,7 +147,7 @@ async def reword(
     offer: Offer,
     lang: str,
 ) -> None:
-    """Waits for new words; photo and model stay."""
+    """Wait for a new prompt; photo and model stay."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -171,7 +171,7 @@ async def go_on(
     bot: Bot,
     lang: str,
 ) -> None:
-    """The last picture becomes the first frame of a draft that waits for words."""
+    """Make a draft whose first frame is the last picture; it waits for a prompt."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -211,7 +211,7 @@ async def go_on(
 async def as_file(
     query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """As a document, which keeps every bit and can be saved; uploaded once."""
+    """Send the video as a document, which keeps every bit and can be saved; uploaded once."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -231,7 +231,7 @@ async def as_file(
 async def delete(
     query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """The message goes; the order stays in the history."""
+    """Delete the message; the order stays in the history."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is not None:
         await _told(query, lang, gone=await _delete_pressed(query, bot))
@@ -240,7 +240,7 @@ async def delete(
 async def show_video(
     query: CallbackQuery, callback_data: ShowVideo, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """The buttons below an album are about this one of its videos now."""
+    """Let the buttons below an album refer to this one of its videos."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is not None:
         await reply.toast(query)
@@ -250,7 +250,7 @@ async def show_video(
 async def drop_video(
     query: CallbackQuery, callback_data: DropVideo, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """The video leaves its album; the buttons are about the others then."""
+    """Remove the video from its album; the buttons then refer to the others."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -270,7 +270,7 @@ async def drop_video(
 async def forget(
     query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """The message goes, and the order with all that is kept of it."""
+    """Delete the message, and the order with everything stored about it."""
     user_id = query.from_user.id
     if not await storage.privacy.erase_task(callback_data.task_id, user_id=user_id):
         known = await storage.tasks.get(callback_data.task_id)
@@ -293,7 +293,7 @@ async def forget(
 async def _theirs(
     query: CallbackQuery, data: Below | ShowVideo | DropVideo, storage: Storage, lang: str
 ) -> Task | None:
-    """The order of the one who pressed; everybody else is told."""
+    """Return the order of the person who pressed; answer everybody else."""
     task = await storage.tasks.get(data.task_id)
     if task is None or task.user_id != query.from_user.id or query.message is None:
         await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
@@ -302,7 +302,7 @@ async def _theirs(
 
 
 def _terms(source: Task, offer: Offer) -> Model:
-    """What is asked for the same model today; the usual one when it is no longer there."""
+    """Return the current price of the same model, or of the default when it is gone."""
     return CATALOG.get(source.model, offer.model)
 
 
@@ -339,14 +339,14 @@ async def _draft(
 async def _show(
     query: CallbackQuery, source: Task, draft: Task, bot: Bot, storage: Storage, offer: Offer
 ) -> None:
-    """The card of the draft, below what was pressed."""
+    """Show the card of the draft below the pressed message."""
     message = reply.below(query, source.chat)
     ratio = source.aspect_ratio
     await send_card(message, draft, bot=bot, storage=storage, offer=offer, ratio=ratio)
 
 
 async def _video(bot: Bot, message: Message, task: Task, lang: str) -> bytes | None:
-    """The video from Telegram; None, and words, when it does not give it."""
+    """Download the video from Telegram; None, after an answer, when Telegram does not have it."""
     if task.video_file_id is None:
         await reply.say(message, texts.results.video_gone(lang))
         return None
@@ -382,7 +382,7 @@ async def _delete_pressed(query: CallbackQuery, bot: Bot) -> bool:
 
 
 async def _delete(bot: Bot, chat_id: int, message_id: int | None) -> bool:
-    """False: Telegram lets nobody but the person do it any more."""
+    """Return False when Telegram allows only the person to delete it."""
     if message_id is None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""/settings: what a person's new cards begin with, and their language."""
+"""/settings: the defaults of a person's new cards, and their language."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def set_model(
 async def _redrawn(
     query: CallbackQuery, bot: Bot, storage: Storage, offer: Offer, lang: str
 ) -> None:
-    """What was pressed are the presser's own settings, whoever asked for the message."""
+    """The settings of the person who pressed, whoever opened the message."""
     await reply.toast(query, "✓")
     person = await storage.users.get(query.from_user.id)
     message = query.message

@@ -1,7 +1,7 @@
 """Telegram Stars: /buy, the checkout, the payment, /paysupport and /terms.
 
-A payment is counted whatever has changed since it was made: whoever is banned or finds the shop
-closed has paid all the same.
+A payment counts whatever has changed since it was made, also when the person was banned or Stars
+were switched off.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from handlers.gate import EVERYBODY
 from storage import Entry, Storage
 
 SHOWN = 5
-"""Payments that /paysupport shows, the newest first."""
+"""How many payments /paysupport shows, the newest first."""
 
 
 def router() -> Router:
@@ -51,17 +51,17 @@ def router() -> Router:
 
 
 async def a_payment(message: Message) -> bool:
-    """Telegram tells that somebody paid."""
+    """A message that somebody paid."""
     return message.successful_payment is not None
 
 
 async def a_refund(message: Message) -> bool:
-    """Telegram tells that Stars went back."""
+    """A message that Stars were returned."""
     return message.refunded_payment is not None
 
 
 async def selling(event: Any, stars_packages: StarsPackages) -> bool:
-    """Whether Stars are on; if not, there are no such commands."""
+    """Whether Stars are on; otherwise these commands do not exist."""
     return bool(stars_packages.packages)
 
 
@@ -110,7 +110,7 @@ async def send_invoice(
 
 
 async def check(query: PreCheckoutQuery, stars_packages: StarsPackages, lang: str) -> None:
-    """Answered at once: Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery)."""
+    """Answer at once: Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery)."""
     package = stars.package_of(query.invoice_payload)
     good = (
         stars_packages.sells(package)
@@ -133,7 +133,7 @@ async def paid(
     assert payment is not None
     package = stars.package_of(payment.invoice_payload)
     if package is None or not _ours(payment, package):
-        # Money without an order of ours: entered without credit, and given back.
+        # A payment without a package of ours: recorded without credit, and refunded.
         package = None
     await storage.stars.purchase(
         user_id=event_from_user.id,
@@ -155,7 +155,7 @@ def _ours(payment: SuccessfulPayment, package: stars.Package) -> bool:
 
 
 async def refunded_elsewhere(message: Message, storage: Storage, clock: Clock) -> None:
-    """Telegram tells of every refund, also of those that nobody asked this bot for."""
+    """Record a refund; Telegram reports every refund, also those not requested by this bot."""
     assert message.refunded_payment is not None
     await storage.stars.refunded(message.refunded_payment.telegram_payment_charge_id, now=clock())
 

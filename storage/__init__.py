@@ -1,6 +1,6 @@
-"""The database: one store for each kind of row, frozen values across the border.
+"""The database: one store for each kind of row; frozen values are passed in and out.
 
-Nobody outside this package sees SQLAlchemy; it must not know Telegram, HTTP or the clock.
+Only this package uses SQLAlchemy; it must not know Telegram, HTTP or the clock.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Storage:
-    """All stores over one database."""
+    """All stores of one database."""
 
     database: Database
     tasks: TaskStore
@@ -107,7 +107,7 @@ class Storage:
 
     @classmethod
     def over(cls, database: Database, terms: Terms | None = None) -> Storage:
-        """The stores of a database whose tables are up to date; orders keep to `terms`."""
+        """Return the stores of a migrated database; orders keep to `terms`."""
         ended: set[int] = set()
         return cls(
             database=database,
@@ -135,9 +135,9 @@ class Storage:
 
 @asynccontextmanager
 async def open_storage(url: str, terms: Terms | None = None) -> AsyncIterator[Storage]:
-    """Opens, brings the tables up to date, and closes at the end whatever happens.
+    """Open the database, migrate it, and close it at the end.
 
-    StorageUnavailable: not now. StorageTooNew: not with this version of the program.
+    Raises StorageUnavailable: not now; StorageTooNew: not with this version of the program;
     ValueError: not with this address.
     """
     database = await Database.open(url)

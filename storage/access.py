@@ -1,7 +1,7 @@
-"""Permits, requests for one, and invites: what admins decide while the bot runs.
+"""Permits, access requests and invites: what admins decide while the bot runs.
 
-Each change is one commit with its audit row and its notices; a repeat changes nothing. It must
-not know who is an admin, nor the words.
+Each change is one commit with its audit row and its notices; a repeat changes nothing. It must not
+know who is an admin, nor the texts.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from storage.tables import access_requests, invites, permits
 from storage.users import lang_of
 
 INVITE_PREFIX = "in-"
-"""Of a deep link's payload that is an invite's token."""
+"""The prefix of a deep link's payload that is an invite's token."""
 
 
 class Asked(StrEnum):
-    """What became of a request."""
+    """The state of a request."""
 
     SENT = "sent"
     WAITING = "waiting"  # it was sent before; nobody has decided
@@ -39,10 +39,10 @@ class Asked(StrEnum):
 
 
 class Redeemed(StrEnum):
-    """What became of an invite."""
+    """The result of using an invite."""
 
     WELCOME = "welcome"
-    KNOWN = "known"  # they were allowed before: not counted
+    KNOWN = "known"  # they had access before: not counted
     EXPIRED = "expired"
     USED_UP = "used_up"
     NO_INVITE = "no_invite"
@@ -51,7 +51,7 @@ class Redeemed(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Invite:
-    """A link that lets so many people in, until then."""
+    """A link that gives access to a number of people until a date."""
 
     token: str
     uses: int
@@ -60,7 +60,7 @@ class Invite:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Somebody asked to be let in; `allowed` None: nobody has decided."""
+    """An access request; `allowed` None: nobody has decided."""
 
     user_id: int
     name: str
@@ -71,7 +71,7 @@ class Request:
 
 
 async def move_permit(connection: Connection, old: int, new: int) -> None:
-    """A group has another number now: what was decided of it stays."""
+    """Move a decision to a group's new id, as part of a transaction."""
     await connection.execute(
         insert(permits)
         .from_select(
@@ -99,13 +99,13 @@ _REQUEST = (
 
 
 class AccessStore:
-    """Who was let in, who was not, and who waits to be."""
+    """Who has access, who is banned, and who asked for access."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def verdicts(self, user_id: int, chat_id: int | None = None) -> Verdicts:
-        """What was decided about a person, and about the chat they are in."""
+        """Return the decisions about a person and about the chat."""
         async with self._database.transaction() as connection:
             found = await _verdicts(connection, user_id, chat_id)
         return Verdicts(
@@ -123,7 +123,7 @@ class AccessStore:
         admins: Iterable[int],
         now: datetime,
     ) -> Asked:
-        """Notes a request and tells every admin, once; whoever was decided about is told so."""
+        """Record a request and tell every admin, once; a decided request returns its decision."""
         async with self._database.transaction() as connection:
             if verdict := (await _verdicts(connection, user_id)).get(user_id):
                 return Asked.ALLOWED if verdict is Verdict.ALLOWED else Asked.BANNED
@@ -152,7 +152,7 @@ class AccessStore:
             return Asked.SENT
 
     async def waiting(self, *, limit: int) -> list[Request]:
-        """Requests that nobody has answered, the oldest first."""
+        """Return the requests without a decision, the oldest first."""
         wanted = (
             sa.select(*_REQUEST)
             .where(access_requests.c.allowed.is_(None))
@@ -164,9 +164,9 @@ class AccessStore:
             return [Request(**row._mapping) for row in rows.all()]
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
-        """An admin answers a request; the first answer counts. None: there is none.
+        """Decide a request as an admin; the first decision counts. None: there is no request.
 
-        The request as it is decided, whoever decided it.
+        Returns the decided request, whoever decided it.
         """
         async with self._database.transaction() as connection:
             decided = await connection.execute(
@@ -187,9 +187,9 @@ class AccessStore:
             return request
 
     async def allow(self, subject_id: int, *, by: int, now: datetime) -> bool:
-        """A person or a group may use the bot; a waiting request is answered by it.
+        """Give access to a person or a group; this also decides an open request.
 
-        False: it was so before.
+        False: it had access before.
         """
         async with self._database.transaction() as connection:
             changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now)
@@ -211,14 +211,14 @@ class AccessStore:
             return changed
 
     async def ban(self, subject_id: int, *, by: int, now: datetime) -> bool:
-        """A person or a group may not use the bot, even if it is open. False: so before."""
+        """Ban a person or a group, even from an open bot. False: it was banned before."""
         async with self._database.transaction() as connection:
             return await _permit(connection, subject_id, Verdict.BANNED, by, now)
 
     async def invite(
         self, *, by: int, uses: int, expires_at: datetime, update_id: int, now: datetime
     ) -> Invite:
-        """A new invite; the update that asked for it gets the same one again."""
+        """Create an invite; the same update gets the same invite again."""
         async with self._database.transaction() as connection:
             entered = await connection.execute(
                 insert(invites)
@@ -234,7 +234,7 @@ class AccessStore:
                 .on_conflict_do_nothing(index_elements=["update_id"])
             )
             if entered.rowcount == 1:
-                # Not the token: who reads the audit must not be able to use it.
+                # Not the token: a reader of the audit must not be able to use it.
                 await add_act(
                     connection, "invite", by=by, now=now, uses=uses, until=expires_at.isoformat()
                 )
@@ -248,7 +248,7 @@ class AccessStore:
             return Invite(**row._mapping)
 
     async def redeem(self, token: str, *, user_id: int, now: datetime) -> Redeemed:
-        """Somebody came with an invite; each person counts once."""
+        """Use an invite; each person counts once."""
         async with self._database.transaction() as connection:
             known = (
                 await connection.execute(

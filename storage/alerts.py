@@ -1,7 +1,7 @@
-"""What is wrong and what is held: told once when it begins, once when it ends.
+"""Alerts and switches: an alert is reported once when it starts and once when it ends.
 
-The row and its notices are one commit, so that several processes that see the same tell it once.
-It must not know what is looked at, nor the words.
+The row and its notices are one commit, so that several processes that see the same problem report
+it once. It must not know what is checked, nor the texts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from storage.users import lang_of
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAlert:
-    """An alert that has not ended."""
+    """An open alert."""
 
     key: str
     kind: AlertKind
@@ -36,7 +36,7 @@ class OpenAlert:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """A switch that an admin holds."""
+    """A switch that an admin has set."""
 
     switch: Switch
     by: int
@@ -44,13 +44,13 @@ class Held:
 
 
 class AlertStore:
-    """Alerts and switches; `told`: the chats that hear of what begins and ends."""
+    """Alerts and switches; `told`: the chats that are notified."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def open(self, alert: Alert, *, told: Iterable[int], now: datetime) -> bool:
-        """It begins; False: it was known, and nobody is told again."""
+        """Open an alert; False: it was open, and nobody is notified again."""
         new = insert(alerts).values(
             key=alert.key, kind=alert.kind.value, params=dict(alert.params), opened_at=now
         )
@@ -68,7 +68,7 @@ class AlertStore:
             return True
 
     async def close(self, key: str, *, told: Iterable[int], now: datetime) -> bool:
-        """It ended; False: it was not open."""
+        """Close an alert; False: it was not open."""
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(
@@ -86,7 +86,7 @@ class AlertStore:
             return True
 
     async def all_open(self) -> dict[str, OpenAlert]:
-        """By their keys, the oldest first."""
+        """Return the open alerts by key, the oldest first."""
         wanted = sa.select(alerts.c.key, alerts.c.kind, alerts.c.params, alerts.c.opened_at).where(
             alerts.c.closed_at.is_(None)
         )
@@ -105,7 +105,7 @@ class AlertStore:
     async def resting(
         self, states: Iterable[TaskState], *, since: datetime
     ) -> list[tuple[int, TaskState, str | None]]:
-        """Tasks that came to rest in one of `states` since then: number, state, reason."""
+        """Return the tasks that entered one of `states` since then: number, state, reason."""
         wanted = (
             sa.select(tasks.c.id, tasks.c.state, tasks.c.reason)
             .where(at_rest(states), tasks.c.run_at >= since)
@@ -116,20 +116,20 @@ class AlertStore:
         return [(row.id, row.state, row.reason) for row in rows]
 
     async def set_aside(self, *, since: datetime) -> list[tuple[int, str | None]]:
-        """Updates that were set aside since then: number and why."""
+        """Return the updates set aside since then: number and reason."""
         wanted = sa.select(inbox.c.update_id, inbox.c.error).where(
             one_of(inbox.c.state, {InboxState.SET_ASIDE}),
             inbox.c.finished_at >= since,
         )
         async with self._database.transaction() as connection:
             rows = (await connection.execute(wanted)).all()
-        # Sorted here: for this order SQLite would rather read the whole table by its key.
+        # Sorted here: for this order SQLite would read the whole table by its key.
         return sorted((row.update_id, row.error) for row in rows)
 
     # --- switches --------------------------------------------------------------------------
 
     async def hold(self, switch: Switch, *, by: int, now: datetime) -> bool:
-        """From this commit on; False: it was held before."""
+        """Set a switch; False: it was set before."""
         async with self._database.transaction() as connection:
             held = await connection.execute(
                 insert(switches)
@@ -141,7 +141,7 @@ class AlertStore:
             return held.rowcount == 1
 
     async def release(self, wanted: Sequence[Switch], *, by: int, now: datetime) -> bool:
-        """From this commit on; False: none of these was held."""
+        """Clear switches; False: none of them was set."""
         async with self._database.transaction() as connection:
             names = await connection.scalars(
                 sa.delete(switches)
@@ -154,7 +154,7 @@ class AlertStore:
             return bool(released)
 
     async def held(self) -> dict[Switch, Held]:
-        """What is held now."""
+        """Return the switches that are set."""
         async with self._database.transaction() as connection:
             rows = (await connection.execute(sa.select(switches))).all()
         return {
@@ -162,12 +162,12 @@ class AlertStore:
         }
 
     async def is_held(self, *wanted: Switch) -> bool:
-        """Whether one of these is held."""
+        """Whether one of these switches is set."""
         async with self._database.transaction() as connection:
             return await is_held(connection, *wanted)
 
     async def drained(self, *, told: Iterable[int], now: datetime) -> bool:
-        """Turns a drain without work into a plain hold of the intake, and tells it once."""
+        """Turn a drain without open orders into a plain pause, and report it once."""
         under_way = sa.exists().where(in_states(ACTIVE))
         async with self._database.transaction() as connection:
             done = (
@@ -191,7 +191,7 @@ class AlertStore:
 
 
 async def is_held(connection: Connection, *wanted: Switch) -> bool:
-    """Part of somebody's commit: whether one of these is held."""
+    """Whether one of these switches is set, as part of a transaction."""
     found: str | None = await connection.scalar(
         sa.select(switches.c.name).where(switches.c.name.in_([switch.value for switch in wanted]))
     )

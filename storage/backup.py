@@ -1,7 +1,7 @@
-"""Whole databases: copied from one kind to another, kept in a file, brought back, looked through.
+"""Copies of whole databases: from one kind to another, to a backup file, back, and verified.
 
-A copy is one moment of its source, also while a bot writes to it, and all or nothing in its
-target. Of SQLite only pages are read, by a connection that cannot write: nothing is locked.
+A copy is a snapshot of its source, even while a bot writes to it, and all or nothing in its
+target. SQLite is read by a read-only connection: nothing is locked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from storage.rows import task_from
 from storage.tables import metadata, tasks
 
 Progress = Callable[[str, int, int], None]
-"""What is done, how much of it, of how much; `done` grows to `total`."""
+"""Called with the phase, how much of it is done, and the total."""
 
 _PAGES = 500
 _ROWS = 500
@@ -37,7 +37,7 @@ class CopyRefused(StorageError):
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was found: rows by table, and everything that is wrong, a line each."""
+    """The result of a verification: rows by table, and every problem, one per line."""
 
     version: str | None
     rows: dict[str, int]
@@ -45,10 +45,10 @@ class Report:
 
 
 async def copy(source: str, target: str, *, progress: Progress, replace: bool = False) -> int:
-    """All rows of the database at `source` into the one at `target`; returns how many.
+    """Copy all rows of the database at `source` into the one at `target`; return how many.
 
-    The target must hold none, or lose them with `replace`. A source of an older version is
-    brought up on the way, without being touched. Raises CopyRefused, StorageTooNew and
+    The target must be empty, or is emptied with `replace`. A source of an older version is
+    migrated on the way, without being changed. Raises CopyRefused, StorageTooNew and
     StorageUnavailable.
     """
     if _same(source, target):
@@ -68,9 +68,9 @@ async def copy(source: str, target: str, *, progress: Progress, replace: bool = 
 
 
 async def backup(url: str, file: Path, *, progress: Progress) -> None:
-    """Everything into one new SQLite file, also from PostgreSQL; it is there whole or not at all.
+    """Copy everything into a new SQLite file, also from PostgreSQL; atomically.
 
-    Raises CopyRefused when there is such a file, and what `copy` raises.
+    Raises CopyRefused when the file exists, and what `copy` raises.
     """
     part = _part_of(file)
     try:
@@ -85,13 +85,13 @@ async def backup(url: str, file: Path, *, progress: Progress) -> None:
 
 
 async def restore(file: Path, url: str, *, progress: Progress, replace: bool = False) -> int:
-    """The rows of a backup; see `copy`."""
+    """Copy the rows of a backup back; see `copy`."""
     _require(file)
     return await copy(f"sqlite+aiosqlite:///{file}", url, progress=progress, replace=replace)
 
 
 async def verify(url: str, *, progress: Progress) -> Report:
-    """Reads every row as the program would, and what the database knows to check of itself."""
+    """Read every row as the program would, and run the database's own checks."""
     problems: list[str] = []
     rows: dict[str, int] = {}
     async with _moment(url, progress, head=False) as reading:
@@ -117,7 +117,7 @@ async def verify(url: str, *, progress: Progress) -> Report:
 
 @asynccontextmanager
 async def _moment(url: str, progress: Progress, *, head: bool) -> AsyncIterator[Connection]:
-    """The database as it is now, and stays so while it is read."""
+    """Open a snapshot of the database that does not change while it is read."""
     path = sqlite_file(url)
     if path is None:
         database = await Database.open(url)
@@ -135,7 +135,7 @@ async def _moment(url: str, progress: Progress, *, head: bool) -> AsyncIterator[
         finally:
             await database.close()
         return
-    # Beside it: a copy of everything may be too large for /tmp.
+    # In the same folder: a full copy may be too large for /tmp.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".copy-") as folder:
         twin = Path(folder) / "bot.db"
         await _copy_pages(path, twin, progress)
@@ -162,7 +162,7 @@ async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
             closing(sqlite3.connect(target)) as here,
         ):
             target.chmod(0o600)
-            # Holds the moment: the backup would begin anew with each commit of the bot.
+            # Holds the snapshot: the backup would start again with each commit of the bot.
             there.isolation_level = None
             there.execute("BEGIN")
             there.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -201,7 +201,7 @@ def _drop(part: Path) -> None:
 
 
 def _finish(file: Path) -> None:
-    """One file without companions, on the disk, and whole."""
+    """Write one complete file without companion files, and sync it to disk."""
     with closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA journal_mode = DELETE")
         [[said]] = database.execute("PRAGMA quick_check(1)").fetchall()
@@ -279,7 +279,8 @@ def _numbers_itself(table: sa.Table) -> bool:
 
 
 async def _numbers(connection: Connection) -> dict[str, int]:
-    """The last number given out by each table: also one whose row is gone is not given again."""
+    """Return the last number issued by each table: the number of a deleted row is not issued
+    again."""
     found: dict[str, int] = {}
     for table in _numbered():
         assert table.autoincrement_column is not None

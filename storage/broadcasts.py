@@ -1,4 +1,4 @@
-"""One message to everybody: the row knows who had their turn, so a kill repeats one at most.
+"""One message to everybody: the row records progress, so a kill repeats at most one send.
 
 It must not know what is said, nor how it is sent.
 """
@@ -23,7 +23,7 @@ B = BroadcastState
 
 @dataclass(frozen=True, kw_only=True)
 class Broadcast:
-    """A message of an admin's, on its way to everybody."""
+    """A message of an admin to everybody."""
 
     id: int
     made_by: int
@@ -45,7 +45,7 @@ _BANNED = sa.exists().where(
 
 
 class BroadcastStore:
-    """Drafted, started by a press, carried on by whoever holds the lease."""
+    """Broadcasts: drafted, started by a press, continued by the holder of the lease."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,7 +60,7 @@ class BroadcastStore:
         update_id: int,
         now: datetime,
     ) -> Broadcast:
-        """A draft with its audience counted; the update that asked gets the same one again."""
+        """Create a draft with its audience counted; the same update gets the same draft again."""
         async with self._database.transaction() as connection:
             total = await connection.scalar(
                 sa.select(sa.func.count()).select_from(users).where(~_BANNED)
@@ -88,7 +88,7 @@ class BroadcastStore:
             return Broadcast(**row.one()._mapping)
 
     async def get(self, broadcast_id: int) -> Broadcast | None:
-        """As it is now."""
+        """Return the broadcast."""
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(sa.select(*_KNOWN).where(broadcasts.c.id == broadcast_id))
@@ -98,14 +98,14 @@ class BroadcastStore:
     async def start(
         self, broadcast_id: int, *, shown_message_id: int, by: int, now: datetime
     ) -> bool:
-        """DRAFT -> RUNNING, shown in that message. False: it was started or stopped before."""
+        """DRAFT -> RUNNING, shown in that message. False: started or cancelled before."""
         return await self._change(
             broadcast_id, [B.DRAFT], "broadcast", by, now,
             state=B.RUNNING, shown_message_id=shown_message_id,
         )  # fmt: skip
 
     async def stop(self, broadcast_id: int, *, by: int, now: datetime) -> bool:
-        """DRAFT or RUNNING -> CANCELLED: at most one more gets it."""
+        """DRAFT or RUNNING -> CANCELLED: at most one more person receives it."""
         return await self._change(
             broadcast_id, [B.DRAFT, B.RUNNING], "stop broadcast", by, now,
             state=B.CANCELLED, ended_at=now,
@@ -131,7 +131,7 @@ class BroadcastStore:
             return changed.rowcount == 1
 
     async def claim(self, *, owner: str, now: datetime, lease_for: timedelta) -> Broadcast | None:
-        """The lease of one that runs; its holder calls this again before the lease ends."""
+        """Lease a running broadcast; its holder renews the lease with the same call."""
         mine = sa.or_(broadcasts.c.lease_owner == owner, free(broadcasts, now))
         first = (
             sa.select(broadcasts.c.id)
@@ -153,7 +153,7 @@ class BroadcastStore:
         return None if row is None else Broadcast(**row._mapping)
 
     async def next_people(self, cursor: int, *, limit: int) -> list[int]:
-        """Who comes after `cursor`; nobody who was shut out."""
+        """Return the people after `cursor`, without banned ones."""
         async with self._database.transaction() as connection:
             rows = await connection.scalars(
                 sa.select(users.c.user_id)
@@ -164,7 +164,8 @@ class BroadcastStore:
             return list(rows.all())
 
     async def had_turn(self, broadcast_id: int, user_id: int, *, owner: str, sent: bool) -> bool:
-        """This person has it, or never will. False: it was stopped, or another carries it."""
+        """Record that this person received it, or never will. False: it was cancelled, or the
+        lease was lost."""
         async with self._database.transaction() as connection:
             noted = await connection.execute(
                 sa.update(broadcasts)
@@ -183,7 +184,7 @@ class BroadcastStore:
             return noted.rowcount == 1
 
     async def done(self, broadcast_id: int, *, owner: str, now: datetime) -> bool:
-        """RUNNING -> DONE, by its holder."""
+        """RUNNING -> DONE, by the holder of the lease."""
         async with self._database.transaction() as connection:
             changed = await connection.execute(
                 sa.update(broadcasts)

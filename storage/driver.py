@@ -1,8 +1,8 @@
-"""aiosqlite as SQLAlchemy drives it, with fewer visits to its thread.
+"""aiosqlite under SQLAlchemy, with fewer round trips to its thread.
 
-Each visit costs more than most statements do (docs/performance.md: "The database"). A cursor takes
-one visit for a statement and one for its rows; SQLAlchemy's would also be opened and closed by one
-each. A transaction begins with its first statement, and is rolled back only where there is one. It
+Each round trip costs more than most statements (docs/performance.md: "The database"). A cursor
+here takes one for a statement and one for its rows; SQLAlchemy's also takes one to open and one to
+close. A transaction begins with its first statement, and is rolled back only if there is one. It
 must not know tables, nor what statements are for.
 """
 
@@ -16,14 +16,14 @@ from typing import Any
 import aiosqlite
 
 BEGIN = "BEGIN IMMEDIATE"
-"""sqlite3's own is late and deferred, which loses updates."""
+"""sqlite3's own BEGIN is late and deferred, which loses updates."""
 
-# Settings of a connection that mean nothing inside a transaction (sqlite.org/pragma.html)
+# Pragmas that have no effect inside a transaction (sqlite.org/pragma.html)
 _OUTSIDE = ("PRAGMA foreign_keys", "PRAGMA journal_mode", "PRAGMA synchronous")
 
 
 class Writer(sqlite3.Connection):
-    """Begins with whatever is said first."""
+    """A connection whose transaction begins with its first statement."""
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         self._begin(sql)
@@ -39,7 +39,7 @@ class Writer(sqlite3.Connection):
 
 
 class Cursor:
-    """Opened by its statement, and closed with the last reference to it."""
+    """A cursor opened by its statement, and closed with the last reference to it."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
@@ -60,7 +60,7 @@ class Cursor:
         return await self._cursor.fetchall() if self._cursor else ()
 
     async def close(self) -> None:
-        """Nothing to do: its rows were fetched, and how many it changed may still be asked."""
+        """Do nothing: the rows are fetched, and the row count may still be read."""
 
     @property
     def description(self) -> Any:
@@ -76,7 +76,7 @@ class Cursor:
 
 
 class Connection(aiosqlite.Connection):
-    """aiosqlite's own, with such cursors."""
+    """aiosqlite's connection with these cursors."""
 
     def cursor(self) -> Any:
         return Cursor(self)
@@ -87,8 +87,8 @@ class Connection(aiosqlite.Connection):
 
 
 def connect(database: str, **options: Any) -> Connection:
-    """For SQLAlchemy's `async_creator_fn`; to be awaited."""
+    """Return a connection for SQLAlchemy's `async_creator_fn`."""
     connector = partial(sqlite3.connect, database, factory=Writer, isolation_level=None, **options)
     connection = Connection(connector, iter_chunk_size=64)
-    connection._thread.daemon = True  # as SQLAlchemy has it where it connects by itself
+    connection._thread.daemon = True  # as SQLAlchemy sets it when it connects by itself
     return connection

@@ -1,4 +1,4 @@
-"""How long each model took lately: what the moments of asking are learnt from."""
+"""How long each model took recently: the data for the times of asking."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from storage.engine import Connection, Database
 from storage.tables import durations
 
 KEPT = 200
-"""Per model. Older ones tell of a provider that is no more (performance: when to ask)."""
+"""Rows per model. Older ones describe an outdated provider (performance: when to ask)."""
 
 
 async def add_duration(
     connection: Connection, model: str, low: float, high: float, now: datetime
 ) -> None:
-    """One more, and all but the newest `KEPT` of this model go."""
+    """Insert a duration and delete all but the newest `KEPT` of the model."""
     oldest_kept = (
         sa.select(durations.c.id)
         .where(durations.c.model == model)
@@ -36,18 +36,18 @@ async def add_duration(
 
 
 class DurationStore:
-    """Censored intervals: a video was not ready after `low` seconds and was after `high`."""
+    """Censored intervals: a video was not ready after `low` seconds and was ready after `high`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, model: str, low: float, high: float, *, now: datetime) -> None:
-        """`add_duration`, in a commit of its own."""
+        """Insert a duration in its own transaction."""
         async with self._database.transaction() as connection:
             await add_duration(connection, model, low, high, now)
 
     async def recent(self, model: str, *, limit: int = KEPT) -> list[tuple[float, float]]:
-        """(low, high) of the newest `limit`, the oldest first."""
+        """Return (low, high) of the newest `limit`, the oldest first."""
         async with self._database.transaction() as connection:
             rows = await connection.execute(
                 sa.select(durations.c.low_seconds, durations.c.high_seconds)

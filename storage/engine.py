@@ -1,4 +1,4 @@
-"""The database: opening, transactions, locks, column types. The only module that knows which one.
+"""The database: opening, transactions, locks, column types; the only module that knows its kind.
 
 It must not know what the rows mean.
 """
@@ -39,7 +39,7 @@ _DRIVERS = {
     "postgresql+asyncpg": "postgresql+asyncpg",
 }
 
-# sqlite.org/rescode.html: the primary codes that say "not now" and nothing about the statement
+# sqlite.org/rescode.html: the primary codes that mean "not now" and are not about the statement
 _SQLITE_AGAIN = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -54,11 +54,11 @@ _SQLITE_AGAIN = frozenset(
     }
 )
 
-# PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled
-# back because of others, lock not available, read-only (a standby that took over)
+# PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled back
+# because of others, lock not available, read-only (a standby that took over)
 _POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006", "25P03")
 
-# A host that is gone says no goodbye: the server must not keep its locks for hours.
+# A host that disappears closes nothing: the server must not keep its locks for hours.
 _PATIENCE: dict[str, Any] = {
     "timeout": 10,
     "server_settings": {
@@ -71,14 +71,14 @@ _PATIENCE: dict[str, Any] = {
 
 
 def lock_key(name: str) -> int:
-    """The number by which PostgreSQL knows the advisory lock `name`."""
+    """Return PostgreSQL's number of the advisory lock `name`."""
     return zlib.crc32(name.encode())
 
 
 async def _to_the_end(work: Callable[[], T]) -> T:
-    """Waits for `work` of SQLAlchemy even when cancelled meanwhile, and is cancelled then.
+    """Finish `work` of SQLAlchemy even when cancelled meanwhile, then raise the cancellation.
 
-    A driver that is cut short leaves its connection behind, with SQLite's only write lock.
+    A driver that is interrupted leaves its connection behind, with SQLite's only write lock.
     """
     spawned = greenlet_spawn(work)
     task = asyncio.ensure_future(spawned)  # noqa: TID251 - never detached: waited for right here
@@ -89,12 +89,14 @@ async def _to_the_end(work: Callable[[], T]) -> T:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # nobody asks for it any more, and asyncio would complain
+            task.exception()  # nobody reads it any more, and asyncio would complain
         raise
 
 
 class Connection:
-    """What a transaction offers: SQLAlchemy's connection, which no cancelling cuts short."""
+    """SQLAlchemy's connection within a transaction; cancellation does not interrupt a
+    statement.
+    """
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -107,28 +109,28 @@ class Connection:
     async def execute(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
-        """Runs one statement, once for each of `parameters` if there are any."""
+        """Execute one statement, once for each of `parameters` if there are any."""
         return await _to_the_end(lambda: self._connection.execute(statement, parameters))
 
     async def scalar(self, statement: Executable) -> Any:
-        """The first column of the first row; None without a row."""
+        """Return the first column of the first row; None without a row."""
         return await _to_the_end(lambda: self._connection.scalar(statement))
 
     async def scalars(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> ScalarResult[Any]:
-        """The first column of every row."""
+        """Return the first column of every row."""
         return await _to_the_end(lambda: self._connection.scalars(statement, parameters))
 
     async def run_sync(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args,
                        **kwargs: P.kwargs) -> T:  # fmt: skip
-        """For libraries that know only the synchronous connection: Alembic."""
+        """Run a function with the synchronous connection, for Alembic."""
         return await _to_the_end(lambda: work(self._connection, *args, **kwargs))
 
     async def lock(self, name: str) -> None:
-        """Until this transaction ends nobody else has the lock `name`.
+        """Take the lock `name` until this transaction ends.
 
-        SQLite needs none: its transactions exclude each other anyhow.
+        SQLite needs none: its write transactions exclude each other.
         """
         if self._connection.dialect.name != "sqlite":
             await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
@@ -140,19 +142,20 @@ class Connection:
         await _to_the_end(self._connection.rollback)
 
     async def outside(self, statement: str) -> None:
-        """Runs a statement of SQLite that means nothing inside a transaction."""
+        """Execute a statement of SQLite that has no effect inside a transaction."""
         await _to_the_end(lambda: self._connection.connection.cursor().execute(statement))
 
 
 class Database:
     """One engine; `transaction()` is the only way in.
 
-    SQLAlchemy's own engine on an asynchronous driver, always within `greenlet_spawn`, which is all
-    that `sqlalchemy.ext.asyncio` does for it; but that imports the ORM too, 6 MB that nobody uses.
+    SQLAlchemy's engine with an asynchronous driver, always within `greenlet_spawn`, which is all
+    that `sqlalchemy.ext.asyncio` does for it; that package also imports the ORM, 6 MB without a
+    use here.
 
-    SQLite: one connection a process and one transaction at a time on it. SQLite before 3.51.3 can
-    corrupt a WAL that two connections write, and a connection shared by coroutines shares their
-    transaction: one's rollback would undo the other's insert.
+    SQLite: one connection per process and one transaction at a time on it. SQLite before 3.51.3
+    can corrupt a WAL that two connections write, and a connection shared by coroutines shares
+    their transaction: one's rollback would undo the other's insert.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -161,7 +164,7 @@ class Database:
 
     @classmethod
     async def open(cls, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:
-        """Ready for work, or StorageUnavailable; ValueError for an address that cannot be used."""
+        """Open the database, or raise StorageUnavailable; ValueError for an unusable address."""
         parsed = parse(url)
         if parsed.drivername == "sqlite+aiosqlite":
             database = cls(_sqlite(parsed, busy_timeout))
@@ -177,25 +180,26 @@ class Database:
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes may work on it too."""
+        """Whether other processes may work on the same database."""
         return not self._is_sqlite
 
     async def link(self) -> Any:
-        """A connection of PostgreSQL's driver, for what belongs to no transaction."""
-        import asyncpg  # who has SQLite has no use for it
+        """Return a connection of PostgreSQL's driver, for work outside of transactions."""
+        import asyncpg  # not needed with SQLite
 
         _, where = self._engine.dialect.create_connect_args(self._engine.url)
         return await asyncpg.connect(**where, **_PATIENCE)
 
     async def close(self) -> None:
-        """Always: an open aiosqlite connection would keep the process from ending."""
+        """Close the engine: an open aiosqlite connection would keep the process from ending."""
         await greenlet_spawn(self._engine.dispose)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Commits at the end, rolls back on any error. Never held across the network.
+        """Run a transaction: commit at the end, roll back on any error. Never held across the
+        network.
 
-        StorageUnavailable when the database cannot serve at present: nothing was written.
+        Raises StorageUnavailable when the database cannot serve at present: nothing was written.
         """
         with _again_later():
             async with self._connection() as connection:
@@ -204,10 +208,10 @@ class Database:
 
     @asynccontextmanager
     async def schema_transaction(self) -> AsyncIterator[Connection]:
-        """A transaction that may rebuild tables: alone, and all or nothing.
+        """Run a transaction that may rebuild tables: exclusive, and all or nothing.
 
-        SQLite: dropping a table that was copied away would delete the rows that refer to it, so
-        foreign keys rest meanwhile and are checked before the commit.
+        SQLite: dropping a table that was copied would delete the rows that refer to it, so foreign
+        keys are off meanwhile and are checked before the commit.
         """
         with _again_later():
             async with self._connection() as connection:
@@ -216,7 +220,8 @@ class Database:
                     yield connection
                     await connection.commit()
                     return
-                await connection.outside("PRAGMA foreign_keys = OFF")  # a no-op once inside
+                # has no effect inside a transaction
+                await connection.outside("PRAGMA foreign_keys = OFF")
                 try:
                     yield connection
                     broken = await connection.execute(sa.text("PRAGMA foreign_key_check"))
@@ -231,7 +236,7 @@ class Database:
     async def _connection(self) -> AsyncIterator[Connection]:
         opened: list[sa.Connection] = []
         try:
-            # Into a list, for a cancelling takes away what is returned.
+            # Into a list, since a cancellation discards the return value.
             await _to_the_end(lambda: opened.append(self._engine.connect()))
             yield Connection(opened[0])
         finally:
@@ -239,7 +244,7 @@ class Database:
                 await _to_the_end(connection.close)
 
     async def lock(self, connection: Connection, name: str) -> None:
-        """`Connection.lock`."""
+        """The lock of `Connection.lock`."""
         await connection.lock(name)
 
     async def writable(self) -> bool:
@@ -247,10 +252,10 @@ class Database:
         try:
             async with self.transaction() as connection:
                 if self._is_sqlite:
-                    # rewrites the file's header, so that a full or read-only disk shows itself
+                    # rewrites the file's header, so that a full or read-only disk is noticed
                     await connection.execute(sa.text("PRAGMA user_version = 1"))
                     return True
-                # a transaction with a number writes its commit; a standby gives none
+                # a transaction with a number writes its commit; a standby assigns none
                 return bool(
                     await connection.scalar(
                         sa.text(
@@ -264,11 +269,11 @@ class Database:
 
 
 def parse(url: str) -> URL:
-    """The parts of a database's address; ValueError, without them, when it cannot be used."""
+    """Return the parts of a database's address; raise ValueError, without them, when unusable."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # the address itself may carry a password
+        # the address may contain a password
         raise ValueError(
             "should look like sqlite+aiosqlite:///data/bot.db"
             " or postgresql+asyncpg://user:password@host/database"
@@ -284,7 +289,8 @@ def parse(url: str) -> URL:
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite database; None for another kind. ValueError as in `Database.open`."""
+    """Return the file of a SQLite database; None for another kind. ValueError as in
+    `Database.open`."""
     parsed = parse(url)
     if parsed.drivername != "sqlite+aiosqlite":
         return None
@@ -305,14 +311,14 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
         poolclass=sa.AsyncAdaptedQueuePool,
         pool_size=1,
         max_overflow=0,
-        hide_parameters=True,  # people's words stay out of the log
+        hide_parameters=True,  # people's prompts stay out of the log
     )
 
     @sa.event.listens_for(engine, "connect")
     def _connected(dbapi_connection: Any, _record: Any) -> None:
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
-        # NORMAL may lose the last commits at a power cut: an intent lost is a second charge
+        # NORMAL may lose the last commits at a power cut: a lost intent is a second charge
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -332,7 +338,7 @@ def _pg(url: URL) -> sa.Engine:
 
 @contextmanager
 def _again_later() -> Iterator[None]:
-    """Turns what only time can mend into StorageUnavailable."""
+    """Turn errors that only time can fix into StorageUnavailable."""
     try:
         yield
     except Exception as exc:
@@ -376,7 +382,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        # SQLite has no time zones: what was written there was UTC
+        # SQLite has no time zones: stored values are UTC
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 

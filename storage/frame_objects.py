@@ -1,7 +1,7 @@
-"""Objects in a bucket outside, each noted before it is put there, until it is known to be gone.
+"""Objects in an external bucket, each recorded before it is stored, until it is deleted.
 
-It must not know S3; `key` is a name. There is no reference to the task on purpose: an object
-outlives the row of a task whose person had everything deleted.
+It must not know S3; `key` is a name. There is deliberately no reference to the task: an object
+outlives the row of a task whose owner had everything deleted.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from storage.tasks.leases import NEEDS_FRAME
 
 
 class FrameObjectStore:
-    """Few rows: one for each first frame that somebody may still fetch."""
+    """Few rows: one for each first frame that may still be fetched."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, key: str, task_id: int, *, expires_at: datetime) -> None:
-        """Before the object is made: what was noted is deleted, whatever happens in between."""
+        """Record an object before it is stored: a recorded object is deleted whatever happens."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.insert(frame_objects).values(key=key, task_id=task_id, expires_at=expires_at)
             )
 
     async def over(self, now: datetime, *, limit: int = 100) -> list[str]:
-        """Keys that nobody needs any more: the task has ended or is gone, or the time is up."""
+        """Return the keys that are not needed any more: the task ended, is gone or expired."""
         needed = sa.exists().where(tasks.c.id == frame_objects.c.task_id, in_states(NEEDS_FRAME))
         async with self._database.transaction() as connection:
             keys = await connection.scalars(
@@ -41,6 +41,6 @@ class FrameObjectStore:
             return list(keys.all())
 
     async def forget(self, key: str) -> None:
-        """The object is gone."""
+        """Delete the record: the object is gone."""
         async with self._database.transaction() as connection:
             await connection.execute(sa.delete(frame_objects).where(frame_objects.c.key == key))

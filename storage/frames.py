@@ -1,4 +1,4 @@
-"""First frames under their unguessable links, while somebody may still fetch them.
+"""First frames under their unguessable links, while they may still be fetched.
 
 It must not know what a picture is; `jpeg` is bytes.
 """
@@ -17,18 +17,18 @@ from storage.tasks.leases import NEEDS_FRAME
 
 
 class FrameStore:
-    """At most one frame a task; it goes with the commit after which nobody needs it."""
+    """At most one frame per task; it is deleted in the commit after which it is not needed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def publish(self, lease: Task, *, token: str, jpeg: bytes, expires_at: datetime) -> bool:
-        """In place of the task's old frame, if any.
+        """Store the frame in place of the task's old one.
 
-        False: the task needs no frame any more, or another has it. Their link is on its way to
-        the provider, and a frame that replaced theirs would break it after it was paid for.
+        False: the task needs no frame any more, or another worker has it. That worker's link is on
+        its way to the provider, and replacing the frame would break a paid order.
         """
-        # Locked: whoever ends the task or takes it at this very moment is waited for.
+        # Locked: waits for a transaction that ends or takes the task right now.
         source = (
             sa.select(
                 tasks.c.id,
@@ -58,7 +58,7 @@ class FrameStore:
         return written is not None
 
     async def get(self, token: str, now: datetime) -> bytes | None:
-        """What stands behind the link; None once it is over."""
+        """Return the JPEG of a token; None after its time."""
         async with self._database.transaction() as connection:
             jpeg: bytes | None = await connection.scalar(
                 sa.select(frames.c.jpeg).where(frames.c.token == token, frames.c.expires_at > now)
@@ -66,7 +66,7 @@ class FrameStore:
         return jpeg
 
     async def forget_expired(self, now: datetime) -> int:
-        """Drops what no link leads to any more; how many."""
+        """Delete expired frames; return how many."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(sa.delete(frames).where(frames.c.expires_at <= now))
             return gone.rowcount

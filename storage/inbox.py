@@ -1,6 +1,6 @@
-"""Updates that Telegram handed over, until they have taken effect: in order within a chat.
+"""Updates from Telegram until their handlers have finished, in order within a chat.
 
-It must not know what an update says: `payload` is the text as it came.
+It must not know what an update says: `payload` is the raw text.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _pending = one_of(inbox.c.state, {InboxState.PENDING})
 
 
 AHEAD = timedelta(days=1)
-"""By so much what is urgent is due before the rest: the order of claims is that of `run_at`."""
+"""Urgent updates are due this much earlier: claims are ordered by `run_at`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IncomingUpdate:
-    """One raw update; updates with the same `chat_key` take effect one after the other."""
+    """One raw update; updates with the same `chat_key` are handled one after the other."""
 
     update_id: int
     chat_key: str
@@ -36,24 +36,24 @@ class IncomingUpdate:
 
 @dataclass(frozen=True, kw_only=True)
 class InboxUpdate:
-    """An update that somebody leased in order to handle it."""
+    """An update leased for handling."""
 
     update_id: int
     chat_key: str
     payload: str
-    attempts: int  # leases taken, this one included
+    attempts: int  # leases taken, including this one
     received_at: datetime
 
 
 class InboxTurn:
-    """One commit: what came is kept, what took effect is noted, and what is next is leased."""
+    """One commit: add new updates, mark finished ones, lease the next ones."""
 
     def __init__(self, connection: Connection, ended: set[int]) -> None:
         self._connection = connection
         self._ended = ended
 
     async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
-        """How many of these were new. After the commit Telegram may forget them all."""
+        """Add updates; return how many were new. After the commit Telegram may forget them all."""
         if not rows:
             return 0
         values = [
@@ -66,7 +66,7 @@ class InboxTurn:
                 "run_at": now - AHEAD if row.is_urgent else now,
                 "attempts": 0,
             }
-            # in one order: two processes that bring the same ones do not wait in a ring
+            # in one order: two processes that add the same updates do not deadlock
             for row in sorted(rows, key=lambda row: row.update_id)
         ]
         added = await self._connection.scalars(
@@ -80,10 +80,9 @@ class InboxTurn:
     async def claim(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
     ) -> list[InboxUpdate]:
-        """Leases of up to `limit` updates, the oldest first, at most one of each chat.
+        """Lease up to `limit` updates, the oldest first, at most one of each chat.
 
-        An update waits for every earlier one of its chat, also for one that is held by another
-        or put off.
+        An update waits for every earlier one of its chat, also for a leased or postponed one.
         """
         if limit <= 0:
             return []
@@ -125,46 +124,45 @@ class InboxTurn:
         return sorted(claimed, key=lambda update: update.update_id)
 
     async def done(self, ids: Collection[int], *, now: datetime) -> None:
-        """They took effect."""
+        """Mark updates as done."""
         self._ended.difference_update(ids)
         await note_done(self._connection, ids, now)
 
 
 class InboxStore:
-    """Each update is kept once, however often it comes."""
+    """Each update is stored once, however often it arrives."""
 
     def __init__(self, database: Database, ended: set[int] | None = None) -> None:
         self._database = database
         self.ended = set() if ended is None else ended
-        """Updates that took effect and are handled again without harm: a task's next commit in
-        this process says that they are done, or whoever leased them, whichever comes first.
-        """
+        """Updates whose handlers have finished but are not marked: repeating them is harmless. The
+        next commit of a task in this process marks them, or the holder of the lease does."""
 
     async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
-        """`InboxTurn.add` in a commit of its own."""
+        """Run `InboxTurn.add` in its own transaction."""
         async with self.turn() as turn:
             return await turn.add(rows, now=now)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[InboxTurn]:
-        """Begins once the database is ours, and is committed at its end."""
+        """Open a turn when the database is available; commit it at the end."""
         async with self._database.transaction() as connection:
             yield InboxTurn(connection, self.ended)
 
     async def claim(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
     ) -> list[InboxUpdate]:
-        """`InboxTurn.claim` in a commit of its own."""
+        """Run `InboxTurn.claim` in its own transaction."""
         async with self.turn() as turn:
             return await turn.claim(owner=owner, now=now, lease_for=lease_for, limit=limit)
 
     async def done(self, ids: Collection[int], *, now: datetime) -> None:
-        """`InboxTurn.done` in a commit of its own."""
+        """Run `InboxTurn.done` in its own transaction."""
         async with self.turn() as turn:
             await turn.done(ids, now=now)
 
     async def set_aside(self, update_id: int, *, error: str, now: datetime) -> None:
-        """It cannot be handled: kept with its text, and the chat goes on."""
+        """Set an update aside with its text; its chat continues."""
         values = {"state": InboxState.SET_ASIDE, "finished_at": now, "error": error}
         async with self._database.transaction() as connection:
             await _finish(connection, [update_id], values)
@@ -172,14 +170,16 @@ class InboxStore:
     async def later(
         self, update_id: int, *, run_at: datetime, error: str, counts: bool = True
     ) -> None:
-        """Again at `run_at`; its chat waits. Without `counts` the try was none of its own."""
+        """Postpone an update to `run_at`; its chat waits. Without `counts` the try does not
+        count.
+        """
         attempts = inbox.c.attempts if counts else inbox.c.attempts - 1
         values = {"run_at": run_at, "error": error, "attempts": attempts}
         async with self._database.transaction() as connection:
             await _finish(connection, [update_id], values)
 
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
-        """The heartbeat: which of these are still held by `owner`, now until `until`."""
+        """Renew the leases that `owner` still holds until `until`; return which."""
         async with self._database.transaction() as connection:
             rows = await connection.scalars(
                 sa.update(inbox)
@@ -190,7 +190,7 @@ class InboxStore:
             return set(rows.all())
 
     async def release(self, owner: str) -> None:
-        """At a clean stop: others may have these updates at once, and no try is counted."""
+        """Release leases at a clean stop: other processes may take them, and no try is counted."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(inbox)
@@ -199,7 +199,7 @@ class InboxStore:
             )
 
     async def forget(self, *, before: datetime) -> int:
-        """Drops the numbers of what was done before; Telegram repeats nothing after 24 hours."""
+        """Delete the numbers of old updates; Telegram repeats nothing after 24 hours."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(inbox).where(
@@ -210,12 +210,10 @@ class InboxStore:
             return gone.rowcount
 
     async def counts(self, states: Iterable[InboxState] = InboxState) -> dict[InboxState, int]:
-        """How many updates are in each of these states, zeros included; those that are done are
-        many.
-        """
+        """Count the updates in each of these states, including zeros; DONE has many."""
         async with self._database.transaction() as connection:
             return {
-                # one at a time: each state has its index
+                # one query per state: each state has an index
                 state: await connection.scalar(
                     sa.select(sa.func.count()).where(one_of(inbox.c.state, {state}))
                 )
@@ -223,7 +221,7 @@ class InboxStore:
             }
 
     async def lag(self, now: datetime) -> timedelta:
-        """For how long the oldest update that could be handled at `now` has been waiting."""
+        """Return how long the oldest update that is due at `now` has been waiting."""
         async with self._database.transaction() as connection:
             oldest = await connection.scalar(
                 sa.select(sa.func.min(inbox.c.received_at)).where(_pending, inbox.c.run_at <= now)
@@ -231,15 +229,14 @@ class InboxStore:
         return timedelta(0) if oldest is None else now - oldest
 
     async def next_due(self, now: datetime) -> datetime | None:
-        """When, after `now`, a put-off update or a lapsed lease becomes claimable."""
+        """Return when, after `now`, a postponed update or an expired lease becomes claimable."""
         async with self._database.transaction() as connection:
             return await next_due(connection, inbox, now, _pending)
 
 
 async def note_done(connection: Connection, ids: Collection[int], now: datetime) -> None:
-    """Part of the commit in which they took effect. Their text goes, their numbers stay to tell a
-    repeat.
-    """
+    """Mark updates as done, as part of a transaction. The text is deleted, the number stays to
+    recognise a repeat."""
     if ids:
         values = {"payload": None, "finished_at": now, "error": None}
         await _finish(connection, ids, {"state": InboxState.DONE, **values})

@@ -1,7 +1,7 @@
-"""Neighbours on PostgreSQL: LISTEN, NOTIFY and advisory locks, on one connection of their own.
+"""The cluster on PostgreSQL: LISTEN, NOTIFY and advisory locks on a dedicated connection.
 
-The connection is looked after: it is asked for a sign of life, replaced when it breaks, and with
-it goes everything that only this process did. What is said and done, it must not know.
+The connection is checked regularly and replaced when it breaks; then everything that only this
+process does is cancelled. It must not know what the events and jobs are.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "bot"
 LOOK_SECONDS = 1.0
-"""Between two tries to be the one."""
+"""Seconds between two tries to take a lock."""
 PING_SECONDS = 5.0
-"""Between two signs of life of a connection on which nothing happens."""
+"""Seconds between two checks of an idle connection."""
 ANSWER_SECONDS = 5.0
 
 _BROKEN = (
@@ -34,7 +34,8 @@ _BROKEN = (
     TimeoutError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # asked between the server's last word and its hanging up
+    # raised between the server's last message and the end of the connection
+    asyncpg.InternalClientError,
 )
 
 
@@ -45,7 +46,7 @@ class _Turn:
 
 
 class PostgresCluster(Cluster):
-    """By LISTEN, NOTIFY and advisory locks on a connection of its own, which `run` keeps."""
+    """A cluster with LISTEN, NOTIFY and advisory locks on a connection that `run` keeps open."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class PostgresCluster(Cluster):
             turn = self._turns[name] = _Turn()
             self._stir.set()
             try:
-                while not turn.begun.is_set():  # it may be over before it is noticed
+                while not turn.begun.is_set():  # it may end before that is noticed
                     await turn.begun.wait()
                 logger.info("%s: done here from now on", name)
                 async with asyncio.timeout(None) as scope:
@@ -95,13 +96,13 @@ class PostgresCluster(Cluster):
             await asyncio.sleep(back_off(self._failures, first=0.2, cap=5))
 
     async def _connected(self) -> None:
-        """As long as the connection holds; its end is an error of _BROKEN."""
+        """Listen while the connection works; it ends with an error of _BROKEN."""
         link = await self._connect()
         held: set[str] = set()
         try:
             link.add_termination_listener(lambda _: self._stir.set())
             await link.add_listener(CHANNEL, partial(self._heard, link))
-            for calls in list(self._hearing.values()):  # what was said before was not heard
+            for calls in list(self._hearing.values()):  # earlier events were missed
                 for call in calls:
                     call()
             self._failures = 0
@@ -128,7 +129,7 @@ class PostgresCluster(Cluster):
     async def _say(self, link: Any) -> None:
         words, self._unsaid = sorted(self._unsaid), set()
         say = "SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word"
-        await link.fetch(say, CHANNEL, words, timeout=ANSWER_SECONDS)  # a sign of life, too
+        await link.fetch(say, CHANNEL, words, timeout=ANSWER_SECONDS)  # also checks the connection
 
     async def _take_turns(self, link: Any, held: set[str]) -> None:
         for name in held - self._turns.keys():

@@ -1,6 +1,6 @@
-"""Brings the tables to what this program knows: at every start, all or nothing.
+"""Migrate the tables to this version of the program: at every start, all or nothing.
 
-It must not know what the tables hold. A database that a newer program wrote is left alone.
+It must not know what the tables contain. A database of a newer version is not touched.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ logger = logging.getLogger(__name__)
 
 
 async def migrate(database: Database, revision: str = "head") -> None:
-    """Up or down to `revision`. Several processes may do this at once: one does, others wait.
+    """Migrate up or down to `revision`. Of several processes one migrates, the others wait.
 
-    StorageTooNew, and nothing is touched: a newer version of the program has been here.
+    Raises StorageTooNew, without a change: a newer version of the program was used.
     """
     async with database.schema_transaction() as connection:
         await connection.run_sync(migrate_within, revision)
 
 
 def migrate_within(connection: Connection, revision: str) -> None:
-    """The same as a part of somebody's schema transaction."""
+    """Migrate as part of a schema transaction."""
     current = version(connection)
     if revision == "head" and current == HEAD:
         return
@@ -58,7 +58,7 @@ def migrate_within(connection: Connection, revision: str) -> None:
 
 
 def version(connection: Connection) -> str | None:
-    """What Alembic wrote down; None before the first time."""
+    """Return the revision that Alembic recorded; None before the first migration."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))

@@ -1,7 +1,7 @@
-"""What admins do to tasks and updates that need a person, each with its audit row in one commit.
+"""Admins' actions on tasks and updates, each in one commit with its audit row.
 
-None and False mean that the condition did not hold: done before, or too late. It must not know
-who is an admin, nor the words.
+None and False mean that the condition did not hold: done before, or too late. It must not know who
+is an admin, nor the texts.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ class SetAside:
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One order, as the charts see it."""
+    """One order, as the charts use it."""
 
     user_id: int
     state: TaskState
     confirmed_at: datetime
-    seconds: float | None  # from the press to the video; None: there is none
+    seconds: float | None  # from the press to the video; None: no video
 
 
 class OperatorStore:
-    """The admins' half of the stores."""
+    """The part of the stores that is for admins."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def settle(self, task_id: int, *, charged: bool, by: int, now: datetime) -> Task | None:
-        """UNKNOWN -> FAILED: the provider's list has been looked into; the person is told."""
+        """UNKNOWN -> FAILED: an admin checked the provider's list; the person is told."""
         async with self._database.transaction() as connection:
             task = await _move(
                 connection,
@@ -90,7 +90,7 @@ class OperatorStore:
     async def give_id(
         self, task_id: int, provider_id: str, *, by: int, now: datetime
     ) -> Task | None:
-        """UNKNOWN -> GENERATING: the order was found at the provider, and is asked for."""
+        """UNKNOWN -> GENERATING: the order was found at the provider, and is polled."""
         async with self._database.transaction() as connection:
             known = await connection.scalar(
                 sa.select(tasks.c.id).where(tasks.c.provider_id == provider_id)
@@ -119,7 +119,7 @@ class OperatorStore:
             return task
 
     async def redeliver(self, task_id: int, *, by: int, now: datetime) -> Task | None:
-        """UNDELIVERABLE -> RENDERED: the video that was kept is sent again."""
+        """UNDELIVERABLE -> RENDERED: the kept video is sent again."""
         async with self._database.transaction() as connection:
             task = await _move(
                 connection,
@@ -138,7 +138,7 @@ class OperatorStore:
             return task
 
     async def hurry(self, *, by: int, now: datetime) -> int:
-        """Queued tasks that were put off are due now; how many."""
+        """Make postponed queued tasks due now; return how many."""
         async with self._database.transaction() as connection:
             hurried = await connection.execute(
                 sa.update(tasks)
@@ -149,7 +149,7 @@ class OperatorStore:
             return hurried.rowcount
 
     async def set_aside(self, update_id: int) -> SetAside | None:
-        """The update with its text; None: it is not set aside."""
+        """Return an update with its text; None: it is not set aside."""
         wanted = sa.select(inbox.c.update_id, inbox.c.payload, inbox.c.error).where(
             inbox.c.update_id == update_id, one_of(inbox.c.state, {InboxState.SET_ASIDE})
         )
@@ -158,7 +158,7 @@ class OperatorStore:
         return None if row is None else SetAside(**row._mapping)
 
     async def handle_again(self, update_id: int, *, by: int, now: datetime) -> bool:
-        """An update that was set aside gets all its tries anew."""
+        """Handle an update that was set aside again, with all its tries."""
         async with self._database.transaction() as connection:
             changed = await connection.execute(
                 sa.update(inbox)
@@ -181,7 +181,7 @@ class OperatorStore:
             return changed.rowcount == 1
 
     async def payment(self, entry: int) -> str | None:
-        """Telegram's number of a purchase, by its row in the ledger."""
+        """Return Telegram's id of a purchase, by its row in the ledger."""
         async with self._database.transaction() as connection:
             found: str | None = await connection.scalar(
                 sa.select(ledger.c.payment_id).where(
@@ -191,7 +191,7 @@ class OperatorStore:
         return found
 
     async def outcomes(self, *, since: datetime) -> dict[TaskState, int]:
-        """What became of the orders since then."""
+        """Count the outcomes of the orders since then."""
         wanted = (
             sa.select(tasks.c.state, sa.func.count().label("number"))
             .join_from(ledger, tasks, _ordered(since))
@@ -202,7 +202,7 @@ class OperatorStore:
         return {row.state: row.number for row in rows}
 
     async def points(self, *, since: datetime) -> list[Point]:
-        """Every order since then."""
+        """Return every order since then."""
         wanted = sa.select(
             tasks.c.user_id, tasks.c.state, tasks.c.confirmed_at, tasks.c.ended_at
         ).join_from(ledger, tasks, _ordered(since))
@@ -221,7 +221,7 @@ class OperatorStore:
         ]
 
     async def money(self, *, since: datetime, days: int) -> list[tuple[float, float]]:
-        """For each day from `since` on: roubles charged by the provider, Stars that came in."""
+        """Return for each day from `since`: roubles charged by the provider, Stars received."""
         wanted = sa.select(ledger.c.kind, ledger.c.at, ledger.c.kopecks, ledger.c.stars).where(
             ledger.c.at >= since,
             ledger.c.kind.in_([Entry.CHARGE, Entry.PURCHASE, Entry.REFUND]),
@@ -238,7 +238,7 @@ class OperatorStore:
 
 
 def _ordered(since: datetime) -> sa.ColumnElement[bool]:
-    """Orders since then, by what was reserved for them: the ledger has the days in order."""
+    """The orders since then, found by their reservations: the ledger is indexed by day."""
     return sa.and_(
         ledger.c.at >= since,
         ledger.c.kind == Entry.RESERVATION,
@@ -255,7 +255,7 @@ async def _move(
     charged: bool = False,
     **values: Any,
 ) -> Task | None:
-    """One guarded statement, its event and its money."""
+    """One guarded statement, its event and its ledger entries."""
     row = (
         await connection.execute(
             sa.update(tasks)
@@ -268,7 +268,7 @@ async def _move(
         return None
     task = task_from(row)
     if charged:
-        # Before what follows gives it back: it is spent.
+        # Before the following entries return it: it is spent.
         await settle(connection, replace(task, state=S.GENERATING), now)
     await add_event(connection, task, now)
     await drop_frame(connection, task)

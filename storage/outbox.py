@@ -1,6 +1,6 @@
 """Notices that wait to be sent: written in the commit that makes them true, deleted when sent.
 
-It must not know the words, nor how a message is sent.
+It must not know the texts, nor how a message is sent.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from storage.tables import outbox
 
 @dataclass(frozen=True, kw_only=True)
 class WaitingNotice:
-    """A notice that somebody leased in order to send it."""
+    """A notice leased for sending."""
 
     id: int
-    attempts: int  # leases taken, this one included
+    attempts: int  # leases taken, including this one
     created_at: datetime
     notice: Notice
 
 
 async def insert_notices(connection: Connection, notices: Sequence[Notice], now: datetime) -> None:
-    """Part of somebody's commit."""
+    """Insert notices, as part of a transaction."""
     if notices:
         await connection.execute(
             sa.insert(outbox),
@@ -51,20 +51,20 @@ async def insert_notices(connection: Connection, notices: Sequence[Notice], now:
 
 
 class OutboxStore:
-    """At least once: a notice goes away only when its sending was confirmed."""
+    """At least once: a notice is deleted only when its sending was confirmed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, notices: Sequence[Notice], *, now: datetime) -> None:
-        """For notices that belong to no change of a task."""
+        """Add notices that do not belong to a change of a task."""
         async with self._database.transaction() as connection:
             await insert_notices(connection, notices, now)
 
     async def claim(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
     ) -> list[WaitingNotice]:
-        """Leases of up to `limit` due notices, the oldest first."""
+        """Lease up to `limit` due notices, the oldest first."""
         due = (
             sa.select(outbox.c.id)
             .where(outbox.c.run_at <= now, free(outbox, now))
@@ -87,19 +87,19 @@ class OutboxStore:
             return sorted((_notice(row) for row in rows.all()), key=lambda waiting: waiting.id)
 
     async def done(self, notice_id: int) -> None:
-        """It was sent, or never will be."""
+        """Delete a notice: it was sent, or never will be."""
         async with self._database.transaction() as connection:
             await connection.execute(sa.delete(outbox).where(outbox.c.id == notice_id))
 
     async def later(self, notice_id: int, run_at: datetime) -> None:
-        """Again at `run_at`."""
+        """Postpone a notice to `run_at`."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(outbox).where(outbox.c.id == notice_id).values(run_at=run_at, **UNLEASED)
             )
 
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
-        """Which of these are still held by `owner`, now until `until`."""
+        """Renew the leases that `owner` still holds until `until`; return which."""
         async with self._database.transaction() as connection:
             rows = await connection.scalars(
                 sa.update(outbox)
@@ -110,7 +110,7 @@ class OutboxStore:
             return set(rows.all())
 
     async def release(self, owner: str) -> None:
-        """At a clean stop: others may have these notices at once, and no try is counted."""
+        """Release leases at a clean stop: other processes may take them, and no try is counted."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(outbox)
@@ -119,12 +119,12 @@ class OutboxStore:
             )
 
     async def next_due(self, now: datetime) -> datetime | None:
-        """When, after `now`, the first notice becomes claimable; None: nothing is waiting."""
+        """Return when, after `now`, the first notice becomes claimable; None: none is waiting."""
         async with self._database.transaction() as connection:
             return await next_due(connection, outbox, now)
 
     async def count(self) -> int:
-        """How many notices wait."""
+        """Return how many notices wait."""
         async with self._database.transaction() as connection:
             return (await connection.scalar(sa.select(sa.func.count()).select_from(outbox))) or 0
 

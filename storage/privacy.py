@@ -1,7 +1,7 @@
-"""What people agreed to, and the forgetting: of one video, of a person, of what is old.
+"""Consents, and deletion: of one order, of a person, of what is old.
 
-Rows go with all that refers to them; durations stay, for they name nobody. A worker that holds a
-task that goes meets no row at its next write and lets it be.
+A row is deleted with everything that refers to it; durations stay, since they name nobody. A
+worker that holds a deleted task finds no row at its next write and drops it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from storage.tables import (
 )
 
 AT_ONCE = 500
-"""Rows of one commit: others wait no longer than for these."""
+"""Rows per commit: other transactions wait no longer than for these."""
 
 _AT_REST = frozenset(
     {TaskState.CANCELLED, TaskState.FAILED, TaskState.DELIVERED, TaskState.UNKNOWN,
@@ -43,13 +43,15 @@ _OVER = _AT_REST - {TaskState.UNKNOWN}
 
 
 class PrivacyStore:
-    """Consents and erasure."""
+    """Consents and deletion."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def consented(self, user_id: int) -> bool:
-        """Whether this person knows who gets their photos, and ordered a video of one."""
+        """Whether this person was told who receives their photos, and then ordered a video
+        of one.
+        """
         async with self._database.transaction() as connection:
             found: int | None = await connection.scalar(
                 sa.select(consents.c.user_id).where(consents.c.user_id == user_id)
@@ -57,9 +59,9 @@ class PrivacyStore:
         return found is not None
 
     async def erase_task(self, task_id: int, *, user_id: int) -> bool:
-        """One order of this person that is over, with everything about it.
+        """Delete one finished order of this person, with everything about it.
 
-        An unknown one is not: whether it was paid, an admin has to find out.
+        Not an unknown one: an admin still has to find out whether it was paid.
         """
         async with self._database.transaction() as connection:
             gone = await connection.execute(
@@ -70,10 +72,10 @@ class PrivacyStore:
             return gone.rowcount == 1
 
     async def erase_person(self, user_id: int, *, now: datetime) -> list[int]:
-        """Everything that tells of this person; the numbers of the tasks that there were.
+        """Delete everything about a person; return the numbers of their tasks.
 
-        The ledger keeps its sums under their number, and what admins decided stays decided. What
-        was reserved for orders that still waited is given back.
+        The ledger keeps its sums under their user ID, and decisions of admins stay. Reservations
+        of queued orders are returned.
         """
         waiting = sa.select(tasks).where(tasks.c.user_id == user_id, in_states({TaskState.QUEUED}))
         async with self._database.transaction() as connection:
@@ -93,7 +95,7 @@ class PrivacyStore:
         return sorted(erased)
 
     async def forget(self, *, drafts_before: datetime, orders_before: datetime) -> list[int]:
-        """Some of what has rested since before; to be called again until nothing is left."""
+        """Delete some of what is older; call it again until nothing is left."""
         old = sa.or_(
             sa.and_(at_rest({TaskState.DRAFT}), tasks.c.run_at < drafts_before),
             sa.and_(at_rest(_AT_REST), tasks.c.run_at < orders_before),
@@ -106,7 +108,7 @@ class PrivacyStore:
             return list(gone.all())
 
     async def forget_updates(self, *, before: datetime) -> int:
-        """Updates that were set aside before, with their text; how many."""
+        """Delete updates set aside before then, with their text; return how many."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(inbox).where(
@@ -117,7 +119,7 @@ class PrivacyStore:
 
 
 async def note_consent(connection: Connection, user_id: int, now: datetime) -> None:
-    """Part of the commit of what they agreed to by it; the first time counts."""
+    """Record a consent, as part of a transaction; the first time counts."""
     await connection.execute(
         insert(consents)
         .values(user_id=user_id, at=now)
@@ -126,7 +128,7 @@ async def note_consent(connection: Connection, user_id: int, now: datetime) -> N
 
 
 async def _erase_updates(connection: Connection, user_id: int) -> None:
-    """What this person sent and nobody could handle: the text goes, the number stays."""
+    """Delete the text of a person's updates that could not be handled; the numbers stay."""
     rows = await connection.execute(
         sa.select(inbox.c.update_id, inbox.c.payload).where(
             one_of(inbox.c.state, {InboxState.SET_ASIDE}),
@@ -143,11 +145,11 @@ async def _erase_updates(connection: Connection, user_id: int) -> None:
 
 
 def _tells_of(payload: str, user_id: int) -> bool:
-    """Whether a person's number stands anywhere in this update as the number of somebody."""
+    """Whether a person's user ID appears anywhere in this update."""
     try:
         waiting: list[Any] = [json.loads(payload)]
     except (ValueError, RecursionError):
-        return True  # it holds the number, and cannot be looked into
+        return True  # it contains the number, and cannot be parsed
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):

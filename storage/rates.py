@@ -1,6 +1,6 @@
-"""Rates that all processes of the bot share: one statement on one row, by the database's clock.
+"""Rate limits shared by all processes: one statement on one row, by the database's clock.
 
-It must not know what is sent, nor what the rates are.
+It must not know what is sent, nor what the limits are.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from storage.tables import rates
 
 
 class RateStore:
-    """Lines that begin in the database, where there is more than one process."""
+    """Shared rate limits; they apply only where several processes can run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def wait(self, name: str, *, each: float, burst: float) -> float:
-        """Takes a place in the line `name`: seconds until its turn; StorageUnavailable.
+        """Reserve a turn of the limit `name`; return the seconds until it. Raises
+        StorageUnavailable.
 
-        A place every `each` seconds, and `burst` seconds of them at once. A process that is
-        alone has its own memory for that: 0.
+        One turn every `each` seconds, with a burst of `burst` seconds. A single process keeps its
+        limits in memory: 0.
         """
         if not self._database.is_shared:
             return 0.0
@@ -33,7 +34,7 @@ class RateStore:
             set_={"free_at": sa.func.greatest(rates.c.free_at, now) + each},
         ).returning(
             rates.c.free_at - now - burst,
-            # a place that a power cut forgets costs nothing; a disk in the way of every send does
+            # a turn lost in a power cut costs nothing; a disk sync for every send would
             sa.func.set_config("synchronous_commit", "off", True),
         )
         async with self._database.transaction() as connection:

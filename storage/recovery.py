@@ -1,9 +1,9 @@
-"""At a start on a SQLite file: what dead processes held is free at once.
+"""Free the leases of dead processes at a start on a SQLite file.
 
-Every process keeps a shared lock on the file's folder, and the kernel takes it back however the
-process ends; whoever can lock it alone knows that nobody is left. Where that cannot be known –
-another process on the file, PostgreSQL, a file system without locks – leases run out by
-themselves. It must not know what is leased, nor why.
+Every process holds a shared lock on the file's folder, which the kernel releases however the
+process ends; a process that can lock it exclusively knows that no other is alive. Where that
+cannot be known (another process on the file, PostgreSQL, a file system without locks) leases
+expire by themselves. It must not know what is leased, nor why.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ except ImportError:  # pragma: no cover - Windows has other locks
     fcntl = None  # type: ignore[assignment]
 
 SPREAD = timedelta(seconds=30)
-"""Over so long comes, one after the other, what died in hand before: whoever kills this process
-again is then alone with it, and the others have completed a step."""
+"""Tasks that died with their process are retried one after the other over this time: a task that
+kills its process again is then alone with it, and the others have completed a step."""
 
 _TRIES, _PAUSE = 20, 0.1
 
@@ -42,9 +42,10 @@ _LEASED = (
 
 @asynccontextmanager
 async def process_presence(database: Database, url: str, now: datetime) -> AsyncIterator[bool]:
-    """Shows others that this process works on the file; on entry frees what the dead held.
+    """Show other processes that this one uses the file; on entry free the leases of dead ones.
 
-    Before the first claim. True: nobody else was there. Tries that a kill interrupted still count.
+    Before the first claim. True: no other process was there. Tries that a kill interrupted still
+    count.
     """
     with _opened(_folder(url)) as lock:
         alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
@@ -53,7 +54,7 @@ async def process_presence(database: Database, url: str, now: datetime) -> Async
         for _ in range(_TRIES if lock is not None else 0):
             if _locked(lock, fcntl.LOCK_SH):
                 break
-            await asyncio.sleep(_PAUSE)  # somebody who starts too is alone for milliseconds
+            await asyncio.sleep(_PAUSE)  # another process that starts is alone for milliseconds
         yield alone
 
 
@@ -91,7 +92,7 @@ def _folder(url: str) -> Path | None:
 @contextmanager
 def _opened(folder: Path | None) -> Iterator[int | None]:
     try:
-        # the folder, not the file: closing any handle of a file ends SQLite's own locks on it
+        # the folder, not the file: closing any handle of a file releases SQLite's own locks on it
         lock = os.open(folder, os.O_RDONLY) if folder and fcntl else None
     except OSError:
         lock = None

@@ -1,6 +1,6 @@
-"""Rows to frozen values and back; what claims, leases and time have in common in every table.
+"""Convert rows to frozen values and back; conditions on leases and time common to all tables.
 
-It must not know which database it is, nor when a row is taken.
+It must not know which database it is, nor when a row is claimed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from bot.core.task import Chat, Frame, Reason, Task
 from storage.engine import Connection
 
-# The fields that are one column each under their own name; `values_of` adds the others
+# The fields with a column of the same name; `values_of` adds the others
 _PLAIN = tuple(
     field.name for field in fields(Task) if field.name not in {"chat", "frame", "price", "reason"}
 )
 
 
 def task_from(row: sa.Row[Any]) -> Task:
-    """The task that a row of `tasks` tells of."""
+    """Return the task of a row of `tasks`."""
     values = {name: getattr(row, name) for name in _PLAIN}
     frame = None
     if row.frame_file_id is not None:
@@ -36,7 +36,7 @@ def task_from(row: sa.Row[Any]) -> Task:
 
 
 def values_of(task: Task) -> dict[str, Any]:
-    """The columns of `tasks` that hold this task."""
+    """Return the columns of `tasks` for this task."""
     return {
         **{name: getattr(task, name) for name in _PLAIN},
         **chat_values(task.chat),
@@ -48,7 +48,7 @@ def values_of(task: Task) -> dict[str, Any]:
 
 
 def chat_from(row: sa.Row[Any]) -> Chat:
-    """Where to answer, from any row that keeps it."""
+    """Return where to answer, from any row that stores it."""
     return Chat(
         chat_id=row.chat_id,
         message_thread_id=row.message_thread_id,
@@ -57,7 +57,7 @@ def chat_from(row: sa.Row[Any]) -> Chat:
 
 
 def chat_values(chat: Chat) -> dict[str, Any]:
-    """The three columns that keep where to answer."""
+    """Return the three columns that store where to answer."""
     return {
         "chat_id": chat.chat_id,
         "message_thread_id": chat.message_thread_id,
@@ -66,14 +66,14 @@ def chat_values(chat: Chat) -> dict[str, Any]:
 
 
 def in_chat(table: sa.Table, chat: Chat) -> sa.ColumnElement[bool]:
-    """Rows of this very place; a missing thread is a place of its own."""
+    """Rows of exactly this place; no thread is a place too."""
     return sa.and_(
         *(table.c[name].is_not_distinct_from(value) for name, value in chat_values(chat).items())
     )
 
 
 def free(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
-    """Rows that nobody holds at `now`."""
+    """Rows without a valid lease at `now`."""
     return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
 
@@ -83,7 +83,7 @@ async def next_due(
     now: datetime,
     *conditions: sa.ColumnElement[bool],
 ) -> datetime | None:
-    """When, after `now`, the first row becomes claimable; None: nothing is waiting."""
+    """Return when, after `now`, the first row becomes claimable; None: none is waiting."""
     when = sa.case(
         (table.c.lease_until > table.c.run_at, table.c.lease_until), else_=table.c.run_at
     )
@@ -94,7 +94,7 @@ async def next_due(
 
 
 UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}
-"""The columns of a row that nobody holds."""
+"""The columns of a row without a lease."""
 
 FRESH: dict[str, Any] = {
     "card_is_media": False,
@@ -103,11 +103,11 @@ FRESH: dict[str, Any] = {
     "claims": 0,
     "fence": 0,
 }
-"""What every new task begins with."""
+"""The initial values of every new task."""
 
 COPIED = (
     "user_id", "chat_id", "message_thread_id", "business_connection_id", "message_id", "lang",
     "model", "price_kopecks", "prompt", "original", "rewritten", "frame_file_id", "frame_kind",
     "aspect_ratio",
 )  # fmt: skip
-"""The wish: what a task takes over from the one that it is made after."""
+"""What a task copies from the task it is made from."""

@@ -12,7 +12,7 @@ from storage.engine import Connection, Database
 from storage.tables import audit, users
 
 SEEN = timedelta(hours=1)
-"""To this `seen_at` is exact: every update passes here, and each write is a commit on a disk."""
+"""Precision of `seen_at`: every update passes here, and each write is a disk commit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class User:
     lang: str
     lang_chosen: bool  # by the person, not by their Telegram
     name: str
-    strikes: int  # times the provider refused their words or pictures as unsafe
+    strikes: int  # how often moderation refused their prompts or pictures
     created_at: datetime
     seen_at: datetime
     ratio: str | None = None  # offered first
@@ -31,12 +31,12 @@ class User:
 
 
 async def lang_of(connection: Connection, user_id: int) -> str:
-    """In which language to tell them something, as part of somebody's commit."""
+    """Return the language for notices to a person or group, as part of a transaction."""
     lang: str | None = await connection.scalar(
         sa.select(users.c.lang).where(users.c.user_id == user_id)
     )
     if lang is None and user_id < 0:
-        # A group hears it in the language of the admin who acted last.
+        # A group reads the language of the admin who acted last.
         lang = await connection.scalar(
             sa.select(users.c.lang)
             .join(audit, audit.c.actor_id == users.c.user_id)
@@ -47,15 +47,14 @@ async def lang_of(connection: Connection, user_id: int) -> str:
 
 
 class UserStore:
-    """One row a person."""
+    """One row per person."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def see(self, user_id: int, *, lang: str, name: str, now: datetime) -> User:
-        """The person as known after this update; a language they chose stays. Nothing is written
-        where nothing changed.
-        """
+        """Return the person as known after this update; a chosen language stays. Nothing is
+        written when nothing changed."""
         new = insert(users).values(
             user_id=user_id,
             lang=lang,
@@ -91,7 +90,7 @@ class UserStore:
         return User(**row._mapping)
 
     async def get(self, user_id: int) -> User | None:
-        """None: never seen."""
+        """Return the person; None: never seen."""
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(sa.select(users).where(users.c.user_id == user_id))
@@ -99,7 +98,7 @@ class UserStore:
         return None if row is None else User(**row._mapping)
 
     async def set_lang(self, user_id: int, lang: str) -> bool:
-        """The person chose. False: never seen."""
+        """Set the language that the person chose. False: never seen."""
         async with self._database.transaction() as connection:
             written = await connection.execute(
                 sa.update(users)
@@ -109,14 +108,14 @@ class UserStore:
             return written.rowcount == 1
 
     async def set_defaults(self, user_id: int, **defaults: str | None) -> None:
-        """What a new card of theirs has: `ratio`, `model`; None: nothing of their own."""
+        """Set a person's defaults for new cards: `ratio`, `model`; None: no default."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(users).where(users.c.user_id == user_id).values(**defaults)
             )
 
     async def strike(self, user_id: int) -> int:
-        """Counts one refusal for unsafe content; how many there are now (0: never seen)."""
+        """Count one refusal by moderation; return how many there are now (0: never seen)."""
         async with self._database.transaction() as connection:
             strikes = await connection.scalar(
                 sa.update(users)

@@ -1,4 +1,4 @@
-"""Commands of the terminal besides running the bot.
+"""Commands of the terminal in addition to running the bot.
 
-They decide nothing: storage and the clients do the work.
+They contain no rules: storage and the clients do the work.
 """

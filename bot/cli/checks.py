@@ -1,6 +1,6 @@
-"""What `bot check` looks at: each thing live, within seconds, with one line about it.
+"""The checks of `bot check`: each thing tested live, within seconds, with one line about it.
 
-It asks as the bot would, through the same edges, and changes nothing that lasts.
+They use the same connections as the bot, and change nothing permanently.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from storage.migrate import HEAD, version
 
 SECONDS = 20.0
 SKEW = timedelta(seconds=30)
-"""More than this and links into a bucket, or Telegram's times, mean something else."""
+"""A larger difference breaks links into a bucket, and Telegram's times."""
 LITTLE_DISK, NO_DISK = 2_000_000_000, 200_000_000
 
 
 class Level(StrEnum):
-    """How bad it is; only FAIL makes the exit code 1."""
+    """The severity; only FAIL makes the exit code 1."""
 
     OK = "ok"
     NOTE = "note"
@@ -65,12 +65,12 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """As it is printed."""
+        """The line as it is printed."""
         return f"{self.level:<5} {self.what}: {self.words}"
 
     @property
     def is_failure(self) -> bool:
-        """Whether the bot cannot do its work like this."""
+        """Whether the bot cannot work like this."""
         return self.level is Level.FAIL
 
 
@@ -78,7 +78,7 @@ Words = tuple[Level, str]
 
 
 async def all_of(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
-    """Every check, side by side, in the order in which an operator reads them."""
+    """Run every check in parallel; return the lines in the order of reading."""
     bot = connect_telegram(settings, RateLimiter())
     stack.push_async_callback(bot.session.close)
     provider = connect_provider(settings)
@@ -112,7 +112,7 @@ async def _safely(what: str, check: Callable[[], Awaitable[Words]]) -> Finding:
     except (BotError, ValueError) as exc:
         return Finding(what, Level.FAIL, str(exc))
     except (httpx.HTTPError, OSError) as exc:
-        # Their texts may repeat an address with the token in it.
+        # The error texts may repeat an address with the token in it.
         return Finding(what, Level.FAIL, type(exc).__name__)
 
 
@@ -125,7 +125,7 @@ async def _updates(bot: Bot, settings: Settings) -> Words:
     try:
         info = await bot(GetWebhookInfo())
     except (TelegramRejected, TelegramLost) as exc:
-        if settings.updates == "polling":  # it asks for updates all the same
+        if settings.updates == "polling":  # polling works anyway
             return Level.NOTE, f"by polling; whether a webhook is set is not known: {exc}"
         raise
     waiting = f"{info.pending_update_count} wait"
@@ -181,7 +181,7 @@ async def _photos(settings: Settings) -> Words:
     try:
         await server.start()
     except OSError:
-        # The bot itself has the port: its own answer tells as much.
+        # The bot itself has the port: its own answer is enough.
         async with _client("") as client:
             answer = await client.get(f"{settings.public_url}/healthz")
         if "seconds_since" not in answer.text:
@@ -208,7 +208,7 @@ async def _database(settings: Settings) -> Words:
     try:
         async with database.transaction() as connection:
             found = await connection.run_sync(version)
-        # Of a file its lock was had just now: to write beside a running bot could break it.
+        # For a file, its lock was just acquired: writing beside a running bot could break it.
         writable = file is not None or await database.writable()
     except StorageError as exc:
         return Level.FAIL, str(exc)
@@ -261,7 +261,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the first above it that exists."""
+    """Return the folder, or the first existing one above it."""
     while not folder.is_dir():
         folder = folder.absolute().parent
     return folder

@@ -1,7 +1,7 @@
-"""What an operator does from the terminal besides running the bot: one line each, an exit code.
+"""The operator's commands in the terminal: one line of output each, and an exit code.
 
-It speaks and decides nothing: the work is done by storage and by the edges. Messages go to
-standard output, progress to standard error where somebody watches.
+They contain no rules: storage and the connections do the work. Messages go to standard output,
+progress to standard error on a terminal.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 class Bars:
-    """One bar for each thing that takes long, drawn only on a terminal."""
+    """A progress bar for each long operation, drawn only on a terminal."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
@@ -43,11 +43,11 @@ class Bars:
 
 
 async def check(settings: Settings, say: Say) -> bool:
-    """Everything that the bot needs, asked for live; whether all of it is there."""
+    """Check everything that the bot needs; return whether all of it works."""
     from bot.runtime.lazy_aiogram import import_aiogram
 
     import_aiogram()
-    from bot.cli import checks  # the whole bot, which no other command needs
+    from bot.cli import checks  # imports the whole bot, which no other command needs
 
     well = True
     async with AsyncExitStack() as stack:
@@ -58,7 +58,7 @@ async def check(settings: Settings, say: Say) -> bool:
 
 
 async def migrate(settings: Settings, say: Say) -> bool:
-    """The tables, brought to what this program knows."""
+    """Migrate the tables to this version of the program."""
     async with open_storage(settings.database_url):
         say("ok    database: at the version of this program")
     return True
@@ -102,7 +102,7 @@ async def verify(url: str, say: Say) -> bool:
 
 
 def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
-    """What the words of the command line ask for."""
+    """The parsed arguments of the command line."""
     url = settings.database_url
     match args.command:
         case "check":
@@ -122,7 +122,7 @@ def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
 
 
 def run(args: Namespace, settings: Settings) -> bool:
-    """Whether all is well; prints one line when it cannot be done."""
+    """Run a command; return whether it worked, after printing one line when it did not."""
 
     def say(line: str) -> None:
         sys.stdout.write(line + "\n")

@@ -1,6 +1,6 @@
-"""Who may use the bot and who runs it: the settings' word, and what admins decided since.
+"""Who may use the bot and who runs it: the settings, and what admins decided later.
 
-Pure: it must not know Telegram, SQL or the words.
+Pure: it must not know Telegram, SQL or the texts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What was decided about a person or a group."""
+    """A decision about a person or a group."""
 
     ALLOWED = "allowed"
     BANNED = "banned"
@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """What was decided about somebody in some chat; None: nothing."""
+    """Decisions about one person in one chat; None: no decision."""
 
     person: Verdict | None = None
     chat: Verdict | None = None
@@ -26,18 +26,19 @@ class Verdicts:
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The settings' part of it."""
+    """The part of access that the settings decide."""
 
-    is_open: bool = False  # to everybody who is not banned
+    is_open: bool = False  # for everybody who is not banned
     admins: frozenset[int] = frozenset()
     allowed: frozenset[int] = frozenset()
 
     def is_admin(self, user_id: int) -> bool:
-        """Admins may do everything, and nobody can ban them."""
+        """Whether the person is an admin. Admins may do everything, and nobody can ban them."""
         return user_id in self.admins
 
     def admits(self, user_id: int, decided: Verdicts) -> bool:
-        """Whether the person may use the bot there. A ban outdoes all but being an admin."""
+        """Whether the person may use the bot in this chat. A ban wins over everything except
+        admin."""
         if self.is_admin(user_id):
             return True
         if Verdict.BANNED in (decided.person, decided.chat):

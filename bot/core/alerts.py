@@ -1,6 +1,6 @@
-"""What the operator has to know: kinds of alerts, switches, and the signs that parts leave.
+"""What the operator has to know: kinds of alerts, switches, and the signals that parts record.
 
-Pure: it must not know Telegram, SQL or the words.
+Pure: it must not know Telegram, SQL or the texts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Params = Mapping[str, str | int | float | bool | None]
 
 
 class AlertKind(StrEnum):
-    """Each has words in every language, for its beginning and for its end."""
+    """Kinds of alerts. Each has texts in every language, for its start and for its end."""
 
     LOW_BALANCE = "low_balance"
     NO_BALANCE = "no_balance"
@@ -40,11 +40,11 @@ HOLDS: Mapping[Hold, AlertKind] = {
 
 
 class Switch(StrEnum):
-    """What an admin can hold."""
+    """What an admin can pause."""
 
-    INTAKE = "intake"  # no order is taken
-    DRAIN = "drain"  # the same, and the admins hear when nothing is under way any more
-    SUBMITS = "submits"  # orders are taken and wait
+    INTAKE = "intake"  # no new orders
+    DRAIN = "drain"  # no new orders, and admins are told when the last open order has ended
+    SUBMITS = "submits"  # orders are accepted but not submitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,40 +57,42 @@ class Alert:
 
     @classmethod
     def of(cls, kind: AlertKind, subject: int | str | None = None, **params: str | int) -> Alert:
-        """`subject`: which of several, when there can be several at once."""
+        """Identify an alert; `subject` tells several of one kind apart."""
         key = kind.value if subject is None else f"{kind.value}:{subject}"
         return cls(key=key, kind=kind, params=params)
 
 
 @dataclass(kw_only=True)
 class AlertSignals:
-    """What this process saw of the outside, and when; only what was seen counts.
+    """What this process observed of the outside world, and when.
 
-    Another process may have seen the opposite: an alert ends by a newer good sign, never because
-    nothing bad was seen here.
+    Only observations count. Another process may have seen the opposite, so an alert ends with a
+    newer good signal, never because nothing bad was seen here.
     """
 
-    held: tuple[Hold, datetime] | None = None  # the last create was refused to everybody
+    # the last create was refused for a reason that affects all orders
+    held: tuple[Hold, datetime] | None = None
     accepted_at: datetime | None = None
-    busy_since: datetime | None = None  # the provider takes nothing, and the queue is held
-    gone: dict[str, datetime] = field(default_factory=dict)  # models
+    busy_since: datetime | None = None  # the provider accepts nothing, and the queue waits
+    # models that the provider no longer has
+    gone: dict[str, datetime] = field(default_factory=dict)
     accepted: dict[str, datetime] = field(default_factory=dict)
     polled_at: datetime | None = None
     conflict_since: datetime | None = None
     conflict_at: datetime | None = None
 
     def took(self, model: str, now: datetime) -> None:
-        """The provider accepted an order."""
+        """Record that the provider accepted an order."""
         self.held = self.busy_since = None
         self.accepted_at = self.accepted[model] = now
         self.gone.pop(model, None)
 
     def conflict(self, now: datetime) -> None:
-        """Telegram says that somebody else reads the updates."""
+        """Record that another program reads this bot's updates."""
         if self.conflict_at is None or now - self.conflict_at > CONFLICT_QUIET:
             self.conflict_since = now
         self.conflict_at = now
 
 
 CONFLICT_QUIET = timedelta(minutes=2)
-"""Without another conflict: the other one has ended."""
+"""After this time without another conflict, the other program has stopped."""

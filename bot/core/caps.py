@@ -1,7 +1,7 @@
-"""How much may be ordered: caps in videos and in roubles, and whether the orders are sold.
+"""How much may be ordered: caps in videos and roubles, and whether orders are paid with credit.
 
-Pure: it must not know SQL, Telegram or the words. A day is a day of UTC, so that every process
-and every test counts the same one; people are told how long it lasts, not what the clock shows.
+Pure: it must not know SQL, Telegram or the texts. A day is a UTC day, so that every process and
+every test counts the same one. People are told how long a cap lasts, not a clock time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Cap(StrEnum):
-    """Which bound was reached. Each has words in every language."""
+    """Which cap was reached. Each has a text in every language."""
 
     USER_AT_ONCE = "user_at_once"
     USER_PER_DAY = "user_per_day"
@@ -22,7 +22,7 @@ class Cap(StrEnum):
 
 @dataclass(frozen=True)
 class Bound:
-    """At most so many videos, and at most so many roubles; 0: no bound."""
+    """The largest number of videos and of roubles; 0: no limit."""
 
     videos: int = 0
     roubles: int = 0
@@ -33,27 +33,27 @@ class Bound:
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What an order has to keep to."""
+    """The rules that an order has to keep."""
 
     caps: dict[Cap, Bound] = field(default_factory=dict)
-    sold: bool = False  # for credit that was bought with Stars
-    free_for: frozenset[int] = frozenset()  # these pay nothing
+    sold: bool = False  # orders are paid with credit bought for Stars
+    free_for: frozenset[int] = frozenset()  # users who pay nothing
 
     @property
     def counted(self) -> bool:
-        """Whether anything has to be counted before an order."""
+        """Whether an order needs any counting first."""
         return self.sold or any(self.caps.values())
 
     def pays(self, user_id: int) -> bool:
-        """Whether the person's own credit is taken."""
+        """Whether an order is paid from the person's own credit."""
         return self.sold and user_id not in self.free_for
 
 
 def day_start(now: datetime) -> datetime:
-    """When the day of `now` began."""
+    """Return the start of the UTC day of `now`."""
     return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def next_day(now: datetime) -> datetime:
-    """When a cap per day renews."""
+    """Return the moment when a daily cap resets."""
     return day_start(now) + timedelta(days=1)

@@ -50,7 +50,7 @@ _TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One line of the catalog: what a person chooses and pays for."""
+    """One model: what a person chooses and pays for."""
 
     id: str
     title: str
@@ -76,39 +76,39 @@ def _build() -> dict[str, Model]:
 
 
 CATALOG: dict[str, Model] = _build()
-"""All that is known: what old tasks were made with keeps its name."""
+"""All known models, including those of old tasks, which keep their names."""
 
 OFFERED = tuple(
     f"seedance-1-lite-{quality}-{seconds}s"
     for quality in ("480P", "720P", "1080P")
     for seconds in (5, 10)
 )
-"""What people choose from when the operator names nothing else."""
+"""The models on offer when the operator names none."""
 
 ID_LIMIT = 40
-"""Bytes: an id stands in the data of a button, beside a number (Bot API: 64)."""
+"""Bytes. A button's data holds a model id beside a number (Bot API: 64 bytes)."""
 
 
 def model(model_id: str) -> Model:
-    """The catalog's line for `model_id`; KeyError when it is not on offer."""
+    """Return the model with this id; KeyError when it is not on offer."""
     return CATALOG[model_id]
 
 
 def offered(default: str) -> tuple[Model, ...]:
-    """What is offered beside the `default` model, and the default itself."""
+    """Return the default model and the other models on offer."""
     ids = OFFERED if default in OFFERED else (default, *OFFERED)
     return tuple(CATALOG[id_] for id_ in ids)
 
 
 def learn(models: Iterable[Model]) -> None:
-    """The operator's own models and prices take the place of those known here."""
+    """Use the operator's models and prices instead of the built-in ones."""
     CATALOG.update({model.id: model for model in models})
 
 
 def read(path: Path) -> tuple[Model, ...]:
-    """The operator's catalog: TOML with `[[models]]`, or JSON with the same or a bare list.
+    """Read the operator's catalog: TOML with `[[models]]`, or JSON with the same or a bare list.
 
-    Raises ValueError, which says what is wrong with it and where.
+    Raises ValueError, which names the problem and its place.
     """
     try:
         content = path.read_bytes()
@@ -130,7 +130,7 @@ def read(path: Path) -> tuple[Model, ...]:
 
 
 def _line(number: int, line: Any) -> Model:
-    """One model: id, title, quality, seconds, price (roubles), ratios (all, if not told)."""
+    """Read one model: id, title, quality, seconds, price (roubles), ratios (default: all)."""
     if not isinstance(line, dict):
         raise ValueError(
             f"model {number}: should be a table of id, title, quality, seconds, price"

@@ -1,4 +1,4 @@
-"""The program's clock: the one place that asks what time it is or waits, so tests can move it."""
+"""The program's clock: the one place that reads the time or waits; tests can replace it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Gives the present moment, in UTC and aware of it."""
+"""Returns the current time, aware, in UTC."""
 
 Wait = Callable[[asyncio.Event, float], Awaitable[bool]]
-"""Waits for an event, so many seconds at the most; True when it came."""
+"""Waits for an event for at most so many seconds; True when the event was set."""
 
 
 Sleep = Callable[[float], Awaitable[None]]
-"""Lets so many seconds pass."""
+"""Waits so many seconds."""
 
 
 def utc_now() -> datetime:
-    """The present moment in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)  # noqa: TID251 - the one place
 
 
 async def wait_for(event: asyncio.Event, seconds: float) -> bool:
-    """Waits for the event, `seconds` at the most; True when it came."""
+    """Wait for the event for at most `seconds`; True when it was set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,31 +1,32 @@
 """The program's own errors, sorted by what happens next: again later, never, ask a person.
 
-It must not know HTTP, Telegram or SQL: the modules at those edges turn what they see into these.
+It must not know HTTP, Telegram or SQL: the modules at those edges translate errors into these.
 
     BotError
-    ├── LeaseLost              another worker has the task: drop what is in hand
+    ├── LeaseLost              another worker has the task: stop working on it
     ├── ProviderError
-    │   ├── ProviderBusy       again later; surely nothing was accepted by this call
-    │   ├── ProviderRefused    never again with the same input; `reason` has words for the person
+    │   ├── ProviderBusy       again later; this call was certainly not accepted
+    │   ├── ProviderRefused    never again with the same input; `reason` has a text
     │   ├── ProviderHeld       the operator must act (key, balance, address); the task waits
-    │   └── ProviderLost       the answer was lost: it may have been accepted and charged
+    │   └── ProviderLost       the answer was lost: the order may be accepted and charged
     ├── TelegramError
     │   ├── TelegramLater      again after `retry_after` seconds (flood control, server errors)
-    │   ├── TelegramLost       the answer was lost: it may have been done
-    │   ├── TelegramUnreachable  this chat will not take it: blocked, deleted, kicked
-    │   ├── TelegramMoved      the group has another id now: again there, at once
-    │   ├── TelegramRejected   this very request will never be taken
-    │   │   ├── TelegramNotModified  the message already is so
+    │   ├── TelegramLost       the answer was lost: the call may have been carried out
+    │   ├── TelegramUnreachable  the chat cannot be written to: blocked, deleted, kicked
+    │   ├── TelegramMoved      the group has a new id: repeat there at once
+    │   ├── TelegramRejected   this request will never be accepted
+    │   │   ├── TelegramNotModified  the message already has this content
     │   │   └── TelegramTooLarge     the file is over the server's limit
-    │   ├── TelegramUnauthorized  the operator must mend the token
-    │   └── TelegramConflict   somebody else reads our updates
+    │   ├── TelegramUnauthorized  the operator must replace the token
+    │   └── TelegramConflict   another program reads this bot's updates
     ├── StorageError
-    │   ├── StorageUnavailable  again later: locked, disk full, cut off; nothing was written
-    │   └── StorageTooNew      a newer program wrote this database: the operator must install it
-    ├── IntakeHeld             an admin holds new orders; nothing was ordered
-    ├── LimitReached           a cap is reached; `cap` has words, nothing was ordered
-    ├── CreditTooLow           the person's credit does not pay for it; nothing was ordered
-    └── InputError             the person's input cannot be used; `problem` has words
+    │   ├── StorageUnavailable  again later: locked, disk full, no connection; nothing written
+    │   └── StorageTooNew      a newer version wrote this database: the operator must install it
+    ├── IntakeHeld             an admin paused new orders; nothing was ordered
+    ├── LimitReached           a cap is reached; `cap` has a text, nothing was ordered
+    ├── CreditTooLow           the person's credit is too low; nothing was ordered
+    ├── FramesOff              first frames cannot be published
+    └── InputError             the person's input cannot be used; `problem` has a text
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
 
 
 class BotError(Exception):
-    """Everything this program raises on purpose."""
+    """Base of all errors that this program raises on purpose."""
 
 
 class LeaseLost(BotError):
-    """Another worker holds the task now, or it was ended: what is in hand is dropped."""
+    """Another worker holds the task now, or the task ended: stop working on it."""
 
 
 class ProviderError(BotError):
@@ -53,7 +54,7 @@ class ProviderError(BotError):
 
 
 class ProviderBusy(ProviderError):
-    """Again later; `retry_after` in seconds when the provider named it."""
+    """Again later; `retry_after` in seconds when the provider gave it."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -69,7 +70,7 @@ class ProviderRefused(ProviderError):
 
 
 class ProviderHeld(ProviderError):
-    """Only the operator can mend this; nothing was accepted."""
+    """Only the operator can fix this; nothing was accepted."""
 
     def __init__(self, hold: Hold, message: str) -> None:
         super().__init__(message)
@@ -77,7 +78,7 @@ class ProviderHeld(ProviderError):
 
 
 class ProviderLost(ProviderError):
-    """The request went out, no usable answer came back: accepted and charged, or not."""
+    """The request was sent and no usable answer came: it may be accepted and charged, or not."""
 
 
 class TelegramError(BotError):
@@ -93,11 +94,11 @@ class TelegramLater(TelegramError):
 
 
 class TelegramLost(TelegramLater):
-    """The answer was lost on the way: a repeat may do it twice."""
+    """The answer was lost: a repeat may do the same thing twice."""
 
 
 class TelegramUnreachable(TelegramError):
-    """The chat takes nothing from this bot: blocked, deleted, kicked, not found."""
+    """The chat cannot be written to: blocked, deleted, kicked, not found."""
 
 
 class TelegramMoved(TelegramError):
@@ -109,23 +110,23 @@ class TelegramMoved(TelegramError):
 
 
 class TelegramRejected(TelegramError):
-    """This very request will never be taken; the chat itself is fine."""
+    """This request will never be accepted; the chat itself is fine."""
 
 
 class TelegramNotModified(TelegramRejected):
-    """The message already is as the edit wants it."""
+    """The message already has the content of the edit."""
 
 
 class TelegramTooLarge(TelegramRejected):
-    """The file is over what this Bot API server takes (50 MB; 2000 MB on a local one)."""
+    """The file is over the limit of this Bot API server (50 MB; 2000 MB on a local one)."""
 
 
 class TelegramUnauthorized(TelegramError):
-    """The bot token is wrong or was revoked: only the operator can mend that."""
+    """The bot token is wrong or revoked: only the operator can fix that."""
 
 
 class TelegramConflict(TelegramError):
-    """Somebody else reads this bot's updates: another process, or a webhook is set."""
+    """Another program reads this bot's updates: another process, or a webhook is set."""
 
 
 class StorageError(BotError):
@@ -135,20 +136,20 @@ class StorageError(BotError):
 class StorageUnavailable(StorageError):
     """Again later: locked, disk full, I/O error, connection lost.
 
-    What was asked was rolled back; only a commit whose answer was lost may have been done.
+    The transaction was rolled back; only a commit whose answer was lost may have been done.
     """
 
 
 class StorageTooNew(StorageError):
-    """A newer version of the program has changed this database; this one must not touch it."""
+    """A newer version of the program changed this database; this version must not touch it."""
 
 
 class IntakeHeld(BotError):
-    """An admin holds new orders; nothing was ordered."""
+    """An admin paused new orders; nothing was ordered."""
 
 
 class LimitReached(BotError):
-    """A cap is reached; `renews_at` None: as soon as one of the videos under way ends."""
+    """A cap is reached; `renews_at` None: free again as soon as an open video ends."""
 
     def __init__(self, cap: Cap, bound: Bound, renews_at: datetime | None) -> None:
         super().__init__(cap.value)

@@ -1,6 +1,7 @@
-"""Ready scenes to begin with: a title, a prompt, a shape and a picture of each.
+"""Ready-made scenes to start with: a title, a prompt, an aspect ratio and a picture each.
 
-Bundled ones in bot/scenes, or the operator's own file. Pure: it must not know who takes which.
+Bundled ones are in bot/scenes; the operator can provide a file. Pure: it must not know who uses
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bot.core.task import AspectRatio
 
 BUNDLED = Path(__file__).parents[1] / "scenes" / "scenes.toml"
 PICTURE_LIMIT = 200_000
-"""Bytes of a picture: it is shown small."""
+"""Bytes of a picture, which is shown small."""
 TITLE_LIMIT = 40
 
 
@@ -30,20 +31,20 @@ class Example:
     picture: bytes | None = None  # JPEG
 
     def title(self, lang: str) -> str:
-        """In this language, or in English."""
+        """Return the title in this language, or in English."""
         return self.titles.get(lang, self.titles["en"])
 
 
 @cache
 def bundled() -> tuple[Example, ...]:
-    """Those that come with the program."""
+    """Return the scenes that come with the program."""
     return read(BUNDLED)
 
 
 def read(path: Path) -> tuple[Example, ...]:
-    """The operator's scenes: TOML with `[[scenes]]`, or JSON with the same or a bare list.
+    """Read the operator's scenes: TOML with `[[scenes]]`, or JSON with the same or a bare list.
 
-    Raises ValueError, which says what is wrong with it and where.
+    Raises ValueError, which names the problem and its place.
     """
     try:
         content = path.read_text(encoding="utf-8")

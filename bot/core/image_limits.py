@@ -1,6 +1,6 @@
-"""What a picture may be that becomes a first frame, and which ratio suits it.
+"""Limits of a picture that becomes a first frame, and the aspect ratio that suits it.
 
-Numbers and what follows from them; it must not know how pictures are read.
+Numbers and rules only; it must not know how pictures are read.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from bot.core.task import AspectRatio
 
 MAX_BYTES = 20 * 1024 * 1024
-"""What a bot can fetch (Bot API: getFile)."""
+"""The largest file that a bot can download (Bot API: getFile)."""
 
 MIN_SIDE, MAX_SIDE = 300, 6000  # px (provider.md: "Images")
 MIN_SHAPE, MAX_SHAPE = 0.4, 2.5  # width over height (provider.md: "Images")
-PREVIEW_SIDE = 640  # px, the long side of a card's picture at most
+PREVIEW_SIDE = 640  # px, the longest side of a card's picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class ImageInfo:
 
 
 def nearest_ratio(width: int, height: int) -> AspectRatio:
-    """The ratio that cuts least off a picture of these sides.
+    """Return the ratio that cuts least off a picture of these sides.
 
-    For 3:4 and 4:3, as phones take them, that is a tie: what stands stays standing.
+    3:4 and 4:3, the ratios of phones, tie between two; then a portrait picture stays portrait.
     """
 
     def cut_off(ratio: AspectRatio) -> tuple[float, bool]:

@@ -1,6 +1,6 @@
-"""What a person has to be told outside an update: written in the commit that makes it true.
+"""What a person is told outside an update; written in the commit that makes it true.
 
-Pure: it must not know Telegram, SQL or the words; those are made when it is sent.
+Pure: it must not know Telegram, SQL or the texts, which are made when the notice is sent.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ from bot.core.task import Chat
 
 
 class NoticeKind(StrEnum):
-    """What is told. Each has words in every language."""
+    """Kinds of notices. Each has texts in every language."""
 
     FAILED = "failed"  # it ended without a video
-    UNKNOWN = "unknown"  # the create's answer was lost: paid or not, nobody here knows
-    OVERDUE = "overdue"  # it takes longer than promised; it goes on
-    UNDELIVERABLE = "undeliverable"  # there is a video; the chat does not take it; kept
-    HELD = "held"  # the queue stands until the operator acts
+    UNKNOWN = "unknown"  # the answer to a create was lost: nobody here knows whether it was paid
+    OVERDUE = "overdue"  # it takes longer than promised and continues
+    # the video exists and is kept, but the chat does not accept it
+    UNDELIVERABLE = "undeliverable"
+    HELD = "held"  # the queue waits until the operator acts
     VIDEO_LINK = "video_link"  # the video is too big to send: a link to it
-    ALBUM = "album"  # the buttons of videos that came as an album
-    ACCESS_ASKED = "access_asked"  # to an admin: somebody wants to be let in
+    ALBUM = "album"  # the buttons of videos that were sent as an album
+    ACCESS_ASKED = "access_asked"  # to an admin: somebody asks for access
     ACCESS_GRANTED = "access_granted"
     ACCESS_DENIED = "access_denied"
     ALERT = "alert"  # to the operator: something is wrong
     ALERT_OVER = "alert_over"  # it ended
-    DRAINED = "drained"  # nothing is under way any more
-    PRICES_DIFFER = "prices_differ"  # to an admin: the provider's list says something else
-    CREDIT_BACK = "credit_back"  # the price of a video that failed is on the balance again
+    DRAINED = "drained"  # no order is open any more
+    PRICES_DIFFER = "prices_differ"  # to an admin: the provider lists other prices
+    CREDIT_BACK = "credit_back"  # the price of a failed video was returned to the credit
     STARS_PAID = "stars_paid"
     STARS_BACK = "stars_back"  # a payment was refunded
 

@@ -1,4 +1,4 @@
-"""The prompt as it will be sent: cleaned of what the provider would read as commands.
+"""The prompt as it is sent: without anything that the provider would read as a command.
 
 Pure: it must not know Telegram, HTTP or SQL.
 """
@@ -14,10 +14,10 @@ from bot.core.task import Problem
 PROMPT_LIMIT = 800
 """Characters (code points) after cleaning.
 
-Upstream recommends 500, the provider's own example has 584 (provider.md: "Prompts"); past that
-words are ignored rather than refused. 800 is the most that is still shown whole in the caption
-of a card (1024 units, Bot API: sendPhoto) beside the model and the price, so that people see
-exactly what is sent (emoji count twice there: a prompt of nothing but emoji is cut in view).
+The provider recommends 500; its own example has 584 (provider.md: "Prompts"), and words past the
+limit are ignored, not refused. 800 is the most that fits into the caption of a card (1024 units,
+Bot API: sendPhoto) beside the model and the price, so that people see exactly what is sent. Emoji
+count twice there: a prompt of nothing but emoji is shown shortened.
 """
 
 # provider.md: "Prompts". The value may be glued (`--ar=16:9`), missing, or the next word.
@@ -28,10 +28,10 @@ _SHAPING = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
 
 
 def clean_prompt(raw: str) -> str:
-    """What is sent for `raw`: no switches, no control characters, single spaces, NFC.
+    """Return `raw` without switches and control characters, with single spaces, in NFC.
 
-    Raises InputError: EMPTY_PROMPT when no letter, digit or picture is left; PROMPT_TOO_LONG
-    with `length` and `limit`.
+    Raises InputError: EMPTY_PROMPT when no letter, digit or picture is left; PROMPT_TOO_LONG with
+    `length` and `limit`.
     """
     text = unicodedata.normalize("NFC", "".join(_visible(char) for char in raw))
     text = " ".join(_SWITCH.sub(" ", text).split())

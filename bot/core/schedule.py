@@ -1,7 +1,8 @@
-"""When to ask the provider next: a pure function of a task's age and of how long its model takes.
+"""When to ask the provider next: a pure function of a task's age and its model's duration.
 
-Wait until one in ten is ready, then ask at a constant step, and ever more rarely once nearly all
-should be (docs/performance.md: "When to ask"). It must not know the clock, tasks or the provider.
+The first question is at the time when one task in ten is ready; then the step is constant, and
+grows once nearly all tasks should be ready (docs/performance.md: "When to ask"). It must not know
+the clock, tasks or the provider.
 """
 
 from __future__ import annotations
@@ -12,42 +13,43 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 SAMPLES = 200
-"""How many of the latest durations of a model are remembered."""
+"""How many of a model's latest durations are kept."""
 ENOUGH = 20
-"""From how many on the learnt law is believed alone."""
+"""With at least so many durations, the learnt distribution is used alone."""
 
 
 @dataclass(frozen=True)
 class DurationDistribution:
-    """How long a model takes, in seconds from acceptance: what the schedule needs to know."""
+    """How long a model takes, in seconds from acceptance."""
 
     early: float  # one in ten is ready
     median: float
     late: float  # nine in ten are ready
-    last: float  # all but one in a hundred
+    last: float  # 99 in 100 are ready
     known: bool  # learnt from real durations
 
     @property
     def step(self) -> float:
-        """Seconds between two questions in the thick of it: a ninth of the median, 1 to 10 s.
+        """Seconds between two questions in the busy middle: a ninth of the median, 1 to 10 s.
 
-        A twelfth while the law is a guess: among more questions the early ones weigh less.
+        A twelfth while the distribution is the prior: with more questions the early ones matter
+        less.
         """
         return min(max(self.median / (9 if self.known else 12), 1.0), 10.0)
 
 
 PRIOR = DurationDistribution(early=28.0, median=45.0, late=90.0, last=180.0, known=False)
-"""Before anything is learnt: 30-120 s (provider.md: "The video")."""
+"""The distribution before anything is learnt: 30-120 s (provider.md: "The video")."""
 
 NEAR = 0.1
-"""A timer that rings so much too early has rung: the same moment is not asked for twice."""
+"""A timer may fire this much early and still count; the same moment is not asked for twice."""
 
 PROBES = (3.0, 10.0)
-"""Two early questions while the law is a guess, for models that turn out to be much faster."""
+"""Two early questions while the distribution is the prior, in case a model is much faster."""
 
 
 def next_question(age: float, distribution: DurationDistribution) -> float:
-    """Seconds from acceptance at which a task of `age` seconds is asked about next."""
+    """Return the seconds from acceptance at which a task of `age` seconds is asked about next."""
     asked = age + NEAR
     if not distribution.known:
         for probe in PROBES:
@@ -57,7 +59,7 @@ def next_question(age: float, distribution: DurationDistribution) -> float:
         return distribution.early
     if age < distribution.last:
         return age + distribution.step
-    # Nobody knows how long the rest takes: each wait is a fifth of what has passed.
+    # How long the rest takes is not known: each wait is a fifth of the elapsed time.
     return age + max(
         distribution.step,
         min((age - distribution.last) * 0.5 + distribution.step, 60.0, age * 0.2),
@@ -66,33 +68,36 @@ def next_question(age: float, distribution: DurationDistribution) -> float:
 
 @dataclass
 class Durations:
-    """What was learnt of one model: the last durations, each known only as an interval.
+    """What was learnt about one model: its last durations, each known only as an interval.
 
-    A task that was ready at the first question could have been ready long before; its duration is
-    then taken as shorter than the question, so that the law can follow a model that became faster.
+    A task that was ready at the first question may have been ready long before. Its duration then
+    counts as shorter than that question, so that the estimate can follow a model that became
+    faster.
     """
 
     seen: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
-    _law: DurationDistribution = field(default=PRIOR, init=False)  # asked for with every question
+    _distribution: DurationDistribution = field(
+        default=PRIOR, init=False
+    )  # needed for every question
 
     @classmethod
     def of(cls, intervals: Iterable[tuple[float, float]]) -> Durations:
-        """From stored (not ready at, ready at) pairs in seconds, oldest first."""
+        """Build from stored (not ready at, ready at) pairs in seconds, the oldest first."""
         durations = cls()
         for low, high in intervals:
             durations.add(low, high)
         return durations
 
     def add(self, low: float, high: float) -> None:
-        """A task that was not ready `low` seconds after acceptance and was at `high`."""
+        """Add a task that was not ready `low` seconds after acceptance and was ready at `high`."""
         if not (math.isfinite(low) and math.isfinite(high) and 0 <= low <= high and high > 0):
             return
         self.seen.append(high * 0.8 if low == 0 else low + (high - low) / 2)
-        self._forget_another_law()
-        self._law = self._of_what_was_seen()
+        self._forget_outdated()
+        self._distribution = self._estimate()
 
-    def _forget_another_law(self) -> None:
-        """When the latest are quicker or slower than nearly all before them, only they count."""
+    def _forget_outdated(self) -> None:
+        """Forget older durations when the latest differ from nearly all of them."""
         if len(self.seen) < 2 * ENOUGH:
             return
         ordered = list(self.seen)
@@ -103,10 +108,10 @@ class Durations:
             self.seen.extend(ordered[-ENOUGH:])
 
     def distribution(self) -> DurationDistribution:
-        """The law of the last durations; the guess until there are enough."""
-        return self._law
+        """Return the distribution of the last durations, or the prior until there are enough."""
+        return self._distribution
 
-    def _of_what_was_seen(self) -> DurationDistribution:
+    def _estimate(self) -> DurationDistribution:
         if len(self.seen) < ENOUGH:
             return PRIOR
         ordered = sorted(self.seen)
@@ -124,12 +129,12 @@ class Durations:
 
 
 def back_off(attempts: int, *, first: float, cap: float) -> float:
-    """Seconds to wait after the `attempts`-th failure: `first`, then twice as long, up to
+    """Return the seconds to wait after failure number `attempts`: `first`, doubling up to
     `cap`.
     """
     return min(first * 2.0 ** min(max(attempts - 1, 0), 30), cap)
 
 
 def overdue_wait(age: float) -> float:
-    """Seconds until a task that is past its deadline is asked about again: ever more rarely."""
+    """Return the seconds until an overdue task is asked about again; it grows with its age."""
     return min(max(5.0, age * 0.3), 3600.0)

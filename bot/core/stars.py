@@ -1,7 +1,7 @@
-"""What is sold for Telegram Stars: credit in roubles, by the package.
+"""What is sold for Telegram Stars: credit in roubles, in packages.
 
-Pure: it must not know Telegram, SQL or the words. An invoice carries its package in words of its
-own, so that a payment is counted as it was sold, whatever the operator changes meanwhile.
+Pure: it must not know Telegram, SQL or the texts. An invoice carries its package, so that a
+payment counts as it was sold, even if the operator changes the packages in between.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ MOST_STARS = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """So many Stars for so many roubles of credit."""
+    """A number of Stars for a number of roubles of credit."""
 
     stars: int
     roubles: int
 
     @property
     def credit(self) -> Decimal:
-        """What the person's balance gains."""
+        """The roubles that the person's credit gains."""
         return Decimal(self.roubles)
 
     @property
     def payload(self) -> str:
-        """What the invoice carries (Bot API: sendInvoice, `payload`)."""
+        """The payload of the invoice (Bot API: sendInvoice)."""
         return f"credit|{self.stars}|{self.roubles}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StarsPackages:
-    """What is on sale; nothing: Stars are off."""
+    """The packages on sale; empty: Stars are off."""
 
     packages: tuple[Package, ...] = ()
-    contact: str = ""  # who answers about payments: @name or an address
+    contact: str = ""  # who answers questions about payments: @name or an address
 
     def sells(self, package: Package | None) -> bool:
-        """Whether this very package is on sale now."""
+        """Whether exactly this package is on sale now."""
         return package in self.packages
 
 
 def package_of(payload: str) -> Package | None:
-    """The package of an invoice's payload; None when it is none of ours."""
+    """Return the package of an invoice's payload; None when the payload is not ours."""
     match payload.split("|"):
         case ["credit", stars, roubles] if _number(stars) and _number(roubles):
             return Package(stars=int(stars), roubles=int(roubles))
@@ -52,7 +52,7 @@ def package_of(payload: str) -> Package | None:
 
 
 def read_packages(text: str) -> tuple[Package, ...]:
-    """`100:170,500:900`: Stars and the roubles they buy; ValueError when it is not so."""
+    """Parse `100:170,500:900`, Stars and the roubles they buy; raise ValueError otherwise."""
     packages = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         stars, colon, roubles = part.partition(":")

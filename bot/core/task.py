@@ -1,4 +1,4 @@
-"""A task: one video on its way from a draft to the chat. States and what may follow what.
+"""A task: one video on its way from a draft to the chat; its states and their transitions.
 
 Pure: it must not know Telegram, HTTP, SQL or the clock.
 """
@@ -13,18 +13,19 @@ from typing import Any, Self
 
 
 class TaskState(StrEnum):
-    """What a task is. When it is due and who works on it stand in other columns."""
+    """The state of a task. Other columns say when it is due and who works on it."""
 
     DRAFT = "draft"  # a card in the chat; costs nothing
     CANCELLED = "cancelled"
-    QUEUED = "queued"  # confirmed; the provider has not been asked
-    SUBMITTING = "submitting"  # committed before the paid call: a request may be out
-    GENERATING = "generating"  # the provider gave an id: it is paid
-    RENDERED = "rendered"  # there is a video; it has to reach the chat
+    QUEUED = "queued"  # confirmed; not yet sent to the provider
+    SUBMITTING = "submitting"  # committed before the paid call: a request may be under way
+    GENERATING = "generating"  # the provider returned an id: it is paid
+    RENDERED = "rendered"  # the video exists and has to reach the chat
     DELIVERED = "delivered"
     FAILED = "failed"
-    UNKNOWN = "unknown"  # the create's answer was lost: paid or not, nobody here knows
-    UNDELIVERABLE = "undeliverable"  # there is a video; the chat does not take it; kept
+    UNKNOWN = "unknown"  # the answer to the create was lost: nobody here knows whether it was paid
+    # the video exists and is kept, but the chat does not accept it
+    UNDELIVERABLE = "undeliverable"
 
 
 S = TaskState
@@ -32,13 +33,13 @@ S = TaskState
 ALLOWED: dict[TaskState, frozenset[TaskState]] = {
     S.DRAFT: frozenset({S.QUEUED, S.CANCELLED}),
     S.QUEUED: frozenset({S.SUBMITTING, S.CANCELLED, S.FAILED}),
-    # back to QUEUED only when the request surely was not accepted
+    # back to QUEUED only when the request was certainly not accepted
     S.SUBMITTING: frozenset({S.QUEUED, S.GENERATING, S.FAILED, S.UNKNOWN}),
     S.GENERATING: frozenset({S.RENDERED, S.FAILED}),
     S.RENDERED: frozenset({S.DELIVERED, S.UNDELIVERABLE}),
-    # a provider's id that arrives late; or the operator settles it
+    # an id that arrives late, or the operator's decision
     S.UNKNOWN: frozenset({S.GENERATING, S.FAILED}),
-    # the person came back and asked for it
+    # the person came back and asked for the video
     S.UNDELIVERABLE: frozenset({S.RENDERED}),
     S.DELIVERED: frozenset(),
     S.FAILED: frozenset(),
@@ -46,14 +47,14 @@ ALLOWED: dict[TaskState, frozenset[TaskState]] = {
 }
 
 ENDED = frozenset(state for state, after in ALLOWED.items() if not after)
-"""Never changes again."""
+"""Final states."""
 
 ACTIVE = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING, S.RENDERED})
-"""A worker has something to do; every other state rests until a person does something."""
+"""States in which a worker acts; in every other state the task waits for a person."""
 
 
 class AspectRatio(StrEnum):
-    """The ratios that the provider takes (provider.md: create, `ar`)."""
+    """The aspect ratios that the provider accepts (provider.md: create, `ar`)."""
 
     SQUARE = "1:1"
     WIDE = "16:9"
@@ -61,37 +62,37 @@ class AspectRatio(StrEnum):
 
     @property
     def value_of(self) -> float:
-        """Width over height."""
+        """Width divided by height."""
         width, height = self.value.split(":")
         return int(width) / int(height)
 
 
 class Reason(StrEnum):
-    """Why a task ended without a delivered video. Each has words in every language."""
+    """Why a task ended without a delivered video. Each has a text in every language."""
 
     SENSITIVE_CONTENT = "sensitive_content"  # provider.md: code 1001
     UNSAFE_PROMPT = "unsafe_prompt"  # provider.md: code 1002
     INVALID_INPUT = "invalid_input"  # provider.md: code 3
     MODEL_GONE = "model_gone"  # provider.md: code 3 on `model`, code 7
-    PROVIDER_REFUSED = "provider_refused"  # a code nobody documented
+    PROVIDER_REFUSED = "provider_refused"  # an undocumented code
     PROVIDER_FAILED = "provider_failed"  # status failed, error, cancelled
     PROVIDER_FORGOT = "provider_forgot"  # provider.md: code 4 for an id it gave
-    NO_RESULT = "no_result"  # `done` without a link, again and again
+    NO_RESULT = "no_result"  # `done` without a link, several times
     NEVER_FINISHED = "never_finished"  # still pending a day after the deadline
     PROVIDER_UNAVAILABLE = "provider_unavailable"  # not accepted for a whole day
     FRAME_UNAVAILABLE = "frame_unavailable"  # Telegram no longer has the photo
-    FRAME_UNUSABLE = "frame_unusable"  # the file is no picture that can be used
-    FRAMES_OFF = "frames_off"  # PUBLIC_URL was taken away after the order
-    ANSWER_LOST = "answer_lost"  # state UNKNOWN: the create's answer never came
+    FRAME_UNUSABLE = "frame_unusable"  # the file is not a usable picture
+    FRAMES_OFF = "frames_off"  # PUBLIC_URL was removed after the order
+    ANSWER_LOST = "answer_lost"  # state UNKNOWN: the answer to the create never came
     CHAT_UNREACHABLE = "chat_unreachable"  # blocked, deleted, kicked
     RESULT_GONE = "result_gone"  # the link to the video is dead
-    RESULT_REFUSED = "result_refused"  # the link points where we must not go
-    RESULT_UNUSABLE = "result_unusable"  # what is behind the link is no video
-    SET_ASIDE = "set_aside"  # it killed its worker again and again
+    RESULT_REFUSED = "result_refused"  # the link points to a forbidden address
+    RESULT_UNUSABLE = "result_unusable"  # the link does not lead to a video
+    SET_ASIDE = "set_aside"  # it killed its worker several times
 
 
 class Problem(StrEnum):
-    """What is wrong with what a person sent. Each has words in every language."""
+    """What is wrong with a person's input. Each has a text in every language."""
 
     EMPTY_PROMPT = "empty_prompt"
     PROMPT_TOO_LONG = "prompt_too_long"
@@ -106,7 +107,7 @@ class Problem(StrEnum):
 
 
 class Hold(StrEnum):
-    """Why the queue stands although nothing is wrong with the tasks: the operator must act."""
+    """Why the whole queue waits although the tasks are fine: the operator must act."""
 
     KEY_REFUSED = "key_refused"
     NO_BALANCE = "no_balance"
@@ -114,7 +115,7 @@ class Hold(StrEnum):
 
 
 class Charge(StrEnum):
-    """Whether the provider took money for a task: the first thing people ask."""
+    """Whether the provider took money for a task: the first question people ask."""
 
     NONE = "none"
     TAKEN = "taken"
@@ -122,12 +123,12 @@ class Charge(StrEnum):
 
 
 class IllegalTransition(Exception):
-    """A bug: this state cannot follow that one."""
+    """A bug: this state cannot follow that state."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
-    """Where to answer, kept whole so that a deferred send finds the same place."""
+    """Where to answer, kept complete so that a later message reaches the same place."""
 
     chat_id: int
     message_thread_id: int | None = None
@@ -144,7 +145,7 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskEvent:
-    """A row of `task_events`: this task came into this state at this moment."""
+    """A row of `task_events`: the task entered this state at this moment."""
 
     task_id: int
     state: TaskState
@@ -153,78 +154,81 @@ class TaskEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One row of `tasks`; frozen: every change is a guarded statement in storage."""
+    """One row of `tasks`. Frozen: every change is a guarded statement in storage."""
 
     id: int
     user_id: int
     chat: Chat
-    message_id: int  # the person's message that the video answers; 0: see `reply_to`
+    message_id: int  # the person's message that the video replies to; 0: see `reply_to`
     lang: str
     model: str
-    price: Decimal  # roubles, as the person saw it
+    price: Decimal  # roubles, as shown to the person
     state: TaskState
     run_at: datetime
     created_at: datetime
-    prompt: str | None = None  # None: a photo that waits for its words
+    prompt: str | None = None  # None: a photo that waits for its prompt
     frame: Frame | None = None
-    frame_message_id: int | None = None  # the photo's message, when its words came later
-    retry_of: int | None = None  # the UNKNOWN task that the person knowingly tried again
+    # the photo's message, when the prompt came in a later message
+    frame_message_id: int | None = None
+    retry_of: int | None = None  # the UNKNOWN task that the person chose to try again
     aspect_ratio: AspectRatio | None = None
-    card_message_id: int | None = None  # the card, which becomes the status message
-    card_is_media: bool = False  # its words are a caption
+    card_message_id: int | None = None  # the card, which later becomes the status message
+    card_is_media: bool = False  # its text is a caption
     revision: int = 0  # of the draft; grows with each change
-    card_revision: int | None = None  # the one that the card shows
-    media_group_id: str | None = None  # the album that the frame came in
-    original: str | None = None  # the person's words, where others were made of them
-    rewritten: str | None = None  # those others; `prompt` is what is sent
-    variants: int = 1  # videos that the draft orders at once
-    variant_of: int | None = None  # the task that was ordered together with this one
-    confirmed_by: int | None = None  # update_id of the press: a repeat of it is no second press
+    card_revision: int | None = None  # the revision that the card shows
+    media_group_id: str | None = None  # the album that contained the frame
+    original: str | None = None  # the person's own prompt, when it was rewritten
+    rewritten: str | None = None  # the rewritten prompt; `prompt` is what is sent
+    variants: int = 1  # how many videos the draft orders
+    variant_of: int | None = None  # the first task of the same order
+    # update_id of the press that ordered it: a repeat changes nothing
+    confirmed_by: int | None = None
     confirmed_at: datetime | None = None
-    submitted_at: datetime | None = None  # SUBMITTING was committed
-    accepted_at: datetime | None = None  # the provider's id was recorded
+    submitted_at: datetime | None = None  # when SUBMITTING was committed
+    accepted_at: datetime | None = None  # when the provider's id was recorded
     rendered_at: datetime | None = None
     ended_at: datetime | None = None
     deadline_at: datetime | None = None  # when the person is told that it takes too long
-    overdue: bool = False  # they were told
-    attempts: int = 0  # failed tries of the present step
-    claims: int = 0  # leases taken since the last step that was completed
-    fence: int = 0  # grows with each lease; every write of a holder names it
+    overdue: bool = False  # the person was told
+    attempts: int = 0  # failed tries of the current step
+    claims: int = 0  # leases taken since the last completed step
+    fence: int = 0  # grows with each lease; every write of the holder names it
     lease_owner: str | None = None
     lease_until: datetime | None = None
     provider_id: str | None = None
     video_url: str | None = None
     video_file_id: str | None = None
     video_message_id: int | None = None
-    kept_by: str | None = None  # whose disk has the video that its chat did not take
+    kept_by: str | None = None  # the host whose disk has the undelivered video
     reason: Reason | None = None
     detail: str | None = None  # for the operator, never for the person
 
     def to(self, state: TaskState, *, run_at: datetime, **changes: Any) -> Self:
-        """The task in `state`; IllegalTransition when that cannot follow. Resets `attempts`."""
+        """Return the task in `state` with `attempts` reset; IllegalTransition when it cannot
+        follow."""
         if state not in ALLOWED[self.state]:
             raise IllegalTransition(f"task {self.id}: {self.state} -> {state}")
         reset: dict[str, Any] = {"attempts": 0, "claims": 0}
         return replace(self, state=state, run_at=run_at, **(reset | changes))
 
     def again(self, *, run_at: datetime, **changes: Any) -> Self:
-        """The same state, one failed try more, due at `run_at`."""
+        """Return the task in the same state with one more failed try, due at `run_at`."""
         failed: dict[str, Any] = {"attempts": self.attempts + 1, "claims": 0}
         return replace(self, run_at=run_at, **(failed | changes))
 
     @property
     def order(self) -> int | None:
-        """The first of the tasks that were ordered together; None: it was ordered alone."""
+        """The first of the tasks that were ordered together; None: ordered alone."""
         return self.variant_of or (self.id if self.variants > 1 else None)
 
     @property
     def reply_to(self) -> int | None:
-        """The message to answer; None when it stayed behind in a group that moved."""
+        """The message to reply to; None when it stayed in a group that moved."""
         return self.message_id or None
 
     @property
     def charge(self) -> Charge:
-        """Whether the provider took money, as far as anybody here can know."""
+        """Whether the provider took money, as far as is known here."""
         if self.state is S.UNKNOWN:
             return Charge.UNKNOWN
         if self.provider_id is None:

@@ -1,8 +1,8 @@
-"""A finished video from the provider's link to the person's chat.
+"""Deliver a finished video from the provider's link to the person's chat.
 
-Downloads go through files without a name, so that a kill leaves nothing behind; a video that the
-chat did not take is kept under the task's number. It must not know states or the database: what a
-failure means for a task is the worker's business.
+Downloads use files without a name, so that a kill leaves nothing behind; an undelivered video is
+kept under the task's number. It must not know states or the database: the worker decides what a
+failure means for a task.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ logger = logging.getLogger(__name__)
 
 UPLOAD_LIMIT = 50 * 1000 * 1000
 LOCAL_UPLOAD_LIMIT = 2000 * 1000 * 1000
-"""Bytes that a Bot API server takes, and one with --local (docs/telegram.md: limits)."""
+"""Bytes that a Bot API server accepts, and one with --local (docs/telegram.md: limits)."""
 AT_ONCE = 20
 
 Prepare = Callable[[BinaryIO], Awaitable[video_reader.Video]]
-"""Probes a video and makes it ready to be sent; raises media.NotAVideo."""
+"""Probes a video and prepares it for sending; raises video_reader.NotAVideo."""
 Download = Callable[[str, BinaryIO], Awaitable[int]]
-"""Fetch a link into an open file and return its size in bytes.
+"""Downloads a link into an open file and returns its size in bytes.
 
 Raises the errors of bot.media.download.
 """
@@ -50,28 +50,28 @@ class Parcel:
 
     task: Task
     video: video_reader.Video
-    is_kept: bool  # there is a copy of it in Kept
+    is_kept: bool  # a copy of it is in Kept
 
 
 class Kept:
-    """Videos that their chat did not take, one file each, until they are sent or forgotten."""
+    """Videos that their chat did not accept, one file each, until they are sent or deleted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def open(self, task_id: int) -> BinaryIO | None:
-        """The kept video of a task, None when there is none."""
+        """Return the kept video of a task, or None."""
         try:
             return self._path(task_id).open("rb")
         except FileNotFoundError:
             return None
 
     def has(self, task_id: int) -> bool:
-        """Whether there is one."""
+        """Whether a video of the task is kept."""
         return self._path(task_id).exists()
 
     def put(self, task_id: int, file: BinaryIO) -> None:
-        """Keeps a copy; it is there whole or not at all."""
+        """Keep a copy; the write is atomic."""
         self._folder.mkdir(parents=True, exist_ok=True)
         part = self._path(task_id).with_suffix(".part")
         file.seek(0)
@@ -82,7 +82,7 @@ class Kept:
         part.replace(self._path(task_id))
 
     def disk(self) -> str:
-        """What this disk is called, where several hosts have one each; stays beside the folder."""
+        """Return the name of this disk, stored beside the folder, to tell several hosts apart."""
         path = self._folder.with_name("disk")
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,17 +94,17 @@ class Kept:
         return path.read_text(encoding="ascii")
 
     def drop(self, task_id: int) -> None:
-        """Forgets it."""
+        """Delete the kept video of a task."""
         self._path(task_id).unlink(missing_ok=True)
 
     def ids(self) -> set[int]:
-        """The tasks that have a file here, whole or not."""
+        """Return the tasks that have a file here, complete or not."""
         if not self._folder.is_dir():
             return set()
         return {int(path.stem) for path in self._folder.iterdir() if path.stem.isdigit()}
 
     def sweep(self, wanted: Iterable[int]) -> None:
-        """Removes what a kill left: parts, and the videos of tasks that no longer want them."""
+        """Delete partial files and the videos of tasks that no longer need them."""
         for task_id in self.ids():
             self._path(task_id).with_suffix(".part").unlink(missing_ok=True)
         for task_id in self.ids() - set(wanted):
@@ -115,9 +115,9 @@ class Kept:
 
 
 class Delivery:
-    """Download, probe, upload: in constant memory, a bounded number at once.
+    """Download, probe and upload, in constant memory, a limited number at once.
 
-    `disk`: the name of `kept`, where other hosts have other ones.
+    `disk`: the name of `kept`, when several hosts each have a disk.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Delivery:
         self._upload_limit = upload_limit
         self._disk = disk
         self._slots = asyncio.Semaphore(AT_ONCE)
-        # One after the other: side by side all would be ready only when the last one is.
+        # One after the other: in parallel all would be ready only when the last one is.
         self._reading = asyncio.Semaphore(max(2, os.cpu_count() or 1))
 
     async def __call__(
@@ -147,9 +147,9 @@ class Delivery:
         keyboard: InlineKeyboardMarkup | None,
         meet: Callable[[Parcel], Awaitable[bool]] | None = None,
     ) -> SentVideo | None:
-        """Sends the video as a reply to the person's words; None: `meet` saw to it.
+        """Send the video as a reply to the person's message; None: `meet` sent it.
 
-        Raises the errors of bot.media.download, NotAVideo and TelegramErrors; after a
+        Raises the errors of bot.media.download, NotAVideo and TelegramErrors. After a
         TelegramError the video is kept, and the next call needs no link.
         """
         if task.video_file_id is not None:
@@ -172,7 +172,7 @@ class Delivery:
                 parcel = Parcel(task, video, is_kept)
                 if meet is None:
                     return await self._send(parcel, caption, keyboard)
-            # Its place is another's while it waits.
+            # Other videos may use the slot while this one waits.
             if await meet(parcel):
                 return None
             async with self._slots:
@@ -199,9 +199,10 @@ class Delivery:
             )
 
     async def album(self, parcels: Sequence[Parcel], caption: Text) -> list[SentVideo]:
-        """Sends several as one album, a reply to the same words; in the order of `parcels`.
+        """Send several videos as one album that replies to the same message, in the order of
+        `parcels`.
 
-        Raises TelegramErrors; after one, all of them are kept.
+        Raises TelegramErrors; after one, all videos are kept.
         """
         first = parcels[0].task
         async with self._slots, self._keeping(parcels):
@@ -231,21 +232,21 @@ class Delivery:
         try:
             await asyncio.to_thread(self._kept.put, task_id, file)
         except OSError as exc:
-            # What Telegram said counts; the video is fetched again.
+            # Telegram's error counts; the video is downloaded again.
             logger.warning("task %d: its video cannot be kept here: %s", task_id, exc.strerror)
 
     async def kept_by(self, task: Task) -> str | None:
-        """Whose disk has the video now; None: nobody's, or there is but one."""
+        """Return the disk that has the video; None: no disk, or there is only one."""
         here = await asyncio.to_thread(self._kept.has, task.id)
         return self._disk if here and self._disk else task.kept_by
 
     def forget(self, task_id: int) -> None:
-        """The task needs its video no longer."""
+        """Delete the kept video: the task no longer needs it."""
         self._kept.drop(task_id)
 
     @contextmanager
     def _open(self, task: Task) -> Iterator[tuple[BinaryIO, bool]]:
-        """The kept video, or a file for it that is still empty."""
+        """Return the kept video, or an empty file for it."""
         if (kept := self._kept.open(task.id)) is not None:
             with kept:
                 yield kept, True

@@ -1,7 +1,7 @@
-"""From a Telegram `file_id` to a link that the provider can open, and that says nothing else.
+"""Turn a Telegram `file_id` into a link that the provider can open.
 
-The link is unguessable and dies with the task or its time; a Telegram link would hold the bot's
-token. It must not know states.
+The link is unguessable and expires with the task or after its time; a Telegram link would contain
+the bot's token. It must not know states.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ logger = logging.getLogger(__name__)
 
 
 class FirstFrames:
-    """Publishes the first frame of a task: in the bucket, if there is one, or at the bot's own
-    HTTP server.
-    """
+    """Publishes the first frame of a task: in the bucket if one is set, otherwise on the bot's own
+    HTTP server."""
 
     def __init__(
         self,
@@ -53,10 +52,10 @@ class FirstFrames:
         self._sleep = sleep
 
     async def publish(self, task: Task) -> str:
-        """The link to the frame, cut to the task's ratio; it replaces an earlier one.
+        """Return the link to the frame, cut to the task's ratio; it replaces an earlier one.
 
-        Raises FramesOff without either, InputError for a file that is no usable picture,
-        TelegramErrors when it cannot be fetched, BucketError when it cannot be put there.
+        Raises FramesOff when neither is set, InputError for an unusable file, TelegramErrors when
+        it cannot be fetched, BucketError when it cannot be stored.
         """
         if not self._public_url and self._bucket is None:
             raise FramesOff
@@ -74,13 +73,13 @@ class FirstFrames:
         return frame_url(self._public_url, token)
 
     async def _put(self, bucket: Bucket, task: Task, key: str, jpeg: bytes) -> str:
-        # Noted first: whatever happens after this, the object is deleted.
+        # Recorded first: whatever happens after this, the object is deleted later.
         await self._storage.frame_objects.note(key, task.id, expires_at=self._clock() + self._ttl)
         await bucket.put(key, jpeg)
         return await bucket.link(key, self._ttl)
 
     async def sweep(self) -> None:
-        """Deletes the objects that nobody needs any more; endless."""
+        """Delete objects that are no longer needed; runs until cancelled."""
         failures = 0
         while self._bucket is not None:
             try:

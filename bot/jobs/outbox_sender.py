@@ -1,6 +1,6 @@
-"""Sends what the outbox holds: the words about ends and delays that a person must not miss.
+"""Send the notices of the outbox: results and delays that a person must not miss.
 
-At least once: a notice leaves the outbox after Telegram took it. It must not know why it was
+At least once: a notice leaves the outbox after Telegram accepted it. It must not know why it was
 written.
 """
 
@@ -39,11 +39,11 @@ PATIENCE = timedelta(days=2)
 
 ENDS = frozenset({NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE,
                   NoticeKind.VIDEO_LINK})  # fmt: skip
-"""After these the status message has nothing more to say."""
+"""After one of these the status message is no longer needed."""
 
 
 class Notices:
-    """The loop from the outbox to the chats."""
+    """The loop that sends notices from the outbox to the chats."""
 
     def __init__(
         self,
@@ -64,11 +64,11 @@ class Notices:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Takes no more."""
+        """Stop claiming notices."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Until `stop`; what is in hand is finished."""
+        """Run until `stop`; open notices are finished."""
         while not self._stopping.is_set():
             try:
                 waiting = await self._storage.outbox.claim(
@@ -122,7 +122,7 @@ def _about(notice: Notice) -> str:
 
 
 def still_true(kind: NoticeKind, task: Task) -> bool:
-    """Whether it is still worth saying: a late id or a late video may have overtaken it."""
+    """Whether the notice is still true: a late id or a late video may have overtaken it."""
     match kind:
         case NoticeKind.UNKNOWN:
             return task.state is TaskState.UNKNOWN

@@ -1,7 +1,7 @@
-"""What a person sees while they wait: one status message for each task, kept honest.
+"""What a person sees while they wait: one status message for each task.
 
-Edited only when its words change, at growing intervals, and never when a result could be delayed
-by it. Nothing depends on it: what cannot be shown now is shown later or not at all. It must not
+It is edited only when its text changes, at growing intervals, and never when that could delay a
+result. Nothing depends on it: what cannot be shown now is shown later or not at all. It must not
 know the database or the provider.
 """
 
@@ -28,14 +28,14 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 FIRST_SECONDS = 4.0
-"""From one edit to the next at the beginning; each wait is longer than the last."""
+"""Seconds between the first edits; each interval is longer than the last."""
 GROWTH = 1.35
 LONGEST_SECONDS = 30.0
 GROUP_SECONDS = 15.0
 SENDING_SECONDS = 1.0
-"""A video that is there sooner needs no word about its coming."""
+"""A video that arrives sooner needs no announcement."""
 ACTION_SECONDS = 5.0
-"""For so long Telegram shows what the bot is doing (Bot API: sendChatAction)."""
+"""How long Telegram shows a chat action (Bot API: sendChatAction)."""
 DRAFT_SECONDS = 20.0
 """A draft is shown for 30 seconds (Bot API: sendMessageDraft)."""
 AT_ONCE = 10
@@ -51,13 +51,13 @@ class _Watched:
     step: float
     said: str = ""
     last: bool = False  # shown once more, then forgotten
-    place: int | None = None  # in the queue, while no worker has it
+    place: int | None = None  # position in the queue, while no worker has it
     act_at: float = 0.0
     drafted_at: float = 0.0
 
 
 class Progress:
-    """Keeps the status messages of the tasks that this worker holds, and of the queue."""
+    """Keeps the status messages of this worker's tasks and of the queue up to date."""
 
     def __init__(
         self,
@@ -80,10 +80,10 @@ class Progress:
         waiting: bool = False,
         held: bool = False,
     ) -> None:
-        """The task is so now; a new state is shown at the next tick, and that the video is on its
-        way if it is not there by then.
+        """Record the task's current state; a new state is shown at the next tick.
 
-        `waiting`: the provider did not take it yet; `held`: and will not until the operator acts.
+        That the video is on its way is shown only when it has not arrived by then. `waiting`: the
+        provider has not accepted the task yet; `held`: it will not until the operator acts.
         """
         if task.card_message_id is None:
             return
@@ -99,9 +99,10 @@ class Progress:
         known.waiting, known.held, known.place = waiting, held, None
 
     def queue(self, waiting: Iterable[tuple[Task, int]], *, held: bool) -> None:
-        """All tasks that wait without a worker, with their places; others wait no longer.
+        """Set all queued tasks without a worker, with their positions; the list replaces the last
+        one.
 
-        What this worker holds is shown by `show`, whose word is newer.
+        Tasks of this worker are shown by `show`, which is newer.
         """
         now, seen = self._now(), set()
         for task, place in waiting:
@@ -110,7 +111,7 @@ class Progress:
             seen.add(task.id)
             known = self._watched.get(task.id)
             if known is None:
-                # The press has just been answered with the place.
+                # The press was just answered with the position.
                 first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
                 self._watched[task.id] = _Watched(
                     task, PRIOR, task.attempts > 0, held, now + first, first, place=place
@@ -125,24 +126,24 @@ class Progress:
                 del self._watched[task_id]
 
     def leave(self, task: Task, distribution: DurationDistribution, *, held: bool) -> None:
-        """The task waits in the queue without a worker: said once, then forgotten."""
+        """Show once that the task waits in the queue without a worker, then forget it."""
         self.show(task, distribution, waiting=True, held=held)
         if watched := self._watched.get(task.id):
             watched.last = True
 
     def forget(self, task_id: int) -> None:
-        """Nothing more is shown of it, unless it was left."""
+        """Stop showing the task, unless it was left in the queue."""
         if (watched := self._watched.get(task_id)) and not watched.last:
             del self._watched[task_id]
 
     async def close(self, task: Task) -> None:
-        """The status message goes: the video, or the words about its end, are there instead."""
+        """Delete the status message: the video, or the notice of its end, replaces it."""
         self._watched.pop(task.id, None)
         if task.card_message_id is not None:
             await self._messenger.delete(task.chat, task.card_message_id)
 
     async def rest(self, task: Task, videos: int) -> None:
-        """The status message of an order says that so many of it are still to come."""
+        """Show in the status message of an order how many of its videos are still to come."""
         self._watched.pop(task.id, None)
         if task.card_message_id is not None:
             with suppress(TelegramError):
@@ -154,7 +155,7 @@ class Progress:
                 )
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             now = self._now()
             due = [
@@ -204,7 +205,7 @@ class Progress:
         except TelegramLater as exc:
             watched.next_at = self._now() + max(exc.retry_after, watched.step)
         except TelegramError as exc:
-            # The message is gone, or the chat is: the task goes on without.
+            # The message or the chat is gone; the task continues.
             logger.info("task %d: its status is not shown any more: %s", task.id, exc)
             if watched.place is None:
                 self.forget(task.id)
@@ -213,9 +214,9 @@ class Progress:
             watched.said = said
 
     async def _draft(self, watched: _Watched, text: Text) -> None:
-        """Telegram's own Stop button, beside the status message, while stopping is free.
+        """Show Telegram's own Stop button beside the status message while cancelling is free.
 
-        Only in private chats, and never after a server has once refused it.
+        Only in private chats, and never again after a server refused it once.
         """
         task, now = watched.task, self._now()
         private = task.chat.chat_id > 0 and task.chat.business_connection_id is None

@@ -1,6 +1,6 @@
-"""Tells people who wait in the queue where they stand, though no worker has their order yet.
+"""Tell people in the queue their position while no worker has their order yet.
 
-It must not know why the queue is held, nor how anything is said.
+It must not know why the queue waits, nor how anything is said.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 EACH_SECONDS = 5.0
 SHOWN = 300
-"""Places that are told anew; whoever is further behind was told theirs by the press."""
+"""How many positions are updated; people further behind read theirs when they ordered."""
 
 
 class Waiting:
@@ -41,7 +41,7 @@ class Waiting:
         self._sleep = sleep
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             try:
                 await self.once()
@@ -50,6 +50,6 @@ class Waiting:
             await self._sleep(EACH_SECONDS)
 
     async def once(self) -> None:
-        """Every place as it is now."""
+        """Update every position once."""
         waiting = await self._storage.tasks.waiting(limit=SHOWN)
         self._progress.queue(waiting, held=self._held(self._clock()))

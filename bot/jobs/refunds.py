@@ -1,8 +1,8 @@
-"""Tells Telegram to give Stars back: the loop behind the ledger's refunds.
+"""Ask Telegram to give Stars back: the loop behind the refunds of the ledger.
 
-A refund stands in the ledger before Telegram hears of it, and is repeated until Telegram says
-that it is done: the payment's id makes a repeat harmless (Bot API: refundStarPayment). It must not
-know why something is refunded.
+A refund is in the ledger before Telegram is asked, and is repeated until Telegram confirms it: the
+payment's id makes a repeat harmless (Bot API: refundStarPayment). It must not know why something
+is refunded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DONE_BEFORE = "charge_already_refunded"
 
 
 class Refunds:
-    """One process's share of the refunds."""
+    """The refund loop of one process."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Refunds:
         self._sleep = sleep
 
     async def run(self) -> None:
-        """Until cancelled; what is cut is taken up when its lease has run out."""
+        """Run until cancelled; an interrupted refund is repeated when its lease has expired."""
         while True:
             try:
                 for refund in await self._storage.stars.claim_refunds(

@@ -1,6 +1,6 @@
-"""Forgets what has had its time: old orders, cards that nobody ordered, updates set aside.
+"""Delete what has expired: old orders, drafts that were never ordered, updates set aside.
 
-Little by little, so that nobody waits for it. It must not know what any of it says.
+In small portions, so that nobody waits for it. It must not know what any of it contains.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 
 EACH_SECONDS = 3600.0
 KEEP_PRESSES = timedelta(days=3)
-"""Telegram repeats an update for 24 hours at the most."""
+"""Telegram repeats an update for at most 24 hours."""
 
 _WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
 
 
 class Retention:
-    """`orders` and `drafts`: how long they rest before they go; None: for ever."""
+    """`orders` and `drafts`: how long they are kept; None: forever."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class Retention:
         self._sleep = sleep
 
     async def run(self) -> None:
-        """The rows, which one process forgets for all; until cancelled."""
+        """Delete expired rows; one process does it for all; runs until cancelled."""
         await self._again_and_again(self.once)
 
     async def run_here(self) -> None:
-        """The files, of which every host has its own; until cancelled."""
+        """Delete files, which every host has; runs until cancelled."""
         await self._again_and_again(self.sweep)
 
     async def _again_and_again(self, work: Callable[[], Awaitable[object]]) -> None:
@@ -62,7 +62,7 @@ class Retention:
             await self._sleep(EACH_SECONDS)
 
     async def once(self) -> int:
-        """All that is due now; how many orders and cards went."""
+        """Delete everything that is due now; return how many orders and drafts."""
         now, privacy = self._clock(), self._storage.privacy
         never = now - timedelta(days=365 * 1000)
         orders = now - self._orders if self._orders else never
@@ -79,12 +79,12 @@ class Retention:
         return gone
 
     async def forget_files(self, task_ids: Iterable[int]) -> None:
-        """The kept videos of tasks that are no more."""
+        """Delete the kept videos of tasks that no longer exist."""
         for task_id in task_ids:
             await asyncio.to_thread(self._kept.drop, task_id)
 
     async def sweep(self) -> None:
-        """Drops videos that this machine kept for tasks which another one erased or delivered."""
+        """Delete videos kept here of tasks that another host erased or delivered."""
         for task_id in await asyncio.to_thread(self._kept.ids):
             task = await self._storage.tasks.get(task_id)
             if task is None or task.state not in _WANT_THEIR_FILE:

@@ -1,7 +1,7 @@
-"""The background loop: leases due tasks and carries each one, a step at a time, to its end.
+"""The background loop: lease due tasks and run their steps one after the other.
 
-Timers live in memory while the lease lasts; the database is told only what changed. What a step
-means is in bot/jobs/steps; here is when, how many at once, and how to stop.
+Timers are in memory while the lease lasts; only changes are written to the database. What a step
+does is in bot/jobs/steps; this module decides when, how many at once, and how to stop.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 8.0
-"""Several beats within a lease: a slow disk must not lose it."""
+"""Several heartbeats within a lease: a slow disk must not lose it."""
 IDLE_SECONDS = 1.0
 """The longest wait for work that another process left here."""
 AT_A_TIME = 100
-"""Tasks that one claim takes."""
+"""The largest number of tasks per claim."""
 DRAIN_SECONDS = 7.0
-"""What a stop leaves to steps in hand; then they are cut and taken up at the next start."""
+"""Seconds that a stop gives to running steps; then they are cancelled and resumed at the next
+start."""
 
 
 class Worker:
-    """One process's share of the work."""
+    """The worker of one process."""
 
     def __init__(
         self,
@@ -66,16 +67,17 @@ class Worker:
         self._due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
-        self._handed: list[Task] = []  # leased here, and not held yet
-        self._leased_until: datetime | None = None  # what is held, as far as is known
+        self._handed: list[Task] = []  # leased here, but not running yet
+        # the end of the current leases, as far as is known
+        self._leased_until: datetime | None = None
         self._running = False
 
     def wake(self) -> None:
-        """There may be something due."""
+        """Look for due tasks at once."""
         self._due.set()
 
     def claim(self) -> Claim | None:
-        """On which terms it takes tasks now; None: it takes none."""
+        """Return the claim parameters, or None if the worker cannot take tasks."""
         now, free = self._clock(), self._at_once - len(self._held) - len(self._handed)
         if not self._running or self._stopping.is_set() or free <= 0 or self._overslept(now):
             return None
@@ -91,7 +93,7 @@ class Worker:
         )
 
     async def take(self, tasks: Sequence[Task]) -> None:
-        """What a commit of somebody else in this process has claimed on those terms."""
+        """Take tasks that another commit of this process claimed with these parameters."""
         if self._stopping.is_set():
             await self._release(tasks)
         else:
@@ -99,20 +101,20 @@ class Worker:
             self._due.set()
 
     def stop(self) -> None:
-        """Takes no more; `run` finishes or saves what is in hand, and returns."""
+        """Claim no more; `run` finishes or saves the open tasks and returns."""
         self._stopping.set()
         self._steps.stop()
         self._due.set()
 
     async def run(self) -> None:
-        """Until `stop`."""
+        """Run until `stop`."""
         self._running = True
         async with asyncio.TaskGroup() as group:
             heart = group.create_task(self._heart(), name="heartbeat")
             try:
                 while not self._stopping.is_set():
                     self._due.clear()
-                    # what was handed over comes first, and whatever else is due in the next round
+                    # tasks handed over come first, other due tasks in the next round
                     claimed, self._handed = self._handed, []
                     taken = await self._disowned(claimed or await self._claim())
                     for task in taken:
@@ -121,7 +123,7 @@ class Worker:
                             group.create_task(self._carry(task), name=f"task {task.id}"),
                         )
                     self._health.mark("worker")
-                    if not claimed and len(taken) < AT_A_TIME:  # or there are more
+                    if not claimed and len(taken) < AT_A_TIME:  # or more are due
                         await self._wait(self._due, IDLE_SECONDS)
                 await self._drain()
             finally:
@@ -141,14 +143,14 @@ class Worker:
             return []
 
     def _overslept(self, now: datetime) -> bool:
-        """A stopped process, a dead disk, a clock that jumped: what is in hand comes first, or it
-        would be taken from here to here.
-        """
+        """After a stopped process, a dead disk or a clock jump, renew the open leases first;
+        otherwise this process would claim its own tasks."""
         return bool(self._held and self._leased_until and now >= self._leased_until)
 
     async def _disowned(self, claimed: list[Task]) -> list[Task]:
-        """Without those that are still in hand here: whoever sleeps past a lease loses it to
-        anybody, itself included. What is in hand ends first, as if another had taken the task.
+        """Return the claimed tasks without those still running here. A process that sleeps past a
+        lease loses it to any process, also to itself; then the running step ends first, as if
+        another process had the task.
         """
         twice = [task for task in claimed if task.id in self._held]
         for task in twice:
@@ -174,11 +176,11 @@ class Worker:
         except LeaseLost as exc:
             logger.warning("task %d: %s", task.id, exc)
         except StorageUnavailable as exc:
-            # The lease runs out, and the task is taken up from what the database says.
+            # The lease expires, and the task continues from its state in the database.
             logger.warning("task %d waits: %s", task.id, exc)
             await self._wait(self._stopping, IDLE_SECONDS)
         except Exception:
-            # Counted by its lease: one that fails again and again is set aside.
+            # The lease counts it: a task that fails repeatedly is set aside.
             logger.exception("task %d: a step failed", task.id)
         finally:
             del self._held[task.id]
@@ -194,7 +196,8 @@ class Worker:
             failures = 0 if await self._prolong() else failures + 1
 
     async def _prolong(self) -> bool:
-        """Prolongs what is held; what another took meanwhile is cut off. False: not now."""
+        """Renew the leases; cancel tasks that another worker took meanwhile. False: not possible
+        now."""
         held = dict(self._held)
         if not held:
             return True

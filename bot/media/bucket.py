@@ -1,4 +1,4 @@
-"""A bucket that speaks S3, for first frames where the world cannot reach this machine.
+"""An S3 bucket for first frames, for bots that are not reachable from the internet.
 
 The one place that knows obstore; the library is imported when a bucket is set. It must not know
 tasks or Telegram.
@@ -17,7 +17,7 @@ class BucketError(BotError):
 
 
 class Bucket:
-    """Puts, links and deletes; one bucket of one account."""
+    """Stores, links and deletes objects in one bucket of one account."""
 
     def __init__(
         self, endpoint: str, name: str, *, access_key: str, secret_key: str, region: str
@@ -40,7 +40,7 @@ class Bucket:
         )
 
     async def put(self, key: str, jpeg: bytes) -> None:
-        """Raises BucketError."""
+        """Store the object. Raises BucketError."""
         from obstore.exceptions import BaseError
 
         try:
@@ -54,13 +54,13 @@ class Bucket:
             raise BucketError(f"a frame cannot be put into the bucket ({_kind(exc)})") from None
 
     async def link(self, key: str, ttl: timedelta) -> str:
-        """An address under which anybody can fetch the object, for so long."""
+        """Return a URL under which anybody can fetch the object for this time."""
         import obstore
 
         return await obstore.sign_async(self._store, "GET", key, ttl)
 
     async def delete(self, key: str) -> None:
-        """Also when it is not there. Raises BucketError."""
+        """Delete the object, if it exists. Raises BucketError."""
         from obstore.exceptions import BaseError
 
         try:
@@ -72,7 +72,7 @@ class Bucket:
 
 
 def _kind(exc: Exception) -> str:
-    # Their whole texts repeat addresses and what was signed.
+    # The full error texts repeat addresses and what was signed.
     named = re.search(r"<Code>(\w+)</Code>", str(exc)) or re.search(
         r"\b([45]\d\d) [A-Z]", str(exc)
     )

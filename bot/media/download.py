@@ -1,11 +1,11 @@
-"""Fetches a finished video from the link that the provider gave, and nothing else.
+"""Download a finished video from the provider's link.
 
-The link is a stranger's: it must not make this program read its own machine or network, fill the
-disk, or wait for ever. Knows no tasks; what a failure means for one is the worker's business.
+The link is untrusted: it must not make this program read its own machine or network, fill the
+disk, or wait forever. It knows no tasks; the worker decides what a failure means for one.
 
     DownloadError
-    ├── DownloadRefused   never: what the link points to is not for us
-    ├── DownloadGone      this link is dead; another one may live
+    ├── DownloadRefused   never: the link points to a forbidden address
+    ├── DownloadGone      this link is dead; another one may work
     ├── DownloadTooLarge  over the limit, and will be next time
     └── DownloadFailed    again later
 """
@@ -31,19 +31,20 @@ _MOVED = {301, 302, 303, 307, 308}
 _GONE = {403, 404, 410}
 _HEADERS = {"Accept": "video/mp4, */*", "Accept-Encoding": "identity"}
 
-# Of IPv6 only what is handed out to the world: this leaves out loopback, link-local, unique local,
-# multicast, and NAT64 and mapped IPv4, behind which any address may stand.
+# Of IPv6 only the range assigned to the internet: this excludes loopback, link-local, unique
+# local, multicast, and NAT64 and mapped IPv4, which can hide any address.
 _WORLD = ipaddress.ip_network("2000::/3")
 # Inside it, the forms that carry an IPv4 address: Teredo and 6to4.
 _TUNNELS = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16", "192.88.99.0/24")))
 
 
 class DownloadError(BotError):
-    """The video did not come. The text names the host at most: a path or query may hold keys."""
+    """The video was not downloaded. The text names at most the host: a path or query may hold
+    keys."""
 
 
 class DownloadRefused(DownloadError):
-    """The link is of a kind, or leads to an address, that is never asked."""
+    """The link's scheme or address is forbidden."""
 
 
 class DownloadGone(DownloadError):
@@ -55,11 +56,11 @@ class DownloadTooLarge(DownloadError):
 
 
 class DownloadFailed(DownloadError):
-    """Nothing final: the network, the server, or our disk."""
+    """Temporary: the network, the server, or our disk."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address, in its one canonical form, belongs to the open internet."""
+    """Whether an IP address, in canonical form, belongs to the open internet."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -73,8 +74,8 @@ def is_public(address: str) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Gives the addresses of a name only if all of them are `allowed`: a name that leads here
-    and there is somebody's trick."""
+    """Resolve a name only if all of its addresses are `allowed`: a name with addresses of both
+    kinds is an attack."""
 
     def __init__(self, inner: AbstractResolver, allowed: Callable[[str], bool]) -> None:
         self._inner = inner
@@ -83,7 +84,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises DownloadRefused, and what `inner` raises."""
+        """Resolve. Raises DownloadRefused, and what `inner` raises."""
         found = await self._inner.resolve(host, port, family)
         if not all(self._allowed(result["host"]) for result in found):
             raise DownloadRefused(f"{host}: leads to an address that is not public")
@@ -98,8 +99,8 @@ def guarded_connector(
 ) -> aiohttp.TCPConnector:
     """A connector that opens no connection to an address that is not `allowed`.
 
-    The address is judged where it is dialled, so it does not matter how it was written in the
-    link, nor whether its name leads elsewhere the next time: a name is resolved once.
+    The address is checked where it is dialled, so it does not matter how the link spelled it, nor
+    whether its name resolves differently the next time: a name is resolved once.
     """
 
     def dial(address: Any) -> socket.socket:
@@ -120,10 +121,10 @@ def guarded_connector(
 class Downloader:
     """`downloader(url, file)`.
 
-    `allow_private` lets plain http and any address through, for the sandbox and for tests.
-    `max_bytes` is the largest file; `seconds` is the whole time; in every `stall_seconds` at
-    least `stall_bytes` must come. `proxy_url`, if there is one, is the way out; behind it names
-    may lead elsewhere than here, which only its owner can guard.
+    `allow_private` permits plain http and any address, for the sandbox and for tests. `max_bytes`
+    is the largest file; `seconds` is the total time; in every `stall_seconds` at least
+    `stall_bytes` must arrive. `proxy_url` is the proxy; behind it names may resolve differently,
+    which only its owner can control.
     """
 
     allow_private: bool = False
@@ -135,16 +136,17 @@ class Downloader:
     resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver
 
     async def __call__(self, url: str, file: BinaryIO) -> int:
-        """Writes what is behind `url` into `file`, from its present position on; returns the
-        number of bytes. Memory does not grow with it. Raises DownloadErrors; the file may then
-        hold a part.
+        """Write the content of `url` into `file` from its current position; return the number of
+        bytes.
+
+        Memory use does not grow with it. Raises DownloadErrors; the file may then hold a part.
         """
         link = self._link(url)
         session = aiohttp.ClientSession(
             connector=self._connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS,
-            # A compressed bomb would pass the limit after it was unpacked.
+            # A compressed bomb would exceed the limit after unpacking.
             auto_decompress=False,
             requote_redirect_url=False,
             timeout=aiohttp.ClientTimeout(total=None),
@@ -171,7 +173,7 @@ class Downloader:
         return guarded_connector(self.resolver())
 
     async def _check(self, host: str, port: int) -> None:
-        """A name that leads to a private address here is not handed to the proxy either."""
+        """Refuse a name that resolves to a private address here, also when a proxy is used."""
         try:
             found = await self.resolver().resolve(host, port, socket.AF_UNSPEC)
         except OSError as exc:
@@ -221,12 +223,12 @@ class Downloader:
         return size
 
     def _link(self, text: str, *, base: URL | None = None) -> URL:
-        """The link as it stands, if it is one that may be asked. Raises DownloadRefused."""
-        # Checked before parsing: parsers differ in what they forgive.
+        """Return the link unchanged if it may be requested. Raises DownloadRefused."""
+        # Checked before parsing: parsers differ in what they tolerate.
         if not text or not text.isascii() or any(char <= " " or char == "\x7f" for char in text):
             _refuse("not a link")
         try:
-            # Verbatim: a signed link does not survive being written in another way.
+            # Verbatim: a signed link breaks when it is written differently.
             link = URL(text, encoded=True)
             link = base.join(link) if base is not None else link
             host, _ = link.raw_host, link.port

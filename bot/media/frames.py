@@ -1,8 +1,8 @@
-"""First frames: any picture a person sends -> one clean JPEG in the chosen ratio.
+"""First frames: turn any picture into one clean JPEG of the chosen aspect ratio.
 
-Off the event loop, one picture at a time, so that the peak of memory is that of one. It must not
-know Telegram, the provider or SQL. How a picture is worked on is in bot/media/pictures.py, which
-comes with the first one: Pillow and its decoders take 8 MB that an idle bot does without.
+Off the event loop and one picture at a time, so that the memory peak is that of one. It must not
+know Telegram, the provider or SQL. The work is in bot/media/pictures.py, imported with the first
+picture: Pillow and its decoders take 8 MB that an idle bot does not need.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ _one_at_a_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
 
 
 async def check(source: bytes | BinaryIO) -> ImageInfo:
-    """What the picture is, after unpacking it once; judged by content, never by name.
+    """Return what the picture is, after decoding it once; judged by content, not by name.
 
-    InputError names what is wrong: FILE_TOO_BIG (`size`, `limit`, bytes), NOT_AN_IMAGE,
-    IMAGE_BOMB, IMAGE_SIDES (`width`, `height`, `minimum`, `maximum`, px) or IMAGE_SHAPE
-    (`width`, `height`, px).
+    InputError names the problem: FILE_TOO_BIG (`size`, `limit`, bytes), NOT_AN_IMAGE, IMAGE_BOMB,
+    IMAGE_SIDES (`width`, `height`, `minimum`, `maximum`, px) or IMAGE_SHAPE (`width`, `height`,
+    px).
     """
 
     def work() -> ImageInfo:
@@ -60,9 +60,9 @@ async def check(source: bytes | BinaryIO) -> ImageInfo:
 
 
 async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
-    """A JPEG of exactly `ratio`: upright, cut around the centre, sRGB, without any metadata.
+    """Return a JPEG of exactly `ratio`: upright, cut around the centre, sRGB, without metadata.
 
-    Its sides are within what the provider takes. Raises InputError as `check` does.
+    Its sides are within the provider's limits. Raises InputError as `check` does.
     """
 
     def work() -> bytes:
@@ -74,7 +74,7 @@ async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
 
 
 async def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None = None) -> bytes:
-    """A small JPEG of the whole picture; what a cut to `ratio` takes away is dimmed.
+    """Return a small JPEG of the whole picture; what a cut to `ratio` removes is dimmed.
 
     Raises InputError as `check` does.
     """

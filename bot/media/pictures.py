@@ -1,7 +1,7 @@
-"""Pictures with Pillow: hostile files in, clean JPEGs out.
+"""Decode untrusted pictures with Pillow and write clean JPEGs.
 
-For the thread of `bot.media.frames` alone. Input is hostile: nothing is unpacked before its
-header was weighed (design.md: "First frame").
+Only for the thread of `bot.media.frames`. Nothing is decoded before its header was checked
+(design.md: "First frame").
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from bot.core.image_limits import (
 )
 from bot.core.task import AspectRatio, Problem
 
-FRAME_SIDE = 2048  # px, the long side of a frame at most: over twice the largest video we order
+# px, the long side of a frame at most: more than twice the largest video that is ordered
+FRAME_SIDE = 2048
 QUALITY = 90
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF")
-# More is a bomb whatever the format: no camera makes it, and Pillow warns here too.
+# More is a bomb in any format: no camera makes it, and Pillow warns here too.
 _MAX_PIXELS = 89_000_000
-# What fits into 200 MB while unpacking: libwebp takes 16 bytes a pixel, libheif and progressive
-# JPEGs 7, and Pillow holds a TIFF twice while it turns it. The others take 4: 6000 x 6000 fit.
+# What fits into 200 MB while decoding: libwebp takes 16 bytes per pixel, libheif and progressive
+# JPEGs 7, and Pillow holds a TIFF twice while it rotates it. The others take 4: 6000 x 6000 fits.
 _MAX_PIXELS_OF = {
     "WEBP": 12_000_000,
     "HEIF": 25_000_000,
@@ -43,7 +44,7 @@ _MAX_PIXELS_OF = {
     "progressive JPEG": 25_000_000,
 }
 # Each scan of a JPEG costs a pass over the whole picture (22 ms at 25 Mpx) and can be a few bytes
-# long: 20 MB could take hours. Real ones have about ten, but a video glued on by a phone holds
+# long: 20 MB could take hours. Real ones have about ten, but a video appended by a phone contains
 # the two bytes by chance, once in 64 KiB.
 _MAX_SCANNED = 4_000_000_000  # px, over all scans
 _STRIP_PIXELS = 2_000_000
@@ -56,7 +57,7 @@ _TURNS = {
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
-}  # EXIF orientation -> what makes it upright
+}  # EXIF orientation -> the operation that makes it upright
 
 pillow_heif.register_heif_opener()
 warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -100,13 +101,13 @@ def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
 
 @contextmanager
 def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
-    """The picture with its header read and judged, nothing unpacked; turned by nobody yet."""
+    """Return the picture with its header checked, not decoded and not rotated."""
     content = _content(source)
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(Problem.IMAGE_BOMB) from None
-    except Exception:  # decoders raise whatever a hostile header leads them to
+    except Exception:  # decoders raise anything for a hostile header
         raise InputError(Problem.NOT_AN_IMAGE) from None
     with image:
         format_ = "JPEG" if image.format == "MPO" else str(image.format)
@@ -144,7 +145,7 @@ def _content(source: bytes | BinaryIO) -> bytes:
 
 
 def _orientation(image: Image.Image) -> int:
-    if image.format == "TIFF":  # Pillow turns these itself while it unpacks them
+    if image.format == "TIFF":  # Pillow rotates these itself while decoding
         return 1
     with suppress(Exception):  # a broken EXIF block does not make the picture unusable
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -156,9 +157,9 @@ def _load(image: Image.Image) -> None:
     size = image.size
     try:
         image.load()
-    except Exception:  # truncated, corrupt, hostile: decoders raise of every kind
+    except Exception:  # truncated, corrupt, hostile: decoders raise errors of every kind
         raise InputError(Problem.NOT_AN_IMAGE) from None
-    if image.size != size:  # the header lied, so what was weighed is not what there is
+    if image.size != size:  # the header was wrong, so the check was about something else
         raise InputError(Problem.NOT_AN_IMAGE)
 
 
@@ -168,14 +169,15 @@ _Box = tuple[float, float, float, float]  # left, top, right, bottom as shares o
 
 
 def _cut(info: ImageInfo, ratio: AspectRatio) -> _Box:
-    """The largest centred box of `ratio` in the upright picture."""
+    """Return the largest centred box of `ratio` in the upright picture."""
     wider_by = info.width / info.height / ratio.value_of
     across, down = min(1.0, 1 / wider_by), min(1.0, wider_by)
     return (1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2
 
 
 def _frame_size(info: ImageInfo, ratio: AspectRatio) -> tuple[int, int]:
-    """What `_cut` leaves, in whole steps of the ratio so that it is exact, within the limits."""
+    """Return the size after `_cut`, in whole steps of the ratio so that it is exact, within
+    limits."""
     across, down = (int(part) for part in ratio.value.split(":"))
     steps = round(min(info.width / across, info.height / down))
     least = math.ceil(MIN_SIDE / min(across, down))
@@ -185,10 +187,10 @@ def _frame_size(info: ImageInfo, ratio: AspectRatio) -> tuple[int, int]:
 
 
 def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image:
-    """The upright `box` of the picture at `size`: RGB in sRGB, opaque, with nothing beside.
+    """Return the upright `box` of the picture at `size`: RGB in sRGB, opaque, no metadata.
 
-    The whole picture exists once, as its decoder left it; all else happens on strips of it and
-    then on the small result. Turning comes last, so box and size are turned back first.
+    The whole picture exists once, as its decoder left it; the rest works on strips of it and then
+    on the small result. Rotation comes last, so box and size are rotated back first.
     """
     turn = _orientation(image)
     if turn >= 5:
@@ -203,19 +205,21 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     picture = _in_srgb(picture, image.info.get("icc_profile"))
     if turn in _TURNS:
         picture = picture.transpose(_TURNS[turn])
-    clean = Image.new("RGB", picture.size)  # carries no `info`: nothing can leak through it
+    clean = Image.new("RGB", picture.size)  # carries no `info`: no metadata can leak through it
     clean.paste(picture)
     return clean
 
 
 def _turned_back(box: _Box, turn: int) -> _Box:
-    """All boxes here are centred, so only an exchange of the axes matters."""
+    """Rotate a box back. All boxes are centred, so only swapping the axes matters."""
     left, top, right, bottom = box
     return (top, left, bottom, right) if turn >= 5 else box
 
 
 def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image:
-    """`box` (px) at `size`, opaque; averaged down by a whole factor in strips, then resized."""
+    """Return `box` (px) at `size`, opaque; averaged by an integer factor in strips, then
+    resized.
+    """
     left, top = math.floor(box[0]), math.floor(box[1])
     right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
     factor = max(1, min((right - left) // size[0], (bottom - top) // size[1]))
@@ -238,7 +242,7 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
 
 
 def _opaque(strip: Image.Image) -> Image.Image:
-    """On white where it was transparent; 8 bits a channel; mode L, RGB or CMYK."""
+    """Return it on white where it was transparent; 8 bits per channel; mode L, RGB or CMYK."""
     if strip.has_transparency_data:
         strip = strip.convert("RGBA")
         white = Image.new("RGBA", strip.size, "white")

@@ -1,10 +1,10 @@
-"""Reads hostile MP4s, each in a process of its own; run by bot/media/video_reader.py.
+"""Read untrusted MP4s, each in a separate process; started by bot/media/video_reader.py.
 
-This process opens no file of others. It waits on standard input, a socket, and forks for each file
-that is handed over there: the child reads it under limits, and when it has ended, how it did is
-added to what it said. The answer is a line of JSON and then the thumbnail, or the last picture;
-the reader ends with 3 and a reason when the file is to blame. It must not know anything else:
-neither settings nor secrets nor other modules of the bot.
+This process opens no files by name. It waits on standard input, a socket, and forks for each file
+that is passed there. The child reads the file under limits; when it has ended, its exit status is
+appended to its answer. The answer is a line of JSON and then the thumbnail or the last picture;
+the child exits with 3 and a reason when the file is to blame. It must not know settings, secrets
+or other modules of the bot.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from PIL import Image
 
-MEMORY = 1 << 30  # bytes of address space; 0.13 GiB of it are taken before the file is opened
+MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
 CPU_SECONDS = 8  # 50 MB take less than one
 THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
 MAX_SIDE = 8192  # px
 MAX_BOXES = 10_000
 NOT_A_VIDEO = 3
-SECONDS = 130  # later than the one who waits gives up
-IDLE_SECONDS = 60.0  # without a file for so long, the libraries leave the memory
+SECONDS = 130  # longer than the caller waits
+IDLE_SECONDS = 60.0  # without a file for so long, the process ends and frees its memory
 
 
 class Unusable(Exception):
@@ -48,7 +48,7 @@ class Unusable(Exception):
 
 
 class Positioned(io.RawIOBase):
-    """A descriptor with a place of its own: the parent's offset does not move."""
+    """A file descriptor with its own position: the parent's position does not move."""
 
     name = "video.mp4"
 
@@ -80,14 +80,15 @@ class Positioned(io.RawIOBase):
 
 
 class PreforkServer:
-    """Makes a reader for each file that comes along a line."""
+    """The pre-fork server: forks a reader for each file that is passed to it."""
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._answers: dict[int, int] = {}  # of each reader: the descriptor of what it says
+        self._answers: dict[int, int] = {}  # of each reader: the descriptor of its answer
 
     def run(self) -> None:
-        """Until the line ends, and all readers with it, or until nobody needs any."""
+        """Serve until the socket closes and all readers have ended, or until it has been idle too
+        long."""
         ended, note = socket.socketpair()
         note.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -108,7 +109,7 @@ class PreforkServer:
     def _make(self, word: bytes, video: int, answer: int) -> None:
         try:
             reader = os.fork()
-        except OSError:  # no room now: whoever asked hears nothing, and asks again
+        except OSError:  # no resources now: the caller gets no answer and asks again
             os.close(video)
             os.close(answer)
             return
@@ -122,7 +123,7 @@ class PreforkServer:
         os.close(video)
 
     def _reap(self) -> None:
-        """Says of each reader that is no more how it ended: it may not have been able to."""
+        """Append the exit status of each ended reader: it may not have been able to report it."""
         while self._answers:
             reader, status = os.waitpid(-1, os.WNOHANG)
             if reader == 0:
@@ -134,9 +135,8 @@ class PreforkServer:
 
 
 def warm_up() -> None:
-    """Reads a small film of our own: what the libraries work out at first use, and where
-    everything is, readers then know from the start (docs/performance.md).
-    """
+    """Read a small built-in film, so that readers start with the libraries initialised and their
+    pages shared (docs/performance.md)."""
     with suppress(OSError, ValueError, av.error.FFmpegError), tempfile.TemporaryFile() as own:
         with av.open(own, "w", format="mp4") as container:
             stream = container.add_stream("libx264", rate=24)
@@ -150,9 +150,9 @@ def warm_up() -> None:
 
 
 def run_job(word: bytes, video: int, answer: int) -> NoReturn:
-    """A reader's whole life."""
+    """Run one job: the whole life of a reader."""
     code = 1
-    # whoever asked may have been killed meanwhile
+    # the caller may have been killed meanwhile
     with suppress(BrokenPipeError), open(answer, "wb") as said:
         try:
             limit(video)
@@ -163,17 +163,17 @@ def run_job(word: bytes, video: int, answer: int) -> NoReturn:
 
 
 def limit(descriptor: int) -> None:
-    """What the reading of one file may cost."""
+    """Limit what reading one file may cost."""
     size = os.fstat(descriptor).st_size
     signal.alarm(SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-    # Many samples may name the same bytes: what is written has to have an end too.
+    # Many samples may refer to the same bytes: the output needs a limit too.
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 * size + (1 << 20),) * 2)
 
 
 def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
-    """Exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
+    """Return exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
     try:
         moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
         with film(descriptor) as container:
@@ -195,9 +195,10 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
 
 
 def find_index(file: Positioned, size: int) -> tuple[int, bool]:
-    """The size of the index (`moov`) in bytes, and whether it stands before the data (`mdat`).
+    """Return the size of the index (`moov`) in bytes, and whether it is before the data (`mdat`).
 
-    Walks the outermost boxes (ISO/IEC 14496-12, 4.2), which also shows whether the file is whole.
+    Walks the top-level boxes (ISO/IEC 14496-12, 4.2), which also shows whether the file is
+    complete.
     """
     place, moov, mdat_first = 0, 0, False
     for _ in range(MAX_BOXES):
@@ -230,7 +231,7 @@ def find_index(file: Positioned, size: int) -> tuple[int, bool]:
 
 @contextmanager
 def film(descriptor: int) -> Iterator[InputContainer]:
-    """The file, opened, when it has pictures that can be asked for. Raises Unusable."""
+    """Open the file when it has pictures. Raises Unusable."""
     # Only this demuxer: others open further files and addresses that a file names.
     with av.open(
         Positioned(descriptor), "r", format="mp4", metadata_errors="replace"
@@ -245,7 +246,7 @@ def film(descriptor: int) -> Iterator[InputContainer]:
 
 
 class Packets:
-    """Those of a file, in their order, once; its first picture is decoded in passing."""
+    """The packets of a file, in order, once; the first picture is decoded on the way."""
 
     def __init__(self, container: InputContainer) -> None:
         self.streams = container.streams
@@ -266,7 +267,7 @@ class Packets:
         return packet
 
     def first_picture(self) -> VideoFrame:
-        """Raises Unusable when there is none."""
+        """Return the first picture. Raises Unusable when there is none."""
         while self._picture is None:
             if next(self, None) is None:
                 raise Unusable("there is no picture in it")
@@ -276,7 +277,7 @@ class Packets:
 def describe(
     container: InputContainer, frame: VideoFrame, seconds: float
 ) -> tuple[dict[str, Any], bytes]:
-    """What VideoInfo holds, and the thumbnail."""
+    """Return the fields of VideoInfo, and the thumbnail."""
     turn = frame.rotation % 360
     info = {
         "width": frame.height if turn % 180 else frame.width,
@@ -288,7 +289,7 @@ def describe(
 
 
 def last(container: InputContainer) -> bytes:
-    """The last picture as a JPEG, as large as it is shown."""
+    """Return the last picture as a JPEG, at the size at which it is shown."""
     # From the last key frame on: the rest need not be decoded.
     container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
     frame = None
@@ -300,7 +301,7 @@ def last(container: InputContainer) -> bytes:
 
 
 def duration(container: InputContainer) -> float:
-    """Seconds, as the index says or, when it does not, by the last packet."""
+    """Return the duration in seconds from the index or, without one, from the last packet."""
     stream = container.streams.video[0]
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
@@ -311,19 +312,19 @@ def duration(container: InputContainer) -> float:
     for packet in container.demux(stream):
         if packet.pts is not None and packet.time_base is not None:
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    container.seek(0)  # for whoever goes through it next
+    container.seek(0)  # for the next pass
     return end
 
 
 def thumbnail(frame: VideoFrame, turn: int) -> bytes:
-    """JPEG; at most 320 px, which cannot reach 200 kB at this quality."""
+    """Return a JPEG of at most 320 px, which stays under 200 kB at this quality."""
     scale = min(1.0, THUMBNAIL_SIDE / max(frame.width, frame.height))
     width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
     return jpeg(frame, width, height, turn, quality=85)
 
 
 def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int) -> bytes:
-    """The frame in these sides, turned as it is shown."""
+    """Return the frame at this size, rotated as it is shown."""
     picture: Image.Image = frame.to_image(width=width, height=height)  # type: ignore[no-untyped-call]
     if turn:
         picture = picture.rotate(turn, expand=True)
@@ -333,9 +334,9 @@ def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int)
 
 
 def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
-    """Rewrites the file with its index in front: the same packets, nothing is encoded again.
+    """Rewrite the file with its index in front: the same packets, without encoding.
 
-    When that cannot be done the file is left as it was: it plays all the same, only later.
+    When that is not possible the file stays as it was: it still plays, but starts later.
     """
     with tempfile.TemporaryFile() as copy:
         try:
@@ -344,14 +345,14 @@ def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
             return
         copy.seek(0)
         place = 0
-        while chunk := copy.read(1 << 17):  # larger ones are memory of their own each time
+        while chunk := copy.read(1 << 17):  # larger chunks are separate allocations each time
             place += os.pwrite(descriptor, chunk, place)
         os.ftruncate(descriptor, place)
 
 
 def remux(packets: Packets, target: IO[bytes], moov_size: int) -> None:
-    """Copies sound and pictures to `target`, with room for the index in front."""
-    # faststart would read the file again by its name; room set aside needs none
+    """Copy sound and pictures to `target`, with room for the index in front."""
+    # faststart would read the file again by its name; reserved room needs no name
     options = {"moov_size": str(moov_size + 4096)}
     with av.open(target, "w", format="mp4", options=options) as new:
         streams = {
@@ -367,11 +368,11 @@ def remux(packets: Packets, target: IO[bytes], moov_size: int) -> None:
 
 
 def serve(line: socket.socket) -> None:
-    """What there is to know beforehand, and then readers."""
+    """Warm up, then run the server."""
     Image.preinit()
     warm_up()
     gc.disable()
-    gc.freeze()  # or a look for garbage would make every page a reader's own
+    gc.freeze()  # otherwise a garbage collection would copy every shared page
     PreforkServer(line).run()
 
 

@@ -1,9 +1,9 @@
 """The finished video: what it is, its thumbnail, and its index moved to the front.
 
-Files come from a link on the internet and are read by a C library, so a process of its own reads
-each (bot/media/reader_process.py): what a hostile file can hang, crash or fill is that process,
-which has limits, no settings and no secrets; a thread has none of these and cannot be ended. It
-must not know where the file comes from or goes.
+Files come from the internet and are read by a C library, so a separate process reads each one
+(bot/media/reader_process.py). A hostile file can hang, crash or fill only that process, which has
+limits, no settings and no secrets; a thread has no such limits and cannot be killed. It must not
+know where the file comes from or goes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import BinaryIO
 from bot.core.errors import BotError
 
 SECONDS = 120
-"""A reader that takes longer stands on a machine that is out of breath: it is tried again."""
+"""A reader that takes longer runs on an overloaded machine: it is tried again."""
 
-# What the reader dies of when the file is to blame; killed by others, the file may be fine.
+# How a reader dies when the file is to blame; after another signal, the file may be fine.
 _FATAL_TO_READERS = {
     -signal.SIGXCPU,
     -signal.SIGSEGV,
@@ -33,17 +33,17 @@ _FATAL_TO_READERS = {
     -signal.SIGBUS,
     -signal.SIGILL,
 }
-_NOT_A_VIDEO = 3  # the reader's own word, as exit code
+_NOT_A_VIDEO = 3  # the reader's exit code for a bad file
 _PASSED_ON = ("PATH", "PYTHONPATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
 class NotAVideo(BotError):
-    """The file is no MP4 that can be played, or only a part of one."""
+    """The file is not a playable MP4, or only a part of one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """As it is shown, so after turning: sides in px, duration in whole seconds, at least 1."""
+    """The video as shown, after rotation: sides in px, duration in whole seconds, at least 1."""
 
     width: int
     height: int
@@ -55,17 +55,17 @@ class VideoInfo:
 class Video:
     """A video ready for sendVideo (Bot API: sendVideo)."""
 
-    file: BinaryIO  # the one that was handed in, at its beginning
+    file: BinaryIO  # the same file that was passed in, at its start
     size: int  # bytes
     info: VideoInfo
     thumbnail: bytes  # JPEG of the first picture, at most 320 px and 200 kB
 
 
 class Readers:
-    """A process for each file, made by one that has the libraries loaded: starting Python and
-    loading them took longer than all the rest (docs/performance.md).
+    """Runs a process for each file, forked from a server that has loaded the libraries: starting
+    Python and loading them took longer than everything else (docs/performance.md).
 
-    The maker starts with the first file, and ends when it has nothing to do, or with us.
+    The server starts with the first file, and ends when idle or with this program.
     """
 
     def __init__(self) -> None:
@@ -74,31 +74,31 @@ class Readers:
 
     @property
     def pid(self) -> int | None:
-        """The maker's."""
+        """The process id of the server."""
         return self._maker.pid if self._maker else None
 
     async def prepare(self, file: BinaryIO) -> Video:
-        """Reads an MP4 in an open file, which needs no name, and moves its index to the front.
+        """Read an MP4 in an open file, which needs no name, and move its index to the front.
 
-        The index is moved in place, so that it plays while it loads; a file that is open for
-        reading only stays as it is. Raises NotAVideo when the file is to blame. Any other error
-        (TimeoutError, OSError, RuntimeError) is the machine's: the same file may do better later.
+        The index is moved in place, so that the video plays while it loads; a read-only file stays
+        as it is. Raises NotAVideo when the file is to blame. Any other error (TimeoutError,
+        OSError, RuntimeError) is the machine's fault: the same file may work later.
         """
         head, _, thumbnail = (await self._read(file, b"p")).partition(b"\n")
-        # From the end: whatever this object had read ahead is from before the index was moved.
+        # From the end: buffered data of this object is from before the index was moved.
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         return Video(file=file, size=size, info=VideoInfo(**json.loads(head)), thumbnail=thumbnail)
 
     async def last_frame(self, file: BinaryIO) -> bytes:
-        """The last picture of an MP4 in an open file, a JPEG as large as the video is shown.
+        """Return the last picture of an MP4 in an open file, a JPEG at the size of the video.
 
         The file stays as it is. Raises what `prepare` raises.
         """
         return await self._read(file, b"l")
 
     def close(self) -> None:
-        """Ends the maker and all readers."""
+        """End the server and all readers."""
         if self._line is not None:
             self._line.close()
         if self._maker is not None:
@@ -106,9 +106,9 @@ class Readers:
         self._line = self._maker = None
 
     async def _read(self, file: BinaryIO, word: bytes) -> bytes:
-        """What a reader of its own says of the file; `word` tells it what to look for."""
+        """Return the answer of a new reader about the file; `word` is the job."""
         file.flush()
-        # Twice: a maker that ended just now has taken the first call with it.
+        # Twice: a server that ended just now took the first request with it.
         answer = await self._ask(file, word) or await self._ask(file, word)
         if len(answer) < 4:
             raise RuntimeError("bot.media.reader_process did not start")
@@ -160,5 +160,5 @@ class Readers:
 
 
 readers = Readers()
-"""The program's own, which it closes at its end."""
+"""The instance of this program, which closes it at the end."""
 prepare, last_frame = readers.prepare, readers.last_frame

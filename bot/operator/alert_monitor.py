@@ -1,8 +1,8 @@
-"""Looks at what the operator has to know, and says so: when it begins, and when it ends.
+"""Check what the operator has to know, and report when an alert starts and ends.
 
-What this process saw (bot/core/alerts.py: Signs), what rows say, the balance and the disk. An
-alert ends by evidence only. It must not know the words, nor how they are sent: that is the
-outbox's.
+Inputs: what this process observed (bot/core/alerts.py: AlertSignals), the rows, the balance and
+the disk. An alert ends only by evidence. It must not know the texts, nor how they are sent: the
+outbox does that.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ LOOK_SECONDS = 5.0
 BALANCE_AGE = timedelta(minutes=10)
 NO_UPDATES_SECONDS = 300.0
 CONFLICT_LASTS = timedelta(seconds=10)
-"""A conflict while one process takes over from another is shorter."""
+"""Seconds: a conflict while one process takes over from another is shorter."""
 FRESH = timedelta(days=1)
-"""What came to rest earlier is no news."""
+"""Older problems are not reported again."""
 DISK_LOW, DISK_ENOUGH = 512 << 20, 1 << 30
-"""Bytes free where files lie: below the first it begins, above the second it ends."""
+"""Free bytes on the data disk: an alert starts below the first and ends above the second."""
 CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
 
 A = AlertKind
@@ -41,8 +41,9 @@ _OF_STATE = {TaskState.UNKNOWN: A.UNKNOWN, TaskState.UNDELIVERABLE: A.UNDELIVERA
 
 
 class AlertMonitor:
-    """One process's eyes. Of several, whoever sees it first tells it; at what is the same for all,
-    one looks. `disk`: the name of this one's, where each host has its own.
+    """The alert monitor of one process. The first process that sees a local problem reports it;
+    one process checks what is the same for all. `disk`: the name of this host's disk, when each
+    host has its own.
     """
 
     def __init__(
@@ -75,11 +76,11 @@ class AlertMonitor:
         self._sleep = sleep
 
     async def run_here(self) -> None:
-        """What only this process sees; until cancelled."""
+        """Check what only this process can see; runs until cancelled."""
         await self._again_and_again(self.look_here)
 
     async def run(self) -> None:
-        """What one process looks at for all; until cancelled."""
+        """Check what one process checks for all; runs until cancelled."""
         await self._again_and_again(self.look)
 
     async def _again_and_again(self, look: Callable[[], Awaitable[None]]) -> None:
@@ -91,14 +92,14 @@ class AlertMonitor:
             await self._sleep(LOOK_SECONDS)
 
     async def look_here(self) -> None:
-        """Once at what this process saw, and at its disk."""
+        """Check once what this process observed, and its disk."""
         known = await self._storage.alerts.all_open()
         await self._provider(known)
         await self._updates(known)
         await self._disk(known)
 
     async def look(self) -> None:
-        """Once at the rows and the balance."""
+        """Check once the rows and the balance."""
         known = await self._storage.alerts.all_open()
         await self._tasks(known)
         if self._told:
@@ -129,7 +130,7 @@ class AlertMonitor:
         signals, now = self._signs, self._clock()
         report = await self._health()
         if "updates" not in report.ages:
-            self._began = now  # another process reads them; here it would begin anew
+            self._began = now  # another process polls; the time starts again here
         age = report.ages.get("updates")
         quiet_for = (now - self._began).total_seconds() if age is None else age
         late = "updates" in report.ages and quiet_for > NO_UPDATES_SECONDS
@@ -143,7 +144,7 @@ class AlertMonitor:
         if lasting and not quiet:
             await self._open(known, Alert.of(A.OTHER_POLLER))
         alert = known.get(A.OTHER_POLLER.value)
-        # Pages that came without a conflict for a while: not only nothing that was seen.
+        # Pages without a conflict for a while count; seeing nothing does not.
         read = signals.polled_at
         if alert and quiet and read and read - alert.opened_at >= CONFLICT_QUIET:
             await self._close(known, alert)
@@ -163,7 +164,7 @@ class AlertMonitor:
             await self._open(known, alert)
         rows = {*_OF_STATE.values(), A.SET_ASIDE}
         for alert_row in list(known.values()):
-            # What rests for longer than FRESH is open still, if somebody was told of it.
+            # Problems older than FRESH stay open if they were reported.
             old = alert_row.opened_at < since
             if alert_row.kind in rows and alert_row.key not in now_true:
                 if old and await self._still(alert_row):

@@ -1,7 +1,7 @@
-"""Carries an admin's message to everybody, one after the other, at Telegram's pace.
+"""Send an admin's message to everybody, one after the other, within Telegram's rates.
 
-Whoever has had their turn is a row: after a kill the next process goes on behind them. It must not
-know what the message says: it is copied (Bot API: copyMessage).
+Progress is in a row: after a kill the next process continues there. It must not know what the
+message says: it is copied (Bot API: copyMessage).
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 IDLE_SECONDS = 2.0
 BETWEEN_SECONDS = 0.05
-"""20 a second: Telegram's 30 leave room for the videos (docs/telegram.md)."""
+"""20 a second: Telegram's 30 leave capacity for videos (docs/telegram.md)."""
 PAGE = 20
-"""People between two looks at the lease and two edits of the progress."""
+"""People between two lease checks and edits of the progress."""
 TRIES = 5
 
 
 class Broadcaster:
-    """One process's hand on the broadcasts."""
+    """The broadcast loop of one process."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Broadcaster:
         self._sleep = sleep
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         while True:
             try:
                 if await self.page():
@@ -73,7 +73,7 @@ class Broadcaster:
             await self._sleep(IDLE_SECONDS)
 
     async def page(self) -> bool:
-        """The next people of one broadcast; False: there is nothing to do."""
+        """Send to the next people of one broadcast; False: there is nothing to do."""
         store = self._storage.broadcasts
         running = await store.claim(owner=self._owner, now=self._clock(), lease_for=LEASE)
         if running is None:
@@ -90,7 +90,8 @@ class Broadcaster:
         return True
 
     async def _copy(self, running: Broadcast, user_id: int) -> bool:
-        """Whether this person has it now. What may have been done is not done twice."""
+        """Send to one person; return whether it arrived. A send that may have worked is not
+        repeated."""
         for _ in range(TRIES):
             try:
                 await self._bot(
@@ -103,7 +104,7 @@ class Broadcaster:
             except TelegramLost:
                 return True
             except TelegramLater as exc:
-                # A minute at most: the lease has to hold. Then it is tried again anyhow.
+                # At most a minute, within the lease; then it is tried again.
                 await self._sleep(min(exc.retry_after, LEASE.total_seconds() / 2))
             except (TelegramUnreachable, TelegramRejected, TelegramMoved):
                 return False

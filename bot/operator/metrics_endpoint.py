@@ -1,6 +1,6 @@
-"""`/metrics` and `/readyz`: what is read from the database when somebody asks, and who may ask.
+"""`/metrics` and `/readyz`: values read from the database on request, and who may read them.
 
-Knows the stores and the names of bot/runtime/metrics.py; it must not know Telegram or the
+It knows the stores and the names of bot/runtime/metrics.py; it must not know Telegram or the
 provider.
 """
 
@@ -23,10 +23,10 @@ from bot.runtime import metrics
 from storage import InboxState, Storage
 
 SECONDS = 5.0
-"""For the questions to the database; without their answers the rest is told."""
+"""Seconds for the database queries; without their answers the other metrics are returned."""
 BALANCE_AGE = timedelta(minutes=5)
 
-# What has ended is told by counters: to count it each time would read more and more.
+# Finished tasks are reported by counters: counting rows would read more and more.
 _WATCHED = frozenset(TaskState) - ENDED
 _WAITING = frozenset(InboxState) - {InboxState.DONE}
 
@@ -34,7 +34,8 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 class Scrape:
-    """Answers Prometheus. Money stands there: it is not for everybody who can reach the server."""
+    """Answers Prometheus. Money is shown there, so not everybody who reaches the server may read
+    it."""
 
     def __init__(
         self,
@@ -52,11 +53,11 @@ class Scrape:
 
     @property
     def routes(self) -> list[web.AbstractRouteDef]:
-        """For bot.runtime.http_server."""
+        """The routes for bot.runtime.http_server."""
         return [web.get("/metrics", self.answer)]
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """The text that Prometheus reads; 404 for those it is not for."""
+        """Return the metrics as text; 404 without the token."""
         if not self._allowed(request):
             return web.Response(status=404, text="not found\n")
         try:
@@ -83,7 +84,8 @@ class Scrape:
             return False
 
     async def _ask_balance(self) -> None:
-        """Its answer finds the metrics by itself; who asks us often does not ask the provider."""
+        """Refresh the balance, which sets its own gauge; frequent scrapes do not ask the provider
+        again."""
         now = self._clock()
         if self._balance_at is None or now - self._balance_at >= BALANCE_AGE:
             self._balance_at = now

@@ -1,7 +1,7 @@
-"""At start: whether the provider's list of prices agrees with what people are shown.
+"""At start, compare the provider's price list with the prices shown to people.
 
-A difference is told, and changes nothing: an order keeps the price that the person saw. The list
-is undocumented, so that it does not answer is no news.
+A difference is reported and changes nothing: an order keeps the price that the person saw. The
+list is undocumented, so a missing answer is not reported.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ ACT = "prices_differ"
 
 
 class Lists(Protocol):
-    """What is asked of bot.provider.client here."""
+    """The part of bot.provider.client that is used here."""
 
     async def prices(self) -> dict[str, Decimal]: ...
 
 
 def differences(models: Iterable[Model], listed: Mapping[str, Decimal]) -> list[str]:
-    """One line for each model whose price is another there, or that is not there."""
+    """Return one line for each model whose price differs or that is missing there."""
     lines = []
     for model in models:
         price = listed.get(model.id)
@@ -43,7 +43,7 @@ def differences(models: Iterable[Model], listed: Mapping[str, Decimal]) -> list[
 async def compare(
     provider: Lists, storage: Storage, models: Iterable[Model], told: Iterable[int], clock: Clock
 ) -> None:
-    """Logs every difference, and tells it when it is another than the last one."""
+    """Log every difference, and notify admins when it is a new one."""
     try:
         lines = differences(models, await provider.prices())
         for line in lines:

@@ -41,7 +41,7 @@ _FAILED = {"failed", "error", "cancelled", "canceled"}
 
 
 class JobStatus(StrEnum):
-    """What the provider says of a job; any status it invents is PENDING (provider.md:
+    """The provider's status of a job; an unknown status counts as PENDING (provider.md:
     statuses).
     """
 
@@ -79,7 +79,7 @@ def _reason(code: int, answer: Mapping[str, Any]) -> Reason:
 def error_of_code(
     code: int, headers: Mapping[str, str], answer: Mapping[str, Any]
 ) -> ProviderError:
-    """What to do about a `code` that came without an id (provider.md: codes)."""
+    """Return the error of a `code` that came without an id (provider.md: codes)."""
     words = f"code {code} {message_of(answer)}".strip()
     if code in AGAIN:
         return ProviderBusy(words, retry_after=_retry_after(headers))
@@ -91,9 +91,9 @@ def error_of_code(
 def error_of_http_status(
     status: int, headers: Mapping[str, str], answer: Mapping[str, Any]
 ) -> ProviderError | None:
-    """The same for an answer without a code; None when the status says nothing for sure.
+    """Return the error of an answer without a code; None when the status decides nothing.
 
-    5xx is not here: a proxy that lost its upstream cannot tell whether the order was taken.
+    5xx decides nothing: a proxy that lost its upstream cannot tell whether the order was accepted.
     """
     words = f"HTTP {status} {message_of(answer)}".strip()
     if status == 429:
@@ -106,7 +106,9 @@ def error_of_http_status(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `Retry-After`; the form with a date is rare, and left to our own back-off."""
+    """Return the seconds of `Retry-After`; for the rare form with a date our own back-off is
+    used.
+    """
     try:
         seconds = float(headers.get("retry-after", ""))
     except ValueError:
@@ -115,7 +117,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def message_of(answer: Mapping[str, Any]) -> str:
-    """The provider's own words, for the operator: `message`, `error` or `error.message`."""
+    """Return the provider's message for the operator: `message`, `error` or `error.message`."""
     error = answer.get("error")
     words = answer.get("message") or (error.get("message") if isinstance(error, dict) else error)
     return str(words)[:300] if words else ""
@@ -138,7 +140,7 @@ def job_from(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
     detail = message_of(answer)
     if code and code not in AGAIN and code not in HOLDS:
         reason = _reason(code, answer)
-        # A code nobody documented decides nothing about a job that is paid for.
+        # An undocumented code does not end a job that is paid for.
         if reason is not Reason.PROVIDER_REFUSED or status in _FAILED:
             return Job(id=id_, status=JobStatus.FAILED, reason=reason, detail=detail)
     if status in _FAILED:

@@ -41,34 +41,33 @@ from bot.runtime import metrics, proxy
 logger = logging.getLogger(__name__)
 
 CREATE_SECONDS = 90.0
-"""The whole of a create: longer means that its answer is lost."""
+"""Seconds for a whole create; after that its answer counts as lost."""
 
 ASK_SECONDS = 20.0
-"""The whole of any other call."""
+"""Seconds for any other call."""
 
 KEEP_SECONDS = 60.0
-"""An idle connection is kept this long: longer than the wait between two questions."""
+"""Seconds that an idle connection is kept: longer than the wait between two questions."""
 
 CONNECTIONS = 20
-"""At once, to one host: the fast region of the client (docs/performance.md)."""
+"""Connections to one host at once: the fast range of the client (docs/performance.md)."""
 
 QUESTIONS = 16_384
-"""Kept as they are sent, 2 kB each, until they are answered for good; the most that are kept."""
+"""How many prepared requests are kept, 2 kB each, until their final answer."""
 
 BODY_LIMIT = 1 << 20
-"""Bytes of an answer that are read; real ones have some hundred."""
+"""Bytes of an answer that are read; real answers have some hundred."""
 
 _TIMEOUT = httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS).as_dict()
 
 
 class Gptunnel:
-    """The three questions we have for the provider.
+    """The calls to the provider: create, result, balance, models.
 
-    Two transports, for two needs: asking reuses connections; a create gets a new one each time,
-    because a kept connection that the other side has just closed looks like a lost answer, and a
-    lost answer to a create can never be repeated. There is no client around them: cookies,
-    redirects and joined addresses, of which we have none, cost more than the question itself
-    (docs/performance.md).
+    Two transports: questions reuse connections; a create always opens a new one, because a kept
+    connection that the other side has just closed looks like a lost answer, and a create with a
+    lost answer can never be repeated. httpx's client is not used: cookies, redirects and base
+    URLs, none of which are needed, cost more than the question itself (docs/performance.md).
     """
 
     def __init__(
@@ -90,20 +89,20 @@ class Gptunnel:
             }
         )
         self._asking = asking
-        # Before the request is made: thousands that waited for a connection with their requests in
-        # hand kept Python's garbage collector busy.
+        # Taken before the request is made: thousands of requests that waited for a connection kept
+        # Python's garbage collector busy.
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._ordering = ordering
         self._create_seconds = create_seconds
         self._ask_seconds = ask_seconds
-        # The same question is asked again and again, and dearer to write than to send.
+        # The same question is asked many times, and building it costs more than sending it.
         self._questions: dict[str, httpx.Request] = {}
 
     @classmethod
     def connect(
         cls, base_url: str, api_key: str, *, proxy_url: str = "", **seconds: float
     ) -> Gptunnel:
-        """Both transports to the same place."""
+        """Open both transports to the same address."""
         return cls(
             base_url,
             api_key,
@@ -113,15 +112,15 @@ class Gptunnel:
         )
 
     async def close(self) -> None:
-        """Closes both transports."""
+        """Close both transports."""
         await self._asking.aclose()
         await self._ordering.aclose()
 
     async def create(self, *, model: str, prompt: str, ar: str, image: str | None = None) -> Job:
-        """Orders a video; this costs money (provider.md: create).
+        """Order a video; this costs money (provider.md: create).
 
-        Raises ProviderBusy, ProviderHeld, ProviderRefused when it surely was not accepted, and
-        ProviderLost when nobody here can know.
+        Raises ProviderBusy, ProviderHeld, ProviderRefused when it was certainly not accepted, and
+        ProviderLost when that cannot be known.
         """
         body: dict[str, Any] = {"model": model, "prompt": prompt, "ar": ar}
         if image is not None:
@@ -136,7 +135,7 @@ class Gptunnel:
         code = code_of(answer)
         id_ = answer.get("id")
         if isinstance(id_, str) and id_:
-            # An id is an order, whatever else the answer says: from here on it is asked for.
+            # An id is an order, whatever else the answer says: from here on it is polled.
             return job_from(id_, answer, code)
         if code is None or code == 0:
             if code is None and (error := error_of_http_status(status, headers, answer)):
@@ -145,10 +144,10 @@ class Gptunnel:
         raise error_of_code(code, headers, answer)
 
     async def result(self, task_id: str) -> Job:
-        """What has become of a job (provider.md: result). Free, may be repeated at will.
+        """Return the current status of a job (provider.md: result). Free, may be repeated.
 
         Raises ProviderBusy (ask again later), ProviderHeld, or ProviderRefused with
-        PROVIDER_FORGOT when the id is not known there.
+        PROVIDER_FORGOT when the provider does not know the id.
         """
         question = f"media/result?task_id={quote(task_id)}"
         with metrics.provider_call("result"):
@@ -176,7 +175,7 @@ class Gptunnel:
         return job_from(task_id, answer, code)
 
     async def balance(self) -> Decimal:
-        """Funds in roubles: balance plus credit limit (provider.md: other calls).
+        """Return the funds in roubles: balance plus credit limit (provider.md: other calls).
 
         Raises ProviderBusy and ProviderHeld.
         """
@@ -201,9 +200,10 @@ class Gptunnel:
             ) from None
 
     async def prices(self) -> dict[str, Decimal]:
-        """Roubles by model, as the provider lists them now (provider.md: other calls).
+        """Return the current price list of the provider, roubles by model (provider.md: other
+        calls).
 
-        Undocumented: whatever is no such list raises ProviderBusy.
+        Undocumented: any other answer raises ProviderBusy.
         """
         with metrics.provider_call("models"):
             return await self._prices()
@@ -247,9 +247,9 @@ class Gptunnel:
         seconds: float,
         body: Mapping[str, Any] | None = None,
     ) -> tuple[int, Mapping[str, Any], httpx.Headers]:
-        """One request within `seconds`; an answer that is no JSON object counts as an empty one.
+        """Send one request within `seconds`; an answer that is not a JSON object counts as empty.
 
-        Raises ProviderBusy when it surely was not sent, ProviderLost when its answer is lost.
+        Raises ProviderBusy when it was certainly not sent, ProviderLost when its answer is lost.
         """
         name, said = path.partition("?")[0], b""
         place = self._slots if body is None else nullcontext()
@@ -283,10 +283,10 @@ class Gptunnel:
 
 
 def _never_sent(exc: Exception) -> bool:
-    """Whether the request surely did not reach the provider: there was no connection.
+    """Whether the request certainly did not reach the provider: there was no connection.
 
-    httpx-aiohttp calls nearly every broken connection a ConnectTimeout, also those that broke
-    after the request was out; the aiohttp error below tells them apart.
+    httpx-aiohttp maps nearly every broken connection to ConnectTimeout, also those that broke
+    after the request was sent; the aiohttp error below distinguishes them.
     """
     cause = exc.__cause__
     if proxy.is_at_fault(exc):

@@ -1,6 +1,5 @@
-"""Clients of the provider: httpx over aiohttp, an eighth of httpx's own cost per call
-(docs/performance.md). They must not know what is asked, nor what an answer means.
-"""
+"""HTTP clients of the provider: httpx over aiohttp, at an eighth of httpx's own cost per call
+(docs/performance.md). They must not know what is asked, nor what an answer means."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from bot.runtime import proxy
 def client(
     base_url: str, api_key: str, timeout: httpx.Timeout, *, proxy_url: str = ""
 ) -> httpx.AsyncClient:
-    """Carries the key; what is set in the environment for others does not count."""
+    """Return a client; proxies from the environment are ignored, since requests carry the key."""
     return httpx.AsyncClient(
         base_url=base_url,
         headers={"Authorization": api_key, "Accept": "application/json"},
@@ -29,9 +28,9 @@ def client(
 
 
 def transport(proxy_url: str = "", **connector: Any) -> AiohttpTransport:
-    """What is below a client, and enough for whoever asks one thing again and again. No cookies.
+    """Return the transport below a client, enough for repeated simple calls. No cookies.
 
-    `connector`: what aiohttp.TCPConnector is told of its connections.
+    `connector`: arguments of aiohttp.TCPConnector.
     """
     connector["ssl"] = _tls()
 
@@ -48,5 +47,5 @@ def transport(proxy_url: str = "", **connector: Any) -> AiohttpTransport:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """One for all: each reads the root certificates anew, 1 MB and 20 ms."""
+    """Return the shared TLS context: each new one reads the root certificates, 1 MB and 20 ms."""
     return httpx.create_ssl_context()

@@ -1,6 +1,6 @@
-"""How the program runs its coroutines: on uvloop's event loop, with little looking for garbage.
+"""Run the program on uvloop's event loop, with infrequent garbage collection.
 
-Where there is no uvloop (Windows), on asyncio's own. It must not know what runs
+Without uvloop (Windows), asyncio's own loop is used. It must not know what runs
 (docs/decisions/0017-the-event-loop-is-uvloops.md).
 """
 
@@ -19,13 +19,12 @@ except ImportError:
 Result = TypeVar("Result")
 
 GARBAGE = (10_000, 50, 20)
-"""gc.set_threshold: what is in hand for thousands of tasks is looked through rarely. A whole look
-stops the loop for as long as half a second then, and nearly all garbage goes without it.
-"""
+"""gc.set_threshold: objects of thousands of open tasks are scanned rarely. A full collection stops
+the loop for up to half a second then, and reference counting frees nearly all garbage anyway."""
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """Until it has ended; what was imported so far is never looked at for garbage again."""
+    """Run a coroutine to its end; objects imported so far are excluded from garbage collection."""
     gc.freeze()
     gc.set_threshold(*GARBAGE)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

@@ -1,4 +1,4 @@
-"""Whether the program does its work: marks that its parts leave, and one check of the database.
+"""Whether the program works: marks that its parts leave, and a check of the database.
 
 It must not know HTTP, nor what the parts do.
 """
@@ -11,19 +11,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 LIMITS: Mapping[str, float] = {
-    "updates": 120.0,  # a getUpdates that came back well; each waits for 25 s at most
-    "worker": 60.0,  # a look for tasks that are due
+    "updates": 120.0,  # a successful getUpdates; each waits for at most 25 s
+    "worker": 60.0,  # a look for due tasks
     "loop": 10.0,  # the event loop's heartbeat, once a second
 }
 """Seconds that may pass between two marks of a part."""
 
 WRITABLE_SECONDS = 5.0
-"""How long the answer about the database is good, and how long it may take."""
+"""How long a result of the database check is valid, and how long the check may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthReport:
-    """Ages are seconds since the last mark of each part, None before the first."""
+    """The state of all parts. Ages are seconds since a part's last mark, None before the first."""
 
     reasons: tuple[str, ...]
     ages: Mapping[str, float | None]
@@ -33,12 +33,12 @@ class HealthReport:
 
     @property
     def ok(self) -> bool:
-        """Nothing is wrong."""
+        """Whether nothing is wrong."""
         return not self.reasons
 
     @property
     def not_ready(self) -> tuple[str, ...]:
-        """Why no work should be sent here: also what has not begun yet, and a stop."""
+        """Why no work should be sent here, including parts that have not started and a stop."""
         begins = [
             f"{part}: has not begun{_because(self.troubles.get(part))}"
             for part, age in self.ages.items()
@@ -48,9 +48,9 @@ class HealthReport:
 
 
 class Health:
-    """Collects marks and decides. A part that never left a mark is late from the start on.
+    """Collects marks and decides. A part that never left a mark is late from the start.
 
-    `limits`: of the parts that this process has.
+    `limits`: of the parts that run in this process.
     """
 
     def __init__(
@@ -72,31 +72,31 @@ class Health:
         self.stopping = False
 
     def mark(self, part: str) -> None:
-        """`part` (a key of LIMITS) has just done its work."""
+        """Record that `part` (a key of LIMITS) has just done its work."""
         if part not in self._limits:
             raise KeyError(part)
         self._marks[part] = self._now()
         self._troubles.pop(part, None)
 
     def trouble(self, part: str, words: str) -> None:
-        """What keeps `part` from its work, in words without secrets; until its next mark."""
+        """Record what keeps `part` from its work, without secrets; valid until its next mark."""
         self._troubles[part] = words
 
     def rest(self, part: str) -> None:
-        """Another process does that: no mark is waited for until `expect`."""
+        """Expect no marks of `part` until `expect`: another process does its work."""
         self._marks.pop(part, None)
         self._since.pop(part, None)
 
     def expect(self, part: str) -> None:
-        """From now on this process does it."""
+        """Expect marks of `part` from now on."""
         self._since[part] = self._now()
 
     def stop(self) -> None:
-        """The program is about to end."""
+        """Record that the program is about to stop."""
         self.stopping = True
 
     async def report(self) -> HealthReport:
-        """How things are; asks the database once in a while, not for each report."""
+        """Return the report; the database is checked at most once per interval."""
         database = await self._database()
         now = self._now()
         reasons = [

@@ -1,7 +1,7 @@
 """The bot's own HTTP server: first frames for the provider, health for the supervisor.
 
-It must not know Telegram, tasks or SQL: it gets functions that answer. What else is to be served
-is handed in as routes. TLS is the business of what stands in front of it.
+It must not know Telegram, tasks or SQL: it is given functions that answer. Other routes are passed
+in. TLS is the job of a proxy in front of it.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from bot.runtime.health import HealthReport
 IDLE_SECONDS = 30.0
 """For the whole head of a request, and between two requests."""
 WRITE_SECONDS = 60.0
-"""For a client to take the answer."""
+"""For a client to read the answer."""
 STOP_SECONDS = 2.0
-"""For answers under way when the server stops."""
+"""For open answers when the server stops."""
 
-# As secrets.token_urlsafe(32) makes them; nothing else is worth a question to the database.
+# The form of secrets.token_urlsafe(32); other tokens are not worth a query.
 _TOKEN = "[A-Za-z0-9_-]{43}"  # noqa: S105 - the shape of one
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 def frame_url(public_url: str, token: str) -> str:
-    """The address of a first frame as the world sees it."""
+    """Return the public URL of a first frame."""
     return f"{public_url.rstrip('/')}/frames/{quote(token, safe='')}.jpg"
 
 
 class HttpServer:
-    """Listens between `start` and `stop`.
+    """Serves between `start` and `stop`.
 
-    `frames` gives the JPEG behind a token, None when there is none (any more), or raises
-    StorageUnavailable; `health` tells how things are; `routes` is whatever else is to be served.
+    `frames` returns the JPEG of a token, None when there is none, or raises StorageUnavailable;
+    `health` returns the report; `routes` are all other routes.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class HttpServer:
         )
         self._runner = web.AppRunner(
             app,
-            access_log=None,  # frames' links are secrets
+            access_log=None,  # links of frames are secrets
             keepalive_timeout=idle_seconds,
             lingering_time=1.0,
             shutdown_timeout=STOP_SECONDS,
         )
 
     async def start(self) -> None:
-        """Raises OSError when the port cannot be had."""
+        """Listen. Raises OSError when the port is taken."""
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
@@ -84,12 +84,12 @@ class HttpServer:
             raise
 
     async def stop(self) -> None:
-        """Takes no more connections and ends those there are."""
+        """Accept no more connections and close the open ones."""
         await self._runner.cleanup()
 
     @property
     def port(self) -> int:
-        """The port it listens on, also when it was asked for 0."""
+        """The port that it listens on, also when port 0 was asked for."""
         return int(self._runner.addresses[0][1])
 
     async def _frame(self, request: web.Request) -> web.StreamResponse:
@@ -106,9 +106,10 @@ class HttpServer:
                 await response.write_eof()
         except TimeoutError:
             if request.transport is not None:
-                request.transport.abort()  # closing would wait for the client to read the rest
+                # a clean close would wait for the client to read the rest
+                request.transport.abort()
         except ConnectionResetError:
-            pass  # the client had enough
+            pass  # the client closed early
         return response
 
     async def _healthz(self, request: web.Request) -> web.StreamResponse:
@@ -125,7 +126,7 @@ class HttpServer:
         )
 
     async def _readyz(self, request: web.Request) -> web.StreamResponse:
-        """Whether to send it work; /healthz asks whether to start it anew."""
+        """Answer whether to send work here; /healthz answers whether to restart it."""
         reasons = (await self._health()).not_ready
         return web.json_response(
             {"ready": not reasons, "reasons": reasons},

@@ -1,12 +1,12 @@
-"""aiogram whose models are built when they are first used, and not all at its import.
+"""Import aiogram so that its models are built when they are first used.
 
-`import aiogram` builds some 600 pydantic models, each with all that it may hold: three quarters of
-its time and memory, for models of which a bot uses few. It must run before anything else imports
-aiogram, and must not know the bot.
+`import aiogram` builds some 600 pydantic models with everything they may contain: three quarters
+of its time and memory, for models of which a bot uses few. This must run before anything else
+imports aiogram, and must not know the bot.
 
-Only published ways are used: pydantic's `defer_build` and `model_rebuild`, with the argument that
-aiogram itself gives it. At any surprise aiogram is imported as it comes: slower, and the same in
-all else. LEAN=0 in the environment asks for that; tests use it to compare the two.
+Only public interfaces are used: pydantic's `defer_build` and `model_rebuild`, with the argument
+that aiogram itself passes. If anything unexpected happens, aiogram is imported normally: slower,
+otherwise the same. LEAN=0 in the environment forces that; tests use it to compare the two.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 KNOWN = {"aiogram": "3.31.", "pydantic": "2.13."}
-"""The versions whose ways of building models are known here."""
+"""Versions whose way of building models is known here."""
 
 logger = logging.getLogger(__name__)
 
 
 def import_aiogram() -> bool:
-    """Imports aiogram; returns whether its models wait for their use."""
+    """Import aiogram; return whether its models are built lazily."""
     if "aiogram" in sys.modules or os.environ.get("LEAN") == "0":
         return False
     try:
@@ -58,7 +58,7 @@ def _import_deferred() -> None:
         _parent_namespace_depth: int = 2,
         _types_namespace: dict[str, Any] | None = None,
     ) -> bool | None:
-        # aiogram's types name each other by words that only this namespace explains.
+        # aiogram's types refer to each other by names that only this namespace defines.
         done: bool | None = build.__func__(
             cls,
             force=force,
@@ -77,8 +77,8 @@ def _import_deferred() -> None:
     types, methods = import_module("aiogram.types"), import_module("aiogram.methods")
     for base in (types.TelegramObject, methods.TelegramMethod, methods.Request, methods.Response):
         base.model_rebuild = classmethod(rebuild)
-    # Every bot needs these two, and with them nearly all types: what does not fit shows itself
-    # here. The first is a part of the second and of most answers, which take it ready-made.
+    # Every bot needs these two, and through them nearly all types, so an incompatibility shows
+    # here. The first is a part of the second and of most answers.
     for model in (types.Message, types.Update):
         if not model.model_rebuild():
             raise RuntimeError(f"{model.__name__} was not left to be built here")

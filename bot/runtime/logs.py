@@ -1,8 +1,8 @@
-"""Log lines: where they go, how they look, and the last net under the secrets.
+"""Log lines: where they go, how they look, and the last filter for secrets.
 
-For a person on a terminal, otherwise one JSON object a line; each carries the task, chat and
-update that it is about. Whatever a library puts into a line or a traceback, the token and the key
-do not leave with it.
+Text for a terminal, otherwise one JSON object per line; each carries the task, chat and update
+that it is about. Whatever a library writes into a line or a traceback, the token and the key are
+removed.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, TextIO
 import structlog
 
 QUIET = ("httpx", "httpcore", "aiohttp.access", "aiogram", "PIL", "alembic", "libav", "sentry_sdk")
-"""Libraries whose INFO lines carry addresses, or nothing that an operator needs."""
+"""Libraries whose INFO lines carry addresses, or nothing useful for an operator."""
 
 
 def about(**ids: int | str) -> AbstractContextManager[Any]:
-    """Every line of this coroutine, and of what it starts, carries these ids meanwhile."""
+    """Add these ids to every line of this coroutine and of what it starts."""
     return structlog.contextvars.bound_contextvars(**ids)
 
 
 class Secrets:
-    """Takes every secret out of a text, also as JSON would write it."""
+    """Removes every secret from a text, also in its JSON form."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {
@@ -42,7 +42,7 @@ class Secrets:
 
 
 class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
-    """Replaces every secret in the whole of a line, its traceback included."""
+    """Replaces every secret in a whole line, including its traceback."""
 
     def __init__(self, secrets: Iterable[str], *, for_people: bool) -> None:
         shared: list[structlog.typing.Processor] = [
@@ -54,7 +54,7 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
         last: list[structlog.typing.Processor] = (
             [
                 structlog.dev.ConsoleRenderer(
-                    # Its other way of showing tracebacks prints what was in variables.
+                    # The other way of showing tracebacks prints the values of variables.
                     exception_formatter=structlog.dev.plain_traceback
                 )
             ]
@@ -84,7 +84,7 @@ def _in_order(
 
 
 def set_up(level: int, secrets: Iterable[str], stream: TextIO | None = None) -> None:
-    """The root logger to standard error, at `level`."""
+    """Send the root logger to standard error, at `level`."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
     handler.setFormatter(SecretsFormatter(secrets, for_people=stream.isatty()))

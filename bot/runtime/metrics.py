@@ -1,8 +1,8 @@
-"""What Prometheus is told: counters that parts of the program raise, and their names.
+"""The Prometheus metrics: counters that parts of the program increase, and their names.
 
-One process, one registry. It must not know what a part does, nor the database: gauges of rows
-are filled by bot/operator/metrics_endpoint.py when somebody asks. Nothing here names a person, a
-chat or a prompt.
+One process, one registry. It must not know what a part does, nor the database:
+bot/operator/metrics_endpoint.py fills gauges of rows when they are scraped. Nothing here names a
+person, a chat or a prompt.
 """
 
 from __future__ import annotations
@@ -99,14 +99,14 @@ LOOP_LAG = Histogram(
 )  # fmt: skip
 
 
-# Kept: questions come by the thousand, and to find their counter takes longer than to count.
+# Cached: there are thousands of questions, and finding the counter takes longer than counting.
 _provider = cache(PROVIDER.labels)
 _provider_seconds = cache(PROVIDER_SECONDS.labels)
 
 
 @contextmanager
 def provider_call(call: str) -> Iterator[None]:
-    """Counts one call to the provider, by the kind of error that ended it."""
+    """Count one call to the provider, by the kind of error that ended it."""
     began = time.perf_counter()
     outcome = "ok"
     try:
@@ -121,7 +121,7 @@ def provider_call(call: str) -> Iterator[None]:
 
 @contextmanager
 def telegram_call(method: str) -> Iterator[None]:
-    """The same for Telegram."""
+    """Count one call to Telegram, by the kind of error that ended it."""
     outcome = "ok"
     try:
         yield
@@ -133,13 +133,13 @@ def telegram_call(method: str) -> Iterator[None]:
 
 
 def flood_wait(seconds: float) -> None:
-    """Telegram wants fewer calls."""
+    """Record that Telegram asked for fewer calls."""
     FLOOD_WAITS.inc()
     FLOOD_WAIT_SECONDS.inc(seconds)
 
 
 def moved(before: Task, after: Task, now: datetime) -> None:
-    """A task came into another state, and that is committed."""
+    """Count a committed change of state."""
     if after.state is before.state:
         return
     TRANSITIONS.labels(after.state.value, after.reason.value if after.reason else "").inc()
@@ -158,7 +158,7 @@ def moved(before: Task, after: Task, now: datetime) -> None:
 
 
 def spent(model: str, price: Decimal) -> None:
-    """The provider accepted a task."""
+    """Count a task that the provider accepted."""
     SPEND.labels(model).inc(float(price))
 
 

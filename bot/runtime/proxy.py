@@ -1,6 +1,6 @@
-"""Connections through a proxy, http or socks5: the one place that knows aiohttp-socks.
+"""Connections through an http or socks5 proxy: the one place that knows aiohttp-socks.
 
-It must not know who connects, nor to whom. The library is imported when a proxy is set.
+It must not know who connects, nor to whom. The library is imported only when a proxy is set.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _OF_PROXIES = ("aiohttp_socks", "python_socks")
 
 
 def is_at_fault(exc: BaseException | None) -> bool:
-    """Whether a proxy could not be reached or would not connect: nothing was sent through it."""
+    """Whether a proxy could not be reached or refused to connect: nothing was sent through it."""
     return exc is not None and type(exc).__module__.partition(".")[0] in _OF_PROXIES
 
 
@@ -24,9 +24,9 @@ def connector(
     check: Callable[[str, int], Awaitable[None]] | None = None,
     **settings: Any,
 ) -> aiohttp.TCPConnector:
-    """Names are left for the proxy to resolve: it may know what this machine cannot.
+    """Return a connector; the proxy resolves names, since it may know what this machine cannot.
 
-    `check` is asked before each connection, with host and port; what it raises ends the request.
+    `check` is called before each connection, with host and port; its exception ends the request.
     """
     from aiohttp_socks import ProxyConnector, ProxyError
 
@@ -39,7 +39,7 @@ def connector(
             except OSError as exc:
                 if is_at_fault(exc):
                     raise
-                # TLS behind the proxy: no request was sent either.
+                # TLS behind the proxy failed: no request was sent either.
                 raise ProxyError(type(exc).__name__) from exc
 
     made: aiohttp.TCPConnector = Checked.from_url(url, rdns=True, **settings)

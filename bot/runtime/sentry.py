@@ -1,7 +1,7 @@
-"""Errors to Sentry, when there is a SENTRY_DSN: the lines of level ERROR with their tracebacks.
+"""Send errors to Sentry when SENTRY_DSN is set: lines of level ERROR with their tracebacks.
 
-Nothing that a variable held, no person's words, no address of a request goes there; secrets are
-taken out of whatever is left. The library is imported only when it is wanted.
+No value of a variable, no words of a person and no address of a request is sent; secrets are
+removed from the rest. The library is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DROPPED = ("request", "user", "server_name", "breadcrumbs", "modules")
 
 
 def set_up(dsn: str, secrets: Iterable[str], **options: Any) -> None:
-    """`options` are sentry_sdk's own, for tests: a transport."""
+    """Start the client; `options` are sentry_sdk's own, for tests: a transport."""
     import sentry_sdk
     from sentry_sdk.integrations.dedupe import DedupeIntegration
     from sentry_sdk.integrations.logging import LoggingIntegration
@@ -46,7 +46,7 @@ def set_up(dsn: str, secrets: Iterable[str], **options: Any) -> None:
 
 
 def flush() -> None:
-    """Before the process ends: what ended it may be on its way still."""
+    """Send what is still waiting, before the process ends."""
     import sentry_sdk
 
     sentry_sdk.flush(FLUSH_SECONDS)

@@ -1,7 +1,7 @@
-"""The parts of one process side by side, started together and ended together.
+"""Run the parts of one process: started together and ended together.
 
-Half alive is dead: when one part ends, all end, and the process says so by its exit code. It must
-not know what the parts are.
+If any part stops, the whole process stops and reports it by its exit code. It must not know what
+the parts are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 8.5
-"""From the signal to the end of whatever is still going on."""
+"""From the signal until everything that still runs is cancelled."""
 
 
 async def supervise(
@@ -25,7 +25,7 @@ async def supervise(
     last: list[Coroutine[Any, Any, None]],
     stop: list[Callable[[], None]],
 ) -> None:
-    """All parts until the event, or until one of them ends; then all of them end, `last` last."""
+    """Run all parts until the event or until one of them ends; then end all, `last` last."""
     orderly = [asyncio.create_task(part) for part in ends_by_itself]
     others = [asyncio.create_task(part) for part in endless]
     latest = [asyncio.create_task(part) for part in last]

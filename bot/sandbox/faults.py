@@ -1,6 +1,6 @@
-"""Faults of a server, switched on one by one: what an emulator does instead of answering well.
+"""Faults of a server, switched on one by one: what an emulator does instead of a good answer.
 
-Knows aiohttp.web and no protocol: the emulators name the calls, and bring the effect of each.
+It knows aiohttp.web and no protocol: the emulators name the calls, and provide the effect of each.
 """
 
 from __future__ import annotations
@@ -119,29 +119,29 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The faults that are switched on, oldest first. Lives in one event loop."""
+    """The active faults, the oldest first. Used in one event loop."""
 
     def __init__(self) -> None:
         self._left: dict[str, Fault] = {}
 
     def add(self, fault: Fault) -> str:
-        """Switches `fault` on; the id is for `remove`."""
+        """Activate `fault`; the id is for `remove`."""
         key = secrets.token_hex(4)
         self._left[key] = fault
         return key
 
     def remove(self, key: str) -> bool:
-        """False when there is no such fault (any more)."""
+        """Remove a fault; False when there is none with this id."""
         return self._left.pop(key, None) is not None
 
     def clear(self) -> None:
         self._left.clear()
 
     def take(self, call: str, params: Mapping[str, object] | None = None) -> Fault | None:
-        """The fault this call must suffer, counted as used; None lets the call through.
+        """Return the fault for this call, counted as used; None lets the call through.
 
-        A fault still in its `skip` lets the call go on to the next fault. A call that an older
-        fault took is not counted by the younger ones.
+        A fault still in its `skip` passes the call to the next fault. A call that an older fault
+        took is not counted by newer ones.
         """
         for key, fault in list(self._left.items()):
             if not fault.concerns(call, params or {}):
@@ -157,15 +157,15 @@ class Faults:
         return None
 
     def list(self) -> dict[str, Fault]:
-        """What is left by id: `skip` and `times` are what remains of them."""
+        """Return the active faults by id, with what is left of `skip` and `times`."""
         return dict(self._left)
 
 
 async def suffer(request: web.Request, fault: Fault | None, effect: Effect) -> web.StreamResponse:
-    """Answers `request` as `fault` wants it, or with `effect()` when there is none.
+    """Answer `request` as `fault` says, or with `effect()` when there is none.
 
-    `effect` does what the call asks for and returns the good answer with its body in memory;
-    it is called at most once, and not at all by `answer`, `reset_before` and `hang_before`.
+    `effect` does what the call asks for and returns the good answer with its body in memory; it is
+    called at most once, and not at all by `answer`, `reset_before` and `hang_before`.
     """
     if fault is None:
         return await effect()
@@ -189,10 +189,12 @@ async def suffer(request: web.Request, fault: Fault | None, effect: Effect) -> w
 
 
 def reset(request: web.Request) -> web.Response:
-    """Resets the connection of `request`. The response is for aiohttp alone: nobody gets it."""
+    """Reset the connection of `request`. The response is only for aiohttp: no client
+    receives it.
+    """
     if request.transport is not None:
         sock = request.transport.get_extra_info("socket")
-        # Without it abort() ends with a polite FIN when all input has been read.
+        # Without it abort() ends with a normal FIN when all input has been read.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
         request.transport.abort()
     return web.Response()
@@ -201,7 +203,8 @@ def reset(request: web.Request) -> web.Response:
 async def _wait_for_silence(request: web.Request, delay: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(delay or None):
-            # aiohttp lets a handler go on when its client has gone, so the handler has to look.
+            # aiohttp lets a handler continue when its client has gone, so the handler has to
+            # check.
             while request.transport is not None:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(_LOOK_EVERY)
 
@@ -227,7 +230,7 @@ async def _spoil(request: web.Request, fault: Fault, real: web.Response) -> web.
                 await streamed.write(bytes(content[start : start + step]))
                 await asyncio.sleep(step / fault.rate)
     except ConnectionError:
-        pass  # the client had enough of it, which is what the fault is for
+        pass  # the client disconnected, which is what the fault is for
     return streamed
 
 

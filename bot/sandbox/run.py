@@ -1,4 +1,4 @@
-"""`bot sandbox`: the unchanged bot as a process of its own, between the two emulators.
+"""`bot sandbox`: the unchanged bot in a separate process, between the two emulators.
 
 It must not know anything of the bot but its command and the names of its settings.
 """
@@ -25,7 +25,7 @@ STOP_SECONDS = 12.0
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs until Ctrl-C or SIGTERM; returns the exit code."""
+    """Run until Ctrl-C or SIGTERM; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="bot sandbox", description="The bot in the browser: no token, no key, no money."
     )
@@ -87,9 +87,9 @@ async def _run(port: int, delay: float) -> int:
 def _environment(
     telegram: TelegramEmulator, provider: GptunnelEmulator, folder: Path, port: int
 ) -> dict[str, str]:
-    """The bot's settings; nothing of the operator's own environment or `.env` comes through.
+    """Return the bot's settings; the operator's environment and `.env` are not used.
 
-    Whoever opens the page first is the admin.
+    The first visitor of the page is the admin.
     """
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ} | {

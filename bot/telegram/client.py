@@ -37,11 +37,11 @@ from bot.telegram.errors import ErrorMiddleware
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware, SharedLimiter
 
 REQUEST_SECONDS = 30
-"""The whole of an ordinary call; uploads and the long poll name their own."""
+"""Seconds for an ordinary call; uploads and the long poll set their own."""
 
 
 class CountMiddleware(BaseRequestMiddleware):
-    """Tells the metrics how each call ended; it stands outside of ErrorMiddleware."""
+    """Counts how each call ended; it runs outside of ErrorMiddleware."""
 
     async def __call__(
         self,
@@ -54,7 +54,9 @@ class CountMiddleware(BaseRequestMiddleware):
 
 
 class GetRawUpdates(GetUpdates):
-    """getUpdates as it comes: one update that aiogram cannot parse must not hide the others."""
+    """getUpdates without parsing: one update that aiogram cannot parse must not hide the
+    others.
+    """
 
     __returning__ = Any  # type: ignore[assignment]
 
@@ -70,9 +72,10 @@ def connect(
     sleep: Sleep = asyncio.sleep,
     line: SharedLimiter | None = None,
 ) -> Bot:
-    """The bot over a session that keeps the rules of this module; `seconds` for a call.
+    """Return the bot with a session that applies the errors and rate limits; `seconds` per call.
 
-    `local`: the server runs with --local, on this machine. `line`: where there are more processes.
+    `local`: the server runs with --local, on this machine. `line`: the limit shared by several
+    processes.
     """
     session = AiohttpSession(
         api=TelegramAPIServer.from_base(api_url, is_local=local),
@@ -87,7 +90,7 @@ def connect(
 
 
 async def fetch_file(bot: Bot, file_id: str, *, limit: int) -> bytes:
-    """The bytes of a file by its `file_id` (Bot API: getFile; 20 MB at most).
+    """Return the bytes of a file by its `file_id` (Bot API: getFile; 20 MB at most).
 
     Raises TelegramTooLarge over `limit` bytes and the other TelegramErrors; TelegramRejected when
     Telegram no longer has it.
@@ -117,12 +120,15 @@ async def fetch_file(bot: Bot, file_id: str, *, limit: int) -> bytes:
 
 
 def _read_file(path: Path, limit: int) -> bytes:
-    """What a server with --local has stored; its folder must be seen from here."""
+    """Read a file that a server with --local stored; this process must be able to see its
+    folder.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as exc:
-        # The operator's to mend (TELEGRAM_LOCAL, rights, mounts): nothing is lost meanwhile.
+        # The operator has to fix it (TELEGRAM_LOCAL, permissions, mounts): nothing is lost
+        # meanwhile.
         raise TelegramLater(f"a local file cannot be read ({type(exc).__name__})") from exc
     if len(data) > limit:
         raise TelegramTooLarge(f"the file is over {limit} bytes")

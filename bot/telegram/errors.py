@@ -48,7 +48,7 @@ from bot.core.errors import (
 )
 from bot.runtime import metrics, proxy
 
-# The descriptions are not documented; these are read in the Bot API server's and tdlib's sources.
+# The descriptions are undocumented; these are from the sources of the Bot API server and tdlib.
 _UNREACHABLE = (
     "chat not found",
     "user not found",
@@ -68,10 +68,10 @@ _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 
 
 def classify(exc: BaseException) -> TelegramError | None:
-    """What to do about an error of a call to Telegram; None when it is not one.
+    """Return the TelegramError of a failed call; None when the exception is not about Telegram.
 
     The text never holds the token: descriptions are Telegram's own, and of network errors only the
-    kind is kept, because their texts carry the address.
+    kind is kept, because their texts contain the address.
     """
     match exc:
         case TelegramError():
@@ -124,7 +124,7 @@ def _bad_request(message: str) -> TelegramError:
 
 
 class ErrorMiddleware(BaseRequestMiddleware):
-    """Every call raises TelegramErrors, and nothing else."""
+    """Makes every call raise TelegramErrors, and nothing else."""
 
     async def __call__(
         self,
@@ -135,7 +135,7 @@ class ErrorMiddleware(BaseRequestMiddleware):
         try:
             return await make_request(bot, method)
         except TypeError:
-            # aiogram looks for a word in the description of a 5xx that has none.
+            # aiogram searches the description of a 5xx that has none.
             raise TelegramLost("a server error without a description") from None
         except Exception as exc:
             error = classify(exc)

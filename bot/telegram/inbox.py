@@ -37,30 +37,30 @@ HANDLERS_AT_ONCE = 32
 HANDLER_SECONDS = 120.0
 
 LEASE = timedelta(seconds=30)
-"""After a kill, a chat whose update was in hand waits so long."""
+"""After a kill, a chat with an open update waits this long."""
 
 HEARTBEAT_SECONDS = 8.0
-"""Several beats within a lease."""
+"""Several heartbeats within a lease."""
 
 TRIES = 8
 """After so many failed or killed tries an update is set aside."""
 
 PATIENCE = timedelta(days=1)
-"""How long an update waits for Telegram or the database; they are not its fault."""
+"""How long an update waits for Telegram or the database; an outage is not its fault."""
 
 PRESS_PATIENCE = timedelta(minutes=10)
-"""The same for a press: nobody looks at its answer later, and its chat would wait."""
+"""The same for a button press: nobody reads a late answer, and its chat would wait."""
 
 IDLE_SECONDS = 1.0
 
 
 class _Failed(timedelta):
-    """Again after it, and the try counts."""
+    """Retry after this time; the try counts."""
 
 
 @dataclass(frozen=True)
 class _Arrival:
-    """Updates that somebody brings, and waits to be kept."""
+    """Updates that a caller brought; it waits until they are committed."""
 
     rows: Sequence[IncomingUpdate]
     kept: asyncio.Future[None] = field(
@@ -69,7 +69,7 @@ class _Arrival:
 
 
 class Inbox:
-    """Inbox → handlers: in order within a chat, different chats side by side."""
+    """Runs handlers for inbox rows: in order within a chat, different chats in parallel."""
 
     def __init__(
         self,
@@ -93,14 +93,14 @@ class Inbox:
         self._running = False
         self._arrivals: list[_Arrival] = []
         self._in_hand: set[int] = set()
-        self._finished: list[int] = []  # in hand too, until a commit says that they took effect
-        self._behind: set[str] = set()  # chats with more than what is in hand
+        self._finished: list[int] = []  # open too, until their completion is committed
+        self._behind: set[str] = set()  # chats with more updates than the open one
         self._stopping = False
 
     async def take(self, rows: Sequence[IncomingUpdate]) -> None:
-        """Keeps what came; after the return Telegram may forget it. Raises StorageUnavailable.
+        """Commit the updates; afterwards Telegram may forget them. Raises StorageUnavailable.
 
-        While updates are handled here, that is the commit in which they are leased as well.
+        While handlers run in this process, the same commit leases the updates.
         """
         if self._running and not self._stopping:
             arrival = _Arrival(rows)
@@ -113,12 +113,12 @@ class Inbox:
         metrics.UPDATES_RECEIVED.inc(len(rows))
 
     def stop(self) -> None:
-        """Takes no more; what is in hand is finished by `run`."""
+        """Claim no more; `run` finishes the open updates."""
         self._stopping = True
         self._due.set()
 
     async def run(self) -> None:
-        """Until `stop`, and then until all that is in hand is done."""
+        """Run until `stop`, and then until all open updates are finished."""
         self._running = True
         async with asyncio.TaskGroup() as hearts:
             heart = hearts.create_task(self._heart(), name="inbox heartbeat")
@@ -135,14 +135,15 @@ class Inbox:
             self._due.clear()
             for update in await self._turn():
                 if update.update_id in self._in_hand:
-                    continue  # it slept past its own lease, which goes on with this claim
+                    continue  # it slept past its own lease, which continues with this claim
                 self._in_hand.add(update.update_id)
                 group.create_task(self._carry(update), name=f"update {update.update_id}")
             if not self._stopping or self._in_hand:
                 await self._wait(self._due, IDLE_SECONDS)
 
     async def _heart(self) -> None:
-        """Prolongs what is in hand; where that fails, a repeat of the handler changes nothing."""
+        """Renew the leases of open updates; after a failure a repeat of the handler changes
+        nothing."""
         while True:
             await self._sleep(HEARTBEAT_SECONDS)
             if self._in_hand:
@@ -154,9 +155,10 @@ class Inbox:
                     logger.warning("the inbox's leases wait: %s", exc)
 
     async def _turn(self) -> list[InboxUpdate]:
-        """Keeps what came, notes what took effect and leases what is next, in one commit: under
-        load it is one for all that came or ended while it waited. A note that cannot be written
-        goes with the next turn; whoever brings updates is told, and brings them again.
+        """Add new updates, mark finished ones and lease the next, in one commit.
+
+        Under load one commit serves all updates that came or ended meanwhile. Marks that cannot be
+        written go with the next turn; the callers get the error, and bring their updates again.
         """
         full = len(self._in_hand) >= HANDLERS_AT_ONCE
         if full and not self._finished and not self._arrivals:
@@ -179,7 +181,7 @@ class Inbox:
             logger.warning("the inbox waits: %s", exc)
             self._answer(self._arrivals, exc)
             if self._stopping:
-                # Their leases run out, and a repeat of their handlers changes nothing.
+                # Their leases expire, and a repeat of their handlers changes nothing.
                 self._in_hand.difference_update(finished, self._finished)
                 self._finished = []
                 return []
@@ -190,7 +192,8 @@ class Inbox:
         self._answer(arrivals)
         self._in_hand.difference_update(finished)
         if not self._in_hand:
-            self._behind.clear()  # what is behind somebody else's is theirs to go on with
+            # updates behind another process's update are handled by that process
+            self._behind.clear()
         handled = {update.update_id for update in claimed}
         self._behind.update(
             row.chat_key for one in arrivals for row in one.rows if row.update_id not in handled
@@ -199,11 +202,11 @@ class Inbox:
         return claimed
 
     def _answer(self, arrivals: list[_Arrival], error: StorageUnavailable | None = None) -> None:
-        """Whoever brought these goes on."""
+        """Report the result to the callers that brought these updates."""
         self._arrivals = self._arrivals[len(arrivals) :]
         for arrival in arrivals:
             if arrival.kept.done():
-                continue  # whoever brought it has gone
+                continue  # the caller has gone
             if error is None:
                 arrival.kept.set_result(None)
             else:
@@ -217,7 +220,7 @@ class Inbox:
                 if outcome is None:
                     took_effect = True
                     self._finished.append(update.update_id)
-                    # it may wait for somebody's commit until the next look, alone in its chat
+                    # alone in its chat, it may wait for the next commit or look
                     hurry = (
                         self._stopping
                         or update.chat_key in self._behind
@@ -234,7 +237,7 @@ class Inbox:
                 self._due.set()
 
     async def _outcome(self, update: InboxUpdate) -> str | timedelta | None:
-        """None: done. A time: again after it. Words: set aside, for this reason."""
+        """Return None: done. A duration: retry after it. A text: set aside for this reason."""
         if update.attempts > TRIES:
             return "its handler was killed again and again"
         try:
@@ -246,11 +249,12 @@ class Inbox:
             return f"cannot be parsed ({type(exc).__name__})"
 
     async def _handle(self, update: InboxUpdate, raw: dict[str, Any]) -> str | timedelta | None:
-        """Raises TelegramMoved, and what says that it cannot be parsed."""
+        """Run the handlers. Raises TelegramMoved, and the errors of an update that cannot be
+        parsed."""
         parsed = Update.model_validate(raw, context={"bot": self._bot})
         age = self._clock() - update.received_at
         patience = PRESS_PATIENCE if parsed.callback_query else PATIENCE
-        # Each wait is half of what has passed: nothing is counted, for nothing failed here.
+        # Each wait is half of the elapsed time; no try is counted, since nothing failed here.
         wait = min(max(age.total_seconds() / 2, 2.0), 300.0)
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
@@ -278,14 +282,14 @@ class Inbox:
     async def _follow(
         self, update: InboxUpdate, raw: dict[str, Any], chat_id: int
     ) -> str | timedelta | None:
-        """The group has another number since: what was said there is answered here."""
+        """Handle the update in the supergroup that its group has become."""
         try:
             await self._storage.tasks.migrate_chat(int(update.chat_key), chat_id)
         except StorageUnavailable as exc:
             logger.warning("update %d waits: %s", update.update_id, exc)
             return timedelta(seconds=2)
         if "callback_query" in raw:
-            return None  # its wish was granted first, and the pressed message stayed behind
+            return None  # its effect is committed, and the pressed message stayed in the old group
         for event in raw.values():
             if isinstance(event, dict) and isinstance(event.get("chat"), dict):
                 event["chat"]["id"] = chat_id
@@ -295,7 +299,7 @@ class Inbox:
             return f"the group moves on and on: {exc}"
 
     async def _settle(self, update: InboxUpdate, outcome: str | timedelta) -> None:
-        """Written until it is: a lost note would run the handler again."""
+        """Write the outcome, retrying: a lost write would run the handler again."""
         failures = 0
         while True:
             now = self._clock()
@@ -315,7 +319,7 @@ class Inbox:
                 failures += 1
                 logger.warning("update %d waits to be noted: %s", update.update_id, exc)
                 if self._stopping or failures > 20:
-                    return  # its lease runs out, and the handler's repeat changes nothing
+                    return  # its lease expires, and the handler's repeat changes nothing
                 await self._sleep(back_off(failures, first=0.5, cap=10))
             else:
                 put_off = isinstance(outcome, timedelta)

@@ -1,8 +1,8 @@
-"""The only sender outside an update: the worker's voice in a chat.
+"""The only sender outside an update: messages of jobs to a chat.
 
-It keeps every send in its place (topic, business connection, reply) and asks for raw answers, so
-that a message which was taken counts as sent even when aiogram cannot read the answer. It must not
-know why something is sent.
+It sends to the same place (topic, business connection, reply) and asks for raw answers, so that an
+accepted message counts as sent even when aiogram cannot parse the answer. It must not know why
+something is sent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from bot.telegram.client import REQUEST_SECONDS
 from bot.telegram.rate_limits import RateLimiter
 
 SLOWEST_UPLOAD = 50_000
-"""Bytes a second: a slower upload is given up and tried again."""
+"""Bytes per second: a slower upload is cancelled and retried."""
 
 
 class _SendMessage(SendMessage):
@@ -57,10 +57,10 @@ class _SendMediaGroup(SendMediaGroup):
 
 
 class OpenFile(InputFile):
-    """An open file, streamed from its beginning; it has no name on the disk to be left behind."""
+    """An open file, streamed from its start; without a name on disk that could be left behind."""
 
     def __init__(self, file: BinaryIO, filename: str) -> None:
-        # Each piece is a way to a thread and back, so they are few: a common video has four.
+        # Each chunk is a round trip to a thread, so they are few: a common video has four.
         super().__init__(filename=filename, chunk_size=1 << 19)
         self._file = file
 
@@ -93,7 +93,7 @@ class Messenger:
         reply_to: int | None = None,
         keyboard: InlineKeyboardMarkup | None = None,
     ) -> int:
-        """A message to the chat; returns its id."""
+        """Send a message to the chat; return its id."""
 
         async def attempt(words: dict[str, Any], thread: int | None) -> Any:
             return await self._bot(
@@ -122,7 +122,7 @@ class Messenger:
         reply_to: int | None = None,
         keyboard: InlineKeyboardMarkup | None = None,
     ) -> SentVideo:
-        """The video, uploaded from an open file or again by its `file_id` (Bot API: sendVideo).
+        """Send a video, uploaded from an open file or by its `file_id` (Bot API: sendVideo).
 
         Never by URL: a silent MP4 would arrive as a GIF.
         """
@@ -158,9 +158,9 @@ class Messenger:
         caption: Text,
         reply_to: int | None = None,
     ) -> list[SentVideo]:
-        """Several videos, uploaded from open files, as one album (Bot API: sendMediaGroup).
+        """Send several videos, uploaded from open files, as one album (Bot API: sendMediaGroup).
 
-        The caption stands on the first alone: clients show it below the album then.
+        Only the first has the caption: clients then show it below the album.
         """
         files = [OpenFile(video.file, "video.mp4") for video in videos]
 
@@ -204,7 +204,7 @@ class Messenger:
         is_media: bool,
         keyboard: InlineKeyboardMarkup | None = None,
     ) -> None:
-        """New words for a message of ours; that it already says so is fine."""
+        """Edit a message of ours; an unchanged text is fine."""
         method: EditMessageText | EditMessageCaption
         where: dict[str, Any] = {
             "chat_id": chat.chat_id,
@@ -226,14 +226,14 @@ class Messenger:
             return
 
     async def delete(self, chat: Chat, message_id: int) -> None:
-        """Takes a message of ours away, as well as it can: nothing depends on it."""
+        """Delete a message of ours, best effort: nothing depends on it."""
         try:
             await self._bot(DeleteMessage(chat_id=chat.chat_id, message_id=message_id))
         except TelegramError:
             return
 
     async def action(self, chat: Chat, action: str) -> None:
-        """The line under the bot's name ("sending video…"); nothing depends on it."""
+        """Show the chat action ("sending video…"); nothing depends on it."""
         if self.busy(chat):
             return
         try:
@@ -249,9 +249,9 @@ class Messenger:
             return
 
     async def draft(self, chat: Chat, draft_id: int, text: Text) -> bool:
-        """Words with Telegram's own Stop button, for half a minute (Bot API: sendMessageDraft).
+        """Show a text with Telegram's own Stop button for 30 seconds (Bot API: sendMessageDraft).
 
-        Nothing depends on it; False: this server will not take such a thing.
+        Nothing depends on it; False: this server does not accept it.
         """
         try:
             await self._bot(
@@ -270,12 +270,12 @@ class Messenger:
         return True
 
     def busy(self, chat: Chat) -> bool:
-        """Whether an edit that nobody waits for should be left out now."""
+        """Whether an edit that nobody waits for should be skipped now."""
         return self._pace.busy(chat.chat_id)
 
 
 async def _stubborn(attempt: Any, words: dict[str, Any], chat: Chat, entities: str) -> Any:
-    """Without the topic when it is gone, without the formatting when that is refused."""
+    """Send without the topic when it is gone, without formatting when that is refused."""
     thread = chat.message_thread_id
     for _ in range(2):
         try:

@@ -35,13 +35,15 @@ T = TypeVar("T")
 POLL_SECONDS = 25
 
 TAKE_OVER_SECONDS = 10
-"""To delete the webhook of before; without an answer updates are asked for all the same."""
+"""Seconds for deleting an old webhook; without an answer polling starts anyway."""
 
 IDLE_SECONDS = 1.0
 
 
 class Polling:
-    """getUpdates → inbox; Telegram forgets an update only after it was committed here."""
+    """Moves updates from getUpdates to the inbox; Telegram forgets one only after its commit
+    here.
+    """
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class Polling:
         self._webhook_is_gone = False
 
     async def run(self) -> None:
-        """Until cancelled. Raises TelegramUnauthorized, which ends the process."""
+        """Run until cancelled. Raises TelegramUnauthorized, which ends the process."""
         await self._take_over()
         offset: int | None = None
         while True:
@@ -85,12 +87,12 @@ class Polling:
             self._signs.polled_at = self._clock()
 
     async def _take_over(self) -> None:
-        """Once: a webhook that somebody sets later is theirs.
+        """Delete the webhook once: a webhook set later is somebody's decision.
 
-        Reading does not wait for it: where there is no webhook, nothing had to be deleted.
+        Polling does not wait for it: without a webhook nothing has to be deleted.
         """
         try:
-            # Updates that wait are kept: among them may be orders and payments.
+            # Pending updates are kept: they may be orders and payments.
             await self._bot(DeleteWebhook(drop_pending_updates=False), TAKE_OVER_SECONDS)
             self._webhook_is_gone = True
         except TelegramUnauthorized:
@@ -110,7 +112,7 @@ class Polling:
         )
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Until it succeeds: the network and the disk come back by themselves."""
+        """Call until it succeeds: the network and the disk recover by themselves."""
         failures = 0
         while True:
             try:

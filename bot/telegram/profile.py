@@ -1,4 +1,4 @@
-"""The bot's own page in Telegram: commands and descriptions, per language, only when changed."""
+"""The bot's profile in Telegram: commands and descriptions, per language, only when changed."""
 
 from __future__ import annotations
 
@@ -35,11 +35,12 @@ from bot.texts.i18n import language_of
 logger = logging.getLogger(__name__)
 
 LANGUAGES: tuple[tuple[str, str | None], ...] = (("en", None), ("ru", "ru"))
-"""Ours, and Telegram's code for it; None: everybody whose language has nothing of its own."""
+"""Our language and Telegram's code for it; None: everybody without a language of their own here.
+"""
 
 
 async def set_profile(bot: Bot) -> None:
-    """Brings the page up to date; that it cannot be is no reason not to work."""
+    """Update the profile; the bot works without it."""
     failed: list[str] = []
     try:
         for lang, code in LANGUAGES:
@@ -52,11 +53,10 @@ async def set_profile(bot: Bot) -> None:
 
 
 async def follow_choice(bot: Bot, user: User, lang: str | None) -> None:
-    """The menu in a person's own chat is in the language that they have chosen, where Telegram
-    would not show it in that one by itself; None: they have chosen none any more.
-    """
+    """Set the menu of a private chat to the chosen language, where Telegram would not do so by
+    itself; None: no language is chosen any more."""
     scope = BotCommandScopeChat(chat_id=user.id)
-    with suppress(TelegramError):  # a menu is not worth a second try of what was pressed
+    with suppress(TelegramError):  # a menu is not worth a retry of the press
         if lang is None or lang == language_of(user.language_code):
             await bot(DeleteMyCommands(scope=scope))
         else:
@@ -66,9 +66,8 @@ async def follow_choice(bot: Bot, user: User, lang: str | None) -> None:
 async def _bring(
     bot: Bot, ask: TelegramMethod[Any], wanted: object, tell: TelegramMethod[bool]
 ) -> list[str]:
-    """One part of the page. A server that does not say what it has is told, and what it does not
-    take is no reason to leave the other parts.
-    """
+    """Update one part of the profile. A server that does not return the current value gets the new
+    one, and one refused part does not stop the others."""
     with suppress(TelegramRejected, TelegramLost):
         if _held(await bot(ask)) == wanted:
             return []
@@ -83,7 +82,7 @@ Part = tuple[TelegramMethod[Any], object, TelegramMethod[bool]]
 
 
 def _parts(lang: str, code: str | None) -> Iterator[Part]:
-    """What to ask, what it should be, and how to say so."""
+    """The question, the wanted answer, and the call that sets it."""
     for scope, commands in (
         (BotCommandScopeDefault(), texts.commands.commands(lang)),
         (BotCommandScopeAllGroupChats(), texts.commands.group_commands(lang)),

@@ -29,12 +29,12 @@ from bot.core.clock import Sleep
 class RateLimiter:
     """Telegram's rates: about 30 a second in all, 1 a second in a chat, 20 a minute in a group.
 
-    Short bursts are let through, as Telegram does (docs/telegram.md: limits). Each key has the
-    moment from which it is free again; a call takes its place in line and waits for its turn.
+    Short bursts pass, as Telegram allows (docs/telegram.md: limits). Each key has the time at
+    which it is free again; a call reserves its turn and waits for it.
     """
 
     ALL = (1 / 28, 1.0)
-    """Seconds for each call, and how many seconds of them may come at once."""
+    """Seconds per call, and how many seconds of calls may burst."""
     PRIVATE = (1.0, 3.0)
     GROUP = (3.0, 15.0)
     KEPT = 10_000
@@ -44,18 +44,18 @@ class RateLimiter:
         self._free: dict[int | str, float] = {}
 
     def wait(self, chat_id: int | str | None) -> float:
-        """Seconds until the next call to this chat may go out; it counts as gone."""
+        """Reserve the next call to this chat; return the seconds until it may go out."""
         return max(self._line("all", self.ALL, take=True), self._chat(chat_id, take=True))
 
     def behind(self, wait: float) -> None:
-        """Other processes are ahead: the last call may go out only after so many seconds."""
+        """Let the next call wait: other processes are ahead by so many seconds."""
         _, burst = self.ALL
         self._free["all"] = max(self._free.get("all", 0.0), self._clock() + wait + burst)
 
     def busy(self, chat_id: int | str | None) -> bool:
         """Whether a call that nobody waits for should not be made now.
 
-        Half of the burst is left to videos and answers.
+        Half of the burst is left for videos and answers.
         """
         each, burst = self.ALL
         ahead = self._line("all", (each, burst / 2), take=False)
@@ -79,17 +79,18 @@ class RateLimiter:
 
 
 SharedLimiter = Callable[[float, float], Awaitable[float]]
-"""A line in which every process of this bot stands: takes a place, of which there is one every so
-many seconds, and so many seconds of them at once; gives the seconds until its turn."""
+"""A limit shared by all processes of this bot: given seconds per call and seconds of burst, it
+reserves a turn and returns the seconds until it."""
 
-_MESSAGES = ("send", "edit", "copy", "forward", "delete")  # and sendChatAction, which is none
+# sendChatAction begins so too, but is no message
+_MESSAGES = ("send", "edit", "copy", "forward", "delete")
 
 YIELD_SECONDS, YIELDS = 0.25, 12
-"""How long a deletion lets other calls go first before it looks again, and how often."""
+"""How long a deletion waits for other calls before it checks again, and how often."""
 
 
 class RateLimitMiddleware(BaseRequestMiddleware):
-    """Each call that a chat sees waits for its turn."""
+    """Makes each call that a chat sees wait for its turn."""
 
     def __init__(
         self, pace: RateLimiter, sleep: Sleep = asyncio.sleep, line: SharedLimiter | None = None
@@ -120,7 +121,7 @@ class RateLimitMiddleware(BaseRequestMiddleware):
         return await make_request(bot, method)
 
     async def _give_way(self) -> None:
-        """To videos and answers, for a while: what goes away may go a little later."""
+        """Let videos and answers go first for a while: a deletion may come a little later."""
         for _ in range(YIELDS):
             if not self._pace.busy(None):
                 return

@@ -12,13 +12,13 @@ from typing import Any
 from storage import IncomingUpdate
 
 Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
-"""`Inbox.take`, for those who bring updates."""
+"""The signature of `Inbox.take`."""
 
 
 def chat_key(raw: dict[str, Any]) -> str:
-    """What updates are kept in order by: the chat, or the person where there is no chat.
+    """Return the key that orders updates: the chat, or the person where there is no chat.
 
-    A checkout has seconds and waits for nothing else (Bot API: PreCheckoutQuery).
+    A checkout has seconds and must not wait for others (Bot API: PreCheckoutQuery).
     """
     checkout = raw.get("pre_checkout_query")
     if isinstance(checkout, dict):
@@ -38,7 +38,7 @@ def chat_key(raw: dict[str, Any]) -> str:
 
 
 def incoming(raw: Any) -> IncomingUpdate | None:
-    """The inbox row of a raw update; None when it is not even one."""
+    """Return the inbox row of a raw update; None when it is not an update."""
     if not isinstance(raw, dict):
         return None
     update_id = raw.get("update_id")
@@ -56,6 +56,6 @@ def incoming(raw: Any) -> IncomingUpdate | None:
 
 
 def _storable(text: str) -> str:
-    """Without what no database keeps: NUL, and halves of a surrogate pair."""
+    """Return the text without what databases reject: NUL, and unpaired surrogates."""
     text = text.replace("\\u0000", "\ufffd").replace("\0", "\ufffd")
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

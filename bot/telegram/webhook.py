@@ -1,7 +1,7 @@
-"""Updates in, the other way: Telegram calls our HTTP server, and hears 200 after the commit.
+"""The webhook: Telegram calls our HTTP server, which answers 200 after the commit.
 
-It ends in the same inbox rows as polling, so either way can be switched to the other: what was
-not confirmed there comes here. It must not know what any update means.
+Updates end in the same inbox rows as with polling, so an operator can switch between the two
+without loss. It must not know what any update means.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ BODY_LIMIT = 1 << 20
 """Bytes of one update; real ones have some thousand (Bot API: setWebhook names no limit)."""
 BODY_SECONDS = 15.0
 CONNECTIONS = 40
-"""That Telegram opens at once: its own default."""
+"""Connections that Telegram opens at once: its own default."""
 WATCH_SECONDS = 30.0
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of it
 
 
 class Webhook:
-    """Keeps the webhook set, watches it, and takes what comes.
+    """Keeps the webhook set, watches it, and takes the updates.
 
-    Half of it is `routes` for the HTTP server, the other is `run`.
+    `routes` serves the HTTP server; `run` keeps the webhook set.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class Webhook:
 
     @property
     def routes(self) -> list[web.AbstractRouteDef]:
-        """For bot.runtime.http_server."""
+        """The routes for bot.runtime.http_server."""
         return [web.post(PATH, self.receive)]
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
-        """One update. Anything but 2xx makes Telegram bring it again."""
-        # As bytes: what is no ASCII cannot be compared as text, and must not be an error here.
+        """Take one update. Any answer but 2xx makes Telegram send it again."""
+        # As bytes: non-ASCII text cannot be compared, and must not be an error here.
         shown = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(shown, self._secret.encode()):
             return web.Response(status=401)
@@ -106,9 +106,8 @@ class Webhook:
         return web.Response()
 
     async def run(self) -> None:
-        """Until cancelled. Raises TelegramUnauthorized, and TelegramRejected when Telegram does
-        not take this address: both end the process.
-        """
+        """Run until cancelled. Raises TelegramUnauthorized, and TelegramRejected when Telegram
+        refuses the address: both end the process."""
         failures, is_set = 0, False
         while True:
             try:
@@ -129,7 +128,7 @@ class Webhook:
             await self._sleep(wait)
 
     async def _set(self) -> None:
-        # Updates that wait are kept: among them may be orders and payments.
+        # Pending updates are kept: they may be orders and payments.
         await self._bot(
             SetWebhook(
                 url=self._url,
@@ -146,7 +145,7 @@ class Webhook:
             return self._judge(await self._bot(GetWebhookInfo()))
         except TelegramRejected as exc:
             logger.warning("the webhook cannot be watched: %s", exc)
-            return True  # what was set is set: updates that come tell the rest
+            return True  # it is set; arriving updates show the rest
 
     def _judge(self, info: WebhookInfo) -> bool:
         """Whether the webhook is still ours; marks health while it delivers."""
@@ -172,7 +171,7 @@ class Webhook:
 
 
 async def _body(request: web.Request) -> bytes | None:
-    """None when it is over the limit."""
+    """Read the body; None when it is over the limit."""
     if (request.content_length or 0) > BODY_LIMIT:
         return None
     body = bytearray()

@@ -17,11 +17,11 @@ from bot.texts.i18n import fill, words
 
 
 def closed(lang: str, user_id: int, *, somebody_hears: bool) -> Text:
-    """To a stranger in private; goes with a button to ask, if there is somebody to ask."""
+    """To a stranger in private; with a button to ask, if there is somebody to ask."""
     _ = words(lang)
     how: list[Any] = [_("Press the button to ask them. If you have an invite link, open it.")]
     if not somebody_hears:
-        # The first day: this is how the operator learns their own number.
+        # On the first day the operator learns their own user ID here.
         how = [
             _("Nobody is named yet who could let you in."),
             fill(
@@ -49,14 +49,14 @@ def closed_group(lang: str) -> Text:
 
 
 def access_asked(lang: str, user_id: int, name: str, username: str | None) -> Text:
-    """To an admin; goes with the buttons that answer it."""
+    """To an admin; with the buttons to decide."""
     _ = words(lang)
     who = f"{cut(name, 64)}" + (f" (@{username})" if username else "")
     return message("🔑", _("Somebody asks to use the bot"), who, f"ID {user_id}")
 
 
 def access_decided(lang: str, user_id: int, name: str, *, allowed: bool) -> Text:
-    """What the request turns into when it was answered."""
+    """The request after it was decided."""
     _ = words(lang)
     head = _("Let in") if allowed else _("Not let in")
     return message("✅" if allowed else "🚫", head, cut(name, 64), f"ID {user_id}")
@@ -89,7 +89,7 @@ def invite_refused(lang: str, why: str) -> Text:
 
 
 def invite_made(lang: str, link: str, uses: int, seconds: float) -> Text:
-    """To the admin who asked for it."""
+    """To the admin who requested the invite."""
     _ = words(lang)
     lets_in = _.plural("Lets {n} person in.", "Lets {n} people in.", uses).format(n=uses)
     return message(
@@ -111,7 +111,7 @@ def allowed(lang: str, subject_id: int) -> Text:
 
 
 def banned(lang: str, subject_id: int) -> Text:
-    """To the admin who shut a person (positive) or a group out."""
+    """To the admin who banned a person (positive) or a group."""
     _ = words(lang)
     text = (
         _("ID {id} may not use the bot any more.")

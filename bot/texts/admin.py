@@ -1,6 +1,6 @@
-"""What those who run the bot read: alerts, numbers, look-ups, broadcasts. See bot/texts.
+"""Texts for admins: alerts, numbers, look-ups, broadcasts. See bot/texts.
 
-It must not know how it is sent, nor what is done about it.
+It must not know how they are sent, nor what the buttons do.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
 
 
 def alert(lang: str, params: Params) -> Text:
-    """It begins; goes with the buttons that act."""
+    """An alert starts; with its buttons."""
     _ = words(lang)
     what, advice, _end = ALERTS[AlertKind(str(params["alert"]))]
     values = {name: str(value) for name, value in params.items()}
@@ -91,7 +91,7 @@ def alert(lang: str, params: Params) -> Text:
 
 
 def alert_over(lang: str, params: Params) -> Text:
-    """It ended."""
+    """An alert ended."""
     _ = words(lang)
     end = ALERTS[AlertKind(str(params["alert"]))][2]
     values = {name: str(value) for name, value in params.items()}
@@ -131,12 +131,12 @@ BUTTONS: Mapping[str, str] = {
 
 
 def button(lang: str, name: str) -> str:
-    """Of an admin's operation (bot.texts.callback_data.Operation)."""
+    """The label of an admin's operation (bot.texts.callback_data.Operation)."""
     return words(lang)(BUTTONS[name])
 
 
 def intake_held(lang: str) -> str:
-    """To a person who orders meanwhile."""
+    """To a person who orders while new orders are paused."""
     _ = words(lang)
     return _(
         "No new videos for the moment: we are working on the bot. Press again in a while."
@@ -149,7 +149,7 @@ def intake_held(lang: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Today:
-    """The numbers of a day."""
+    """The numbers of one day."""
 
     ordered: int
     delivered: int
@@ -160,7 +160,7 @@ class Today:
     making: int
     spent: Decimal
     stars: int
-    asked: int  # people who wait to be let in
+    asked: int  # open access requests
     alerts: Sequence[tuple[AlertKind, Params]]
     held: Iterable[Switch]
 
@@ -174,7 +174,7 @@ _HELD: Mapping[Switch, str] = {
 
 
 def today(lang: str, numbers: Today) -> Text:
-    """The day so far, in UTC, and what is wrong."""
+    """The current UTC day, and what is wrong."""
     _ = words(lang)
     lines = [
         fill(_("Ordered: {n}"), n=Bold(numbers.ordered)),
@@ -207,7 +207,7 @@ def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
 
 
 def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
-    """A task with its way, for an admin: not its words, which are a person's own."""
+    """A task and its history, for an admin; without the prompt, which belongs to the person."""
     _ = words(lang)
     facts = [
         fill(_("Person: {id}"), id=Code(task.user_id)),
@@ -231,7 +231,7 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What is known of a person."""
+    """What is known about a person."""
 
     user_id: int
     name: str
@@ -264,7 +264,7 @@ def nothing_found(lang: str) -> Text:
 
 
 def update(lang: str, update_id: int, error: str, payload: str) -> Text:
-    """One that was set aside."""
+    """An update that was set aside."""
     _ = words(lang)
     return message(
         "🔎", _("Update {update}").format(update=update_id), error, "", Code(payload[:3000])
@@ -292,13 +292,13 @@ def not_given(lang: str) -> Text:
 
 
 def pressed(lang: str, *, done: bool) -> str:
-    """To an admin's press: it had an effect, or was too late."""
+    """Answers an admin's press: it took effect, or was too late."""
     _ = words(lang)
     return _("Done.") if done else _("Nothing to do: that has happened already.")
 
 
 def not_refunded(lang: str) -> str:
-    """To an admin's press that gives Stars back."""
+    """Answers an admin's press that refunds Stars."""
     _ = words(lang)
     return _("Not given back: that has happened already, or the credit was spent on videos.")
 
@@ -314,7 +314,7 @@ def stats(lang: str, days: int) -> Text:
 
 
 def chart_titles(lang: str) -> Mapping[str, str]:
-    """What stands in the picture."""
+    """The labels in the picture."""
     _ = words(lang)
     return {
         "videos": _("Videos a day"),
@@ -344,7 +344,7 @@ def broadcast_usage(lang: str) -> Text:
 
 
 def broadcast(lang: str, state: str, total: int, sent: int, refused: int) -> Text:
-    """Before it, on its way and after it; `state`: draft, running, done, cancelled."""
+    """A broadcast before, during and after sending; `state`: draft, running, done, cancelled."""
     _ = words(lang)
     if state == "draft":
         people = _.plural("{n} person gets it.", "{n} people get it.", total).format(n=total)

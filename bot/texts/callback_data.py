@@ -1,7 +1,7 @@
-"""What a button carries: a task's number, and nothing else that matters.
+"""What a button carries: a task's number and little else.
 
-Whose it is and whether it still counts is decided in the database. Prefixes stay for ever, for old
-messages keep their buttons. It must not know what is written on a button.
+The database decides who owns it and whether the press still counts. Prefixes never change, since
+old messages keep their buttons. It must not know the labels.
 """
 
 from __future__ import annotations
@@ -14,114 +14,114 @@ from bot.core.task import AspectRatio, Task
 
 
 class PickRatio(CallbackData, prefix="r", sep="|"):
-    """The order: one tap from the card. A ratio has a colon in it."""
+    """Orders with one tap on the card. A ratio contains a colon."""
 
     task_id: int
     ratio: AspectRatio
 
 
 class CancelTask(CallbackData, prefix="x", sep="|"):
-    """Takes back a draft or a queued task."""
+    """Cancels a draft or a queued task."""
 
     task_id: int
 
 
 class Options(CallbackData, prefix="o", sep="|"):
-    """Shows what can be changed on a card, or puts it away."""
+    """Opens or closes the options of a card."""
 
     task_id: int
     shown: bool
 
 
 class Choose(CallbackData, prefix="c", sep="|"):
-    """Another quality, length or kind of video."""
+    """Chooses another quality, length or kind of video."""
 
     task_id: int
     model: str
 
 
 class Several(CallbackData, prefix="n", sep="|"):
-    """So many videos of one card, each an order of its own."""
+    """Sets the number of videos of one card, each a separate order."""
 
     task_id: int
     count: int
 
 
 class Wording(CallbackData, prefix="w", sep="|"):
-    """Which words are sent: the person's own, or those made of them."""
+    """Chooses which prompt is sent: the original or the rewritten one."""
 
     task_id: int
     own: bool
 
 
 class Improve(CallbackData, prefix="i", sep="|"):
-    """Makes a scene of a few words."""
+    """Expands a few words into a scene."""
 
     task_id: int
 
 
 class ShowExample(CallbackData, prefix="e", sep="|"):
-    """One of the ready scenes, counted from 0."""
+    """Shows one of the ready scenes, counted from 0."""
 
     index: int
 
 
 class TakeExample(CallbackData, prefix="t", sep="|"):
-    """A ready scene becomes a draft."""
+    """Makes a draft from a ready scene."""
 
     index: int
 
 
 class SetRatio(CallbackData, prefix="sr", sep="|"):
-    """A person's own default; "-" takes it back."""
+    """Sets a person's default ratio; "-" removes it."""
 
     ratio: str
 
 
 class SetModel(CallbackData, prefix="sm", sep="|"):
-    """A person's own default."""
+    """Sets a person's default model."""
 
     model: str
 
 
 class RetryUnknown(CallbackData, prefix="u", sep="|"):
-    """Orders once more, knowing that the first order may have been paid."""
+    """Orders again, knowing that the first order may have been paid."""
 
     task_id: int
 
 
 class Redeliver(CallbackData, prefix="d", sep="|"):
-    """Sends a video that was kept."""
+    """Sends a kept video."""
 
     task_id: int
 
 
 class AskAccess(CallbackData, prefix="k", sep="|"):
-    """A stranger asks to be let in."""
+    """Asks for access."""
 
 
 class BuyPackage(CallbackData, prefix="bs", sep="|"):
-    """Sends the invoice, if it is still on sale at this price."""
+    """Requests the invoice, if the package is still on sale at this price."""
 
     stars: int
     roubles: int
 
 
 class RefundPayment(CallbackData, prefix="br", sep="|"):
-    """Gives a payment back that was not used; by its row in the ledger."""
+    """Refunds an unused payment, identified by its ledger row."""
 
     entry: int
 
 
 class DecideAccess(CallbackData, prefix="kd", sep="|"):
-    """An admin answers."""
+    """An admin's decision about a request."""
 
     user_id: int
     allow: bool
 
 
 class Act(StrEnum):
-    """What can be done with an order that is over; one letter each, for ever."""
+    """What can be done with a finished order; one letter each, which never changes."""
 
     AGAIN = "a"
     REWORD = "w"
@@ -130,60 +130,59 @@ class Act(StrEnum):
     FILE = "d"
     FRAMELESS = "n"
     DELETE = "x"  # the message
-    FORGET = "z"  # the message, and all that is kept of the order
+    FORGET = "z"  # the message, and everything stored about the order
 
 
 class Below(CallbackData, prefix="b", sep="|"):
-    """A button below a video, or below the words about an end without one."""
+    """A button below a video, or below the notice of a failure."""
 
     act: Act
     task_id: int
 
 
 class ShowVideo(CallbackData, prefix="v", sep="|"):
-    """One of an album's videos: its buttons. `steps`: from the first task of the order to each of
-    the album's, with dots between them, for three whole numbers do not fit.
-    """
+    """Selects one of an album's videos. `steps`: the offset from the first task of the order to
+    each of the album's, separated by dots, since three whole numbers do not fit."""
 
     task_id: int
     steps: str
 
 
 class DropVideo(CallbackData, prefix="vx", sep="|"):
-    """Takes one of an album's videos out of the chat; `steps` as in ShowVideo."""
+    """Removes one of an album's videos from the chat; `steps` as in ShowVideo."""
 
     task_id: int
     steps: str
 
 
 def of_album(task: Task, steps: str) -> list[int]:
-    """The tasks of an album, of which this is one, by what its buttons carry."""
+    """Return the tasks of an album from one of them and the data of its buttons."""
     found = [(task.order or task.id) + int(one) for one in steps.split(".") if one.isdecimal()]
     return found if task.id in found else [task.id]
 
 
 class TurnPage(CallbackData, prefix="hp", sep="|"):
-    """Another page of somebody's history."""
+    """Shows another page of somebody's history."""
 
     user_id: int
     page: int
 
 
 class OpenOrder(CallbackData, prefix="ho", sep="|"):
-    """One order of the history."""
+    """Shows one order of the history."""
 
     task_id: int
 
 
 class DeleteMe(CallbackData, prefix="dm", sep="|"):
-    """The second tap of /delete_me; `sure` 0 takes it back."""
+    """The second tap of /delete_me; `sure` 0 cancels it."""
 
     user_id: int
     sure: int
 
 
 class SetLanguage(CallbackData, prefix="l", sep="|"):
-    """The person's own choice."""
+    """Chooses a language."""
 
     lang: str
 
@@ -192,30 +191,30 @@ class SetLanguage(CallbackData, prefix="l", sep="|"):
 
 
 class Operation(StrEnum):
-    """What an admin does by a press; short words, for ever."""
+    """What an admin does with a press; short names, which never change."""
 
-    TODAY = "t"  # the numbers, anew
+    TODAY = "t"  # shows the current numbers
     HOLD_INTAKE = "hi"
     RELEASE_INTAKE = "ri"
     HOLD_SUBMITS = "hs"
     RELEASE_SUBMITS = "rs"
     DRAIN = "dr"
-    ASKED = "a"  # looks at the requests to be let in
-    TRY_NOW = "tn"  # what is held by the provider's doing
-    LOOK = "l"  # at a task
+    ASKED = "a"  # shows the open access requests
+    TRY_NOW = "tn"  # retries what is held because of the provider
+    LOOK = "l"  # shows a task
     PERSON = "p"
     REDELIVER = "d"
-    CHARGED = "c"  # an unknown one: it was paid for, and there is no video
+    CHARGED = "c"  # settles an unknown one: it was paid for, and there is no video
     NOT_CHARGED = "n"
-    UPDATE = "u"  # looks at one that was set aside
-    HANDLE = "h"  # it, once more
-    REFUND = "r"  # a payment, by its number in the ledger
-    SEND = "s"  # a broadcast
+    UPDATE = "u"  # shows an update that was set aside
+    HANDLE = "h"  # handles that update again
+    REFUND = "r"  # refunds a payment, by its number in the ledger
+    SEND = "s"  # starts a broadcast
     STOP = "x"
 
 
 class Operate(CallbackData, prefix="op", sep="|"):
-    """Of an admin; `number`: of a task, a person, an update, a broadcast, a row."""
+    """An admin's button; `number`: of a task, a person, an update, a broadcast or a row."""
 
     operation: Operation
     number: int = 0

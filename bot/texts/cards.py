@@ -30,7 +30,7 @@ from bot.texts.i18n import LANGUAGES, fill, words
 
 
 def card(lang: str, task: Task, *, asks_consent: bool = False) -> Text:
-    """The draft with its prompt as it will be sent; with a photo it is the photo's caption."""
+    """The draft with its prompt as it is sent; with a photo it is the photo's caption."""
     _ = words(lang)
     rest = lines(
         model_line(_, task),
@@ -56,13 +56,13 @@ def card(lang: str, task: Task, *, asks_consent: bool = False) -> Text:
 
 
 def frame_kept(lang: str) -> Text:
-    """A photo without words."""
+    """Asks for the prompt of a photo."""
     _ = words(lang)
     return message("🖼", _("Got the photo."), _("Now write what should happen in the video."))
 
 
 def album_kept(lang: str) -> Text:
-    """Photos without words."""
+    """Asks for the prompt of several photos."""
     _ = words(lang)
     return message(
         "🗂",
@@ -72,7 +72,7 @@ def album_kept(lang: str) -> Text:
 
 
 def example(lang: str, title: str, prompt: str, place: int, count: int) -> Text:
-    """One of the ready scenes; `place` from 1."""
+    """One of the ready scenes; `place` counts from 1."""
     _ = words(lang)
     return lines(
         Text("✨ ", Bold(title), f" · {place}/{count}"),
@@ -87,7 +87,7 @@ def no_examples(lang: str) -> Text:
 
 
 def video_usage(lang: str) -> Text:
-    """The command without words."""
+    """Answers the command without a prompt."""
     _ = words(lang)
     return message(
         "🎬",
@@ -98,7 +98,7 @@ def video_usage(lang: str) -> Text:
 
 
 def anonymous() -> Text:
-    """In every language at once: who writes as a group has none of their own."""
+    """In every language at once: somebody who writes as a group has no language."""
     said = [
         message(
             "🎭",
@@ -176,7 +176,7 @@ def press_not_improved(lang: str) -> Text:
 
 
 def new_words(lang: str, source: Task) -> Text:
-    """The question after ✏️; the old prompt is there to be copied."""
+    """Asks for a new prompt after ✏️; the old prompt can be copied."""
     _ = words(lang)
     rest = message(
         "✏️",
@@ -208,7 +208,7 @@ def _in_group(task: Task) -> bool:
 
 
 def consent(lang: str) -> str:
-    """On the card of somebody's first photo: choosing a shape agrees."""
+    """On the card of a person's first photo: choosing a ratio gives consent."""
     _ = words(lang)
     return _(
         "🔒 By choosing a shape you agree that a copy of your photo goes to the video service"

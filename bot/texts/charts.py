@@ -1,6 +1,6 @@
-"""The charts of /stats as one PNG, drawn with Pillow; words come from outside.
+"""The charts of /stats as one PNG, drawn with Pillow; labels are passed in.
 
-It must not know where the numbers come from. A few tens of milliseconds: to be called in a thread.
+It must not know where the numbers come from. It takes tens of milliseconds: call it in a thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 WIDTH, HEIGHT = 1280, 960
-SCALE = 2  # drawn larger and shrunk: Pillow's lines have no soft edges
+SCALE = 2  # drawn larger and scaled down: Pillow's lines are not antialiased
 
 # Pillow's own font has no Cyrillic letters.
 _FONT = Path(__file__).parents[1] / "sandbox" / "static" / "fonts" / "DejaVuSans.ttf"
@@ -26,7 +26,7 @@ _GREEN, _RED, _GREY, _BLUE, _ORANGE = "#2fa36b", "#d9534f", "#b3bac6", "#3b76d6"
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One day of all the charts."""
+    """One day of all charts."""
 
     day: date
     delivered: int = 0
@@ -91,7 +91,7 @@ Box = tuple[int, int, int, int]
 
 
 class Canvas:
-    """A few shapes, in pixels of the finished picture."""
+    """Draws on one picture; coordinates in pixels of the finished picture."""
 
     def __init__(self) -> None:
         self._image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), _PAPER)
@@ -99,21 +99,21 @@ class Canvas:
         self._fonts = {size: ImageFont.truetype(_FONT, size * SCALE) for size in (13, 15, 20)}
 
     def png(self) -> bytes:
-        """The finished picture."""
+        """Return the finished picture."""
         file = io.BytesIO()
         small = self._image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
         small.save(file, "PNG", optimize=True)
         return file.getvalue()
 
     def panel(self, box: Box, title: str) -> Box:
-        """A card with its title; the room inside it."""
+        """Draw a card with its title; return the space inside it."""
         self._pen.rounded_rectangle(_scaled(box), radius=14 * SCALE, fill=_CARD)
         x, y, right, bottom = box
         self._text((x + 24, y + 18), title, 20)
         return (x + 64, y + 84, right - 24, bottom - 44)
 
     def legend(self, box: Box, entries: Sequence[tuple[str, str]]) -> None:
-        """What the colours mean, above the panel's room."""
+        """Draw the legend above the panel."""
         x, y = box[0] - 40, box[1] - 34
         for words, colour in entries:
             self._pen.rounded_rectangle(
@@ -131,7 +131,7 @@ class Canvas:
         *,
         side_by_side: bool = False,
     ) -> None:
-        """A column a day, of one piece on the other or beside it."""
+        """Draw a column per day, its values stacked or side by side."""
 
         def total(stack: Sequence[tuple[float, str]]) -> float:
             values = [value for value, _ in stack]
@@ -165,7 +165,7 @@ class Canvas:
         series: Sequence[tuple[Sequence[float | None], str]],
         nothing: str,
     ) -> None:
-        """A line for each series, broken where there is nothing."""
+        """Draw a line per series, with gaps where values are missing."""
         known = [value for values, _ in series for value in values if value is not None]
         if not known or not max(known):
             return self._nothing(box, nothing)
@@ -191,7 +191,7 @@ class Canvas:
         return None
 
     def ranking(self, box: Box, entries: Sequence[tuple[str, int]], nothing: str) -> None:
-        """A lying bar for each."""
+        """Draw horizontal bars."""
         if not entries:
             return self._nothing(box, nothing)
         x, y, right, bottom = box[0] - 40, box[1] - 24, box[2], box[3] + 20
@@ -207,7 +207,7 @@ class Canvas:
         return None
 
     def _axis(self, box: Box, highest: float) -> float:
-        """Lines at round numbers; the value at the top."""
+        """Draw grid lines at round numbers; return the value at the top."""
         x, y, right, bottom = box
         step = _round_step(highest / 4)
         count = int(-(-highest // step))
@@ -245,7 +245,7 @@ def _scaled(box: tuple[float, float, float, float]) -> tuple[float, float, float
 
 
 def _round_step(step: float) -> float:
-    """1, 2 or 5 times a power of ten, at least `step` and at least 1."""
+    """Return 1, 2 or 5 times a power of ten, at least `step` and at least 1."""
     size = 1.0
     while True:
         for factor in (1, 2, 5):

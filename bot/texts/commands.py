@@ -17,7 +17,7 @@ from bot.texts.i18n import fill, words
 
 
 def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
-    """What a new card has."""
+    """A person's settings for new cards."""
     _ = words(lang)
     video = f"{model.title} · {model.quality} · {_.duration(model.seconds)}"
     shape = ratio.value if ratio else _("not chosen")
@@ -92,7 +92,7 @@ def unknown_command(lang: str) -> Text:
 
 
 def choose_language() -> Text:
-    """In every language at once: who presses /language may not read the present one."""
+    """In every language at once: somebody who presses /language may not read the current one."""
     return Text("🌐 Choose a language · Выберите язык")
 
 
@@ -105,7 +105,7 @@ LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
 
 
 def commands(lang: str) -> list[tuple[str, str]]:
-    """Name and description (Bot API: setMyCommands), in the order of the menu."""
+    """Return name and description (Bot API: setMyCommands), in the order of the menu."""
     _ = words(lang)
     return [
         ("start", _("How to begin")),
@@ -122,7 +122,7 @@ def commands(lang: str) -> list[tuple[str, str]]:
 
 
 def group_commands(lang: str) -> list[tuple[str, str]]:
-    """The short menu of groups."""
+    """Return the short menu of groups."""
     wanted = ("video", "help", "cancel")
     return [(name, said) for name, said in commands(lang) if name in wanted]
 

@@ -112,7 +112,7 @@ CHARGES: dict[Charge, str] = {
 def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text:
     """No video: what happened, whether money was taken, what to do next.
 
-    `strikes`: how often this person was refused for what they wanted to see.
+    `strikes`: how often moderation refused this person.
     """
     _ = words(lang)
     happened, advice = REASONS[reason]
@@ -127,7 +127,7 @@ def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text
 
 
 def unknown(lang: str, price: Decimal) -> Text:
-    """The create's answer was lost; goes with a button to try again knowingly."""
+    """The answer to the create was lost; with a button to order again knowingly."""
     _ = words(lang)
     return message(
         "❓",
@@ -145,7 +145,7 @@ def unknown(lang: str, price: Decimal) -> Text:
 
 
 def undeliverable(lang: str, reason: Reason = Reason.CHAT_UNREACHABLE) -> Text:
-    """There is a video that did not reach the chat; goes with a button to try that again."""
+    """A video did not reach the chat; with a button to try again."""
     _ = words(lang)
     if reason is Reason.CHAT_UNREACHABLE:
         return message(
@@ -210,7 +210,7 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
 
 
 def problem(lang: str, problem: Problem, details: dict[str, Any] | None = None) -> Text:
-    """What cannot be used in what the person sent, and what to do. Nothing was spent."""
+    """What is wrong with the person's input, and what to do. Nothing was spent."""
     _ = words(lang)
     wrong, advice = PROBLEMS[problem]
     return message("🤔", fill(_(wrong), **(details or {})), _(advice))

@@ -1,4 +1,4 @@
-"""How texts are laid out: headings, quotes, shared facts, and cuts to Telegram's limits.
+"""The layout of texts: headings, quotes, common facts, and cuts to Telegram's limits.
 
 It must not know what any text is about.
 """
@@ -24,7 +24,7 @@ TEXT_LIMIT = 4096
 
 
 def N_(message: str) -> str:
-    """Marks a message for the catalogs; it is translated where it is said."""
+    """Mark a message for the catalogs; it is translated where it is used."""
     return message
 
 
@@ -38,7 +38,7 @@ def message(sign: str, head: Any, *rest: Any, gap: bool = False) -> Text:
 
 
 def price_of_all(_: Words, task: Task, videos: int) -> str:
-    """Of all variants: 3 × 17 ₽ = 51 ₽."""
+    """The price of all variants: 3 × 17 ₽ = 51 ₽."""
     if videos == 1:
         return _.price(task.price)
     return f"{videos} × {_.price(task.price)} = {_.price(task.price * videos)}"
@@ -72,7 +72,7 @@ def quoted(prompt: str, rest: Text, *, limit: int) -> Text:
 
 
 def cut(text: str, limit: int) -> str:
-    """`text` in at most `limit` UTF-16 units, ending in … when something was left out."""
+    """Return `text` in at most `limit` UTF-16 units, ending in … when something was cut."""
     if sizeof(text) <= limit:
         return text
     kept = text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore")

@@ -41,7 +41,7 @@ def title(task: Task, limit: int = TITLE_LIMIT) -> str:
 
 
 def history(lang: str, orders: Sequence[Task], page: int, pages: int) -> Text:
-    """One page, `page` from 0; the buttons below carry the same numbers."""
+    """One page, `page` counts from 0; the buttons below have the same numbers."""
     _ = words(lang)
     if not orders:
         return message(
@@ -66,7 +66,7 @@ def history(lang: str, orders: Sequence[Task], page: int, pages: int) -> Text:
 
 
 def order(lang: str, task: Task) -> Text:
-    """An order of the history that has no video to be sent."""
+    """An order of the history without a video."""
     _ = words(lang)
     match task.state:
         case TaskState.FAILED:
@@ -89,13 +89,13 @@ def order(lang: str, task: Task) -> Text:
 
 
 def inline_button(lang: str) -> str:
-    """Above the results of the inline mode; leads to the bot."""
+    """Above the inline results; leads to the bot."""
     _ = words(lang)
     return _("Make a new video")
 
 
 def inline_details(lang: str, task: Task) -> str:
-    """Below a title among the results."""
+    """Below a title among the inline results."""
     _ = words(lang)
     facts = model_line(_, task).removeprefix("🎬 ")
     return f"{_.day(task.confirmed_at or task.created_at)} · {facts}"

@@ -1,6 +1,6 @@
 """Languages: gettext catalogs, numbers, durations and prices as each language writes them.
 
-It must not know what is said: the sentences live in `bot.texts` and `bot/texts/locales`.
+It must not know any text: these are in `bot.texts` and `bot/texts/locales`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from babel.units import format_unit
 LANGUAGES = ("en", "ru")
 LOCALES = Path(__file__).parent / "locales"
 
-# Where Russian is read by most; everybody can choose for themselves.
+# Where most people read Russian; everybody can choose another language.
 _READ_RUSSIAN = frozenset({"ru", "be", "uk", "kk", "ky", "tg", "tt", "uz"})
 
 
 def language_of(code: str | None) -> str:
-    """The language for a Telegram `language_code` ("pt-br", "ru", None: not told)."""
+    """Return our language for a Telegram `language_code` ("pt-br", "ru", None: unknown)."""
     return "ru" if code and code.lower().split("-")[0] in _READ_RUSSIAN else "en"
 
 
 class Catalogs(I18n):
-    """aiogram's I18n over the `.po` files themselves: nothing to compile, nothing to forget."""
+    """aiogram's I18n, reading the `.po` files directly: nothing has to be compiled."""
 
     def find_locales(self) -> dict[str, gettext.GNUTranslations]:
         found = {}
@@ -51,12 +51,12 @@ class Catalogs(I18n):
 
 @cache
 def catalogs() -> Catalogs:
-    """Read once a process."""
+    """Read the catalogs once per process."""
     return Catalogs(path=LOCALES)
 
 
 def fill(template: str, **values: Any) -> Text:
-    """`template` with its {fields} replaced by words or by formatted pieces."""
+    """Return `template` with its {fields} replaced by texts or by formatted pieces."""
     pieces: list[Any] = []
     for literal, field, _, _ in Formatter().parse(template):
         if literal:
@@ -67,7 +67,9 @@ def fill(template: str, **values: Any) -> Text:
 
 
 class Words:
-    """What is said in one language; names that babel's extractor looks for: `_`, `plural`."""
+    """The texts of one language; with the names that babel's extractor looks for: `_`,
+    `plural`.
+    """
 
     def __init__(self, lang: str) -> None:
         self.lang = lang if lang in LANGUAGES else LANGUAGES[0]
@@ -76,11 +78,11 @@ class Words:
         return catalogs().gettext(message, locale=self.lang)
 
     def plural(self, one: str, many: str, n: int) -> str:
-        """The form that this language uses beside `n`."""
+        """Return the plural form that this language uses with `n`."""
         return catalogs().gettext(one, many, n, locale=self.lang)
 
     def price(self, roubles: Decimal) -> str:
-        """17 ₽, 6.80 ₽; kopecks only when there are some."""
+        """17 ₽, 6.80 ₽; kopecks only when there are any."""
         pattern = "#,##0" if roubles == roubles.to_integral_value() else "#,##0.00"
         return f"{format_decimal(roubles, format=pattern, locale=self.lang)}\N{NO-BREAK SPACE}₽"
 
@@ -107,5 +109,5 @@ class Words:
 
 @cache
 def words(lang: str) -> Words:
-    """The words of `lang`; English for a language that has none here."""
+    """Return the texts of `lang`, or English for an unknown language."""
     return Words(lang)

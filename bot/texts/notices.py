@@ -23,9 +23,9 @@ from bot.texts.statuses import held, overdue
 
 
 def notice(notice: Notice) -> Text:
-    """The words of any notice.
+    """Return the text of any notice.
 
-    What each has in its `params` stands where it is written.
+    The place that writes a notice defines its `params`.
     """
     lang, params = notice.lang, notice.params
     match notice.kind:

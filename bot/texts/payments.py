@@ -21,7 +21,7 @@ from bot.texts.i18n import words
 
 
 def prices_differ(lang: str, lines: str) -> Text:
-    """To an admin: model, price here → price there, one a line."""
+    """To an admin: model, price here → price there, one per line."""
     _ = words(lang)
     return message(
         "🏷",
@@ -32,7 +32,7 @@ def prices_differ(lang: str, lines: str) -> Text:
 
 
 def buy(lang: str, credit: Decimal) -> Text:
-    """Goes with the packages as buttons."""
+    """With the packages as buttons."""
     _ = words(lang)
     return message(
         "⭐",
@@ -71,14 +71,14 @@ def stars_paid(lang: str, stars: int, credit: Decimal) -> Text:
 
 
 def credit_back(lang: str, price: Decimal) -> Text:
-    """After the words about a video that failed, to whoever had paid for it."""
+    """Follows the text about a failed video, for a person who paid for it."""
     _ = words(lang)
     back = _("The price of this video, {price}, is on your balance again.")
     return message("💳", back.format(price=_.price(price)))
 
 
 def paysupport(lang: str, credit: Decimal, contact: str) -> Text:
-    """Goes with the payments that can be given back as buttons."""
+    """With the refundable payments as buttons."""
     _ = words(lang)
     return message(
         "⭐",
@@ -129,7 +129,7 @@ def button_refund(lang: str, stars: int, at: datetime) -> str:
 
 
 def stars_back(lang: str, stars: int, *, failed: bool = True) -> Text:
-    """To whoever paid; `failed`: for a video that could not be made."""
+    """To a person who paid; `failed`: for a video that could not be made."""
     _ = words(lang)
     back = _.plural(
         "{n} Star is on its way back to you.", "{n} Stars are on their way back to you.", stars
@@ -142,7 +142,7 @@ def stars_back(lang: str, stars: int, *, failed: bool = True) -> Text:
 
 
 def credit_too_low(lang: str, price: Decimal, credit: Decimal) -> str:
-    """Why nothing was ordered."""
+    """Why nothing was ordered: the credit is too low."""
     _ = words(lang)
     return _(
         "This video costs {price}, and you have {credit}. Buy more with /buy, then press again."
@@ -150,7 +150,7 @@ def credit_too_low(lang: str, price: Decimal, credit: Decimal) -> str:
 
 
 def limit_reached(lang: str, cap: Cap, bound: Bound, seconds: float | None) -> str:
-    """Why nothing was ordered, and when to try again; `seconds` until it renews."""
+    """Why nothing was ordered, and when to try again; `seconds` until the cap resets."""
     _ = words(lang)
     limit = []
     if bound.videos:
@@ -174,7 +174,7 @@ def limit_reached(lang: str, cap: Cap, bound: Bound, seconds: float | None) -> s
             " when a new day begins."
         ),
     }[cap]
-    # Until the end of the minute at least: a press a moment too early would be refused again.
+    # At least until the end of the minute: a slightly early press would be refused again.
     minutes = 60 * -int(-(seconds or 0) // 60)
     told = what.format(limit=" · ".join(limit), duration=_.duration(minutes))
     return told + " " + _("No money was taken.")

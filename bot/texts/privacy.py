@@ -15,7 +15,7 @@ from bot.texts.i18n import fill, words
 
 
 def privacy(lang: str, days: int = 0) -> Text:
-    """`days` after which what is over is forgotten; 0: never."""
+    """`days` after which finished orders are deleted; 0: never."""
     _ = words(lang)
     return lines(
         Bold(_("What is kept and who sees it")),

@@ -1,4 +1,4 @@
-"""Texts of and below a finished video.
+"""Texts of a finished video and of its buttons.
 
 It must not know how a video is sent.
 """
@@ -19,7 +19,7 @@ from bot.texts.i18n import fill, words
 
 
 def caption(task: Task, videos: int = 1) -> Text:
-    """Below the finished video, or below an album of so many."""
+    """Below the finished video, or below an album of several."""
     _ = words(task.lang)
     facts = []
     if task.confirmed_at and task.rendered_at:
@@ -31,7 +31,7 @@ def caption(task: Task, videos: int = 1) -> Text:
 
 
 def album(lang: str, number: int, count: int) -> Text:
-    """Above the buttons of an album's videos: which one they are about, from 1."""
+    """Above the buttons of an album: which video they refer to, counted from 1."""
     _ = words(lang)
     if count == 1:
         return Text(_("👆 The buttons of this video:"))
@@ -43,7 +43,7 @@ def album(lang: str, number: int, count: int) -> Text:
 
 
 def video_link(lang: str, url: str) -> Text:
-    """Too big for Telegram."""
+    """The video is too big for Telegram; with a link."""
     _ = words(lang)
     return message(
         "🔗",
@@ -199,7 +199,7 @@ def video_too_big(lang: str) -> Text:
 
 
 def video_gone(lang: str) -> Text:
-    """There is no file, or Telegram does not give it any more."""
+    """The file is missing, or Telegram no longer has it."""
     _ = words(lang)
     return message(
         "🤷",

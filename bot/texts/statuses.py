@@ -17,7 +17,7 @@ from bot.texts.i18n import fill, words
 
 
 def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
-    """`place` 1 is the next one; None when it is not known."""
+    """`place` 1 is the next one; None: unknown."""
     _ = words(lang)
     if place is None:
         where = _("Accepted, starting soon.")
@@ -38,7 +38,9 @@ def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
 def status_generating(
     lang: str, task: Task, *, elapsed: float, distribution: DurationDistribution
 ) -> Text:
-    """Seconds since the provider took it; how long others took is said once it was learnt."""
+    """Seconds since the provider accepted it; typical durations are shown once they were
+    learnt.
+    """
     _ = words(lang)
     slow = distribution.known and elapsed > distribution.late
     return message(
@@ -56,13 +58,13 @@ def status_generating(
 
 
 def status_sending(lang: str, task: Task) -> Text:
-    """The video exists and is on its way into the chat."""
+    """The video exists and is being sent."""
     _ = words(lang)
     return message("📤", _("The video is ready. Sending it to you…"), model_line(_, task))
 
 
 def status_rest(lang: str, videos: int) -> Text:
-    """So many of an order are still to come after the others."""
+    """How many videos of an order are still to come."""
     _ = words(lang)
     return message(
         "⏳",
@@ -85,7 +87,7 @@ def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
 
 
 def held(lang: str) -> Text:
-    """Only the operator can mend it; the order waits."""
+    """Only the operator can fix it; the order waits."""
     _ = words(lang)
     return message(
         "🛠",
@@ -109,8 +111,10 @@ def overdue(lang: str) -> Text:
 
 
 def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> Text:
-    """A draft or a queued task: nothing was sent to the provider. `prompt`: whose end it is, where
-    the message does not say so by its place; `others`: that are beyond cancelling.
+    """A draft or a queued task was cancelled: nothing was sent to the provider.
+
+    `prompt`: of the cancelled one, where the message's place does not show it; `others`: how many
+    cannot be cancelled any more.
     """
     _ = words(lang)
     return message(
@@ -123,7 +127,7 @@ def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> 
 
 
 def too_late_to_cancel(lang: str) -> Text:
-    """The order is with the provider already."""
+    """The provider has the order already."""
     _ = words(lang)
     return message(
         "🎬",

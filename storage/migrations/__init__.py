@@ -1,1 +1,1 @@
-"""The Alembic tree. One text for SQLite and PostgreSQL; what was released never changes."""
+"""The Alembic migrations, the same for SQLite and PostgreSQL; released ones never change."""

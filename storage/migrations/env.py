@@ -1,4 +1,4 @@
-"""Alembic's entry: runs in the transaction that storage/migrate.py opened, and in no other."""
+"""Alembic's entry point: runs in the transaction that storage/migrate.py opened."""
 
 from alembic import context
 
@@ -8,6 +8,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,  # SQLite cannot alter most things in place
-    transactional_ddl=True,  # true of SQLite too, once the driver does not commit by itself
+    transactional_ddl=True,  # also true of SQLite when the driver does not commit by itself
 )
 context.run_migrations()

@@ -21,11 +21,10 @@ S = TaskState
 
 
 async def reserve(connection: Connection, task: Task, terms: Terms, now: datetime) -> None:
-    """The order is entered, and then it is looked whether that was one too many.
+    """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
-    Raises IntakeHeld, LimitReached and CreditTooLow: the commit must not happen.
-    On PostgreSQL the lock lets one order after the other count; SQLite's transactions do so
-    anyhow.
+    Raises IntakeHeld, LimitReached and CreditTooLow: the transaction must then be rolled back. On
+    PostgreSQL the lock makes orders count one after the other; SQLite's transactions do so anyway.
     """
     if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
         raise IntakeHeld("an admin holds new orders")
@@ -55,14 +54,14 @@ async def reserve(connection: Connection, task: Task, terms: Terms, now: datetim
 
 
 def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
-    """Ordered, and not yet made."""
+    """Select the orders that are not finished."""
     return sa.select(
         sa.func.count().label("videos"), sa.func.sum(tasks.c.price_kopecks).label("roubles")
     ).where(in_states(ACTIVE), tasks.c.state != S.RENDERED, *whose)
 
 
 def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executable:
-    """Reserved since then, and not given back before it was charged."""
+    """Select the orders reserved since then, without those returned before they were charged."""
     back = ledger.alias("back")
     return sa.select(
         sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")

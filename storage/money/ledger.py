@@ -25,7 +25,7 @@ S = TaskState
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerTotal:
-    """All rows of one kind in some time."""
+    """The total of all rows of one kind in a period."""
 
     rows: int = 0
     roubles: Decimal = Decimal(0)
@@ -34,7 +34,7 @@ class LedgerTotal:
 
 
 async def settle(connection: Connection, task: Task, now: datetime) -> None:
-    """The money of a task that has just come into its state; a repeat enters nothing."""
+    """Enter the money of a task that has just changed its state; a repeat enters nothing."""
     if task.state is S.GENERATING:
         await enter(connection, Entry.CHARGE, now, task)
     elif task.state in (S.CANCELLED, S.FAILED):
@@ -42,7 +42,7 @@ async def settle(connection: Connection, task: Task, now: datetime) -> None:
 
 
 async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
-    """What was reserved and not charged; a person's credit also when it was charged."""
+    """Return what was reserved and not charged; a person's credit also when it was charged."""
     rows = await connection.execute(
         sa.select(ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks).where(
             ledger.c.task_id == task.id
@@ -74,14 +74,14 @@ class LedgerStore:
         self._database = database
 
     async def credit(self, user_id: int) -> Decimal:
-        """Roubles that the person bought and has not ordered for."""
+        """Return the roubles that a person bought and has not ordered for."""
         async with self._database.transaction() as connection:
             return await credit_of(connection, user_id)
 
     async def totals(
         self, since: datetime, until: datetime, *, user_id: int | None = None
     ) -> dict[Entry, LedgerTotal]:
-        """Each kind's rows from `since` on and before `until`, kinds without rows included."""
+        """Return the total of each kind from `since` on and before `until`, zeros included."""
         wanted = (
             sa.select(
                 ledger.c.kind,
@@ -104,5 +104,5 @@ class LedgerStore:
         return found
 
     async def of_task(self, task_id: int) -> list[LedgerRow]:
-        """All that was entered about a task, the oldest first."""
+        """Return all entries of a task, the oldest first."""
         return await ledger_rows(self._database, ledger.c.task_id == task_id)

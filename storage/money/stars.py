@@ -1,4 +1,4 @@
-"""Payments in Telegram Stars: purchases of credit, refunds, and what Telegram has still to do."""
+"""Payments in Telegram Stars: purchases of credit, refunds, and requests to Telegram."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from storage.users import lang_of
 
 @dataclass(frozen=True, kw_only=True)
 class StarRefund:
-    """A payment that Telegram has to be told to give back."""
+    """A payment that Telegram has still to refund."""
 
     payment_id: str
     user_id: int
@@ -31,9 +31,9 @@ class StarRefund:
 
 
 async def refund_payment_for_task(connection: Connection, task: Task, now: datetime) -> bool:
-    """A payment too small for two such videos was for this one: its Stars go back.
+    """Refund a payment that is too small for two such videos: it was made for this one.
 
-    False: there is none; of a larger one the credit stays, for the next try.
+    False: there is none; the credit of a larger payment stays, for the next try.
     """
     await connection.lock("ledger")
     refunded = ledger.alias("refunded")
@@ -60,7 +60,7 @@ async def refund_payment_for_task(connection: Connection, task: Task, now: datet
 async def _refund(
     connection: Connection, payment: sa.Row[Any], task_id: int | None, now: datetime
 ) -> bool:
-    """Enters the refund, and leaves word for Telegram. False: it was refunded before."""
+    """Enter the refund and queue the request to Telegram. False: it was refunded before."""
     entered = await connection.execute(
         insert(ledger)
         .values(
@@ -90,13 +90,13 @@ async def _refund(
 
 
 class StarPaymentStore:
-    """Payments in Stars, and the refunds that Telegram has still to be told of."""
+    """Payments in Stars, and the refunds to request from Telegram."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def payments(self, user_id: int, *, limit: int = 10) -> list[LedgerRow]:
-        """Purchases and refunds of a person, the newest first."""
+        """Return the purchases and refunds of a person, the newest first."""
         rows = await ledger_rows(
             self._database,
             ledger.c.user_id == user_id,
@@ -105,7 +105,7 @@ class StarPaymentStore:
         return rows[::-1][:limit]
 
     async def open_payments(self, user_id: int) -> list[LedgerRow]:
-        """Purchases that were not given back, the newest first."""
+        """Return the purchases that were not refunded, the newest first."""
         rows = await self.payments(user_id, limit=100)
         gone = {row.payment_id for row in rows if row.kind is Entry.REFUND}
         return [r for r in rows if r.kind is Entry.PURCHASE and r.payment_id not in gone]
@@ -120,9 +120,9 @@ class StarPaymentStore:
         now: datetime,
         lang: str = "en",
     ) -> bool:
-        """Stars came in, for `credit` roubles; the person is told in the same commit.
+        """Enter a purchase for `credit` roubles; the person is told in the same commit.
 
-        False: this payment was counted before.
+        False: this payment was entered before.
         """
         async with self._database.transaction() as connection:
             entered = await connection.execute(
@@ -159,11 +159,10 @@ class StarPaymentStore:
         user_id: int | None = None,
         admin: int | None = None,
     ) -> bool:
-        """Gives a payment's Stars back, if its whole credit is there; a person only their own.
+        """Refund a payment whose whole credit is unused; a person only their own.
 
-        `admin`: who does it for them.
-
-        False: no such payment, refunded before, or already spent on videos.
+        `admin`: the admin who does it for them. False: no such payment, refunded before, or
+        already spent on videos.
         """
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
@@ -186,7 +185,7 @@ class StarPaymentStore:
             return done
 
     async def refunded(self, payment_id: str, *, now: datetime) -> bool:
-        """Telegram gave the Stars back by itself, or we asked it to. False: known, or not ours."""
+        """Enter a refund that Telegram reports. False: already known, or not ours."""
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
             payment = (
@@ -208,7 +207,7 @@ class StarPaymentStore:
     async def claim_refunds(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
     ) -> list[StarRefund]:
-        """Leases of refunds that Telegram does not know of."""
+        """Lease refunds that Telegram has not confirmed."""
         due = (
             sa.select(star_refunds.c.payment_id)
             .where(
@@ -237,7 +236,7 @@ class StarPaymentStore:
             return [StarRefund(**row._mapping) for row in rows.all()]
 
     async def refund_done(self, payment_id: str, *, now: datetime) -> None:
-        """Telegram gave the Stars back: the person is told in the same commit, once."""
+        """Mark a refund as confirmed; the person is told in the same commit, once."""
         async with self._database.transaction() as connection:
             done = (
                 await connection.execute(
@@ -265,7 +264,7 @@ class StarPaymentStore:
             await insert_notices(connection, [back], now)
 
     async def refund_later(self, payment_id: str, *, run_at: datetime, error: str) -> None:
-        """Again at `run_at`."""
+        """Postpone a refund to `run_at`."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(star_refunds)

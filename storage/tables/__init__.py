@@ -5,11 +5,11 @@ because the metadata is complete only when every module is imported.
 """
 
 from storage.tables.base import metadata, one_of
-from storage.tables.messages import InboxState, inbox, outbox
+from storage.tables.message import InboxState, inbox, outbox
 from storage.tables.money import Entry, ledger, star_refunds
 from storage.tables.operator import BroadcastState, alerts, audit, broadcasts, rates, switches
-from storage.tables.people import access_requests, consents, invites, permits, users
-from storage.tables.tasks import (
+from storage.tables.person import access_requests, consents, invites, permits, users
+from storage.tables.task import (
     RESTING,
     at_rest,
     callback_actions,

@@ -18,12 +18,12 @@ metadata = sa.MetaData(
     }
 )
 
-# SQLite keeps a table in the order of its key, and counts up by itself, with this type alone
+# Only with this type does SQLite store a table in the order of its key and number its rows.
 Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def text_of(enum: type[StrEnum], name: str) -> sa.Enum:
-    """Text with a CHECK: for sets that are closed by design."""
+    """Text with a CHECK, for closed sets of values."""
     return sa.Enum(
         enum,
         name=name,
@@ -37,7 +37,7 @@ def text_of(enum: type[StrEnum], name: str) -> sa.Enum:
 def one_of(
     column: sa.Column[Any], values: Iterable[StrEnum], *, of: sa.FromClause | None = None
 ) -> sa.ColumnElement[bool]:
-    """Spelled out, not bound: a planner takes a partial index only when it sees the values."""
+    """Values in the SQL text, not bound: a planner uses a partial index only when it sees them."""
     shown = column if of is None else of.c[column.name]
     return shown.in_(
         sa.bindparam(None, sorted(values), expanding=True, literal_execute=True, type_=column.type)

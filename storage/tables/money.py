@@ -11,17 +11,17 @@ from storage.tables.base import Id, metadata, text_of
 
 
 class Entry(StrEnum):
-    """What a row of the ledger says."""
+    """What a row of the ledger records."""
 
-    RESERVATION = "reservation"  # confirmed: the money is spoken for
-    CHARGE = "charge"  # the provider gave an id: it is spent
+    RESERVATION = "reservation"  # confirmed: the price is reserved
+    CHARGE = "charge"  # the provider returned an id: it is spent
     RETURN = "return"  # cancelled, refused or failed before it was charged
-    PURCHASE = "purchase"  # Stars came in
-    REFUND = "refund"  # Stars went back
+    PURCHASE = "purchase"  # Stars were received
+    REFUND = "refund"  # Stars were returned
 
 
-# No foreign keys: it outlives what it tells of. `kopecks`: the provider's money; `credit_kopecks`:
-# what the person's own balance gained or lost by it; `stars`: Telegram's money.
+# No foreign keys: rows outlive what they are about. `kopecks`: money of the provider;
+# `credit_kopecks`: change of the person's credit; `stars`: money of Telegram.
 ledger = sa.Table(
     "ledger",
     metadata,
@@ -57,7 +57,7 @@ for _dialect, _statements in {
         _ddl = sa.DDL(_statement)  # type: ignore[no-untyped-call]
         sa.event.listen(ledger, "after_create", _ddl.execute_if(dialect=_dialect))
 
-# Payments that Telegram has still to be told to give back
+# Payments that Telegram has still to refund
 star_refunds = sa.Table(
     "star_refunds",
     metadata,

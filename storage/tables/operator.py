@@ -22,7 +22,7 @@ audit = sa.Table(
 )
 
 
-# What the operator was told: a row each, open until it ended
+# What the operator was told: a row per alert, open until it ended
 alerts = sa.Table(
     "alerts",
     metadata,
@@ -36,7 +36,7 @@ alerts = sa.Table(
 _open = alerts.c.closed_at.is_(None)
 sa.Index("ix_alerts_open", alerts.c.kind, sqlite_where=_open, postgresql_where=_open)
 
-# What an admin holds, as long as the row is there
+# What an admin has paused; no row: not paused
 switches = sa.Table(
     "switches",
     metadata,
@@ -47,9 +47,9 @@ switches = sa.Table(
 
 
 class BroadcastState(StrEnum):
-    """What became of a message to everybody."""
+    """The state of a message to everybody."""
 
-    DRAFT = "draft"  # shown to its author, who has not pressed
+    DRAFT = "draft"  # shown to its author, who has not confirmed
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"
@@ -59,7 +59,7 @@ broadcasts = sa.Table(
     "broadcasts",
     metadata,
     sa.Column("id", Id, primary_key=True),
-    # of the command: a repeat of it makes no second one
+    # of the command: a repeat creates no second one
     sa.Column("update_id", sa.BigInteger, nullable=False, unique=True),
     sa.Column("made_by", sa.BigInteger, nullable=False),
     sa.Column("lang", sa.Text, nullable=False),
@@ -71,14 +71,14 @@ broadcasts = sa.Table(
     sa.Column("total", sa.Integer, nullable=False),
     sa.Column("sent", sa.Integer, nullable=False),
     sa.Column("refused", sa.Integer, nullable=False),
-    # the greatest user_id that had its turn
+    # the greatest user_id that was processed
     sa.Column("cursor", sa.BigInteger, nullable=False),
     sa.Column("shown_message_id", sa.BigInteger),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", UtcDateTime),
 )
 
-# Lines in which all processes stand; `free_at`: seconds since 1970 by the database's clock
+# Rate limits shared by all processes; `free_at`: seconds since 1970 by the database's clock
 rates = sa.Table(
     "rates",
     metadata,

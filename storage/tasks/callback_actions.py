@@ -1,6 +1,7 @@
-"""What an update made or ended where the task itself does not say so: its repeat does no more.
+"""Actions of updates that the task itself does not record: a repeat changes nothing.
 
-A press below a result makes a new draft with the same wish. It must not know what a button says.
+A press below a result creates a draft with the same prompt and options. It must not know the
+labels.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from storage.tasks.leases import add_event
 
 
 async def task_of_action(connection: Connection, update_id: int) -> Task | None:
-    """What this update made or ended before, in whatever state it is by now."""
+    """Return the task that this update created or ended before, in its current state."""
     row = (
         await connection.execute(
             sa.select(tasks)
@@ -38,7 +39,7 @@ async def record_action(
     *,
     source_id: int | None = None,
 ) -> None:
-    """Part of the commit that did what the press wanted."""
+    """Record the action, as part of the transaction that performs it."""
     await connection.execute(
         sa.insert(callback_actions).values(
             update_id=update_id, task_id=task_id, source_id=source_id, at=now
@@ -47,7 +48,7 @@ async def record_action(
 
 
 class CallbackActionStore:
-    """Drafts that buttons make, each once however often its update comes."""
+    """Drafts created by buttons, each once however often its update arrives."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,10 +68,11 @@ class CallbackActionStore:
         frame_message_id: int | None = None,
         frameless: bool = False,
     ) -> Task | None:
-        """A new draft with the wish of a task of this person, on today's terms; None: not theirs.
+        """Create a draft from a task of this person, with current price and model; None: not
+        theirs.
 
-        Without its `words` it waits for new ones; `frame`, which a message shows, takes the
-        place of its first frame, `frameless` leaves that out.
+        Without the prompt it waits for a new one; `frame`, a picture from a message, replaces its
+        first frame, `frameless` removes it.
         """
         changed: dict[str, Any] = {
             **FRESH,
@@ -111,16 +113,15 @@ class CallbackActionStore:
         return draft
 
     async def made(self, update_id: int) -> Task | None:
-        """What this update made before, in whatever state it is by now."""
+        """Return the task that this update created before, in its current state."""
         async with self._database.transaction() as connection:
             return await task_of_action(connection, update_id)
 
     async def running(
         self, source_id: int, *, ratio: AspectRatio | None, update_id: int
     ) -> Task | None:
-        """A task that another press below `source_id` made, the same in every way, and still
-        on its way: a second press is more likely a slip than a second wish.
-        """
+        """Return an identical unfinished task created by another press below `source_id`: a second
+        press is more likely a mistake than a second order."""
         same = tasks.alias("same")
         wanted = (
             sa.select(tasks)
@@ -142,7 +143,7 @@ class CallbackActionStore:
         return None if row is None else task_from(row)
 
     async def document(self, task_id: int) -> str | None:
-        """The `file_id` of the video as a file, once it was sent as one."""
+        """Return the `file_id` of the video as a document, if it was sent as one."""
         async with self._database.transaction() as connection:
             file_id: str | None = await connection.scalar(
                 sa.select(documents.c.file_id).where(documents.c.task_id == task_id)
@@ -150,7 +151,7 @@ class CallbackActionStore:
         return file_id
 
     async def keep_document(self, task_id: int, file_id: str) -> None:
-        """It was sent as a file: the next time nothing is uploaded."""
+        """Store the `file_id` of the document: the next time nothing is uploaded."""
         known = sa.select(documents.c.task_id).where(documents.c.task_id == task_id)
         new = sa.insert(documents).from_select(
             ["task_id", "file_id"],
@@ -162,7 +163,7 @@ class CallbackActionStore:
             await connection.execute(new)
 
     async def forget(self, *, before: datetime) -> int:
-        """Drops the notes of presses that Telegram will not repeat any more; how many."""
+        """Delete records of presses that Telegram will not repeat; return how many."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(callback_actions).where(callback_actions.c.at < before)

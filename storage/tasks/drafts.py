@@ -1,7 +1,7 @@
-"""Drafts: what people send becomes one, and changes it until it is ordered.
+"""Drafts: what people send becomes a draft, which changes until it is ordered.
 
-The same message again gives the same draft, in whatever state it is by now. A draft's `revision`
-grows with each change, so that a card knows whether it still shows what would be ordered.
+The same message again returns the same draft, in its current state. The `revision` grows with each
+change, so that a card knows whether it still shows what would be ordered.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from storage.tasks.leases import LeasedTasks, add_event
 S = TaskState
 
 JOIN_WITHIN = timedelta(minutes=2)
-"""For so long after its words a picture without a caption is taken to belong to them."""
+"""A picture without a caption that comes this soon after a text belongs to it."""
 
 
 class Drafts(LeasedTasks):
-    """What is done to tasks before they are ordered."""
+    """Draft operations: create and edit tasks before confirmation."""
 
     async def draft_from_text(
         self,
@@ -45,11 +45,11 @@ class Drafts(LeasedTasks):
         frame: Frame | None = None,
         source_id: int | None = None,
     ) -> Task:
-        """The draft of these words.
+        """Return the draft of a text.
 
-        An answer to a card changes that card; to a photo, it is about that photo (`frame`).
-        Otherwise the photo that waited for words in this place gets them, or a draft is made.
-        `source_id` is the key where there is no message of the person's.
+        A reply to a card changes that card; a reply to a photo is about that photo (`frame`).
+        Otherwise the photo that waits for a prompt in this place gets it, or a draft is created.
+        `source_id` is the key when there is no message of the person.
         """
         key = message_id if source_id is None else source_id
         words = {
@@ -119,10 +119,10 @@ class Drafts(LeasedTasks):
         rewritten: str | None = None,
         media_group_id: str | None = None,
     ) -> Task:
-        """The draft of this photo; without a prompt it waits for the next text.
+        """Return the draft of a photo; without a prompt it waits for the next text.
 
-        Of an album the first picture is the frame, and the words of any are the prompt. A photo
-        without words that comes right after a draft of nothing but words belongs to it.
+        The first picture of an album is the frame, and the caption of any is the prompt. A photo
+        without a caption right after a draft of text only belongs to it.
         """
         words = {
             "prompt": prompt,
@@ -154,7 +154,7 @@ class Drafts(LeasedTasks):
                         in_states({S.DRAFT}),
                         sa.or_(
                             tasks.c.prompt.is_(None),
-                            # its words were another message's, and older
+                            # its prompt came from another, older message
                             tasks.c.source_message_id < tasks.c.frame_message_id,
                         ),
                         **words,
@@ -199,9 +199,9 @@ class Drafts(LeasedTasks):
         rewritten: str | None = None,
         frame: Frame | None = None,
     ) -> Task | None:
-        """The draft of a message that says something else now; None: it made none.
+        """Update the draft of an edited message; None: it created none.
 
-        `frame` is the picture of that message now. What was ordered stays what it was.
+        `frame` is the picture of the edited message. An order stays as it was.
         """
         async with self._database.transaction() as connection:
             await self._database.lock(connection, f"drafts {chat.chat_id}")
@@ -217,12 +217,12 @@ class Drafts(LeasedTasks):
             return await self._changed(connection, known, changes)
 
     async def of_message(self, chat: Chat, message_id: int) -> Task | None:
-        """What became of a message; None: no draft."""
+        """Return the draft of a message; None: no draft."""
         async with self._database.transaction() as connection:
             return await _of_message(connection, chat, message_id)
 
     async def choose(self, task_id: int, *, user_id: int, **choice: Any) -> Task | None:
-        """DRAFT with another `model` and `price`, or other `variants`, for its owner."""
+        """Set `model` and `price`, or `variants`, of a DRAFT, for its owner."""
         if "price" in choice:
             choice["price_kopecks"] = choice.pop("price")
         return await self._change_draft(task_id, user_id, choice)
@@ -237,7 +237,7 @@ class Drafts(LeasedTasks):
         rewritten: str,
         revision: int | None = None,
     ) -> Task | None:
-        """DRAFT that sends `prompt`, one of the other two, for its owner.
+        """Set the prompt of a DRAFT to the original or the rewritten one, for its owner.
 
         None also when it is no longer at `revision`.
         """
@@ -252,10 +252,11 @@ class Drafts(LeasedTasks):
         is_media: bool = False,
         ends: tuple[int, datetime] | None = None,
     ) -> None:
-        """A message shows this revision of the task; `is_media`: its words are a caption.
+        """Record that a message shows this revision of the task; `is_media`: its text is a
+        caption.
 
-        A task that was ended meanwhile stays as it is. `ends`: the update that has taken effect
-        with it, and when.
+        A task that ended meanwhile stays as it is. `ends`: the update that is completed with it,
+        and when.
         """
         async with self._database.transaction() as connection:
             await connection.execute(
@@ -287,7 +288,7 @@ class Drafts(LeasedTasks):
     async def _changed(
         self, connection: Connection, known: Task, changes: dict[str, Any]
     ) -> Task | None:
-        """The draft with `changes`; as it is when they change nothing."""
+        """Return the draft with `changes`; unchanged when they change nothing."""
         same = [tasks.c[name].is_not_distinct_from(value) for name, value in changes.items()]
         if not changes or await _one(connection, tasks.c.id == known.id, *same):
             return known
@@ -327,7 +328,7 @@ async def _of_message(connection: Connection, chat: Chat, message_id: int) -> Ta
 async def _frame_of_card(
     connection: Connection, chat: Chat, user_id: int, message_id: int
 ) -> Frame | None:
-    """The person's own picture behind a card of theirs: what the card shows is a preview."""
+    """Return the person's own picture of their card: the card itself shows a preview."""
     row = (
         await connection.execute(
             sa.select(tasks)
@@ -371,7 +372,7 @@ async def _insert(connection: Connection, now: datetime, **values: Any) -> Task:
 
 
 def _unless_pressed(terms: dict[str, Any]) -> dict[str, Any]:
-    """What a button below a video has made keeps the model of that video."""
+    """Keep the video's model for drafts that were created by a button below it."""
     pressed = sa.exists().where(callback_actions.c.task_id == tasks.c.id)
     return {
         name: sa.case((pressed, tasks.c[name]), else_=sa.literal(value, tasks.c[name].type))

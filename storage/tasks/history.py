@@ -1,4 +1,4 @@
-"""What a person has ordered so far, page by page, and their own videos by words.
+"""What a person has ordered, page by page, and a search of their own videos.
 
 It must not know how a page looks.
 """
@@ -15,12 +15,12 @@ from storage.rows import task_from
 from storage.tables import tasks
 
 SEARCHED = 1_000
-"""So many of a person's newest videos are searched by words."""
+"""How many of a person's newest videos are searched."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Some of a person's orders, the newest first."""
+    """One page of a person's orders, the newest first."""
 
     tasks: list[Task]
     number: int  # from 0
@@ -34,7 +34,7 @@ class HistoryStore:
         self._database = database
 
     async def page(self, user_id: int, number: int, *, size: int) -> Page:
-        """The orders of this page, or of the last one when there are fewer."""
+        """Return the orders of this page, or of the last page when there are fewer."""
         mine = (tasks.c.user_id == user_id, tasks.c.confirmed_at.is_not(None))
         async with self._database.transaction() as connection:
             total: int = await connection.scalar(
@@ -54,10 +54,11 @@ class HistoryStore:
     async def videos(
         self, user_id: int, words: str, *, limit: int, before: int | None = None
     ) -> list[Task]:
-        """Delivered videos whose prompts have all these words, in any case, the newest first.
+        """Return delivered videos whose prompts contain all these words, case-insensitive, newest
+        first.
 
-        `before` a task's id gives the next ones. Compared here, not by the database: SQLite knows
-        the capitals of English alone.
+        `before` a task's id returns the next ones. Compared here, not by the database: SQLite
+        folds the case of ASCII letters only.
         """
         wanted = sa.select(tasks).where(
             tasks.c.user_id == user_id,

@@ -1,4 +1,4 @@
-"""What a worker does with tasks: claims, heartbeats, saves. A holder's every write has a fence.
+"""What a worker does with tasks: claim, renew, save. Every write of a holder is fenced.
 
 It must not know what a step does. No transaction here is held across the network.
 """
@@ -26,11 +26,11 @@ from storage.tables import frames, in_states, task_events, tasks
 S = TaskState
 
 Held = tuple[int, int]
-"""A task that somebody believes to hold: its id and the fence of the claim."""
+"""A task and the fence of the claim, as held by a worker."""
 
 
 class Claim(TypedDict):
-    """On which terms a worker takes tasks."""
+    """The parameters with which a worker claims tasks."""
 
     owner: str
     now: datetime
@@ -41,31 +41,32 @@ class Claim(TypedDict):
 
 
 class ClaimOnCommit(Protocol):
-    """The worker of this process, for whoever writes what it would claim a moment later."""
+    """Lets a transaction lease the task it just queued, on behalf of this process's worker."""
 
     def claim(self) -> Claim | None:
-        """What it takes now; None: nothing."""
+        """Return the claim parameters now; None: the worker takes nothing."""
 
     async def take(self, tasks: Sequence[Task]) -> None:
-        """These were leased on those terms, and that is committed."""
+        """Take tasks that were leased with these parameters in a commit."""
 
 
 HEAD_START = timedelta(seconds=30)
-"""For whoever has the video; then it is fetched anew, if its link still lives."""
+"""How long a video is left to the host that has it; after that it is downloaded again, if its link
+still works."""
 
 NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING, S.UNKNOWN})
 """States in which the provider may still fetch the first frame."""
 
 _URGENCY = sa.case(
-    (tasks.c.state == S.RENDERED, 0),  # a person waits for a video that is there
+    (tasks.c.state == S.RENDERED, 0),  # a person waits for a video that exists
     (tasks.c.state == S.QUEUED, 2),
     else_=1,
 )
 
-# The queue is served in its order; whatever has begun, by how long it has been due
+# The queue is served in its order; started tasks by how long they have been due
 _SINCE = sa.case((tasks.c.state == S.QUEUED, tasks.c.confirmed_at), else_=tasks.c.run_at)
 
-# Takes no place at the provider, and nobody is about to give it one
+# Uses no slot at the provider, and no worker is about to give it one
 _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 
 # Both databases refuse statements with more than some 32 000 parameters
@@ -73,7 +74,7 @@ _PAIRS = 5_000
 
 
 async def add_event(connection: Connection, task: Task, now: datetime) -> None:
-    """Says in the same commit that the task came into its state, and what became of the money."""
+    """Write the state's event and its ledger entries in the same commit."""
     await connection.execute(
         sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
     )
@@ -81,30 +82,30 @@ async def add_event(connection: Connection, task: Task, now: datetime) -> None:
 
 
 async def drop_frame(connection: Connection, task: Task) -> None:
-    """The published frame goes in the commit after which nobody needs it."""
+    """Delete the published frame in the commit after which it is not needed."""
     if task.frame is not None and task.state not in NEEDS_FRAME:
         await connection.execute(sa.delete(frames).where(frames.c.task_id == task.id))
 
 
 class LeasedTasks:
-    """The worker's half of TaskStore."""
+    """The part of TaskStore that workers use."""
 
     def __init__(self, database: Database, ended: set[int] | None = None) -> None:
         self._database = database
         self._ended = set() if ended is None else ended  # InboxStore.ended
 
     async def claim_due(self, **claim: Unpack[Claim]) -> list[Task]:
-        """Leases of up to `limit` due tasks, the most urgent first.
+        """Lease up to `limit` due tasks, the most urgent first.
 
-        Videos that are kept on another disk than `disk` are left to it for a while. At most
-        `slots` tasks are at the provider or on their way there (None: no bound). A QUEUED task
-        that was leased keeps its place until it is freed: its holder may be slow, not dead.
+        Videos kept on another disk than `disk` are left to that host for a while. At most `slots`
+        tasks are at the provider or about to be sent there (None: no limit). A leased QUEUED task
+        keeps its slot until it is released: its holder may be slow, not dead.
         """
         async with self._database.transaction() as connection:
             return await self._claim_due(connection, claim)
 
     async def _claim_due(self, connection: Connection, terms: Claim) -> list[Task]:
-        """Part of somebody's commit."""
+        """Claim, as part of a transaction."""
         now, limit, slots, disk = (
             terms["now"], terms["limit"], terms["slots"], terms.get("disk"),
         )  # fmt: skip
@@ -141,11 +142,11 @@ class LeasedTasks:
         keep_lease: bool = True,
         took: tuple[float, float] | None = None,
     ) -> bool:
-        """Writes what changed between `lease` and `after`, with its event and notices, and, when
-        it is known now, between how many seconds the video `took`.
+        """Write what changed between `lease` and `after`, with its event and notices, and how long
+        the video `took` (between two numbers of seconds), when that is known now.
 
-        True also when it was written before, and the answer was lost with a connection. False,
-        and nothing is written: another has the task, or it was cancelled. The lease ends with
+        True also when it was written before and the answer was lost with a connection. False,
+        without a write: another worker has the task, or it was cancelled. The lease ends with
         `keep_lease=False` and wherever a worker has nothing left to do.
         """
         async with self._database.transaction() as connection:
@@ -166,8 +167,9 @@ class LeasedTasks:
         now: datetime,
         tell: Callable[[Sequence[Task]], Notice],
     ) -> set[int]:
-        """The same for several leases in one commit, and a notice about those that were written:
-        their ids. Whichever is somebody else's by now is left out, and nothing is told of none.
+        """Save several leases in one commit, with a notice about those that were written; return
+        their ids. Tasks that another worker has are left out; without any task there is no
+        notice.
         """
         async with self._database.transaction() as connection:
             written = [
@@ -182,9 +184,9 @@ class LeasedTasks:
             }
 
     async def record_late_id(self, task_id: int, provider_id: str, *, now: datetime) -> bool:
-        """A provider's id, whoever holds the task by now: it is money.
+        """Save a provider's id, whoever holds the task now: it is paid for.
 
-        True also when it was recorded before. Whoever held the task loses it.
+        True also when it was saved before. The current holder loses the task.
         """
         async with self._database.transaction() as connection:
             row = (
@@ -221,14 +223,14 @@ class LeasedTasks:
     async def extend(
         self, owner: str, held: Iterable[Held], *, now: datetime, until: datetime
     ) -> set[int]:
-        """The heartbeat: which of these tasks are still held, now until `until`.
+        """Renew the leases of these tasks until `until`; return which are still held.
 
-        A lease that ran out is prolonged too, as long as nobody else took the task.
+        An expired lease is renewed too, unless another worker took the task.
         """
         return await self._write_held(owner, held, {"lease_until": until})
 
     async def release(self, owner: str, held: Iterable[Held]) -> None:
-        """At a clean stop: others may have these tasks at once, and no claim is counted."""
+        """Release leases at a clean stop: other workers may take them, and no claim is counted."""
         claims = sa.case((tasks.c.claims > 0, tasks.c.claims - 1), else_=0)
         await self._write_held(owner, held, {"claims": claims, **UNLEASED})
 
@@ -252,7 +254,7 @@ class LeasedTasks:
         return kept
 
     async def next_due(self, now: datetime) -> datetime | None:
-        """When, after `now`, the first task becomes claimable; None: nothing is waiting."""
+        """Return when, after `now`, the first task becomes claimable; None: none is waiting."""
         async with self._database.transaction() as connection:
             return await next_due(connection, tasks, now, in_states(ACTIVE))
 
@@ -314,7 +316,7 @@ async def _claim(
 
 
 async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
-    """Nobody else has this fence: if the task came on under it, its holder wrote that."""
+    """Whether the task is unchanged under this fence, or was changed by its holder."""
     found = await connection.scalar(
         sa.select(tasks.c.id).where(
             tasks.c.id == lease.id,
@@ -327,7 +329,7 @@ async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
 
 
 async def _slots_taken(connection: Connection) -> int:
-    """Tasks at the provider, and queued ones that somebody may be about to send there."""
+    """Tasks at the provider, and queued ones that a worker may be about to send there."""
     taken: int = await connection.scalar(
         sa.select(sa.func.count())
         .select_from(tasks)
@@ -337,7 +339,7 @@ async def _slots_taken(connection: Connection) -> int:
 
 
 def _urgency(task: Task) -> tuple[int, datetime, int]:
-    """The order of _URGENCY and _SINCE: RETURNING promises none."""
+    """The order of _URGENCY and _SINCE: RETURNING guarantees none."""
     if task.state is S.QUEUED:
         assert task.confirmed_at is not None
         return (2, task.confirmed_at, task.id)

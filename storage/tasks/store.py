@@ -1,4 +1,4 @@
-"""What people wish of their tasks, and what is asked about them. One guarded statement a change.
+"""What people do with their tasks, and queries about them. One guarded statement per change.
 
 None means that the condition did not hold: not theirs, too late, pressed before.
 """
@@ -30,7 +30,7 @@ _CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
 
 
 class TaskStore(Drafts):
-    """All that is done to tasks; the worker's half is in LeasedTasks."""
+    """All operations on tasks; those of workers are in LeasedTasks."""
 
     def __init__(
         self, database: Database, terms: Terms | None = None, ended: set[int] | None = None
@@ -39,9 +39,9 @@ class TaskStore(Drafts):
         self.terms = terms or Terms()
 
     async def set_card(self, task_id: int, *, card_message_id: int, is_media: bool) -> None:
-        """Which message shows the task; `is_media`: its words are a caption.
+        """Record which message shows the task; `is_media`: its text is a caption.
 
-        A task that has ended shows nothing any more, and stays as it is.
+        A task that has ended stays as it is.
         """
         async with self._database.transaction() as connection:
             await connection.execute(
@@ -61,13 +61,13 @@ class TaskStore(Drafts):
         shown: tuple[int, bool] | None = None,
         claim_on_commit: ClaimOnCommit | None = None,
     ) -> Task | None:
-        """DRAFT with a prompt -> QUEUED, for its owner, and as many more as it has variants.
+        """DRAFT with a prompt -> QUEUED, for its owner, plus one task for each further variant.
 
-        The update that confirmed it gets the task again, in whatever state it is by now: the
-        program may have been killed before it answered. LimitReached, CreditTooLow: it stays a
-        draft. `shown`: the message that shows it from now on, and whether its words are a caption;
-        of the card that is known the latter is known too. `claim_on_commit` claims what is due in
-        the same commit, which may be this task: then it comes with its lease.
+        The same update returns the task again, in its current state: the program may have been
+        killed before it answered. LimitReached, CreditTooLow: it stays a draft. `shown`: the
+        message that shows it from now on, and whether its text is a caption; for the known card
+        that is known too. `claim_on_commit` claims due tasks in the same commit, perhaps this one:
+        then it comes with its lease.
         """
         changes: dict[str, Any] = {}
         if shown is not None:
@@ -100,7 +100,8 @@ class TaskStore(Drafts):
                 )
             await reserve(connection, confirmed, self.terms, now)
             if confirmed.frame is not None:
-                await note_consent(connection, user_id, now)  # the card said who gets the photo
+                # the card said who receives the photo
+                await note_consent(connection, user_id, now)
             for _ in range(1, confirmed.variants):
                 variant = await _variant(connection, confirmed, now)
                 await reserve(connection, variant, self.terms, now)
@@ -113,7 +114,7 @@ class TaskStore(Drafts):
     async def cancel(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
         """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it.
 
-        Its variants go with it, as far as they still can.
+        Its variants are cancelled with it, where that is still possible.
         """
         async with self._database.transaction() as connection:
             cancelled = await _cancel(connection, now, tasks.c.id == task_id, user_id)
@@ -128,9 +129,9 @@ class TaskStore(Drafts):
     async def cancel_latest(
         self, *, user_id: int, chat: Chat, update_id: int, now: datetime
     ) -> Task | None:
-        """The newest DRAFT or QUEUED task of this person in this chat -> CANCELLED.
+        """Cancel the newest DRAFT or QUEUED task of this person in this chat.
 
-        The update that cancelled one gets that one again, and cancels no other.
+        The same update returns the same task again, and cancels no other.
         """
         latest = (
             sa.select(tasks.c.id)
@@ -155,10 +156,10 @@ class TaskStore(Drafts):
     async def retry_unknown(
         self, task_id: int, *, user_id: int, update_id: int, now: datetime
     ) -> Task | None:
-        """A new QUEUED task with the wish of an UNKNOWN one, for its owner; at most one.
+        """Create a QUEUED copy of an UNKNOWN task, for its owner; at most one.
 
-        The update that made it gets it again, in whatever state it is by now. LimitReached,
-        CreditTooLow: there is none.
+        The same update returns it again, in its current state. LimitReached, CreditTooLow: there
+        is none.
         """
         values = {
             **FRESH,
@@ -195,7 +196,7 @@ class TaskStore(Drafts):
             )
 
     async def redeliver(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
-        """UNDELIVERABLE -> RENDERED, for its owner: the video that was kept is sent again."""
+        """UNDELIVERABLE -> RENDERED, for its owner: the kept video is sent again."""
         async with self._database.transaction() as connection:
             return await _change(
                 connection,
@@ -208,9 +209,9 @@ class TaskStore(Drafts):
             )
 
     async def migrate_chat(self, old: int, new: int) -> int:
-        """A group became a supergroup: what has not ended is answered there. How many tasks.
+        """Move open tasks to the supergroup that a group became; return how many.
 
-        Its messages have other numbers there, so nothing is answered or edited any more.
+        Its messages have other numbers there, so replies and edits to old ones stop.
         """
         async with self._database.transaction() as connection:
             moved = await connection.execute(
@@ -227,12 +228,12 @@ class TaskStore(Drafts):
             return moved.rowcount
 
     async def get(self, task_id: int) -> Task | None:
-        """The task as it is now."""
+        """Return the task."""
         async with self._database.transaction() as connection:
             return await _one(connection, tasks.c.id == task_id)
 
     async def variants(self, order: int) -> list[Task]:
-        """All tasks that were ordered with one press; `order` is the first of them."""
+        """Return all tasks ordered with one press; `order` is the first of them."""
         supervise = sa.or_(tasks.c.id == order, tasks.c.variant_of == order)
         async with self._database.transaction() as connection:
             rows = await connection.execute(sa.select(tasks).where(supervise).order_by(tasks.c.id))
@@ -247,7 +248,9 @@ class TaskStore(Drafts):
         before: int | None = None,
         limit: int = 10,
     ) -> list[Task]:
-        """A person's tasks, the newest first; `before` a task's id gives the next page."""
+        """Return a person's tasks, the newest first; `before` a task's id returns the next
+        page.
+        """
         wanted = sa.select(tasks).where(
             tasks.c.user_id == user_id, tasks.c.state.in_(sorted(states))
         )
@@ -260,7 +263,7 @@ class TaskStore(Drafts):
             return [task_from(row) for row in rows.all()]
 
     async def queue_position(self, task_id: int) -> int | None:
-        """Place in the queue, 1 is next; None when it is not in the queue."""
+        """Return the position in the queue, 1 is next; None when it is not queued."""
         mine = tasks.alias("mine")
         ahead = (
             sa.select(sa.func.count())
@@ -281,7 +284,9 @@ class TaskStore(Drafts):
         return place
 
     async def waiting(self, *, limit: int) -> list[tuple[Task, int]]:
-        """The first of the queue, with their places, but for those that somebody works on."""
+        """Return the first tasks of the queue with their positions, without those being
+        worked on.
+        """
         async with self._database.transaction() as connection:
             rows = await connection.execute(
                 sa.select(tasks)
@@ -293,9 +298,8 @@ class TaskStore(Drafts):
         return [(task, place) for place, task in enumerate(queue, 1) if task.lease_owner is None]
 
     async def counts(self, states: Iterable[TaskState] = TaskState) -> dict[TaskState, int]:
-        """How many tasks are in each of these states, zeros included. Those that ended are counted
-        one by one: not for what is asked every minute.
-        """
+        """Count the tasks in each of these states, zeros included. Finished tasks are counted one
+        by one: do not call this every minute for them."""
         found = dict.fromkeys(states, 0)
         async with self._database.transaction() as connection:
             for some in (in_states(ACTIVE), at_rest(RESTING & found.keys())):  # each has its index
@@ -308,7 +312,7 @@ class TaskStore(Drafts):
         return found
 
     async def events(self, task_id: int) -> list[TaskEvent]:
-        """The states a task came into, the oldest first."""
+        """Return the states that a task entered, the oldest first."""
         async with self._database.transaction() as connection:
             rows = await connection.execute(
                 sa.select(task_events.c.task_id, task_events.c.state, task_events.c.at)
@@ -324,7 +328,7 @@ async def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> T
 
 
 async def _variant(connection: Connection, first: Task, now: datetime) -> Task:
-    """One more order of the same, an order of its own from here on."""
+    """Create one more independent task of the same order."""
     values = {
         **FRESH,
         "variant_of": first.id,
@@ -354,7 +358,8 @@ async def _change(
     conditions: Iterable[sa.ColumnElement[bool]],
     **values: Any,
 ) -> Task | None:
-    """A person's transition: one guarded statement, its event, and the frame if it is over."""
+    """A person's transition: one guarded statement, its event, and the frame's deletion at the
+    end."""
     row = (
         await connection.execute(
             sa.update(tasks)

@@ -1,7 +1,7 @@
 """What is done for a task in each state; one step ends in one guarded write.
 
-It must not know how tasks are leased, nor any wire format: the provider and Telegram answer in the
-words of bot/core/errors.py.
+It must not know how tasks are leased, nor any wire format: errors of the provider and of Telegram
+are those of bot/core/errors.py.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from bot.jobs.steps.submit import Submit
 from bot.jobs.steps.watch import Watch
 
 POISON_CLAIMS = 10
-"""A task that was leased so often without one completed step kills its workers."""
+"""A task leased this often without a completed step kills its workers."""
 
 
 class Steps:
-    """The steps of every task that one worker holds."""
+    """The steps of every task of one worker."""
 
     def __init__(
         self, context: StepContext, submit: Submit, watch: Watch, deliver: Deliver
@@ -35,13 +35,13 @@ class Steps:
         self.release = submit.release
 
     def held(self, now: datetime) -> bool:
-        """Whether nothing is submitted at present, by the provider's doing."""
+        """Whether nothing is submitted at present because of the provider."""
         return self._submit.held_until(now) is not None
 
     async def take(self, task: Task) -> Task | None:
-        """The next step; the task as it is then, None when it was put off or has ended.
+        """Run the next step; return the task after it, or None when it was put off or has ended.
 
-        Raises LeaseLost when somebody else has it, and StorageUnavailable.
+        Raises LeaseLost when another worker has it, and StorageUnavailable.
         """
         if task.claims > POISON_CLAIMS:
             return await self._set_aside(task)
@@ -53,7 +53,7 @@ class Steps:
                 task, job = accepted
                 return await self._watch.judge(task, job, pending_at=0.0)
             case TaskState.SUBMITTING:
-                # Its holder died between the commit and the answer.
+                # The previous worker died between the commit and the answer.
                 return await self._context.unknown(task, "the program ended during the call")
             case TaskState.GENERATING:
                 return await self._watch(task)

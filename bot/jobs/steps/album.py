@@ -1,8 +1,8 @@
-"""Variants of one order that are done close together come as one album.
+"""Send variants of one order as one album when they finish close together.
 
-Those that this worker holds meet here with their videos in hand. The last one to come sends for
-all, and one commit ends them all. Nobody waits long, nor for one that is not near; whoever is in
-no album comes alone. It must not know how a video is fetched or sent.
+Variants of this worker wait here with their videos open. The last one sends all, and one commit
+ends them all. No variant waits long, nor for one that is not near; a variant without an album is
+sent alone. It must not know how a video is fetched or sent.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ from bot.jobs.steps.context import StepContext
 logger = logging.getLogger(__name__)
 
 WINDOW = timedelta(seconds=20)
-"""The longest that a finished video waits for the others of its order."""
+"""The longest time in seconds that a finished video waits for the others of its order."""
 LOOK_SECONDS = 2.0
-"""One that waits looks again so often whether the others are still near."""
+"""A waiting variant checks this often whether the others are still near."""
 
 Meeting = Callable[[Parcel], Awaitable[bool]]
-"""Waits for the others; True: it came with them, and that is written."""
+"""Waits for the others; True: it was sent with them, and that is committed."""
 
 
 @dataclass(eq=False)
 class _Guest:
     parcel: Parcel
-    came: asyncio.Future[BotError | bool] | None = None  # from when somebody sends it along
+    # set when another variant sends this one too
+    came: asyncio.Future[BotError | bool] | None = None
 
 
 class Albums:
@@ -54,16 +55,16 @@ class Albums:
         self._rooms: dict[int, dict[int, _Guest]] = {}
 
     def meeting(self, task: Task) -> Meeting | None:
-        """Where the task meets the others of its order; None: it comes alone.
+        """Return the meeting point of the task's order; None: the task is sent alone.
 
-        What has failed once comes alone: an album that Telegram does not take is not tried again.
+        A task that failed once is sent alone: an album that Telegram rejects is not tried again.
         """
         if task.order is None or task.attempts > 0:
             return None
         return partial(self._meet, task, task.order)
 
     async def _meet(self, task: Task, order: int, parcel: Parcel) -> bool:
-        """Raises what Telegram said about the album, and LeaseLost."""
+        """Wait for the others. Raises what Telegram answered to the album, and LeaseLost."""
         room = self._rooms.setdefault(order, {})
         me = room[task.id] = _Guest(parcel)
         try:
@@ -71,7 +72,8 @@ class Albums:
                 await self._wait(task, order, room, me)
             except LeaseLost:
                 if me.came is None:
-                    raise  # its video is on its way otherwise, and nobody may close the file
+                    # its video is being sent by another variant, and the file must stay open
+                    raise
             if me.came is None:
                 await self._send(room)
             assert me.came is not None
@@ -85,13 +87,13 @@ class Albums:
         return outcome
 
     async def _wait(self, task: Task, order: int, room: dict[int, _Guest], me: _Guest) -> None:
-        """Until there is nobody to wait for, or somebody sends this one along."""
+        """Wait until no other variant is near, or another one sends this one."""
         until = (task.rendered_at or self._context.clock()) + WINDOW
         while me.came is None and (left := (until - self._context.clock()).total_seconds()) > 0:
             if not await self._somebody_is_near(task, order, room):
                 return
             if me.came is None and not await self._context.wait(task.id, min(left, LOOK_SECONDS)):
-                return  # the program stops: what is there goes out
+                return  # the program stops: what is here is sent
 
     async def _somebody_is_near(self, task: Task, order: int, room: dict[int, _Guest]) -> bool:
         others: list[Task] = []
@@ -100,7 +102,7 @@ class Albums:
         return any(other.id not in room and _is_near(other, task) for other in others)
 
     async def _send(self, room: dict[int, _Guest]) -> None:
-        """Whoever is here goes together; it ends with a word to each."""
+        """Send all waiting variants together and report the result to each."""
         party = sorted(room.values(), key=lambda guest: guest.parcel.task.id)
         room.clear()
         loop = asyncio.get_running_loop()
@@ -146,9 +148,8 @@ class Albums:
 
 
 def _is_near(other: Task, task: Task) -> bool:
-    """Whether `other` is likely to be there soon after `task`: it takes as long, and it is held
-    here or by nobody.
-    """
+    """Whether `other` is likely to finish soon after `task`: it takes as long, and its lease is
+    held here or by nobody."""
     if other.lease_owner not in (None, task.lease_owner):
         return False
     if other.state is TaskState.RENDERED:
@@ -161,7 +162,7 @@ def _is_near(other: Task, task: Task) -> bool:
 
 
 def _buttons(tasks: Sequence[Task], reply_to: int) -> Notice:
-    """An album carries no buttons (Bot API: sendMediaGroup): they come in a message below it."""
+    """Write the notice with the buttons: an album has none (Bot API: sendMediaGroup)."""
     first = tasks[0]
     return Notice(
         kind=NoticeKind.ALBUM,

@@ -1,6 +1,6 @@
-"""What every step works with: guarded writes, the ends of a task, its timer and what was learnt.
+"""What every step works with: guarded writes, the ends of a task, timers and estimates.
 
-It must not know Telegram's or the provider's wire, nor how tasks are leased.
+It must not know the wire formats of Telegram or the provider, nor how tasks are leased.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from storage import Storage
 logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(days=1)
-"""How long an order waits to be accepted, a late job is asked for, a video is tried to be sent."""
+"""How long an order may wait to be accepted, a late job is polled, and a delivery is retried."""
 _DETAIL = 1000
 Saved = TypeVar("Saved")
 
@@ -34,7 +34,7 @@ _STRIKES = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT})
 
 
 class StepContext:
-    """Shared by the steps of all tasks that one worker holds."""
+    """State shared by all steps of one worker: guarded writes, timers, estimates."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class StepContext:
         keep_lease: bool = True,
         took: tuple[float, float] | None = None,
     ) -> Task:
-        """One guarded write; raises LeaseLost when the task is somebody else's by now."""
+        """Write once, guarded by the lease; raises LeaseLost when another worker has the task."""
         if not await self.storage.tasks.save(
             task, after, now=self.clock(), notices=notices, keep_lease=keep_lease, took=took
         ):
@@ -76,7 +76,7 @@ class StepContext:
         return after
 
     async def save_with_retry(self, task: Task, after: Task) -> Task:
-        """The same for what has happened outside and cannot be taken back: until it is written."""
+        """Write what happened outside and cannot be undone: retry until it is written."""
         return await self._save_with_retry(task.id, lambda: self.save(task, after))
 
     async def save_all_with_retry(
@@ -84,7 +84,8 @@ class StepContext:
         changes: Sequence[tuple[Task, Task]],
         tell: Callable[[Sequence[Task]], Notice],
     ) -> set[int]:
-        """Several in one commit, with the notice about them; those that were still held here."""
+        """Write several tasks in one commit, with the notice about them; return those still held
+        here."""
 
         async def save() -> set[int]:
             return await self.storage.tasks.save_together(changes, now=self.clock(), tell=tell)
@@ -106,14 +107,14 @@ class StepContext:
                 await self.sleep(back_off(failures, first=0.2, cap=5))
 
     async def later(self, task: Task, seconds: float, detail: str, **changes: Any) -> None:
-        """The same step again; anybody may take it up then."""
+        """Put the same step off; any worker may take it then."""
         logger.warning("task %d: again in %.0f s: %s", task.id, seconds, detail)
         run_at = self.clock() + timedelta(seconds=seconds)
         after = task.again(run_at=run_at, detail=detail[:_DETAIL], **changes)
         await self.save(task, after, keep_lease=False)
 
     async def fail(self, task: Task, reason: Reason, detail: str) -> None:
-        """The end, without a video."""
+        """End the task without a video."""
         logger.warning("task %d: failed: %s (%s)", task.id, reason, detail)
         after = self._ended(task, TaskState.FAILED, reason, detail)
         strikes = 0
@@ -135,21 +136,24 @@ class StepContext:
                 await self.storage.users.strike(task.user_id)
 
     async def unknown(self, task: Task, detail: str) -> None:
-        """Whether the provider took it, nobody here knows; it is not repeated."""
+        """End in UNKNOWN: whether the provider accepted it is not known here; it is not
+        repeated.
+        """
         logger.error("task %d: nobody knows whether it was accepted: %s", task.id, detail)
         after = self._ended(task, TaskState.UNKNOWN, Reason.ANSWER_LOST, detail)
         words = notice(NoticeKind.UNKNOWN, task, price=str(task.price))
         await self.save(task, after, notices=(words,))
 
     async def undeliverable(self, task: Task, reason: Reason, detail: str, **changes: Any) -> None:
-        """There is a video, and the chat does not take it, or we cannot have it: kept."""
+        """End in UNDELIVERABLE: there is a video, but the chat does not accept it or it cannot be
+        fetched."""
         logger.error("task %d: the video cannot be delivered: %s (%s)", task.id, reason, detail)
         after = replace(self._ended(task, TaskState.UNDELIVERABLE, reason, detail), **changes)
         words = notice(NoticeKind.UNDELIVERABLE, task, reason=reason.value)
         await self.save(task, after, notices=(words,))
 
     async def close(self, task: Task) -> None:
-        """What the person sees instead of a status: the task has ended."""
+        """Return the notice that replaces the status message: the task has ended."""
         await close_status(self.storage, self.progress, task)
 
     def _ended(self, task: Task, state: TaskState, reason: Reason, detail: str) -> Task:
@@ -158,7 +162,7 @@ class StepContext:
     # --- waiting -----------------------------------------------------------------------------
 
     async def wait(self, task_id: int, seconds: float) -> bool:
-        """False when the program stops meanwhile; LeaseLost when the task is taken away."""
+        """Wait; False when the program stops first; LeaseLost when the task is taken away."""
         if not self.stopping and task_id not in self._lost and seconds > 0:
             await self._wait_for(self._timers[task_id], seconds)
         if task_id in self._lost:
@@ -166,13 +170,13 @@ class StepContext:
         return not self.stopping
 
     def stop(self) -> None:
-        """No timer is waited for any more."""
+        """Stop waiting for all timers."""
         self.stopping = True
         for timer in self._timers.values():
             timer.set()
 
     def lost(self, task_id: int) -> None:
-        """Another worker has the task: its timer ends at once."""
+        """End the timer of a task that another worker has taken."""
         self._lost.add(task_id)
         if task_id in self._timers:
             self._timers[task_id].set()
@@ -182,7 +186,7 @@ class StepContext:
         return task_id in self._lost
 
     def dropped(self, task_id: int) -> None:
-        """This worker has nothing more to do with the task."""
+        """Forget the task: this worker has finished with it."""
         self._lost.discard(task_id)
         self._timers.pop(task_id, None)
         self.progress.forget(task_id)
@@ -190,18 +194,17 @@ class StepContext:
     # --- learning ----------------------------------------------------------------------------
 
     def current_estimate(self, model: str) -> DurationDistribution:
-        """The law as far as it is in memory: good enough to be shown."""
+        """Return the estimate in memory: good enough to be shown."""
         known = self._durations.get(model)
         return known.distribution() if known else PRIOR
 
     async def distribution(self, model: str) -> DurationDistribution:
-        """How long `model` takes, learnt from its last durations."""
+        """Return how long `model` takes, learnt from its last durations."""
         return (await self._learnt(model)).distribution()
 
     async def learn(self, model: str, low: float, high: float) -> None:
-        """A job was pending `low` seconds after its acceptance, and done at `high`; its next
-        `save` writes that down.
-        """
+        """Record that a job was pending `low` seconds after its acceptance and done at `high`; the
+        next `save` writes it."""
         (await self._learnt(model)).add(low, high)
 
     async def _learnt(self, model: str) -> Durations:
@@ -213,9 +216,8 @@ class StepContext:
 
 
 async def close_status(storage: Storage, progress: Progress, task: Task) -> None:
-    """The status message goes with the last of those that were ordered together; until then it
-    says how many are to come, once the one whose message it is has ended.
-    """
+    """Delete the status message with the last task of an order; until then, once its own task has
+    ended, it shows how many are to come."""
     if task.order is None:
         return await progress.close(task)
     with suppress(StorageUnavailable):
@@ -230,7 +232,7 @@ async def close_status(storage: Storage, progress: Progress, task: Task) -> None
 
 
 def notice(kind: NoticeKind, task: Task, **params: str) -> Notice:
-    """Words about `task`, as an answer to the person's own."""
+    """Return a notice about `task` that replies to the person's message."""
     return Notice(
         kind=kind,
         chat=task.chat,

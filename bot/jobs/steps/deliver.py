@@ -1,6 +1,4 @@
-"""RENDERED → the chat. A failure here is never a failure of the video: it is kept and tried
-again.
-"""
+"""RENDERED → the chat. A failure here is never a failure of the video: it is kept and retried."""
 
 from __future__ import annotations
 
@@ -29,11 +27,11 @@ from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, Do
 from bot.texts import keyboards
 
 TRIES = 5
-"""Of a link that gives no video, and of a video that Telegram rejects."""
+"""For a link without a video, and for a video that Telegram rejects."""
 
 
 class Deliver:
-    """Brings one finished video to its chat."""
+    """Delivers one finished video to its chat."""
 
     def __init__(self, context: StepContext, provider: Asks, delivery: Delivery) -> None:
         self._context = context
@@ -42,7 +40,7 @@ class Deliver:
         self._albums = Albums(context, delivery)
 
     async def __call__(self, task: Task) -> None:
-        """Ends in DELIVERED, in UNDELIVERABLE, or is put off."""
+        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off."""
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
         try:
@@ -61,7 +59,7 @@ class Deliver:
         except video_reader.NotAVideo as exc:
             return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
         except (DownloadFailed, OSError, RuntimeError) as exc:
-            # The network's fault, or this machine's: the video is not to blame.
+            # The fault of the network or of this machine, not of the video.
             return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
         except TelegramUnreachable as exc:
             return await self._give_up(task, Reason.CHAT_UNREACHABLE, str(exc))
@@ -103,21 +101,23 @@ class Deliver:
         return await self._context.undeliverable(task, reason, detail, kept_by=kept_by)
 
     async def _fresh_link(self, task: Task, exc: Exception, reason: Reason) -> None:
-        """The provider may give another link, or the old one may need a moment to work."""
+        """Try again later: the provider may give another link, or the old one may need a
+        moment.
+        """
         if task.attempts + 1 >= TRIES:
             return await self._context.undeliverable(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=60)
         return await self._context.later(task, wait, str(exc), video_url=await self._link(task))
 
     async def _link(self, task: Task) -> str | None:
-        """What the provider says now; the link that is known when it says nothing."""
+        """Ask the provider for the link; return the known link when it does not answer."""
         if task.provider_id is not None:
             with suppress(ProviderError):
                 return (await self._provider.result(task.provider_id)).url or task.video_url
         return task.video_url
 
     async def _link_only(self, task: Task, detail: str) -> None:
-        """Delivered as a link, because Telegram does not take the file."""
+        """Deliver the link, because Telegram does not accept the file."""
         words = notice(NoticeKind.VIDEO_LINK, task, url=task.video_url or "")
         after = task.to(TaskState.DELIVERED, run_at=self._context.clock(), detail=detail)
         await self._context.save(task, after, notices=(words,))

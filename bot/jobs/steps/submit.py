@@ -1,7 +1,7 @@
 """QUEUED → the provider: the only place where money is spent.
 
-The order of things is the point: SUBMITTING is committed before the call, the id after it, and one
-task at a time goes through, so that a kill leaves one UNKNOWN at the most.
+The order of steps matters: SUBMITTING is committed before the call and the id after it, one task
+at a time, so that a kill leaves at most one UNKNOWN task.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 
 
 class Creates(Protocol):
-    """What is asked of bot.provider.client here."""
+    """The part of bot.provider.client that is used here."""
 
     async def create(
         self, *, model: str, prompt: str, ar: str, image: str | None = None
@@ -47,15 +47,15 @@ class Creates(Protocol):
 
 
 OVERLOADED = 3
-"""Answers that the provider is busy, one after the other, of whatever task: it takes nothing."""
+"""After so many busy answers in a row, for any task, the provider is overloaded."""
 
 PublishFrame = Callable[[Task], Awaitable[str]]
-"""Gives the link to a task's first frame; raises FramesOff, InputError, TelegramErrors and
+"""Returns the link to a task's first frame; raises FramesOff, InputError, TelegramErrors and
 BucketError."""
 
 
 class Submit:
-    """Orders the video of one task after the other."""
+    """Orders videos, one task after the other."""
 
     def __init__(
         self,
@@ -76,19 +76,20 @@ class Submit:
         self._holds = 0
 
     def held_until(self, now: datetime) -> datetime | None:
-        """Until when nothing is submitted, by the provider's doing; None: it goes on."""
+        """The time until which the provider stops all submits; None: submits are allowed."""
         if self._hold is None:
             return None
-        # A clock that went back behind its beginning must not make it hours long.
+        # A clock that went back must not prolong the hold by hours.
         since, until = self._hold
         return until if since <= now < until else None
 
     def release(self) -> None:
-        """The operator says that it is mended: the next task tries."""
+        """End the hold: the operator says the cause is fixed; the next task tries."""
         self._hold = None
 
     async def __call__(self, task: Task) -> tuple[Task, Job] | Task | None:
-        """The accepted task and its job; the task as it was when the program stops; or None."""
+        """Return the accepted task and its job; the unchanged task when the program stops; or
+        None."""
         context = self._context
         context.progress.show(
             task, context.current_estimate(task.model), waiting=task.attempts > 0
@@ -114,7 +115,7 @@ class Submit:
                 return await context.later(task, wait, str(exc))
         async with self._one_at_a_time:
             if context.is_lost(task.id):
-                # Given back as it is, it would be tried again and again, without a pause.
+                # Released unchanged, it would be retried without a pause.
                 raise LeaseLost("somebody else has the task")
             if context.stopping:
                 return task
@@ -124,7 +125,7 @@ class Submit:
                 await context.save(task, task.again(run_at=until), keep_lease=False)
                 return None
             if await context.storage.alerts.is_held(Switch.SUBMITS):
-                # Nobody claims it until it is released: it comes at once then.
+                # Nobody claims it until it is released; then it starts at once.
                 context.progress.leave(task, context.current_estimate(task.model), held=True)
                 await context.save(task, replace(task, claims=0), keep_lease=False)
                 return None
@@ -132,8 +133,8 @@ class Submit:
 
     async def _create(self, task: Task, image: str | None) -> tuple[Task, Job] | None:
         now = self._context.clock()
-        # Written before the call: after a crash we know that a request may be out. Insisted on:
-        # written without our knowing, it would be taken for one.
+        # Written before the call: after a crash we know that a request may be under way. Retried
+        # until written: a lost write would look like a request.
         task = await self._context.save_with_retry(
             task,
             task.to(
@@ -157,7 +158,7 @@ class Submit:
         except ProviderHeld as exc:
             return await self._requeue(task, self._hold_all(exc), str(exc), held=True)
         except ProviderRefused as exc:
-            self._busy = 0  # it reads orders
+            self._busy = 0  # it accepts orders
             if exc.reason is Reason.MODEL_GONE:
                 self.signals.gone[task.model] = self._context.clock()
             return await self._context.fail(task, exc.reason, str(exc))
@@ -168,7 +169,9 @@ class Submit:
         return await self._accepted(task, job), job
 
     async def _accepted(self, task: Task, job: Job) -> Task:
-        """The id is money: it is written until it is written, whoever holds the task by now."""
+        """Save the id, which is paid for: retry until it is written, even if the lease was
+        lost.
+        """
         now, tasks = self._context.clock(), self._context.storage.tasks
         after = task.to(TaskState.GENERATING, run_at=now, provider_id=job.id, accepted_at=now)
         failures = 0
@@ -202,7 +205,9 @@ class Submit:
         await self._context.save(task, after, keep_lease=False)
 
     def _hold_all(self, exc: ProviderHeld) -> float:
-        """The whole queue waits: every task would meet the same. Returns for how many seconds."""
+        """Hold the whole queue, since every task would fail in the same way; return the
+        seconds.
+        """
         self._holds += 1
         seconds = back_off(self._holds, first=15, cap=300)
         now = self._context.clock()
@@ -212,7 +217,7 @@ class Submit:
         return seconds
 
     def _hold_when_overloaded(self, exc: ProviderBusy) -> None:
-        """Tasks that would each meet the same wait in their order; then one tries."""
+        """Hold tasks that would each be refused in the same way; later one of them tries."""
         self._busy += 1
         if self._busy < OVERLOADED:
             return

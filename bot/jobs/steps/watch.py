@@ -1,7 +1,7 @@
-"""GENERATING → the provider's last word: asks when bot.core.schedule says, believes what it hears.
+"""GENERATING → the provider's final answer: ask when bot.core.schedule says so.
 
-A task that is paid for is given up slowly: what would end it is asked for again, and past the
-deadline it is asked for ever more rarely, for a day.
+A paid task is given up slowly: an answer that would end it is asked for again, and past the
+deadline the task is asked about more and more rarely, for a day.
 """
 
 from __future__ import annotations
@@ -20,37 +20,38 @@ from bot.provider.answers import Job, JobStatus
 logger = logging.getLogger(__name__)
 
 CONFIRMATIONS = 3
-"""Answers that would end a paid task are asked for so often before they are believed."""
+"""Answers that would end a paid task must be repeated this often before they count."""
 PUT_OFF_SECONDS = 3600.0
-"""As often as this a paid task may kill a worker."""
+"""A paid task may kill its worker this often."""
 
 
 class Asks(Protocol):
-    """What is asked of bot.provider.client here."""
+    """The part of bot.provider.client that is used here."""
 
     async def result(self, task_id: str) -> Job: ...
 
 
 class Watch:
-    """Follows one job to its end, its timer in memory."""
+    """Follows one job to its end, with the timer in memory."""
 
     def __init__(self, context: StepContext, provider: Asks) -> None:
         self._context = context
         self._provider = provider
 
     async def __call__(self, task: Task) -> Task | None:
-        """The rendered task; the task as it was when the program stops; None: put off or ended."""
+        """Return the rendered task; the unchanged task when the program stops; None: put off or
+        ended."""
         assert task.provider_id is not None
         context, since = self._context, task.accepted_at or task.created_at
         distribution = await context.distribution(task.model)
         context.progress.show(task, distribution)
         pending_at, failures, doubts = 0.0, 0, 0
-        # Taken over from somebody: it may have been ready for long, and one answer shows that it
-        # is no poison.
+        # Taken over from another worker: it may have been ready for long, and one answer shows
+        # that it does not kill workers.
         late = task.overdue or task.claims > 1 or self._age(since) > distribution.early
         wait = 0.0 if late else None
         while True:
-            since = min(since, context.clock())  # a clock that went back makes nobody wait for it
+            since = min(since, context.clock())  # a clock that went back must not add waiting time
             if wait is None:
                 wait = self._until_next(task, since, failures)
             if not await context.wait(task.id, wait):
@@ -85,11 +86,11 @@ class Watch:
                         return await context.fail(task, Reason.NO_RESULT, "done without a link")
             if task.deadline_at is not None and context.clock() >= task.deadline_at:
                 return await self._past_deadline(task, since)
-            if task.claims > 1:  # it is no poison: a step with it was completed
+            if task.claims > 1:  # a step with it was completed, so it does not kill workers
                 task = await context.save(task, task.again(run_at=task.run_at, attempts=0))
 
     async def judge(self, task: Task, job: Job, *, pending_at: float) -> Task | None:
-        """What a job that is over means; `pending_at` seconds of age it was not."""
+        """Handle a finished job; at the age of `pending_at` seconds it was still pending."""
         if job.status is JobStatus.FAILED:
             return await self._context.fail(task, job.reason or Reason.PROVIDER_FAILED, job.detail)
         if job.status is JobStatus.PENDING or job.url is None:
@@ -103,9 +104,8 @@ class Watch:
         return after
 
     async def put_off(self, task: Task, detail: str) -> None:
-        """Its workers died again and again, perhaps of something else: it is paid for, so it is
-        not given up for that, but asked for much later.
-        """
+        """Ask again much later: its workers died repeatedly, perhaps for another reason, and it is
+        paid for."""
         logger.error("task %d: put off for %.0f s: %s", task.id, PUT_OFF_SECONDS, detail)
         run_at = self._context.clock() + timedelta(seconds=PUT_OFF_SECONDS)
         words = () if task.overdue else (notice(NoticeKind.OVERDUE, task),)
@@ -126,7 +126,7 @@ class Watch:
         return min(wait, max((task.deadline_at - self._context.clock()).total_seconds(), 0.0))
 
     async def _past_deadline(self, task: Task, since: datetime) -> None:
-        """Told once; then anybody may ask, ever more rarely."""
+        """Tell the person once; then any worker may ask, more and more rarely."""
         assert task.deadline_at is not None
         now = self._context.clock()
         if now > task.deadline_at + PATIENCE:

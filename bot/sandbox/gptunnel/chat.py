@@ -1,4 +1,4 @@
-"""A tiny translator in the place of a chat model: always the same answer to the same words."""
+"""A small translator in place of a chat model: the same words always get the same answer."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ _LETTERS = dict(zip(_RUSSIAN, _LATIN.split(), strict=True))
 
 
 def translate(text: str) -> str:
-    """Russian words into English: known ones by their stem, others letter by letter. What is
-    not Russian stays as it is."""
+    """Translate Russian words into English: known ones by their stem, others transliterated. Other
+    words stay as they are."""
     return re.sub(r"[а-яё]+", lambda found: _word(found[0]), text, flags=re.IGNORECASE)
 
 
 def answer(task: str, text: str) -> str:
-    """What a model says to `text` when its system message is `task`: a translation, and when it
-    is asked for a scene, a little more."""
+    """Return a model's answer to `text` with the system message `task`: a translation, and for a
+    scene a little more."""
     words = translate(text)
     return f"{words}{_SCENERY}" if "scene" in task.lower() else words
 
@@ -79,7 +79,7 @@ def _word(word: str) -> str:
     low = word.lower()
     for end in range(len(low), max(1, len(low) - _ENDING) - 1, -1):
         stem = low[:end]
-        # A word of one or two letters is itself, never the beginning of another.
+        # A word of one or two letters matches only itself, not the start of another.
         if stem in _STEMS and (end == len(low) or end > 2):
             known = _STEMS[stem]
             break

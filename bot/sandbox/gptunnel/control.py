@@ -140,8 +140,8 @@ class _Control:
 async def _from_loopback_pages(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Lets a page on loopback with another port use the switches, and no other page: a browser
-    asks first for JSON bodies, and only a loopback origin is told yes."""
+    """Let a page on loopback with another port use the switches, and no other page: a browser asks
+    first for JSON bodies, and only a loopback origin is allowed."""
     try:
         if request.method == "POST" and request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType

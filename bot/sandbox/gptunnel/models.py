@@ -1,4 +1,4 @@
-"""The provider's own list: which models it has, what they cost, how big their pictures are.
+"""The provider's own list: its models, their prices and the sizes of their videos.
 
 Deliberately not the bot's catalog: a wrong price or id there must be noticed against this one.
 """
@@ -31,7 +31,7 @@ _PRICES: Mapping[str, tuple[str | None, ...]] = {
     "seedance-1-5-pro-1080P": (None, "58", "116", None),
 }
 
-# provider.md: "The video"; 1080P is not given there and continues the row.
+# provider.md: "The video"; 1080P is not given there and extends the row.
 _SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "480P": {"16:9": (864, 480), "9:16": (480, 864), "1:1": (640, 640)},
     "720P": {"16:9": (1248, 704), "9:16": (704, 1248), "1:1": (960, 960)},
@@ -51,8 +51,8 @@ class Model:
     seconds: int
 
     def size(self, ratio: str, shape: Fraction | None = None) -> tuple[int, int]:
-        """Width and height. A first frame of another `shape` (width / height) than `ratio` wins
-        over it, at the same area, as upstream does (provider.md: "Images")."""
+        """Return width and height. A first frame with another `shape` (width / height) than
+        `ratio` wins over it, at the same area, as upstream does (provider.md: "Images")."""
         width, height = _SIZES[self.resolution][ratio]
         across, down = map(int, ratio.split(":"))
         if shape is None or abs(shape / Fraction(across, down) - 1) <= SAME_SHAPE:

@@ -1,4 +1,4 @@
-"""What the emulator remembers: calls, charges and tasks. No HTTP, no rendering."""
+"""The emulator's records: calls, charges and tasks. No HTTP, no rendering."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.sandbox.gptunnel.models import Model
 
 
 class Mode(StrEnum):
-    """How the whole provider feels; set by hand, on the page or in a test."""
+    """The mode of the whole provider; set on the page or in a test."""
 
     WELL = "well"
     REFUSES = "refuses"  # every create is sensitive content: code 1001
@@ -23,7 +23,7 @@ class Mode(StrEnum):
 
 
 class Word(StrEnum):
-    """Words in a prompt that decide what becomes of it, whatever the mode."""
+    """Words in a prompt that decide its outcome, whatever the mode."""
 
     SENSITIVE = "nsfw-test"  # create: code 1001
     UNSAFE = "unsafe-test"  # create: code 1002
@@ -36,9 +36,8 @@ class Word(StrEnum):
 
 @dataclass
 class Call:
-    """One request as it came. `name` is the one faults use; `at` and `ended` are Unix times;
-    `outcome` is what was answered ("code 0", "HTTP 404"), then the fault that spoiled it, if any.
-    """
+    """One request as received. `name` is the one faults use; `at` and `ended` are Unix times;
+    `outcome` is the answer ("code 0", "HTTP 404"), then the fault that changed it, if any."""
 
     name: str
     headers: dict[str, str]
@@ -50,7 +49,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Charge:
-    """Money taken for a task: `price` roubles, at Unix time `at`."""
+    """Money charged for a task: `price` roubles, at Unix time `at`."""
 
     task_id: str
     model: str
@@ -60,8 +59,8 @@ class Charge:
 
 @dataclass(frozen=True)
 class Made:
-    """What the studio came to: a video, or words why there is none. `image` is the first frame
-    as it was fetched."""
+    """The studio's result: a video, or an error text. `image` is the first frame as it was
+    fetched."""
 
     video: bytes | None
     image: bytes | None = None
@@ -80,7 +79,7 @@ class Task:
     created_at: float
     ready_at: float
     work: asyncio.Future[Made] = field(repr=False)
-    end: Mode | Word | None = None  # how it ended, once it has; WELL is a video
+    end: Mode | Word | None = None  # how it ended, when it has; WELL is a video
 
     @property
     def echo(self) -> str:
@@ -89,14 +88,14 @@ class Task:
 
     @property
     def made(self) -> Made | None:
-        """None while the studio is at work."""
+        """None while the studio is working."""
         return self.work.result() if self.work.done() else None
 
     def says(self, word: Word) -> bool:
         return word in self.prompt.lower()
 
     def status(self, now: float, mode: Mode) -> str:
-        """The provider's word for where it is; what has ended stays so when the mode changes."""
+        """The provider's status; a finished task keeps it when the mode changes."""
         if self.end is None:
             self.end = self._ending(now, mode)
         if self.end is None:

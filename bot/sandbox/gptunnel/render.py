@@ -1,6 +1,6 @@
-"""Draws the video: a real MP4 of a prompt, a shape and perhaps a first frame.
+"""Draw the video: a real MP4 of a prompt, an aspect ratio and perhaps a first frame.
 
-Pure and slow (seconds of CPU): call it in a thread. Knows no HTTP and no tasks.
+Pure and slow (seconds of CPU): call it in a thread. It knows no HTTP and no tasks.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ Draw = Callable[[int], Image.Image]
 
 @dataclass(frozen=True)
 class Scene:
-    """What to show. `width` and `height` are even, in pixels; `frame` is an image file with which
-    the video begins; `caption` stands under the prompt, small."""
+    """What to draw. `width` and `height` are even, in pixels; `frame` is an image file with which
+    the video starts; `caption` is small text below the prompt."""
 
     width: int
     height: int
@@ -51,9 +51,9 @@ class Scene:
 
 @lru_cache(maxsize=8)
 def render(scene: Scene) -> bytes:
-    """The bytes of an MP4: H.264, yuv420p, 24 fps, no sound, ready for streaming.
+    """Return the bytes of an MP4: H.264, yuv420p, 24 fps, no sound, ready for streaming.
 
-    The very first picture is the first frame itself, without zoom or caption.
+    The first picture is the first frame itself, without zoom or caption.
     """
     draw = _still(scene, scene.frame) if scene.frame is not None else _landscape(scene)
     with tempfile.TemporaryDirectory(prefix="gptunnel-sandbox-") as folder:
@@ -107,8 +107,8 @@ def _still(scene: Scene, content: bytes) -> Draw:
 
 @dataclass(frozen=True)
 class _Mood:
-    """Colours of a landscape: the sky when it begins and when it ends (top, horizon), the light,
-    the farthest and the nearest hills."""
+    """Colours of a landscape: the sky at the start and at the end (top, horizon), the light, the
+    farthest and the nearest hills."""
 
     dawn: tuple[Colour, Colour]
     day: tuple[Colour, Colour]
@@ -180,7 +180,7 @@ def _landscape(scene: Scene) -> Draw:
     glow = _glow(round(unit * 1.2))
     sun_x = round(scene.width * dice.uniform(0.25, 0.75))
     rise_from, rise_to = dice.uniform(0.56, 0.64), dice.uniform(0.26, 0.36)
-    # Whole pixels a picture: hills that stop between pixels would shiver.
+    # Whole pixels per picture: hills between pixels would flicker.
     pace = max(1, round(scene.height / 700))
     hills = [_hills(scene, dice, layer, speed=pace * layer) for layer in range(_HILLS)]
     colours = [_mix(mood.far, mood.near, layer / (_HILLS - 1)) for layer in range(_HILLS)]
@@ -233,8 +233,8 @@ def _glow(diameter: int) -> Image.Image:
 def _hills(
     scene: Scene, dice: random.Random, layer: int, *, speed: int
 ) -> tuple[int, Image.Image]:
-    """One ridge: how far from the top of the picture it begins, and its mask down to its lowest
-    point, wide enough for the whole drive. The nearest, of the highest `layer`, is the lowest."""
+    """One ridge: its distance from the top, and its mask down to its lowest point, wide enough for
+    the whole drive. The nearest ridge, of the highest `layer`, is the lowest."""
     width = scene.width + speed * scene.frames
     base = scene.height * (0.54 + 0.1 * layer)
     rough = scene.height * (0.10 - 0.014 * layer)
@@ -253,7 +253,7 @@ def _hills(
     line = [(x, ridge(x)) for x in range(0, width + 6, 6)]
     top = math.floor(min(y for _, y in line)) - 1
     tall = math.ceil(max(y for _, y in line)) + 1 - top
-    # Drawn twice as tall: smooth edges for half the price of drawing twice as large.
+    # Drawn at double height: smooth edges for half the cost of drawing at double size.
     mask = Image.new("L", (width, tall * 2))
     outline = [(x, (y - top) * 2) for x, y in line]
     ImageDraw.Draw(mask).polygon([(0, tall * 2), *outline, (width + 6, tall * 2)], fill=255)
@@ -294,7 +294,7 @@ def _caption(scene: Scene) -> tuple[Image.Image, Image.Image]:
 
 
 def _wrap(text: str, font: ImageFont.FreeTypeFont, width: float, *, limit: int) -> list[str]:
-    """At most `limit` lines no wider than `width`; what does not fit is cut with an ellipsis."""
+    """Return at most `limit` lines no wider than `width`; the rest is cut with an ellipsis."""
     words = text.split()
     lines: list[str] = []
     while words and len(lines) < limit:

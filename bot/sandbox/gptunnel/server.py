@@ -1,6 +1,6 @@
-"""The GPTunnel emulator: its HTTP face, as strict as the real one (docs/provider.md).
+"""The HTTP server of the GPTunnel emulator, as strict as the real one (docs/provider.md).
 
-It knows the public API alone and nothing of who calls it.
+It knows only the public API and nothing about its callers.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def lognormal(
     tail: float = 0.01,
     dice: random.Random | None = None,
 ) -> Callable[[], float]:
-    """A law for `delay`: seconds around `median`; the share `tail` takes five times as long."""
+    """Return a distribution for `delay`: seconds around `median`; the share `tail` takes five
+    times as long."""
     throw = dice or random.Random()
 
     def draw() -> float:
@@ -65,14 +66,14 @@ def lognormal(
 class GptunnelEmulator:
     """A GPTunnel on loopback.
 
-    Settings may change while it runs: `delay`, the seconds a video takes, and `create_latency`,
-    the seconds a create takes, half before and half after it counts (both numbers or functions
-    that give one); `mode`; `balance` and `credit_limit` in roubles; `models` by id; `link_ttl`
-    seconds of a result's link and `result_base`, what its address begins with; `faults`, by the
-    calls `create`, `result`, `models`, `balance`, `chat`, `download` (parameter `file`) and
-    `unknown`. Some words in a prompt decide its fate: see `records.Word`.
+    Settings may change while it runs: `delay`, the seconds per video, and `create_latency`, the
+    seconds per create, half before and half after it counts (both numbers or functions that return
+    one); `mode`; `balance` and `credit_limit` in roubles; `models` by id; `link_ttl`, the seconds
+    a result's link is valid, and `result_base`, the start of its address; `faults`, by the calls
+    `create`, `result`, `models`, `balance`, `chat`, `download` (parameter `file`) and `unknown`.
+    Some words in a prompt decide its outcome: see `records.Word`.
 
-    What happened: `calls`, `charges` and `tasks` (by id), in order.
+    Records: `calls`, `charges` and `tasks` (by id), in order.
     """
 
     def __init__(
@@ -107,11 +108,11 @@ class GptunnelEmulator:
 
     @property
     def base_url(self) -> str:
-        """What a client is given: ends in `/v1`."""
+        """The base URL for clients: ends in `/v1`."""
         return f"{self.origin}/v1"
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listens; port 0 takes a free one. Raises OSError when it cannot."""
+        """Listen; port 0 takes a free one. Raises OSError when it cannot."""
         app = web.Application(client_max_size=_BODY_BYTES)
         app.add_routes(
             [
@@ -139,18 +140,18 @@ class GptunnelEmulator:
         self.origin = f"http://{host}:{runner.addresses[0][1]}"
 
     async def stop(self) -> None:
-        """Ends open calls and what is being rendered."""
+        """End open calls and the current rendering."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
         await self._studio.close()
 
     async def settled(self) -> None:
-        """Returns when the studio has made everything that was ordered."""
+        """Wait until the studio has made every order."""
         await asyncio.gather(*(task.work for task in self.tasks.values()))
 
     def look(self, task: Task) -> dict[str, Any]:
-        """A task as create and result tell it."""
+        """Return a task as create and result show it."""
         status = task.status(self._clock(), self.mode)
         answer: dict[str, Any] = {
             "code": 0,
@@ -171,7 +172,7 @@ class GptunnelEmulator:
             answer["message"] = made.failure or "Generation failed"
         return answer
 
-    # How every call goes: written down, checked for its key, then answered or spoiled.
+    # Every call: recorded, checked for its key, then answered or changed by a fault.
 
     def _answering(
         self, name: str, effect: Effect
@@ -255,7 +256,9 @@ class GptunnelEmulator:
         return web.json_response(self.look(task))
 
     def _issues(self, body: Mapping[str, Any]) -> list[Issue]:
-        """What is wrong with a create's body, by field; the real service names every model."""
+        """Return what is wrong with a create's body, by field; the real service names every
+        model.
+        """
         if "" in body:
             return [_issue("", "object", "the body must be a JSON object")]
         issues = []
@@ -344,7 +347,8 @@ class GptunnelEmulator:
 
 
 async def _read(request: web.Request) -> Any:
-    """The query of a GET, the JSON of a POST; what is no JSON comes back as its text."""
+    """Return the query of a GET or the JSON of a POST; a body that is not JSON is returned as
+    text."""
     if request.method != "POST":
         return dict(request.query)
     text = (await request.read()).decode(errors="replace")
@@ -365,7 +369,7 @@ def _outcome(response: web.Response) -> str:
 
 
 def _refusal(code: int, *, status: int = 200, **more: Any) -> web.Response:
-    """The media API puts its errors into `code` (provider.md: "Errors")."""
+    """Return an error as the media API does, in `code` (provider.md: "Errors")."""
     return web.json_response({"code": code, "message": _MESSAGES[code], **more}, status=status)
 
 
@@ -389,7 +393,7 @@ def _is_one_link(images: object) -> bool:
 
 
 def _last_words(messages: object, role: str) -> str | None:
-    """What this side said last in an OpenAI chat; None when it is no chat."""
+    """Return the last message of the user in an OpenAI chat; None when it is not a chat."""
     if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
         return None
     said = [m.get("content") for m in messages if m.get("role") == role]

@@ -1,4 +1,4 @@
-"""Makes the videos of tasks in threads: fetches the first frame, judges it, renders.
+"""Make the videos of tasks in threads: fetch the first frame, check it, render.
 
 Runs beside the event loop and must not touch it, nor the records.
 """
@@ -31,11 +31,11 @@ _FETCHERS = 4
 
 
 class BadImage(Exception):
-    """The first frame cannot be had or used; the text says why."""
+    """The first frame cannot be fetched or used; the text says why."""
 
 
 class Studio:
-    """Takes orders, in parallel, and renders one at a time: the machine has other work."""
+    """Accepts orders in parallel and renders one at a time: the machine has other work."""
 
     def __init__(self, renderer: Renderer = render, image_seconds: float = IMAGE_SECONDS) -> None:
         self._renderer = renderer
@@ -46,12 +46,12 @@ class Studio:
     def order(
         self, model: Model, prompt: str, ratio: str | None, image: str | None
     ) -> asyncio.Future[Made]:
-        """Begins at once; the future never fails, its `Made` may."""
+        """Start at once; the future never fails, its `Made` may."""
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._threads, self._make, model, prompt, ratio, image)
 
     async def close(self) -> None:
-        """Ends after what is being rendered now; what has not begun is never made."""
+        """Stop after the current rendering; waiting orders are never made."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 
     def _make(self, model: Model, prompt: str, ratio: str | None, image: str | None) -> Made:
@@ -71,7 +71,7 @@ class Studio:
 
 
 def _fetch(url: str, seconds: float) -> bytes:
-    """Raises BadImage for a link that gives no image soon."""
+    """Fetch a link. Raises BadImage when it does not return an image soon."""
     content = bytearray()
     try:
         with (
@@ -90,7 +90,7 @@ def _fetch(url: str, seconds: float) -> bytes:
 
 
 def _judge(content: bytes) -> Fraction:
-    """Width over height of a good image; raises BadImage with the limit that is broken."""
+    """Return width divided by height of a good image; raise BadImage with the broken limit."""
     try:
         with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
             width, height = image.size
@@ -100,7 +100,7 @@ def _judge(content: bytes) -> Fraction:
             if not IMAGE_SHAPES[0] <= Fraction(width, height) <= IMAGE_SHAPES[1]:
                 raise BadImage(f"image is {width}x{height}, width/height must be 0.4-2.5")
             image.load()
-            # A camera's image may lie on its side; the tag that says so turns the shape as well.
+            # A camera's image may be rotated by a tag, which also swaps its sides.
             turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
             return Fraction(height, width) if turned else Fraction(width, height)
     except (OSError, Image.DecompressionBombError, ValueError, SyntaxError) as exc:

@@ -1,4 +1,6 @@
-"""A stand-in for api.telegram.org with a chat page; knows the Bot API and nothing of our bot."""
+"""A replacement for api.telegram.org with a chat page; knows the Bot API and nothing of our
+bot.
+"""
 
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.sandbox.telegram.people import Person

@@ -1,7 +1,7 @@
-"""A person's acts by name, as the page and other processes ask for them over HTTP.
+"""A person's actions by name, as the page and other processes request them over HTTP.
 
-`POST /sandbox/people/<id>/<act>` with a JSON object, or a form when files come along. In all of
-them `chat_id` is optional (the private chat), as are `reply_to` and `thread` when sending.
+`POST /sandbox/people/<id>/<act>` with a JSON object, or a form with files. `chat_id` is always
+optional (the private chat), as are `reply_to` and `thread` when sending.
 """
 
 from collections.abc import Awaitable, Callable

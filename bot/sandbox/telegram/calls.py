@@ -1,4 +1,4 @@
-"""What the emulator writes down of each call, and what a method's code is given."""
+"""The record of each call, and what a method's code is given."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -27,12 +27,12 @@ class Call:
     # Files that were uploaded with the call, by parameter name: name, size, sha256.
     uploads: dict[str, Json] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
-    # Things Telegram passes over in silence: an ignored thumbnail, a video turned animation.
+    # Things Telegram ignores silently: an ignored thumbnail, a video turned into an animation.
     notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Whether the method did its work (a fault may still have eaten the answer)."""
+        """Whether the method did its work (a fault may still have dropped the answer)."""
         return self.description is None and self.result is not None
 
     def json(self) -> Json:
@@ -46,7 +46,7 @@ class Request:
 
     world: World
     params: Json
-    # Multipart files that `attach://<name>` speaks of.
+    # Multipart files that `attach://<name>` refers to.
     files: dict[str, Upload]
     call: Call
     fetch: Callable[[str], Awaitable[tuple[bytes, str]]]
@@ -67,7 +67,7 @@ def public(value: Any) -> Any:
 
 
 def uploaded(params: Json, files: dict[str, Upload], path: str = "") -> dict[str, Json]:
-    """Uploads by where in the parameters they stand: `video`, `thumbnail`, `media[0].media`."""
+    """Return uploads by their place in the parameters: `video`, `thumbnail`, `media[0].media`."""
     found: dict[str, Json] = {}
     for name, value in params.items():
         place = f"{path}{name}"

@@ -1,6 +1,6 @@
-"""The page and its doors: `/` and `/sandbox/…` — people's acts, events, switches, records.
+"""The page and its HTTP API: `/` and `/sandbox/…` — people's actions, events, switches, records.
 
-Everything here is also for tests that drive the emulator from another process.
+Tests also use it to drive the emulator from another process.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ from bot.sandbox.telegram.watching import CannotAct
 STATIC = Path(__file__).parents[1] / "static"
 SHOWN = 200
 KEEP_ALIVE = 15
-# What the "Telegram is busy" switch spoils; polling goes on, so that the bot hears people.
+# The methods that the "Telegram is busy" switch affects; polling continues, so that the bot
+# receives messages.
 FLOODED = ("sendMessage", "sendPhoto", "sendVideo", "sendDocument", "editMessageText")
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:;"
@@ -89,7 +90,7 @@ class Control:
         self._flood: list[str] = []
 
     def attach(self, app: web.Application) -> None:
-        """Adds the routes; they answer only to this machine's own pages."""
+        """Add the routes; they answer only to this machine's own pages."""
         app.middlewares.append(_own_pages_only)
         app.router.add_get("/", self._index)
         app.router.add_static("/static/", STATIC)
@@ -124,7 +125,7 @@ class Control:
         wanted = request.match_info.get("person") or request.query.get("person")
         people = self._emulator.people
         if not wanted and not people:
-            # Whoever opens the page first is somebody, and reads the browser's language.
+            # The first visitor of the page becomes a person, with the browser's language.
             russian = request.headers.get("Accept-Language", "").lower().startswith("ru")
             name, code = ("Анна", "ru") if russian else ("Anna", "en")
             return self._emulator.add_person(name, language_code=code)
@@ -177,7 +178,7 @@ class Control:
         stored = self._world.files.get(request.match_info["file_id"])
         if stored is None:
             raise web.HTTPNotFound
-        # What people upload is shown, never run: no sniffing, no scripts of its own.
+        # Uploads are shown, never executed: no sniffing, no scripts.
         headers = {
             "Content-Type": stored.mime_type or "application/octet-stream",
             "X-Content-Type-Options": "nosniff",
@@ -187,7 +188,7 @@ class Control:
         return web.FileResponse(stored.path, headers=headers)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Server-sent events: what this person's client would show change."""
+        """Stream server-sent events: the changes that this person's client would show."""
         person = self._person(request)
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         stream = web.StreamResponse(headers=headers)
@@ -299,7 +300,7 @@ class Control:
         return web.json_response({"on": bool(self._flood)})
 
     async def _provider(self, request: web.Request) -> web.StreamResponse:
-        """A bridge to the other emulator's control: the page may speak to one origin only."""
+        """Forward to the other emulator's control: the page may talk to one origin only."""
         base = self._emulator.provider_control
         if base is None:
             raise web.HTTPNotFound(text="no provider emulator")
@@ -333,7 +334,7 @@ async def _json(request: web.Request) -> Any:
 
 @web.middleware
 async def _own_pages_only(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Another site's page in the same browser must not reach the sandbox (CSRF, rebinding)."""
+    """Reject another site's page in the same browser (CSRF, DNS rebinding)."""
     if request.path == "/" or request.path.startswith("/sandbox/"):
         host = urlsplit(f"//{request.host}").hostname or ""
         if host != "localhost":

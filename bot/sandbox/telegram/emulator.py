@@ -1,4 +1,4 @@
-"""The emulator as one object: the Bot API, the people, the page, started and stopped together."""
+"""The whole emulator: the Bot API, the people and the page, started and stopped together."""
 
 import asyncio
 import secrets
@@ -23,9 +23,9 @@ FIRST_PERSON = 5_550_000_101
 
 
 class TelegramEmulator:
-    """A stand-in for api.telegram.org on loopback, with people to talk to its one bot.
+    """A replacement for api.telegram.org on loopback, with people who talk to its one bot.
 
-    `clock` gives Unix seconds. `latency` gives the seconds a method takes, by its name.
+    `clock` returns Unix seconds. `latency` returns the seconds a method takes, by its name.
     `local`: as a server that runs with --local. `provider_control` is the base URL of the other
     emulator's control, for the page's switches.
     """
@@ -67,11 +67,11 @@ class TelegramEmulator:
         self.url = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listens; `url` is the address from then on. Port 0 is any free one."""
+        """Listen; `url` is the address from then on. Port 0 is any free one."""
         app = web.Application(client_max_size=80 << 20)
         app.add_routes(self.api.routes())
         self._control.attach(app)
-        # A handler that hangs as a fault must not hold up the end.
+        # A handler that hangs as a fault must not delay the stop.
         self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port).start()
@@ -79,7 +79,7 @@ class TelegramEmulator:
         self.url = f"http://{host}:{port}"
 
     async def stop(self) -> None:
-        """Ends polls, deliveries, streams and the server, and removes the files."""
+        """End polls, deliveries, streams and the server, and remove the files."""
         await self.api.delivery.stop()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -100,7 +100,7 @@ class TelegramEmulator:
         return self.api.calls
 
     def calls_of(self, method: str, **params: Any) -> list[Call]:
-        """The calls of a method with these parameters, as the emulator wrote them down."""
+        """Return the calls of a method with these parameters, as recorded."""
         return [
             call
             for call in self.calls
@@ -108,7 +108,9 @@ class TelegramEmulator:
         ]
 
     async def wait_for_poll(self, *, within: float = 10) -> None:
-        """Until a bot waits in getUpdates: it has read all there was. TimeoutError otherwise."""
+        """Wait until a bot waits in getUpdates: it has read all updates. TimeoutError
+        otherwise.
+        """
         async with self.world.listen() as events, asyncio.timeout(within):
             while not self.api.delivery.polled:
                 await events.get()

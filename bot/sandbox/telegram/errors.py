@@ -1,4 +1,4 @@
-"""The refusals of the Bot API: its codes and its own wording, told in one place."""
+"""The errors of the Bot API: its codes and its own wording, in one place."""
 
 from typing import Any
 
@@ -54,5 +54,5 @@ class ApiError(Exception):
 
 
 def bad_request(text: str) -> ApiError:
-    """400, the most common refusal."""
+    """Return a 400, the most common error."""
     return ApiError(400, text)

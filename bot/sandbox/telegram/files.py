@@ -1,6 +1,6 @@
-"""Files on the pretend servers: kept on disk, measured by content, known by `file_id`.
+"""Files on the emulated servers: kept on disk, measured by content, identified by `file_id`.
 
-Knows nothing of chats and messages. Blocking: callers run the makers in a thread.
+It knows nothing of chats and messages. Blocking: callers run the methods in a thread.
 """
 
 import base64
@@ -21,7 +21,7 @@ UPLOAD_LIMIT, PHOTO_LIMIT, DOWNLOAD_LIMIT, URL_LIMIT = 50 * MB, 10 * MB, 20 * MB
 LOCAL_UPLOAD_LIMIT = 2000 * 1000 * 1000
 THUMB_SIDE, THUMB_BYTES = 320, 200 * 1024
 SIZES = (90, 320, 800, 1280)
-# What a file_id of each kind begins with, and its folder in file_path.
+# The prefix of a file_id of each kind, and its folder in file_path.
 PREFIX = {
     "photo": ("AgACAgIAAxk", "photos"),
     "video": ("BAACAgIAAxk", "videos"),
@@ -67,7 +67,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Probe:
-    """What the container says; `video` is False for anything that is no moving picture."""
+    """What the container says; `video` is False for a file without moving pictures."""
 
     video: bool = False
     audio: bool = False
@@ -77,7 +77,7 @@ class Probe:
 
 
 def probe(path: Path) -> Probe:
-    """Reads the head of a media file; never raises for nonsense."""
+    """Read the head of a media file; never raises for invalid data."""
     try:
         with av.open(str(path)) as container:
             video = next(iter(container.streams.video), None)
@@ -116,7 +116,7 @@ class FileStore:
         return self.folder / secrets.token_hex(12)
 
     def add(self, kind: str, data: bytes | Path, **fields: Any) -> StoredFile:
-        """Keeps bytes, or a file that is already in the folder, under a new id."""
+        """Store bytes, or a file that is already in the folder, under a new id."""
         if isinstance(data, Path):
             path, content = data, data.read_bytes()
         else:
@@ -162,10 +162,10 @@ class FileStore:
     def video(
         self, source: bytes | Path, kind: str, *, thumbnail: StoredFile | None, **given: Any
     ) -> StoredFile:
-        """A clip; `given` is what the sender told of it.
+        """Store a clip; `given` is what the sender said about it.
 
-        An upload is taken at its word: without width, height and duration the preview is square
-        and 00:00 (telegram-bot-api #127, #442). What is no video becomes a document.
+        An upload is not measured: without width, height and duration the preview is square and
+        00:00 (telegram-bot-api #127, #442). A file that is not a video becomes a document.
         """
         name = given.pop("name", None) or "video.mp4"
         path = source if isinstance(source, Path) else self.new_path()
@@ -228,10 +228,10 @@ class FileStore:
         return self.add(kind, out.getvalue(), shape=shape, mime_type="image/jpeg")
 
     def resend(self, file_id: str, kind: str) -> StoredFile:
-        """The file for a `file_id` given where a `kind` is asked.
+        """Return the file for a `file_id` where a `kind` is expected.
 
-        Documents, videos, animations… stand for one another and keep their own kind; a photo is
-        only a photo (td: FileManager::check_input_file_id).
+        Documents, videos, animations… are interchangeable and keep their own kind; a photo is only
+        a photo (td: FileManager::check_input_file_id).
         """
         stored = self.get(file_id)
         if stored is None or stored.kind == "thumbnail":

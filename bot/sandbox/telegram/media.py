@@ -24,9 +24,9 @@ ALBUM_KINDS = {"photo", "video"}
 
 
 async def stored_file(req: Request, value: Any, kind: str, given: Json) -> StoredFile:
-    """The file that a parameter speaks of, taken in if it is new.
+    """Return the file that a parameter names; a new one is stored.
 
-    `given` are the sender's words about it: width, height, duration, thumbnail.
+    `given` are the sender's values: width, height, duration, thumbnail.
     """
     files = req.world.files
     upload = _upload(req, value)
@@ -106,7 +106,7 @@ async def _thumbnail(req: Request, value: Any) -> StoredFile | None:
 
 
 def media_content(stored: StoredFile) -> Json:
-    """The part of a Message that shows this file."""
+    """Return the part of a Message that shows this file."""
     if stored.kind == "photo":
         return {"photo": [size.json() for size in stored.sizes or [stored]]}
     if stored.kind == "animation":

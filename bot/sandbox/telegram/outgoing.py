@@ -1,4 +1,4 @@
-"""What every method that sends or edits shares: the chat, the text, the reply, the keyboard."""
+"""What all methods that send or edit share: the chat, the text, the reply, the keyboard."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from bot.sandbox.telegram.errors import NOT_MODIFIED, ApiError, bad_request
 from bot.sandbox.telegram.state import Chat, Json, World
 from bot.sandbox.telegram.text import formatted, utf16_len
 
-# Parameters of the Bot API that the emulator has no life behind: said, not passed over.
+# Parameters of the Bot API without a function in the emulator: recorded, not ignored silently.
 UNSUPPORTED = {
     "business_connection_id",
     "direct_messages_topic_id",

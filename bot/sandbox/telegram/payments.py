@@ -1,4 +1,4 @@
-"""Invoices in Stars: sent, checked out and given back. Nobody's money moves."""
+"""Invoices in Stars: sent, checked out and refunded. No real money moves."""
 
 from typing import Any
 

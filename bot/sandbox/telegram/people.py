@@ -1,6 +1,6 @@
-"""The person's side: what people do in their clients, as Python. Nothing here asks the bot.
+"""The person's side: what people do in their clients, as Python. Nothing here calls the bot.
 
-A `Person` acts in a chat (the private one with the bot unless `chat` is given); each act makes
+A `Person` acts in a chat (the private one with the bot unless `chat` is given); each action makes
 the update that Telegram would make of it.
 """
 
@@ -26,7 +26,7 @@ from bot.sandbox.telegram.watching import CannotAct, ChatRef, Watching
 
 
 class Person(Watching):
-    """One user of the pretend Telegram."""
+    """One user of the emulated Telegram."""
 
     def set_language(self, language_code: str) -> None:
         """Changes the client's language; the bot learns it with the next update."""
@@ -233,7 +233,7 @@ class Person(Watching):
         return query
 
     async def pay(self, message: Json) -> Json:
-        """Pays an invoice: the service message that says so. CannotAct when the bot declines.
+        """Pay an invoice and return the service message. CannotAct when the bot declines.
 
         Telegram asks the bot first, and gives up when it does not answer in time.
         """

@@ -1,4 +1,4 @@
-"""Answers to presses and to inline queries, each once and in time."""
+"""Answers to button presses and inline queries, each once and in time."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from bot.sandbox.telegram.media import media_content
 from bot.sandbox.telegram.outgoing import inline_keyboard, text_content
 from bot.sandbox.telegram.state import Json
 
-# Seconds. Clients wait for 10-15 s; the queries themselves die soon after (telegram.md).
+# Seconds. Clients wait for 10-15 s; the queries expire soon after (telegram.md).
 CALLBACK_TIMEOUT = 15
 INLINE_TIMEOUT = 10
 CACHED = {

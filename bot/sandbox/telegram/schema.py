@@ -1,7 +1,7 @@
-"""Checks of requests (and of our own answers) against the published Bot API schema.
+"""Check requests (and our own answers) against the published Bot API schema.
 
-Knows names, types and limits; knows nothing of chats, messages or files. Stricter than Telegram
-in one point: an unknown parameter is refused here and ignored there.
+It knows names, types and limits; nothing of chats, messages or files. Stricter than Telegram in
+one point: an unknown parameter is refused here and ignored there.
 """
 
 import json
@@ -55,7 +55,7 @@ FREE = {"RichText", "InputFile"}
 
 
 class Schema:
-    """`check` turns the raw parameters of a call into typed ones, or raises what Telegram says."""
+    """`check` turns the raw parameters of a call into typed ones, or raises Telegram's error."""
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.version: str = data["version"]

@@ -1,4 +1,4 @@
-"""The HTTP face of the Bot API: reads a call, checks it, lets faults at it, writes it down."""
+"""The HTTP server of the Bot API: reads a call, checks it, applies faults, records it."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ class BotApi:
         ]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One call, from the wire to the answer."""
+        """Handle one call, from the request to the answer."""
         if request.match_info["token"] != self.token:
             await request.read()
             return _answer(ApiError(401))
@@ -160,7 +160,7 @@ class BotApi:
                 raw[part.name] = upload
             else:
                 files[part.name] = upload
-        # Read to the end first: an answer in the middle of an upload is a broken connection.
+        # Read to the end first: an answer in the middle of an upload breaks the connection.
         if too_large:
             raise ApiError(413)
 
@@ -203,7 +203,8 @@ async def _to_disk(part: aiohttp.BodyPartReader, world: World) -> Upload:
 
 
 async def fetch(url: str) -> tuple[bytes, str]:
-    """What a URL in place of a file holds, up to the limit; OSError when it cannot be had."""
+    """Return the content of a URL in place of a file, up to the limit; OSError when it cannot be
+    fetched."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
             async with session.get(url) as answer:

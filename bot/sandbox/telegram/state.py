@@ -1,7 +1,7 @@
-"""Everything the pretend Telegram remembers: people, chats, messages, updates, queries.
+"""The state of the emulated Telegram: people, chats, messages, updates, queries.
 
-Knows nothing of HTTP and of methods. Messages are Bot API JSON and are replaced, never changed in
-place: an update that waits keeps what was true when it was made.
+It knows nothing of HTTP and of methods. Messages are Bot API JSON and are replaced, never changed
+in place: a waiting update keeps its content.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Chat:
     drafts: dict[int, Json] = field(default_factory=dict)
     migrated_to: int | None = None
     last_id: int = 0
-    # Whether the person has ever written: until then the bot may not begin.
+    # Whether the person has ever written: until then the bot may not start the chat.
     started: bool = False
     keyboard: Json | None = None
 
@@ -110,9 +110,9 @@ class World:
         self.webhook = Webhook()
         self.allowed: set[str] | None = None
         self.privacy_mode = True
-        # Updates not confirmed yet, and all there ever were (for delivering one again).
+        # Unconfirmed updates, and all updates ever (to deliver one again).
         self.pending: deque[Json] = deque()
-        # Confirmed updates that are to be delivered a second time, whatever the offset.
+        # Confirmed updates to deliver a second time, whatever the offset.
         self.repeated: deque[Json] = deque()
         self.updates: list[Json] = []
         self.on_update: Callable[[], None] = lambda: None
@@ -131,7 +131,7 @@ class World:
     # --- events for the page and for those who wait ---
 
     def emit(self, kind: str, **data: Any) -> None:
-        """Tells everybody who listens."""
+        """Notify all listeners."""
         for queue in self._listeners:
             queue.put_nowait({"event": kind, **data})
 
@@ -148,7 +148,7 @@ class World:
     # --- updates ---
 
     def update(self, kind: str, payload: Json) -> Json | None:
-        """A new update of this kind; None when the bot did not ask for the kind."""
+        """Create an update of this kind; None when the bot did not ask for the kind."""
         wanted = kind in self.allowed if self.allowed else kind not in ONLY_IF_ASKED
         if not wanted:
             return None
@@ -160,7 +160,7 @@ class World:
         return self._next_update - 1
 
     def push(self, update: Json) -> Json:
-        """Queues an update as it is, proper or not; only its id must be a number."""
+        """Queue an update as it is, valid or not; only its id must be a number."""
         if not isinstance(update.get("update_id"), int):
             raise ValueError("update_id must be an integer")
         self.pending.append(update)
@@ -169,11 +169,11 @@ class World:
         return update
 
     def confirm(self, before: int) -> None:
-        """Forgets the updates with ids below `before`."""
+        """Delete the updates with ids below `before`."""
         self.pending = deque(u for u in self.pending if u["update_id"] >= before)
 
     def repeat(self, update_id: int) -> Json:
-        """Delivers an update once more; KeyError when there never was one of this id."""
+        """Deliver an update once more; KeyError for an unknown id."""
         for update in self.updates:
             if update["update_id"] == update_id:
                 self.repeated.append(update)
@@ -193,7 +193,7 @@ class World:
         return {**body, "is_forum": True} if chat.is_forum else body
 
     def member_status(self, chat: Chat, user_id: int) -> str:
-        """`left` for somebody who is not there."""
+        """The status of a member; `left` for everybody else."""
         return chat.members.get(user_id, "left")
 
     def sees(self, user_id: int, chat: Chat) -> bool:
@@ -205,7 +205,7 @@ class World:
     # --- messages ---
 
     def post(self, chat: Chat, sender: Json, content: Json, **extra: Any) -> Json:
-        """Adds a message and tells the listeners; extras that are None are left out.
+        """Add a message and notify the listeners; extras that are None are left out.
 
         `reply_to` is the message replied to; `thread` the topic.
         """
@@ -230,7 +230,7 @@ class World:
         return message
 
     def replace(self, chat: Chat, message: Json) -> Json:
-        """Puts an edited message in the old one's place."""
+        """Replace a message by its edited version."""
         chat.messages[message["message_id"]] = message
         self.emit("edited", chat_id=chat.id, message=message)
         return message

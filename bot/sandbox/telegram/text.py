@@ -24,7 +24,7 @@ TAGS = {
 }
 KINDS = {*TAGS.values(), "blockquote", "expandable_blockquote", "text_link", "text_mention"}
 KINDS |= {"custom_emoji", "date_time"}
-# Found by the server itself; what a bot gives of these kinds is dropped and looked for anew.
+# Found by the server itself; entities of these kinds from a bot are dropped and searched anew.
 AUTOMATIC = ("mention", "hashtag", "cashtag", "bot_command", "url", "email", "phone_number")
 FOUND = re.compile(
     r"(?P<bot_command>(?<![\w/])/[A-Za-z0-9_]{1,32}(?:@[A-Za-z]\w{3,31})?(?![\w/]))"

@@ -1,4 +1,4 @@
-"""What the pretend Telegram remembers of Stars: invoices, checkouts and payments.
+"""The state of Stars: invoices, checkouts and payments.
 
 It knows neither chats nor methods.
 """
@@ -37,20 +37,20 @@ class Payment:
 
 @dataclass
 class Till:
-    """What the pretend Telegram remembers of money."""
+    """All invoices, checkouts and payments."""
 
     invoices: dict[tuple[int, int], str] = field(default_factory=dict)  # message -> payload
     checkouts: dict[str, Checkout] = field(default_factory=dict)
     payments: dict[str, Payment] = field(default_factory=dict)
 
     def open(self, user_id: int, at: float) -> Checkout:
-        """Somebody pressed Pay."""
+        """Record that a person pressed Pay."""
         checkout = Checkout(str(secrets.randbelow(9 * 10**18) + 10**18), user_id, at)
         self.checkouts[checkout.id] = checkout
         return checkout
 
     def take(self, user_id: int, stars: int, payload: str) -> Payment:
-        """The Stars have moved; the id is as long as Telegram's."""
+        """Record a payment; its id is as long as Telegram's."""
         payment = Payment(f"stx{secrets.token_urlsafe(48)}", user_id, stars, payload)
         self.payments[payment.charge_id] = payment
         return payment

@@ -1,10 +1,10 @@
-"""Makes `schema.json` of the published Bot API schema; run by hand when the Bot API moves on.
+"""Make `schema.json` from the published Bot API schema; run by hand for a new Bot API version.
 
 Usage: python -m bot.sandbox.telegram.trim_schema AIOGRAM_SDIST/.butcher/schema/schema.json
 
 The source is the schema in aiogram's source distribution (MIT, (c) Alex Root Junior, see NOTICE
-beside this file). What stays: names, types, whether required, limits told in the descriptions,
-constant discriminators and the members of unions. The texts of the documentation go.
+beside this file). Kept: names, types, whether required, limits given in the descriptions, constant
+discriminators and the members of unions. The documentation texts are dropped.
 """
 
 import json
@@ -60,7 +60,7 @@ def trim(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def dump(trimmed: dict[str, Any]) -> str:
-    """One line an entry, so that a new version reads well as a diff."""
+    """Write one line per entry, so that a new version reads well as a diff."""
     parts = [f'"version": {json.dumps(trimmed["version"])}']
     for name in ("methods", "types"):
         lines = [

@@ -1,4 +1,6 @@
-"""How updates leave: long polling with its offsets and conflicts, or the webhook with retries."""
+"""Delivery of updates: long polling with its offsets and conflicts, or the webhook with
+retries.
+"""
 
 import asyncio
 import json
@@ -19,7 +21,7 @@ SECRET = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Delivery:
-    """One of these a bot: it knows who polls now and where the webhook is."""
+    """The delivery of one bot: who polls now, and where the webhook is."""
 
     def __init__(self, world: World, retry_delay: float = 1.0) -> None:
         self.world = world
@@ -50,7 +52,7 @@ class Delivery:
         return (repeated + list(world.pending))[:limit]
 
     async def _wait(self, seconds: float) -> None:
-        # None: there is news; a text: why this poll was ended.
+        # None: there are updates; a text: why this poll ended.
         ended: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._poller = ended
         self.world.emit("poll")
@@ -67,7 +69,7 @@ class Delivery:
 
     @property
     def polled(self) -> bool:
-        """Whether a getUpdates waits for news right now."""
+        """Whether a getUpdates is waiting now."""
         return self._poller is not None
 
     def _news(self) -> None:
@@ -84,7 +86,7 @@ class Delivery:
             self.world.allowed = set(params["allowed_updates"]) or None
 
     async def set_webhook(self, req: Request) -> bool:
-        """Bot API: setWebhook. Plain http is let through for loopback, unlike at Telegram."""
+        """Bot API: setWebhook. Plain http is allowed for loopback, unlike at Telegram."""
         world, params = self.world, req.params
         url = params["url"]
         if not url:

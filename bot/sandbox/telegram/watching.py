@@ -1,4 +1,4 @@
-"""The looking half of a person: the chats, the menu, and waiting for what the bot does."""
+"""What a person sees: the chats, the menu, and waiting for what the bot does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ ChatRef = Chat | int | None
 
 
 class CannotAct(Exception):
-    """The client would not let the person do this: no such button, not their message…"""
+    """The client would not let the person do this: no such button, or another person's message."""
 
 
 class Watching:
@@ -33,11 +33,11 @@ class Watching:
 
     @property
     def messages(self) -> list[Json]:
-        """What stands in the private chat now, oldest first."""
+        """The messages in the private chat now, the oldest first."""
         return list(self.chat.messages.values())
 
     def chat_of(self, chat: ChatRef) -> Chat:
-        """The private chat by default; a group must have the person in it."""
+        """Return the private chat by default; a group must have the person in it."""
         place = (
             self.chat
             if chat is None
@@ -64,9 +64,10 @@ class Watching:
         chat: ChatRef = None,
         within: float = 30,
     ) -> Json:
-        """The first message of the chat that `wanted` likes, now or within `within` seconds.
+        """Return the first message of the chat that `wanted` accepts, now or within `within`
+        seconds.
 
-        TimeoutError tells what stands in the chat instead.
+        TimeoutError shows what is in the chat instead.
         """
         place = self._world.chats[chat] if isinstance(chat, int) else chat or self.chat
 

@@ -14,14 +14,14 @@ from bot.texts.keyboards import parts
 
 
 def ask_access(lang: str) -> InlineKeyboardMarkup:
-    """Below the words to a stranger."""
+    """Below the answer to a stranger."""
     return parts.rows(
         [parts.button(texts.access.button_ask(lang), AskAccess(), ButtonStyle.PRIMARY)]
     )
 
 
 def decide_access(user_id: int, lang: str) -> InlineKeyboardMarkup:
-    """Below somebody's request, for an admin."""
+    """Below an access request, for an admin."""
     return parts.rows(
         [
             parts.button(

@@ -33,7 +33,7 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
 
 
 def alert(lang: str, params: Params) -> InlineKeyboardMarkup:
-    """What can be done about it, at once."""
+    """Return the operations that help with an alert."""
     number = int(params.get("task") or params.get("update") or 0)
     return parts.rows(
         *([operation(lang, one, number)] for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))])
@@ -41,11 +41,11 @@ def alert(lang: str, params: Params) -> InlineKeyboardMarkup:
 
 
 def operation(lang: str, one: Operation, number: int = 0) -> InlineKeyboardButton:
-    """One of an admin's buttons."""
+    """Return one button of an admin."""
     text = texts.admin.button(lang, one.name.lower())
     return parts.button(text, Operate(operation=one, number=number))
 
 
 def operations(lang: str, *rows: Sequence[Operation], number: int = 0) -> InlineKeyboardMarkup:
-    """Rows of an admin's buttons about the same thing."""
+    """Return rows of an admin's buttons about the same thing."""
     return parts.rows(*([operation(lang, one, number) for one in row] for row in rows))

@@ -30,19 +30,18 @@ VARIANTS = (1, 2, 3)
 
 @dataclass(frozen=True, kw_only=True)
 class CardOptions:
-    """What a card offers beside its shapes."""
+    """What a card offers beside aspect ratios."""
 
     models: tuple[Model, ...] = ()
-    improves: bool = False  # there is a chat model
-    is_open: bool = False  # the options are shown
+    improves: bool = False  # a chat model is set
+    is_open: bool = False  # the options are open
 
 
 def card(
     task: Task, nearest: AspectRatio | None = None, card_options: CardOptions | None = None
 ) -> InlineKeyboardMarkup:
-    """Ratios in one row, the `nearest` to the photo first and marked; a photo without words has
-    nothing but Cancel. One tap on a ratio is the order, whatever else is shown.
-    """
+    """Return the ratios in one row, the `nearest` to the photo first and marked; a photo without a
+    prompt has only Cancel. One tap on a ratio orders, whatever else is shown."""
     model = CATALOG.get(task.model)
     ratios = list(model.ratios) if model else list(AspectRatio)
     if nearest in ratios:
@@ -106,9 +105,10 @@ def choices(
     models: Sequence[Model],
     carrying: Callable[[Model], CallbackData],
 ) -> list[list[InlineKeyboardButton]]:
-    """Kinds, qualities and lengths, a row each, the chosen ones marked; a row of one is left out.
+    """Return kinds, qualities and lengths, a row each, the chosen ones marked; single choices are
+    left out.
 
-    A press changes one thing and keeps the others as near as the catalog allows.
+    A press changes one property and keeps the others as near as the catalog allows.
     """
 
     def row(name: str, shown: Callable[[Model], str]) -> list[InlineKeyboardButton]:
@@ -143,12 +143,12 @@ def _unlike(one: Model, other: Model | None) -> tuple[bool, bool, bool, Decimal]
 
 
 def begin(lang: str) -> InlineKeyboardMarkup:
-    """Below the first words of all: something to start from."""
+    """Below the first message: something to start from."""
     return parts.rows([parts.button(texts.cards.button_examples(lang), ShowExample(index=0))])
 
 
 def example(lang: str, index: int, count: int) -> InlineKeyboardMarkup:
-    """Below a ready scene: take it, or see another one."""
+    """Below a ready scene: use it, or see another one."""
     turns = [
         parts.button("‹", ShowExample(index=(index - 1) % count)),
         parts.button("›", ShowExample(index=(index + 1) % count)),

@@ -1,4 +1,4 @@
-"""Keyboards of notices: which buttons stand below a message that the outbox sends."""
+"""Keyboards of notices: which buttons are below a message of the outbox."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.texts.keyboards import access, admin, parts, results
 
 
 def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | None:
-    """What goes below the words of a notice; `task`: the one that it is about, as it is now."""
+    """Return the buttons of a notice; `task`: its task in the current state."""
     if notice.kind is NoticeKind.ACCESS_ASKED:
         return access.decide_access(int(notice.params["user_id"] or 0), notice.lang)
     if notice.kind is NoticeKind.ALERT:

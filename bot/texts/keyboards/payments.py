@@ -19,7 +19,7 @@ from bot.texts.keyboards import parts
 
 
 def packages(lang: str, on_sale: Sequence[Package]) -> InlineKeyboardMarkup:
-    """What can be bought."""
+    """Return a button for each package on sale."""
     return parts.rows(
         *(
             [
@@ -34,7 +34,7 @@ def packages(lang: str, on_sale: Sequence[Package]) -> InlineKeyboardMarkup:
 
 
 def refunds(lang: str, payments: Sequence[tuple[int, int, datetime]]) -> InlineKeyboardMarkup:
-    """Entry, Stars and time of each payment that can be given back."""
+    """Return a button for each refundable payment, given its ledger entry, Stars and time."""
     return parts.rows(
         *(
             [
@@ -48,6 +48,6 @@ def refunds(lang: str, payments: Sequence[tuple[int, int, datetime]]) -> InlineK
 
 
 def refund_payment(lang: str, entry: int, stars: int, at: datetime) -> InlineKeyboardButton:
-    """An admin's way to give a payment back."""
+    """Return an admin's button that refunds a payment."""
     data = Operate(operation=Operation.REFUND, number=entry)
     return parts.button(texts.payments.button_refund(lang, stars, at), data)

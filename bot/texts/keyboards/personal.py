@@ -24,7 +24,7 @@ from bot.texts.keyboards.cards import choices
 def settings(
     lang: str, model: Model, ratio: AspectRatio | None, models: Sequence[Model]
 ) -> InlineKeyboardMarkup:
-    """A person's defaults: a press chooses, on the chosen shape it takes the choice back."""
+    """Return a person's defaults: a press chooses; on the chosen ratio it removes the choice."""
     ratios = [
         parts.button(
             one.value,
@@ -41,7 +41,7 @@ def settings(
 
 
 def delete_me(user_id: int, lang: str) -> InlineKeyboardMarkup:
-    """The second tap; in a group nobody else's counts."""
+    """Return the second tap; in a group only the person's own counts."""
     return parts.rows(
         [
             parts.button(
@@ -55,7 +55,7 @@ def delete_me(user_id: int, lang: str) -> InlineKeyboardMarkup:
 
 
 def languages(chosen: str | None = None) -> InlineKeyboardMarkup:
-    """Each in its own name."""
+    """Return each language under its own name."""
     return parts.rows(
         [
             parts.button(

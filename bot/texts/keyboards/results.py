@@ -25,19 +25,19 @@ from bot.texts.keyboards import parts
 
 
 def status(task: Task) -> InlineKeyboardMarkup | None:
-    """Cancel, for as long as it is free."""
+    """Return Cancel while it is free."""
     return parts.rows([parts.cancel(task)]) if task.state is TaskState.QUEUED else None
 
 
 def unknown(task_id: int, lang: str, price: Decimal) -> InlineKeyboardMarkup:
-    """To try again knowingly."""
+    """Return the button to order again knowingly."""
     return parts.rows(
         [parts.button(texts.results.button_retry(lang, price), RetryUnknown(task_id=task_id))]
     )
 
 
 def undeliverable(task_id: int, lang: str) -> InlineKeyboardMarkup:
-    """To get a video that was kept."""
+    """Return the button to get a kept video."""
     return parts.rows(
         [
             parts.button(
@@ -58,7 +58,7 @@ _FRAME_LOST = frozenset({Reason.FRAME_UNAVAILABLE, Reason.FRAME_UNUSABLE, Reason
 
 
 def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
-    """Below a video; `forget`: one that came from the history, where Delete is for good."""
+    """Return the buttons below a video; `forget`: from the history, where Delete is permanent."""
     has_video = task.video_file_id is not None or task.state is TaskState.RENDERED
     return parts.rows(
         [_again(task.id, task.lang, task.price), below(Act.REWORD, task.id, task.lang)],
@@ -71,7 +71,7 @@ def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
 
 
 def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
-    """Below an album: a number for each of its videos, and the buttons of this one."""
+    """Return the buttons below an album: a number for each video, and the buttons of this one."""
     steps = ".".join(str(task_id - (task.order or task.id)) for task_id in videos)
     numbers = [
         parts.button(
@@ -89,7 +89,7 @@ def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
 
 
 def copy(task: Task) -> list[InlineKeyboardButton]:
-    """The prompt into the clipboard, when a button can hold it."""
+    """Return the button that copies the prompt, if a button can hold it."""
     if not task.prompt or sizeof(task.prompt) > COPY_LIMIT:
         return []
     words = CopyTextButton(text=task.prompt)
@@ -99,7 +99,7 @@ def copy(task: Task) -> list[InlineKeyboardButton]:
 def failed(
     task_id: int, lang: str, reason: Reason, price: Decimal | None = None
 ) -> InlineKeyboardMarkup:
-    """What helps after this end: other words, no photo, or the same once more."""
+    """Return what helps after this failure: another prompt, no photo, or the same again."""
     if reason in _REFUSED:
         return parts.rows([below(Act.REWORD, task_id, lang)])
     if reason in _FRAME_LOST:
@@ -108,14 +108,14 @@ def failed(
 
 
 def words_wanted(draft: Task, source: Task) -> InlineKeyboardMarkup:
-    """Below the question for new words: the old ones, to start from."""
+    """Return the buttons below the question for a new prompt, with the old one to copy."""
     return parts.rows(copy(source), [parts.cancel(draft)])
 
 
 def history(
     orders: Sequence[Task], user_id: int, page: int, pages: int
 ) -> InlineKeyboardMarkup | None:
-    """A number for each order, and the ways to the other pages; `page` from 0."""
+    """Return a number for each order, and the arrows to other pages; `page` counts from 0."""
     numbers = [
         InlineKeyboardButton(text=str(number), callback_data=OpenOrder(task_id=task.id).pack())
         for number, task in enumerate(orders, 1)
@@ -131,7 +131,7 @@ def history(
 
 
 def order(task: Task) -> InlineKeyboardMarkup | None:
-    """Below an order of the history that has no video."""
+    """Return the buttons below an order of the history without a video."""
     match task.state:
         case TaskState.QUEUED:
             return status(task)
@@ -150,7 +150,7 @@ def order(task: Task) -> InlineKeyboardMarkup | None:
 
 
 def _again(task_id: int, lang: str, price: Decimal | None) -> InlineKeyboardButton:
-    """Orders at once, so it names the price; without one, a card does."""
+    """Return a button that orders at once, with its price; without a price it shows a card."""
     data = Below(act=Act.AGAIN, task_id=task_id)
     return parts.button(texts.results.button_again(lang, price), data)
 

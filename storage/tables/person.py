@@ -23,7 +23,7 @@ users = sa.Table(
 )
 
 
-# Who knows that the provider gets their photos, and ordered a video of one
+# People who were told that the provider receives their photos, and then ordered a video of one
 consents = sa.Table(
     "consents",
     metadata,
@@ -32,7 +32,7 @@ consents = sa.Table(
 )
 
 
-# Positive: a person; negative: a group, allowed as a whole
+# Positive: a person; negative: a group as a whole
 permits = sa.Table(
     "permits",
     metadata,
@@ -60,7 +60,7 @@ invites = sa.Table(
     "invites",
     metadata,
     sa.Column("token", sa.Text, primary_key=True),
-    # of the command: a repeat of it makes no second one
+    # of the command: a repeat creates no second one
     sa.Column("update_id", sa.BigInteger, nullable=False, unique=True),
     sa.Column("made_by", sa.BigInteger, nullable=False),
     sa.Column("made_at", UtcDateTime, nullable=False),

@@ -11,10 +11,10 @@ from storage.tables.base import Id, metadata, text_of
 
 
 class InboxState(StrEnum):
-    """What became of an update."""
+    """The state of an update."""
 
     PENDING = "pending"
-    DONE = "done"  # kept a while, so that a repeat is known as one
+    DONE = "done"  # kept for a while, to recognise a repeat
     SET_ASIDE = "set_aside"  # it could not be handled; kept with its text
 
 
@@ -23,7 +23,7 @@ inbox = sa.Table(
     metadata,
     sa.Column("update_id", Id, primary_key=True, autoincrement=False),
     sa.Column("chat_key", sa.Text, nullable=False),
-    sa.Column("payload", sa.Text),  # None once it is done: people's words are not kept twice
+    sa.Column("payload", sa.Text),  # None once it is done: people's messages are not stored twice
     sa.Column("state", text_of(InboxState, "state"), nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),

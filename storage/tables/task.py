@@ -11,7 +11,7 @@ from storage.engine import Kopecks, UtcDateTime
 from storage.tables.base import Id, metadata, one_of, text_of
 
 RESTING = frozenset(TaskState) - ACTIVE
-"""States in which no worker has anything to do: most rows, in the long run."""
+"""States in which no worker has anything to do: in the long run, most rows."""
 
 
 def in_states(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
@@ -20,9 +20,8 @@ def in_states(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
 
 
 def at_rest(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
-    """Tasks in one of these states, all of RESTING, to be found by ix_tasks_resting: SQLite does
-    not see by itself that some of its states are among them.
-    """
+    """Tasks in one of these states, all of RESTING, found by ix_tasks_resting: SQLite does not see
+    by itself that its states include these."""
     return sa.and_(in_states(RESTING), in_states(states))
 
 
@@ -36,8 +35,8 @@ tasks = sa.Table(
     sa.Column("business_connection_id", sa.Text),
     sa.Column("message_id", sa.BigInteger, nullable=False),
     sa.Column("frame_message_id", sa.BigInteger),
-    # Where it came from: the key that makes a repeated update harmless. It stays when the group
-    # moves; a retry has none.
+    # The source: the key that makes a repeated update harmless. It stays when the group moves; a
+    # retry has none.
     sa.Column("source_chat_id", sa.BigInteger),
     sa.Column("source_message_id", sa.BigInteger),
     sa.Column("retry_of", sa.ForeignKey("tasks.id", ondelete="SET NULL"), unique=True),
@@ -57,7 +56,7 @@ tasks = sa.Table(
     sa.Column("rewritten", sa.Text),
     sa.Column("variants", sa.Integer, server_default=sa.text("1"), nullable=False),
     sa.Column("variant_of", sa.BigInteger),
-    # what it is
+    # the request and its state
     sa.Column("state", text_of(TaskState, "state"), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("confirmed_by", sa.BigInteger),
@@ -66,17 +65,17 @@ tasks = sa.Table(
     sa.Column("accepted_at", UtcDateTime),
     sa.Column("rendered_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
-    # when it is due
+    # scheduling
     sa.Column("run_at", UtcDateTime, nullable=False),
     sa.Column("deadline_at", UtcDateTime),
     sa.Column("overdue", sa.Boolean, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("claims", sa.Integer, nullable=False),
-    # who works on it
+    # the lease
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", UtcDateTime),
-    # what came of it
+    # the result
     sa.Column("provider_id", sa.Text, unique=True),
     sa.Column("video_url", sa.Text),
     sa.Column("video_file_id", sa.Text),
@@ -92,7 +91,7 @@ tasks = sa.Table(
     sa.CheckConstraint(
         "(frame_file_id IS NULL) = (frame_kind IS NULL)", name="frame_has_file_and_kind"
     ),
-    sqlite_autoincrement=True,  # an old button must never meet a new task with its number
+    sqlite_autoincrement=True,  # an old button must never refer to a new task with the same number
 )
 
 
@@ -108,7 +107,7 @@ sa.Index(
     sqlite_where=_queued,
     postgresql_where=_queued,
 )
-# for counting and forgetting; an index that knew all states would draw the claims away from
+# for counting and deleting; an index on all states would be chosen for the claims instead of
 # ix_tasks_due
 sa.Index(
     "ix_tasks_resting",
@@ -150,7 +149,7 @@ task_events = sa.Table(
 )
 
 
-# Blobs on purpose: gone in the commit that ends the task, nothing left on a disk, and any host
+# Blobs on purpose: deleted in the commit that ends the task, nothing left on a disk, and any host
 # can serve them.
 frames = sa.Table(
     "frames",
@@ -166,7 +165,7 @@ frames = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
 )
 
-# Objects in a bucket, to be deleted; a row may outlive its task.
+# Objects in a bucket that must be deleted; a row may outlive its task.
 frame_objects = sa.Table(
     "frame_objects",
     metadata,
@@ -188,7 +187,7 @@ durations = sa.Table(
 )
 
 
-# What an update made or ended, where the task itself does not say so: its repeat does no more.
+# Actions of updates that the task itself does not record: a repeat changes nothing.
 callback_actions = sa.Table(
     "presses",
     metadata,
@@ -202,7 +201,7 @@ callback_actions = sa.Table(
 )
 
 
-# Videos that were sent as files too: Telegram sends no video as a document by its file_id
+# Videos that were also sent as files: Telegram sends no video as a document by its file_id
 documents = sa.Table(
     "documents",
     metadata,
