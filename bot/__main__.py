@@ -91,10 +91,13 @@ def run(settings: Settings) -> int:
     # and for colours: 5 MB. None makes Python treat them as missing.
     for name in ("click", "rich"):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    from bot import setting_names
     from bot.runtime import logs
 
     logs.set_up(settings.log_level_number, settings.secrets)
     logging.captureWarnings(True)
+    for line in setting_names.renamed():
+        logger.warning("settings: %s", line)
     # aiogram would log the whole of an unknown update, including people's messages.
     warnings.filterwarnings("ignore", "Detected unknown update type", RuntimeWarning)
     if not (dsn := settings.sentry_dsn.get_secret_value()):

@@ -19,8 +19,8 @@ from bot import wiring
 from bot.core.clock import Clock, utc_now
 from bot.core.errors import StorageUnavailable
 from bot.core.task import TaskState
-from bot.jobs.delivery import Kept
-from bot.jobs.outbox_sender import Notices
+from bot.jobs.delivery import KeptVideos
+from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.worker import Worker
 from bot.media import video_reader
 from bot.operator import price_check
@@ -54,7 +54,7 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(video_reader.readers.close)
         storage = await stack.enter_async_context(
-            open_storage(settings.database_url, settings.terms)
+            open_storage(settings.database_url, settings.order_rules)
         )
         await stack.enter_async_context(
             process_presence(storage.database, settings.database_url, utc_now())
@@ -100,32 +100,34 @@ async def _run(
         settings.updates,
         settings.role,
     )
-    if not settings.reachable:
+    if not settings.is_usable:
         logger.warning("nobody may use the bot: ADMINS is empty, and ACCESS is closed")
-    orderly: list[Inbox | Worker | Notices] = []
-    endless = [_beat(parts.health), parts.alert_monitor.run_here()]
+    stoppable: list[Inbox | Worker | OutboxSender] = []
+    endless = [_heartbeat(parts.health), parts.alert_monitor.run_here()]
     if settings.takes_updates:
-        orderly.append(parts.inbox)
+        stoppable.append(parts.inbox)
         endless.append(_updates(settings, parts, storage.cluster))
     if settings.makes_videos:
-        orderly += [parts.worker, parts.notices]
+        stoppable += [parts.worker, parts.notices]
         endless += [
             parts.progress.run(),
             parts.retention.run_here(),
-            storage.cluster.alone("chores", partial(_chores, settings, storage, edges, parts)),
+            storage.cluster.run_exclusively(
+                "chores", partial(_background_jobs, settings, storage, edges, parts)
+            ),
         ]
     await supervise(
         until=stop,
-        ends_by_itself=[_orderly(part, storage.cluster) for part in orderly],
+        ends_by_itself=[_run_part(part, storage.cluster) for part in stoppable],
         endless=endless,
         last=[storage.cluster.run()],
-        stop=[parts.health.stop, *(part.stop for part in orderly)],
+        stop=[parts.health.stop, *(part.stop for part in stoppable)],
     )
 
 
-async def _orderly(part: Inbox | Worker | Notices, cluster: Cluster) -> None:
+async def _run_part(part: Inbox | Worker | OutboxSender, cluster: Cluster) -> None:
     await part.run()
-    cluster.ring(wiring.ORDERED)  # other processes may take over what it left
+    cluster.notify(wiring.ORDERED)  # other processes may take over what it left
 
 
 async def _updates(settings: Settings, parts: wiring.Parts, cluster: Cluster) -> None:
@@ -141,16 +143,16 @@ async def _updates(settings: Settings, parts: wiring.Parts, cluster: Cluster) ->
             parts.health.rest("updates")
 
     parts.health.rest("updates")
-    return await cluster.alone("updates", ask)
+    return await cluster.run_exclusively("updates", ask)
 
 
-async def _chores(
+async def _background_jobs(
     settings: Settings, storage: Storage, edges: wiring.Edges, parts: wiring.Parts
 ) -> None:
     """Run what one process does for all."""
     try:
         async with asyncio.TaskGroup() as group:
-            for chore in (
+            for job in (
                 _greet(settings, storage, edges.bot, edges.provider),
                 parts.alert_monitor.run(),
                 parts.broadcaster.run(),
@@ -160,7 +162,7 @@ async def _chores(
                 parts.frames.sweep(),
                 _tidy(storage, utc_now),
             ):
-                group.create_task(chore)
+                group.create_task(job)
     except ExceptionGroup as exc:
         raise exc.exceptions[0] from None
 
@@ -169,12 +171,14 @@ async def _greet(settings: Settings, storage: Storage, bot: Bot, provider: Gptun
     """Set the bot's profile and compare the prices, once; nothing depends on it."""
     try:
         await set_profile(bot)
-        await price_check.compare(provider, storage, settings.models, settings.told, utc_now)
+        await price_check.compare(
+            provider, storage, settings.models, settings.alert_chats, utc_now
+        )
     except Exception:
         logger.exception("the bot's profile was not set, or its prices were not compared")
 
 
-async def _wanted(storage: Storage, kept: Kept) -> set[int]:
+async def _wanted(storage: Storage, kept: KeptVideos) -> set[int]:
     """Return the tasks that still need their kept video."""
     wanted = set()
     for task_id in kept.ids():
@@ -184,7 +188,7 @@ async def _wanted(storage: Storage, kept: Kept) -> set[int]:
     return wanted
 
 
-async def _beat(health: Health) -> None:
+async def _heartbeat(health: Health) -> None:
     """Show that the event loop is alive, and measure its lag."""
     while True:
         health.mark("loop")

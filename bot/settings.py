@@ -1,7 +1,7 @@
 """The settings: environment, `.env` and secret files, read once in `__main__`, then frozen.
 
-A wrong or missing value names itself and what it should be; values are never repeated, since they
-may be secrets.
+A wrong, missing or misspelt setting names itself; values are never repeated, since they may be
+secrets. `make docs` makes docs/settings.md and .env.example from the fields and their docstrings.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
+    AliasChoices,
     Field,
     SecretStr,
     ValidationError,
@@ -22,85 +23,176 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bot.core import catalog, examples
+from bot import setting_names
+from bot.core import catalog
 from bot.core.access import Access
-from bot.core.caps import Bound, Cap, Terms
+from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.catalog import CATALOG
 from bot.core.stars import StarsPackages, read_packages
-from storage.engine import parse, sqlite_file
+from bot.setting_types import (
+    ApiKey,
+    BotToken,
+    CatalogFile,
+    Count,
+    DatabaseUrl,
+    Days,
+    ExamplesFile,
+    HttpUrl,
+    Lower,
+    Packages,
+    Port,
+    Positive,
+    ProxyUrl,
+    SentryDsn,
+    Upper,
+    UserIds,
+)
+from storage.engine import sqlite_file
 
 
 class SettingsError(Exception):
-    """The settings are wrong: one clear line for each wrong or missing value."""
+    """The settings are wrong: one clear line for each problem."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
 
 
-People = Annotated[frozenset[int], NoDecode]
-"""Telegram user IDs, in the environment as `1001,1002`."""
-Count = Annotated[int, Field(ge=0)]
-
-
 class Settings(BaseSettings):
-    """What an operator can set; every field stands in the README's table."""
+    """What an operator can set."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True,
         env_ignore_empty=True, hide_input_in_errors=True,
     )  # fmt: skip
 
-    bot_token: SecretStr
+    # --- required ---
+
+    bot_token: BotToken
+    """The token from @BotFather: `123456789:AAE...`."""
     bot_token_file: Path | None = None
-    gptunnel_api_key: SecretStr
+    """A file that holds the token, instead of `BOT_TOKEN`."""
+    gptunnel_api_key: ApiKey
+    """The API key from GPTunnel, without `Bearer`."""
     gptunnel_api_key_file: Path | None = None
-    access: Literal["closed", "open"] = "closed"
-    admins: People = frozenset()
-    allowed_users: People = frozenset()
+    """A file that holds the key, instead of `GPTUNNEL_API_KEY`."""
+
+    # --- access ---
+
+    access: Annotated[Literal["closed", "open"], Lower] = "closed"
+    """`closed`: the people named here and those an admin lets in; `open`: everybody."""
+    admins: UserIds = frozenset()
+    """Telegram user IDs of the people who run the bot, separated by commas."""
+    allowed_users: UserIds = frozenset()
+    """Telegram user IDs of the people who may use the bot, separated by commas."""
     admin_chat: int | None = None
+    """A chat that receives alerts (`-100...`), instead of each admin in private."""
     balance_alert: Count = 100
-    stars_packages: str = ""
-    support_contact: str = ""
+    """An alert is sent when the GPTunnel balance falls below this many roubles; 0: never."""
+
+    # --- limits on orders ---
+
     cap_user_at_once: Count = 0
+    """Videos of one person in progress at once; 0, here and below: no limit."""
     cap_user_at_once_roubles: Count = 0
+    """The same in roubles."""
     cap_user_per_day: Count = 0
+    """Videos of one person per day (UTC)."""
     cap_user_per_day_roubles: Count = 0
+    """The same in roubles."""
     cap_global_at_once: Count = 0
+    """Videos of all people in progress at once."""
     cap_global_at_once_roubles: Count = 0
+    """The same in roubles."""
     cap_global_per_day: Count = 0
+    """Videos of all people per day (UTC)."""
     cap_global_per_day_roubles: Count = 0
-    gptunnel_base_url: str = "https://gptunnel.ru/v1"
-    telegram_api_url: str = "https://api.telegram.org"
-    telegram_local: bool = False
-    telegram_proxy: str = ""
-    provider_proxy: str = ""
-    provider_concurrency: Annotated[int, Field(ge=1)] = 20
-    updates: Literal["polling", "webhook"] = "polling"
-    role: Literal["all", "intake", "worker"] = "all"
-    database_url: str = "sqlite+aiosqlite:///data/bot.db"
-    http_host: str = "127.0.0.1"
-    http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    public_url: str = ""
-    frames_s3_endpoint: str = ""
+    """The same in roubles."""
+
+    # --- Telegram Stars ---
+
+    stars_packages: Packages = ""
+    """Credit sold for Telegram Stars, as `100:170,500:900` (Stars and roubles); empty: none."""
+    support_contact: str = ""
+    """Who answers questions about payments: @name or an address."""
+
+    # --- photos ---
+
+    public_url: HttpUrl = ""
+    """The public address of the bot's HTTP server, `https://bot.example.org`; empty: no photos."""
+    frames_s3_endpoint: HttpUrl = ""
+    """Instead of a public address: the endpoint of an S3 bucket for first frames."""
     frames_s3_bucket: str = ""
+    """The name of the bucket."""
     frames_s3_access_key: str = ""
+    """Its access key."""
     frames_s3_secret_key: SecretStr = SecretStr("")
+    """Its secret key."""
     frames_s3_region: str = "us-east-1"
-    catalog_file: Path | None = None
+    """Its region."""
+    http_host: str = "127.0.0.1"
+    """The address on which the HTTP server listens."""
+    http_port: Port = 8080
+    """Its port."""
+    frame_ttl_seconds: Positive = 3600
+    """The link to a first frame expires after this many seconds."""
+
+    # --- people's data ---
+
+    retention_days: Days = 90
+    """A finished order is deleted with all its data after this many days; 0: never."""
+    draft_retention_days: Days = 30
+    """A card that was not ordered is deleted after this many days; 0: never."""
+
+    # --- videos ---
+
+    catalog_file: CatalogFile = None
+    """The models that a card offers, as TOML or JSON, instead of the built-in ones."""
     model: str = "seedance-1-lite-480P-5s"
-    examples_file: Path | None = None
+    """The model of new cards; its name includes resolution and length."""
+    examples_file: ExamplesFile = None
+    """The scenes of `/examples`, as TOML or JSON, instead of the built-in ones."""
     translate_model: str = ""
-    task_deadline_seconds: Annotated[int, Field(ge=1)] = 900
-    frame_ttl_seconds: Annotated[int, Field(ge=1)] = 3600
-    retention_days: Annotated[int, Field(ge=0, le=36500)] = 90
-    draft_retention_days: Annotated[int, Field(ge=0, le=36500)] = 30
-    allow_private_result_hosts: bool = False
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """A GPTunnel chat model that translates prompts into English; empty: no translation."""
+    task_deadline_seconds: Positive = 900
+    """After this many seconds the person is told that the video takes longer."""
+    provider_concurrency: Annotated[
+        Positive,
+        Field(validation_alias=AliasChoices("provider_concurrency", "provider_places")),
+    ] = 20
+    """Videos at the provider at once, of all processes; the provider publishes no limit."""
+
+    # --- connections ---
+
+    updates: Annotated[Literal["polling", "webhook"], Lower] = "polling"
+    """How updates arrive; `webhook`: Telegram calls `PUBLIC_URL`."""
+    role: Annotated[Literal["all", "intake", "worker"], Lower] = "all"
+    """With several processes on PostgreSQL: `intake` answers people, `worker` makes videos."""
+    telegram_api_url: HttpUrl = "https://api.telegram.org"
+    """The Bot API server, for a server of your own."""
+    telegram_local: bool = False
+    """That server runs with `--local` on this machine: uploads up to 2000 MB instead of 50."""
+    telegram_proxy: ProxyUrl = ""
+    """A proxy to Telegram: `socks5://host:1080` or `http://user:word@host:3128`."""
+    gptunnel_base_url: HttpUrl = "https://gptunnel.ru/v1"
+    """The provider's API."""
+    provider_proxy: ProxyUrl = ""
+    """A proxy to GPTunnel, in the same form."""
+
+    # --- operations ---
+
+    database_url: DatabaseUrl = "sqlite+aiosqlite:///data/bot.db"
+    """The database; PostgreSQL: `postgresql+asyncpg://user:password@host/database`."""
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = "INFO"
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     metrics_token: SecretStr = SecretStr("")
-    sentry_dsn: SecretStr = SecretStr("")
+    """The bearer token for `/metrics`; empty: it answers private networks only."""
+    sentry_dsn: SentryDsn = SecretStr("")
+    """Errors are sent to Sentry, without secrets and without people's messages."""
+    allow_private_result_hosts: bool = False
+    """For tests: follow result links to private addresses and plain http."""
 
     @model_validator(mode="before")
     @classmethod
@@ -123,81 +215,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"cannot be read ({type(exc).__name__})") from None
         return value
 
-    @field_validator("bot_token")
+    @field_validator("model")
     @classmethod
-    def _token(cls, value: SecretStr) -> SecretStr:
-        number, colon, rest = value.get_secret_value().partition(":")
-        if not (number.isdigit() and colon and rest) or any(c.isspace() for c in rest):
-            raise ValueError("should look like 123456789:AAE... as @BotFather gives it")
+    def _model(cls, value: str, info: ValidationInfo) -> str:
+        path = info.data.get("catalog_file")
+        known = [model.id for model in catalog.read(path)] if path else list(CATALOG)
+        is_default = path and value == cls.model_fields["model"].default
+        if value not in known and not is_default:
+            raise ValueError(f"should be one of {', '.join(known)}")
         return value
-
-    @field_validator("gptunnel_api_key")
-    @classmethod
-    def _key(cls, value: SecretStr) -> SecretStr:
-        key = value.get_secret_value()
-        if not key or not key.isascii() or any(c.isspace() for c in key):
-            raise ValueError("should be the bare key, without `Bearer` and without spaces")
-        return value
-
-    @field_validator("gptunnel_base_url", "telegram_api_url", "public_url", "frames_s3_endpoint")
-    @classmethod
-    def _url(cls, value: str) -> str:
-        if not value:
-            return value
-        try:
-            parts = urlsplit(value)
-            parts.port  # noqa: B018 - a bad port raises here
-        except ValueError:
-            raise ValueError("should be an http(s) address") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-            raise ValueError("should be an http(s) address without a query")
-        return value.rstrip("/")
-
-    @field_validator("stars_packages")
-    @classmethod
-    def _packages(cls, value: str) -> str:
-        read_packages(value)
-        return value
-
-    @field_validator("admins", "allowed_users", mode="before")
-    @classmethod
-    def _people(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        numbers = value.replace(",", " ").split()
-        if not all(n.isascii() and n.isdigit() and len(n) < 16 for n in numbers):
-            raise ValueError("should be Telegram's numbers of people: 1001,1002")
-        return frozenset(map(int, numbers))
-
-    @field_validator("telegram_proxy", "provider_proxy")
-    @classmethod
-    def _proxy(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            known = parts.scheme in {"http", "socks5"} and parts.hostname and parts.port
-        except ValueError:
-            known = False
-        if value and not known:
-            raise ValueError("should look like socks5://host:1080 or http://user:word@host:3128")
-        return value
-
-    @field_validator("sentry_dsn")
-    @classmethod
-    def _sentry(cls, value: SecretStr) -> SecretStr:
-        if dsn := value.get_secret_value():
-            try:
-                parts = urlsplit(dsn)
-                known = parts.scheme in {"http", "https"} and parts.username and parts.hostname
-            except ValueError:
-                known = False
-            if not (known and parts.path.rpartition("/")[2].isdigit()):
-                raise ValueError("should be a DSN as Sentry shows it")
-        return value
-
-    @field_validator("access", "updates", "role", mode="before")
-    @classmethod
-    def _lower(cls, value: Any) -> Any:
-        return value.strip().lower() if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
@@ -210,7 +236,7 @@ class Settings(BaseSettings):
         lines = []
         if any(bucket.values()):
             missing = [name for name, value in bucket.items() if not value]
-            lines += [f"{name}: needed too for a bucket of first frames" for name in missing]
+            lines += [f"{name}: also needed for a bucket of first frames" for name in missing]
         if self.updates == "webhook" and not self.public_url:
             lines.append("PUBLIC_URL: needed for UPDATES=webhook, Telegram must reach it")
         if self.role != "all" and self.database_url.startswith("sqlite"):
@@ -221,43 +247,6 @@ class Settings(BaseSettings):
         if lines:
             raise ValueError("\n".join(lines))
         return self
-
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, value: str) -> str:
-        url = parse(value)
-        if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-            raise ValueError("should name a file: what is only in memory is lost at a stop")
-        return value
-
-    @field_validator("catalog_file")
-    @classmethod
-    def _catalog(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            catalog.read(value)
-        return value
-
-    @field_validator("model")
-    @classmethod
-    def _model(cls, value: str, info: ValidationInfo) -> str:
-        path = info.data.get("catalog_file")
-        known = [model.id for model in catalog.read(path)] if path else list(CATALOG)
-        unsaid = path and value == cls.model_fields["model"].default
-        if value not in known and not unsaid:
-            raise ValueError(f"should be one of {', '.join(known)}")
-        return value
-
-    @field_validator("examples_file")
-    @classmethod
-    def _examples(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            examples.read(value)
-        return value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _log_level(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
 
     @property
     def takes_updates(self) -> bool:
@@ -270,32 +259,32 @@ class Settings(BaseSettings):
         return self.role != "intake"
 
     @property
-    def who(self) -> Access:
+    def access_rules(self) -> Access:
         """The access rules of the settings."""
         return Access(
             is_open=self.access == "open", admins=self.admins, allowed=self.allowed_users
         )
 
     @property
-    def reachable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether anybody may use the bot, or could give access."""
         return self.access == "open" or bool(self.admins | self.allowed_users)
 
     @property
-    def told(self) -> frozenset[int]:
+    def alert_chats(self) -> frozenset[int]:
         """Chats that receive alerts: ADMIN_CHAT, or every admin in private."""
         return self.admins if self.admin_chat is None else frozenset({self.admin_chat})
 
     @property
-    def terms(self) -> Terms:
+    def order_rules(self) -> OrderRules:
         """The rules that every order has to keep."""
         caps = {
-            cap: Bound(
+            cap: Limit(
                 getattr(self, f"cap_{cap.value}"), getattr(self, f"cap_{cap.value}_roubles")
             )
             for cap in Cap
         }
-        return Terms(caps=caps, sold=bool(self.stars_offer.packages), free_for=self.admins)
+        return OrderRules(caps=caps, sold=bool(self.stars_offer.packages), free_for=self.admins)
 
     @property
     def stars_offer(self) -> StarsPackages:
@@ -363,9 +352,10 @@ class Settings(BaseSettings):
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """Read the settings; SettingsError has one line for each wrong or missing value."""
+    """Read the settings; SettingsError has one line for each wrong, missing or unknown one."""
     try:
-        return Settings(**overrides)
+        unknown = setting_names.unknown(Settings.model_fields, overrides.get("_env_file", ".env"))
+        settings = Settings(**overrides)
     except ValidationError as exc:
         wrong = {error["loc"] for error in exc.errors()}
         lines = [
@@ -375,9 +365,12 @@ def read_settings(**overrides: Any) -> Settings:
             # An unreadable file explains it all.
             if error["type"] != "missing" or (f"{error['loc'][0]}_file",) not in wrong
         ]
-        raise SettingsError(lines) from None
+        raise SettingsError(unknown + lines) from None
     except UnicodeDecodeError:
         raise SettingsError([".env: should be text in UTF-8"]) from None
+    if unknown:
+        raise SettingsError(unknown)
+    return settings
 
 
 def _line(error: Any) -> str:

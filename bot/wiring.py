@@ -21,11 +21,18 @@ from bot.core import catalog, examples
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.core.errors import StorageUnavailable
 from bot.core.schedule import back_off
-from bot.jobs.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Download, Kept, Prepare
+from bot.jobs.delivery import (
+    LOCAL_UPLOAD_LIMIT,
+    UPLOAD_LIMIT,
+    Delivery,
+    Download,
+    KeptVideos,
+    Prepare,
+)
 from bot.jobs.first_frames import FirstFrames
-from bot.jobs.outbox_sender import Notices
+from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.progress import Progress
-from bot.jobs.queue_positions import Waiting
+from bot.jobs.queue_positions import QueuePositions
 from bot.jobs.refunds import Refunds
 from bot.jobs.retention import Retention
 from bot.jobs.steps import Steps
@@ -39,7 +46,7 @@ from bot.media.bucket import Bucket
 from bot.media.download import Downloader
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
-from bot.operator.metrics_endpoint import Scrape
+from bot.operator.metrics_endpoint import MetricsEndpoint
 from bot.provider.client import Gptunnel
 from bot.provider.translator import Translator
 from bot.runtime.health import LIMITS, Health
@@ -71,16 +78,16 @@ class Parts:
     polling: Polling | Webhook
     inbox: Inbox
     worker: Worker
-    notices: Notices
+    notices: OutboxSender
     progress: Progress
     alert_monitor: AlertMonitor
     broadcaster: Broadcaster
     refunds: Refunds
     server: HttpServer
     health: Health
-    kept: Kept
+    kept: KeptVideos
     retention: Retention
-    waiting: Waiting
+    waiting: QueuePositions
     frames: FirstFrames
 
 
@@ -110,8 +117,8 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     health = wire_runtime(settings, storage)
     jobs = wire_jobs(settings, storage, edges, health)
     cluster = storage.cluster
-    cluster.hear(ORDERED, jobs.worker.wake)
-    cluster.hear(MENDED, partial(_try_now, jobs.steps, jobs.worker))
+    cluster.subscribe(ORDERED, jobs.worker.wake)
+    cluster.subscribe(MENDED, partial(_try_now, jobs.steps, jobs.worker))
     dispatcher = wire_handlers(settings, storage, edges, jobs)
     operator = wire_operator(settings, storage, edges, jobs, health)
     inbox, polling = wire_telegram(settings, storage, edges, dispatcher, jobs.steps, health)
@@ -229,13 +236,13 @@ class Jobs:
 
     steps: Steps
     worker: Worker
-    notices: Notices
+    notices: OutboxSender
     progress: Progress
     refunds: Refunds
     retention: Retention
-    waiting: Waiting
+    waiting: QueuePositions
     frames: FirstFrames
-    kept: Kept
+    kept: KeptVideos
 
 
 def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health) -> Jobs:
@@ -243,7 +250,7 @@ def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health
     clock, wait, sleep = edges.clock, edges.wait, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
     progress = Progress(messenger, clock=clock, sleep=sleep)
-    kept = Kept(settings.data_dir / "videos")
+    kept = KeptVideos(settings.data_dir / "videos")
     disk = kept.disk() if storage.database.is_shared else None
     frames = FirstFrames(
         edges.bot,
@@ -280,7 +287,9 @@ def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health
             wait=wait,
             sleep=sleep,
         ),
-        notices=Notices(storage, messenger, progress, clock=clock, owner=edges.owner, wait=wait),
+        notices=OutboxSender(
+            storage, messenger, progress, clock=clock, owner=edges.owner, wait=wait
+        ),
         progress=progress,
         refunds=Refunds(edges.bot, storage, clock=clock, owner=edges.owner, sleep=sleep),
         retention=Retention(
@@ -291,7 +300,7 @@ def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health
             drafts=_days(settings.draft_retention_days),
             sleep=sleep,
         ),
-        waiting=Waiting(storage, progress, steps.held, clock=clock, sleep=sleep),
+        waiting=QueuePositions(storage, progress, steps.held, clock=clock, sleep=sleep),
         frames=frames,
         kept=kept,
     )
@@ -323,11 +332,11 @@ def wire_handlers(settings: Settings, storage: Storage, edges: Edges, jobs: Jobs
     dispatcher.workflow_data.update(
         storage=storage,
         clock=edges.clock,
-        access=settings.who,
+        access=settings.access_rules,
         stars_packages=settings.stars_offer,
-        wake=partial(cluster.ring, ORDERED),
+        wake=partial(cluster.notify, ORDERED),
         claim_on_commit=jobs.worker,
-        try_now=partial(cluster.ring, MENDED),
+        try_now=partial(cluster.notify, MENDED),
         forget_files=jobs.retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -409,7 +418,7 @@ class Operator:
 
     alert_monitor: AlertMonitor
     broadcaster: Broadcaster
-    scrape: Scrape
+    scrape: MetricsEndpoint
 
 
 def wire_operator(
@@ -425,7 +434,7 @@ def wire_operator(
             edges.provider.balance,
             health.report,
             clock=clock,
-            told=settings.told,
+            told=settings.alert_chats,
             balance_alert=settings.balance_alert,
             folder=settings.data_dir,
             disk=jobs.kept.disk() if storage.database.is_shared else None,
@@ -434,7 +443,7 @@ def wire_operator(
         broadcaster=Broadcaster(
             edges.bot, storage, messenger, clock=clock, owner=edges.owner, sleep=sleep
         ),
-        scrape=Scrape(
+        scrape=MetricsEndpoint(
             storage,
             edges.provider.balance,
             clock=clock,

@@ -29,8 +29,8 @@ from handlers import (
     stars,
     stopped,
 )
-from handlers.gate import Gate, WordsForLimits
-from handlers.middlewares import Person, WordsForProblems
+from handlers.gate import Gate, LimitAnswers
+from handlers.middlewares import InputErrorAnswers, Person
 
 
 def build_router() -> Router:
@@ -40,8 +40,8 @@ def build_router() -> Router:
         # Inner middlewares: people who were not talking to the bot are not recorded.
         observer.middleware(Gate())
         observer.middleware(Person())
-        observer.middleware(WordsForProblems())
-        observer.middleware(WordsForLimits())
+        observer.middleware(InputErrorAnswers())
+        observer.middleware(LimitAnswers())
     root.pre_checkout_query.middleware(Gate())
     root.pre_checkout_query.middleware(Person())
     root.include_router(access.router())

@@ -18,7 +18,7 @@ from bot.texts.callback_data import AskAccess, DecideAccess
 from handlers import reply
 from handlers.filters import admin
 from handlers.gate import EVERYBODY
-from storage import Asked, Redeemed, Storage
+from storage import RedeemResult, RequestStatus, Storage
 from storage.access import INVITE_PREFIX
 
 USES, DAYS = range(1, 1001), range(1, 366)
@@ -45,7 +45,7 @@ async def ask(
 ) -> None:
     user = query.from_user
     if access.admits(user.id, await storage.access.verdicts(user.id)):
-        asked = Asked.ALLOWED
+        asked = RequestStatus.ALLOWED
     else:
         asked = await storage.access.ask(
             user_id=user.id,
@@ -56,13 +56,13 @@ async def ask(
             now=clock(),
         )
     match asked:
-        case Asked.SENT:
+        case RequestStatus.SENT:
             await reply.toast(query, texts.access.press_asked(lang), alert=True)
-        case Asked.WAITING:
+        case RequestStatus.WAITING:
             await reply.toast(query, texts.access.press_asked_already(lang), alert=True)
-        case Asked.ALLOWED:
+        case RequestStatus.ALLOWED:
             await reply.toast(query, texts.access.access_granted(lang).render()[0], alert=True)
-        case Asked.DENIED | Asked.BANNED:
+        case RequestStatus.DENIED | RequestStatus.BANNED:
             await reply.toast(query, texts.access.press_denied(lang), alert=True)
 
 
@@ -78,7 +78,7 @@ async def redeem(
     user_id = event_from_user.id
     if not access.admits(user_id, await storage.access.verdicts(user_id)):
         outcome = await storage.access.redeem(command.args or "", user_id=user_id, now=clock())
-        if outcome not in (Redeemed.WELCOME, Redeemed.KNOWN):
+        if outcome not in (RedeemResult.WELCOME, RedeemResult.KNOWN):
             await reply.say(message, texts.access.invite_refused(lang, outcome.value))
             return
     await reply.say(message, texts.access.access_granted(lang))

@@ -127,7 +127,7 @@ async def _show_person(message: Message, user_id: int, storage: Storage, lang: s
         await reply.say(message, texts.admin.nothing_found(lang))
         return
     paid = await storage.stars.open_payments(user_id)
-    about = texts.admin.About(
+    about = texts.admin.PersonOverview(
         user_id=user_id,
         name=user.name,
         lang=user.lang,
@@ -150,13 +150,15 @@ async def stats(message: Message, storage: Storage, clock: Clock, lang: str) -> 
     from bot.texts import charts  # imports Pillow, which an idle bot does not need
 
     since = day_start(clock()) - timedelta(days=DAYS - 1)
-    points = await storage.operator.points(since=since)
+    chart_orders = await storage.operator.chart_orders(since=since)
     money = await storage.operator.money(since=since, days=DAYS)
     days = []
     for number, (spent, stars) in enumerate(money):
         begins = since + timedelta(days=number)
         mine = [
-            point for point in points if begins <= point.confirmed_at < begins + timedelta(days=1)
+            point
+            for point in chart_orders
+            if begins <= point.confirmed_at < begins + timedelta(days=1)
         ]
         took = sorted(point.seconds for point in mine if point.seconds is not None)
         delivered = sum(point.state is S.DELIVERED for point in mine)
@@ -174,7 +176,7 @@ async def stats(message: Message, storage: Storage, clock: Clock, lang: str) -> 
             )
         )
     top = []
-    for user_id, number in Counter(point.user_id for point in points).most_common(TOP):
+    for user_id, number in Counter(point.user_id for point in chart_orders).most_common(TOP):
         user = await storage.users.get(user_id)
         top.append((f"{user.name[:24]} · {user_id}" if user else str(user_id), number))
     png = await asyncio.to_thread(charts.draw, days, top, texts.admin.chart_titles(lang))

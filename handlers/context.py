@@ -64,7 +64,7 @@ class Offer:
         )
 
 
-class Worded(TypedDict):
+class DraftTexts(TypedDict):
     """The texts of a draft: the prompt that is sent, and the original when it was rewritten."""
 
     prompt: str
@@ -72,13 +72,13 @@ class Worded(TypedDict):
     rewritten: str | None
 
 
-async def worded(offer: Offer, prompt: str) -> Worded:
+async def draft_texts(offer: Offer, prompt: str) -> DraftTexts:
     """Return the cleaned prompt as it is sent: translated when the video model would not
     understand it and a translation is available."""
     translation = await offer.translator.translate(prompt) if offer.translator else None
     if translation is None:
-        return Worded(prompt=prompt, original=None, rewritten=None)
-    return Worded(prompt=translation, original=prompt, rewritten=translation)
+        return DraftTexts(prompt=prompt, original=None, rewritten=None)
+    return DraftTexts(prompt=translation, original=prompt, rewritten=translation)
 
 
 def own_ratio(person: User | None) -> AspectRatio | None:

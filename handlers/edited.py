@@ -11,7 +11,7 @@ from bot.core.prompt import clean_prompt
 from bot.core.task import TaskState
 from handlers import reply
 from handlers.card import send_card
-from handlers.context import Offer, own_ratio, worded
+from handlers.context import Offer, draft_texts, own_ratio
 from handlers.filters import addressed, private, written
 from handlers.picture import document, frame_of, photo
 from handlers.prompt import take_prompt
@@ -66,7 +66,7 @@ async def edited(
     prompt = clean_prompt(words) if words and words.strip() else None
     pictured = known.frame and message.message_id == known.frame_message_id
     frame, picture = await frame_of(message, bot) if pictured else (None, None)
-    said = await worded(offer, prompt) if prompt else {"prompt": None}
+    said = await draft_texts(offer, prompt) if prompt else {"prompt": None}
     task = await storage.tasks.edited(
         user_id=person.user_id, chat=chat, message_id=message.message_id, frame=frame, **said
     )

@@ -84,7 +84,7 @@ async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: b
         await reply.say(event, texts.access.closed_group(lang))
 
 
-class WordsForLimits(BaseMiddleware):
+class LimitAnswers(BaseMiddleware):
     """Answer an order that a cap or the person's credit forbids: why, and when to press again."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:

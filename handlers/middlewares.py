@@ -42,7 +42,7 @@ class Person(BaseMiddleware):
         return await handler(event, data)
 
 
-class WordsForProblems(BaseMiddleware):
+class InputErrorAnswers(BaseMiddleware):
     """Answers unusable input: what is wrong, and what to do."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:

@@ -8,7 +8,7 @@ from aiogram.types import CallbackQuery, Message
 from bot import texts
 from bot.core.task import AspectRatio, Task, TaskState
 from bot.texts import keyboards
-from bot.texts.callback_data import Choose, Improve, Options, Several, Wording
+from bot.texts.callback_data import Choose, ChooseWording, Improve, Options, Several
 from handlers import reply
 from handlers.card import asks_consent, why_not
 from handlers.context import Offer
@@ -20,7 +20,7 @@ def router() -> Router:
     router.callback_query.register(options, Options.filter())
     router.callback_query.register(choose, Choose.filter())
     router.callback_query.register(several, Several.filter())
-    router.callback_query.register(wording, Wording.filter())
+    router.callback_query.register(wording, ChooseWording.filter())
     router.callback_query.register(improve, Improve.filter())
     return router
 
@@ -76,7 +76,7 @@ async def several(
 
 async def wording(
     query: CallbackQuery,
-    callback_data: Wording,
+    callback_data: ChooseWording,
     bot: Bot,
     storage: Storage,
     offer: Offer,
@@ -85,7 +85,7 @@ async def wording(
     known = await storage.tasks.get(callback_data.task_id)
     task = None
     if known and known.original and known.rewritten:
-        task = await storage.tasks.reword(
+        task = await storage.tasks.choose_wording(
             known.id,
             user_id=query.from_user.id,
             prompt=known.original if callback_data.own else known.rewritten,
@@ -119,7 +119,7 @@ async def improve(
         if isinstance(query.message, Message):
             await reply.say(query.message, texts.cards.press_not_improved(lang))
         return
-    task = await storage.tasks.reword(
+    task = await storage.tasks.choose_wording(
         known.id,
         user_id=known.user_id,
         prompt=scene,

@@ -14,7 +14,7 @@ from bot.core.prompt import clean_prompt
 from bot.core.task import Frame, Problem
 from bot.media import frames
 from handlers.card import Picture, cuts, look_at, send_card
-from handlers.context import Offer, Worded, origin, own_ratio, worded
+from handlers.context import DraftTexts, Offer, draft_texts, origin, own_ratio
 from handlers.filters import addressed
 from storage import Storage, User
 
@@ -54,7 +54,7 @@ async def take_picture(
     # Cheap first: problems with the text are reported without fetching the picture.
     prompt = clean_prompt(words) if words and words.strip() else None
     frame, picture = await frame_of(message, bot)
-    said: Worded | None = await worded(offer, prompt) if prompt else None
+    said: DraftTexts | None = await draft_texts(offer, prompt) if prompt else None
     task = await storage.tasks.draft_from_frame(
         **origin(message, offer, lang, clock(), person),
         **said or {"prompt": None},

@@ -8,7 +8,7 @@ from aiogram.types import Message, Update
 from bot.core.clock import Clock
 from bot.core.prompt import clean_prompt
 from handlers.card import send_card
-from handlers.context import Offer, origin, own_ratio, worded
+from handlers.context import Offer, draft_texts, origin, own_ratio
 from handlers.filters import addressed, written
 from handlers.picture import answered
 from storage import Storage, User
@@ -35,7 +35,7 @@ async def take_prompt(
     frame, picture = await answered(message, bot, offer)
     task = await storage.tasks.draft_from_text(
         **origin(message, offer, lang, clock(), person),
-        **await worded(offer, prompt),
+        **await draft_texts(offer, prompt),
         replied_to=message.reply_to_message.message_id if message.reply_to_message else None,
         frame=frame,
     )

@@ -35,10 +35,10 @@ def router() -> Router:
     router = Router(name="result")
     press = router.callback_query
     press.register(again, Below.filter(F.act == Act.AGAIN))
-    press.register(reword, Below.filter(F.act == Act.REWORD))
+    press.register(edit_prompt, Below.filter(F.act == Act.EDIT_PROMPT))
     press.register(card, Below.filter(F.act == Act.RATIO))
     press.register(card, Below.filter(F.act == Act.FRAMELESS))
-    press.register(go_on, Below.filter(F.act == Act.CONTINUE))
+    press.register(continue_video, Below.filter(F.act == Act.CONTINUE))
     press.register(as_file, Below.filter(F.act == Act.FILE))
     press.register(delete, Below.filter(F.act == Act.DELETE))
     press.register(show_video, ShowVideo.filter())
@@ -138,7 +138,7 @@ async def card(
         await _show(query, source, draft, bot, storage, offer)
 
 
-async def reword(
+async def edit_prompt(
     query: CallbackQuery,
     callback_data: Below,
     event_update: Update,
@@ -151,7 +151,7 @@ async def reword(
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
-    await reply.toast(query, texts.results.press_reword(lang))
+    await reply.toast(query, texts.results.press_edit_prompt(lang))
     draft = await _draft(query, source, event_update, storage, clock, offer, lang, words=False)
     if draft is not None and draft.prompt is None and draft.state is TaskState.DRAFT:
         text, keyboard = (
@@ -161,7 +161,7 @@ async def reword(
         await reply.say(reply.below(query, source.chat), text, keyboard)
 
 
-async def go_on(
+async def continue_video(
     query: CallbackQuery,
     callback_data: Below,
     event_update: Update,

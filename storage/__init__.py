@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from bot.core.caps import Terms
-from storage.access import AccessStore, Asked, Invite, Redeemed, Request
+from bot.core.caps import OrderRules
+from storage.access import AccessStore, Invite, RedeemResult, Request, RequestStatus
 from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
 from storage.broadcasts import BroadcastStore
@@ -40,7 +40,6 @@ __all__ = [
     "AccessStore",
     "Act",
     "AlertStore",
-    "Asked",
     "AuditStore",
     "CallbackActionStore",
     "Claim",
@@ -64,8 +63,9 @@ __all__ = [
     "Page",
     "PrivacyStore",
     "RateStore",
-    "Redeemed",
+    "RedeemResult",
     "Request",
+    "RequestStatus",
     "StarPaymentStore",
     "StarRefund",
     "Storage",
@@ -106,7 +106,7 @@ class Storage:
     cluster: Cluster
 
     @classmethod
-    def over(cls, database: Database, terms: Terms | None = None) -> Storage:
+    def over(cls, database: Database, terms: OrderRules | None = None) -> Storage:
         """Return the stores of a migrated database; orders keep to `terms`."""
         ended: set[int] = set()
         return cls(
@@ -134,7 +134,7 @@ class Storage:
 
 
 @asynccontextmanager
-async def open_storage(url: str, terms: Terms | None = None) -> AsyncIterator[Storage]:
+async def open_storage(url: str, terms: OrderRules | None = None) -> AsyncIterator[Storage]:
     """Open the database, migrate it, and close it at the end.
 
     Raises StorageUnavailable: not now; StorageTooNew: not with this version of the program;

@@ -28,7 +28,7 @@ INVITE_PREFIX = "in-"
 """The prefix of a deep link's payload that is an invite's token."""
 
 
-class Asked(StrEnum):
+class RequestStatus(StrEnum):
     """The state of a request."""
 
     SENT = "sent"
@@ -38,7 +38,7 @@ class Asked(StrEnum):
     BANNED = "banned"
 
 
-class Redeemed(StrEnum):
+class RedeemResult(StrEnum):
     """The result of using an invite."""
 
     WELCOME = "welcome"
@@ -122,11 +122,13 @@ class AccessStore:
         lang: str,
         admins: Iterable[int],
         now: datetime,
-    ) -> Asked:
+    ) -> RequestStatus:
         """Record a request and tell every admin, once; a decided request returns its decision."""
         async with self._database.transaction() as connection:
             if verdict := (await _verdicts(connection, user_id)).get(user_id):
-                return Asked.ALLOWED if verdict is Verdict.ALLOWED else Asked.BANNED
+                return (
+                    RequestStatus.ALLOWED if verdict is Verdict.ALLOWED else RequestStatus.BANNED
+                )
             entered = await connection.execute(
                 insert(access_requests)
                 .values(user_id=user_id, name=name, username=username, lang=lang, asked_at=now)
@@ -138,7 +140,7 @@ class AccessStore:
                         access_requests.c.user_id == user_id
                     )
                 )
-                return Asked.WAITING if allowed is None else Asked.DENIED
+                return RequestStatus.WAITING if allowed is None else RequestStatus.DENIED
             told = [
                 Notice(
                     kind=NoticeKind.ACCESS_ASKED,
@@ -149,7 +151,7 @@ class AccessStore:
                 for admin in sorted(admins)
             ]
             await insert_notices(connection, told, now)
-            return Asked.SENT
+            return RequestStatus.SENT
 
     async def waiting(self, *, limit: int) -> list[Request]:
         """Return the requests without a decision, the oldest first."""
@@ -247,7 +249,7 @@ class AccessStore:
             ).one()
             return Invite(**row._mapping)
 
-    async def redeem(self, token: str, *, user_id: int, now: datetime) -> Redeemed:
+    async def redeem(self, token: str, *, user_id: int, now: datetime) -> RedeemResult:
         """Use an invite; each person counts once."""
         async with self._database.transaction() as connection:
             known = (
@@ -259,8 +261,8 @@ class AccessStore:
             ).one_or_none()
             if known is not None:
                 if known.verdict is Verdict.BANNED:
-                    return Redeemed.BANNED
-                return Redeemed.WELCOME if known.invite == token else Redeemed.KNOWN
+                    return RedeemResult.BANNED
+                return RedeemResult.WELCOME if known.invite == token else RedeemResult.KNOWN
             made_by = await connection.scalar(
                 sa.update(invites)
                 .where(
@@ -278,8 +280,8 @@ class AccessStore:
                     )
                 ).one_or_none()
                 if found is None:
-                    return Redeemed.NO_INVITE
-                return Redeemed.EXPIRED if found.expires_at <= now else Redeemed.USED_UP
+                    return RedeemResult.NO_INVITE
+                return RedeemResult.EXPIRED if found.expires_at <= now else RedeemResult.USED_UP
             await connection.execute(
                 sa.insert(permits).values(
                     subject_id=user_id,
@@ -289,7 +291,7 @@ class AccessStore:
                     decided_at=now,
                 )
             )
-            return Redeemed.WELCOME
+            return RedeemResult.WELCOME
 
 
 async def _verdicts(

@@ -35,7 +35,7 @@ class OpenAlert:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class HeldSwitch:
     """A switch that an admin has set."""
 
     switch: Switch
@@ -64,7 +64,7 @@ class AlertStore:
             )
             if opened.rowcount != 1:
                 return False
-            await _tell(connection, NoticeKind.ALERT, alert.kind, alert.params, told, now)
+            await _notify(connection, NoticeKind.ALERT, alert.kind, alert.params, told, now)
             return True
 
     async def close(self, key: str, *, told: Iterable[int], now: datetime) -> bool:
@@ -82,7 +82,7 @@ class AlertStore:
                 return False
             params = {**row.params, "seconds": (now - row.opened_at).total_seconds()}
             kind = AlertKind(row.kind)
-            await _tell(connection, NoticeKind.ALERT_OVER, kind, params, told, now)
+            await _notify(connection, NoticeKind.ALERT_OVER, kind, params, told, now)
             return True
 
     async def all_open(self) -> dict[str, OpenAlert]:
@@ -153,12 +153,13 @@ class AlertStore:
                 await add_act(connection, f"release {name}", by=by, now=now)
             return bool(released)
 
-    async def held(self) -> dict[Switch, Held]:
+    async def held(self) -> dict[Switch, HeldSwitch]:
         """Return the switches that are set."""
         async with self._database.transaction() as connection:
             rows = (await connection.execute(sa.select(switches))).all()
         return {
-            Switch(row.name): Held(switch=Switch(row.name), by=row.by, at=row.at) for row in rows
+            Switch(row.name): HeldSwitch(switch=Switch(row.name), by=row.by, at=row.at)
+            for row in rows
         }
 
     async def is_held(self, *wanted: Switch) -> bool:
@@ -198,7 +199,7 @@ async def is_held(connection: Connection, *wanted: Switch) -> bool:
     return found is not None
 
 
-async def _tell(
+async def _notify(
     connection: Connection,
     notice: NoticeKind,
     kind: AlertKind,

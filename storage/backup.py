@@ -53,11 +53,11 @@ async def copy(source: str, target: str, *, progress: Progress, replace: bool = 
     """
     if _same(source, target):
         raise CopyRefused("the two addresses name the same database")
-    async with _moment(source, progress, head=True) as reading:
+    async with _snapshot(source, progress, head=True) as reading:
         database = await Database.open(target)
         try:
             async with database.schema_transaction() as writing:
-                await _make_room(writing, replace=replace)
+                await _clear_target(writing, replace=replace)
                 copied = 0
                 for table in metadata.sorted_tables:
                     copied += await _copy_table(reading, writing, table, progress)
@@ -94,14 +94,14 @@ async def verify(url: str, *, progress: Progress) -> Report:
     """Read every row as the program would, and run the database's own checks."""
     problems: list[str] = []
     rows: dict[str, int] = {}
-    async with _moment(url, progress, head=False) as reading:
+    async with _snapshot(url, progress, head=False) as reading:
         found = await reading.run_sync(version)
         if found != HEAD:
             problems.append(
                 f"version {found or 'none'}, not {HEAD}: `bot migrate` brings it there"
             )
             return Report(version=found, rows=rows, problems=tuple(problems))
-        problems += await _own_checks(reading)
+        problems += await _integrity_checks(reading)
         for table in metadata.sorted_tables:
             rows[table.name] = 0
             try:
@@ -116,7 +116,7 @@ async def verify(url: str, *, progress: Progress) -> Report:
 
 
 @asynccontextmanager
-async def _moment(url: str, progress: Progress, *, head: bool) -> AsyncIterator[Connection]:
+async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterator[Connection]:
     """Open a snapshot of the database that does not change while it is read."""
     path = sqlite_file(url)
     if path is None:
@@ -212,7 +212,7 @@ def _finish(file: Path) -> None:
         os.fsync(opened.fileno())
 
 
-async def _make_room(connection: Connection, *, replace: bool) -> None:
+async def _clear_target(connection: Connection, *, replace: bool) -> None:
     found = await connection.run_sync(version)
     if found is not None and replace:
         await connection.run_sync(migrate_within, "base")
@@ -259,7 +259,7 @@ def _bound(column: sa.Column[Any], value: Any) -> sa.ColumnElement[Any]:
     return sa.literal(value, column.type)
 
 
-async def _own_checks(connection: Connection) -> list[str]:
+async def _integrity_checks(connection: Connection) -> list[str]:
     if connection.dialect != "sqlite":
         return []  # PostgreSQL checks what it reads
     said = await connection.scalars(sa.text("PRAGMA integrity_check(20)"))

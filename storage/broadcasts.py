@@ -163,7 +163,7 @@ class BroadcastStore:
             )
             return list(rows.all())
 
-    async def had_turn(self, broadcast_id: int, user_id: int, *, owner: str, sent: bool) -> bool:
+    async def advance(self, broadcast_id: int, user_id: int, *, owner: str, sent: bool) -> bool:
         """Record that this person received it, or never will. False: it was cancelled, or the
         lease was lost."""
         async with self._database.transaction() as connection:

@@ -15,18 +15,18 @@ class Cluster:
     """A process that is alone with its database: it notifies itself, and does every job."""
 
     def __init__(self) -> None:
-        self._hearing: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        self._subscribers: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
 
-    def hear(self, word: str, call: Callable[[], None]) -> None:
+    def subscribe(self, event: str, call: Callable[[], None]) -> None:
         """Call `call` for every event of this name, and when an event may have been missed."""
-        self._hearing[word].append(call)
+        self._subscribers[event].append(call)
 
-    def ring(self, word: str) -> None:
+    def notify(self, event: str) -> None:
         """Send an event to every process; to this one at once."""
-        for call in self._hearing[word]:
+        for call in self._subscribers[event]:
             call()
 
-    async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` while no other process runs work of this name, again and again.
 
         It is cancelled when another process may have started it. Returns when it returns, raises

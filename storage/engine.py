@@ -75,7 +75,7 @@ def lock_key(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-async def _to_the_end(work: Callable[[], T]) -> T:
+async def _uninterrupted(work: Callable[[], T]) -> T:
     """Finish `work` of SQLAlchemy even when cancelled meanwhile, then raise the cancellation.
 
     A driver that is interrupted leaves its connection behind, with SQLite's only write lock.
@@ -110,22 +110,22 @@ class Connection:
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
         """Execute one statement, once for each of `parameters` if there are any."""
-        return await _to_the_end(lambda: self._connection.execute(statement, parameters))
+        return await _uninterrupted(lambda: self._connection.execute(statement, parameters))
 
     async def scalar(self, statement: Executable) -> Any:
         """Return the first column of the first row; None without a row."""
-        return await _to_the_end(lambda: self._connection.scalar(statement))
+        return await _uninterrupted(lambda: self._connection.scalar(statement))
 
     async def scalars(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> ScalarResult[Any]:
         """Return the first column of every row."""
-        return await _to_the_end(lambda: self._connection.scalars(statement, parameters))
+        return await _uninterrupted(lambda: self._connection.scalars(statement, parameters))
 
     async def run_sync(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args,
                        **kwargs: P.kwargs) -> T:  # fmt: skip
         """Run a function with the synchronous connection, for Alembic."""
-        return await _to_the_end(lambda: work(self._connection, *args, **kwargs))
+        return await _uninterrupted(lambda: work(self._connection, *args, **kwargs))
 
     async def lock(self, name: str) -> None:
         """Take the lock `name` until this transaction ends.
@@ -136,14 +136,14 @@ class Connection:
             await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
 
     async def commit(self) -> None:
-        await _to_the_end(self._connection.commit)
+        await _uninterrupted(self._connection.commit)
 
     async def rollback(self) -> None:
-        await _to_the_end(self._connection.rollback)
+        await _uninterrupted(self._connection.rollback)
 
     async def outside(self, statement: str) -> None:
         """Execute a statement of SQLite that has no effect inside a transaction."""
-        await _to_the_end(lambda: self._connection.connection.cursor().execute(statement))
+        await _uninterrupted(lambda: self._connection.connection.cursor().execute(statement))
 
 
 class Database:
@@ -169,7 +169,7 @@ class Database:
         if parsed.drivername == "sqlite+aiosqlite":
             database = cls(_sqlite(parsed, busy_timeout))
         else:
-            database = cls(_pg(parsed))
+            database = cls(_postgres(parsed))
         try:
             async with database.transaction():
                 pass
@@ -201,7 +201,7 @@ class Database:
 
         Raises StorageUnavailable when the database cannot serve at present: nothing was written.
         """
-        with _again_later():
+        with _unavailable_on_retryable():
             async with self._connection() as connection:
                 yield connection
                 await connection.commit()
@@ -213,7 +213,7 @@ class Database:
         SQLite: dropping a table that was copied would delete the rows that refer to it, so foreign
         keys are off meanwhile and are checked before the commit.
         """
-        with _again_later():
+        with _unavailable_on_retryable():
             async with self._connection() as connection:
                 if not self._is_sqlite:
                     await self.lock(connection, "schema")
@@ -237,11 +237,11 @@ class Database:
         opened: list[sa.Connection] = []
         try:
             # Into a list, since a cancellation discards the return value.
-            await _to_the_end(lambda: opened.append(self._engine.connect()))
+            await _uninterrupted(lambda: opened.append(self._engine.connect()))
             yield Connection(opened[0])
         finally:
             for connection in opened:  # rolls back what was not committed
-                await _to_the_end(connection.close)
+                await _uninterrupted(connection.close)
 
     async def lock(self, connection: Connection, name: str) -> None:
         """The lock of `Connection.lock`."""
@@ -326,7 +326,7 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
     return engine
 
 
-def _pg(url: URL) -> sa.Engine:
+def _postgres(url: URL) -> sa.Engine:
     return sa.create_engine(
         url,
         connect_args={**_PATIENCE, "command_timeout": 30},
@@ -337,17 +337,17 @@ def _pg(url: URL) -> sa.Engine:
 
 
 @contextmanager
-def _again_later() -> Iterator[None]:
+def _unavailable_on_retryable() -> Iterator[None]:
     """Turn errors that only time can fix into StorageUnavailable."""
     try:
         yield
     except Exception as exc:
-        if (why := _why_later(exc)) is None:
+        if (why := _retryable(exc)) is None:
             raise
         raise StorageUnavailable(why) from exc
 
 
-def _why_later(exc: Exception) -> str | None:
+def _retryable(exc: Exception) -> str | None:
     if isinstance(exc, PoolTimeout):
         return "no free connection"
     if isinstance(exc, OSError | asyncio.TimeoutError):

@@ -52,19 +52,19 @@ class PostgresCluster(Cluster):
         super().__init__()
         self._connect = connect
         self._turns: dict[str, _Turn] = {}
-        self._unsaid: set[str] = set()
-        self._stir = asyncio.Event()
+        self._unsent: set[str] = set()
+        self._wakeup = asyncio.Event()
         self._failures = 0
 
-    def ring(self, word: str) -> None:
-        super().ring(word)
-        self._unsaid.add(word)
-        self._stir.set()
+    def notify(self, event: str) -> None:
+        super().notify(event)
+        self._unsent.add(event)
+        self._wakeup.set()
 
-    async def alone(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             turn = self._turns[name] = _Turn()
-            self._stir.set()
+            self._wakeup.set()
             try:
                 while not turn.begun.is_set():  # it may end before that is noticed
                     await turn.begun.wait()
@@ -79,7 +79,7 @@ class PostgresCluster(Cluster):
             finally:
                 turn.end = None
                 del self._turns[name]
-                self._stir.set()
+                self._wakeup.set()
 
     async def run(self) -> None:
         while True:
@@ -100,38 +100,40 @@ class PostgresCluster(Cluster):
         link = await self._connect()
         held: set[str] = set()
         try:
-            link.add_termination_listener(lambda _: self._stir.set())
-            await link.add_listener(CHANNEL, partial(self._heard, link))
-            for calls in list(self._hearing.values()):  # earlier events were missed
+            link.add_termination_listener(lambda _: self._wakeup.set())
+            await link.add_listener(CHANNEL, partial(self._dispatch, link))
+            for calls in list(self._subscribers.values()):  # earlier events were missed
                 for call in calls:
                     call()
             self._failures = 0
             while True:
-                self._stir.clear()
-                await self._say(link)
-                await self._take_turns(link, held)
+                self._wakeup.clear()
+                await self._send(link)
+                await self._compete(link, held)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(
                         PING_SECONDS if self._turns.keys() <= held else LOOK_SECONDS
                     ):
-                        await self._stir.wait()
+                        await self._wakeup.wait()
         except asyncio.CancelledError:
             with suppress(*_BROKEN):
-                await self._say(link)
+                await self._send(link)
             raise
         finally:
             link.terminate()
 
-    def _heard(self, link: Any, _: Any, pid: int, channel: str, word: str) -> None:
+    def _dispatch(self, link: Any, _: Any, pid: int, channel: str, event: str) -> None:
         if pid != link.get_server_pid():
-            super().ring(word)
+            super().notify(event)
 
-    async def _say(self, link: Any) -> None:
-        words, self._unsaid = sorted(self._unsaid), set()
-        say = "SELECT pg_notify($1, word) FROM unnest($2::text[]) AS word"
-        await link.fetch(say, CHANNEL, words, timeout=ANSWER_SECONDS)  # also checks the connection
+    async def _send(self, link: Any) -> None:
+        events, self._unsent = sorted(self._unsent), set()
+        say = "SELECT pg_notify($1, event) FROM unnest($2::text[]) AS event"
+        await link.fetch(
+            say, CHANNEL, events, timeout=ANSWER_SECONDS
+        )  # also checks the connection
 
-    async def _take_turns(self, link: Any, held: set[str]) -> None:
+    async def _compete(self, link: Any, held: set[str]) -> None:
         for name in held - self._turns.keys():
             held.discard(name)
             unlock = "SELECT pg_advisory_unlock($1)"

@@ -36,7 +36,7 @@ class SetAside:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class ChartOrder:
     """One order, as the charts use it."""
 
     user_id: int
@@ -201,7 +201,7 @@ class OperatorStore:
             rows = (await connection.execute(wanted)).all()
         return {row.state: row.number for row in rows}
 
-    async def points(self, *, since: datetime) -> list[Point]:
+    async def chart_orders(self, *, since: datetime) -> list[ChartOrder]:
         """Return every order since then."""
         wanted = sa.select(
             tasks.c.user_id, tasks.c.state, tasks.c.confirmed_at, tasks.c.ended_at
@@ -209,7 +209,7 @@ class OperatorStore:
         async with self._database.transaction() as connection:
             rows = (await connection.execute(wanted)).all()
         return [
-            Point(
+            ChartOrder(
                 user_id=row.user_id,
                 state=row.state,
                 confirmed_at=row.confirmed_at,

@@ -114,7 +114,7 @@ class UserStore:
                 sa.update(users).where(users.c.user_id == user_id).values(**defaults)
             )
 
-    async def strike(self, user_id: int) -> int:
+    async def count_refusal(self, user_id: int) -> int:
         """Count one refusal by moderation; return how many there are now (0: never seen)."""
         async with self._database.transaction() as connection:
             strikes = await connection.scalar(

@@ -77,7 +77,7 @@ class Finding:
 Words = tuple[Level, str]
 
 
-async def all_of(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
+async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     """Run every check in parallel; return the lines in the order of reading."""
     bot = connect_telegram(settings, RateLimiter())
     stack.push_async_callback(bot.session.close)
@@ -98,7 +98,7 @@ async def all_of(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
 
 
 def _settings(settings: Settings) -> Words:
-    if not settings.reachable:
+    if not settings.is_usable:
         return Level.NOTE, "nobody may use the bot: ADMINS is empty, and ACCESS is closed"
     return Level.OK, "complete"
 

@@ -24,7 +24,7 @@ from storage import open_storage
 Say = Callable[[str], None]
 
 
-class Bars:
+class ProgressBars:
     """A progress bar for each long operation, drawn only on a terminal."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -51,7 +51,7 @@ async def check(settings: Settings, say: Say) -> bool:
 
     well = True
     async with AsyncExitStack() as stack:
-        for finding in await checks.all_of(settings, stack):
+        for finding in await checks.run_all(settings, stack):
             say(finding.line)
             well = well and not finding.is_failure
     return well
@@ -67,7 +67,7 @@ async def migrate(settings: Settings, say: Say) -> bool:
 async def backup(url: str, file: Path, say: Say) -> bool:
     """See storage.backup.backup."""
     with ExitStack() as stack:
-        await backups.backup(url, file, progress=Bars(stack))
+        await backups.backup(url, file, progress=ProgressBars(stack))
     size = await asyncio.to_thread(file.stat)
     say(f"ok    {file}: {size.st_size / 1e6:.1f} MB; kept videos (data/videos) are not in it")
     return True
@@ -76,7 +76,7 @@ async def backup(url: str, file: Path, say: Say) -> bool:
 async def restore(file: Path, url: str, say: Say, *, replace: bool) -> bool:
     """See storage.backup.restore."""
     with ExitStack() as stack:
-        rows = await backups.restore(file, url, progress=Bars(stack), replace=replace)
+        rows = await backups.restore(file, url, progress=ProgressBars(stack), replace=replace)
     say(f"ok    {rows} rows restored")
     return await verify(url, say)
 
@@ -84,7 +84,7 @@ async def restore(file: Path, url: str, say: Say, *, replace: bool) -> bool:
 async def copy(source: str, target: str, say: Say, *, replace: bool) -> bool:
     """See storage.backup.copy."""
     with ExitStack() as stack:
-        rows = await backups.copy(source, target, progress=Bars(stack), replace=replace)
+        rows = await backups.copy(source, target, progress=ProgressBars(stack), replace=replace)
     say(f"ok    {rows} rows copied")
     return await verify(target, say)
 
@@ -92,7 +92,7 @@ async def copy(source: str, target: str, say: Say, *, replace: bool) -> bool:
 async def verify(url: str, say: Say) -> bool:
     """See storage.backup.verify."""
     with ExitStack() as stack:
-        report = await backups.verify(url, progress=Bars(stack))
+        report = await backups.verify(url, progress=ProgressBars(stack))
     for problem in report.problems:
         say(f"FAIL  {problem}")
     if not report.problems:

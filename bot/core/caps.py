@@ -21,7 +21,7 @@ class Cap(StrEnum):
 
 
 @dataclass(frozen=True)
-class Bound:
+class Limit:
     """The largest number of videos and of roubles; 0: no limit."""
 
     videos: int = 0
@@ -32,10 +32,10 @@ class Bound:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class OrderRules:
     """The rules that an order has to keep."""
 
-    caps: dict[Cap, Bound] = field(default_factory=dict)
+    caps: dict[Cap, Limit] = field(default_factory=dict)
     sold: bool = False  # orders are paid with credit bought for Stars
     free_for: frozenset[int] = frozenset()  # users who pay nothing
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from bot.core.caps import Bound, Cap
+    from bot.core.caps import Cap, Limit
     from bot.core.task import Hold, Problem, Reason
 
 
@@ -151,7 +151,7 @@ class IntakeHeld(BotError):
 class LimitReached(BotError):
     """A cap is reached; `renews_at` None: free again as soon as an open video ends."""
 
-    def __init__(self, cap: Cap, bound: Bound, renews_at: datetime | None) -> None:
+    def __init__(self, cap: Cap, bound: Limit, renews_at: datetime | None) -> None:
         super().__init__(cap.value)
         self.cap = cap
         self.bound = bound

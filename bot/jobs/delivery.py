@@ -45,7 +45,7 @@ Raises the errors of bot.media.download.
 
 
 @dataclass(frozen=True)
-class Parcel:
+class PreparedVideo:
     """A task's video in an open file, ready to be sent."""
 
     task: Task
@@ -53,7 +53,7 @@ class Parcel:
     is_kept: bool  # a copy of it is in Kept
 
 
-class Kept:
+class KeptVideos:
     """Videos that their chat did not accept, one file each, until they are sent or deleted."""
 
     def __init__(self, folder: Path) -> None:
@@ -124,7 +124,7 @@ class Delivery:
         self,
         messenger: Messenger,
         download: Download,
-        kept: Kept,
+        kept: KeptVideos,
         prepare: Prepare = video_reader.prepare,
         *,
         upload_limit: int = UPLOAD_LIMIT,
@@ -145,7 +145,7 @@ class Delivery:
         task: Task,
         caption: Text,
         keyboard: InlineKeyboardMarkup | None,
-        meet: Callable[[Parcel], Awaitable[bool]] | None = None,
+        meet: Callable[[PreparedVideo], Awaitable[bool]] | None = None,
     ) -> SentVideo | None:
         """Send the video as a reply to the person's message; None: `meet` sent it.
 
@@ -169,24 +169,24 @@ class Delivery:
                 )
                 if video.size > self._upload_limit:
                     raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
-                parcel = Parcel(task, video, is_kept)
+                prepared = PreparedVideo(task, video, is_kept)
                 if meet is None:
-                    return await self._send(parcel, caption, keyboard)
+                    return await self._send(prepared, caption, keyboard)
             # Other videos may use the slot while this one waits.
-            if await meet(parcel):
+            if await meet(prepared):
                 return None
             async with self._slots:
-                return await self._send(parcel, caption, keyboard)
+                return await self._send(prepared, caption, keyboard)
 
     async def _read(self, file: BinaryIO) -> video_reader.Video:
         async with self._reading:
             return await self._prepare(file)
 
     async def _send(
-        self, parcel: Parcel, caption: Text, keyboard: InlineKeyboardMarkup | None
+        self, prepared: PreparedVideo, caption: Text, keyboard: InlineKeyboardMarkup | None
     ) -> SentVideo:
-        task, video = parcel.task, parcel.video
-        async with self._keeping([parcel]):
+        task, video = prepared.task, prepared.video
+        async with self._keeping([prepared]):
             return await self._messenger.send_video(
                 task.chat,
                 video.file,
@@ -198,34 +198,36 @@ class Delivery:
                 keyboard=keyboard,
             )
 
-    async def album(self, parcels: Sequence[Parcel], caption: Text) -> list[SentVideo]:
+    async def album(
+        self, prepared_videos: Sequence[PreparedVideo], caption: Text
+    ) -> list[SentVideo]:
         """Send several videos as one album that replies to the same message, in the order of
-        `parcels`.
+        `prepared_videos`.
 
         Raises TelegramErrors; after one, all videos are kept.
         """
-        first = parcels[0].task
-        async with self._slots, self._keeping(parcels):
+        first = prepared_videos[0].task
+        async with self._slots, self._keeping(prepared_videos):
             await self._messenger.action(first.chat, "upload_video")
             return await self._messenger.send_album(
                 first.chat,
-                [parcel.video for parcel in parcels],
+                [prepared.video for prepared in prepared_videos],
                 caption=caption,
                 reply_to=first.message_id,
             )
 
-    def fit(self, parcels: Sequence[Parcel]) -> bool:
+    def fit(self, prepared_videos: Sequence[PreparedVideo]) -> bool:
         """Whether one request can carry all of them."""
-        return sum(parcel.video.size for parcel in parcels) <= self._upload_limit
+        return sum(prepared.video.size for prepared in prepared_videos) <= self._upload_limit
 
     @asynccontextmanager
-    async def _keeping(self, parcels: Sequence[Parcel]) -> AsyncIterator[None]:
+    async def _keeping(self, prepared_videos: Sequence[PreparedVideo]) -> AsyncIterator[None]:
         try:
             yield
         except TelegramError:
-            for parcel in parcels:
-                if not parcel.is_kept:
-                    await self._keep(parcel.task.id, parcel.video.file)
+            for prepared in prepared_videos:
+                if not prepared.is_kept:
+                    await self._keep(prepared.task.id, prepared.video.file)
             raise
 
     async def _keep(self, task_id: int, file: BinaryIO) -> None:

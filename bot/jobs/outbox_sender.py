@@ -42,7 +42,7 @@ ENDS = frozenset({NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABL
 """After one of these the status message is no longer needed."""
 
 
-class Notices:
+class OutboxSender:
     """The loop that sends notices from the outbox to the chats."""
 
     def __init__(
@@ -76,18 +76,18 @@ class Notices:
                 )
                 async with asyncio.TaskGroup() as group:
                     for notice in waiting:
-                        group.create_task(self._carry(notice))
+                        group.create_task(self._send_notice(notice))
             except* StorageUnavailable as group_exc:
                 logger.warning("notices wait: %s", group_exc.exceptions[0])
                 waiting = []
             if len(waiting) < AT_ONCE:
                 await self._wait(self._stopping, IDLE_SECONDS)
 
-    async def _carry(self, waiting: WaitingNotice) -> None:
+    async def _send_notice(self, waiting: WaitingNotice) -> None:
         with logs.about(task=waiting.notice.task_id or 0, chat=waiting.notice.chat.chat_id):
-            await self._carry_on(waiting)
+            await self._deliver(waiting)
 
-    async def _carry_on(self, waiting: WaitingNotice) -> None:
+    async def _deliver(self, waiting: WaitingNotice) -> None:
         notice, outbox = waiting.notice, self._storage.outbox
         task = await self._storage.tasks.get(notice.task_id) if notice.task_id else None
         if notice.task_id and (task is None or not still_true(notice.kind, task)):

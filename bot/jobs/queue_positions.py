@@ -22,7 +22,7 @@ SHOWN = 300
 """How many positions are updated; people further behind read theirs when they ordered."""
 
 
-class Waiting:
+class QueuePositions:
     """The loop from the queue to the status messages; `held`: nothing is submitted now."""
 
     def __init__(

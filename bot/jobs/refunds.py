@@ -52,12 +52,12 @@ class Refunds:
                 for refund in await self._storage.stars.claim_refunds(
                     owner=self._owner, now=self._clock(), lease_for=LEASE, limit=AT_ONCE
                 ):
-                    await self._carry(refund)
+                    await self._refund(refund)
             except StorageUnavailable as exc:
                 logger.warning("refunds wait: %s", exc)
             await self._sleep(IDLE_SECONDS)
 
-    async def _carry(self, refund: StarRefund) -> None:
+    async def _refund(self, refund: StarRefund) -> None:
         try:
             await self._bot(
                 RefundStarPayment(

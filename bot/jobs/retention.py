@@ -13,7 +13,7 @@ from datetime import timedelta
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import StorageUnavailable
 from bot.core.task import TaskState
-from bot.jobs.delivery import Kept
+from bot.jobs.delivery import KeptVideos
 from storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Retention:
     def __init__(
         self,
         storage: Storage,
-        kept: Kept,
+        kept: KeptVideos,
         *,
         clock: Clock,
         orders: timedelta | None,

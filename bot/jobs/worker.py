@@ -61,7 +61,7 @@ class Worker:
         self._at_once = at_once
         self._disk = disk
         self._lease = lease or LEASE
-        self._heartbeat = lease.total_seconds() / 4 if lease else HEARTBEAT_SECONDS
+        self._heartbeat_seconds = lease.total_seconds() / 4 if lease else HEARTBEAT_SECONDS
         self._wait = wait
         self._sleep = sleep
         self._due = asyncio.Event()
@@ -79,7 +79,7 @@ class Worker:
     def claim(self) -> Claim | None:
         """Return the claim parameters, or None if the worker cannot take tasks."""
         now, free = self._clock(), self._at_once - len(self._held) - len(self._handed)
-        if not self._running or self._stopping.is_set() or free <= 0 or self._overslept(now):
+        if not self._running or self._stopping.is_set() or free <= 0 or self._leases_expired(now):
             return None
         if not self._held:
             self._leased_until = now + self._lease
@@ -110,27 +110,27 @@ class Worker:
         """Run until `stop`."""
         self._running = True
         async with asyncio.TaskGroup() as group:
-            heart = group.create_task(self._heart(), name="heartbeat")
+            heartbeat = group.create_task(self._heartbeat(), name="heartbeat")
             try:
                 while not self._stopping.is_set():
                     self._due.clear()
                     # tasks handed over come first, other due tasks in the next round
                     claimed, self._handed = self._handed, []
-                    taken = await self._disowned(claimed or await self._claim())
+                    taken = await self._without_running(claimed or await self._claim())
                     for task in taken:
                         self._held[task.id] = (
                             task,
-                            group.create_task(self._carry(task), name=f"task {task.id}"),
+                            group.create_task(self._run_task(task), name=f"task {task.id}"),
                         )
                     self._health.mark("worker")
                     if not claimed and len(taken) < AT_A_TIME:  # or more are due
                         await self._wait(self._due, IDLE_SECONDS)
                 await self._drain()
             finally:
-                heart.cancel()
+                heartbeat.cancel()
 
     async def _claim(self) -> list[Task]:
-        if self._overslept(self._clock()) and not await self._prolong():
+        if self._leases_expired(self._clock()) and not await self._prolong():
             return []
         claim = self.claim()
         if claim is None:
@@ -142,12 +142,12 @@ class Worker:
             await self._wait(self._stopping, IDLE_SECONDS)
             return []
 
-    def _overslept(self, now: datetime) -> bool:
+    def _leases_expired(self, now: datetime) -> bool:
         """After a stopped process, a dead disk or a clock jump, renew the open leases first;
         otherwise this process would claim its own tasks."""
         return bool(self._held and self._leased_until and now >= self._leased_until)
 
-    async def _disowned(self, claimed: list[Task]) -> list[Task]:
+    async def _without_running(self, claimed: list[Task]) -> list[Task]:
         """Return the claimed tasks without those still running here. A process that sleeps past a
         lease loses it to any process, also to itself; then the running step ends first, as if
         another process had the task.
@@ -160,11 +160,11 @@ class Worker:
             await self._release(twice)
         return [task for task in claimed if task.id not in self._held]
 
-    async def _carry(self, task: Task) -> None:
+    async def _run_task(self, task: Task) -> None:
         with logs.about(task=task.id, chat=task.chat.chat_id):
-            await self._carry_on(task)
+            await self._run_steps(task)
 
-    async def _carry_on(self, task: Task) -> None:
+    async def _run_steps(self, task: Task) -> None:
         try:
             current: Task | None = task
             while current is not None and current.state in ACTIVE:
@@ -187,11 +187,11 @@ class Worker:
             self._steps.dropped(task.id)
             self._due.set()
 
-    async def _heart(self) -> None:
+    async def _heartbeat(self) -> None:
         failures = 0
         while True:
             await self._sleep(
-                back_off(failures, first=0.5, cap=2) if failures else self._heartbeat
+                back_off(failures, first=0.5, cap=2) if failures else self._heartbeat_seconds
             )
             failures = 0 if await self._prolong() else failures + 1
 

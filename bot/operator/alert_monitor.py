@@ -62,7 +62,7 @@ class AlertMonitor:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._storage = storage
-        self._signs = signals
+        self._signals = signals
         self._balance = balance
         self._health = health
         self._clock = clock
@@ -77,7 +77,7 @@ class AlertMonitor:
 
     async def run_here(self) -> None:
         """Check what only this process can see; runs until cancelled."""
-        await self._again_and_again(self.look_here)
+        await self._again_and_again(self.check_here)
 
     async def run(self) -> None:
         """Check what one process checks for all; runs until cancelled."""
@@ -91,7 +91,7 @@ class AlertMonitor:
                 logger.warning("alerts wait: %s", exc)
             await self._sleep(LOOK_SECONDS)
 
-    async def look_here(self) -> None:
+    async def check_here(self) -> None:
         """Check once what this process observed, and its disk."""
         known = await self._storage.alerts.all_open()
         await self._provider(known)
@@ -110,7 +110,7 @@ class AlertMonitor:
     # --- what is looked at -------------------------------------------------------------------
 
     async def _provider(self, known: dict[str, OpenAlert]) -> None:
-        signals = self._signs
+        signals = self._signals
         if signals.held is not None:
             await self._open(known, Alert.of(HOLDS[signals.held[0]]))
         if signals.busy_since is not None:
@@ -127,7 +127,7 @@ class AlertMonitor:
                 await self._close(known, alert)
 
     async def _updates(self, known: dict[str, OpenAlert]) -> None:
-        signals, now = self._signs, self._clock()
+        signals, now = self._signals, self._clock()
         report = await self._health()
         if "updates" not in report.ages:
             self._began = now  # another process polls; the time starts again here

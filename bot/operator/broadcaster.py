@@ -81,7 +81,7 @@ class Broadcaster:
         people = await store.next_people(running.cursor, limit=PAGE)
         for user_id in people:
             sent = await self._copy(running, user_id)
-            if not await store.had_turn(running.id, user_id, owner=self._owner, sent=sent):
+            if not await store.advance(running.id, user_id, owner=self._owner, sent=sent):
                 break  # stopped, or another process has it
             await self._sleep(BETWEEN_SECONDS)
         if not people:

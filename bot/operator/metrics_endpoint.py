@@ -33,7 +33,7 @@ _WAITING = frozenset(InboxState) - {InboxState.DONE}
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
-class Scrape:
+class MetricsEndpoint:
     """Answers Prometheus. Money is shown there, so not everybody who reaches the server may read
     it."""
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 ACT = "prices_differ"
 
 
-class Lists(Protocol):
+class PriceListClient(Protocol):
     """The part of bot.provider.client that is used here."""
 
     async def prices(self) -> dict[str, Decimal]: ...
@@ -41,7 +41,11 @@ def differences(models: Iterable[Model], listed: Mapping[str, Decimal]) -> list[
 
 
 async def compare(
-    provider: Lists, storage: Storage, models: Iterable[Model], told: Iterable[int], clock: Clock
+    provider: PriceListClient,
+    storage: Storage,
+    models: Iterable[Model],
+    told: Iterable[int],
+    clock: Clock,
 ) -> None:
     """Log every difference, and notify admins when it is a new one."""
     try:

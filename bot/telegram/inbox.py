@@ -120,15 +120,15 @@ class Inbox:
     async def run(self) -> None:
         """Run until `stop`, and then until all open updates are finished."""
         self._running = True
-        async with asyncio.TaskGroup() as hearts:
-            heart = hearts.create_task(self._heart(), name="inbox heartbeat")
+        async with asyncio.TaskGroup() as heartbeats:
+            heartbeat = heartbeats.create_task(self._heartbeat(), name="inbox heartbeat")
             try:
                 async with asyncio.TaskGroup() as group:
                     await self._hand_out(group)
             finally:
                 self._running = False
                 self._answer(self._arrivals, StorageUnavailable("the inbox has ended"))
-                heart.cancel()
+                heartbeat.cancel()
 
     async def _hand_out(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping or self._in_hand or self._arrivals:
@@ -137,11 +137,11 @@ class Inbox:
                 if update.update_id in self._in_hand:
                     continue  # it slept past its own lease, which continues with this claim
                 self._in_hand.add(update.update_id)
-                group.create_task(self._carry(update), name=f"update {update.update_id}")
+                group.create_task(self._process(update), name=f"update {update.update_id}")
             if not self._stopping or self._in_hand:
                 await self._wait(self._due, IDLE_SECONDS)
 
-    async def _heart(self) -> None:
+    async def _heartbeat(self) -> None:
         """Renew the leases of open updates; after a failure a repeat of the handler changes
         nothing."""
         while True:
@@ -212,7 +212,7 @@ class Inbox:
             else:
                 arrival.kept.set_exception(error)
 
-    async def _carry(self, update: InboxUpdate) -> None:
+    async def _process(self, update: InboxUpdate) -> None:
         took_effect, hurry = False, True
         try:
             with logs.about(update=update.update_id, chat=update.chat_key):

@@ -108,7 +108,7 @@ class Messenger:
                 )
             )
 
-        return _message_id(await _stubborn(attempt, text.as_kwargs(), chat, "entities"))
+        return _message_id(await _send_with_fallbacks(attempt, text.as_kwargs(), chat, "entities"))
 
     async def send_video(
         self,
@@ -148,7 +148,7 @@ class Messenger:
             )
 
         words = caption.as_caption_kwargs()
-        return _sent_video(await _stubborn(attempt, words, chat, "caption_entities"))
+        return _sent_video(await _send_with_fallbacks(attempt, words, chat, "caption_entities"))
 
     async def send_album(
         self,
@@ -190,7 +190,7 @@ class Messenger:
             )
 
         words = caption.as_caption_kwargs()
-        answer = await _stubborn(attempt, words, chat, "caption_entities")
+        answer = await _send_with_fallbacks(attempt, words, chat, "caption_entities")
         if not isinstance(answer, list) or len(answer) != len(videos):
             raise TelegramLost("the answer does not name as many messages")
         return [_sent_video(one) for one in answer]
@@ -274,7 +274,9 @@ class Messenger:
         return self._pace.busy(chat.chat_id)
 
 
-async def _stubborn(attempt: Any, words: dict[str, Any], chat: Chat, entities: str) -> Any:
+async def _send_with_fallbacks(
+    attempt: Any, words: dict[str, Any], chat: Chat, entities: str
+) -> Any:
     """Send without the topic when it is gone, without formatting when that is refused."""
     thread = chat.message_thread_id
     for _ in range(2):

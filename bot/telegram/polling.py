@@ -61,7 +61,7 @@ class Polling:
         self._clock = clock
         self._health = health
         self._allowed_updates = allowed_updates
-        self._signs = signals or AlertSignals()
+        self._signals = signals or AlertSignals()
         self._sleep = sleep
         self._webhook_is_gone = False
 
@@ -70,7 +70,7 @@ class Polling:
         await self._take_over()
         offset: int | None = None
         while True:
-            page = await self._patiently(partial(self._page, offset))
+            page = await self._until_success(partial(self._page, offset))
             if not isinstance(page, list):
                 logger.error("getUpdates: the answer is no list")
                 await self._sleep(IDLE_SECONDS)
@@ -79,12 +79,12 @@ class Polling:
             if len(rows) < len(page):
                 logger.error("%d updates without an update_id were dropped", len(page) - len(rows))
             if rows:
-                await self._patiently(partial(self._take, rows))
+                await self._until_success(partial(self._take, rows))
                 offset = max(row.update_id for row in rows) + 1
             elif page:
                 await self._sleep(IDLE_SECONDS)
             self._health.mark("updates")
-            self._signs.polled_at = self._clock()
+            self._signals.polled_at = self._clock()
 
     async def _take_over(self) -> None:
         """Delete the webhook once: a webhook set later is somebody's decision.
@@ -111,7 +111,7 @@ class Polling:
             request_timeout=POLL_SECONDS + 10,
         )
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _until_success(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call until it succeeds: the network and the disk recover by themselves."""
         failures = 0
         while True:
@@ -126,7 +126,7 @@ class Polling:
                 if isinstance(exc, TelegramLater) and failures == 1:
                     wait = max(wait, min(exc.retry_after, 3600.0))
                 if isinstance(exc, TelegramConflict):
-                    self._signs.conflict(self._clock())
+                    self._signals.conflict(self._clock())
                     logger.error("another program reads this bot's updates: %s", exc)
                     if not self._webhook_is_gone:
                         await self._take_over()

@@ -230,7 +230,7 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
 
 
 @dataclass(frozen=True, kw_only=True)
-class About:
+class PersonOverview:
     """What is known about a person."""
 
     user_id: int
@@ -243,7 +243,7 @@ class About:
     payments: int
 
 
-def person(lang: str, about: About) -> Text:
+def person(lang: str, about: PersonOverview) -> Text:
     """For an admin."""
     _ = words(lang)
     return message(

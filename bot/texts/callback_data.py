@@ -47,7 +47,7 @@ class Several(CallbackData, prefix="n", sep="|"):
     count: int
 
 
-class Wording(CallbackData, prefix="w", sep="|"):
+class ChooseWording(CallbackData, prefix="w", sep="|"):
     """Chooses which prompt is sent: the original or the rewritten one."""
 
     task_id: int
@@ -124,7 +124,7 @@ class Act(StrEnum):
     """What can be done with a finished order; one letter each, which never changes."""
 
     AGAIN = "a"
-    REWORD = "w"
+    EDIT_PROMPT = "w"
     RATIO = "r"
     CONTINUE = "f"
     FILE = "d"

@@ -14,7 +14,7 @@ from aiogram.utils.formatting import (
     Text,
 )
 
-from bot.core.caps import Bound, Cap
+from bot.core.caps import Cap, Limit
 from bot.core.stars import Package
 from bot.texts.formatting import cut, lines, message
 from bot.texts.i18n import words
@@ -149,7 +149,7 @@ def credit_too_low(lang: str, price: Decimal, credit: Decimal) -> str:
     ).format(price=_.price(price), credit=_.price(credit))
 
 
-def limit_reached(lang: str, cap: Cap, bound: Bound, seconds: float | None) -> str:
+def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> str:
     """Why nothing was ordered, and when to try again; `seconds` until the cap resets."""
     _ = words(lang)
     limit = []

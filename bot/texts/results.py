@@ -81,7 +81,7 @@ def button_again(lang: str, price: Decimal | None = None) -> str:
     return _("🔁 Again · {price}").format(price=_.price(price))
 
 
-def button_reword(lang: str) -> str:
+def button_edit_prompt(lang: str) -> str:
     _ = words(lang)
     return _("✏️ Change prompt")
 
@@ -123,7 +123,7 @@ def button_copy(lang: str) -> str:
 
 BUTTONS: dict[str, Callable[[str], str]] = {  # bot.texts.callback_data.Act
     "a": button_again,
-    "w": button_reword,
+    "w": button_edit_prompt,
     "r": button_ratio,
     "f": button_continue,
     "d": button_file,
@@ -138,7 +138,7 @@ def press_card(lang: str) -> str:
     return _("Here is a new card. It costs nothing until you choose a shape.")
 
 
-def press_reword(lang: str) -> str:
+def press_edit_prompt(lang: str) -> str:
     _ = words(lang)
     return _("Write the new prompt.")
 

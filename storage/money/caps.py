@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.base import Executable
 
 from bot.core.alerts import Switch
-from bot.core.caps import Bound, Cap, Terms, day_start, next_day
+from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
 from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
 from bot.core.task import ACTIVE, Task, TaskState
 from storage.alerts import is_held
@@ -20,7 +20,7 @@ from storage.tables import Entry, in_states, ledger, tasks
 S = TaskState
 
 
-async def reserve(connection: Connection, task: Task, terms: Terms, now: datetime) -> None:
+async def reserve(connection: Connection, task: Task, terms: OrderRules, now: datetime) -> None:
     """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
     Raises IntakeHeld, LimitReached and CreditTooLow: the transaction must then be rolled back. On
@@ -79,7 +79,7 @@ async def _check(
     connection: Connection,
     ordered: Executable,
     cap: Cap,
-    bound: Bound,
+    bound: Limit,
     renews_at: datetime | None,
 ) -> None:
     found = (await connection.execute(ordered)).one()

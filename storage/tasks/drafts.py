@@ -227,7 +227,7 @@ class Drafts(LeasedTasks):
             choice["price_kopecks"] = choice.pop("price")
         return await self._change_draft(task_id, user_id, choice)
 
-    async def reword(
+    async def choose_wording(
         self,
         task_id: int,
         *,

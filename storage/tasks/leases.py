@@ -25,7 +25,7 @@ from storage.tables import frames, in_states, task_events, tasks
 
 S = TaskState
 
-Held = tuple[int, int]
+HeldTask = tuple[int, int]
 """A task and the fence of the claim, as held by a worker."""
 
 
@@ -221,7 +221,7 @@ class LeasedTasks:
             return known == provider_id
 
     async def extend(
-        self, owner: str, held: Iterable[Held], *, now: datetime, until: datetime
+        self, owner: str, held: Iterable[HeldTask], *, now: datetime, until: datetime
     ) -> set[int]:
         """Renew the leases of these tasks until `until`; return which are still held.
 
@@ -229,13 +229,13 @@ class LeasedTasks:
         """
         return await self._write_held(owner, held, {"lease_until": until})
 
-    async def release(self, owner: str, held: Iterable[Held]) -> None:
+    async def release(self, owner: str, held: Iterable[HeldTask]) -> None:
         """Release leases at a clean stop: other workers may take them, and no claim is counted."""
         claims = sa.case((tasks.c.claims > 0, tasks.c.claims - 1), else_=0)
         await self._write_held(owner, held, {"claims": claims, **UNLEASED})
 
     async def _write_held(
-        self, owner: str, held: Iterable[Held], values: dict[str, object]
+        self, owner: str, held: Iterable[HeldTask], values: dict[str, object]
     ) -> set[int]:
         pairs = sorted(held)
         kept: set[int] = set()

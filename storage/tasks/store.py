@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.core.caps import Terms
+from bot.core.caps import OrderRules
 from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
 from storage.access import move_permit
 from storage.engine import Connection, Database
@@ -33,10 +33,10 @@ class TaskStore(Drafts):
     """All operations on tasks; those of workers are in LeasedTasks."""
 
     def __init__(
-        self, database: Database, terms: Terms | None = None, ended: set[int] | None = None
+        self, database: Database, terms: OrderRules | None = None, ended: set[int] | None = None
     ) -> None:
         super().__init__(database, ended)
-        self.terms = terms or Terms()
+        self.terms = terms or OrderRules()
 
     async def set_card(self, task_id: int, *, card_message_id: int, is_media: bool) -> None:
         """Record which message shows the task; `is_media`: its text is a caption.

@@ -20,7 +20,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from bot.core.alerts import Switch
-from bot.core.caps import Bound, Cap, Terms, day_start
+from bot.core.caps import Cap, Limit, OrderRules, day_start
 from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, TaskState
 from storage import InboxState, IncomingUpdate, Storage, open_storage
 from tests.bench.meters import cpu_seconds
@@ -32,7 +32,7 @@ from tests.support.postgres import running_postgres
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 S = TaskState
-TERMS = Terms(caps={cap: Bound(videos=10**6, roubles=10**8) for cap in Cap}, sold=True)
+TERMS = OrderRules(caps={cap: Limit(videos=10**6, roubles=10**8) for cap in Cap}, sold=True)
 PERSON = 7
 
 _numbers = itertools.count(10**9)

@@ -112,7 +112,7 @@ async def child(url: str, idle: float) -> None:
             at_once=AT_ONCE,
             wait=wait,
         )
-        storage.cluster.hear(ORDERED, worker.wake)
+        storage.cluster.subscribe(ORDERED, worker.wake)
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         begun = time.process_time()
@@ -203,7 +203,7 @@ async def woken(server: PostgresServer, orders: int) -> list[float]:
             card = await draft(storage, prompt=f"order {number}")
             pressed[f"order {number}"] = time.time()
             await press(storage, card, number)
-            storage.cluster.ring(ORDERED)
+            storage.cluster.notify(ORDERED)
             while await done(storage) <= number:  # noqa: ASYNC110 - another process does it
                 await asyncio.sleep(0.05)
         hearing.cancel()

@@ -20,7 +20,7 @@ from bot.provider.answers import Job
 from bot.telegram.inbox import Inbox
 from storage import Database, TaskStore, driver
 from storage.inbox import InboxTurn
-from storage.tasks.leases import Held
+from storage.tasks.leases import HeldTask
 
 
 def no_intent() -> None:
@@ -69,7 +69,9 @@ def no_fence() -> None:
             lease = replace(lease, fence=now.fence, state=now.state)
         return await save(self, lease, replace(after, fence=lease.fence), **more)
 
-    async def untold(self: TaskStore, owner: str, held: Iterable[Held], **more: Any) -> set[int]:
+    async def untold(
+        self: TaskStore, owner: str, held: Iterable[HeldTask], **more: Any
+    ) -> set[int]:
         pairs = list(held)
         await extend(self, owner, pairs, **more)
         return {task_id for task_id, _ in pairs}
@@ -105,14 +107,14 @@ def no_begin() -> None:
 
 def early_done() -> None:
     """An update is ticked off before it is handled."""
-    carry = Inbox._carry
+    carry = Inbox._process
 
     async def _carry(self: Any, update: Any) -> None:
         await self._storage.inbox.done([update.update_id], now=self._clock())
         await asyncio.sleep(0)
         await carry(self, update)
 
-    Inbox._carry = _carry  # type: ignore[method-assign]
+    Inbox._process = _carry  # type: ignore[method-assign]
 
 
 def confirmed_unsaved() -> None:

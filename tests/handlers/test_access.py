@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from bot.core.access import Access, Verdict
-from bot.core.caps import Bound, Cap, Terms
+from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.notices import NoticeKind
 from bot.texts.callback_data import AskAccess, DecideAccess
-from storage import Redeemed, Storage
+from storage import RedeemResult, Storage
 from tests.handlers.conftest import NOON, HandlerHarness, Person
 
 ADMIN, OTHER_ADMIN = 1, 2
@@ -335,8 +335,8 @@ async def test_a_crowd_at_once_does_not_use_an_invite_up_twice(
     came = await asyncio.gather(
         *(storage_of.access.redeem(made.token, user_id=n, now=NOON) for n in range(100, 140))
     )
-    assert came.count(Redeemed.WELCOME) == 3
-    assert came.count(Redeemed.USED_UP) == 37
+    assert came.count(RedeemResult.WELCOME) == 3
+    assert came.count(RedeemResult.USED_UP) == 37
 
 
 @pytest.fixture
@@ -350,7 +350,7 @@ def storage_of(harness: HandlerHarness) -> Storage:
 async def test_a_cap_is_explained_with_when_it_renews_and_the_card_stays(
     harness: HandlerHarness, ann: Person
 ) -> None:
-    harness.storage.tasks.terms = Terms(caps={Cap.USER_PER_DAY: Bound(1, 50)})
+    harness.storage.tasks.terms = OrderRules(caps={Cap.USER_PER_DAY: Limit(1, 50)})
     await harness.feed(**ann.text("A cat"))
     await harness.feed(**ann.press("r|1|16:9"))
     await harness.feed(**ann.text("A dog"))
@@ -372,7 +372,7 @@ async def test_every_cap_is_explained_within_a_toast(
     harness: HandlerHarness, cap: Cap, lang: str
 ) -> None:
     ann = Person(harness, lang=lang)
-    harness.storage.tasks.terms = Terms(caps={cap: Bound(1_000, 1)})
+    harness.storage.tasks.terms = OrderRules(caps={cap: Limit(1_000, 1)})
     await harness.feed(**ann.text("A cat"))
     await harness.feed(**ann.press("r|1|16:9"))
     assert harness.states() == ["draft"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.core.access import Access
-from bot.core.caps import Terms
+from bot.core.caps import OrderRules
 from bot.core.stars import Package, StarsPackages, package_of, read_packages
 from bot.jobs.refunds import Refunds
 from bot.texts.callback_data import BuyPackage, RefundPayment
@@ -24,7 +24,7 @@ SMALL, LARGE = Package(stars=10, roubles=20), Package(stars=50, roubles=100)
 @pytest.fixture
 def selling(harness: HandlerHarness) -> HandlerHarness:
     harness.dispatcher["stars_packages"] = StarsPackages(packages=(SMALL, LARGE), contact="@owner")
-    harness.storage.tasks.terms = Terms(sold=True)
+    harness.storage.tasks.terms = OrderRules(sold=True)
     return harness
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from bot.core.task import Task, TaskState
-from bot.jobs.delivery import Delivery, Kept
+from bot.jobs.delivery import Delivery, KeptVideos
 from bot.telegram.messenger import Messenger
 from storage import open_storage
 from tests.support.factories import task_in
@@ -22,7 +22,7 @@ async def task(tmp_path: Path) -> AsyncIterator[Task]:
         yield await task_in(storage, TaskState.RENDERED)
 
 
-def delivery(kept: Kept, disk: str | None) -> Delivery:
+def delivery(kept: KeptVideos, disk: str | None) -> Delivery:
     async def no_link(url: str, file: Any) -> int:
         raise AssertionError(url)
 
@@ -30,22 +30,22 @@ def delivery(kept: Kept, disk: str | None) -> Delivery:
 
 
 def test_a_disk_keeps_its_name_and_no_two_have_the_same(tmp_path: Path) -> None:
-    here = Kept(tmp_path / "here" / "videos")
+    here = KeptVideos(tmp_path / "here" / "videos")
     name = here.disk()
     assert name
-    assert Kept(tmp_path / "here" / "videos").disk() == here.disk() == name
-    assert Kept(tmp_path / "there" / "videos").disk() != name
+    assert KeptVideos(tmp_path / "here" / "videos").disk() == here.disk() == name
+    assert KeptVideos(tmp_path / "there" / "videos").disk() != name
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["disk"]
 
 
 async def test_who_keeps_a_video_says_so(task: Task, tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "videos")
+    kept = KeptVideos(tmp_path / "videos")
     assert await delivery(kept, "here").kept_by(task) is None
     kept.put(task.id, io.BytesIO(b"video"))
     assert await delivery(kept, "here").kept_by(task) == "here"
 
 
 async def test_a_process_that_is_alone_names_no_disk(task: Task, tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "videos")
+    kept = KeptVideos(tmp_path / "videos")
     kept.put(task.id, io.BytesIO(b"video"))
     assert await delivery(kept, None).kept_by(task) is None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.task import TaskState
-from bot.jobs.delivery import Kept
+from bot.jobs.delivery import KeptVideos
 from bot.jobs.retention import Retention
 from storage import IncomingUpdate, Storage, open_storage, privacy
 from tests.support.factories import NOON, draft, queued, task_in
@@ -26,7 +26,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
 
 def retention(
     storage: Storage,
-    kept: Kept,
+    kept: KeptVideos,
     now: datetime,
     *,
     orders: timedelta | None = 90 * DAY,
@@ -39,7 +39,7 @@ def retention(
 
 
 async def test_old_orders_and_cards_go_with_their_files(storage: Storage, tmp_path: Path) -> None:
-    kept = Kept(tmp_path / "videos")
+    kept = KeptVideos(tmp_path / "videos")
     stuck = await task_in(storage, TaskState.UNDELIVERABLE)
     done = await task_in(storage, TaskState.DELIVERED)
     card, order = await draft(storage), await queued(storage)
@@ -65,7 +65,7 @@ async def test_old_orders_and_cards_go_with_their_files(storage: Storage, tmp_pa
 async def test_what_is_to_be_kept_for_ever_is_kept(storage: Storage, tmp_path: Path) -> None:
     await task_in(storage, TaskState.DELIVERED)
     await draft(storage)
-    keeper = retention(storage, Kept(tmp_path), NOON + 9_999 * DAY, orders=None, drafts=None)
+    keeper = retention(storage, KeptVideos(tmp_path), NOON + 9_999 * DAY, orders=None, drafts=None)
     assert await keeper.once() == 0
 
 
@@ -75,4 +75,4 @@ async def test_many_go_little_by_little(
     monkeypatch.setattr(privacy, "AT_ONCE", 2)
     for _ in range(5):
         await draft(storage)
-    assert await retention(storage, Kept(tmp_path), NOON + 31 * DAY).once() == 5
+    assert await retention(storage, KeptVideos(tmp_path), NOON + 31 * DAY).once() == 5

@@ -66,7 +66,7 @@ class Post:
     async def look(self, after: timedelta = timedelta(0)) -> list[Notice]:
         """What the admins are told by it; each is told the same."""
         self.now += after
-        await self.alert_monitor.look_here()
+        await self.alert_monitor.check_here()
         await self.alert_monitor.look()
         waiting = await self.storage.outbox.claim(
             owner="test", now=self.now, lease_for=MINUTE, limit=99

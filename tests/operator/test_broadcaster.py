@@ -112,7 +112,7 @@ async def test_who_lost_the_lease_counts_nobody_twice(storage: Storage) -> None:
     slow = await storage.broadcasts.claim(owner="slow", now=NOON, lease_for=timedelta(seconds=60))
     assert slow is not None
     await to_the_end(broadcaster(storage, telegram, "two", minutes=2))
-    assert not await storage.broadcasts.had_turn(number, 999, owner="slow", sent=True)
+    assert not await storage.broadcasts.advance(number, 999, owner="slow", sent=True)
 
 
 async def test_a_stop_ends_it_after_one_more_at_the_most(storage: Storage) -> None:

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot.core.errors import ProviderBusy, StorageUnavailable, TelegramLater
 from bot.core.task import TaskState
-from bot.operator.metrics_endpoint import Scrape
+from bot.operator.metrics_endpoint import MetricsEndpoint
 from bot.runtime import logs, metrics, sentry
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
@@ -71,7 +71,7 @@ async def serving(storage: Storage, balance: Balance, token: str) -> AsyncIterat
         return None
 
     health = Health(storage.database.writable)
-    scrape = Scrape(storage, balance, clock=lambda: NOON, token=token)
+    scrape = MetricsEndpoint(storage, balance, clock=lambda: NOON, token=token)
     server = HttpServer(
         "127.0.0.1", 0, frames=no_frame, health=health.report, routes=scrape.routes
     )
@@ -312,12 +312,12 @@ def test_what_goes_to_sentry_holds_no_secret_and_nothing_of_people() -> None:
 
     sent: list[bytes] = []
 
-    class Kept(Transport):
+    class KeptVideos(Transport):
         def capture_envelope(self, envelope: Envelope) -> None:
             sent.append(envelope.serialize())
 
     logs.set_up(logging.INFO, [TOKEN, WORD], io.StringIO())
-    sentry.set_up("https://key@sentry.invalid/1", [TOKEN, WORD], transport=Kept)
+    sentry.set_up("https://key@sentry.invalid/1", [TOKEN, WORD], transport=KeptVideos)
     try:
         logging.getLogger("canary").warning("only a warning: %s", PROMPT)
         log_something()

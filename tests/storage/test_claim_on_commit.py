@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.core.caps import Bound, Cap, Terms
+from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.errors import LimitReached
 from bot.core.task import AspectRatio, Task, TaskState
 from storage import Claim, InboxState, IncomingUpdate, Storage
@@ -91,7 +91,7 @@ async def test_whoever_waits_longer_is_taken_first(storage: Storage) -> None:
 async def test_what_is_refused_gives_nobody_anything(storage: Storage) -> None:
     await queued(storage, user_id=BOB)
     task, worker = await draft(storage), Worker()
-    storage.tasks.terms = Terms(caps={Cap.GLOBAL_AT_ONCE: Bound(videos=1)})
+    storage.tasks.terms = OrderRules(caps={Cap.GLOBAL_AT_ONCE: Limit(videos=1)})
     with pytest.raises(LimitReached):
         await press(storage, task, claim_on_commit=worker)
     assert worker.taken == []

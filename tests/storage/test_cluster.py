@@ -20,7 +20,7 @@ async def process(url: str, **hearing: Callable[[], None]) -> AsyncIterator[Clus
     database = await Database.open(url)
     made = open_cluster(database)
     for word, call in hearing.items():
-        made.hear(word, call)
+        made.subscribe(word, call)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(made.run())
         try:
@@ -60,7 +60,7 @@ async def test_a_word_is_heard_by_every_process(postgres_url: str) -> None:
     ):
         await until(lambda: len(heard) == 3)  # each looks for what was said before it listened
         heard.clear()
-        one.ring("ordered")
+        one.notify("ordered")
         assert heard == ["one"]  # at once
         await until(lambda: len(heard) > 1)
         assert heard == ["one", "two"]
@@ -73,8 +73,8 @@ async def test_a_process_that_is_alone_hears_itself_and_is_the_one(sqlite_url: s
         heard.append("worked")
 
     async with process(sqlite_url, ordered=lambda: heard.append("heard")) as one:
-        one.ring("ordered")
-        await one.alone("chores", work)
+        one.notify("ordered")
+        await one.run_exclusively("chores", work)
     assert heard == ["heard", "worked"]
 
 
@@ -95,7 +95,7 @@ async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cut
         heard.clear()
         cuts.open = False
         assert cuts.cut() >= 2
-        one.ring("ordered")
+        one.notify("ordered")
         assert not heard
         cuts.open = True
         await until(lambda: heard)  # nothing was rung since
@@ -107,13 +107,13 @@ async def test_a_server_that_says_goodbye_and_does_not_hang_up_is_left(cuts: Cut
     async with two(cuts) as (one, heard):
         cuts.farewell()
         await asyncio.sleep(0.1)  # it was read, and nothing was asked since
-        one.ring("ordered")
+        one.notify("ordered")
         heard.clear()
         await until(lambda: _rings(one, heard))
 
 
 def _rings(one: Cluster, heard: list[str]) -> bool:
-    one.ring("ordered")
+    one.notify("ordered")
     return bool(heard)
 
 
@@ -125,7 +125,7 @@ async def test_one_of_several_does_it_and_another_when_that_one_ends(postgres_ur
         tasks = {}
         for number, one in enumerate(processes):
             work = partial(chore.by, str(number))
-            tasks[str(number)] = group.create_task(one.alone("chores", work))
+            tasks[str(number)] = group.create_task(one.run_exclusively("chores", work))
         await until(lambda: chore.doing)
         for left in (2, 1):
             [first] = chore.doing
@@ -141,7 +141,7 @@ async def test_what_only_one_does_ends_with_its_connection_and_is_taken_over(cut
     chore = Chore()
     async with process(cuts.url) as one, process(cuts.url) as two, asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(who.alone("chores", partial(chore.by, name)))
+            group.create_task(who.run_exclusively("chores", partial(chore.by, name)))
             for name, who in (("one", one), ("two", two))
         ]
         await until(lambda: chore.doing)
@@ -160,7 +160,7 @@ async def test_an_error_of_the_work_is_the_callers(postgres_url: str) -> None:
 
     async with process(postgres_url) as one:
         with pytest.raises(TimeoutError, match="its own"):
-            await one.alone("chores", work)
+            await one.run_exclusively("chores", work)
 
 
 async def test_all_processes_stand_in_one_line(postgres_url: str) -> None:

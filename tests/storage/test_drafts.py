@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.core.caps import Bound, Cap, Terms
+from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.errors import LimitReached
 from bot.core.task import AspectRatio, Chat, Frame, TaskState
 from storage import Storage, open_storage
@@ -222,8 +222,8 @@ async def test_other_words_are_taken_only_for_the_revision_they_were_made_of(
     task = await draft(storage)
     words = {"prompt": "A cat, at dawn", "original": "a cat", "rewritten": "A cat, at dawn"}
     await storage.tasks.choose(task.id, user_id=ANN, variants=2)
-    assert await storage.tasks.reword(task.id, user_id=ANN, revision=0, **words) is None
-    done = await storage.tasks.reword(task.id, user_id=ANN, revision=1, **words)
+    assert await storage.tasks.choose_wording(task.id, user_id=ANN, revision=0, **words) is None
+    done = await storage.tasks.choose_wording(task.id, user_id=ANN, revision=1, **words)
     assert done is not None
     assert (done.prompt, done.original, done.revision) == ("A cat, at dawn", "a cat", 2)
 
@@ -286,7 +286,7 @@ async def test_cancelling_takes_back_all_variants_that_still_wait(storage: Stora
 
 
 async def test_a_cap_that_not_all_variants_keep_to_lets_none_through(url: str) -> None:
-    terms = Terms(caps={Cap.USER_AT_ONCE: Bound(videos=2)})
+    terms = OrderRules(caps={Cap.USER_AT_ONCE: Limit(videos=2)})
     async with open_storage(url, terms) as storage:
         task = await draft(storage)
         await storage.tasks.choose(task.id, user_id=ANN, variants=3)

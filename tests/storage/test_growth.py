@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from bot.core.alerts import Alert, AlertKind
-from bot.core.caps import Bound, Cap, Terms, day_start
+from bot.core.caps import Cap, Limit, OrderRules, day_start
 from bot.core.task import ACTIVE, AspectRatio, Chat, TaskState
 from bot.operator.alert_monitor import CONCERN
 from bot.operator.metrics_endpoint import _WAITING, _WATCHED
@@ -25,7 +25,7 @@ from tests.support.factories import ANN, CHAT, MINUTE, NOON, draft, leased, queu
 
 S = TaskState
 ROWS = 3_000
-ALL_CAPS = Terms(caps={cap: Bound(videos=99, roubles=9_999) for cap in Cap}, sold=True)
+ALL_CAPS = OrderRules(caps={cap: Limit(videos=99, roubles=9_999) for cap in Cap}, sold=True)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def look_back(storage: Storage) -> None:
 async def stats(storage: Storage) -> None:
     since = day_start(NOON)
     await storage.operator.outcomes(since=since)
-    await storage.operator.points(since=since)
+    await storage.operator.chart_orders(since=since)
     await storage.operator.money(since=since, days=1)
     await storage.ledger.totals(since, NOON)
     await storage.tasks.counts(ACTIVE)

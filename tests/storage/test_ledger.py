@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from bot.core.caps import Bound, Cap, Terms
+from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.errors import CreditTooLow, LimitReached
 from bot.core.task import ALLOWED, AspectRatio, Chat, Task, TaskState
 from storage import Entry, Storage
@@ -26,11 +26,11 @@ PRICE = Decimal("16.4")
 DAY = timedelta(days=1)
 
 
-def cap(which: Cap, videos: int = 0, roubles: int = 0) -> Terms:
-    return Terms(caps={which: Bound(videos, roubles)})
+def cap(which: Cap, videos: int = 0, roubles: int = 0) -> OrderRules:
+    return OrderRules(caps={which: Limit(videos, roubles)})
 
 
-def limited(storage: Storage, terms: Terms) -> Storage:
+def limited(storage: Storage, terms: OrderRules) -> Storage:
     """The same database, with terms."""
     return Storage.over(storage.database, terms)
 
@@ -190,7 +190,7 @@ async def tap(storage: Storage, task: Task, update_id: int, now: Any = NOON) -> 
     ],
 )
 async def test_a_hundred_taps_at_once_from_many_chats_never_pass_a_cap(
-    storage: Storage, other: Storage, terms: Terms, passes: int
+    storage: Storage, other: Storage, terms: OrderRules, passes: int
 ) -> None:
     drafts = [
         await draft(storage, user_id=person, chat=Chat(chat_id=person))
@@ -290,7 +290,7 @@ async def test_trying_an_unknown_one_again_keeps_to_the_caps(storage: Storage) -
 
 # --- credit and Stars ------------------------------------------------------------------------
 
-SOLD = Terms(sold=True, free_for=frozenset({BOB}))
+SOLD = OrderRules(sold=True, free_for=frozenset({BOB}))
 
 
 async def buy(storage: Storage, credit: Decimal, payment: str = "pay-1", stars: int = 10) -> bool:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from bot.core.alerts import Switch
-from bot.core.caps import Bound, Cap, Terms, day_start, next_day
+from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
 from bot.core.errors import IntakeHeld, LimitReached
 from bot.core.task import AspectRatio, Task, TaskState
 from storage import Entry, Storage
@@ -23,7 +23,7 @@ PRICE = Decimal("16.4")
 
 def capped(storage: Storage, cap: Cap, *, sold: bool = False, **bound: int) -> Storage:
     """The same database, with one cap."""
-    return Storage.over(storage.database, Terms(caps={cap: Bound(**bound)}, sold=sold))
+    return Storage.over(storage.database, OrderRules(caps={cap: Limit(**bound)}, sold=sold))
 
 
 async def order(

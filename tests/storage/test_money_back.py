@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.core.caps import Terms
+from bot.core.caps import OrderRules
 from bot.core.notices import NoticeKind
 from bot.core.task import AspectRatio, Task, TaskState
 from storage import Entry, Storage
@@ -44,7 +44,7 @@ async def told(storage: Storage, kind: NoticeKind) -> list[tuple[int, dict[str, 
 
 async def failed(storage: Storage, price: Decimal = PRICE) -> Task:
     """An order of Ann's that was paid from her credit, and failed."""
-    selling = Storage.over(storage.database, Terms(sold=True))
+    selling = Storage.over(storage.database, OrderRules(sold=True))
     task = await draft(storage, price=price)
     ordered = await selling.tasks.confirm(
         task.id, user_id=ANN, aspect_ratio=AspectRatio.TALL, update_id=task.id, now=NOON
@@ -91,7 +91,7 @@ async def test_what_went_back_before_does_not_go_back_again(storage: Storage) ->
 
 async def test_a_payment_that_the_credit_does_not_cover_any_more_stays(storage: Storage) -> None:
     await buy(storage, "small", PRICE + 5)
-    selling = Storage.over(storage.database, Terms(sold=True))
+    selling = Storage.over(storage.database, OrderRules(sold=True))
     spent = await draft(storage, price=Decimal(5))
     assert await selling.tasks.confirm(
         spent.id, user_id=ANN, aspect_ratio=AspectRatio.TALL, update_id=2, now=NOON
@@ -235,7 +235,7 @@ async def test_what_telegram_gave_back_by_itself_is_entered_once_and_not_asked_f
 
 async def test_credit_below_what_was_bought_is_not_given_back(storage: Storage) -> None:
     await buy(storage, "p")
-    selling = Storage.over(storage.database, Terms(sold=True))
+    selling = Storage.over(storage.database, OrderRules(sold=True))
     task = await draft(storage, price=Decimal("0.01"))
     assert await selling.tasks.confirm(
         task.id, user_id=ANN, aspect_ratio=AspectRatio.TALL, update_id=1, now=NOON

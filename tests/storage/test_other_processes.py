@@ -133,7 +133,9 @@ async def test_what_a_person_does_changes_nothing_of_another(
     assert shown is not None
     acts: dict[str, Act] = {
         "choose": lambda: tasks.choose(spare, model="other", price=Decimal(41), **mine),
-        "reword": lambda: tasks.reword(spare, prompt="x", original="y", rewritten="x", **mine),
+        "reword": lambda: tasks.choose_wording(
+            spare, prompt="x", original="y", rewritten="x", **mine
+        ),
         "card shown": lambda: tasks.card_shown(shown, card_message_id=FIRST + 51, is_media=True),
         "card set": lambda: tasks.set_card(spare, card_message_id=FIRST + 52, is_media=False),
         "edited": lambda: tasks.edited(**place, message_id=FIRST, prompt="it is a dog"),
@@ -241,7 +243,7 @@ async def test_a_stranger_changes_nothing_at_all(storage: Storage, other: Storag
     draft_id = bob.of[S.DRAFT].id
     refused = [
         await tasks.choose(draft_id, model="other", price=Decimal(41), **mine),
-        await tasks.reword(draft_id, prompt="x", original="y", rewritten="x", **mine),
+        await tasks.choose_wording(draft_id, prompt="x", original="y", rewritten="x", **mine),
         await tasks.confirm(draft_id, aspect_ratio=TALL, update_id=9_001, now=NOON, **mine),
         await tasks.cancel(draft_id, now=NOON, **mine),
         await tasks.cancel(bob.of[S.QUEUED].id, now=NOON, **mine),

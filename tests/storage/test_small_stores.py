@@ -133,9 +133,11 @@ async def test_a_language_that_was_chosen_stays(storage: Storage) -> None:
 async def test_strikes_are_counted_each(storage: Storage, other: Storage) -> None:
     await storage.users.see(ANN, lang="ru", name="Ann", now=NOON)
     await storage.users.see(BOB, lang="ru", name="Bob", now=NOON)
-    counted = await asyncio.gather(*(which.users.strike(ANN) for which in (storage, other) * 20))
+    counted = await asyncio.gather(
+        *(which.users.count_refusal(ANN) for which in (storage, other) * 20)
+    )
     assert sorted(counted) == list(range(1, 41))
-    assert await storage.users.strike(404) == 0
+    assert await storage.users.count_refusal(404) == 0
     bob = await storage.users.get(BOB)
     assert bob is not None
     assert bob.strikes == 0

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bot.core.errors import TelegramLater, TelegramTooLarge
 from bot.core.task import Chat, TaskState
-from bot.jobs.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, Kept
+from bot.jobs.delivery import LOCAL_UPLOAD_LIMIT, UPLOAD_LIMIT, Delivery, KeptVideos
 from bot.media.download import DownloadTooLarge
 from bot.media.video_reader import Video, VideoInfo
 from bot.sandbox.telegram.emulator import TelegramEmulator
@@ -81,7 +81,7 @@ async def test_a_video_over_50_mb_goes_through_a_local_server_only(
         )
         await anna.send_text("/start")
         deliver = Delivery(
-            Messenger(bot, RateLimiter()), download, Kept(tmp_path / "v"), prepare,
+            Messenger(bot, RateLimiter()), download, KeptVideos(tmp_path / "v"), prepare,
             upload_limit=limit,
         )  # fmt: skip
         if goes:

@@ -22,6 +22,7 @@ from bot.texts.callback_data import (
     BuyPackage,
     CancelTask,
     Choose,
+    ChooseWording,
     DecideAccess,
     DeleteMe,
     DropVideo,
@@ -42,7 +43,6 @@ from bot.texts.callback_data import (
     ShowVideo,
     TakeExample,
     TurnPage,
-    Wording,
 )
 from bot.texts.i18n import LANGUAGES
 
@@ -64,7 +64,7 @@ def _card_buttons() -> list[CallbackData]:
         Options(task_id=LARGEST_ID, shown=True),
         Choose(task_id=LARGEST_ID, model="x" * ID_LIMIT),
         Several(task_id=LARGEST_ID, count=3),
-        Wording(task_id=LARGEST_ID, own=True),
+        ChooseWording(task_id=LARGEST_ID, own=True),
         Improve(task_id=LARGEST_ID),
         ShowExample(index=999),
         TakeExample(index=999),

@@ -25,7 +25,7 @@ from bot.core.errors import (
 )
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Task, TaskState
-from bot.jobs.delivery import Delivery, Parcel
+from bot.jobs.delivery import Delivery, PreparedVideo
 from bot.jobs.steps.context import StepContext
 
 logger = logging.getLogger(__name__)
@@ -35,13 +35,13 @@ WINDOW = timedelta(seconds=20)
 LOOK_SECONDS = 2.0
 """A waiting variant checks this often whether the others are still near."""
 
-Meeting = Callable[[Parcel], Awaitable[bool]]
+Meeting = Callable[[PreparedVideo], Awaitable[bool]]
 """Waits for the others; True: it was sent with them, and that is committed."""
 
 
 @dataclass(eq=False)
-class _Guest:
-    parcel: Parcel
+class _WaitingVariant:
+    prepared: PreparedVideo
     # set when another variant sends this one too
     came: asyncio.Future[BotError | bool] | None = None
 
@@ -52,7 +52,7 @@ class Albums:
     def __init__(self, context: StepContext, delivery: Delivery) -> None:
         self._context = context
         self._delivery = delivery
-        self._rooms: dict[int, dict[int, _Guest]] = {}
+        self._waiting: dict[int, dict[int, _WaitingVariant]] = {}
 
     def meeting(self, task: Task) -> Meeting | None:
         """Return the meeting point of the task's order; None: the task is sent alone.
@@ -63,65 +63,71 @@ class Albums:
             return None
         return partial(self._meet, task, task.order)
 
-    async def _meet(self, task: Task, order: int, parcel: Parcel) -> bool:
+    async def _meet(self, task: Task, order: int, prepared: PreparedVideo) -> bool:
         """Wait for the others. Raises what Telegram answered to the album, and LeaseLost."""
-        room = self._rooms.setdefault(order, {})
-        me = room[task.id] = _Guest(parcel)
+        waiting = self._waiting.setdefault(order, {})
+        me = waiting[task.id] = _WaitingVariant(prepared)
         try:
             try:
-                await self._wait(task, order, room, me)
+                await self._wait(task, order, waiting, me)
             except LeaseLost:
                 if me.came is None:
                     # its video is being sent by another variant, and the file must stay open
                     raise
             if me.came is None:
-                await self._send(room)
+                await self._send(waiting)
             assert me.came is not None
             outcome = await me.came
         finally:
-            room.pop(task.id, None)
-            if not room and self._rooms.get(order) is room:
-                del self._rooms[order]
+            waiting.pop(task.id, None)
+            if not waiting and self._waiting.get(order) is waiting:
+                del self._waiting[order]
         if isinstance(outcome, BotError):
             raise outcome
         return outcome
 
-    async def _wait(self, task: Task, order: int, room: dict[int, _Guest], me: _Guest) -> None:
+    async def _wait(
+        self, task: Task, order: int, waiting: dict[int, _WaitingVariant], me: _WaitingVariant
+    ) -> None:
         """Wait until no other variant is near, or another one sends this one."""
         until = (task.rendered_at or self._context.clock()) + WINDOW
         while me.came is None and (left := (until - self._context.clock()).total_seconds()) > 0:
-            if not await self._somebody_is_near(task, order, room):
+            if not await self._any_near(task, order, waiting):
                 return
             if me.came is None and not await self._context.wait(task.id, min(left, LOOK_SECONDS)):
                 return  # the program stops: what is here is sent
 
-    async def _somebody_is_near(self, task: Task, order: int, room: dict[int, _Guest]) -> bool:
+    async def _any_near(self, task: Task, order: int, waiting: dict[int, _WaitingVariant]) -> bool:
         others: list[Task] = []
         with suppress(StorageUnavailable):
             others = await self._context.storage.tasks.variants(order)
-        return any(other.id not in room and _is_near(other, task) for other in others)
+        return any(other.id not in waiting and _is_near(other, task) for other in others)
 
-    async def _send(self, room: dict[int, _Guest]) -> None:
+    async def _send(self, waiting: dict[int, _WaitingVariant]) -> None:
         """Send all waiting variants together and report the result to each."""
-        party = sorted(room.values(), key=lambda guest: guest.parcel.task.id)
-        room.clear()
+        together = sorted(waiting.values(), key=lambda variant: variant.prepared.task.id)
+        waiting.clear()
         loop = asyncio.get_running_loop()
-        for guest in party:
-            guest.came = loop.create_future()
+        for variant in together:
+            variant.came = loop.create_future()
         outcomes: dict[int, BotError | bool] = {}
         try:
-            outcomes = await self._together([guest.parcel for guest in party])
+            outcomes = await self._send_album([variant.prepared for variant in together])
         finally:
-            for guest in party:
-                if guest.came is not None and not guest.came.done():
-                    guest.came.set_result(outcomes.get(guest.parcel.task.id, False))
+            for variant in together:
+                if variant.came is not None and not variant.came.done():
+                    variant.came.set_result(outcomes.get(variant.prepared.task.id, False))
 
-    async def _together(self, parcels: Sequence[Parcel]) -> dict[int, BotError | bool]:
-        tasks = [parcel.task for parcel in parcels]
-        if len(tasks) == 1 or not self._delivery.fit(parcels):
+    async def _send_album(
+        self, prepared_videos: Sequence[PreparedVideo]
+    ) -> dict[int, BotError | bool]:
+        tasks = [prepared.task for prepared in prepared_videos]
+        if len(tasks) == 1 or not self._delivery.fit(prepared_videos):
             return {}
         try:
-            sent = await self._delivery.album(parcels, texts.results.caption(tasks[0], len(tasks)))
+            sent = await self._delivery.album(
+                prepared_videos, texts.results.caption(tasks[0], len(tasks))
+            )
         except TelegramRejected as exc:
             logger.warning("tasks %s come one by one: %s", [task.id for task in tasks], exc)
             return {}

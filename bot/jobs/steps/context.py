@@ -133,7 +133,7 @@ class StepContext:
         await self.save(task, after, notices=(words,))
         if strikes:
             with suppress(StorageUnavailable):
-                await self.storage.users.strike(task.user_id)
+                await self.storage.users.count_refusal(task.user_id)
 
     async def unknown(self, task: Task, detail: str) -> None:
         """End in UNKNOWN: whether the provider accepted it is not known here; it is not

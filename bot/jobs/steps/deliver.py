@@ -21,7 +21,7 @@ from bot.core.task import Reason, Task, TaskState
 from bot.jobs.delivery import Delivery
 from bot.jobs.steps.album import Albums
 from bot.jobs.steps.context import PATIENCE, StepContext, notice
-from bot.jobs.steps.watch import Asks
+from bot.jobs.steps.watch import ResultClient
 from bot.media import video_reader
 from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
 from bot.texts import keyboards
@@ -33,7 +33,7 @@ TRIES = 5
 class Deliver:
     """Delivers one finished video to its chat."""
 
-    def __init__(self, context: StepContext, provider: Asks, delivery: Delivery) -> None:
+    def __init__(self, context: StepContext, provider: ResultClient, delivery: Delivery) -> None:
         self._context = context
         self._provider = provider
         self._delivery = delivery

@@ -38,7 +38,7 @@ from bot.runtime import metrics
 logger = logging.getLogger(__name__)
 
 
-class Creates(Protocol):
+class CreateClient(Protocol):
     """The part of bot.provider.client that is used here."""
 
     async def create(
@@ -60,7 +60,7 @@ class Submit:
     def __init__(
         self,
         context: StepContext,
-        provider: Creates,
+        provider: CreateClient,
         publish_frame: PublishFrame,
         *,
         deadline: timedelta,

@@ -25,7 +25,7 @@ PUT_OFF_SECONDS = 3600.0
 """A paid task may kill its worker this often."""
 
 
-class Asks(Protocol):
+class ResultClient(Protocol):
     """The part of bot.provider.client that is used here."""
 
     async def result(self, task_id: str) -> Job: ...
@@ -34,7 +34,7 @@ class Asks(Protocol):
 class Watch:
     """Follows one job to its end, with the timer in memory."""
 
-    def __init__(self, context: StepContext, provider: Asks) -> None:
+    def __init__(self, context: StepContext, provider: ResultClient) -> None:
         self._context = context
         self._provider = provider
 

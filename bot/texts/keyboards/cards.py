@@ -15,13 +15,13 @@ from bot.core.catalog import CATALOG, Model
 from bot.core.task import AspectRatio, Task
 from bot.texts.callback_data import (
     Choose,
+    ChooseWording,
     Improve,
     Options,
     PickRatio,
     Several,
     ShowExample,
     TakeExample,
-    Wording,
 )
 from bot.texts.keyboards import parts
 
@@ -95,7 +95,7 @@ def _option_rows(
     if task.original and task.rewritten:
         own = task.prompt != task.original
         text = texts.cards.button_as_written(lang) if own else texts.cards.button_rewritten(lang)
-        rows.append([parts.button(text, Wording(task_id=task.id, own=own))])
+        rows.append([parts.button(text, ChooseWording(task_id=task.id, own=own))])
     return rows
 
 

@@ -40,6 +40,6 @@ def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | N
             Decimal(str(price)) if price else None,
         )
     if notice.kind is NoticeKind.VIDEO_LINK:
-        acts = (Act.RATIO, Act.REWORD)
+        acts = (Act.RATIO, Act.EDIT_PROMPT)
         return parts.rows([results.below(act, notice.task_id, notice.lang) for act in acts])
     return None

@@ -61,7 +61,7 @@ def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
     """Return the buttons below a video; `forget`: from the history, where Delete is permanent."""
     has_video = task.video_file_id is not None or task.state is TaskState.RENDERED
     return parts.rows(
-        [_again(task.id, task.lang, task.price), below(Act.REWORD, task.id, task.lang)],
+        [_again(task.id, task.lang, task.price), below(Act.EDIT_PROMPT, task.id, task.lang)],
         [below(Act.RATIO, task.id, task.lang), below(Act.CONTINUE, task.id, task.lang)]
         if has_video
         else [below(Act.RATIO, task.id, task.lang)],
@@ -101,10 +101,10 @@ def failed(
 ) -> InlineKeyboardMarkup:
     """Return what helps after this failure: another prompt, no photo, or the same again."""
     if reason in _REFUSED:
-        return parts.rows([below(Act.REWORD, task_id, lang)])
+        return parts.rows([below(Act.EDIT_PROMPT, task_id, lang)])
     if reason in _FRAME_LOST:
         return parts.rows([below(Act.FRAMELESS, task_id, lang)])
-    return parts.rows([_again(task_id, lang, price), below(Act.REWORD, task_id, lang)])
+    return parts.rows([_again(task_id, lang, price), below(Act.EDIT_PROMPT, task_id, lang)])
 
 
 def words_wanted(draft: Task, source: Task) -> InlineKeyboardMarkup:

@@ -1,0 +1,54 @@
+"""The names of settings: unknown names in `.env`, misspelt ones in the environment, old ones.
+
+A misspelt cap is no cap, so it ends the start. It must not know what a setting means.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+RENAMED = {"PROVIDER_PLACES": "PROVIDER_CONCURRENCY"}
+"""Old names that still work; the start logs the new one."""
+OF_OTHERS = {
+    "CONTAINER_DATABASE_URL", "GRAFANA_PASSWORD", "LEAN", "POSTGRES_PASSWORD", "TELEGRAM_API_HASH",
+    "TELEGRAM_API_ID",
+}  # fmt: skip
+"""Names that compose.yaml, a Bot API server or bot/runtime/lazy_aiogram.py read."""
+OF_OTHERS_PREFIXES = ("COMPOSE_", "DOCKER_", "PYTHON")
+NEAR = 0.8
+"""Names this similar are taken for misspelt (difflib: ratio)."""
+
+
+def unknown(fields: Collection[str], env_file: Path | str | None = ".env") -> list[str]:
+    """Return a line for each unknown name in `.env`, and for each misspelt one elsewhere.
+
+    The environment is shared with other programs, so only a name that resembles a setting counts
+    there. Raises UnicodeDecodeError when the file is not UTF-8.
+    """
+    known = {name.upper() for name in fields} | RENAMED.keys()
+    lines = {}
+    for name in (*_names_in(env_file), *os.environ):
+        upper = name.upper()
+        if upper in known or upper in OF_OTHERS or upper.startswith(OF_OTHERS_PREFIXES):
+            continue
+        near = difflib.get_close_matches(upper, known, n=1, cutoff=NEAR)
+        if near:
+            lines[name] = f"{name}: not a setting; did you mean {near[0]}?"
+        elif name not in os.environ:
+            lines[name] = f"{name}: not a setting"
+    return list(lines.values())
+
+
+def renamed(env_file: Path | str | None = ".env") -> list[str]:
+    """Return a line for each old name that is set."""
+    given = {name.upper() for name in (*_names_in(env_file), *os.environ)}
+    return [f"{old} is now called {new}" for old, new in RENAMED.items() if old in given]
+
+
+def _names_in(env_file: Path | str | None) -> Collection[str]:
+    return dotenv_values(env_file, interpolate=False).keys() if env_file else ()

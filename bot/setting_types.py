@@ -1,0 +1,128 @@
+"""The types of settings: what each kind of value should look like.
+
+An error says what the value should be and never repeats it. It must not know which setting has
+which type.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from bot.core import catalog, examples
+from bot.core.stars import read_packages
+from storage.engine import parse
+
+
+def _token(value: SecretStr) -> SecretStr:
+    number, colon, rest = value.get_secret_value().partition(":")
+    if not (number.isdigit() and colon and rest) or any(c.isspace() for c in rest):
+        raise ValueError("should look like 123456789:AAE... as @BotFather gives it")
+    return value
+
+
+def _key(value: SecretStr) -> SecretStr:
+    key = value.get_secret_value()
+    if not key or not key.isascii() or any(c.isspace() for c in key):
+        raise ValueError("should be the bare key, without `Bearer` and without spaces")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - a bad port raises here
+    except ValueError:
+        raise ValueError("should be an http(s) address") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+        raise ValueError("should be an http(s) address without a query")
+    return value.rstrip("/")
+
+
+def _proxy_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in {"http", "socks5"} and parts.hostname and parts.port
+    except ValueError:
+        known = False
+    if value and not known:
+        raise ValueError("should look like socks5://host:1080 or http://user:word@host:3128")
+    return value
+
+
+def _database_url(value: str) -> str:
+    url = parse(value)
+    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("should name a file: a database in memory is lost at a stop")
+    return value
+
+
+def _sentry_dsn(value: SecretStr) -> SecretStr:
+    if dsn := value.get_secret_value():
+        try:
+            parts = urlsplit(dsn)
+            known = parts.scheme in {"http", "https"} and parts.username and parts.hostname
+        except ValueError:
+            known = False
+        if not (known and parts.path.rpartition("/")[2].isdigit()):
+            raise ValueError("should be a DSN as Sentry shows it")
+    return value
+
+
+def _user_ids(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    numbers = value.replace(",", " ").split()
+    if not all(n.isascii() and n.isdigit() and len(n) < 16 for n in numbers):
+        raise ValueError("should be Telegram user IDs: 1001,1002")
+    return frozenset(map(int, numbers))
+
+
+def _packages(value: str) -> str:
+    read_packages(value)
+    return value
+
+
+def _catalog_file(value: Path | None) -> Path | None:
+    if value is not None:
+        catalog.read(value)
+    return value
+
+
+def _examples_file(value: Path | None) -> Path | None:
+    if value is not None:
+        examples.read(value)
+    return value
+
+
+def _lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+BotToken = Annotated[SecretStr, AfterValidator(_token)]
+ApiKey = Annotated[SecretStr, AfterValidator(_key)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
+UserIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_user_ids)]
+"""Telegram user IDs, in the environment as `1001,1002`."""
+Packages = Annotated[str, AfterValidator(_packages)]
+CatalogFile = Annotated[Path | None, AfterValidator(_catalog_file)]
+ExamplesFile = Annotated[Path | None, AfterValidator(_examples_file)]
+Lower = BeforeValidator(_lower)
+Upper = BeforeValidator(_upper)
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Days = Annotated[int, Field(ge=0, le=36500)]
