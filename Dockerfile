@@ -1,5 +1,7 @@
-# Two stages: what is needed to install stays behind in the first.
-FROM python:3.11-slim-bookworm AS build
+# Two stages: build tools stay in the first. Pin the base image by digest with
+# --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
 COPY requirements.txt /tmp/requirements.txt
@@ -7,18 +9,18 @@ RUN /opt/venv/bin/pip install --no-compile --require-hashes --only-binary :all: 
 COPY bot /app/bot
 COPY handlers /app/handlers
 COPY storage /app/storage
-# Compiled here: nothing can be written where it runs.
+# Compiled here: the container runs with a read-only root.
 RUN /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib /app
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
 RUN groupadd --system --gid 10001 bot \
     && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin bot \
     && install --directory --owner=bot --group=bot --mode=0700 /data
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
-# Kept videos lie in ./data when the database is no file: the volume then, too.
+# Without a database file, kept videos are in ./data: also on the volume.
 RUN ln -s /data /app/data
-# Videos under way are files without a name: on the volume, not in memory.
+# Downloads use files without a name: on the volume, not in memory.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

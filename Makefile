@@ -1,5 +1,5 @@
-# The words to learn: setup, run, test, check. Each does all of its own set-up;
-# a fresh clone needs Python 3.11 or newer with pip, and make.
+# The targets to know: setup, run, test, check. Each does its own setup; a fresh clone needs Python
+# 3.11 or newer with pip, and make.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -10,12 +10,12 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest sweep soak
+.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest sweep soak
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-setup: $(READY) ## a virtual environment with everything, by the lock
+setup: $(READY) ## a virtual environment with everything, from the lock file
 
 # Made once; again when the lock or the project's own description changes.
 $(READY): requirements-dev.txt pyproject.toml
@@ -39,31 +39,36 @@ test: $(READY) chromium ## all tests
 
 # BENCHES=start measures one of them.
 BENCHES ?= schedule start asking open_tasks delivery paper intake growth memory scale
-bench: $(READY) ## what it costs, each figure a ratio within one run; into docs/bench
+bench: $(READY) ## costs, each figure a ratio within one run; written to docs/bench
 	@set -e; for name in $(BENCHES); do echo; echo "$$name"; $(BIN)/python -m tests.bench.$$name; done
 
 # ARGS="--updates 5000 --orders 200 --minutes 3" looks shorter.
-soak: $(READY) ## 50 000 updates and 5 000 orders: does anything climb? 25 minutes at the most
+soak: $(READY) ## 50 000 updates and 5 000 orders: does anything grow? at most 25 minutes
 	$(BIN)/python -m tests.bench.soak $(ARGS)
 
-pictures: $(READY) chromium ## the README's pictures anew, from the sandbox
+pictures: $(READY) chromium ## make the README's pictures from the sandbox
 	$(BIN)/python -m tests.pictures
+
+docs: $(READY) ## docs/settings.md and .env.example from bot/settings.py
+	$(BIN)/python -m tests.project.settings_pages
 
 # mutmut calls mypy by its name: what the types notice needs no test.
 mutants: export PATH := $(CURDIR)/$(BIN):$(PATH)
 mutants: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
-mutants: $(READY) ## bugs planted in states, schedule, errors, ownership and money, one by one
+mutants: $(READY) ## seed bugs in states, schedule, errors, ownership and money, one by one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.txt
 	$(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results
 
-check: lint test ## what has to hold before anything is merged
+check: lint test ## what a merge has to pass
 
-lint: $(READY)
+lint: $(READY) ## format, lint, types, imports, workflows, Dockerfile
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/hadolint Dockerfile
 
 # For the tests of the sandbox's page; no other browser is downloaded.
 chromium:
@@ -76,7 +81,7 @@ chromium:
 	    echo "On Debian or Ubuntu: sudo apt-get install chromium" >&2; \
 	fi
 
-lock: $(READY) ## the lock files anew, with the newest versions that pyproject.toml allows
+lock: $(READY) ## make the lock files with the newest versions that pyproject.toml allows
 	test -x $(VENV)/lock/bin/python || $(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
@@ -91,11 +96,11 @@ sbom: $(READY) ## what the image installs, as CycloneDX, into sbom.cdx.json
 	    --output-reproducible --output-file sbom.cdx.json
 
 # A package that could not be asked about counts as a failure, like a known hole.
-audit: $(READY) ## known holes in what is locked; needs the network
+audit: $(READY) ## known vulnerabilities of locked packages; needs the network
 	$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
 	    -r requirements.txt -r requirements-dev.txt
 
-clean: ## everything that was made here, but no data
+clean: ## remove what was made, but no data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find bot handlers storage tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

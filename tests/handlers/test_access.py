@@ -13,7 +13,7 @@ from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.notices import NoticeKind
 from bot.texts.callback_data import AskAccess, DecideAccess
 from storage import RedeemResult, Storage
-from tests.handlers.conftest import NOON, HandlerHarness, Person
+from tests.support.handler_harness import NOON, HandlerHarness, Person
 
 ADMIN, OTHER_ADMIN = 1, 2
 

@@ -16,8 +16,8 @@ from bot.core.task import AspectRatio, Task, TaskState
 from bot.texts.callback_data import Operate, Operation
 from storage import IncomingUpdate
 from storage.tables import BroadcastState
-from tests.handlers.conftest import HandlerHarness, Person
 from tests.support.factories import NOON, task_in
+from tests.support.handler_harness import HandlerHarness, Person
 
 ADMIN = 1
 O = Operation  # noqa: E741

@@ -10,7 +10,7 @@ from bot import texts
 from bot.core.errors import TelegramLater, TelegramUnauthorized
 from bot.core.task import Task, TaskState
 from storage import IncomingUpdate
-from tests.handlers.conftest import HandlerHarness, Person
+from tests.support.handler_harness import HandlerHarness, Person
 
 
 async def drafted(harness: HandlerHarness, person: Person) -> int:

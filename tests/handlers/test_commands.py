@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import Call, HandlerHarness, Person
+from tests.support.handler_harness import Call, HandlerHarness, Person
 
 
 @pytest.mark.parametrize(

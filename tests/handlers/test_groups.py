@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import BOT, HandlerHarness, Person
+from tests.support.handler_harness import BOT, HandlerHarness, Person
 
 GROUP = {"id": -100500, "type": "supergroup", "title": "Films", "is_forum": True}
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot import texts
-from tests.handlers.conftest import HandlerHarness, Person
+from tests.support.handler_harness import HandlerHarness, Person
 
 
 async def ordered(harness: HandlerHarness, person: Person, number: int) -> None:

@@ -12,7 +12,7 @@ from bot import texts
 from bot.core import catalog, examples
 from bot.provider.translator import Translator
 from handlers.context import Offer
-from tests.handlers.conftest import MODEL, Call, HandlerHarness, Person
+from tests.support.handler_harness import MODEL, Call, HandlerHarness, Person
 
 NBSP = "\N{NO-BREAK SPACE}"
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from bot.core.errors import TelegramLater
 from bot.media import frames
-from tests.handlers.conftest import HandlerHarness, Person, jpeg
+from tests.support.handler_harness import HandlerHarness, Person, jpeg
 
 
 async def test_a_photo_with_a_caption_is_a_card_with_the_photo(

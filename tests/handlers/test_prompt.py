@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.errors import TelegramLater, TelegramUnreachable
 from bot.core.prompt import PROMPT_LIMIT
-from tests.handlers.conftest import HandlerHarness, Person
+from tests.support.handler_harness import HandlerHarness, Person
 
 
 async def test_a_text_becomes_a_draft_and_a_card_that_answers_it(

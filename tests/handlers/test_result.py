@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bot import texts
-from tests.handlers.conftest import HandlerHarness, Person
 from tests.media.test_video_reader import mp4
+from tests.support.handler_harness import HandlerHarness, Person
 
 CARD = "It costs nothing until you choose a shape"
 

@@ -6,7 +6,7 @@ import pytest
 
 from bot import texts
 from bot.core.task import TaskState
-from tests.handlers.conftest import HandlerHarness, Person
+from tests.support.handler_harness import HandlerHarness, Person
 
 
 async def ended(harness: HandlerHarness, person: Person, state: str) -> None:

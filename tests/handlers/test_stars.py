@@ -16,7 +16,7 @@ from bot.core.stars import Package, StarsPackages, package_of, read_packages
 from bot.jobs.refunds import Refunds
 from bot.texts.callback_data import BuyPackage, RefundPayment
 from storage import Entry
-from tests.handlers.conftest import NOON, HandlerHarness, Person
+from tests.support.handler_harness import NOON, HandlerHarness, Person
 
 SMALL, LARGE = Package(stars=10, roubles=20), Package(stars=50, roubles=100)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.handlers.conftest import HandlerHarness, Person, jpeg
+from tests.support.handler_harness import HandlerHarness, Person, jpeg
 
 
 def replied(event: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from aiogram.types import TelegramObject
 from handlers import build_router
 from handlers.filters import addressed
 from handlers.middlewares import Person as PersonMiddleware
-from tests.handlers.conftest import HandlerHarness, Person
+from tests.support.handler_harness import HandlerHarness, Person
 
 
 def handlers_of(router: Router) -> Iterator[tuple[str, HandlerObject]]:

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+RUSSIAN = (ROOT / "docs" / "operations.ru.md").read_text(encoding="utf-8")
+PAGES = {"en": PAGE, "ru": RUSSIAN}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -84,10 +86,11 @@ def test_grafana_finds_its_dashboard_and_its_source() -> None:
     assert source["datasources"][0]["url"] == "http://prometheus:9090"
 
 
+@pytest.mark.parametrize("lang", PAGES)
 @pytest.mark.parametrize("kind", AlertKind)
-def test_every_alert_that_the_bot_sends_is_explained(kind: AlertKind) -> None:
-    words_of_it = ALERTS[kind][0].partition("{")[0].strip(" :")
-    assert words_of_it in PAGE
+def test_every_alert_that_the_bot_sends_is_explained(kind: AlertKind, lang: str) -> None:
+    title = words(lang)(ALERTS[kind][0]).partition("{")[0].strip(" :")
+    assert title in PAGES[lang]
 
 
 def test_every_rule_of_prometheus_is_explained() -> None:
@@ -97,10 +100,11 @@ def test_every_rule_of_prometheus_is_explained() -> None:
     assert [name for name in names if f"`{name}`" not in PAGE] == []
 
 
-def test_every_command_and_button_that_the_page_names_exists() -> None:
+@pytest.mark.parametrize("lang", PAGES)
+def test_every_command_and_button_that_the_page_names_exists(lang: str) -> None:
     source = (ROOT / "bot" / "__main__.py").read_text(encoding="utf-8")
-    for command in set(re.findall(r"python -m bot (\w+)", PAGE)):
+    for command in set(re.findall(r"python -m bot (\w+)", PAGES[lang])):
         assert f'"{command}"' in source, command
-    said = {words("en")(text) for text in BUTTONS.values()}
-    for button in re.findall(r"\*\*([^*]+)\*\*", PAGE):
+    said = {words(lang)(text) for text in BUTTONS.values()}
+    for button in re.findall(r"\*\*([^*]+)\*\*", PAGES[lang]):
         assert any(button in text for text in said), button

@@ -76,7 +76,7 @@ def test_people_are_numbers_with_commas_or_spaces(
 @pytest.mark.parametrize("written", ["canary", "1;2", "-5", "[1]", "9" * 40, "1.5", "١"])
 def test_anything_else_is_nobody(given: Any, written: str) -> None:
     [line] = lines_of(given, ADMINS=written)
-    assert line.startswith("ADMINS: should be Telegram's numbers of people")
+    assert line.startswith("ADMINS: should be Telegram user IDs")
 
 
 def test_secrets_come_from_files_and_a_value_outdoes_its_file(given: Any) -> None:
