@@ -1,7 +1,7 @@
 """Run the program on uvloop's event loop, with infrequent garbage collection.
 
 Without uvloop (Windows), asyncio's own loop is used. It must not know what runs
-(docs/decisions/0017-the-event-loop-is-uvloops.md).
+(docs/decisions/0017-uvloop-and-fewer-garbage-collections.md).
 """
 
 from __future__ import annotations
