@@ -201,7 +201,7 @@ async def in_a_group(page: Page, *, shown: Shown = nothing) -> None:
     await go_to(page, "Film club")
     await page.locator("#topic").select_option(label="Videos")
     await tap(page, "16:9")
-    await expect(page.locator("#alert")).to_contain_text("somebody else")
+    await expect(page.locator("#alert")).to_contain_text("another person")
     await shown("group-stranger")
     await page.locator("#alert button").click()
     await become(page, "Anna")

@@ -23,16 +23,16 @@ def closed(lang: str, user_id: int, *, somebody_hears: bool) -> Text:
     if not somebody_hears:
         # On the first day the operator learns their own user ID here.
         how = [
-            _("Nobody is named yet who could let you in."),
+            _("No admin is set who could give you access."),
             fill(
-                _("If this bot is yours: your number is {id}. Put it into ADMINS and start anew."),
+                _("If this bot is yours: your user ID is {id}. Put it into ADMINS and restart."),
                 id=Code(user_id),
             ),
         ]
     return message(
         "🔒",
         _("This bot is not open to everybody."),
-        _("Each video costs the people who run it money, so they let people in themselves."),
+        _("Each video costs money, so the people who run the bot decide who may use it."),
         *how,
     )
 
@@ -44,7 +44,7 @@ def closed_group(lang: str) -> Text:
         "🔒",
         _("This bot is not open to everybody."),
         _("Write to me in private to ask for access."),
-        _("Whoever runs the bot can let the whole group in: /allow, sent here."),
+        _("An admin of the bot can give the whole group access by sending /allow here."),
     )
 
 
@@ -52,13 +52,13 @@ def access_asked(lang: str, user_id: int, name: str, username: str | None) -> Te
     """To an admin; with the buttons to decide."""
     _ = words(lang)
     who = f"{cut(name, 64)}" + (f" (@{username})" if username else "")
-    return message("🔑", _("Somebody asks to use the bot"), who, f"ID {user_id}")
+    return message("🔑", _("A person asks for access to the bot"), who, f"ID {user_id}")
 
 
 def access_decided(lang: str, user_id: int, name: str, *, allowed: bool) -> Text:
     """The request after it was decided."""
     _ = words(lang)
-    head = _("Let in") if allowed else _("Not let in")
+    head = _("Access given") if allowed else _("Access denied")
     return message("✅" if allowed else "🚫", head, cut(name, 64), f"ID {user_id}")
 
 
@@ -66,24 +66,24 @@ def access_granted(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🎉",
-        _("You may use this bot now."),
+        _("You can use this bot now."),
         _("Write what should happen in the video. See /help for more."),
     )
 
 
 def access_denied(lang: str) -> Text:
     _ = words(lang)
-    return message("🔒", _("The people who run this bot did not let you in."))
+    return message("🔒", _("The people who run this bot declined your request."))
 
 
 def invite_refused(lang: str, why: str) -> Text:
     """`why`: expired, used_up, no_invite or banned."""
     _ = words(lang)
     reasons = {
-        "expired": _("This invite has expired. Ask whoever sent it for a new one."),
-        "used_up": _("This invite has been used up. Ask whoever sent it for a new one."),
-        "no_invite": _("There is no such invite. Copy the whole link, please."),
-        "banned": _("The people who run this bot did not let you in."),
+        "expired": _("This invite has expired. Ask the sender for a new one."),
+        "used_up": _("This invite has been used up. Ask the sender for a new one."),
+        "no_invite": _("There is no such invite. Please copy the whole link."),
+        "banned": _("The people who run this bot declined your request."),
     }
     return message("🔒", reasons[why])
 
@@ -123,7 +123,7 @@ def banned(lang: str, subject_id: int) -> Text:
 
 def admin_stays(lang: str) -> Text:
     _ = words(lang)
-    return message("🤔", _("An admin cannot be shut out. Take the number out of ADMINS instead."))
+    return message("🤔", _("An admin cannot be banned. Remove the ID from ADMINS instead."))
 
 
 def allow_usage(lang: str) -> Text:
@@ -131,9 +131,9 @@ def allow_usage(lang: str) -> Text:
     return message(
         "🔑",
         _("Who may use the bot"),
-        _("/allow 123456 lets a person in, /ban 123456 shuts one out."),
-        _("As an answer to somebody's message they are about that person."),
-        _("Sent in a group without a number they are about the whole group."),
+        _("/allow 123456 gives a person access, /ban 123456 bans a person."),
+        _("As a reply to a message they apply to its author."),
+        _("Sent in a group without an ID they apply to the whole group."),
     )
 
 
@@ -142,24 +142,24 @@ def invite_usage(lang: str) -> Text:
     return message(
         "🎟",
         _("Invites"),
-        _("/invite 5 3 makes a link that lets 5 people in and works for 3 days."),
+        _("/invite 5 3 makes a link that gives access to 5 people and works for 3 days."),
         _("From 1 to 1000 people, from 1 to 365 days; without numbers 1 person and 7 days."),
     )
 
 
 def press_asked(lang: str) -> str:
     _ = words(lang)
-    return _("Asked. You get a message here as soon as somebody answers.")
+    return _("Request sent. You will get a message here when an admin answers.")
 
 
 def press_asked_already(lang: str) -> str:
     _ = words(lang)
-    return _("You have asked already. You get a message here as soon as somebody answers.")
+    return _("You have already asked. You will get a message here when an admin answers.")
 
 
 def press_denied(lang: str) -> str:
     _ = words(lang)
-    return _("The people who run this bot did not let you in.")
+    return _("The people who run this bot declined your request.")
 
 
 def press_closed(lang: str) -> str:
@@ -174,9 +174,9 @@ def button_ask(lang: str) -> str:
 
 def button_allow(lang: str) -> str:
     _ = words(lang)
-    return _("Let in")
+    return _("Allow")
 
 
 def button_deny(lang: str) -> str:
     _ = words(lang)
-    return _("Do not let in")
+    return _("Deny")

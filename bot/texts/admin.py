@@ -21,63 +21,63 @@ from bot.texts.i18n import Words, fill, words
 ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to do, its end
     AlertKind.LOW_BALANCE: (
         N_("The balance at GPTunnel is low: {roubles} ₽"),
-        N_("Put money on it. Below {threshold} ₽ you are told."),
-        N_("The balance at GPTunnel is enough again."),
+        N_("Add money. This alert is sent below {threshold} ₽."),
+        N_("The balance at GPTunnel is sufficient again."),
     ),
     AlertKind.NO_BALANCE: (
         N_("The balance at GPTunnel is empty"),
-        N_("Orders are kept and wait. Put money on the balance; the next try comes by itself."),
-        N_("GPTunnel takes orders again: there is money."),
+        N_("Orders are kept and wait. Add money to the balance; the bot retries by itself."),
+        N_("GPTunnel accepts orders again: the balance is sufficient."),
     ),
     AlertKind.KEY_REFUSED: (
         N_("GPTunnel refuses the key"),
-        N_("Orders are kept and wait. Put a working key into GPTUNNEL_API_KEY and start anew."),
-        N_("GPTunnel takes the key again."),
+        N_("Orders are kept and wait. Set a working GPTUNNEL_API_KEY and restart."),
+        N_("GPTunnel accepts the key again."),
     ),
     AlertKind.WRONG_ADDRESS: (
         N_("There is no GPTunnel at this address"),
-        N_("Orders are kept and wait. Look at GPTUNNEL_BASE_URL."),
+        N_("Orders are kept and wait. Check GPTUNNEL_BASE_URL."),
         N_("GPTunnel answers at its address again."),
     ),
     AlertKind.MODEL_GONE: (
         N_("GPTunnel has no model {model} any more"),
-        N_("Orders for it fail and cost nothing. Take it out of the catalog, change MODEL."),
+        N_("Orders for it fail and cost nothing. Remove it from the catalog, change MODEL."),
         N_("GPTunnel has the model {model} again."),
     ),
     AlertKind.OVERLOADED: (
         N_("GPTunnel is overloaded"),
-        N_("The queue waits and goes on by itself. No order is lost, none is paid for twice."),
-        N_("GPTunnel takes orders again, the queue goes on."),
+        N_("The queue waits and continues by itself. No order is lost, none is paid for twice."),
+        N_("GPTunnel accepts orders again, the queue continues."),
     ),
     AlertKind.UNDELIVERABLE: (
         N_("The video of order {task} cannot be delivered"),
         N_("It is paid for and kept. Reason: {reason}"),
-        N_("Order {task} is settled: its video is on the way or the order is gone."),
+        N_("Order {task} is settled: its video is being sent, or the order was deleted."),
     ),
     AlertKind.UNKNOWN: (
         N_("Nobody knows whether order {task} was accepted"),
-        N_("Look into GPTunnel's own list, then settle it. Nothing is repeated by itself."),
+        N_("Check GPTunnel's own list, then settle the order. It is not repeated automatically."),
         N_("Order {task} is settled."),
     ),
     AlertKind.SET_ASIDE: (
         N_("Update {update} could not be handled and was set aside"),
-        N_("The chat goes on without it. Reason: {error}"),
-        N_("Update {update} was handled or forgotten."),
+        N_("The chat continues without it. Reason: {error}"),
+        N_("Update {update} was handled or deleted."),
     ),
     AlertKind.NO_UPDATES: (
         N_("No updates from Telegram for {minutes} minutes"),
-        N_("Look at the network, the proxy and the webhook's address. The log says more."),
-        N_("Updates come from Telegram again."),
+        N_("Check the network, the proxy and the webhook's address. The log has details."),
+        N_("Updates arrive from Telegram again."),
     ),
     AlertKind.OTHER_POLLER: (
         N_("Another program reads this bot's updates"),
-        N_("Stop the other one, or make a new token at @BotFather if you do not know it."),
-        N_("Nobody else reads this bot's updates any more."),
+        N_("Stop the other program, or create a new token at @BotFather if you do not know it."),
+        N_("No other program reads this bot's updates any more."),
     ),
     AlertKind.DISK_LOW: (
         N_("The disk is nearly full: {megabytes} MB free"),
-        N_("Make room: without it nothing can be taken or delivered."),
-        N_("There is room on the disk again."),
+        N_("Free some space: on a full disk nothing can be accepted or delivered."),
+        N_("There is enough space on the disk again."),
     ),
 }
 
@@ -104,8 +104,8 @@ def drained(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🏁",
-        _("Drained: nothing is under way any more"),
-        _("New orders are still held. The bot can be stopped now, or released."),
+        _("Drained: no order is open any more"),
+        _("New orders are still paused. You can stop the bot now, or take orders again."),
     )
 
 
@@ -114,9 +114,9 @@ BUTTONS: Mapping[str, str] = {
     "hold_intake": N_("⏸ Take no orders"),
     "release_intake": N_("▶️ Take orders again"),
     "hold_submits": N_("⏸ Let the queue wait"),
-    "release_submits": N_("▶️ Let the queue go"),
+    "release_submits": N_("▶️ Resume the queue"),
     "drain": N_("🏁 Drain"),
-    "asked": N_("🔑 Who asks to be let in"),
+    "asked": N_("🔑 Access requests"),
     "try_now": N_("🔄 Try now"),
     "look": N_("🔎 The order"),
     "person": N_("👤 The person"),
@@ -125,7 +125,7 @@ BUTTONS: Mapping[str, str] = {
     "not_charged": N_("✖️ It was not accepted"),
     "update": N_("🔎 The update"),
     "handle": N_("🔄 Handle it again"),
-    "send": N_("📣 Send it to everybody"),
+    "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
 }
 
@@ -139,8 +139,8 @@ def intake_held(lang: str) -> str:
     """To a person who orders while new orders are paused."""
     _ = words(lang)
     return _(
-        "No new videos for the moment: we are working on the bot. Press again in a while."
-        " No money was taken."
+        "No new videos at the moment: we are working on the bot. Press again "
+        "later. No money was taken."
     )
 
 
@@ -167,8 +167,8 @@ class Today:
 
 ALERTS_SHOWN = 6
 _HELD: Mapping[Switch, str] = {
-    Switch.INTAKE: N_("⏸ No orders are taken."),
-    Switch.DRAIN: N_("🏁 Draining: no orders are taken, what was ordered is finished."),
+    Switch.INTAKE: N_("⏸ New orders are paused."),
+    Switch.DRAIN: N_("🏁 Draining: no new orders, open orders are finished."),
     Switch.SUBMITS: N_("⏸ The queue waits."),
 }
 
@@ -187,8 +187,8 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("Being made: {n}"), n=Bold(numbers.making)),
         "",
         fill(_("💳 Spent: {price}"), price=Bold(_.price(numbers.spent))),
-        fill(_("⭐ Came in: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
-        fill(_("🔑 Ask to be let in: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
+        fill(_("⭐ Received: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
+        fill(_("🔑 Access requests: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
         *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
         f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"
@@ -196,7 +196,10 @@ def today(lang: str, numbers: Today) -> Text:
         else None,
         None if numbers.alerts else _("Nothing is wrong."),
         "",
-        _("/order 12 and /user 123 look one up, /stats draws, /broadcast writes to everybody."),
+        _(
+            "/order 12 and /user 123 show details, /stats shows charts, /broadcast "
+            "writes to everybody."
+        ),
     ]
     return message("📊", _("Today"), *lines)
 
@@ -212,15 +215,13 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
     facts = [
         fill(_("Person: {id}"), id=Code(task.user_id)),
         f"{task.model} · {task.aspect_ratio or '—'} · {_.price(task.price)}",
-        fill(_("GPTunnel's number: {id}"), id=Code(task.provider_id))
-        if task.provider_id
-        else None,
+        fill(_("GPTunnel's ID: {id}"), id=Code(task.provider_id)) if task.provider_id else None,
         f"{task.reason}: {task.detail or '—'}" if task.reason else None,
         "",
         *(f"{event.at:%d.%m %H:%M:%S} · {event.state}" for event in events[-20:]),
         "" if task.state is TaskState.UNKNOWN else None,
         fill(
-            _("Found at GPTunnel? {command} and its number there: it is asked for then."),
+            _("Found at GPTunnel? Send {command} and its ID there, and the bot polls it."),
             command=Code(f"/settle {task.id}"),
         )
         if task.state is TaskState.UNKNOWN
@@ -249,7 +250,7 @@ def person(lang: str, about: PersonOverview) -> Text:
     return message(
         "👤",
         about.name or "—",
-        fill(_("Number: {id}"), id=Code(about.user_id)),
+        fill(_("ID: {id}"), id=Code(about.user_id)),
         fill(_("Last seen: {when}, language: {lang}"), when=about.seen, lang=about.lang),
         fill(_("Refused as unsafe: {n}"), n=about.strikes),
         fill(_("Credit: {price}"), price=_.price(about.credit)),
@@ -260,7 +261,7 @@ def person(lang: str, about: PersonOverview) -> Text:
 
 def nothing_found(lang: str) -> Text:
     _ = words(lang)
-    return message("🤷", _("There is nothing of this number."))
+    return message("🤷", _("Nothing was found under this number."))
 
 
 def update(lang: str, update_id: int, error: str, payload: str) -> Text:
@@ -276,31 +277,31 @@ def settle_usage(lang: str) -> Text:
     return message(
         "❓",
         _("Settling an order"),
-        _("/settle 12 followed by GPTunnel's number: the video is asked for."),
-        _("The buttons below /order 12 are for an order that is not there."),
+        _("/settle 12 followed by GPTunnel's ID: the bot polls the video."),
+        _("If the order is not there, use the buttons below /order 12."),
     )
 
 
 def given(lang: str, task: Task) -> Text:
     _ = words(lang)
-    return message("✅", _("Order {task} is asked for now.").format(task=task.id))
+    return message("✅", _("Order {task} is polled now.").format(task=task.id))
 
 
 def not_given(lang: str) -> Text:
     _ = words(lang)
-    return message("🤔", _("This order is settled already, or the number belongs to another one."))
+    return message("🤔", _("This order is already settled, or the ID belongs to another one."))
 
 
 def pressed(lang: str, *, done: bool) -> str:
     """Answers an admin's press: it took effect, or was too late."""
     _ = words(lang)
-    return _("Done.") if done else _("Nothing to do: that has happened already.")
+    return _("Done.") if done else _("Nothing to do: this was done already.")
 
 
 def not_refunded(lang: str) -> str:
     """Answers an admin's press that refunds Stars."""
     _ = words(lang)
-    return _("Not given back: that has happened already, or the credit was spent on videos.")
+    return _("Not refunded: it was refunded already, or the credit was spent on videos.")
 
 
 # --- /stats ---------------------------------------------------------------------------------
@@ -309,7 +310,7 @@ def not_refunded(lang: str) -> str:
 def stats(lang: str, days: int) -> Text:
     """Below the charts."""
     _ = words(lang)
-    title = _.plural("The last {n} day, in UTC", "The last {n} days, in UTC", days).format(n=days)
+    title = _.plural("The last {n} day (UTC)", "The last {n} days, in UTC", days).format(n=days)
     return message("📈", title)
 
 
@@ -325,8 +326,8 @@ def chart_titles(lang: str) -> Mapping[str, str]:
         "median": _("median"),
         "p90": _("9 of 10"),
         "money": _("Spent, roubles"),
-        "stars": _("Came in, Stars"),
-        "top": _("Who ordered most"),
+        "stars": _("Received, Stars"),
+        "top": _("Most active users"),
         "nothing": _("nothing yet"),
     }
 
@@ -338,8 +339,8 @@ def broadcast_usage(lang: str) -> Text:
     _ = words(lang)
     return message(
         "📣",
-        _("Writing to everybody"),
-        _("Send me the message as everybody shall see it, then answer it with /broadcast."),
+        _("Message to everybody"),
+        _("Send me the message as everybody should see it, then reply to it with /broadcast."),
     )
 
 
@@ -350,8 +351,8 @@ def broadcast(lang: str, state: str, total: int, sent: int, refused: int) -> Tex
         people = _.plural("{n} person gets it.", "{n} people get it.", total).format(n=total)
         return message("📣", _("Send this to everybody?"), people)
     head = {
-        "running": _("On its way to everybody"),
-        "done": _("Everybody had their turn"),
+        "running": _("Sending to everybody"),
+        "done": _("Sent to everybody"),
         "cancelled": _("Stopped"),
     }[state]
     share = min(1.0, (sent + refused) / total) if total else 1.0

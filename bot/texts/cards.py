@@ -35,21 +35,21 @@ def card(lang: str, task: Task, *, asks_consent: bool = False) -> Text:
     rest = lines(
         model_line(_, task),
         fill(_("💳 Price: {price}"), price=Bold(price_of_all(_, task, task.variants))),
-        _("🖼 Your photo is the first frame; the edges that do not fit are cut off.")
+        _("🖼 Your photo is the first frame; edges that do not fit are cut off.")
         if task.frame
         else None,
-        _("🗂 Of the album, the first picture is taken.") if task.media_group_id else None,
+        _("🗂 The first picture of the album is used.") if task.media_group_id else None,
         consent(lang) if asks_consent and task.frame else None,
         "",
-        _("Choose a shape, and the video gets started:"),
+        _("Choose an aspect ratio to start:"),
     )
     prompt, limit = task.prompt or "", CAPTION_LIMIT if task.frame else TEXT_LIMIT
     if not (task.original and task.rewritten):
         return quoted(prompt, rest, limit=limit)
     if prompt == task.original:
-        head, other = _("This is sent as you wrote it, and not:"), task.rewritten
+        head, other = _("Your own prompt is sent, not this version:"), task.rewritten
     else:
-        head, other = _("This is sent. You wrote:"), task.original
+        head, other = _("This version is sent. You wrote:"), task.original
     room = limit - sizeof(prompt) - 1 - len(rest) - sizeof(head) - 2
     both = lines(head, ExpandableBlockQuote(cut(other, room)), rest) if room > 20 else rest
     return quoted(prompt, both, limit=limit)
@@ -66,7 +66,7 @@ def album_kept(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🗂",
-        _("Got the album: the first picture is taken."),
+        _("Got the album: the first picture is used."),
         _("Now write what should happen in the video."),
     )
 
@@ -77,13 +77,13 @@ def example(lang: str, title: str, prompt: str, place: int, count: int) -> Text:
     return lines(
         Text("✨ ", Bold(title), f" · {place}/{count}"),
         ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT // 2)),
-        _("Take it, and make it yours: answer the card with other words."),
+        _("Use it, and change it: reply to the card with another prompt."),
     )
 
 
 def no_examples(lang: str) -> Text:
     _ = words(lang)
-    return message("✨", _("There are no ready scenes here."), _("Send a prompt to make a video."))
+    return message("✨", _("There are no examples here."), _("Send a prompt to make a video."))
 
 
 def video_usage(lang: str) -> Text:
@@ -92,8 +92,8 @@ def video_usage(lang: str) -> Text:
     return message(
         "🎬",
         _("Write the prompt after the command."),
-        _("For example: /video a cat rides a bicycle. As an answer to a photo, it is about that"
-          " photo."),
+        _("For example: /video a cat rides a bicycle. As a reply to a photo, it "
+"uses that photo."),
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def anonymous() -> Text:
     said = [
         message(
             "🎭",
-            _("You write as the group, so I cannot tell whose order it is."),
+            _("You write as the group, so I cannot see whose order it is."),
             _("Write as yourself: next to the message field, tap the picture and choose your own"
               " name; or turn off “Remain anonymous” in your administrator's rights."),
         )
@@ -113,7 +113,7 @@ def anonymous() -> Text:
 
 def press_wordless(lang: str) -> str:
     _ = words(lang)
-    return _("First write what should happen in the video.")
+    return _("First describe what should happen in the video.")
 
 
 def button_options(lang: str, model: Model | None, variants: int) -> str:
@@ -148,17 +148,17 @@ def button_as_written(lang: str) -> str:
 
 def button_rewritten(lang: str) -> str:
     _ = words(lang)
-    return _("🌐 Send the other version")
+    return _("🌐 Send the rewritten version")
 
 
 def button_examples(lang: str) -> str:
     _ = words(lang)
-    return _("✨ Ready scenes")
+    return _("✨ Examples")
 
 
 def button_take(lang: str) -> str:
     _ = words(lang)
-    return _("🎬 Take this scene")
+    return _("🎬 Use this scene")
 
 
 def press_improving(lang: str) -> str:
@@ -170,8 +170,8 @@ def press_not_improved(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🤔",
-        _("No better words came to mind."),
-        _("The card is as it was: order it so, or try again later."),
+        _("I could not improve the prompt."),
+        _("The card is unchanged: order it as it is, or try again later."),
     )
 
 
@@ -181,11 +181,11 @@ def new_words(lang: str, source: Task) -> Text:
     rest = message(
         "✏️",
         _("Write the new prompt."),
-        _("Your photo and all else stay as they were. A card comes before anything is paid.")
+        _("Your photo and all other options stay. You will see a card before anything is paid.")
         if source.frame
-        else _("All else stays as it was. A card comes before anything is paid."),
-        _("In a group, send it as an answer to this message.") if _in_group(source) else None,
-        _("The prompt so far:") if source.prompt else None,
+        else _("All other options stay. You will see a card before anything is paid."),
+        _("In a group, send it as a reply to this message.") if _in_group(source) else None,
+        _("The current prompt:") if source.prompt else None,
     )
     if not source.prompt:
         return rest
@@ -197,9 +197,9 @@ def last_frame(lang: str, source: Task) -> Text:
     _ = words(lang)
     return message(
         "🎞",
-        _("This is where your video ends, and where the next one begins."),
-        _("Write what should happen next. A card comes before anything is paid."),
-        _("In a group, send it as an answer to this message.") if _in_group(source) else None,
+        _("Your video ends here, and the next one starts here."),
+        _("Write what should happen next. You will see a card before anything is paid."),
+        _("In a group, send it as a reply to this message.") if _in_group(source) else None,
     )
 
 
@@ -211,6 +211,6 @@ def consent(lang: str) -> str:
     """On the card of a person's first photo: choosing a ratio gives consent."""
     _ = words(lang)
     return _(
-        "🔒 By choosing a shape you agree that a copy of your photo goes to the video service"
-        " GPTunnel. More: /privacy"
+        "🔒 By choosing an aspect ratio you agree that a copy of your photo is "
+        "sent to the video service GPTunnel. More: /privacy"
     )

@@ -24,24 +24,24 @@ def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
     return lines(
         Bold(_("⚙️ Settings")),
         fill(_("Video: {video}, {price}"), video=video, price=Bold(_.price(model.price))),
-        fill(_("Shape that is offered first: {ratio}"), ratio=shape),
+        fill(_("Aspect ratio that is offered first: {ratio}"), ratio=shape),
         "",
-        _("New cards begin with these; each card can still be changed. With a photo, the shape"
-          " nearest to it is offered first."),
+        _("New cards start with these settings; each card can still be changed. "
+"With a photo, the nearest aspect ratio is offered first."),
     )  # fmt: skip
 
 
 def start(lang: str, model: Model, *, photos_on: bool, in_group: bool = False) -> Text:
     _ = words(lang)
     if in_group:
-        how = _("Here in the group, write what should happen after /video, or mention me.")
+        how = _("Here in the group, write the prompt after /video, or mention me.")
     elif photos_on:
-        how = _("Write what should happen, or send a photo, and I bring it to life.")
+        how = _("Describe what should happen, or send a photo, and I'll animate it.")
     else:
-        how = _("Write what should happen, in as much detail as you like.")
+        how = _("Describe what should happen, in as much detail as you like.")
     return message(
         "🎬",
-        _("Hi! I turn words into short videos."),
+        _("Hi! I turn prompts into short videos."),
         how,
         fill(
             _("One video: {length}, {quality}, {price}. You see the price before you order."),
@@ -60,13 +60,13 @@ def help(lang: str, model: Model, *, photos_on: bool) -> Text:
         Bold(_("How it works")),
         _("1. Send a prompt: who, where, what happens, how the camera moves."),
         _(
-            "2. Your own picture to begin with: a photo with the prompt as its caption, or the"
-            " words after it."
+            "2. To start from your own picture, send a photo with the prompt as "
+            "its caption or in the next message."
         )
         if photos_on
-        else _("2. Photos cannot be used at the moment, only words."),
+        else _("2. Photos cannot be used at the moment, only prompts."),
         _("3. Press 1:1, 16:9 or 9:16: that is the order, and it is paid from then on."),
-        _("4. The video comes as an answer, usually within a few minutes."),
+        _("4. The video arrives as a reply, usually within a few minutes."),
         "",
         fill(
             _("Now: {model}, {quality}, {length}, {price} a video. It has no sound."),
@@ -77,12 +77,12 @@ def help(lang: str, model: Model, *, photos_on: bool) -> Text:
         ),
         _("English prompts are understood best."),
         "",
-        _("/examples – ready scenes"),
-        _("/settings – quality, length, shape, language"),
+        _("/examples – scenes to start from"),
+        _("/settings – quality, length, aspect ratio, language"),
         _("/video – a prompt in a group"),
         _("/cancel – cancel the last order"),
         _("/history – your videos"),
-        _("/privacy – what is kept and who sees it"),
+        _("/privacy – what is stored and who sees it"),
     )
 
 
@@ -98,7 +98,7 @@ def choose_language() -> Text:
 
 def language_set(lang: str) -> Text:
     _ = words(lang)
-    return message("🌐", _("From now on, I speak English."))
+    return message("🌐", _("The language is now English."))
 
 
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
@@ -108,15 +108,15 @@ def commands(lang: str) -> list[tuple[str, str]]:
     """Return name and description (Bot API: setMyCommands), in the order of the menu."""
     _ = words(lang)
     return [
-        ("start", _("How to begin")),
+        ("start", _("How to start")),
         ("help", _("How it works and what it costs")),
         ("video", _("Make a video: the prompt after the command")),
-        ("examples", _("Ready scenes to begin with")),
+        ("examples", _("Examples to start from")),
         ("history", _("My videos")),
-        ("settings", _("Quality, length, shape, language")),
+        ("settings", _("Quality, length, aspect ratio, language")),
         ("cancel", _("Cancel the last order")),
         ("language", _("Change the language")),
-        ("privacy", _("What is kept and who sees it")),
+        ("privacy", _("What is stored and who sees it")),
         ("delete_me", _("Delete everything about me")),
     ]
 
@@ -131,12 +131,12 @@ def description(lang: str) -> str:
     """Shown in an empty chat (Bot API: setMyDescription, 512)."""
     _ = words(lang)
     return _(
-        "Write a few words or send a photo, choose a shape, and get a short video."
-        " You see the price before you order."
+        "Write a prompt or send a photo, choose an aspect ratio, and get a "
+        "short video. You see the price before you order."
     )
 
 
 def short_description(lang: str) -> str:
     """Shown on the bot's profile (Bot API: setMyShortDescription, 120)."""
     _ = words(lang)
-    return _("Short videos from your words and photos.")
+    return _("Short videos from your prompts and photos.")

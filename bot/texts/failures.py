@@ -18,12 +18,12 @@ from bot.texts.i18n import fill, words
 
 _AGAIN = N_("If you still want the video, send the prompt again: that will be a new order.")
 _LATER = N_("Please try again later: send the prompt once more.")
-_REWORD = N_("Say it in other words or take another photo, and send it again.")
+_REWORD = N_("Change the prompt or the photo, and send it again.")
 _CAREFUL = N_(
     "Please change the prompt or the photo. Do not send the same again: repeated refusals can get"
     " the whole bot blocked at the service."
 )
-_TOLD = N_("The people who run this bot can see it. Send the prompt again if you like.")
+_TOLD = N_("The people who run this bot can see the error. You can send the prompt again.")
 REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
     Reason.SENSITIVE_CONTENT: (
         N_("The video service found forbidden content in the prompt or the photo and refused."),
@@ -47,18 +47,18 @@ REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
     ),
     Reason.PROVIDER_FAILED: (
         N_("The video service started your video but could not finish it."),
-        N_("Send the prompt again, better in slightly different words: that is a new order."),
+        N_("Send the prompt again, preferably in slightly different words: that is a new order."),
     ),
     Reason.PROVIDER_FORGOT: (
         N_("The video service accepted your order and then lost it."),
         _AGAIN,
     ),
     Reason.NO_RESULT: (
-        N_("The video service says that the video is ready, but gives no file."),
+        N_("The video service says that the video is ready, but provides no file."),
         _AGAIN,
     ),
     Reason.NEVER_FINISHED: (
-        N_("I asked for your video for a whole day, and it never came."),
+        N_("I waited for your video for a whole day, and it did not arrive."),
         _AGAIN,
     ),
     Reason.PROVIDER_UNAVAILABLE: (
@@ -70,23 +70,23 @@ REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
         N_("Send the photo again, with the prompt as its caption."),
     ),
     Reason.FRAME_UNUSABLE: (
-        N_("Your file turned out not to be a picture that can be used."),
+        N_("Your file is not a usable picture."),
         N_("Send another photo, with the prompt as its caption."),
     ),
     Reason.FRAMES_OFF: (
-        N_("Photos cannot be used just now."),
+        N_("Photos cannot be used right now."),
         N_("Send the prompt without a photo."),
     ),
     Reason.ANSWER_LOST: (
-        N_("The connection broke while your order was being handed over."),
+        N_("The connection broke while your order was being sent."),
         _AGAIN,
     ),
     Reason.CHAT_UNREACHABLE: (
         N_("Telegram did not let me write to this chat."),
-        N_("Let the bot write here again, then send the prompt once more."),
+        N_("Allow the bot to write here, then send the prompt again."),
     ),
     Reason.RESULT_GONE: (
-        N_("The video was made, but the service no longer gives the file."),
+        N_("The video was made, but the service no longer provides the file."),
         _AGAIN,
     ),
     Reason.RESULT_REFUSED: (
@@ -94,12 +94,12 @@ REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
         _TOLD,
     ),
     Reason.RESULT_UNUSABLE: (
-        N_("What the service gave is not a video."),
+        N_("The file from the service is not a video."),
         _AGAIN,
     ),
     Reason.SET_ASIDE: (
         N_("Something in this order broke the bot several times, so it was set aside."),
-        N_("The people who run this bot can see it. Try another prompt or photo."),
+        N_("The people who run this bot can see the error. Try another prompt or photo."),
     ),
 }
 CHARGES: dict[Charge, str] = {
@@ -132,14 +132,17 @@ def unknown(lang: str, price: Decimal) -> Text:
     return message(
         "❓",
         _("It is not known whether your order was accepted."),
-        _("The connection broke while it was being handed over to the video service."),
+        _("The connection broke while it was being sent to the video service."),
         fill(
-            _("💳 Whether {price} was taken is not known, so nothing is repeated by itself."),
+            _(
+                "💳 It is not known whether {price} was taken, so the order is not "
+                "repeated automatically."
+            ),
             price=_.price(price),
         ),
         _(
-            "You can order it once more with the button below. If the first order did go"
-            " through, it is paid for as well."
+            "You can order it again with the button below. If the first order was "
+            "accepted, it is paid for as well."
         ),
     )
 
@@ -158,29 +161,29 @@ def undeliverable(lang: str, reason: Reason = Reason.CHAT_UNREACHABLE) -> Text:
         _("Your video was made, but I could not get it for you."),
         _(REASONS[reason][0]),
         _("💳 The money for this video is spent."),
-        _("With the button, I ask the service for the file once more: that costs nothing."),
+        _("Press the button and I ask the service for the file again: that costs nothing."),
     )
 
 
 PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
     Problem.EMPTY_PROMPT: (
-        N_("There are no words in this prompt."),
+        N_("This prompt contains no words."),
         N_("Write what should happen in the video, for example: a cat rides a bicycle."),
     ),
     Problem.PROMPT_TOO_LONG: (
-        N_("The prompt is too long: {length} characters, and at most {limit} are possible."),
+        N_("The prompt is too long: {length} characters; the limit is {limit}."),
         N_("Shorten it and send it again."),
     ),
     Problem.UNSUPPORTED_MESSAGE: (
         N_("I cannot make a video from a message of this kind."),
-        N_("Write in words what should happen in the video. See /help for more."),
+        N_("Describe in words what should happen in the video. See /help for more."),
     ),
     Problem.PHOTOS_OFF: (
         N_("Photos cannot be used in this bot at the moment."),
-        N_("Describe the scene in words: that works."),
+        N_("You can describe the scene in words."),
     ),
     Problem.FILE_TOO_BIG: (
-        N_("The file is too big: Telegram lets me read at most 20 MB."),
+        N_("The file is too big: Telegram lets bots read at most 20 MB."),
         N_("Send it as an ordinary photo, not as a file, or make it smaller."),
     ),
     Problem.NOT_AN_IMAGE: (
@@ -203,8 +206,8 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
         N_("Crop it and send it again."),
     ),
     Problem.FILE_UNAVAILABLE: (
-        N_("Telegram does not give me this file."),
-        N_("Send it again, please."),
+        N_("Telegram does not let me download this file."),
+        N_("Please send it again."),
     ),
 }
 

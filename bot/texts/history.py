@@ -45,7 +45,9 @@ def history(lang: str, orders: Sequence[Task], page: int, pages: int) -> Text:
     _ = words(lang)
     if not orders:
         return message(
-            "🎞", _("You have no videos yet."), _("Send a prompt, and here is the place for it.")
+            "🎞",
+            _("You have no videos yet."),
+            _("Send a prompt, and your video will be listed here."),
         )
     rows: list[Any] = []
     for number, task in enumerate(orders, 1):
@@ -61,7 +63,7 @@ def history(lang: str, orders: Sequence[Task], page: int, pages: int) -> Text:
         "",
         *rows,
         "",
-        _("Press a number to get the video, or to see what became of the order."),
+        _("Press a number to get the video or to see the state of the order."),
     )
 
 

@@ -25,9 +25,9 @@ def prices_differ(lang: str, lines: str) -> Text:
     _ = words(lang)
     return message(
         "🏷",
-        _("The video service's prices are not ours"),
+        _("The video service has changed its prices"),
         ExpandableBlockQuote(cut(lines, 2000)),
-        _("Orders keep the price that people see. Change the catalog to change what they see."),
+        _("Orders keep the price that people saw. Change the catalog to show other prices."),
     )
 
 
@@ -38,7 +38,7 @@ def buy(lang: str, credit: Decimal) -> Text:
         "⭐",
         _("Your balance: {credit}").format(credit=_.price(credit)),
         _("Videos are paid from it, each at the price on its card."),
-        _("What fails is given back. More: /terms, /paysupport"),
+        _("Failed videos are refunded. More: /terms, /paysupport"),
     )
 
 
@@ -52,8 +52,8 @@ def invoice_description(lang: str, package: Package) -> str:
     """Bot API: sendInvoice, 255."""
     _ = words(lang)
     return _(
-        "Your balance gains {credit}. What a failed video cost comes back by itself,"
-        " unused Stars with /paysupport."
+        "{credit} is added to your balance. The price of a failed video is "
+        "returned automatically, unused Stars with /paysupport."
     ).format(credit=_.price(package.credit))
 
 
@@ -66,14 +66,14 @@ def stars_paid(lang: str, stars: int, credit: Decimal) -> Text:
         "⭐",
         came.format(n=stars),
         _("Your balance: {credit}").format(credit=_.price(credit)),
-        _("Now send a prompt, or press the shape on a card that is waiting."),
+        _("Now send a prompt, or choose an aspect ratio on a waiting card."),
     )
 
 
 def credit_back(lang: str, price: Decimal) -> Text:
     """Follows the text about a failed video, for a person who paid for it."""
     _ = words(lang)
-    back = _("The price of this video, {price}, is on your balance again.")
+    back = _("The price of this video, {price}, was returned to your balance.")
     return message("💳", back.format(price=_.price(price)))
 
 
@@ -83,9 +83,9 @@ def paysupport(lang: str, credit: Decimal, contact: str) -> Text:
     return message(
         "⭐",
         _("Your balance: {credit}").format(credit=_.price(credit)),
-        _("What a failed video cost is on your balance again, or was refunded, by itself."),
-        _("A payment whose whole credit is unused can be given back with a button below."),
-        _("Anything else: {contact}").format(contact=contact) if contact else None,
+        _("The price of a failed video is returned to your balance or refunded automatically."),
+        _("A payment whose credit is completely unused can be refunded with a button below."),
+        _("For anything else: {contact}").format(contact=contact) if contact else None,
     )
 
 
@@ -93,29 +93,29 @@ def terms(lang: str, contact: str) -> Text:
     _ = words(lang)
     return lines(
         Bold(_("Terms")),
-        _("• Stars buy credit in this bot; each video takes from it the price on its card."),
-        _("• You can cancel for free until the video gets started; then its price is spent."),
-        _("• If there is no video in the end, its price comes back: as credit or as Stars."),
-        _("• Credit that was not used can be given back as Stars: /paysupport."),
-        _("• Videos are made by a machine: what they show may differ from your words."),
-        _("• What is kept about you: /privacy."),
+        _("• Stars buy credit in this bot; each video uses the price on its card."),
+        _("• You can cancel for free until the video is started; then its price is spent."),
+        _("• If there is no video, its price is returned: as credit or as Stars."),
+        _("• Unused credit can be refunded in Stars: /paysupport."),
+        _("• Videos are made by a machine: they may differ from your prompt."),
+        _("• What is stored about you: /privacy."),
         _("Questions: {contact}").format(contact=contact) if contact else None,
     )
 
 
 def press_not_on_sale(lang: str) -> str:
     _ = words(lang)
-    return _("This is not on sale any more. Send /buy for what is.")
+    return _("This is no longer on sale. Send /buy to see what is.")
 
 
 def press_refunding(lang: str) -> str:
     _ = words(lang)
-    return _("Your Stars are on their way back. You get a message when Telegram has them.")
+    return _("Your refund has started. You will get a message when Telegram has completed it.")
 
 
 def press_not_refunded(lang: str) -> str:
     _ = words(lang)
-    return _("This cannot be given back: a part of it was spent on videos. See /paysupport.")
+    return _("This cannot be refunded: a part of it was spent on videos. See /paysupport.")
 
 
 def button_package(lang: str, package: Package) -> str:
@@ -125,7 +125,7 @@ def button_package(lang: str, package: Package) -> str:
 
 def button_refund(lang: str, stars: int, at: datetime) -> str:
     _ = words(lang)
-    return _("Give back {stars} ⭐ of {date}").format(stars=stars, date=f"{at:%d.%m.%Y}")
+    return _("Refund {stars} ⭐ of {date}").format(stars=stars, date=f"{at:%d.%m.%Y}")
 
 
 def stars_back(lang: str, stars: int, *, failed: bool = True) -> Text:
@@ -137,7 +137,7 @@ def stars_back(lang: str, stars: int, *, failed: bool = True) -> Text:
     return message(
         "⭐",
         back.format(n=stars),
-        _("They were for the video that could not be made.") if failed else None,
+        _("They were paid for the video that could not be made.") if failed else None,
     )
 
 
@@ -159,19 +159,19 @@ def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> s
         limit.append(_.price(Decimal(bound.roubles)))
     what = {
         Cap.USER_AT_ONCE: _(
-            "You have as many videos under way as you may have at once ({limit})."
-            " Press again when one of them is ready."
+            "You have reached the limit of videos at once ({limit}). Press again "
+            "when one of them is ready."
         ),
         Cap.USER_PER_DAY: _(
-            "That is all for today ({limit} a day). Press again in {duration},"
-            " when a new day begins."
+            "You have reached today's limit ({limit} a day). Press again in "
+            "{duration}, when a new day begins."
         ),
         Cap.GLOBAL_AT_ONCE: _(
-            "Everybody together has too many videos under way. Press again in a few minutes."
+            "Too many videos are in progress at the moment. Press again in a few minutes."
         ),
         Cap.GLOBAL_PER_DAY: _(
-            "The bot has made all it may make today. Press again in {duration},"
-            " when a new day begins."
+            "The bot has reached its limit for today. Press again in {duration}, "
+            "when a new day begins."
         ),
     }[cap]
     # At least until the end of the minute: a slightly early press would be refused again.

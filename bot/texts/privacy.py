@@ -18,27 +18,29 @@ def privacy(lang: str, days: int = 0) -> Text:
     """`days` after which finished orders are deleted; 0: never."""
     _ = words(lang)
     return lines(
-        Bold(_("What is kept and who sees it")),
+        Bold(_("What is stored and who sees it")),
         _(
-            "• Kept here: your Telegram number, name and language, your prompts, your orders with"
-            " time and price, and Telegram's references to your photos and videos."
+            "• Stored here: your Telegram user ID, name and language, your "
+            "prompts, your orders with time and price, and Telegram's references "
+            "to your photos and videos."
         ),
         _(
-            "• Photos are not kept. A copy, cut to shape and without place or camera data, exists"
-            " only while your video is being made."
+            "• Photos are not stored. A copy, cut to the aspect ratio and without "
+            "location or camera data, exists only while your video is being made."
         ),
         _(
-            "• The video service GPTunnel gets the prompt and that copy of the photo. It does not"
-            " get your name, your number or anything else you write."
+            "• The video service GPTunnel receives the prompt and that copy of the "
+            "photo. It does not receive your name, your user ID or anything else "
+            "you write."
         ),
         _(
-            "• Nobody else gets anything. A video that cannot be sent is kept here until it"
-            " reaches your chat; a sent one is only in the chat."
+            "• Nobody else receives anything. A video that cannot be sent is kept "
+            "here until it reaches your chat; a sent video is only in the chat."
         ),
-        fill(_("• An order that is over is forgotten after {days}."), days=_.days(days))
+        fill(_("• A finished order is deleted after {days}."), days=_.days(days))
         if days
         else None,
-        _("• /delete_me deletes everything about you, at once and for good."),
+        _("• /delete_me deletes everything about you, immediately and permanently."),
     )
 
 
@@ -47,14 +49,14 @@ def delete_me(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🗑",
-        _("Delete everything that is kept of you?"),
+        _("Delete everything that is stored about you?"),
         _(
-            "Your prompts, orders, photos, kept videos and settings go for good, also from"
-            " /history. Videos that are in the chat stay there."
+            "Your prompts, orders, photos, kept videos and settings are deleted "
+            "permanently, also from /history. Videos in the chat stay there."
         ),
         _(
-            "A video that is being made is paid for and will not come. Waiting orders are"
-            " cancelled, and no money is taken for them."
+            "A video that is being made is paid for and will not arrive. Waiting "
+            "orders are cancelled, and no money is taken for them."
         ),
     )
 
@@ -63,18 +65,18 @@ def deleted_me(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🗑",
-        _("Deleted: your words, pictures, orders and settings."),
+        _("Deleted: your prompts, pictures, orders and settings."),
         _(
-            "What stays is the bookkeeping, which is sums under your Telegram number, and whether"
-            " you may use this bot."
+            "What stays: the accounting, which is amounts under your Telegram user "
+            "ID, and whether you may use this bot."
         ),
-        _("If you write to me again, I start from the beginning."),
+        _("If you write to me again, you start as a new user."),
     )
 
 
 def kept_me(lang: str) -> Text:
     _ = words(lang)
-    return message("👌", _("Nothing was deleted."), _("All is as it was."))
+    return message("👌", _("Nothing was deleted."), _("Everything is as it was."))
 
 
 def button_delete_me(lang: str) -> str:

@@ -49,13 +49,13 @@ def video_link(lang: str, url: str) -> Text:
         "🔗",
         _("Your video is ready, but too big for Telegram."),
         fill(_("Here it is: {link}"), link=TextLink(_("download the video"), url=url)),
-        _("Do save it today: the link works for about a day."),
+        _("Save it today: the link works for about a day."),
     )
 
 
 def press_retried(lang: str) -> str:
     _ = words(lang)
-    return _("Ordered once more. Your video comes here.")
+    return _("Ordered again. Your video will arrive here.")
 
 
 def press_sending(lang: str) -> str:
@@ -65,7 +65,7 @@ def press_sending(lang: str) -> str:
 
 def button_retry(lang: str, price: Decimal) -> str:
     _ = words(lang)
-    return _("Order once more · {price}").format(price=_.price(price))
+    return _("Order again · {price}").format(price=_.price(price))
 
 
 def button_redeliver(lang: str) -> str:
@@ -135,7 +135,7 @@ BUTTONS: dict[str, Callable[[str], str]] = {  # bot.texts.callback_data.Act
 
 def press_card(lang: str) -> str:
     _ = words(lang)
-    return _("Here is a new card. It costs nothing until you choose a shape.")
+    return _("Here is a new card. It costs nothing until you choose an aspect ratio.")
 
 
 def press_edit_prompt(lang: str) -> str:
@@ -156,20 +156,20 @@ def press_file(lang: str) -> str:
 def press_running(lang: str) -> str:
     """The same was pressed a moment ago."""
     _ = words(lang)
-    return _("It is being made again already. Press once more when that video is there.")
+    return _("It is already being made again. Press again when that video is ready.")
 
 
 def press_deleted(lang: str) -> str:
     _ = words(lang)
-    return _("Deleted from the chat. You find the video in /history.")
+    return _("Deleted from the chat. The video is still in /history.")
 
 
 def press_by_hand(lang: str) -> str:
     """Bot API: deleteMessage takes messages of the last 48 hours."""
     _ = words(lang)
     return _(
-        "Telegram does not let me delete this message any more. Hold it down and delete it"
-        " yourself, please."
+        "Telegram no longer lets me delete this message. Please hold it down "
+        "and delete it yourself."
     )
 
 
@@ -180,7 +180,7 @@ def press_forgotten(lang: str) -> str:
 
 def press_not_over(lang: str) -> str:
     _ = words(lang)
-    return _("This order is still under way. Delete it when it is over.")
+    return _("This order is still in progress. Delete it when it is finished.")
 
 
 def press_photos_off(lang: str) -> str:
@@ -193,7 +193,7 @@ def video_too_big(lang: str) -> Text:
     _ = words(lang)
     return message(
         "📦",
-        _("This video is over 20 MB, and Telegram does not let me read it back."),
+        _("This video is over 20 MB, and Telegram does not let me download it."),
         _("To save it as a file, hold the video down and choose “Save”. Nothing was charged."),
     )
 
@@ -203,6 +203,6 @@ def video_gone(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🤷",
-        _("I cannot get this video from Telegram any more."),
+        _("Telegram no longer has this video."),
         _("You can make it again with 🔁. Nothing was charged."),
     )

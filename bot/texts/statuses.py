@@ -28,7 +28,7 @@ def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
     return message(
         "🕐",
         where,
-        _("Until the video gets started, you can cancel for free.")
+        _("You can cancel for free until the video is started.")
         if task.state is TaskState.QUEUED
         else None,
         model_line(_, task),
@@ -46,11 +46,11 @@ def status_generating(
     return message(
         "⏳",
         _("Making your video"),
-        fill(_("So far: {duration}"), duration=_.duration(elapsed)) if elapsed >= 1 else None,
+        fill(_("{duration} elapsed"), duration=_.duration(elapsed)) if elapsed >= 1 else None,
         fill(_("Usually: {range}"), range=seconds_range(_, distribution.early, distribution.late))
         if distribution.known
         else None,
-        _("It is taking longer than usual, but it is still on its way. No need to do anything.")
+        _("It takes longer than usual, but it is still being made. You need not do anything.")
         if slow
         else None,
         model_line(_, task),
@@ -91,10 +91,10 @@ def held(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🛠",
-        _("A hitch on our side"),
+        _("A problem on our side"),
         _(
-            "Your order is kept and no money was taken. As soon as we fix it, the video gets"
-            " started by itself. No need to send anything again."
+            "Your order is kept and no money was taken. The video starts by itself "
+            "as soon as we fix it. You need not send anything again."
         ),
     )
 
@@ -104,9 +104,9 @@ def overdue(lang: str) -> Text:
     _ = words(lang)
     return message(
         "⏰",
-        _("Your video is taking very long."),
-        _("💳 It is already paid for, so I go on asking for it for a day."),
-        _("As soon as it is ready, it comes here. No need to order it again."),
+        _("Your video takes very long."),
+        _("💳 It is already paid for, so I keep waiting for it for a day."),
+        _("It will arrive here as soon as it is ready. You need not order it again."),
     )
 
 
@@ -121,8 +121,8 @@ def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> 
         "✖️",
         _("Cancelled."),
         ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT)) if prompt else None,
-        _("💳 No money was taken. Send a new prompt any time."),
-        _("🎬 The video that is already being made still comes.") if others else None,
+        _("💳 No money was taken. You can send a new prompt at any time."),
+        _("🎬 The video that is already being made will still arrive.") if others else None,
     )
 
 
@@ -133,8 +133,8 @@ def too_late_to_cancel(lang: str) -> Text:
         "🎬",
         _("Too late to cancel: the video is already being made."),
         _(
-            "💳 The money for it is spent. The video comes here as soon as it is ready, unless the"
-            " service refuses it."
+            "💳 The money for it is spent. The video will arrive here as soon as it "
+            "is ready, unless the service refuses it."
         ),
     )
 
@@ -146,7 +146,7 @@ def nothing_to_cancel(lang: str) -> Text:
 
 def press_accepted(lang: str) -> str:
     _ = words(lang)
-    return _("Accepted! Your video comes here.")
+    return _("Accepted! Your video will arrive here.")
 
 
 def press_cancelled(lang: str) -> str:
@@ -156,7 +156,7 @@ def press_cancelled(lang: str) -> str:
 
 def press_foreign(lang: str) -> str:
     _ = words(lang)
-    return _("This is somebody else's order. Send me a prompt of your own.")
+    return _("This is another person's order. Send me your own prompt.")
 
 
 def press_expired(lang: str) -> str:
@@ -173,12 +173,12 @@ def press_done(lang: str, state: TaskState) -> str:
         return _("This video is already made. Nothing more was charged.")
     if state in {TaskState.FAILED, TaskState.UNDELIVERABLE, TaskState.UNKNOWN}:
         return _("This order is over. Send the prompt again to make a new one.")
-    return _("Already ordered: it is made and paid for once, however often you press.")
+    return _("Already ordered: it is made and paid for only once, however often you press.")
 
 
 def press_too_late(lang: str) -> str:
     _ = words(lang)
-    return _("Too late: the video is being made and the money is spent. It comes here.")
+    return _("Too late: the video is being made and the money is spent. It will arrive here.")
 
 
 def button_cancel(lang: str) -> str:

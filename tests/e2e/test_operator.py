@@ -48,7 +48,7 @@ async def test_a_refused_key_is_told_once_and_try_now_ends_it_when_it_is_mended(
     harness.provider.api_key = KEY
     await admin.press(alert, "🔄 Try now")
     await anna.expect(is_video, within=60)
-    await hears(admin, "GPTunnel takes the key again")
+    await hears(admin, "GPTunnel accepts the key again")
     told = [m for m in admin.chat.messages.values() if "refuses the key" in words(m)]
     assert len(told) <= 1
     assert len(jobs(harness, "a cat behind a locked door")) == 1
@@ -65,7 +65,7 @@ async def test_an_overloaded_provider_holds_the_queue_fails_nothing_and_it_goes_
     harness.provider.mode = Mode.WELL
     for person in people:
         await person.expect(is_video, within=60)
-    await hears(admin, "the queue goes on")
+    await hears(admin, "the queue continues")
     for number in range(len(people)):
         assert len(jobs(harness, f"scene {number} of many")) == 1
 
@@ -77,11 +77,11 @@ async def test_a_held_queue_sends_nothing_until_it_is_released(
     await admin.send_text("/admin")
     panel = await admin.expect(has_button("⏸ Let the queue wait"), within=60)
     await admin.press(panel, "⏸ Let the queue wait")
-    await until(lambda: has_button("▶️ Let the queue go")(admin.chat.messages[panel["message_id"]]))
+    await until(lambda: has_button("▶️ Resume the queue")(admin.chat.messages[panel["message_id"]]))
     await order(boris, "a ship that waits")
     await order(boris, "a second ship")
     assert creates(harness, "a ship that waits") == []
     panel = admin.chat.messages[panel["message_id"]]
-    await admin.press(panel, "▶️ Let the queue go")
+    await admin.press(panel, "▶️ Resume the queue")
     await boris.expect(is_video, within=60)
     assert len(creates(harness, "a ship that waits")) == 1

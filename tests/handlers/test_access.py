@@ -79,7 +79,7 @@ async def test_where_nobody_could_hear_strangers_the_operator_learns_their_own_n
     closed.dispatcher["access"] = Access()
     await closed.feed(**ann.text("A cat"))
     [said] = closed.telegram.sent
-    assert f"your number is {ann.user['id']}. Put it into ADMINS" in said.text
+    assert f"your user ID is {ann.user['id']}. Put it into ADMINS" in said.text
     assert not said.buttons
 
 
@@ -99,7 +99,7 @@ async def test_what_is_for_everybody_answers_strangers(
     closed: HandlerHarness, ann: Person
 ) -> None:
     await closed.feed(**ann.text("/privacy"))
-    assert closed.telegram.sent[0].text.startswith("What is kept")
+    assert closed.telegram.sent[0].text.startswith("What is stored")
 
 
 async def test_the_settings_name_who_may(
@@ -131,8 +131,8 @@ async def test_a_request_reaches_every_admin_once(closed: HandlerHarness, ann: P
         (NoticeKind.ACCESS_ASKED, OTHER_ADMIN),
     ]
     assert notices(closed)[0][2] == {"user_id": 7, "name": "Ann", "username": None}
-    assert closed.telegram.toasts[0].startswith("Asked.")
-    assert closed.telegram.toasts[-1].startswith("You have asked already.")
+    assert closed.telegram.toasts[0].startswith("Request sent.")
+    assert closed.telegram.toasts[-1].startswith("You have already asked.")
 
 
 async def test_requests_that_wait_are_found_again_from_the_panel(
@@ -142,15 +142,15 @@ async def test_requests_that_wait_are_found_again_from_the_panel(
     await closed.feed(**boris.press(AskAccess().pack()))
     await closed.feed(**admin.text("/admin"))
     panel = closed.telegram.sent[-1]
-    assert "Ask to be let in: 2" in panel.text
-    [asked] = [data for row in panel.buttons for text, data in row if "Who asks" in text]
+    assert "Access requests: 2" in panel.text
+    [asked] = [data for row in panel.buttons for text, data in row if "Access requests" in text]
     await closed.feed(**admin.press(asked))
     first, second = closed.telegram.sent[-2:]
     assert "Ann" in first.text
     [[(_, let_in), _]] = second.buttons
     await closed.feed(**admin.press(let_in))
     await closed.feed(**admin.text("/admin"))
-    assert "Ask to be let in: 1" in closed.telegram.sent[-1].text
+    assert "Access requests: 1" in closed.telegram.sent[-1].text
     verdicts = await closed.storage.access.verdicts(int(str(boris.user["id"])))
     assert verdicts.person is Verdict.ALLOWED
 
@@ -165,7 +165,7 @@ async def test_the_first_admins_answer_counts(
     await closed.again(number, **admin.press(yes))
     other = Person(closed, user_id=OTHER_ADMIN)
     await closed.feed(**other.press(DecideAccess(user_id=7, allow=not allow).pack()))
-    words = "Let in" if allow else "Not let in"
+    words = "Access given" if allow else "Access denied"
     assert [words in call.text for call in closed.telegram.edits] == [True] * 3
     assert acts(closed) == [(ADMIN, "allow" if allow else "deny", 7)]
     told = [kind for kind, chat, _ in notices(closed) if chat == 7]
@@ -218,7 +218,7 @@ async def test_a_ban_holds_where_the_bot_is_open(
 
 async def test_an_admin_cannot_be_banned(closed: HandlerHarness, admin: Person) -> None:
     await closed.feed(**admin.text(f"/ban {OTHER_ADMIN}"))
-    assert "cannot be shut out" in closed.telegram.sent[0].text
+    assert "cannot be banned" in closed.telegram.sent[0].text
     assert closed.rows("SELECT * FROM permits") == []
 
 
@@ -287,7 +287,7 @@ async def test_an_invite_lets_in_as_many_as_it_says(
     await closed.again(number, **come)
     await closed.feed(**boris.text(f"/start {first}"))
     words = [call.text.splitlines()[0] for call in closed.telegram.sent[2:]]
-    assert words[:2] == ["🎉 You may use this bot now."] * 2
+    assert words[:2] == ["🎉 You can use this bot now."] * 2
     assert "уже использовано" in words[2]
     await closed.feed(**ann.text("A cat"))
     await closed.feed(**boris.text("Кот"))
@@ -313,7 +313,7 @@ async def test_an_invite_does_not_undo_a_ban(
     await closed.feed(**admin.text("/ban 7"))
     token = link_token(closed.telegram.sent[0].text)
     await closed.feed(**ann.text(f"/start {token}"))
-    assert "did not let you in" in closed.telegram.sent[2].text
+    assert "declined your request" in closed.telegram.sent[2].text
     assert closed.rows("SELECT used FROM invites") == [(0,)]
 
 
@@ -358,7 +358,7 @@ async def test_a_cap_is_explained_with_when_it_renews_and_the_card_stays(
     await harness.feed(**ann.press("r|2|16:9"))
     assert harness.states() == ["queued", "draft"]
     assert harness.telegram.toasts[-1] == (
-        "That is all for today (1 video · 50\N{NO-BREAK SPACE}₽ a day)."
+        "You have reached today's limit (1 video · 50\N{NO-BREAK SPACE}₽ a day)."
         " Press again in 8 hours 30 minutes, when a new day begins. No money was taken."
     )
     harness.clock.pass_(8.5 * 3600)

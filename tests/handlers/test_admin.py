@@ -76,12 +76,12 @@ async def test_a_held_intake_is_told_to_whoever_orders_and_released_again(
     await harness.feed(**ann.text("a cat"))
     await harness.feed(**admin.text("/admin"))
     await harness.feed(**press(admin, hold))
-    assert "No orders are taken" in harness.telegram.edits[-1].text or (
-        "no orders are taken" in harness.telegram.edits[-1].text
+    assert "New orders are paused" in harness.telegram.edits[-1].text or (
+        "no new orders" in harness.telegram.edits[-1].text
     )
     order = ann.press(f"r|1|{AspectRatio.TALL.value}")
     await harness.feed(**order)
-    assert "No new videos for the moment" in harness.telegram.toasts[-1]
+    assert "No new videos at the moment" in harness.telegram.toasts[-1]
     assert "No money was taken" in harness.telegram.toasts[-1]
     assert harness.states() == ["draft"]
     await harness.feed(**press(admin, release))
@@ -207,7 +207,7 @@ async def test_what_is_not_there_is_said_to_be_not_there(
 ) -> None:
     for command in ("/order", "/user"):
         await harness.feed(**admin.text(f"{command} {number}".strip()))
-        assert "nothing of this number" in harness.telegram.sent[-1].text
+        assert "Nothing was found" in harness.telegram.sent[-1].text
 
 
 async def test_stats_are_a_picture_also_when_there_is_nothing_yet(
@@ -231,7 +231,7 @@ async def test_a_broadcast_is_drafted_once_started_once_and_can_be_stopped(
 ) -> None:
     await harness.feed(**ann.text("a cat"))
     await harness.feed(**admin.text("/broadcast"))
-    assert "answer it with /broadcast" in harness.telegram.sent[-1].text
+    assert "reply to it with /broadcast" in harness.telegram.sent[-1].text
     message = admin.text("News!")["message"]
     command = admin.text("/broadcast", reply_to_message=message)
     number = await harness.feed(**command)

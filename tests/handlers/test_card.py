@@ -28,7 +28,7 @@ async def test_a_press_orders_wakes_the_worker_and_turns_the_card_into_the_statu
     assert (task["state"], task["aspect_ratio"]) == ("queued", "9:16")
     assert task["confirmed_by"] == number
     assert len(harness.woken) == 1
-    assert harness.telegram.toasts == ["Accepted! Your video comes here."]
+    assert harness.telegram.toasts == ["Accepted! Your video will arrive here."]
     [edit] = harness.telegram.edits
     assert edit.name == "editMessageText"
     assert int(edit.params["message_id"]) == card
@@ -65,7 +65,7 @@ async def test_a_double_tap_orders_once_and_is_told(harness: HandlerHarness, ann
     assert harness.rows("SELECT count(*) FROM task_events WHERE state = 'queued'") == [(1,)]
     assert len(harness.woken) == 1
     assert sorted(harness.telegram.toasts) == sorted(
-        ["Accepted! Your video comes here."]
+        ["Accepted! Your video will arrive here."]
         + 4 * [texts.statuses.press_done("en", TaskState.QUEUED)]
     )
 
@@ -90,7 +90,7 @@ async def test_the_same_press_again_after_a_crash_counts_as_accepted(
     assert harness.states() == ["queued"]
     assert harness.telegram.edits == []
     await harness.again(harness.last_update, **event)
-    assert harness.telegram.toasts == 2 * ["Accepted! Your video comes here."]
+    assert harness.telegram.toasts == 2 * ["Accepted! Your video will arrive here."]
     assert len(harness.telegram.edits) == 1
     assert harness.rows("SELECT count(*) FROM tasks") == [(1,)]
 
@@ -168,11 +168,11 @@ async def test_a_press_whose_order_the_own_worker_took_may_be_handled_again(
     [taken] = harness.claim_on_commit.taken
     assert (taken.state, taken.card_message_id) == (TaskState.QUEUED, 77)
     assert harness.task()["lease_owner"] == "here"
-    assert harness.telegram.toasts == ["Accepted! Your video comes here."]
+    assert harness.telegram.toasts == ["Accepted! Your video will arrive here."]
     assert harness.storage.inbox.ended == {number}
     harness.storage.inbox.ended.clear()
     await harness.again(number, **event)  # the program was killed before that was noted
-    assert harness.telegram.toasts == 2 * ["Accepted! Your video comes here."]
+    assert harness.telegram.toasts == 2 * ["Accepted! Your video will arrive here."]
     first, second = harness.telegram.edits
     assert first.params == second.params
     assert harness.claim_on_commit.taken == [taken]
@@ -311,7 +311,7 @@ async def test_an_old_button_says_what_became_of_the_order(
 async def test_the_first_photo_tells_who_gets_it_and_ordering_agrees(
     harness: HandlerHarness, ann: Person
 ) -> None:
-    agree = "By choosing a shape you agree"
+    agree = "By choosing an aspect ratio you agree"
     await harness.feed(**ann.photo(caption="A cat"))
     assert agree in harness.telegram.sent[-1].text
     assert harness.rows("SELECT count(*) FROM consents") == [(0,)]

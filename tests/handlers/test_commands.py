@@ -81,7 +81,7 @@ async def test_cancel_takes_the_newest_order_back_and_changes_its_card(
     answer = harness.telegram.sent[-1].text
     assert "A dog" in answer
     assert "No money was taken" in answer
-    assert "still comes" not in answer
+    assert "will still arrive" not in answer
     harness.clock.pass_(5)
     await harness.feed(**ann.text("/cancel"))
     assert harness.states() == ["cancelled", "cancelled"]
@@ -97,7 +97,7 @@ async def test_cancel_says_that_a_video_that_is_being_made_comes_all_the_same(
     assert harness.states() == ["generating", "cancelled"]
     answer = harness.telegram.sent[-1].text
     assert "A dog" in answer
-    assert "still comes" in answer
+    assert "will still arrive" in answer
 
 
 async def test_cancel_again_after_a_crash_takes_nothing_more_back(

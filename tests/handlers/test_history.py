@@ -69,7 +69,7 @@ async def test_a_video_that_telegram_lost_can_be_made_again(
     harness.telegram.refuse("sendVideo", 400, "Bad Request: wrong file identifier")
     await harness.feed(**ann.press("ho|1", 50))
     [words] = harness.telegram.sent
-    assert "any more" in words.text
+    assert "no longer has" in words.text
     assert words.buttons[0][0][1] == "b|a|1"
 
 
@@ -172,7 +172,7 @@ async def test_everything_goes_after_the_second_tap(
     assert harness.rows("SELECT user_id FROM tasks") == [(8,)]
     assert harness.rows("SELECT user_id FROM users") == [(8,)]
     assert harness.forgotten == [1, 2]
-    assert "Deleted: your words" in harness.telegram.edits[-1].text
+    assert "Deleted: your prompts" in harness.telegram.edits[-1].text
 
 
 async def test_a_change_of_mind_deletes_nothing(harness: HandlerHarness, ann: Person) -> None:

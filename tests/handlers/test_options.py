@@ -219,7 +219,7 @@ async def test_when_no_scene_comes_it_is_said_and_the_card_stays(
     knows(harness)
     await harness.feed(**ann.text("cat"))
     await harness.feed(**ann.press("i|1"))
-    assert "No better words" in harness.telegram.sent[-1].text
+    assert "could not improve" in harness.telegram.sent[-1].text
     assert harness.task()["prompt"] == "cat"
 
 
@@ -276,7 +276,7 @@ async def test_the_first_screen_leads_to_ready_scenes(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.text("/start"))
-    assert harness.telegram.sent[0].buttons == [[("✨ Ready scenes", "e|0")]]
+    assert harness.telegram.sent[0].buttons == [[("✨ Examples", "e|0")]]
     await harness.feed(**ann.press("e|0"))
     scene = harness.telegram.sent[-1]
     assert scene.name == "sendPhoto"
@@ -291,7 +291,7 @@ async def test_the_first_screen_leads_to_ready_scenes(
 
 async def test_a_scene_that_is_taken_is_a_card_once(harness: HandlerHarness, ann: Person) -> None:
     await harness.feed(**ann.text("/examples"))
-    press = ann.press(data_of(harness.telegram.sent[0], "🎬 Take this scene"))
+    press = ann.press(data_of(harness.telegram.sent[0], "🎬 Use this scene"))
     number = await harness.feed(**press)
     await harness.again(number, **press)
     assert harness.states() == ["draft"]
@@ -313,5 +313,5 @@ async def test_without_scenes_there_is_nothing_to_leaf_through(
     harness.dispatcher["offer"] = replace(offer, examples=())
     await harness.feed(**ann.text("/examples"))
     await harness.feed(**ann.text("/start"))
-    assert "no ready scenes" in harness.telegram.sent[0].text
+    assert "no examples here" in harness.telegram.sent[0].text
     assert harness.telegram.sent[1].buttons == []

@@ -79,7 +79,7 @@ async def test_a_photo_without_words_cannot_be_ordered(
     await harness.feed(**ann.photo())
     await harness.feed(**ann.press("r|1|1:1"))
     assert harness.states() == ["draft"]
-    assert harness.telegram.toasts == ["First write what should happen in the video."]
+    assert harness.telegram.toasts == ["First describe what should happen in the video."]
 
 
 async def test_a_photo_whose_file_is_gone_still_gets_its_card(
@@ -219,7 +219,7 @@ async def test_a_file_is_judged_by_what_is_in_it(
 async def test_a_file_that_telegram_lost_is_told(harness: HandlerHarness, ann: Person) -> None:
     harness.telegram.refuse("getFile", 400, "Bad Request: wrong file_id")
     await harness.feed(**ann.document(jpeg(400, 400)))
-    assert "does not give me this file" in harness.telegram.sent[0].text
+    assert "does not let me download this file" in harness.telegram.sent[0].text
 
 
 async def test_a_file_that_cannot_be_had_now_is_asked_for_again(

@@ -11,7 +11,7 @@ from bot import texts
 from tests.media.test_video_reader import mp4
 from tests.support.handler_harness import HandlerHarness, Person
 
-CARD = "It costs nothing until you choose a shape"
+CARD = "It costs nothing until you choose an aspect ratio"
 
 
 async def made(
@@ -41,7 +41,7 @@ async def test_again_orders_the_same_at_once_and_shows_how_it_goes(
     [status] = harness.telegram.edits
     assert int(status.params["message_id"]) == card.message_id
     assert status.buttons == [[("Cancel", "x|2")]]
-    assert harness.telegram.toasts == ["Ordered once more. Your video comes here."]
+    assert harness.telegram.toasts == ["Ordered again. Your video will arrive here."]
     assert len(harness.woken) == 1
 
 
@@ -198,7 +198,7 @@ async def test_a_video_that_telegram_does_not_give_is_told(
     await harness.feed(**ann.press(f"b|{act}|1", 900))
     big, gone = [call.text for call in harness.telegram.sent]
     assert "20 MB" in big
-    assert "any more" in gone
+    assert "no longer has" in gone
     assert harness.states() == ["delivered"]
 
 

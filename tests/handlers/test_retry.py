@@ -26,7 +26,7 @@ async def test_an_unknown_order_is_ordered_once_more_and_told_in_the_same_messag
     second = harness.task(2)
     assert (second["prompt"], second["aspect_ratio"], second["retry_of"]) == ("A cat", "9:16", 1)
     assert second["card_message_id"] == 55
-    assert harness.telegram.toasts == ["Ordered once more. Your video comes here."]
+    assert harness.telegram.toasts == ["Ordered again. Your video will arrive here."]
     assert int(harness.telegram.edits[0].params["message_id"]) == 55
     assert harness.telegram.edits[0].buttons == [[("Cancel", "x|2")]]
     assert len(harness.woken) == 1

@@ -211,11 +211,11 @@ async def test_support_gives_unused_payments_back_once(
     number = await selling.feed(**press)
     await selling.again(number, **press)
     assert [toast.split(".")[0] for toast in selling.telegram.toasts[-2:]] == [
-        "Your Stars are on their way back"
+        "Your refund has started"
     ] * 2
     small = RefundPayment(entry=2).pack()
     await selling.feed(**ann.press(small))  # only 3 are left of its 20
-    assert "cannot be given back" in selling.telegram.toasts[-1]
+    assert "cannot be refunded" in selling.telegram.toasts[-1]
     assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
     assert await selling.storage.ledger.credit(7) == 3
 
@@ -323,18 +323,18 @@ async def test_an_admin_gives_any_open_payment_back_and_it_is_noted_in_the_same_
     await selling.feed(**payment(ann, SMALL, "stx-1"))
     await selling.feed(**payment(ann, LARGE, "stx-2"))
     await selling.feed(**admin.text("/user 7"))
-    refunds = [b for row in selling.telegram.sent[-1].buttons for b in row if "Give back" in b[0]]
-    assert [text.split(" of ")[0] for text, _ in refunds] == ["Give back 50 ⭐", "Give back 10 ⭐"]
+    refunds = [b for row in selling.telegram.sent[-1].buttons for b in row if "Refund" in b[0]]
+    assert [text.split(" of ")[0] for text, _ in refunds] == ["Refund 50 ⭐", "Refund 10 ⭐"]
     await selling.feed(**admin.press(refunds[1][1]))
     await selling.feed(**admin.press(refunds[1][1]))
     assert selling.telegram.toasts[0] == "Done."
-    assert "happened already" in selling.telegram.toasts[1]
+    assert "refunded already" in selling.telegram.toasts[1]
     noted = selling.rows("SELECT actor_id, act, subject_id FROM audit")
     assert noted == [(1, "refund", 7)]
     assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
     await selling.feed(**admin.text("/user 7"))
-    refunds = [b for row in selling.telegram.sent[-1].buttons for b in row if "Give back" in b[0]]
-    assert [text.split(" of ")[0] for text, _ in refunds] == ["Give back 50 ⭐"]
+    refunds = [b for row in selling.telegram.sent[-1].buttons for b in row if "Refund" in b[0]]
+    assert [text.split(" of ")[0] for text, _ in refunds] == ["Refund 50 ⭐"]
 
 
 async def test_what_was_spent_on_videos_is_not_given_back(

@@ -62,7 +62,7 @@ async def test_an_album_is_one_card_with_its_first_picture_and_says_so(
     assert harness.task()["frame_message_id"] == 1
     cards = harness.telegram.named("sendPhoto")
     assert len(cards) == 1
-    assert "the first picture is taken" in cards[0].text
+    assert "first picture of the album is used" in cards[0].text
     assert len(harness.telegram.sent) == (1 if captioned == 0 else 2)  # it asked for words first
 
 
@@ -72,7 +72,7 @@ async def test_an_album_without_words_asks_for_them_once(
     for _ in range(3):
         await harness.feed(**ann.photo(media_group_id="g"))
     [ask] = harness.telegram.sent
-    assert "the first picture is taken" in ask.text
+    assert "the first picture is used" in ask.text
     await harness.feed(**ann.text("It waves"))
     assert harness.telegram.sent[-1].name == "sendPhoto"
     assert harness.states() == ["draft"]

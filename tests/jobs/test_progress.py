@@ -135,7 +135,7 @@ async def test_a_held_queue_is_told_as_soon_as_it_is_known(screen: Screen) -> No
     await screen.watch(20)
     screen.progress.queue([(task(), 1)], held=True)
     await screen.watch(2)
-    assert "A hitch on our side" in screen.messenger.edits[-1][2]
+    assert "A problem on our side" in screen.messenger.edits[-1][2]
     screen.progress.queue([(task(attempts=2), 1)], held=False)
     await screen.watch(2)
     assert "very busy" in screen.messenger.edits[-1][2]

@@ -428,9 +428,9 @@ def test_what_a_press_makes_is_told_with_what_it_costs() -> None:
     for say in (texts.cards.new_words, texts.cards.last_frame):
         for lang in LANGUAGES:
             alone = said(say(lang, source))
-            assert words(lang)("In a group, send it as an answer to this message.") not in alone
+            assert words(lang)("In a group, send it as a reply to this message.") not in alone
             group = replace(source, chat=Chat(chat_id=-5))
-            assert words(lang)("In a group, send it as an answer to this message.") in said(
+            assert words(lang)("In a group, send it as a reply to this message.") in said(
                 say(lang, group)
             )
     assert said(texts.cards.new_words("en", source)).endswith("\nA cat")
