@@ -18,6 +18,7 @@ from aiogram import Bot
 from bot import wiring
 from bot.core.clock import Clock, utc_now
 from bot.core.errors import StorageUnavailable
+from bot.core.events import ORDERED
 from bot.core.task import TaskState
 from bot.jobs.delivery import KeptVideos
 from bot.jobs.outbox_sender import OutboxSender
@@ -127,7 +128,7 @@ async def _run(
 
 async def _run_part(part: Inbox | Worker | OutboxSender, cluster: Cluster) -> None:
     await part.run()
-    cluster.notify(wiring.ORDERED)  # other processes may take over what it left
+    cluster.notify(ORDERED)  # other processes may take over what it left
 
 
 async def _updates(settings: Settings, parts: wiring.Parts, cluster: Cluster) -> None:
@@ -158,6 +159,7 @@ async def _background_jobs(
                 parts.broadcaster.run(),
                 parts.refunds.run(),
                 parts.waiting.run(),
+                parts.probe.run(),
                 parts.retention.run(),
                 parts.frames.sweep(),
                 _tidy(storage, utc_now),

@@ -20,6 +20,7 @@ from aiogram import Bot, Dispatcher
 from bot.core import catalog, examples
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.core.errors import StorageUnavailable
+from bot.core.events import MENDED, ORDERED
 from bot.core.schedule import back_off
 from bot.jobs.delivery import (
     LOCAL_UPLOAD_LIMIT,
@@ -32,6 +33,7 @@ from bot.jobs.delivery import (
 from bot.jobs.first_frames import FirstFrames
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.progress import Progress
+from bot.jobs.provider_probe import ProviderProbe
 from bot.jobs.queue_positions import QueuePositions
 from bot.jobs.refunds import Refunds
 from bot.jobs.retention import Retention
@@ -67,8 +69,6 @@ DOWNLOAD_SECONDS = 600.0
 FRAME_TRIES = 6
 """Reads of a first frame while the database is away, about 5 s: the provider fetches it within
 10 s."""
-ORDERED, MENDED = "ordered", "mended"
-"""Events between processes: a worker has something to do; the queue need not wait any longer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +89,7 @@ class Parts:
     retention: Retention
     waiting: QueuePositions
     frames: FirstFrames
+    probe: ProviderProbe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +147,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         retention=jobs.retention,
         waiting=jobs.waiting,
         frames=jobs.frames,
+        probe=jobs.probe,
     )
 
 
@@ -243,6 +245,7 @@ class Jobs:
     waiting: QueuePositions
     frames: FirstFrames
     kept: KeptVideos
+    probe: ProviderProbe
 
 
 def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health) -> Jobs:
@@ -303,6 +306,7 @@ def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health
         waiting=QueuePositions(storage, progress, steps.held, clock=clock, sleep=sleep),
         frames=frames,
         kept=kept,
+        probe=ProviderProbe(storage, edges.provider.probe, clock=clock, wait=wait, sleep=sleep),
     )
 
 

@@ -13,6 +13,7 @@ from bot.core.caps import OrderRules
 from storage.access import AccessStore, Invite, RedeemResult, Request, RequestStatus
 from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
+from storage.breaker import BreakerStore
 from storage.broadcasts import BroadcastStore
 from storage.cluster import Cluster
 from storage.durations import DurationStore
@@ -41,6 +42,7 @@ __all__ = [
     "Act",
     "AlertStore",
     "AuditStore",
+    "BreakerStore",
     "CallbackActionStore",
     "Claim",
     "ClaimOnCommit",
@@ -92,6 +94,7 @@ class Storage:
     audit: AuditStore
     alerts: AlertStore
     operator: OperatorStore
+    breaker: BreakerStore
     broadcasts: BroadcastStore
     inbox: InboxStore
     outbox: OutboxStore
@@ -118,6 +121,7 @@ class Storage:
             audit=AuditStore(database),
             alerts=AlertStore(database),
             operator=OperatorStore(database),
+            breaker=BreakerStore(database),
             broadcasts=BroadcastStore(database),
             inbox=InboxStore(database, ended),
             outbox=OutboxStore(database),

@@ -20,7 +20,16 @@ from storage.engine import Connection, Database
 from storage.money.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, task_from
-from storage.tables import Entry, InboxState, in_states, inbox, ledger, one_of, tasks
+from storage.tables import (
+    Entry,
+    InboxState,
+    in_states,
+    inbox,
+    ledger,
+    one_of,
+    provider_breaker,
+    tasks,
+)
 from storage.tasks.leases import add_event, drop_frame
 
 S = TaskState
@@ -144,6 +153,11 @@ class OperatorStore:
                 sa.update(tasks)
                 .where(in_states({S.QUEUED}), tasks.c.run_at > now, tasks.c.lease_owner.is_(None))
                 .values(run_at=now)
+            )
+            await connection.execute(
+                sa.update(provider_breaker)
+                .where(provider_breaker.c.probe_at > now)
+                .values(probe_at=now)
             )
             await add_act(connection, "try now", by=by, now=now, tasks=hurried.rowcount)
             return hurried.rowcount

@@ -24,6 +24,7 @@ class AlertKind(StrEnum):
     WRONG_ADDRESS = "wrong_address"
     MODEL_GONE = "model_gone"
     OVERLOADED = "overloaded"
+    PROVIDER_AWAY = "provider_away"
     UNDELIVERABLE = "undeliverable"
     UNKNOWN = "unknown"
     SET_ASIDE = "set_aside"

@@ -52,6 +52,7 @@ class _Watched:
     said: str = ""
     last: bool = False  # shown once more, then forgotten
     place: int | None = None  # position in the queue, while no worker has it
+    away: bool = False  # the provider does not answer
     act_at: float = 0.0
     drafted_at: float = 0.0
 
@@ -79,11 +80,13 @@ class Progress:
         *,
         waiting: bool = False,
         held: bool = False,
+        away: bool = False,
     ) -> None:
         """Record the task's current state; a new state is shown at the next tick.
 
         That the video is on its way is shown only when it has not arrived by then. `waiting`: the
-        provider has not accepted the task yet; `held`: it will not until the operator acts.
+        provider has not accepted the task yet; `held`: it will not until the operator acts;
+        `away`: until the provider answers again.
         """
         if task.card_message_id is None:
             return
@@ -91,14 +94,20 @@ class Progress:
         known = self._watched.get(task.id)
         if known is None:
             first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
-            self._watched[task.id] = _Watched(task, distribution, waiting, held, at, first)
+            self._watched[task.id] = _Watched(
+                task, distribution, waiting, held, at, first, away=away
+            )
             return
-        if (known.task.state, known.waiting, known.held) != (task.state, waiting, held):
+        shown = (known.task.state, known.waiting, known.held, known.away)
+        if shown != (task.state, waiting, held, away):
             known.next_at = at
         known.task, known.distribution, known.last = task, distribution, False
         known.waiting, known.held, known.place = waiting, held, None
+        known.away = away
 
-    def queue(self, waiting: Iterable[tuple[Task, int]], *, held: bool) -> None:
+    def queue(
+        self, waiting: Iterable[tuple[Task, int]], *, held: bool, away: bool = False
+    ) -> None:
         """Set all queued tasks without a worker, with their positions; the list replaces the last
         one.
 
@@ -114,20 +123,29 @@ class Progress:
                 # The press was just answered with the position.
                 first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
                 self._watched[task.id] = _Watched(
-                    task, PRIOR, task.attempts > 0, held, now + first, first, place=place
+                    task,
+                    PRIOR,
+                    task.attempts > 0,
+                    held,
+                    now + first,
+                    first,
+                    place=place,
+                    away=away,
                 )
             elif known.place is not None:
-                if known.held != held:
+                if (known.held, known.away) != (held, away):
                     known.next_at = min(known.next_at, now)
                 known.task, known.place = task, place
-                known.waiting, known.held = task.attempts > 0, held
+                known.waiting, known.held, known.away = task.attempts > 0, held, away
         for task_id, watched in list(self._watched.items()):
             if watched.place is not None and task_id not in seen:
                 del self._watched[task_id]
 
-    def leave(self, task: Task, distribution: DurationDistribution, *, held: bool) -> None:
+    def leave(
+        self, task: Task, distribution: DurationDistribution, *, held: bool, away: bool = False
+    ) -> None:
         """Show once that the task waits in the queue without a worker, then forget it."""
-        self.show(task, distribution, waiting=True, held=held)
+        self.show(task, distribution, waiting=True, held=held, away=away)
         if watched := self._watched.get(task.id):
             watched.last = True
 
@@ -231,6 +249,8 @@ class Progress:
         task, lang = watched.task, watched.task.lang
         if task.state is TaskState.RENDERED:
             return texts.statuses.status_sending(lang, task)
+        if task.state is TaskState.QUEUED and watched.away:
+            return texts.statuses.status_away(lang, task)
         if task.state is TaskState.QUEUED and watched.waiting:
             return texts.statuses.status_waiting(lang, task, busy=not watched.held)
         if watched.place is not None:

@@ -52,4 +52,5 @@ class QueuePositions:
     async def once(self) -> None:
         """Update every position once."""
         waiting = await self._storage.tasks.waiting(limit=SHOWN)
-        self._progress.queue(waiting, held=self._held(self._clock()))
+        away = bool(waiting) and await self._storage.breaker.get() is not None
+        self._progress.queue(waiting, held=self._held(self._clock()), away=away)

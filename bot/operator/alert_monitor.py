@@ -102,6 +102,7 @@ class AlertMonitor:
         """Check once the rows and the balance."""
         known = await self._storage.alerts.all_open()
         await self._tasks(known)
+        await self._breaker(known)
         if self._told:
             await self._money(known)
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
@@ -170,6 +171,12 @@ class AlertMonitor:
                 if old and await self._still(alert_row):
                     continue
                 await self._close(known, alert_row)
+
+    async def _breaker(self, known: dict[str, OpenAlert]) -> None:
+        if await self._storage.breaker.get() is not None:
+            await self._open(known, Alert.of(A.PROVIDER_AWAY))
+        elif alert := known.get(A.PROVIDER_AWAY.value):
+            await self._close(known, alert)
 
     async def _still(self, alert: OpenAlert) -> bool:
         number = int(alert.key.rpartition(":")[2])

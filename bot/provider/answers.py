@@ -96,7 +96,7 @@ def error_of_http_status(
     5xx decides nothing: a proxy that lost its upstream cannot tell whether the order was accepted.
     """
     words = f"HTTP {status} {message_of(answer)}".strip()
-    if status == 429:
+    if status == 429 or (status == 503 and "retry-after" in headers):
         return ProviderBusy(words, retry_after=_retry_after(headers))
     if status in _HTTP_HOLDS:
         return ProviderHeld(_HTTP_HOLDS[status], words)

@@ -174,6 +174,30 @@ class Gptunnel:
             raise error_of_code(code, headers, answer)
         return job_from(task_id, answer, code)
 
+    async def probe(self) -> None:
+        """Ask a free question on the way of a create: one with an empty body (provider.md: other
+        calls).
+
+        Returns when the provider answers in its own form; raises ProviderBusy otherwise.
+        """
+        with metrics.provider_call("probe"):
+            await self._probe()
+
+    async def _probe(self) -> None:
+        try:
+            status, answer, headers = await self._call(
+                self._ordering, "media/create", self._ask_seconds, {}
+            )
+        except ProviderLost as exc:
+            raise ProviderBusy(str(exc)) from None
+        code = code_of(answer)
+        if code is None and status not in (400, 422):
+            raise error_of_http_status(status, headers, answer) or ProviderBusy(
+                f"probe: HTTP {status} without a code"
+            )
+        if code in AGAIN:
+            raise error_of_code(code, headers, answer)
+
     async def balance(self) -> Decimal:
         """Return the funds in roubles: balance plus credit limit (provider.md: other calls).
 

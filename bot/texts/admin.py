@@ -49,6 +49,14 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
         N_("The queue waits and continues by itself. No order is lost, none is paid for twice."),
         N_("GPTunnel accepts orders again, the queue continues."),
     ),
+    AlertKind.PROVIDER_AWAY: (
+        N_("GPTunnel does not answer"),
+        N_(
+            "The answer to a paid call was lost, so no other order is sent. A free question "
+            "is asked until it answers; then the queue continues by itself."
+        ),
+        N_("GPTunnel answers and accepts orders again."),
+    ),
     AlertKind.UNDELIVERABLE: (
         N_("The video of order {task} cannot be delivered"),
         N_("It is paid for and kept. Reason: {reason}"),

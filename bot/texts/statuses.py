@@ -86,6 +86,20 @@ def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
     return held(lang)
 
 
+def status_away(lang: str, task: Task) -> Text:
+    """The provider does not answer; the order waits and can be cancelled."""
+    _ = words(lang)
+    return message(
+        "🕐",
+        _("The video service is not answering"),
+        _(
+            "Your order is kept and no money was taken. It is sent by itself as soon as "
+            "the service answers. You can cancel for free."
+        ),
+        model_line(_, task),
+    )
+
+
 def held(lang: str) -> Text:
     """Only the operator can fix it; the order waits."""
     _ = words(lang)

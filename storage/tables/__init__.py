@@ -7,7 +7,15 @@ because the metadata is complete only when every module is imported.
 from storage.tables.base import metadata, one_of
 from storage.tables.message import InboxState, inbox, outbox
 from storage.tables.money import Entry, ledger, star_refunds
-from storage.tables.operator import BroadcastState, alerts, audit, broadcasts, rates, switches
+from storage.tables.operator import (
+    BroadcastState,
+    alerts,
+    audit,
+    broadcasts,
+    provider_breaker,
+    rates,
+    switches,
+)
 from storage.tables.person import access_requests, consents, invites, permits, users
 from storage.tables.task import (
     RESTING,
@@ -46,6 +54,7 @@ __all__ = [
     "one_of",
     "outbox",
     "permits",
+    "provider_breaker",
     "rates",
     "star_refunds",
     "switches",

@@ -85,3 +85,15 @@ rates = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("free_at", sa.Double, nullable=False),
 )
+
+# One row while creates are stopped because the answer to one was lost
+provider_breaker = sa.Table(
+    "provider_breaker",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("good", sa.Integer, nullable=False),
+    sa.Column("probe_at", UtcDateTime, nullable=False),
+    sa.Column("trial_until", UtcDateTime),
+)

@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from bot.core.alerts import Switch
 from bot.core.notices import Notice
 from bot.core.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
-from storage.alerts import is_held
+from storage.breaker import read_breaker
 from storage.durations import add_duration
 from storage.engine import Connection, Database
 from storage.inbox import note_done
 from storage.money.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
-from storage.tables import frames, in_states, task_events, tasks
+from storage.tables import frames, in_states, provider_breaker, switches, task_events, tasks
 
 S = TaskState
 
@@ -125,8 +125,8 @@ class LeasedTasks:
             await self._database.lock(connection, "places")
             claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING), *begun)
             room = slots - await _slots_taken(connection)
-            if await is_held(connection, Switch.SUBMITS):
-                room = 0
+            if room > 0:
+                room = await _room(connection, room, now)
             claimed += await _claim(
                 connection, now, claim, min(room, limit - len(claimed)), _WAITING
             )
@@ -326,6 +326,20 @@ async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
         )
     )
     return found is not None
+
+
+async def _room(connection: Connection, room: int, now: datetime) -> int:
+    """Return how many queued tasks may be claimed: none while an admin holds the queue, and while
+    the provider is away none but the one that goes first."""
+    breaker = sa.select(sa.literal("breaker")).where(provider_breaker.c.id == 1)
+    submits = sa.select(switches.c.name).where(switches.c.name == Switch.SUBMITS.value)
+    stopped = set((await connection.scalars(submits.union_all(breaker))).all())
+    if Switch.SUBMITS.value in stopped:
+        return 0
+    if "breaker" in stopped:
+        known = await read_breaker(connection)
+        return 1 if known is None or known.has_room(now) else 0
+    return room
 
 
 async def _slots_taken(connection: Connection) -> int:

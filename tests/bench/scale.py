@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bot.core.clock import utc_now
+from bot.core.events import ORDERED
 from bot.core.task import AspectRatio, Task
 from bot.jobs.delivery import Delivery
 from bot.jobs.progress import Progress
@@ -35,7 +36,6 @@ from bot.provider.answers import Job, JobStatus
 from bot.runtime import event_loop
 from bot.runtime.health import Health
 from bot.telegram.messenger import SentVideo
-from bot.wiring import ORDERED
 from storage import Storage, open_storage
 from tests.bench.meters import quantile
 from tests.bench.report import Goal, publish

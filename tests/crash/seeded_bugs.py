@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.core.breaker import Permit
 from bot.core.task import Task, TaskState
 from bot.jobs.steps.context import StepContext
 from bot.jobs.steps.submit import Submit
@@ -26,7 +27,9 @@ from storage.tasks.leases import HeldTask
 def no_intent() -> None:
     """SUBMITTING is written after the call instead of before it."""
 
-    async def _create(self: Any, task: Task, image: str | None) -> tuple[Task, Job]:
+    async def _create(
+        self: Any, task: Task, image: str | None, permit: Permit
+    ) -> tuple[Task, Job]:
         assert task.prompt is not None
         assert task.aspect_ratio is not None
         job = await self._provider.create(

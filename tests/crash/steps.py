@@ -11,7 +11,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -33,6 +33,8 @@ TELEGRAM_SECONDS = 0.15
 CREATE_SECONDS = 0.3
 VIDEO_SECONDS = 0.4
 CARD_SECONDS = 30.0
+JOURNEY_SECONDS = 330.0
+"""Longer than a drain that never gets quiet: the verdict comes even when no bot runs any more."""
 
 Point = tuple[str, int]
 """The name of a point and how often it has come up in its life."""
@@ -139,6 +141,23 @@ def cells(kills: int, ended: Collection[Result], violations: list[str]) -> tuple
     return kills, 0, confirmed, "BROKEN" if violations else f"{charges}, none twice", unknown
 
 
+async def bounded(
+    journey: Journey,
+    launcher: Launcher,
+    folder: Path,
+    deaths: Sequence[Point | int] = (),
+    *,
+    bug: str | None = None,
+) -> Result:
+    """Run `lead` for at most JOURNEY_SECONDS; then the verdict is that it did not finish."""
+    try:
+        async with asyncio.timeout(JOURNEY_SECONDS):
+            return await lead(journey, launcher, folder, deaths, bug=bug)
+    except TimeoutError:
+        verdict = f"it did not finish within {JOURNEY_SECONDS:.0f} s"
+        return Result(journey.name, [str(one) for one in deaths], [verdict], Numbers(), [], [], [])
+
+
 async def lead(
     journey: Journey,
     launcher: Launcher,
@@ -146,6 +165,7 @@ async def lead(
     deaths: Iterable[Point | int] = (),
     *,
     bug: str | None = None,
+    card_seconds: float = CARD_SECONDS,
 ) -> Result:
     """One journey; the first lives end at these points (an int: after so many), later ones not."""
     coming = list(deaths)
@@ -176,7 +196,7 @@ async def lead(
 
         async with beside(people.watch()):
             async with beside(_supervise(environment, start)):
-                await people.order(CARD_SECONDS, kind=journey.kind, plan=journey.plan)
+                await people.order(card_seconds, kind=journey.kind, plan=journey.plan)
             violations = await drain(environment, observer, start, mortal=True)
         died = []
         for number, life in enumerate(environment.lives):
@@ -255,7 +275,7 @@ async def run(
     async def one(name: str, point: Point, second: int, place: Path) -> None:
         async with slots:
             results.ended.append(
-                await lead(JOURNEYS[name], launcher, place, [point, second], bug=bug)
+                await bounded(JOURNEYS[name], launcher, place, [point, second], bug=bug)
             )
 
     async with asyncio.TaskGroup() as group:

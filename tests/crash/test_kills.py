@@ -13,7 +13,7 @@ from tests.crash.campaign import beside, drain
 from tests.crash.environment import open_environment, open_provider
 from tests.crash.observer import Observer
 from tests.crash.processes import Launcher
-from tests.crash.steps import JOURNEYS, WISH, Point, lead
+from tests.crash.steps import JOURNEYS, WISH, lead
 from tests.support.postgres import PostgresServer
 from tests.support.process_harness import free_port, until
 
@@ -116,24 +116,3 @@ async def test_an_order_waits_for_a_provider_that_takes_no_connection(
             finally:
                 await late.stop()
         assert len(late.charges) == 1
-
-
-@pytest.mark.parametrize(
-    ("bug", "point", "words"),
-    [
-        ("no-intent", ("create late", 1), "was charged 2 times, ordered 1"),
-        ("repost", ("create late", 1), "was charged 2 times, ordered 1"),
-        ("early-done", ("sendPhoto before", 1), "has no card"),
-        (
-            "no-begin",
-            ("commit [update tasks queued, …] between", 1),
-            "draft → submitting cannot be",
-        ),
-    ],
-)
-async def test_a_planted_bug_is_noticed(
-    bug: str, point: Point, words: str, launcher: Launcher, tmp_path: Path
-) -> None:
-    result = await lead(JOURNEYS["photo"], launcher, tmp_path, [point], bug=bug)
-    assert result.deaths == [point[0]]
-    assert any(words in violation for violation in result.violations), result.violations

@@ -131,7 +131,9 @@ async def test_everything_about_a_person_goes_on_their_word(harness: ProcessHarn
     await anna.send_text("/delete_me")
     question = await anna.expect(has_button("Delete everything"))
     await anna.press(question, "Delete everything")
-    await until(lambda: "Deleted: your prompts" in words(anna.chat.messages[question["message_id"]]))
+    await until(
+        lambda: "Deleted: your prompts" in words(anna.chat.messages[question["message_id"]])
+    )
     for table in ("tasks", "users", "consents"):
         sql = f"SELECT count(*) FROM {table} WHERE user_id = ?"  # noqa: S608
         assert await written(harness, sql, anna.id) == [(0,)]

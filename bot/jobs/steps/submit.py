@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.core.alerts import AlertSignals, Switch
+from bot.core.breaker import Permit
 from bot.core.errors import (
     FramesOff,
     InputError,
     LeaseLost,
     ProviderBusy,
+    ProviderError,
     ProviderHeld,
     ProviderLost,
     ProviderRefused,
@@ -28,6 +31,7 @@ from bot.core.errors import (
     TelegramRejected,
     TelegramUnreachable,
 )
+from bot.core.events import AWAY, ORDERED
 from bot.core.schedule import back_off
 from bot.core.task import Reason, Task, TaskState
 from bot.jobs.steps.context import PATIENCE, StepContext
@@ -129,9 +133,19 @@ class Submit:
                 context.progress.leave(task, context.current_estimate(task.model), held=True)
                 await context.save(task, replace(task, claims=0), keep_lease=False)
                 return None
-            return await self._create(task, image)
+            permit = await context.storage.breaker.permit(context.clock())
+            if permit is Permit.NO:
+                # Nobody claims it until the provider answers again.
+                context.progress.leave(
+                    task, context.current_estimate(task.model), held=False, away=True
+                )
+                await context.save(task, replace(task, claims=0), keep_lease=False)
+                return None
+            return await self._create(task, image, permit)
 
-    async def _create(self, task: Task, image: str | None) -> tuple[Task, Job] | None:
+    async def _create(
+        self, task: Task, image: str | None, permit: Permit
+    ) -> tuple[Task, Job] | None:
         now = self._context.clock()
         # Written before the call: after a crash we know that a request may be under way. Retried
         # until written: a lost write would look like a request.
@@ -151,22 +165,56 @@ class Submit:
             job = await self._provider.create(
                 model=task.model, prompt=task.prompt, ar=task.aspect_ratio.value, image=image
             )
-        except ProviderBusy as exc:
+        except ProviderLost as exc:
+            await self._stop_creates()
+            return await self._context.unknown(task, str(exc))
+        except ProviderError as exc:
+            if permit is Permit.TRIAL:
+                with suppress(StorageUnavailable):  # its time ends by itself
+                    await self._context.storage.breaker.end_trial()
+            return await self._not_accepted(task, exc)
+        self._hold, self._holds, self._busy = None, 0, 0
+        self.signals.took(task.model, self._context.clock())
+        accepted = await self._accepted(task, job)
+        if permit is Permit.TRIAL:
+            await self._start_creates()
+        return accepted, job
+
+    async def _not_accepted(self, task: Task, exc: ProviderError) -> None:
+        """Handle an answer that says that the order was certainly not accepted."""
+        if isinstance(exc, ProviderBusy):
             wait = max(back_off(task.attempts + 1, first=3, cap=300), exc.retry_after or 0)
             self._hold_when_overloaded(exc)
             return await self._requeue(task, wait, str(exc), held=False)
-        except ProviderHeld as exc:
+        if isinstance(exc, ProviderHeld):
             return await self._requeue(task, self._hold_all(exc), str(exc), held=True)
-        except ProviderRefused as exc:
-            self._busy = 0  # it accepts orders
-            if exc.reason is Reason.MODEL_GONE:
-                self.signals.gone[task.model] = self._context.clock()
-            return await self._context.fail(task, exc.reason, str(exc))
-        except ProviderLost as exc:
-            return await self._context.unknown(task, str(exc))
-        self._hold, self._holds, self._busy = None, 0, 0
-        self.signals.took(task.model, self._context.clock())
-        return await self._accepted(task, job), job
+        assert isinstance(exc, ProviderRefused)
+        self._busy = 0  # it accepts orders
+        if exc.reason is Reason.MODEL_GONE:
+            self.signals.gone[task.model] = self._context.clock()
+        return await self._context.fail(task, exc.reason, str(exc))
+
+    async def _stop_creates(self) -> None:
+        """Open the breaker, before anything else: the next create would be lost too."""
+        breaker, failures = self._context.storage.breaker, 0
+        while True:
+            try:
+                await breaker.open(self._context.clock())
+            except StorageUnavailable as exc:
+                failures += 1
+                logger.error("the creates of other processes are not stopped yet: %s", exc)
+                await self._context.sleep(back_off(failures, first=0.2, cap=5))
+            else:
+                logger.error("the provider is away: creates are stopped")
+                self._context.storage.cluster.notify(AWAY)
+                return
+
+    async def _start_creates(self) -> None:
+        """Close the breaker; a close that is not written leaves one order at a time."""
+        with suppress(StorageUnavailable):
+            if await self._context.storage.breaker.close():
+                logger.info("the provider accepts orders again")
+                self._context.storage.cluster.notify(ORDERED)
 
     async def _accepted(self, task: Task, job: Job) -> Task:
         """Save the id, which is paid for: retry until it is written, even if the lease was

@@ -1,0 +1,72 @@
+"""The breaker in front of the one call that costs money: when creates stop and start again.
+
+The first create whose answer is lost stops all creates. Then a free question is asked, at growing
+intervals; when it was answered several times in a row, one order goes first, and the rest only
+after that was accepted. Pure: it must not know SQL, HTTP or the clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from bot.core.schedule import back_off
+
+FIRST_SECONDS, LONGEST_SECONDS = 2.0, 60.0
+"""Between two questions while the provider does not answer: the first wait and the longest."""
+NEEDED = 3
+"""Good answers in a row before an order goes: a connection that comes and goes every few seconds
+fails one of them."""
+BETWEEN_GOOD = timedelta(seconds=2)
+TRIAL = timedelta(seconds=120)
+"""Longer than a create may take: after it, a trial that nobody ended counts as ended."""
+
+
+class Permit(Enum):
+    """Whether a create may go out now."""
+
+    FREE = "free"  # the breaker is closed
+    TRIAL = "trial"  # the breaker is open, and this order goes first
+    NO = "no"  # the provider is away
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breaker:
+    """An open breaker."""
+
+    opened_at: datetime
+    failures: int  # lost creates and unanswered questions in a row
+    good: int  # good answers in a row
+    probe_at: datetime  # when the next question is due
+    trial_until: datetime | None = None  # an order is under way until then at most
+
+    @classmethod
+    def opened(cls, now: datetime, before: Breaker | None = None) -> Breaker:
+        """Return the breaker after a create whose answer was lost."""
+        failures = 1 if before is None else before.failures + 1
+        return cls(
+            opened_at=now if before is None else before.opened_at,
+            failures=failures,
+            good=0,
+            probe_at=now + _wait(failures),
+        )
+
+    def probed(self, now: datetime, *, answered: bool) -> Breaker:
+        """Return the breaker after a free question."""
+        if not answered:
+            return Breaker.opened(now, self)
+        return Breaker(
+            opened_at=self.opened_at,
+            failures=self.failures,
+            good=self.good + 1,
+            probe_at=now + BETWEEN_GOOD,
+        )
+
+    def has_room(self, now: datetime) -> bool:
+        """Whether one order may go out now."""
+        return self.good >= NEEDED and (self.trial_until is None or self.trial_until <= now)
+
+
+def _wait(failures: int) -> timedelta:
+    return timedelta(seconds=back_off(failures, first=FIRST_SECONDS, cap=LONGEST_SECONDS))
