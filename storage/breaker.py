@@ -80,7 +80,9 @@ class BreakerStore:
 
 async def read_breaker(connection: Connection) -> Breaker | None:
     """Return the open breaker, as part of a transaction."""
-    row = (await connection.execute(sa.select(provider_breaker).where(provider_breaker.c.id == 1))).one_or_none()
+    row = (
+        await connection.execute(sa.select(provider_breaker).where(provider_breaker.c.id == 1))
+    ).one_or_none()
     return Breaker(**{name: getattr(row, name) for name in _COLUMNS}) if row else None
 
 
