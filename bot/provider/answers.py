@@ -6,10 +6,11 @@ to act), ProviderRefused (never).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.core.errors import (
     ProviderBusy,
@@ -38,6 +39,22 @@ _HTTP_HOLDS = {
 }
 
 _FAILED = {"failed", "error", "cancelled", "canceled"}
+
+_DOCUMENTED = _FAILED | {"idle", "running", "processing", "done"}
+
+_RESULT_FIELDS = {
+    "url": None, "video_url": None, "video": None, "videos": None, "result": None,
+    "results": None, "output": None, "outputs": None, "data": None, "urls": None,
+}.keys()  # fmt: skip
+"""Fields that hold a result, here or for other models of the same API; in this order."""
+
+_NO_VIDEO = {
+    "prompt", "image", "images", "cover", "cover_url", "thumbnail", "preview", "poster",
+    "first_frame", "last_frame", "input", "webhook",
+}  # fmt: skip
+
+_DEPTH = 4
+"""How deep a link may be nested."""
 
 
 class JobStatus(StrEnum):
@@ -145,9 +162,65 @@ def job_from(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
             return Job(id=id_, status=JobStatus.FAILED, reason=reason, detail=detail)
     if status in _FAILED:
         return Job(id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail)
-    if status == "done":
-        url = answer.get("url")
-        return Job(
-            id=id_, status=JobStatus.DONE, url=url if isinstance(url, str) and url else None
-        )
+    url = link_in(answer)
+    if url or status == "done":
+        return Job(id=id_, status=JobStatus.DONE, url=url)
     return Job(id=id_, status=JobStatus.PENDING, detail=status)
+
+
+def link_in(answer: Mapping[str, Any]) -> str | None:
+    """Return the link to the video, wherever an answer has it; None without one.
+
+    Only fields of a result are searched: a link in the echoed prompt or to the first frame is no
+    video (provider.md: result).
+    """
+    for key in _RESULT_FIELDS:
+        if (found := _link(answer.get(key), depth=0)) is not None:
+            return found
+    return None
+
+
+def _link(value: Any, *, depth: int) -> str | None:
+    if isinstance(value, str):
+        return value if _is_link(value) else None
+    if depth >= _DEPTH:
+        return None
+    inner: Iterable[Any] = ()
+    if isinstance(value, list):
+        inner = value
+    elif isinstance(value, dict):
+        known = [value[key] for key in _RESULT_FIELDS if key in value]
+        others = [v for k, v in value.items() if k not in _RESULT_FIELDS | _NO_VIDEO]
+        inner = known + others
+    return next((link for one in inner if (link := _link(one, depth=depth + 1))), None)
+
+
+def _is_link(text: str) -> bool:
+    if any(c.isspace() for c in text):
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme.lower() in {"http", "https"} and bool(parts.hostname)
+
+
+def shape_of(value: Any, depth: int = 0) -> str:
+    """Return keys and types of an answer without its values, at most 300 characters."""
+    if isinstance(value, dict) and depth < _DEPTH:
+        inner = ", ".join(f"{key}: {shape_of(one, depth + 1)}" for key, one in value.items())
+        return f"{{{inner}}}"[:300]
+    if isinstance(value, list) and depth < _DEPTH:
+        return f"[{', '.join(dict.fromkeys(shape_of(one, depth + 1) for one in value))}]"[:300]
+    return type(value).__name__
+
+
+def is_documented(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer to `result` has the documented form (provider.md: result)."""
+    status, url = answer.get("status"), answer.get("url")
+    return (
+        isinstance(status, str)
+        and status.lower() in _DOCUMENTED
+        and (url is None or isinstance(url, str))
+        and not _RESULT_FIELDS - {"url"} & answer.keys()
+    )

@@ -32,8 +32,11 @@ from bot.provider.answers import (
     code_of,
     error_of_code,
     error_of_http_status,
+    is_documented,
     job_from,
+    link_in,
     message_of,
+    shape_of,
 )
 from bot.provider.transport import transport
 from bot.runtime import metrics, proxy
@@ -54,6 +57,9 @@ CONNECTIONS = 20
 
 QUESTIONS = 16_384
 """How many prepared requests are kept, 2 kB each, until their final answer."""
+
+SHAPES = 50
+"""Undocumented forms of answers that are logged."""
 
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; real answers have some hundred."""
@@ -97,6 +103,7 @@ class Gptunnel:
         self._ask_seconds = ask_seconds
         # The same question is asked many times, and building it costs more than sending it.
         self._questions: dict[str, httpx.Request] = {}
+        self._shapes: set[str] = set()
 
     @classmethod
     def connect(
@@ -162,7 +169,9 @@ class Gptunnel:
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         code = code_of(answer)
-        if code is None and not isinstance(answer.get("status"), str):
+        self._log_new_shape(answer)
+        has_status = isinstance(answer.get("status"), str)
+        if code is None and not has_status and link_in(answer) is None:
             raise error_of_http_status(status, headers, answer) or ProviderBusy(
                 f"result: HTTP {status} without a code"
             )
@@ -173,6 +182,15 @@ class Gptunnel:
         if code and (code in AGAIN or code in HOLDS):
             raise error_of_code(code, headers, answer)
         return job_from(task_id, answer, code)
+
+    def _log_new_shape(self, answer: Mapping[str, Any]) -> None:
+        """Log each undocumented form of an answer once: keys and types, no values."""
+        if not answer or is_documented(answer) or len(self._shapes) >= SHAPES:
+            return
+        shape = shape_of(answer)
+        if shape not in self._shapes:
+            self._shapes.add(shape)
+            logger.warning("result: an answer in a new form: %s", shape)
 
     async def probe(self) -> None:
         """Ask a free question on the way of a create: one with an empty body (provider.md: other

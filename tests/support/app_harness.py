@@ -454,9 +454,7 @@ async def open_house(
     )
     try:
         await parts.server.start()
-        for part in (
-            parts.inbox, parts.worker, parts.notices, parts.polling, parts.progress, parts.probe,
-        ):  # fmt: skip
+        for part in (parts.inbox, parts.worker, parts.notices, parts.polling, parts.progress):
             harness.running.append(
                 asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251
             )
