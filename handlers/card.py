@@ -30,6 +30,7 @@ class Picture:
     nearest: AspectRatio
     preview: bytes | None = None  # a small JPEG with the cut; None: show the photo itself
     is_cut: bool = True  # to the nearest ratio; False: too little to show
+    is_blurry: bool = False  # too few pixels for a sharp video
 
 
 def router() -> Router:
@@ -59,6 +60,7 @@ async def look_at(bot: Bot, frame: Frame) -> Picture:
         if is_cut or frame.kind == "document"
         else None,
         is_cut=is_cut,
+        is_blurry=frames.is_blurry(info.width, info.height, nearest),
     )
 
 
@@ -101,7 +103,12 @@ async def send_card(
         except TelegramError:
             if task.frame.kind != "photo":
                 raise
-    text = texts.cards.card(task.lang, task, asks_consent=await asks_consent(task, storage))
+    text = texts.cards.card(
+        task.lang,
+        task,
+        asks_consent=await asks_consent(task, storage),
+        is_blurry=picture is not None and picture.is_blurry,
+    )
     nearest = picture.nearest if picture else task.aspect_ratio or ratio
     keyboard = keyboards.cards.card(task, nearest, offer.card_options() if offer else None)
     shown = _photo_of(task.frame, picture)

@@ -102,12 +102,15 @@ async def answered(
 
 
 def _judged(size: PhotoSize) -> Picture:
-    """Check what is known of a photo before fetching it; InputError for sides or a ratio that the
-    provider does not accept."""
+    """Check what is known of a photo before fetching it; InputError when it is too small."""
     width, height = size.width, size.height
-    if min(width, height) < frames.MIN_SIDE or max(width, height) > frames.MAX_SIDE:
-        raise InputError(Problem.IMAGE_SIDES, width=width, height=height)
-    if not frames.MIN_SHAPE <= width / height <= frames.MAX_SHAPE:
-        raise InputError(Problem.IMAGE_SHAPE, width=width, height=height)
+    if min(width, height) < frames.SMALLEST_SIDE:
+        raise InputError(
+            Problem.IMAGE_SIDES, width=width, height=height, minimum=frames.SMALLEST_SIDE
+        )
     nearest = frames.nearest_ratio(width, height)
-    return Picture(nearest=nearest, is_cut=cuts(width, height, nearest))
+    return Picture(
+        nearest=nearest,
+        is_cut=cuts(width, height, nearest),
+        is_blurry=frames.is_blurry(width, height, nearest),
+    )

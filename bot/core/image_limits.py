@@ -13,8 +13,11 @@ from bot.core.task import AspectRatio
 MAX_BYTES = 20 * 1024 * 1024
 """The largest file that a bot can download (Bot API: getFile)."""
 
-MIN_SIDE, MAX_SIDE = 300, 6000  # px (provider.md: "Images")
-MIN_SHAPE, MAX_SHAPE = 0.4, 2.5  # width over height (provider.md: "Images")
+MIN_SIDE, MAX_SIDE = 300, 6000  # px, of the frame that is sent (provider.md: "Images")
+SMALLEST_SIDE = 64
+"""px, of the picture that is brought: below it nothing can be seen."""
+SHARP_SIDE = 480
+"""px, the short side after the cut: below it the video looks blurry."""
 PREVIEW_SIDE = 640  # px, the longest side of a card's picture
 
 
@@ -25,6 +28,13 @@ class ImageInfo:
     format: str  # "JPEG", "PNG", "HEIF", ...
     width: int
     height: int
+
+
+def is_blurry(width: int, height: int, ratio: AspectRatio) -> bool:
+    """Whether a picture of these sides, cut to `ratio`, has too few pixels for a sharp video."""
+    value = ratio.value_of
+    across, down = min(width, height * value), min(height, width / value)
+    return min(across, down) < SHARP_SIDE
 
 
 def nearest_ratio(width: int, height: int) -> AspectRatio:

@@ -102,7 +102,6 @@ class Problem(StrEnum):
     NOT_AN_IMAGE = "not_an_image"
     IMAGE_BOMB = "image_bomb"
     IMAGE_SIDES = "image_sides"
-    IMAGE_SHAPE = "image_shape"
     FILE_UNAVAILABLE = "file_unavailable"
 
 

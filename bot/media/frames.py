@@ -14,25 +14,25 @@ from typing import BinaryIO, TypeVar
 
 from bot.core.image_limits import (
     MAX_BYTES,
-    MAX_SHAPE,
     MAX_SIDE,
-    MIN_SHAPE,
     MIN_SIDE,
     PREVIEW_SIDE,
+    SMALLEST_SIDE,
     ImageInfo,
+    is_blurry,
     nearest_ratio,
 )
 from bot.core.task import AspectRatio
 
 __all__ = [
     "MAX_BYTES",
-    "MAX_SHAPE",
     "MAX_SIDE",
-    "MIN_SHAPE",
     "MIN_SIDE",
     "PREVIEW_SIDE",
+    "SMALLEST_SIDE",
     "ImageInfo",
     "check",
+    "is_blurry",
     "make_frame",
     "make_preview",
     "nearest_ratio",
@@ -46,9 +46,8 @@ _one_at_a_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
 async def check(source: bytes | BinaryIO) -> ImageInfo:
     """Return what the picture is, after decoding it once; judged by content, not by name.
 
-    InputError names the problem: FILE_TOO_BIG (`size`, `limit`, bytes), NOT_AN_IMAGE, IMAGE_BOMB,
-    IMAGE_SIDES (`width`, `height`, `minimum`, `maximum`, px) or IMAGE_SHAPE (`width`, `height`,
-    px).
+    InputError names the problem: FILE_TOO_BIG (`size`, `limit`, bytes), NOT_AN_IMAGE, IMAGE_BOMB
+    or IMAGE_SIDES (`width`, `height`, `minimum`, px).
     """
 
     def work() -> ImageInfo:

@@ -19,11 +19,9 @@ from PIL import ExifTags, Image, ImageCms
 from bot.core.errors import InputError
 from bot.core.image_limits import (
     MAX_BYTES,
-    MAX_SHAPE,
-    MAX_SIDE,
-    MIN_SHAPE,
     MIN_SIDE,
     PREVIEW_SIDE,
+    SMALLEST_SIDE,
     ImageInfo,
 )
 from bot.core.task import AspectRatio, Problem
@@ -32,12 +30,16 @@ from bot.core.task import AspectRatio, Problem
 FRAME_SIDE = 2048
 QUALITY = 90
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
 # More is a bomb in any format: no camera makes it, and Pillow warns here too.
 _MAX_PIXELS = 89_000_000
 # What fits into 200 MB while decoding: libwebp takes 16 bytes per pixel, libheif and progressive
-# JPEGs 7, and Pillow holds a TIFF twice while it rotates it. The others take 4: 6000 x 6000 fits.
+# JPEGs 7, libavif 8, and Pillow holds a TIFF twice while it rotates it. The others take 4: 6000 x
+# 6000 fits. A baseline JPEG is decoded small from the start, so that a phone's 48 Mpx fit.
+_MAX_DECODED = 36_000_000
 _MAX_PIXELS_OF = {
+    "JPEG": _MAX_PIXELS,
+    "AVIF": 20_000_000,
     "WEBP": 12_000_000,
     "HEIF": 25_000_000,
     "TIFF": 25_000_000,
@@ -66,7 +68,7 @@ warnings.simplefilter("error", Image.DecompressionBombWarning)
 def check(source: bytes | BinaryIO) -> ImageInfo:
     with _open(source) as (image, info):
         if image.format in {"JPEG", "MPO"}:
-            image.draft(None, (MIN_SIDE, MIN_SIDE))
+            image.draft(None, (SMALLEST_SIDE, SMALLEST_SIDE))
         _load(image)
     return info
 
@@ -118,14 +120,12 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
             raise InputError(Problem.NOT_AN_IMAGE)
         if width * height > _MAX_PIXELS:
             raise InputError(Problem.IMAGE_BOMB)
-        if min(width, height) < MIN_SIDE or max(width, height) > MAX_SIDE:
+        if min(width, height) < SMALLEST_SIDE:
             raise InputError(
-                Problem.IMAGE_SIDES, width=width, height=height, minimum=MIN_SIDE, maximum=MAX_SIDE
+                Problem.IMAGE_SIDES, width=width, height=height, minimum=SMALLEST_SIDE
             )
-        if not MIN_SHAPE <= width / height <= MAX_SHAPE:
-            raise InputError(Problem.IMAGE_SHAPE, width=width, height=height)
         kind = "progressive JPEG" if image.info.get("progressive") else format_
-        if width * height > _MAX_PIXELS_OF.get(kind, _MAX_PIXELS):
+        if width * height > _MAX_PIXELS_OF.get(kind, _MAX_DECODED):
             raise InputError(Problem.IMAGE_BOMB)
         if format_ == "JPEG" and content.count(b"\xff\xda") * width * height > _MAX_SCANNED:
             raise InputError(Problem.IMAGE_BOMB)
@@ -197,8 +197,7 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
         size = size[1], size[0]
     left, top, right, bottom = _turned_back(box, turn)
     if image.format in {"JPEG", "MPO"}:
-        across, down = size[0] / (right - left), size[1] / (bottom - top)
-        image.draft(None, (math.ceil(across), math.ceil(down)))
+        _draft(image, size[0] / (right - left), size[1] / (bottom - top))
     _load(image)
     width, height = image.size
     picture = _shrunk(image, (left * width, top * height, right * width, bottom * height), size)
@@ -208,6 +207,20 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     clean = Image.new("RGB", picture.size)  # carries no `info`: no metadata can leak through it
     clean.paste(picture)
     return clean
+
+
+def _draft(image: Image.Image, across: float, down: float) -> None:
+    """Let a JPEG be decoded at no less than these sides, and at most _MAX_DECODED pixels."""
+    scale = next(
+        scale for scale in (1, 2, 4, 8) if image.width * image.height <= _MAX_DECODED * scale**2
+    )
+    image.draft(
+        None,
+        (
+            min(math.ceil(across), image.width // scale),
+            min(math.ceil(down), image.height // scale),
+        ),
+    )
 
 
 def _turned_back(box: _Box, turn: int) -> _Box:

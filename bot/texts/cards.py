@@ -29,7 +29,7 @@ from bot.texts.formatting import (
 from bot.texts.i18n import LANGUAGES, fill, words
 
 
-def card(lang: str, task: Task, *, asks_consent: bool = False) -> Text:
+def card(lang: str, task: Task, *, asks_consent: bool = False, is_blurry: bool = False) -> Text:
     """The draft with its prompt as it is sent; with a photo it is the photo's caption."""
     _ = words(lang)
     rest = lines(
@@ -38,6 +38,7 @@ def card(lang: str, task: Task, *, asks_consent: bool = False) -> Text:
         _("🖼 Your photo is the first frame; edges that do not fit are cut off.")
         if task.frame
         else None,
+        _("🔍 The picture is small, so the video may look blurry.") if is_blurry else None,
         _("🗂 The first picture of the album is used.") if task.media_group_id else None,
         consent(lang) if asks_consent and task.frame else None,
         "",

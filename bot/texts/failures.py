@@ -195,15 +195,8 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
         N_("Make it smaller, or send it as an ordinary photo."),
     ),
     Problem.IMAGE_SIDES: (
-        N_("The picture is {width}×{height} px; each side must be from 300 to 6000 px."),
-        N_("Send a picture of another size."),
-    ),
-    Problem.IMAGE_SHAPE: (
-        N_(
-            "The picture is {width}×{height} px: too long and narrow. One side may be at most"
-            " two and a half times the other."
-        ),
-        N_("Crop it and send it again."),
+        N_("The picture is only {width}×{height} px; each side must have at least {minimum} px."),
+        N_("Send a larger picture."),
     ),
     Problem.FILE_UNAVAILABLE: (
         N_("Telegram does not let me download this file."),

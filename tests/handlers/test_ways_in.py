@@ -124,9 +124,9 @@ async def test_an_answer_to_an_image_file_is_about_it(
 async def test_an_answer_to_a_bad_picture_is_told_and_makes_nothing(
     harness: HandlerHarness, ann: Person
 ) -> None:
-    earlier = ann.photo(1200, 400)
+    earlier = ann.photo(1200, 40)
     await harness.feed(**ann.text("It waves", reply_to_message=replied(earlier)))
-    assert "two and a half" in harness.telegram.sent[0].text
+    assert "1200×40" in harness.telegram.sent[0].text
     assert harness.states() == []
 
 

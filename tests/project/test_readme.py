@@ -16,7 +16,7 @@ from PIL import Image
 
 from bot.core.catalog import CATALOG
 from bot.core.prompt import PROMPT_LIMIT
-from bot.media.frames import MAX_BYTES, MAX_SHAPE, MAX_SIDE, MIN_SIDE
+from bot.media.frames import MAX_BYTES, SMALLEST_SIDE
 from bot.settings import Settings
 from storage import open_storage
 
@@ -147,8 +147,7 @@ def test_the_prices_are_those_of_the_catalog() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     limits = re.sub(r"\s+", " ", README.partition("## Limits")[2].partition("\n## ")[0])
     assert f"at most {PROMPT_LIMIT} characters" in limits
-    assert f"up to {MAX_BYTES >> 20} MB, each side {MIN_SIDE} to {MAX_SIDE} px" in limits
-    assert (MAX_SHAPE, "two and a half times" in limits) == (2.5, True)
+    assert f"up to {MAX_BYTES >> 20} MB, from {SMALLEST_SIDE} px a side" in limits
     assert f"{Settings.model_fields['provider_concurrency'].default} videos at once" in limits
 
 

@@ -32,8 +32,7 @@ KEYWORDS = {"_": None, "N_": None, "plural": (1, 2)}
 DETAILS = {
     Problem.PROMPT_TOO_LONG: {"length": 1200, "limit": 800},
     Problem.FILE_TOO_BIG: {"size": 30_000_000, "limit": 20_971_520},
-    Problem.IMAGE_SIDES: {"width": 100, "height": 200, "minimum": 300, "maximum": 6000},
-    Problem.IMAGE_SHAPE: {"width": 300, "height": 3000},
+    Problem.IMAGE_SIDES: {"width": 40, "height": 60, "minimum": 64},
 }
 PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.FAILED: {"reason": Reason.NO_RESULT.value, "charge": Charge.TAKEN.value},
