@@ -1,1 +1,3 @@
-"""The program: what it is, apart from the chat (`handlers`) and the database (`storage`)."""
+"""The program: everything except the chat (`handlers`) and the database (`storage`)."""
+
+__version__ = "1.0.0"

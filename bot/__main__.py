@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot import __version__
+
 if TYPE_CHECKING:
     from bot.settings import Settings
 
@@ -28,6 +30,7 @@ logger = logging.getLogger("bot")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(prog="bot", description=__doc__.partition("\n")[0])
+    parser.add_argument("--version", action="version", version=f"bot {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("run", help="run the bot (the default)")
     commands.add_parser(

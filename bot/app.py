@@ -15,7 +15,7 @@ from functools import partial
 
 from aiogram import Bot
 
-from bot import wiring
+from bot import __version__, wiring
 from bot.core.clock import Clock, utc_now
 from bot.core.errors import StorageUnavailable
 from bot.core.events import ORDERED
@@ -57,9 +57,11 @@ async def serve(settings: Settings) -> None:
         storage = await stack.enter_async_context(
             open_storage(settings.database_url, settings.order_rules)
         )
-        await stack.enter_async_context(
+        alone = await stack.enter_async_context(
             process_presence(storage.database, settings.database_url, utc_now())
         )
+        if not alone and not storage.database.is_shared:
+            logger.warning("another process is on this file: a SQLite file has one process")
         await _run(settings, storage, _open_edges(settings, storage, stack), stack, stop)
 
 
@@ -93,7 +95,8 @@ async def _run(
     await parts.server.start()
     stack.push_async_callback(parts.server.stop)
     logger.info(
-        "started: http on %s:%d, photos %s, model %s, updates by %s, role %s",
+        "started: version %s, http on %s:%d, photos %s, model %s, updates by %s, role %s",
+        __version__,
         settings.http_host,
         parts.server.port,
         "on" if settings.photos_on else "off (PUBLIC_URL is not set)",
@@ -101,8 +104,8 @@ async def _run(
         settings.updates,
         settings.role,
     )
-    if not settings.is_usable:
-        logger.warning("nobody may use the bot: ADMINS is empty, and ACCESS is closed")
+    for line in settings.warnings:
+        logger.warning("settings: %s", line)
     stoppable: list[Inbox | Worker | OutboxSender] = []
     endless = [_heartbeat(parts.health), parts.alert_monitor.run_here()]
     if settings.takes_updates:

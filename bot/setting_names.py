@@ -51,4 +51,6 @@ def renamed(env_file: Path | str | None = ".env") -> list[str]:
 
 
 def _names_in(env_file: Path | str | None) -> Collection[str]:
-    return dotenv_values(env_file, interpolate=False).keys() if env_file else ()
+    return (
+        dotenv_values(env_file, interpolate=False, encoding="utf-8-sig").keys() if env_file else ()
+    )

@@ -6,6 +6,7 @@ which type.
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -43,6 +44,18 @@ def _http_url(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
         raise ValueError("should be an http(s) address without a query")
     return value.rstrip("/")
+
+
+def is_local(url: str) -> bool:
+    """Whether only this machine or its own network can reach the host of a URL."""
+    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        pass
+    return "." not in host or host.endswith(
+        (".local", ".localhost", ".internal", ".lan", ".home.arpa")
+    )
 
 
 def _proxy_url(value: str) -> str:

@@ -48,6 +48,7 @@ from bot.setting_types import (
     SentryDsn,
     Upper,
     UserIds,
+    is_local,
 )
 from storage.engine import sqlite_file
 
@@ -91,6 +92,8 @@ class Settings(BaseSettings):
     """A chat that receives alerts (`-100...`), instead of each admin in private."""
     balance_alert: Count = 100
     """An alert is sent when the GPTunnel balance falls below this many roubles; 0: never."""
+    failure_breaker: Count = 0
+    """New orders are paused after this many charged failures in a row; 0: never."""
 
     # --- limits on orders ---
 
@@ -237,6 +240,11 @@ class Settings(BaseSettings):
         if any(bucket.values()):
             missing = [name for name, value in bucket.items() if not value]
             lines += [f"{name}: also needed for a bucket of first frames" for name in missing]
+        if self.public_url and is_local(self.public_url) and not is_local(self.gptunnel_base_url):
+            lines.append(
+                "PUBLIC_URL: the provider cannot reach this address; use a public one, or leave "
+                "it empty (no photos)"
+            )
         if self.updates == "webhook" and not self.public_url:
             lines.append("PUBLIC_URL: needed for UPDATES=webhook, Telegram must reach it")
         if self.role != "all" and self.database_url.startswith("sqlite"):
@@ -274,6 +282,19 @@ class Settings(BaseSettings):
     def alert_chats(self) -> frozenset[int]:
         """Chats that receive alerts: ADMIN_CHAT, or every admin in private."""
         return self.admins if self.admin_chat is None else frozenset({self.admin_chat})
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is allowed and probably not wanted, a line each."""
+        found = []
+        if not self.is_usable:
+            found.append("nobody may use the bot: ADMINS is empty, and ACCESS is closed")
+        capped = any(limit.videos or limit.roubles for limit in self.order_rules.caps.values())
+        if self.access == "open" and not capped and not self.stars_packages:
+            found.append("ACCESS=open without caps or Stars: anybody can spend your balance")
+        if self.stars_packages and not self.support_contact:
+            found.append("STARS_PACKAGES without SUPPORT_CONTACT: nobody answers about payments")
+        return tuple(found)
 
     @property
     def order_rules(self) -> OrderRules:

@@ -19,9 +19,10 @@ from aiogram import Bot, Dispatcher
 
 from bot.core import catalog, examples
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
-from bot.core.errors import StorageUnavailable
+from bot.core.errors import ProviderError, ProviderRefused, StorageUnavailable
 from bot.core.events import MENDED, ORDERED
 from bot.core.schedule import back_off
+from bot.core.task import Reason
 from bot.jobs.delivery import (
     LOCAL_UPLOAD_LIMIT,
     UPLOAD_LIMIT,
@@ -341,6 +342,7 @@ def wire_handlers(settings: Settings, storage: Storage, edges: Edges, jobs: Jobs
         wake=partial(cluster.notify, ORDERED),
         claim_on_commit=jobs.worker,
         try_now=partial(cluster.notify, MENDED),
+        find_job=partial(_find_job, edges.provider),
         forget_files=jobs.retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -352,6 +354,17 @@ def wire_handlers(settings: Settings, storage: Storage, edges: Edges, jobs: Jobs
         ),
     )
     return dispatcher
+
+
+async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:
+    """Whether the provider knows the id; None: it does not answer now."""
+    try:
+        await provider.result(job_id)
+    except ProviderRefused as exc:
+        return exc.reason is not Reason.PROVIDER_FORGOT
+    except ProviderError:
+        return None
+    return True
 
 
 # --- bot/telegram --------------------------------------------------------------------------------
@@ -440,6 +453,7 @@ def wire_operator(
             clock=clock,
             told=settings.alert_chats,
             balance_alert=settings.balance_alert,
+            failure_breaker=settings.failure_breaker,
             folder=settings.data_dir,
             disk=jobs.kept.disk() if storage.database.is_shared else None,
             sleep=sleep,

@@ -31,7 +31,7 @@ from bot.core.task import ACTIVE, TaskState
 from bot.texts import keyboards
 from bot.texts.callback_data import Operate, Operation
 from handlers import reply
-from handlers.context import Wake
+from handlers.context import FindJob, Wake
 from handlers.filters import admin
 from storage import Entry, Storage
 
@@ -194,11 +194,16 @@ async def settle(
     storage: Storage,
     clock: Clock,
     wake: Wake,
+    find_job: FindJob,
     lang: str,
 ) -> None:
     given = _SETTLE.fullmatch((command.args or "").strip())
     if given is None:
         await reply.say(message, texts.admin.settle_usage(lang))
+        return
+    found = await find_job(given[2])
+    if not found:
+        await reply.say(message, texts.admin.not_found_there(lang, answered=found is not None))
         return
     task = await storage.operator.give_id(
         int(given[1]), given[2], by=event_from_user.id, now=clock()

@@ -39,6 +39,10 @@ ForgetFiles = Callable[[Iterable[int]], Awaitable[None]]
 """Deletes the kept videos of tasks that no longer exist."""
 
 
+FindJob = Callable[[str], Awaitable[bool | None]]
+"""Asks the provider whether it knows a job's id; None: it does not answer now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Offer:
     """What this bot offers now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -114,6 +115,22 @@ class AlertStore:
         async with self._database.transaction() as connection:
             rows = (await connection.execute(wanted)).all()
         return [(row.id, row.state, row.reason) for row in rows]
+
+    async def charged_outcomes(self, limit: int) -> list[tuple[bool, Decimal]]:
+        """Return the latest ends of charged orders, the newest first: failed or not, and price."""
+        found: list[tuple[datetime, int, bool, Decimal]] = []
+        async with self._database.transaction() as connection:
+            for state in (TaskState.FAILED, TaskState.DELIVERED):
+                rows = await connection.execute(
+                    sa.select(tasks.c.run_at, tasks.c.id, tasks.c.price_kopecks)
+                    .where(at_rest({state}), tasks.c.provider_id.is_not(None))
+                    .order_by(tasks.c.run_at.desc())
+                    .limit(limit)
+                )
+                failed = state is TaskState.FAILED
+                found += [(r.run_at, r.id, failed, r.price_kopecks) for r in rows.all()]
+        newest = sorted(found, reverse=True)[:limit]
+        return [(failed, price) for _, _, failed, price in newest]
 
     async def set_aside(self, *, since: datetime) -> list[tuple[int, str | None]]:
         """Return the updates set aside since then: number and reason."""

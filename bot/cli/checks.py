@@ -98,8 +98,8 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
 
 
 def _settings(settings: Settings) -> Words:
-    if not settings.is_usable:
-        return Level.NOTE, "nobody may use the bot: ADMINS is empty, and ACCESS is closed"
+    if settings.warnings:
+        return Level.NOTE, "; ".join(settings.warnings)
     return Level.OK, "complete"
 
 

@@ -25,6 +25,7 @@ class AlertKind(StrEnum):
     MODEL_GONE = "model_gone"
     OVERLOADED = "overloaded"
     PROVIDER_AWAY = "provider_away"
+    CHARGED_FAILURES = "charged_failures"
     UNDELIVERABLE = "undeliverable"
     UNKNOWN = "unknown"
     SET_ASIDE = "set_aside"

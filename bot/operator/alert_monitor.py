@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from bot.core.alerts import CONFLICT_QUIET, HOLDS, Alert, AlertKind, AlertSignals
+from bot.core.alerts import CONFLICT_QUIET, HOLDS, Alert, AlertKind, AlertSignals, Switch
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import ProviderError, StorageUnavailable
 from bot.core.task import TaskState
@@ -32,6 +32,8 @@ CONFLICT_LASTS = timedelta(seconds=10)
 """Seconds: a conflict while one process takes over from another is shorter."""
 FRESH = timedelta(days=1)
 """Older problems are not reported again."""
+FAILED_IN_A_ROW, LOOK_BACK = 5, 20
+"""Charged failures that are a series: so many in a row, or half of so many."""
 DISK_LOW, DISK_ENOUGH = 512 << 20, 1 << 30
 """Free bytes on the data disk: an alert starts below the first and ends above the second."""
 CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
@@ -56,6 +58,7 @@ class AlertMonitor:
         clock: Clock,
         told: Iterable[int],
         balance_alert: int,
+        failure_breaker: int = 0,
         folder: Path,
         free: Callable[[Path], int] | None = None,
         disk: str | None = None,
@@ -68,6 +71,7 @@ class AlertMonitor:
         self._clock = clock
         self._told = sorted(told)
         self._balance_alert = balance_alert
+        self._failure_breaker = failure_breaker
         self._balance_at: datetime | None = None
         self._began = clock()
         self._folder = folder
@@ -103,6 +107,7 @@ class AlertMonitor:
         known = await self._storage.alerts.all_open()
         await self._tasks(known)
         await self._breaker(known)
+        await self._failures(known)
         if self._told:
             await self._money(known)
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
@@ -177,6 +182,27 @@ class AlertMonitor:
             await self._open(known, Alert.of(A.PROVIDER_AWAY))
         elif alert := known.get(A.PROVIDER_AWAY.value):
             await self._close(known, alert)
+
+    async def _failures(self, known: dict[str, OpenAlert]) -> None:
+        """A series of failures that the provider charged: FAILED_IN_A_ROW, or half of the last."""
+        outcomes = await self._storage.alerts.charged_outcomes(LOOK_BACK)
+        failed = [failed for failed, _ in outcomes]
+        row = next((n for n, one in enumerate(failed) if not one), len(failed))
+        series = row >= FAILED_IN_A_ROW or (
+            len(failed) == LOOK_BACK and sum(failed) * 2 >= LOOK_BACK
+        )
+        if series:
+            spent = sum((price for bad, price in outcomes if bad), Decimal(0))
+            alert = Alert.of(A.CHARGED_FAILURES, count=sum(failed), roubles=f"{spent:.2f}")
+            await self._open(known, alert)
+        elif failed and not failed[0] and (alert_row := known.get(A.CHARGED_FAILURES.value)):
+            await self._close(known, alert_row)
+        if (
+            self._failure_breaker
+            and row >= self._failure_breaker
+            and await self._storage.alerts.hold(Switch.INTAKE, by=0, now=self._clock())
+        ):
+            logger.error("new orders are paused after %d charged failures in a row", row)
 
     async def _still(self, alert: OpenAlert) -> bool:
         number = int(alert.key.rpartition(":")[2])

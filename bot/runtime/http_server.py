@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from bot import __version__
 from bot.core.errors import StorageUnavailable
 from bot.runtime.health import HealthReport
 
@@ -116,6 +117,7 @@ class HttpServer:
         report = await self._health()
         return web.json_response(
             {
+                "version": __version__,
                 "ok": report.ok,
                 "reasons": report.reasons,
                 "seconds_since": dict(report.ages),

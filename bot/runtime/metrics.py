@@ -22,6 +22,8 @@ from prometheus_client import (
     ProcessCollector,
 )
 
+from bot import __version__
+
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
@@ -32,6 +34,8 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 
+BUILD = Gauge("bot_build_info", "The version that runs; always 1.", ["version"], registry=REGISTRY)
+BUILD.labels(__version__).set(1)
 UPDATES_RECEIVED = Counter(
     "bot_updates_received", "Updates that Telegram handed over.", registry=REGISTRY
 )

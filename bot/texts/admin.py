@@ -57,6 +57,11 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
         ),
         N_("GPTunnel answers and accepts orders again."),
     ),
+    AlertKind.CHARGED_FAILURES: (
+        N_("Videos fail and are charged: {count} of the latest, {roubles} ₽"),
+        N_("Look at the reasons with /order, and take no orders until GPTunnel is well again."),
+        N_("Videos are delivered again."),
+    ),
     AlertKind.UNDELIVERABLE: (
         N_("The video of order {task} cannot be delivered"),
         N_("It is paid for and kept. Reason: {reason}"),
@@ -277,6 +282,17 @@ def update(lang: str, update_id: int, error: str, payload: str) -> Text:
     _ = words(lang)
     return message(
         "🔎", _("Update {update}").format(update=update_id), error, "", Code(payload[:3000])
+    )
+
+
+def not_found_there(lang: str, *, answered: bool) -> Text:
+    """Nothing was settled: GPTunnel does not know the ID, or does not answer now."""
+    _ = words(lang)
+    return message(
+        "🤔",
+        _("GPTunnel does not know this ID. Nothing was changed.")
+        if answered
+        else _("GPTunnel does not answer now. Nothing was changed; try again later."),
     )
 
 

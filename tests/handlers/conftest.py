@@ -50,6 +50,7 @@ async def harness(empty_database: Path, tmp_path: Path) -> AsyncIterator[Handler
             claim_on_commit=harness.claim_on_commit,
             try_now=lambda: harness.tried.append(clock()),
             forget_files=harness.forget_files,
+            find_job=harness.find_job,
             offer=Offer(model=MODEL, photos_on=True),
         )
         yield harness

@@ -246,3 +246,13 @@ async def test_a_broadcast_is_drafted_once_started_once_and_can_be_stopped(
     assert harness.rows("SELECT state FROM broadcasts") == [("cancelled",)]
     assert "Stopped" in harness.telegram.edits[-1].text
     assert [act for _, act, _ in acts(harness)] == ["broadcast", "stop broadcast"]
+
+
+@pytest.mark.parametrize(("found", "said"), [(False, "does not know this ID"), (None, "later")])
+async def test_a_mistyped_id_settles_nothing(
+    harness: HandlerHarness, admin: Person, found: bool | None, said: str
+) -> None:
+    harness.jobs["typo"] = found
+    await harness.feed(**admin.text("/settle 7 typo"))
+    assert said in harness.telegram.sent[-1].text
+    assert acts(harness) == []

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from bot import texts
 from bot.core.alerts import AlertKind, AlertSignals, Switch
@@ -21,6 +22,7 @@ from bot.texts import keyboards
 from bot.texts.admin import ALERTS
 from bot.texts.i18n import LANGUAGES
 from storage import IncomingUpdate, Storage, open_storage
+from storage.tables import tasks
 from tests.support.factories import NOON, leased, queued, task_in
 
 ADMINS = (1, 2)
@@ -39,6 +41,7 @@ class Post:
     age: float | None = 1.0
     reads: bool = True  # this process, not another
     free: int = 10 << 30
+    failure_breaker: int = 0
 
     def __post_init__(self) -> None:
         self.alert_monitor = AlertMonitor(
@@ -49,6 +52,7 @@ class Post:
             clock=lambda: self.now,
             told=ADMINS,
             balance_alert=100,
+            failure_breaker=self.failure_breaker,
             folder=Path(),
             free=lambda _: self.free,
         )
@@ -77,6 +81,23 @@ class Post:
         chats = [notice.chat.chat_id for notice in told]
         assert chats == list(ADMINS) * (len(told) // len(ADMINS))
         return told[:: len(ADMINS)]
+
+
+async def make_task(
+    storage: Storage, user_id: int, *, now: datetime, provider_id: str, failed: bool
+) -> bool:
+    """A charged order that has ended; written directly, for the monitor reads rows alone."""
+    state = TaskState.FAILED if failed else TaskState.DELIVERED
+    async with storage.database.transaction() as connection:
+        made = await connection.execute(
+            sa.insert(tasks).values(
+                user_id=user_id, chat_id=user_id, message_id=1, lang="en",
+                model="seedance-1-lite-480P-5s", price_kopecks=Decimal(17), prompt="x",
+                card_is_media=False, state=state, created_at=now, run_at=now, ended_at=now,
+                overdue=False, attempts=0, claims=0, fence=0, provider_id=provider_id,
+            )
+        )  # fmt: skip
+        return made.rowcount == 1
 
 
 @pytest.fixture
@@ -249,7 +270,7 @@ def test_every_alert_has_words_for_both_ends_and_a_button_that_acts(
 ) -> None:
     assert set(ALERTS) == set(AlertKind)
     names = ("model", "task", "update", "reason", "error", "roubles", "threshold", "minutes",
-             "megabytes")  # fmt: skip
+             "megabytes", "count")  # fmt: skip
     values = dict.fromkeys(names, 7)
     params = {"alert": kind.value, "seconds": 90.0, **values}
 
@@ -327,3 +348,36 @@ async def test_a_group_hears_it_in_the_language_of_the_admin_who_acted_last(
             await storage.outbox.done(told.id)
             langs.append((told.notice.chat.chat_id, told.notice.lang))
         assert langs == [(group, "en"), (group, "ru")]
+
+
+async def finished(post: Post, *, failed: bool, count: int) -> None:
+    """Orders that the provider charged, ended one after the other."""
+    for number in range(count):
+        post.now += MINUTE
+        key = f"{post.now:%H%M}-{number}"
+        task = await make_task(post.storage, 7, now=post.now, provider_id=key, failed=failed)
+        assert task
+
+
+async def test_a_series_of_charged_failures_is_told_and_ends_with_a_video(post: Post) -> None:
+    await finished(post, failed=True, count=4)
+    assert heard(await post.look()) == []
+    await finished(post, failed=True, count=1)
+    [told] = await post.look()
+    assert heard([told]) == [("alert", AlertKind.CHARGED_FAILURES.value)]
+    assert (told.params["count"], told.params["roubles"]) == (5, "85.00")
+    assert await post.look(MINUTE) == []
+    assert not await post.storage.alerts.is_held(Switch.INTAKE)
+    await finished(post, failed=False, count=1)
+    assert heard(await post.look()) == [("alert_over", AlertKind.CHARGED_FAILURES.value)]
+
+
+async def test_the_failure_breaker_pauses_new_orders_by_itself(tmp_path: Path) -> None:
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+        post = Post(storage, failure_breaker=3)
+        await finished(post, failed=True, count=2)
+        await post.look()
+        assert not await storage.alerts.is_held(Switch.INTAKE)
+        await finished(post, failed=True, count=1)
+        await post.look()
+        assert await storage.alerts.is_held(Switch.INTAKE)

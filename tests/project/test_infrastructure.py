@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from bot import __version__
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -49,6 +51,7 @@ def test_the_version_has_its_release_in_the_changelog() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     released = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", text, flags=re.MULTILINE)
     assert released[0] == PROJECT["version"]
+    assert __version__ == PROJECT["version"]
     assert text.index("## [Unreleased]") < text.index(f"## [{released[0]}]")
 
 

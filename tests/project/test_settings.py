@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot import setting_names
 from bot.settings import Settings, SettingsError, read_settings
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
@@ -151,3 +153,61 @@ def test_a_database_that_cannot_be_used_is_named_before_anything_starts(
 )
 def test_files_lie_beside_the_database_when_it_is_one(given: Any, url: str, folder: str) -> None:
     assert given(DATABASE_URL=url).data_dir == Path(folder)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://localhost:8080", "http://127.0.0.1", "http://10.0.0.7", "http://192.168.1.5",
+     "http://169.254.1.1", "http://mybot", "http://bot.local", "http://[::1]:8080"],
+)  # fmt: skip
+def test_an_address_that_the_provider_cannot_reach_is_refused(given: Any, address: str) -> None:
+    [line] = lines_of(given, PUBLIC_URL=address)
+    assert line.startswith("PUBLIC_URL: the provider cannot reach this address")
+
+
+def test_a_local_address_is_fine_for_a_provider_on_the_same_machine(given: Any) -> None:
+    known = given(PUBLIC_URL="http://127.0.0.1:8080", GPTUNNEL_BASE_URL="http://127.0.0.1:9/v1")
+    assert known.photos_on
+
+
+def test_what_is_allowed_and_probably_not_wanted_is_told(given: Any) -> None:
+    assert given(ADMINS="7").warnings == ()
+    assert "anybody can spend" in given(ACCESS="open").warnings[0]
+    assert given(ACCESS="open", CAP_USER_PER_DAY="5").warnings == ()
+    assert "SUPPORT_CONTACT" in given(ADMINS="7", STARS_PACKAGES="100:170").warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("ADMIN", "ADMINS"), ("ACESS", "ACCESS"), ("CAP_USER_DAY", "CAP_USER_PER_DAY")],
+)
+def test_a_misspelt_name_ends_the_start_and_names_the_setting(
+    given: Any, name: str, meant: str
+) -> None:
+    [line] = lines_of(given, **{name: "5"})
+    assert line == f"{name}: not a setting; did you mean {meant}?"
+
+
+def test_names_of_other_programs_in_the_environment_are_left_alone(given: Any) -> None:
+    given(HTTP_PROXY="http://x:1", TELEGRAM_API_ID="1", COMPOSE_PROJECT_NAME="x", PATH="/bin")
+
+
+def test_an_old_name_still_works_and_is_told(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given(PROVIDER_PLACES="7").provider_concurrency == 7
+    monkeypatch.setenv("PROVIDER_PLACES", "7")
+    assert setting_names.renamed(None) == ["PROVIDER_PLACES is now called PROVIDER_CONCURRENCY"]
+
+
+def test_an_unknown_name_in_env_is_refused_and_composes_own_are_known(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text("CAP_USER_DAY=5\nSOMETHING=1\nPOSTGRES_PASSWORD=x\nGRAFANA_PASSWORD=y\n")
+    lines = setting_names.unknown(Settings.model_fields, env)
+    assert lines == [
+        "CAP_USER_DAY: not a setting; did you mean CAP_USER_PER_DAY?",
+        "SOMETHING: not a setting",
+    ]
+
+
+def test_what_compose_reads_is_known() -> None:
+    compose = (Path(__file__).parents[2] / "compose.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$\{(\w+)", compose)) <= setting_names.OF_OTHERS

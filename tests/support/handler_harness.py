@@ -233,8 +233,13 @@ class HandlerHarness:
     woken: list[datetime] = field(default_factory=list)
     tried: list[datetime] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
+    jobs: dict[str, bool | None] = field(default_factory=dict)
     claim_on_commit: ClaimOnCommit = field(default_factory=ClaimOnCommit)
     last_update: int = 0
+
+    async def find_job(self, job_id: str) -> bool | None:
+        """The provider knows every id, except those named here."""
+        return self.jobs.get(job_id, True)
 
     async def forget_files(self, task_ids: Iterable[int]) -> None:
         self.forgotten += task_ids

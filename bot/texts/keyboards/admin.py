@@ -23,6 +23,7 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
     AlertKind.WRONG_ADDRESS: (_O.TRY_NOW, _O.HOLD_INTAKE),
     AlertKind.MODEL_GONE: (_O.HOLD_INTAKE, _O.TODAY),
     AlertKind.OVERLOADED: (_O.TRY_NOW, _O.TODAY),
+    AlertKind.CHARGED_FAILURES: (_O.HOLD_INTAKE, _O.TODAY),
     AlertKind.PROVIDER_AWAY: (_O.TRY_NOW, _O.TODAY),
     AlertKind.UNDELIVERABLE: (_O.REDELIVER, _O.LOOK),
     AlertKind.UNKNOWN: (_O.NOT_CHARGED, _O.CHARGED, _O.LOOK),
