@@ -95,7 +95,7 @@ class Parts:
 
 @dataclass(frozen=True, kw_only=True)
 class Edges:
-    """Connections to the outside, and time; whoever opened them closes them."""
+    """Connections to the outside, and time; the opener closes them."""
 
     bot: Bot
     pace: RateLimiter

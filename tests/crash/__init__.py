@@ -1,4 +1,4 @@
-"""The bot is killed again and again, and what the world saw of it is held to the promises.
+"""Kill the bot many times, and compare what others saw with the promises.
 
 python -m tests.crash --help
 """

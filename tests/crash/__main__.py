@@ -1,10 +1,10 @@
-"""`python -m tests.crash`: the bot is killed, and held to its promises.
+"""`python -m tests.crash`: kill the bot, and check its promises.
 
 campaign   at random moments, while people order (the default)
 steps      at every named step of a task's life, and again during recovery
-sweep      not killed: the N-th call fails, for every N
-scale      four processes on one PostgreSQL, also cut off from it
-selftest   the campaign against planted bugs: each must make it fail
+sweep      no kills: the N-th call fails, for every N
+scale      four processes on one PostgreSQL, also disconnected from it
+selftest   the campaign against seeded bugs: each must make it fail
 """
 
 from __future__ import annotations

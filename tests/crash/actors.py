@@ -1,6 +1,7 @@
-"""People who keep ordering: words, photos, photos with words later, double taps, second thoughts.
+"""Simulated people who order: prompts, photos, photos with a later prompt, double taps,
+cancellations.
 
-What they did is written down as `Order`s; what came of it stands in the emulators' records alone.
+What they did is recorded as `Order`s; the results are in the emulators' records alone.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Kind(StrEnum):
 
 @dataclass
 class Order:
-    """One wish of one person."""
+    """One order of one person."""
 
     mark: str  # stands in the prompt and, later, in the video; nowhere else
     person: Person
@@ -62,7 +63,7 @@ class Order:
 
 
 class People:
-    """Everybody who orders. `dice` decides all that they do."""
+    """All people. `dice` decides everything they do."""
 
     def __init__(
         self, telegram: TelegramEmulator, dice: random.Random, count: int, *, again: float = 0.5
@@ -83,7 +84,7 @@ class People:
     async def order(
         self, patience: float, *, kind: Kind | None = None, plan: Plan | None = None
     ) -> Order:
-        """The next person who is free orders; returns when they have done their part.
+        """Let the next free person order; return when they have done their part.
 
         Without a card within `patience` seconds they give up. The dice decide what is not given.
         """

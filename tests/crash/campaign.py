@@ -1,4 +1,4 @@
-"""The kill campaign: people keep ordering while the bot is killed, until everything is drained.
+"""The kill campaign: people order while the bot is killed, until the queue is drained.
 
 The seed decides what people do and when something is killed; the machine decides the rest.
 """
@@ -62,7 +62,7 @@ class Plan:
 
 @dataclass
 class Report:
-    """What came of it; it passed when nothing is in `violations`."""
+    """The result of a campaign; it passed when `violations` is empty."""
 
     plan: Plan
     numbers: Numbers
@@ -105,7 +105,7 @@ class Report:
 
 @dataclass
 class Campaign:
-    """One run over one ground."""
+    """One run in one environment."""
 
     plan: Plan
     environment: Environment
@@ -123,7 +123,7 @@ class Campaign:
         self.disturbances.lease_seconds = self.plan.lease_seconds
 
     async def run(self) -> Report:
-        """Kills, drains, judges."""
+        """Kill, drain, judge."""
         started = time.monotonic()
         async with (
             beside(self._people.watch()),
@@ -172,7 +172,7 @@ class Campaign:
         await asyncio.Event().wait()
 
     async def _slot(self, role: str) -> None:
-        """One place in which a bot runs, until there were enough kills; the last one lives on."""
+        """Run a bot in one slot until there were enough kills; the last one stays."""
         life = await self._start(role)
         # Some end by themselves, without a database that a stopped one has locked
         while len(self.disturbances.kills) < self.plan.kills and self._begun < 2 * self.plan.kills:
@@ -195,7 +195,7 @@ class Campaign:
         return len(self._people.orders) < self.plan.orders
 
     async def _live(self, life: Life) -> None:
-        """As long as it is given: some die while they start, the others from then on."""
+        """Let a process run for its time: some die while they start, others after they are up."""
         if self._dice.random() < self.plan.early:
             await asyncio.sleep(self._dice.uniform(0.0, 0.4))
             return
@@ -226,7 +226,7 @@ class Campaign:
         self.disturbances.kills.append(time.time())
 
     async def _stop_past_the_lease(self, life: Life, role: str) -> Life:
-        """It loses its leases, somebody else goes on, and then it wakes up and goes on too."""
+        """Suspend a process past its leases while another continues; then resume it."""
         await self._up(life)
         await asyncio.sleep(self._dice.uniform(1.0, 2.5))
         if not life.send(signal.SIGSTOP):
@@ -264,9 +264,9 @@ async def drain(
     *,
     mortal: bool = False,
 ) -> list[str]:
-    """Everything is carried to its end, and nothing is left; what is wrong with that.
+    """Finish all work, check that nothing is left, and return what is wrong.
 
-    `mortal`: the last life may be killed while it ends.
+    `mortal`: the last process may be killed while it ends.
     """
     found: list[str] = []
     left = await _until_quiet(environment, observer, start)
@@ -294,7 +294,7 @@ async def drain(
 async def _until_quiet(
     environment: Environment, observer: Observer, start: Callable[[], Awaitable[Life]]
 ) -> list[str]:
-    """Nothing when it became quiet; otherwise what is still to be done."""
+    """Return nothing when it became quiet; otherwise what is still open."""
     until = time.monotonic() + DRAIN_SECONDS
     quiet_since: float | None = None
     left: list[str] = []
@@ -341,7 +341,7 @@ async def run(
     database_url: str = "",
     judged: Callable[[Environment], None] = lambda _: None,
 ) -> Report:
-    """One campaign in a folder of its own; `judged` may look at its ground afterwards."""
+    """Run one campaign in a separate folder; `judged` may inspect its environment afterwards."""
     dice = random.Random(f"latencies {plan.seed}")
     quick = ("getUpdates", "getMe", "deleteWebhook", "setMy")
 
@@ -366,7 +366,7 @@ async def run(
 
 @asynccontextmanager
 async def beside(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Something that goes on while the block runs; its failure fails the block's end."""
+    """Run something while the block runs; its failure fails the block."""
     task = asyncio.ensure_future(work)  # noqa: TID251 - awaited below
     try:
         yield

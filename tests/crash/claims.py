@@ -1,6 +1,6 @@
-"""Whether anything was ever leased to two at once: triggers in the database note every claim.
+"""Find out whether a row was ever leased to two workers at once, with triggers in the database.
 
-The bot knows nothing of them.
+The bot does not know the triggers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where a campaign takes place: the emulators, a stable address in front of the bots, a folder.
+"""The environment of a campaign: the emulators, a stable address in front of the bots, a folder.
 
-The emulators live in the campaign's own process, and their records are the truth. Knows how the
+The emulators run in the campaign's own process, and their records are the truth. It knows how the
 bot is started and what it leaves on the disk; not what is asserted.
 """
 
@@ -37,7 +37,7 @@ FRONT_SECONDS = 35.0
 
 @dataclass
 class Environment:
-    """Emulators, database, folder, and the lives that were led between them."""
+    """Emulators, database, folder, and the processes that ran between them."""
 
     telegram: TelegramEmulator
     provider: GptunnelEmulator

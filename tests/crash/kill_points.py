@@ -1,11 +1,11 @@
-"""Every step of the bot that the world or the database can see, by name; and death at one of them.
+"""Name every step of the bot that others or the database can see, and kill the process at one.
 
-Hooked in from outside, in a campaign's child process: the bot knows nothing of it. Names:
+Hooked in from outside, in a campaign's child process; the bot does not know it. Names:
 
     commit [insert inbox] before | after      a transaction that changes rows
     commit [update tasks submitting, …] between   one of its statements is done, the next is not
-    create before | early | late | answered   a call; `early` and `late` while it is out
-    reader started                            the process that looks into a video
+    create before | early | late | answered   a call; `early` and `late` while it is open
+    reader started                            the process that reads the video
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _WRITTEN = "tests.crash: written"
 
 
 class Points:
-    """Counts the points that are passed, writes their names down, and dies where it is told."""
+    """Counts the points that are passed, records their names, and dies where it is told."""
 
     def __init__(self, journal: Path, die_at: tuple[str, int] | None, die_after: int) -> None:
         self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -1,8 +1,8 @@
-"""Starts the bot as often as a campaign kills it: imports everything once, then forks.
+"""Start the bot as often as a campaign kills it: import everything once, then fork.
 
-A process of its own: reads one order a line (JSON) on standard input, writes one line for each
-start and each end. A child runs `bot.__main__.main()`, unchanged; what a campaign wants to be
-otherwise (short leases, a death at a named step, a planted bug) is done to it here, from outside.
+A separate process: it reads one order per line (JSON) on standard input, and writes one line for
+each start and each end. A child runs `bot.__main__.main()` unchanged; what a campaign changes
+(short leases, a kill at a named step, a seeded bug) is changed here, from outside.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def warm() -> None:
 
 
 def hurry(lease: float, notice: float, idle: float, poison: int) -> None:
-    """Minutes become seconds: what would only make a campaign wait."""
+    """Turn minutes into seconds, which would only make a campaign wait."""
     wanted: dict[str, dict[str, object]] = {
         "bot.jobs.worker": {
             "LEASE": timedelta(seconds=lease),

@@ -1,4 +1,4 @@
-"""A second connection to the bot's database: only looks, and knows tables, not the bot's code."""
+"""A second connection to the bot's database: read-only, and without the bot's code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 class Observer:
-    """Remembers every ended task it has seen; an ended task never changes."""
+    """Remembers every ended task that it saw; an ended task never changes."""
 
     def __init__(self, url: str) -> None:
         self._url = url

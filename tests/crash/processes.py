@@ -1,4 +1,4 @@
-"""The campaign's side of tests/crash/launcher.py: one `Life` for each start of the bot."""
+"""The campaign's side of tests/crash/launcher.py: one `Life` for each started process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WARM_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is to be otherwise in a life than in a start by hand."""
+    """How a process differs from a normal start."""
 
     lease_seconds: float = 3.0  # of tasks and updates: who is stopped for longer has lost them
     notice_seconds: float = 12.0  # of notices, which have no heartbeat
@@ -40,7 +40,7 @@ class Wish:
 
 @dataclass
 class Life:
-    """One start of the bot, from its first moment to its exit code."""
+    """One started process, from its start to its exit code."""
 
     pid: int
     log: Path

@@ -1,7 +1,7 @@
-"""Several processes on one PostgreSQL: killed, put to sleep, cut off from it, while people order.
+"""Several processes on one PostgreSQL: killed, suspended and disconnected while people order.
 
-Besides what every campaign asserts: nothing is ever leased to two at once, and all processes
-together keep to the provider's places and to Telegram's rate.
+In addition to the checks of every campaign: no row is leased to two at once, and all processes
+together keep to the provider's concurrency and to Telegram's rate.
 """
 
 from __future__ import annotations

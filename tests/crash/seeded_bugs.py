@@ -1,7 +1,7 @@
-"""Bugs to be planted into the bot, each one a promise broken: a campaign must notice every one.
+"""Bugs to seed into the bot, each one a broken promise: a campaign must find every one.
 
-Only in a campaign's child process; each is what somebody might write who does not know why the
-code is as it is.
+Only in a campaign's child process. Each is a mistake that somebody could make who does not know
+why the code is as it is.
 """
 
 from __future__ import annotations

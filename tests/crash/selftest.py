@@ -1,6 +1,6 @@
-"""The campaign against planted bugs: each one must make it fail, and in the words it should.
+"""Run the campaign against seeded bugs: each must make it fail, with the matching message.
 
-A check that cannot fail proves nothing. Each bug gets a plan in which it has its chances.
+A check that cannot fail proves nothing. Each bug gets a plan that can trigger it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tests.support.postgres import PostgresServer
 
 JOURNEYS = ("photo", "unknown")
 TRIES = 3
-"""A bug that shows itself only when two workers meet may need another seed."""
+"""A bug that needs two workers to meet may need another seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One bug, the plan that brings it out, and what must be said of it."""
+    """One bug, a plan that triggers it, and the message that must appear."""
 
     bug: str
     words: str

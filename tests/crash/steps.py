@@ -1,7 +1,7 @@
-"""A kill at every named step of a task's life, and once more while it recovers from that.
+"""A kill at every named step of a task's life, and once more while it recovers.
 
-The steps are not listed anywhere: one journey without a kill writes down the points it passes
-(points.py), and each of them is then the end of another one.
+The steps are not listed: one journey without a kill records the points it passes (kill_points.py),
+and each of them then ends another journey.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Point = tuple[str, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Journey:
-    """From a message to a video, or to the words that there is none."""
+    """From a message to a video, or to a notice without one."""
 
     name: str
     kind: Kind
@@ -81,7 +81,7 @@ JOURNEYS = {
 
 @dataclass
 class Result:
-    """What came of one journey."""
+    """The result of one journey."""
 
     journey: str
     deaths: list[str]  # the points at which it was killed
@@ -167,7 +167,8 @@ async def lead(
     bug: str | None = None,
     card_seconds: float = CARD_SECONDS,
 ) -> Result:
-    """One journey; the first lives end at these points (an int: after so many), later ones not."""
+    """Run one journey; the first processes end at these points (an int: after so many points),
+    later ones do not."""
     coming = list(deaths)
     async with open_environment(folder, launcher, latency=_telegram_seconds) as environment:
         environment.provider.delay = VIDEO_SECONDS
@@ -261,10 +262,10 @@ async def run(
     like: str = "",
     bug: str | None = None,
 ) -> Results:
-    """A kill at each point of these journeys and one more in the life after it.
+    """Kill at each point of these journeys, and once more in the process after it.
 
-    A point that several of them pass is tried in the first one. `only` so many points of each,
-    chosen by the seed; 0: all of them. `like`: words that stand in their names.
+    A point of several journeys is tried in the first. `only` so many points of each, chosen by the
+    seed; 0: all. `like`: a part of their names.
     """
     dice = random.Random(f"steps {seed}")
     started = time.monotonic()

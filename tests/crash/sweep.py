@@ -1,6 +1,6 @@
 """The N-th call of a journey fails, for every N, before and after it took effect.
 
-Any call to either emulator: where it may fail is not listed anywhere, it is counted.
+Any call to either emulator: the calls are counted, not listed.
 """
 
 from __future__ import annotations

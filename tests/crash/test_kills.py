@@ -1,4 +1,4 @@
-"""Short campaigns: the same as `make crash`, with fewer kills, and proofs that they bite."""
+"""Short campaigns: the same as `make crash`, with fewer kills."""
 
 from __future__ import annotations
 

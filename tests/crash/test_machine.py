@@ -1,6 +1,6 @@
-"""The machine's faults on a real file: the bot lives through them, and nothing is lost or doubled.
+"""The machine's faults on a real file: the bot survives them, and nothing is lost or doubled.
 
-The cells of tests/faults/test_machine.py, once more with a process, a file and ten real seconds.
+The tests of tests/faults/test_machine.py once more, with a process, a file and ten real seconds.
 """
 
 from __future__ import annotations

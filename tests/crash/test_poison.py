@@ -1,4 +1,4 @@
-"""What kills its worker every time is set aside and told, and takes nobody else with it."""
+"""Work that kills its worker every time is set aside and reported, and affects nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The campaigns' own ground: what they start is heard of, whatever becomes of those who wait."""
+"""The campaigns' own tools: starts and ends of processes are reported, even when a wait is
+aborted."""
 
 from __future__ import annotations
 

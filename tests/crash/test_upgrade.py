@@ -1,4 +1,4 @@
-"""A database that an earlier version wrote is taken over, also when that is killed half-way."""
+"""A database of an earlier version is migrated, also when the migration is killed half-way."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What must hold after a campaign, read from the emulators' records and not from the bot's.
+"""The promises that must hold after a campaign, read from the emulators' records.
 
-Knows the promises (docs/reliability.md) and the two public APIs; the database is looked at by
-witness.py alone.
+It knows the promises (docs/reliability.md) and the two public APIs; only observer.py reads the
+database.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ class Numbers:
 
 
 class Verdict:
-    """Judges when it is made; `violations` is empty when every promise was kept."""
+    """Judges when it is created; `violations` is empty when every promise was kept."""
 
     def __init__(
         self, environment: Environment, orders: list[Order], disturbances: Disturbances
     ) -> None:
-        self._ground = environment
+        self._environment = environment
         self._disturbances = disturbances
         # Of several starts the middle one: the first makes the tables as well.
         starts = [seconds for life in environment.lives if (seconds := life.seconds_to_come_up)]
@@ -113,7 +113,7 @@ class Verdict:
 
     def _charges_by_mark(self, orders: list[Order]) -> dict[str, list[Charge]]:
         charges = defaultdict(list)
-        provider = self._ground.provider
+        provider = self._environment.provider
         self.numbers.charges = len(provider.charges)
         known = {order.mark for order in orders}
         for charge in provider.charges:
@@ -161,7 +161,7 @@ class Verdict:
 
     def _count_struck_creates(self) -> None:
         """Creates go out one after the other: whoever dies leaves one `unknown` at the most."""
-        creates = [call for call in self._ground.provider.calls if call.name == "create"]
+        creates = [call for call in self._environment.provider.calls if call.name == "create"]
         spoilt = sum(call.outcome.count(", ") for call in creates)
         moments = [
             *self._disturbances.kills,
@@ -198,7 +198,7 @@ class Verdict:
             self._explain(f"{order.mark}: the question for its words", asked)
 
     def _judge_presses(self, order: Order) -> None:
-        answered = self._ground.telegram.calls_of
+        answered = self._environment.telegram.calls_of
         for query in order.presses:
             if not answered("answerCallbackQuery", callback_query_id=query.id):
                 self._wrong(f"a press on {order.mark} has no answer")
@@ -234,7 +234,7 @@ class Verdict:
         return Counter({signed: len(same) for signed, same in sends.items()})
 
     def _signature(self, call: Call) -> str:
-        files = self._ground.telegram.world.files
+        files = self._environment.telegram.world.files
         for kind in ("video", "document", "animation"):
             if kind in call.result and (stored := files.get(call.result[kind]["file_id"])):
                 return signature(stored.path.read_bytes())
@@ -257,13 +257,13 @@ class Verdict:
         return any(
             call.params.get("text") in said
             for query in order.cancels
-            for call in self._ground.telegram.calls_of(
+            for call in self._environment.telegram.calls_of(
                 "answerCallbackQuery", callback_query_id=query.id
             )
         )
 
     def _logs(self) -> None:
-        for life in self._ground.lives:
+        for life in self._environment.lives:
             lines = life.lines
             traces = lines.count("Traceback (most recent call last)")
             if traces:
@@ -275,9 +275,9 @@ class Verdict:
     def _spills(self) -> None:
         """A secret, or where a photo was taken, in the logs too."""
         self.violations += [
-            *canaries.spilled_to_telegram(self._ground.telegram),
-            *canaries.spilled_to_the_provider(self._ground.provider),
-            *canaries.spilled_on_disk(self._ground.folder),
+            *canaries.spilled_to_telegram(self._environment.telegram),
+            *canaries.spilled_to_the_provider(self._environment.provider),
+            *canaries.spilled_on_disk(self._environment.folder),
         ]
 
 

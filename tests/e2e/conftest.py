@@ -30,7 +30,7 @@ async def session_harness(
 ) -> AsyncIterator[ProcessHarness]:
     """A running bot that serves one journey after the other."""
     async with open_process_harness(
-        tmp_path_factory.mktemp("house"), delay=QUICK, renderer=clip
+        tmp_path_factory.mktemp("harness"), delay=QUICK, renderer=clip
     ) as opened:
         await learnt(opened.database_url, QUICK)
         await opened.start(settings={"TASK_DEADLINE_SECONDS": "5"})

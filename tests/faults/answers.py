@@ -1,4 +1,4 @@
-"""What can come over the wire instead of a good answer, by name."""
+"""What can come over the network instead of a good answer, by name."""
 
 from __future__ import annotations
 

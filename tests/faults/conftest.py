@@ -1,4 +1,4 @@
-"""A house for each cell, and what all cells share: an empty database and a small clip."""
+"""A harness for each test, and what all tests share: an empty database and a small clip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from storage import open_storage
-from tests.support.app_harness import AppHarness, OpenAppHarness, open_house
+from tests.support.app_harness import AppHarness, OpenAppHarness, open_app_harness
 
 
 @pytest.fixture(scope="session")
@@ -45,13 +45,13 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def a_house(tmp_path: Path, empty_database: Path, clip: bytes) -> OpenAppHarness:
-    """For cells that want a house of their own making: `async with a_house(...) as house`."""
-    return partial(open_house, tmp_path, empty_database, clip)
+def make_harness(tmp_path: Path, empty_database: Path, clip: bytes) -> OpenAppHarness:
+    """Opens a harness with other settings: `async with a_house(...) as harness`."""
+    return partial(open_app_harness, tmp_path, empty_database, clip)
 
 
 @pytest.fixture
-async def harness(a_house: OpenAppHarness) -> AsyncIterator[AppHarness]:
-    """The bot as it is, with timeouts that no cell reaches."""
-    async with a_house() as harness:
+async def harness(make_harness: OpenAppHarness) -> AsyncIterator[AppHarness]:
+    """The bot unchanged, with timeouts that no test reaches."""
+    async with make_harness() as harness:
         yield harness

@@ -1,4 +1,4 @@
-"""What Telegram can say instead of doing what it is asked, by name, sorted by what follows."""
+"""What Telegram can answer instead of doing what it is asked, by name, sorted by what follows."""
 
 from __future__ import annotations
 

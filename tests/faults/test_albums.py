@@ -1,7 +1,7 @@
-"""Variants of one order on their way into the chat: together when they are done close together.
+"""Variants of one order on their way into the chat: sent together when they finish close together.
 
-The promise: an album never costs a video. Nobody waits long for a slow one or for one that failed,
-and whatever Telegram says to the album, every video comes.
+The promise: an album never costs a video. No variant waits long for a slow or failed one, and
+whatever Telegram answers to the album, every video arrives.
 """
 
 from __future__ import annotations

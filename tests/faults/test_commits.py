@@ -70,20 +70,20 @@ def _cards(person: Person) -> list[Json]:
 
 
 async def test_videos_that_are_ordered_together_take_eight_commits_each_at_most(
-    a_house: OpenAppHarness,
+    make_harness: OpenAppHarness,
 ) -> None:
-    async with a_house() as harness:
+    async with make_harness() as harness:
         people = [await _known(harness) for _ in range(20)]
         assert await order(harness, people) <= 8 * len(people)
 
 
 async def test_a_video_that_is_ordered_alone_shares_its_commits_with_nobody(
-    a_house: OpenAppHarness,
+    make_harness: OpenAppHarness,
 ) -> None:
     """Each of the two updates is kept and leased as it comes in; the draft, and that its card is
     shown and the prompt done; the order with the worker's lease; four for the states of the task,
     one of which says that the press is done.
     """
-    async with a_house() as harness:
+    async with make_harness() as harness:
         harness.provider.create_latency = 0.1  # a press is answered before an order is
         assert await order(harness, [await _known(harness)]) <= 9

@@ -1,7 +1,7 @@
 """The machine's own faults: a full disk, a locked database, a clock that jumps.
 
-The promise: no part of the program ends for them, nothing is charged that is not written down, and
-the work goes on by itself when the fault ends.
+The promise: no part of the program ends because of them, nothing is charged that is not recorded,
+and the work continues by itself when the fault ends.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def one_of_each(harness: AppHarness) -> None:
 
 
 async def test_words_that_come_meanwhile_are_answered_after(
-    a_house: OpenAppHarness, fault: object
+    make_harness: OpenAppHarness, fault: object
 ) -> None:
-    async with a_house(busy_timeout=0.02) as harness:
+    async with make_harness(busy_timeout=0.02) as harness:
         anna = harness.person()
         async with fault(harness):  # type: ignore[operator]
             await anna.send_text("a red fox")
@@ -77,9 +77,9 @@ async def test_words_that_come_meanwhile_are_answered_after(
 
 
 async def test_a_press_that_comes_meanwhile_is_granted_once_after(
-    a_house: OpenAppHarness, fault: object
+    make_harness: OpenAppHarness, fault: object
 ) -> None:
-    async with a_house(busy_timeout=0.02) as harness:
+    async with make_harness(busy_timeout=0.02) as harness:
         anna = harness.person()
         card = await harness.card(anna)
         async with fault(harness):  # type: ignore[operator]
@@ -93,10 +93,10 @@ async def test_a_press_that_comes_meanwhile_is_granted_once_after(
 
 @pytest.mark.parametrize("seconds", [10, 45])
 async def test_what_is_being_made_meanwhile_is_delivered_after(
-    a_house: OpenAppHarness, fault: object, seconds: float
+    make_harness: OpenAppHarness, fault: object, seconds: float
 ) -> None:
     """Longer than its lease as well: the worker must not take its own task from itself."""
-    async with a_house(busy_timeout=0.02, lease=None) as harness:
+    async with make_harness(busy_timeout=0.02, lease=None) as harness:
         harness.provider.delay = 30
         anna = harness.person()
         await harness.order(anna)
@@ -110,10 +110,10 @@ async def test_what_is_being_made_meanwhile_is_delivered_after(
 
 @pytest.mark.parametrize("seconds", [10, 45])
 async def test_an_answer_that_comes_meanwhile_is_written_down_after(
-    a_house: OpenAppHarness, seconds: float
+    make_harness: OpenAppHarness, seconds: float
 ) -> None:
     """The id is money: it is held until it can be written, and nobody is told 'unknown'."""
-    async with a_house(lease=None) as harness:
+    async with make_harness(lease=None) as harness:
         anna = harness.person()
         card = await harness.card(anna)
         harness.database.fails = lambda: bool(harness.asked("create"))
@@ -131,9 +131,9 @@ async def test_an_answer_that_comes_meanwhile_is_written_down_after(
 @pytest.mark.parametrize("answer", [http(429), says(5), says(1001), http(502)])
 @pytest.mark.parametrize("seconds", [5, 45])
 async def test_a_refusal_that_comes_meanwhile_charges_nothing_twice(
-    a_house: OpenAppHarness, answer: object, seconds: float
+    make_harness: OpenAppHarness, answer: object, seconds: float
 ) -> None:
-    async with a_house(lease=None) as harness:
+    async with make_harness(lease=None) as harness:
         harness.spoil(answer, on="create")
         anna = harness.person()
         card = await harness.card(anna)
@@ -151,9 +151,9 @@ async def test_a_refusal_that_comes_meanwhile_charges_nothing_twice(
 
 @pytest.mark.parametrize("seconds", [5, 45])
 async def test_a_video_that_was_sent_meanwhile_is_not_sent_again(
-    a_house: OpenAppHarness, seconds: float
+    make_harness: OpenAppHarness, seconds: float
 ) -> None:
-    async with a_house(lease=None) as harness:
+    async with make_harness(lease=None) as harness:
         anna = harness.person()
         card = await harness.card(anna)
         harness.database.fails = lambda: bool(harness.sent("sendVideo"))
@@ -221,9 +221,9 @@ async def test_a_blocked_chat_is_no_less_blocked_when_the_disk_is_full(
 @pytest.mark.parametrize("jump", [HOURS_2, -HOURS_2], ids=["on", "back"])
 @pytest.mark.parametrize("when", ["draft", "generating", "rendered", "held"])
 async def test_an_order_outlives_a_jump_of_the_clock(
-    a_house: OpenAppHarness, jump: float, when: str
+    make_harness: OpenAppHarness, jump: float, when: str
 ) -> None:
-    async with a_house(lease=None) as harness:
+    async with make_harness(lease=None) as harness:
         anna = harness.person()
         card = await harness.card(anna)
         if when == "draft":
@@ -250,10 +250,10 @@ async def test_an_order_outlives_a_jump_of_the_clock(
 
 @pytest.mark.parametrize("jump", [HOURS_2, -HOURS_2], ids=["on", "back"])
 async def test_new_orders_do_not_wait_for_the_clock_to_come_back(
-    a_house: OpenAppHarness, jump: float
+    make_harness: OpenAppHarness, jump: float
 ) -> None:
     """Also when the queue was held for a moment before the jump."""
-    async with a_house(lease=None) as harness:
+    async with make_harness(lease=None) as harness:
         anna, boris = harness.person(), harness.person("ru", "Борис")
         harness.spoil(says(5), on="create")
         await harness.order(anna)

@@ -1,7 +1,7 @@
-"""Every way in which a create can go wrong, from the press to the last word.
+"""Every way in which a create can go wrong, from the press to the last notice.
 
-The promise: an order that was surely not taken is repeated by itself, one that may have been taken
-never is; whoever waits or gets nothing is told why, and whether it cost money.
+The promise: an order that was certainly not accepted is repeated automatically, one that may have
+been accepted never is; people who wait or get nothing are told why, and whether it cost money.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ async def test_the_queue_waits_for_the_operator(harness: AppHarness, cell: str, 
     assert len(harness.provider.charges) == 2
 
 
-async def test_a_provider_that_is_not_there_is_tried_again(a_house: OpenAppHarness) -> None:
-    async with a_house(provider_starts=False) as harness:
+async def test_a_provider_that_is_not_there_is_tried_again(make_harness: OpenAppHarness) -> None:
+    async with make_harness(provider_starts=False) as harness:
         anna = harness.person()
         await harness.order(anna)
         await harness.reads(anna.chat, words.waiting(harness, "en", busy=True))
@@ -161,9 +161,9 @@ async def test_a_lost_answer_is_told_and_never_repeated(harness: AppHarness, cel
 
 @pytest.mark.parametrize("cell", SLOW)
 async def test_an_answer_that_does_not_come_in_time_is_lost(
-    a_house: OpenAppHarness, cell: str
+    make_harness: OpenAppHarness, cell: str
 ) -> None:
-    async with a_house(provider_seconds=0.5) as harness:
+    async with make_harness(provider_seconds=0.5) as harness:
         await _is_unknown(harness, *SLOW[cell])
 
 

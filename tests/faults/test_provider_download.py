@@ -1,7 +1,7 @@
 """Every way in which the link to a finished video can be bad.
 
-The promise: the video is paid for, so whatever may pass is tried again for a day without ever
-ordering it twice; what cannot be had is told, with a button that asks for it once more; and a link
+The promise: the video is paid for, so temporary problems are retried for a day without ever
+ordering it twice; what cannot be fetched is reported, with a button that asks again; and a link
 makes this program read nothing but a video from the open internet.
 """
 
@@ -81,10 +81,10 @@ async def test_a_circle_of_redirects_is_left_and_the_link_tried_again(harness: A
     ids=["silence before", "silence after", "ten bytes a second"],
 )
 async def test_a_download_that_dawdles_is_left_and_repeated(
-    a_house: OpenAppHarness, fault: Fault
+    make_harness: OpenAppHarness, fault: Fault
 ) -> None:
     impatient = Downloader(allow_private=True, stall_seconds=0.4)
-    async with a_house(download=impatient) as harness:
+    async with make_harness(download=impatient) as harness:
         harness.spoil(fault, on="download")
         anna = harness.person()
         await harness.order(anna)
@@ -214,11 +214,11 @@ MB = 1000 * 1000
 )
 @pytest.mark.parametrize("lang", ["en", "ru"])
 async def test_a_file_that_telegram_would_not_take_is_given_as_a_link(
-    a_house: OpenAppHarness, size: int, says_length: bool, lang: str
+    make_harness: OpenAppHarness, size: int, says_length: bool, lang: str
 ) -> None:
     """60 MB: no more than the limit is fetched, nothing is uploaded, and the link is the way."""
     limited = Downloader(allow_private=True, max_bytes=50 * MB)
-    async with a_house(download=limited) as harness, BigHost(size, says_length) as host:
+    async with make_harness(download=limited) as harness, BigHost(size, says_length) as host:
         harness.provider.result_base = host.url
         person = harness.person(lang)
         await harness.order(person)
@@ -262,9 +262,9 @@ INSIDE = [
 
 @pytest.mark.parametrize("link", INSIDE)
 async def test_a_link_that_points_inside_is_never_opened(
-    a_house: OpenAppHarness, link: str
+    make_harness: OpenAppHarness, link: str
 ) -> None:
-    async with a_house(download=Downloader(), allow_private_result_hosts=False) as harness:
+    async with make_harness(download=Downloader(), allow_private_result_hosts=False) as harness:
         async with BigHost(MB) as host:
             url = link.format(port=host.url.rpartition(":")[2])
             done = {"code": 0, "status": "done", "url": url}
@@ -302,8 +302,10 @@ class OneIsPublic(Downloader):
         "http://name:password@127.0.0.1:{port}/v.mp4",
     ],
 )
-async def test_a_redirect_inside_is_not_followed(a_house: OpenAppHarness, target: str) -> None:
-    async with a_house(download=OneIsPublic(allow_private=True)) as harness:
+async def test_a_redirect_inside_is_not_followed(
+    make_harness: OpenAppHarness, target: str
+) -> None:
+    async with make_harness(download=OneIsPublic(allow_private=True)) as harness:
         async with BigHost(MB) as host:
             location = target.format(port=host.url.rpartition(":")[2])
             redirect = http(302, None, location=location).model_copy(update={"times": 0})
@@ -322,7 +324,7 @@ async def test_a_redirect_inside_is_not_followed(a_house: OpenAppHarness, target
 
 @pytest.mark.parametrize("cell", ["half of it", "its end is noise", "a picture"])
 async def test_what_only_looks_like_a_video_is_not_sent(
-    a_house: OpenAppHarness, clip: bytes, cell: str
+    make_harness: OpenAppHarness, clip: bytes, cell: str
 ) -> None:
     files: dict[str, Any] = {
         "half of it": clip[: len(clip) // 2],
@@ -330,7 +332,7 @@ async def test_what_only_looks_like_a_video_is_not_sent(
         "a picture": b"\xff\xd8\xff\xe0" + bytes(2000),
     }
     bad = http(200, files[cell], content_type="video/mp4").model_copy(update={"times": 0})
-    async with a_house(read_videos=True) as harness:
+    async with make_harness(read_videos=True) as harness:
         harness.spoil(bad, on="download")
         anna = harness.person()
         await harness.order(anna)
@@ -339,8 +341,8 @@ async def test_what_only_looks_like_a_video_is_not_sent(
         assert harness.sent("sendVideo") == []
 
 
-async def test_a_video_reaches_the_chat_whole(a_house: OpenAppHarness, clip: bytes) -> None:
-    async with a_house(read_videos=True) as harness:
+async def test_a_video_reaches_the_chat_whole(make_harness: OpenAppHarness, clip: bytes) -> None:
+    async with make_harness(read_videos=True) as harness:
         anna = harness.person()
         await harness.order(anna)
         await harness.ended("delivered")

@@ -1,7 +1,7 @@
-"""Every way in which asking for a video that is paid for can go wrong.
+"""Every way in which polling for a paid video can go wrong.
 
-The promise: asking is free and is repeated, a paid video is given up slowly and with words, and it
-is ordered once whatever the answers are.
+The promise: polling is free and is repeated, a paid video is given up slowly and with a notice,
+and it is ordered once whatever the answers are.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ async def test_retry_after_is_honoured_when_asking(harness: AppHarness) -> None:
 
 @pytest.mark.parametrize("cell", SLOW)
 async def test_a_question_without_an_answer_is_asked_again(
-    a_house: OpenAppHarness, cell: str
+    make_harness: OpenAppHarness, cell: str
 ) -> None:
-    async with a_house(provider_seconds=0.5) as harness:
+    async with make_harness(provider_seconds=0.5) as harness:
         harness.spoil(SLOW[cell][0], on="result")
         anna = harness.person()
         await harness.order(anna)

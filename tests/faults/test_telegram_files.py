@@ -1,7 +1,7 @@
 """A first frame on its way from Telegram, and everything that can happen to it before the order.
 
-The promise: nothing is ordered without the photo that belongs to it; what passes is waited for,
-and what does not ends the order free of charge, in words.
+The promise: nothing is ordered without its photo; temporary problems are waited for, and permanent
+ones end the order free of charge, with a notice.
 """
 
 from __future__ import annotations

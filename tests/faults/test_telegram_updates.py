@@ -1,7 +1,7 @@
-"""Updates on their way in, whatever getUpdates answers and whatever they look like.
+"""Incoming updates, whatever getUpdates answers and whatever they look like.
 
-The promise: what Telegram handed over takes effect once, in its order, and nothing that one chat
-sends, or one bad update, stops another.
+The promise: what Telegram delivered takes effect once, in order, and nothing that one chat sends,
+and no bad update, stops another.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ async def test_bad_answers_lose_and_double_no_update(harness: AppHarness, cell: 
     "fault", [refusal(401, "Unauthorized"), refusal(404, "Not Found")], ids=["401", "404"]
 )
 async def test_a_token_that_is_refused_ends_the_program(
-    a_house: OpenAppHarness, fault: Fault
+    make_harness: OpenAppHarness, fault: Fault
 ) -> None:
-    async with a_house() as harness:
+    async with make_harness() as harness:
         harness.refuse(fault, on=READ)
         await harness.person().send_text("a red fox")
         with pytest.raises(TelegramUnauthorized) as caught:

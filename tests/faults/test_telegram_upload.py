@@ -1,6 +1,6 @@
-"""A finished video on its way into the chat, and everything that Telegram can say to it.
+"""A finished video on its way into the chat, and everything that Telegram can answer.
 
-The promise: a failed send never fails a video, never orders it again and never fetches it again;
+The promise: a failed send never fails a video, never orders it again and never downloads it again;
 a person who has blocked the bot costs no retries and keeps the video.
 """
 

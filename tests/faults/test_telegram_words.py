@@ -1,7 +1,7 @@
-"""What the bot says, shows and answers, and everything that Telegram can say to that.
+"""What the bot says, shows and answers, and everything that Telegram can answer to that.
 
-The promise: what a person wished is granted once whatever becomes of the words about it; a card
-and a last word come as soon as Telegram takes them; status lines and toasts delay nothing.
+The promise: an action takes effect once whatever happens to its answer; a card and a final notice
+arrive as soon as Telegram accepts them; status messages and toasts delay nothing.
 """
 
 from __future__ import annotations

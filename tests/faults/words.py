@@ -1,4 +1,4 @@
-"""What people must read, taken from the one home of words; both languages are checked there."""
+"""The texts that people must read, taken from bot.texts; both languages are checked there."""
 
 from __future__ import annotations
 

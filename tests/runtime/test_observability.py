@@ -82,7 +82,7 @@ async def serving(storage: Storage, balance: Balance, token: str) -> AsyncIterat
 
 
 @pytest.fixture
-async def open_house(storage: Storage, balance: Balance) -> AsyncIterator[Any]:
+async def open_app_harness(storage: Storage, balance: Balance) -> AsyncIterator[Any]:
     async for served in serving(storage, balance, ""):
         yield served
 
@@ -104,9 +104,9 @@ async def scraped(client: httpx.AsyncClient) -> dict[str, float]:
 
 
 async def test_metrics_tell_what_the_database_says_now(
-    open_house: Any, storage: Storage, balance: Balance
+    open_app_harness: Any, storage: Storage, balance: Balance
 ) -> None:
-    client, _ = open_house
+    client, _ = open_app_harness
     await task_in(storage, TaskState.GENERATING)
     for state in (TaskState.UNKNOWN, TaskState.UNKNOWN):
         await task_in(storage, state)
@@ -125,29 +125,31 @@ async def test_metrics_tell_what_the_database_says_now(
 
 
 async def test_the_provider_is_not_asked_at_every_scrape(
-    open_house: Any, balance: Balance
+    open_app_harness: Any, balance: Balance
 ) -> None:
     balance.away = True
     for _ in range(5):
-        await scraped(open_house[0])
+        await scraped(open_app_harness[0])
     assert balance.asked == 1
 
 
 async def test_without_a_database_the_rest_is_told(
-    open_house: Any, storage: Storage, monkeypatch: pytest.MonkeyPatch
+    open_app_harness: Any, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(_states: object) -> dict[TaskState, int]:
         raise StorageUnavailable("disk I/O error")
 
     monkeypatch.setattr(storage.tasks, "counts", away)
-    found = await scraped(open_house[0])
+    found = await scraped(open_app_harness[0])
     assert found["bot_database_up"] == 0
     assert "bot_loop_lag_seconds_count" in found
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
-async def test_metrics_are_not_for_who_comes_through_a_proxy(open_house: Any, name: str) -> None:
-    answer = await open_house[0].get("/metrics", headers={name: "127.0.0.1"})
+async def test_metrics_are_not_for_who_comes_through_a_proxy(
+    open_app_harness: Any, name: str
+) -> None:
+    answer = await open_app_harness[0].get("/metrics", headers={name: "127.0.0.1"})
     assert answer.status_code == 404
 
 
@@ -227,8 +229,8 @@ def test_the_dashboard_and_the_alerts_are_whole() -> None:
 # -- readiness -----------------------------------------------------------------------------------
 
 
-async def test_readyz_tells_why_not(open_house: Any) -> None:
-    client, health = open_house
+async def test_readyz_tells_why_not(open_app_harness: Any) -> None:
+    client, health = open_app_harness
     answer = await client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["reasons"] == [

@@ -1,6 +1,6 @@
-"""Fakes at the edges of the steps: a provider, a chat and a clock that do as a test says.
+"""Fakes at the edges of the steps: a provider, a chat and a clock that a test controls.
 
-Each keeps its own books: what was charged and what arrived is asserted from them.
+Each keeps its own records: charges and deliveries are asserted from them.
 """
 
 from __future__ import annotations

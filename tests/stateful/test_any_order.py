@@ -1,6 +1,6 @@
 """Any order of what people do, what the provider and Telegram answer, crashes and lost leases.
 
-Stateful: hypothesis finds the order, the fakes' own books are asserted after each step.
+Stateful: hypothesis finds the order; the fakes' own records are checked after each step.
 """
 
 from __future__ import annotations

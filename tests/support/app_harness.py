@@ -1,8 +1,8 @@
-"""The whole bot in the test's own loop, between the two emulators, on time that tests move.
+"""The whole bot in the test's own event loop, between the two emulators, on a clock that tests
+move.
 
 Composed by bot.wiring.build, over real HTTP and a real SQLite file; only waiting costs nothing.
-What
-happened is read from the emulators' books and from the database through another connection.
+Results are read from the emulators' records and from the database through another connection.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PRICE = 17
 DELAY = 2.5
 """Seconds that a video takes: it is ready at the first question."""
 QUIET_ROUNDS = 25
-"""Rounds of the loop without anything in hand: more than any exchange on loopback has gaps."""
+"""Rounds of the loop without open work: longer than the gaps of any exchange on loopback."""
 REAL_SECONDS = 20.0
 
 _HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat_key"
@@ -62,7 +62,7 @@ _WAITING = {
 
 
 class WatchedDatabase(Database):
-    """Knows whether a transaction is open, and can be made to fail."""
+    """A database that knows whether a transaction is open, and can be made to fail."""
 
     open_now = 0
     fails: Callable[[], bool] = staticmethod(lambda: False)
@@ -97,7 +97,7 @@ class _InHand(BaseRequestMiddleware):
 
 @dataclass
 class AppHarness:
-    """A running bot. `until` and `pass_` move the time; nothing else does."""
+    """A running bot. Only `until` and `pass_` advance the time."""
 
     telegram: TelegramEmulator
     provider: GptunnelEmulator
@@ -114,7 +114,7 @@ class AppHarness:
     # --- time --------------------------------------------------------------------------------
 
     async def until(self, condition: Callable[[], object], *, within: float = 3600.0) -> None:
-        """Lets the program work, and the time pass, until the condition holds."""
+        """Let the program work and the time pass until the condition holds."""
         end = self.time.elapsed + within
         try:
             async with asyncio.timeout(REAL_SECONDS):
@@ -128,7 +128,7 @@ class AppHarness:
             raise AssertionError(f"the program hangs: {self._how_it_is()}") from None
 
     async def pass_(self, seconds: float) -> None:
-        """Lets so much time pass, and the program do what falls into it."""
+        """Let so much time pass, and let the program do what is due in it."""
         end = self.time.elapsed + seconds
         async with asyncio.timeout(REAL_SECONDS):
             await self._quiet()
@@ -138,7 +138,7 @@ class AppHarness:
             await self._quiet()
 
     async def settle(self) -> None:
-        """Lets the program do what can be done without waiting."""
+        """Let the program do what needs no waiting."""
         await self.pass_(0)
 
     async def _quiet(self, condition: Callable[[], object] = lambda: False) -> None:
@@ -158,7 +158,7 @@ class AppHarness:
                 await asyncio.sleep(0)
 
     def _in_hand(self) -> bool:
-        """Whether something goes on that real time alone brings to its end."""
+        """Whether something is under way that only real time finishes."""
         polls = [c for c in self.telegram.calls[-20:] if c.method == "getUpdates"]
         return bool(
             self.database.open_now
@@ -170,7 +170,7 @@ class AppHarness:
         )
 
     async def _move(self, end: float) -> bool:
-        """To the next moment at which something is due, if that is not past `end`."""
+        """Advance to the next moment at which something is due, if it is not after `end`."""
         lazy = self.time.next(lazy=True)  # looks at what waits
         due = [at for at in (self.time.next(lazy=False), self._stored_due()) if at is not None]
         unread = bool(self.telegram.world.pending) and min(due, default=end) >= end
@@ -182,7 +182,7 @@ class AppHarness:
         return True
 
     def _stored_due(self) -> float | None:
-        """When the next row that waits becomes claimable."""
+        """Return when the next waiting row becomes claimable."""
         when = "CASE WHEN lease_until > run_at THEN lease_until ELSE run_at END"
         firsts = (
             f"SELECT min({when}) AS at FROM {table} WHERE {which} AND {when} > :now"  # noqa: S608
@@ -198,7 +198,7 @@ class AppHarness:
         )
 
     def _something_waits(self) -> bool:
-        """Whether a row is due that nobody has taken yet."""
+        """Whether a row is due that no worker has claimed yet."""
         return any(
             self.rows(
                 f"SELECT 1 FROM {table} WHERE {which} AND run_at <= :now"  # noqa: S608
@@ -222,7 +222,7 @@ class AppHarness:
     async def card(
         self, person: Person, prompt: str = "a red fox", chat: Chat | None = None
     ) -> Json:
-        """Writes the prompt; the card that comes."""
+        """Write the prompt; return the card."""
         place = chat or person.chat
         words = f"@{self.telegram.world.bot['username']} {prompt}" if chat else prompt
         said = await person.send_text(words, chat=place)
@@ -231,7 +231,7 @@ class AppHarness:
     async def order(
         self, person: Person, prompt: str = "a red fox", chat: Chat | None = None
     ) -> int:
-        """Prompt, card, press: the number of the task, which is queued or further by then."""
+        """Prompt, card, press; return the number of the ordered task."""
         card = await self.card(person, prompt, chat)
         before = self.states()
         await person.press(card, "9:16")
@@ -239,7 +239,7 @@ class AppHarness:
         return int(self.rows("SELECT max(id) FROM tasks WHERE confirmed_by IS NOT NULL")[0][0])
 
     async def find(self, chat: Chat, wanted: Callable[[Json], object]) -> Json:
-        """The first message in the chat that is `wanted`, once there is one."""
+        """Return the first message in the chat that is `wanted`, once there is one."""
         found: list[Json] = []
 
         def look() -> bool:
@@ -250,7 +250,7 @@ class AppHarness:
         return found[0]
 
     async def reads(self, chat: Chat, words: str, *, within: float = 3600.0) -> None:
-        """Until a message of the bot in the chat says exactly this."""
+        """Wait until a message of the bot in the chat has exactly this text."""
         await self.until(lambda: words in self.words(chat), within=within)
 
     def words(self, chat: Chat) -> list[str]:
@@ -314,7 +314,7 @@ class AppHarness:
         return [state for (state,) in self.rows("SELECT state FROM tasks ORDER BY id")]
 
     async def ended(self, state: str, task_id: int = 1, *, within: float = 3600.0) -> None:
-        """Until the task is in this state and nothing waits to be told or shown."""
+        """Wait until the task is in this state and nothing waits to be sent or shown."""
         await self.until(lambda: self.state(task_id) == state, within=within)
         await self.until(lambda: not self.rows("SELECT 1 FROM outbox"), within=within)
         await self.settle()
@@ -356,7 +356,7 @@ def count_threads() -> list[int]:
 
 
 def quick_prepare(clip: bytes) -> Callable[[BinaryIO], Awaitable[video_reader.Video]]:
-    """Knows one clip by heart, for cells that are not about reading videos."""
+    """Return a reader that knows one clip, for tests that are not about reading videos."""
 
     async def prepare(file: BinaryIO) -> video_reader.Video:
         file.seek(0)
@@ -370,7 +370,7 @@ def quick_prepare(clip: bytes) -> Callable[[BinaryIO], Awaitable[video_reader.Vi
 
 
 @asynccontextmanager
-async def open_house(
+async def open_app_harness(
     folder: Path,
     empty_database: Path,
     clip: bytes,
@@ -384,11 +384,10 @@ async def open_house(
     busy_timeout: float = 5.0,
     **settings: Any,
 ) -> AsyncIterator[AppHarness]:
-    """A bot that works, from its first getUpdates on.
+    """Open a working bot, after its first getUpdates.
 
-    Without `provider_starts` nobody listens at `provider.origin` yet.
-
-    `lease`: of the worker, so long that heartbeats do not divide a day; None: as it is.
+    Without `provider_starts` nothing listens at `provider.origin` yet. `lease`: of the worker, so
+    long that heartbeats do not divide a day; None: unchanged.
     """
     path = folder / "bot.db"
     shutil.copy(empty_database, path)
@@ -478,13 +477,13 @@ async def open_house(
 
 
 async def _without_fsync(database: Database) -> None:
-    """No cell cuts the power."""
+    """Switch fsync off: no test cuts the power."""
     async with database._connection() as connection:
         await connection.outside("PRAGMA synchronous = OFF")
 
 
 def _counted(call: Callable[..., Awaitable[Any]], count: list[int]) -> Any:
-    """The call, known to be in hand while it lasts."""
+    """Return the call, counted as open work while it runs."""
 
     async def counted(*args: Any, **kwargs: Any) -> Any:
         count[0] += 1
@@ -497,4 +496,4 @@ def _counted(call: Callable[..., Awaitable[Any]], count: list[int]) -> Any:
 
 
 OpenAppHarness = partial[Any]
-"""`open_house` with the template of this session: what remains are its keywords."""
+"""`open_app_harness` with the template of this session; its keywords remain."""

@@ -1,7 +1,8 @@
-"""The token, the key and a place on earth: wherever they turn up among what a run left behind.
+"""Find the token, the key and a place in everything that a run left behind.
 
-The token stands in the addresses of the Bot API and the key in the provider's `Authorization`;
-anywhere else is a spill. Knows what the emulators write down; nothing of the bot but its files.
+The token belongs into URLs of the Bot API and the key into the provider's `Authorization`;
+anywhere else it is a leak. It knows what the emulators record, and nothing of the bot but its
+files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tasks in the state a test starts from, brought there by the stores themselves."""
+"""Make tasks in the state that a test starts from, by the stores themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What journeys begin with: pictures that people send, clips drawn quickly, what was learnt."""
+"""Files that journeys start with: pictures that people send, quickly drawn clips, learnt
+durations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The bot as a process of its own between the two emulators: what every journey and campaign uses.
+"""The bot as a separate process between the two emulators, for journeys and campaigns.
 
-The emulators live in the test's own loop, and their records are what is asserted: not the bot's
-database, and not its word.
+The emulators run in the test's own event loop, and their records are asserted: not the bot's
+database, and not what the bot says.
 """
 
 from __future__ import annotations

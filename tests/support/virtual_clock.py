@@ -1,4 +1,4 @@
-"""Time that moves only when a test says so: the program's clock and every wait of it.
+"""A clock that only tests advance: the program's clock and every wait of it.
 
 It knows nothing of the program but the types of bot/core/clock.py.
 """
@@ -16,7 +16,7 @@ import bot.telegram.inbox
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TICKS = frozenset({bot.jobs.worker.IDLE_SECONDS, bot.telegram.inbox.HEARTBEAT_SECONDS})
-"""Waits of just this length look whether there is anything to do: time does not pass for them."""
+"""Waits of exactly this length only poll for work: time does not pass for them."""
 
 
 @dataclass

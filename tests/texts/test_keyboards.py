@@ -179,7 +179,7 @@ def test_a_prompt_that_no_button_can_hold_is_not_offered_to_be_copied(
     assert keyboards.results.copy(task(prompt=letter * fits + "!")) == []
 
 
-def test_a_page_of_history_leads_to_its_orders_and_its_neighbours() -> None:
+def test_a_page_of_history_leads_to_its_orders_and_to_other_pages() -> None:
     orders = [task(id=9), task(id=8)]
     assert rows(keyboards.results.history(orders, 2, 1, 3)) == [
         [("1", "ho|9"), ("2", "ho|8")],

@@ -1,4 +1,4 @@
-"""GENERATING → the provider's final answer: ask when bot.core.schedule says so.
+"""GENERATING → the provider's final answer: ask at the times of bot.core.schedule.
 
 A paid task is given up slowly: an answer that would end it is asked for again, and past the
 deadline the task is asked about more and more rarely, for a day.
