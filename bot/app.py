@@ -95,14 +95,14 @@ async def _run(
     await parts.server.start()
     stack.push_async_callback(parts.server.stop)
     logger.info(
-        "started: version %s, http on %s:%d, photos %s, model %s, updates by %s, role %s",
-        __version__,
+        "started: http on %s:%d, photos %s, model %s, updates by %s, role %s, version %s",
         settings.http_host,
         parts.server.port,
         "on" if settings.photos_on else "off (PUBLIC_URL is not set)",
         settings.default_model.id,
         settings.updates,
         settings.role,
+        __version__,
     )
     for line in settings.warnings:
         logger.warning("settings: %s", line)

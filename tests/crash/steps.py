@@ -214,7 +214,11 @@ async def lead(
             violations=violations,
             numbers=verdict.numbers,
             telegram_calls=[call.method for call in environment.telegram.calls],
-            provider_calls=[call.name for call in environment.provider.calls],
+            provider_calls=[
+                call.name
+                for call in environment.provider.calls
+                if call.is_order or call.name != "create"
+            ],
             spoilt=[call.method for call in environment.telegram.calls if call.fault]
             + [call.name for call in environment.provider.calls if ", " in call.outcome],
         )

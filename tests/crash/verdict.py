@@ -161,7 +161,7 @@ class Verdict:
 
     def _count_struck_creates(self) -> None:
         """Creates go out one after the other: whoever dies leaves one `unknown` at the most."""
-        creates = [call for call in self._environment.provider.calls if call.name == "create"]
+        creates = [call for call in self._environment.provider.calls if call.is_order]
         spoilt = sum(call.outcome.count(", ") for call in creates)
         moments = [
             *self._disturbances.kills,

@@ -115,7 +115,7 @@ async def the_job(harness: ProcessHarness, prompt: str) -> Job:
 
 def creates(harness: ProcessHarness, prompt: str) -> list[Json]:
     """The bodies of all creates for this prompt, accepted or not."""
-    calls = [call.body for call in harness.provider.calls if call.name == "create"]
+    calls = [call.body for call in harness.provider.calls if call.is_order]
     return [body for body in calls if body["prompt"] == prompt]
 
 

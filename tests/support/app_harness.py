@@ -273,7 +273,8 @@ class AppHarness:
 
     def asked(self, name: str) -> list[ProviderCall]:
         """The calls of the provider by their name: create, result, download."""
-        return [call for call in self.provider.calls if call.name == name]
+        calls = [call for call in self.provider.calls if call.name == name]
+        return [call for call in calls if call.is_order] if name == "create" else calls
 
     def sent(self, method: str, **params: Any) -> list[Call]:
         """The calls of the Bot API."""

@@ -46,6 +46,11 @@ class Call:
     outcome: str = "not answered"
     ended: float | None = None
 
+    @property
+    def is_order(self) -> bool:
+        """Whether it asks for a video; a create with an empty body is only a question."""
+        return self.name == "create" and bool(self.body)
+
 
 @dataclass(frozen=True)
 class Charge:
