@@ -16,7 +16,7 @@ from storage import Storage
 
 logger = logging.getLogger(__name__)
 
-IDLE_SECONDS = 30.0
+IDLE_SECONDS = 31.0
 """Between two looks while the breaker is closed; an event comes at once."""
 TRIAL_SECONDS = 2.0
 """Between two looks while an order is tried."""
@@ -61,7 +61,9 @@ class ProviderProbe:
         if breaker is None:
             return IDLE_SECONDS
         now = self._clock()
-        if breaker.has_room(now) or breaker.trial_until is not None:
+        if breaker.has_room(now):
+            return IDLE_SECONDS
+        if breaker.trial_until is not None:
             return TRIAL_SECONDS
         if breaker.probe_at > now:
             return (breaker.probe_at - now).total_seconds()

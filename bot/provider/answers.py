@@ -163,6 +163,8 @@ def job_from(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
     if status in _FAILED:
         return Job(id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail)
     url = link_in(answer)
+    if url is None and status == "done" and isinstance(answer.get("url"), str):
+        url = answer["url"] or None  # not a link to the web: the download refuses it with words
     if url or status == "done":
         return Job(id=id_, status=JobStatus.DONE, url=url)
     return Job(id=id_, status=JobStatus.PENDING, detail=status)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from bot.sandbox.faults import Fault
-from tests.crash.campaign import beside
 from tests.support.app_harness import AppHarness
 
 PAGE = "<html><body>Bad gateway</body></html>"
@@ -20,13 +17,6 @@ OUTAGES = {
     ),
     "reset": Fault(on="create", act="reset_after", times=0),
 }
-
-
-@pytest.fixture(autouse=True)
-async def probe(harness: AppHarness) -> AsyncIterator[None]:
-    """The job that asks the free questions, in the background as in the program."""
-    async with beside(harness.parts.probe.run()):
-        yield
 
 
 async def orders(harness: AppHarness, count: int = ORDERS) -> None:

@@ -454,7 +454,9 @@ async def open_app_harness(
     )
     try:
         await parts.server.start()
-        for part in (parts.inbox, parts.worker, parts.notices, parts.polling, parts.progress):
+        for part in (
+            parts.inbox, parts.worker, parts.notices, parts.polling, parts.progress, parts.probe,
+        ):  # fmt: skip
             harness.running.append(
                 asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251
             )

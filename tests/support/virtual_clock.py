@@ -11,11 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import bot.jobs.provider_probe
 import bot.jobs.worker
 import bot.telegram.inbox
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-TICKS = frozenset({bot.jobs.worker.IDLE_SECONDS, bot.telegram.inbox.HEARTBEAT_SECONDS})
+TICKS = frozenset(
+    {
+        bot.jobs.worker.IDLE_SECONDS,
+        bot.jobs.provider_probe.IDLE_SECONDS,
+        bot.telegram.inbox.HEARTBEAT_SECONDS,
+    }
+)
 """Waits of exactly this length only poll for work: time does not pass for them."""
 
 
