@@ -43,7 +43,7 @@ async def checked(harness: ProcessHarness, **settings: str) -> tuple[int, dict[s
 
 
 async def test_check_tells_in_a_line_each_that_all_is_well(harness: ProcessHarness) -> None:
-    code, lines = await checked(harness)
+    code, lines = await checked(harness, CAP_GLOBAL_PER_DAY="100")
     assert code == 0, lines
     assert list(lines) == [
         "settings", "token", "updates", "balance", "model", "photos", "database", "clock", "disk",

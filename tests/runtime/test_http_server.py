@@ -13,6 +13,7 @@ import httpx
 import pytest
 from aiohttp import web
 
+from bot import __version__
 from bot.core.errors import StorageUnavailable
 from bot.runtime.health import Health, HealthReport
 from bot.runtime.http_server import HttpServer, frame_url
@@ -283,6 +284,7 @@ async def test_all_is_well_while_every_part_leaves_marks(
     answer = await http.get("/healthz")
     assert answer.status_code == 200
     assert answer.json() == {
+        "version": __version__,
         "ok": True,
         "reasons": [],
         "seconds_since": {"updates": 9.0, "worker": 9.0, "loop": 9.0},

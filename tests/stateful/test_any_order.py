@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from bot.core.breaker import NEEDED
 from bot.core.errors import LeaseLost
 from bot.core.notices import NoticeKind
 from bot.core.task import ACTIVE, ALLOWED, ENDED, AspectRatio, Chat, Frame, Task, TaskState
@@ -234,6 +235,8 @@ class Life(RuleBasedStateMachine):
         for _ in range(60):
             self.in_hand = []
             self.clock.pass_(4_000)
+            for _ in range(NEEDED):  # free questions, as bot.jobs.provider_probe asks them
+                self.run(self.storage.breaker.probed(self.clock(), answered=True))
             self.claim(0, 50)
             for worker, task in list(self.in_hand):
                 current: Task | None = task
