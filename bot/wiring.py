@@ -1,6 +1,7 @@
 """The composition root: one `wire` function per package makes its parts and connects them.
 
 Nothing is started here; bot/app.py runs the parts. It must not know what they say to each other.
+It is one file although it is long: a reader follows a part from one package to the next.
 """
 
 from __future__ import annotations
