@@ -62,6 +62,9 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(
     assert "17\N{NO-BREAK SPACE}₽" in words(card)
     assert buttons(card) == [["1:1", "16:9", "9:16"], ["⚙️ 480p · 5 s"], ["Cancel"]]
 
+    # long enough for each status to be seen on a busy machine
+    slow = Fault(on="create", act="slow", delay=2, match={"prompt": prompt})
+    harness.provider.faults.add(slow)
     pressed = await anna.press(card, "16:9")
     assert (await anna.answer_to(pressed))["text"] == texts.statuses.press_accepted("en")
     job = await the_job(harness, prompt)
