@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -36,12 +37,17 @@ def unknown(fields: Collection[str], env_file: Path | str | None = ".env") -> li
         upper = name.upper()
         if upper in known or upper in OF_OTHERS or upper.startswith(OF_OTHERS_PREFIXES):
             continue
-        near = difflib.get_close_matches(upper, known, n=1, cutoff=NEAR)
-        if near:
-            lines[name] = f"{name}: not a setting; did you mean {near[0]}?"
+        if near := _nearest(upper, frozenset(known)):
+            lines[name] = f"{name}: not a setting; did you mean {near}?"
         elif name not in os.environ:
             lines[name] = f"{name}: not a setting"
     return list(lines.values())
+
+
+@cache
+def _nearest(name: str, known: frozenset[str]) -> str | None:
+    """Return the known name that this one is taken for. The environment hardly changes."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=NEAR)), None)
 
 
 def renamed(env_file: Path | str | None = ".env") -> list[str]:

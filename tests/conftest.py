@@ -8,6 +8,10 @@ import_aiogram()
 
 from aiogram.client.session.aiohttp import AiohttpSession  # noqa: E402 - what was just imported
 
+from tests.support.fork_server import share_certificates  # noqa: E402
+
+share_certificates()
+
 
 async def _close_at_once(session: AiohttpSession) -> None:
     """Without the quarter of a second that aiogram gives TLS to end: there is none on loopback."""

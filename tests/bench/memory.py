@@ -100,18 +100,18 @@ async def measure(count: int, size: int, folder: Path) -> tuple[float, float, Lo
         return made[sizes[0]]
 
     made: dict[int, bytes] = {}
-    async with open_process_harness(folder, delay=1.0, renderer=renderer) as harness:
+    async with open_process_harness(folder, delay=1.0, renderer=renderer, plain=True) as harness:
         bot = await harness.start()
         await asyncio.sleep(3)
-        idle = resident(bot.process.pid)
+        idle = resident(bot.pid)
         first = harness.telegram.add_person("First")
         await _delivered(harness, [first], 0)
         await asyncio.sleep(3)
-        before = resident(bot.process.pid)
+        before = resident(bot.pid)
         sizes[0] = size
         harness.provider.delay = 5.0  # so that all are done at about the same time
         people = [harness.telegram.add_person(f"Ann {n}") for n in range(count)]
-        async with looking(bot.process.pid) as looks:
+        async with looking(bot.pid) as looks:
             await _delivered(harness, people, 1)
         await bot.stop()
     return idle, before, looks

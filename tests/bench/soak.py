@@ -117,7 +117,7 @@ def _talk(number: int) -> dict[str, object]:
 
 async def measure(updates: int, orders: int, minutes: float, folder: Path) -> Soak:
     """Everything through one bot."""
-    async with open_process_harness(folder, delay=0.3, renderer=clip) as harness:
+    async with open_process_harness(folder, delay=0.3, renderer=clip, plain=True) as harness:
         harness.provider.balance = Decimal(20) * orders
         await learnt(harness.database_url, 0.3)
         bot = await harness.start(settings={"LOG_LEVEL": "ERROR"})
@@ -127,7 +127,7 @@ async def measure(updates: int, orders: int, minutes: float, folder: Path) -> So
         async def look() -> None:
             every = max(minutes * 60 / LOOKS, 0.5)
             while True:
-                soak.look(bot.process.pid, database)
+                soak.look(bot.pid, database)
                 await asyncio.sleep(every)
 
         async with asyncio.TaskGroup() as outer:
@@ -138,7 +138,7 @@ async def measure(updates: int, orders: int, minutes: float, folder: Path) -> So
                     person = harness.telegram.add_person(f"Ann {number}")
                     load.create_task(soak.person(person))
             await asyncio.sleep(3)
-            soak.look(bot.process.pid, database)
+            soak.look(bot.pid, database)
             looking.cancel()
         assert await bot.stop() == 0
     return soak

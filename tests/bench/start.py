@@ -57,9 +57,9 @@ async def of_bot(harness: ProcessHarness, settings: dict[str, str]) -> Cost:
     seen = len(harness.telegram.calls_of("getUpdates"))
     bot = await harness.start(settings=settings)
     await until(lambda: len(harness.telegram.calls_of("getUpdates")) > seen, START_SECONDS)
-    cpu = cpu_seconds(bot.process.pid)
+    cpu = cpu_seconds(bot.pid)
     await asyncio.sleep(IDLE_SECONDS)
-    memory = resident(bot.process.pid)
+    memory = resident(bot.pid)
     await bot.stop()
     return cpu, memory
 
@@ -68,7 +68,7 @@ async def measure(rounds: int) -> dict[str, Cost]:
     """The medians, by what was started."""
     costs: dict[str, list[Cost]] = {name: [] for name in (*IMPORTS, *BOTS)}
     with tempfile.TemporaryDirectory() as folder:
-        async with open_process_harness(Path(folder)) as harness:
+        async with open_process_harness(Path(folder), plain=True) as harness:
             for number in range(rounds + 1):
                 for name, code in IMPORTS.items():
                     costs[name].append(await of_imports(code))

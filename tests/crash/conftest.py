@@ -1,4 +1,4 @@
-"""One launcher for a whole session of tests: it imports everything once."""
+"""A launcher for each test; the fork server behind it imports everything once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.crash.processes import Launcher, launching
+from tests.support.launcher import Launcher, launching
 from tests.support.postgres import postgres
 
 __all__ = ["postgres"]

@@ -25,7 +25,7 @@ from bot.sandbox.gptunnel.render import Scene, render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.telegram.webhook import SECRET_HEADER
-from tests.crash.processes import Launcher, Life, Wish
+from tests.crash.processes import PREPARE, Launcher, Life, Wish
 from tests.support.process_harness import KEY, TOKEN, free_port
 
 Latency = Callable[[str], float]
@@ -79,7 +79,9 @@ class Environment:
             **changes,
         }
         log = self.folder / f"life-{next(self._numbers):04}.log"
-        life = await self.launcher.start(environment, self.folder, log, wish or Wish())
+        life = await self.launcher.start(
+            environment, self.folder, log, prepare=PREPARE, wish=(wish or Wish()).as_json()
+        )
         self.lives.append(life)
         self.front.ports[life.pid] = port
         life.ended.add_done_callback(lambda _: self.front.ports.pop(life.pid, None))

@@ -7,7 +7,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from tests.crash.processes import Launcher, Wish
+from tests.support.launcher import Launcher
 
 
 async def test_a_start_that_was_given_up_deafens_nobody(
@@ -17,10 +17,10 @@ async def test_a_start_that_was_given_up_deafens_nobody(
     async with asyncio.timeout(60):
         async with asyncio.TaskGroup() as group:
             given_up = group.create_task(
-                launcher.start(environment, tmp_path, tmp_path / "given-up.log", Wish())
+                launcher.start(environment, tmp_path, tmp_path / "given-up.log")
             )
             await asyncio.sleep(0)  # the order is out
             given_up.cancel()
-        life = await launcher.start(environment, tmp_path, tmp_path / "life.log", Wish())
+        life = await launcher.start(environment, tmp_path, tmp_path / "life.log")
         assert await life.ended == 2
     assert "BOT_TOKEN" in life.lines

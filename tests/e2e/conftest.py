@@ -43,7 +43,7 @@ async def session_harness(
                 async with http.get(path) as answer:
                     found += canaries.spills(path, await answer.read())
         assert found == [], "a secret went where it must not go"
-        assert opened.bots[0].process.returncode is None, "the bot ended on the way"
+        assert not opened.bots[0].ended, "the bot ended on the way"
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ async def harness(site: ProcessHarness) -> ProcessHarness:
     site.provider.delay, site.provider.create_latency = QUICK, 0.0
     site.provider.faults.clear()
     site.telegram.faults.clear()
-    if not site.bots or site.bots[-1].process.returncode is not None:
+    if not site.bots or site.bots[-1].ended:
         await site.start()
     return site
 

@@ -51,6 +51,8 @@ DELAY = 2.5
 QUIET_ROUNDS = 25
 """Rounds of the loop without open work: longer than the gaps of any exchange on loopback."""
 REAL_SECONDS = 20.0
+SHORT_WAIT, LONG_WAIT = 0.0005, 0.01
+"""Seconds from one look at open work to the next: what takes longer is looked at less often."""
 
 _HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat_key"
 _WAITING = {
@@ -142,7 +144,7 @@ class AppHarness:
         await self.pass_(0)
 
     async def _quiet(self, condition: Callable[[], object] = lambda: False) -> None:
-        rounds = 0
+        rounds, wait = 0, SHORT_WAIT
         while rounds < QUIET_ROUNDS:
             for task in self.running:
                 if task.done() and not task.cancelled():
@@ -152,9 +154,10 @@ class AppHarness:
                 if condition():
                     return
                 rounds = 0
-                await asyncio.sleep(0.0005)
+                await asyncio.sleep(wait)
+                wait = min(wait * 1.2, LONG_WAIT)
             else:
-                rounds += 1
+                rounds, wait = rounds + 1, SHORT_WAIT
                 await asyncio.sleep(0)
 
     def _in_hand(self) -> bool:
@@ -174,7 +177,7 @@ class AppHarness:
         lazy = self.time.next(lazy=True)  # looks at what waits
         due = [at for at in (self.time.next(lazy=False), self._stored_due()) if at is not None]
         unread = bool(self.telegram.world.pending) and min(due, default=end) >= end
-        if lazy is not None and (self._something_waits() or unread or not due):
+        if lazy is not None and (self._something_waits() or unread):
             due.append(lazy)
         if not due or min(due) > end:
             return False

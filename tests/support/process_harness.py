@@ -7,11 +7,9 @@ database, and not what the bot says.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.gptunnel.studio import Renderer
 from bot.sandbox.telegram.emulator import TelegramEmulator
+from tests.support.launcher import UP, Launcher, Life, launching
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
 KEY = "canary-key-0123456789"
@@ -39,31 +38,39 @@ def free_port() -> int:
 
 @dataclass
 class BotProcess:
-    """One run of `python -m bot`; its log is a file that outlives it."""
+    """One run of the bot; its log is a file that outlives it."""
 
-    process: asyncio.subprocess.Process
-    log: Path
+    life: Life
     http: str
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self.life.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is over."""
+        return self.life.ended.done()
+
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Sends a signal, if there is anybody to get it."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
+        """Send a signal, if there is anybody to get it."""
+        self.life.send(number)
 
     async def wait(self, seconds: float = 40.0) -> int:
-        """The exit code; TimeoutError when it does not end."""
+        """Return the exit code; TimeoutError when it does not end."""
         async with asyncio.timeout(seconds):
-            return await self.process.wait()
+            return await asyncio.shield(self.life.ended)
 
     async def stop(self) -> int:
-        """SIGTERM and the exit code."""
+        """Send SIGTERM and return the exit code."""
         self.kill(signal.SIGTERM)
         return await self.wait()
 
     @property
     def lines(self) -> str:
         """What it has logged."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        return self.life.lines
 
 
 @dataclass
@@ -74,6 +81,7 @@ class ProcessHarness:
     provider: GptunnelEmulator
     folder: Path
     database_url: str
+    launcher: Launcher
     http_port: int = field(default_factory=free_port)
     bots: list[BotProcess] = field(default_factory=list)
 
@@ -98,27 +106,19 @@ class ProcessHarness:
         }
 
     async def start(
-        self, *command: str, ready: bool = True, settings: Mapping[str, str] | None = None
+        self, *, ready: bool = True, settings: Mapping[str, str] | None = None
     ) -> BotProcess:
-        """Starts the bot; with `ready`, returns once it reads updates."""
+        """Start the bot; with `ready`, return once it reads updates."""
         environment = self.settings(**(settings or {}))
         log = self.folder / f"bot-{len(self.bots)}.log"
-        with log.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *(command or ("-m", "bot")),
-                env=environment,
-                cwd=self.folder,
-                stdout=file,
-                stderr=file,
-            )
-        bot = BotProcess(process, log, f"http://127.0.0.1:{environment['HTTP_PORT']}")
+        life = await self.launcher.start(environment, self.folder, log)
+        bot = BotProcess(life, f"http://127.0.0.1:{environment['HTTP_PORT']}")
         self.bots.append(bot)
         if ready:
             seen = len(self.telegram.calls_of("getUpdates"))
 
             def reads() -> bool:
-                if process.returncode is not None:
+                if bot.ended:
                     raise AssertionError(f"the bot ended at once:\n{bot.lines}")
                 return len(self.telegram.calls_of("getUpdates")) > seen or self._polls(bot)
 
@@ -127,7 +127,7 @@ class ProcessHarness:
 
     @staticmethod
     def _polls(bot: BotProcess) -> bool:
-        return "started: http on" in bot.lines
+        return UP in bot.lines
 
     async def health(self) -> tuple[int, dict[str, Any]]:
         """HTTP status and body of /healthz."""
@@ -155,20 +155,21 @@ async def open_process_harness(
     delay: float = 0.5,
     database_url: str | None = None,
     renderer: Renderer = render,
+    plain: bool = False,
     **telegram: Any,
 ) -> AsyncIterator[ProcessHarness]:
-    """A stand whose bots are killed, and whose emulators end, when it is left."""
+    """A stand whose bots are killed, and whose emulators end, when it is left.
+
+    `plain`: bots are started by `python -m bot`, which imports everything anew.
+    """
     provider = GptunnelEmulator(api_key=KEY, delay=delay, renderer=renderer)
     await provider.start()
     emulator = TelegramEmulator(token=TOKEN, **telegram)
     await emulator.start()
     url = database_url or f"sqlite+aiosqlite:///{folder / 'data' / 'bot.db'}"
-    harness = ProcessHarness(emulator, provider, folder, url)
     try:
-        yield harness
+        async with launching(plain=plain) as launcher:
+            yield ProcessHarness(emulator, provider, folder, url, launcher)
     finally:
-        for bot in harness.bots:
-            bot.kill()
-            await bot.process.wait()
         await emulator.stop()
         await provider.stop()
