@@ -17,6 +17,7 @@ from aiogram.types import WebhookInfo
 from bot.core.errors import StorageUnavailable, TelegramLater, TelegramRejected
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
+from bot.runtime.public_address import PublicAddress
 from bot.telegram.inbox import Inbox
 from bot.telegram.webhook import BODY_LIMIT, PATH, SECRET_HEADER, Webhook
 from storage import InboxState, IncomingUpdate, Storage, open_storage
@@ -73,7 +74,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
             Inbox(telegram, Dispatcher(), storage, clock=lambda: NOON, owner="one").take,
             clock=lambda: NOON,
             health=health,
-            public_url=PUBLIC,
+            address=PublicAddress(PUBLIC),
             secret=SECRET,
             allowed_updates=["message"],
             sleep=sleep,
