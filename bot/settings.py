@@ -317,6 +317,8 @@ class Settings(BaseSettings):
             found.append("ACCESS=open without caps or Stars: anybody can spend your balance")
         if self.stars_packages and not self.support_contact:
             found.append("STARS_PACKAGES without SUPPORT_CONTACT: nobody answers about payments")
+        if self.public_tunnel and self.frames_s3_bucket and self.updates != "webhook":
+            found.append("PUBLIC_TUNNEL is not used: first frames are in the bucket")
         return tuple(found)
 
     @property
