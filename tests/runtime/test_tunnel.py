@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -250,6 +251,38 @@ async def test_a_server_that_nobody_has_is_tried_again_with_growing_pauses(
         assert address.is_awaited
         assert address.state.startswith("it: ")
     assert waits.seconds[:9] == [1, 2, 4, 8, 16, 32, 64, 120, 120]
+
+
+async def test_a_server_that_says_nothing_any_more_is_given_up(
+    service: SshService, server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.runtime.tunnel.ssh.ALIVE_SECONDS", 0.05)
+    writers: list[asyncio.StreamWriter] = []
+    frozen = asyncio.Event()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        while (data := await reader.read(1 << 16)) and not frozen.is_set():
+            writer.write(data)
+        await asyncio.Event().wait()  # the cable is out: nobody hangs up
+
+    async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inward, outward = await asyncio.open_connection("127.0.0.1", service.port)
+        await asyncio.gather(pump(reader, outward), pump(inward, writer))
+
+    line = await asyncio.start_server(visit, "127.0.0.1", 0)
+    hold = replace(
+        ssh(service, server, tmp_path / "pins"),
+        server=f"ssh://nokey@127.0.0.1:{line.sockets[0].getsockname()[1]}",
+    )
+    waits = Waits()
+    async with running(hold, server.leads_here, waits) as address:
+        await until(lambda: address.url)
+        frozen.set()
+        await until(lambda: waits.seconds)
+        line.close()
+    for writer in writers:
+        writer.transport.abort()
 
 
 async def test_asyncssh_is_imported_only_for_such_a_tunnel() -> None:

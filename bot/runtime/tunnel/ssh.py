@@ -52,7 +52,7 @@ class Ssh:
         where = urlsplit(self.server)
         pin = _Pin(self.pins, where.hostname or "", where.port or 22, remembers=self.remembers)
         try:
-            async with asyncssh.connect(
+            connection = await asyncssh.connect(
                 pin.host,
                 pin.port,
                 username=where.username or "",
@@ -63,8 +63,11 @@ class Ssh:
                 login_timeout=CONNECT_SECONDS,
                 keepalive_interval=ALIVE_SECONDS,
                 keepalive_count_max=ALIVE_MISSES,
-            ) as connection:
+            )
+            try:
                 await self._forward(connection, report)
+            finally:
+                connection.abort()  # a clean end would wait for a server that may be gone
         except asyncssh.HostKeyNotVerifiable:
             raise TunnelClosed(pin.refusal) from None
         except asyncssh.KeyExchangeFailed as exc:
@@ -88,12 +91,12 @@ async def _read(connection: asyncssh.SSHClientConnection, report: Report) -> str
     import asyncssh
 
     printed, known = Printed(), ""
-    async with connection.create_process(stderr=asyncssh.STDOUT, errors="replace") as session:
-        while text := await session.stdout.read(1 << 16):
-            for address in printed.addresses(text):
-                if not known or follows(address, known):
-                    known = address
-                    report(address)
+    session = await connection.create_process(stderr=asyncssh.STDOUT, errors="replace")
+    while text := await session.stdout.read(1 << 16):
+        for address in printed.addresses(text):
+            if not known or follows(address, known):
+                known = address
+                report(address)
     return f"the session ended: {printed.last[:200] or 'without a word'}"
 
 
