@@ -286,7 +286,10 @@ async def test_a_server_that_says_nothing_any_more_is_given_up(
 
 
 async def test_asyncssh_is_imported_only_for_such_a_tunnel() -> None:
-    words = "import sys, bot.app; sys.exit('asyncssh' in sys.modules)"
+    words = (
+        "import sys; from bot.runtime.lazy_aiogram import import_aiogram; import_aiogram(); "
+        "import bot.app; sys.exit('asyncssh' in sys.modules)"
+    )
     child = await asyncio.create_subprocess_exec(sys.executable, "-c", words)
     assert await child.wait() == 0
 
