@@ -31,8 +31,8 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /app
 USER 10001:10001
 VOLUME /data
-EXPOSE 8080
+EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['HTTP_PORT'] + '/healthz', timeout=8)"]
+    CMD ["python", "-c", "import os, urllib.request; e = os.environ; p = e.get('ADMIN_HTTP_PORT') or (e.get('PUBLIC_TUNNEL') and '8081') or e['HTTP_PORT']; urllib.request.urlopen('http://127.0.0.1:' + p + '/healthz', timeout=8)"]
 ENTRYPOINT ["python", "-m", "bot"]

@@ -92,8 +92,10 @@ async def _run(
 ) -> None:
     parts = wiring.build(settings, storage, edges)
     await asyncio.to_thread(parts.kept.sweep, await _wanted(storage, parts.kept))
-    await parts.server.start()
-    stack.push_async_callback(parts.server.stop)
+    for server in (parts.server, parts.admin_server):
+        if server is not None:
+            await server.start()
+            stack.push_async_callback(server.stop)
     logger.info(
         "started: http on %s:%d, photos %s, model %s, updates by %s, role %s, version %s",
         settings.http_host,
@@ -104,6 +106,10 @@ async def _run(
         settings.role,
         __version__,
     )
+    if parts.admin_server is not None:
+        logger.info(
+            "health and metrics: http on %s:%d", settings.http_host, parts.admin_server.port
+        )
     for line in settings.warnings:
         logger.warning("settings: %s", line)
     stoppable: list[Inbox | Worker | OutboxSender] = []
@@ -120,11 +126,15 @@ async def _run(
                 "chores", partial(_background_jobs, settings, storage, edges, parts)
             ),
         ]
+    last = [storage.cluster.run()]
+    if settings.needs_tunnel:
+        # To the end: the provider may be about to fetch the photo of an order just accepted.
+        last.append(wiring.wire_tunnel(settings, parts.server, parts.address).run())
     await supervise(
         until=stop,
         ends_by_itself=[_run_part(part, storage.cluster) for part in stoppable],
         endless=endless,
-        last=[storage.cluster.run()],
+        last=last,
         stop=[parts.health.stop, *(part.stop for part in stoppable)],
     )
 

@@ -58,6 +58,22 @@ def is_local(url: str) -> bool:
     )
 
 
+def _public_tunnel(value: str) -> str:
+    if value in ("", CLOUDFLARED):
+        return value
+    try:
+        parts = urlsplit(value)
+        known = (
+            parts.scheme == "ssh" and parts.username and parts.hostname and parts.port != 0
+            and parts.password is None and not (parts.path.strip("/") or parts.query)
+        )  # fmt: skip
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(f"should be `{CLOUDFLARED}` or ssh://user@host:port, without a password")
+    return value.rstrip("/")
+
+
 def _proxy_url(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -122,9 +138,13 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+CLOUDFLARED = "cloudflared"
+"""The tunnel that is a program; every other one is ssh://…."""
+
 BotToken = Annotated[SecretStr, AfterValidator(_token)]
 ApiKey = Annotated[SecretStr, AfterValidator(_key)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+PublicTunnel = Annotated[str, AfterValidator(_public_tunnel)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -32,6 +33,7 @@ from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.catalog import CATALOG
 from bot.core.stars import StarsPackages, read_packages
 from bot.setting_types import (
+    CLOUDFLARED,
     ApiKey,
     BotToken,
     CatalogFile,
@@ -45,12 +47,16 @@ from bot.setting_types import (
     Port,
     Positive,
     ProxyUrl,
+    PublicTunnel,
     SentryDsn,
     Upper,
     UserIds,
     is_local,
 )
 from storage.engine import sqlite_file
+
+ADMIN_PORT = 8081
+"""Where health and metrics are when a tunnel leads to the other listener."""
 
 
 class SettingsError(Exception):
@@ -124,7 +130,9 @@ class Settings(BaseSettings):
     # --- photos ---
 
     public_url: HttpUrl = ""
-    """The public address of the bot's HTTP server, `https://bot.example.org`; empty: no photos."""
+    """The public address of the bot's HTTP server, `https://bot.example.org`."""
+    public_tunnel: PublicTunnel = ""
+    """A tunnel to this machine: `cloudflared` or `ssh://user@host:port`; empty: none."""
     frames_s3_endpoint: HttpUrl = ""
     """Instead of a public address: the endpoint of an S3 bucket for first frames."""
     frames_s3_bucket: str = ""
@@ -139,6 +147,8 @@ class Settings(BaseSettings):
     """The address on which the HTTP server listens."""
     http_port: Port = 8080
     """Its port."""
+    admin_http_port: Port | None = None
+    """The port of `/healthz`, `/readyz` and `/metrics`; empty: `HTTP_PORT`, with a tunnel 8081."""
     frame_ttl_seconds: Positive = 3600
     """The link to a first frame expires after this many seconds."""
 
@@ -245,8 +255,21 @@ class Settings(BaseSettings):
                 "PUBLIC_URL: the provider cannot reach this address; use a public one, or leave "
                 "it empty (no photos)"
             )
-        if self.updates == "webhook" and not self.public_url:
+        if self.updates == "webhook" and not (self.public_url or self.public_tunnel):
             lines.append("PUBLIC_URL: needed for UPDATES=webhook, Telegram must reach it")
+        if self.public_tunnel == CLOUDFLARED:
+            if self.public_url:
+                lines.append(
+                    "PUBLIC_URL: leave it empty with PUBLIC_TUNNEL=cloudflared, which gets a new "
+                    "address at each start; or remove PUBLIC_TUNNEL"
+                )
+            if shutil.which(CLOUDFLARED) is None:
+                lines.append(
+                    "PUBLIC_TUNNEL: the program `cloudflared` is not on the PATH; install it, or "
+                    "use ssh://user@host"
+                )
+        if self.http_port and self.admin_port == self.http_port:
+            lines.append("ADMIN_HTTP_PORT: should be another port than HTTP_PORT")
         if self.role != "all" and self.database_url.startswith("sqlite"):
             lines.append(
                 f"ROLE: {self.role} needs PostgreSQL in DATABASE_URL; a SQLite file has one "
@@ -294,6 +317,8 @@ class Settings(BaseSettings):
             found.append("ACCESS=open without caps or Stars: anybody can spend your balance")
         if self.stars_packages and not self.support_contact:
             found.append("STARS_PACKAGES without SUPPORT_CONTACT: nobody answers about payments")
+        if self.public_tunnel and self.frames_s3_bucket and self.updates != "webhook":
+            found.append("PUBLIC_TUNNEL is not used: first frames are in the bucket")
         return tuple(found)
 
     @property
@@ -341,6 +366,29 @@ class Settings(BaseSettings):
         )
 
     @property
+    def admin_port(self) -> int | None:
+        """The port of the listener for the operator; None: one listener is for both."""
+        if self.admin_http_port is None and self.public_tunnel:
+            return ADMIN_PORT
+        return self.admin_http_port
+
+    @property
+    def needs_tunnel(self) -> bool:
+        """Whether this process opens a tunnel: for photos, or for Telegram's calls."""
+        photos = self.makes_videos and not self.frames_s3_bucket
+        calls = self.takes_updates and self.updates == "webhook"
+        return bool(self.public_tunnel) and (photos or calls)
+
+    @property
+    def tunnel_owner(self) -> str:
+        """Who passes photos on to the provider; "": nobody."""
+        if not self.public_tunnel or self.frames_s3_bucket:
+            return ""
+        if self.public_tunnel == CLOUDFLARED:
+            return "Cloudflare"
+        return urlsplit(self.public_tunnel).hostname or ""
+
+    @property
     def webhook_secret(self) -> str:
         """The secret that Telegram sends with each update, the same in every process of this bot.
 
@@ -364,7 +412,7 @@ class Settings(BaseSettings):
     @property
     def photos_on(self) -> bool:
         """Whether the provider can fetch first frames from somewhere."""
-        return bool(self.public_url or self.frames_s3_bucket)
+        return bool(self.public_url or self.public_tunnel or self.frames_s3_bucket)
 
     @property
     def log_level_number(self) -> int:

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiogram import Bot, Dispatcher
+from aiohttp import web
 
 from bot.core import catalog, examples
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
@@ -55,6 +57,11 @@ from bot.provider.client import Gptunnel
 from bot.provider.translator import Translator
 from bot.runtime.health import LIMITS, Health
 from bot.runtime.http_server import HttpServer
+from bot.runtime.public_address import PublicAddress
+from bot.runtime.tunnel import Hold, Tunnel
+from bot.runtime.tunnel.cloudflared import Cloudflared
+from bot.runtime.tunnel.ssh import Ssh
+from bot.setting_types import CLOUDFLARED
 from bot.settings import Settings
 from bot.telegram import client as telegram_client
 from bot.telegram.inbox import Inbox
@@ -86,6 +93,8 @@ class Parts:
     broadcaster: Broadcaster
     refunds: Refunds
     server: HttpServer
+    admin_server: HttpServer | None
+    address: PublicAddress
     health: Health
     kept: KeptVideos
     retention: Retention
@@ -117,17 +126,24 @@ class Edges:
 def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     """Make all parts between the edges and the storage."""
     catalog.learn(settings.models)
-    health = wire_runtime(settings, storage)
-    jobs = wire_jobs(settings, storage, edges, health)
+    address = wire_address(settings)
+    health = wire_runtime(settings, storage, address)
+    jobs = wire_jobs(settings, storage, edges, address, health)
     cluster = storage.cluster
     cluster.subscribe(ORDERED, jobs.worker.wake)
     cluster.subscribe(MENDED, partial(_try_now, jobs.steps, jobs.worker))
-    dispatcher = wire_handlers(settings, storage, edges, jobs)
+    dispatcher = wire_handlers(settings, storage, edges, jobs, address)
     operator = wire_operator(settings, storage, edges, jobs, health)
-    inbox, polling = wire_telegram(settings, storage, edges, dispatcher, jobs.steps, health)
-    routes = operator.scrape.routes
-    if isinstance(polling, Webhook) and settings.takes_updates:
-        routes += polling.routes
+    inbox, polling = wire_telegram(
+        settings, storage, edges, dispatcher, jobs.steps, address, health
+    )
+    server, admin_server = wire_servers(
+        settings,
+        frames=_frame_reader(storage, edges.clock),
+        health=health,
+        scrape=operator.scrape.routes,
+        webhook=polling.routes if isinstance(polling, Webhook) and settings.takes_updates else [],
+    )
     return Parts(
         polling=polling,
         inbox=inbox,
@@ -137,13 +153,9 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         alert_monitor=operator.alert_monitor,
         broadcaster=operator.broadcaster,
         refunds=jobs.refunds,
-        server=HttpServer(
-            settings.http_host,
-            settings.http_port,
-            frames=_frame_reader(storage, edges.clock),
-            health=health.report,
-            routes=routes,
-        ),
+        server=server,
+        admin_server=admin_server,
+        address=address,
         health=health,
         kept=jobs.kept,
         retention=jobs.retention,
@@ -156,7 +168,56 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
 # --- bot/runtime ---------------------------------------------------------------------------------
 
 
-def wire_runtime(settings: Settings, storage: Storage) -> Health:
+def wire_address(settings: Settings) -> PublicAddress:
+    """Make the public address: that of the settings, or none yet when a tunnel brings it."""
+    if settings.public_tunnel:
+        return PublicAddress(changes=True)
+    return PublicAddress(settings.public_url)
+
+
+def wire_tunnel(
+    settings: Settings, server: HttpServer, address: PublicAddress, *, remembers: bool = True
+) -> Tunnel:
+    """Make the tunnel to a server that listens; see bot.runtime.tunnel.ssh for `remembers`."""
+    if settings.public_tunnel == CLOUDFLARED:
+        own = Settings.model_fields  # its secrets are not for other programs
+        environment = {k: v for k, v in os.environ.items() if k.lower() not in own}
+        hold: Hold = Cloudflared(server.local_url, environment)
+        return Tunnel(CLOUDFLARED, hold, server.leads_here, address)
+    here = urlsplit(server.local_url)
+    assert here.hostname and here.port  # noqa: PT018 - of a listener
+    hold = Ssh(
+        server=settings.public_tunnel,
+        host=here.hostname,
+        port=here.port,
+        pins=settings.data_dir / "tunnel_known_hosts",
+        public_url=settings.public_url,
+        remembers=remembers,
+    )
+    name = urlsplit(settings.public_tunnel).hostname or ""
+    return Tunnel(name, hold, server.leads_here, address)
+
+
+def wire_servers(
+    settings: Settings,
+    *,
+    frames: Callable[[str], Coroutine[Any, Any, bytes | None]],
+    health: Health,
+    scrape: list[web.AbstractRouteDef],
+    webhook: list[web.AbstractRouteDef],
+) -> tuple[HttpServer, HttpServer | None]:
+    """Make the listener of the internet and that of the operator; None: it is the same one."""
+    host, port = settings.http_host, settings.http_port
+    if settings.admin_port is None:
+        routes = [*scrape, *webhook]
+        return HttpServer(host, port, frames=frames, health=health.report, routes=routes), None
+    return (
+        HttpServer(host, port, frames=frames, routes=webhook),
+        HttpServer(host, settings.admin_port, health=health.report, routes=scrape),
+    )
+
+
+def wire_runtime(settings: Settings, storage: Storage, address: PublicAddress) -> Health:
     """Make the health report of the parts that run in this role."""
     off = set()
     if not settings.takes_updates:
@@ -166,6 +227,7 @@ def wire_runtime(settings: Settings, storage: Storage) -> Health:
     return Health(
         storage.database.writable,
         limits={part: seconds for part, seconds in LIMITS.items() if part not in off},
+        tunnel=lambda: address.state,
     )
 
 
@@ -250,7 +312,9 @@ class Jobs:
     probe: ProviderProbe
 
 
-def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health) -> Jobs:
+def wire_jobs(
+    settings: Settings, storage: Storage, edges: Edges, address: PublicAddress, health: Health
+) -> Jobs:
     """Make what acts on tasks."""
     clock, wait, sleep = edges.clock, edges.wait, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
@@ -261,7 +325,7 @@ def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health
         edges.bot,
         storage,
         clock=clock,
-        public_url=settings.public_url,
+        address=address,
         ttl=timedelta(seconds=settings.frame_ttl_seconds),
         bucket=edges.bucket,
         sleep=sleep,
@@ -274,7 +338,14 @@ def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health
     )  # fmt: skip
     steps = Steps(
         context,
-        Submit(context, edges.provider, frames.publish, deadline=deadline),
+        Submit(
+            context,
+            edges.provider,
+            frames.publish,
+            deadline=deadline,
+            frames_away=frames.are_away,
+            still_leads=frames.still_leads,
+        ),
         Watch(context, edges.provider),
         Deliver(context, edges.provider, delivery),
     )
@@ -305,7 +376,9 @@ def wire_jobs(settings: Settings, storage: Storage, edges: Edges, health: Health
             drafts=_days(settings.draft_retention_days),
             sleep=sleep,
         ),
-        waiting=QueuePositions(storage, progress, steps.held, clock=clock, sleep=sleep),
+        waiting=QueuePositions(
+            storage, progress, steps.held, clock=clock, no_address=frames.are_away, sleep=sleep
+        ),
         frames=frames,
         kept=kept,
         probe=ProviderProbe(storage, edges.provider.probe, clock=clock, wait=wait, sleep=sleep),
@@ -329,7 +402,9 @@ def _days(number: int) -> timedelta | None:
 # --- handlers ------------------------------------------------------------------------------------
 
 
-def wire_handlers(settings: Settings, storage: Storage, edges: Edges, jobs: Jobs) -> Dispatcher:
+def wire_handlers(
+    settings: Settings, storage: Storage, edges: Edges, jobs: Jobs, address: PublicAddress
+) -> Dispatcher:
     """Make the dispatcher with the routers and what handlers are given by name."""
     path = settings.examples_file
     cluster = storage.cluster
@@ -348,6 +423,8 @@ def wire_handlers(settings: Settings, storage: Storage, edges: Edges, jobs: Jobs
         offer=Offer(
             model=settings.default_model,
             photos_on=settings.photos_on,
+            tunnel_owner=settings.tunnel_owner,
+            tunnel_state=lambda: address.state,
             retention_days=settings.retention_days,
             models=settings.models,
             examples=examples.read(path) if path else examples.bundled(),
@@ -403,6 +480,7 @@ def wire_telegram(
     edges: Edges,
     dispatcher: Dispatcher,
     steps: Steps,
+    address: PublicAddress,
     health: Health,
 ) -> tuple[Inbox, Polling | Webhook]:
     """Make the inbox, and the polling or the webhook that fills it."""
@@ -420,7 +498,7 @@ def wire_telegram(
         return inbox, Webhook(
             edges.bot,
             inbox.take,
-            public_url=settings.public_url,
+            address=address,
             secret=settings.webhook_secret,
             **common,
         )

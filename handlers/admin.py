@@ -31,7 +31,7 @@ from bot.core.task import ACTIVE, TaskState
 from bot.texts import keyboards
 from bot.texts.callback_data import Operate, Operation
 from handlers import reply
-from handlers.context import FindJob, Wake
+from handlers.context import FindJob, Offer, Wake
 from handlers.filters import admin
 from storage import Entry, Storage
 
@@ -58,12 +58,14 @@ def router() -> Router:
 # --- looking -------------------------------------------------------------------------------
 
 
-async def panel(message: Message, storage: Storage, clock: Clock, lang: str) -> None:
-    text, keyboard = await _today(storage, clock, lang)
+async def panel(message: Message, storage: Storage, clock: Clock, offer: Offer, lang: str) -> None:
+    text, keyboard = await _today(storage, clock, offer, lang)
     await reply.say(message, text, keyboard)
 
 
-async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, InlineKeyboardMarkup]:
+async def _today(
+    storage: Storage, clock: Clock, offer: Offer, lang: str
+) -> tuple[Text, InlineKeyboardMarkup]:
     now = clock()
     since = day_start(now)
     outcomes = await storage.operator.outcomes(since=since)
@@ -85,6 +87,7 @@ async def _today(storage: Storage, clock: Clock, lang: str) -> tuple[Text, Inlin
         asked=len(asked),
         alerts=[(alert.kind, alert.params) for alert in alerts.values()],
         held=list(held),
+        tunnel=offer.tunnel_state(),
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held
     keyboard = keyboards.admin.operations(
@@ -250,6 +253,7 @@ async def operate(
     clock: Clock,
     wake: Wake,
     try_now: Wake,
+    offer: Offer,
     lang: str,
 ) -> None:
     number, by, now = callback_data.number, query.from_user.id, clock()
@@ -310,7 +314,7 @@ async def operate(
     if callback_data.operation in (O.SEND, O.STOP):
         await _show_broadcast(shown, number, bot, storage, lang)
     elif callback_data.operation in _PANEL:
-        text, keyboard = await _today(storage, clock, lang)
+        text, keyboard = await _today(storage, clock, offer, lang)
         place = reply.place(shown)
         await reply.rewrite(bot, place, shown.message_id, text, is_media=False, keyboard=keyboard)
 

@@ -44,7 +44,7 @@ async def help(message: Message, lang: str, offer: Offer) -> None:
 
 
 async def privacy(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.privacy.privacy(lang, offer.retention_days))
+    await reply.say(message, texts.privacy.privacy(lang, offer.retention_days, offer.tunnel_owner))
 
 
 async def cancel(

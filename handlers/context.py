@@ -48,7 +48,9 @@ class Offer:
     """What this bot offers now."""
 
     model: Model
-    photos_on: bool  # first frames can be published (PUBLIC_URL is set)
+    photos_on: bool  # first frames can be published (PUBLIC_URL or PUBLIC_TUNNEL is set)
+    tunnel_owner: str = ""  # who passes photos on to the provider; empty: nobody
+    tunnel_state: Callable[[], str] = str  # one line for an admin; empty: there is no tunnel
     retention_days: int = 0  # days after which finished orders are deleted; 0: never
     models: tuple[Model, ...] = ()  # the models that a card offers
     examples: tuple[Example, ...] = ()

@@ -32,11 +32,11 @@ from bot.core.errors import (
 from bot.operator.price_check import differences
 from bot.provider.client import Gptunnel
 from bot.runtime import proxy
-from bot.runtime.health import HealthReport
-from bot.runtime.http_server import HttpServer, frame_url
+from bot.runtime.http_server import HttpServer, frame_url, local_url
+from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
 from bot.telegram.rate_limits import RateLimiter
-from bot.wiring import connect_provider, connect_telegram, open_bucket
+from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tunnel
 from storage import Database
 from storage.engine import sqlite_file
 from storage.migrate import HEAD, version
@@ -167,26 +167,21 @@ async def _photos(settings: Settings) -> Words:
         if answer.content != key.encode():
             return Level.FAIL, f"the bucket's link gives HTTP {answer.status_code}"
         return Level.OK, "through the bucket: put, fetched by its link, deleted"
+    if settings.public_tunnel:
+        return await _tunnel(settings)
     if not settings.public_url:
-        return Level.NOTE, "off: neither PUBLIC_URL nor a bucket"
+        return Level.NOTE, "off: neither PUBLIC_URL, nor PUBLIC_TUNNEL, nor a bucket"
     token, content = secrets.token_urlsafe(32), secrets.token_bytes(64)
 
     async def frame(asked: str) -> bytes | None:
         return content if asked == token else None
 
-    async def health() -> HealthReport:
-        return HealthReport(reasons=(), ages={}, database=True)
-
-    server = HttpServer(settings.http_host, settings.http_port, frames=frame, health=health)
+    server = HttpServer(settings.http_host, settings.http_port, frames=frame)
     try:
         await server.start()
     except OSError:
         # The bot itself has the port: its own answer is enough.
-        async with _client("") as client:
-            answer = await client.get(f"{settings.public_url}/healthz")
-        if "seconds_since" not in answer.text:
-            return Level.FAIL, f"PUBLIC_URL gives HTTP {answer.status_code} from somebody else"
-        return Level.OK, "PUBLIC_URL leads to the bot that runs here"
+        return await _running_bot(settings)
     try:
         async with _client("") as client:
             answer = await client.get(frame_url(settings.public_url, token))
@@ -195,6 +190,46 @@ async def _photos(settings: Settings) -> Words:
     if answer.content != content:
         return Level.FAIL, f"PUBLIC_URL gives HTTP {answer.status_code}, and not our file"
     return Level.OK, "a file was fetched through PUBLIC_URL, seen from this machine"
+
+
+async def _running_bot(settings: Settings) -> Words:
+    if settings.admin_port is not None:
+        return Level.NOTE, "the bot runs here, and PUBLIC_URL shows only photos: not checked"
+    async with _client("") as client:
+        answer = await client.get(f"{settings.public_url}/healthz")
+    if "seconds_since" not in answer.text:
+        return Level.FAIL, f"PUBLIC_URL gives HTTP {answer.status_code} from somebody else"
+    return Level.OK, "PUBLIC_URL leads to the bot that runs here"
+
+
+async def _tunnel(settings: Settings) -> Words:
+    """Open the tunnel for a moment, or ask the bot that runs here about its own."""
+
+    async def no_frame(token: str) -> None:
+        return None
+
+    server = HttpServer(settings.http_host, settings.http_port, frames=no_frame)
+    try:
+        await server.start()
+    except OSError:
+        url = local_url(settings.http_host, settings.admin_port or settings.http_port)
+        async with _client("") as client:
+            state = str((await client.get(f"{url}/healthz")).json().get("tunnel", ""))
+        return (Level.OK if ": open at " in state else Level.FAIL), state or "no tunnel here"
+    address = PublicAddress(changes=True)
+    tunnel = wire_tunnel(settings, server, address, remembers=False)
+    try:
+        async with asyncio.timeout(SECONDS - 5), asyncio.TaskGroup() as group:
+            running = group.create_task(tunnel.run())
+            while not address.url:
+                await address.changed.wait()
+                address.changed.clear()
+            running.cancel()
+    except TimeoutError:
+        return Level.FAIL, address.state
+    finally:
+        await server.stop()
+    return Level.OK, f"a file was fetched through the tunnel, {address.state}"
 
 
 async def _database(settings: Settings) -> Words:

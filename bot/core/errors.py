@@ -26,6 +26,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     ├── LimitReached           a cap is reached; `cap` has a text, nothing was ordered
     ├── CreditTooLow           the person's credit is too low; nothing was ordered
     ├── FramesOff              first frames cannot be published
+    ├── FramesAway             first frames cannot be fetched now; the task waits
     └── InputError             the person's input cannot be used; `problem` has a text
 """
 
@@ -169,6 +170,10 @@ class CreditTooLow(BotError):
 
 class FramesOff(BotError):
     """First frames cannot be published: neither PUBLIC_URL nor a bucket is set."""
+
+
+class FramesAway(BotError):
+    """First frames cannot be fetched now: the tunnel has no address. Nothing was tried."""
 
 
 class InputError(BotError):

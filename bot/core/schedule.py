@@ -135,6 +135,13 @@ def back_off(attempts: int, *, first: float, cap: float) -> float:
     return min(first * 2.0 ** min(max(attempts - 1, 0), 30), cap)
 
 
+def address_wait(age: float) -> float:
+    """Return the seconds until a photo looks again for the address of a tunnel; it grows with the
+    order's age.
+    """
+    return min(max(age * 0.2, 2.0), 30.0)
+
+
 def overdue_wait(age: float) -> float:
     """Return the seconds until an overdue task is asked about again; it grows with its age."""
     return min(max(5.0, age * 0.3), 3600.0)

@@ -14,12 +14,13 @@ from datetime import timedelta
 from aiogram import Bot
 
 from bot.core.clock import Clock, Sleep
-from bot.core.errors import FramesOff, LeaseLost, StorageUnavailable
+from bot.core.errors import FramesAway, FramesOff, LeaseLost, StorageUnavailable
 from bot.core.schedule import back_off
 from bot.core.task import Task
 from bot.media import frames
 from bot.media.bucket import Bucket, BucketError
 from bot.runtime.http_server import frame_url
+from bot.runtime.public_address import PublicAddress
 from bot.telegram.client import fetch_file
 from storage import Storage
 
@@ -38,7 +39,7 @@ class FirstFrames:
         storage: Storage,
         *,
         clock: Clock,
-        public_url: str,
+        address: PublicAddress,
         ttl: timedelta,
         bucket: Bucket | None = None,
         sleep: Sleep = asyncio.sleep,
@@ -46,7 +47,7 @@ class FirstFrames:
         self._bot = bot
         self._storage = storage
         self._clock = clock
-        self._public_url = public_url
+        self._address = address
         self._ttl = ttl
         self._bucket = bucket
         self._sleep = sleep
@@ -54,10 +55,13 @@ class FirstFrames:
     async def publish(self, task: Task) -> str:
         """Return the link to the frame, cut to the task's ratio; it replaces an earlier one.
 
-        Raises FramesOff when neither is set, InputError for an unusable file, TelegramErrors when
-        it cannot be fetched, BucketError when it cannot be stored.
+        Raises FramesOff when neither is set, FramesAway while a tunnel has no address, InputError
+        for an unusable file, TelegramErrors when it cannot be fetched, BucketError when it cannot
+        be stored.
         """
-        if not self._public_url and self._bucket is None:
+        if self.are_away():
+            raise FramesAway
+        if not self._address.url and self._bucket is None:
             raise FramesOff
         assert task.frame is not None
         assert task.aspect_ratio is not None
@@ -70,7 +74,17 @@ class FirstFrames:
             task, token=token, jpeg=jpeg, expires_at=self._clock() + self._ttl
         ):
             raise LeaseLost("the task needs no frame any more")
-        return frame_url(self._public_url, token)
+        if self.are_away():
+            raise FramesAway
+        return frame_url(self._address.url, token)
+
+    def are_away(self) -> bool:
+        """Whether frames wait for the address of a tunnel."""
+        return self._bucket is None and self._address.is_awaited
+
+    def still_leads(self, link: str) -> bool:
+        """Whether a link of `publish` is good: a tunnel may have another address by now."""
+        return self._bucket is not None or self._address.leads(link)
 
     async def _put(self, bucket: Bucket, task: Task, key: str, jpeg: bytes) -> str:
         # Recorded first: whatever happens after this, the object is deleted later.

@@ -53,6 +53,7 @@ class _Watched:
     last: bool = False  # shown once more, then forgotten
     place: int | None = None  # position in the queue, while no worker has it
     away: bool = False  # the provider does not answer
+    no_address: bool = False  # the tunnel through which it fetches photos is not open
     act_at: float = 0.0
     drafted_at: float = 0.0
 
@@ -81,12 +82,13 @@ class Progress:
         waiting: bool = False,
         held: bool = False,
         away: bool = False,
+        no_address: bool = False,
     ) -> None:
         """Record the task's current state; a new state is shown at the next tick.
 
         That the video is on its way is shown only when it has not arrived by then. `waiting`: the
         provider has not accepted the task yet; `held`: it will not until the operator acts;
-        `away`: until the provider answers again.
+        `away`: until the provider answers again; `no_address`: until it can fetch photos.
         """
         if task.card_message_id is None:
             return
@@ -95,21 +97,26 @@ class Progress:
         if known is None:
             first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
             self._watched[task.id] = _Watched(
-                task, distribution, waiting, held, at, first, away=away
+                task, distribution, waiting, held, at, first, away=away, no_address=no_address
             )
             return
-        shown = (known.task.state, known.waiting, known.held, known.away)
-        if shown != (task.state, waiting, held, away):
+        shown = (known.task.state, known.waiting, known.held, known.away, known.no_address)
+        if shown != (task.state, waiting, held, away, no_address):
             known.next_at = at
         known.task, known.distribution, known.last = task, distribution, False
         known.waiting, known.held, known.place = waiting, held, None
-        known.away = away
+        known.away, known.no_address = away, no_address
 
     def queue(
-        self, waiting: Iterable[tuple[Task, int]], *, held: bool, away: bool = False
+        self,
+        waiting: Iterable[tuple[Task, int]],
+        *,
+        held: bool,
+        away: bool = False,
+        no_address: bool = False,
     ) -> None:
         """Set all queued tasks without a worker, with their positions; the list replaces the last
-        one.
+        one. `no_address` is about those with photos.
 
         Tasks of this worker are shown by `show`, which is newer.
         """
@@ -118,6 +125,7 @@ class Progress:
             if task.card_message_id is None:
                 continue
             seen.add(task.id)
+            lacks = no_address and task.frame is not None
             known = self._watched.get(task.id)
             if known is None:
                 # The press was just answered with the position.
@@ -131,27 +139,36 @@ class Progress:
                     first,
                     place=place,
                     away=away,
+                    no_address=lacks,
                 )
             elif known.place is not None:
-                if (known.held, known.away) != (held, away):
+                if (known.held, known.away, known.no_address) != (held, away, lacks):
                     known.next_at = min(known.next_at, now)
                 known.task, known.place = task, place
                 known.waiting, known.held, known.away = task.attempts > 0, held, away
+                known.no_address = lacks
         for task_id, watched in list(self._watched.items()):
             if watched.place is not None and task_id not in seen:
                 del self._watched[task_id]
 
     def leave(
-        self, task: Task, distribution: DurationDistribution, *, held: bool, away: bool = False
+        self,
+        task: Task,
+        distribution: DurationDistribution,
+        *,
+        held: bool,
+        away: bool = False,
+        no_address: bool = False,
     ) -> None:
         """Show once that the task waits in the queue without a worker, then forget it."""
-        self.show(task, distribution, waiting=True, held=held, away=away)
+        self.show(task, distribution, waiting=True, held=held, away=away, no_address=no_address)
         if watched := self._watched.get(task.id):
             watched.last = True
 
     def forget(self, task_id: int) -> None:
-        """Stop showing the task, unless it was left in the queue."""
-        if (watched := self._watched.get(task_id)) and not watched.last:
+        """Stop showing the task, unless it is in the queue."""
+        watched = self._watched.get(task_id)
+        if watched and not watched.last and watched.place is None:
             del self._watched[task_id]
 
     async def close(self, task: Task) -> None:
@@ -251,6 +268,8 @@ class Progress:
             return texts.statuses.status_sending(lang, task)
         if task.state is TaskState.QUEUED and watched.away:
             return texts.statuses.status_away(lang, task)
+        if task.state is TaskState.QUEUED and watched.no_address:
+            return texts.statuses.status_no_address(lang, task)
         if task.state is TaskState.QUEUED and watched.waiting:
             return texts.statuses.status_waiting(lang, task, busy=not watched.held)
         if watched.place is not None:

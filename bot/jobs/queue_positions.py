@@ -23,7 +23,10 @@ SHOWN = 300
 
 
 class QueuePositions:
-    """The loop from the queue to the status messages; `held`: nothing is submitted now."""
+    """The loop from the queue to the status messages.
+
+    `held`: nothing is submitted now; `no_address`: photos cannot be fetched now.
+    """
 
     def __init__(
         self,
@@ -32,12 +35,14 @@ class QueuePositions:
         held: Callable[[datetime], bool],
         *,
         clock: Clock,
+        no_address: Callable[[], bool] = bool,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._storage = storage
         self._progress = progress
         self._held = held
         self._clock = clock
+        self._no_address = no_address
         self._sleep = sleep
 
     async def run(self) -> None:
@@ -53,4 +58,9 @@ class QueuePositions:
         """Update every position once."""
         waiting = await self._storage.tasks.waiting(limit=SHOWN)
         away = bool(waiting) and await self._storage.breaker.get() is not None
-        self._progress.queue(waiting, held=self._held(self._clock()), away=away)
+        self._progress.queue(
+            waiting,
+            held=self._held(self._clock()),
+            away=away,
+            no_address=self._no_address(),
+        )

@@ -30,6 +30,7 @@ class HealthReport:
     database: bool
     stopping: bool = False
     troubles: Mapping[str, str] = field(default_factory=dict)
+    tunnel: str = ""
 
     @property
     def ok(self) -> bool:
@@ -50,7 +51,8 @@ class HealthReport:
 class Health:
     """Collects marks and decides. A part that never left a mark is late from the start.
 
-    `limits`: of the parts that run in this process.
+    `limits`: of the parts that run in this process. `tunnel`: its state, "" without one; it is
+    shown and never a reason, since a restart would not help and prompts work without it.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class Health:
         writable: Callable[[], Awaitable[bool]],
         *,
         limits: Mapping[str, float] = LIMITS,
+        tunnel: Callable[[], str] = str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writable = writable
         self._limits = limits
+        self._tunnel = tunnel
         self._now = now
         self._since = dict.fromkeys(limits, now())
         self._marks: dict[str, float] = {}
@@ -116,6 +120,7 @@ class Health:
             database=database,
             stopping=self.stopping,
             troubles=dict(self._troubles),
+            tunnel=self._tunnel(),
         )
 
     async def _database(self) -> bool:

@@ -1,15 +1,18 @@
-"""The bot's own HTTP server: first frames for the provider, health for the supervisor.
+"""The bot's own HTTP servers: first frames for the provider, health for the supervisor.
 
-It must not know Telegram, tasks or SQL: it is given functions that answer. Other routes are passed
-in. TLS is the job of a proxy in front of it.
+One listener for both, or two: what the internet may reach, and what only the operator may. It must
+not know Telegram, tasks or SQL: it is given functions that answer. Other routes are passed in. TLS
+is the job of a proxy or tunnel in front of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import quote
 
+import aiohttp
 from aiohttp import web
 
 from bot import __version__
@@ -23,6 +26,8 @@ WRITE_SECONDS = 60.0
 STOP_SECONDS = 2.0
 """For open answers when the server stops."""
 
+PROBE_SECONDS = 10.0
+
 # The form of secrets.token_urlsafe(32); other tokens are not worth a query.
 _TOKEN = "[A-Za-z0-9_-]{43}"  # noqa: S105 - the shape of one
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -33,11 +38,18 @@ def frame_url(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}/frames/{quote(token, safe='')}.jpg"
 
 
+def local_url(host: str, port: int) -> str:
+    """Return the URL by which this machine reaches a listener on `host`."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class HttpServer:
     """Serves between `start` and `stop`.
 
     `frames` returns the JPEG of a token, None when there is none, or raises StorageUnavailable;
-    `health` returns the report; `routes` are all other routes.
+    `health` returns the report; `routes` are all other routes. Without `frames` or `health` their
+    paths are not found.
     """
 
     def __init__(
@@ -45,28 +57,25 @@ class HttpServer:
         host: str,
         port: int,
         *,
-        frames: Callable[[str], Awaitable[bytes | None]],
-        health: Callable[[], Awaitable[HealthReport]],
+        frames: Callable[[str], Awaitable[bytes | None]] | None = None,
+        health: Callable[[], Awaitable[HealthReport]] | None = None,
         routes: Iterable[web.AbstractRouteDef] = (),
         write_seconds: float = WRITE_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._host = host
         self._port = port
-        self._frames = frames
-        self._health = health
         self._write_seconds = write_seconds
+        self._probe, self._proof = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         app = web.Application()
         app.on_response_prepare.append(_no_banner)
-        app.add_routes(
-            [
-                web.get(f"/frames/{{token:{_TOKEN}}}.jpg", self._frame),
-                web.get("/healthz", self._healthz),
-                web.get("/readyz", self._readyz),
-                *routes,
-                web.route("*", "/{rest:.*}", _not_found),
-            ]
-        )
+        if frames is not None:
+            self._frames = frames
+            app.add_routes([web.get(f"/frames/{{token:{_TOKEN}}}.jpg", self._frame)])
+        if health is not None:
+            self._health = health
+            app.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)])
+        app.add_routes([*routes, web.route("*", "/{rest:.*}", _not_found)])
         self._runner = web.AppRunner(
             app,
             access_log=None,  # links of frames are secrets
@@ -93,9 +102,28 @@ class HttpServer:
         """The port that it listens on, also when port 0 was asked for."""
         return int(self._runner.addresses[0][1])
 
-    async def _frame(self, request: web.Request) -> web.StreamResponse:
+    @property
+    def local_url(self) -> str:
+        """The URL by which this machine reaches it."""
+        return local_url(self._host, self.port)
+
+    async def leads_here(self, url: str) -> bool:
+        """Whether a file is fetched from this server through a public URL."""
         try:
-            jpeg = await self._frames(request.match_info["token"])
+            async with (
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PROBE_SECONDS)) as session,
+                session.get(frame_url(url, self._probe), allow_redirects=False) as answer,
+            ):
+                return await answer.content.read(100) == self._proof.encode()
+        except (aiohttp.ClientError, OSError, ValueError):
+            return False
+
+    async def _frame(self, request: web.Request) -> web.StreamResponse:
+        token = request.match_info["token"]
+        if token == self._probe:
+            return web.Response(text=self._proof, headers=_HEADERS)
+        try:
+            jpeg = await self._frames(token)
         except StorageUnavailable:
             return web.Response(status=503, headers=_HEADERS)
         if jpeg is None:
@@ -122,6 +150,7 @@ class HttpServer:
                 "reasons": report.reasons,
                 "seconds_since": dict(report.ages),
                 "database_writable": report.database,
+                **({"tunnel": report.tunnel} if report.tunnel else {}),
             },
             status=200 if report.ok else 503,
             headers=_HEADERS,

@@ -16,7 +16,17 @@ from typing import Any, TextIO
 
 import structlog
 
-QUIET = ("httpx", "httpcore", "aiohttp.access", "aiogram", "PIL", "alembic", "libav", "sentry_sdk")
+QUIET = (
+    "httpx",
+    "httpcore",
+    "aiohttp.access",
+    "aiogram",
+    "PIL",
+    "alembic",
+    "libav",
+    "sentry_sdk",
+    "asyncssh",
+)
 """Libraries whose INFO lines carry addresses, or nothing useful for an operator."""
 
 

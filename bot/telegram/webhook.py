@@ -17,7 +17,7 @@ from aiogram.methods import GetWebhookInfo, SetWebhook
 from aiogram.types import WebhookInfo
 from aiohttp import web
 
-from bot.core.clock import Clock, Sleep
+from bot.core.clock import Clock, Sleep, wait_for
 from bot.core.errors import (
     StorageUnavailable,
     TelegramError,
@@ -28,6 +28,7 @@ from bot.core.errors import (
 from bot.core.schedule import back_off
 from bot.runtime import metrics
 from bot.runtime.health import Health
+from bot.runtime.public_address import PublicAddress
 from bot.telegram.updates import Take, incoming
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Webhook:
         *,
         clock: Clock,
         health: Health,
-        public_url: str,
+        address: PublicAddress,
         secret: str,
         allowed_updates: list[str],
         sleep: Sleep = asyncio.sleep,
@@ -64,7 +65,8 @@ class Webhook:
         self._take = take
         self._clock = clock
         self._health = health
-        self._url = public_url.rstrip("/") + PATH
+        self._address = address
+        self._url = ""  # as it was set
         self._secret = secret
         self._allowed_updates = allowed_updates
         self._sleep = sleep
@@ -107,37 +109,53 @@ class Webhook:
 
     async def run(self) -> None:
         """Run until cancelled. Raises TelegramUnauthorized, and TelegramRejected when Telegram
-        refuses the address: both end the process."""
+        refuses the operator's address: both end the process. A tunnel's new address may be refused
+        until its name is known everywhere."""
         failures, is_set = 0, False
         while True:
+            if self._address.is_awaited:
+                self._health.trouble("updates", "the tunnel has no address")
+                await self._rest(WATCH_SECONDS)
+                continue
             try:
-                if not is_set:
+                if not is_set or self._url != self._address.url + PATH:
                     await self._set()
                     is_set = True
                 is_set = await self._still_set()
                 failures, wait = 0, WATCH_SECONDS if is_set else 1.0
-            except (TelegramUnauthorized, TelegramRejected):
+            except TelegramUnauthorized:
                 raise
             except TelegramError as exc:
+                if isinstance(exc, TelegramRejected) and not self._address.changes:
+                    raise
                 failures += 1
                 self._health.trouble("updates", str(exc))
                 wait = back_off(failures, first=1, cap=30)
                 if isinstance(exc, TelegramLater) and failures == 1:
                     wait = max(wait, min(exc.retry_after, 3600.0))
                 logger.warning("the webhook waits: %s; again in %.0f s", exc, wait)
-            await self._sleep(wait)
+            await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleep; a new address ends it."""
+        if not self._address.changes:
+            return await self._sleep(seconds)
+        await wait_for(self._address.changed, seconds)
+        return self._address.changed.clear()
 
     async def _set(self) -> None:
         # Pending updates are kept: they may be orders and payments.
+        url = self._address.url + PATH
         await self._bot(
             SetWebhook(
-                url=self._url,
+                url=url,
                 secret_token=self._secret,
                 max_connections=CONNECTIONS,
                 allowed_updates=self._allowed_updates,
                 drop_pending_updates=False,
             )
         )
+        self._url = url
         logger.info("the webhook is set")
 
     async def _still_set(self) -> bool:

@@ -176,6 +176,7 @@ class Today:
     asked: int  # open access requests
     alerts: Sequence[tuple[AlertKind, Params]]
     held: Iterable[Switch]
+    tunnel: str = ""  # its state; empty: there is none
 
 
 ALERTS_SHOWN = 6
@@ -202,6 +203,7 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("💳 Spent: {price}"), price=Bold(_.price(numbers.spent))),
         fill(_("⭐ Received: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
         fill(_("🔑 Access requests: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
+        fill(_("🚇 Tunnel: {state}"), state=numbers.tunnel) if numbers.tunnel else None,
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
         *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
         f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"

@@ -14,8 +14,8 @@ from bot.texts.formatting import lines, message
 from bot.texts.i18n import fill, words
 
 
-def privacy(lang: str, days: int = 0) -> Text:
-    """`days` after which finished orders are deleted; 0: never."""
+def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
+    """`days` after which finished orders are deleted; 0: never. `tunnel`: who passes photos on."""
     _ = words(lang)
     return lines(
         Bold(_("What is stored and who sees it")),
@@ -33,6 +33,15 @@ def privacy(lang: str, days: int = 0) -> Text:
             "photo. It does not receive your name, your user ID or anything else "
             "you write."
         ),
+        fill(
+            _(
+                "• The copy of the photo goes to GPTunnel through a tunnel. Its owner, {owner}, "
+                "passes the picture on and could see it."
+            ),
+            owner=tunnel,
+        )
+        if tunnel
+        else None,
         _(
             "• Nobody else receives anything. A video that cannot be sent is kept "
             "here until it reaches your chat; a sent video is only in the chat."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -64,6 +65,15 @@ async def test_the_panel_tells_the_day_in_numbers(harness: HandlerHarness, admin
     text = harness.telegram.sent[-1].text
     for line in ("Ordered: 3", "Delivered: 1", "Not known: 1", "In the queue: 1", "16.40"):
         assert line in text, line
+    assert "Tunnel" not in text
+
+
+async def test_the_panel_tells_how_the_tunnel_is(harness: HandlerHarness, admin: Person) -> None:
+    state = "cloudflared: open at https://a.trycloudflare.com"
+    offer = replace(harness.dispatcher["offer"], tunnel_state=lambda: state)
+    harness.dispatcher["offer"] = offer
+    await harness.feed(**admin.text("/admin"))
+    assert f"Tunnel: {state}" in harness.telegram.sent[-1].text
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from aiogram.utils.formatting import Text
 
 from bot.core.errors import TelegramLater, TelegramRejected
 from bot.core.schedule import PRIOR, DurationDistribution
-from bot.core.task import AspectRatio, Chat, Task, TaskState
+from bot.core.task import AspectRatio, Chat, Frame, Task, TaskState
 from bot.jobs.progress import Progress
 from bot.telegram.messenger import Messenger
 
@@ -111,6 +111,20 @@ async def test_the_place_is_told_again_only_when_it_changes(screen: Screen) -> N
     await screen.watch(30)
     assert "number 2 in the queue" in screen.messenger.edits[1][2]
     assert len(screen.messenger.edits) == 2
+
+
+async def test_photos_in_the_queue_are_told_that_they_wait_for_the_tunnel(screen: Screen) -> None:
+    photo = task(frame=Frame(file_id="x", kind="photo"))
+    words = task(id=2, card_message_id=51)
+    screen.progress.queue([(photo, 1), (words, 2)], held=False, no_address=True)
+    await screen.watch(10)
+    screen.progress.forget(photo.id)  # a worker looked, and put it off
+    screen.progress.queue([(photo, 1), (words, 2)], held=False, no_address=True)
+    await screen.watch(60)
+    said = {message: text for _, message, text in screen.messenger.edits}
+    assert len(screen.messenger.edits) == 2
+    assert "waits for its connection" in said[50]
+    assert "number 2 in the queue" in said[51]
 
 
 async def test_who_left_the_queue_is_told_nothing_more(screen: Screen) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pytest
 
 from bot.core.clock import Clock
 from bot.core.errors import LeaseLost
-from bot.core.task import Task
+from bot.core.task import Frame, Task, TaskState
 from bot.jobs.progress import Progress
 from bot.jobs.steps import Steps
 from bot.jobs.steps.context import StepContext
@@ -22,7 +23,7 @@ from bot.provider.answers import Job, JobStatus
 from bot.runtime.health import Health
 from storage import Storage, open_storage
 from tests.stateful.outside_world import NoProgress
-from tests.support.factories import NOON, queued
+from tests.support.factories import NOON, leased, queued
 
 LEASE = timedelta(seconds=30)
 
@@ -225,6 +226,31 @@ async def test_what_was_lost_while_it_waited_for_its_turn_is_dropped_and_not_ord
         await ordering
         await waiting
     assert provider.prompts == ["first"]
+
+
+async def test_a_photo_whose_link_is_of_an_old_address_is_not_ordered_with_it(
+    storage: Storage,
+) -> None:
+    await queued(storage)
+    task = replace(await leased(storage), frame=Frame(file_id="x", kind="photo"))
+    provider, current = Slow(), ["https://old"]
+
+    async def publish(task: Task) -> str:
+        link = f"{current[0]}/frames/x.jpg"
+        current[0] = "https://new"  # the tunnel came back while the photo was cut
+        return link
+
+    context = StepContext(storage, cast(Progress, NoProgress()), clock=lambda: NOON)
+    submit = Submit(
+        context, provider, publish, deadline=LEASE,
+        still_leads=lambda link: link.startswith(current[0]),
+    )  # fmt: skip
+    assert await submit(task) is None
+    assert provider.prompts == []
+    found = await storage.tasks.get(task.id)
+    assert found is not None
+    assert (found.state, found.attempts) == (TaskState.QUEUED, 0)
+    assert found.run_at > NOON
 
 
 async def refused(submit: Submit, task: Task) -> None:

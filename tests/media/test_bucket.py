@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from bot.core.task import Frame, Task, TaskState
 from bot.jobs.first_frames import FirstFrames
 from bot.media.bucket import Bucket, BucketError
+from bot.runtime.public_address import PublicAddress
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter
@@ -127,7 +128,7 @@ class Frames:
         self.bot = telegram_client.connect(SecretStr(api.token), api.url, RateLimiter())
         self.api = api
         self.first = FirstFrames(
-            self.bot, storage, clock=lambda: self.now, public_url="", bucket=bucket,
+            self.bot, storage, clock=lambda: self.now, address=PublicAddress(), bucket=bucket,
             ttl=timedelta(hours=1), sleep=self._sleep,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from bot.core.alerts import AlertKind
+from bot.settings import ADMIN_PORT
 from bot.texts.admin import ALERTS, BUTTONS
 from bot.texts.i18n import words
 
@@ -62,6 +63,13 @@ def test_every_image_has_a_version_and_every_mounted_file_is_there() -> None:
                 assert volume.endswith(":ro")
             else:
                 assert source in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("name", ["bot", "worker"])
+def test_with_a_tunnel_health_has_a_port_of_its_own(name: str) -> None:
+    image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert SERVICES[name]["healthcheck"]["test"][-1] in image  # where it is tested
+    assert f"127.0.0.1:{ADMIN_PORT}:{ADMIN_PORT}" in SERVICES["bot"]["ports"]
 
 
 def test_prometheus_scrapes_the_bot_under_the_name_that_the_rules_know() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
-from bot.settings import Settings, SettingsError, read_settings
+from bot.settings import ADMIN_PORT, Settings, SettingsError, read_settings
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("bot", "handlers", "storage")
@@ -201,13 +201,17 @@ async def test_the_images_health_check_believes_healthz() -> None:
     server = HttpServer("127.0.0.1", 0, frames=no_frame, health=health.report)
     await server.start()
     try:
-        environ = {"PATH": os.environ["PATH"], "HTTP_PORT": str(server.port)}
+        port = str(server.port)
+        environ = {"PATH": os.environ["PATH"], "HTTP_PORT": port, "ADMIN_HTTP_PORT": ""}
         assert await _exit_code(command[1:], environ) == 0
+        own = {"PUBLIC_TUNNEL": "ssh://me@host", "HTTP_PORT": "1", "ADMIN_HTTP_PORT": port}
+        assert await _exit_code(command[1:], environ | own) == 0
         seconds[0] = 1000.0
         assert await _exit_code(command[1:], environ) == 1
     finally:
         await server.stop()
     assert await _exit_code(command[1:], environ) == 1
+    assert f"and '{ADMIN_PORT}'" in command[2]  # the setting's default
 
 
 async def _exit_code(args: list[str], environ: dict[str, str]) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from bot import setting_names
 from bot.settings import Settings, SettingsError, read_settings
+from tests.support import cloudflared
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
 NEEDED = {"BOT_TOKEN": TOKEN, "GPTUNNEL_API_KEY": "canary-key"}
@@ -168,6 +169,75 @@ def test_an_address_that_the_provider_cannot_reach_is_refused(given: Any, addres
 def test_a_local_address_is_fine_for_a_provider_on_the_same_machine(given: Any) -> None:
     known = given(PUBLIC_URL="http://127.0.0.1:8080", GPTUNNEL_BASE_URL="http://127.0.0.1:9/v1")
     assert known.photos_on
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloudflared.install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["canary", "ssh", "ssh://canary.example", "ssh://user:canary@host", "ssh://user@", "ssh://@host",
+     "ssh://user@host:canary", "ssh://user@host:70000", "ssh://user@host:0", "ssh://user@host/canary",
+     "https://canary.example", "cloudflared://canary", "Cloudflared"],
+)  # fmt: skip
+def test_a_tunnel_of_another_form_names_itself(given: Any, value: str) -> None:
+    [line] = lines_of(given, PUBLIC_TUNNEL=value)
+    assert line == (
+        "PUBLIC_TUNNEL: should be `cloudflared` or ssh://user@host:port, without a password"
+    )
+
+
+@pytest.mark.usefixtures("program")
+def test_a_tunnel_brings_photos_and_a_listener_for_the_operator(given: Any) -> None:
+    known = given(PUBLIC_TUNNEL="cloudflared")
+    assert (known.photos_on, known.admin_port, known.needs_tunnel) == (True, 8081, True)
+    assert known.tunnel_owner == "Cloudflare"
+    assert given(PUBLIC_TUNNEL="cloudflared", UPDATES="webhook").needs_tunnel
+    known = given(PUBLIC_TUNNEL="ssh://nokey@localhost.run", ADMIN_HTTP_PORT="9000")
+    assert (known.tunnel_owner, known.admin_port) == ("localhost.run", 9000)
+    assert given(PUBLIC_TUNNEL="ssh://me@[2001:db8::7]:2222").photos_on
+    plain = given(PUBLIC_TUNNEL="", ADMIN_HTTP_PORT="", UPDATES="")
+    assert (plain.admin_port, plain.needs_tunnel, plain.tunnel_owner) == (None, False, "")
+
+
+@pytest.mark.usefixtures("program")
+def test_a_quick_tunnel_has_an_address_of_its_own(given: Any) -> None:
+    [line] = lines_of(given, PUBLIC_TUNNEL="cloudflared", PUBLIC_URL="https://bot.example")
+    assert line.startswith("PUBLIC_URL: leave it empty with PUBLIC_TUNNEL=cloudflared")
+    own = given(PUBLIC_TUNNEL="ssh://me@bot.example", PUBLIC_URL="https://bot.example")
+    assert own.photos_on
+
+
+def test_a_program_that_is_not_there_is_named(
+    given: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    [line] = lines_of(given, PUBLIC_TUNNEL="cloudflared")
+    assert line.startswith("PUBLIC_TUNNEL: the program `cloudflared` is not on the PATH")
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [{"HTTP_PORT": "9000", "ADMIN_HTTP_PORT": "9000"},
+     {"HTTP_PORT": "8081", "PUBLIC_TUNNEL": "ssh://me@host"}],
+)  # fmt: skip
+def test_two_listeners_need_two_ports(given: Any, ports: dict[str, str]) -> None:
+    [line] = lines_of(given, **ports)
+    assert line == "ADMIN_HTTP_PORT: should be another port than HTTP_PORT"
+
+
+@pytest.mark.usefixtures("program")
+def test_a_bucket_needs_no_tunnel_for_photos(given: Any) -> None:
+    bucket = {
+        "FRAMES_S3_ENDPOINT": "https://s3.example", "FRAMES_S3_BUCKET": "b",
+        "FRAMES_S3_ACCESS_KEY": "k", "FRAMES_S3_SECRET_KEY": "s",
+    }  # fmt: skip
+    known = given(PUBLIC_TUNNEL="cloudflared", ADMINS="7", **bucket)
+    assert (known.needs_tunnel, known.tunnel_owner) == (False, "")
+    assert known.warnings == ("PUBLIC_TUNNEL is not used: first frames are in the bucket",)
 
 
 def test_what_is_allowed_and_probably_not_wanted_is_told(given: Any) -> None:

@@ -194,6 +194,19 @@ async def test_other_routes_can_be_handed_in(http: httpx.AsyncClient) -> None:
     assert (await http.post("/ping")).text == "pong"
 
 
+async def test_what_is_not_handed_in_is_not_found(frames: Frames, health: Health) -> None:
+    public = HttpServer("127.0.0.1", 0, frames=frames)
+    admin = HttpServer("127.0.0.1", 0, health=health.report)
+    shown = {}
+    for name, one in (("public", public), ("admin", admin)):
+        await one.start()
+        async with httpx.AsyncClient(base_url=one.local_url) as client:
+            paths = ("/healthz", "/readyz", f"/frames/{TOKEN}.jpg")
+            shown[name] = [(await client.get(path)).status_code for path in paths]
+        await one.stop()
+    assert shown == {"public": [404, 404, 200], "admin": [200, 503, 404]}
+
+
 # -- slow clients ------------------------------------------------------------------------------
 
 

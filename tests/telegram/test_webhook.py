@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from aiogram.types import WebhookInfo
 from bot.core.errors import StorageUnavailable, TelegramLater, TelegramRejected
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
+from bot.runtime.public_address import PublicAddress
 from bot.telegram.inbox import Inbox
 from bot.telegram.webhook import BODY_LIMIT, PATH, SECRET_HEADER, Webhook
 from storage import InboxState, IncomingUpdate, Storage, open_storage
+from tests.support.process_harness import until
 
 SECRET = "canary-secret"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -73,7 +76,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
             Inbox(telegram, Dispatcher(), storage, clock=lambda: NOON, owner="one").take,
             clock=lambda: NOON,
             health=health,
-            public_url=PUBLIC,
+            address=PublicAddress(PUBLIC),
             secret=SECRET,
             allowed_updates=["message"],
             sleep=sleep,
@@ -248,6 +251,27 @@ async def test_an_address_that_telegram_does_not_take_ends_the_program(rig: Rig)
     rig.telegram.answers = [TelegramRejected("bad webhook: An HTTPS URL must be provided")]
     with pytest.raises(TelegramRejected, match="HTTPS"):
         await rig.hook.run()
+
+
+async def test_the_address_of_a_tunnel_is_awaited_and_followed(rig: Rig) -> None:
+    address = PublicAddress(changes=True)
+    rig.hook._address = address
+    refused = TelegramRejected("bad webhook: Failed to resolve host")
+    rig.telegram.answers = [True, refused]
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        running = group.create_task(rig.hook.run())
+        await until(lambda: rig.health._troubles)
+        assert rig.telegram.calls == []
+        for number in (1, 2):
+            rig.telegram.answers = [True, info(url=f"https://a{number}.example{PATH}")]
+            address.set(f"https://a{number}.example", "")
+            await until(lambda: not rig.telegram.answers)
+        rig.telegram.answers = [refused, True, info()]
+        address.set("https://a3.example", "")
+        await until(lambda: not rig.telegram.answers)
+        running.cancel()
+    urls = [call.url for call in rig.telegram.calls if type(call).__name__ == "SetWebhook"]
+    assert urls == [f"https://a{n}.example{PATH}" for n in (1, 2, 3, 3)]
 
 
 async def test_a_server_that_does_not_tell_of_webhooks_brings_updates_all_the_same(

@@ -325,6 +325,9 @@ def test_the_status_tells_the_place_and_whether_it_can_be_cancelled() -> None:
     both(lambda lang: texts.statuses.status_sending(lang, queued))
     both(lambda lang: texts.statuses.status_waiting(lang, queued))
     both(lambda lang: texts.statuses.status_waiting(lang, queued, busy=True))
+    english, russian = both(lambda lang: texts.statuses.status_no_address(lang, queued))
+    assert "no money was taken" in english
+    assert "деньги не списаны" in russian
 
 
 def test_an_unknown_order_names_the_price_that_may_be_lost() -> None:
@@ -489,6 +492,13 @@ def test_privacy_says_how_long_and_how_to_end_it() -> None:
     assert "90 дней" in russian
     assert "/delete_me" in english
     assert "days" not in said(texts.privacy.privacy("en"))
+
+
+def test_privacy_names_who_passes_photos_on() -> None:
+    english, russian = both(lambda lang: texts.privacy.privacy(lang, tunnel="Cloudflare"))
+    assert "Its owner, Cloudflare, passes the picture on" in english
+    assert "Его владелец, Cloudflare, передаёт картинку дальше" in russian
+    assert "tunnel" not in said(texts.privacy.privacy("en"))
 
 
 def test_a_card_asks_for_consent_only_where_a_photo_goes_out() -> None:

@@ -17,6 +17,7 @@ from typing import Protocol
 from bot.core.alerts import AlertSignals, Switch
 from bot.core.breaker import Permit
 from bot.core.errors import (
+    FramesAway,
     FramesOff,
     InputError,
     LeaseLost,
@@ -32,7 +33,7 @@ from bot.core.errors import (
     TelegramUnreachable,
 )
 from bot.core.events import AWAY, ORDERED
-from bot.core.schedule import back_off
+from bot.core.schedule import address_wait, back_off
 from bot.core.task import Reason, Task, TaskState
 from bot.jobs.steps.context import PATIENCE, StepContext
 from bot.media.bucket import BucketError
@@ -53,9 +54,11 @@ class CreateClient(Protocol):
 OVERLOADED = 3
 """After so many busy answers in a row, for any task, the provider is overloaded."""
 
+NO_ADDRESS = "waits for the address of the tunnel"
+
 PublishFrame = Callable[[Task], Awaitable[str]]
-"""Returns the link to a task's first frame; raises FramesOff, InputError, TelegramErrors and
-BucketError."""
+"""Returns the link to a task's first frame; raises FramesOff, FramesAway, InputError,
+TelegramErrors and BucketError."""
 
 
 class Submit:
@@ -68,10 +71,14 @@ class Submit:
         publish_frame: PublishFrame,
         *,
         deadline: timedelta,
+        frames_away: Callable[[], bool] = bool,
+        still_leads: Callable[[str], bool] = bool,
     ) -> None:
         self._context = context
         self._provider = provider
         self._publish_frame = publish_frame
+        self._frames_away = frames_away
+        self._still_leads = still_leads
         self._deadline = deadline
         self.signals = AlertSignals()
         self._one_at_a_time = asyncio.Lock()
@@ -95,6 +102,8 @@ class Submit:
         """Return the accepted task and its job; the unchanged task when the program stops; or
         None."""
         context = self._context
+        if task.frame is not None and self._frames_away():
+            return await self._wait_for_address(task)
         context.progress.show(
             task, context.current_estimate(task.model), waiting=task.attempts > 0
         )
@@ -106,6 +115,8 @@ class Submit:
         if task.frame is not None:
             try:
                 image = await self._publish_frame(task)
+            except FramesAway:
+                return await self._wait_for_address(task)
             except FramesOff:
                 return await context.fail(task, Reason.FRAMES_OFF, "PUBLIC_URL is not set")
             except InputError as exc:
@@ -123,6 +134,8 @@ class Submit:
                 raise LeaseLost("somebody else has the task")
             if context.stopping:
                 return task
+            if image is not None and not self._still_leads(image):
+                return await self._wait_for_address(task)
             if until := self.held_until(context.clock()):
                 held = self.signals.held is not None
                 context.progress.leave(task, context.current_estimate(task.model), held=held)
@@ -142,6 +155,20 @@ class Submit:
                 await context.save(task, replace(task, claims=0), keep_lease=False)
                 return None
             return await self._create(task, image, permit)
+
+    async def _wait_for_address(self, task: Task) -> None:
+        """Put a photo off unchanged: nothing was tried, so nothing is counted."""
+        context, now = self._context, self._context.clock()
+        if task.detail != NO_ADDRESS:  # then the words are there already
+            logger.warning("task %d: %s", task.id, NO_ADDRESS)
+            context.progress.leave(
+                task, context.current_estimate(task.model), held=False, no_address=True
+            )
+        seconds = address_wait((now - (task.confirmed_at or task.created_at)).total_seconds())
+        after = task.again(
+            run_at=now + timedelta(seconds=seconds), attempts=task.attempts, detail=NO_ADDRESS
+        )
+        await context.save(task, after, keep_lease=False)
 
     async def _create(
         self, task: Task, image: str | None, permit: Permit
