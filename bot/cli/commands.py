@@ -7,6 +7,7 @@ progress to standard error on a terminal.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
@@ -57,6 +58,35 @@ async def check(settings: Settings, say: Say) -> bool:
     return well
 
 
+async def check_order(settings: Settings, say: Say, *, yes: bool) -> bool:
+    """Order two videos and compare the provider with its documents; see bot/cli/order_check.py."""
+    from bot.runtime.lazy_aiogram import import_aiogram
+
+    import_aiogram()
+    from bot.cli import order_check
+
+    def confirm(question: str) -> bool:
+        say(f"note  {question}")
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise ValueError("there is no terminal to ask at: add --yes")
+        return _answer("Order? [y/N] ").strip().lower() in ("y", "yes", "д", "да")
+
+    return await order_check.run(settings, say, confirm)
+
+
+def _answer(question: str) -> str:
+    """Ask at the terminal; Ctrl-C is no answer, which asyncio's own handler would not allow."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return input(question)
+    except (EOFError, KeyboardInterrupt):
+        return ""
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 async def migrate(settings: Settings, say: Say) -> bool:
     """Migrate the tables to this version of the program."""
     async with open_storage(settings.database_url):
@@ -105,6 +135,8 @@ def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
     """The parsed arguments of the command line."""
     url = settings.database_url
     match args.command:
+        case "check" if args.order:
+            return check_order(settings, say, yes=args.yes)
         case "check":
             return check(settings, say)
         case "migrate":
@@ -137,5 +169,7 @@ def run(args: Namespace, settings: Settings) -> bool:
         say(f"FAIL  {exc}")
         return False
     except KeyboardInterrupt:
-        say("FAIL  interrupted; nothing was changed")
+        # An order check has said what was ordered.
+        ordered = args.command == "check" and args.order
+        say("FAIL  interrupted" if ordered else "FAIL  interrupted; nothing was changed")
         return False

@@ -37,7 +37,8 @@ class HttpServer:
     """Serves between `start` and `stop`.
 
     `frames` returns the JPEG of a token, None when there is none, or raises StorageUnavailable;
-    `health` returns the report; `routes` are all other routes.
+    `health` returns the report; `routes` are all other routes; `on_frame` is called with each
+    request for a frame.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class HttpServer:
         frames: Callable[[str], Awaitable[bytes | None]],
         health: Callable[[], Awaitable[HealthReport]],
         routes: Iterable[web.AbstractRouteDef] = (),
+        on_frame: Callable[[web.Request], None] | None = None,
         write_seconds: float = WRITE_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
@@ -55,6 +57,7 @@ class HttpServer:
         self._port = port
         self._frames = frames
         self._health = health
+        self._on_frame = on_frame
         self._write_seconds = write_seconds
         app = web.Application()
         app.on_response_prepare.append(_no_banner)
@@ -94,6 +97,8 @@ class HttpServer:
         return int(self._runner.addresses[0][1])
 
     async def _frame(self, request: web.Request) -> web.StreamResponse:
+        if self._on_frame is not None:
+            self._on_frame(request)
         try:
             jpeg = await self._frames(request.match_info["token"])
         except StorageUnavailable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.support.process_harness import (
     ProcessHarness,
     free_port,
     open_process_harness,
+    until,
 )
 
 
@@ -166,3 +168,32 @@ async def test_what_cannot_be_done_is_one_line_and_exit_code_1(
     assert err == ""
     assert len(out.splitlines()) == 1
     assert out.startswith("FAIL  ")
+
+
+async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(
+    harness: ProcessHarness,
+) -> None:
+    code, out, _ = await run(harness, "-m", "bot", "check", "--order")
+    assert (code, len(harness.provider.charges)) == (1, 0)
+    assert "there is no terminal to ask at: add --yes" in out
+    code, out, err = await run(harness, "-m", "bot", "check", "--order", "--yes")
+    assert code == 0, out + err
+    assert KEY not in out + err
+    assert "0 different or new" in out.splitlines()[-1]
+    report = (harness.folder / "data" / "order-check.json").read_text(encoding="utf-8")
+    assert json.loads(report)["charged"] == "acceptance"
+    assert len(harness.provider.charges) == 2
+
+
+async def test_ctrl_c_during_an_order_check_says_what_was_ordered(
+    harness: ProcessHarness,
+) -> None:
+    harness.provider.delay = 60
+    bot = await harness.start("-m", "bot", "check", "--order", "--yes", ready=False)
+    await until(lambda: "accepted, id" in bot.lines)
+    bot.kill(signal.SIGINT)
+    assert await bot.wait() == 1
+    [task] = harness.provider.tasks.values()
+    assert f"FAIL  words: accepted, id {task.id}" in bot.lines
+    assert bot.lines.splitlines()[-1] == "FAIL  interrupted"
+    assert "Traceback" not in bot.lines
