@@ -76,6 +76,36 @@ async def check_order(settings: Settings, say: Say, *, yes: bool) -> bool:
     return await order_check.run(settings, say, confirm)
 
 
+async def catalog(settings: Settings, file: Path | None, say: Say, *, replace: bool) -> bool:
+    """Write a CATALOG_FILE from the provider's list of models."""
+    from bot.core import catalog_file
+    from bot.core.errors import ProviderError
+    from bot.provider.client import Gptunnel
+
+    path = file or settings.catalog_file or settings.data_dir / "catalog.toml"
+    provider = Gptunnel.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        proxy_url=settings.provider_proxy,
+    )
+    try:
+        listed = await provider.prices()
+    except ProviderError as exc:
+        say(f"FAIL  {exc}; nothing was written")
+        return False
+    finally:
+        await provider.close()
+    made = await asyncio.to_thread(catalog_file.write, path, listed, replace=replace)
+    rest = len(made.hidden)
+    hidden = f"{rest} in comments" if path.suffix.lower() == ".toml" else f"{rest} left out"
+    say(f"ok    {path}: {len(made.offered)} models on offer, {hidden}")
+    if path != settings.catalog_file:
+        say(f"note  set CATALOG_FILE={path} and restart the bot")
+    else:
+        say("note  restart the bot to offer them")
+    return True
+
+
 def _answer(question: str) -> str:
     """Ask at the terminal; Ctrl-C is no answer, which asyncio's own handler would not allow."""
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -139,6 +169,8 @@ def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
             return check_order(settings, say, yes=args.yes)
         case "check":
             return check(settings, say)
+        case "catalog":
+            return catalog(settings, args.file, say, replace=args.replace)
         case "migrate":
             return migrate(settings, say)
         case "backup":
