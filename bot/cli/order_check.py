@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot import wiring
@@ -153,11 +154,8 @@ class OrderCheck:
                 await self._one(order, report)
                 if order.outcome not in (Outcome.DONE, Outcome.FAILED):
                     break  # what is wrong would also be wrong with the next one
-        except asyncio.CancelledError:
-            self._say("FAIL  order: interrupted")
+        finally:
             self._finish(report)
-            raise
-        self._finish(report)
         ended = all(order.outcome is Outcome.DONE for order in report.orders)
         return ended and report.deviations == 0
 
@@ -343,8 +341,13 @@ class OrderCheck:
     def _age(self, order: Order) -> float:
         return time.monotonic() - order.sent_at
 
-    def _save(self, report: OrderReport) -> None:
-        report.write(self._settings.data_dir, self._provider.exchanges)
+    def _save(self, report: OrderReport) -> Path | None:
+        """Write what is known so far; an order goes on without it."""
+        try:
+            return report.write(self._settings.data_dir, self._provider.exchanges)
+        except OSError as exc:
+            self._say(f"FAIL  report: cannot be written ({exc.strerror})")
+            return None
 
     def _finish(self, report: OrderReport) -> None:
         for order in report.orders:
@@ -352,5 +355,5 @@ class OrderCheck:
                 self._say(order.line)
         for fact in self._facts.facts:
             self._say(fact.line)
-        path = report.write(self._settings.data_dir, self._provider.exchanges)
+        path = self._save(report) or "not written"
         self._say(f"{report.deviations} different or new; the report without secrets: {path}")

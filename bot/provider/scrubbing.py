@@ -19,6 +19,7 @@ WORDS = 3
 DIGITS = 4
 """So long may a text of digits be that is a code and no identifier."""
 TEXT_LIMIT = 200
+DEPTH = 6
 
 _LINK = re.compile(
     r"[a-z][a-z0-9+.-]*:/{1,2}\S+|\bwww\.\S+|\b[\w-]+(\.[\w-]+)+/\S*", re.IGNORECASE
@@ -90,16 +91,18 @@ class Scrubber:
             case _:
                 return type(value).__name__
 
-    def body(self, value: Any, field: str = "") -> Any:
+    def body(self, value: Any, field: str = "", depth: int = 0) -> Any:
         """Return an answer with its structure: harmless values as they are, others described."""
         match value:
+            case dict() | list() if depth >= DEPTH:
+                return f"<{type(value).__name__}>"
             case dict():
                 return {
-                    self.name(key): self.body(one, str(key).lower())
+                    self.name(key): self.body(one, str(key).lower(), depth + 1)
                     for key, one in list(value.items())[:50]
                 }
             case list():
-                return [self.body(one, field) for one in value[:5]]
+                return [self.body(one, field, depth + 1) for one in value[:5]]
             case None | bool():
                 return value
             case int() | float() if field in _KEPT:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -17,9 +18,12 @@ import pytest
 from aiohttp import web
 
 from bot.cli import order_check
+from bot.cli.frame_host import draw, publish
 from bot.cli.order_report import NAME
 from bot.core.catalog import CATALOG
+from bot.core.task import AspectRatio
 from bot.media import video_reader
+from bot.media.bucket import Bucket
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.records import Mode, Task
 from bot.sandbox.gptunnel.render import FPS, Scene
@@ -169,6 +173,54 @@ async def test_a_taken_port_is_one_clear_line(provider: Stand, tmp_path: Path) -
         "the bot itself: stop it first"
     ]
     assert len(provider.charges) == 1
+
+
+async def test_a_public_address_that_leads_elsewhere_costs_nothing(
+    provider: Stand, tmp_path: Path
+) -> None:
+    check = Check(provider, tmp_path, public_url=f"http://127.0.0.1:{free_port()}")
+    assert await check.run(), check.lines
+    assert check.starting("note  picture: not ordered, PUBLIC_URL cannot be reached")
+    assert len(provider.charges) == 1
+
+
+class Shelf(Bucket):
+    """A bucket in memory."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    async def put(self, key: str, jpeg: bytes) -> None:
+        self.objects[key] = jpeg
+
+    async def link(self, key: str, ttl: timedelta) -> str:
+        return f"https://bucket.example/{key}?signed"
+
+    async def delete(self, key: str) -> None:
+        del self.objects[key]
+
+
+async def test_a_bucket_holds_the_frame_while_the_check_runs(
+    provider: Stand, tmp_path: Path
+) -> None:
+    shelf, jpeg = Shelf(), await draw(AspectRatio.TALL)
+    async with publish(settings(provider, tmp_path), shelf, jpeg) as frame:
+        [(key, held)] = shelf.objects.items()
+        assert (held, frame.fetches) == (jpeg, None)
+        assert key in frame.link
+    assert shelf.objects == {}
+
+
+async def test_an_order_goes_on_when_the_report_cannot_be_written(
+    provider: Stand, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    url = f"sqlite+aiosqlite:///{tmp_path / 'file' / 'bot.db'}"
+    check = Check(provider, tmp_path, database_url=url)
+    assert await check.run()
+    assert len(provider.charges) == 2
+    assert check.starting("FAIL  report: cannot be written")
+    assert check.lines[-1].endswith("not written")
 
 
 # --- deviations ----------------------------------------------------------------------------------
@@ -351,9 +403,6 @@ async def test_an_interruption_says_what_was_ordered(
 
 
 # --- nothing of the report is secret -------------------------------------------------------------
-
-
-Spoil = Callable[[dict[str, Any]], None]
 
 
 class Talkative(Stand):

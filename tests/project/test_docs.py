@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.catalog import CATALOG
+from bot.core.families import FAMILIES
 from bot.core.task import ALLOWED, ENDED, TaskState
 from bot.provider.documented import ERROR_CODES, STATUSES
 
@@ -85,3 +86,15 @@ def test_the_statuses_and_codes_in_the_document_are_those_that_are_compared() ->
     )
     codes = re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)
     assert {int(code) for code in codes} == ERROR_CODES
+
+
+def test_every_family_of_models_has_its_row() -> None:
+    text = (DOCS / "provider.md").read_text(encoding="utf-8")
+    rows = re.search(r"### Families\n(.*?)\n## ", text, flags=re.DOTALL)
+    assert rows is not None
+    told = {
+        name.strip()
+        for first in re.findall(r"^\| ([A-Z][^|]+) \|", rows[1], flags=re.MULTILINE)
+        for name in first.split(",")
+    }
+    assert told == {family.title for family in FAMILIES}

@@ -49,6 +49,13 @@ def test_harmless_text_stays() -> None:
     assert scrub.describe("queued") == "text of 6 characters"
 
 
+def test_an_answer_of_any_depth_is_described() -> None:
+    deep: object = KEY
+    for _ in range(400):
+        deep = [deep, {"in": deep}]
+    assert KEY not in str(scrub.body({"code": 0, "deep": deep}))
+
+
 def test_values_are_kept_only_where_they_are_harmless() -> None:
     answer = {
         "code": 0, "status": "running", "model": "m-1", "url": "https://a.example/x",
