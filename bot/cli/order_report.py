@@ -95,7 +95,7 @@ class Order:
             "statuses": [[status, _rounded(at)] for status, at in self.statuses],
             "charged": self.charged.value,
             "charged_seconds": _rounded(self.charged_after),
-            "cost": None if self.cost is None else str(self.cost),
+            "cost": None if self.cost is None else _roubles(self.cost),
         }
 
 
@@ -125,7 +125,7 @@ class OrderReport:
             "program": __version__,
             "at": self.at.isoformat(),
             "model": self.model.id,
-            "price": str(self.price),
+            "price": _roubles(self.price),
             "charged": (known[0] if len(set(known)) == 1 else Charged.UNKNOWN).value,
             "deviations": self.deviations,
             "orders": [order.as_json() for order in self.orders],
@@ -166,6 +166,10 @@ class OrderReport:
         part.write_text(text + "\n", encoding="utf-8")
         part.replace(path)
         return path
+
+
+def _roubles(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -123,7 +123,7 @@ async def test_the_sandbox_is_as_documented(provider: Stand, tmp_path: Path) -> 
     report = check.report
     assert (report["charged"], report["deviations"]) == ("acceptance", 0)
     assert [(o["kind"], o["outcome"], o["cost"]) for o in report["orders"]] == [
-        ("words", "done", "4.0"), ("picture", "done", "4.0"),
+        ("words", "done", "4"), ("picture", "done", "4"),
     ]  # fmt: skip
     seen = {fact["topic"]: fact["seen"] for fact in report["facts"]}
     assert seen["frame: client"][0].startswith("python-httpx/")
