@@ -241,6 +241,8 @@ def other_clip(scene: Scene) -> bytes:
         file.mux(video.encode(None))
         silence = av.AudioFrame("fltp", "stereo", 1024)
         silence.sample_rate, silence.pts = 44_100, 0
+        for plane in silence.planes:  # otherwise whatever stood in memory, which may be no number
+            plane.update(bytes(plane.buffer_size))
         file.mux(sound.encode(silence))
         file.mux(sound.encode(None))
     return out.getvalue()
