@@ -58,7 +58,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_commands(commands: Any) -> None:
-    commands.add_parser("check", help="token, key, balance, model, address, database… live")
+    check = commands.add_parser(
+        "check", help="token, key, balance, model, address, database… live"
+    )
+    check.add_argument(
+        "--order", action="store_true", help="order two videos and compare; this costs money"
+    )
+    check.add_argument("--yes", action="store_true", help="with --order: do not ask")
+    catalog = commands.add_parser("catalog", help="write a CATALOG_FILE from GPTunnel's models")
+    catalog.add_argument("file", type=Path, nargs="?", help="by default CATALOG_FILE")
+    catalog.add_argument("--replace", action="store_true", help="write an existing file anew")
     commands.add_parser("migrate", help="bring the database to this version (a start does too)")
     backup = commands.add_parser("backup", help="everything into one new file, also while it runs")
     backup.add_argument("file", type=Path)

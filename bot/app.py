@@ -38,6 +38,7 @@ from storage import Cluster, Storage, open_storage, process_presence
 logger = logging.getLogger(__name__)
 
 TIDY_SECONDS = 60.0
+PRICES_SECONDS = 6 * 3600.0
 KEEP_UPDATES = timedelta(days=3)
 """How long an update is remembered: Telegram repeats one for at most 24 hours."""
 
@@ -167,7 +168,7 @@ async def _background_jobs(
     try:
         async with asyncio.TaskGroup() as group:
             for job in (
-                _greet(settings, storage, edges.bot, edges.provider),
+                _greet(edges.bot),
                 parts.alert_monitor.run(),
                 parts.broadcaster.run(),
                 parts.refunds.run(),
@@ -175,6 +176,7 @@ async def _background_jobs(
                 parts.probe.run(),
                 parts.retention.run(),
                 parts.frames.sweep(),
+                _compare_prices(settings, storage, edges.provider),
                 _tidy(storage, utc_now),
             ):
                 group.create_task(job)
@@ -182,15 +184,25 @@ async def _background_jobs(
         raise exc.exceptions[0] from None
 
 
-async def _greet(settings: Settings, storage: Storage, bot: Bot, provider: Gptunnel) -> None:
-    """Set the bot's profile and compare the prices, once; nothing depends on it."""
+async def _greet(bot: Bot) -> None:
+    """Set the bot's profile, once; nothing depends on it."""
     try:
         await set_profile(bot)
-        await price_check.compare(
-            provider, storage, settings.models, settings.alert_chats, utc_now
-        )
     except Exception:
-        logger.exception("the bot's profile was not set, or its prices were not compared")
+        logger.exception("the bot's profile was not set")
+
+
+async def _compare_prices(settings: Settings, storage: Storage, provider: Gptunnel) -> None:
+    """Compare the catalog with the provider's list, at the start and then four times a day."""
+    while True:
+        try:
+            await price_check.compare(
+                provider, storage, settings.models, settings.alert_chats, utc_now,
+                path=settings.catalog_file,
+            )  # fmt: skip
+        except Exception:
+            logger.exception("prices were not compared")
+        await asyncio.sleep(PRICES_SECONDS)
 
 
 async def _wanted(storage: Storage, kept: KeptVideos) -> set[int]:

@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     # --- videos ---
 
     catalog_file: CatalogFile = None
-    """The models that a card offers, as TOML or JSON, instead of the built-in ones."""
+    """The models that a card offers, as TOML or JSON; `bot catalog` writes one."""
     model: str = "seedance-1-lite-480P-5s"
     """The model of new cards; its name includes resolution and length."""
     examples_file: ExamplesFile = None

@@ -7,11 +7,12 @@ It is one file although it is long: a reader follows a part from one package to 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -21,9 +22,10 @@ from aiogram import Bot, Dispatcher
 from aiohttp import web
 
 from bot.core import catalog, examples
+from bot.core.catalog_file import Taken
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.core.errors import ProviderError, ProviderRefused, StorageUnavailable
-from bot.core.events import MENDED, ORDERED
+from bot.core.events import CATALOG, MENDED, ORDERED
 from bot.core.schedule import back_off
 from bot.core.task import Reason
 from bot.jobs.delivery import (
@@ -50,6 +52,7 @@ from bot.jobs.worker import Worker
 from bot.media import video_reader
 from bot.media.bucket import Bucket
 from bot.media.download import Downloader
+from bot.operator import price_check
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
 from bot.operator.metrics_endpoint import MetricsEndpoint
@@ -71,7 +74,9 @@ from bot.telegram.rate_limits import RateLimiter, SharedLimiter
 from bot.telegram.webhook import Webhook
 from handlers import build_router
 from handlers.context import Offer
-from storage import Storage
+from storage import Cluster, Storage
+
+logger = logging.getLogger(__name__)
 
 DOWNLOAD_SECONDS = 600.0
 """For one video from the provider."""
@@ -419,6 +424,7 @@ def wire_handlers(
         claim_on_commit=jobs.worker,
         try_now=partial(cluster.notify, MENDED),
         find_job=partial(_find_job, edges.provider),
+        take_over=partial(_take_over, settings, edges.provider, cluster),
         forget_files=jobs.retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -431,7 +437,30 @@ def wire_handlers(
             translator=edges.translator,
         ),
     )
+    cluster.subscribe(CATALOG, partial(_read_catalog, settings, dispatcher))
     return dispatcher
+
+
+async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -> Taken:
+    path = settings.catalog_file
+    if path is None:
+        return Taken.NOT_WRITTEN
+    # The next start would refuse a MODEL that is not in the catalog, except for the default.
+    keep = frozenset({settings.model} - {Settings.model_fields["model"].default})
+    return await price_check.take_over(provider, path, partial(cluster.notify, CATALOG), keep=keep)
+
+
+def _read_catalog(settings: Settings, dispatcher: Dispatcher) -> None:
+    """Read CATALOG_FILE again; a wrong file changes nothing."""
+    if settings.catalog_file is None:
+        return
+    try:
+        models, model = settings.models, settings.default_model
+    except ValueError as exc:
+        logger.error("CATALOG_FILE is not read again: %s", exc)
+        return
+    catalog.learn(models)
+    dispatcher["offer"] = replace(dispatcher["offer"], model=model, models=models)
 
 
 async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:

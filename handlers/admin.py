@@ -26,12 +26,13 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.alerts import Switch
 from bot.core.caps import day_start
+from bot.core.catalog_file import Taken
 from bot.core.clock import Clock
 from bot.core.task import ACTIVE, TaskState
 from bot.texts import keyboards
 from bot.texts.callback_data import Operate, Operation
 from handlers import reply
-from handlers.context import FindJob, Offer, Wake
+from handlers.context import FindJob, Offer, TakeOver, Wake
 from handlers.filters import admin
 from storage import Entry, Storage
 
@@ -254,8 +255,12 @@ async def operate(
     wake: Wake,
     try_now: Wake,
     offer: Offer,
+    take_over: TakeOver,
     lang: str,
 ) -> None:
+    if callback_data.operation is O.TAKE_OVER:
+        await _take_over(query, take_over, storage, clock, lang)
+        return
     number, by, now = callback_data.number, query.from_user.id, clock()
     shown = query.message if isinstance(query.message, Message) else None
     done = True
@@ -317,6 +322,16 @@ async def operate(
         text, keyboard = await _today(storage, clock, offer, lang)
         place = reply.place(shown)
         await reply.rewrite(bot, place, shown.message_id, text, is_media=False, keyboard=keyboard)
+
+
+async def _take_over(
+    query: CallbackQuery, take_over: TakeOver, storage: Storage, clock: Clock, lang: str
+) -> None:
+    taken = await take_over()
+    if taken is Taken.DONE:
+        await storage.audit.add("take over catalog", by=query.from_user.id, now=clock())
+    bad = taken in (Taken.NO_ANSWER, Taken.NOT_WRITTEN)
+    await reply.toast(query, texts.admin.taken_over(lang, taken), alert=bad)
 
 
 _PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SUBMITS, O.DRAIN,

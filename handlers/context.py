@@ -15,6 +15,7 @@ from typing import Protocol, TypedDict
 from aiogram.types import Message
 
 from bot.core.catalog import Model
+from bot.core.catalog_file import Taken
 from bot.core.examples import Example
 from bot.core.task import AspectRatio, Chat
 from bot.texts.keyboards.cards import CardOptions
@@ -41,6 +42,10 @@ ForgetFiles = Callable[[Iterable[int]], Awaitable[None]]
 
 FindJob = Callable[[str], Awaitable[bool | None]]
 """Asks the provider whether it knows a job's id; None: it does not answer now."""
+
+
+TakeOver = Callable[[], Awaitable[Taken]]
+"""Takes the provider's models and prices over into the catalog file."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import_aiogram()
 from aiogram.client.session.aiohttp import AiohttpSession  # noqa: E402 - what was just imported
 
 from tests.support.fork_server import share_certificates  # noqa: E402
+from tests.support.launcher import end_fork_server  # noqa: E402
 
 share_certificates()
 
@@ -27,3 +28,8 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 50, 100)
+
+
+def pytest_unconfigure() -> None:
+    """A worker of pytest-xdist is not left in the usual way."""
+    end_fork_server()

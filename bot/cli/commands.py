@@ -7,6 +7,7 @@ progress to standard error on a terminal.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
@@ -57,6 +58,65 @@ async def check(settings: Settings, say: Say) -> bool:
     return well
 
 
+async def check_order(settings: Settings, say: Say, *, yes: bool) -> bool:
+    """Order two videos and compare the provider with its documents; see bot/cli/order_check.py."""
+    from bot.runtime.lazy_aiogram import import_aiogram
+
+    import_aiogram()
+    from bot.cli import order_check
+
+    def confirm(question: str) -> bool:
+        say(f"note  {question}")
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise ValueError("there is no terminal to ask at: add --yes")
+        return _answer("Order? [y/N] ").strip().lower() in ("y", "yes", "д", "да")
+
+    return await order_check.run(settings, say, confirm)
+
+
+async def catalog(settings: Settings, file: Path | None, say: Say, *, replace: bool) -> bool:
+    """Write a CATALOG_FILE from the provider's list of models."""
+    from bot.core import catalog_file
+    from bot.core.errors import ProviderError
+    from bot.provider.client import Gptunnel
+
+    path = file or settings.catalog_file or settings.data_dir / "catalog.toml"
+    provider = Gptunnel.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        proxy_url=settings.provider_proxy,
+    )
+    try:
+        listed = await provider.prices()
+    except ProviderError as exc:
+        say(f"FAIL  {exc}; nothing was written")
+        return False
+    finally:
+        await provider.close()
+    made = await asyncio.to_thread(catalog_file.write, path, listed, replace=replace)
+    rest = len(made.hidden)
+    hidden = f"{rest} in comments" if path.suffix.lower() == ".toml" else f"{rest} left out"
+    say(f"ok    {path}: {len(made.offered)} models on offer, {hidden}")
+    if path != settings.catalog_file:
+        say(f"note  set CATALOG_FILE={path} and restart the bot")
+    else:
+        say("note  restart the bot to offer them")
+    return True
+
+
+def _answer(question: str) -> str:
+    """Ask at the terminal; Ctrl-C is no answer, which asyncio's own handler would not allow."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return input(question)
+    except (EOFError, KeyboardInterrupt):
+        return ""
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
 async def migrate(settings: Settings, say: Say) -> bool:
     """Migrate the tables to this version of the program."""
     async with open_storage(settings.database_url):
@@ -105,8 +165,12 @@ def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
     """The parsed arguments of the command line."""
     url = settings.database_url
     match args.command:
+        case "check" if args.order:
+            return check_order(settings, say, yes=args.yes)
         case "check":
             return check(settings, say)
+        case "catalog":
+            return catalog(settings, args.file, say, replace=args.replace)
         case "migrate":
             return migrate(settings, say)
         case "backup":
@@ -137,5 +201,7 @@ def run(args: Namespace, settings: Settings) -> bool:
         say(f"FAIL  {exc}")
         return False
     except KeyboardInterrupt:
-        say("FAIL  interrupted; nothing was changed")
+        # An order check has said what was ordered.
+        ordered = args.command == "check" and args.order
+        say("FAIL  interrupted" if ordered else "FAIL  interrupted; nothing was changed")
         return False

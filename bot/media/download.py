@@ -15,9 +15,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NoReturn
+from functools import partial
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -29,6 +30,8 @@ from bot.runtime import proxy
 REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}
 _GONE = {403, 404, 410}
+_T = TypeVar("_T")
+_Take = Callable[[aiohttp.ClientResponse, asyncio.Timeout], Awaitable[_T]]
 _HEADERS = {"Accept": "video/mp4, */*", "Accept-Encoding": "identity"}
 
 # Of IPv6 only the range assigned to the internet: this excludes loopback, link-local, unique
@@ -141,11 +144,21 @@ class Downloader:
 
         Memory use does not grow with it. Raises DownloadErrors; the file may then hold a part.
         """
+        return await self._fetch(url, partial(self._save, file=file))
+
+    async def head(self, url: str, **headers: str) -> tuple[int, Mapping[str, str]]:
+        """Return HTTP status and headers of a GET whose body is not read; `headers` are sent too.
+
+        Raises DownloadErrors.
+        """
+        return await self._fetch(url, _head, **headers)
+
+    async def _fetch(self, url: str, take: _Take[_T], **headers: str) -> _T:
         link = self._link(url)
         session = aiohttp.ClientSession(
             connector=self._connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=_HEADERS,
+            headers=_HEADERS | headers,
             # A compressed bomb would exceed the limit after unpacking.
             auto_decompress=False,
             requote_redirect_url=False,
@@ -153,7 +166,7 @@ class Downloader:
         )
         try:
             async with session, asyncio.timeout(self.seconds):
-                return await self._follow(session, link, file)
+                return await self._follow(session, link, take)
         except aiohttp.InvalidURL:
             raise DownloadRefused("not a link") from None
         except TimeoutError:
@@ -181,19 +194,19 @@ class Downloader:
         if not all(is_public(result["host"]) for result in found):
             raise DownloadRefused(f"{host}: leads to an address that is not public")
 
-    async def _follow(self, session: aiohttp.ClientSession, link: URL, file: BinaryIO) -> int:
+    async def _follow(self, session: aiohttp.ClientSession, link: URL, take: _Take[_T]) -> _T:
         for _ in range(REDIRECTS + 1):
             async with (
                 asyncio.timeout(self.stall_seconds) as patience,
                 session.get(link, allow_redirects=False) as answer,
             ):
                 if answer.status not in _MOVED:
-                    return await self._save(answer, file, patience)
+                    return await take(answer, patience)
                 link = self._link(answer.headers.get("Location", ""), base=link)
         raise DownloadFailed(f"{link.raw_host}: over {REDIRECTS} redirects")
 
     async def _save(
-        self, answer: aiohttp.ClientResponse, file: BinaryIO, patience: asyncio.Timeout
+        self, answer: aiohttp.ClientResponse, patience: asyncio.Timeout, *, file: BinaryIO
     ) -> int:
         host = answer.url.raw_host
         if answer.status in _GONE:
@@ -241,6 +254,12 @@ class Downloader:
         if link.raw_user is not None or link.raw_password is not None:
             _refuse(f"{host}: a link with a name or password")
         return link
+
+
+async def _head(
+    answer: aiohttp.ClientResponse, patience: asyncio.Timeout
+) -> tuple[int, Mapping[str, str]]:
+    return answer.status, answer.headers
 
 
 def _write(file: BinaryIO, chunk: bytes) -> None:

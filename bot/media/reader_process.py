@@ -2,9 +2,9 @@
 
 This process opens no files by name. It waits on standard input, a socket, and forks for each file
 that is passed there. The child reads the file under limits; when it has ended, its exit status is
-appended to its answer. The answer is a line of JSON and then the thumbnail or the last picture;
-the child exits with 3 and a reason when the file is to blame. It must not know settings, secrets
-or other modules of the bot.
+appended to its answer. The answer is a line of JSON and then the thumbnail, the last picture, or
+JSON with the details; the child exits with 3 and a reason when the file is to blame. It must not
+know settings, secrets or other modules of the bot.
 """
 
 from __future__ import annotations
@@ -180,6 +180,9 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
             if word == b"l":
                 out.write(last(container))
                 return 0
+            if word == b"d":
+                out.write(json.dumps(details(container, in_front)).encode())
+                return 0
             seconds = duration(container)
             packets = Packets(container)
             if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
@@ -286,6 +289,22 @@ def describe(
         "has_audio": bool(container.streams.audio),
     }
     return info, thumbnail(frame, turn)
+
+
+def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
+    """Return the fields of VideoDetails."""
+    stream = container.streams.video[0]
+    sounds = container.streams.audio
+    rate = stream.average_rate
+    return {
+        "codec": stream.codec_context.codec.canonical_name,
+        "width": stream.width,
+        "height": stream.height,
+        "rate": round(float(rate), 3) if rate else 0.0,
+        "seconds": round(duration(container), 3),
+        "sound": sounds[0].codec_context.codec.canonical_name if sounds else None,
+        "index_in_front": in_front,
+    }
 
 
 def last(container: InputContainer) -> bytes:

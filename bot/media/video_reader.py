@@ -52,6 +52,19 @@ class VideoInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VideoDetails:
+    """How a file is made: sides in px as stored, pictures per second, seconds; codecs by name."""
+
+    codec: str
+    width: int
+    height: int
+    rate: float
+    seconds: float
+    sound: str | None  # the codec; None: no sound track
+    index_in_front: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Video:
     """A video ready for sendVideo (Bot API: sendVideo)."""
 
@@ -96,6 +109,13 @@ class Readers:
         The file stays as it is. Raises what `prepare` raises.
         """
         return await self._read(file, b"l")
+
+    async def details(self, file: BinaryIO) -> VideoDetails:
+        """Return how an MP4 in an open file is made; the file stays as it is.
+
+        Raises what `prepare` raises.
+        """
+        return VideoDetails(**json.loads(await self._read(file, b"d")))
 
     def close(self) -> None:
         """End the server and all readers."""

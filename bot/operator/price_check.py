@@ -1,17 +1,20 @@
-"""At start, compare the provider's price list with the prices shown to people.
+"""Compare the provider's price list with the prices shown to people, and take it over.
 
-A difference is reported and changes nothing: an order keeps the price that the person saw. The
-list is undocumented, so a missing answer is not reported.
+A difference is reported and changes nothing until an admin presses the button; an order keeps the
+price that the person saw. The list is undocumented, so a missing answer is not reported.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Protocol
 
 from bot.core.catalog import Model
+from bot.core.catalog_file import Taken, changes, update
 from bot.core.clock import Clock
 from bot.core.errors import ProviderError, StorageUnavailable
 from bot.core.notices import NoticeKind
@@ -30,14 +33,7 @@ class PriceListClient(Protocol):
 
 def differences(models: Iterable[Model], listed: Mapping[str, Decimal]) -> list[str]:
     """Return one line for each model whose price differs or that is missing there."""
-    lines = []
-    for model in models:
-        price = listed.get(model.id)
-        if price is None:
-            lines.append(f"{model.id}: {model.price} → –")
-        elif price != model.price:
-            lines.append(f"{model.id}: {model.price} → {price}")
-    return sorted(lines)
+    return changes(models, listed).lines
 
 
 async def compare(
@@ -46,19 +42,40 @@ async def compare(
     models: Iterable[Model],
     told: Iterable[int],
     clock: Clock,
+    *,
+    path: Path | None = None,
 ) -> None:
-    """Log every difference, and notify admins when it is a new one."""
+    """Log every difference, and notify admins when it is a new one; `path` is CATALOG_FILE."""
     try:
-        lines = differences(models, await provider.prices())
-        for line in lines:
-            logger.warning("the provider's price differs: %s", line)
+        found = changes(models, await provider.prices(), path)
+        for line in found.lines:
+            logger.warning("the provider's list differs: %s", line)
+        button = {"takes": True} if path is not None and found.to_take else {}
         await storage.audit.tell_once(
             ACT,
             NoticeKind.PRICES_DIFFER,
             told,
             now=clock(),
-            lines="\n".join(lines),
-            silent=not lines,
+            lines="\n".join(found.lines),
+            silent=not found.lines,
+            **button,
         )
-    except (ProviderError, StorageUnavailable) as exc:
+    except (ProviderError, StorageUnavailable, ValueError, OSError) as exc:
         logger.info("prices were not compared: %s", exc)
+
+
+async def take_over(
+    provider: PriceListClient, path: Path, changed: Callable[[], None], *, keep: frozenset[str]
+) -> Taken:
+    """Write what is new, gone or dearer into CATALOG_FILE; `changed` makes processes read it."""
+    try:
+        listed = await provider.prices()
+        done = await asyncio.to_thread(update, path, listed, keep=keep)
+    except ProviderError as exc:
+        logger.warning("the catalog was not changed: %s", exc)
+        return Taken.NO_ANSWER
+    except (ValueError, OSError) as exc:
+        logger.error("the catalog was not changed: %s: %s", path, exc)
+        return Taken.NOT_WRITTEN
+    changed()
+    return Taken.DONE if done else Taken.NOTHING

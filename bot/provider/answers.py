@@ -19,6 +19,7 @@ from bot.core.errors import (
     ProviderRefused,
 )
 from bot.core.task import Hold, Reason
+from bot.provider import documented
 
 AGAIN = {1, 6, 500}
 
@@ -40,7 +41,7 @@ _HTTP_HOLDS = {
 
 _FAILED = {"failed", "error", "cancelled", "canceled"}
 
-_DOCUMENTED = _FAILED | {"idle", "running", "processing", "done"}
+_DOCUMENTED = documented.STATUSES.keys()
 
 _RESULT_FIELDS = {
     "url": None, "video_url": None, "video": None, "videos": None, "result": None,

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import aclosing, nullcontext, suppress
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -108,7 +108,7 @@ class Gptunnel:
     @classmethod
     def connect(
         cls, base_url: str, api_key: str, *, proxy_url: str = "", **seconds: float
-    ) -> Gptunnel:
+    ) -> Self:
         """Open both transports to the same address."""
         return cls(
             base_url,

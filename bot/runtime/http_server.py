@@ -49,7 +49,7 @@ class HttpServer:
 
     `frames` returns the JPEG of a token, None when there is none, or raises StorageUnavailable;
     `health` returns the report; `routes` are all other routes. Without `frames` or `health` their
-    paths are not found.
+    paths are not found. `on_frame` is called with each request for a frame.
     """
 
     def __init__(
@@ -60,11 +60,13 @@ class HttpServer:
         frames: Callable[[str], Awaitable[bytes | None]] | None = None,
         health: Callable[[], Awaitable[HealthReport]] | None = None,
         routes: Iterable[web.AbstractRouteDef] = (),
+        on_frame: Callable[[web.Request], None] | None = None,
         write_seconds: float = WRITE_SECONDS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._host = host
         self._port = port
+        self._on_frame = on_frame
         self._write_seconds = write_seconds
         self._probe, self._proof = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         app = web.Application()
@@ -122,6 +124,8 @@ class HttpServer:
         token = request.match_info["token"]
         if token == self._probe:
             return web.Response(text=self._proof, headers=_HEADERS)
+        if self._on_frame is not None:
+            self._on_frame(request)
         try:
             jpeg = await self._frames(token)
         except StorageUnavailable:

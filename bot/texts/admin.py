@@ -12,6 +12,7 @@ from decimal import Decimal
 from aiogram.utils.formatting import Bold, Code, Text
 
 from bot.core.alerts import AlertKind, Params, Switch
+from bot.core.catalog_file import Taken
 from bot.core.task import Task, TaskEvent, TaskState
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
@@ -140,6 +141,7 @@ BUTTONS: Mapping[str, str] = {
     "handle": N_("🔄 Handle it again"),
     "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
+    "take_over": N_("🏷 Take over models and prices"),
 }
 
 
@@ -322,6 +324,17 @@ def pressed(lang: str, *, done: bool) -> str:
     """Answers an admin's press: it took effect, or was too late."""
     _ = words(lang)
     return _("Done.") if done else _("Nothing to do: this was done already.")
+
+
+def taken_over(lang: str, taken: Taken) -> str:
+    """Answers an admin's press that takes over the provider's models and prices."""
+    _ = words(lang)
+    return {
+        Taken.DONE: _("Done: new cards show these models and prices."),
+        Taken.NOTHING: _("Nothing to do: this was done already."),
+        Taken.NO_ANSWER: _("GPTunnel does not answer now. Nothing was changed; try again later."),
+        Taken.NOT_WRITTEN: _("The catalog file cannot be written. The log says why."),
+    }[taken]
 
 
 def not_refunded(lang: str) -> str:

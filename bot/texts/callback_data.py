@@ -211,6 +211,7 @@ class Operation(StrEnum):
     REFUND = "r"  # refunds a payment, by its number in the ledger
     SEND = "s"  # starts a broadcast
     STOP = "x"
+    TAKE_OVER = "to"  # writes the provider's models and prices into the catalog file
 
 
 class Operate(CallbackData, prefix="op", sep="|"):

@@ -57,7 +57,7 @@ def notice(notice: Notice) -> Text:
         case NoticeKind.ACCESS_DENIED:
             return access_denied(lang)
         case NoticeKind.PRICES_DIFFER:
-            return prices_differ(lang, str(params["lines"]))
+            return prices_differ(lang, str(params["lines"]), takes=bool(params.get("takes")))
         case NoticeKind.STARS_BACK:
             return stars_back(lang, int(params["stars"] or 0), failed=bool(params["failed"]))
         case NoticeKind.CREDIT_BACK:

@@ -20,14 +20,19 @@ from bot.texts.formatting import cut, lines, message
 from bot.texts.i18n import words
 
 
-def prices_differ(lang: str, lines: str) -> Text:
-    """To an admin: model, price here → price there, one per line."""
+def prices_differ(lang: str, lines: str, *, takes: bool = False) -> Text:
+    """To an admin: model, price here → price there, one per line; `takes`: with a button."""
     _ = words(lang)
     return message(
         "🏷",
-        _("The video service has changed its prices"),
+        _("The video service has changed its models or prices"),
         ExpandableBlockQuote(cut(lines, 2000)),
-        _("Orders keep the price that people saw. Change the catalog to show other prices."),
+        _("The button writes what is new, gone or dearer into the catalog file.")
+        if takes
+        else None,
+        _("Orders keep the price that people saw.")
+        if takes
+        else _("Orders keep the price that people saw. Change the catalog to show other prices."),
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,15 +13,16 @@ import pytest
 import pytest_asyncio
 
 from bot.sandbox.faults import Fault
-from tests.e2e.conftest import is_video, order
+from tests.e2e.conftest import card_for, is_video, order, words
 from tests.e2e.test_start import OTHER_TOKEN, run
-from tests.support.media_files import clip, learnt
+from tests.support.media_files import MODEL, clip, learnt
 from tests.support.process_harness import (
     KEY,
     TOKEN,
     ProcessHarness,
     free_port,
     open_process_harness,
+    until,
 )
 
 
@@ -166,3 +169,60 @@ async def test_what_cannot_be_done_is_one_line_and_exit_code_1(
     assert err == ""
     assert len(out.splitlines()) == 1
     assert out.startswith("FAIL  ")
+
+
+async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(
+    harness: ProcessHarness,
+) -> None:
+    code, out, _ = await run(harness, "-m", "bot", "check", "--order")
+    assert (code, len(harness.provider.charges)) == (1, 0)
+    assert "there is no terminal to ask at: add --yes" in out
+    code, out, err = await run(harness, "-m", "bot", "check", "--order", "--yes")
+    assert code == 0, out + err
+    assert KEY not in out + err
+    assert "0 different or new" in out.splitlines()[-1]
+    report = (harness.folder / "data" / "order-check.json").read_text(encoding="utf-8")
+    assert json.loads(report)["charged"] == "acceptance"
+    assert len(harness.provider.charges) == 2
+
+
+async def test_ctrl_c_during_an_order_check_says_what_was_ordered(
+    harness: ProcessHarness,
+) -> None:
+    harness.provider.delay = 60
+    bot = await harness.start("check", "--order", "--yes", ready=False)
+    await until(lambda: "accepted, id" in bot.lines)
+    bot.kill(signal.SIGINT)
+    assert await bot.wait() == 1
+    [task] = harness.provider.tasks.values()
+    assert f"FAIL  words: accepted, id {task.id}" in bot.lines
+    assert bot.lines.splitlines()[-1] == "FAIL  interrupted"
+    assert "Traceback" not in bot.lines
+
+
+async def test_a_catalog_is_written_and_its_changes_are_taken_over_by_a_press(
+    harness: ProcessHarness,
+) -> None:
+    code, out, err = await run(harness, "-m", "bot", "catalog")
+    assert (code, err) == (0, "")
+    file = harness.folder / "data" / "catalog.toml"
+    assert out.splitlines()[-1].startswith("note  set CATALOG_FILE=")
+    before = file.read_text(encoding="utf-8")
+    catalog = {"CATALOG_FILE": str(file)}
+    code, out, _ = await run(harness, "-m", "bot", "catalog", **catalog)
+    assert (code, file.read_text(encoding="utf-8")) == (1, before)
+    assert "--replace" in out
+
+    model = harness.provider.models[MODEL]
+    harness.provider.models[MODEL] = replace(model, price=Decimal(23))
+    olga = harness.telegram.add_person("Olga", language_code="en")
+    await olga.send_text("/start")  # the bot cannot write to her before
+    bot = await harness.start(settings=catalog | {"ADMINS": str(olga.id)})
+    told = await olga.expect(lambda m: f"{MODEL}: 17 → 23" in words(m), within=60)
+    asked = await olga.send_text("a cat")
+    assert "17" in words(await card_for(olga, asked))
+    await olga.press(told, "🏷 Take over models and prices")
+    await until(lambda: "price = 23" in file.read_text(encoding="utf-8"), 20)
+    asked = await olga.send_text("another cat")
+    assert "23" in words(await card_for(olga, asked))
+    assert await bot.stop() == 0

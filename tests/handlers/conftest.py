@@ -51,6 +51,7 @@ async def harness(empty_database: Path, tmp_path: Path) -> AsyncIterator[Handler
             try_now=lambda: harness.tried.append(clock()),
             forget_files=harness.forget_files,
             find_job=harness.find_job,
+            take_over=harness.take_over,
             offer=Offer(model=MODEL, photos_on=True),
         )
         yield harness

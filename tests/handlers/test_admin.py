@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.core.access import Access
+from bot.core.catalog_file import Taken
 from bot.core.notices import NoticeKind
 from bot.core.task import AspectRatio, Task, TaskState
 from bot.texts.callback_data import Operate, Operation
@@ -119,6 +120,24 @@ async def test_try_now_makes_what_was_put_off_due_and_wakes_the_worker(
     found = await harness.storage.tasks.get(task.id)
     assert found is not None
     assert found.run_at == harness.clock()
+
+
+@pytest.mark.parametrize(
+    ("taken", "said", "recorded"),
+    [
+        (Taken.DONE, "new cards show", [(ADMIN, "take over catalog", None)]),
+        (Taken.NOTHING, "already", []),
+        (Taken.NO_ANSWER, "does not answer", []),
+        (Taken.NOT_WRITTEN, "cannot be written", []),
+    ],
+)
+async def test_a_take_over_of_prices_says_what_became_of_it(
+    harness: HandlerHarness, admin: Person, taken: Taken, said: str, recorded: list[Any]
+) -> None:
+    harness.taken = taken
+    await harness.feed(**press(admin, O.TAKE_OVER))
+    assert said in harness.telegram.toasts[-1]
+    assert acts(harness) == recorded
 
 
 async def test_an_order_is_looked_up_with_its_way_and_without_the_persons_words(

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.core.catalog import CATALOG
+from bot.core.catalog import CATALOG, read
+from bot.core.catalog_file import Taken, write
 from bot.core.errors import ProviderBusy
-from bot.operator.price_check import ACT, compare, differences
+from bot.operator.price_check import ACT, compare, differences, take_over
 from bot.provider.client import Gptunnel
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from storage import Storage, open_storage
@@ -131,3 +132,63 @@ async def test_what_is_no_list_counts_as_no_answer(body: Any) -> None:
     finally:
         await client.close()
         await runner.cleanup()
+
+
+# --- the file of the operator --------------------------------------------------------------------
+
+
+def listed(**changes: str | None) -> dict[str, Decimal]:
+    prices = {LITE.id: "17", "kling-v2-5-1080P-5s": "60", "other-thing": "1"} | changes
+    return {id_: Decimal(price) for id_, price in prices.items() if price is not None}
+
+
+def buttons(path: Path) -> list[bool]:
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT params FROM outbox ORDER BY id").fetchall()
+    return [bool(json.loads(params).get("takes")) for (params,) in rows]
+
+
+async def test_what_is_new_gone_or_dearer_comes_with_a_button_only_if_there_is_a_file(
+    storage: Storage, path: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "catalog.toml"
+    write(file, listed(), replace=False)
+    provider = Provider()
+    provider.listed = listed(**{LITE.id: "18", "wan-2.5-720p-5s": "55"})
+    await compare(provider, storage, read(file), {1}, lambda: NOON, path=file)
+    lines = f"{LITE.id}: 17 → 18\nwan-2.5-720p-5s: – → 55"
+    assert told(path) == [(1, lines)]
+    assert buttons(path) == [True]
+    provider.listed = listed(**{LITE.id: "19"})
+    await compare(provider, storage, [LITE], {1}, lambda: NOON)
+    assert buttons(path) == [True, False]
+
+
+async def test_a_lower_price_is_told_without_a_button(
+    storage: Storage, path: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "catalog.toml"
+    write(file, listed(), replace=False)
+    provider = Provider()
+    provider.listed = listed(**{LITE.id: "16"})
+    await compare(provider, storage, read(file), {1}, lambda: NOON, path=file)
+    assert buttons(path) == [False]
+
+
+async def test_a_take_over_changes_the_file_and_lets_it_be_read_again(tmp_path: Path) -> None:
+    file, provider, read_again = tmp_path / "catalog.toml", Provider(), list[int]()
+    write(file, listed(), replace=False)
+
+    async def take() -> Taken:
+        return await take_over(provider, file, lambda: read_again.append(1), keep=frozenset())
+
+    assert await take() is Taken.NO_ANSWER
+    provider.listed = listed()
+    assert await take() is Taken.NOTHING
+    provider.listed = listed(**{LITE.id: "18"})
+    assert await take() is Taken.DONE
+    assert {model.id: model.price for model in read(file)}[LITE.id] == 18
+    assert await take() is Taken.NOTHING
+    file.write_text("no catalog")
+    assert await take() is Taken.NOT_WRITTEN
+    assert file.read_text() == "no catalog"

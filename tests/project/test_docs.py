@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bot.core.catalog import CATALOG
+from bot.core.families import FAMILIES
 from bot.core.task import ALLOWED, ENDED, TaskState
+from bot.provider.documented import ERROR_CODES, STATUSES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -66,3 +68,33 @@ def test_links_between_the_documents_lead_somewhere() -> None:
         text = page.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+
+def test_the_statuses_and_codes_in_the_document_are_those_that_are_compared() -> None:
+    text = (DOCS / "provider.md").read_text(encoding="utf-8")
+    statuses = re.search(r"## Statuses\n(.*?)\n## ", text, flags=re.DOTALL)
+    assert statuses is not None
+    told: dict[str, set[str]] = {}
+    for names, mark in re.findall(
+        r"^\| (`\w+`[^|]*) \| (DOC|SEEN|GUESS) \|", statuses[1], flags=re.MULTILINE
+    ):
+        for name in re.findall(r"`(\w+)`", names):
+            told.setdefault(name, set()).add(mark)
+    assert told.pop("url") == {"DOC", "SEEN"}
+    assert {name: mark.value in told.get(name, ()) for name, mark in STATUSES.items()} == (
+        dict.fromkeys(told, True)
+    )
+    codes = re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)
+    assert {int(code) for code in codes} == ERROR_CODES
+
+
+def test_every_family_of_models_has_its_row() -> None:
+    text = (DOCS / "provider.md").read_text(encoding="utf-8")
+    rows = re.search(r"### Families\n(.*?)\n## ", text, flags=re.DOTALL)
+    assert rows is not None
+    told = {
+        name.strip()
+        for first in re.findall(r"^\| ([A-Z][^|]+) \|", rows[1], flags=re.MULTILINE)
+        for name in first.split(",")
+    }
+    assert told == {family.title for family in FAMILIES}

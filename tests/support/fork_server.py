@@ -147,7 +147,7 @@ def _live(order: dict[str, Any]) -> None:
         if order["prepare"]:
             module, _, function = order["prepare"].partition(":")
             getattr(import_module(module), function)(order["wish"])
-        code = run_bot([])
+        code = run_bot(order["argv"])
     except SystemExit as exc:  # asked to end before it had begun
         code = int(exc.code or 0)
     except BaseException:

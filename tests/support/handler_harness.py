@@ -28,6 +28,7 @@ from aiogram.types import InputFile, Update
 from PIL import Image
 
 from bot.core.catalog import CATALOG
+from bot.core.catalog_file import Taken
 from bot.core.task import Task
 from bot.telegram.errors import ErrorMiddleware
 from handlers.context import Offer
@@ -234,12 +235,16 @@ class HandlerHarness:
     tried: list[datetime] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
     jobs: dict[str, bool | None] = field(default_factory=dict)
+    taken: Taken = Taken.DONE
     claim_on_commit: ClaimOnCommit = field(default_factory=ClaimOnCommit)
     last_update: int = 0
 
     async def find_job(self, job_id: str) -> bool | None:
         """The provider knows every id, except those named here."""
         return self.jobs.get(job_id, True)
+
+    async def take_over(self) -> Taken:
+        return self.taken
 
     async def forget_files(self, task_ids: Iterable[int]) -> None:
         self.forgotten += task_ids

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -89,18 +89,19 @@ class Launcher:
         folder: Path,
         log: Path,
         *,
+        argv: Sequence[str] = (),
         prepare: str = "",
         wish: Mapping[str, Any] | None = None,
     ) -> Life:
         """Start the bot and return when its process is there.
 
-        `prepare`: "module:function", called with `wish` (JSON) before the bot runs, by the fork
-        server alone. Raises RuntimeError when the fork server is gone.
+        `argv`: what follows `python -m bot`. `prepare`: "module:function", called with `wish`
+        (JSON) before the bot runs, by the fork server alone. Raises RuntimeError when the fork server is gone.
         """
         start = self._start_plain if self._plain else self._fork
         order = {
             "environment": dict(environment), "folder": str(folder), "log": str(log),
-            "prepare": prepare, "wish": wish,
+            "argv": argv, "prepare": prepare, "wish": wish,
         }  # fmt: skip
         life = await start(order, int(environment["HTTP_PORT"]))
         self._lives.append(life)
@@ -144,7 +145,7 @@ class Launcher:
         with open(log, "ab") as file:  # noqa: ASYNC230, PTH123
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "bot"),
+                *("-m", "bot", *order["argv"]),
                 env=order["environment"],
                 cwd=order["folder"],
                 stdin=asyncio.subprocess.DEVNULL,
@@ -191,4 +192,16 @@ def _fork_server() -> socket.socket:
         process.wait()
 
     atexit.register(end)
+    _at_end.append(end)
     return ours
+
+
+_at_end: list[Callable[[], None]] = []
+
+
+def end_fork_server() -> None:
+    """End the fork server if there is one. A test worker ends without `atexit`."""
+    while _at_end:
+        end = _at_end.pop()
+        atexit.unregister(end)
+        end()

@@ -106,12 +106,12 @@ class ProcessHarness:
         }
 
     async def start(
-        self, *, ready: bool = True, settings: Mapping[str, str] | None = None
+        self, *argv: str, ready: bool = True, settings: Mapping[str, str] | None = None
     ) -> BotProcess:
         """Start the bot; with `ready`, return once it reads updates."""
         environment = self.settings(**(settings or {}))
         log = self.folder / f"bot-{len(self.bots)}.log"
-        life = await self.launcher.start(environment, self.folder, log)
+        life = await self.launcher.start(environment, self.folder, log, argv=argv)
         bot = BotProcess(life, f"http://127.0.0.1:{environment['HTTP_PORT']}")
         self.bots.append(bot)
         if ready:

@@ -20,6 +20,7 @@ from aiohttp import web
 from bot.sandbox.faults import Faults, suffer
 from bot.sandbox.gptunnel import control
 from bot.sandbox.gptunnel.chat import answer
+from bot.sandbox.gptunnel.files import video_file
 from bot.sandbox.gptunnel.models import MODELS, RATIOS
 from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
 from bot.sandbox.gptunnel.render import render
@@ -334,13 +335,14 @@ class GptunnelEmulator:
     async def _download(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         task = self.tasks.get(request.match_info["file"].removesuffix("_result.mp4"))
         expired = task is not None and self._clock() > task.ready_at + self.link_ttl
-        if task is None or expired or task.end is not Mode.WELL or task.made is None:
+        video = task.made.video if task is not None and task.made is not None else None
+        if task is None or expired or task.end is not Mode.WELL or video is None:
             return web.Response(
                 status=404,
                 text="<Error><Code>NoSuchKey</Code></Error>",
                 content_type="application/xml",
             )
-        return web.Response(body=task.made.video, content_type="video/mp4")
+        return video_file(request, video)
 
     async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         return _refusal(99, status=404)

@@ -21,6 +21,8 @@ def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | N
         return access.decide_access(int(notice.params["user_id"] or 0), notice.lang)
     if notice.kind is NoticeKind.ALERT:
         return admin.alert(notice.lang, notice.params)
+    if notice.kind is NoticeKind.PRICES_DIFFER and notice.params.get("takes"):
+        return admin.operations(notice.lang, [Operation.TAKE_OVER])
     if notice.kind is NoticeKind.DRAINED:
         return admin.operations(notice.lang, [Operation.RELEASE_INTAKE])
     if notice.task_id is None:

@@ -1,0 +1,105 @@
+"""What is known of each family of video models, by the form of its ids, as data.
+
+A family is listed when its models take `prompt`, `ar` and one image (provider.md: "Families").
+Prices come from the provider's own list. It must not know files or HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
+
+from bot.core.catalog import ID_LIMIT, Model
+from bot.core.task import AspectRatio
+
+SOUND = "🔊"
+"""In the title of a model whose videos have sound."""
+
+_ALL = tuple(AspectRatio)
+_PARTS = r"-(?P<quality>\d{3,4}[Pp])-(?P<seconds>\d{1,2})s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """`ids`: a pattern that gives quality and seconds unless they are fixed here."""
+
+    title: str
+    ids: str
+    quality: str = ""
+    seconds: int = 0
+    sound: bool = False
+    ratios: tuple[AspectRatio, ...] = _ALL
+    unfit: str = ""  # why its models cannot be offered
+
+
+FAMILIES = (
+    Family(title="Seedance Lite", ids="seedance-1-lite" + _PARTS),
+    Family(title="Seedance Pro", ids="seedance-1-pro" + _PARTS),
+    Family(title="Seedance Pro Fast", ids="seedance-1-pro-fast" + _PARTS),
+    Family(title="Seedance 1.5 Pro", ids="seedance-1-5-pro" + _PARTS),
+    Family(title="Seedance 1.5 Pro", ids="seedance-1-5-pro-audio" + _PARTS, sound=True),
+    Family(title="Seedance 2", ids="seedance-2" + _PARTS, sound=True),
+    Family(title="Seedance 2 Fast", ids="seedance-2-fast" + _PARTS, sound=True),
+    Family(title="Seedance 2 Mini", ids="seedance-2-mini" + _PARTS, sound=True),
+    Family(title="Kling 2.5", ids="kling-v2-5" + _PARTS),
+    Family(title="Kling 2.6", ids="kling-v2-6" + _PARTS),
+    Family(
+        title="Veo 3.1 Fast", ids="glabs-veo-3-1-fast", quality="720p", seconds=8, sound=True,
+        ratios=(AspectRatio.WIDE, AspectRatio.TALL),
+    ),
+    Family(
+        title="Veo 3.1 Lite", ids="glabs-veo-3-1-lite", quality="720p", seconds=8, sound=True,
+        ratios=(AspectRatio.WIDE, AspectRatio.TALL),
+    ),
+    Family(title="Hailuo 02", ids="minimax-hailuo-02" + _PARTS, ratios=(AspectRatio.WIDE,)),
+    Family(
+        title="Hailuo 2.3 Fast", ids=r"minimax-hailuo-2\.3-fast" + _PARTS,
+        unfit="makes no video without an image",
+    ),
+    Family(title="Hailuo 2.3", ids=r"minimax-hailuo-2\.3" + _PARTS, ratios=(AspectRatio.WIDE,)),
+    Family(title="Wan 2.5", ids=r"wan-2\.5" + _PARTS, sound=True),
+)  # fmt: skip
+"""In the order in which a catalog lists them."""
+
+
+class Unfit(Exception):
+    """The model cannot be offered; the text says why."""
+
+
+def known(model_id: str, price: Decimal) -> Model:
+    """Return the model of a listed id, with its price in whole kopecks. Raises Unfit."""
+    for family in FAMILIES:
+        if (found := re.fullmatch(family.ids, model_id)) is None:
+            continue
+        if family.unfit:
+            raise Unfit(family.unfit)
+        if not price.is_finite() or price <= 0:
+            raise Unfit("has no price")
+        if len(model_id.encode()) > ID_LIMIT:
+            raise Unfit(f"its id is longer than {ID_LIMIT} bytes")
+        parts = found.groupdict()
+        return Model(
+            id=model_id,
+            title=f"{family.title} {SOUND}" if family.sound else family.title,
+            quality=str(parts.get("quality") or family.quality).lower(),
+            seconds=int(parts.get("seconds") or family.seconds),
+            price=whole_kopecks(price),
+            ratios=family.ratios,
+        )
+    raise Unfit("nothing is known of its parameters")
+
+
+def whole_kopecks(price: Decimal) -> Decimal:
+    """Return a price that a catalog can hold, never less than it is."""
+    return price.quantize(Decimal("0.01"), ROUND_UP)
+
+
+def place(model_id: str) -> tuple[int, int, int, str]:
+    """Return the place of a model in a catalog: family, quality, length, id."""
+    for number, family in enumerate(FAMILIES):
+        if found := re.fullmatch(family.ids, model_id):
+            parts = found.groupdict()
+            quality = int(str(parts.get("quality") or "0").rstrip("Pp"))
+            return number, quality, int(parts.get("seconds") or 0), model_id
+    return len(FAMILIES), 0, 0, model_id

@@ -1,0 +1,26 @@
+"""Serve a finished video as object storage does: whole, or the part that was asked for.
+
+It must not know tasks.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+VIDEO = "video/mp4"
+
+
+def video_file(request: web.Request, content: bytes) -> web.Response:
+    """Return the answer to a GET with or without `Range` (RFC 9110, 14.2)."""
+    headers = {"Accept-Ranges": "bytes"}
+    try:
+        start, stop, _ = request.http_range.indices(len(content))
+    except ValueError:  # an unreadable range counts as none
+        start, stop = 0, len(content)
+    if stop - start == len(content):
+        return web.Response(body=content, content_type=VIDEO, headers=headers)
+    if start >= stop:
+        headers["Content-Range"] = f"bytes */{len(content)}"
+        return web.Response(status=416, headers=headers)
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
+    return web.Response(status=206, body=content[start:stop], content_type=VIDEO, headers=headers)
