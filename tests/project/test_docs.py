@@ -11,6 +11,7 @@ import pytest
 from bot.core.catalog import CATALOG
 from bot.core.families import FAMILIES
 from bot.core.task import ALLOWED, ENDED, TaskState
+from bot.provider import answers
 from bot.provider.documented import ERROR_CODES, STATUSES
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +86,9 @@ def test_the_statuses_and_codes_in_the_document_are_those_that_are_compared() ->
         dict.fromkeys(told, True)
     )
     codes = re.findall(r"^\| (\d+) \|", text, flags=re.MULTILINE)
-    assert {int(code) for code in codes} == ERROR_CODES
+    assert {int(code) for code in codes} == ERROR_CODES, "docs/provider.md: the table of codes"
+    sorted_ = answers.AGAIN | answers.HOLDS.keys() | answers._NEVER.keys()
+    assert sorted_ <= ERROR_CODES, "add the code to ERROR_CODES in bot/provider/documented.py"
 
 
 def test_every_family_of_models_has_its_row() -> None:
