@@ -122,6 +122,7 @@ async def _run(
         stoppable += [parts.worker, parts.notices]
         endless += [
             parts.progress.run(),
+            parts.films.run(),
             parts.retention.run_here(),
             storage.cluster.run_exclusively(
                 "chores", partial(_background_jobs, settings, storage, edges, parts)

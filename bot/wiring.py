@@ -36,6 +36,7 @@ from bot.jobs.delivery import (
     KeptVideos,
     Prepare,
 )
+from bot.jobs.films import READ_LIMIT, FilmJoiner, Join
 from bot.jobs.first_frames import FirstFrames
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.progress import Progress
@@ -105,6 +106,7 @@ class Parts:
     retention: Retention
     waiting: QueuePositions
     frames: FirstFrames
+    films: FilmJoiner
     probe: ProviderProbe
 
 
@@ -119,6 +121,7 @@ class Edges:
     bucket: Bucket | None = None
     translator: Translator | None = None
     prepare: Prepare = video_reader.prepare
+    join: Join = video_reader.join
     clock: Clock = utc_now
     wait: Wait = wait_for
     sleep: Sleep = asyncio.sleep
@@ -136,6 +139,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     jobs = wire_jobs(settings, storage, edges, address, health)
     cluster = storage.cluster
     cluster.subscribe(ORDERED, jobs.worker.wake)
+    cluster.subscribe(ORDERED, jobs.films.wake)
     cluster.subscribe(MENDED, partial(_try_now, jobs.steps, jobs.worker))
     dispatcher = wire_handlers(settings, storage, edges, jobs, address)
     operator = wire_operator(settings, storage, edges, jobs, health)
@@ -166,6 +170,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         retention=jobs.retention,
         waiting=jobs.waiting,
         frames=jobs.frames,
+        films=jobs.films,
         probe=jobs.probe,
     )
 
@@ -313,6 +318,7 @@ class Jobs:
     retention: Retention
     waiting: QueuePositions
     frames: FirstFrames
+    films: FilmJoiner
     kept: KeptVideos
     probe: ProviderProbe
 
@@ -385,6 +391,18 @@ def wire_jobs(
             storage, progress, steps.held, clock=clock, no_address=frames.are_away, sleep=sleep
         ),
         frames=frames,
+        films=FilmJoiner(
+            edges.bot,
+            storage,
+            messenger,
+            clock=clock,
+            owner=edges.owner,
+            upload_limit=_upload_limit(settings),
+            read_limit=LOCAL_UPLOAD_LIMIT if settings.telegram_local else READ_LIMIT,
+            prepare=edges.prepare,
+            join=edges.join,
+            wait=wait,
+        ),
         kept=kept,
         probe=ProviderProbe(storage, edges.provider.probe, clock=clock, wait=wait, sleep=sleep),
     )

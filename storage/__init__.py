@@ -18,6 +18,7 @@ from storage.broadcasts import BroadcastStore
 from storage.cluster import Cluster
 from storage.durations import DurationStore
 from storage.engine import Database
+from storage.films import Film, FilmStore, WantedFilm
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
@@ -50,6 +51,8 @@ __all__ = [
     "Database",
     "DurationStore",
     "Entry",
+    "Film",
+    "FilmStore",
     "FrameObjectStore",
     "FrameStore",
     "HistoryStore",
@@ -75,6 +78,7 @@ __all__ = [
     "User",
     "UserStore",
     "WaitingNotice",
+    "WantedFilm",
     "migrate",
     "open_cluster",
     "open_storage",
@@ -104,6 +108,7 @@ class Storage:
     durations: DurationStore
     callback_actions: CallbackActionStore
     history: HistoryStore
+    films: FilmStore
     privacy: PrivacyStore
     rates: RateStore
     cluster: Cluster
@@ -131,6 +136,7 @@ class Storage:
             durations=DurationStore(database),
             callback_actions=CallbackActionStore(database),
             history=HistoryStore(database),
+            films=FilmStore(database),
             privacy=PrivacyStore(database),
             rates=RateStore(database),
             cluster=open_cluster(database),

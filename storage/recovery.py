@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from bot.core.task import ACTIVE
 from storage.engine import Database, sqlite_file
 from storage.rows import UNLEASED
-from storage.tables import InboxState, in_states, inbox, one_of, outbox, tasks
+from storage.tables import InboxState, films, in_states, inbox, one_of, outbox, tasks
 
 try:
     import fcntl
@@ -37,6 +37,7 @@ _LEASED = (
     (tasks, tasks.c.claims, in_states(ACTIVE)),
     (inbox, inbox.c.attempts, one_of(inbox.c.state, {InboxState.PENDING})),
     (outbox, outbox.c.attempts, sa.true()),
+    (films, films.c.attempts, films.c.run_at.is_not(None)),
 )
 
 

@@ -111,3 +111,6 @@ COPIED = (
     "aspect_ratio",
 )  # fmt: skip
 """What a task copies from the task it is made from."""
+
+PLACED = ("film_id", "film_place", "film_of", "film_since")
+"""What another version of the same part of a film copies too."""

@@ -12,11 +12,13 @@ from aiogram.utils.formatting import (
     Text,
 )
 
+from bot.core.film import FilmProblem
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Charge, Reason
 from bot.texts import admin
 from bot.texts.access import access_asked, access_denied, access_granted
 from bot.texts.failures import failure, undeliverable, unknown
+from bot.texts.films import not_joined
 from bot.texts.payments import credit_back, prices_differ, stars_back, stars_paid
 from bot.texts.results import album, video_link
 from bot.texts.statuses import held, overdue
@@ -42,6 +44,11 @@ def notice(notice: Notice) -> Text:
             return held(lang)
         case NoticeKind.ALBUM:
             return album(lang, 1, len(str(params["videos"]).split(".")))
+        case NoticeKind.FILM_NOT_JOINED:
+            part = params.get("part")
+            return not_joined(
+                lang, FilmProblem(str(params["problem"])), int(part) if part else None
+            )
         case NoticeKind.VIDEO_LINK:
             return video_link(lang, str(params["url"]))
         case NoticeKind.ACCESS_ASKED:

@@ -5,6 +5,7 @@ because the metadata is complete only when every module is imported.
 """
 
 from storage.tables.base import metadata, one_of
+from storage.tables.film import films
 from storage.tables.message import InboxState, inbox, outbox
 from storage.tables.money import Entry, ledger, star_refunds
 from storage.tables.operator import (
@@ -44,6 +45,7 @@ __all__ = [
     "consents",
     "documents",
     "durations",
+    "films",
     "frame_objects",
     "frames",
     "in_states",

@@ -59,6 +59,7 @@ _WAITING = {
     "tasks": "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(ACTIVE))),
     "inbox": f"update_id IN ({_HEADS})",
     "outbox": "true",
+    "films": "run_at IS NOT NULL",
 }
 """Rows that become due, by table: of a chat's updates only the first."""
 
@@ -446,6 +447,7 @@ async def open_app_harness(
         provider=client,
         fetch=_counted(download or Downloader(allow_private=True), threads),
         prepare=_counted(video_reader.prepare if read_videos else quick_prepare(clip), threads),
+        join=_counted(video_reader.join, threads),
         clock=time,
         wait=time.wait,
         sleep=time.sleep,
@@ -459,6 +461,7 @@ async def open_app_harness(
         await parts.server.start()
         for part in (
             parts.inbox, parts.worker, parts.notices, parts.polling, parts.progress, parts.probe,
+            parts.films,
         ):  # fmt: skip
             harness.running.append(
                 asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251

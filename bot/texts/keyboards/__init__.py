@@ -8,10 +8,11 @@ from bot.texts.keyboards import (
     access,
     admin,
     cards,
+    films,
     notices,
     payments,
     personal,
     results,
 )
 
-__all__ = ["access", "admin", "cards", "notices", "payments", "personal", "results"]
+__all__ = ["access", "admin", "cards", "films", "notices", "payments", "personal", "results"]
