@@ -107,7 +107,7 @@ class FilmStore:
                     tasks.c.film_place == place,
                     tasks.c.state == TaskState.DELIVERED,
                 )
-                .values(film_id=None, film_place=None, film_of=None, film_since=None)
+                .values(film_id=None, film_place=None, film_since=None)
             )
             return gone.rowcount > 0
 

@@ -112,5 +112,5 @@ COPIED = (
 )  # fmt: skip
 """What a task copies from the task it is made from."""
 
-PLACED = ("film_id", "film_place", "film_of", "film_since")
+PLACED = ("film_id", "film_place", "film_since")
 """What another version of the same part of a film copies too."""

@@ -190,7 +190,6 @@ class Task:
     variant_of: int | None = None  # the first task of the same order
     film_id: int | None = None  # the film that it is a part of
     film_place: int | None = None  # its place in the film, from 1; gaps are allowed
-    film_of: int | None = None  # how many parts were ordered with it; None: it was added later
     film_since: datetime | None = None  # when it took its place: the newest version is shown
     # update_id of the press that ordered it: a repeat changes nothing
     confirmed_by: int | None = None

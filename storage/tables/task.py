@@ -59,7 +59,6 @@ tasks = sa.Table(
     # a part of a film: of the tasks at one place, the newest delivered one is shown
     sa.Column("film_id", sa.BigInteger),
     sa.Column("film_place", sa.Integer),
-    sa.Column("film_of", sa.Integer),
     sa.Column("film_since", UtcDateTime),
     # the request and its state
     sa.Column("state", text_of(TaskState, "state"), nullable=False),

@@ -50,7 +50,6 @@ def upgrade() -> None:
     for column in (
         sa.Column("film_id", sa.BigInteger()),
         sa.Column("film_place", sa.Integer()),
-        sa.Column("film_of", sa.Integer()),
         sa.Column("film_since", UtcDateTime),
     ):
         op.add_column("tasks", column)
@@ -66,7 +65,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_tasks_film", table_name="tasks")
-    for name in ("film_since", "film_of", "film_place", "film_id"):
+    for name in ("film_since", "film_place", "film_id"):
         op.drop_column("tasks", name)
     op.drop_index("ix_films_due", table_name="films")
     op.drop_index("ix_films_user_id", table_name="films")
