@@ -91,10 +91,12 @@ async def _today(
         tunnel=offer.tunnel_state(),
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held
+    photos = O.RELEASE_PHOTOS if Switch.PHOTOS in held else O.HOLD_PHOTOS
     keyboard = keyboards.admin.operations(
         lang,
         [O.RELEASE_INTAKE] if closed else [O.HOLD_INTAKE, O.DRAIN],
         [O.RELEASE_SUBMITS if Switch.SUBMITS in held else O.HOLD_SUBMITS],
+        *([[photos]] if offer.photos_on else []),
         [O.TRY_NOW, O.TODAY],
         *([[O.ASKED]] if asked else []),
     )
@@ -277,6 +279,11 @@ async def operate(
         case O.RELEASE_SUBMITS:
             done = await storage.alerts.release([Switch.SUBMITS], by=by, now=now)
             wake()
+        case O.HOLD_PHOTOS:
+            done = await storage.alerts.hold(Switch.PHOTOS, by=by, now=now)
+        case O.RELEASE_PHOTOS:
+            done = await storage.alerts.release([Switch.PHOTOS], by=by, now=now)
+            wake()
         case O.TRY_NOW:
             await storage.operator.hurry(by=by, now=now)
             try_now()
@@ -335,7 +342,7 @@ async def _take_over(
 
 
 _PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SUBMITS, O.DRAIN,
-          O.TRY_NOW)  # fmt: skip
+          O.HOLD_PHOTOS, O.RELEASE_PHOTOS, O.TRY_NOW)  # fmt: skip
 
 
 async def _show_requests(message: Message, storage: Storage, lang: str) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from bot.core.alerts import CONFLICT_QUIET, HOLDS, Alert, AlertKind, AlertSignals, Switch
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import ProviderError, StorageUnavailable
-from bot.core.task import TaskState
+from bot.core.task import Reason, TaskState
 from bot.runtime.health import HealthReport
 from storage import Storage
 from storage.alerts import OpenAlert
@@ -108,6 +108,7 @@ class AlertMonitor:
         await self._tasks(known)
         await self._breaker(known)
         await self._failures(known)
+        await self._photos(known)
         if self._told:
             await self._money(known)
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
@@ -203,6 +204,19 @@ class AlertMonitor:
             and await self._storage.alerts.hold(Switch.INTAKE, by=0, now=self._clock())
         ):
             logger.error("new orders are paused after %d charged failures in a row", row)
+
+    async def _photos(self, known: dict[str, OpenAlert]) -> None:
+        """The program itself paused orders with a photo; an admin's release ends it."""
+        held = (await self._storage.alerts.held()).get(Switch.PHOTOS)
+        alert = known.get(A.PHOTOS_UNFETCHED.value)
+        if held is not None and held.by == 0:
+            if alert is None:
+                failed = await self._storage.alerts.resting({TaskState.FAILED}, since=held.at)
+                unfetched = [n for n, _, why in failed if why == Reason.FRAME_UNFETCHED]
+                task = unfetched[0] if unfetched else 0
+                await self._open(known, Alert.of(A.PHOTOS_UNFETCHED, task=task))
+        elif alert is not None:
+            await self._close(known, alert)
 
     async def _still(self, alert: OpenAlert) -> bool:
         number = int(alert.key.rpartition(":")[2])

@@ -88,6 +88,14 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
         N_("Stop the other program, or create a new token at @BotFather if you do not know it."),
         N_("No other program reads this bot's updates any more."),
     ),
+    AlertKind.PHOTOS_UNFETCHED: (
+        N_("Nobody fetched the photo of order {task}, and its video failed"),
+        N_(
+            "Orders with a photo are paused, the rest continues. Check that PUBLIC_URL or the "
+            "tunnel leads to this bot from the internet, then take photos again."
+        ),
+        N_("Orders with a photo are taken again."),
+    ),
     AlertKind.DISK_LOW: (
         N_("The disk is nearly full: {megabytes} MB free"),
         N_("Free some space: on a full disk nothing can be accepted or delivered."),
@@ -129,6 +137,8 @@ BUTTONS: Mapping[str, str] = {
     "release_intake": N_("▶️ Take orders again"),
     "hold_submits": N_("⏸ Let the queue wait"),
     "release_submits": N_("▶️ Resume the queue"),
+    "hold_photos": N_("⏸ Take no photos"),
+    "release_photos": N_("▶️ Take photos again"),
     "drain": N_("🏁 Drain"),
     "asked": N_("🔑 Access requests"),
     "try_now": N_("🔄 Try now"),
@@ -159,6 +169,15 @@ def intake_held(lang: str) -> str:
     )
 
 
+def photos_held(lang: str) -> str:
+    """To a person who orders with a photo while such orders are paused."""
+    _ = words(lang)
+    return _(
+        "Photos cannot be used at the moment. Press again later, or send the prompt without "
+        "a photo. No money was taken."
+    )
+
+
 # --- /admin ---------------------------------------------------------------------------------
 
 
@@ -186,6 +205,7 @@ _HELD: Mapping[Switch, str] = {
     Switch.INTAKE: N_("⏸ New orders are paused."),
     Switch.DRAIN: N_("🏁 Draining: no new orders, open orders are finished."),
     Switch.SUBMITS: N_("⏸ The queue waits."),
+    Switch.PHOTOS: N_("⏸ Orders with a photo are paused."),
 }
 
 

@@ -198,6 +198,8 @@ class Operation(StrEnum):
     RELEASE_INTAKE = "ri"
     HOLD_SUBMITS = "hs"
     RELEASE_SUBMITS = "rs"
+    HOLD_PHOTOS = "hp"
+    RELEASE_PHOTOS = "rp"
     DRAIN = "dr"
     ASKED = "a"  # shows the open access requests
     TRY_NOW = "tn"  # retries what is held because of the provider

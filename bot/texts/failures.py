@@ -77,6 +77,13 @@ REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
         N_("Photos cannot be used right now."),
         N_("Send the prompt without a photo."),
     ),
+    Reason.FRAME_UNFETCHED: (
+        N_("The video service could not get your photo from this bot, so it made no video."),
+        N_(
+            "The people who run this bot were told. Send the prompt without a photo, or try the "
+            "photo again later."
+        ),
+    ),
     Reason.ANSWER_LOST: (
         N_("The connection broke while your order was being sent."),
         _AGAIN,

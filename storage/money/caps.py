@@ -10,7 +10,7 @@ from sqlalchemy.sql.base import Executable
 
 from bot.core.alerts import Switch
 from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
-from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
+from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
 from bot.core.task import ACTIVE, Task, TaskState
 from storage.alerts import is_held
 from storage.engine import Connection
@@ -23,11 +23,14 @@ S = TaskState
 async def reserve(connection: Connection, task: Task, terms: OrderRules, now: datetime) -> None:
     """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
-    Raises IntakeHeld, LimitReached and CreditTooLow: the transaction must then be rolled back. On
-    PostgreSQL the lock makes orders count one after the other; SQLite's transactions do so anyway.
+    Raises IntakeHeld, PhotosHeld, LimitReached and CreditTooLow: the transaction must then be rolled
+    back. On PostgreSQL the lock makes orders count one after the other; SQLite's transactions do so
+    anyway.
     """
     if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
         raise IntakeHeld("an admin holds new orders")
+    if task.frame is not None and await is_held(connection, Switch.PHOTOS):
+        raise PhotosHeld("orders with a photo are paused")
     paid = terms.pays(task.user_id)
     await enter(
         connection,

@@ -100,6 +100,30 @@ async def test_a_held_intake_is_told_to_whoever_orders_and_released_again(
     assert harness.states() == ["queued"]
 
 
+async def test_photos_are_switched_off_and_on_alone(
+    harness: HandlerHarness, admin: Person, ann: Person
+) -> None:
+    await harness.feed(**ann.photo(caption="It waves"))
+    await harness.feed(**admin.text("/admin"))
+    shown = [data for row in harness.telegram.sent[-1].buttons for _, data in row]
+    assert Operate(operation=O.HOLD_PHOTOS).pack() in shown
+    await harness.feed(**press(admin, O.HOLD_PHOTOS))
+    assert "with a photo are paused" in harness.telegram.edits[-1].text
+    order = ann.press(f"r|1|{AspectRatio.TALL.value}")
+    await harness.feed(**order)
+    assert "without a photo" in harness.telegram.toasts[-1]
+    await harness.feed(**ann.photo(caption="It jumps"))
+    assert "Photos cannot be used" in harness.telegram.sent[-1].text
+    await harness.feed(**ann.text("a cat"))
+    await harness.feed(**ann.press(f"r|2|{AspectRatio.TALL.value}"))
+    assert harness.states() == ["draft", "queued"]
+    await harness.feed(**press(admin, O.RELEASE_PHOTOS))
+    assert harness.woken
+    await harness.feed(**order)
+    assert harness.states() == ["queued", "queued"]
+    assert acts(harness) == [(ADMIN, "hold photos", None), (ADMIN, "release photos", None)]
+
+
 async def test_the_queue_is_held_and_released(harness: HandlerHarness, admin: Person) -> None:
     await harness.feed(**press(admin, O.HOLD_SUBMITS))
     await harness.feed(**press(admin, O.HOLD_SUBMITS))
