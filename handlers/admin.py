@@ -115,11 +115,12 @@ async def _show_order(message: Message, task_id: int, storage: Storage, lang: st
     acts: list[list[InlineKeyboardButton]] = []
     if task.state is S.UNDELIVERABLE:
         acts.append([keyboards.admin.operation(lang, O.REDELIVER, task.id)])
-    if task.state is S.UNKNOWN:
+    in_doubt = await storage.operator.can_settle(task.id)
+    if in_doubt:
         acts.append([keyboards.admin.operation(lang, O.NOT_CHARGED, task.id)])
         acts.append([keyboards.admin.operation(lang, O.CHARGED, task.id)])
     acts.append([keyboards.admin.operation(lang, O.PERSON, task.user_id)])
-    text = texts.admin.order(lang, task, await storage.tasks.events(task.id))
+    text = texts.admin.order(lang, task, await storage.tasks.events(task.id), in_doubt=in_doubt)
     await reply.say(message, text, InlineKeyboardMarkup(inline_keyboard=acts))
 
 

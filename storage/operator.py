@@ -6,7 +6,6 @@ is an admin, nor the texts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +22,7 @@ from storage.rows import UNLEASED, task_from
 from storage.tables import (
     Entry,
     InboxState,
+    audit,
     in_states,
     inbox,
     ledger,
@@ -33,6 +33,9 @@ from storage.tables import (
 from storage.tasks.leases import add_event, drop_frame
 
 S = TaskState
+
+SETTLED_AGAIN = frozenset({S.GENERATING, S.RENDERED, S.UNDELIVERABLE, S.FAILED})
+"""States in which what an admin settled can be settled again: no video was delivered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +64,25 @@ class OperatorStore:
         self._database = database
 
     async def settle(self, task_id: int, *, charged: bool, by: int, now: datetime) -> Task | None:
-        """UNKNOWN -> FAILED: an admin checked the provider's list; the person is told."""
+        """UNKNOWN -> FAILED: an admin checked the provider's list; the person is told.
+
+        What was settled by hand can be settled differently until its video was delivered.
+        """
+        detail = "settled: charged" if charged else "settled: not accepted"
         async with self._database.transaction() as connection:
             task = await _move(
                 connection,
                 now,
                 task_id,
-                {S.UNKNOWN},
+                _in_doubt(),
+                tasks.c.detail.is_distinct_from(detail),
                 state=S.FAILED,
                 ended_at=now,
                 charged=charged,
-                detail="settled: charged" if charged else "settled: not accepted",
+                reason=Reason.ANSWER_LOST.value,
+                detail=detail,
+                fence=tasks.c.fence + 1,
+                **UNLEASED,
             )
             if task is None:
                 return None
@@ -99,7 +110,11 @@ class OperatorStore:
     async def give_id(
         self, task_id: int, provider_id: str, *, by: int, now: datetime
     ) -> Task | None:
-        """UNKNOWN -> GENERATING: the order was found at the provider, and is polled."""
+        """UNKNOWN -> GENERATING: the order was found at the provider, and is polled.
+
+        What was settled by hand, perhaps with a wrong id, can get another one until a video was
+        delivered.
+        """
         async with self._database.transaction() as connection:
             known = await connection.scalar(
                 sa.select(tasks.c.id).where(tasks.c.provider_id == provider_id)
@@ -110,15 +125,18 @@ class OperatorStore:
                 connection,
                 now,
                 task_id,
-                {S.UNKNOWN},
+                _in_doubt(),
                 state=S.GENERATING,
                 provider_id=provider_id,
                 accepted_at=now,
+                rendered_at=None,
+                ended_at=None,
+                video_url=None,
+                kept_by=None,
                 reason=None,
                 detail=None,
                 fence=tasks.c.fence + 1,
-                lease_owner=None,
-                lease_until=None,
+                **UNLEASED,
             )
             if task is not None:
                 await add_act(
@@ -127,6 +145,14 @@ class OperatorStore:
                 )  # fmt: skip
             return task
 
+    async def can_settle(self, task_id: int) -> bool:
+        """Whether an admin may settle the task now, for the first time or again."""
+        async with self._database.transaction() as connection:
+            found: int | None = await connection.scalar(
+                sa.select(tasks.c.id).where(tasks.c.id == task_id, _in_doubt())
+            )
+        return found is not None
+
     async def redeliver(self, task_id: int, *, by: int, now: datetime) -> Task | None:
         """UNDELIVERABLE -> RENDERED: the kept video is sent again."""
         async with self._database.transaction() as connection:
@@ -134,7 +160,7 @@ class OperatorStore:
                 connection,
                 now,
                 task_id,
-                {S.UNDELIVERABLE},
+                in_states({S.UNDELIVERABLE}),
                 state=S.RENDERED,
                 reason=None,
                 detail=None,
@@ -260,20 +286,27 @@ def _ordered(since: datetime) -> sa.ColumnElement[bool]:
     )
 
 
+def _in_doubt() -> sa.ColumnElement[bool]:
+    """Unknown, or settled by an admin before and not delivered."""
+    by_hand = sa.exists().where(
+        audit.c.task_id == tasks.c.id, audit.c.act.in_(["settle", "give id"])
+    )
+    return sa.or_(in_states({S.UNKNOWN}), sa.and_(in_states(SETTLED_AGAIN), by_hand))
+
+
 async def _move(
     connection: Connection,
     now: datetime,
     task_id: int,
-    states: Iterable[TaskState],
-    *,
-    charged: bool = False,
+    *conditions: sa.ColumnElement[bool],
+    charged: bool | None = None,
     **values: Any,
 ) -> Task | None:
-    """One guarded statement, its event and its ledger entries."""
+    """One guarded statement, its event and its ledger entries. `charged`: what an admin found."""
     row = (
         await connection.execute(
             sa.update(tasks)
-            .where(tasks.c.id == task_id, in_states(states))
+            .where(tasks.c.id == task_id, *conditions)
             .values(attempts=0, claims=0, run_at=now, **values)
             .returning(*tasks.c)
         )
@@ -284,6 +317,8 @@ async def _move(
     if charged:
         # Before the following entries return it: it is spent.
         await settle(connection, replace(task, state=S.GENERATING), now)
+    elif charged is False:
+        await settle(connection, task, now, not_accepted=True)
     await add_event(connection, task, now)
     await drop_frame(connection, task)
     return task

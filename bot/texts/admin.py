@@ -13,7 +13,7 @@ from aiogram.utils.formatting import Bold, Code, Text
 
 from bot.core.alerts import AlertKind, Params, Switch
 from bot.core.catalog_file import Taken
-from bot.core.task import Task, TaskEvent, TaskState
+from bot.core.task import Task, TaskEvent
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
 
@@ -246,8 +246,11 @@ def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
     return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
 
 
-def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
-    """A task and its history, for an admin; without the prompt, which belongs to the person."""
+def order(lang: str, task: Task, events: Sequence[TaskEvent], *, in_doubt: bool = False) -> Text:
+    """A task and its history, for an admin; without the prompt, which belongs to the person.
+
+    `in_doubt`: it can be settled.
+    """
     _ = words(lang)
     facts = [
         fill(_("Person: {id}"), id=Code(task.user_id)),
@@ -256,12 +259,12 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
         f"{task.reason}: {task.detail or '—'}" if task.reason else None,
         "",
         *(f"{event.at:%d.%m %H:%M:%S} · {event.state}" for event in events[-20:]),
-        "" if task.state is TaskState.UNKNOWN else None,
+        "" if in_doubt else None,
         fill(
             _("Found at GPTunnel? Send {command} and its ID there, and the bot polls it."),
             command=Code(f"/settle {task.id}"),
         )
-        if task.state is TaskState.UNKNOWN
+        if in_doubt
         else None,
     ]
     return message("🔎", _("Order {id}: {state}").format(id=task.id, state=task.state), *facts)
@@ -337,7 +340,13 @@ def given(lang: str, task: Task) -> Text:
 
 def not_given(lang: str) -> Text:
     _ = words(lang)
-    return message("🤔", _("This order is already settled, or the ID belongs to another one."))
+    return message(
+        "🤔",
+        _(
+            "Nothing was changed: this order is not in doubt, its video was delivered, or "
+            "the ID belongs to another order."
+        ),
+    )
 
 
 def pressed(lang: str, *, done: bool) -> str:

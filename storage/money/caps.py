@@ -23,9 +23,9 @@ S = TaskState
 async def reserve(connection: Connection, task: Task, terms: OrderRules, now: datetime) -> None:
     """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
-    Raises IntakeHeld, PhotosHeld, LimitReached and CreditTooLow: the transaction must then be rolled
-    back. On PostgreSQL the lock makes orders count one after the other; SQLite's transactions do so
-    anyway.
+    Raises IntakeHeld, PhotosHeld, LimitReached and CreditTooLow: the transaction must then be
+    rolled back. On PostgreSQL the lock makes orders count one after the other; SQLite's
+    transactions do so anyway.
     """
     if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
         raise IntakeHeld("an admin holds new orders")

@@ -33,15 +33,22 @@ class LedgerTotal:
     stars: int = 0
 
 
-async def settle(connection: Connection, task: Task, now: datetime) -> None:
-    """Enter the money of a task that has just changed its state; a repeat enters nothing."""
+async def settle(
+    connection: Connection, task: Task, now: datetime, *, not_accepted: bool = False
+) -> None:
+    """Enter the money of a task that has just changed its state; a repeat enters nothing.
+
+    `not_accepted`: an admin found that the provider charged nothing, whatever was entered before.
+    """
     if task.state is S.GENERATING:
         await enter(connection, Entry.CHARGE, now, task)
     elif task.state in (S.CANCELLED, S.FAILED):
-        await _give_back(connection, task, now)
+        await _give_back(connection, task, now, not_accepted=not_accepted)
 
 
-async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
+async def _give_back(
+    connection: Connection, task: Task, now: datetime, *, not_accepted: bool
+) -> None:
     """Return what was reserved and not charged; a person's credit also when it was charged."""
     rows = await connection.execute(
         sa.select(ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks).where(
@@ -51,7 +58,10 @@ async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
     known = {row.kind: row for row in rows.all()}
     if (reserved := known.get(Entry.RESERVATION)) is None:
         return  # a draft
-    roubles = Decimal(0) if Entry.CHARGE in known else reserved.kopecks
+    if Entry.RETURN in known:
+        return  # an admin settles it again: what went back went back once
+    charged = Entry.CHARGE in known and not not_accepted
+    roubles = Decimal(0) if charged else reserved.kopecks
     credit = -reserved.credit_kopecks
     if roubles or credit:
         await enter(connection, Entry.RETURN, now, task, kopecks=roubles, credit_kopecks=credit)

@@ -221,6 +221,51 @@ async def test_an_unknown_order_that_was_found_is_asked_for_by_its_number(
     assert "/settle 12" in harness.telegram.sent[-1].text
 
 
+async def test_what_was_settled_by_hand_can_be_settled_again_until_a_video_was_delivered(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    task = await in_state(harness, TaskState.UNKNOWN)
+    await harness.feed(**press(admin, O.NOT_CHARGED, task.id))
+    await harness.feed(**admin.text(f"/order {task.id}"))
+    shown = [data for row in harness.telegram.sent[-1].buttons for _, data in row]
+    assert Operate(operation=O.CHARGED, number=task.id).pack() in shown
+    assert f"/settle {task.id}" in harness.telegram.sent[-1].text
+    await harness.feed(**admin.text(f"/settle {task.id} wrong"))
+    await harness.feed(**admin.text(f"/settle {task.id} right"))
+    row = harness.task(task.id)
+    assert (row["state"], row["provider_id"], row["ended_at"]) == ("generating", "right", None)
+    kinds = harness.rows("SELECT kind FROM ledger WHERE task_id = ? ORDER BY id", task.id)
+    assert [kind for (kind,) in kinds] == ["reservation", "return", "charge"]
+    harness.rows("UPDATE tasks SET state = 'delivered' WHERE id = ?", task.id)
+    await harness.feed(**admin.text(f"/settle {task.id} third"))
+    await harness.feed(**press(admin, O.CHARGED, task.id))
+    assert "Nothing was changed" in harness.telegram.sent[-1].text
+    assert harness.task(task.id)["provider_id"] == "right"
+    assert [act for _, act, _ in acts(harness)] == ["settle", "give id", "give id"]
+
+
+async def test_a_charge_entered_by_mistake_comes_back_once(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    task = await in_state(harness, TaskState.UNKNOWN)
+    for operation in (O.CHARGED, O.NOT_CHARGED, O.NOT_CHARGED):
+        await harness.feed(**press(admin, operation, task.id))
+    rows = harness.rows("SELECT kind, kopecks FROM ledger ORDER BY id")
+    assert rows == [("reservation", 1640), ("charge", 1640), ("return", 1640)]
+    told = harness.rows("SELECT params FROM outbox WHERE kind = 'failed' ORDER BY id")
+    assert [json.loads(params)["charge"] for (params,) in told] == ["taken", "none"]
+
+
+async def test_an_order_that_failed_by_itself_is_not_settled(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    task = await in_state(harness, TaskState.FAILED)
+    await harness.feed(**admin.text(f"/settle {task.id} some-id"))
+    await harness.feed(**press(admin, O.CHARGED, task.id))
+    assert harness.states() == ["failed"]
+    assert acts(harness) == []
+
+
 async def test_a_person_is_looked_up_and_a_payment_given_back(
     harness: HandlerHarness, admin: Person, ann: Person
 ) -> None:
