@@ -443,6 +443,7 @@ def wire_handlers(
             photos_on=settings.photos_on,
             tunnel_owner=settings.tunnel_owner,
             tunnel_state=lambda: address.state,
+            zone=settings.day_zone,
             retention_days=settings.retention_days,
             models=settings.models,
             examples=examples.read(path) if path else examples.bundled(),

@@ -50,8 +50,8 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
             await _check(connection, _under_way(*whose), at_once, bound, None)
         if bound := terms.caps.get(day):
             whose = [ledger.c.user_id == task.user_id] if mine else []
-            ordered = _ordered_since(day_start(now), *whose)
-            await _check(connection, ordered, day, bound, next_day(now))
+            ordered = _ordered_since(day_start(now, terms.zone), *whose)
+            await _check(connection, ordered, day, bound, next_day(now, terms.zone))
     if paid and (credit := await credit_of(connection, task.user_id)) < 0:
         raise CreditTooLow(task.price, credit + task.price)
 
