@@ -6,8 +6,10 @@ is an admin, nor the texts.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +18,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
-from storage.money.ledger import settle
+from storage.money.ledger import is_paid_by_person, settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, task_from
 from storage.tables import (
@@ -87,6 +89,8 @@ class OperatorStore:
             if task is None:
                 return None
             charge = Charge.TAKEN if charged else Charge.NONE
+            if await is_paid_by_person(connection, task_id):
+                charge = Charge.RETURNED
             words = Notice(
                 kind=NoticeKind.FAILED,
                 chat=task.chat,
@@ -260,17 +264,19 @@ class OperatorStore:
             for row in rows
         ]
 
-    async def money(self, *, since: datetime, days: int) -> list[tuple[float, float]]:
-        """Return for each day from `since`: roubles charged by the provider, Stars received."""
+    async def money(self, bounds: Sequence[datetime]) -> list[tuple[float, float]]:
+        """Return for each day between two `bounds`: roubles charged by the provider, Stars
+        received.
+        """
         wanted = sa.select(ledger.c.kind, ledger.c.at, ledger.c.kopecks, ledger.c.stars).where(
-            ledger.c.at >= since,
+            ledger.c.at >= bounds[0],
             ledger.c.kind.in_([Entry.CHARGE, Entry.PURCHASE, Entry.REFUND]),
         )
-        found = [(0.0, 0.0)] * days
+        found = [(0.0, 0.0)] * (len(bounds) - 1)
         async with self._database.transaction() as connection:
             for row in (await connection.execute(wanted)).all():
-                day = (row.at - since) // timedelta(days=1)
-                if 0 <= day < days:
+                day = bisect_right(bounds, row.at) - 1
+                if 0 <= day < len(found):
                     spent, stars = found[day]
                     charged = float(row.kopecks) if row.kind is Entry.CHARGE else 0.0
                     found[day] = (spent + charged, stars + row.stars)

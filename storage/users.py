@@ -28,6 +28,7 @@ class User:
     seen_at: datetime
     ratio: str | None = None  # offered first
     model: str | None = None  # on a new card
+    username: str | None = None  # without the @
 
 
 async def lang_of(connection: Connection, user_id: int) -> str:

@@ -115,11 +115,12 @@ class Hold(StrEnum):
 
 
 class Charge(StrEnum):
-    """Whether the provider took money for a task: the first question people ask."""
+    """Whether a task cost money: the first question people ask."""
 
     NONE = "none"
     TAKEN = "taken"
     UNKNOWN = "unknown"
+    RETURNED = "returned"  # the person paid, and it went back to them
 
 
 class IllegalTransition(Exception):

@@ -210,7 +210,7 @@ _HELD: Mapping[Switch, str] = {
 
 
 def today(lang: str, numbers: Today) -> Text:
-    """The current UTC day, and what is wrong."""
+    """The current day, and what is wrong."""
     _ = words(lang)
     lines = [
         fill(_("Ordered: {n}"), n=Bold(numbers.ordered)),
@@ -268,35 +268,6 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent], *, in_doubt: bool 
         else None,
     ]
     return message("🔎", _("Order {id}: {state}").format(id=task.id, state=task.state), *facts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PersonOverview:
-    """What is known about a person."""
-
-    user_id: int
-    name: str
-    lang: str
-    strikes: int
-    credit: Decimal
-    seen: str
-    orders: Sequence[Task]
-    payments: int
-
-
-def person(lang: str, about: PersonOverview) -> Text:
-    """For an admin."""
-    _ = words(lang)
-    return message(
-        "👤",
-        about.name or "—",
-        fill(_("ID: {id}"), id=Code(about.user_id)),
-        fill(_("Last seen: {when}, language: {lang}"), when=about.seen, lang=about.lang),
-        fill(_("Refused as unsafe: {n}"), n=about.strikes),
-        fill(_("Credit: {price}"), price=_.price(about.credit)),
-        "",
-        *(f"{task.id} · {task.created_at:%d.%m %H:%M} · {task.state}" for task in about.orders),
-    )
 
 
 def nothing_found(lang: str) -> Text:
@@ -375,11 +346,53 @@ def not_refunded(lang: str) -> str:
 # --- /stats ---------------------------------------------------------------------------------
 
 
-def stats(lang: str, days: int) -> Text:
-    """Below the charts."""
+def stats(lang: str, days: int, zone: str) -> Text:
+    """Below the charts; `zone`: whose midnight begins a day."""
     _ = words(lang)
-    title = _.plural("The last {n} day (UTC)", "The last {n} days, in UTC", days).format(n=days)
-    return message("📈", title)
+    return message("📈", _last(_, days).format(n=days, zone=zone))
+
+
+def stats_usage(lang: str, most: int) -> Text:
+    _ = words(lang)
+    return message(
+        "📈",
+        _("Charts"),
+        _("/stats shows 14 days, /stats 30 shows 30; at most {most}.").format(most=most),
+    )
+
+
+def ledger(lang: str, days: int, rows: int, zone: str) -> Text:
+    """Below the file of the ledger."""
+    _ = words(lang)
+    return message(
+        "📒",
+        _last(_, days).format(n=days, zone=zone),
+        _.plural("{n} entry", "{n} entries", rows).format(n=rows),
+        _("Times are in UTC; credit and Stars are people's, roubles are GPTunnel's."),
+    )
+
+
+def ledger_usage(lang: str, most: int) -> Text:
+    _ = words(lang)
+    return message(
+        "📒",
+        _("The ledger as a file"),
+        _("/ledger sends 30 days, /ledger 90 sends 90; at most {most}.").format(most=most),
+    )
+
+
+def sent_in_private(lang: str) -> Text:
+    _ = words(lang)
+    return message("📬", _("Sent to you in private."))
+
+
+def not_in_private(lang: str) -> Text:
+    _ = words(lang)
+    return message("🤔", _("I cannot send it to you in private. Write /start to me there first."))
+
+
+def _last(_: Words, days: int) -> str:
+    return _.plural("The last {n} day ({zone})", "The last {n} days ({zone})", days)
 
 
 def chart_titles(lang: str) -> Mapping[str, str]:

@@ -211,6 +211,7 @@ class Operation(StrEnum):
     UPDATE = "u"  # shows an update that was set aside
     HANDLE = "h"  # handles that update again
     REFUND = "r"  # refunds a payment, by its number in the ledger
+    REFUND_REST = "rr"  # refunds a payment that was used in part
     SEND = "s"  # starts a broadcast
     STOP = "x"
     TAKE_OVER = "to"  # writes the provider's models and prices into the catalog file

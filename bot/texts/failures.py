@@ -113,6 +113,7 @@ CHARGES: dict[Charge, str] = {
     Charge.NONE: N_("💳 No money was taken."),
     Charge.TAKEN: N_("💳 The money for this video is spent."),
     Charge.UNKNOWN: N_("💳 Whether money was taken is not known: the service does not tell us."),
+    Charge.RETURNED: N_("💳 You pay nothing: what you paid for this video goes back to you."),
 }
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from PIL import Image
@@ -48,7 +51,7 @@ async def test_for_everybody_else_there_is_no_such_command_and_no_such_button(
     harness: HandlerHarness, admin: Person, ann: Person
 ) -> None:
     task = await in_state(harness, TaskState.UNKNOWN)
-    for words in ("/admin", "/order 1", "/user 7", f"/settle {task.id} abc", "/stats"):
+    for words in ("/admin", "/order 1", "/user 7", f"/settle {task.id} abc", "/stats", "/ledger"):
         await harness.feed(**ann.text(words))
         assert "help" in harness.telegram.sent[-1].text
     for operation in Operation:
@@ -322,6 +325,47 @@ async def test_stats_are_a_picture_also_when_there_is_nothing_yet(
         await in_state(harness, TaskState.DELIVERED)
     assert sizes[0][0] == sizes[1][0]
     assert sizes[0][1] != sizes[1][1]
+
+
+async def test_stats_of_other_numbers_of_days(harness: HandlerHarness, admin: Person) -> None:
+    offer = replace(harness.dispatcher["offer"], zone=ZoneInfo("Europe/Moscow"))
+    harness.dispatcher["offer"] = offer
+    for command, said in (("/stats", "14 days"), ("/stats 30", "30 days"), ("/stats 1", "1 day")):
+        await harness.feed(**admin.text(command))
+        assert f"The last {said} (Europe/Moscow)" in harness.telegram.named("sendPhoto")[-1].text
+    for wrong in ("/stats 0", "/stats 91", "/stats many"):
+        await harness.feed(**admin.text(wrong))
+        assert "at most 90" in harness.telegram.sent[-1].text
+
+
+async def test_the_ledger_is_a_file_in_the_private_chat(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    await in_state(harness, TaskState.DELIVERED)
+    await harness.storage.stars.purchase(
+        user_id=7, payment_id="pay-1", stars=50, credit=Decimal("99.5"), now=NOON
+    )
+    chat = {"id": -100, "type": "supergroup", "title": "Ours"}
+    await harness.feed(**Person(harness, user_id=ADMIN, chat=chat).text("/ledger 7"))
+    call = harness.telegram.named("sendDocument")[-1]
+    assert int(call.params["chat_id"]) == ADMIN
+    assert "The last 7 days (UTC)" in call.text
+    assert "3 entries" in call.text
+    assert "in private" in harness.telegram.sent[-1].text
+    [content] = call.files.values()
+    rows = list(csv.DictReader(io.StringIO(content.decode())))
+    assert [(row["kind"], row["roubles"], row["credit"], row["stars"]) for row in rows] == [
+        ("reservation", "16.4", "0", "0"),
+        ("charge", "16.4", "0", "0"),
+        ("purchase", "0", "99.5", "50"),
+    ]
+    assert rows[0]["at"] == "2026-03-01T12:00:00+00:00"
+    for wrong in ("/ledger 367", "/ledger x"):
+        await harness.feed(**admin.text(wrong))
+        assert "at most 366" in harness.telegram.sent[-1].text
+    harness.telegram.refuse("sendDocument", 403, "Forbidden: bot can't initiate conversation")
+    await harness.feed(**admin.text("/ledger"))
+    assert "/start" in harness.telegram.sent[-1].text
 
 
 async def test_a_broadcast_is_drafted_once_started_once_and_can_be_stopped(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from bot import texts
 from bot.core.alerts import AlertKind, AlertSignals, Switch
-from bot.core.errors import IntakeHeld, PhotosHeld, ProviderBusy
+from bot.core.errors import IntakeHeld, PhotosHeld, ProviderBusy, ProviderHeld
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat, Hold, Reason, TaskState
 from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, AlertMonitor
@@ -42,6 +42,7 @@ class Post:
     reads: bool = True  # this process, not another
     free: int = 10 << 30
     failure_breaker: int = 0
+    refused: Hold | None = None
 
     def __post_init__(self) -> None:
         self.alert_monitor = AlertMonitor(
@@ -59,6 +60,8 @@ class Post:
 
     async def _balance(self) -> Decimal:
         self.asked += 1
+        if self.refused is not None:
+            raise ProviderHeld(self.refused, "HTTP 401")
         if self.funds is None:
             raise ProviderBusy("no answer")
         return self.funds
@@ -249,6 +252,23 @@ async def test_the_balance_is_asked_for_rarely_and_its_silence_ends_nothing(post
     post.funds = None
     assert await post.look(BALANCE_AGE) == []
     assert post.asked == 2
+
+
+async def test_a_key_that_is_refused_at_the_start_is_told_at_once_and_ends_when_it_works(
+    post: Post,
+) -> None:
+    post.refused = Hold.KEY_REFUSED
+    assert heard(await post.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
+    assert await post.look(BALANCE_AGE) == []
+    post.refused = None
+    restarted = Post(post.storage, now=post.now)
+    assert heard(await restarted.look()) == [("alert_over", AlertKind.KEY_REFUSED.value)]
+
+
+async def test_an_order_that_was_refused_is_not_ended_by_the_balance(post: Post) -> None:
+    post.signals.held = (Hold.KEY_REFUSED, post.now)
+    assert heard(await post.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
+    assert await post.look(BALANCE_AGE) == []
 
 
 async def test_a_short_conflict_while_one_process_takes_over_is_not_told(post: Post) -> None:

@@ -19,7 +19,7 @@ from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import LeaseLost, StorageUnavailable
 from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import PRIOR, DurationDistribution, Durations, back_off
-from bot.core.task import ACTIVE, Reason, Task, TaskState
+from bot.core.task import ACTIVE, Charge, Reason, Task, TaskState
 from bot.jobs.progress import Progress
 from bot.runtime import metrics
 from storage import Storage
@@ -126,6 +126,9 @@ class StepContext:
             reason = Reason.FRAME_UNFETCHED
         logger.warning("task %d: failed: %s (%s)", task.id, reason, detail)
         after = self._ended(task, TaskState.FAILED, reason, detail)
+        charge = after.charge
+        if await self.storage.ledger.is_paid_by_person(task.id):
+            charge = Charge.RETURNED  # in the commit that saves the failure
         strikes = 0
         if reason in _STRIKES:
             with suppress(StorageUnavailable):
@@ -135,7 +138,7 @@ class StepContext:
             NoticeKind.FAILED,
             task,
             reason=reason.value,
-            charge=after.charge.value,
+            charge=charge.value,
             price=str(task.price),
             strikes=str(strikes),
         )
