@@ -30,7 +30,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot import setting_names
 from bot.core import catalog
 from bot.core.access import Access
-from bot.core.caps import Cap, Limit, OrderRules
+from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
 from bot.core.stars import StarsPackages, read_packages
 from bot.setting_types import (
@@ -333,7 +333,7 @@ class Settings(BaseSettings):
             cap: Limit(
                 getattr(self, f"cap_{cap.value}"), getattr(self, f"cap_{cap.value}_roubles")
             )
-            for cap in Cap
+            for cap in OF_SETTINGS
         }
         return OrderRules(
             caps=caps,

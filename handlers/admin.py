@@ -20,6 +20,7 @@ from aiogram.types import (
 from aiogram.utils.formatting import Text
 
 from bot import texts
+from bot.core.access import Access
 from bot.core.alerts import Switch
 from bot.core.caps import day_start
 from bot.core.catalog_file import Taken
@@ -98,7 +99,10 @@ async def _today(
 
 
 async def order(message: Message, command: CommandObject, storage: Storage, lang: str) -> None:
-    await _show_order(message, _number(command), storage, lang)
+    if number := _number(command):
+        await _show_order(message, number, storage, lang)
+    else:
+        await reply.say(message, texts.admin.order_usage(lang))
 
 
 async def _show_order(message: Message, task_id: int, storage: Storage, lang: str) -> None:
@@ -186,11 +190,18 @@ async def operate(
     try_now: Wake,
     offer: Offer,
     take_over: TakeOver,
+    access: Access,
     lang: str,
 ) -> None:
     pressed = callback_data.operation
     if pressed is O.TAKE_OVER:
         await _take_over(query, take_over, storage, clock, lang)
+        return
+    if pressed in (O.ALLOW, O.BAN):
+        await people.decide(
+            query, callback_data.number, allow=pressed is O.ALLOW, bot=bot, access=access,
+            storage=storage, clock=clock, lang=lang,
+        )  # fmt: skip
         return
     number, by, now = callback_data.number, query.from_user.id, clock()
     shown = query.message if isinstance(query.message, Message) else None

@@ -18,6 +18,18 @@ class Cap(StrEnum):
     USER_PER_DAY = "user_per_day"
     GLOBAL_AT_ONCE = "global_at_once"
     GLOBAL_PER_DAY = "global_per_day"
+    GROUP_AT_ONCE = "group_at_once"  # of one group, set by an admin alone
+    GROUP_PER_DAY = "group_per_day"
+
+
+OF_PERSON = (Cap.USER_AT_ONCE, Cap.USER_PER_DAY)
+OF_GROUP = (Cap.GROUP_AT_ONCE, Cap.GROUP_PER_DAY)
+OF_SETTINGS = (*OF_PERSON, Cap.GLOBAL_AT_ONCE, Cap.GLOBAL_PER_DAY)
+
+
+def own_caps(subject_id: int) -> tuple[Cap, Cap]:
+    """Return the caps that an admin can set for a person (positive) or a group: at once, a day."""
+    return OF_PERSON if subject_id > 0 else OF_GROUP
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,8 @@ BUTTONS: Mapping[str, str] = {
     "not_charged": N_("✖️ It was not accepted"),
     "update": N_("🔎 The update"),
     "handle": N_("🔄 Handle it again"),
+    "allow": N_("✅ Let in"),
+    "ban": N_("🚫 Ban"),
     "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
     "take_over": N_("🏷 Take over models and prices"),
@@ -268,6 +270,16 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent], *, in_doubt: bool 
         else None,
     ]
     return message("🔎", _("Order {id}: {state}").format(id=task.id, state=task.state), *facts)
+
+
+def order_usage(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "🔎",
+        _("An order"),
+        _("/order 12 shows an order, its history and what can be done about it."),
+        _("The numbers are in alerts, in /user and in the log."),
+    )
 
 
 def nothing_found(lang: str) -> Text:

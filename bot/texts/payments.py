@@ -189,6 +189,14 @@ def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> s
             "You have reached today's limit ({limit} a day). Press again in "
             "{duration}, when a new day begins."
         ),
+        Cap.GROUP_AT_ONCE: _(
+            "This group has reached its limit of videos at once ({limit}). Press again "
+            "when one of them is ready."
+        ),
+        Cap.GROUP_PER_DAY: _(
+            "This group has reached today's limit ({limit} a day). Press again in "
+            "{duration}, when a new day begins."
+        ),
         Cap.GLOBAL_AT_ONCE: _(
             "Too many videos are in progress at the moment. Press again in a few minutes."
         ),

@@ -302,7 +302,16 @@ async def test_an_update_that_was_set_aside_is_shown_and_handled_again(
     assert acts(harness) == [(ADMIN, "handle again", None)]
 
 
-@pytest.mark.parametrize("number", ["", "0", "12345", "x"])
+@pytest.mark.parametrize("given", ["", "x"])
+async def test_a_command_without_a_number_explains_itself(
+    harness: HandlerHarness, admin: Person, given: str
+) -> None:
+    for command, said in (("/order", "/order 12 shows"), ("/user", "/user 123456")):
+        await harness.feed(**admin.text(f"{command} {given}".strip()))
+        assert said in harness.telegram.sent[-1].text
+
+
+@pytest.mark.parametrize("number", ["12345"])
 async def test_what_is_not_there_is_said_to_be_not_there(
     harness: HandlerHarness, admin: Person, number: str
 ) -> None:
