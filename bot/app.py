@@ -31,7 +31,7 @@ from bot.runtime.health import Health
 from bot.runtime.supervisor import supervise
 from bot.settings import Settings
 from bot.telegram.inbox import Inbox
-from bot.telegram.profile import set_profile
+from bot.telegram.profile import set_menu, set_profile
 from bot.telegram.rate_limits import RateLimiter
 from storage import Cluster, Storage, open_storage, process_presence
 
@@ -168,7 +168,7 @@ async def _background_jobs(
     try:
         async with asyncio.TaskGroup() as group:
             for job in (
-                _greet(edges.bot),
+                _greet(edges.bot, settings, storage),
                 parts.alert_monitor.run(),
                 parts.broadcaster.run(),
                 parts.refunds.run(),
@@ -184,10 +184,14 @@ async def _background_jobs(
         raise exc.exceptions[0] from None
 
 
-async def _greet(bot: Bot) -> None:
-    """Set the bot's profile, once; nothing depends on it."""
+async def _greet(bot: Bot, settings: Settings, storage: Storage) -> None:
+    """Set the bot's profile and the menus of admins, once; nothing depends on it."""
+    sells = bool(settings.stars_offer.packages)
     try:
-        await set_profile(bot)
+        await set_profile(bot, sells=sells)
+        for admin in sorted(settings.admins):
+            if (user := await storage.users.get(admin)) is not None:
+                await set_menu(bot, admin, user.lang, sells=sells, is_admin=True)
     except Exception:
         logger.exception("the bot's profile was not set")
 

@@ -10,6 +10,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -104,6 +105,14 @@ def _sentry_dsn(value: SecretStr) -> SecretStr:
     return value
 
 
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("should be a time zone, like Europe/Moscow") from None
+    return value
+
+
 def _user_ids(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -148,6 +157,7 @@ PublicTunnel = Annotated[str, AfterValidator(_public_tunnel)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 UserIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_user_ids)]
 """Telegram user IDs, in the environment as `1001,1002`."""
 Packages = Annotated[str, AfterValidator(_packages)]

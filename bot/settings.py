@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AliasChoices,
@@ -29,7 +30,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot import setting_names
 from bot.core import catalog
 from bot.core.access import Access
-from bot.core.caps import Cap, Limit, OrderRules
+from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
 from bot.core.stars import StarsPackages, read_packages
 from bot.setting_types import (
@@ -49,6 +50,7 @@ from bot.setting_types import (
     ProxyUrl,
     PublicTunnel,
     SentryDsn,
+    TimeZone,
     Upper,
     UserIds,
     is_local,
@@ -108,7 +110,7 @@ class Settings(BaseSettings):
     cap_user_at_once_roubles: Count = 0
     """The same in roubles."""
     cap_user_per_day: Count = 0
-    """Videos of one person per day (UTC)."""
+    """Videos of one person per day."""
     cap_user_per_day_roubles: Count = 0
     """The same in roubles."""
     cap_global_at_once: Count = 0
@@ -116,9 +118,12 @@ class Settings(BaseSettings):
     cap_global_at_once_roubles: Count = 0
     """The same in roubles."""
     cap_global_per_day: Count = 0
-    """Videos of all people per day (UTC)."""
+    """Videos of all people per day."""
     cap_global_per_day_roubles: Count = 0
     """The same in roubles."""
+
+    day_timezone: TimeZone = "UTC"
+    """Whose midnight begins a day of caps, `/admin` and `/stats`, as `Europe/Moscow`."""
 
     # --- Telegram Stars ---
 
@@ -328,9 +333,19 @@ class Settings(BaseSettings):
             cap: Limit(
                 getattr(self, f"cap_{cap.value}"), getattr(self, f"cap_{cap.value}_roubles")
             )
-            for cap in Cap
+            for cap in OF_SETTINGS
         }
-        return OrderRules(caps=caps, sold=bool(self.stars_offer.packages), free_for=self.admins)
+        return OrderRules(
+            caps=caps,
+            sold=bool(self.stars_offer.packages),
+            free_for=self.admins,
+            zone=self.day_zone,
+        )
+
+    @property
+    def day_zone(self) -> ZoneInfo:
+        """The zone of DAY_TIMEZONE."""
+        return ZoneInfo(self.day_timezone)
 
     @property
     def stars_offer(self) -> StarsPackages:

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -83,6 +84,8 @@ DOWNLOAD_SECONDS = 600.0
 FRAME_TRIES = 6
 """Reads of a first frame while the database is away, about 5 s: the provider fetches it within
 10 s."""
+FETCHED_SECONDS = 2.0
+"""For recording that a frame was fetched, before it is served."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,10 +293,19 @@ def _frame_reader(
         """Retry while the database is away: the provider asks once, and an order depends on it."""
         for failures in range(1, FRAME_TRIES):
             try:
-                return await storage.frames.get(token, clock())
+                return await fetch(token)
             except StorageUnavailable:
                 await asyncio.sleep(back_off(failures, first=0.1, cap=2))
-        return await storage.frames.get(token, clock())
+        return await fetch(token)
+
+    async def fetch(token: str) -> bytes | None:
+        jpeg = await storage.frames.get(token, clock())
+        if jpeg is not None:
+            # What cannot be recorded is served all the same.
+            with suppress(StorageUnavailable, TimeoutError):
+                async with asyncio.timeout(FETCHED_SECONDS):
+                    await storage.frames.fetched(token, clock())
+        return jpeg
 
     return frame
 
@@ -431,6 +443,7 @@ def wire_handlers(
             photos_on=settings.photos_on,
             tunnel_owner=settings.tunnel_owner,
             tunnel_state=lambda: address.state,
+            zone=settings.day_zone,
             retention_days=settings.retention_days,
             models=settings.models,
             examples=examples.read(path) if path else examples.bundled(),

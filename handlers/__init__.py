@@ -21,8 +21,10 @@ from handlers import (
     history,
     inline,
     options,
+    people,
     picture,
     prompt,
+    reports,
     result,
     retry,
     settings,
@@ -46,6 +48,8 @@ def build_router() -> Router:
     root.pre_checkout_query.middleware(Person())
     root.include_router(access.router())
     root.include_router(admin.router())
+    root.include_router(people.router())
+    root.include_router(reports.router())
     root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, prompt, picture, card,

@@ -15,7 +15,7 @@ from bot import texts
 from bot.core.access import Access
 from bot.core.clock import Clock
 from bot.texts.callback_data import AskAccess, DecideAccess
-from handlers import reply
+from handlers import people, reply
 from handlers.filters import admin
 from handlers.gate import EVERYBODY
 from storage import RedeemResult, RequestStatus, Storage
@@ -119,10 +119,12 @@ async def allow(
     clock: Clock,
     lang: str,
 ) -> None:
-    if (subject := _subject(message, command)) is None:
-        await reply.say(message, texts.access.allow_usage(lang))
+    if (subject := await _subject(message, command, storage)) is None:
+        await _explain(message, command, lang)
         return
-    await storage.access.allow(subject, by=event_from_user.id, now=clock())
+    await storage.access.allow(
+        subject, by=event_from_user.id, now=clock(), name=_title(message, subject)
+    )
     await reply.say(message, texts.access.allowed(lang, subject))
 
 
@@ -135,25 +137,37 @@ async def ban(
     clock: Clock,
     lang: str,
 ) -> None:
-    if (subject := _subject(message, command)) is None:
-        await reply.say(message, texts.access.allow_usage(lang))
+    if (subject := await _subject(message, command, storage)) is None:
+        await _explain(message, command, lang)
     elif access.is_admin(subject):
         await reply.say(message, texts.access.admin_stays(lang))
     else:
-        await storage.access.ban(subject, by=event_from_user.id, now=clock())
+        await storage.access.ban(
+            subject, by=event_from_user.id, now=clock(), name=_title(message, subject)
+        )
         await reply.say(message, texts.access.banned(lang, subject))
 
 
-def _subject(message: Message, command: CommandObject) -> int | None:
-    """Return the given id, the author of the replied-to message, or the group; None: nobody."""
-    if command.args:
-        number = command.args.strip()
-        digits = number.removeprefix("-")
-        return int(number) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
-    replied = message.reply_to_message
-    if replied and replied.from_user and not replied.from_user.is_bot:
-        return replied.from_user.id
-    return None if message.chat.type == ChatType.PRIVATE else message.chat.id
+async def _subject(message: Message, command: CommandObject, storage: Storage) -> int | None:
+    """Return the person or group that is meant; without a name in a group the group itself."""
+    given = (command.args or "").strip()
+    found = await people.subject_of(message, given, storage)
+    if found is None and not given and message.chat.type != ChatType.PRIVATE:
+        return message.chat.id
+    return found
+
+
+def _title(message: Message, subject: int) -> str | None:
+    """Return the name of the group in which an admin decides about it."""
+    return message.chat.title if subject == message.chat.id else None
+
+
+async def _explain(message: Message, command: CommandObject, lang: str) -> None:
+    given = (command.args or "").strip()
+    name = people.is_name(given)
+    await reply.say(
+        message, texts.access.not_met(lang, given) if name else texts.access.allow_usage(lang)
+    )
 
 
 async def invite(

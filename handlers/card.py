@@ -7,8 +7,10 @@ from datetime import datetime
 
 from aiogram import Bot, Router
 from aiogram.types import BufferedInputFile, CallbackQuery, InputFile, Message, Update
+from aiogram.utils.formatting import Text
 
 from bot import texts
+from bot.core.alerts import HOLDS, AlertKind, Switch
 from bot.core.clock import Clock
 from bot.core.errors import InputError, TelegramError, TelegramRejected, TelegramTooLarge
 from bot.core.task import AspectRatio, Frame, Problem, Task, TaskState
@@ -201,10 +203,20 @@ async def start_status(
         bot,
         task.chat,
         message_id,
-        texts.statuses.status_queued(task.lang, task, place),
+        await _queued(task, place, storage),
         is_media=is_media,
         keyboard=keyboards.results.status(task),
     )
+
+
+async def _queued(task: Task, place: int, storage: Storage) -> Text:
+    """What a queued order is told: nobody is next in a queue that does not move."""
+    wrong = {alert.kind for alert in (await storage.alerts.all_open()).values()}
+    if wrong & set(HOLDS.values()) or await storage.alerts.is_held(Switch.SUBMITS):
+        return texts.statuses.held(task.lang)
+    if AlertKind.PROVIDER_AWAY in wrong:
+        return texts.statuses.status_away(task.lang, task)
+    return texts.statuses.status_queued(task.lang, task, place)
 
 
 def _pressed(query: CallbackQuery) -> tuple[int, bool] | None:

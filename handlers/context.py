@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Protocol, TypedDict
 
@@ -56,6 +56,7 @@ class Offer:
     photos_on: bool  # first frames can be published (PUBLIC_URL or PUBLIC_TUNNEL is set)
     tunnel_owner: str = ""  # who passes photos on to the provider; empty: nobody
     tunnel_state: Callable[[], str] = str  # one line for an admin; empty: there is no tunnel
+    zone: tzinfo = UTC  # whose midnight begins a day
     retention_days: int = 0  # days after which finished orders are deleted; 0: never
     models: tuple[Model, ...] = ()  # the models that a card offers
     examples: tuple[Example, ...] = ()

@@ -26,7 +26,7 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.access import Access, Verdict, Verdicts
 from bot.core.clock import Clock
-from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
+from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
 from bot.texts import keyboards
 from bot.texts.i18n import language_of
 from handlers import reply
@@ -99,6 +99,8 @@ class LimitAnswers(BaseMiddleware):
             words = texts.payments.credit_too_low(lang, exc.price, exc.credit)
         except IntakeHeld:
             words = texts.admin.intake_held(lang)
+        except PhotosHeld:
+            words = texts.admin.photos_held(lang)
         if isinstance(event, CallbackQuery):
             await reply.toast(event, words, alert=True)
         elif isinstance(event, Message):

@@ -80,4 +80,6 @@ async def open_order(
         )
     ):
         return
-    await reply.say(message, texts.history.order(lang, task), keyboards.results.order(task))
+    returned = await storage.ledger.is_paid_by_person(task.id)
+    text = texts.history.order(lang, task, returned=returned)
+    await reply.say(message, text, keyboards.results.order(task))

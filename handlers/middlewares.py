@@ -36,7 +36,11 @@ class Person(BaseMiddleware):
         storage: Storage = data["storage"]
         clock: Clock = data["clock"]
         person = await storage.users.see(
-            user.id, lang=language_of(user.language_code), name=user.full_name, now=clock()
+            user.id,
+            lang=language_of(user.language_code),
+            name=user.full_name,
+            username=user.username,
+            now=clock(),
         )
         data["lang"], data["person"] = person.lang, person
         return await handler(event, data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import Message, PhotoSize, Update
 
+from bot.core.alerts import Switch
 from bot.core.clock import Clock
 from bot.core.errors import InputError
 from bot.core.prompt import clean_prompt
@@ -49,7 +50,7 @@ async def take_picture(
     lang: str,
     person: User,
 ) -> None:
-    if not offer.photos_on:
+    if not offer.photos_on or await storage.alerts.is_held(Switch.PHOTOS):
         raise InputError(Problem.PHOTOS_OFF)
     # Cheap first: problems with the text are reported without fetching the picture.
     prompt = clean_prompt(words) if words and words.strip() else None

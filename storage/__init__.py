@@ -27,6 +27,7 @@ from storage.money.ledger import LedgerStore, LedgerTotal
 from storage.money.stars import StarPaymentStore, StarRefund
 from storage.operator import OperatorStore
 from storage.outbox import OutboxStore, WaitingNotice
+from storage.people import OpenInvite, PeopleStore, Section, Subject
 from storage.privacy import PrivacyStore
 from storage.rates import RateStore
 from storage.recovery import process_presence
@@ -61,16 +62,20 @@ __all__ = [
     "LedgerRow",
     "LedgerStore",
     "LedgerTotal",
+    "OpenInvite",
     "OutboxStore",
     "Page",
+    "PeopleStore",
     "PrivacyStore",
     "RateStore",
     "RedeemResult",
     "Request",
     "RequestStatus",
+    "Section",
     "StarPaymentStore",
     "StarRefund",
     "Storage",
+    "Subject",
     "TaskStore",
     "User",
     "UserStore",
@@ -91,6 +96,7 @@ class Storage:
     ledger: LedgerStore
     stars: StarPaymentStore
     access: AccessStore
+    people: PeopleStore
     audit: AuditStore
     alerts: AlertStore
     operator: OperatorStore
@@ -118,6 +124,7 @@ class Storage:
             ledger=LedgerStore(database),
             stars=StarPaymentStore(database),
             access=AccessStore(database),
+            people=PeopleStore(database),
             audit=AuditStore(database),
             alerts=AlertStore(database),
             operator=OperatorStore(database),

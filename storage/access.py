@@ -75,13 +75,14 @@ async def move_permit(connection: Connection, old: int, new: int) -> None:
     await connection.execute(
         insert(permits)
         .from_select(
-            ["subject_id", "verdict", "invite", "decided_by", "decided_at"],
+            ["subject_id", "verdict", "invite", "decided_by", "decided_at", "name"],
             sa.select(
                 sa.literal(new, permits.c.subject_id.type),
                 permits.c.verdict,
                 permits.c.invite,
                 permits.c.decided_by,
                 permits.c.decided_at,
+                permits.c.name,
             ).where(permits.c.subject_id == old),
         )
         .on_conflict_do_nothing()
@@ -188,13 +189,15 @@ class AccessStore:
             await insert_notices(connection, [answer], now)
             return request
 
-    async def allow(self, subject_id: int, *, by: int, now: datetime) -> bool:
-        """Give access to a person or a group; this also decides an open request.
+    async def allow(
+        self, subject_id: int, *, by: int, now: datetime, name: str | None = None
+    ) -> bool:
+        """Give access to a person or a group, with its `name`; this also decides an open request.
 
         False: it had access before.
         """
         async with self._database.transaction() as connection:
-            changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now)
+            changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now, name)
             answered = await connection.execute(
                 sa.update(access_requests)
                 .where(
@@ -212,10 +215,12 @@ class AccessStore:
                 await insert_notices(connection, [granted], now)
             return changed
 
-    async def ban(self, subject_id: int, *, by: int, now: datetime) -> bool:
+    async def ban(
+        self, subject_id: int, *, by: int, now: datetime, name: str | None = None
+    ) -> bool:
         """Ban a person or a group, even from an open bot. False: it was banned before."""
         async with self._database.transaction() as connection:
-            return await _permit(connection, subject_id, Verdict.BANNED, by, now)
+            return await _permit(connection, subject_id, Verdict.BANNED, by, now, name)
 
     async def invite(
         self, *, by: int, uses: int, expires_at: datetime, update_id: int, now: datetime
@@ -268,6 +273,7 @@ class AccessStore:
                 .where(
                     invites.c.token == token,
                     invites.c.expires_at > now,
+                    invites.c.revoked_at.is_(None),
                     invites.c.used < invites.c.uses,
                 )
                 .values(used=invites.c.used + 1)
@@ -276,12 +282,15 @@ class AccessStore:
             if made_by is None:
                 found = (
                     await connection.execute(
-                        sa.select(invites.c.expires_at).where(invites.c.token == token)
+                        sa.select(invites.c.expires_at, invites.c.revoked_at).where(
+                            invites.c.token == token
+                        )
                     )
                 ).one_or_none()
                 if found is None:
                     return RedeemResult.NO_INVITE
-                return RedeemResult.EXPIRED if found.expires_at <= now else RedeemResult.USED_UP
+                ended = found.expires_at <= now or found.revoked_at is not None
+                return RedeemResult.EXPIRED if ended else RedeemResult.USED_UP
             await connection.execute(
                 sa.insert(permits).values(
                     subject_id=user_id,
@@ -306,15 +315,26 @@ async def _verdicts(
 
 
 async def _permit(
-    connection: Connection, subject_id: int, verdict: Verdict, by: int, now: datetime
+    connection: Connection,
+    subject_id: int,
+    verdict: Verdict,
+    by: int,
+    now: datetime,
+    name: str | None = None,
 ) -> bool:
     new = insert(permits).values(
-        subject_id=subject_id, verdict=verdict, decided_by=by, decided_at=now
+        subject_id=subject_id, verdict=verdict, decided_by=by, decided_at=now, name=name
     )
     written = await connection.execute(
         new.on_conflict_do_update(
             index_elements=["subject_id"],
-            set_={"verdict": verdict, "decided_by": by, "decided_at": now, "invite": None},
+            set_={
+                "verdict": verdict,
+                "decided_by": by,
+                "decided_at": now,
+                "invite": None,
+                "name": sa.func.coalesce(new.excluded.name, permits.c.name),
+            },
             where=permits.c.verdict != verdict,
         )
     )

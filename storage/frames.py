@@ -52,6 +52,7 @@ class FrameStore:
                         "token": new.excluded.token,
                         "jpeg": new.excluded.jpeg,
                         "expires_at": new.excluded.expires_at,
+                        "fetched_at": None,
                     },
                 ).returning(frames.c.task_id)
             )
@@ -64,6 +65,25 @@ class FrameStore:
                 sa.select(frames.c.jpeg).where(frames.c.token == token, frames.c.expires_at > now)
             )
         return jpeg
+
+    async def fetched(self, token: str, now: datetime) -> None:
+        """Record that somebody fetched the frame; the first time counts."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(frames)
+                .where(frames.c.token == token, frames.c.fetched_at.is_(None))
+                .values(fetched_at=now)
+            )
+
+    async def is_unfetched(self, task_id: int) -> bool:
+        """Whether the task's frame is there and nobody has fetched it."""
+        async with self._database.transaction() as connection:
+            found: int | None = await connection.scalar(
+                sa.select(frames.c.task_id).where(
+                    frames.c.task_id == task_id, frames.c.fetched_at.is_(None)
+                )
+            )
+        return found is not None
 
     async def forget_expired(self, now: datetime) -> int:
         """Delete expired frames; return how many."""

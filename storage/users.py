@@ -28,6 +28,7 @@ class User:
     seen_at: datetime
     ratio: str | None = None  # offered first
     model: str | None = None  # on a new card
+    username: str | None = None  # without the @
 
 
 async def lang_of(connection: Connection, user_id: int) -> str:
@@ -52,7 +53,9 @@ class UserStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def see(self, user_id: int, *, lang: str, name: str, now: datetime) -> User:
+    async def see(
+        self, user_id: int, *, lang: str, name: str, now: datetime, username: str | None = None
+    ) -> User:
         """Return the person as known after this update; a chosen language stays. Nothing is
         written when nothing changed."""
         new = insert(users).values(
@@ -60,6 +63,7 @@ class UserStore:
             lang=lang,
             lang_chosen=False,
             name=name,
+            username=username,
             strikes=0,
             created_at=now,
             seen_at=now,
@@ -73,10 +77,12 @@ class UserStore:
                         set_={
                             "lang": lang_now,
                             "name": new.excluded.name,
+                            "username": new.excluded.username,
                             "seen_at": new.excluded.seen_at,
                         },
                         where=sa.or_(
                             users.c.name != new.excluded.name,
+                            users.c.username.is_distinct_from(new.excluded.username),
                             users.c.lang != lang_now,
                             users.c.seen_at <= now - SEEN,
                         ),

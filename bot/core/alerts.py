@@ -32,6 +32,7 @@ class AlertKind(StrEnum):
     NO_UPDATES = "no_updates"
     OTHER_POLLER = "other_poller"
     DISK_LOW = "disk_low"
+    PHOTOS_UNFETCHED = "photos_unfetched"
 
 
 HOLDS: Mapping[Hold, AlertKind] = {
@@ -47,6 +48,7 @@ class Switch(StrEnum):
     INTAKE = "intake"  # no new orders
     DRAIN = "drain"  # no new orders, and admins are told when the last open order has ended
     SUBMITS = "submits"  # orders are accepted but not submitted
+    PHOTOS = "photos"  # orders with a photo are neither accepted nor submitted
 
 
 @dataclass(frozen=True, kw_only=True)

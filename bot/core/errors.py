@@ -23,6 +23,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   ├── StorageUnavailable  again later: locked, disk full, no connection; nothing written
     │   └── StorageTooNew      a newer version wrote this database: the operator must install it
     ├── IntakeHeld             an admin paused new orders; nothing was ordered
+    ├── PhotosHeld             orders with a photo are paused; nothing was ordered
     ├── LimitReached           a cap is reached; `cap` has a text, nothing was ordered
     ├── CreditTooLow           the person's credit is too low; nothing was ordered
     ├── FramesOff              first frames cannot be published
@@ -147,6 +148,10 @@ class StorageTooNew(StorageError):
 
 class IntakeHeld(BotError):
     """An admin paused new orders; nothing was ordered."""
+
+
+class PhotosHeld(BotError):
+    """Orders with a photo are paused; nothing was ordered."""
 
 
 class LimitReached(BotError):

@@ -31,6 +31,7 @@ class NoticeKind(StrEnum):
     DRAINED = "drained"  # no order is open any more
     PRICES_DIFFER = "prices_differ"  # to an admin: the provider lists other prices
     CREDIT_BACK = "credit_back"  # the price of a failed video was returned to the credit
+    CREDIT_GIVEN = "credit_given"  # an admin gave credit
     STARS_PAID = "stars_paid"
     STARS_BACK = "stars_back"  # a payment was refunded
 

@@ -83,6 +83,7 @@ class Reason(StrEnum):
     FRAME_UNAVAILABLE = "frame_unavailable"  # Telegram no longer has the photo
     FRAME_UNUSABLE = "frame_unusable"  # the file is not a usable picture
     FRAMES_OFF = "frames_off"  # PUBLIC_URL was removed after the order
+    FRAME_UNFETCHED = "frame_unfetched"  # it failed, and nobody had fetched its photo
     ANSWER_LOST = "answer_lost"  # state UNKNOWN: the answer to the create never came
     CHAT_UNREACHABLE = "chat_unreachable"  # blocked, deleted, kicked
     RESULT_GONE = "result_gone"  # the link to the video is dead
@@ -114,11 +115,12 @@ class Hold(StrEnum):
 
 
 class Charge(StrEnum):
-    """Whether the provider took money for a task: the first question people ask."""
+    """Whether a task cost money: the first question people ask."""
 
     NONE = "none"
     TAKEN = "taken"
     UNKNOWN = "unknown"
+    RETURNED = "returned"  # the person paid, and it went back to them
 
 
 class IllegalTransition(Exception):

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from bot.core.alerts import CONFLICT_QUIET, HOLDS, Alert, AlertKind, AlertSignals, Switch
 from bot.core.clock import Clock, Sleep
-from bot.core.errors import ProviderError, StorageUnavailable
-from bot.core.task import TaskState
+from bot.core.errors import ProviderError, ProviderHeld, StorageUnavailable
+from bot.core.task import Reason, TaskState
 from bot.runtime.health import HealthReport
 from storage import Storage
 from storage.alerts import OpenAlert
@@ -37,6 +37,9 @@ FAILED_IN_A_ROW, LOOK_BACK = 5, 20
 DISK_LOW, DISK_ENOUGH = 512 << 20, 1 << 30
 """Free bytes on the data disk: an alert starts below the first and ends above the second."""
 CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
+
+BALANCE = "balance"
+"""The parameter `asked` of an alert that the question for the balance opened."""
 
 A = AlertKind
 _OF_STATE = {TaskState.UNKNOWN: A.UNKNOWN, TaskState.UNDELIVERABLE: A.UNDELIVERABLE}
@@ -108,6 +111,7 @@ class AlertMonitor:
         await self._tasks(known)
         await self._breaker(known)
         await self._failures(known)
+        await self._photos(known)
         if self._told:
             await self._money(known)
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
@@ -204,6 +208,19 @@ class AlertMonitor:
         ):
             logger.error("new orders are paused after %d charged failures in a row", row)
 
+    async def _photos(self, known: dict[str, OpenAlert]) -> None:
+        """The program itself paused orders with a photo; an admin's release ends it."""
+        held = (await self._storage.alerts.held()).get(Switch.PHOTOS)
+        alert = known.get(A.PHOTOS_UNFETCHED.value)
+        if held is not None and held.by == 0:
+            if alert is None:
+                failed = await self._storage.alerts.resting({TaskState.FAILED}, since=held.at)
+                unfetched = [n for n, _, why in failed if why == Reason.FRAME_UNFETCHED]
+                task = unfetched[0] if unfetched else 0
+                await self._open(known, Alert.of(A.PHOTOS_UNFETCHED, task=task))
+        elif alert is not None:
+            await self._close(known, alert)
+
     async def _still(self, alert: OpenAlert) -> bool:
         number = int(alert.key.rpartition(":")[2])
         if alert.kind is A.SET_ASIDE:
@@ -225,16 +242,25 @@ class AlertMonitor:
             await self._close(known, alert)
 
     async def _money(self, known: dict[str, OpenAlert]) -> None:
+        """The balance; asking for it also shows a refused key, before anybody orders."""
         now = self._clock()
-        if not self._balance_alert:
-            return
         if self._balance_at is not None and now - self._balance_at < BALANCE_AGE:
             return
+        if self._balance_at is not None and not (self._balance_alert or _asked(known)):
+            return  # the key works, and the balance is of no interest
         self._balance_at = now
         try:
             funds = await self._balance()
+        except ProviderHeld as exc:
+            logger.error("the balance is refused: %s", exc)
+            await self._open(known, Alert.of(HOLDS[exc.hold], asked=BALANCE))
+            return
         except ProviderError as exc:
             logger.info("the balance is not known: %s", exc)
+            return
+        for refused in _asked(known):
+            await self._close(known, refused)
+        if not self._balance_alert:
             return
         if funds < self._balance_alert:
             low = Alert.of(A.LOW_BALANCE, roubles=f"{funds:.2f}", threshold=self._balance_alert)
@@ -258,6 +284,11 @@ class AlertMonitor:
         known.pop(alert.key, None)
         if await self._storage.alerts.close(alert.key, told=self._told, now=self._clock()):
             logger.warning("alert is over: %s", alert.key)
+
+
+def _asked(known: dict[str, OpenAlert]) -> list[OpenAlert]:
+    """The alerts that asking for the balance opened: only its answer closes these."""
+    return [alert for alert in known.values() if alert.params.get("asked") == BALANCE]
 
 
 def _free(folder: Path) -> int:

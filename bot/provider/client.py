@@ -223,7 +223,7 @@ class Gptunnel:
         """
         with metrics.provider_call("balance"):
             funds = await self._balance()
-        metrics.BALANCE.set(float(funds))
+        metrics.balance(float(funds))
         return funds
 
     async def _balance(self) -> Decimal:

@@ -68,8 +68,9 @@ SPEND = Counter(
     "bot_spend_roubles", "Prices of the videos that the provider accepted.", ["model"],
     registry=REGISTRY,
 )  # fmt: skip
+# Registered with the first answer: a 0 before it would look like an empty balance.
 BALANCE = Gauge(
-    "bot_balance_roubles", "The last answer about the provider's balance.", registry=REGISTRY
+    "bot_balance_roubles", "The last answer about the provider's balance.", registry=None
 )
 PROVIDER = Counter(
     "bot_provider_calls", "Calls to the provider by outcome.", ["call", "outcome"],
@@ -134,6 +135,18 @@ def telegram_call(method: str) -> Iterator[None]:
         raise
     finally:
         TELEGRAM.labels(method, outcome).inc()
+
+
+def balance(roubles: float) -> None:
+    """Record the provider's balance."""
+    if BALANCE not in _known:
+        REGISTRY.register(BALANCE)
+        _known.append(BALANCE)
+    BALANCE.set(roubles)
+
+
+_known: list[Gauge] = []
+"""Registered once known."""
 
 
 def flood_wait(seconds: float) -> None:

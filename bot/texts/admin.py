@@ -13,7 +13,7 @@ from aiogram.utils.formatting import Bold, Code, Text
 
 from bot.core.alerts import AlertKind, Params, Switch
 from bot.core.catalog_file import Taken
-from bot.core.task import Task, TaskEvent, TaskState
+from bot.core.task import Task, TaskEvent
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
 
@@ -88,6 +88,14 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
         N_("Stop the other program, or create a new token at @BotFather if you do not know it."),
         N_("No other program reads this bot's updates any more."),
     ),
+    AlertKind.PHOTOS_UNFETCHED: (
+        N_("Nobody fetched the photo of order {task}, and its video failed"),
+        N_(
+            "Orders with a photo are paused, the rest continues. Check that PUBLIC_URL or the "
+            "tunnel leads to this bot from the internet, then take photos again."
+        ),
+        N_("Orders with a photo are taken again."),
+    ),
     AlertKind.DISK_LOW: (
         N_("The disk is nearly full: {megabytes} MB free"),
         N_("Free some space: on a full disk nothing can be accepted or delivered."),
@@ -129,6 +137,8 @@ BUTTONS: Mapping[str, str] = {
     "release_intake": N_("▶️ Take orders again"),
     "hold_submits": N_("⏸ Let the queue wait"),
     "release_submits": N_("▶️ Resume the queue"),
+    "hold_photos": N_("⏸ Take no photos"),
+    "release_photos": N_("▶️ Take photos again"),
     "drain": N_("🏁 Drain"),
     "asked": N_("🔑 Access requests"),
     "try_now": N_("🔄 Try now"),
@@ -139,6 +149,8 @@ BUTTONS: Mapping[str, str] = {
     "not_charged": N_("✖️ It was not accepted"),
     "update": N_("🔎 The update"),
     "handle": N_("🔄 Handle it again"),
+    "allow": N_("✅ Let in"),
+    "ban": N_("🚫 Ban"),
     "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
     "take_over": N_("🏷 Take over models and prices"),
@@ -156,6 +168,15 @@ def intake_held(lang: str) -> str:
     return _(
         "No new videos at the moment: we are working on the bot. Press again "
         "later. No money was taken."
+    )
+
+
+def photos_held(lang: str) -> str:
+    """To a person who orders with a photo while such orders are paused."""
+    _ = words(lang)
+    return _(
+        "Photos cannot be used at the moment. Press again later, or send the prompt without "
+        "a photo. No money was taken."
     )
 
 
@@ -186,11 +207,12 @@ _HELD: Mapping[Switch, str] = {
     Switch.INTAKE: N_("⏸ New orders are paused."),
     Switch.DRAIN: N_("🏁 Draining: no new orders, open orders are finished."),
     Switch.SUBMITS: N_("⏸ The queue waits."),
+    Switch.PHOTOS: N_("⏸ Orders with a photo are paused."),
 }
 
 
 def today(lang: str, numbers: Today) -> Text:
-    """The current UTC day, and what is wrong."""
+    """The current day, and what is wrong."""
     _ = words(lang)
     lines = [
         fill(_("Ordered: {n}"), n=Bold(numbers.ordered)),
@@ -226,8 +248,11 @@ def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
     return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
 
 
-def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
-    """A task and its history, for an admin; without the prompt, which belongs to the person."""
+def order(lang: str, task: Task, events: Sequence[TaskEvent], *, in_doubt: bool = False) -> Text:
+    """A task and its history, for an admin; without the prompt, which belongs to the person.
+
+    `in_doubt`: it can be settled.
+    """
     _ = words(lang)
     facts = [
         fill(_("Person: {id}"), id=Code(task.user_id)),
@@ -236,43 +261,24 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
         f"{task.reason}: {task.detail or '—'}" if task.reason else None,
         "",
         *(f"{event.at:%d.%m %H:%M:%S} · {event.state}" for event in events[-20:]),
-        "" if task.state is TaskState.UNKNOWN else None,
+        "" if in_doubt else None,
         fill(
             _("Found at GPTunnel? Send {command} and its ID there, and the bot polls it."),
             command=Code(f"/settle {task.id}"),
         )
-        if task.state is TaskState.UNKNOWN
+        if in_doubt
         else None,
     ]
     return message("🔎", _("Order {id}: {state}").format(id=task.id, state=task.state), *facts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PersonOverview:
-    """What is known about a person."""
-
-    user_id: int
-    name: str
-    lang: str
-    strikes: int
-    credit: Decimal
-    seen: str
-    orders: Sequence[Task]
-    payments: int
-
-
-def person(lang: str, about: PersonOverview) -> Text:
-    """For an admin."""
+def order_usage(lang: str) -> Text:
     _ = words(lang)
     return message(
-        "👤",
-        about.name or "—",
-        fill(_("ID: {id}"), id=Code(about.user_id)),
-        fill(_("Last seen: {when}, language: {lang}"), when=about.seen, lang=about.lang),
-        fill(_("Refused as unsafe: {n}"), n=about.strikes),
-        fill(_("Credit: {price}"), price=_.price(about.credit)),
-        "",
-        *(f"{task.id} · {task.created_at:%d.%m %H:%M} · {task.state}" for task in about.orders),
+        "🔎",
+        _("An order"),
+        _("/order 12 shows an order, its history and what can be done about it."),
+        _("The numbers are in alerts, in /user and in the log."),
     )
 
 
@@ -317,7 +323,13 @@ def given(lang: str, task: Task) -> Text:
 
 def not_given(lang: str) -> Text:
     _ = words(lang)
-    return message("🤔", _("This order is already settled, or the ID belongs to another one."))
+    return message(
+        "🤔",
+        _(
+            "Nothing was changed: this order is not in doubt, its video was delivered, or "
+            "the ID belongs to another order."
+        ),
+    )
 
 
 def pressed(lang: str, *, done: bool) -> str:
@@ -346,11 +358,53 @@ def not_refunded(lang: str) -> str:
 # --- /stats ---------------------------------------------------------------------------------
 
 
-def stats(lang: str, days: int) -> Text:
-    """Below the charts."""
+def stats(lang: str, days: int, zone: str) -> Text:
+    """Below the charts; `zone`: whose midnight begins a day."""
     _ = words(lang)
-    title = _.plural("The last {n} day (UTC)", "The last {n} days, in UTC", days).format(n=days)
-    return message("📈", title)
+    return message("📈", _last(_, days).format(n=days, zone=zone))
+
+
+def stats_usage(lang: str, most: int) -> Text:
+    _ = words(lang)
+    return message(
+        "📈",
+        _("Charts"),
+        _("/stats shows 14 days, /stats 30 shows 30; at most {most}.").format(most=most),
+    )
+
+
+def ledger(lang: str, days: int, rows: int, zone: str) -> Text:
+    """Below the file of the ledger."""
+    _ = words(lang)
+    return message(
+        "📒",
+        _last(_, days).format(n=days, zone=zone),
+        _.plural("{n} entry", "{n} entries", rows).format(n=rows),
+        _("Times are in UTC; credit and Stars are people's, roubles are GPTunnel's."),
+    )
+
+
+def ledger_usage(lang: str, most: int) -> Text:
+    _ = words(lang)
+    return message(
+        "📒",
+        _("The ledger as a file"),
+        _("/ledger sends 30 days, /ledger 90 sends 90; at most {most}.").format(most=most),
+    )
+
+
+def sent_in_private(lang: str) -> Text:
+    _ = words(lang)
+    return message("📬", _("Sent to you in private."))
+
+
+def not_in_private(lang: str) -> Text:
+    _ = words(lang)
+    return message("🤔", _("I cannot send it to you in private. Write /start to me there first."))
+
+
+def _last(_: Words, days: int) -> str:
+    return _.plural("The last {n} day ({zone})", "The last {n} days ({zone})", days)
 
 
 def chart_titles(lang: str) -> Mapping[str, str]:

@@ -198,6 +198,8 @@ class Operation(StrEnum):
     RELEASE_INTAKE = "ri"
     HOLD_SUBMITS = "hs"
     RELEASE_SUBMITS = "rs"
+    HOLD_PHOTOS = "hp"
+    RELEASE_PHOTOS = "rp"
     DRAIN = "dr"
     ASKED = "a"  # shows the open access requests
     TRY_NOW = "tn"  # retries what is held because of the provider
@@ -209,9 +211,37 @@ class Operation(StrEnum):
     UPDATE = "u"  # shows an update that was set aside
     HANDLE = "h"  # handles that update again
     REFUND = "r"  # refunds a payment, by its number in the ledger
+    REFUND_REST = "rr"  # refunds a payment that was used in part
+    ALLOW = "al"  # a person or a group
+    BAN = "bn"
     SEND = "s"  # starts a broadcast
     STOP = "x"
     TAKE_OVER = "to"  # writes the provider's models and prices into the catalog file
+
+
+class ShowPeople(CallbackData, prefix="pp", sep="|"):
+    """Shows a page of /people."""
+
+    section: str
+    page: int
+
+
+class ShowInvites(CallbackData, prefix="pi", sep="|"):
+    """Shows the open invites."""
+
+
+class RevokeInvite(CallbackData, prefix="pr", sep="|"):
+    """Revokes an invite, by the number of the update that made it."""
+
+    number: int
+
+
+class SetCap(CallbackData, prefix="oc", sep="|"):
+    """Sets an own cap of a person or a group; `videos` 0: no limit, -1: as the settings say."""
+
+    subject_id: int
+    per_day: bool
+    videos: int
 
 
 class Operate(CallbackData, prefix="op", sep="|"):

@@ -104,10 +104,11 @@ def language_set(lang: str) -> Text:
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
 
 
-def commands(lang: str) -> list[tuple[str, str]]:
-    """Return name and description (Bot API: setMyCommands), in the order of the menu."""
+def commands(lang: str, *, sells: bool = False, is_admin: bool = False) -> list[tuple[str, str]]:
+    """Return name and description (Bot API: setMyCommands), in the order of the menu; `sells`: for
+    Stars."""
     _ = words(lang)
-    return [
+    menu = [
         ("start", _("How to start")),
         ("help", _("How it works and what it costs")),
         ("video", _("Make a video: the prompt after the command")),
@@ -118,6 +119,30 @@ def commands(lang: str) -> list[tuple[str, str]]:
         ("language", _("Change the language")),
         ("privacy", _("What is stored and who sees it")),
         ("delete_me", _("Delete everything about me")),
+    ]
+    if sells:
+        menu[6:6] = [("buy", _("Balance and Stars"))]
+        menu[-1:-1] = [("paysupport", _("Refunds and questions")), ("terms", _("Terms"))]
+    return admin_commands(lang) + menu if is_admin else menu
+
+
+def admin_commands(lang: str) -> list[tuple[str, str]]:
+    """Return what only admins have."""
+    _ = words(lang)
+    return [
+        ("admin", _("Today, alerts, pause and resume")),
+        ("people", _("Who may use the bot")),
+        ("invites", _("Open invites")),
+        ("invite", _("Make an invite link")),
+        ("allow", _("Give access")),
+        ("ban", _("Take access away")),
+        ("user", _("A person or a group")),
+        ("order", _("An order")),
+        ("settle", _("Settle an order in doubt")),
+        ("credit", _("Give credit")),
+        ("stats", _("Charts")),
+        ("ledger", _("The ledger as a file")),
+        ("broadcast", _("Message to everybody")),
     ]
 
 

@@ -77,6 +77,13 @@ REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
         N_("Photos cannot be used right now."),
         N_("Send the prompt without a photo."),
     ),
+    Reason.FRAME_UNFETCHED: (
+        N_("The video service could not get your photo from this bot, so it made no video."),
+        N_(
+            "The people who run this bot were told. Send the prompt without a photo, or try the "
+            "photo again later."
+        ),
+    ),
     Reason.ANSWER_LOST: (
         N_("The connection broke while your order was being sent."),
         _AGAIN,
@@ -106,6 +113,7 @@ CHARGES: dict[Charge, str] = {
     Charge.NONE: N_("💳 No money was taken."),
     Charge.TAKEN: N_("💳 The money for this video is spent."),
     Charge.UNKNOWN: N_("💳 Whether money was taken is not known: the service does not tell us."),
+    Charge.RETURNED: N_("💳 You pay nothing: what you paid for this video goes back to you."),
 }
 
 

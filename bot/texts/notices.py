@@ -17,7 +17,7 @@ from bot.core.task import Charge, Reason
 from bot.texts import admin
 from bot.texts.access import access_asked, access_denied, access_granted
 from bot.texts.failures import failure, undeliverable, unknown
-from bot.texts.payments import credit_back, prices_differ, stars_back, stars_paid
+from bot.texts.payments import credit_back, credit_given, prices_differ, stars_back, stars_paid
 from bot.texts.results import album, video_link
 from bot.texts.statuses import held, overdue
 
@@ -62,6 +62,9 @@ def notice(notice: Notice) -> Text:
             return stars_back(lang, int(params["stars"] or 0), failed=bool(params["failed"]))
         case NoticeKind.CREDIT_BACK:
             return credit_back(lang, Decimal(str(params["price"])))
+        case NoticeKind.CREDIT_GIVEN:
+            given, credit = Decimal(str(params["roubles"])), Decimal(str(params["credit"]))
+            return credit_given(lang, given, credit)
         case NoticeKind.STARS_PAID:
             credit = Decimal(str(params["credit"]))
             return stars_paid(lang, int(params["stars"] or 0), credit)

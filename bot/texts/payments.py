@@ -82,6 +82,16 @@ def credit_back(lang: str, price: Decimal) -> Text:
     return message("💳", back.format(price=_.price(price)))
 
 
+def credit_given(lang: str, roubles: Decimal, credit: Decimal) -> Text:
+    """To a person to whom an admin gave credit."""
+    _ = words(lang)
+    return message(
+        "🎁",
+        _("You were given {credit} for videos").format(credit=_.price(roubles)),
+        _("Your balance: {credit}").format(credit=_.price(credit)),
+    )
+
+
 def paysupport(lang: str, credit: Decimal, contact: str) -> Text:
     """With the refundable payments as buttons."""
     _ = words(lang)
@@ -133,6 +143,14 @@ def button_refund(lang: str, stars: int, at: datetime) -> str:
     return _("Refund {stars} ⭐ of {date}").format(stars=stars, date=f"{at:%d.%m.%Y}")
 
 
+def button_refund_rest(lang: str, stars: int, at: datetime) -> str:
+    """An admin's button of a payment that was used in part."""
+    _ = words(lang)
+    return _("Refund {stars} ⭐ of {date}, used in part").format(
+        stars=stars, date=f"{at:%d.%m.%Y}"
+    )
+
+
 def stars_back(lang: str, stars: int, *, failed: bool = True) -> Text:
     """To a person who paid; `failed`: for a video that could not be made."""
     _ = words(lang)
@@ -169,6 +187,14 @@ def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> s
         ),
         Cap.USER_PER_DAY: _(
             "You have reached today's limit ({limit} a day). Press again in "
+            "{duration}, when a new day begins."
+        ),
+        Cap.GROUP_AT_ONCE: _(
+            "This group has reached its limit of videos at once ({limit}). Press again "
+            "when one of them is ready."
+        ),
+        Cap.GROUP_PER_DAY: _(
+            "This group has reached today's limit ({limit} a day). Press again in "
             "{duration}, when a new day begins."
         ),
         Cap.GLOBAL_AT_ONCE: _(

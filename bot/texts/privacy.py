@@ -20,7 +20,7 @@ def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
     return lines(
         Bold(_("What is stored and who sees it")),
         _(
-            "• Stored here: your Telegram user ID, name and language, your "
+            "• Stored here: your Telegram user ID, name, @name and language, your "
             "prompts, your orders with time and price, and Telegram's references "
             "to your photos and videos."
         ),

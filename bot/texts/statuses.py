@@ -101,15 +101,15 @@ def status_away(lang: str, task: Task) -> Text:
 
 
 def status_no_address(lang: str, task: Task) -> Text:
-    """The tunnel through which the provider fetches photos is not open; the order waits."""
+    """Photos cannot be passed on: the tunnel has no address, or they are held; the order waits."""
     _ = words(lang)
     return message(
         "🕐",
         _("Your photo waits for its connection"),
         _(
-            "The connection through which the video service fetches photos is being "
-            "restored. Your order is kept and no money was taken. It continues by itself. You can "
-            "cancel for free."
+            "Photos cannot be passed on to the video service at the moment. Your order is kept "
+            "and no money was taken. It continues by itself as soon as that works. You can cancel "
+            "for free."
         ),
         model_line(_, task),
     )

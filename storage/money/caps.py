@@ -9,12 +9,13 @@ import sqlalchemy as sa
 from sqlalchemy.sql.base import Executable
 
 from bot.core.alerts import Switch
-from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
-from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
+from bot.core.caps import OF_GROUP, OF_PERSON, Cap, Limit, OrderRules, day_start, next_day
+from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
 from bot.core.task import ACTIVE, Task, TaskState
 from storage.alerts import is_held
 from storage.engine import Connection
 from storage.money.entries import credit_of, enter
+from storage.people import caps_of
 from storage.tables import Entry, in_states, ledger, tasks
 
 S = TaskState
@@ -23,11 +24,16 @@ S = TaskState
 async def reserve(connection: Connection, task: Task, terms: OrderRules, now: datetime) -> None:
     """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
-    Raises IntakeHeld, LimitReached and CreditTooLow: the transaction must then be rolled back. On
-    PostgreSQL the lock makes orders count one after the other; SQLite's transactions do so anyway.
+    Own caps of the person and of the group replace those of the settings.
+
+    Raises IntakeHeld, PhotosHeld, LimitReached and CreditTooLow: the transaction must then be
+    rolled back. On PostgreSQL the lock makes orders count one after the other; SQLite's
+    transactions do so anyway.
     """
     if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
         raise IntakeHeld("an admin holds new orders")
+    if task.frame is not None and await is_held(connection, Switch.PHOTOS):
+        raise PhotosHeld("orders with a photo are paused")
     paid = terms.pays(task.user_id)
     await enter(
         connection,
@@ -36,19 +42,24 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
         task,
         credit_kopecks=-task.price if paid else Decimal(0),
     )
-    if not terms.counted:
+    own = await caps_of(connection, [task.user_id, task.chat.chat_id])
+    if not terms.counted and not own:
         return
     await connection.lock("ledger")
-    for mine in (True, False):
-        day = Cap.USER_PER_DAY if mine else Cap.GLOBAL_PER_DAY
-        at_once = Cap.USER_AT_ONCE if mine else Cap.GLOBAL_AT_ONCE
-        if bound := terms.caps.get(at_once):
-            whose = [tasks.c.user_id == task.user_id] if mine else []
+    caps = terms.caps | own
+    for at_once, day, in_task, in_ledger in (
+        (*OF_PERSON, tasks.c.user_id == task.user_id, ledger.c.user_id == task.user_id),
+        (*OF_GROUP, tasks.c.chat_id == task.chat.chat_id,
+         ledger.c.chat_id == task.chat.chat_id),
+        (Cap.GLOBAL_AT_ONCE, Cap.GLOBAL_PER_DAY, None, None),
+    ):  # fmt: skip
+        if bound := caps.get(at_once):
+            whose = [] if in_task is None else [in_task]
             await _check(connection, _under_way(*whose), at_once, bound, None)
-        if bound := terms.caps.get(day):
-            whose = [ledger.c.user_id == task.user_id] if mine else []
-            ordered = _ordered_since(day_start(now), *whose)
-            await _check(connection, ordered, day, bound, next_day(now))
+        if bound := caps.get(day):
+            whose = [] if in_ledger is None else [in_ledger]
+            ordered = _ordered_since(day_start(now, terms.zone), *whose)
+            await _check(connection, ordered, day, bound, next_day(now, terms.zone))
     if paid and (credit := await credit_of(connection, task.user_id)) < 0:
         raise CreditTooLow(task.price, credit + task.price)
 

@@ -49,6 +49,7 @@ async def enter(
             at=now,
             user_id=task.user_id,
             task_id=task.id,
+            chat_id=task.chat.chat_id,
             kopecks=task.price if kopecks is None else kopecks,
             credit_kopecks=credit_kopecks,
             stars=0,

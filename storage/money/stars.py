@@ -54,32 +54,55 @@ async def refund_payment_for_task(connection: Connection, task: Task, now: datet
             .limit(1)
         )
     ).one_or_none()
-    return payment is not None and await _refund(connection, payment, task.id, now)
+    return payment is not None and await _refund(connection, payment.payment_id, task.id, now)
+
+
+_mine = ledger.alias("mine")
+_credit: sa.ColumnElement[Any] = (
+    sa.select(sa.func.sum(_mine.c.credit_kopecks))
+    .where(_mine.c.user_id == ledger.c.user_id)
+    .correlate(ledger)
+    .scalar_subquery()
+)
+"""The credit of the person whose row of `ledger` it is."""
 
 
 async def _refund(
-    connection: Connection, payment: sa.Row[Any], task_id: int | None, now: datetime
+    connection: Connection,
+    payment_id: str,
+    task_id: int | None,
+    now: datetime,
+    *conditions: sa.ColumnElement[bool],
+    credit: sa.ColumnElement[Any] = ledger.c.credit_kopecks,
 ) -> bool:
-    """Enter the refund and queue the request to Telegram. False: it was refunded before."""
-    entered = await connection.execute(
-        insert(ledger)
-        .values(
-            kind=Entry.REFUND,
-            at=now,
-            user_id=payment.user_id,
-            payment_id=payment.payment_id,
-            kopecks=Decimal(0),
-            credit_kopecks=-payment.credit_kopecks,
-            stars=-payment.stars,
-        )
-        .on_conflict_do_nothing()
+    """Enter the refund and queue the request to Telegram; `credit`: what the person loses.
+
+    False: no such payment, refunded before, or a condition does not hold.
+    """
+    columns = {
+        "kind": sa.literal(Entry.REFUND, ledger.c.kind.type),
+        "at": sa.literal(now, ledger.c.at.type),
+        "user_id": ledger.c.user_id,
+        "payment_id": ledger.c.payment_id,
+        "kopecks": sa.literal(Decimal(0), ledger.c.kopecks.type),
+        "credit_kopecks": -credit,
+        "stars": -ledger.c.stars,
+    }
+    payment = sa.select(*columns.values()).where(
+        ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE, *conditions
     )
-    if entered.rowcount != 1:
+    user_id: int | None = await connection.scalar(
+        insert(ledger)
+        .from_select(list(columns), payment)
+        .on_conflict_do_nothing()
+        .returning(ledger.c.user_id)
+    )
+    if user_id is None:
         return False
     await connection.execute(
         sa.insert(star_refunds).values(
-            payment_id=payment.payment_id,
-            user_id=payment.user_id,
+            payment_id=payment_id,
+            user_id=user_id,
             task_id=task_id,
             created_at=now,
             run_at=now,
@@ -158,28 +181,35 @@ class StarPaymentStore:
         now: datetime,
         user_id: int | None = None,
         admin: int | None = None,
+        rest: bool = False,
     ) -> bool:
         """Refund a payment whose whole credit is unused; a person only their own.
 
-        `admin`: the admin who does it for them. False: no such payment, refunded before, or
-        already spent on videos.
+        `admin`: the admin who does it for them. `rest`: a payment that was used in part: the rest
+        of its credit is taken back, and all its Stars go back, because Telegram refunds only whole
+        payments (Bot API: refundStarPayment). False: no such payment, refunded before, or spent on
+        videos.
         """
+        whose = [] if user_id is None else [ledger.c.user_id == user_id]
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
-            conditions = [ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE]
-            if user_id is not None:
-                conditions.append(ledger.c.user_id == user_id)
-            payment = (
-                await connection.execute(sa.select(ledger).where(*conditions))
-            ).one_or_none()
-            if payment is None:
-                return False
-            if await credit_of(connection, payment.user_id) < payment.credit_kopecks:
-                return False
-            done = await _refund(connection, payment, None, now)
+            if rest:
+                used = sa.and_(_credit > 0, _credit < ledger.c.credit_kopecks)
+                done = await _refund(connection, payment_id, None, now, used, credit=_credit)
+            else:
+                whole = _credit >= ledger.c.credit_kopecks
+                done = await _refund(connection, payment_id, None, now, whole, *whose)
             if done and admin is not None:
+                payment = (
+                    await connection.execute(
+                        sa.select(ledger.c.id, ledger.c.user_id).where(
+                            ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
+                        )
+                    )
+                ).one()
+                act = "refund rest" if rest else "refund"
                 await add_act(
-                    connection, "refund", by=admin, now=now, subject_id=payment.user_id,
+                    connection, act, by=admin, now=now, subject_id=payment.user_id,
                     entry=payment.id,
                 )  # fmt: skip
             return done
@@ -188,14 +218,7 @@ class StarPaymentStore:
         """Enter a refund that Telegram reports. False: already known, or not ours."""
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
-            payment = (
-                await connection.execute(
-                    sa.select(ledger).where(
-                        ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
-                    )
-                )
-            ).one_or_none()
-            if payment is None or not await _refund(connection, payment, None, now):
+            if not await _refund(connection, payment_id, None, now):
                 return False
             await connection.execute(
                 sa.update(star_refunds)

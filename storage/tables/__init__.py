@@ -16,7 +16,14 @@ from storage.tables.operator import (
     rates,
     switches,
 )
-from storage.tables.person import access_requests, consents, invites, permits, users
+from storage.tables.person import (
+    access_requests,
+    consents,
+    invites,
+    own_caps,
+    permits,
+    users,
+)
 from storage.tables.task import (
     RESTING,
     at_rest,
@@ -53,6 +60,7 @@ __all__ = [
     "metadata",
     "one_of",
     "outbox",
+    "own_caps",
     "permits",
     "provider_breaker",
     "rates",

@@ -18,6 +18,7 @@ class Entry(StrEnum):
     RETURN = "return"  # cancelled, refused or failed before it was charged
     PURCHASE = "purchase"  # Stars were received
     REFUND = "refund"  # Stars were returned
+    GRANT = "grant"  # an admin gave credit
 
 
 # No foreign keys: rows outlive what they are about. `kopecks`: money of the provider;
@@ -30,7 +31,9 @@ ledger = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False, index=True),
     sa.Column("user_id", sa.BigInteger, nullable=False),
     sa.Column("task_id", sa.BigInteger),
-    sa.Column("payment_id", sa.Text),  # Bot API: telegram_payment_charge_id
+    sa.Column("chat_id", sa.BigInteger),  # of the task, for the caps of groups
+    # Bot API: telegram_payment_charge_id; of a grant: the update that made it
+    sa.Column("payment_id", sa.Text),
     sa.Column("kopecks", Kopecks, nullable=False),
     sa.Column("credit_kopecks", Kopecks, nullable=False),
     sa.Column("stars", sa.BigInteger, nullable=False),

@@ -20,6 +20,7 @@ users = sa.Table(
     sa.Column("seen_at", UtcDateTime, nullable=False),
     sa.Column("ratio", sa.Text),
     sa.Column("model", sa.Text),
+    sa.Column("username", sa.Text),  # without the @; it may have changed since
 )
 
 
@@ -41,6 +42,16 @@ permits = sa.Table(
     sa.Column("invite", sa.Text),
     sa.Column("decided_by", sa.BigInteger, nullable=False),
     sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Column("name", sa.Text),  # of a group, when it was decided
+)
+
+# Caps of one person or group instead of the settings'; `videos` 0: no limit
+own_caps = sa.Table(
+    "own_caps",
+    metadata,
+    sa.Column("subject_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("cap", sa.Text, primary_key=True),
+    sa.Column("videos", sa.Integer, nullable=False),
 )
 
 access_requests = sa.Table(
@@ -67,4 +78,5 @@ invites = sa.Table(
     sa.Column("expires_at", UtcDateTime, nullable=False),
     sa.Column("uses", sa.Integer, nullable=False),
     sa.Column("used", sa.Integer, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
 )

@@ -163,6 +163,7 @@ frames = sa.Table(
     sa.Column("token", sa.Text, nullable=False, unique=True),
     sa.Column("jpeg", sa.LargeBinary, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("fetched_at", UtcDateTime),  # the first time; None: nobody has fetched it
 )
 
 # Objects in a bucket that must be deleted; a row may outlive its task.

@@ -124,11 +124,12 @@ class LeasedTasks:
         else:
             await self._database.lock(connection, "places")
             claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING), *begun)
-            room = slots - await _slots_taken(connection)
+            room, which = slots - await _slots_taken(connection), [_WAITING]
             if room > 0:
-                room = await _room(connection, room, now)
+                room, held = await _room(connection, room, now)
+                which += held
             claimed += await _claim(
-                connection, now, claim, min(room, limit - len(claimed)), _WAITING
+                connection, now, claim, min(room, limit - len(claimed)), *which
             )
         return sorted(claimed, key=_urgency)
 
@@ -328,18 +329,26 @@ async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
     return found is not None
 
 
-async def _room(connection: Connection, room: int, now: datetime) -> int:
-    """Return how many queued tasks may be claimed: none while an admin holds the queue, and while
-    the provider is away none but the one that goes first."""
+async def _room(
+    connection: Connection, room: int, now: datetime
+) -> tuple[int, list[sa.ColumnElement[bool]]]:
+    """Return how many queued tasks may be claimed and of which kind: none while an admin holds the
+    queue, none with a photo while photos are held, and while the provider is away none but the one
+    that goes first."""
     breaker = sa.select(sa.literal("breaker")).where(provider_breaker.c.id == 1)
-    submits = sa.select(switches.c.name).where(switches.c.name == Switch.SUBMITS.value)
+    submits = sa.select(switches.c.name).where(
+        switches.c.name.in_([Switch.SUBMITS.value, Switch.PHOTOS.value])
+    )
     stopped = set((await connection.scalars(submits.union_all(breaker))).all())
+    which: list[sa.ColumnElement[bool]] = []
+    if Switch.PHOTOS.value in stopped:
+        which.append(tasks.c.frame_file_id.is_(None))
     if Switch.SUBMITS.value in stopped:
-        return 0
+        return 0, which
     if "breaker" in stopped:
         known = await read_breaker(connection)
-        return 1 if known is None or known.has_room(now) else 0
-    return room
+        return (1 if known is None or known.has_room(now) else 0), which
+    return room, which
 
 
 async def _slots_taken(connection: Connection) -> int:

@@ -17,6 +17,7 @@ from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, Tas
 from storage.access import move_permit
 from storage.engine import Connection, Database
 from storage.money.caps import reserve
+from storage.people import move_caps
 from storage.privacy import note_consent
 from storage.rows import COPIED, FRESH, UNLEASED, task_from
 from storage.tables import RESTING, at_rest, in_states, outbox, task_events, tasks
@@ -225,6 +226,7 @@ class TaskStore(Drafts):
                 .values(chat_id=new, message_thread_id=None, reply_to=None)
             )
             await move_permit(connection, old, new)
+            await move_caps(connection, old, new)
             return moved.rowcount
 
     async def get(self, task_id: int) -> Task | None:

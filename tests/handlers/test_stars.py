@@ -181,6 +181,8 @@ async def test_the_price_of_a_failed_video_is_told_to_be_back(
     await fail(selling)
     assert await selling.storage.ledger.credit(7) == 100
     assert told(selling, "credit_back") == [{"price": "17"}]
+    await selling.feed(**ann.press("ho|1"))
+    assert "You pay nothing" in selling.telegram.sent[-1].text
 
 
 async def fail(harness: HandlerHarness) -> None:
@@ -349,3 +351,54 @@ async def test_what_was_spent_on_videos_is_not_given_back(
     assert "spent on videos" in selling.telegram.toasts[-1]
     assert selling.rows("SELECT count(*) FROM star_refunds") == [(0,)]
     assert selling.rows("SELECT count(*) FROM audit") == [(0,)]
+
+
+async def test_a_payment_that_was_used_in_part_goes_back_once_with_the_rest_of_its_credit(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    admin = Person(selling, user_id=1)
+    await selling.feed(**payment(ann, LARGE))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))  # 83 of 100 are left
+    await selling.feed(**admin.text("/user 7"))
+    [(label, data)] = [
+        b for row in selling.telegram.sent[-1].buttons for b in row if "Refund" in b[0]
+    ]
+    assert label.endswith("used in part")
+    await asyncio.gather(*(selling.feed(**admin.press(data)) for _ in range(3)))
+    assert selling.telegram.toasts.count("Done.") == 1
+    assert selling.rows("SELECT credit_kopecks, stars FROM ledger WHERE kind = 'refund'") == [
+        (-8300, -50)
+    ]
+    assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+    assert await selling.storage.ledger.credit(7) == 0
+    assert selling.rows("SELECT act FROM audit") == [("refund rest",)]
+
+
+async def test_an_unused_payment_has_no_rest(selling: HandlerHarness, ann: Person) -> None:
+    await selling.feed(**payment(ann, LARGE))
+    assert not await selling.storage.stars.refund("stx-1", now=NOON, admin=1, rest=True)
+    assert await selling.storage.ledger.credit(7) == 100
+
+
+async def test_an_admin_gives_credit_once_and_the_person_hears_of_it(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    admin = Person(selling, user_id=1)
+    await selling.feed(**ann.text("/start"))
+    gift = admin.text("/credit 7 100")
+    number = await selling.feed(**gift)
+    await selling.again(number, **gift)
+    assert "now has 100" in selling.telegram.sent[-1].text
+    assert await selling.storage.ledger.credit(7) == 100
+    assert told(selling, "credit_given") == [{"roubles": "100", "credit": "100"}]
+    assert selling.rows("SELECT actor_id, act, subject_id FROM audit") == [(1, "grant credit", 7)]
+    for wrong in ("/credit", "/credit 7", "/credit 7 0", "/credit 7 100001", "/credit 7 -5"):
+        await selling.feed(**admin.text(wrong))
+        assert "/credit 123456 100" in selling.telegram.sent[-1].text
+    await selling.feed(**admin.text("/credit 999 5"))
+    assert "Nothing was found" in selling.telegram.sent[-1].text
+    await selling.feed(**ann.text("/credit 7 5"))
+    assert await selling.storage.ledger.credit(7) == 100

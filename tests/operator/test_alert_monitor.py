@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from bot import texts
 from bot.core.alerts import AlertKind, AlertSignals, Switch
-from bot.core.errors import IntakeHeld, ProviderBusy
+from bot.core.errors import IntakeHeld, PhotosHeld, ProviderBusy, ProviderHeld
 from bot.core.notices import Notice, NoticeKind
-from bot.core.task import Chat, Hold, TaskState
+from bot.core.task import Chat, Hold, Reason, TaskState
 from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, AlertMonitor
 from bot.runtime.health import HealthReport
 from bot.texts import keyboards
@@ -23,7 +23,7 @@ from bot.texts.admin import ALERTS
 from bot.texts.i18n import LANGUAGES
 from storage import IncomingUpdate, Storage, open_storage
 from storage.tables import tasks
-from tests.support.factories import NOON, leased, queued, task_in
+from tests.support.factories import NOON, PHOTO, leased, queued, task_in
 
 ADMINS = (1, 2)
 MINUTE = timedelta(minutes=1)
@@ -42,6 +42,7 @@ class Post:
     reads: bool = True  # this process, not another
     free: int = 10 << 30
     failure_breaker: int = 0
+    refused: Hold | None = None
 
     def __post_init__(self) -> None:
         self.alert_monitor = AlertMonitor(
@@ -59,6 +60,8 @@ class Post:
 
     async def _balance(self) -> Decimal:
         self.asked += 1
+        if self.refused is not None:
+            raise ProviderHeld(self.refused, "HTTP 401")
         if self.funds is None:
             raise ProviderBusy("no answer")
         return self.funds
@@ -251,6 +254,23 @@ async def test_the_balance_is_asked_for_rarely_and_its_silence_ends_nothing(post
     assert post.asked == 2
 
 
+async def test_a_key_that_is_refused_at_the_start_is_told_at_once_and_ends_when_it_works(
+    post: Post,
+) -> None:
+    post.refused = Hold.KEY_REFUSED
+    assert heard(await post.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
+    assert await post.look(BALANCE_AGE) == []
+    post.refused = None
+    restarted = Post(post.storage, now=post.now)
+    assert heard(await restarted.look()) == [("alert_over", AlertKind.KEY_REFUSED.value)]
+
+
+async def test_an_order_that_was_refused_is_not_ended_by_the_balance(post: Post) -> None:
+    post.signals.held = (Hold.KEY_REFUSED, post.now)
+    assert heard(await post.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
+    assert await post.look(BALANCE_AGE) == []
+
+
 async def test_a_short_conflict_while_one_process_takes_over_is_not_told(post: Post) -> None:
     post.signals.conflict(post.now)
     post.signals.conflict(post.now + timedelta(seconds=3))
@@ -316,6 +336,42 @@ async def test_held_submits_leave_the_queue_alone_and_the_rest_goes_on(post: Pos
     assert await claim() == {begun.id}
     await post.storage.alerts.release([Switch.SUBMITS], by=1, now=NOON)
     assert await claim() == {waiting.id}
+
+
+async def test_held_photos_leave_the_queue_of_photos_alone_and_the_rest_goes_on(
+    post: Post,
+) -> None:
+    photo = await queued(post.storage, frame=PHOTO)
+    words = await queued(post.storage)
+    await post.storage.alerts.hold(Switch.PHOTOS, by=1, now=NOON)
+
+    async def claim() -> set[int]:
+        claimed = await post.storage.tasks.claim_due(
+            owner="one", now=NOON + MINUTE, lease_for=MINUTE, limit=9, slots=20
+        )
+        return {task.id for task in claimed}
+
+    assert await claim() == {words.id}
+    with pytest.raises(PhotosHeld):
+        await queued(post.storage, frame=PHOTO)
+    assert heard(await post.look()) == []  # an admin knows what they did
+    await post.storage.alerts.release([Switch.PHOTOS], by=1, now=NOON)
+    assert await claim() == {photo.id}
+
+
+async def test_photos_that_the_program_held_are_told_until_an_admin_takes_them_again(
+    post: Post,
+) -> None:
+    task = await task_in(post.storage, TaskState.FAILED)
+    async with post.storage.database.transaction() as connection:
+        await connection.execute(sa.update(tasks).values(reason=Reason.FRAME_UNFETCHED.value))
+    await post.storage.alerts.hold(Switch.PHOTOS, by=0, now=NOON)
+    [told] = await post.look(MINUTE)
+    assert heard([told]) == [("alert", AlertKind.PHOTOS_UNFETCHED.value)]
+    assert told.params["task"] == task.id
+    assert await post.look(MINUTE) == []
+    await post.storage.alerts.release([Switch.PHOTOS], by=1, now=NOON)
+    assert heard(await post.look()) == [("alert_over", AlertKind.PHOTOS_UNFETCHED.value)]
 
 
 async def test_a_drain_is_told_when_nothing_is_under_way(post: Post) -> None:

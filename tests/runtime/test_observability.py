@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,7 +30,8 @@ from bot.runtime.http_server import HttpServer
 from storage import IncomingUpdate, Storage, open_storage
 from tests.support.factories import task_in
 
-OPS = Path(__file__).parents[2] / "docs" / "ops"
+ROOT = Path(__file__).parents[2]
+OPS = ROOT / "docs" / "ops"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
 WORD = 'canary "pass" \\ word'
@@ -51,7 +54,7 @@ class Balance:
         self.asked += 1
         if self.away:
             raise ProviderBusy("no connection")
-        metrics.BALANCE.set(77.5)
+        metrics.balance(77.5)
         return Decimal("77.5")
 
 
@@ -122,6 +125,21 @@ async def test_metrics_tell_what_the_database_says_now(
     assert found["bot_database_up"] == 1
     assert found["bot_balance_roubles"] == 77.5
     assert found["process_resident_memory_bytes"] > 1e6
+
+
+def test_the_balance_does_not_exist_until_it_is_known() -> None:
+    """In a process of its own: the registry is one for all tests."""
+    told = (
+        "from prometheus_client import generate_latest\n"
+        "from bot.runtime import metrics\n"
+        "print('bot_balance' in generate_latest(metrics.REGISTRY).decode())\n"
+        "metrics.balance(0), metrics.balance(3)\n"
+        "print('bot_balance_roubles 3.0' in generate_latest(metrics.REGISTRY).decode())\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert ran.stdout.split() == ["False", "True"]
 
 
 async def test_the_provider_is_not_asked_at_every_scrape(
@@ -202,6 +220,7 @@ def named_in(text: str) -> set[str]:
 
 
 def told() -> set[str]:
+    metrics.balance(1)
     text = generate_latest(metrics.REGISTRY).decode()
     names: set[str] = set()
     for family, kind in re.findall(r"^# TYPE (\S+) (\S+)", text, flags=re.MULTILINE):

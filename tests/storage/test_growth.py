@@ -111,7 +111,7 @@ async def stats(storage: Storage) -> None:
     since = day_start(NOON)
     await storage.operator.outcomes(since=since)
     await storage.operator.chart_orders(since=since)
-    await storage.operator.money(since=since, days=1)
+    await storage.operator.money([since, since + timedelta(days=1)])
     await storage.ledger.totals(since, NOON)
     await storage.tasks.counts(ACTIVE)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -64,6 +65,36 @@ def test_a_day_begins_at_midnight_of_utc_to_the_microsecond() -> None:
         MIDNIGHT, MIDNIGHT, MIDNIGHT + DAY,
     )  # fmt: skip
     assert next_day(MIDNIGHT) == next_day(last) == MIDNIGHT + DAY
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "begins", "hours"),
+    [
+        ("Europe/Moscow", "2026-03-01T20:59:59", "2026-02-28T21:00:00", 24),
+        ("Europe/Moscow", "2026-03-01T21:00:00", "2026-03-01T21:00:00", 24),
+        ("Asia/Kolkata", "2026-03-01T12:00:00", "2026-02-28T18:30:00", 24),
+        ("Europe/Berlin", "2026-03-29T12:00:00", "2026-03-28T23:00:00", 23),
+        ("Europe/Berlin", "2026-10-25T12:00:00", "2026-10-24T22:00:00", 25),
+    ],
+)
+def test_a_day_begins_at_midnight_of_its_zone(
+    zone: str, now: str, begins: str, hours: int
+) -> None:
+    moment, first = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, begins))
+    assert day_start(moment, ZoneInfo(zone)) == first
+    assert next_day(moment, ZoneInfo(zone)) == first + timedelta(hours=hours)
+    assert day_start(moment, ZoneInfo(zone), days=1) == next_day(moment, ZoneInfo(zone))
+
+
+async def test_a_cap_per_day_renews_at_midnight_of_its_zone(storage: Storage) -> None:
+    terms = OrderRules(caps={Cap.USER_PER_DAY: Limit(videos=1)}, zone=ZoneInfo("Europe/Moscow"))
+    capped = Storage.over(storage.database, terms)
+    evening = datetime(2026, 3, 1, 20, 59, tzinfo=UTC)  # 23:59 in Moscow
+    await queued(capped, now=evening)
+    with pytest.raises(LimitReached) as reached:
+        await queued(capped, now=evening)
+    assert reached.value.renews_at == evening + timedelta(minutes=1)
+    await queued(capped, now=evening + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.STARS_BACK: {"stars": "21", "failed": "yes"},
     NoticeKind.STARS_PAID: {"stars": "21", "credit": "35.50"},
     NoticeKind.CREDIT_BACK: {"price": "17"},
+    NoticeKind.CREDIT_GIVEN: {"roubles": "100", "credit": "117.50"},
 }
 
 

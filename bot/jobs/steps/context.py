@@ -14,11 +14,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from bot.core.alerts import Switch
 from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import LeaseLost, StorageUnavailable
 from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import PRIOR, DurationDistribution, Durations, back_off
-from bot.core.task import ACTIVE, Reason, Task, TaskState
+from bot.core.task import ACTIVE, Charge, Reason, Task, TaskState
 from bot.jobs.progress import Progress
 from bot.runtime import metrics
 from storage import Storage
@@ -31,6 +32,12 @@ _DETAIL = 1000
 Saved = TypeVar("Saved")
 
 _STRIKES = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT})
+
+_FOR_WANT_OF_A_PHOTO = frozenset(
+    {Reason.PROVIDER_FAILED, Reason.INVALID_INPUT, Reason.PROVIDER_REFUSED, Reason.NO_RESULT,
+     Reason.NEVER_FINISHED}
+)  # fmt: skip
+"""Failures that a first frame which nobody fetched explains; moderation may refuse before it."""
 
 
 class StepContext:
@@ -115,8 +122,13 @@ class StepContext:
 
     async def fail(self, task: Task, reason: Reason, detail: str) -> None:
         """End the task without a video."""
+        if reason in _FOR_WANT_OF_A_PHOTO and await self._hold_photos(task):
+            reason = Reason.FRAME_UNFETCHED
         logger.warning("task %d: failed: %s (%s)", task.id, reason, detail)
         after = self._ended(task, TaskState.FAILED, reason, detail)
+        charge = after.charge
+        if await self.storage.ledger.is_paid_by_person(task.id):
+            charge = Charge.RETURNED  # in the commit that saves the failure
         strikes = 0
         if reason in _STRIKES:
             with suppress(StorageUnavailable):
@@ -126,7 +138,7 @@ class StepContext:
             NoticeKind.FAILED,
             task,
             reason=reason.value,
-            charge=after.charge.value,
+            charge=charge.value,
             price=str(task.price),
             strikes=str(strikes),
         )
@@ -134,6 +146,16 @@ class StepContext:
         if strikes:
             with suppress(StorageUnavailable):
                 await self.storage.users.count_refusal(task.user_id)
+
+    async def _hold_photos(self, task: Task) -> bool:
+        """Pause orders with a photo when the provider accepted this one and nobody has fetched its
+        photo: every other would fail and be charged in the same way. Frames in a bucket are not
+        seen. Before the failure is saved: that deletes the frame."""
+        if task.provider_id is None or not await self.storage.frames.is_unfetched(task.id):
+            return False
+        if await self.storage.alerts.hold(Switch.PHOTOS, by=0, now=self.clock()):
+            logger.error("task %d: nobody fetched its photo: photos are paused", task.id)
+        return True
 
     async def unknown(self, task: Task, detail: str) -> None:
         """End in UNKNOWN: whether the provider accepted it is not known here; it is not

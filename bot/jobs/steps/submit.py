@@ -146,6 +146,12 @@ class Submit:
                 context.progress.leave(task, context.current_estimate(task.model), held=True)
                 await context.save(task, replace(task, claims=0), keep_lease=False)
                 return None
+            if task.frame is not None and await context.storage.alerts.is_held(Switch.PHOTOS):
+                context.progress.leave(
+                    task, context.current_estimate(task.model), held=False, no_address=True
+                )
+                await context.save(task, replace(task, claims=0), keep_lease=False)
+                return None
             permit = await context.storage.breaker.permit(context.clock())
             if permit is Permit.NO:
                 # Nobody claims it until the provider answers again.

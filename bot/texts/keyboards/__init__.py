@@ -10,8 +10,9 @@ from bot.texts.keyboards import (
     cards,
     notices,
     payments,
+    people,
     personal,
     results,
 )
 
-__all__ = ["access", "admin", "cards", "notices", "payments", "personal", "results"]
+__all__ = ["access", "admin", "cards", "notices", "payments", "people", "personal", "results"]

@@ -30,6 +30,7 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
     AlertKind.SET_ASIDE: (_O.HANDLE, _O.UPDATE),
     AlertKind.NO_UPDATES: (_O.TODAY,),
     AlertKind.OTHER_POLLER: (_O.TODAY,),
+    AlertKind.PHOTOS_UNFETCHED: (_O.RELEASE_PHOTOS, _O.LOOK),
     AlertKind.DISK_LOW: (_O.HOLD_INTAKE, _O.TODAY),
 }
 

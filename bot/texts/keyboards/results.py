@@ -54,7 +54,9 @@ COPY_LIMIT = 256
 
 _REFUSED = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT, Reason.INVALID_INPUT})
 
-_FRAME_LOST = frozenset({Reason.FRAME_UNAVAILABLE, Reason.FRAME_UNUSABLE, Reason.FRAMES_OFF})
+_FRAME_LOST = frozenset(
+    {Reason.FRAME_UNAVAILABLE, Reason.FRAME_UNUSABLE, Reason.FRAMES_OFF, Reason.FRAME_UNFETCHED}
+)
 
 
 def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
