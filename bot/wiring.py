@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,10 +23,11 @@ from aiogram import Bot, Dispatcher
 from aiohttp import web
 
 from bot.core import catalog, examples
+from bot.core.access import Admins
 from bot.core.catalog_file import Taken
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.core.errors import ProviderError, ProviderRefused, StorageUnavailable
-from bot.core.events import CATALOG, MENDED, ORDERED
+from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
 from bot.core.schedule import back_off
 from bot.core.task import Reason
 from bot.jobs.delivery import (
@@ -55,6 +57,7 @@ from bot.media.download import Downloader
 from bot.operator import price_check
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
+from bot.operator.claim import AdminList
 from bot.operator.metrics_endpoint import MetricsEndpoint
 from bot.provider.client import Gptunnel
 from bot.provider.translator import Translator
@@ -80,6 +83,8 @@ logger = logging.getLogger(__name__)
 
 DOWNLOAD_SECONDS = 600.0
 """For one video from the provider."""
+BALANCE_SECONDS = 4.0
+"""An admin waits for the answer to a command."""
 FRAME_TRIES = 6
 """Reads of a first frame while the database is away, about 5 s: the provider fetches it within
 10 s."""
@@ -106,11 +111,12 @@ class Parts:
     waiting: QueuePositions
     frames: FirstFrames
     probe: ProviderProbe
+    admin_list: AdminList
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edges:
-    """Connections to the outside, and time; the opener closes them."""
+    """Connections to the outside, time, and who runs the bot; the opener closes them."""
 
     bot: Bot
     pace: RateLimiter
@@ -118,6 +124,7 @@ class Edges:
     fetch: Download
     bucket: Bucket | None = None
     translator: Translator | None = None
+    admins: Admins = field(default_factory=Admins)
     prepare: Prepare = video_reader.prepare
     clock: Clock = utc_now
     wait: Wait = wait_for
@@ -137,7 +144,9 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     cluster = storage.cluster
     cluster.subscribe(ORDERED, jobs.worker.wake)
     cluster.subscribe(MENDED, partial(_try_now, jobs.steps, jobs.worker))
-    dispatcher = wire_handlers(settings, storage, edges, jobs, address)
+    admin_list = AdminList(storage, edges.admins, sleep=edges.sleep)
+    cluster.subscribe(ADMINS, admin_list.changed)
+    dispatcher = wire_handlers(settings, storage, edges, jobs, address, admin_list)
     operator = wire_operator(settings, storage, edges, jobs, health)
     inbox, polling = wire_telegram(
         settings, storage, edges, dispatcher, jobs.steps, address, health
@@ -167,6 +176,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         waiting=jobs.waiting,
         frames=jobs.frames,
         probe=jobs.probe,
+        admin_list=admin_list,
     )
 
 
@@ -408,7 +418,12 @@ def _days(number: int) -> timedelta | None:
 
 
 def wire_handlers(
-    settings: Settings, storage: Storage, edges: Edges, jobs: Jobs, address: PublicAddress
+    settings: Settings,
+    storage: Storage,
+    edges: Edges,
+    jobs: Jobs,
+    address: PublicAddress,
+    admin_list: AdminList,
 ) -> Dispatcher:
     """Make the dispatcher with the routers and what handlers are given by name."""
     path = settings.examples_file
@@ -418,13 +433,15 @@ def wire_handlers(
     dispatcher.workflow_data.update(
         storage=storage,
         clock=edges.clock,
-        access=settings.access_rules,
+        access=settings.access_rules(edges.admins),
         stars_packages=settings.stars_offer,
         wake=partial(cluster.notify, ORDERED),
         claim_on_commit=jobs.worker,
         try_now=partial(cluster.notify, MENDED),
         find_job=partial(_find_job, edges.provider),
         take_over=partial(_take_over, settings, edges.provider, cluster),
+        admins_changed=partial(_admins_changed, admin_list, cluster),
+        balance=partial(_balance, edges.provider),
         forget_files=jobs.retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -435,6 +452,7 @@ def wire_handlers(
             models=settings.models,
             examples=examples.read(path) if path else examples.bundled(),
             translator=edges.translator,
+            rules=settings.order_rules(edges.admins),
         ),
     )
     cluster.subscribe(CATALOG, partial(_read_catalog, settings, dispatcher))
@@ -461,6 +479,20 @@ def _read_catalog(settings: Settings, dispatcher: Dispatcher) -> None:
         return
     catalog.learn(models)
     dispatcher["offer"] = replace(dispatcher["offer"], model=model, models=models)
+
+
+async def _admins_changed(admin_list: AdminList, cluster: Cluster) -> None:
+    await admin_list.read()
+    cluster.notify(ADMINS)
+
+
+async def _balance(provider: Gptunnel) -> Decimal | None:
+    """Return the funds at the provider in roubles; None: it does not answer now."""
+    try:
+        async with asyncio.timeout(BALANCE_SECONDS):
+            return await provider.balance()
+    except (ProviderError, TimeoutError):
+        return None
 
 
 async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:
@@ -559,7 +591,7 @@ def wire_operator(
             edges.provider.balance,
             health.report,
             clock=clock,
-            told=settings.alert_chats,
+            told=settings.alert_chats(edges.admins),
             balance_alert=settings.balance_alert,
             failure_breaker=settings.failure_breaker,
             folder=settings.data_dir,

@@ -24,15 +24,16 @@ from aiogram.types import (
 from aiogram.utils.formatting import Text
 
 from bot import texts
+from bot.core.access import Access
 from bot.core.alerts import Switch
 from bot.core.caps import day_start
 from bot.core.catalog_file import Taken
 from bot.core.clock import Clock
 from bot.core.task import ACTIVE, TaskState
 from bot.texts import keyboards
-from bot.texts.callback_data import Operate, Operation
-from handlers import reply
-from handlers.context import FindJob, Offer, TakeOver, Wake
+from bot.texts.callback_data import Operate, Operation, Step
+from handlers import first_steps, reply
+from handlers.context import Balance, FindJob, Offer, TakeOver, Wake
 from handlers.filters import admin
 from storage import Entry, Storage
 
@@ -59,7 +60,19 @@ def router() -> Router:
 # --- looking -------------------------------------------------------------------------------
 
 
-async def panel(message: Message, storage: Storage, clock: Clock, offer: Offer, lang: str) -> None:
+async def panel(
+    message: Message,
+    event_from_user: User,
+    access: Access,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    balance: Balance,
+    lang: str,
+) -> None:
+    claimed = await storage.admins.claimed_at(event_from_user.id)
+    if claimed is not None and clock() - claimed < first_steps.GREETED:
+        await first_steps.show(message, storage, access, offer, balance, lang)
     text, keyboard = await _today(storage, clock, offer, lang)
     await reply.say(message, text, keyboard)
 
@@ -98,6 +111,7 @@ async def _today(
         [O.TRY_NOW, O.TODAY],
         *([[O.ASKED]] if asked else []),
     )
+    keyboard.inline_keyboard.append([keyboards.first_steps.step(lang, Step.LIST)])
     return texts.admin.today(lang, numbers), keyboard
 
 

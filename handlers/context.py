@@ -7,13 +7,14 @@ offer: Offer    access: Access    stars_packages: StarsPackages
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol, TypedDict
 
 from aiogram.types import Message
 
+from bot.core.caps import OrderRules
 from bot.core.catalog import Model
 from bot.core.catalog_file import Taken
 from bot.core.examples import Example
@@ -48,6 +49,14 @@ TakeOver = Callable[[], Awaitable[Taken]]
 """Takes the provider's models and prices over into the catalog file."""
 
 
+AdminsChanged = Callable[[], Awaitable[None]]
+"""Reads the admins' rows again, here and in all other processes."""
+
+
+Balance = Callable[[], Awaitable[Decimal | None]]
+"""Asks the provider for the balance, in roubles; None: it does not answer now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Offer:
     """What this bot offers now."""
@@ -60,6 +69,7 @@ class Offer:
     models: tuple[Model, ...] = ()  # the models that a card offers
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
+    rules: OrderRules = field(default_factory=OrderRules)
 
     def model_for(self, person: User | None) -> Model:
         """Return the person's default model, if it is still on offer."""

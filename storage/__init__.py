@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bot.core.caps import OrderRules
 from storage.access import AccessStore, Invite, RedeemResult, Request, RequestStatus
+from storage.admins import AdminStore, ClaimResult
 from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
 from storage.breaker import BreakerStore
@@ -40,12 +41,14 @@ from storage.users import User, UserStore
 __all__ = [
     "AccessStore",
     "Act",
+    "AdminStore",
     "AlertStore",
     "AuditStore",
     "BreakerStore",
     "CallbackActionStore",
     "Claim",
     "ClaimOnCommit",
+    "ClaimResult",
     "Cluster",
     "Database",
     "DurationStore",
@@ -91,6 +94,7 @@ class Storage:
     ledger: LedgerStore
     stars: StarPaymentStore
     access: AccessStore
+    admins: AdminStore
     audit: AuditStore
     alerts: AlertStore
     operator: OperatorStore
@@ -118,6 +122,7 @@ class Storage:
             ledger=LedgerStore(database),
             stars=StarPaymentStore(database),
             access=AccessStore(database),
+            admins=AdminStore(database),
             audit=AuditStore(database),
             alerts=AlertStore(database),
             operator=OperatorStore(database),

@@ -37,7 +37,7 @@ from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
 from bot.telegram.rate_limits import RateLimiter
 from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tunnel
-from storage import Database
+from storage import AdminStore, Database
 from storage.engine import sqlite_file
 from storage.migrate import HEAD, version
 
@@ -89,6 +89,7 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("balance", lambda: _balance(provider, settings)),
         ("model", lambda: _model(provider, settings)),
         ("photos", lambda: _photos(settings)),
+        ("admins", lambda: _admins(settings)),
         ("database", lambda: _database(settings)),
         ("clock", lambda: _clock(settings)),
         ("disk", lambda: _disk(settings)),
@@ -230,6 +231,35 @@ async def _tunnel(settings: Settings) -> Words:
     finally:
         await server.stop()
     return Level.OK, f"a file was fetched through the tunnel, {address.state}"
+
+
+async def _admins(settings: Settings) -> Words:
+    """Who runs the bot: ADMINS, or who claimed it."""
+    if settings.admins:
+        return Level.OK, f"{len(settings.admins)} in ADMINS"
+    claimed, nobody = await _claimed(settings)
+    if claimed:
+        return Level.OK, f"{claimed} claimed the bot"
+    if nobody and not settings.is_usable:
+        return Level.NOTE, "none; a start prints a link that makes whoever opens it the admin"
+    return Level.NOTE, "none: set ADMINS, or nobody gets alerts and can act"
+
+
+async def _claimed(settings: Settings) -> tuple[int, bool]:
+    """How many claimed the bot, and whether nobody was let in; an old database has no claims."""
+    file = sqlite_file(settings.database_url)
+    if file is not None and not await asyncio.to_thread(file.exists):
+        return 0, True
+    database = await Database.open(settings.database_url)
+    try:
+        async with database.transaction() as connection:
+            found = await connection.run_sync(version)
+        if found != HEAD:
+            return 0, found is None
+        store = AdminStore(database)
+        return len(await store.claimed()), await store.nobody_let_in()
+    finally:
+        await database.close()
 
 
 async def _database(settings: Settings) -> Words:

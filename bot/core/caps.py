@@ -6,6 +6,7 @@ every test counts the same one. People are told how long a cap lasts, not a cloc
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -37,7 +38,7 @@ class OrderRules:
 
     caps: dict[Cap, Limit] = field(default_factory=dict)
     sold: bool = False  # orders are paid with credit bought for Stars
-    free_for: frozenset[int] = frozenset()  # users who pay nothing
+    free_for: Set[int] = frozenset()  # users who pay nothing
 
     @property
     def counted(self) -> bool:

@@ -214,6 +214,23 @@ class Operation(StrEnum):
     TAKE_OVER = "to"  # writes the provider's models and prices into the catalog file
 
 
+class Step(StrEnum):
+    """One of the first steps of an admin; short names, which never change."""
+
+    LIST = "l"  # shows all of them
+    BALANCE = "b"
+    PHOTOS = "p"
+    CAPS = "c"
+    PEOPLE = "w"
+    INVITE = "i"  # makes an invite for one person
+
+
+class FirstStep(CallbackData, prefix="fs", sep="|"):
+    """An admin's button about setting up the bot."""
+
+    step: Step
+
+
 class Operate(CallbackData, prefix="op", sep="|"):
     """An admin's button; `number`: of a task, a person, an update, a broadcast or a row."""
 

@@ -16,7 +16,15 @@ from storage.tables.operator import (
     rates,
     switches,
 )
-from storage.tables.person import access_requests, consents, invites, permits, users
+from storage.tables.person import (
+    access_requests,
+    admins,
+    claim_code,
+    consents,
+    invites,
+    permits,
+    users,
+)
 from storage.tables.task import (
     RESTING,
     at_rest,
@@ -36,11 +44,13 @@ __all__ = [
     "Entry",
     "InboxState",
     "access_requests",
+    "admins",
     "alerts",
     "at_rest",
     "audit",
     "broadcasts",
     "callback_actions",
+    "claim_code",
     "consents",
     "documents",
     "durations",

@@ -8,10 +8,20 @@ from bot.texts.keyboards import (
     access,
     admin,
     cards,
+    first_steps,
     notices,
     payments,
     personal,
     results,
 )
 
-__all__ = ["access", "admin", "cards", "notices", "payments", "personal", "results"]
+__all__ = [
+    "access",
+    "admin",
+    "cards",
+    "first_steps",
+    "notices",
+    "payments",
+    "personal",
+    "results",
+]
