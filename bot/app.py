@@ -124,6 +124,8 @@ async def _run(
     if settings.takes_updates:
         stoppable.append(parts.inbox)
         endless.append(_updates(settings, parts, storage.cluster))
+        if parts.translation is not None:
+            endless.append(parts.translation.run())
     if settings.makes_videos:
         stoppable += [parts.worker, parts.notices]
         endless += [

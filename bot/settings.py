@@ -32,6 +32,7 @@ from bot.core import catalog
 from bot.core.access import Access
 from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.catalog import CATALOG
+from bot.core.chat_models import AUTO
 from bot.core.stars import StarsPackages, read_packages
 from bot.setting_types import (
     CLOUDFLARED,
@@ -168,8 +169,8 @@ class Settings(BaseSettings):
     """The model of new cards; its name includes resolution and length."""
     examples_file: ExamplesFile = None
     """The scenes of `/examples`, as TOML or JSON, instead of the built-in ones."""
-    translate_model: str = ""
-    """A GPTunnel chat model that translates prompts into English; empty: no translation."""
+    translate_model: str = AUTO
+    """The GPTunnel chat model that translates prompts; `auto`: a known one; empty: none."""
     task_deadline_seconds: Positive = 900
     """After this many seconds the person is told that the video takes longer."""
     provider_concurrency: Annotated[
@@ -207,6 +208,14 @@ class Settings(BaseSettings):
     """Errors are sent to Sentry, without secrets and without people's messages."""
     allow_private_result_hosts: bool = False
     """For tests: follow result links to private addresses and plain http."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_off(cls, values: Any) -> Any:
+        """An empty TRANSLATE_MODEL is a choice, which the sources leave out as not set."""
+        if "translate_model" not in values and setting_names.is_empty("TRANSLATE_MODEL"):
+            values["translate_model"] = ""
+        return values
 
     @model_validator(mode="before")
     @classmethod

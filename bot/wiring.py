@@ -25,6 +25,7 @@ from aiohttp import web
 from bot.core import catalog, examples
 from bot.core.access import Admins
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import AUTO, ChatModel
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.core.errors import ProviderError, ProviderRefused, StorageUnavailable
 from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
@@ -59,6 +60,7 @@ from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
 from bot.operator.claim import AdminList
 from bot.operator.metrics_endpoint import MetricsEndpoint
+from bot.operator.translation import TranslationModel
 from bot.provider.client import Gptunnel
 from bot.provider.translator import Translator
 from bot.runtime.health import LIMITS, Health
@@ -112,6 +114,7 @@ class Parts:
     frames: FirstFrames
     probe: ProviderProbe
     admin_list: AdminList
+    translation: TranslationModel | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +150,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     admin_list = AdminList(storage, edges.admins, sleep=edges.sleep)
     cluster.subscribe(ADMINS, admin_list.changed)
     dispatcher = wire_handlers(settings, storage, edges, jobs, address, admin_list)
+    translation = wire_translation(settings, edges, dispatcher)
     operator = wire_operator(settings, storage, edges, jobs, health)
     inbox, polling = wire_telegram(
         settings, storage, edges, dispatcher, jobs.steps, address, health
@@ -177,6 +181,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         frames=jobs.frames,
         probe=jobs.probe,
         admin_list=admin_list,
+        translation=translation,
     )
 
 
@@ -259,13 +264,14 @@ def connect_provider(settings: Settings) -> Gptunnel:
 
 
 def connect_translator(settings: Settings) -> Translator | None:
-    """Open the connection to the chat model; None when no TRANSLATE_MODEL is set."""
+    """Open the connection to the chat models; None when TRANSLATE_MODEL is empty."""
     if not settings.translate_model:
         return None
+    auto = settings.translate_model == AUTO
     return Translator.connect(
         settings.gptunnel_base_url,
         settings.gptunnel_api_key.get_secret_value(),
-        settings.translate_model,
+        "" if auto else settings.translate_model,
         proxy_url=settings.provider_proxy,
     )
 
@@ -451,12 +457,37 @@ def wire_handlers(
             retention_days=settings.retention_days,
             models=settings.models,
             examples=examples.read(path) if path else examples.bundled(),
-            translator=edges.translator,
+            # With `auto` there is none until the provider's list of models was read.
+            translator=None if settings.translate_model == AUTO else edges.translator,
             rules=settings.order_rules(edges.admins),
         ),
     )
     cluster.subscribe(CATALOG, partial(_read_catalog, settings, dispatcher))
     return dispatcher
+
+
+def wire_translation(
+    settings: Settings, edges: Edges, dispatcher: Dispatcher
+) -> TranslationModel | None:
+    """Make what chooses the chat model; None: nothing is translated."""
+    translator = edges.translator
+    if translator is None:
+        return None
+
+    def use(model: ChatModel | None) -> None:
+        dispatcher["offer"] = replace(
+            dispatcher["offer"],
+            translator=None if model is None else translator,
+            translates_by=model,
+        )
+
+    return TranslationModel(
+        edges.provider.chat_models,
+        translator,
+        settings.translate_model,
+        use,
+        sleep=edges.sleep,
+    )
 
 
 async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -> Taken:

@@ -102,6 +102,8 @@ async def _today(
         alerts=[(alert.kind, alert.params) for alert in alerts.values()],
         held=list(held),
         tunnel=offer.tunnel_state(),
+        translates=offer.translator is not None,
+        translates_by=offer.translates_by,
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held
     keyboard = keyboards.admin.operations(

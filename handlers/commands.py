@@ -35,12 +35,20 @@ def router() -> Router:
 
 async def start(message: Message, lang: str, offer: Offer) -> None:
     in_group = message.chat.type != ChatType.PRIVATE
-    text = texts.commands.start(lang, offer.model, photos_on=offer.photos_on, in_group=in_group)
+    text = texts.commands.start(
+        lang,
+        offer.model,
+        photos_on=offer.photos_on,
+        in_group=in_group,
+        translates=offer.translator is not None,
+    )
     await reply.say(message, text, keyboards.cards.begin(lang) if offer.examples else None)
 
 
 async def help(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.commands.help(lang, offer.model, photos_on=offer.photos_on))
+    translates = offer.translator is not None
+    text = texts.commands.help(lang, offer.model, photos_on=offer.photos_on, translates=translates)
+    await reply.say(message, text)
 
 
 async def privacy(message: Message, lang: str, offer: Offer) -> None:

@@ -17,6 +17,7 @@ from aiogram.types import Message
 from bot.core.caps import OrderRules
 from bot.core.catalog import Model
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import ChatModel
 from bot.core.examples import Example
 from bot.core.task import AspectRatio, Chat
 from bot.texts.keyboards.cards import CardOptions
@@ -69,6 +70,7 @@ class Offer:
     models: tuple[Model, ...] = ()  # the models that a card offers
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
+    translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
     rules: OrderRules = field(default_factory=OrderRules)
 
     def model_for(self, person: User | None) -> Model:

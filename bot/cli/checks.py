@@ -21,6 +21,7 @@ import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo
 
+from bot.core.chat_models import AUTO, KNOWN, choose
 from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
@@ -30,6 +31,7 @@ from bot.core.errors import (
     TelegramRejected,
 )
 from bot.operator.price_check import differences
+from bot.operator.translation import cost
 from bot.provider.client import Gptunnel
 from bot.runtime import proxy
 from bot.runtime.http_server import HttpServer, frame_url, local_url
@@ -88,6 +90,7 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("updates", lambda: _updates(bot, settings)),
         ("balance", lambda: _balance(provider, settings)),
         ("model", lambda: _model(provider, settings)),
+        ("translation", lambda: _translation(provider, settings)),
         ("photos", lambda: _photos(settings)),
         ("admins", lambda: _admins(settings)),
         ("database", lambda: _database(settings)),
@@ -155,6 +158,21 @@ async def _model(provider: Gptunnel, settings: Settings) -> Words:
     if lines := differences(settings.models, listed):
         return Level.FAIL, f"other prices there (here → there): {'; '.join(lines)}"
     return Level.OK, f"{own.id}, {own.price} ₽; every price as the provider's"
+
+
+async def _translation(provider: Gptunnel, settings: Settings) -> Words:
+    wanted = settings.translate_model
+    if not wanted:
+        return Level.OK, "off (TRANSLATE_MODEL is empty)"
+    try:
+        found = choose(wanted, await provider.chat_models())
+    except ProviderError as exc:
+        return Level.NOTE, f"{wanted}: the list of chat models does not answer ({exc})"
+    if found is not None:
+        return Level.OK, f"by {found.id}, {cost(found)}"
+    if wanted == AUTO:
+        return Level.NOTE, f"off: GPTunnel lists none of {', '.join(KNOWN)}"
+    return Level.NOTE, f"{wanted}: GPTunnel does not list it (TRANSLATE_MODEL)"
 
 
 async def _photos(settings: Settings) -> Words:
