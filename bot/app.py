@@ -16,6 +16,7 @@ from functools import partial
 from aiogram import Bot
 
 from bot import __version__, wiring
+from bot.core.access import Admins
 from bot.core.clock import Clock, utc_now
 from bot.core.errors import StorageUnavailable
 from bot.core.events import ORDERED
@@ -24,8 +25,7 @@ from bot.jobs.delivery import KeptVideos
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.worker import Worker
 from bot.media import video_reader
-from bot.operator import price_check
-from bot.provider.client import Gptunnel
+from bot.operator import claim, price_check
 from bot.runtime import metrics
 from bot.runtime.health import Health
 from bot.runtime.supervisor import supervise
@@ -53,20 +53,25 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    admins = Admins(settings.admins)
     async with AsyncExitStack() as stack:
         stack.callback(video_reader.readers.close)
         storage = await stack.enter_async_context(
-            open_storage(settings.database_url, settings.order_rules)
+            open_storage(settings.database_url, settings.order_rules(admins))
         )
+        admins.learn(await storage.admins.claimed())
         alone = await stack.enter_async_context(
             process_presence(storage.database, settings.database_url, utc_now())
         )
         if not alone and not storage.database.is_shared:
             logger.warning("another process is on this file: a SQLite file has one process")
-        await _run(settings, storage, _open_edges(settings, storage, stack), stack, stop)
+        edges = _open_edges(settings, storage, admins, stack)
+        await _run(settings, storage, edges, stack, stop)
 
 
-def _open_edges(settings: Settings, storage: Storage, stack: AsyncExitStack) -> wiring.Edges:
+def _open_edges(
+    settings: Settings, storage: Storage, admins: Admins, stack: AsyncExitStack
+) -> wiring.Edges:
     pace = RateLimiter()
     bot = wiring.connect_telegram(settings, pace, wiring.shared_limiter(storage))
     stack.push_async_callback(bot.session.close)
@@ -81,6 +86,7 @@ def _open_edges(settings: Settings, storage: Storage, stack: AsyncExitStack) -> 
         fetch=wiring.wire_downloads(settings),
         bucket=wiring.open_bucket(settings),
         translator=translator,
+        admins=admins,
     )
 
 
@@ -114,10 +120,12 @@ async def _run(
     for line in settings.warnings:
         logger.warning("settings: %s", line)
     stoppable: list[Inbox | Worker | OutboxSender] = []
-    endless = [_heartbeat(parts.health), parts.alert_monitor.run_here()]
+    endless = [_heartbeat(parts.health), parts.alert_monitor.run_here(), parts.admin_list.run()]
     if settings.takes_updates:
         stoppable.append(parts.inbox)
         endless.append(_updates(settings, parts, storage.cluster))
+        if parts.translation is not None:
+            endless.append(parts.translation.run())
     if settings.makes_videos:
         stoppable += [parts.worker, parts.notices]
         endless += [
@@ -169,6 +177,7 @@ async def _background_jobs(
         async with asyncio.TaskGroup() as group:
             for job in (
                 _greet(edges.bot, settings, storage),
+                claim.offer(edges.bot, storage, is_usable=settings.is_usable, clock=utc_now),
                 parts.alert_monitor.run(),
                 parts.broadcaster.run(),
                 parts.refunds.run(),
@@ -176,7 +185,7 @@ async def _background_jobs(
                 parts.probe.run(),
                 parts.retention.run(),
                 parts.frames.sweep(),
-                _compare_prices(settings, storage, edges.provider),
+                _compare_prices(settings, storage, edges),
                 _tidy(storage, utc_now),
             ):
                 group.create_task(job)
@@ -196,14 +205,18 @@ async def _greet(bot: Bot, settings: Settings, storage: Storage) -> None:
         logger.exception("the bot's profile was not set")
 
 
-async def _compare_prices(settings: Settings, storage: Storage, provider: Gptunnel) -> None:
+async def _compare_prices(settings: Settings, storage: Storage, edges: wiring.Edges) -> None:
     """Compare the catalog with the provider's list, at the start and then four times a day."""
     while True:
         try:
             await price_check.compare(
-                provider, storage, settings.models, settings.alert_chats, utc_now,
+                edges.provider,
+                storage,
+                settings.models,
+                settings.alert_chats(edges.admins),
+                utc_now,
                 path=settings.catalog_file,
-            )  # fmt: skip
+            )
         except Exception:
             logger.exception("prices were not compared")
         await asyncio.sleep(PRICES_SECONDS)

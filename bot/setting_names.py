@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -56,7 +56,20 @@ def renamed(env_file: Path | str | None = ".env") -> list[str]:
     return [f"{old} is now called {new}" for old, new in RENAMED.items() if old in given]
 
 
+def is_empty(name: str, env_file: Path | str | None = ".env") -> bool:
+    """Whether the setting stands in the environment or the file, with an empty value."""
+    for given in (os.environ, _read(env_file)):
+        for key, value in given.items():
+            if key.upper() == name:
+                return not value
+    return False
+
+
 def _names_in(env_file: Path | str | None) -> Collection[str]:
-    return (
-        dotenv_values(env_file, interpolate=False, encoding="utf-8-sig").keys() if env_file else ()
-    )
+    return _read(env_file).keys()
+
+
+def _read(env_file: Path | str | None) -> Mapping[str, str | None]:
+    if not env_file:
+        return {}
+    return dotenv_values(env_file, interpolate=False, encoding="utf-8-sig")

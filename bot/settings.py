@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import logging
 import shutil
+from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -32,6 +33,7 @@ from bot.core import catalog
 from bot.core.access import Access
 from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
+from bot.core.chat_models import AUTO
 from bot.core.stars import StarsPackages, read_packages
 from bot.setting_types import (
     CLOUDFLARED,
@@ -93,7 +95,7 @@ class Settings(BaseSettings):
     access: Annotated[Literal["closed", "open"], Lower] = "closed"
     """`closed`: the people named here and those an admin lets in; `open`: everybody."""
     admins: UserIds = frozenset()
-    """Telegram user IDs of the people who run the bot, separated by commas."""
+    """Telegram user IDs of the people who run the bot; empty: the first start prints a link."""
     allowed_users: UserIds = frozenset()
     """Telegram user IDs of the people who may use the bot, separated by commas."""
     admin_chat: int | None = None
@@ -172,8 +174,8 @@ class Settings(BaseSettings):
     """The model of new cards; its name includes resolution and length."""
     examples_file: ExamplesFile = None
     """The scenes of `/examples`, as TOML or JSON, instead of the built-in ones."""
-    translate_model: str = ""
-    """A GPTunnel chat model that translates prompts into English; empty: no translation."""
+    translate_model: str = AUTO
+    """The GPTunnel chat model that translates prompts; `auto`: a known one; empty: none."""
     task_deadline_seconds: Positive = 900
     """After this many seconds the person is told that the video takes longer."""
     provider_concurrency: Annotated[
@@ -211,6 +213,14 @@ class Settings(BaseSettings):
     """Errors are sent to Sentry, without secrets and without people's messages."""
     allow_private_result_hosts: bool = False
     """For tests: follow result links to private addresses and plain http."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_off(cls, values: Any) -> Any:
+        """An empty TRANSLATE_MODEL is a choice, which the sources leave out as not set."""
+        if "translate_model" not in values and setting_names.is_empty("TRANSLATE_MODEL"):
+            values["translate_model"] = ""
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -294,30 +304,24 @@ class Settings(BaseSettings):
         """Whether this process works on orders."""
         return self.role != "intake"
 
-    @property
-    def access_rules(self) -> Access:
-        """The access rules of the settings."""
-        return Access(
-            is_open=self.access == "open", admins=self.admins, allowed=self.allowed_users
-        )
+    def access_rules(self, admins: Set[int]) -> Access:
+        """The access rules of the settings, with everybody who runs the bot."""
+        return Access(is_open=self.access == "open", admins=admins, allowed=self.allowed_users)
 
     @property
     def is_usable(self) -> bool:
         """Whether anybody may use the bot, or could give access."""
         return self.access == "open" or bool(self.admins | self.allowed_users)
 
-    @property
-    def alert_chats(self) -> frozenset[int]:
+    def alert_chats(self, admins: Set[int]) -> Set[int]:
         """Chats that receive alerts: ADMIN_CHAT, or every admin in private."""
-        return self.admins if self.admin_chat is None else frozenset({self.admin_chat})
+        return admins if self.admin_chat is None else frozenset({self.admin_chat})
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is allowed and probably not wanted, a line each."""
         found = []
-        if not self.is_usable:
-            found.append("nobody may use the bot: ADMINS is empty, and ACCESS is closed")
-        capped = any(limit.videos or limit.roubles for limit in self.order_rules.caps.values())
+        capped = any(limit.videos or limit.roubles for limit in self.order_rules().caps.values())
         if self.access == "open" and not capped and not self.stars_packages:
             found.append("ACCESS=open without caps or Stars: anybody can spend your balance")
         if self.stars_packages and not self.support_contact:
@@ -326,9 +330,8 @@ class Settings(BaseSettings):
             found.append("PUBLIC_TUNNEL is not used: first frames are in the bucket")
         return tuple(found)
 
-    @property
-    def order_rules(self) -> OrderRules:
-        """The rules that every order has to keep."""
+    def order_rules(self, admins: Set[int] = frozenset()) -> OrderRules:
+        """The rules that every order has to keep; admins pay nothing."""
         caps = {
             cap: Limit(
                 getattr(self, f"cap_{cap.value}"), getattr(self, f"cap_{cap.value}_roubles")
@@ -338,7 +341,7 @@ class Settings(BaseSettings):
         return OrderRules(
             caps=caps,
             sold=bool(self.stars_offer.packages),
-            free_for=self.admins,
+            free_for=admins,
             zone=self.day_zone,
         )
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,10 +24,12 @@ from aiogram import Bot, Dispatcher
 from aiohttp import web
 
 from bot.core import catalog, examples
+from bot.core.access import Admins
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import AUTO, ChatModel
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.core.errors import ProviderError, ProviderRefused, StorageUnavailable
-from bot.core.events import CATALOG, MENDED, ORDERED
+from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
 from bot.core.schedule import back_off
 from bot.core.task import Reason
 from bot.jobs.delivery import (
@@ -56,7 +59,9 @@ from bot.media.download import Downloader
 from bot.operator import price_check
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
+from bot.operator.claim import AdminList
 from bot.operator.metrics_endpoint import MetricsEndpoint
+from bot.operator.translation import TranslationModel
 from bot.provider.client import Gptunnel
 from bot.provider.translator import Translator
 from bot.runtime.health import LIMITS, Health
@@ -81,6 +86,8 @@ logger = logging.getLogger(__name__)
 
 DOWNLOAD_SECONDS = 600.0
 """For one video from the provider."""
+BALANCE_SECONDS = 4.0
+"""An admin waits for the answer to a command."""
 FRAME_TRIES = 6
 """Reads of a first frame while the database is away, about 5 s: the provider fetches it within
 10 s."""
@@ -109,11 +116,13 @@ class Parts:
     waiting: QueuePositions
     frames: FirstFrames
     probe: ProviderProbe
+    admin_list: AdminList
+    translation: TranslationModel | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edges:
-    """Connections to the outside, and time; the opener closes them."""
+    """Connections to the outside, time, and who runs the bot; the opener closes them."""
 
     bot: Bot
     pace: RateLimiter
@@ -121,6 +130,7 @@ class Edges:
     fetch: Download
     bucket: Bucket | None = None
     translator: Translator | None = None
+    admins: Admins = field(default_factory=Admins)
     prepare: Prepare = video_reader.prepare
     clock: Clock = utc_now
     wait: Wait = wait_for
@@ -140,7 +150,10 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     cluster = storage.cluster
     cluster.subscribe(ORDERED, jobs.worker.wake)
     cluster.subscribe(MENDED, partial(_try_now, jobs.steps, jobs.worker))
-    dispatcher = wire_handlers(settings, storage, edges, jobs, address)
+    admin_list = AdminList(storage, edges.admins, sleep=edges.sleep)
+    cluster.subscribe(ADMINS, admin_list.changed)
+    dispatcher = wire_handlers(settings, storage, edges, jobs, address, admin_list)
+    translation = wire_translation(settings, edges, dispatcher)
     operator = wire_operator(settings, storage, edges, jobs, health)
     inbox, polling = wire_telegram(
         settings, storage, edges, dispatcher, jobs.steps, address, health
@@ -170,6 +183,8 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         waiting=jobs.waiting,
         frames=jobs.frames,
         probe=jobs.probe,
+        admin_list=admin_list,
+        translation=translation,
     )
 
 
@@ -252,13 +267,14 @@ def connect_provider(settings: Settings) -> Gptunnel:
 
 
 def connect_translator(settings: Settings) -> Translator | None:
-    """Open the connection to the chat model; None when no TRANSLATE_MODEL is set."""
+    """Open the connection to the chat models; None when TRANSLATE_MODEL is empty."""
     if not settings.translate_model:
         return None
+    auto = settings.translate_model == AUTO
     return Translator.connect(
         settings.gptunnel_base_url,
         settings.gptunnel_api_key.get_secret_value(),
-        settings.translate_model,
+        "" if auto else settings.translate_model,
         proxy_url=settings.provider_proxy,
     )
 
@@ -420,7 +436,12 @@ def _days(number: int) -> timedelta | None:
 
 
 def wire_handlers(
-    settings: Settings, storage: Storage, edges: Edges, jobs: Jobs, address: PublicAddress
+    settings: Settings,
+    storage: Storage,
+    edges: Edges,
+    jobs: Jobs,
+    address: PublicAddress,
+    admin_list: AdminList,
 ) -> Dispatcher:
     """Make the dispatcher with the routers and what handlers are given by name."""
     path = settings.examples_file
@@ -430,13 +451,15 @@ def wire_handlers(
     dispatcher.workflow_data.update(
         storage=storage,
         clock=edges.clock,
-        access=settings.access_rules,
+        access=settings.access_rules(edges.admins),
         stars_packages=settings.stars_offer,
         wake=partial(cluster.notify, ORDERED),
         claim_on_commit=jobs.worker,
         try_now=partial(cluster.notify, MENDED),
         find_job=partial(_find_job, edges.provider),
         take_over=partial(_take_over, settings, edges.provider, cluster),
+        admins_changed=partial(_admins_changed, admin_list, cluster),
+        balance=partial(_balance, edges.provider),
         forget_files=jobs.retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -447,11 +470,37 @@ def wire_handlers(
             retention_days=settings.retention_days,
             models=settings.models,
             examples=examples.read(path) if path else examples.bundled(),
-            translator=edges.translator,
+            # With `auto` there is none until the provider's list of models was read.
+            translator=None if settings.translate_model == AUTO else edges.translator,
+            rules=settings.order_rules(edges.admins),
         ),
     )
     cluster.subscribe(CATALOG, partial(_read_catalog, settings, dispatcher))
     return dispatcher
+
+
+def wire_translation(
+    settings: Settings, edges: Edges, dispatcher: Dispatcher
+) -> TranslationModel | None:
+    """Make what chooses the chat model; None: nothing is translated."""
+    translator = edges.translator
+    if translator is None:
+        return None
+
+    def use(model: ChatModel | None) -> None:
+        dispatcher["offer"] = replace(
+            dispatcher["offer"],
+            translator=None if model is None else translator,
+            translates_by=model,
+        )
+
+    return TranslationModel(
+        edges.provider.chat_models,
+        translator,
+        settings.translate_model,
+        use,
+        sleep=edges.sleep,
+    )
 
 
 async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -> Taken:
@@ -474,6 +523,20 @@ def _read_catalog(settings: Settings, dispatcher: Dispatcher) -> None:
         return
     catalog.learn(models)
     dispatcher["offer"] = replace(dispatcher["offer"], model=model, models=models)
+
+
+async def _admins_changed(admin_list: AdminList, cluster: Cluster) -> None:
+    await admin_list.read()
+    cluster.notify(ADMINS)
+
+
+async def _balance(provider: Gptunnel) -> Decimal | None:
+    """Return the funds at the provider in roubles; None: it does not answer now."""
+    try:
+        async with asyncio.timeout(BALANCE_SECONDS):
+            return await provider.balance()
+    except (ProviderError, TimeoutError):
+        return None
 
 
 async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:
@@ -572,7 +635,7 @@ def wire_operator(
             edges.provider.balance,
             health.report,
             clock=clock,
-            told=settings.alert_chats,
+            told=settings.alert_chats(edges.admins),
             balance_alert=settings.balance_alert,
             failure_breaker=settings.failure_breaker,
             folder=settings.data_dir,

@@ -17,6 +17,7 @@ from handlers import (
     edited,
     examples,
     fallback,
+    first_steps,
     groups,
     history,
     inline,
@@ -46,6 +47,7 @@ def build_router() -> Router:
         observer.middleware(LimitAnswers())
     root.pre_checkout_query.middleware(Gate())
     root.pre_checkout_query.middleware(Person())
+    root.include_router(first_steps.router())
     root.include_router(access.router())
     root.include_router(admin.router())
     root.include_router(people.router())

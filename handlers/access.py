@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiogram import Bot, F, Router
 from aiogram.enums import ChatType
 from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.types import CallbackQuery, Message, Update, User
 from aiogram.utils.deep_linking import create_start_link
+from aiogram.utils.formatting import Text
 
 from bot import texts
 from bot.core.access import Access
 from bot.core.clock import Clock
 from bot.texts.callback_data import AskAccess, DecideAccess
 from handlers import people, reply
+from handlers.context import AdminsChanged
 from handlers.filters import admin
 from handlers.gate import EVERYBODY
 from storage import RedeemResult, RequestStatus, Storage
@@ -135,17 +137,21 @@ async def ban(
     access: Access,
     storage: Storage,
     clock: Clock,
+    admins_changed: AdminsChanged,
     lang: str,
 ) -> None:
+    by, now = event_from_user.id, clock()
     if (subject := await _subject(message, command, storage)) is None:
         await _explain(message, command, lang)
-    elif access.is_admin(subject):
-        await reply.say(message, texts.access.admin_stays(lang))
-    else:
-        await storage.access.ban(
-            subject, by=event_from_user.id, now=clock(), name=_title(message, subject)
-        )
-        await reply.say(message, texts.access.banned(lang, subject))
+        return
+    if access.is_admin(subject):
+        if not access.outranks(by, subject):
+            await reply.say(message, texts.access.admin_stays(lang))
+            return
+        await storage.admins.remove(subject, by=by, now=now)
+        await admins_changed()
+    await storage.access.ban(subject, by=by, now=now, name=_title(message, subject))
+    await reply.say(message, texts.access.banned(lang, subject))
 
 
 async def _subject(message: Message, command: CommandObject, storage: Storage) -> int | None:
@@ -185,14 +191,28 @@ async def invite(
     if uses not in USES or days not in DAYS:
         await reply.say(message, texts.access.invite_usage(lang))
         return
-    now = clock()
+    text = await make_invite(
+        bot, storage, by=event_from_user.id, uses=uses, days=days,
+        update_id=event_update.update_id, now=clock(), lang=lang,
+    )  # fmt: skip
+    await reply.say(message, text)
+
+
+async def make_invite(
+    bot: Bot,
+    storage: Storage,
+    *,
+    by: int,
+    uses: int,
+    days: int,
+    update_id: int,
+    now: datetime,
+    lang: str,
+) -> Text:
+    """Create the invite of this update and return the text with its link."""
     made = await storage.access.invite(
-        by=event_from_user.id,
-        uses=uses,
-        expires_at=now + timedelta(days=days),
-        update_id=event_update.update_id,
-        now=now,
+        by=by, uses=uses, expires_at=now + timedelta(days=days), update_id=update_id, now=now
     )
     link = await create_start_link(bot, made.token)
     left = (made.expires_at - now).total_seconds()
-    await reply.say(message, texts.access.invite_made(lang, link, made.uses, left))
+    return texts.access.invite_made(lang, link, made.uses, left)

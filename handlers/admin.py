@@ -27,9 +27,9 @@ from bot.core.catalog_file import Taken
 from bot.core.clock import Clock
 from bot.core.task import ACTIVE, TaskState
 from bot.texts import keyboards
-from bot.texts.callback_data import Operate, Operation
-from handlers import people, reply
-from handlers.context import FindJob, Offer, TakeOver, Wake
+from bot.texts.callback_data import Operate, Operation, Step
+from handlers import first_steps, people, reply
+from handlers.context import Balance, FindJob, Offer, TakeOver, Wake
 from handlers.filters import admin
 from storage import Entry, Storage
 
@@ -54,7 +54,19 @@ def router() -> Router:
 # --- looking -------------------------------------------------------------------------------
 
 
-async def panel(message: Message, storage: Storage, clock: Clock, offer: Offer, lang: str) -> None:
+async def panel(
+    message: Message,
+    event_from_user: User,
+    access: Access,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    balance: Balance,
+    lang: str,
+) -> None:
+    claimed = await storage.admins.claimed_at(event_from_user.id)
+    if claimed is not None and clock() - claimed < first_steps.GREETED:
+        await first_steps.show(message, storage, access, offer, balance, lang)
     text, keyboard = await _today(storage, clock, offer, lang)
     await reply.say(message, text, keyboard)
 
@@ -84,6 +96,8 @@ async def _today(
         alerts=[(alert.kind, alert.params) for alert in alerts.values()],
         held=list(held),
         tunnel=offer.tunnel_state(),
+        translates=offer.translator is not None,
+        translates_by=offer.translates_by,
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held
     photos = O.RELEASE_PHOTOS if Switch.PHOTOS in held else O.HOLD_PHOTOS
@@ -95,6 +109,7 @@ async def _today(
         [O.TRY_NOW, O.TODAY],
         *([[O.ASKED]] if asked else []),
     )
+    keyboard.inline_keyboard.append([keyboards.first_steps.step(lang, Step.LIST)])
     return texts.admin.today(lang, numbers), keyboard
 
 

@@ -48,12 +48,20 @@ async def start(
     if access.is_admin(event_from_user.id) and not in_group:
         sells = bool(stars_packages.packages)
         await set_menu(bot, event_from_user.id, lang, sells=sells, is_admin=True)
-    text = texts.commands.start(lang, offer.model, photos_on=offer.photos_on, in_group=in_group)
+    text = texts.commands.start(
+        lang,
+        offer.model,
+        photos_on=offer.photos_on,
+        in_group=in_group,
+        translates=offer.translator is not None,
+    )
     await reply.say(message, text, keyboards.cards.begin(lang) if offer.examples else None)
 
 
 async def help(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.commands.help(lang, offer.model, photos_on=offer.photos_on))
+    translates = offer.translator is not None
+    text = texts.commands.help(lang, offer.model, photos_on=offer.photos_on, translates=translates)
+    await reply.say(message, text)
 
 
 async def privacy(message: Message, lang: str, offer: Offer) -> None:

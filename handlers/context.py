@@ -7,15 +7,17 @@ offer: Offer    access: Access    stars_packages: StarsPackages
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Protocol, TypedDict
 
 from aiogram.types import Message
 
+from bot.core.caps import OrderRules
 from bot.core.catalog import Model
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import ChatModel
 from bot.core.examples import Example
 from bot.core.task import AspectRatio, Chat
 from bot.texts.keyboards.cards import CardOptions
@@ -48,6 +50,14 @@ TakeOver = Callable[[], Awaitable[Taken]]
 """Takes the provider's models and prices over into the catalog file."""
 
 
+AdminsChanged = Callable[[], Awaitable[None]]
+"""Reads the admins' rows again, here and in all other processes."""
+
+
+Balance = Callable[[], Awaitable[Decimal | None]]
+"""Asks the provider for the balance, in roubles; None: it does not answer now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Offer:
     """What this bot offers now."""
@@ -61,6 +71,8 @@ class Offer:
     models: tuple[Model, ...] = ()  # the models that a card offers
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
+    translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
+    rules: OrderRules = field(default_factory=OrderRules)
 
     def model_for(self, person: User | None) -> Model:
         """Return the person's default model, if it is still on offer."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bot.core.caps import OrderRules
 from storage.access import AccessStore, Invite, RedeemResult, Request, RequestStatus
+from storage.admins import AdminStore, ClaimResult
 from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
 from storage.breaker import BreakerStore
@@ -41,12 +42,14 @@ from storage.users import User, UserStore
 __all__ = [
     "AccessStore",
     "Act",
+    "AdminStore",
     "AlertStore",
     "AuditStore",
     "BreakerStore",
     "CallbackActionStore",
     "Claim",
     "ClaimOnCommit",
+    "ClaimResult",
     "Cluster",
     "Database",
     "DurationStore",
@@ -97,6 +100,7 @@ class Storage:
     stars: StarPaymentStore
     access: AccessStore
     people: PeopleStore
+    admins: AdminStore
     audit: AuditStore
     alerts: AlertStore
     operator: OperatorStore
@@ -125,6 +129,7 @@ class Storage:
             stars=StarPaymentStore(database),
             access=AccessStore(database),
             people=PeopleStore(database),
+            admins=AdminStore(database),
             audit=AuditStore(database),
             alerts=AlertStore(database),
             operator=OperatorStore(database),

@@ -114,6 +114,12 @@ class AccessStore:
             chat=None if chat_id is None or chat_id == user_id else found.get(chat_id),
         )
 
+    async def let_in(self) -> frozenset[int]:
+        """Return the people and groups that were let in."""
+        wanted = sa.select(permits.c.subject_id).where(permits.c.verdict == Verdict.ALLOWED)
+        async with self._database.transaction() as connection:
+            return frozenset((await connection.scalars(wanted)).all())
+
     async def ask(
         self,
         *,

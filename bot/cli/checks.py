@@ -21,6 +21,7 @@ import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo
 
+from bot.core.chat_models import AUTO, KNOWN, choose
 from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
@@ -30,6 +31,7 @@ from bot.core.errors import (
     TelegramRejected,
 )
 from bot.operator.price_check import differences
+from bot.operator.translation import cost
 from bot.provider.client import Gptunnel
 from bot.runtime import proxy
 from bot.runtime.http_server import HttpServer, frame_url, local_url
@@ -37,7 +39,7 @@ from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
 from bot.telegram.rate_limits import RateLimiter
 from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tunnel
-from storage import Database
+from storage import AdminStore, Database
 from storage.engine import sqlite_file
 from storage.migrate import HEAD, version
 
@@ -88,7 +90,9 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("updates", lambda: _updates(bot, settings)),
         ("balance", lambda: _balance(provider, settings)),
         ("model", lambda: _model(provider, settings)),
+        ("translation", lambda: _translation(provider, settings)),
         ("photos", lambda: _photos(settings)),
+        ("admins", lambda: _admins(settings)),
         ("database", lambda: _database(settings)),
         ("clock", lambda: _clock(settings)),
         ("disk", lambda: _disk(settings)),
@@ -154,6 +158,21 @@ async def _model(provider: Gptunnel, settings: Settings) -> Words:
     if lines := differences(settings.models, listed):
         return Level.FAIL, f"other prices there (here → there): {'; '.join(lines)}"
     return Level.OK, f"{own.id}, {own.price} ₽; every price as the provider's"
+
+
+async def _translation(provider: Gptunnel, settings: Settings) -> Words:
+    wanted = settings.translate_model
+    if not wanted:
+        return Level.OK, "off (TRANSLATE_MODEL is empty)"
+    try:
+        found = choose(wanted, await provider.chat_models())
+    except ProviderError as exc:
+        return Level.NOTE, f"{wanted}: the list of chat models does not answer ({exc})"
+    if found is not None:
+        return Level.OK, f"by {found.id}, {cost(found)}"
+    if wanted == AUTO:
+        return Level.NOTE, f"off: GPTunnel lists none of {', '.join(KNOWN)}"
+    return Level.NOTE, f"{wanted}: GPTunnel does not list it (TRANSLATE_MODEL)"
 
 
 async def _photos(settings: Settings) -> Words:
@@ -230,6 +249,35 @@ async def _tunnel(settings: Settings) -> Words:
     finally:
         await server.stop()
     return Level.OK, f"a file was fetched through the tunnel, {address.state}"
+
+
+async def _admins(settings: Settings) -> Words:
+    """Who runs the bot: ADMINS, or who claimed it."""
+    if settings.admins:
+        return Level.OK, f"{len(settings.admins)} in ADMINS"
+    claimed, nobody = await _claimed(settings)
+    if claimed:
+        return Level.OK, f"{claimed} claimed the bot"
+    if nobody and not settings.is_usable:
+        return Level.NOTE, "none; a start prints a link that makes whoever opens it the admin"
+    return Level.NOTE, "none: set ADMINS, or nobody gets alerts and can act"
+
+
+async def _claimed(settings: Settings) -> tuple[int, bool]:
+    """How many claimed the bot, and whether nobody was let in; an old database has no claims."""
+    file = sqlite_file(settings.database_url)
+    if file is not None and not await asyncio.to_thread(file.exists):
+        return 0, True
+    database = await Database.open(settings.database_url)
+    try:
+        async with database.transaction() as connection:
+            found = await connection.run_sync(version)
+        if found != HEAD:
+            return 0, found is None
+        store = AdminStore(database)
+        return len(await store.claimed()), await store.nobody_let_in()
+    finally:
+        await database.close()
 
 
 async def _database(settings: Settings) -> Words:

@@ -6,6 +6,7 @@ in every process. People are told how long a cap lasts, not a clock time.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -49,7 +50,7 @@ class OrderRules:
 
     caps: dict[Cap, Limit] = field(default_factory=dict)
     sold: bool = False  # orders are paid with credit bought for Stars
-    free_for: frozenset[int] = frozenset()  # users who pay nothing
+    free_for: Set[int] = frozenset()  # users who pay nothing
     zone: tzinfo = UTC  # whose midnight begins a day
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Set
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -59,7 +59,7 @@ class AlertMonitor:
         health: Callable[[], Awaitable[HealthReport]],
         *,
         clock: Clock,
-        told: Iterable[int],
+        told: Set[int],
         balance_alert: int,
         failure_breaker: int = 0,
         folder: Path,
@@ -72,7 +72,7 @@ class AlertMonitor:
         self._balance = balance
         self._health = health
         self._clock = clock
-        self._told = sorted(told)
+        self._told = told  # it may change: somebody claims the bot
         self._balance_alert = balance_alert
         self._failure_breaker = failure_breaker
         self._balance_at: datetime | None = None

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 import httpx
 
+from bot.core.chat_models import ChatModel
 from bot.core.errors import (
     ProviderBusy,
     ProviderLost,
@@ -265,6 +266,25 @@ class Gptunnel:
             raise ProviderBusy(f"models: HTTP {status} without a list")
         return listed
 
+    async def chat_models(self) -> list[ChatModel]:
+        """Return the chat models with their prices (provider.md: other calls).
+
+        Raises ProviderBusy when there is no list.
+        """
+        with metrics.provider_call("chat_models"):
+            try:
+                status, answer, _ = await self._call(self._asking, "models", self._ask_seconds)
+            except ProviderLost as exc:
+                raise ProviderBusy(str(exc)) from None
+        found = answer.get("data")
+        if status != 200 or not isinstance(found, list):
+            raise ProviderBusy(f"chat models: HTTP {status} without a list")
+        return [
+            ChatModel(one["id"], _roubles(one, "cost_context"), _roubles(one, "cost_completion"))
+            for one in found
+            if isinstance(one, dict) and isinstance(one.get("id"), str)
+        ]
+
     def _question(self, path: str) -> httpx.Request:
         request = self._questions.get(path)
         if request is None:
@@ -322,6 +342,14 @@ class Gptunnel:
             answer if isinstance(answer, dict) else {},
             response.headers,
         )
+
+
+def _roubles(answer: Mapping[str, Any], name: str) -> Decimal | None:
+    try:
+        value = Decimal(str(answer.get(name)))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
 
 
 def _never_sent(exc: Exception) -> bool:

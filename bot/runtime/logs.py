@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, TextIO
 
 import structlog
+
+from bot.core.access import CLAIM_PREFIX
 
 QUIET = (
     "httpx",
@@ -35,8 +38,14 @@ def about(**ids: int | str) -> AbstractContextManager[Any]:
     return structlog.contextvars.bound_contextvars(**ids)
 
 
+SHOWS_CLAIM = {"shows_claim": True}
+"""`extra` of the one line that shows the code with which the bot is claimed."""
+_CLAIM = re.compile(rf"({CLAIM_PREFIX})[\w-]{{8,}}")
+
+
 class Secrets:
-    """Removes every secret from a text, also in its JSON form."""
+    """Removes every secret from a text, also in its JSON form; and every code of a claim, unless
+    the text is there to show it."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {
@@ -45,10 +54,10 @@ class Secrets:
         # The longest first: one secret may be a part of another.
         self._forms = sorted(forms, key=len, reverse=True)
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, text: str, *, shows_claim: bool = False) -> str:
         for form in self._forms:
             text = text.replace(form, "***")
-        return text
+        return text if shows_claim else _CLAIM.sub(r"\1***", text)
 
 
 class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
@@ -83,7 +92,8 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
         self._clean = Secrets(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._clean(super().format(record))
+        shows_claim = getattr(record, "shows_claim", False)
+        return self._clean(super().format(record), shows_claim=shows_claim)
 
 
 def _in_order(

@@ -21,11 +21,15 @@ def closed(lang: str, user_id: int, *, somebody_hears: bool) -> Text:
     _ = words(lang)
     how: list[Any] = [_("Press the button to ask them. If you have an invite link, open it.")]
     if not somebody_hears:
-        # On the first day the operator learns their own user ID here.
+        # On the first day the operator comes here.
         how = [
-            _("No admin is set who could give you access."),
+            _("It has no admin yet who could give you access."),
+            _(
+                "If this bot is yours: open the link that it printed when it started. After 15 "
+                "minutes a restart prints a new one."
+            ),
             fill(
-                _("If this bot is yours: your user ID is {id}. Put it into ADMINS and restart."),
+                _("Or put your user ID, {id}, into ADMINS and restart."),
                 id=Code(user_id),
             ),
         ]
@@ -123,7 +127,11 @@ def banned(lang: str, subject_id: int) -> Text:
 
 def admin_stays(lang: str) -> Text:
     _ = words(lang)
-    return message("🤔", _("An admin cannot be banned. Remove the ID from ADMINS instead."))
+    return message(
+        "🤔",
+        _("An admin cannot be banned."),
+        _("Remove the ID from ADMINS. An admin who claimed the bot is banned by one in ADMINS."),
+    )
 
 
 def allow_usage(lang: str) -> Text:

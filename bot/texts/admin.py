@@ -13,6 +13,7 @@ from aiogram.utils.formatting import Bold, Code, Text
 
 from bot.core.alerts import AlertKind, Params, Switch
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import ChatModel
 from bot.core.task import Task, TaskEvent
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
@@ -200,6 +201,8 @@ class Today:
     alerts: Sequence[tuple[AlertKind, Params]]
     held: Iterable[Switch]
     tunnel: str = ""  # its state; empty: there is none
+    translates: bool = False
+    translates_by: ChatModel | None = None
 
 
 ALERTS_SHOWN = 6
@@ -228,6 +231,7 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("⭐ Received: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
         fill(_("🔑 Access requests: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
         fill(_("🚇 Tunnel: {state}"), state=numbers.tunnel) if numbers.tunnel else None,
+        _translation(_, numbers),
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
         *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
         f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"
@@ -241,6 +245,17 @@ def today(lang: str, numbers: Today) -> Text:
         ),
     ]
     return message("📊", _("Today"), *lines)
+
+
+def _translation(_: Words, numbers: Today) -> Text | str:
+    """By which model prompts are translated, and what that costs."""
+    model = numbers.translates_by
+    if model is None or not numbers.translates:
+        return _("🌐 Translation: on") if numbers.translates else _("🌐 Translation: off")
+    if model.price is None:
+        return fill(_("🌐 Translation: {model}"), model=model.id)
+    price = _.price(model.price.quantize(Decimal("0.01")))
+    return fill(_("🌐 Translation: {model}, about {price} a prompt"), model=model.id, price=price)
 
 
 def _wrong(_: Words, kind: AlertKind, params: Params) -> str:

@@ -244,6 +244,23 @@ class SetCap(CallbackData, prefix="oc", sep="|"):
     videos: int
 
 
+class Step(StrEnum):
+    """One of the first steps of an admin; short names, which never change."""
+
+    LIST = "l"  # shows all of them
+    BALANCE = "b"
+    PHOTOS = "p"
+    CAPS = "c"
+    PEOPLE = "w"
+    INVITE = "i"  # makes an invite for one person
+
+
+class FirstStep(CallbackData, prefix="fs", sep="|"):
+    """An admin's button about setting up the bot."""
+
+    step: Step
+
+
 class Operate(CallbackData, prefix="op", sep="|"):
     """An admin's button; `number`: of a task, a person, an update, a broadcast or a row."""
 

@@ -31,7 +31,15 @@ def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
     )  # fmt: skip
 
 
-def start(lang: str, model: Model, *, photos_on: bool, in_group: bool = False) -> Text:
+def start(
+    lang: str,
+    model: Model,
+    *,
+    photos_on: bool,
+    in_group: bool = False,
+    translates: bool = False,
+) -> Text:
+    """`translates`: prompts may be written in any language."""
     _ = words(lang)
     if in_group:
         how = _("Here in the group, write the prompt after /video, or mention me.")
@@ -49,12 +57,16 @@ def start(lang: str, model: Model, *, photos_on: bool, in_group: bool = False) -
             quality=model.quality,
             price=_.price(model.price),
         ),
-        _("For example: “A red fox runs through fresh snow at dawn, slow camera, soft light”."),
+        _("For example: “A red fox runs through the snow at dawn, the camera follows it slowly”.")
+        if translates
+        else _(
+            "For example: “A red fox runs through fresh snow at dawn, slow camera, soft light”."
+        ),
         gap=True,
     )
 
 
-def help(lang: str, model: Model, *, photos_on: bool) -> Text:
+def help(lang: str, model: Model, *, photos_on: bool, translates: bool = False) -> Text:
     _ = words(lang)
     return lines(
         Bold(_("How it works")),
@@ -75,7 +87,9 @@ def help(lang: str, model: Model, *, photos_on: bool) -> Text:
             length=_.duration(model.seconds),
             price=_.price(model.price),
         ),
-        _("English prompts are understood best."),
+        _("Write in your own language: I translate the prompt, and you see both on the card.")
+        if translates
+        else _("English prompts are understood best."),
         "",
         _("/examples – scenes to start from"),
         _("/settings – quality, length, aspect ratio, language"),

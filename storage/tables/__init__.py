@@ -18,6 +18,8 @@ from storage.tables.operator import (
 )
 from storage.tables.person import (
     access_requests,
+    admins,
+    claim_code,
     consents,
     invites,
     own_caps,
@@ -43,11 +45,13 @@ __all__ = [
     "Entry",
     "InboxState",
     "access_requests",
+    "admins",
     "alerts",
     "at_rest",
     "audit",
     "broadcasts",
     "callback_actions",
+    "claim_code",
     "consents",
     "documents",
     "durations",

@@ -54,6 +54,24 @@ own_caps = sa.Table(
     sa.Column("videos", sa.Integer, nullable=False),
 )
 
+# Admins who claimed the bot; those of ADMINS are not here
+admins = sa.Table(
+    "admins",
+    metadata,
+    sa.Column("user_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("claimed_at", UtcDateTime, nullable=False),
+)
+
+# One row while the bot can be claimed; `digest` is of the code, which is only in the log
+claim_code = sa.Table(
+    "claim_code",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+)
+
 access_requests = sa.Table(
     "access_requests",
     metadata,

@@ -116,8 +116,12 @@ async def test_a_ready_scene_is_leafed_to_and_taken(harness: ProcessHarness) -> 
 async def test_a_russian_prompt_is_translated_and_can_be_improved(tmp_path: Path) -> None:
     async with open_process_harness(tmp_path, delay=0.3, renderer=clip) as harness:
         await learnt(harness.database_url, 0.3)
-        await harness.start(settings={"TRANSLATE_MODEL": "chatty"})
+        bot = await harness.start(settings={"TRANSLATE_MODEL": "auto"})
+        await until(lambda: "translation: by gpt-4o-mini, about 0.08 ₽ a prompt" in bot.lines)
         anna = harness.telegram.add_person("Anna", language_code="ru")
+        started = await anna.send_text("/start")
+        hello = await anna.expect(answers(started))
+        assert "Рыжая лиса бежит по снегу" in words(hello)
         asked = await anna.send_text("рыжий кот бежит")
         card = await card_for(anna, asked)
         assert words(card).startswith("ginger cat runs")

@@ -46,10 +46,11 @@ async def checked(harness: ProcessHarness, **settings: str) -> tuple[int, dict[s
 
 
 async def test_check_tells_in_a_line_each_that_all_is_well(harness: ProcessHarness) -> None:
-    code, lines = await checked(harness, CAP_GLOBAL_PER_DAY="100")
+    code, lines = await checked(harness, CAP_GLOBAL_PER_DAY="100", ADMINS="7")
     assert code == 0, lines
     assert list(lines) == [
-        "settings", "token", "updates", "balance", "model", "photos", "database", "clock", "disk",
+        "settings", "token", "updates", "balance", "model", "translation", "photos", "admins",
+        "database", "clock", "disk",
     ]  # fmt: skip
     assert lines["token"] == "ok @sandbox_video_bot"
     assert lines["balance"] == "ok 5000.00 ₽ for 294 videos of 17 ₽"
@@ -84,7 +85,7 @@ async def test_check_lives_with_a_list_of_models_that_does_not_answer(
     harness.provider.faults.add(Fault(on="models", act="answer", status=404, body={"code": 99}))
     code, lines = await checked(harness, PUBLIC_URL="", ACCESS="closed")
     assert code == 0
-    assert lines["settings"].startswith("note nobody may use the bot")
+    assert lines["admins"].startswith("note none; a start prints a link")
     assert lines["model"].startswith("note")
     assert lines["photos"].startswith("note off")
 

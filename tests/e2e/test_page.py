@@ -59,6 +59,24 @@ async def test_a_prompt_a_photo_and_a_press_become_a_portrait_video_that_plays(
         assert width <= size["width"]
 
 
+async def test_a_bot_without_an_admin_is_claimed_on_the_page() -> None:
+    async with (
+        sandbox("--claim", "--delay", "0.5") as url,
+        browsing(url, DESK) as page,
+    ):
+        terminal = page.get_by_role("region", name="Terminal")
+        await expect(terminal.get_by_text("?start=claim-")).to_be_visible(timeout=60_000)
+        await say(page, "a cat")
+        log = page.get_by_role("log")
+        await expect(log.get_by_text("It has no admin yet")).to_be_visible(timeout=60_000)
+        await terminal.get_by_role("button", name="Open the link").click()
+        await expect(log.get_by_text("You are the admin of this bot now.")).to_be_visible(
+            timeout=60_000
+        )
+        await press(page, "🧮 Caps")
+        await expect(log.get_by_text("There are no caps")).to_be_visible(timeout=60_000)
+
+
 async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_phones_width(
     address: str,
 ) -> None:

@@ -52,6 +52,8 @@ async def harness(empty_database: Path, tmp_path: Path) -> AsyncIterator[Handler
             forget_files=harness.forget_files,
             find_job=harness.find_job,
             take_over=harness.take_over,
+            admins_changed=harness.admins_changed,
+            balance=harness.balance,
             offer=Offer(model=MODEL, photos_on=True),
         )
         yield harness

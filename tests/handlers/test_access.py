@@ -79,7 +79,8 @@ async def test_where_nobody_could_hear_strangers_the_operator_learns_their_own_n
     closed.dispatcher["access"] = Access()
     await closed.feed(**ann.text("A cat"))
     [said] = closed.telegram.sent
-    assert f"your user ID is {ann.user['id']}. Put it into ADMINS" in said.text
+    assert "open the link that it printed when it started" in said.text
+    assert f"put your user ID, {ann.user['id']}, into ADMINS" in said.text
     assert not said.buttons
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from bot.core.access import Access
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import ChatModel
 from bot.core.notices import NoticeKind
 from bot.core.task import AspectRatio, Task, TaskState
 from bot.texts.callback_data import Operate, Operation
@@ -407,3 +408,22 @@ async def test_a_mistyped_id_settles_nothing(
     await harness.feed(**admin.text("/settle 7 typo"))
     assert said in harness.telegram.sent[-1].text
     assert acts(harness) == []
+
+
+async def test_the_panel_names_the_chat_model_and_what_it_costs(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    async def line() -> str:
+        await harness.feed(**admin.text("/admin"))
+        text = harness.telegram.sent[-1].text
+        return next(one for one in text.splitlines() if one.startswith("🌐"))
+
+    assert await line() == "🌐 Translation: off"
+    offer = replace(harness.dispatcher["offer"], translator=object())
+    harness.dispatcher["offer"] = offer
+    assert await line() == "🌐 Translation: on"
+    harness.dispatcher["offer"] = replace(offer, translates_by=ChatModel("gpt-4o-mini"))
+    assert await line() == "🌐 Translation: gpt-4o-mini"
+    priced = ChatModel("gpt-4o-mini", Decimal("0.3"), Decimal("1.2"))
+    harness.dispatcher["offer"] = replace(offer, translates_by=priced)
+    assert await line() == "🌐 Translation: gpt-4o-mini, about 0.21\N{NO-BREAK SPACE}₽ a prompt"

@@ -25,7 +25,7 @@ from storage import IncomingUpdate, Storage, open_storage
 from storage.tables import tasks
 from tests.support.factories import NOON, PHOTO, leased, queued, task_in
 
-ADMINS = (1, 2)
+ADMINS = frozenset({1, 2})
 MINUTE = timedelta(minutes=1)
 
 

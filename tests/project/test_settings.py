@@ -289,3 +289,23 @@ def test_a_time_zone_is_one(given: Any) -> None:
 def test_what_compose_reads_is_known() -> None:
     compose = (Path(__file__).parents[2] / "compose.yaml").read_text(encoding="utf-8")
     assert set(re.findall(r"\$\{(\w+)", compose)) <= setting_names.OF_OTHERS
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_environment", "model"),
+    [
+        (None, None, "auto"),
+        ("", None, ""),
+        (None, "", ""),
+        ("gpt-4o", None, "gpt-4o"),
+        ("", "gpt-4o", "gpt-4o"),
+        ("gpt-4o", "", "gpt-4o"),
+    ],
+)
+def test_an_empty_translate_model_is_off_and_none_is_auto(
+    given: Any, in_file: str | None, in_environment: str | None, model: str
+) -> None:
+    if in_file is not None:
+        Path(".env").write_text(f"TRANSLATE_MODEL={in_file}\n")
+    environment = {} if in_environment is None else {"TRANSLATE_MODEL": in_environment}
+    assert given(**environment).translate_model == model

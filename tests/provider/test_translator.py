@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
 
-from bot.provider.translator import Translator, is_foreign
+from bot.core.chat_models import ChatModel
+from bot.core.errors import ProviderBusy
+from bot.provider.client import Gptunnel
+from bot.provider.translator import Translator, is_foreign, quoted_words
+from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 
 
@@ -117,3 +123,54 @@ async def test_an_answer_that_does_not_come_in_time_is_none(provider: GptunnelEm
 
     slow = httpx.AsyncClient(base_url="http://chat", transport=httpx.MockTransport(never))
     assert await Translator(slow, "chatty", translate_seconds=0.01).translate("кот бежит") is None
+
+
+RUSSIAN = [  # a prompt, and what its translation keeps
+    ("Маша и кот идут по улице", ["Masha", "cat"]),
+    ("Кот Борис летит в небе над Казанью", ["Boris", "Kazan", "Cat"]),
+    ("вывеска «Добро пожаловать» у моря", ["«Добро пожаловать»", "sea"]),
+    ('на экране слово "ПРИВЕТ", ночь', ['"ПРИВЕТ"', "night"]),
+    ("плакат “Сдаётся дом”, дождь", ["“Сдаётся дом”", "rain"]),
+    ("крупный план: собака бежит по снегу", ["close-up", "dog", "snow"]),
+    ("замедленная съёмка, волны в море", ["slow motion", "waves"]),
+    ("съёмка с дрона, лес на рассвете, 4K", ["drone shot", "forest", "4K"]),
+    ("наезд камеры на старый город, 1920 год", ["dolly in", "old", "city", "1920"]),
+    ("Надпись «Кафе Пушкинъ», наезд камеры, Анна идёт", ["«Кафе Пушкинъ»", "dolly in", "Anna"]),
+]
+
+
+@pytest.mark.parametrize(("prompt", "kept"), RUSSIAN)
+async def test_a_translation_keeps_names_quoted_words_and_the_camera(
+    provider: GptunnelEmulator, translator: Translator, prompt: str, kept: list[str]
+) -> None:
+    said = await translator.translate(prompt)
+    assert said is not None
+    assert all(words in said for words in kept), said
+    rest = said
+    for words in quoted_words(prompt):
+        rest = rest.replace(words, "")
+    assert not any("а" <= char <= "я" for char in rest.lower()), said
+    [call] = provider.calls
+    task = call.body["messages"][0]["content"]
+    assert all(asked in task for asked in ("names", "quotation marks", "camera", "numbers"))
+
+
+async def test_a_translation_that_lost_quoted_words_is_not_used() -> None:
+    said = '{"choices": [{"message": {"content": "A sign “Welcome” by the sea"}}]}'
+    assert await answering(200, said).translate("вывеска «Добро пожаловать» у моря") is None
+
+
+async def test_the_list_of_chat_models_has_their_prices(provider: GptunnelEmulator) -> None:
+    client = Gptunnel.connect(provider.base_url, provider.api_key)
+    assert ChatModel("gpt-4o-mini", Decimal("0.12"), Decimal("0.48")) in await client.chat_models()
+    provider.faults.add(
+        Fault(on="chat_models", act="answer", body={"data": [{"id": "x"}, {"id": 5}, "y"]})
+    )
+    assert await client.chat_models() == [ChatModel("x")]
+    bodies: list[Any] = [{"data": None}, [], {"error": {"message": "bad key"}}]
+    for body in bodies:
+        provider.faults.clear()
+        provider.faults.add(Fault(on="chat_models", act="answer", body=body))
+        with pytest.raises(ProviderBusy):
+            await client.chat_models()
+    await client.close()

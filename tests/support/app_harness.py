@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware
 
+from bot.core.access import Admins
 from bot.core.errors import StorageUnavailable
 from bot.core.task import ACTIVE, AspectRatio, Task, TaskState
 from bot.core.task import Chat as TaskChat
@@ -450,6 +451,7 @@ async def open_app_harness(
         wait=time.wait,
         sleep=time.sleep,
         lease=lease,
+        admins=Admins(known.admins),
     )
     parts = build(known, storage, edges)
     harness = AppHarness(
@@ -459,6 +461,7 @@ async def open_app_harness(
         await parts.server.start()
         for part in (
             parts.inbox, parts.worker, parts.notices, parts.polling, parts.progress, parts.probe,
+            parts.admin_list,
         ):  # fmt: skip
             harness.running.append(
                 asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251

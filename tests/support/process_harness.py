@@ -102,6 +102,8 @@ class ProcessHarness:
             "HTTP_PORT": port,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "ALLOW_PRIVATE_RESULT_HOSTS": "true",
+            # Off: what people write is what the provider gets. Tests of `auto` set it.
+            "TRANSLATE_MODEL": "",
             **changes,
         }
 

@@ -26,6 +26,7 @@ from bot.texts.callback_data import (
     DecideAccess,
     DeleteMe,
     DropVideo,
+    FirstStep,
     Improve,
     OpenOrder,
     Operate,
@@ -45,6 +46,7 @@ from bot.texts.callback_data import (
     ShowInvites,
     ShowPeople,
     ShowVideo,
+    Step,
     TakeExample,
     TurnPage,
 )
@@ -227,6 +229,7 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         DecideAccess(user_id=LARGEST_ID, allow=True),
         DeleteMe(user_id=LARGEST_ID, sure=1),
         *(Operate(operation=one, number=LARGEST_ID) for one in Operation),
+        *(FirstStep(step=one) for one in Step),
         *_card_buttons(),
     ]
     kinds = {

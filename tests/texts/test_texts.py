@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -519,3 +520,15 @@ def test_groups_have_a_short_menu() -> None:
         menu = texts.commands.group_commands(lang)
         assert {"video", "cancel"} <= {name for name, _ in menu}
         assert len(menu) < len(texts.commands.commands(lang))
+
+
+@pytest.mark.parametrize("say", [texts.commands.start, texts.commands.help])
+def test_where_prompts_are_translated_people_write_in_their_own_language(
+    say: Callable[..., Text],
+) -> None:
+    model = CATALOG["seedance-1-lite-480P-5s"]
+    russian = said(say("ru", model, photos_on=True, translates=True))
+    assert not re.search("[a-z]{4,}", re.sub(r"/\w+|GPTunnel|Seedance Lite", "", russian)), russian
+    plain = said(say("ru", model, photos_on=True))
+    assert "английск" in plain
+    both(lambda lang: say(lang, model, photos_on=True, translates=True))

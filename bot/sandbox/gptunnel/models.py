@@ -65,6 +65,12 @@ def _whole(side: float) -> int:
     return max(AREA_STEP, round(side / AREA_STEP) * AREA_STEP)
 
 
+CHAT_MODELS: Mapping[str, tuple[Decimal, Decimal]] = {
+    "gpt-4o": (Decimal("1.35"), Decimal("5.4")),
+    "gpt-4o-mini": (Decimal("0.12"), Decimal("0.48")),
+}
+"""Roubles for 1000 tokens, read and written; pretended."""
+
 MODELS: Mapping[str, Model] = {
     (name := f"{family}-{seconds}s"): Model(
         name, Decimal(price), family.rpartition("-")[2], seconds

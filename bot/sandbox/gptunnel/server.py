@@ -21,7 +21,7 @@ from bot.sandbox.faults import Faults, suffer
 from bot.sandbox.gptunnel import control
 from bot.sandbox.gptunnel.chat import answer
 from bot.sandbox.gptunnel.files import video_file
-from bot.sandbox.gptunnel.models import MODELS, RATIOS
+from bot.sandbox.gptunnel.models import CHAT_MODELS, MODELS, RATIOS
 from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
 from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.studio import IMAGE_SECONDS, Renderer, Studio
@@ -69,10 +69,11 @@ class GptunnelEmulator:
 
     Settings may change while it runs: `delay`, the seconds per video, and `create_latency`, the
     seconds per create, half before and half after it counts (both numbers or functions that return
-    one); `mode`; `balance` and `credit_limit` in roubles; `models` by id; `link_ttl`, the seconds
-    a result's link is valid, and `result_base`, the start of its address; `faults`, by the calls
-    `create`, `result`, `models`, `balance`, `chat`, `download` (parameter `file`) and `unknown`.
-    Some words in a prompt decide its outcome: see `records.Word`.
+    one); `mode`; `balance` and `credit_limit` in roubles; `models` by id; `chat_models`, the
+    roubles for 1000 tokens read and written by id; `link_ttl`, the seconds a result's link is
+    valid, and `result_base`, the start of its address; `faults`, by the calls `create`, `result`,
+    `models`, `chat_models`, `balance`, `chat`, `download` (parameter `file`) and `unknown`. Some
+    words in a prompt decide its outcome: see `records.Word`.
 
     Records: `calls`, `charges` and `tasks` (by id), in order.
     """
@@ -96,6 +97,7 @@ class GptunnelEmulator:
         self.balance = balance
         self.credit_limit = credit_limit
         self.models = dict(MODELS)
+        self.chat_models = dict(CHAT_MODELS)
         self.link_ttl = LINK_SECONDS
         self.result_base = ""
         self.faults = Faults()
@@ -122,6 +124,7 @@ class GptunnelEmulator:
                 web.post("/v1/media/result", self._answering("result", self._result)),
                 web.get("/v1/media/models", self._answering("models", self._list_models)),
                 web.post("/v1/media/models", self._answering("models", self._list_models)),
+                web.get("/v1/models", self._answering("chat_models", self._list_chat_models)),
                 web.get("/v1/balance", self._answering("balance", self._balance)),
                 web.post("/v1/chat/completions", self._answering("chat", self._chat)),
                 web.get("/result/{file}", self._answering("download", self._download)),
@@ -210,7 +213,7 @@ class GptunnelEmulator:
             given.encode(), self.api_key.encode()
         ):
             return None
-        if name in ("balance", "chat"):
+        if name in ("balance", "chat", "chat_models"):
             return _openai_error(401, "Incorrect API key provided", "invalid_api_key")
         return _refusal(2)
 
@@ -294,6 +297,21 @@ class GptunnelEmulator:
             for model in self.models.values()
         ]
         return web.json_response({"code": 0, "models": models})
+
+    async def _list_chat_models(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        models = [
+            {
+                "id": name,
+                "object": "model",
+                "created": int(self._clock()),
+                "title": name,
+                "max_capacity": 128_000,
+                "cost_context": f"{read:.4f}",
+                "cost_completion": f"{written:.4f}",
+            }
+            for name, (read, written) in self.chat_models.items()
+        ]
+        return web.json_response({"object": "list", "data": models})
 
     async def _balance(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         return web.json_response(

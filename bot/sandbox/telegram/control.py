@@ -44,6 +44,7 @@ class Emulator(Protocol):
     people: dict[int, Person]
     faults: Faults
     provider_control: str | None
+    start_link: str | None
 
     @property
     def calls(self) -> list[Call]:
@@ -151,6 +152,7 @@ class Control:
                 ],
                 "flood": bool(self._flood),
                 "provider": self._emulator.provider_control is not None,
+                "start_link": self._emulator.start_link,
             }
         )
 

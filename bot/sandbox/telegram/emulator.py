@@ -61,6 +61,7 @@ class TelegramEmulator:
         self.api = BotApi(self.world, self.token, self.faults, latency)
         self.people: dict[int, Person] = {}
         self.provider_control = provider_control
+        self.start_link: str | None = None
         self._next_group = 4_100_500_000
         self._control = Control(self)
         self._runner: web.AppRunner | None = None
@@ -161,6 +162,11 @@ class TelegramEmulator:
         self.world.chats[chat_id] = chat
         self.world.emit("people")
         return chat
+
+    def show_start_link(self, link: str) -> None:
+        """Show a link that the bot printed in its terminal, to be opened on the page."""
+        self.start_link = link
+        self.world.emit("people")
 
     def migrate(self, group: Chat) -> Chat:
         """Turns a group into a supergroup: a new id, service messages in both."""

@@ -8,6 +8,7 @@ from bot.texts.keyboards import (
     access,
     admin,
     cards,
+    first_steps,
     notices,
     payments,
     people,
@@ -15,4 +16,14 @@ from bot.texts.keyboards import (
     results,
 )
 
-__all__ = ["access", "admin", "cards", "notices", "payments", "people", "personal", "results"]
+__all__ = [
+    "access",
+    "admin",
+    "cards",
+    "first_steps",
+    "notices",
+    "payments",
+    "people",
+    "personal",
+    "results",
+]

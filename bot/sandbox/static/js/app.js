@@ -241,6 +241,8 @@ Object.assign(panel.hooks, {
   block: (on) => api.act("block", { on }),
   blocked: () => chats.get(state.me.id)?.bot_status === "kicked",
   people: () => state.people,
+  // Telegram's client opens the private chat with the bot, wherever the link was.
+  start: (payload) => { show(state.me.id); return sendText(`/start ${payload}`); },
 });
 
 function showPanel(on) {

@@ -3,7 +3,7 @@ import * as api from "./api.js";
 import { $, el, toast } from "./dom.js";
 import { locale, plural, t } from "./i18n.js";
 
-export const hooks = { block: async () => {}, blocked: () => false, people: () => [] };
+export const hooks = { block: async () => {}, blocked: () => false, people: () => [], start: async () => {} };
 let provider = null, flooded = false, lastCall = 0;
 const asked = [];
 
@@ -13,7 +13,7 @@ export async function draw(state) {
   provider = state.provider ? await api.provider("state").catch(() => null) : null;
   const focus = document.activeElement?.id;
   $("panel-body").replaceChildren(
-    el("p.note", {}, t("panel.note")),
+    el("p.note", {}, t("panel.note")), state.start_link ? linkSection(state.start_link) : "",
     state.provider && provider ? serviceSection() : el("p.hint", {}, t("panel.no_provider")),
     telegramSection(), peopleSection(), callsSection());
   if (focus) $(focus)?.focus();
@@ -24,6 +24,13 @@ export async function draw(state) {
 function warn() {
   const odd = flooded || hooks.blocked() || (provider && provider.mode !== "well");
   $("open-panel").classList.toggle("warn", Boolean(odd));
+}
+
+/** What the bot printed in its terminal: opening it sends /start, as Telegram's client does. */
+function linkSection(link) {
+  return el("section", { "aria-label": t("panel.terminal") }, el("h3", {}, t("panel.terminal")),
+    el("p.hint", {}, t("panel.start_link")), el("code.start-link", {}, link),
+    el("button.secondary", { type: "button", id: "open-link", onclick: () => attempt(() => hooks.start(new URL(link).searchParams.get("start"))) }, t("panel.open_link")));
 }
 
 function serviceSection() {
