@@ -105,11 +105,21 @@ async def video(
     return False
 
 
-def below(query: CallbackQuery, chat: Chat) -> Message:
-    """Return the pressed message, to be answered in `chat`: for an old one Telegram tells
-    little.
+def pressed_in(query: CallbackQuery, known: Chat) -> Chat:
+    """Return where the button was pressed. For an old message Telegram tells only the chat; the
+    rest is that of `known`, if it is in the same chat.
     """
+    message = query.message
+    assert message
+    if isinstance(message, InaccessibleMessage) and message.chat.id == known.chat_id:
+        return known
+    return place(message)
+
+
+def below(query: CallbackQuery, known: Chat) -> Message:
+    """Return the pressed message, to be answered where it is; `known`: see `pressed_in`."""
     assert query.message
+    chat = pressed_in(query, known)
     shown = Message(
         message_id=query.message.message_id,
         date=_LONG_AGO,

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from bot.core.errors import StorageTooNew
 from storage.engine import Database
 
-HEAD = "0008"
+HEAD = "0010"
 """The newest of migrations/versions."""
 
 logger = logging.getLogger(__name__)

@@ -99,6 +99,7 @@ UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}
 FRESH: dict[str, Any] = {
     "card_is_media": False,
     "overdue": False,
+    "redirected": False,
     "attempts": 0,
     "claims": 0,
     "fence": 0,

@@ -147,17 +147,17 @@ class Delivery:
         keyboard: InlineKeyboardMarkup | None,
         meet: Callable[[PreparedVideo], Awaitable[bool]] | None = None,
     ) -> SentVideo | None:
-        """Send the video as a reply to the person's message; None: `meet` sent it.
+        """Send the video to `task.video_chat`; None: `meet` sent it.
 
         Raises the errors of bot.media.download, NotAVideo and TelegramErrors. After a
         TelegramError the video is kept, and the next call needs no link.
         """
         if task.video_file_id is not None:
             return await self._messenger.send_video(
-                task.chat,
+                task.video_chat,
                 task.video_file_id,
                 caption=caption,
-                reply_to=task.message_id,
+                reply_to=task.video_reply_to,
                 keyboard=keyboard,
             )
         with self._open(task) as (file, is_kept):
@@ -165,7 +165,7 @@ class Delivery:
                 if not is_kept:
                     await self._download(task.video_url or "", file)
                 video, _ = await asyncio.gather(
-                    self._read(file), self._messenger.action(task.chat, "upload_video")
+                    self._read(file), self._messenger.action(task.video_chat, "upload_video")
                 )
                 if video.size > self._upload_limit:
                     raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
@@ -188,13 +188,13 @@ class Delivery:
         task, video = prepared.task, prepared.video
         async with self._keeping([prepared]):
             return await self._messenger.send_video(
-                task.chat,
+                task.video_chat,
                 video.file,
                 video.info,
                 size=video.size,
                 thumbnail=video.thumbnail,
                 caption=caption,
-                reply_to=task.message_id,
+                reply_to=task.video_reply_to,
                 keyboard=keyboard,
             )
 
@@ -208,12 +208,12 @@ class Delivery:
         """
         first = prepared_videos[0].task
         async with self._slots, self._keeping(prepared_videos):
-            await self._messenger.action(first.chat, "upload_video")
+            await self._messenger.action(first.video_chat, "upload_video")
             return await self._messenger.send_album(
-                first.chat,
+                first.video_chat,
                 [prepared.video for prepared in prepared_videos],
                 caption=caption,
-                reply_to=first.message_id,
+                reply_to=first.video_reply_to,
             )
 
     def fit(self, prepared_videos: Sequence[PreparedVideo]) -> bool:

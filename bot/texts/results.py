@@ -26,7 +26,10 @@ def caption(task: Task, videos: int = 1) -> Text:
         took = (task.rendered_at - task.confirmed_at).total_seconds()
         facts.append(f"⏱ {_.duration(took)}")
     facts.append(f"💳 {price_of_all(_, task, videos)}")
-    rest = lines(model_line(_, task), " · ".join(facts))
+    why = None
+    if task.redirected:
+        why = _("📬 Telegram does not let me send it to the chat where you ordered it.")
+    rest = lines(model_line(_, task), " · ".join(facts), why)
     return quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
 
 

@@ -80,6 +80,7 @@ tasks = sa.Table(
     sa.Column("video_url", sa.Text),
     sa.Column("video_file_id", sa.Text),
     sa.Column("video_message_id", sa.BigInteger),
+    sa.Column("redirected", sa.Boolean, server_default=sa.false(), nullable=False),
     sa.Column("kept_by", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("detail", sa.Text),

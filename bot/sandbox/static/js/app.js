@@ -158,11 +158,13 @@ function drawKeyboard() {
 }
 
 function show(id) {
-  if (id !== open) { composer.reset(); $("messages").replaceChildren(); }
+  const other = id !== open;
+  if (other) { composer.reset(); $("messages").replaceChildren(); }
   open = id;
   unread.delete(id);
   $("app").dataset.view = "chat";
   drawAll();
+  if (other) panel.draw(state);
 }
 
 // --- deeds ---
@@ -241,6 +243,7 @@ Object.assign(panel.hooks, {
   block: (on) => api.act("block", { on }),
   blocked: () => chats.get(state.me.id)?.bot_status === "kicked",
   people: () => state.people,
+  group: () => chat().type === "private" ? null : chat(),
 });
 
 function showPanel(on) {
