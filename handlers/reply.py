@@ -91,11 +91,17 @@ async def document(message: Message, file: str | InputFile) -> str | None:
 
 
 async def video(
-    message: Message, file_id: str, caption: Text, keyboard: InlineKeyboardMarkup | None = None
+    message: Message,
+    file_id: str,
+    caption: Text,
+    keyboard: InlineKeyboardMarkup | None = None,
+    *,
+    is_document: bool = False,
 ) -> bool:
     """Answer with a video that Telegram has; False when Telegram no longer has it."""
+    send = message.answer_document if is_document else message.answer_video
     with suppress(TelegramRejected):
-        await message.answer_video(
+        await send(
             file_id,
             **caption.as_caption_kwargs(),
             reply_parameters=_to(message),

@@ -218,6 +218,8 @@ async def as_file(
     await reply.toast(query, texts.results.press_file(lang))
     message = reply.below(query, source.chat)
     known = await storage.callback_actions.document(source.id)
+    if known is None and source.video_is_document:
+        known = source.video_file_id
     if known is not None and await reply.document(message, known):
         return
     video = await _video(bot, message, source, lang)

@@ -100,6 +100,7 @@ FRESH: dict[str, Any] = {
     "card_is_media": False,
     "overdue": False,
     "redirected": False,
+    "video_is_document": False,
     "attempts": 0,
     "claims": 0,
     "fence": 0,

@@ -37,6 +37,8 @@ AT_ONCE = 20
 
 Prepare = Callable[[BinaryIO], Awaitable[video_reader.Video]]
 """Probes a video and prepares it for sending; raises video_reader.NotAVideo."""
+Caption = Callable[[bool], Text]
+"""The text below a video; True: it comes as a document."""
 Download = Callable[[str, BinaryIO], Awaitable[int]]
 """Downloads a link into an open file and returns its size in bytes.
 
@@ -143,7 +145,7 @@ class Delivery:
     async def __call__(
         self,
         task: Task,
-        caption: Text,
+        caption: Caption,
         keyboard: InlineKeyboardMarkup | None,
         meet: Callable[[PreparedVideo], Awaitable[bool]] | None = None,
     ) -> SentVideo | None:
@@ -153,10 +155,15 @@ class Delivery:
         TelegramError the video is kept, and the next call needs no link.
         """
         if task.video_file_id is not None:
-            return await self._messenger.send_video(
+            send = (
+                self._messenger.send_document
+                if task.video_is_document
+                else self._messenger.send_video
+            )
+            return await send(
                 task.video_chat,
                 task.video_file_id,
-                caption=caption,
+                caption=caption(task.video_is_document),
                 reply_to=task.video_reply_to,
                 keyboard=keyboard,
             )
@@ -183,17 +190,28 @@ class Delivery:
             return await self._prepare(file)
 
     async def _send(
-        self, prepared: PreparedVideo, caption: Text, keyboard: InlineKeyboardMarkup | None
+        self, prepared: PreparedVideo, caption: Caption, keyboard: InlineKeyboardMarkup | None
     ) -> SentVideo:
         task, video = prepared.task, prepared.video
         async with self._keeping([prepared]):
+            if video.is_document:
+                return await self._messenger.send_document(
+                    task.video_chat,
+                    video.file,
+                    f"video-{task.id}.{video.info.container}",
+                    size=video.size,
+                    thumbnail=video.thumbnail,
+                    caption=caption(True),
+                    reply_to=task.video_reply_to,
+                    keyboard=keyboard,
+                )
             return await self._messenger.send_video(
                 task.video_chat,
                 video.file,
                 video.info,
                 size=video.size,
                 thumbnail=video.thumbnail,
-                caption=caption,
+                caption=caption(False),
                 reply_to=task.video_reply_to,
                 keyboard=keyboard,
             )
@@ -217,7 +235,9 @@ class Delivery:
             )
 
     def fit(self, prepared_videos: Sequence[PreparedVideo]) -> bool:
-        """Whether one request can carry all of them."""
+        """Whether one album can carry all of them: documents are no part of one with videos."""
+        if any(prepared.video.is_document for prepared in prepared_videos):
+            return False
         return sum(prepared.video.size for prepared in prepared_videos) <= self._upload_limit
 
     @asynccontextmanager

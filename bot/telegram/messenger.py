@@ -18,6 +18,7 @@ from aiogram.methods import (
     EditMessageCaption,
     EditMessageText,
     SendChatAction,
+    SendDocument,
     SendMediaGroup,
     SendMessage,
     SendMessageDraft,
@@ -58,6 +59,10 @@ class _SendVideo(SendVideo):
     __returning__ = Any  # type: ignore[assignment]
 
 
+class _SendDocument(SendDocument):
+    __returning__ = Any  # type: ignore[assignment]
+
+
 class _SendMediaGroup(SendMediaGroup):
     __returning__ = Any  # type: ignore[assignment]
 
@@ -82,6 +87,7 @@ class SentVideo:
 
     message_id: int
     file_id: str | None
+    is_document: bool = False  # a document's file_id cannot be sent as a video
 
 
 class Messenger:
@@ -146,6 +152,40 @@ class Messenger:
                     duration=info.duration if info else None,
                     thumbnail=_thumbnail(thumbnail),
                     supports_streaming=True,
+                    reply_parameters=_reply(reply_to),
+                    reply_markup=keyboard,
+                    **words,
+                ),
+                request_timeout=REQUEST_SECONDS + size // SLOWEST_UPLOAD,
+            )
+
+        words = caption.as_caption_kwargs()
+        return _sent_video(await _send_plain_if_needed(attempt, words, "caption_entities"))
+
+    async def send_document(
+        self,
+        chat: Chat,
+        file: BinaryIO | str,
+        filename: str = "",
+        *,
+        size: int = 0,
+        thumbnail: bytes | None = None,
+        caption: Text,
+        reply_to: int | None = None,
+        keyboard: InlineKeyboardMarkup | None = None,
+    ) -> SentVideo:
+        """Send a video that Telegram does not play, uploaded as a file or by its `file_id`."""
+        media = file if isinstance(file, str) else OpenFile(file, filename)
+
+        async def attempt(words: dict[str, Any]) -> Any:
+            return await self._bot(
+                _SendDocument(
+                    chat_id=chat.chat_id,
+                    message_thread_id=chat.message_thread_id,
+                    business_connection_id=chat.business_connection_id,
+                    document=media,
+                    thumbnail=_thumbnail(thumbnail),
+                    disable_content_type_detection=True,
                     reply_parameters=_reply(reply_to),
                     reply_markup=keyboard,
                     **words,
@@ -311,7 +351,7 @@ def _sent_video(answer: Any) -> SentVideo:
     # A silent clip may come back as an animation or a document.
     for kind in ("video", "animation", "document"):
         if isinstance(media := answer.get(kind), dict) and media.get("file_id"):
-            return SentVideo(message_id, str(media["file_id"]))
+            return SentVideo(message_id, str(media["file_id"]), kind == "document")
     return SentVideo(message_id, None)
 
 

@@ -218,7 +218,7 @@ async def test_a_kill_between_the_try_and_the_persons_chat_loses_and_doubles_not
         take, killed = steps.take, list[int]()
 
         async def die_after_the_commit(task: Task) -> Task | None:
-            after = await take(task)
+            after: Task | None = await take(task)
             if after is not None and after.redirected and not killed:
                 killed.append(after.id)
                 raise asyncio.CancelledError

@@ -210,6 +210,13 @@ def test_a_redirected_video_says_why_and_the_group_where_it_is() -> None:
         assert why not in said(texts.results.caption(task(lang)))
 
 
+def test_a_video_that_comes_as_a_file_says_why() -> None:
+    for lang, why in (("en", "comes as a file"), ("ru", "приходит файлом")):
+        assert why in said(texts.results.caption(task(lang), as_file=True))
+        assert why in said(texts.results.caption(task(lang, video_is_document=True)))
+        assert why not in said(texts.results.caption(task(lang)))
+
+
 @pytest.mark.parametrize("state", TaskState)
 def test_a_press_that_changes_nothing_says_why_in_every_state(state: TaskState) -> None:
     both(lambda lang: texts.statuses.press_done(lang, state))

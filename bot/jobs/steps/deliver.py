@@ -53,7 +53,7 @@ class Deliver:
         try:
             sent = await self._delivery(
                 task,
-                texts.results.caption(task),
+                lambda as_file: texts.results.caption(task, as_file=as_file),
                 keyboards.results.result(task),
                 self._albums.meeting(task),
             )
@@ -87,6 +87,7 @@ class Deliver:
                 run_at=context.clock(),
                 video_message_id=sent.message_id,
                 video_file_id=sent.file_id or task.video_file_id,
+                video_is_document=sent.is_document if sent.file_id else task.video_is_document,
             )
             await context.save_with_retry(task, after)
         await asyncio.to_thread(self._delivery.forget, task.id)
