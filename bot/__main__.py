@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bot.settings import Settings
 
 FAILED, WRONG_SETTINGS = 1, 2
+OF_THE_DATABASE = ("migrate", "backup", "restore", "verify", "copy")
+"""Commands that need DATABASE_URL alone."""
 
 logger = logging.getLogger("bot")
 
@@ -45,11 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return sandbox(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    settings = _settings()
+    if args.command in OF_THE_DATABASE:
+        return _command(args, _read(database_only=True))
+    settings: Settings | None = _read()
+    if settings is not None and args.command in (None, "run"):
+        return run(settings)
+    return _command(args, settings)
+
+
+def _command(args: argparse.Namespace, settings: Any) -> int:
     if settings is None:
         return WRONG_SETTINGS
-    if args.command in (None, "run"):
-        return run(settings)
     from bot.cli import commands as work
     from bot.runtime import logs
 
@@ -83,12 +91,13 @@ def _add_commands(commands: Any) -> None:
         )
 
 
-def _settings() -> Settings | None:
-    from bot.settings import SettingsError, read_settings
+def _read(*, database_only: bool = False) -> Any:
+    """Return the settings; None: they are wrong, and that was said."""
+    from bot import settings
 
     try:
-        return read_settings()
-    except SettingsError as exc:
+        return settings.read_database_settings() if database_only else settings.read_settings()
+    except settings.SettingsError as exc:
         for line in exc.lines:
             print(line, file=sys.stderr)
         return None

@@ -438,6 +438,34 @@ class Settings(BaseSettings):
         return logging.getLevelNamesMapping()[self.log_level]
 
 
+class DatabaseSettings(BaseSettings):
+    """What the commands of the database need: everything else may be missing or wrong."""
+
+    model_config = Settings.model_config
+
+    database_url: DatabaseUrl = Settings.model_fields["database_url"].default
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not appear in any log line."""
+        return (_password(self.database_url),)
+
+
+def read_database_settings(**overrides: Any) -> DatabaseSettings:
+    """Read DATABASE_URL alone; SettingsError has one line when it is wrong or misspelt."""
+    try:
+        unknown = setting_names.unknown(Settings.model_fields, overrides.get("_env_file", ".env"))
+        settings = DatabaseSettings(**overrides)
+    except ValidationError as exc:
+        raise SettingsError([_line(error) for error in exc.errors()]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([".env: should be text in UTF-8"]) from None
+    # Otherwise the command would work on the default file.
+    if meant := [line for line in unknown if "DATABASE_URL" in line]:
+        raise SettingsError(meant)
+    return settings
+
+
 def read_settings(**overrides: Any) -> Settings:
     """Read the settings; SettingsError has one line for each wrong, missing or unknown one."""
     try:

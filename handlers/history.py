@@ -77,6 +77,7 @@ async def open_order(
             task.video_file_id,
             texts.results.caption(task),
             keyboards.results.result(task, forget=True),
+            is_document=task.video_is_document,
         )
     ):
         return

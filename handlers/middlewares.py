@@ -21,6 +21,8 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 class Person(BaseMiddleware):
     """Gives `lang` and `person`; an update without a human author goes no further.
 
+    What could not be told to them is told where they write now.
+
     Somebody who writes as a group or channel is told how to write as themselves.
     """
 
@@ -43,6 +45,8 @@ class Person(BaseMiddleware):
             now=clock(),
         )
         data["lang"], data["person"] = person.lang, person
+        if person.owed and isinstance(event, Message):
+            await storage.outbox.unpark(user.id, reply.place(event), now=clock())
         return await handler(event, data)
 
 

@@ -91,11 +91,17 @@ async def document(message: Message, file: str | InputFile) -> str | None:
 
 
 async def video(
-    message: Message, file_id: str, caption: Text, keyboard: InlineKeyboardMarkup | None = None
+    message: Message,
+    file_id: str,
+    caption: Text,
+    keyboard: InlineKeyboardMarkup | None = None,
+    *,
+    is_document: bool = False,
 ) -> bool:
     """Answer with a video that Telegram has; False when Telegram no longer has it."""
+    send = message.answer_document if is_document else message.answer_video
     with suppress(TelegramRejected):
-        await message.answer_video(
+        await send(
             file_id,
             **caption.as_caption_kwargs(),
             reply_parameters=_to(message),
@@ -105,11 +111,21 @@ async def video(
     return False
 
 
-def below(query: CallbackQuery, chat: Chat) -> Message:
-    """Return the pressed message, to be answered in `chat`: for an old one Telegram tells
-    little.
+def pressed_in(query: CallbackQuery, known: Chat) -> Chat:
+    """Return where the button was pressed. For an old message Telegram tells only the chat; the
+    rest is that of `known`, if it is in the same chat.
     """
+    message = query.message
+    assert message
+    if isinstance(message, InaccessibleMessage) and message.chat.id == known.chat_id:
+        return known
+    return place(message)
+
+
+def below(query: CallbackQuery, known: Chat) -> Message:
+    """Return the pressed message, to be answered where it is; `known`: see `pressed_in`."""
     assert query.message
+    chat = pressed_in(query, known)
     shown = Message(
         message_id=query.message.message_id,
         date=_LONG_AGO,

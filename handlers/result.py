@@ -218,6 +218,8 @@ async def as_file(
     await reply.toast(query, texts.results.press_file(lang))
     message = reply.below(query, source.chat)
     known = await storage.callback_actions.document(source.id)
+    if known is None and source.video_is_document:
+        known = source.video_file_id
     if known is not None and await reply.document(message, known):
         return
     video = await _video(bot, message, source, lang)
@@ -254,7 +256,7 @@ async def drop_video(
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
-    gone = await _delete(bot, source.chat.chat_id, source.video_message_id)
+    gone = await _delete(bot, source.video_chat.chat_id, source.video_message_id)
     await _told(query, lang, gone=gone)
     if not gone:
         return
@@ -320,6 +322,8 @@ async def _draft(
     frame: Frame | None = None,
     frame_message_id: int | None = None,
 ) -> Task | None:
+    assert query.message
+    chat, message_id = reply.pressed_in(query, source.chat), query.message.message_id
     model = _terms(source, offer)
     return await storage.callback_actions.draft_from(
         source.id,
@@ -333,6 +337,7 @@ async def _draft(
         frameless=frameless,
         frame=frame,
         frame_message_id=frame_message_id,
+        pressed=None if chat == source.chat else (chat, message_id),
     )
 
 
@@ -363,7 +368,7 @@ async def _point_at(query: CallbackQuery, task: Task, videos: list[int], bot: Bo
     assert query.message
     await reply.rewrite(
         bot,
-        task.chat,
+        reply.pressed_in(query, task.video_chat),
         query.message.message_id,
         texts.results.album(task.lang, videos.index(task.id) + 1, len(videos)),
         is_media=False,

@@ -57,7 +57,11 @@ async def redeliver(
     lang: str,
 ) -> None:
     user_id = query.from_user.id
-    task = await storage.tasks.redeliver(callback_data.task_id, user_id=user_id, now=clock())
+    known = await storage.tasks.get(callback_data.task_id)
+    chat = reply.pressed_in(query, known.chat) if known and query.message else None
+    task = await storage.tasks.redeliver(
+        callback_data.task_id, user_id=user_id, chat=chat, now=clock()
+    )
     if task is None:
         task = await storage.tasks.get(callback_data.task_id)
         if task is None or task.user_id != user_id or task.state is not TaskState.RENDERED:

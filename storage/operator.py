@@ -168,6 +168,7 @@ class OperatorStore:
                 state=S.RENDERED,
                 reason=None,
                 detail=None,
+                redirected=False,
             )
             if task is not None:
                 await add_act(

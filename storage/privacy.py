@@ -27,6 +27,7 @@ from storage.tables import (
     in_states,
     inbox,
     one_of,
+    outbox,
     tasks,
     users,
 )
@@ -87,6 +88,7 @@ class PrivacyStore:
             )
             erased = list(gone.all())
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
+            await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
             await connection.execute(
                 sa.delete(access_requests).where(access_requests.c.user_id == user_id)
             )

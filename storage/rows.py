@@ -99,6 +99,8 @@ UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}
 FRESH: dict[str, Any] = {
     "card_is_media": False,
     "overdue": False,
+    "redirected": False,
+    "video_is_document": False,
     "attempts": 0,
     "claims": 0,
     "fence": 0,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.engine import Connection, Database
-from storage.tables import audit, users
+from storage.tables import audit, outbox, users
 
 SEEN = timedelta(hours=1)
 """Precision of `seen_at`: every update passes here, and each write is a disk commit."""
@@ -29,6 +29,7 @@ class User:
     ratio: str | None = None  # offered first
     model: str | None = None  # on a new card
     username: str | None = None  # without the @
+    owed: bool = False  # notices wait for their next message
 
 
 async def lang_of(connection: Connection, user_id: int) -> str:
@@ -56,8 +57,8 @@ class UserStore:
     async def see(
         self, user_id: int, *, lang: str, name: str, now: datetime, username: str | None = None
     ) -> User:
-        """Return the person as known after this update; a chosen language stays. Nothing is
-        written when nothing changed."""
+        """Return the person as known after this update, and whether notices wait for them; a
+        chosen language stays. Nothing is written when nothing changed."""
         new = insert(users).values(
             user_id=user_id,
             lang=lang,
@@ -68,6 +69,7 @@ class UserStore:
             created_at=now,
             seen_at=now,
         )
+        owed = sa.exists().where(outbox.c.waits_for == user_id).label("owed")
         lang_now = sa.case((users.c.lang_chosen, users.c.lang), else_=new.excluded.lang)
         async with self._database.transaction() as connection:
             row = (
@@ -86,13 +88,12 @@ class UserStore:
                             users.c.lang != lang_now,
                             users.c.seen_at <= now - SEEN,
                         ),
-                    ).returning(*users.c)
+                    ).returning(*users.c, owed)
                 )
             ).one_or_none()
             if row is None:
-                row = (
-                    await connection.execute(sa.select(users).where(users.c.user_id == user_id))
-                ).one()
+                known = sa.select(users, owed).where(users.c.user_id == user_id)
+                row = (await connection.execute(known)).one()
         return User(**row._mapping)
 
     async def get(self, user_id: int) -> User | None:

@@ -18,7 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from bot.core.errors import StorageError
-from bot.settings import Settings
+from bot.settings import DatabaseSettings, Settings
 from storage import backup as backups
 from storage import open_storage
 
@@ -117,9 +117,9 @@ def _answer(question: str) -> str:
         signal.signal(signal.SIGINT, usual)
 
 
-async def migrate(settings: Settings, say: Say) -> bool:
+async def migrate(url: str, say: Say) -> bool:
     """Migrate the tables to this version of the program."""
-    async with open_storage(settings.database_url):
+    async with open_storage(url):
         say("ok    database: at the version of this program")
     return True
 
@@ -161,9 +161,10 @@ async def verify(url: str, say: Say) -> bool:
     return not report.problems
 
 
-def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
+def work_of(args: Namespace, settings: Settings | DatabaseSettings, say: Say) -> Awaitable[bool]:
     """The parsed arguments of the command line."""
-    url = settings.database_url
+    if isinstance(settings, DatabaseSettings):
+        return _on_database(args, settings.database_url, say)
     match args.command:
         case "check" if args.order:
             return check_order(settings, say, yes=args.yes)
@@ -171,8 +172,14 @@ def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
             return check(settings, say)
         case "catalog":
             return catalog(settings, args.file, say, replace=args.replace)
+        case other:
+            raise AssertionError(other)
+
+
+def _on_database(args: Namespace, url: str, say: Say) -> Awaitable[bool]:
+    match args.command:
         case "migrate":
-            return migrate(settings, say)
+            return migrate(url, say)
         case "backup":
             return backup(url, args.file, say)
         case "restore":
@@ -185,7 +192,7 @@ def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
             raise AssertionError(other)
 
 
-def run(args: Namespace, settings: Settings) -> bool:
+def run(args: Namespace, settings: Settings | DatabaseSettings) -> bool:
     """Run a command; return whether it worked, after printing one line when it did not."""
 
     def say(line: str) -> None:

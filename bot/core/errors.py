@@ -12,7 +12,8 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     ├── TelegramError
     │   ├── TelegramLater      again after `retry_after` seconds (flood control, server errors)
     │   ├── TelegramLost       the answer was lost: the call may have been carried out
-    │   ├── TelegramUnreachable  the chat cannot be written to: blocked, deleted, kicked
+    │   ├── TelegramUnreachable  the place cannot be written to: blocked, kicked, topic closed,
+    │   │                        no right to send this
     │   ├── TelegramMoved      the group has a new id: repeat there at once
     │   ├── TelegramRejected   this request will never be accepted
     │   │   ├── TelegramNotModified  the message already has this content
@@ -100,7 +101,8 @@ class TelegramLost(TelegramLater):
 
 
 class TelegramUnreachable(TelegramError):
-    """The chat cannot be written to: blocked, deleted, kicked, not found."""
+    """The place cannot be written to: blocked, deleted, kicked, its topic closed, no right to send
+    messages of this kind. The same request will not be accepted later either."""
 
 
 class TelegramMoved(TelegramError):

@@ -199,7 +199,10 @@ class Task:
     provider_id: str | None = None
     video_url: str | None = None
     video_file_id: str | None = None
+    video_is_document: bool = False  # Telegram has it as a file, not as a video
     video_message_id: int | None = None
+    # the video goes to the person's own chat: the place of the order cannot be written to
+    redirected: bool = False
     kept_by: str | None = None  # the host whose disk has the undelivered video
     reason: Reason | None = None
     detail: str | None = None  # for the operator, never for the person
@@ -226,6 +229,21 @@ class Task:
     def reply_to(self) -> int | None:
         """The message to reply to; None when it stayed in a group that moved."""
         return self.message_id or None
+
+    @property
+    def own_chat(self) -> Chat:
+        """The person's own chat with the bot, which they may never have started."""
+        return Chat(chat_id=self.user_id)
+
+    @property
+    def video_chat(self) -> Chat:
+        """Where the video goes, or is: the place of the order, or the person's own chat."""
+        return self.own_chat if self.redirected else self.chat
+
+    @property
+    def video_reply_to(self) -> int | None:
+        """The message that the video replies to."""
+        return None if self.redirected else self.reply_to
 
     @property
     def charge(self) -> Charge:

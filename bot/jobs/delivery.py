@@ -37,6 +37,8 @@ AT_ONCE = 20
 
 Prepare = Callable[[BinaryIO], Awaitable[video_reader.Video]]
 """Probes a video and prepares it for sending; raises video_reader.NotAVideo."""
+Caption = Callable[[bool], Text]
+"""The text below a video; True: it comes as a document."""
 Download = Callable[[str, BinaryIO], Awaitable[int]]
 """Downloads a link into an open file and returns its size in bytes.
 
@@ -143,21 +145,26 @@ class Delivery:
     async def __call__(
         self,
         task: Task,
-        caption: Text,
+        caption: Caption,
         keyboard: InlineKeyboardMarkup | None,
         meet: Callable[[PreparedVideo], Awaitable[bool]] | None = None,
     ) -> SentVideo | None:
-        """Send the video as a reply to the person's message; None: `meet` sent it.
+        """Send the video to `task.video_chat`; None: `meet` sent it.
 
         Raises the errors of bot.media.download, NotAVideo and TelegramErrors. After a
         TelegramError the video is kept, and the next call needs no link.
         """
         if task.video_file_id is not None:
-            return await self._messenger.send_video(
-                task.chat,
+            send = (
+                self._messenger.send_document
+                if task.video_is_document
+                else self._messenger.send_video
+            )
+            return await send(
+                task.video_chat,
                 task.video_file_id,
-                caption=caption,
-                reply_to=task.message_id,
+                caption=caption(task.video_is_document),
+                reply_to=task.video_reply_to,
                 keyboard=keyboard,
             )
         with self._open(task) as (file, is_kept):
@@ -165,7 +172,7 @@ class Delivery:
                 if not is_kept:
                     await self._download(task.video_url or "", file)
                 video, _ = await asyncio.gather(
-                    self._read(file), self._messenger.action(task.chat, "upload_video")
+                    self._read(file), self._messenger.action(task.video_chat, "upload_video")
                 )
                 if video.size > self._upload_limit:
                     raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
@@ -183,18 +190,29 @@ class Delivery:
             return await self._prepare(file)
 
     async def _send(
-        self, prepared: PreparedVideo, caption: Text, keyboard: InlineKeyboardMarkup | None
+        self, prepared: PreparedVideo, caption: Caption, keyboard: InlineKeyboardMarkup | None
     ) -> SentVideo:
         task, video = prepared.task, prepared.video
         async with self._keeping([prepared]):
+            if video.is_document:
+                return await self._messenger.send_document(
+                    task.video_chat,
+                    video.file,
+                    f"video-{task.id}.{video.info.container}",
+                    size=video.size,
+                    thumbnail=video.thumbnail,
+                    caption=caption(True),
+                    reply_to=task.video_reply_to,
+                    keyboard=keyboard,
+                )
             return await self._messenger.send_video(
-                task.chat,
+                task.video_chat,
                 video.file,
                 video.info,
                 size=video.size,
                 thumbnail=video.thumbnail,
-                caption=caption,
-                reply_to=task.message_id,
+                caption=caption(False),
+                reply_to=task.video_reply_to,
                 keyboard=keyboard,
             )
 
@@ -208,16 +226,18 @@ class Delivery:
         """
         first = prepared_videos[0].task
         async with self._slots, self._keeping(prepared_videos):
-            await self._messenger.action(first.chat, "upload_video")
+            await self._messenger.action(first.video_chat, "upload_video")
             return await self._messenger.send_album(
-                first.chat,
+                first.video_chat,
                 [prepared.video for prepared in prepared_videos],
                 caption=caption,
-                reply_to=first.message_id,
+                reply_to=first.video_reply_to,
             )
 
     def fit(self, prepared_videos: Sequence[PreparedVideo]) -> bool:
-        """Whether one request can carry all of them."""
+        """Whether one album can carry all of them: documents are no part of one with videos."""
+        if any(prepared.video.is_document for prepared in prepared_videos):
+            return False
         return sum(prepared.video.size for prepared in prepared_videos) <= self._upload_limit
 
     @asynccontextmanager

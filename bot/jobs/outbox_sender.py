@@ -22,7 +22,7 @@ from bot.core.errors import (
 )
 from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import back_off
-from bot.core.task import Task, TaskState
+from bot.core.task import Chat, Task, TaskState
 from bot.jobs.progress import Progress
 from bot.jobs.steps.context import close_status
 from bot.runtime import logs
@@ -97,14 +97,18 @@ class OutboxSender:
         try:
             await self._messenger.send(
                 notice.chat,
-                texts.notices.notice(notice),
+                texts.notices.notice(notice, task),
                 reply_to=notice.reply_to,
                 keyboard=keyboards.notices.notice(notice, task),
             )
         except TelegramMoved as exc:
             await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)
             return await outbox.later(waiting.id, now)
-        except (TelegramUnreachable, TelegramRejected) as exc:
+        except TelegramUnreachable as exc:
+            logger.warning("not told there (%s): %s", _about(notice), exc)
+            if await self._elsewhere(waiting, task):
+                return None
+        except TelegramRejected as exc:
             logger.warning("nobody to tell (%s): %s", _about(notice), exc)
         except TelegramError as exc:
             if now - waiting.created_at < PATIENCE:
@@ -115,6 +119,22 @@ class OutboxSender:
         if task is not None and notice.kind in ENDS:
             await close_status(self._storage, self._progress, task)
         return None
+
+    async def _elsewhere(self, waiting: WaitingNotice, task: Task | None) -> bool:
+        """Handle a place that cannot be written to: tell the person in their own chat or, when
+        that takes nothing either, at their next message. False: there is nobody to tell.
+        """
+        notice, outbox, now = waiting.notice, self._storage.outbox, self._clock()
+        own = Chat(chat_id=task.user_id) if task else notice.chat
+        if notice.kind is NoticeKind.ALBUM or own.chat_id < 0:
+            return False
+        if notice.chat != own:
+            await outbox.redirect(waiting.id, own, now=now)
+            return True
+        await outbox.park(waiting.id, own.chat_id)
+        if task is not None and notice.kind in ENDS:
+            await close_status(self._storage, self._progress, task)
+        return True
 
 
 def _about(notice: Notice) -> str:

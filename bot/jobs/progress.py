@@ -172,21 +172,29 @@ class Progress:
             del self._watched[task_id]
 
     async def close(self, task: Task) -> None:
-        """Delete the status message: the video, or the notice of its end, replaces it."""
+        """Delete the status message: the video, or the notice of its end, replaces it.
+
+        It stays and says where the video went, if that is not this chat.
+        """
         self._watched.pop(task.id, None)
-        if task.card_message_id is not None:
+        if task.card_message_id is None:
+            return
+        if task.redirected and task.state in (TaskState.RENDERED, TaskState.DELIVERED):
+            await self._say_last(task, texts.statuses.status_redirected(task.lang))
+        else:
             await self._messenger.delete(task.chat, task.card_message_id)
 
     async def rest(self, task: Task, videos: int) -> None:
         """Show in the status message of an order how many of its videos are still to come."""
         self._watched.pop(task.id, None)
+        await self._say_last(task, texts.statuses.status_rest(task.lang, videos))
+
+    async def _say_last(self, task: Task, text: Text) -> None:
+        """Edit the status message of a task that has ended, best effort."""
         if task.card_message_id is not None:
             with suppress(TelegramError):
                 await self._messenger.edit(
-                    task.chat,
-                    task.card_message_id,
-                    texts.statuses.status_rest(task.lang, videos),
-                    is_media=task.card_is_media,
+                    task.chat, task.card_message_id, text, is_media=task.card_is_media
                 )
 
     async def run(self) -> None:
@@ -215,7 +223,8 @@ class Progress:
             return
         in_group = watched.task.chat.chat_id < 0
         watched.act_at = now + (GROUP_SECONDS if in_group else ACTION_SECONDS)
-        await self._messenger.action(watched.task.chat, "record_video")
+        if not await self._messenger.action(watched.task.chat, "record_video"):
+            watched.act_at = math.inf
 
     async def _edit(self, watched: _Watched) -> None:
         task = watched.task

@@ -22,6 +22,9 @@ EACH_SECONDS = 3600.0
 KEEP_PRESSES = timedelta(days=3)
 """Telegram repeats an update for at most 24 hours."""
 
+KEEP_PARKED = timedelta(days=30)
+"""Notices for somebody who cannot be written to; orders stay in /history."""
+
 _WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
 
 
@@ -74,6 +77,7 @@ class Retention:
             await self._sleep(0)
         await privacy.forget_updates(before=orders)
         await self._storage.callback_actions.forget(before=now - KEEP_PRESSES)
+        await self._storage.outbox.forget_parked(before=now - KEEP_PARKED)
         if gone:
             logger.info("forgot %d orders and cards that had rested long", gone)
         return gone

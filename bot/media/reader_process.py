@@ -1,4 +1,4 @@
-"""Read untrusted MP4s, each in a separate process; started by bot/media/video_reader.py.
+"""Read untrusted videos, each in a separate process; started by bot/media/video_reader.py.
 
 This process opens no files by name. It waits on standard input, a socket, and forks for each file
 that is passed there. The child reads the file under limits; when it has ended, its exit status is
@@ -37,10 +37,25 @@ MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file 
 CPU_SECONDS = 8  # 50 MB take less than one
 THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
 MAX_SIDE = 8192  # px
+MAX_STRETCH = 16  # of a picture's pixels, in either direction: more is a mistake
 MAX_BOXES = 10_000
 NOT_A_VIDEO = 3
 SECONDS = 130  # longer than the caller waits
 IDLE_SECONDS = 60.0  # without a file for so long, the process ends and frees its memory
+
+
+OTHERS = (
+    (b"\x1aE\xdf\xa3", "matroska", "mkv"),
+    (b"RIFF", "avi", "avi"),
+    (b"OggS", "ogg", "ogv"),
+    (b"FLV", "flv", "flv"),
+    (b"GIF8", "gif", "gif"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf", "wmv"),
+    (b"\x00\x00\x01\xba", "mpeg", "mpg"),
+    (b"\x47", "mpegts", "ts"),
+)
+"""Containers other than MP4 by their first bytes: libav's name, and the extension. None of them
+names other files or addresses, as playlists do."""
 
 
 class Unusable(Exception):
@@ -175,8 +190,11 @@ def limit(descriptor: int) -> None:
 def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
     """Return exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
     try:
-        moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
-        with film(descriptor) as container:
+        demuxer, extension = container_of(Positioned(descriptor).read(64))
+        moov_size, in_front = 0, True
+        if extension == "mp4":
+            moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
+        with film(descriptor, demuxer) as container:
             if word == b"l":
                 out.write(last(container))
                 return 0
@@ -188,6 +206,7 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
             if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
                 move_index(packets, descriptor, moov_size)
             info, picture = describe(container, packets.first_picture(), seconds)
+            info["container"] = extension
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
             raise  # the disk is to blame
@@ -195,6 +214,14 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
         return NOT_A_VIDEO
     out.write(json.dumps(info).encode() + b"\n" + picture)
     return 0
+
+
+def container_of(head: bytes) -> tuple[str, str]:
+    """Return the demuxer for a file that begins so, and the extension of such files."""
+    for magic, demuxer, extension in OTHERS:
+        if head.startswith(magic):
+            return demuxer, "webm" if b"webm" in head else extension
+    return "mp4", "mp4"
 
 
 def find_index(file: Positioned, size: int) -> tuple[int, bool]:
@@ -233,11 +260,11 @@ def find_index(file: Positioned, size: int) -> tuple[int, bool]:
 
 
 @contextmanager
-def film(descriptor: int) -> Iterator[InputContainer]:
+def film(descriptor: int, demuxer: str = "mp4") -> Iterator[InputContainer]:
     """Open the file when it has pictures. Raises Unusable."""
     # Only this demuxer: others open further files and addresses that a file names.
     with av.open(
-        Positioned(descriptor), "r", format="mp4", metadata_errors="replace"
+        Positioned(descriptor), "r", format=demuxer, metadata_errors="replace"
     ) as container:
         if not container.streams.video:
             raise Unusable("there is no video in it")
@@ -282,13 +309,25 @@ def describe(
 ) -> tuple[dict[str, Any], bytes]:
     """Return the fields of VideoInfo, and the thumbnail."""
     turn = frame.rotation % 360
+    width, height = shown_size(container, frame)
     info = {
-        "width": frame.height if turn % 180 else frame.width,
-        "height": frame.width if turn % 180 else frame.height,
+        "width": height if turn % 180 else width,
+        "height": width if turn % 180 else height,
         "duration": max(1, math.floor(seconds + 0.5)),
         "has_audio": bool(container.streams.audio),
     }
-    return info, thumbnail(frame, turn)
+    return info, thumbnail(frame, width, height, turn)
+
+
+def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
+    """Return the size at which the frame is shown before it is turned: its pixels may not be
+    square (ISO/IEC 14496-12, 12.1.4.2: pasp). Players stretch the width.
+    """
+    ratio = container.streams.video[0].sample_aspect_ratio
+    if not ratio or not 1 / MAX_STRETCH <= ratio <= MAX_STRETCH:
+        return frame.width, frame.height
+    width = max(1, round(frame.width * ratio))
+    return (width, frame.height) if width <= MAX_SIDE else (frame.width, frame.height)
 
 
 def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
@@ -316,7 +355,8 @@ def last(container: InputContainer) -> bytes:
         pass
     if frame is None:
         raise Unusable("there is no picture in it")
-    return jpeg(frame, frame.width, frame.height, frame.rotation % 360, quality=92)
+    width, height = shown_size(container, frame)
+    return jpeg(frame, width, height, frame.rotation % 360, quality=92)
 
 
 def duration(container: InputContainer) -> float:
@@ -335,10 +375,11 @@ def duration(container: InputContainer) -> float:
     return end
 
 
-def thumbnail(frame: VideoFrame, turn: int) -> bytes:
-    """Return a JPEG of at most 320 px, which stays under 200 kB at this quality."""
-    scale = min(1.0, THUMBNAIL_SIDE / max(frame.width, frame.height))
-    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+def thumbnail(frame: VideoFrame, width: int, height: int, turn: int) -> bytes:
+    """Return a JPEG of at most 320 px, which stays under 200 kB at this quality; `width` and
+    `height`: as the frame is shown."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
     return jpeg(frame, width, height, turn, quality=85)
 
 

@@ -38,17 +38,19 @@ _PASSED_ON = ("PATH", "PYTHONPATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH
 
 
 class NotAVideo(BotError):
-    """The file is not a playable MP4, or only a part of one."""
+    """The file is not a playable video, or only a part of one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
-    """The video as shown, after rotation: sides in px, duration in whole seconds, at least 1."""
+    """The video as shown, stretched and turned: sides in px, duration in whole seconds, at least
+    1."""
 
     width: int
     height: int
     duration: int
     has_audio: bool
+    container: str = "mp4"  # as the extension of such files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +68,18 @@ class VideoDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class Video:
-    """A video ready for sendVideo (Bot API: sendVideo)."""
+    """A video ready for sendVideo or, in another container than MP4, for sendDocument (Bot API:
+    sendVideo)."""
 
     file: BinaryIO  # the same file that was passed in, at its start
     size: int  # bytes
     info: VideoInfo
     thumbnail: bytes  # JPEG of the first picture, at most 320 px and 200 kB
+
+    @property
+    def is_document(self) -> bool:
+        """Whether Telegram shows it as a file only."""
+        return self.info.container != "mp4"
 
 
 class Readers:
@@ -91,7 +99,8 @@ class Readers:
         return self._maker.pid if self._maker else None
 
     async def prepare(self, file: BinaryIO) -> Video:
-        """Read an MP4 in an open file, which needs no name, and move its index to the front.
+        """Read a video in an open file, which needs no name, and move the index of an MP4 to the
+        front.
 
         The index is moved in place, so that the video plays while it loads; a read-only file stays
         as it is. Raises NotAVideo when the file is to blame. Any other error (TimeoutError,
@@ -104,14 +113,14 @@ class Readers:
         return Video(file=file, size=size, info=VideoInfo(**json.loads(head)), thumbnail=thumbnail)
 
     async def last_frame(self, file: BinaryIO) -> bytes:
-        """Return the last picture of an MP4 in an open file, a JPEG at the size of the video.
+        """Return the last picture of a video in an open file, a JPEG at the size of the video.
 
         The file stays as it is. Raises what `prepare` raises.
         """
         return await self._read(file, b"l")
 
     async def details(self, file: BinaryIO) -> VideoDetails:
-        """Return how an MP4 in an open file is made; the file stays as it is.
+        """Return how a video in an open file is made; the file stays as it is.
 
         Raises what `prepare` raises.
         """

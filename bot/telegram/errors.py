@@ -5,6 +5,8 @@ The text of an error never holds the token.
 
 from __future__ import annotations
 
+import re
+
 import aiohttp
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import (
@@ -48,21 +50,59 @@ from bot.core.errors import (
 )
 from bot.runtime import metrics, proxy
 
-# The descriptions are undocumented; these are from the sources of the Bot API server and tdlib.
+# The descriptions are undocumented. These are from the sources of the Bot API server (Client.cpp)
+# and of tdlib (MessageContent.cpp, DialogManager.cpp, MessagesManager.cpp); names in capitals come
+# from Telegram's list of errors of messages.sendMedia, and the server passes them on unchanged.
 _UNREACHABLE = (
+    # the chat
     "chat not found",
     "user not found",
     "group chat was deactivated",
     "group chat was upgraded",
+    "group chat was deleted",
     "user is deactivated",
+    "input_user_deactivated",
+    "user_deleted",
+    "user_is_blocked",
+    "user_is_bot",
+    "you_blocked_user",
     "peer_id_invalid",
-    "not enough rights to send",
-    "have no rights to send",
-    "chat_write_forbidden",
-    "chat_restricted",
+    "chat_id_invalid",
+    "channel_invalid",
+    "channel_private",
+    "channel_public_group_na",
+    "chat_forbidden",
     "bot is not a member",
     "bot was kicked",
+    "bot was blocked",
+    "can't initiate conversation",
+    "user_banned_in_channel",
+    "allow_payment_required",
+    "privacy_premium_required",
+    "business_peer_invalid",
+    "business_peer_usage_missing",
+    "business_connection_invalid",
+    "business_connection_not_allowed",
+    "business connection not found",
+    # the rights there
+    "not enough rights to send",
+    "have no rights to send",
+    "have no write access",
+    "need administrator rights in the channel",
+    "chat_admin_required",
+    "chat_write_forbidden",
+    "chat_restricted",
+    "chat_guest_send_forbidden",
+    # the topic
+    "message thread not found",
+    "topic_closed",
+    "topic_deleted",
+    "topic_id_invalid",
 )
+_FORBIDDEN_KIND = re.compile(r"chat_send_[a-z]+_forbidden")
+"""No messages of this kind: CHAT_SEND_VIDEOS_FORBIDDEN, CHAT_SEND_PLAIN_FORBIDDEN and others."""
+_WAIT = re.compile(r"(?:slowmode|flood|flood_premium)_wait_(\d+)")
+"""Seconds, as Telegram names them to the Bot API server."""
 
 _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 
@@ -116,7 +156,9 @@ def _bad_request(message: str) -> TelegramError:
     words = message.lower()
     if "message is not modified" in words:
         return TelegramNotModified(message)
-    if any(part in words for part in _UNREACHABLE):
+    if wait := _WAIT.search(words):
+        return TelegramLater(message, retry_after=float(wait[1]))
+    if any(part in words for part in _UNREACHABLE) or _FORBIDDEN_KIND.search(words):
         return TelegramUnreachable(message)
     if any(part in words for part in _TOO_LARGE):
         return TelegramTooLarge(message)

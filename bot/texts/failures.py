@@ -155,14 +155,28 @@ def unknown(lang: str, price: Decimal) -> Text:
     )
 
 
-def undeliverable(lang: str, reason: Reason = Reason.CHAT_UNREACHABLE) -> Text:
-    """A video did not reach the chat; with a button to try again."""
+def undeliverable(
+    lang: str,
+    reason: Reason = Reason.CHAT_UNREACHABLE,
+    *,
+    elsewhere: bool = False,
+    in_group: bool = False,
+) -> Text:
+    """A video did not reach the chat; with a button to try again.
+
+    `elsewhere`: this is said in another place than that of the order.
+    """
     _ = words(lang)
     if reason is Reason.CHAT_UNREACHABLE:
         return message(
             "📦",
-            _("Your video is ready, but I could not send it here."),
+            _("Your video is ready, but Telegram does not let me send it to that chat.")
+            if elsewhere
+            else _("Your video is ready, but I could not send it here."),
             _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing."),
+            _("If it cannot come here, I send it to our private chat: open that first.")
+            if in_group
+            else None,
         )
     return message(
         "📦",

@@ -18,15 +18,21 @@ from bot.texts.formatting import CAPTION_LIMIT, lines, message, model_line, pric
 from bot.texts.i18n import fill, words
 
 
-def caption(task: Task, videos: int = 1) -> Text:
-    """Below the finished video, or below an album of several."""
+def caption(task: Task, videos: int = 1, *, as_file: bool = False) -> Text:
+    """Below the finished video, or below an album of several; `as_file`: it is a document."""
     _ = words(task.lang)
     facts = []
     if task.confirmed_at and task.rendered_at:
         took = (task.rendered_at - task.confirmed_at).total_seconds()
         facts.append(f"⏱ {_.duration(took)}")
     facts.append(f"💳 {price_of_all(_, task, videos)}")
-    rest = lines(model_line(_, task), " · ".join(facts))
+    why = None
+    if task.redirected:
+        why = _("📬 Telegram does not let me send it to the chat where you ordered it.")
+    kind = None
+    if as_file or task.video_is_document:
+        kind = _("📄 Telegram does not play this kind of video, so it comes as a file.")
+    rest = lines(model_line(_, task), " · ".join(facts), kind, why)
     return quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
 
 

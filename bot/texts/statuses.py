@@ -115,6 +115,16 @@ def status_no_address(lang: str, task: Task) -> Text:
     )
 
 
+def status_redirected(lang: str) -> Text:
+    """The video went to the person's own chat, because this one does not take it."""
+    _ = words(lang)
+    return message(
+        "📬",
+        _("The video is in your private chat with me."),
+        _("Telegram does not let me send it here."),
+    )
+
+
 def held(lang: str) -> Text:
     """Only the operator can fix it; the order waits."""
     _ = words(lang)

@@ -79,5 +79,11 @@ outbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", UtcDateTime),
+    # the person at whose next message it is sent; until then nobody can be written to
+    sa.Column("waits_for", sa.BigInteger),
     sqlite_autoincrement=True,
 )
+
+_waits = outbox.c.waits_for.is_not(None)
+
+sa.Index("ix_outbox_waits", outbox.c.waits_for, sqlite_where=_waits, postgresql_where=_waits)

@@ -12,9 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.core.task import ACTIVE, AspectRatio, Frame, Task, TaskState
+from bot.core.task import ACTIVE, AspectRatio, Chat, Frame, Task, TaskState
 from storage.engine import Connection, Database
-from storage.rows import COPIED, FRESH, task_from
+from storage.rows import COPIED, FRESH, chat_values, task_from
 from storage.tables import callback_actions, documents, in_states, tasks
 from storage.tasks.leases import add_event
 
@@ -67,12 +67,14 @@ class CallbackActionStore:
         frame: Frame | None = None,
         frame_message_id: int | None = None,
         frameless: bool = False,
+        pressed: tuple[Chat, int] | None = None,
     ) -> Task | None:
         """Create a draft from a task of this person, with current price and model; None: not
         theirs.
 
         Without the prompt it waits for a new one; `frame`, a picture from a message, replaces its
-        first frame, `frameless` removes it.
+        first frame, `frameless` removes it. `pressed`: another place than that of the task, and
+        the message there: the new one belongs to that place.
         """
         changed: dict[str, Any] = {
             **FRESH,
@@ -85,6 +87,8 @@ class CallbackActionStore:
         }
         if not words:
             changed["prompt"] = None
+        if pressed is not None:
+            changed |= {**chat_values(pressed[0]), "message_id": pressed[1]}
         if frame is not None or frameless:
             changed |= {
                 "frame_file_id": frame and frame.file_id,

@@ -64,6 +64,7 @@ class HistoryStore:
             tasks.c.user_id == user_id,
             tasks.c.state == TaskState.DELIVERED,
             tasks.c.video_file_id.is_not(None),
+            tasks.c.video_is_document.is_(False),  # inline mode sends videos
         )
         if before is not None:
             wanted = wanted.where(tasks.c.id < before)

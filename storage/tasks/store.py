@@ -19,7 +19,7 @@ from storage.engine import Connection, Database
 from storage.money.caps import reserve
 from storage.people import move_caps
 from storage.privacy import note_consent
-from storage.rows import COPIED, FRESH, UNLEASED, task_from
+from storage.rows import COPIED, FRESH, UNLEASED, chat_values, in_chat, task_from
 from storage.tables import RESTING, at_rest, in_states, outbox, task_events, tasks
 from storage.tasks.callback_actions import record_action, task_of_action
 from storage.tasks.drafts import Drafts
@@ -196,8 +196,18 @@ class TaskStore(Drafts):
                 tasks.c.confirmed_by == update_id,
             )
 
-    async def redeliver(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
-        """UNDELIVERABLE -> RENDERED, for its owner: the kept video is sent again."""
+    async def redeliver(
+        self, task_id: int, *, user_id: int, now: datetime, chat: Chat | None = None
+    ) -> Task | None:
+        """UNDELIVERABLE -> RENDERED, for its owner: the kept video is sent again, to `chat` when
+        that is another place than the task's."""
+        there: dict[str, Any] = {}
+        if chat is not None:
+            same = in_chat(tasks, chat)
+            there = chat_values(chat) | {
+                "message_id": sa.case((same, tasks.c.message_id), else_=0),
+                "card_message_id": sa.case((same, tasks.c.card_message_id)),
+            }
         async with self._database.transaction() as connection:
             return await _change(
                 connection,
@@ -207,6 +217,8 @@ class TaskStore(Drafts):
                 run_at=now,
                 reason=None,
                 detail=None,
+                redirected=False,
+                **there,
             )
 
     async def migrate_chat(self, old: int, new: int) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -170,6 +174,39 @@ async def test_what_cannot_be_done_is_one_line_and_exit_code_1(
     assert err == ""
     assert len(out.splitlines()) == 1
     assert out.startswith("FAIL  ")
+
+
+async def test_the_database_commands_want_the_database_alone(tmp_path: Path) -> None:
+    """As in a job for backups, which has no token; other wrong settings do not matter."""
+    kept = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
+    env["PYTHONPATH"] = str(Path(__file__).parents[2])
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}"
+    (tmp_path / ".env").write_text(f"DATABASE_URL={url}\nHTTP_PORT=none\nADMIM=7\n")
+    other = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
+    for command in (
+        ("migrate",),
+        ("backup", "kept.backup"),
+        ("restore", "kept.backup", "--replace"),
+        ("verify",),
+        ("copy", url, other),
+    ):
+        ended = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "bot", *command],
+            cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stderr) == (0, ""), (command, ended.stdout)
+        assert ended.stdout.startswith("ok    "), command
+    assert (tmp_path / "bot.db").exists()
+    (tmp_path / ".env").write_text(f"DATABSE_URL={url}\n")
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "bot", "verify"],
+        cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "DATABSE_URL: not a setting; did you mean DATABASE_URL?\n"
 
 
 async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(

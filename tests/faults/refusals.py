@@ -38,6 +38,26 @@ UNREACHABLE: dict[str, Fault] = {
 }
 """The chat takes nothing from this bot."""
 
+CLOSED: dict[str, Fault] = {
+    words: refusal(400, f"Bad Request: {words}")
+    for words in (
+        "TOPIC_CLOSED",
+        "TOPIC_DELETED",
+        "message thread not found",
+        "CHAT_SEND_VIDEOS_FORBIDDEN",
+        "CHAT_SEND_PLAIN_FORBIDDEN",
+        "CHAT_SEND_MEDIA_FORBIDDEN",
+        "CHAT_RESTRICTED",
+        "CHAT_WRITE_FORBIDDEN",
+        "CHAT_ADMIN_REQUIRED",
+        "USER_BANNED_IN_CHANNEL",
+        "not enough rights to send videos to the chat",
+        "have no write access to the chat",
+        "need administrator rights in the channel chat",
+    )
+} | {"kicked": refusal(403, "Forbidden: bot was kicked from the supergroup chat")}
+"""The place of an order takes nothing, or no videos."""
+
 REJECTED: dict[str, Fault] = {
     "message to edit is gone": refusal(400, "Bad Request: message to edit not found"),
     "message to reply to is gone": refusal(400, "Bad Request: message to be replied not found"),

@@ -35,6 +35,7 @@ class FakeMessenger:
     actions: list[tuple[float, str]] = field(default_factory=list)
     drafts: list[tuple[float, int, str]] = field(default_factory=list)
     deleted: list[int] = field(default_factory=list)
+    takes_actions: bool = True
     takes_drafts: bool = True
     is_busy: bool = False
     errors: list[Exception] = field(default_factory=list)
@@ -45,8 +46,9 @@ class FakeMessenger:
         if self.errors:
             raise self.errors.pop(0)
 
-    async def action(self, chat: Chat, action: str) -> None:
+    async def action(self, chat: Chat, action: str) -> bool:
         self.actions.append((self.now, action))
+        return self.takes_actions
 
     async def draft(self, chat: Chat, draft_id: int, text: Text) -> bool:
         self.drafts.append((self.now, draft_id, text.render()[0]))
@@ -201,6 +203,13 @@ async def test_the_bot_is_seen_recording_while_a_video_is_made(screen: Screen) -
     screen.progress.forget(1)
     await screen.watch(20)
     assert len(screen.messenger.actions) == 5
+
+
+async def test_a_place_that_takes_no_action_is_not_asked_again(screen: Screen) -> None:
+    screen.messenger.takes_actions = False
+    screen.progress.show(task(S.GENERATING, chat_id=-7, accepted_at=NOON), PRIOR)
+    await screen.watch(600)
+    assert len(screen.messenger.actions) == 1
 
 
 async def test_nothing_is_shown_where_it_would_delay_a_result(screen: Screen) -> None:

@@ -14,6 +14,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ import pytest
 from PIL import Image
 
 from bot.media import reader_process, video_reader
+from tests.support import media_files
 
 
 def mp4(
@@ -33,6 +35,7 @@ def mp4(
     options: dict[str, str] | None = None,
     noise: bool = False,
     later: str = "0",
+    pixel: Fraction | None = None,
 ) -> bytes:
     """An MP4 whose left half is red and right half blue; 24 pictures a second."""
     path = folder / "made.mp4"
@@ -43,6 +46,8 @@ def mp4(
     with av.open(str(path), "w", options=options or {}) as file:
         stream = file.add_stream("libx264", rate=24, options={"preset": "ultrafast", "bf": later})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        if pixel is not None:
+            stream.sample_aspect_ratio = pixel
         audio = file.add_stream("aac", rate=48000) if sound else None
         for _ in range(round(seconds * 24)):
             frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
@@ -192,6 +197,51 @@ async def test_a_file_open_for_reading_only_is_read_and_left_as_it_was(tmp_path:
     with path.open("rb") as opened:
         assert (await video_reader.prepare(opened)).info.duration == 2
     assert path.read_bytes() == before
+
+
+async def test_pixels_that_are_not_square_are_stretched(file: BinaryIO, tmp_path: Path) -> None:
+    """320 × 180 pixels, each twice as wide as high: 640 × 180 as every player shows it."""
+    file.write(mp4(tmp_path, size=(320, 180), pixel=Fraction(2)))
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height) == (640, 180)
+    assert Image.open(io.BytesIO(video.thumbnail)).size == (320, 90)
+    last = Image.open(io.BytesIO(await video_reader.last_frame(file)))
+    assert last.size == (640, 180)
+    assert not video.is_document
+
+
+async def test_a_stretch_without_sense_is_ignored(file: BinaryIO, tmp_path: Path) -> None:
+    file.write(mp4(tmp_path, pixel=Fraction(400)))
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height) == (160, 96)
+
+
+CONTAINERS = {
+    "webm": ("webm", "libvpx"),
+    "mkv": ("matroska", "libx264"),
+    "avi": ("avi", "mpeg4"),
+    "ogv": ("ogg", "libvpx"),
+    "flv": ("flv", "libx264"),
+    "ts": ("mpegts", "libx264"),
+    "mpg": ("mpeg", "mpeg2video"),
+    "wmv": ("asf", "wmv2"),
+    "gif": ("gif", "gif"),
+}
+
+
+@pytest.mark.parametrize("extension", CONTAINERS)
+async def test_other_containers_are_read_and_go_as_documents(
+    file: BinaryIO, extension: str
+) -> None:
+    data = media_files.film(*CONTAINERS[extension])
+    file.write(data)
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height) == (160, 96)
+    assert 1 <= video.info.duration <= 2
+    assert (video.info.container, video.is_document) == (extension, True)
+    assert Image.open(io.BytesIO(video.thumbnail)).size == (160, 96)
+    assert video.file.read() == data
+    assert (await video_reader.readers.details(file)).width == 160
 
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/x.ts\n"

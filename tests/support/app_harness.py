@@ -59,7 +59,7 @@ _HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat
 _WAITING = {
     "tasks": "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(ACTIVE))),
     "inbox": f"update_id IN ({_HEADS})",
-    "outbox": "true",
+    "outbox": "waits_for IS NULL",
 }
 """Rows that become due, by table: of a chat's updates only the first."""
 
@@ -321,7 +321,9 @@ class AppHarness:
     async def ended(self, state: str, task_id: int = 1, *, within: float = 3600.0) -> None:
         """Wait until the task is in this state and nothing waits to be sent or shown."""
         await self.until(lambda: self.state(task_id) == state, within=within)
-        await self.until(lambda: not self.rows("SELECT 1 FROM outbox"), within=within)
+        await self.until(
+            lambda: not self.rows("SELECT 1 FROM outbox WHERE waits_for IS NULL"), within=within
+        )
         await self.settle()
 
     # --- faults ------------------------------------------------------------------------------

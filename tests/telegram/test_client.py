@@ -108,13 +108,44 @@ def test_each_error_has_one_meaning(raised: Exception, means: type[TelegramError
         ("Bad Request: message to be replied not found", TelegramRejected),
         ("Bad Request: can't parse entities", TelegramRejected),
         ("Bad Request: query is too old and response timeout expired", TelegramRejected),
-        ("Bad Request: message thread not found", TelegramRejected),
+        *[
+            (f"Bad Request: {words}", TelegramUnreachable)
+            for words in (
+                "message thread not found",
+                "TOPIC_CLOSED",
+                "TOPIC_DELETED",
+                "CHAT_SEND_VIDEOS_FORBIDDEN",
+                "CHAT_SEND_PLAIN_FORBIDDEN",
+                "CHAT_SEND_MEDIA_FORBIDDEN",
+                "CHAT_SEND_DOCS_FORBIDDEN",
+                "CHAT_RESTRICTED",
+                "CHAT_GUEST_SEND_FORBIDDEN",
+                "CHAT_ADMIN_REQUIRED",
+                "CHANNEL_PRIVATE",
+                "USER_BANNED_IN_CHANNEL",
+                "YOU_BLOCKED_USER",
+                "ALLOW_PAYMENT_REQUIRED_5",
+                "have no write access to the chat",
+                "not enough rights to send documents to the",
+                "need administrator rights in the channel chat",
+                "BUSINESS_PEER_INVALID",
+            )
+        ],
+        ("Bad Request: SLOWMODE_WAIT_17", TelegramLater),
+        ("Bad Request: SLOWMODE_MULTI_MSGS_DISABLED", TelegramRejected),
+        ("Bad Request: message can't be deleted", TelegramRejected),
     ],
 )
 def test_bad_requests_are_told_apart_by_their_words(
     words: str, means: type[TelegramError]
 ) -> None:
     assert type(classify(TelegramBadRequest(SEND, words))) is means
+
+
+def test_a_wait_that_telegram_names_is_kept() -> None:
+    later = classify(TelegramBadRequest(SEND, "Bad Request: SLOWMODE_WAIT_17"))
+    assert isinstance(later, TelegramLater)
+    assert later.retry_after == 17
 
 
 @pytest.mark.parametrize(

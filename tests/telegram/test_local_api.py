@@ -85,12 +85,12 @@ async def test_a_video_over_50_mb_goes_through_a_local_server_only(
             upload_limit=limit,
         )  # fmt: skip
         if goes:
-            assert await deliver(task, Text("words"), None)
+            assert await deliver(task, lambda _: Text("words"), None)
             [call] = api.calls_of("sendVideo")
             assert call.ok
         else:
             with pytest.raises(DownloadTooLarge):
-                await deliver(task, Text("words"), None)
+                await deliver(task, lambda _: Text("words"), None)
 
 
 async def test_a_photo_becomes_a_video_through_a_local_server(tmp_path: Path) -> None:

@@ -194,6 +194,35 @@ def test_every_notice_has_words(kind: NoticeKind) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_a_notice_said_elsewhere_begins_with_the_order(kind: NoticeKind) -> None:
+    """As when the group of the order cannot be written to."""
+    group = Chat(chat_id=-5, message_thread_id=3)
+    for lang in LANGUAGES:
+        order = task(lang, chat=group, prompt="A cat on a roof")
+        told = Notice(kind=kind, chat=order.own_chat, lang=lang, params=PARAMS.get(kind, {}))
+        there = Notice(kind=kind, chat=group, lang=lang, params=PARAMS.get(kind, {}))
+        about = "A cat on a roof" in said(texts.notices.notice(told, order))
+        assert about is (kind is not NoticeKind.ALBUM)
+        assert "A cat on a roof" not in said(texts.notices.notice(there, order))
+
+
+def test_a_redirected_video_says_why_and_the_group_where_it_is() -> None:
+    both(texts.statuses.status_redirected)
+    for lang, why in (("en", "does not let me send it"), ("ru", "не даёт мне его отправить")):
+        long = task(lang, redirected=True, prompt="x" * 3000)
+        assert why in said(texts.results.caption(long))
+        assert sizeof(said(texts.results.caption(long))) <= texts.formatting.CAPTION_LIMIT
+        assert why not in said(texts.results.caption(task(lang)))
+
+
+def test_a_video_that_comes_as_a_file_says_why() -> None:
+    for lang, why in (("en", "comes as a file"), ("ru", "приходит файлом")):
+        assert why in said(texts.results.caption(task(lang), as_file=True))
+        assert why in said(texts.results.caption(task(lang, video_is_document=True)))
+        assert why not in said(texts.results.caption(task(lang)))
+
+
 @pytest.mark.parametrize("state", TaskState)
 def test_a_press_that_changes_nothing_says_why_in_every_state(state: TaskState) -> None:
     both(lambda lang: texts.statuses.press_done(lang, state))

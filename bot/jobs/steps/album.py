@@ -122,7 +122,8 @@ class Albums:
         self, prepared_videos: Sequence[PreparedVideo]
     ) -> dict[int, BotError | bool]:
         tasks = [prepared.task for prepared in prepared_videos]
-        if len(tasks) == 1 or not self._delivery.fit(prepared_videos):
+        places = {(task.video_chat.chat_id, task.video_chat.message_thread_id) for task in tasks}
+        if len(tasks) == 1 or len(places) > 1 or not self._delivery.fit(prepared_videos):
             return {}
         try:
             sent = await self._delivery.album(
@@ -172,7 +173,7 @@ def _buttons(tasks: Sequence[Task], reply_to: int) -> Notice:
     first = tasks[0]
     return Notice(
         kind=NoticeKind.ALBUM,
-        chat=first.chat,
+        chat=first.video_chat,
         lang=first.lang,
         task_id=first.id,
         reply_to=reply_to,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
+from dataclasses import replace
 
 from bot import texts
 from bot.core.errors import (
@@ -26,6 +28,8 @@ from bot.media import video_reader
 from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
 from bot.texts import keyboards
 
+logger = logging.getLogger(__name__)
+
 TRIES = 5
 """For a link without a video, and for a video that Telegram rejects."""
 
@@ -39,14 +43,17 @@ class Deliver:
         self._delivery = delivery
         self._albums = Albums(context, delivery)
 
-    async def __call__(self, task: Task) -> None:
-        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off."""
+    async def __call__(self, task: Task) -> Task | None:
+        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off.
+
+        Returns the task when it goes on at once: to the person's own chat.
+        """
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
         try:
             sent = await self._delivery(
                 task,
-                texts.results.caption(task),
+                lambda as_file: texts.results.caption(task, as_file=as_file),
                 keyboards.results.result(task),
                 self._albums.meeting(task),
             )
@@ -62,6 +69,8 @@ class Deliver:
             # The fault of the network or of this machine, not of the video.
             return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
         except TelegramUnreachable as exc:
+            if task.video_chat != task.own_chat:
+                return await self._redirect(task, str(exc))
             return await self._give_up(task, Reason.CHAT_UNREACHABLE, str(exc))
         except TelegramMoved as exc:
             await context.storage.tasks.migrate_chat(task.chat.chat_id, exc.chat_id)
@@ -78,11 +87,22 @@ class Deliver:
                 run_at=context.clock(),
                 video_message_id=sent.message_id,
                 video_file_id=sent.file_id or task.video_file_id,
+                video_is_document=sent.is_document if sent.file_id else task.video_is_document,
             )
             await context.save_with_retry(task, after)
         await asyncio.to_thread(self._delivery.forget, task.id)
         await context.close(task)
         return None
+
+    async def _redirect(self, task: Task, detail: str) -> Task:
+        """Send it to the person instead: the place was tried once and takes nothing.
+
+        Written before that send: after a kill the place is not tried again.
+        """
+        logger.warning("task %d: goes to the person's own chat: %s", task.id, detail)
+        kept_by = await self._delivery.kept_by(task)
+        after = replace(task, redirected=True, claims=0, detail=detail, kept_by=kept_by)
+        return await self._context.save(task, after)
 
     async def _again(
         self, task: Task, exc: Exception, reason: Reason, *, refresh: bool = False

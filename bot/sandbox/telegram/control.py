@@ -20,6 +20,7 @@ from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.telegram import acts
 from bot.sandbox.telegram.calls import Call, Json
 from bot.sandbox.telegram.errors import ApiError
+from bot.sandbox.telegram.outgoing import KINDS
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.profile import commands_for, profile_text
 from bot.sandbox.telegram.state import Chat, World
@@ -106,6 +107,7 @@ class Control:
                 web.post("/sandbox/people/{person}/{act}", self._act),
                 web.post("/sandbox/groups", self._add_group),
                 web.post("/sandbox/groups/{chat}/migrate", self._migrate),
+                web.post("/sandbox/groups/{chat}/rights", self._set_rights),
                 web.post("/sandbox/inject", self._inject),
                 web.post("/sandbox/redeliver", self._redeliver),
                 web.get("/sandbox/faults", self._faults),
@@ -164,6 +166,7 @@ class Control:
             "reactions": chat.reactions,
             "drafts": list(chat.drafts.values()),
             "topics": chat.topics,
+            **_rights(chat),
             "members": len(chat.members),
             "bot_status": status,
             "commands": commands_for(self._world, person.id, chat.id),
@@ -256,6 +259,23 @@ class Control:
         group = self._world.chats[int(request.match_info["chat"])]
         return web.json_response(self._world.chat_json(self._emulator.migrate(group)))
 
+    async def _set_rights(self, request: web.Request) -> web.Response:
+        """What a group takes from the bot; what is not named stays.
+
+        `{"forbidden": ["videos"], "closed": [2], "slow_mode": 30, "bot_status": "member"}`: kinds
+        as in `outgoing.KINDS`, topics by their ids, seconds.
+        """
+        group, wanted = self._world.chats[int(request.match_info["chat"])], await _json(request)
+        if not set(forbidden := wanted.get("forbidden", group.forbidden)) <= set(KINDS):
+            raise web.HTTPBadRequest(text=f"kinds: {', '.join(KINDS)}")
+        group.forbidden = set(forbidden)
+        group.closed_topics = {int(one) for one in wanted.get("closed", group.closed_topics)}
+        group.slow_mode = int(wanted.get("slow_mode", group.slow_mode))
+        bot_id = self._world.bot["id"]
+        group.members[bot_id] = str(wanted.get("bot_status", group.members[bot_id]))
+        self._world.emit("people")
+        return web.json_response(_rights(group))
+
     async def _inject(self, request: web.Request) -> web.Response:
         return web.json_response(self._emulator.inject(await _json(request)))
 
@@ -322,6 +342,14 @@ class Control:
                 )
         except (aiohttp.ClientError, TimeoutError):
             raise web.HTTPBadGateway(text="the provider emulator does not answer") from None
+
+
+def _rights(chat: Chat) -> Json:
+    return {
+        "forbidden": sorted(chat.forbidden),
+        "closed": sorted(chat.closed_topics),
+        "slow_mode": chat.slow_mode,
+    }
 
 
 async def _json(request: web.Request) -> Any:

@@ -53,6 +53,11 @@ class ApiError(Exception):
         return body
 
 
+def too_many(seconds: int) -> ApiError:
+    """Return a 429: again after so many seconds."""
+    return ApiError(429, f"retry after {seconds}", retry_after=seconds)
+
+
 def bad_request(text: str) -> ApiError:
     """Return a 400, the most common error."""
     return ApiError(400, text)

@@ -130,7 +130,7 @@ def _sender(kind: str) -> Method:
     method = f"send{kind.title()}"
 
     async def send_media(req: Request) -> Json:
-        chat = writable_chat(req)
+        chat = writable_chat(req, f"{kind}s")
         caption = text_of(req, method, "caption")
         stored = await stored_file(req, req.params[kind], kind, req.params)
         return send(req, chat, media_content(stored) | caption)
@@ -158,8 +158,10 @@ async def _input_media(req: Request, media: Json) -> tuple[StoredFile, Json]:
 
 async def send_media_group(req: Request) -> list[Json]:
     """Bot API: sendMediaGroup; photos and videos mix, documents keep to themselves."""
-    chat = writable_chat(req)
     kinds = {media["type"] for media in req.params["media"]}
+    chat = writable_chat(req, *(f"{kind}s" for kind in sorted(kinds)))
+    if chat.slow_mode and chat.members.get(req.world.bot["id"]) != "administrator":
+        raise bad_request("SLOWMODE_MULTI_MSGS_DISABLED")
     if not (kinds <= ALBUM_KINDS or kinds == {"document"}):
         raise bad_request("document can't be mixed with other media types")
     # All or nothing: the first wrong file refuses the album.

@@ -6,6 +6,7 @@ from typing import Any
 from bot.sandbox.telegram.calls import Method, Request
 from bot.sandbox.telegram.errors import bad_request
 from bot.sandbox.telegram.outgoing import (
+    KINDS,
     edited,
     find_chat,
     own_message,
@@ -61,7 +62,7 @@ SERVICE = {"migrate_to_chat_id", "migrate_from_chat_id", "new_chat_members", "le
 
 async def send_message(req: Request) -> Json:
     """Bot API: sendMessage."""
-    chat = writable_chat(req)
+    chat = writable_chat(req, "text messages")
     return send(req, chat, text_of(req, "sendMessage"))
 
 
@@ -133,7 +134,8 @@ def _source(req: Request, word: str) -> Json:
 
 async def copy_message(req: Request) -> Json:
     """Bot API: copyMessage; a new caption replaces the old one."""
-    chat, source = writable_chat(req), _source(req, "copy")
+    source = _source(req, "copy")
+    chat = writable_chat(req, *_kinds(source))
     content = {k: v for k, v in source.items() if k not in NOT_COPIED}
     if "caption" in req.params and "text" not in content:
         content = {k: v for k, v in content.items() if not k.startswith("caption")}
@@ -143,9 +145,15 @@ async def copy_message(req: Request) -> Json:
 
 async def forward_message(req: Request) -> Json:
     """Bot API: forwardMessage."""
-    chat, source = writable_chat(req), _source(req, "forward")
+    source = _source(req, "forward")
+    chat = writable_chat(req, *_kinds(source))
     content = {k: v for k, v in source.items() if k not in NOT_COPIED}
     return send(req, chat, content, forward_origin=forward_origin(source))
+
+
+def _kinds(source: Json) -> list[str]:
+    """The kind of a copied message, as the rights of members name it."""
+    return [kind for kind in KINDS if kind.split()[0].rstrip("s") in source]
 
 
 def forward_origin(source: Json) -> Json:

@@ -1,10 +1,11 @@
 """What all methods that send or edit share: the chat, the text, the reply, the keyboard."""
 
+import math
 from typing import Any
 
 from bot.sandbox.telegram import schema
 from bot.sandbox.telegram.calls import Request
-from bot.sandbox.telegram.errors import NOT_MODIFIED, ApiError, bad_request
+from bot.sandbox.telegram.errors import NOT_MODIFIED, ApiError, bad_request, too_many
 from bot.sandbox.telegram.state import Chat, Json, World
 from bot.sandbox.telegram.text import formatted, utf16_len
 
@@ -47,8 +48,12 @@ def find_chat(world: World, chat_id: int | str) -> Chat:
     return chat
 
 
-def writable_chat(req: Request) -> Chat:
-    """The chat that `chat_id` names, if the bot may write there."""
+KINDS = ("text messages", "photos", "videos", "animations", "documents")
+"""What the rights of members name, in the words of Telegram's refusal."""
+
+
+def writable_chat(req: Request, *kinds: str) -> Chat:
+    """The chat that `chat_id` names, if the bot may write there, and send messages of `kinds`."""
     for name in UNSUPPORTED & req.params.keys():
         raise ApiError(501, f"the sandbox does not do {name}")
     world, chat = req.world, find_chat(req.world, req.params["chat_id"])
@@ -65,7 +70,22 @@ def writable_chat(req: Request) -> Chat:
     thread = req.params.get("message_thread_id")
     if thread is not None and thread not in chat.topics:
         raise bad_request("message thread not found")
+    if status != "administrator":
+        _check_rights(world, chat, thread, kinds)
     return chat
+
+
+def _check_rights(world: World, chat: Chat, thread: int | None, kinds: tuple[str, ...]) -> None:
+    """As tdlib's can_send_message_content, and then the server, for a member."""
+    for kind in kinds:
+        if kind in chat.forbidden:
+            raise bad_request(f"not enough rights to send {kind} to the chat")
+    if thread in chat.closed_topics:
+        raise bad_request("TOPIC_CLOSED")
+    if kinds and chat.slow_mode and chat.bot_sent_at is not None:
+        left = chat.bot_sent_at + chat.slow_mode - world.clock()
+        if left > 0:
+            raise too_many(math.ceil(left))
 
 
 def text_of(req: Request, method: str, field: str = "text") -> Json:
@@ -165,6 +185,7 @@ def send(req: Request, chat: Chat, content: Json, **extra: Any) -> Json:
     if params.get("protect_content"):
         extra["has_protected_content"] = True
     chat.drafts.clear()
+    chat.bot_sent_at = world.clock()
     thread = params.get("message_thread_id")
     return world.post(chat, world.bot, content, thread=thread, **extra)
 

@@ -41,6 +41,11 @@ class Chat:
     messages: dict[int, Json] = field(default_factory=dict)
     reactions: dict[int, dict[int, list[Json]]] = field(default_factory=dict)
     topics: dict[int, str] = field(default_factory=dict)
+    closed_topics: set[int] = field(default_factory=set)
+    # Kinds of messages that members may not send, in the words of Telegram's refusal.
+    forbidden: set[str] = field(default_factory=set)
+    slow_mode: int = 0  # seconds between two messages of a member
+    bot_sent_at: float | None = None
     drafts: dict[int, Json] = field(default_factory=dict)
     migrated_to: int | None = None
     last_id: int = 0

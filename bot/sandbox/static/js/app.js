@@ -158,11 +158,13 @@ function drawKeyboard() {
 }
 
 function show(id) {
-  if (id !== open) { composer.reset(); $("messages").replaceChildren(); }
+  const other = id !== open;
+  if (other) { composer.reset(); $("messages").replaceChildren(); }
   open = id;
   unread.delete(id);
   $("app").dataset.view = "chat";
   drawAll();
+  if (other) panel.draw(state);
 }
 
 // --- deeds ---
@@ -243,6 +245,7 @@ Object.assign(panel.hooks, {
   people: () => state.people,
   // Telegram's client opens the private chat with the bot, wherever the link was.
   start: (payload) => { show(state.me.id); return sendText(`/start ${payload}`); },
+  group: () => chat().type === "private" ? null : chat(),
 });
 
 function showPanel(on) {

@@ -3,7 +3,9 @@ import * as api from "./api.js";
 import { $, el, toast } from "./dom.js";
 import { locale, plural, t } from "./i18n.js";
 
-export const hooks = { block: async () => {}, blocked: () => false, people: () => [], start: async () => {} };
+export const hooks = {
+  block: async () => {}, blocked: () => false, people: () => [], start: async () => {}, group: () => null,
+};
 let provider = null, flooded = false, lastCall = 0;
 const asked = [];
 
@@ -15,7 +17,7 @@ export async function draw(state) {
   $("panel-body").replaceChildren(
     el("p.note", {}, t("panel.note")), state.start_link ? linkSection(state.start_link) : "",
     state.provider && provider ? serviceSection() : el("p.hint", {}, t("panel.no_provider")),
-    telegramSection(), peopleSection(), callsSection());
+    telegramSection(), ...groupSection(), peopleSection(), callsSection());
   if (focus) $(focus)?.focus();
   warn();
   await refreshCalls();
@@ -71,6 +73,22 @@ function telegramSection() {
   return el("section", { "aria-label": t("panel.telegram") }, el("h3", {}, t("panel.telegram")),
     toggle("flood", t("panel.flood"), t("panel.flood_hint"), flooded, async (on) => { flooded = (await api.flood(on)).on; warn(); }),
     toggle("block", t("panel.block"), t("panel.block_hint"), hooks.blocked(), (on) => hooks.block(on)));
+}
+
+/** What the open group takes from the bot. */
+function groupSection() {
+  const group = hooks.group();
+  if (!group) return [];
+  const set = (rights) => api.setRights(group.id, rights);
+  const forbid = (id, kinds) => toggle(id, t(`panel.${id}`), t(`panel.${id}_hint`), kinds.every((kind) => group.forbidden.includes(kind)),
+    (on) => set({ forbidden: group.forbidden.filter((kind) => !kinds.includes(kind)).concat(on ? kinds : []) }));
+  const topics = Object.keys(group.topics).map(Number);
+  return [el("section", { "aria-label": t("panel.rights") }, el("h3", {}, t("panel.rights")),
+    forbid("no_videos", ["videos"]),
+    forbid("no_messages", ["text messages", "photos", "videos", "animations", "documents"]),
+    toggle("slow_mode", t("panel.slow_mode"), t("panel.slow_mode_hint"), group.slow_mode > 0, (on) => set({ slow_mode: on ? 30 : 0 })),
+    topics.length ? toggle("close_topics", t("panel.close_topics"), t("panel.close_topics_hint"), group.closed.length > 0, (on) => set({ closed: on ? topics : [] })) : null,
+    toggle("remove_bot", t("panel.remove_bot"), t("panel.remove_bot_hint"), group.bot_status === "kicked", (on) => set({ bot_status: on ? "kicked" : "member" })))];
 }
 
 function peopleSection() {
