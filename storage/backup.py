@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError
 
 from bot.core.errors import StorageError, StorageUnavailable
-from storage.engine import Connection, Database, sqlite_file
-from storage.migrate import HEAD, migrate, migrate_within, version
+from storage.address import parse, sqlite_file
+from storage.driver_errors import explain
+from storage.engine import Connection, Database
+from storage.migrate import HEAD, migrate, migrate_within, too_new, version
 from storage.rows import task_from
 from storage.tables import metadata, tasks
 
@@ -97,9 +100,8 @@ async def verify(url: str, *, progress: Progress) -> Report:
     async with _snapshot(url, progress, head=False) as reading:
         found = await reading.run_sync(version)
         if found != HEAD:
-            problems.append(
-                f"version {found or 'none'}, not {HEAD}: `bot migrate` brings it there"
-            )
+            older = f"version {found or 'none'}, not {HEAD}: `bot migrate` brings it there"
+            problems.append(too_new(found) if found and found > HEAD else older)
             return Report(version=found, rows=rows, problems=tuple(problems))
         problems += await _integrity_checks(reading)
         for table in metadata.sorted_tables:
@@ -110,6 +112,8 @@ async def verify(url: str, *, progress: Progress) -> Report:
                     if table is tasks:
                         for row in batch:
                             task_from(row)
+            except DatabaseError as exc:
+                problems.append(f"{table.name}: cannot be read ({exc.orig})")
             except (LookupError, ValueError, TypeError) as exc:
                 problems.append(f"{table.name}: a row cannot be read ({type(exc).__name__})")
     return Report(version=found, rows=rows, problems=tuple(problems))
@@ -139,7 +143,7 @@ async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterato
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".copy-") as folder:
         twin = Path(folder) / "bot.db"
         await _copy_pages(path, twin, progress)
-        database = await Database.open(f"sqlite+aiosqlite:///{twin}")
+        database = await Database.open(f"sqlite+aiosqlite:///{twin}", name=str(path))
         try:
             if head:
                 async with database.transaction() as connection:
@@ -175,9 +179,9 @@ async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
     try:
         await asyncio.to_thread(work)
     except sqlite3.DatabaseError as exc:
-        if not isinstance(exc, sqlite3.OperationalError):
-            raise CopyRefused(f"{source}: is no SQLite database, or a broken one: {exc}") from exc
-        raise StorageUnavailable(f"{source}: {exc}") from exc
+        address = parse(f"sqlite+aiosqlite:///{source}")
+        error = explain(exc, address) or StorageUnavailable(f"{source}: {exc}")
+        raise error from exc
 
 
 def _require(file: Path) -> None:

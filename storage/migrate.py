@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot.core.errors import StorageTooNew
+from storage.engine import Connection as StorageConnection
 from storage.engine import Database
 
 HEAD = "0008"
@@ -45,16 +46,32 @@ def migrate_within(connection: Connection, revision: str) -> None:
     script = ScriptDirectory.from_config(config)
     known = [found.revision for found in script.walk_revisions()]  # the newest first
     if current is not None and current not in known:
-        raise StorageTooNew(
-            f"the database is at version {current}, this program knows versions up to "
-            f"{known[0]}: install the newer program, or restore the backup made before it"
-        )
+        raise StorageTooNew(too_new(current))
     target = known[0] if revision == "head" else revision
     if current == target:
         return
     down = target == "base" or (current in known and known.index(target) > known.index(current))
     (command.downgrade if down else command.upgrade)(config, target)
     logger.info("database: version %s -> %s", current, target)
+
+
+def too_new(found: str, what: str = "the database") -> str:
+    """Return the words for a database, or a backup, of a newer version of the program."""
+    return (
+        f"{what} is at version {found}, this program knows versions up to {HEAD}: install the "
+        "newer program, or go back with `bot restore --replace` and the backup made before it"
+    )
+
+
+async def can_make_tables(connection: StorageConnection) -> bool:
+    """Whether this user may make tables; of an SQLite file the rights of the file decide."""
+    if connection.dialect == "sqlite":
+        return True
+    return bool(
+        await connection.scalar(
+            sa.text("SELECT has_schema_privilege(current_schema()::text, 'CREATE')")
+        )
+    )
 
 
 def version(connection: Connection) -> str | None:

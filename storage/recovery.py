@@ -18,7 +18,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bot.core.task import ACTIVE
-from storage.engine import Database, sqlite_file
+from storage.address import sqlite_file
+from storage.engine import Database
 from storage.rows import UNLEASED
 from storage.tables import InboxState, in_states, inbox, one_of, outbox, tasks
 

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
@@ -21,6 +22,10 @@ from bot.core.errors import StorageError
 from bot.settings import Settings
 from storage import backup as backups
 from storage import open_storage
+from storage.address import parse
+
+PROBLEMS = 2
+"""How many problems of a database `verify` shows: one broken page makes hundreds."""
 
 Say = Callable[[str], None]
 
@@ -91,7 +96,8 @@ async def catalog(settings: Settings, file: Path | None, say: Say, *, replace: b
     try:
         listed = await provider.prices()
     except ProviderError as exc:
-        say(f"FAIL  {exc}; nothing was written")
+        host = urlsplit(settings.gptunnel_base_url).hostname
+        say(f"FAIL  GPTUNNEL_BASE_URL, {host}: {exc}; nothing was written")
         return False
     finally:
         await provider.close()
@@ -143,6 +149,11 @@ async def restore(file: Path, url: str, say: Say, *, replace: bool) -> bool:
 
 async def copy(source: str, target: str, say: Say, *, replace: bool) -> bool:
     """See storage.backup.copy."""
+    for name, address in (("FROM", source), ("TO", target)):
+        try:
+            parse(address)
+        except ValueError as exc:
+            raise ValueError(f"{name}: {exc}") from None
     with ExitStack() as stack:
         rows = await backups.copy(source, target, progress=ProgressBars(stack), replace=replace)
     say(f"ok    {rows} rows copied")
@@ -153,8 +164,10 @@ async def verify(url: str, say: Say) -> bool:
     """See storage.backup.verify."""
     with ExitStack() as stack:
         report = await backups.verify(url, progress=ProgressBars(stack))
-    for problem in report.problems:
+    for problem in report.problems[:PROBLEMS]:
         say(f"FAIL  {problem}")
+    if (more := len(report.problems) - PROBLEMS) > 0:
+        say(f"FAIL  {more} more problems: restore the latest backup that verifies")
     if not report.problems:
         filled = ", ".join(f"{name} {count}" for name, count in report.rows.items() if count)
         say(f"ok    version {report.version}, every row can be read: {filled or 'no rows'}")
