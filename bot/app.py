@@ -34,7 +34,7 @@ from bot.settings import Settings
 from bot.telegram.inbox import Inbox
 from bot.telegram.profile import set_profile
 from bot.telegram.rate_limits import RateLimiter
-from storage import Cluster, Storage, open_storage, process_presence
+from storage import Cluster, Storage, leftovers, open_storage, process_presence
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +92,8 @@ async def _run(
     stack: AsyncExitStack,
     stop: asyncio.Event,
 ) -> None:
+    if swept := await asyncio.to_thread(leftovers.sweep, settings.data_dir):
+        logger.warning("%d unfinished copies of the database deleted, left by a kill", swept)
     parts = wiring.build(settings, storage, edges)
     await asyncio.to_thread(parts.kept.sweep, await _wanted(storage, parts.kept))
     for server in (parts.server, parts.admin_server):

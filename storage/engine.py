@@ -20,6 +20,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import greenlet_spawn
 
 from bot.core.errors import StorageUnavailable, StorageUnusable
+from bot.runtime.private_files import make_file, make_folder
 from storage import driver, driver_errors
 from storage.address import parse, tls_arguments, without_tls
 
@@ -29,10 +30,14 @@ P = ParamSpec("P")
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes to the same SQLite file."""
 
+APPLICATION = "video-bot"
+"""How PostgreSQL names the sessions of this program."""
+
 # A host that disappears closes nothing: the server must not keep its locks for hours.
 _PATIENCE: dict[str, Any] = {
     "timeout": 10,
     "server_settings": {
+        "application_name": APPLICATION,
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
@@ -263,12 +268,15 @@ class Database:
 
 def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
     if url.database and url.database != ":memory:":
+        file = Path(url.database)
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
         except OSError as exc:
             raise StorageUnavailable(
-                f"{url.database}: its folder cannot be made ({exc.strerror})"
+                f"{file}: its folder cannot be made ({exc.strerror})"
             ) from exc
+        with suppress(OSError):  # SQLite's own error says more
+            make_file(file, "-wal", "-shm")
     engine = sa.create_engine(
         url,
         connect_args={"timeout": busy_timeout, "async_creator_fn": driver.connect},

@@ -59,6 +59,16 @@ async def process_presence(database: Database, url: str, now: datetime) -> Async
         yield alone
 
 
+@contextmanager
+def only_process(url: str) -> Iterator[bool]:
+    """Keep other processes off a SQLite file; False: one is there.
+
+    True for other databases, and where the file system has no locks: nobody can know.
+    """
+    with _opened(_folder(url)) as lock:
+        yield lock is None or _locked(lock, fcntl.LOCK_EX, unknown=True)
+
+
 async def _free(database: Database, now: datetime) -> None:
     async with database.transaction() as connection:
         for table, tries, alive in _LEASED:
@@ -104,10 +114,12 @@ def _opened(folder: Path | None) -> Iterator[int | None]:
             os.close(lock)
 
 
-def _locked(lock: int | None, kind: int) -> bool:
+def _locked(lock: int | None, kind: int, *, unknown: bool = False) -> bool:
     assert lock is not None
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return unknown
     return True
