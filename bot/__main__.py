@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return sandbox(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
+    if args.command == "backup" and args.keep and not args.to:
+        parser.error("--keep needs --to FOLDER")
     if args.command in OF_THE_DATABASE:
         return _command(args, _read(database_only=True))
     settings: Settings | None = _read()
@@ -78,9 +80,17 @@ def _add_commands(commands: Any) -> None:
     catalog.add_argument("--replace", action="store_true", help="write an existing file anew")
     commands.add_parser("migrate", help="bring the database to this version (a start does too)")
     backup = commands.add_parser("backup", help="everything into one new file, also while it runs")
-    backup.add_argument("file", type=Path)
+    where = backup.add_mutually_exclusive_group(required=True)
+    where.add_argument("file", type=Path, nargs="?")
+    where.add_argument("--to", type=Path, metavar="FOLDER", help="a dated file in this folder")
+    backup.add_argument(
+        "--keep", type=_number, metavar="N", help="with --to: delete all but the N newest"
+    )
     restore = commands.add_parser("restore", help="a backup into DATABASE_URL; stop the bot first")
     restore.add_argument("file", type=Path)
+    restore.add_argument(
+        "--keep-version", action="store_true", help="leave it as it was, for an older program"
+    )
     commands.add_parser("verify", help="read every row and let the database check itself")
     copy = commands.add_parser("copy", help="all rows from one database to another")
     copy.add_argument("source", metavar="FROM", help="an address like DATABASE_URL")
@@ -89,6 +99,16 @@ def _add_commands(commands: Any) -> None:
         command.add_argument(
             "--replace", action="store_true", help="give up the rows that are there"
         )
+
+
+def _number(text: str) -> int:
+    """Return a number above 0; argparse names the argument of a ValueError."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+_number.__name__ = "number above 0"  # as argparse calls it
 
 
 def _read(*, database_only: bool = False) -> Any:

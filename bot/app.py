@@ -28,12 +28,13 @@ from bot.media import video_reader
 from bot.operator import claim, price_check
 from bot.runtime import metrics
 from bot.runtime.health import Health
+from bot.runtime.http_server import HttpServer
 from bot.runtime.supervisor import supervise
 from bot.settings import Settings
 from bot.telegram.inbox import Inbox
 from bot.telegram.profile import set_menu, set_profile
 from bot.telegram.rate_limits import RateLimiter
-from storage import Cluster, Storage, open_storage, process_presence
+from storage import Cluster, Storage, leftovers, open_storage, process_presence
 
 logger = logging.getLogger(__name__)
 
@@ -97,11 +98,13 @@ async def _run(
     stack: AsyncExitStack,
     stop: asyncio.Event,
 ) -> None:
+    if swept := await asyncio.to_thread(leftovers.sweep, settings.data_dir):
+        logger.warning("%d unfinished copies of the database deleted, left by a kill", swept)
     parts = wiring.build(settings, storage, edges)
     await asyncio.to_thread(parts.kept.sweep, await _wanted(storage, parts.kept))
     for server in (parts.server, parts.admin_server):
         if server is not None:
-            await server.start()
+            await _listen(server, settings)
             stack.push_async_callback(server.stop)
     logger.info(
         "started: http on %s:%d, photos %s, model %s, updates by %s, role %s, version %s",
@@ -146,6 +149,17 @@ async def _run(
         last=last,
         stop=[parts.health.stop, *(part.stop for part in stoppable)],
     )
+
+
+async def _listen(server: HttpServer, settings: Settings) -> None:
+    try:
+        await server.start()
+    except OSError as exc:
+        # asyncio's text names the address, and not which setting it is from
+        raise OSError(
+            f"HTTP_HOST={settings.http_host}, HTTP_PORT={settings.http_port}, "
+            f"ADMIN_HTTP_PORT={settings.admin_port or ''}: {exc.strerror or exc}"
+        ) from exc
 
 
 async def _run_part(part: Inbox | Worker | OutboxSender, cluster: Cluster) -> None:

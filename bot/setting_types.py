@@ -17,7 +17,7 @@ from pydantic_settings import NoDecode
 
 from bot.core import catalog, examples
 from bot.core.stars import read_packages
-from storage.engine import parse
+from storage.address import parse
 
 
 def _token(value: SecretStr) -> SecretStr:

@@ -6,6 +6,7 @@ secrets. `make docs` makes docs/settings.md and .env.example from the fields and
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import hmac
 import logging
@@ -57,7 +58,7 @@ from bot.setting_types import (
     UserIds,
     is_local,
 )
-from storage.engine import sqlite_file
+from storage.address import sqlite_file
 
 ADMIN_PORT = 8081
 """Where health and metrics are when a tunnel leads to the other listener."""
@@ -250,7 +251,9 @@ class Settings(BaseSettings):
         known = [model.id for model in catalog.read(path)] if path else list(CATALOG)
         is_default = path and value == cls.model_fields["model"].default
         if value not in known and not is_default:
-            raise ValueError(f"should be one of {', '.join(known)}")
+            nearest = difflib.get_close_matches(value, known, n=5, cutoff=0)
+            source = "CATALOG_FILE" if path else "the catalog"
+            raise ValueError(f"is not in {source}; the nearest: {', '.join(nearest)}")
         return value
 
     @model_validator(mode="after")

@@ -80,7 +80,7 @@ from bot.telegram.rate_limits import RateLimiter, SharedLimiter
 from bot.telegram.webhook import Webhook
 from handlers import build_router
 from handlers.context import Offer
-from storage import Cluster, Storage
+from storage import Cluster, Storage, leftovers
 
 logger = logging.getLogger(__name__)
 
@@ -407,6 +407,7 @@ def wire_jobs(
             clock=clock,
             orders=_days(settings.retention_days),
             drafts=_days(settings.draft_retention_days),
+            sweep_copies=partial(leftovers.sweep, settings.data_dir),
             sleep=sleep,
         ),
         waiting=QueuePositions(

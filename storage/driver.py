@@ -8,6 +8,7 @@ must not know tables, nor what statements are for.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable
 from functools import partial
@@ -80,6 +81,15 @@ class Connection(aiosqlite.Connection):
 
     def cursor(self) -> Any:
         return Cursor(self)
+
+    async def _connect(self) -> aiosqlite.Connection:
+        try:
+            return await super()._connect()
+        except Exception:
+            # The thread reports its end to the loop, which is closed soon when a start fails: then
+            # it would print a traceback after the one line that says why.
+            await asyncio.to_thread(self._thread.join)
+            raise
 
     async def rollback(self) -> None:
         if self.in_transaction:

@@ -6,7 +6,6 @@ It must not know what the rows mean.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -16,14 +15,14 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, CursorResult, Dialect, ScalarResult, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import URL, CursorResult, Dialect, ScalarResult
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import greenlet_spawn
 
-from bot.core.errors import StorageUnavailable
-from storage import driver
+from bot.core.errors import StorageUnavailable, StorageUnusable
+from bot.runtime.private_files import make_file, make_folder
+from storage import driver, driver_errors
+from storage.address import parse, tls_arguments, without_tls
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -31,37 +30,14 @@ P = ParamSpec("P")
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes to the same SQLite file."""
 
-_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+asyncpg",
-    "postgresql": "postgresql+asyncpg",
-    "postgresql+asyncpg": "postgresql+asyncpg",
-}
-
-# sqlite.org/rescode.html: the primary codes that mean "not now" and are not about the statement
-_SQLITE_AGAIN = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
-
-# PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled back
-# because of others, lock not available, read-only (a standby that took over)
-_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006", "25P03")
+APPLICATION = "video-bot"
+"""How PostgreSQL names the sessions of this program."""
 
 # A host that disappears closes nothing: the server must not keep its locks for hours.
 _PATIENCE: dict[str, Any] = {
     "timeout": 10,
     "server_settings": {
+        "application_name": APPLICATION,
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
@@ -158,18 +134,27 @@ class Database:
     their transaction: one's rollback would undo the other's insert.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(
+        self, engine: sa.Engine, name: str = "", tls: Mapping[str, Any] | None = None
+    ) -> None:
         self._engine = engine
+        self._tls = tls or {}
+        self._name = name
         self._is_sqlite = engine.dialect.name == "sqlite"
 
     @classmethod
-    async def open(cls, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:
-        """Open the database, or raise StorageUnavailable; ValueError for an unusable address."""
+    async def open(
+        cls, url: str, *, busy_timeout: float = BUSY_TIMEOUT, name: str = ""
+    ) -> Database:
+        """Open the database, which errors call `name`, by default its path or address.
+
+        Raises StorageUnavailable, StorageUnusable, and ValueError for an unusable address.
+        """
         parsed = parse(url)
         if parsed.drivername == "sqlite+aiosqlite":
-            database = cls(_sqlite(parsed, busy_timeout))
+            database = cls(_sqlite(parsed, busy_timeout), name)
         else:
-            database = cls(_postgres(parsed))
+            database = cls(_postgres(parsed), name, tls_arguments(parsed))
         try:
             async with database.transaction():
                 pass
@@ -188,7 +173,7 @@ class Database:
         import asyncpg  # not needed with SQLite
 
         _, where = self._engine.dialect.create_connect_args(self._engine.url)
-        return await asyncpg.connect(**where, **_PATIENCE)
+        return await asyncpg.connect(**where, **self._tls, **_PATIENCE)
 
     async def close(self) -> None:
         """Close the engine: an open aiosqlite connection would keep the process from ending."""
@@ -199,9 +184,10 @@ class Database:
         """Run a transaction: commit at the end, roll back on any error. Never held across the
         network.
 
-        Raises StorageUnavailable when the database cannot serve at present: nothing was written.
+        Raises StorageUnavailable when the database cannot serve at present, StorageUnusable when
+        the operator must act: nothing was written.
         """
-        with _unavailable_on_retryable():
+        with self._explained():
             async with self._connection() as connection:
                 yield connection
                 await connection.commit()
@@ -213,7 +199,7 @@ class Database:
         SQLite: dropping a table that was copied would delete the rows that refer to it, so foreign
         keys are off meanwhile and are checked before the commit.
         """
-        with _unavailable_on_retryable():
+        with self._explained(schema=True):
             async with self._connection() as connection:
                 if not self._is_sqlite:
                     await self.lock(connection, "schema")
@@ -226,7 +212,7 @@ class Database:
                     yield connection
                     broken = await connection.execute(sa.text("PRAGMA foreign_key_check"))
                     if count := len(broken.all()):
-                        raise RuntimeError(f"the migration breaks {count} references")
+                        raise StorageUnusable(f"the migration breaks {count} references")
                     await connection.commit()
                 finally:
                     await connection.rollback()
@@ -242,6 +228,18 @@ class Database:
         finally:
             for connection in opened:  # rolls back what was not committed
                 await _uninterrupted(connection.close)
+
+    @contextmanager
+    def _explained(self, *, schema: bool = False) -> Iterator[None]:
+        """Turn errors that are not about a statement into StorageErrors; with `schema` all."""
+        try:
+            yield
+        except Exception as exc:
+            explain = driver_errors.explain_schema if schema else driver_errors.explain
+            error = explain(exc, self._engine.url, self._name)
+            if error is None:
+                raise
+            raise error from exc
 
     async def lock(self, connection: Connection, name: str) -> None:
         """The lock of `Connection.lock`."""
@@ -268,43 +266,17 @@ class Database:
             return False
 
 
-def parse(url: str) -> URL:
-    """Return the parts of a database's address; raise ValueError, without them, when unusable."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        # the address may contain a password
-        raise ValueError(
-            "should look like sqlite+aiosqlite:///data/bot.db"
-            " or postgresql+asyncpg://user:password@host/database"
-        ) from None
-    if parsed.drivername not in _DRIVERS:
-        raise ValueError(
-            "should begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
-            f"not {parsed.drivername}://"
-        )
-    if parsed.host is not None and "@" in f"{parsed.host}/{parsed.database}":
-        raise ValueError("should have an @ within the password written as %40")
-    return parsed.set(drivername=_DRIVERS[parsed.drivername])
-
-
-def sqlite_file(url: str) -> Path | None:
-    """Return the file of a SQLite database; None for another kind. ValueError as in
-    `Database.open`."""
-    parsed = parse(url)
-    if parsed.drivername != "sqlite+aiosqlite":
-        return None
-    if not parsed.database or parsed.database == ":memory:":
-        raise ValueError("a database in memory has no file")
-    return Path(parsed.database)
-
-
 def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
     if url.database and url.database != ":memory:":
+        file = Path(url.database)
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
         except OSError as exc:
-            raise StorageUnavailable(f"no folder for the database: {exc}") from exc
+            raise StorageUnavailable(
+                f"{file}: its folder cannot be made ({exc.strerror})"
+            ) from exc
+        with suppress(OSError):  # SQLite's own error says more
+            make_file(file, "-wal", "-shm")
     engine = sa.create_engine(
         url,
         connect_args={"timeout": busy_timeout, "async_creator_fn": driver.connect},
@@ -328,42 +300,12 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
 
 def _postgres(url: URL) -> sa.Engine:
     return sa.create_engine(
-        url,
-        connect_args={**_PATIENCE, "command_timeout": 30},
+        without_tls(url),
+        connect_args={**_PATIENCE, **tls_arguments(url), "command_timeout": 30},
         pool_size=10,
         max_overflow=0,
         hide_parameters=True,
     )
-
-
-@contextmanager
-def _unavailable_on_retryable() -> Iterator[None]:
-    """Turn errors that only time can fix into StorageUnavailable."""
-    try:
-        yield
-    except Exception as exc:
-        if (why := _retryable(exc)) is None:
-            raise
-        raise StorageUnavailable(why) from exc
-
-
-def _retryable(exc: Exception) -> str | None:
-    if isinstance(exc, PoolTimeout):
-        return "no free connection"
-    if isinstance(exc, OSError | asyncio.TimeoutError):
-        return f"no connection: {type(exc).__name__}"
-    if not isinstance(exc, DBAPIError):
-        return None
-    cause = exc.orig
-    sqlite_code = getattr(cause, "sqlite_errorcode", None)
-    sqlstate = getattr(cause, "sqlstate", None)
-    if (
-        exc.connection_invalidated
-        or (sqlite_code is not None and sqlite_code & 0xFF in _SQLITE_AGAIN)
-        or (sqlstate is not None and sqlstate.startswith(_POSTGRES_AGAIN))
-    ):
-        return str(cause)
-    return None
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):

@@ -18,7 +18,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bot.core.task import ACTIVE
-from storage.engine import Database, sqlite_file
+from storage.address import sqlite_file
+from storage.engine import Database
 from storage.rows import UNLEASED
 from storage.tables import InboxState, in_states, inbox, one_of, outbox, tasks
 
@@ -56,6 +57,16 @@ async def process_presence(database: Database, url: str, now: datetime) -> Async
                 break
             await asyncio.sleep(_PAUSE)  # another process that starts is alone for milliseconds
         yield alone
+
+
+@contextmanager
+def only_process(url: str) -> Iterator[bool]:
+    """Keep other processes off a SQLite file; False: one is there.
+
+    True for other databases, and where the file system has no locks: nobody can know.
+    """
+    with _opened(_folder(url)) as lock:
+        yield lock is None or _locked(lock, fcntl.LOCK_EX, unknown=True)
 
 
 async def _free(database: Database, now: datetime) -> None:
@@ -103,10 +114,12 @@ def _opened(folder: Path | None) -> Iterator[int | None]:
             os.close(lock)
 
 
-def _locked(lock: int | None, kind: int) -> bool:
+def _locked(lock: int | None, kind: int, *, unknown: bool = False) -> bool:
     assert lock is not None
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return unknown
     return True

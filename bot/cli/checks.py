@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from aiogram import Bot
@@ -26,9 +27,10 @@ from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
     ProviderError,
-    StorageError,
+    TelegramError,
     TelegramLost,
     TelegramRejected,
+    TelegramUnauthorized,
 )
 from bot.operator.price_check import differences
 from bot.operator.translation import cost
@@ -40,8 +42,8 @@ from bot.settings import Settings
 from bot.telegram.rate_limits import RateLimiter
 from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tunnel
 from storage import AdminStore, Database
-from storage.engine import sqlite_file
-from storage.migrate import HEAD, version
+from storage.address import sqlite_file
+from storage.migrate import HEAD, can_make_tables, too_new, version
 
 SECONDS = 20.0
 SKEW = timedelta(seconds=30)
@@ -85,20 +87,35 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     stack.push_async_callback(bot.session.close)
     provider = connect_provider(settings)
     stack.push_async_callback(provider.close)
-    checks: list[tuple[str, Callable[[], Awaitable[Words]]]] = [
-        ("token", lambda: _token(bot)),
-        ("updates", lambda: _updates(bot, settings)),
-        ("balance", lambda: _balance(provider, settings)),
-        ("model", lambda: _model(provider, settings)),
-        ("translation", lambda: _translation(provider, settings)),
-        ("photos", lambda: _photos(settings)),
-        ("admins", lambda: _admins(settings)),
-        ("database", lambda: _database(settings)),
-        ("clock", lambda: _clock(settings)),
-        ("disk", lambda: _disk(settings)),
+    telegram = _address("TELEGRAM_API_URL", settings.telegram_api_url)
+    gptunnel = _address("GPTUNNEL_BASE_URL", settings.gptunnel_base_url)
+    photos = _photo_address(settings)
+    checks: list[tuple[str, str, Callable[[], Awaitable[Words]]]] = [
+        ("token", telegram, lambda: _token(bot)),
+        ("updates", telegram, lambda: _updates(bot, settings)),
+        ("balance", gptunnel, lambda: _balance(provider, settings)),
+        ("model", gptunnel, lambda: _model(provider, settings)),
+        ("translation", gptunnel, lambda: _translation(provider, settings)),
+        ("photos", photos, lambda: _photos(settings)),
+        ("admins", "DATABASE_URL", lambda: _admins(settings)),
+        ("database", "DATABASE_URL", lambda: _database(settings)),
+        ("clock", telegram, lambda: _clock(settings)),
+        ("disk", "", lambda: _disk(settings)),
     ]
-    found = await asyncio.gather(*(_safely(what, check) for what, check in checks))
+    found = await asyncio.gather(*(_safely(*check) for check in checks))
     return [Finding("settings", *_settings(settings)), *found]
+
+
+def _address(setting: str, url: str) -> str:
+    return f"{setting}, {urlsplit(url).hostname}"
+
+
+def _photo_address(settings: Settings) -> str:
+    if settings.frames_s3_bucket:
+        return _address("FRAMES_S3_ENDPOINT", settings.frames_s3_endpoint)
+    if settings.public_tunnel:
+        return "PUBLIC_TUNNEL"
+    return _address("PUBLIC_URL", settings.public_url)
 
 
 def _settings(settings: Settings) -> Words:
@@ -107,17 +124,21 @@ def _settings(settings: Settings) -> Words:
     return Level.OK, "complete"
 
 
-async def _safely(what: str, check: Callable[[], Awaitable[Words]]) -> Finding:
+async def _safely(what: str, where: str, check: Callable[[], Awaitable[Words]]) -> Finding:
+    """Run one check; `where` names the setting and the host that an error is about."""
     try:
         async with asyncio.timeout(SECONDS):
             return Finding(what, *await check())
     except TimeoutError:
-        return Finding(what, Level.FAIL, f"no answer within {SECONDS:.0f} s")
+        return Finding(what, Level.FAIL, f"no answer within {SECONDS:.0f} s ({where})")
+    except (TelegramError, ProviderError) as exc:
+        named = isinstance(exc, TelegramUnauthorized)
+        return Finding(what, Level.FAIL, str(exc) if named else f"{exc} ({where})")
     except (BotError, ValueError) as exc:
         return Finding(what, Level.FAIL, str(exc))
     except (httpx.HTTPError, OSError) as exc:
         # The error texts may repeat an address with the token in it.
-        return Finding(what, Level.FAIL, type(exc).__name__)
+        return Finding(what, Level.FAIL, f"{type(exc).__name__} ({where})")
 
 
 async def _token(bot: Bot) -> Words:
@@ -282,28 +303,35 @@ async def _claimed(settings: Settings) -> tuple[int, bool]:
 
 async def _database(settings: Settings) -> Words:
     file = sqlite_file(settings.database_url)
-    if file is not None and not await asyncio.to_thread(file.exists):
+    if file is not None:
+        exists = await asyncio.to_thread(file.exists)
         folder = await asyncio.to_thread(_nearest, file.parent)
-        if not os.access(folder, os.W_OK):
-            return Level.FAIL, f"sqlite: cannot be made in {folder}"
-        return Level.NOTE, "sqlite: not there yet; a start makes it"
+        # Looked up and not tried: writing beside a running bot could break its file.
+        for path in (file, folder) if exists else (folder,):
+            if not await asyncio.to_thread(os.access, path, os.W_OK):
+                return Level.FAIL, f"sqlite: this user cannot write {path}"
+        if not exists:
+            return Level.NOTE, "sqlite: not there yet; a start makes it"
     database = await Database.open(settings.database_url)
     try:
         async with database.transaction() as connection:
             found = await connection.run_sync(version)
-        # For a file, its lock was just acquired: writing beside a running bot could break it.
+            may_make_tables = await can_make_tables(connection)
         writable = file is not None or await database.writable()
-    except StorageError as exc:
-        return Level.FAIL, str(exc)
     finally:
         await database.close()
     kind = "postgresql" if file is None else "sqlite"
     if not writable:
         return Level.FAIL, f"{kind}: cannot be written"
+    if found is not None and found > HEAD:
+        return Level.FAIL, f"{kind}: {too_new(found)}"
+    if found != HEAD and not may_make_tables:
+        return Level.FAIL, (
+            f"{kind}: this user may not make tables (no CREATE on the schema), so a start would "
+            "fail: GRANT ALL ON SCHEMA public TO it, as a superuser"
+        )
     if found is None:
         return Level.NOTE, f"{kind}: empty; a start makes the tables"
-    if found > HEAD:
-        return Level.FAIL, f"{kind}: version {found} of a newer program, this one knows {HEAD}"
     if found != HEAD:
         return Level.NOTE, f"{kind}: version {found}; a start brings it to {HEAD}"
     return Level.OK, f"{kind}: version {found}, writable"

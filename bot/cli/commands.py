@@ -7,6 +7,7 @@ progress to standard error on a terminal.
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 from argparse import Namespace
@@ -14,13 +15,22 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from bot.core.clock import utc_now
 from bot.core.errors import StorageError
+from bot.runtime.private_files import make_folder
 from bot.settings import DatabaseSettings, Settings
 from storage import backup as backups
 from storage import open_storage
+from storage.address import parse, sqlite_file
+
+PROBLEMS = 2
+"""How many problems of a database `verify` shows: one broken page makes hundreds."""
+
+_DATED = re.compile(r"video-bot-\d{8}-\d{6}\.backup")
 
 Say = Callable[[str], None]
 
@@ -91,7 +101,8 @@ async def catalog(settings: Settings, file: Path | None, say: Say, *, replace: b
     try:
         listed = await provider.prices()
     except ProviderError as exc:
-        say(f"FAIL  {exc}; nothing was written")
+        host = urlsplit(settings.gptunnel_base_url).hostname
+        say(f"FAIL  GPTUNNEL_BASE_URL, {host}: {exc}; nothing was written")
         return False
     finally:
         await provider.close()
@@ -129,20 +140,59 @@ async def backup(url: str, file: Path, say: Say) -> bool:
     with ExitStack() as stack:
         await backups.backup(url, file, progress=ProgressBars(stack))
     size = await asyncio.to_thread(file.stat)
-    say(f"ok    {file}: {size.st_size / 1e6:.1f} MB; kept videos (data/videos) are not in it")
+    say(f"ok    {file}: {size.st_size / 1e6:.1f} MB; {await asyncio.to_thread(_kept_videos, url)}")
     return True
 
 
-async def restore(file: Path, url: str, say: Say, *, replace: bool) -> bool:
+async def backup_to(url: str, folder: Path, keep: int | None, say: Say) -> bool:
+    """Make a dated backup in a folder, and delete all but the newest; only dated ones count."""
+    await asyncio.to_thread(make_folder, folder)
+    name = f"video-bot-{utc_now():%Y%m%d-%H%M%S}.backup"
+    await backup(url, folder / name, say)
+    gone = await asyncio.to_thread(_rotate, folder, keep) if keep else []
+    if gone:
+        say(f"ok    {folder}: the {keep} newest are kept, {len(gone)} deleted")
+    return True
+
+
+def _rotate(folder: Path, keep: int) -> list[Path]:
+    # The names sort by time.
+    dated = sorted(path for path in folder.iterdir() if _DATED.fullmatch(path.name))
+    for path in (gone := dated[:-keep]):
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def _kept_videos(url: str) -> str:
+    """Tell about videos that wait for their chat: files beside the database."""
+    file = sqlite_file(url)
+    folder = (file.parent if file else Path("data")) / "videos"
+    number = len(list(folder.glob("*.mp4")))
+    return f"{number} videos kept in {folder} are not in it" if number else "everything is in it"
+
+
+async def restore(
+    file: Path, url: str, say: Say, *, replace: bool, keep_version: bool = False
+) -> bool:
     """See storage.backup.restore."""
     with ExitStack() as stack:
-        rows = await backups.restore(file, url, progress=ProgressBars(stack), replace=replace)
-    say(f"ok    {rows} rows restored")
+        restored = await backups.restore(
+            file, url, progress=ProgressBars(stack), replace=replace, keep_version=keep_version
+        )
+    say(f"ok    {restored.rows} rows restored")
+    if keep_version:
+        say(f"ok    version {restored.version}, as in the backup: start the program it is from")
+        return True
     return await verify(url, say)
 
 
 async def copy(source: str, target: str, say: Say, *, replace: bool) -> bool:
     """See storage.backup.copy."""
+    for name, address in (("FROM", source), ("TO", target)):
+        try:
+            parse(address)
+        except ValueError as exc:
+            raise ValueError(f"{name}: {exc}") from None
     with ExitStack() as stack:
         rows = await backups.copy(source, target, progress=ProgressBars(stack), replace=replace)
     say(f"ok    {rows} rows copied")
@@ -153,8 +203,10 @@ async def verify(url: str, say: Say) -> bool:
     """See storage.backup.verify."""
     with ExitStack() as stack:
         report = await backups.verify(url, progress=ProgressBars(stack))
-    for problem in report.problems:
+    for problem in report.problems[:PROBLEMS]:
         say(f"FAIL  {problem}")
+    if (more := len(report.problems) - PROBLEMS) > 0:
+        say(f"FAIL  {more} more problems: restore the latest backup that verifies")
     if not report.problems:
         filled = ", ".join(f"{name} {count}" for name, count in report.rows.items() if count)
         say(f"ok    version {report.version}, every row can be read: {filled or 'no rows'}")
@@ -180,10 +232,14 @@ def _on_database(args: Namespace, url: str, say: Say) -> Awaitable[bool]:
     match args.command:
         case "migrate":
             return migrate(url, say)
+        case "backup" if args.to:
+            return backup_to(url, args.to, args.keep, say)
         case "backup":
             return backup(url, args.file, say)
         case "restore":
-            return restore(args.file, url, say, replace=args.replace)
+            return restore(
+                args.file, url, say, replace=args.replace, keep_version=args.keep_version
+            )
         case "verify":
             return verify(url, say)
         case "copy":

@@ -22,6 +22,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   └── TelegramConflict   another program reads this bot's updates
     ├── StorageError
     │   ├── StorageUnavailable  again later: locked, disk full, no connection; nothing written
+    │   ├── StorageUnusable    the operator must act: wrong password, damaged file, no right
     │   └── StorageTooNew      a newer version wrote this database: the operator must install it
     ├── IntakeHeld             an admin paused new orders; nothing was ordered
     ├── PhotosHeld             orders with a photo are paused; nothing was ordered
@@ -142,6 +143,10 @@ class StorageUnavailable(StorageError):
 
     The transaction was rolled back; only a commit whose answer was lost may have been done.
     """
+
+
+class StorageUnusable(StorageError):
+    """The database cannot be used as it is; the text says what the operator has to do."""
 
 
 class StorageTooNew(StorageError):

@@ -26,6 +26,7 @@ from bot.core.errors import TelegramError
 from bot.core.task import Task
 from bot.media import video_reader
 from bot.media.download import DownloadTooLarge
+from bot.runtime.private_files import make_folder
 from bot.telegram.messenger import Messenger, SentVideo
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class KeptVideos:
 
     def put(self, task_id: int, file: BinaryIO) -> None:
         """Keep a copy; the write is atomic."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         part = self._path(task_id).with_suffix(".part")
         file.seek(0)
         with part.open("wb") as copy:
@@ -87,7 +88,7 @@ class KeptVideos:
         """Return the name of this disk, stored beside the folder, to tell several hosts apart."""
         path = self._folder.with_name("disk")
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             part = path.with_suffix(f".{secrets.token_hex(4)}")
             part.write_text(secrets.token_hex(8), encoding="ascii")
             with suppress(FileExistsError):  # another process of this host was faster

@@ -29,7 +29,10 @@ _WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
 
 
 class Retention:
-    """`orders` and `drafts`: how long they are kept; None: forever."""
+    """`orders` and `drafts`: how long they are kept; None: forever.
+
+    `sweep_copies` deletes unfinished copies of the database that a kill left.
+    """
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class Retention:
         clock: Clock,
         orders: timedelta | None,
         drafts: timedelta | None,
+        sweep_copies: Callable[[], object] = int,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._storage = storage
@@ -46,6 +50,7 @@ class Retention:
         self._clock = clock
         self._orders = orders
         self._drafts = drafts
+        self._sweep_copies = sweep_copies
         self._sleep = sleep
 
     async def run(self) -> None:
@@ -88,7 +93,8 @@ class Retention:
             await asyncio.to_thread(self._kept.drop, task_id)
 
     async def sweep(self) -> None:
-        """Delete videos kept here of tasks that another host erased or delivered."""
+        """Delete unfinished copies, and videos of tasks that another host erased or delivered."""
+        await asyncio.to_thread(self._sweep_copies)
         for task_id in await asyncio.to_thread(self._kept.ids):
             task = await self._storage.tasks.get(task_id)
             if task is None or task.state not in _WANT_THEIR_FILE:

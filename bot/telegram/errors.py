@@ -121,9 +121,13 @@ def classify(exc: BaseException) -> TelegramError | None:
         case TelegramMigrateToChat():
             return TelegramMoved("the group has moved", chat_id=exc.migrate_to_chat_id)
         case TelegramUnauthorizedError():
-            return TelegramUnauthorized(exc.message)
+            return TelegramUnauthorized(
+                f"BOT_TOKEN: Telegram does not accept it ({exc.message}); @BotFather shows it"
+            )
         case TelegramNotFound() if isinstance(exc.method, GetMe | GetUpdates):
-            return TelegramUnauthorized("Not Found: the token is not one of this server's")
+            return TelegramUnauthorized(
+                "BOT_TOKEN: the server of TELEGRAM_API_URL does not know it (Not Found)"
+            )
         case TelegramConflictError():
             return TelegramConflict(exc.message)
         case TelegramForbiddenError():

@@ -102,7 +102,13 @@ def test_a_wrong_catalog_and_a_model_that_is_not_in_it_name_the_setting(tmp_path
     path.write_text(json.dumps([LINE]))
     with pytest.raises(SettingsError) as caught:
         settings(catalog_file=path, model="seedance-1-pro-480P-5s")
-    assert caught.value.lines == ["MODEL: should be one of m-1"]
+    assert caught.value.lines == ["MODEL: is not in CATALOG_FILE; the nearest: m-1"]
+    with pytest.raises(SettingsError) as caught:
+        settings(model="seedance-1-lite-480p")
+    [line] = caught.value.lines
+    nearest = line.removeprefix("MODEL: is not in the catalog; the nearest: ").split(", ")
+    assert len(nearest) == 5
+    assert {"seedance-1-lite-480P-5s", "seedance-1-lite-480P-10s"} <= set(nearest)
     with pytest.raises(SettingsError) as caught:
         settings(examples_file=path)
     assert caught.value.lines[0].startswith("EXAMPLES_FILE: scene 1: prompt")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from bot.core.task import TaskState
 from bot.jobs.delivery import KeptVideos
 from bot.jobs.retention import Retention
-from storage import IncomingUpdate, Storage, open_storage, privacy
+from storage import IncomingUpdate, Storage, leftovers, open_storage, privacy
 from tests.support.factories import NOON, draft, queued, task_in
 
 DAY = timedelta(days=1)
@@ -31,11 +32,20 @@ def retention(
     *,
     orders: timedelta | None = 90 * DAY,
     drafts: timedelta | None = 30 * DAY,
+    sweep_copies: Callable[[], object] = int,
 ) -> Retention:
     async def sleep(seconds: float) -> None:
         assert seconds == 0
 
-    return Retention(storage, kept, clock=lambda: now, orders=orders, drafts=drafts, sleep=sleep)
+    return Retention(
+        storage,
+        kept,
+        clock=lambda: now,
+        orders=orders,
+        drafts=drafts,
+        sweep_copies=sweep_copies,
+        sleep=sleep,
+    )
 
 
 async def test_old_orders_and_cards_go_with_their_files(storage: Storage, tmp_path: Path) -> None:
@@ -76,3 +86,16 @@ async def test_many_go_little_by_little(
     for _ in range(5):
         await draft(storage)
     assert await retention(storage, KeptVideos(tmp_path), NOON + 31 * DAY).once() == 5
+
+
+async def test_a_copy_that_a_kill_left_is_swept_while_the_bot_runs(
+    storage: Storage, tmp_path: Path
+) -> None:
+    (tmp_path / f"monday{leftovers.PART}").write_bytes(b"everybody's data")
+    folder = tmp_path / f"{leftovers.COPY}abc"
+    folder.mkdir()
+    (folder / "bot.db").write_bytes(b"everybody's data")
+    sweep = partial(leftovers.sweep, tmp_path)
+    await retention(storage, KeptVideos(tmp_path / "videos"), NOON, sweep_copies=sweep).sweep()
+    assert not folder.exists()
+    assert leftovers.sweep(tmp_path) == 0

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bot.core.errors import StorageError
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import TaskState
 from storage import Database, IncomingUpdate, Storage, migrate, open_storage
@@ -207,7 +208,7 @@ async def test_a_file_that_is_no_backup_is_refused_and_the_target_kept(
     if content is not None:
         file.write_bytes(content)
     before = await rows(url)
-    with pytest.raises(CopyRefused, match=r"kept\.db"):
+    with pytest.raises(StorageError, match=r"kept\.db"):
         await restore(file, url, progress=silent, replace=True)
     assert await rows(url) == before
 

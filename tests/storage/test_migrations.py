@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from bot.core.errors import StorageTooNew
+from bot.core.errors import StorageTooNew, StorageUnusable
 from storage import Database, Storage, migrate, migrations, open_storage
 from storage.migrate import HEAD
 from storage.tables import metadata, tasks
@@ -194,7 +194,7 @@ async def test_rebuilding_a_table_keeps_the_rows_that_refer_to_it(storage: Stora
 async def test_a_migration_that_breaks_references_is_undone(sqlite_url: str) -> None:
     async with open_storage(sqlite_url) as storage:
         task = await draft(storage)
-        with pytest.raises(RuntimeError, match="references"):
+        with pytest.raises(StorageUnusable, match="references"):
             async with storage.database.schema_transaction() as connection:
                 await connection.execute(sa.delete(tasks))
         assert await storage.tasks.get(task.id) == task

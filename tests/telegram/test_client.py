@@ -153,8 +153,14 @@ def test_a_wait_that_telegram_names_is_kept() -> None:
     [
         (TelegramRetryAfter(SEND, "x", 17), "flood control"),
         (TelegramMigrateToChat(SEND, "x", -100), "the group has moved"),
-        (TelegramUnauthorizedError(SEND, "Unauthorized"), "Unauthorized"),
-        (TelegramNotFound(GetMe(), "?"), "Not Found: the token is not one of this server's"),
+        (
+            TelegramUnauthorizedError(SEND, "Unauthorized"),
+            "BOT_TOKEN: Telegram does not accept it (Unauthorized); @BotFather shows it",
+        ),
+        (
+            TelegramNotFound(GetMe(), "?"),
+            "BOT_TOKEN: the server of TELEGRAM_API_URL does not know it (Not Found)",
+        ),
         (TelegramConflictError(SEND, "Conflict: two"), "Conflict: two"),
         (TelegramForbiddenError(SEND, "Forbidden: blocked"), "Forbidden: blocked"),
         (TelegramEntityTooLarge(SEND, "Too Large"), "Too Large"),
