@@ -10,7 +10,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest sweep soak
+.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest sweep soak outages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -113,6 +113,10 @@ scale: $(READY) ## two intakes and two workers on one PostgreSQL, killed and cut
 
 crash-selftest: $(READY) ## planted bugs, each of which the campaign must notice
 	$(BIN)/python -m tests.crash selftest $(ARGS)
+
+# ARGS="--processes 4 --only reset"
+outages: $(READY) ## outages of the provider: eight kinds, four lengths, one and four processes
+	$(BIN)/python -m tests.faults.outages $(ARGS)
 
 sweep: $(READY) ## every call of a journey fails once
 	$(BIN)/python -m tests.crash sweep $(ARGS)

@@ -39,7 +39,7 @@ HANDLER_SECONDS = 120.0
 LEASE = timedelta(seconds=30)
 """After a kill, a chat with an open update waits this long."""
 
-HEARTBEAT_SECONDS = 8.0
+HEARTBEAT_SECONDS = 8.5
 """Several heartbeats within a lease."""
 
 TRIES = 8

@@ -23,7 +23,8 @@ TICKS = frozenset(
         bot.telegram.inbox.HEARTBEAT_SECONDS,
     }
 )
-"""Waits of exactly this length only poll for work: time does not pass for them."""
+"""Waits of exactly this length only poll for work: time does not pass for them. No back-off may
+have one of these lengths."""
 
 
 @dataclass
