@@ -1,4 +1,4 @@
-"""Who may use the bot and who runs it: the settings, and what admins decided later.
+"""Who may use the bot and who runs it: by the settings, and by later decisions of admins.
 
 Pure: it must not know Telegram, SQL or the texts.
 """
@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """Decisions about one person in one chat; None: no decision."""
+    """Decisions about one person in one chat; None without a decision."""
 
     person: Verdict | None = None
     chat: Verdict | None = None
@@ -28,7 +28,7 @@ class Verdicts:
 class Access:
     """The part of access that the settings decide."""
 
-    is_open: bool = False  # for everybody who is not banned
+    is_open: bool = False  # everybody who is not banned has access
     admins: frozenset[int] = frozenset()
     allowed: frozenset[int] = frozenset()
 

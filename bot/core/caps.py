@@ -1,7 +1,7 @@
-"""How much may be ordered: caps in videos and roubles, and whether orders are paid with credit.
+"""Limits on orders: caps in videos and roubles, and whether orders are paid with credit.
 
-Pure: it must not know SQL, Telegram or the texts. A day is a UTC day, so that every process and
-every test counts the same one. People are told how long a cap lasts, not a clock time.
+Pure: it must not know SQL, Telegram or the texts. A day is a UTC day, so that all processes and
+tests count the same day. Texts tell people how long a cap lasts, not a clock time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Cap(StrEnum):
 
 @dataclass(frozen=True)
 class Limit:
-    """The largest number of videos and of roubles; 0: no limit."""
+    """The largest number of videos and of roubles; 0 means no limit."""
 
     videos: int = 0
     roubles: int = 0
@@ -37,11 +37,11 @@ class OrderRules:
 
     caps: dict[Cap, Limit] = field(default_factory=dict)
     sold: bool = False  # orders are paid with credit bought for Stars
-    free_for: frozenset[int] = frozenset()  # users who pay nothing
+    free_for: frozenset[int] = frozenset()  # users who order free of charge
 
     @property
     def counted(self) -> bool:
-        """Whether an order needs any counting first."""
+        """Whether any cap or credit has to be checked before an order."""
         return self.sold or any(self.caps.values())
 
     def pays(self, user_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""The program's own errors, sorted by what happens next: again later, never, ask a person.
+"""The program's own errors, classified by what happens next: retry later, give up, ask a person.
 
 It must not know HTTP, Telegram or SQL: the modules at those edges translate errors into these.
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class BotError(Exception):
-    """Base of all errors that this program raises on purpose."""
+    """Base of all errors that this program raises deliberately."""
 
 
 class LeaseLost(BotError):
@@ -55,7 +55,7 @@ class ProviderError(BotError):
 
 
 class ProviderBusy(ProviderError):
-    """Again later; `retry_after` in seconds when the provider gave it."""
+    """Try again later; `retry_after` in seconds if the provider gave it."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -63,7 +63,7 @@ class ProviderBusy(ProviderError):
 
 
 class ProviderRefused(ProviderError):
-    """Never again with the same input."""
+    """Do not try again with the same input."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -87,7 +87,7 @@ class TelegramError(BotError):
 
 
 class TelegramLater(TelegramError):
-    """Again after `retry_after` seconds."""
+    """Try again after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: float = 3.0) -> None:
         super().__init__(message)
@@ -135,9 +135,10 @@ class StorageError(BotError):
 
 
 class StorageUnavailable(StorageError):
-    """Again later: locked, disk full, I/O error, connection lost.
+    """Try again later: locked, disk full, I/O error, connection lost.
 
-    The transaction was rolled back; only a commit whose answer was lost may have been done.
+    The transaction was rolled back. One exception: a commit whose answer was lost may have been
+    done.
     """
 
 
@@ -150,7 +151,7 @@ class IntakeHeld(BotError):
 
 
 class LimitReached(BotError):
-    """A cap is reached; `renews_at` None: free again as soon as an open video ends."""
+    """A cap is reached; `renews_at` is None when it resets as soon as an open video ends."""
 
     def __init__(self, cap: Cap, bound: Limit, renews_at: datetime | None) -> None:
         super().__init__(cap.value)
@@ -160,7 +161,7 @@ class LimitReached(BotError):
 
 
 class CreditTooLow(BotError):
-    """The order costs `price` roubles and the person has `credit`."""
+    """The order costs `price` roubles, more than the person's `credit`."""
 
     def __init__(self, price: Decimal, credit: Decimal) -> None:
         super().__init__("the credit does not pay for it")
@@ -177,7 +178,7 @@ class FramesAway(BotError):
 
 
 class InputError(BotError):
-    """What the person sent cannot be used; `problem` has words in every language."""
+    """The person's input cannot be used; `problem` has a text in every language."""
 
     def __init__(self, problem: Problem, **details: str | int) -> None:
         super().__init__(problem.value)

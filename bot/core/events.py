@@ -1,10 +1,10 @@
-"""Events between the processes of one bot (storage/cluster.py): they only save waiting."""
+"""Events between the processes of one bot (storage/cluster.py); they only shorten waits."""
 
 ORDERED = "ordered"
 """A worker has something to do."""
 MENDED = "mended"
-"""An admin says that a problem is fixed: the queue need not wait any longer."""
+"""An admin reports that a problem is fixed: the queue can continue."""
 CATALOG = "catalog"
 """The catalog file was changed: it has to be read again."""
 AWAY = "away"
-"""The provider does not answer creates: a free question has to be asked."""
+"""The provider does not answer creates: probes have to be sent."""

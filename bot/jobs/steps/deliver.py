@@ -1,4 +1,6 @@
-"""RENDERED → the chat. A failure here is never a failure of the video: it is kept and retried."""
+"""RENDERED → the chat. A failed delivery is not a failed video: the video is kept, and the
+delivery is retried.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, Do
 from bot.texts import keyboards
 
 TRIES = 5
-"""For a link without a video, and for a video that Telegram rejects."""
+"""Attempts for a link without a video, and for a video that Telegram rejects."""
 
 
 class Deliver:
@@ -40,7 +42,7 @@ class Deliver:
         self._albums = Albums(context, delivery)
 
     async def __call__(self, task: Task) -> None:
-        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off."""
+        """Deliver the video; the task ends in DELIVERED or UNDELIVERABLE, or is postponed."""
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
         try:
@@ -101,9 +103,7 @@ class Deliver:
         return await self._context.undeliverable(task, reason, detail, kept_by=kept_by)
 
     async def _fresh_link(self, task: Task, exc: Exception, reason: Reason) -> None:
-        """Try again later: the provider may give another link, or the old one may need a
-        moment.
-        """
+        """Try again later: the provider may return another link, or the old one may work then."""
         if task.attempts + 1 >= TRIES:
             return await self._context.undeliverable(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=60)
@@ -117,7 +117,7 @@ class Deliver:
         return task.video_url
 
     async def _link_only(self, task: Task, detail: str) -> None:
-        """Deliver the link, because Telegram does not accept the file."""
+        """Send the link instead, because Telegram does not accept the file."""
         words = notice(NoticeKind.VIDEO_LINK, task, url=task.video_url or "")
         after = task.to(TaskState.DELIVERED, run_at=self._context.clock(), detail=detail)
         await self._context.save(task, after, notices=(words,))
