@@ -495,7 +495,7 @@ def connect_telegram(
 
 
 def shared_limiter(storage: Storage) -> SharedLimiter:
-    """Create the rate limit shared by all processes; without a database each process has its own."""
+    """Create the rate limit shared by all processes; without a database each has its own."""
 
     async def line(each: float, burst: float) -> float:
         try:

@@ -145,7 +145,7 @@ async def ban(
 
 
 def _subject(message: Message, command: CommandObject) -> int | None:
-    """Return the given id, the author of the replied-to message, or the group; None: nobody."""
+    """Return the given id, the author of the replied-to message, or the group; else None."""
     if command.args:
         number = command.args.strip()
         digits = number.removeprefix("-")

@@ -1,5 +1,6 @@
-"""Running the bot from a chat: /admin, /order, /user, /settle, /stats, /broadcast and their
-buttons. For admins only; for everybody else these commands do not exist."""
+"""Administration in a chat: /admin, /order, /user, /settle, /stats, /broadcast and their buttons.
+Only admins can use these commands; for everybody else they do not exist.
+"""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ class AlertMonitor:
             await self._close(known, alert)
 
     async def _failures(self, known: dict[str, OpenAlert]) -> None:
-        """Check for a series of charged failures: FAILED_IN_A_ROW, or half of the last LOOK_BACK."""
+        """Check for charged failures: FAILED_IN_A_ROW, or half of the last LOOK_BACK."""
         outcomes = await self._storage.alerts.charged_outcomes(LOOK_BACK)
         failed = [failed for failed, _ in outcomes]
         row = next((n for n, one in enumerate(failed) if not one), len(failed))

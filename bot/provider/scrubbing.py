@@ -50,7 +50,7 @@ class Scrubber:
         }
 
     def text(self, text: str) -> str:
-        """Return the text without links; if it contains a secret, return only the secret's kind."""
+        """Return the text without links, or only the kind of a secret that it contains."""
         plain = unquote(text)
         if any(part in plain.lower() for part in self._parts):
             return "<secret>"
@@ -92,7 +92,7 @@ class Scrubber:
                 return type(value).__name__
 
     def body(self, value: Any, field: str = "", depth: int = 0) -> Any:
-        """Return an answer with the same structure: harmless values unchanged, others described."""
+        """Return an answer with its structure, harmless values, and descriptions of the others."""
         match value:
             case dict() | list() if depth >= DEPTH:
                 return f"<{type(value).__name__}>"

@@ -1,4 +1,4 @@
-"""The bot's profile in Telegram: commands and descriptions, per language, only when changed."""
+"""The bot's profile in Telegram: sets commands and descriptions per language, if they changed."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ from bot.texts.i18n import language_of
 logger = logging.getLogger(__name__)
 
 LANGUAGES: tuple[tuple[str, str | None], ...] = (("en", None), ("ru", "ru"))
-"""Our language and Telegram's code for it; None: everybody without a language of their own here.
+"""The bot's languages and Telegram's codes for them; None is for all other languages.
 """
 
 
 async def set_profile(bot: Bot) -> None:
-    """Update the profile; the bot works without it."""
+    """Update the profile; a failure does not stop the bot."""
     failed: list[str] = []
     try:
         for lang, code in LANGUAGES:
@@ -49,14 +49,15 @@ async def set_profile(bot: Bot) -> None:
     except TelegramError as exc:
         failed.append(str(exc))
     if failed:
-        logger.warning("the bot's page in Telegram is not up to date: %s", "; ".join(failed))
+        logger.warning("the bot's profile in Telegram is not up to date: %s", "; ".join(failed))
 
 
 async def follow_choice(bot: Bot, user: User, lang: str | None) -> None:
-    """Set the menu of a private chat to the chosen language, where Telegram would not do so by
-    itself; None: no language is chosen any more."""
+    """Set the menu of a private chat to the chosen language if Telegram would choose another one.
+    None means that no language is chosen.
+    """
     scope = BotCommandScopeChat(chat_id=user.id)
-    with suppress(TelegramError):  # a menu is not worth a retry of the press
+    with suppress(TelegramError):  # a failed menu does not justify handling the press again
         if lang is None or lang == language_of(user.language_code):
             await bot(DeleteMyCommands(scope=scope))
         else:
@@ -66,8 +67,9 @@ async def follow_choice(bot: Bot, user: User, lang: str | None) -> None:
 async def _bring(
     bot: Bot, ask: TelegramMethod[Any], wanted: object, tell: TelegramMethod[bool]
 ) -> list[str]:
-    """Update one part of the profile. A server that does not return the current value gets the new
-    one, and one refused part does not stop the others."""
+    """Update one part of the profile. If the server does not return the current value, the new one
+    is set anyway; one refused part does not stop the others.
+    """
     with suppress(TelegramRejected, TelegramLost):
         if _held(await bot(ask)) == wanted:
             return []
@@ -82,7 +84,7 @@ Part = tuple[TelegramMethod[Any], object, TelegramMethod[bool]]
 
 
 def _parts(lang: str, code: str | None) -> Iterator[Part]:
-    """The question, the wanted answer, and the call that sets it."""
+    """Return for each part the call that reads it, the wanted value, and the call that sets it."""
     for scope, commands in (
         (BotCommandScopeDefault(), texts.commands.commands(lang)),
         (BotCommandScopeAllGroupChats(), texts.commands.group_commands(lang)),

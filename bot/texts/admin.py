@@ -1,6 +1,6 @@
 """Texts for admins: alerts, numbers, look-ups, broadcasts. See bot/texts.
 
-It must not know how they are sent, nor what the buttons do.
+It must not know how they are sent or what the buttons do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.texts.i18n import Words, fill, words
 
 # --- alerts --------------------------------------------------------------------------------
 
-ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to do, its end
+ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
     AlertKind.LOW_BALANCE: (
         N_("The balance at GPTunnel is low: {roubles} ₽"),
         N_("Add money. This alert is sent below {threshold} ₽."),
@@ -97,7 +97,7 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
 
 
 def alert(lang: str, params: Params) -> Text:
-    """An alert starts; with its buttons."""
+    """The start of an alert; with its buttons."""
     _ = words(lang)
     what, advice, _end = ALERTS[AlertKind(str(params["alert"]))]
     values = {name: str(value) for name, value in params.items()}
@@ -178,7 +178,7 @@ class Today:
     asked: int  # open access requests
     alerts: Sequence[tuple[AlertKind, Params]]
     held: Iterable[Switch]
-    tunnel: str = ""  # its state; empty: there is none
+    tunnel: str = ""  # its state; empty without a tunnel
 
 
 ALERTS_SHOWN = 6
@@ -190,7 +190,7 @@ _HELD: Mapping[Switch, str] = {
 
 
 def today(lang: str, numbers: Today) -> Text:
-    """The current UTC day, and what is wrong."""
+    """The numbers of the current UTC day, and open problems."""
     _ = words(lang)
     lines = [
         fill(_("Ordered: {n}"), n=Bold(numbers.ordered)),
@@ -249,7 +249,7 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
 
 @dataclass(frozen=True, kw_only=True)
 class PersonOverview:
-    """What is known about a person."""
+    """The stored facts about a person."""
 
     user_id: int
     name: str
@@ -290,7 +290,7 @@ def update(lang: str, update_id: int, error: str, payload: str) -> Text:
 
 
 def not_found_there(lang: str, *, answered: bool) -> Text:
-    """Nothing was settled: GPTunnel does not know the ID, or does not answer now."""
+    """Nothing was settled, because GPTunnel does not know the ID or does not answer."""
     _ = words(lang)
     return message(
         "🤔",

@@ -25,7 +25,7 @@ from bot.texts.statuses import held, overdue
 def notice(notice: Notice) -> Text:
     """Return the text of any notice.
 
-    The place that writes a notice defines its `params`.
+    The code that writes a notice defines its `params`.
     """
     lang, params = notice.lang, notice.params
     match notice.kind:
