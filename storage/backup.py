@@ -1,7 +1,7 @@
-"""Copies of whole databases: from one kind to another, to a backup file, back, and verified.
+"""Copy whole databases: from one kind to another, to a backup file and back; verify them.
 
-A copy is a snapshot of its source, even while a bot writes to it, and all or nothing in its
-target. SQLite is read by a read-only connection: nothing is locked.
+A copy is a snapshot of its source, even while a bot writes to it; the target gets all rows or
+none. SQLite is read through a read-only connection, which locks nothing.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from storage.rows import task_from
 from storage.tables import metadata, tasks
 
 Progress = Callable[[str, int, int], None]
-"""Called with the phase, how much of it is done, and the total."""
+"""Is called with the phase, the amount done, and the total."""
 
 _PAGES = 500
 _ROWS = 500
 
 
 class CopyRefused(StorageError):
-    """Nothing was changed; the text says what the operator can do."""
+    """The copy was refused and nothing was changed; the text says what the operator can do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ async def copy(source: str, target: str, *, progress: Progress, replace: bool = 
 
 
 async def backup(url: str, file: Path, *, progress: Progress) -> None:
-    """Copy everything into a new SQLite file, also from PostgreSQL; atomically.
+    """Copy everything into a new SQLite file, atomically; the source may be PostgreSQL.
 
     Raises CopyRefused when the file exists, and what `copy` raises.
     """
@@ -91,7 +91,7 @@ async def restore(file: Path, url: str, *, progress: Progress, replace: bool = F
 
 
 async def verify(url: str, *, progress: Progress) -> Report:
-    """Read every row as the program would, and run the database's own checks."""
+    """Read every row in the same way as the program, and run the database's own checks."""
     problems: list[str] = []
     rows: dict[str, int] = {}
     async with _snapshot(url, progress, head=False) as reading:
@@ -144,7 +144,7 @@ async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterato
             if head:
                 async with database.transaction() as connection:
                     if await connection.run_sync(version) is None:
-                        raise CopyRefused(f"{path}: is no database of this program")
+                        raise CopyRefused(f"{path}: is not a database of this program")
                 await migrate(database)
             async with database.transaction() as connection:
                 yield connection
@@ -162,7 +162,8 @@ async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
             closing(sqlite3.connect(target)) as here,
         ):
             target.chmod(0o600)
-            # Holds the snapshot: the backup would start again with each commit of the bot.
+            # This transaction holds the snapshot: otherwise the backup would start again with each
+            # commit of the bot.
             there.isolation_level = None
             there.execute("BEGIN")
             there.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -176,7 +177,7 @@ async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
         await asyncio.to_thread(work)
     except sqlite3.DatabaseError as exc:
         if not isinstance(exc, sqlite3.OperationalError):
-            raise CopyRefused(f"{source}: is no SQLite database, or a broken one: {exc}") from exc
+            raise CopyRefused(f"{source}: is not a SQLite database, or is broken: {exc}") from exc
         raise StorageUnavailable(f"{source}: {exc}") from exc
 
 
@@ -206,7 +207,7 @@ def _finish(file: Path) -> None:
         database.execute("PRAGMA journal_mode = DELETE")
         [[said]] = database.execute("PRAGMA quick_check(1)").fetchall()
     if said != "ok":
-        raise CopyRefused(f"the copy is broken, and so is its source: {said}")
+        raise CopyRefused(f"the copy is broken, like its source: {said}")
     file.chmod(0o600)
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
@@ -220,8 +221,8 @@ async def _clear_target(connection: Connection, *, replace: bool) -> None:
     for table in metadata.sorted_tables:
         if await connection.scalar(sa.select(sa.literal(1)).select_from(table).limit(1)):
             raise CopyRefused(
-                f"the target holds rows already (table {table.name}); "
-                "--replace gives them up for the copy"
+                f"the target contains rows already (table {table.name}); "
+                "--replace deletes them before the copy"
             )
 
 
@@ -261,7 +262,7 @@ def _bound(column: sa.Column[Any], value: Any) -> sa.ColumnElement[Any]:
 
 async def _integrity_checks(connection: Connection) -> list[str]:
     if connection.dialect != "sqlite":
-        return []  # PostgreSQL checks what it reads
+        return []  # PostgreSQL checks the pages that it reads
     said = await connection.scalars(sa.text("PRAGMA integrity_check(20)"))
     problems = [f"integrity: {line}" for line in said.all() if line != "ok"]
     broken = await connection.execute(sa.text("PRAGMA foreign_key_check"))
@@ -279,8 +280,9 @@ def _numbers_itself(table: sa.Table) -> bool:
 
 
 async def _numbers(connection: Connection) -> dict[str, int]:
-    """Return the last number issued by each table: the number of a deleted row is not issued
-    again."""
+    """Return the last id issued by each table; the copy must not issue the id of a deleted row
+    again.
+    """
     found: dict[str, int] = {}
     for table in _numbered():
         assert table.autoincrement_column is not None

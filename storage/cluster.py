@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 
 class Cluster:
-    """A process that is alone with its database: it notifies itself, and does every job."""
+    """The cluster of a single process: it notifies itself, and does every job."""
 
     def __init__(self) -> None:
         self._subscribers: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
@@ -22,12 +22,12 @@ class Cluster:
         self._subscribers[event].append(call)
 
     def notify(self, event: str) -> None:
-        """Send an event to every process; to this one at once."""
+        """Send an event to every process; this process gets it at once."""
         for call in self._subscribers[event]:
             call()
 
     async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` while no other process runs work of this name, again and again.
+        """Run `work` repeatedly while no other process runs work of this name.
 
         It is cancelled when another process may have started it. Returns when it returns, raises
         what it raises.

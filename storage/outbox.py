@@ -51,7 +51,7 @@ async def insert_notices(connection: Connection, notices: Sequence[Notice], now:
 
 
 class OutboxStore:
-    """At least once: a notice is deleted only when its sending was confirmed."""
+    """The store of notices; a notice is deleted only after Telegram accepted it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -87,7 +87,7 @@ class OutboxStore:
             return sorted((_notice(row) for row in rows.all()), key=lambda waiting: waiting.id)
 
     async def done(self, notice_id: int) -> None:
-        """Delete a notice: it was sent, or never will be."""
+        """Delete a notice that was sent or never will be."""
         async with self._database.transaction() as connection:
             await connection.execute(sa.delete(outbox).where(outbox.c.id == notice_id))
 
@@ -119,7 +119,7 @@ class OutboxStore:
             )
 
     async def next_due(self, now: datetime) -> datetime | None:
-        """Return when, after `now`, the first notice becomes claimable; None: none is waiting."""
+        """Return when, after `now`, the first notice becomes claimable; None if none waits."""
         async with self._database.transaction() as connection:
             return await next_due(connection, outbox, now)
 

@@ -1,6 +1,6 @@
 """Rate limits shared by all processes: one statement on one row, by the database's clock.
 
-It must not know what is sent, nor what the limits are.
+It must not know what is sent or the limits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reserving the price of an order, within the caps and the person's credit."""
+"""Reserve the price of an order, within the caps and the person's credit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
     """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
     Raises IntakeHeld, LimitReached and CreditTooLow: the transaction must then be rolled back. On
-    PostgreSQL the lock makes orders count one after the other; SQLite's transactions do so anyway.
+    PostgreSQL a lock serialises these checks; SQLite's transactions are serial anyway.
     """
     if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
         raise IntakeHeld("an admin holds new orders")
@@ -61,7 +61,7 @@ def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
 
 
 def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executable:
-    """Select the orders reserved since then, without those returned before they were charged."""
+    """Select the orders reserved since that time, without those returned before a charge."""
     back = ledger.alias("back")
     return sa.select(
         sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")

@@ -1,6 +1,6 @@
-"""The ledger of money: the entries of a task's states, and reports.
+"""The ledger of money: entries for the states of a task, and reports.
 
-Each row is written in the commit that makes it true. It must not know the texts, nor how Stars are
+Each row is written in the commit that makes it true. It must not know the texts or how Stars are
 moved.
 """
 
@@ -34,7 +34,7 @@ class LedgerTotal:
 
 
 async def settle(connection: Connection, task: Task, now: datetime) -> None:
-    """Enter the money of a task that has just changed its state; a repeat enters nothing."""
+    """Write the entries of a task that has just changed its state; a repeat writes nothing."""
     if task.state is S.GENERATING:
         await enter(connection, Entry.CHARGE, now, task)
     elif task.state in (S.CANCELLED, S.FAILED):
@@ -42,7 +42,9 @@ async def settle(connection: Connection, task: Task, now: datetime) -> None:
 
 
 async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
-    """Return what was reserved and not charged; a person's credit also when it was charged."""
+    """Write a return of the reserved price if it was not charged; credit is returned even after a
+    charge.
+    """
     rows = await connection.execute(
         sa.select(ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks).where(
             ledger.c.task_id == task.id
@@ -68,7 +70,7 @@ async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
 
 
 class LedgerStore:
-    """Questions about money: a person's credit, sums of a period, the entries of a task."""
+    """Queries about money: a person's credit, sums of a period, the entries of a task."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -81,7 +83,7 @@ class LedgerStore:
     async def totals(
         self, since: datetime, until: datetime, *, user_id: int | None = None
     ) -> dict[Entry, LedgerTotal]:
-        """Return the total of each kind from `since` on and before `until`, zeros included."""
+        """Return the total of each kind from `since` until before `until`, zeros included."""
         wanted = (
             sa.select(
                 ledger.c.kind,

@@ -60,7 +60,7 @@ async def refund_payment_for_task(connection: Connection, task: Task, now: datet
 async def _refund(
     connection: Connection, payment: sa.Row[Any], task_id: int | None, now: datetime
 ) -> bool:
-    """Enter the refund and queue the request to Telegram. False: it was refunded before."""
+    """Enter the refund and queue the request to Telegram; return False if refunded before."""
     entered = await connection.execute(
         insert(ledger)
         .values(
@@ -90,7 +90,7 @@ async def _refund(
 
 
 class StarPaymentStore:
-    """Payments in Stars, and the refunds to request from Telegram."""
+    """The store of payments in Stars, and of refunds to request from Telegram."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -185,7 +185,7 @@ class StarPaymentStore:
             return done
 
     async def refunded(self, payment_id: str, *, now: datetime) -> bool:
-        """Enter a refund that Telegram reports. False: already known, or not ours."""
+        """Enter a refund that Telegram reports; return False if it is known or not the bot's."""
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
             payment = (

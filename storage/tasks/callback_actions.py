@@ -1,4 +1,4 @@
-"""Actions of updates that the task itself does not record: a repeat changes nothing.
+"""Actions that the task itself does not record, so that a repeated update changes nothing.
 
 A press below a result creates a draft with the same prompt and options. It must not know the
 labels.
@@ -68,8 +68,8 @@ class CallbackActionStore:
         frame_message_id: int | None = None,
         frameless: bool = False,
     ) -> Task | None:
-        """Create a draft from a task of this person, with current price and model; None: not
-        theirs.
+        """Create a draft from a task of this person, with current price and model; None if it is
+        another person's.
 
         Without the prompt it waits for a new one; `frame`, a picture from a message, replaces its
         first frame, `frameless` removes it.
@@ -120,8 +120,9 @@ class CallbackActionStore:
     async def running(
         self, source_id: int, *, ratio: AspectRatio | None, update_id: int
     ) -> Task | None:
-        """Return an identical unfinished task created by another press below `source_id`: a second
-        press is more likely a mistake than a second order."""
+        """Return an identical unfinished task created by another press below `source_id`, because
+        a second press is more likely a mistake than a second order.
+        """
         same = tasks.alias("same")
         wanted = (
             sa.select(tasks)
@@ -151,7 +152,7 @@ class CallbackActionStore:
         return file_id
 
     async def keep_document(self, task_id: int, file_id: str) -> None:
-        """Store the `file_id` of the document: the next time nothing is uploaded."""
+        """Store the `file_id` of the document, so that it is not uploaded again."""
         known = sa.select(documents.c.task_id).where(documents.c.task_id == task_id)
         new = sa.insert(documents).from_select(
             ["task_id", "file_id"],
@@ -163,7 +164,7 @@ class CallbackActionStore:
             await connection.execute(new)
 
     async def forget(self, *, before: datetime) -> int:
-        """Delete records of presses that Telegram will not repeat; return how many."""
+        """Delete records of presses that Telegram will not repeat; return their number."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(callback_actions).where(callback_actions.c.at < before)

@@ -1,4 +1,5 @@
-"""What people do with their tasks, and queries about them. One guarded statement per change.
+"""People's operations on their tasks, and queries about tasks. Each change is one guarded
+statement.
 
 None means that the condition did not hold: not theirs, too late, pressed before.
 """
@@ -61,13 +62,13 @@ class TaskStore(Drafts):
         shown: tuple[int, bool] | None = None,
         claim_on_commit: ClaimOnCommit | None = None,
     ) -> Task | None:
-        """DRAFT with a prompt -> QUEUED, for its owner, plus one task for each further variant.
+        """DRAFT with a prompt -> QUEUED, for its owner; create one task for each further variant.
 
         The same update returns the task again, in its current state: the program may have been
-        killed before it answered. LimitReached, CreditTooLow: it stays a draft. `shown`: the
-        message that shows it from now on, and whether its text is a caption; for the known card
-        that is known too. `claim_on_commit` claims due tasks in the same commit, perhaps this one:
-        then it comes with its lease.
+        killed before it answered. After LimitReached or CreditTooLow the task stays a draft.
+        `shown`: the message that shows it from now on, and whether its text is a caption; for the
+        known card that is known too. `claim_on_commit` claims due tasks in the same commit,
+        perhaps this one: then it comes with its lease.
         """
         changes: dict[str, Any] = {}
         if shown is not None:
@@ -100,7 +101,7 @@ class TaskStore(Drafts):
                 )
             await reserve(connection, confirmed, self.terms, now)
             if confirmed.frame is not None:
-                # the card said who receives the photo
+                # the card told the person who receives the photo
                 await note_consent(connection, user_id, now)
             for _ in range(1, confirmed.variants):
                 variant = await _variant(connection, confirmed, now)
@@ -158,8 +159,8 @@ class TaskStore(Drafts):
     ) -> Task | None:
         """Create a QUEUED copy of an UNKNOWN task, for its owner; at most one.
 
-        The same update returns it again, in its current state. LimitReached, CreditTooLow: there
-        is none.
+        The same update returns it again, in its current state. After LimitReached or CreditTooLow
+        no task is created.
         """
         values = {
             **FRESH,
@@ -302,7 +303,8 @@ class TaskStore(Drafts):
         by one: do not call this every minute for them."""
         found = dict.fromkeys(states, 0)
         async with self._database.transaction() as connection:
-            for some in (in_states(ACTIVE), at_rest(RESTING & found.keys())):  # each has its index
+            # each state has an index
+            for some in (in_states(ACTIVE), at_rest(RESTING & found.keys())):
                 rows = await connection.execute(
                     sa.select(tasks.c.state, sa.func.count().label("number"))
                     .where(some)
@@ -358,8 +360,9 @@ async def _change(
     conditions: Iterable[sa.ColumnElement[bool]],
     **values: Any,
 ) -> Task | None:
-    """A person's transition: one guarded statement, its event, and the frame's deletion at the
-    end."""
+    """Execute a person's transition: one guarded statement, its event, and the deletion of the
+    frame at the end.
+    """
     row = (
         await connection.execute(
             sa.update(tasks)
