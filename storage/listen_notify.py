@@ -86,9 +86,7 @@ class PostgresCluster(Cluster):
             try:
                 await self._connected()
             except _BROKEN as exc:
-                logger.warning(
-                    "events of other processes are missed: %s", type(exc).__name__
-                )
+                logger.warning("events of other processes are missed: %s", type(exc).__name__)
             for turn in self._turns.values():
                 turn.begun.clear()
                 if turn.end is not None:
