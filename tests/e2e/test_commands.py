@@ -176,7 +176,7 @@ async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(
 ) -> None:
     code, out, _ = await run(harness, "-m", "bot", "check", "--order")
     assert (code, len(harness.provider.charges)) == (1, 0)
-    assert "there is no terminal to ask at: add --yes" in out
+    assert "there is no terminal to ask on: add --yes" in out
     code, out, err = await run(harness, "-m", "bot", "check", "--order", "--yes")
     assert code == 0, out + err
     assert KEY not in out + err

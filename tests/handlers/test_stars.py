@@ -66,7 +66,7 @@ def test_packages_are_read_and_wrong_ones_are_refused() -> None:
         with pytest.raises(ValueError, match=r"^should (be|name) .*Stars"):
             read_packages(wrong)
     for wrong in ("1:10000000", "1:2:3"):
-        with pytest.raises(ValueError, match=r"^should be Stars and roubles of credit"):
+        with pytest.raises(ValueError, match=r"^should be pairs of Stars and roubles"):
             read_packages(wrong)
     for package in (SMALL, LARGE):
         assert package_of(package.payload) == package
