@@ -10,7 +10,7 @@ from storage.engine import Connection, Database
 from storage.tables import durations
 
 KEPT = 200
-"""Rows per model. How many durations are kept; older ones no longer describe the provider
+"""Rows per model; older durations no longer describe the provider
 (performance.md: "When to ask").
 """
 

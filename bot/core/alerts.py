@@ -16,9 +16,7 @@ Params = Mapping[str, str | int | float | bool | None]
 
 
 class AlertKind(StrEnum):
-    """Kinds of alerts. The kind of an alert; each has texts in every language, for its start and
-    for its end.
-    """
+    """The kind of an alert; each has texts in every language, for its start and end."""
 
     LOW_BALANCE = "low_balance"
     NO_BALANCE = "no_balance"
@@ -70,8 +68,8 @@ class Alert:
 class AlertSignals:
     """What this process observed of the outside world, and when.
 
-    Only observations count. Another process may have observed the opposite. So only a newer good
-    signal ends an alert; the mere absence of bad signals does not.
+    Another process may have observed the opposite. So only a newer good signal ends an
+    alert; the mere absence of bad signals does not.
     """
 
     # the last create was refused for a reason that affects all orders

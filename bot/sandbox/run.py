@@ -1,6 +1,6 @@
 """`bot sandbox`: the unchanged bot in a separate process, between the two emulators.
 
-It must not know anything of the bot but its command and the names of its settings.
+It must not know the bot, except its command and the names of its settings.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ async def _run(port: int, delay: float) -> int:
             sys.executable,
             "-m",
             "bot",
-            # A terminal's Ctrl-C must reach the bot only once, from here.
+            # The bot must get a terminal's Ctrl-C only once, from here.
             start_new_session=True,
             env=_environment(telegram, provider, folder, frames_port),
         )
@@ -89,7 +89,7 @@ def _environment(
 ) -> dict[str, str]:
     """Return the bot's settings; the operator's environment and `.env` are not used.
 
-    The first visitor of the page is the admin.
+    The first visitor of the page becomes the admin.
     """
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ} | {

@@ -80,7 +80,7 @@ class Webhook:
         return [web.post(PATH, self.receive)]
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
-        """Take one update. Receive an update; any answer but 2xx makes Telegram send it again."""
+        """Receive an update. Any answer but 2xx makes Telegram send it again."""
         # As bytes, because compare_digest raises an error for non-ASCII text.
         shown = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(shown, self._secret.encode()):
