@@ -132,7 +132,7 @@ async def paid(
     assert payment is not None
     package = stars.package_of(payment.invoice_payload)
     if package is None or not _ours(payment, package):
-        # A payment without a package of ours: recorded without credit, and refunded.
+        # A payment without a known package is recorded without credit, and refunded.
         package = None
     await storage.stars.purchase(
         user_id=event_from_user.id,

@@ -166,9 +166,9 @@ class AccessStore:
             return [Request(**row._mapping) for row in rows.all()]
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
-        """Decide a request as an admin; the first decision counts. None: there is no request.
+        """Decide a request as an admin; the first decision counts. Return None without a request.
 
-        Returns the decided request, whoever decided it.
+        Otherwise return the request with its decision, even if another admin decided it.
         """
         async with self._database.transaction() as connection:
             decided = await connection.execute(
@@ -191,7 +191,7 @@ class AccessStore:
     async def allow(self, subject_id: int, *, by: int, now: datetime) -> bool:
         """Give access to a person or a group; this also decides an open request.
 
-        False: it had access before.
+        Return False if it had access before.
         """
         async with self._database.transaction() as connection:
             changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now)

@@ -1,7 +1,7 @@
-"""Other processes on the same database: wake them, and decide which one does a common job.
+"""Other processes on the same database: send them events, and choose one for each common job.
 
-Both only save time: a missed event is found by polling, and what two processes do for a moment is
-guarded by the rows. It must not know what the events and jobs are.
+Both only save time: a missed event is noticed by polling, and if two processes do the same job for
+a moment, the rows protect from harm. It must not know the meaning of the events and jobs.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Cluster:
     async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` repeatedly while no other process runs work of this name.
 
-        It is cancelled when another process may have started it. Returns when it returns, raises
-        what it raises.
+        It is cancelled when another process may have started it. Return when `work` returns, and
+        raise its exceptions.
         """
         await work()
 

@@ -77,9 +77,9 @@ def lock_key(name: str) -> int:
 
 
 async def _uninterrupted(work: Callable[[], T]) -> T:
-    """Finish `work` of SQLAlchemy even when cancelled meanwhile, then raise the cancellation.
+    """Finish `work` of SQLAlchemy even if it is cancelled, then raise the cancellation.
 
-    A driver that is interrupted leaves its connection behind, with SQLite's only write lock.
+    An interrupted driver would leave its connection open, with SQLite's only write lock.
     """
     spawned = greenlet_spawn(work)
     task = asyncio.ensure_future(spawned)  # noqa: TID251 - never detached: waited for right here
@@ -148,9 +148,8 @@ class Connection:
 class Database:
     """A database with one engine; all access goes through `transaction()`.
 
-    SQLAlchemy's engine with an asynchronous driver, always within `greenlet_spawn`, which is all
-    that `sqlalchemy.ext.asyncio` does for it; that package also imports the ORM, 6 MB without a
-    use here.
+    SQLAlchemy's engine with an asynchronous driver, always within `greenlet_spawn`, as
+    `sqlalchemy.ext.asyncio` does; that package would also import the ORM, 6 MB without a use here.
 
     SQLite: one connection per process and one transaction at a time on it. SQLite before 3.51.3
     can corrupt a WAL that two connections write, and a connection shared by coroutines shares

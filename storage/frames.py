@@ -27,8 +27,8 @@ class FrameStore:
     async def publish(self, lease: Task, *, token: str, jpeg: bytes, expires_at: datetime) -> bool:
         """Store the frame in place of the task's old one.
 
-        False: the task needs no frame any more, or another worker has it. That worker's link is on
-        its way to the provider, and replacing the frame would break a paid order.
+        Return False if the task no longer needs a frame, or if another worker has it: that worker
+        may have sent its link to the provider, and replacing the frame would break a paid order.
         """
         # With a lock: waits for a concurrent transaction that ends or takes the task.
         source = (

@@ -15,13 +15,14 @@ from bot.core.errors import StorageTooNew
 from storage.engine import Database
 
 HEAD = "0008"
-"""The newest of migrations/versions."""
+"""The newest revision in migrations/versions."""
 
 logger = logging.getLogger(__name__)
 
 
 async def migrate(database: Database, revision: str = "head") -> None:
-    """Migrate up or down to `revision`. Of several processes one migrates, the others wait.
+    """Migrate up or down to `revision`. If several processes start, one migrates and the others
+    wait.
 
     Raises StorageTooNew, and changes nothing, if a newer version of the program has migrated the
     database.

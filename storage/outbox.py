@@ -1,6 +1,6 @@
-"""Notices that wait to be sent: written in the commit that makes them true, deleted when sent.
+"""Notices to be sent: written in the commit that makes them true, deleted once they are sent.
 
-It must not know the texts, nor how a message is sent.
+It must not know the texts or how a message is sent.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ class OutboxStore:
             return set(rows.all())
 
     async def release(self, owner: str) -> None:
-        """Release leases at a clean stop: other processes may take them, and no try is counted."""
+        """Release leases at a clean stop: other processes may take them, and no attempt is
+        counted.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(outbox)

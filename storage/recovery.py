@@ -46,8 +46,8 @@ async def process_presence(database: Database, url: str, now: datetime) -> Async
     """Show other processes that this one uses the file; on entry, release the leases of dead
     processes.
 
-    Enter it before the first claim. It yields True if there was no other process. Attempts that a
-    kill interrupted still count.
+    This context must be entered before the first claim. It yields True if there was no other
+    process. Attempts that a kill interrupted still count.
     """
     with _opened(_folder(url)) as lock:
         alone = lock is not None and _locked(lock, fcntl.LOCK_EX)

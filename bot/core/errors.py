@@ -51,7 +51,7 @@ class LeaseLost(BotError):
 
 
 class ProviderError(BotError):
-    """The provider did not do what was asked."""
+    """A call to the provider failed."""
 
 
 class ProviderBusy(ProviderError):
@@ -83,7 +83,7 @@ class ProviderLost(ProviderError):
 
 
 class TelegramError(BotError):
-    """Telegram did not do what was asked."""
+    """A call to Telegram failed."""
 
 
 class TelegramLater(TelegramError):
@@ -131,7 +131,7 @@ class TelegramConflict(TelegramError):
 
 
 class StorageError(BotError):
-    """The database did not do what was asked."""
+    """An operation of the database failed."""
 
 
 class StorageUnavailable(StorageError):

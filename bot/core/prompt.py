@@ -23,7 +23,8 @@ sent. An emoji counts as two units there: a prompt that consists of emoji only i
 # provider.md: "Prompts". The value may be attached (`--ar=16:9`), missing, or the next word.
 _SWITCH = re.compile(r"(?:^|(?<=\s))--[^\s\-][^\s=]*(?:=\S*|\s+(?!--)\S+)?")
 
-# Joiners shape emoji and Persian words; tags make the flags of England, Scotland and Wales.
+# Kept characters: joiners, used in emoji and Persian words; tags, used in the flags of England,
+# Scotland and Wales.
 _SHAPING = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
 
 

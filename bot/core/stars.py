@@ -44,7 +44,7 @@ class StarsPackages:
 
 
 def package_of(payload: str) -> Package | None:
-    """Return the package of an invoice's payload; None when the payload is not ours."""
+    """Return the package of an invoice's payload; None if the bot did not write the payload."""
     match payload.split("|"):
         case ["credit", stars, roubles] if _number(stars) and _number(roubles):
             return Package(stars=int(stars), roubles=int(roubles))

@@ -92,7 +92,7 @@ class Reason(StrEnum):
 
 
 class Problem(StrEnum):
-    """What is wrong with a person's input. Each has a text in every language."""
+    """The problem with a person's input. Each has a text in every language."""
 
     EMPTY_PROMPT = "empty_prompt"
     PROMPT_TOO_LONG = "prompt_too_long"
@@ -211,7 +211,7 @@ class Task:
         return replace(self, state=state, run_at=run_at, **(reset | changes))
 
     def again(self, *, run_at: datetime, **changes: Any) -> Self:
-        """Return the task in the same state with one more failed try, due at `run_at`."""
+        """Return the task in the same state with one more failed attempt, due at `run_at`."""
         failed: dict[str, Any] = {"attempts": self.attempts + 1, "claims": 0}
         return replace(self, run_at=run_at, **(failed | changes))
 

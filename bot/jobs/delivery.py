@@ -206,7 +206,7 @@ class Delivery:
         """Send several videos as one album that replies to the same message, in the order of
         `prepared_videos`.
 
-        Raises TelegramErrors; after one, all videos are kept.
+        Raises TelegramErrors; after such an error all videos are kept.
         """
         first = prepared_videos[0].task
         async with self._slots, self._keeping(prepared_videos):

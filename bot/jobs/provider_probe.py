@@ -70,7 +70,7 @@ class ProviderProbe:
         try:
             await self._ask()
         except ProviderError as exc:
-            logger.warning("the provider is away: %s", exc)
+            logger.warning("the provider does not answer: %s", exc)
             answered = False
         else:
             answered = True

@@ -1,4 +1,4 @@
-"""Delete what has expired: old orders, drafts that were never ordered, updates set aside.
+"""Delete expired data: old orders, drafts that were never ordered, updates set aside.
 
 Rows are deleted in small batches, so that other transactions do not wait. The module must not know
 what the rows contain.

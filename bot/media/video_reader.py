@@ -91,7 +91,7 @@ class Readers:
         return self._maker.pid if self._maker else None
 
     async def prepare(self, file: BinaryIO) -> Video:
-        """Read an MP4 in an open file, which needs no name, and move its index to the front.
+        """Read an MP4 in an open file (it may have no name) and move its index to the front.
 
         The index is moved in place, so that the video plays while it loads; a read-only file stays
         as it is. Raises NotAVideo when the file is to blame. Any other error (TimeoutError,

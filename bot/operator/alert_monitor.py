@@ -113,7 +113,7 @@ class AlertMonitor:
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
             logger.warning("drained: no order is open")
 
-    # --- what is looked at -------------------------------------------------------------------
+    # --- checks ------------------------------------------------------------------------------
 
     async def _provider(self, known: dict[str, OpenAlert]) -> None:
         signals = self._signals
@@ -242,7 +242,7 @@ class AlertMonitor:
         elif alert := known.get(A.LOW_BALANCE.value):
             await self._close(known, alert)
 
-    # --- saying so -----------------------------------------------------------------------------
+    # --- reports -------------------------------------------------------------------------------
 
     async def _open(self, known: dict[str, OpenAlert], alert: Alert) -> None:
         if alert.key in known:

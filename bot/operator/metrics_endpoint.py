@@ -26,7 +26,7 @@ SECONDS = 5.0
 """Seconds for the database queries; if they take longer, the other metrics are returned alone."""
 BALANCE_AGE = timedelta(minutes=5)
 
-# Finished tasks are reported by counters: counting rows would read more and more.
+# Finished tasks are reported by counters, because counting their rows gets slower with time.
 _WATCHED = frozenset(TaskState) - ENDED
 _WAITING = frozenset(InboxState) - {InboxState.DONE}
 

@@ -70,8 +70,8 @@ _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 def classify(exc: BaseException) -> TelegramError | None:
     """Return the TelegramError of a failed call; None when the exception is not about Telegram.
 
-    The text never holds the token: descriptions come from Telegram, and of a network error only
-    the type is kept, because its text contains the address.
+    The text never contains the token: descriptions come from Telegram; a network error is reduced
+    to its type, because its text contains the address.
     """
     match exc:
         case TelegramError():

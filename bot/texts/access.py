@@ -102,7 +102,7 @@ def invite_made(lang: str, link: str, uses: int, seconds: float) -> Text:
 
 
 def allowed(lang: str, subject_id: int) -> Text:
-    """To the admin who let a person (positive) or a group in."""
+    """To the admin who gave access to a person (positive id) or a group."""
     _ = words(lang)
     text = (
         _("ID {id} may use the bot.") if subject_id > 0 else _("The group {id} may use the bot.")
@@ -111,7 +111,7 @@ def allowed(lang: str, subject_id: int) -> Text:
 
 
 def banned(lang: str, subject_id: int) -> Text:
-    """To the admin who banned a person (positive) or a group."""
+    """To the admin who banned a person (positive id) or a group."""
     _ = words(lang)
     text = (
         _("ID {id} may not use the bot any more.")

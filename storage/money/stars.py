@@ -31,9 +31,9 @@ class StarRefund:
 
 
 async def refund_payment_for_task(connection: Connection, task: Task, now: datetime) -> bool:
-    """Refund a payment that is too small for two such videos: it was made for this one.
+    """Refund the payment for this task: one that is too small for two such videos.
 
-    False: there is none; the credit of a larger payment stays, for the next try.
+    Return False without such a payment; the credit of a larger payment stays for another order.
     """
     await connection.lock("ledger")
     refunded = ledger.alias("refunded")
@@ -122,7 +122,7 @@ class StarPaymentStore:
     ) -> bool:
         """Enter a purchase for `credit` roubles; the person is told in the same commit.
 
-        False: this payment was entered before.
+        Return False if this payment was entered before.
         """
         async with self._database.transaction() as connection:
             entered = await connection.execute(
@@ -161,8 +161,8 @@ class StarPaymentStore:
     ) -> bool:
         """Refund a payment whose whole credit is unused; a person only their own.
 
-        `admin`: the admin who does it for them. False: no such payment, refunded before, or
-        already spent on videos.
+        `admin`: the admin who does it for them. Return False if there is no such payment, or it
+        was refunded before or spent on videos.
         """
         async with self._database.transaction() as connection:
             await connection.lock("ledger")

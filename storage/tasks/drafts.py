@@ -122,7 +122,7 @@ class Drafts(LeasedTasks):
         """Return the draft of a photo; without a prompt it waits for the next text.
 
         The first picture of an album is the frame, and the caption of any is the prompt. A photo
-        without a caption right after a draft of text only belongs to it.
+        without a caption joins a text-only draft that came right before it.
         """
         words = {
             "prompt": prompt,

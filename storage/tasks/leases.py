@@ -99,8 +99,8 @@ class LeasedTasks:
         """Lease up to `limit` due tasks, the most urgent first.
 
         Videos kept on another disk than `disk` are left to that host for a while. At most `slots`
-        tasks are at the provider or about to be sent there (None: no limit). A leased QUEUED task
-        keeps its slot until it is released: its holder may be slow, not dead.
+        tasks are at the provider or about to be sent there (None means no limit). A leased QUEUED
+        task keeps its slot until it is released: its holder may be slow, not dead.
         """
         async with self._database.transaction() as connection:
             return await self._claim_due(connection, claim)
@@ -169,8 +169,7 @@ class LeasedTasks:
         tell: Callable[[Sequence[Task]], Notice],
     ) -> set[int]:
         """Save several leases in one commit, with a notice about those that were written; return
-        their ids. Tasks that another worker has are left out; without any task there is no
-        notice.
+        their ids. Tasks that another worker has are left out; if none is left, there is no notice.
         """
         async with self._database.transaction() as connection:
             written = [

@@ -1,7 +1,7 @@
 """People's operations on their tasks, and queries about tasks. Each change is one guarded
 statement.
 
-None means that the condition did not hold: not theirs, too late, pressed before.
+None means that the condition did not hold: another person's task, too late, or pressed before.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class TaskStore(Drafts):
 
         The same update returns the task again, in its current state: the program may have been
         killed before it answered. After LimitReached or CreditTooLow the task stays a draft.
-        `shown`: the message that shows it from now on, and whether its text is a caption; for the
-        known card that is known too. `claim_on_commit` claims due tasks in the same commit,
-        perhaps this one: then it comes with its lease.
+        `shown`: the message that shows the task from now on, and whether its text is a caption
+        (None: as recorded for the card). `claim_on_commit` claims due tasks in the same commit,
+        perhaps also this one, which is then returned with its lease.
         """
         changes: dict[str, Any] = {}
         if shown is not None:
@@ -212,7 +212,7 @@ class TaskStore(Drafts):
     async def migrate_chat(self, old: int, new: int) -> int:
         """Move open tasks to the supergroup that a group became; return how many.
 
-        Its messages have other numbers there, so replies and edits to old ones stop.
+        Messages have other ids there, so old ones can no longer be edited or replied to.
         """
         async with self._database.transaction() as connection:
             moved = await connection.execute(

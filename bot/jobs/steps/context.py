@@ -1,6 +1,6 @@
 """Shared operations of all steps: guarded writes, ending a task, timers and estimates.
 
-It must not know the wire formats of Telegram or the provider, nor how tasks are leased.
+It must not know the wire formats of Telegram and the provider, or how tasks are leased.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Deliver:
         except video_reader.NotAVideo as exc:
             return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
         except (DownloadFailed, OSError, RuntimeError) as exc:
-            # The fault of the network or of this machine, not of the video.
+            # These errors are faults of the network or of this machine, not of the video.
             return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
         except TelegramUnreachable as exc:
             return await self._give_up(task, Reason.CHAT_UNREACHABLE, str(exc))

@@ -176,7 +176,7 @@ class Submit:
     ) -> tuple[Task, Job] | None:
         now = self._context.clock()
         # Written before the call: after a crash we know that a request may be under way. Retried
-        # until written: a lost write would look like a request.
+        # until written: if only the answer is lost, the row claims a request that was never sent.
         task = await self._context.save_with_retry(
             task,
             task.to(

@@ -258,9 +258,7 @@ class GptunnelEmulator:
         return web.json_response(self.look(task))
 
     def _issues(self, body: Mapping[str, Any]) -> list[Issue]:
-        """Return what is wrong with a create's body, by field; the real service names every
-        model.
-        """
+        """Return the problems of a create's body, by field; the real service lists every model."""
         if "" in body:
             return [_issue("", "object", "the body must be a JSON object")]
         issues = []

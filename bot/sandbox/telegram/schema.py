@@ -50,7 +50,7 @@ SIZES = {
     ("setWebhook", "secret_token"): "bad webhook: secret token contains unallowed characters",
     ("InlineQueryResult", "id"): "RESULT_ID_INVALID",
 }
-# A String anywhere may be text of the person; these unions have members that are not objects.
+# These unions also allow plain values, not only objects.
 FREE = {"RichText", "InputFile"}
 
 
