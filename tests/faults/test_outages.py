@@ -43,7 +43,7 @@ async def test_an_outage_leaves_at_most_one_order_in_doubt(
     assert len(harness.provider.charges) == ORDERS - doubts + accepted
 
 
-async def test_a_connection_that_comes_and_goes_leaves_one_order_in_doubt(
+async def test_an_unstable_connection_leaves_one_order_in_doubt(
     harness: AppHarness,
 ) -> None:
     faults, away = harness.provider.faults, OUTAGES["502"]
@@ -78,7 +78,7 @@ async def test_people_read_that_their_order_is_kept_and_can_cancel(harness: AppH
     assert harness.provider.charges == []
 
 
-async def test_a_busy_provider_that_says_when_to_come_back_is_no_doubt(
+async def test_a_503_with_retry_after_leaves_no_order_in_doubt(
     harness: AppHarness,
 ) -> None:
     fault = Fault(

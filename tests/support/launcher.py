@@ -96,7 +96,8 @@ class Launcher:
         """Start the bot and return when its process is there.
 
         `argv`: what follows `python -m bot`. `prepare`: "module:function", called with `wish`
-        (JSON) before the bot runs, by the fork server alone. Raises RuntimeError when the fork server is gone.
+        (JSON) before the bot runs, only by the fork server. Raises RuntimeError when the fork
+        server is gone.
         """
         start = self._start_plain if self._plain else self._fork
         order = {

@@ -455,7 +455,7 @@ def test_a_page_of_history_names_each_order_its_state_and_its_day() -> None:
 
 
 @pytest.mark.parametrize("state", TaskState)
-def test_an_order_without_a_video_says_what_became_of_it(state: TaskState) -> None:
+def test_an_order_without_a_video_shows_its_outcome(state: TaskState) -> None:
     for text in both(lambda lang: texts.history.order(lang, task(lang, state=state))):
         assert text.startswith("A cat\n")
 
