@@ -198,7 +198,7 @@ async def test_switches_groups_and_blocking_from_the_panel() -> None:
         await expect(page.locator("#text")).to_be_visible()
 
 
-async def test_text_of_anybody_is_never_markup() -> None:
+async def test_texts_of_people_are_never_markup() -> None:
     async with opened(DESK) as (page, _emulator, bot, anna):
         evil = '<img src=x onerror="document.title=1">'
         await bot("sendMessage", chat_id=anna.id, text=evil)
