@@ -1,5 +1,4 @@
-"""The commands: `python -m bot` runs the bot, `python -m bot sandbox` demonstrates it without a
-token.
+"""The commands: `python -m bot` runs the bot, `python -m bot sandbox` runs a demo without a token.
 
 Settings are read only here; each command imports only what it needs. Exit codes: 0 stopped as
 asked, 1 failed, 2 wrong settings.
@@ -69,7 +68,7 @@ def _command(args: argparse.Namespace, settings: Any) -> int:
 
 def _add_commands(commands: Any) -> None:
     check = commands.add_parser(
-        "check", help="token, key, balance, model, address, database… live"
+        "check", help="check the token, key, balance, model, address, database… live"
     )
     check.add_argument(
         "--order", action="store_true", help="order two videos and compare; this costs money"
@@ -92,12 +91,12 @@ def _add_commands(commands: Any) -> None:
         "--keep-version", action="store_true", help="leave it as it was, for an older program"
     )
     commands.add_parser("verify", help="read every row and let the database check itself")
-    copy = commands.add_parser("copy", help="all rows from one database to another")
+    copy = commands.add_parser("copy", help="copy all rows from one database to another")
     copy.add_argument("source", metavar="FROM", help="an address like DATABASE_URL")
     copy.add_argument("target", metavar="TO")
     for command in (restore, copy):
         command.add_argument(
-            "--replace", action="store_true", help="give up the rows that are there"
+            "--replace", action="store_true", help="delete the rows in the target first"
         )
 
 
@@ -125,7 +124,7 @@ def _read(*, database_only: bool = False) -> Any:
 
 def run(settings: Settings) -> int:
     """Run the bot until a signal."""
-    # Until bot.app listens, which comes after more than a second of imports: nothing has begun.
+    # Before bot.app handles signals (importing it takes more than a second), nothing has started.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     # Where developers' tools are installed, httpx and structlog import these for a command line
@@ -153,7 +152,7 @@ def run(settings: Settings) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    # What is imported stays: scanning it for garbage would stop the loop for 150 ms.
+    # Imported objects are never freed: scanning them for garbage would stop the loop for 150 ms.
     gc.disable()
     from bot.runtime.lazy_aiogram import import_aiogram
 

@@ -1,6 +1,6 @@
-"""The life of the process: open the edges, start the parts, stop them in order.
+"""The life of the process: open connections, start the components, stop them in order.
 
-bot/wiring.py makes the parts. It must not know what they do.
+bot/wiring.py creates the components. It must not know what they do.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ logger = logging.getLogger(__name__)
 TIDY_SECONDS = 60.0
 PRICES_SECONDS = 6 * 3600.0
 KEEP_UPDATES = timedelta(days=3)
-"""How long an update is remembered: Telegram repeats one for at most 24 hours."""
+"""How long the number of an update is kept: Telegram repeats an update for at most 24 hours."""
 
 
 async def serve(settings: Settings) -> None:
     """Run the bot until SIGTERM or SIGINT.
 
-    Raises the error of a part that failed, StorageTooNew and StorageUnavailable when the database
-    cannot be used, OSError when the HTTP port is taken.
+    Raises the error of a component that failed, StorageTooNew and StorageUnavailable when the
+    database cannot be used, OSError when the HTTP port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -140,7 +140,7 @@ async def _run(
         ]
     last = [storage.cluster.run()]
     if settings.needs_tunnel:
-        # To the end: the provider may be about to fetch the photo of an order just accepted.
+        # Closed last: the provider may be about to fetch the photo of an order just accepted.
         last.append(wiring.wire_tunnel(settings, parts.server, parts.address).run())
     await supervise(
         until=stop,
@@ -164,11 +164,11 @@ async def _listen(server: HttpServer, settings: Settings) -> None:
 
 async def _run_part(part: Inbox | Worker | OutboxSender, cluster: Cluster) -> None:
     await part.run()
-    cluster.notify(ORDERED)  # other processes may take over what it left
+    cluster.notify(ORDERED)  # other processes may take over its work
 
 
 async def _updates(settings: Settings, parts: wiring.Parts, cluster: Cluster) -> None:
-    """Poll in one process of several; with a webhook every process takes updates."""
+    """Poll Telegram in one process of several; with a webhook every process receives updates."""
     if settings.updates == "webhook":
         return await parts.polling.run()
 
@@ -186,7 +186,7 @@ async def _updates(settings: Settings, parts: wiring.Parts, cluster: Cluster) ->
 async def _background_jobs(
     settings: Settings, storage: Storage, edges: wiring.Edges, parts: wiring.Parts
 ) -> None:
-    """Run what one process does for all."""
+    """Run the common jobs, which one process does for all processes."""
     try:
         async with asyncio.TaskGroup() as group:
             for job in (
@@ -237,7 +237,7 @@ async def _compare_prices(settings: Settings, storage: Storage, edges: wiring.Ed
 
 
 async def _wanted(storage: Storage, kept: KeptVideos) -> set[int]:
-    """Return the tasks that still need their kept video."""
+    """Return the tasks whose kept video is still needed."""
     wanted = set()
     for task_id in kept.ids():
         task = await storage.tasks.get(task_id)

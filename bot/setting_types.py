@@ -1,7 +1,7 @@
-"""The types of settings: what each kind of value should look like.
+"""The types of settings: the form of each kind of value.
 
-An error says what the value should be and never repeats it. It must not know which setting has
-which type.
+An error describes the expected form and never repeats the value. It must not know which setting
+has which type.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _http_url(value: str) -> str:
 
 
 def is_local(url: str) -> bool:
-    """Whether only this machine or its own network can reach the host of a URL."""
+    """Whether the host of a URL can be reached only from this machine or its own network."""
     host = (urlsplit(url).hostname or "").rstrip(".").lower()
     try:
         return not ipaddress.ip_address(host).is_global
@@ -89,7 +89,7 @@ def _proxy_url(value: str) -> str:
 def _database_url(value: str) -> str:
     url = parse(value)
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise ValueError("should name a file: a database in memory is lost at a stop")
+        raise ValueError("should name a file: a database in memory is lost when the bot stops")
     return value
 
 
@@ -148,7 +148,7 @@ def _upper(value: Any) -> Any:
 
 
 CLOUDFLARED = "cloudflared"
-"""The tunnel that is a program; every other one is ssh://…."""
+"""The setting of the tunnel that is a program; every other value begins with ssh://."""
 
 BotToken = Annotated[SecretStr, AfterValidator(_token)]
 ApiKey = Annotated[SecretStr, AfterValidator(_key)]

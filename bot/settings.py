@@ -1,7 +1,8 @@
 """The settings: environment, `.env` and secret files, read once in `__main__`, then frozen.
 
-A wrong, missing or misspelt setting names itself; values are never repeated, since they may be
-secrets. `make docs` makes docs/settings.md and .env.example from the fields and their docstrings.
+An error names each wrong, missing or misspelt setting; values are never repeated, since they may
+be secrets. `make docs` writes docs/settings.md and .env.example from the fields and their
+docstrings.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ from bot.setting_types import (
 from storage.address import sqlite_file
 
 ADMIN_PORT = 8081
-"""Where health and metrics are when a tunnel leads to the other listener."""
+"""The port of health and metrics when a tunnel leads to the other listener."""
 
 
 class SettingsError(Exception):
-    """The settings are wrong: one clear line for each problem."""
+    """The settings are wrong; the text has one clear line for each problem."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -73,7 +74,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What an operator can set."""
+    """All settings of the operator."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True,
@@ -94,7 +95,9 @@ class Settings(BaseSettings):
     # --- access ---
 
     access: Annotated[Literal["closed", "open"], Lower] = "closed"
-    """`closed`: the people named here and those an admin lets in; `open`: everybody."""
+    """Who may use the bot; `closed`: the people named here and those an admin lets in; `open`:
+    everybody.
+    """
     admins: UserIds = frozenset()
     """Telegram user IDs of the people who run the bot; empty: the first start prints a link."""
     allowed_users: UserIds = frozenset()
@@ -178,23 +181,27 @@ class Settings(BaseSettings):
     translate_model: str = AUTO
     """The GPTunnel chat model that translates prompts; `auto`: a known one; empty: none."""
     task_deadline_seconds: Positive = 900
-    """After this many seconds the person is told that the video takes longer."""
+    """After this many seconds the bot tells the person that the video takes longer."""
     provider_concurrency: Annotated[
         Positive,
         Field(validation_alias=AliasChoices("provider_concurrency", "provider_places")),
     ] = 20
-    """Videos at the provider at once, of all processes; the provider publishes no limit."""
+    """Videos of all processes at the provider at once; the provider publishes no limit."""
 
     # --- connections ---
 
     updates: Annotated[Literal["polling", "webhook"], Lower] = "polling"
     """How updates arrive; `webhook`: Telegram calls `PUBLIC_URL`."""
     role: Annotated[Literal["all", "intake", "worker"], Lower] = "all"
-    """With several processes on PostgreSQL: `intake` answers people, `worker` makes videos."""
+    """With several processes on PostgreSQL: `intake` answers people, `worker` makes videos, `all`
+    does both.
+    """
     telegram_api_url: HttpUrl = "https://api.telegram.org"
-    """The Bot API server, for a server of your own."""
+    """The address of the Bot API server; change it for a server of your own."""
     telegram_local: bool = False
-    """That server runs with `--local` on this machine: uploads up to 2000 MB instead of 50."""
+    """Whether that server runs with `--local` on this machine: uploads up to 2000 MB instead of
+    50.
+    """
     telegram_proxy: ProxyUrl = ""
     """A proxy to Telegram: `socks5://host:1080` or `http://user:word@host:3128`."""
     gptunnel_base_url: HttpUrl = "https://gptunnel.ru/v1"
@@ -322,7 +329,7 @@ class Settings(BaseSettings):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed and probably not wanted, a line each."""
+        """Return one line for each setting that is allowed but probably a mistake."""
         found = []
         capped = any(limit.videos or limit.roubles for limit in self.order_rules().caps.values())
         if self.access == "open" and not capped and not self.stars_packages:
@@ -368,7 +375,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Values that must not appear in any log line."""
+        """The values that must not appear in any log line."""
         passwords = [
             _password(address)
             for address in (self.database_url, self.telegram_proxy, self.provider_proxy)
@@ -388,7 +395,7 @@ class Settings(BaseSettings):
 
     @property
     def admin_port(self) -> int | None:
-        """The port of the listener for the operator; None: one listener is for both."""
+        """The port of the operator's listener; None if one listener serves both purposes."""
         if self.admin_http_port is None and self.public_tunnel:
             return ADMIN_PORT
         return self.admin_http_port
@@ -402,7 +409,7 @@ class Settings(BaseSettings):
 
     @property
     def tunnel_owner(self) -> str:
-        """Who passes photos on to the provider; "": nobody."""
+        """The owner of the tunnel, who passes photos on to the provider; "" without a tunnel."""
         if not self.public_tunnel or self.frames_s3_bucket:
             return ""
         if self.public_tunnel == CLOUDFLARED:
@@ -413,14 +420,14 @@ class Settings(BaseSettings):
     def webhook_secret(self) -> str:
         """The secret that Telegram sends with each update, the same in every process of this bot.
 
-        Derived from the token, so there is nothing more to keep secret (Bot API: setWebhook).
+        It is derived from the token, so there is no further secret to keep (Bot API: setWebhook).
         """
         token = self.bot_token.get_secret_value().encode()
         return hmac.new(token, b"webhook", hashlib.sha256).hexdigest()
 
     @property
     def models(self) -> tuple[catalog.Model, ...]:
-        """The models that people choose from."""
+        """The models that people can choose."""
         if self.catalog_file is None:
             return catalog.offered(self.model)
         return catalog.read(self.catalog_file)
@@ -432,7 +439,7 @@ class Settings(BaseSettings):
 
     @property
     def photos_on(self) -> bool:
-        """Whether the provider can fetch first frames from somewhere."""
+        """Whether the bot can publish first frames for the provider."""
         return bool(self.public_url or self.public_tunnel or self.frames_s3_bucket)
 
     @property
@@ -470,7 +477,7 @@ def read_database_settings(**overrides: Any) -> DatabaseSettings:
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """Read the settings; SettingsError has one line for each wrong, missing or unknown one."""
+    """Read the settings; SettingsError has one line for each wrong, missing or unknown setting."""
     try:
         unknown = setting_names.unknown(Settings.model_fields, overrides.get("_env_file", ".env"))
         settings = Settings(**overrides)
@@ -480,7 +487,7 @@ def read_settings(**overrides: Any) -> Settings:
             line
             for error in exc.errors()
             for line in _line(error).splitlines()
-            # An unreadable file explains it all.
+            # An unreadable file explains all other problems.
             if error["type"] != "missing" or (f"{error['loc'][0]}_file",) not in wrong
         ]
         raise SettingsError(unknown + lines) from None

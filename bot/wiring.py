@@ -1,7 +1,7 @@
-"""The composition root: one `wire` function per package makes its parts and connects them.
+"""The composition root: one `wire` function per package creates its components and connects them.
 
-Nothing is started here; bot/app.py runs the parts. It must not know what they say to each other.
-It is one file although it is long: a reader follows a part from one package to the next.
+Nothing is started here; bot/app.py runs the components. It must not know what they exchange.
+The file is long on purpose: a reader can follow a component from one package to the next.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Edges:
 
 
 def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
-    """Make all parts between the edges and the storage."""
+    """Create all components between the external connections and the storage."""
     catalog.learn(settings.models)
     address = wire_address(settings)
     health = wire_runtime(settings, storage, address)
@@ -192,7 +192,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
 
 
 def wire_address(settings: Settings) -> PublicAddress:
-    """Make the public address: that of the settings, or none yet when a tunnel brings it."""
+    """Create the public address: from the settings, or empty until a tunnel sets it."""
     if settings.public_tunnel:
         return PublicAddress(changes=True)
     return PublicAddress(settings.public_url)
@@ -201,9 +201,9 @@ def wire_address(settings: Settings) -> PublicAddress:
 def wire_tunnel(
     settings: Settings, server: HttpServer, address: PublicAddress, *, remembers: bool = True
 ) -> Tunnel:
-    """Make the tunnel to a server that listens; see bot.runtime.tunnel.ssh for `remembers`."""
+    """Create the tunnel to a listening server; see bot.runtime.tunnel.ssh for `remembers`."""
     if settings.public_tunnel == CLOUDFLARED:
-        own = Settings.model_fields  # its secrets are not for other programs
+        own = Settings.model_fields  # the bot's secrets are not given to other programs
         environment = {k: v for k, v in os.environ.items() if k.lower() not in own}
         hold: Hold = Cloudflared(server.local_url, environment)
         return Tunnel(CLOUDFLARED, hold, server.leads_here, address)
@@ -229,7 +229,7 @@ def wire_servers(
     scrape: list[web.AbstractRouteDef],
     webhook: list[web.AbstractRouteDef],
 ) -> tuple[HttpServer, HttpServer | None]:
-    """Make the listener of the internet and that of the operator; None: it is the same one."""
+    """Create the public listener and the operator's listener; None if both are the same."""
     host, port = settings.http_host, settings.http_port
     if settings.admin_port is None:
         routes = [*scrape, *webhook]
@@ -241,7 +241,7 @@ def wire_servers(
 
 
 def wire_runtime(settings: Settings, storage: Storage, address: PublicAddress) -> Health:
-    """Make the health report of the parts that run in this role."""
+    """Create the health report of the components that run in this role."""
     off = set()
     if not settings.takes_updates:
         off.add("updates")
@@ -280,7 +280,7 @@ def connect_translator(settings: Settings) -> Translator | None:
 
 
 def wire_downloads(settings: Settings) -> Downloader:
-    """Make the downloader of finished videos; of larger files only the link can be sent."""
+    """Create the downloader of finished videos; for larger files only the link can be sent."""
     return Downloader(
         allow_private=settings.allow_private_result_hosts,
         max_bytes=_upload_limit(settings),
@@ -306,7 +306,9 @@ def _frame_reader(
     storage: Storage, clock: Clock
 ) -> Callable[[str], Coroutine[Any, Any, bytes | None]]:
     async def frame(token: str) -> bytes | None:
-        """Retry while the database is away: the provider asks once, and an order depends on it."""
+        """Retry while the database does not answer: the provider fetches once, and an order
+        depends on it.
+        """
         for failures in range(1, FRAME_TRIES):
             try:
                 return await fetch(token)
@@ -348,7 +350,7 @@ class Jobs:
 def wire_jobs(
     settings: Settings, storage: Storage, edges: Edges, address: PublicAddress, health: Health
 ) -> Jobs:
-    """Make what acts on tasks."""
+    """Create the components that act on tasks."""
     clock, wait, sleep = edges.clock, edges.wait, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
     progress = Progress(messenger, clock=clock, sleep=sleep)
@@ -429,7 +431,7 @@ def _upload_limit(settings: Settings) -> int:
 
 
 def _days(number: int) -> timedelta | None:
-    """Return a number of days as a duration; None, no limit, for 0."""
+    """Return a number of days as a duration; for 0 return None, which means no limit."""
     return timedelta(days=number) if number else None
 
 
@@ -444,7 +446,7 @@ def wire_handlers(
     address: PublicAddress,
     admin_list: AdminList,
 ) -> Dispatcher:
-    """Make the dispatcher with the routers and what handlers are given by name."""
+    """Create the dispatcher with the routers and the values that handlers receive by name."""
     path = settings.examples_file
     cluster = storage.cluster
     dispatcher = Dispatcher(disable_fsm=True)
@@ -508,13 +510,13 @@ async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -
     path = settings.catalog_file
     if path is None:
         return Taken.NOT_WRITTEN
-    # The next start would refuse a MODEL that is not in the catalog, except for the default.
+    # The next start would refuse a MODEL that is not in the catalog, unless it is the default.
     keep = frozenset({settings.model} - {Settings.model_fields["model"].default})
     return await price_check.take_over(provider, path, partial(cluster.notify, CATALOG), keep=keep)
 
 
 def _read_catalog(settings: Settings, dispatcher: Dispatcher) -> None:
-    """Read CATALOG_FILE again; a wrong file changes nothing."""
+    """Read CATALOG_FILE again; an invalid file changes nothing."""
     if settings.catalog_file is None:
         return
     try:
@@ -541,7 +543,7 @@ async def _balance(provider: Gptunnel) -> Decimal | None:
 
 
 async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:
-    """Whether the provider knows the id; None: it does not answer now."""
+    """Return whether the provider knows the id; None if it does not answer now."""
     try:
         await provider.result(job_id)
     except ProviderRefused as exc:
@@ -557,7 +559,7 @@ async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:
 def connect_telegram(
     settings: Settings, pace: RateLimiter, line: SharedLimiter | None = None
 ) -> Bot:
-    """Open the client of the Bot API; `line` is the rate limit that all processes share."""
+    """Open the client of the Bot API; `line` is the rate limit shared by all processes."""
     return telegram_client.connect(
         settings.bot_token,
         settings.telegram_api_url,
@@ -569,7 +571,7 @@ def connect_telegram(
 
 
 def shared_limiter(storage: Storage) -> SharedLimiter:
-    """Make the rate limit of all processes; without a database each keeps to its own."""
+    """Create the rate limit shared by all processes; without a database each has its own."""
 
     async def line(each: float, burst: float) -> float:
         try:
@@ -589,7 +591,7 @@ def wire_telegram(
     address: PublicAddress,
     health: Health,
 ) -> tuple[Inbox, Polling | Webhook]:
-    """Make the inbox, and the polling or the webhook that fills it."""
+    """Create the inbox, and the polling or the webhook that fills it."""
     inbox = Inbox(
         edges.bot, dispatcher, storage,
         clock=edges.clock, owner=edges.owner, wait=edges.wait, sleep=edges.sleep,
@@ -626,7 +628,7 @@ class Operator:
 def wire_operator(
     settings: Settings, storage: Storage, edges: Edges, jobs: Jobs, health: Health
 ) -> Operator:
-    """Make what works for the operator: alerts, broadcasts, metrics."""
+    """Create the components for the operator: alerts, broadcasts, metrics."""
     clock, sleep = edges.clock, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
     return Operator(

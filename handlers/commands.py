@@ -1,4 +1,4 @@
-"""/start, /help, /cancel, /privacy, /language."""
+"""The general commands: /start, /help, /cancel, /privacy, /language."""
 
 from __future__ import annotations
 

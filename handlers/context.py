@@ -1,4 +1,5 @@
-"""What handlers receive by name in addition to aiogram's arguments; bot/wiring.py fills it.
+"""The values that handlers receive by name in addition to aiogram's arguments; set in
+bot/wiring.py.
 
 storage: Storage    clock: Clock    wake: Wake    claim_on_commit: ClaimOnCommit
 offer: Offer    access: Access    stars_packages: StarsPackages
@@ -26,7 +27,7 @@ from storage import User
 
 
 class Translates(Protocol):
-    """Rewrites prompts for the video model; None: it did not answer in time."""
+    """Rewrites prompts for the video model; returns None if there is no answer in time."""
 
     async def translate(self, prompt: str) -> str | None:
         """Return the prompt in English."""
@@ -43,7 +44,7 @@ ForgetFiles = Callable[[Iterable[int]], Awaitable[None]]
 
 
 FindJob = Callable[[str], Awaitable[bool | None]]
-"""Asks the provider whether it knows a job's id; None: it does not answer now."""
+"""Asks the provider whether it knows a job's id; returns None if it does not answer now."""
 
 
 TakeOver = Callable[[], Awaitable[Taken]]
@@ -60,7 +61,7 @@ Balance = Callable[[], Awaitable[Decimal | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """What this bot offers now."""
+    """The current offer of this bot."""
 
     model: Model
     photos_on: bool  # first frames can be published (PUBLIC_URL or PUBLIC_TUNNEL is set)
@@ -80,7 +81,7 @@ class Offer:
         return next((model for model in self.models if model.id == wanted), self.model)
 
     def card_options(self, *, is_open: bool = False) -> CardOptions | None:
-        """Return what a card offers beside aspect ratios; None: nothing."""
+        """Return the options of a card in addition to aspect ratios; None without any."""
         if not self.models and self.translator is None:
             return None
         return CardOptions(
@@ -106,12 +107,12 @@ async def draft_texts(offer: Offer, prompt: str) -> DraftTexts:
 
 
 def own_ratio(person: User | None) -> AspectRatio | None:
-    """Return the aspect ratio that a person wants to be offered first."""
+    """Return the aspect ratio that a card offers first, by the person's settings."""
     return AspectRatio(person.ratio) if person and person.ratio in list(AspectRatio) else None
 
 
 class Origin(TypedDict):
-    """Who wants a video, where, and with which model: what every draft starts with."""
+    """The beginning of every draft: who wants a video, where, and with which model."""
 
     user_id: int
     chat: Chat

@@ -1,4 +1,4 @@
-"""/history: a person's orders, page by page, and each of them in full.
+"""/history: a person's orders, page by page, and the details of each.
 
 The buttons work as long as the message exists; a video is sent by its `file_id`, so nothing is
 uploaded or paid.

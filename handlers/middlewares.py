@@ -1,4 +1,4 @@
-"""Around every handler: who is writing and in which language, and answers to bad input."""
+"""Middlewares around every handler: find the person and the language, and answer bad input."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class Person(BaseMiddleware):
-    """Gives `lang` and `person`; an update without a human author goes no further.
+    """Passes `lang` and `person` to handlers; drops updates without a human author.
 
     What could not be told to them is told where they write now.
 
@@ -51,7 +51,7 @@ class Person(BaseMiddleware):
 
 
 class InputErrorAnswers(BaseMiddleware):
-    """Answers unusable input: what is wrong, and what to do."""
+    """Answers unusable input: the problem, and what to do."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""What can be changed on a card before it is ordered: kind, quality, length, number, prompt."""
+"""The options of a card before it is ordered: kind, quality, length, number, prompt."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def _shown(
     *,
     is_open: bool = False,
 ) -> None:
-    """Show the card after the press, or why nothing changed when the draft is gone."""
+    """Show the card after the press; if the draft is gone, tell why nothing changed."""
     if task is None:
         await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
         return

@@ -120,7 +120,7 @@ class Storage:
 
     @classmethod
     def over(cls, database: Database, terms: OrderRules | None = None) -> Storage:
-        """Return the stores of a migrated database; orders keep to `terms`."""
+        """Return the stores of a migrated database; `terms` are the rules for orders."""
         ended: set[int] = set()
         return cls(
             database=database,
@@ -153,8 +153,8 @@ class Storage:
 async def open_storage(url: str, terms: OrderRules | None = None) -> AsyncIterator[Storage]:
     """Open the database, migrate it, and close it at the end.
 
-    Raises StorageUnavailable: not now; StorageTooNew: not with this version of the program;
-    ValueError: not with this address.
+    Raises StorageUnavailable when the database cannot be used now, StorageTooNew when it needs a
+    newer program, and ValueError for a wrong address.
     """
     database = await Database.open(url)
     try:
@@ -165,7 +165,7 @@ async def open_storage(url: str, terms: OrderRules | None = None) -> AsyncIterat
 
 
 def open_cluster(database: Database) -> Cluster:
-    """Return the cluster of this kind of database; SQLite has a single process."""
+    """Return the cluster for this kind of database; with SQLite there is a single process."""
     if not database.is_shared:
         return Cluster()
     # imported here: a bot on SQLite runs without asyncpg

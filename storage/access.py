@@ -1,7 +1,7 @@
-"""Permits, access requests and invites: what admins decide while the bot runs.
+"""Permits, access requests and invites: the decisions that admins make while the bot runs.
 
 Each change is one commit with its audit row and its notices; a repeat changes nothing. It must not
-know who is an admin, nor the texts.
+know who is an admin or the texts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RequestStatus(StrEnum):
     """The state of a request."""
 
     SENT = "sent"
-    WAITING = "waiting"  # it was sent before; nobody has decided
+    WAITING = "waiting"  # sent before, and not decided yet
     DENIED = "denied"
     ALLOWED = "allowed"
     BANNED = "banned"
@@ -42,7 +42,7 @@ class RedeemResult(StrEnum):
     """The result of using an invite."""
 
     WELCOME = "welcome"
-    KNOWN = "known"  # they had access before: not counted
+    KNOWN = "known"  # the person had access before: not counted
     EXPIRED = "expired"
     USED_UP = "used_up"
     NO_INVITE = "no_invite"
@@ -60,7 +60,7 @@ class Invite:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """An access request; `allowed` None: nobody has decided."""
+    """An access request; `allowed` is None until an admin decides."""
 
     user_id: int
     name: str
@@ -100,7 +100,7 @@ _REQUEST = (
 
 
 class AccessStore:
-    """Who has access, who is banned, and who asked for access."""
+    """The store of permits, bans, access requests and invites."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -173,9 +173,9 @@ class AccessStore:
             return [Request(**row._mapping) for row in rows.all()]
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
-        """Decide a request as an admin; the first decision counts. None: there is no request.
+        """Decide a request as an admin; the first decision counts. Return None without a request.
 
-        Returns the decided request, whoever decided it.
+        Otherwise return the request with its decision, even if another admin decided it.
         """
         async with self._database.transaction() as connection:
             decided = await connection.execute(
@@ -200,7 +200,7 @@ class AccessStore:
     ) -> bool:
         """Give access to a person or a group, with its `name`; this also decides an open request.
 
-        False: it had access before.
+        Return False if it had access before.
         """
         async with self._database.transaction() as connection:
             changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now, name)
@@ -247,7 +247,7 @@ class AccessStore:
                 .on_conflict_do_nothing(index_elements=["update_id"])
             )
             if entered.rowcount == 1:
-                # Not the token: a reader of the audit must not be able to use it.
+                # Without the token: a reader of the audit log must not be able to use it.
                 await add_act(
                     connection, "invite", by=by, now=now, uses=uses, until=expires_at.isoformat()
                 )

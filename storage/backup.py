@@ -1,7 +1,7 @@
-"""Copies of whole databases: from one kind to another, to a backup file, back, and verified.
+"""Copy whole databases: from one kind to another, to a backup file and back; verify them.
 
-A copy is a snapshot of its source, even while a bot writes to it, and all or nothing in its
-target. SQLite is read by a read-only connection: nothing is locked.
+A copy is a snapshot of its source, even while a bot writes to it; the target gets all rows or
+none. SQLite is read through a read-only connection, which locks nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from storage.rows import task_from
 from storage.tables import metadata, tasks
 
 Progress = Callable[[str, int, int], None]
-"""Called with the phase, how much of it is done, and the total."""
+"""Is called with the phase, the amount done, and the total."""
 
 RESTORE_GAP = 1000
 """Numbers left out after a restore into an empty database: old buttons may carry them."""
@@ -43,7 +43,7 @@ _LOOKS = 20
 
 
 class CopyRefused(StorageError):
-    """Nothing was changed; the text says what the operator can do."""
+    """The copy was refused and nothing was changed; the text says what the operator can do."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ async def copy(source: str, target: str, *, progress: Progress, replace: bool = 
 
 
 async def backup(url: str, file: Path, *, progress: Progress) -> None:
-    """Copy everything into a new SQLite file, also from PostgreSQL; atomically.
+    """Copy everything into a new SQLite file, atomically; the source may be PostgreSQL.
 
     Raises CopyRefused when the file exists, and what `copy` raises.
     """
@@ -151,7 +151,7 @@ async def _fill(
 
 
 async def verify(url: str, *, progress: Progress) -> Report:
-    """Read every row as the program would, and run the database's own checks."""
+    """Read every row in the same way as the program, and run the database's own checks."""
     problems: list[str] = []
     rows: dict[str, int] = {}
     async with _snapshot(url, progress, head=False) as reading:
@@ -267,7 +267,7 @@ def _finish(file: Path) -> None:
         database.execute("PRAGMA journal_mode = DELETE")
         [[said]] = database.execute("PRAGMA quick_check(1)").fetchall()
     if said != "ok":
-        raise CopyRefused(f"the copy is broken, and so is its source: {said}")
+        raise CopyRefused(f"the copy is broken, like its source: {said}")
     file.chmod(0o600)
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
@@ -335,8 +335,8 @@ async def _clear_target(connection: Connection, *, replace: bool) -> None:
     for table in metadata.sorted_tables:
         if await connection.scalar(sa.select(sa.literal(1)).select_from(table).limit(1)):
             raise CopyRefused(
-                f"the target holds rows already (table {table.name}); "
-                "--replace gives them up for the copy"
+                f"the target contains rows already (table {table.name}); "
+                "--replace deletes them before the copy"
             )
 
 
@@ -376,7 +376,7 @@ def _bound(column: sa.Column[Any], value: Any) -> sa.ColumnElement[Any]:
 
 async def _integrity_checks(connection: Connection) -> list[str]:
     if connection.dialect != "sqlite":
-        return []  # PostgreSQL checks what it reads
+        return []  # PostgreSQL checks the pages that it reads
     said = await connection.scalars(sa.text("PRAGMA integrity_check(20)"))
     problems = [f"integrity: {line}" for line in said.all() if line != "ok"]
     broken = await connection.execute(sa.text("PRAGMA foreign_key_check"))

@@ -1,6 +1,7 @@
-"""One message to everybody: the row records progress, so a kill repeats at most one send.
+"""Broadcasts, messages to everybody: a row records the progress, so a kill repeats at most one
+send.
 
-It must not know what is said, nor how it is sent.
+It must not know the content of the message or how it is sent.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Broadcast:
     state: BroadcastState
     total: int
     sent: int
-    refused: int  # by people who blocked the bot, or never wrote to it in private
+    refused: int  # people who blocked the bot, or never wrote to it in private
     cursor: int
     shown_message_id: int | None
 
@@ -45,7 +46,9 @@ _BANNED = sa.exists().where(
 
 
 class BroadcastStore:
-    """Broadcasts: drafted, started by a press, continued by the holder of the lease."""
+    """The store of broadcasts: an admin drafts and starts them, the holder of the lease sends
+    them.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -98,7 +101,7 @@ class BroadcastStore:
     async def start(
         self, broadcast_id: int, *, shown_message_id: int, by: int, now: datetime
     ) -> bool:
-        """DRAFT -> RUNNING, shown in that message. False: started or cancelled before."""
+        """DRAFT -> RUNNING, shown in that message; return False if started or cancelled before."""
         return await self._change(
             broadcast_id, [B.DRAFT], "broadcast", by, now,
             state=B.RUNNING, shown_message_id=shown_message_id,
@@ -164,8 +167,9 @@ class BroadcastStore:
             return list(rows.all())
 
     async def advance(self, broadcast_id: int, user_id: int, *, owner: str, sent: bool) -> bool:
-        """Record that this person received it, or never will. False: it was cancelled, or the
-        lease was lost."""
+        """Record that this person received it, or never will. Return False if it was cancelled or
+        the lease was lost.
+        """
         async with self._database.transaction() as connection:
             noted = await connection.execute(
                 sa.update(broadcasts)

@@ -1,6 +1,7 @@
-"""The database: opening, transactions, locks, column types; the only module that knows its kind.
+"""The database: opening, transactions, locks, column types; the only module that distinguishes
+SQLite and PostgreSQL.
 
-It must not know what the rows mean.
+It must not know the meaning of the rows.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ def lock_key(name: str) -> int:
 
 
 async def _uninterrupted(work: Callable[[], T]) -> T:
-    """Finish `work` of SQLAlchemy even when cancelled meanwhile, then raise the cancellation.
+    """Finish `work` of SQLAlchemy even if it is cancelled, then raise the cancellation.
 
-    A driver that is interrupted leaves its connection behind, with SQLite's only write lock.
+    An interrupted driver would leave its connection open, with SQLite's only write lock.
     """
     spawned = greenlet_spawn(work)
     task = asyncio.ensure_future(spawned)  # noqa: TID251 - never detached: waited for right here
@@ -65,14 +66,12 @@ async def _uninterrupted(work: Callable[[], T]) -> T:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # nobody reads it any more, and asyncio would complain
+            task.exception()  # nobody reads the exception any more, and asyncio would log it
         raise
 
 
 class Connection:
-    """SQLAlchemy's connection within a transaction; cancellation does not interrupt a
-    statement.
-    """
+    """SQLAlchemy's connection within a transaction; cancellation interrupts no statement."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
@@ -85,7 +84,7 @@ class Connection:
     async def execute(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
-        """Execute one statement, once for each of `parameters` if there are any."""
+        """Execute one statement; with `parameters`, once for each of them."""
         return await _uninterrupted(lambda: self._connection.execute(statement, parameters))
 
     async def scalar(self, statement: Executable) -> Any:
@@ -104,9 +103,9 @@ class Connection:
         return await _uninterrupted(lambda: work(self._connection, *args, **kwargs))
 
     async def lock(self, name: str) -> None:
-        """Take the lock `name` until this transaction ends.
+        """Acquire the lock `name` until this transaction ends.
 
-        SQLite needs none: its write transactions exclude each other.
+        SQLite needs no lock: its write transactions exclude each other.
         """
         if self._connection.dialect.name != "sqlite":
             await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
@@ -123,11 +122,10 @@ class Connection:
 
 
 class Database:
-    """One engine; `transaction()` is the only way in.
+    """A database with one engine; all access goes through `transaction()`.
 
-    SQLAlchemy's engine with an asynchronous driver, always within `greenlet_spawn`, which is all
-    that `sqlalchemy.ext.asyncio` does for it; that package also imports the ORM, 6 MB without a
-    use here.
+    SQLAlchemy's engine with an asynchronous driver, always within `greenlet_spawn`, as
+    `sqlalchemy.ext.asyncio` does; that package would also import the ORM, 6 MB without a use here.
 
     SQLite: one connection per process and one transaction at a time on it. SQLite before 3.51.3
     can corrupt a WAL that two connections write, and a connection shared by coroutines shares
@@ -181,8 +179,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Run a transaction: commit at the end, roll back on any error. Never held across the
-        network.
+        """Run a transaction: commit at the end, roll back on any error.
 
         Raises StorageUnavailable when the database cannot serve at present, StorageUnusable when
         the operator must act: nothing was written.
@@ -194,7 +191,7 @@ class Database:
 
     @asynccontextmanager
     async def schema_transaction(self) -> AsyncIterator[Connection]:
-        """Run a transaction that may rebuild tables: exclusive, and all or nothing.
+        """Run an exclusive transaction that may rebuild tables, all or nothing.
 
         SQLite: dropping a table that was copied would delete the rows that refer to it, so foreign
         keys are off meanwhile and are checked before the commit.
@@ -222,11 +219,11 @@ class Database:
     async def _connection(self) -> AsyncIterator[Connection]:
         opened: list[sa.Connection] = []
         try:
-            # Into a list, since a cancellation discards the return value.
+            # The result is stored in a list, since a cancellation discards the return value.
             await _uninterrupted(lambda: opened.append(self._engine.connect()))
             yield Connection(opened[0])
         finally:
-            for connection in opened:  # rolls back what was not committed
+            for connection in opened:  # rolls back an uncommitted transaction
                 await _uninterrupted(connection.close)
 
     @contextmanager
@@ -246,14 +243,14 @@ class Database:
         await connection.lock(name)
 
     async def writable(self) -> bool:
-        """Whether a commit reaches the disk right now."""
+        """Return whether a commit reaches the disk at present."""
         try:
             async with self.transaction() as connection:
                 if self._is_sqlite:
-                    # rewrites the file's header, so that a full or read-only disk is noticed
+                    # this rewrites the file's header, so that a full or read-only disk is noticed
                     await connection.execute(sa.text("PRAGMA user_version = 1"))
                     return True
-                # a transaction with a number writes its commit; a standby assigns none
+                # only a transaction with a number writes its commit; a standby assigns no numbers
                 return bool(
                     await connection.scalar(
                         sa.text(
@@ -283,14 +280,15 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
         poolclass=sa.AsyncAdaptedQueuePool,
         pool_size=1,
         max_overflow=0,
-        hide_parameters=True,  # people's prompts stay out of the log
+        hide_parameters=True,  # so that people's prompts are not logged
     )
 
     @sa.event.listens_for(engine, "connect")
     def _connected(dbapi_connection: Any, _record: Any) -> None:
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
-        # NORMAL may lose the last commits at a power cut: a lost intent is a second charge
+        # NORMAL may lose the last commits in a power cut; a lost SUBMITTING would be a second
+        # charge
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -309,7 +307,7 @@ def _postgres(url: URL) -> sa.Engine:
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment: aware and in UTC on both sides, to the microsecond."""
+    """A column type for times: aware and in UTC on both sides, to the microsecond."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -318,7 +316,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment without a time zone")
+            raise ValueError("a time without a time zone")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -329,7 +327,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
 
 class Kopecks(sa.TypeDecorator[Decimal]):
-    """Roubles in the program, whole kopecks in the database."""
+    """A column type for money: roubles in the program, whole kopecks in the database."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -339,7 +337,7 @@ class Kopecks(sa.TypeDecorator[Decimal]):
             return None
         kopecks = value * 100
         if kopecks != int(kopecks):
-            raise ValueError(f"{value} roubles are no whole number of kopecks")
+            raise ValueError(f"{value} roubles are not a whole number of kopecks")
         return int(kopecks)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:

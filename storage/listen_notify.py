@@ -1,7 +1,7 @@
 """The cluster on PostgreSQL: LISTEN, NOTIFY and advisory locks on a dedicated connection.
 
-The connection is checked regularly and replaced when it breaks; then everything that only this
-process does is cancelled. It must not know what the events and jobs are.
+The connection is checked regularly and replaced when it breaks; then the jobs that only this
+process does are cancelled. It must not know the meaning of the events and jobs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "bot"
 LOOK_SECONDS = 1.0
-"""Seconds between two tries to take a lock."""
+"""Seconds between two attempts to take a lock."""
 PING_SECONDS = 5.0
 """Seconds between two checks of an idle connection."""
 ANSWER_SECONDS = 5.0
@@ -66,7 +66,7 @@ class PostgresCluster(Cluster):
             turn = self._turns[name] = _Turn()
             self._wakeup.set()
             try:
-                while not turn.begun.is_set():  # it may end before that is noticed
+                while not turn.begun.is_set():  # the connection may end before that is noticed
                     await turn.begun.wait()
                 logger.info("%s: done here from now on", name)
                 async with asyncio.timeout(None) as scope:
@@ -86,7 +86,7 @@ class PostgresCluster(Cluster):
             try:
                 await self._connected()
             except _BROKEN as exc:
-                logger.warning("other processes are not heard for now: %s", type(exc).__name__)
+                logger.warning("events of other processes are missed: %s", type(exc).__name__)
             for turn in self._turns.values():
                 turn.begun.clear()
                 if turn.end is not None:
@@ -102,7 +102,7 @@ class PostgresCluster(Cluster):
         try:
             link.add_termination_listener(lambda _: self._wakeup.set())
             await link.add_listener(CHANNEL, partial(self._dispatch, link))
-            for calls in list(self._subscribers.values()):  # earlier events were missed
+            for calls in list(self._subscribers.values()):  # earlier events may have been missed
                 for call in calls:
                     call()
             self._failures = 0
@@ -131,7 +131,7 @@ class PostgresCluster(Cluster):
         say = "SELECT pg_notify($1, event) FROM unnest($2::text[]) AS event"
         await link.fetch(
             say, CHANNEL, events, timeout=ANSWER_SECONDS
-        )  # also checks the connection
+        )  # this also checks the connection
 
     async def _compete(self, link: Any, held: set[str]) -> None:
         for name in held - self._turns.keys():

@@ -26,9 +26,11 @@ logger = logging.getLogger(__name__)
 
 
 async def migrate(database: Database, revision: str = "head") -> None:
-    """Migrate up or down to `revision`. Of several processes one migrates, the others wait.
+    """Migrate up or down to `revision`. If several processes start, one migrates and the others
+    wait.
 
-    Raises StorageTooNew, without a change: a newer version of the program was used.
+    Raises StorageTooNew, and changes nothing, if a newer version of the program has migrated the
+    database.
     """
     async with database.schema_transaction() as connection:
         await connection.run_sync(migrate_within, revision)
@@ -39,7 +41,7 @@ def migrate_within(connection: Connection, revision: str) -> None:
     current = version(connection)
     if revision == "head" and current == HEAD:
         return
-    # Few starts need Alembic: 5 MB and 0.1 s of CPU.
+    # Imported here, because few starts need Alembic, which takes 5 MB and 0.1 s of CPU.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory

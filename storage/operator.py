@@ -1,7 +1,7 @@
 """Admins' actions on tasks and updates, each in one commit with its audit row.
 
 None and False mean that the condition did not hold: done before, or too late. It must not know who
-is an admin, nor the texts.
+is an admin or the texts.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ class SetAside:
 
 @dataclass(frozen=True, kw_only=True)
 class ChartOrder:
-    """One order, as the charts use it."""
+    """One order, with the fields that the charts need."""
 
     user_id: int
     state: TaskState
     confirmed_at: datetime
-    seconds: float | None  # from the press to the video; None: no video
+    seconds: float | None  # from the press to the video; None without a video
 
 
 class OperatorStore:
-    """The part of the stores that is for admins."""
+    """The store of the admins' actions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -178,7 +178,7 @@ class OperatorStore:
             return task
 
     async def hurry(self, *, by: int, now: datetime) -> int:
-        """Make postponed queued tasks due now; return how many."""
+        """Make postponed queued tasks due now; return their number."""
         async with self._database.transaction() as connection:
             hurried = await connection.execute(
                 sa.update(tasks)
@@ -194,7 +194,7 @@ class OperatorStore:
             return hurried.rowcount
 
     async def set_aside(self, update_id: int) -> SetAside | None:
-        """Return an update with its text; None: it is not set aside."""
+        """Return an update with its text; None if it is not set aside."""
         wanted = sa.select(inbox.c.update_id, inbox.c.payload, inbox.c.error).where(
             inbox.c.update_id == update_id, one_of(inbox.c.state, {InboxState.SET_ASIDE})
         )
@@ -203,7 +203,7 @@ class OperatorStore:
         return None if row is None else SetAside(**row._mapping)
 
     async def handle_again(self, update_id: int, *, by: int, now: datetime) -> bool:
-        """Handle an update that was set aside again, with all its tries."""
+        """Queue an update that was set aside, with a fresh count of attempts."""
         async with self._database.transaction() as connection:
             changed = await connection.execute(
                 sa.update(inbox)
@@ -236,7 +236,7 @@ class OperatorStore:
         return found
 
     async def outcomes(self, *, since: datetime) -> dict[TaskState, int]:
-        """Count the outcomes of the orders since then."""
+        """Count the outcomes of the orders since that time."""
         wanted = (
             sa.select(tasks.c.state, sa.func.count().label("number"))
             .join_from(ledger, tasks, _ordered(since))
@@ -247,7 +247,7 @@ class OperatorStore:
         return {row.state: row.number for row in rows}
 
     async def chart_orders(self, *, since: datetime) -> list[ChartOrder]:
-        """Return every order since then."""
+        """Return every order since that time."""
         wanted = sa.select(
             tasks.c.user_id, tasks.c.state, tasks.c.confirmed_at, tasks.c.ended_at
         ).join_from(ledger, tasks, _ordered(since))
@@ -285,7 +285,9 @@ class OperatorStore:
 
 
 def _ordered(since: datetime) -> sa.ColumnElement[bool]:
-    """The orders since then, found by their reservations: the ledger is indexed by day."""
+    """Select the orders since that time by their reservations, because the ledger has an index by
+    day.
+    """
     return sa.and_(
         ledger.c.at >= since,
         ledger.c.kind == Entry.RESERVATION,
@@ -322,7 +324,7 @@ async def _move(
         return None
     task = task_from(row)
     if charged:
-        # Before the following entries return it: it is spent.
+        # Before the next entries, which would otherwise return the price: the money is spent.
         await settle(connection, replace(task, state=S.GENERATING), now)
     elif charged is False:
         await settle(connection, task, now, not_accepted=True)

@@ -1,6 +1,6 @@
-"""Notices that wait to be sent: written in the commit that makes them true, deleted when sent.
+"""Notices to be sent: written in the commit that makes them true, deleted once they are sent.
 
-It must not know the texts, nor how a message is sent.
+It must not know the texts or how a message is sent.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def insert_notices(connection: Connection, notices: Sequence[Notice], now:
 
 
 class OutboxStore:
-    """At least once: a notice is deleted only when its sending was confirmed."""
+    """The store of notices; a notice is deleted only after Telegram accepted it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -88,7 +88,7 @@ class OutboxStore:
             return sorted((_notice(row) for row in rows.all()), key=lambda waiting: waiting.id)
 
     async def done(self, notice_id: int) -> None:
-        """Delete a notice: it was sent, or never will be."""
+        """Delete a notice that was sent or never will be."""
         async with self._database.transaction() as connection:
             await connection.execute(sa.delete(outbox).where(outbox.c.id == notice_id))
 
@@ -154,7 +154,9 @@ class OutboxStore:
             return set(rows.all())
 
     async def release(self, owner: str) -> None:
-        """Release leases at a clean stop: other processes may take them, and no try is counted."""
+        """Release leases at a clean stop: other processes may take them, and no attempt is
+        counted.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(outbox)
@@ -163,7 +165,7 @@ class OutboxStore:
             )
 
     async def next_due(self, now: datetime) -> datetime | None:
-        """Return when, after `now`, the first notice becomes claimable; None: none is waiting."""
+        """Return when, after `now`, the first notice becomes claimable; None if none waits."""
         async with self._database.transaction() as connection:
             return await next_due(connection, outbox, now, outbox.c.waits_for.is_(None))
 

@@ -1,4 +1,4 @@
-"""Who writes to the bot, and in which language they read."""
+"""The people who write to the bot, and their languages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class User:
 
     user_id: int
     lang: str
-    lang_chosen: bool  # by the person, not by their Telegram
+    lang_chosen: bool  # chosen by the person, not taken from Telegram
     name: str
     strikes: int  # how often moderation refused their prompts or pictures
     created_at: datetime
@@ -38,7 +38,7 @@ async def lang_of(connection: Connection, user_id: int) -> str:
         sa.select(users.c.lang).where(users.c.user_id == user_id)
     )
     if lang is None and user_id < 0:
-        # A group reads the language of the admin who acted last.
+        # A group gets the language of the admin who acted last.
         lang = await connection.scalar(
             sa.select(users.c.lang)
             .join(audit, audit.c.actor_id == users.c.user_id)
@@ -49,7 +49,7 @@ async def lang_of(connection: Connection, user_id: int) -> str:
 
 
 class UserStore:
-    """One row per person."""
+    """The store of people, one row each."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -97,7 +97,7 @@ class UserStore:
         return User(**row._mapping)
 
     async def get(self, user_id: int) -> User | None:
-        """Return the person; None: never seen."""
+        """Return the person; None if never seen."""
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(sa.select(users).where(users.c.user_id == user_id))
@@ -105,7 +105,7 @@ class UserStore:
         return None if row is None else User(**row._mapping)
 
     async def set_lang(self, user_id: int, lang: str) -> bool:
-        """Set the language that the person chose. False: never seen."""
+        """Set the language that the person chose; return False if the person was never seen."""
         async with self._database.transaction() as connection:
             written = await connection.execute(
                 sa.update(users)
@@ -115,7 +115,7 @@ class UserStore:
             return written.rowcount == 1
 
     async def set_defaults(self, user_id: int, **defaults: str | None) -> None:
-        """Set a person's defaults for new cards: `ratio`, `model`; None: no default."""
+        """Set a person's defaults for new cards, `ratio` and `model`; None means no default."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(users).where(users.c.user_id == user_id).values(**defaults)

@@ -1,6 +1,6 @@
-"""The checks of `bot check`: each thing tested live, within seconds, with one line about it.
+"""The checks of `bot check`: each test runs live, takes seconds and prints one line.
 
-They use the same connections as the bot, and change nothing permanently.
+The checks use the same connections as the bot and change nothing permanently.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ from storage.migrate import HEAD, can_make_tables, too_new, version
 
 SECONDS = 20.0
 SKEW = timedelta(seconds=30)
-"""A larger difference breaks links into a bucket, and Telegram's times."""
+"""Seconds of clock difference; a larger one breaks signed bucket links and Telegram's timestamps.
+"""
 LITTLE_DISK, NO_DISK = 2_000_000_000, 200_000_000
 
 
@@ -69,12 +70,12 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """The line as it is printed."""
+        """Return the line as it is printed."""
         return f"{self.level:<5} {self.what}: {self.words}"
 
     @property
     def is_failure(self) -> bool:
-        """Whether the bot cannot work like this."""
+        """Whether the bot cannot work in this state."""
         return self.level is Level.FAIL
 
 
@@ -82,7 +83,7 @@ Words = tuple[Level, str]
 
 
 async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
-    """Run every check in parallel; return the lines in the order of reading."""
+    """Run every check in parallel; return the lines in the order in which they are printed."""
     bot = connect_telegram(settings, RateLimiter())
     stack.push_async_callback(bot.session.close)
     provider = connect_provider(settings)
@@ -220,7 +221,7 @@ async def _photos(settings: Settings) -> Words:
     try:
         await server.start()
     except OSError:
-        # The bot itself has the port: its own answer is enough.
+        # The bot itself uses the port: its answer is enough.
         return await _running_bot(settings)
     try:
         async with _client("") as client:
@@ -243,7 +244,7 @@ async def _running_bot(settings: Settings) -> Words:
 
 
 async def _tunnel(settings: Settings) -> Words:
-    """Open the tunnel for a moment, or ask the bot that runs here about its own."""
+    """Open the tunnel briefly, or ask the running bot about its tunnel."""
 
     async def no_frame(token: str) -> None:
         return None

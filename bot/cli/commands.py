@@ -1,7 +1,7 @@
 """The operator's commands in the terminal: one line of output each, and an exit code.
 
-They contain no rules: storage and the connections do the work. Messages go to standard output,
-progress to standard error on a terminal.
+They contain no rules: storage and the connections do the work. Messages go to standard output.
+Progress goes to standard error, only on a terminal.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ async def check_order(settings: Settings, say: Say, *, yes: bool) -> bool:
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise ValueError("there is no terminal to ask at: add --yes")
+            raise ValueError("there is no terminal to ask on: add --yes")
         return _answer("Order? [y/N] ").strip().lower() in ("y", "yes", "д", "да")
 
     return await order_check.run(settings, say, confirm)
@@ -118,7 +118,9 @@ async def catalog(settings: Settings, file: Path | None, say: Say, *, replace: b
 
 
 def _answer(question: str) -> str:
-    """Ask at the terminal; Ctrl-C is no answer, which asyncio's own handler would not allow."""
+    """Ask on the terminal; Ctrl-C counts as "no", which asyncio's own signal handler would
+    prevent.
+    """
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return input(question)
@@ -264,7 +266,7 @@ def run(args: Namespace, settings: Settings | DatabaseSettings) -> bool:
         say(f"FAIL  {exc}")
         return False
     except KeyboardInterrupt:
-        # An order check has said what was ordered.
+        # The order check has already printed what was ordered.
         ordered = args.command == "check" and args.order
         say("FAIL  interrupted" if ordered else "FAIL  interrupted; nothing was changed")
         return False

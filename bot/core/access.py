@@ -1,4 +1,4 @@
-"""Who may use the bot and who runs it: the settings, and what admins decided later.
+"""Who may use the bot and who runs it: by the settings, and by later decisions of admins.
 
 Pure: it must not know Telegram, SQL or the texts.
 """
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """Decisions about one person in one chat; None: no decision."""
+    """Decisions about one person in one chat; None without a decision."""
 
     person: Verdict | None = None
     chat: Verdict | None = None

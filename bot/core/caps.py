@@ -1,4 +1,4 @@
-"""How much may be ordered: caps in videos and roubles, and whether orders are paid with credit.
+"""Limits on orders: caps in videos and roubles, and whether orders are paid with credit.
 
 Pure: it must not know SQL, Telegram or the texts. A day begins at midnight of one zone, the same
 in every process. People are told how long a cap lasts, not a clock time.
@@ -35,7 +35,7 @@ def own_caps(subject_id: int) -> tuple[Cap, Cap]:
 
 @dataclass(frozen=True)
 class Limit:
-    """The largest number of videos and of roubles; 0: no limit."""
+    """The largest number of videos and of roubles; 0 means no limit."""
 
     videos: int = 0
     roubles: int = 0
@@ -55,7 +55,7 @@ class OrderRules:
 
     @property
     def counted(self) -> bool:
-        """Whether an order needs any counting first."""
+        """Whether any cap or credit has to be checked before an order."""
         return self.sold or any(self.caps.values())
 
     def pays(self, user_id: int) -> bool:

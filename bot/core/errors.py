@@ -1,4 +1,4 @@
-"""The program's own errors, sorted by what happens next: again later, never, ask a person.
+"""The program's own errors, classified by what happens next: retry later, give up, ask a person.
 
 It must not know HTTP, Telegram or SQL: the modules at those edges translate errors into these.
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 class BotError(Exception):
-    """Base of all errors that this program raises on purpose."""
+    """Base of all errors that this program raises deliberately."""
 
 
 class LeaseLost(BotError):
@@ -54,11 +54,11 @@ class LeaseLost(BotError):
 
 
 class ProviderError(BotError):
-    """The provider did not do what was asked."""
+    """A call to the provider failed."""
 
 
 class ProviderBusy(ProviderError):
-    """Again later; `retry_after` in seconds when the provider gave it."""
+    """Try again later; `retry_after` in seconds if the provider gave it."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -66,7 +66,7 @@ class ProviderBusy(ProviderError):
 
 
 class ProviderRefused(ProviderError):
-    """Never again with the same input."""
+    """Do not try again with the same input."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -86,11 +86,11 @@ class ProviderLost(ProviderError):
 
 
 class TelegramError(BotError):
-    """Telegram did not do what was asked."""
+    """A call to Telegram failed."""
 
 
 class TelegramLater(TelegramError):
-    """Again after `retry_after` seconds."""
+    """Try again after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: float = 3.0) -> None:
         super().__init__(message)
@@ -135,13 +135,14 @@ class TelegramConflict(TelegramError):
 
 
 class StorageError(BotError):
-    """The database did not do what was asked."""
+    """An operation of the database failed."""
 
 
 class StorageUnavailable(StorageError):
-    """Again later: locked, disk full, I/O error, connection lost.
+    """Try again later: locked, disk full, I/O error, connection lost.
 
-    The transaction was rolled back; only a commit whose answer was lost may have been done.
+    The transaction was rolled back. One exception: a commit whose answer was lost may have been
+    done.
     """
 
 
@@ -162,7 +163,7 @@ class PhotosHeld(BotError):
 
 
 class LimitReached(BotError):
-    """A cap is reached; `renews_at` None: free again as soon as an open video ends."""
+    """A cap is reached; `renews_at` is None when it resets as soon as an open video ends."""
 
     def __init__(self, cap: Cap, bound: Limit, renews_at: datetime | None) -> None:
         super().__init__(cap.value)
@@ -172,7 +173,7 @@ class LimitReached(BotError):
 
 
 class CreditTooLow(BotError):
-    """The order costs `price` roubles and the person has `credit`."""
+    """The order costs `price` roubles, more than the person's `credit`."""
 
     def __init__(self, price: Decimal, credit: Decimal) -> None:
         super().__init__("the credit does not pay for it")
@@ -189,7 +190,7 @@ class FramesAway(BotError):
 
 
 class InputError(BotError):
-    """What the person sent cannot be used; `problem` has words in every language."""
+    """The person's input cannot be used; `problem` has a text in every language."""
 
     def __init__(self, problem: Problem, **details: str | int) -> None:
         super().__init__(problem.value)

@@ -1,4 +1,4 @@
-"""A task: one video on its way from a draft to the chat; its states and their transitions.
+"""A task is one video, from the draft to its delivery; its states and transitions.
 
 Pure: it must not know Telegram, HTTP, SQL or the clock.
 """
@@ -20,7 +20,7 @@ class TaskState(StrEnum):
     QUEUED = "queued"  # confirmed; not yet sent to the provider
     SUBMITTING = "submitting"  # committed before the paid call: a request may be under way
     GENERATING = "generating"  # the provider returned an id: it is paid
-    RENDERED = "rendered"  # the video exists and has to reach the chat
+    RENDERED = "rendered"  # the video exists and has to be delivered
     DELIVERED = "delivered"
     FAILED = "failed"
     UNKNOWN = "unknown"  # the answer to the create was lost: nobody here knows whether it was paid
@@ -33,7 +33,7 @@ S = TaskState
 ALLOWED: dict[TaskState, frozenset[TaskState]] = {
     S.DRAFT: frozenset({S.QUEUED, S.CANCELLED}),
     S.QUEUED: frozenset({S.SUBMITTING, S.CANCELLED, S.FAILED}),
-    # back to QUEUED only when the request was certainly not accepted
+    # back to QUEUED only if the request was certainly not accepted
     S.SUBMITTING: frozenset({S.QUEUED, S.GENERATING, S.FAILED, S.UNKNOWN}),
     S.GENERATING: frozenset({S.RENDERED, S.FAILED}),
     S.RENDERED: frozenset({S.DELIVERED, S.UNDELIVERABLE}),
@@ -93,7 +93,7 @@ class Reason(StrEnum):
 
 
 class Problem(StrEnum):
-    """What is wrong with a person's input. Each has a text in every language."""
+    """The problem with a person's input. Each has a text in every language."""
 
     EMPTY_PROMPT = "empty_prompt"
     PROMPT_TOO_LONG = "prompt_too_long"
@@ -107,7 +107,7 @@ class Problem(StrEnum):
 
 
 class Hold(StrEnum):
-    """Why the whole queue waits although the tasks are fine: the operator must act."""
+    """Why the whole queue waits for the operator, although the tasks are fine."""
 
     KEY_REFUSED = "key_refused"
     NO_BALANCE = "no_balance"
@@ -124,12 +124,12 @@ class Charge(StrEnum):
 
 
 class IllegalTransition(Exception):
-    """A bug: this state cannot follow that state."""
+    """A bug: a task cannot change from the one state to the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
-    """Where to answer, kept complete so that a later message reaches the same place."""
+    """Where to answer: chat, topic and so on, so that a later message reaches the same place."""
 
     chat_id: int
     message_thread_id: int | None = None
@@ -138,7 +138,7 @@ class Chat:
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """A first frame as Telegram knows it; the bytes are fetched when they are needed."""
+    """A first frame by its Telegram `file_id`; the bytes are downloaded when they are needed."""
 
     file_id: str
     kind: str  # "photo" or "document": a document's file_id cannot be sent as a photo
@@ -160,29 +160,29 @@ class Task:
     id: int
     user_id: int
     chat: Chat
-    message_id: int  # the person's message that the video replies to; 0: see `reply_to`
+    message_id: int  # the person's message that the video replies to; 0 means none
     lang: str
     model: str
     price: Decimal  # roubles, as shown to the person
     state: TaskState
     run_at: datetime
     created_at: datetime
-    prompt: str | None = None  # None: a photo that waits for its prompt
+    prompt: str | None = None  # None while a photo waits for its prompt
     frame: Frame | None = None
     # the photo's message, when the prompt came in a later message
     frame_message_id: int | None = None
-    retry_of: int | None = None  # the UNKNOWN task that the person chose to try again
+    retry_of: int | None = None  # the UNKNOWN task that the person ordered again
     aspect_ratio: AspectRatio | None = None
     card_message_id: int | None = None  # the card, which later becomes the status message
-    card_is_media: bool = False  # its text is a caption
-    revision: int = 0  # of the draft; grows with each change
+    card_is_media: bool = False  # the status text is a caption
+    revision: int = 0  # of the draft; increases with each change
     card_revision: int | None = None  # the revision that the card shows
     media_group_id: str | None = None  # the album that contained the frame
     original: str | None = None  # the person's own prompt, when it was rewritten
     rewritten: str | None = None  # the rewritten prompt; `prompt` is what is sent
     variants: int = 1  # how many videos the draft orders
     variant_of: int | None = None  # the first task of the same order
-    # update_id of the press that ordered it: a repeat changes nothing
+    # update_id of the press that ordered it: a repeated update changes nothing
     confirmed_by: int | None = None
     confirmed_at: datetime | None = None
     submitted_at: datetime | None = None  # when SUBMITTING was committed
@@ -191,9 +191,9 @@ class Task:
     ended_at: datetime | None = None
     deadline_at: datetime | None = None  # when the person is told that it takes too long
     overdue: bool = False  # the person was told
-    attempts: int = 0  # failed tries of the current step
+    attempts: int = 0  # failed attempts of the current step
     claims: int = 0  # leases taken since the last completed step
-    fence: int = 0  # grows with each lease; every write of the holder names it
+    fence: int = 0  # increases with each lease; every write of the holder names it
     lease_owner: str | None = None
     lease_until: datetime | None = None
     provider_id: str | None = None
@@ -216,18 +216,18 @@ class Task:
         return replace(self, state=state, run_at=run_at, **(reset | changes))
 
     def again(self, *, run_at: datetime, **changes: Any) -> Self:
-        """Return the task in the same state with one more failed try, due at `run_at`."""
+        """Return the task in the same state with one more failed attempt, due at `run_at`."""
         failed: dict[str, Any] = {"attempts": self.attempts + 1, "claims": 0}
         return replace(self, run_at=run_at, **(failed | changes))
 
     @property
     def order(self) -> int | None:
-        """The first of the tasks that were ordered together; None: ordered alone."""
+        """The first of the tasks that were ordered together; None if it was ordered alone."""
         return self.variant_of or (self.id if self.variants > 1 else None)
 
     @property
     def reply_to(self) -> int | None:
-        """The message to reply to; None when it stayed in a group that moved."""
+        """The message to reply to; None if it is in the old chat of a group that moved."""
         return self.message_id or None
 
     @property
@@ -247,7 +247,7 @@ class Task:
 
     @property
     def charge(self) -> Charge:
-        """Whether the provider took money, as far as is known here."""
+        """Whether the provider took money, as far as this program knows."""
         if self.state is S.UNKNOWN:
             return Charge.UNKNOWN
         if self.provider_id is None:

@@ -1,8 +1,8 @@
 """Deliver a finished video from the provider's link to the person's chat.
 
-Downloads use files without a name, so that a kill leaves nothing behind; an undelivered video is
-kept under the task's number. It must not know states or the database: the worker decides what a
-failure means for a task.
+Downloads use unnamed temporary files, so that a kill leaves nothing behind; an undelivered video
+is kept in a file named by the task's number. It must not know states or the database: the worker
+decides what a failure means for a task.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ logger = logging.getLogger(__name__)
 
 UPLOAD_LIMIT = 50 * 1000 * 1000
 LOCAL_UPLOAD_LIMIT = 2000 * 1000 * 1000
-"""Bytes that a Bot API server accepts, and one with --local (docs/telegram.md: limits)."""
+"""Largest upload in bytes: for a Bot API server, and for one with --local (docs/telegram.md:
+limits).
+"""
 AT_ONCE = 20
 
 Prepare = Callable[[BinaryIO], Awaitable[video_reader.Video]]
@@ -53,11 +55,11 @@ class PreparedVideo:
 
     task: Task
     video: video_reader.Video
-    is_kept: bool  # a copy of it is in Kept
+    is_kept: bool  # Kept has a copy of it
 
 
 class KeptVideos:
-    """Videos that their chat did not accept, one file each, until they are sent or deleted."""
+    """Videos that the chat did not accept, one file each, until they are sent or deleted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -85,13 +87,13 @@ class KeptVideos:
         part.replace(self._path(task_id))
 
     def disk(self) -> str:
-        """Return the name of this disk, stored beside the folder, to tell several hosts apart."""
+        """Return the name of this disk, stored beside the folder; it distinguishes hosts."""
         path = self._folder.with_name("disk")
         if not path.exists():
             make_folder(path.parent)
             part = path.with_suffix(f".{secrets.token_hex(4)}")
             part.write_text(secrets.token_hex(8), encoding="ascii")
-            with suppress(FileExistsError):  # another process of this host was faster
+            with suppress(FileExistsError):  # another process of this host wrote it first
                 path.hardlink_to(part)
             part.unlink()
         return path.read_text(encoding="ascii")
@@ -101,7 +103,7 @@ class KeptVideos:
         self._path(task_id).unlink(missing_ok=True)
 
     def ids(self) -> set[int]:
-        """Return the tasks that have a file here, complete or not."""
+        """Return the tasks that have a file in the folder, complete or partial."""
         if not self._folder.is_dir():
             return set()
         return {int(path.stem) for path in self._folder.iterdir() if path.stem.isdigit()}
@@ -118,7 +120,7 @@ class KeptVideos:
 
 
 class Delivery:
-    """Download, probe and upload, in constant memory, a limited number at once.
+    """Download, probe and upload videos, in constant memory and with limited concurrency.
 
     `disk`: the name of `kept`, when several hosts each have a disk.
     """
@@ -140,7 +142,7 @@ class Delivery:
         self._upload_limit = upload_limit
         self._disk = disk
         self._slots = asyncio.Semaphore(AT_ONCE)
-        # One after the other: in parallel all would be ready only when the last one is.
+        # One after the other: in parallel, all videos would be ready only at the end.
         self._reading = asyncio.Semaphore(max(2, os.cpu_count() or 1))
 
     async def __call__(
@@ -180,7 +182,7 @@ class Delivery:
                 prepared = PreparedVideo(task, video, is_kept)
                 if meet is None:
                     return await self._send(prepared, caption, keyboard)
-            # Other videos may use the slot while this one waits.
+            # Free the slot for other videos while this one waits.
             if await meet(prepared):
                 return None
             async with self._slots:
@@ -223,7 +225,7 @@ class Delivery:
         """Send several videos as one album that replies to the same message, in the order of
         `prepared_videos`.
 
-        Raises TelegramErrors; after one, all videos are kept.
+        Raises TelegramErrors; after such an error all videos are kept.
         """
         first = prepared_videos[0].task
         async with self._slots, self._keeping(prepared_videos):
@@ -255,11 +257,11 @@ class Delivery:
         try:
             await asyncio.to_thread(self._kept.put, task_id, file)
         except OSError as exc:
-            # Telegram's error counts; the video is downloaded again.
+            # Telegram's error is reported instead; the video will be downloaded again.
             logger.warning("task %d: its video cannot be kept here: %s", task_id, exc.strerror)
 
     async def kept_by(self, task: Task) -> str | None:
-        """Return the disk that has the video; None: no disk, or there is only one."""
+        """Return the disk that has the video; None if no disk has it or there is only one disk."""
         here = await asyncio.to_thread(self._kept.has, task.id)
         return self._disk if here and self._disk else task.kept_by
 

@@ -1,7 +1,7 @@
 """Send the notices of the outbox: results and delays that a person must not miss.
 
-At least once: a notice leaves the outbox after Telegram accepted it. It must not know why it was
-written.
+A notice is sent at least once: it leaves the outbox after Telegram accepted it. The module must
+not know why a notice was written.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PATIENCE = timedelta(days=2)
 
 ENDS = frozenset({NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE,
                   NoticeKind.VIDEO_LINK})  # fmt: skip
-"""After one of these the status message is no longer needed."""
+"""Notices that replace the status message: it is deleted after one of them."""
 
 
 class OutboxSender:
@@ -68,7 +68,7 @@ class OutboxSender:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until `stop`; open notices are finished."""
+        """Run until `stop`; notices being sent are finished first."""
         while not self._stopping.is_set():
             try:
                 waiting = await self._storage.outbox.claim(

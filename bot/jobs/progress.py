@@ -1,7 +1,7 @@
-"""What a person sees while they wait: one status message for each task.
+"""Progress shown to a waiting person: one status message for each task.
 
 It is edited only when its text changes, at growing intervals, and never when that could delay a
-result. Nothing depends on it: what cannot be shown now is shown later or not at all. It must not
+result. Nothing else depends on it: a failed edit is made later or not at all. It must not
 know the database or the provider.
 """
 
@@ -28,16 +28,17 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 FIRST_SECONDS = 4.0
-"""Seconds between the first edits; each interval is longer than the last."""
+"""Seconds between the first edits; each later interval is longer."""
 GROWTH = 1.35
 LONGEST_SECONDS = 30.0
 GROUP_SECONDS = 15.0
 SENDING_SECONDS = 1.0
-"""A video that arrives sooner needs no announcement."""
+"""Seconds; a video that arrives sooner is not announced."""
 ACTION_SECONDS = 5.0
 """How long Telegram shows a chat action (Bot API: sendChatAction)."""
 DRAFT_SECONDS = 20.0
-"""A draft is shown for 30 seconds (Bot API: sendMessageDraft)."""
+"""Seconds between updates of a streamed draft, which is shown for 30 (Bot API: sendMessageDraft).
+"""
 AT_ONCE = 10
 
 
@@ -86,9 +87,9 @@ class Progress:
     ) -> None:
         """Record the task's current state; a new state is shown at the next tick.
 
-        That the video is on its way is shown only when it has not arrived by then. `waiting`: the
-        provider has not accepted the task yet; `held`: it will not until the operator acts;
-        `away`: until the provider answers again; `no_address`: until it can fetch photos.
+        "Sending" is shown only if the video has not arrived by then. `waiting`: the provider has
+        not accepted the task yet. The reason may be `held` (the operator must act), `away` (the
+        provider does not answer) or `no_address` (the provider cannot fetch photos).
         """
         if task.card_message_id is None:
             return
@@ -116,9 +117,9 @@ class Progress:
         no_address: bool = False,
     ) -> None:
         """Set all queued tasks without a worker, with their positions; the list replaces the last
-        one. `no_address` is about those with photos.
+        one. `no_address` applies to tasks with photos.
 
-        Tasks of this worker are shown by `show`, which is newer.
+        Tasks of this worker are left to `show`, which has newer data.
         """
         now, seen = self._now(), set()
         for task, place in waiting:
@@ -128,7 +129,7 @@ class Progress:
             lacks = no_address and task.frame is not None
             known = self._watched.get(task.id)
             if known is None:
-                # The press was just answered with the position.
+                # The answer to the press has just shown the position.
                 first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
                 self._watched[task.id] = _Watched(
                     task,
@@ -185,7 +186,7 @@ class Progress:
             await self._messenger.delete(task.chat, task.card_message_id)
 
     async def rest(self, task: Task, videos: int) -> None:
-        """Show in the status message of an order how many of its videos are still to come."""
+        """Show in the status message of an order how many of its videos have not arrived yet."""
         self._watched.pop(task.id, None)
         await self._say_last(task, texts.statuses.status_rest(task.lang, videos))
 
@@ -260,7 +261,7 @@ class Progress:
     async def _draft(self, watched: _Watched, text: Text) -> None:
         """Show Telegram's own Stop button beside the status message while cancelling is free.
 
-        Only in private chats, and never again after a server refused it once.
+        It works in private chats only, and is switched off once the server has refused it.
         """
         task, now = watched.task, self._now()
         private = task.chat.chat_id > 0 and task.chat.business_connection_id is None

@@ -1,6 +1,6 @@
 """Tell people in the queue their position while no worker has their order yet.
 
-It must not know why the queue waits, nor how anything is said.
+It must not know why the queue waits or how a status is shown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 EACH_SECONDS = 5.0
 SHOWN = 300
-"""How many positions are updated; people further behind read theirs when they ordered."""
+"""How many positions are updated; people further behind saw their position when they ordered."""
 
 
 class QueuePositions:

@@ -1,4 +1,4 @@
-"""Ask Telegram to give Stars back: the loop behind the refunds of the ledger.
+"""Request refunds of Stars from Telegram: the loop behind the refunds in the ledger.
 
 A refund is in the ledger before Telegram is asked, and is repeated until Telegram confirms it: the
 payment's id makes a repeat harmless (Bot API: refundStarPayment). It must not know why something
@@ -74,7 +74,7 @@ class Refunds:
         wait = back_off(refund.attempts, first=5, cap=6 * 3600)
         if isinstance(exc, TelegramLater):
             wait = max(wait, exc.retry_after)
-        logger.error("Stars were not given back yet, again in %.0f s: %s", wait, exc)
+        logger.error("a refund of Stars failed, again in %.0f s: %s", wait, exc)
         await self._storage.stars.refund_later(
             refund.payment_id, run_at=self._clock() + timedelta(seconds=wait), error=str(exc)
         )

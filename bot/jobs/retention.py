@@ -1,6 +1,7 @@
-"""Delete what has expired: old orders, drafts that were never ordered, updates set aside.
+"""Delete expired data: old orders, drafts that were never ordered, updates set aside.
 
-In small portions, so that nobody waits for it. It must not know what any of it contains.
+Rows are deleted in small batches, so that other transactions do not wait. The module must not know
+what the rows contain.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Retention:
         await self._again_and_again(self.once)
 
     async def run_here(self) -> None:
-        """Delete files, which every host has; runs until cancelled."""
+        """Delete expired files on the disk of this host; runs until cancelled."""
         await self._again_and_again(self.sweep)
 
     async def _again_and_again(self, work: Callable[[], Awaitable[object]]) -> None:
@@ -70,7 +71,7 @@ class Retention:
             await self._sleep(EACH_SECONDS)
 
     async def once(self) -> int:
-        """Delete everything that is due now; return how many orders and drafts."""
+        """Delete everything that has expired; return the number of orders and drafts."""
         now, privacy = self._clock(), self._storage.privacy
         never = now - timedelta(days=365 * 1000)
         orders = now - self._orders if self._orders else never
@@ -84,7 +85,7 @@ class Retention:
         await self._storage.callback_actions.forget(before=now - KEEP_PRESSES)
         await self._storage.outbox.forget_parked(before=now - KEEP_PARKED)
         if gone:
-            logger.info("forgot %d orders and cards that had rested long", gone)
+            logger.info("deleted %d expired orders and cards", gone)
         return gone
 
     async def forget_files(self, task_ids: Iterable[int]) -> None:

@@ -2,9 +2,9 @@
 
 This process opens no files by name. It waits on standard input, a socket, and forks for each file
 that is passed there. The child reads the file under limits; when it has ended, its exit status is
-appended to its answer. The answer is a line of JSON and then the thumbnail, the last picture, or
-JSON with the details; the child exits with 3 and a reason when the file is to blame. It must not
-know settings, secrets or other modules of the bot.
+appended to its answer. The answer is a line of JSON followed by the thumbnail, the last picture,
+or JSON with the details. If the file is bad, the child exits with 3 and a reason. It must not know
+settings, secrets or other modules of the bot.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
-CPU_SECONDS = 8  # 50 MB take less than one
+CPU_SECONDS = 8  # reading 50 MB takes less than one second
 THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
 MAX_SIDE = 8192  # px
 MAX_STRETCH = 16  # of a picture's pixels, in either direction: more is a mistake
 MAX_BOXES = 10_000
 NOT_A_VIDEO = 3
 SECONDS = 130  # longer than the caller waits
-IDLE_SECONDS = 60.0  # without a file for so long, the process ends and frees its memory
+IDLE_SECONDS = 60.0  # seconds without a file after which the process ends and frees its memory
 
 
 OTHERS = (
@@ -59,11 +59,11 @@ names other files or addresses, as playlists do."""
 
 
 class Unusable(Exception):
-    """The file is to blame."""
+    """The file cannot be used."""
 
 
 class Positioned(io.RawIOBase):
-    """A file descriptor with its own position: the parent's position does not move."""
+    """A file object with its own position: the parent's position does not move."""
 
     name = "video.mp4"
 
@@ -99,7 +99,7 @@ class PreforkServer:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._answers: dict[int, int] = {}  # of each reader: the descriptor of its answer
+        self._answers: dict[int, int] = {}  # process id -> descriptor of its answer
 
     def run(self) -> None:
         """Serve until the socket closes and all readers have ended, or until it has been idle too
@@ -124,7 +124,7 @@ class PreforkServer:
     def _make(self, word: bytes, video: int, answer: int) -> None:
         try:
             reader = os.fork()
-        except OSError:  # no resources now: the caller gets no answer and asks again
+        except OSError:  # no resources now: the caller gets no answer and tries again
             os.close(video)
             os.close(answer)
             return
@@ -138,7 +138,7 @@ class PreforkServer:
         os.close(video)
 
     def _reap(self) -> None:
-        """Append the exit status of each ended reader: it may not have been able to report it."""
+        """Append the exit status of each ended reader, which a crashed reader cannot do itself."""
         while self._answers:
             reader, status = os.waitpid(-1, os.WNOHANG)
             if reader == 0:
@@ -165,7 +165,7 @@ def warm_up() -> None:
 
 
 def run_job(word: bytes, video: int, answer: int) -> NoReturn:
-    """Run one job: the whole life of a reader."""
+    """Run one job in the reader, from start to exit."""
     code = 1
     # the caller may have been killed meanwhile
     with suppress(BrokenPipeError), open(answer, "wb") as said:
@@ -209,7 +209,7 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
             info["container"] = extension
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
-            raise  # the disk is to blame
+            raise  # a fault of the disk
         out.write(f"{type(exc).__name__}: {exc}".encode(errors="replace"))
         return NOT_A_VIDEO
     out.write(json.dumps(info).encode() + b"\n" + picture)
@@ -276,7 +276,9 @@ def film(descriptor: int, demuxer: str = "mp4") -> Iterator[InputContainer]:
 
 
 class Packets:
-    """The packets of a file, in order, once; the first picture is decoded on the way."""
+    """Iterates once over the packets of a file, in order, and decodes the first picture on the
+    way.
+    """
 
     def __init__(self, container: InputContainer) -> None:
         self.streams = container.streams
@@ -348,7 +350,7 @@ def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
 
 def last(container: InputContainer) -> bytes:
     """Return the last picture as a JPEG, at the size at which it is shown."""
-    # From the last key frame on: the rest need not be decoded.
+    # From the last key frame on: earlier pictures need not be decoded.
     container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
     frame = None
     for frame in container.decode(container.streams.video[0]):  # noqa: B007 - the last is wanted
@@ -396,7 +398,7 @@ def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int)
 def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
     """Rewrite the file with its index in front: the same packets, without encoding.
 
-    When that is not possible the file stays as it was: it still plays, but starts later.
+    If that is impossible, the file stays unchanged: it still plays, but starts later.
     """
     with tempfile.TemporaryFile() as copy:
         try:
@@ -405,7 +407,7 @@ def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
             return
         copy.seek(0)
         place = 0
-        while chunk := copy.read(1 << 17):  # larger chunks are separate allocations each time
+        while chunk := copy.read(1 << 17):  # larger chunks would be allocated anew each time
             place += os.pwrite(descriptor, chunk, place)
         os.ftruncate(descriptor, place)
 

@@ -1,9 +1,9 @@
-"""The finished video: what it is, its thumbnail, and its index moved to the front.
+"""Read a finished video: its facts, its thumbnail, and its index moved to the front.
 
 Files come from the internet and are read by a C library, so a separate process reads each one
 (bot/media/reader_process.py). A hostile file can hang, crash or fill only that process, which has
 limits, no settings and no secrets; a thread has no such limits and cannot be killed. It must not
-know where the file comes from or goes.
+know where the file comes from or where it is sent.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import BinaryIO
 from bot.core.errors import BotError
 
 SECONDS = 120
-"""A reader that takes longer runs on an overloaded machine: it is tried again."""
+"""Seconds; a reader takes longer only on an overloaded machine, and is then tried again."""
 
-# How a reader dies when the file is to blame; after another signal, the file may be fine.
+# Signals that end a reader because of a bad file; after another signal, the file may be fine.
 _FATAL_TO_READERS = {
     -signal.SIGXCPU,
     -signal.SIGSEGV,
@@ -55,14 +55,14 @@ class VideoInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class VideoDetails:
-    """How a file is made: sides in px as stored, pictures per second, seconds; codecs by name."""
+    """Details of a file: sides in px as stored, pictures per second, seconds; codecs by name."""
 
     codec: str
     width: int
     height: int
     rate: float
     seconds: float
-    sound: str | None  # the codec; None: no sound track
+    sound: str | None  # the codec; None without a sound track
     index_in_front: bool
 
 
@@ -83,8 +83,8 @@ class Video:
 
 
 class Readers:
-    """Runs a process for each file, forked from a server that has loaded the libraries: starting
-    Python and loading them took longer than everything else (docs/performance.md).
+    """Runs a process for each file, forked from a server that has loaded the libraries; otherwise
+    starting Python and loading them would take longer than everything else (docs/performance.md).
 
     The server starts with the first file, and ends when idle or with this program.
     """
@@ -104,10 +104,10 @@ class Readers:
 
         The index is moved in place, so that the video plays while it loads; a read-only file stays
         as it is. Raises NotAVideo when the file is to blame. Any other error (TimeoutError,
-        OSError, RuntimeError) is the machine's fault: the same file may work later.
+        OSError, RuntimeError) is a fault of the machine: the same file may work later.
         """
         head, _, thumbnail = (await self._read(file, b"p")).partition(b"\n")
-        # From the end: buffered data of this object is from before the index was moved.
+        # Drop the buffered data of this object: it is from before the index was moved.
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         return Video(file=file, size=size, info=VideoInfo(**json.loads(head)), thumbnail=thumbnail)
@@ -137,7 +137,7 @@ class Readers:
     async def _read(self, file: BinaryIO, word: bytes) -> bytes:
         """Return the answer of a new reader about the file; `word` is the job."""
         file.flush()
-        # Twice: a server that ended just now took the first request with it.
+        # Two attempts: a server that is just ending loses the first request.
         answer = await self._ask(file, word) or await self._ask(file, word)
         if len(answer) < 4:
             raise RuntimeError("bot.media.reader_process did not start")
@@ -189,5 +189,5 @@ class Readers:
 
 
 readers = Readers()
-"""The instance of this program, which closes it at the end."""
+"""The program's only instance; the program closes it at the end."""
 prepare, last_frame = readers.prepare, readers.last_frame

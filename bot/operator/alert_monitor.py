@@ -1,7 +1,7 @@
-"""Check what the operator has to know, and report when an alert starts and ends.
+"""Check for problems, and report to the operator when an alert starts and ends.
 
 Inputs: what this process observed (bot/core/alerts.py: AlertSignals), the rows, the balance and
-the disk. An alert ends only by evidence. It must not know the texts, nor how they are sent: the
+the disk. An alert ends only by evidence. It must not know the texts or how they are sent: the
 outbox does that.
 """
 
@@ -29,11 +29,11 @@ LOOK_SECONDS = 5.0
 BALANCE_AGE = timedelta(minutes=10)
 NO_UPDATES_SECONDS = 300.0
 CONFLICT_LASTS = timedelta(seconds=10)
-"""Seconds: a conflict while one process takes over from another is shorter."""
+"""Seconds that a conflict has to last; it is shorter while one process takes over from another."""
 FRESH = timedelta(days=1)
-"""Older problems are not reported again."""
+"""Problems older than this are not reported."""
 FAILED_IN_A_ROW, LOOK_BACK = 5, 20
-"""Charged failures that are a series: so many in a row, or half of so many."""
+"""A series of charged failures: this many in a row, or half of the last this many."""
 DISK_LOW, DISK_ENOUGH = 512 << 20, 1 << 30
 """Free bytes on the data disk: an alert starts below the first and ends above the second."""
 CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
@@ -46,9 +46,9 @@ _OF_STATE = {TaskState.UNKNOWN: A.UNKNOWN, TaskState.UNDELIVERABLE: A.UNDELIVERA
 
 
 class AlertMonitor:
-    """The alert monitor of one process. The first process that sees a local problem reports it;
-    one process checks what is the same for all. `disk`: the name of this host's disk, when each
-    host has its own.
+    """The alert monitor of one process. Each process reports its local problems, once for all; one
+    process checks the shared facts. `disk`: the name of this host's disk, when each host has its
+    own.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class AlertMonitor:
         self._sleep = sleep
 
     async def run_here(self) -> None:
-        """Check what only this process can see; runs until cancelled."""
+        """Check the facts that only this process can see; runs until cancelled."""
         await self._again_and_again(self.check_here)
 
     async def run(self) -> None:
-        """Check what one process checks for all; runs until cancelled."""
+        """Check the facts that one process checks for all; runs until cancelled."""
         await self._again_and_again(self.look)
 
     async def _again_and_again(self, look: Callable[[], Awaitable[None]]) -> None:
@@ -99,7 +99,7 @@ class AlertMonitor:
             await self._sleep(LOOK_SECONDS)
 
     async def check_here(self) -> None:
-        """Check once what this process observed, and its disk."""
+        """Check once the observations of this process and its disk."""
         known = await self._storage.alerts.all_open()
         await self._provider(known)
         await self._updates(known)
@@ -115,9 +115,9 @@ class AlertMonitor:
         if self._told:
             await self._money(known)
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
-            logger.warning("drained: nothing is under way")
+            logger.warning("drained: no order is open")
 
-    # --- what is looked at -------------------------------------------------------------------
+    # --- checks ------------------------------------------------------------------------------
 
     async def _provider(self, known: dict[str, OpenAlert]) -> None:
         signals = self._signals
@@ -140,7 +140,7 @@ class AlertMonitor:
         signals, now = self._signals, self._clock()
         report = await self._health()
         if "updates" not in report.ages:
-            self._began = now  # another process polls; the time starts again here
+            self._began = now  # another process polls; the time without updates starts again here
         age = report.ages.get("updates")
         quiet_for = (now - self._began).total_seconds() if age is None else age
         late = "updates" in report.ages and quiet_for > NO_UPDATES_SECONDS
@@ -154,7 +154,7 @@ class AlertMonitor:
         if lasting and not quiet:
             await self._open(known, Alert.of(A.OTHER_POLLER))
         alert = known.get(A.OTHER_POLLER.value)
-        # Pages without a conflict for a while count; seeing nothing does not.
+        # Successful polls without a conflict count as evidence; the absence of polls does not.
         read = signals.polled_at
         if alert and quiet and read and read - alert.opened_at >= CONFLICT_QUIET:
             await self._close(known, alert)
@@ -174,7 +174,7 @@ class AlertMonitor:
             await self._open(known, alert)
         rows = {*_OF_STATE.values(), A.SET_ASIDE}
         for alert_row in list(known.values()):
-            # Problems older than FRESH stay open if they were reported.
+            # Problems older than FRESH stay open if they were reported before.
             old = alert_row.opened_at < since
             if alert_row.kind in rows and alert_row.key not in now_true:
                 if old and await self._still(alert_row):
@@ -188,7 +188,7 @@ class AlertMonitor:
             await self._close(known, alert)
 
     async def _failures(self, known: dict[str, OpenAlert]) -> None:
-        """A series of failures that the provider charged: FAILED_IN_A_ROW, or half of the last."""
+        """Check for charged failures: FAILED_IN_A_ROW, or half of the last LOOK_BACK."""
         outcomes = await self._storage.alerts.charged_outcomes(LOOK_BACK)
         failed = [failed for failed, _ in outcomes]
         row = next((n for n, one in enumerate(failed) if not one), len(failed))
@@ -233,7 +233,7 @@ class AlertMonitor:
         try:
             free = await asyncio.to_thread(self._free, self._folder)
         except OSError as exc:
-            logger.warning("the disk cannot be looked at: %s", exc)
+            logger.warning("the free space of the disk is not known: %s", exc)
             return
         low = Alert.of(A.DISK_LOW, self._disk_name, megabytes=free >> 20)
         if free < DISK_LOW:
@@ -268,7 +268,7 @@ class AlertMonitor:
         elif alert := known.get(A.LOW_BALANCE.value):
             await self._close(known, alert)
 
-    # --- saying so -----------------------------------------------------------------------------
+    # --- reports -------------------------------------------------------------------------------
 
     async def _open(self, known: dict[str, OpenAlert], alert: Alert) -> None:
         if alert.key in known:

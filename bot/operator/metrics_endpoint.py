@@ -1,4 +1,4 @@
-"""`/metrics` and `/readyz`: values read from the database on request, and who may read them.
+"""`/metrics` and `/readyz`: reads values from the database on request, and restricts access.
 
 It knows the stores and the names of bot/runtime/metrics.py; it must not know Telegram or the
 provider.
@@ -23,10 +23,10 @@ from bot.runtime import metrics
 from storage import InboxState, Storage
 
 SECONDS = 5.0
-"""Seconds for the database queries; without their answers the other metrics are returned."""
+"""Seconds for the database queries; if they take longer, the other metrics are returned alone."""
 BALANCE_AGE = timedelta(minutes=5)
 
-# Finished tasks are reported by counters: counting rows would read more and more.
+# Finished tasks are reported by counters, because counting their rows gets slower with time.
 _WATCHED = frozenset(TaskState) - ENDED
 _WAITING = frozenset(InboxState) - {InboxState.DONE}
 
@@ -34,8 +34,7 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 class MetricsEndpoint:
-    """Answers Prometheus. Money is shown there, so not everybody who reaches the server may read
-    it."""
+    """Answers Prometheus; the metrics show amounts of money, so access is restricted."""
 
     def __init__(
         self,
@@ -84,8 +83,9 @@ class MetricsEndpoint:
             return False
 
     async def _ask_balance(self) -> None:
-        """Refresh the balance, which sets its own gauge; frequent scrapes do not ask the provider
-        again."""
+        """Refresh the balance, which sets its own gauge; frequent scrapes cause no further
+        requests.
+        """
         now = self._clock()
         if self._balance_at is None or now - self._balance_at >= BALANCE_AGE:
             self._balance_at = now

@@ -1,6 +1,6 @@
-"""Whether the program works: marks that its parts leave, and a check of the database.
+"""The health report: heartbeats of the components, and a check of the database.
 
-It must not know HTTP, nor what the parts do.
+It must not know HTTP or what the components do.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 
 LIMITS: Mapping[str, float] = {
     "updates": 120.0,  # a successful getUpdates; each waits for at most 25 s
-    "worker": 60.0,  # a look for due tasks
+    "worker": 60.0,  # a check for due tasks
     "loop": 10.0,  # the event loop's heartbeat, once a second
 }
-"""Seconds that may pass between two marks of a part."""
+"""Seconds that may pass between two heartbeats of a component."""
 
 WRITABLE_SECONDS = 5.0
-"""How long a result of the database check is valid, and how long the check may take."""
+"""Seconds for which a check of the database is valid, and seconds that it may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthReport:
-    """The state of all parts. Ages are seconds since a part's last mark, None before the first."""
+    """The state of all components. Ages are seconds since a component's last heartbeat, None
+    before the first.
+    """
 
     reasons: tuple[str, ...]
     ages: Mapping[str, float | None]
@@ -34,12 +36,14 @@ class HealthReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the report shows no problem."""
         return not self.reasons
 
     @property
     def not_ready(self) -> tuple[str, ...]:
-        """Why no work should be sent here, including parts that have not started and a stop."""
+        """The reasons to send no work to this process; a component not yet started and a stop
+        count too.
+        """
         begins = [
             f"{part}: has not begun{_because(self.troubles.get(part))}"
             for part, age in self.ages.items()
@@ -49,10 +53,11 @@ class HealthReport:
 
 
 class Health:
-    """Collects marks and decides. A part that never left a mark is late from the start.
+    """Collects heartbeats and makes the report; the wait for the first one begins at the start.
 
-    `limits`: of the parts that run in this process. `tunnel`: its state, "" without one; it is
-    shown and never a reason, since a restart would not help and prompts work without it.
+    `limits`: for the components that run in this process. `tunnel`: its state, "" without one;
+    it is only shown and never makes the process unhealthy, since a restart would not help and
+    prompts work without it.
     """
 
     def __init__(
@@ -76,23 +81,25 @@ class Health:
         self.stopping = False
 
     def mark(self, part: str) -> None:
-        """Record that `part` (a key of LIMITS) has just done its work."""
+        """Record a heartbeat: `part` (a key of LIMITS) has just done its work."""
         if part not in self._limits:
             raise KeyError(part)
         self._marks[part] = self._now()
         self._troubles.pop(part, None)
 
     def trouble(self, part: str, words: str) -> None:
-        """Record what keeps `part` from its work, without secrets; valid until its next mark."""
+        """Record what prevents `part` from working, without secrets; valid until its next
+        heartbeat.
+        """
         self._troubles[part] = words
 
     def rest(self, part: str) -> None:
-        """Expect no marks of `part` until `expect`: another process does its work."""
+        """Expect no heartbeats of `part` until `expect`: another process does its work."""
         self._marks.pop(part, None)
         self._since.pop(part, None)
 
     def expect(self, part: str) -> None:
-        """Expect marks of `part` from now on."""
+        """Expect heartbeats of `part` from now on."""
         self._since[part] = self._now()
 
     def stop(self) -> None:
@@ -124,7 +131,7 @@ class Health:
         )
 
     async def _database(self) -> bool:
-        # Anybody may ask for a report, and the check is a write.
+        # Cached: anybody may request a report, and the check writes to the database.
         async with self._asking:
             if self._answered is None or self._now() - self._answered > WRITABLE_SECONDS:
                 try:

@@ -1,8 +1,8 @@
-"""Log lines: where they go, how they look, and the last filter for secrets.
+"""Log lines: their destination and format, and the last filter for secrets.
 
-Text for a terminal, otherwise one JSON object per line; each carries the task, chat and update
-that it is about. Whatever a library writes into a line or a traceback, the token and the key are
-removed.
+A terminal gets text, anything else one JSON object per line; each line carries the ids of its
+task, chat and update. The token and the key are removed from every line and traceback, including
+those of libraries.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ QUIET = (
     "sentry_sdk",
     "asyncssh",
 )
-"""Libraries whose INFO lines carry addresses, or nothing useful for an operator."""
+"""Libraries whose INFO lines contain addresses or are useless for an operator."""
 
 
 def about(**ids: int | str) -> AbstractContextManager[Any]:
-    """Add these ids to every line of this coroutine and of what it starts."""
+    """Add these ids to every line of this coroutine and of the tasks that it starts."""
     return structlog.contextvars.bound_contextvars(**ids)
 
 
@@ -51,7 +51,7 @@ class Secrets:
         forms = {
             form for s in secrets if s for form in (s, json.dumps(s, ensure_ascii=False)[1:-1])
         }
-        # The longest first: one secret may be a part of another.
+        # The longest first, because one secret may be a part of another.
         self._forms = sorted(forms, key=len, reverse=True)
 
     def __call__(self, text: str, *, shows_claim: bool = False) -> str:
@@ -73,7 +73,7 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
         last: list[structlog.typing.Processor] = (
             [
                 structlog.dev.ConsoleRenderer(
-                    # The other way of showing tracebacks prints the values of variables.
+                    # structlog's other formatter of tracebacks prints the values of variables.
                     exception_formatter=structlog.dev.plain_traceback
                 )
             ]

@@ -1,8 +1,7 @@
-"""The Prometheus metrics: counters that parts of the program increase, and their names.
+"""The Prometheus metrics: their names, and functions that increase the counters.
 
-One process, one registry. It must not know what a part does, nor the database:
-bot/operator/metrics_endpoint.py fills gauges of rows when they are scraped. Nothing here names a
-person, a chat or a prompt.
+Each process has one registry. It must not know the database: bot/operator/metrics_endpoint.py
+fills gauges from rows when they are scraped. No metric contains a person, a chat or a prompt.
 """
 
 from __future__ import annotations
@@ -104,7 +103,7 @@ LOOP_LAG = Histogram(
 )  # fmt: skip
 
 
-# Cached: there are thousands of questions, and finding the counter takes longer than counting.
+# Cached: there are thousands of polls, and finding the counter takes longer than increasing it.
 _provider = cache(PROVIDER.labels)
 _provider_seconds = cache(PROVIDER_SECONDS.labels)
 

@@ -1,6 +1,6 @@
 """`bot sandbox`: the unchanged bot in a separate process, between the two emulators.
 
-It must not know anything of the bot but its command and the names of its settings.
+It must not know the bot, except its command and the names of its settings.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ async def _run(port: int, delay: float, *, claim: bool) -> int:
             sys.executable,
             "-m",
             "bot",
-            # A terminal's Ctrl-C must reach the bot only once, from here.
+            # The bot must get a terminal's Ctrl-C only once, from here.
             start_new_session=True,
             env=_environment(telegram, provider, folder, frames_port, claim=claim),
             stderr=asyncio.subprocess.PIPE if claim else None,

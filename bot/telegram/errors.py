@@ -1,4 +1,4 @@
-"""The one home of Telegram's errors: every call raises one of `bot.core.errors`' TelegramErrors.
+"""The only place for Telegram's errors: every call raises a TelegramError of `bot.core.errors`.
 
 The text of an error never holds the token.
 """
@@ -110,8 +110,8 @@ _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 def classify(exc: BaseException) -> TelegramError | None:
     """Return the TelegramError of a failed call; None when the exception is not about Telegram.
 
-    The text never holds the token: descriptions are Telegram's own, and of network errors only the
-    kind is kept, because their texts contain the address.
+    The text never contains the token: descriptions come from Telegram; a network error is reduced
+    to its type, because its text contains the address.
     """
     match exc:
         case TelegramError():
@@ -170,7 +170,7 @@ def _bad_request(message: str) -> TelegramError:
 
 
 class ErrorMiddleware(BaseRequestMiddleware):
-    """Makes every call raise TelegramErrors, and nothing else."""
+    """Makes every call raise only TelegramErrors."""
 
     async def __call__(
         self,
@@ -181,7 +181,7 @@ class ErrorMiddleware(BaseRequestMiddleware):
         try:
             return await make_request(bot, method)
         except TypeError:
-            # aiogram searches the description of a 5xx that has none.
+            # aiogram fails on a 5xx without a description.
             raise TelegramLost("a server error without a description") from None
         except Exception as exc:
             error = classify(exc)

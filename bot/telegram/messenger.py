@@ -1,8 +1,8 @@
-"""The only sender outside an update: messages of jobs to a chat.
+"""Send messages to a chat outside of handlers, for jobs; the only module that does.
 
-It sends to the same place (topic, business connection, reply) and asks for raw answers, so that an
-accepted message counts as sent even when aiogram cannot parse the answer. It must not know why
-something is sent.
+It sends to the complete place (topic, business connection, reply) and requests raw answers, so
+that an accepted message counts as sent even if aiogram cannot parse the answer. It must not know
+why something is sent.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ class _SendMediaGroup(SendMediaGroup):
 
 
 class OpenFile(InputFile):
-    """An open file, streamed from its start; without a name on disk that could be left behind."""
+    """An open file, streamed from its start; it has no name on disk, so a crash leaves nothing."""
 
     def __init__(self, file: BinaryIO, filename: str) -> None:
-        # Each chunk is a round trip to a thread, so they are few: a common video has four.
+        # Each chunk is a round trip to a thread, so chunks are large: a typical video has four.
         super().__init__(filename=filename, chunk_size=1 << 19)
         self._file = file
 
@@ -83,7 +83,7 @@ class OpenFile(InputFile):
 
 @dataclass(frozen=True)
 class SentVideo:
-    """What Telegram keeps of an uploaded video."""
+    """Telegram's references to an uploaded video."""
 
     message_id: int
     file_id: str | None
@@ -206,7 +206,7 @@ class Messenger:
     ) -> list[SentVideo]:
         """Send several videos, uploaded from open files, as one album (Bot API: sendMediaGroup).
 
-        Only the first has the caption: clients then show it below the album.
+        Only the first video has the caption: clients then show it below the album.
         """
         files = [OpenFile(video.file, "video.mp4") for video in videos]
 
@@ -250,7 +250,7 @@ class Messenger:
         is_media: bool,
         keyboard: InlineKeyboardMarkup | None = None,
     ) -> None:
-        """Edit a message of ours; an unchanged text is fine."""
+        """Edit a message of the bot; an unchanged text is no error."""
         method: EditMessageText | EditMessageCaption
         where: dict[str, Any] = {
             "chat_id": chat.chat_id,
@@ -272,7 +272,7 @@ class Messenger:
             return
 
     async def delete(self, chat: Chat, message_id: int) -> None:
-        """Delete a message of ours, best effort: nothing depends on it."""
+        """Delete a message of the bot, best effort: nothing depends on it."""
         try:
             await self._bot(DeleteMessage(chat_id=chat.chat_id, message_id=message_id))
         except TelegramError:
@@ -303,7 +303,7 @@ class Messenger:
     async def draft(self, chat: Chat, draft_id: int, text: Text) -> bool:
         """Show a text with Telegram's own Stop button for 30 seconds (Bot API: sendMessageDraft).
 
-        Nothing depends on it; False: this server does not accept it.
+        Nothing depends on it; return False if this server does not accept it.
         """
         try:
             await self._bot(
@@ -322,7 +322,7 @@ class Messenger:
         return True
 
     def busy(self, chat: Chat) -> bool:
-        """Whether an edit that nobody waits for should be skipped now."""
+        """Whether an unimportant edit should be skipped now."""
         return self._pace.busy(chat.chat_id)
 
 

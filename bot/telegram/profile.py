@@ -1,4 +1,4 @@
-"""The bot's profile in Telegram: commands and descriptions, per language, only when changed."""
+"""The bot's profile in Telegram: sets commands and descriptions per language, if they changed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from bot.texts.i18n import language_of
 logger = logging.getLogger(__name__)
 
 LANGUAGES: tuple[tuple[str, str | None], ...] = (("en", None), ("ru", "ru"))
-"""Our language and Telegram's code for it; None: everybody without a language of their own here.
+"""The bot's languages and Telegram's codes for them; None is for all other languages.
 """
 
 
@@ -49,7 +49,7 @@ async def set_profile(bot: Bot, *, sells: bool = False) -> None:
     except TelegramError as exc:
         failed.append(str(exc))
     if failed:
-        logger.warning("the bot's page in Telegram is not up to date: %s", "; ".join(failed))
+        logger.warning("the bot's profile in Telegram is not up to date: %s", "; ".join(failed))
 
 
 async def follow_choice(
@@ -75,8 +75,9 @@ async def set_menu(bot: Bot, chat_id: int, lang: str, *, sells: bool, is_admin: 
 async def _bring(
     bot: Bot, ask: TelegramMethod[Any], wanted: object, tell: TelegramMethod[bool]
 ) -> list[str]:
-    """Update one part of the profile. A server that does not return the current value gets the new
-    one, and one refused part does not stop the others."""
+    """Update one part of the profile. If the server does not return the current value, the new one
+    is set anyway; one refused part does not stop the others.
+    """
     with suppress(TelegramRejected, TelegramLost):
         if _held(await bot(ask)) == wanted:
             return []

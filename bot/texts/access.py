@@ -17,7 +17,7 @@ from bot.texts.i18n import fill, words
 
 
 def closed(lang: str, user_id: int, *, somebody_hears: bool) -> Text:
-    """To a stranger in private; with a button to ask, if there is somebody to ask."""
+    """To a stranger in private; with a button to ask for access if the bot has an admin."""
     _ = words(lang)
     how: list[Any] = [_("Press the button to ask them. If you have an invite link, open it.")]
     if not somebody_hears:
@@ -60,7 +60,7 @@ def access_asked(lang: str, user_id: int, name: str, username: str | None) -> Te
 
 
 def access_decided(lang: str, user_id: int, name: str, *, allowed: bool) -> Text:
-    """The request after it was decided."""
+    """The request after a decision."""
     _ = words(lang)
     head = _("Access given") if allowed else _("Access denied")
     return message("✅" if allowed else "🚫", head, cut(name, 64), f"ID {user_id}")
@@ -106,7 +106,7 @@ def invite_made(lang: str, link: str, uses: int, seconds: float) -> Text:
 
 
 def allowed(lang: str, subject_id: int) -> Text:
-    """To the admin who let a person (positive) or a group in."""
+    """To the admin who gave access to a person (positive id) or a group."""
     _ = words(lang)
     text = (
         _("ID {id} may use the bot.") if subject_id > 0 else _("The group {id} may use the bot.")
@@ -115,7 +115,7 @@ def allowed(lang: str, subject_id: int) -> Text:
 
 
 def banned(lang: str, subject_id: int) -> Text:
-    """To the admin who banned a person (positive) or a group."""
+    """To the admin who banned a person (positive id) or a group."""
     _ = words(lang)
     text = (
         _("ID {id} may not use the bot any more.")

@@ -1,6 +1,6 @@
 """Texts for admins: alerts, numbers, look-ups, broadcasts. See bot/texts.
 
-It must not know how they are sent, nor what the buttons do.
+It must not know how they are sent or what the buttons do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bot.texts.i18n import Words, fill, words
 
 # --- alerts --------------------------------------------------------------------------------
 
-ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to do, its end
+ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
     AlertKind.LOW_BALANCE: (
         N_("The balance at GPTunnel is low: {roubles} ₽"),
         N_("Add money. This alert is sent below {threshold} ₽."),
@@ -106,7 +106,7 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
 
 
 def alert(lang: str, params: Params) -> Text:
-    """An alert starts; with its buttons."""
+    """The start of an alert; with its buttons."""
     _ = words(lang)
     what, advice, _end = ALERTS[AlertKind(str(params["alert"]))]
     values = {name: str(value) for name, value in params.items()}
@@ -311,7 +311,7 @@ def update(lang: str, update_id: int, error: str, payload: str) -> Text:
 
 
 def not_found_there(lang: str, *, answered: bool) -> Text:
-    """Nothing was settled: GPTunnel does not know the ID, or does not answer now."""
+    """Nothing was settled, because GPTunnel does not know the ID or does not answer."""
     _ = words(lang)
     return message(
         "🤔",

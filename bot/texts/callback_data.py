@@ -1,4 +1,4 @@
-"""What a button carries: a task's number and little else.
+"""The data of a button: a task's number and little else.
 
 The database decides who owns it and whether the press still counts. Prefixes never change, since
 old messages keep their buttons. It must not know the labels.
@@ -85,7 +85,7 @@ class SetModel(CallbackData, prefix="sm", sep="|"):
 
 
 class RetryUnknown(CallbackData, prefix="u", sep="|"):
-    """Orders again, knowing that the first order may have been paid."""
+    """Orders again although the first order may have been paid."""
 
     task_id: int
 
@@ -141,8 +141,9 @@ class Below(CallbackData, prefix="b", sep="|"):
 
 
 class ShowVideo(CallbackData, prefix="v", sep="|"):
-    """Selects one of an album's videos. `steps`: the offset from the first task of the order to
-    each of the album's, separated by dots, since three whole numbers do not fit."""
+    """Selects one of an album's videos. `steps`: the offsets of the album's tasks from the first
+    task of the order, separated by dots, since three whole numbers do not fit.
+    """
 
     task_id: int
     steps: str
@@ -187,11 +188,11 @@ class SetLanguage(CallbackData, prefix="l", sep="|"):
     lang: str
 
 
-# --- those who run the bot --------------------------------------------------------------------
+# --- admins -----------------------------------------------------------------------------------
 
 
 class Operation(StrEnum):
-    """What an admin does with a press; short names, which never change."""
+    """The operation of an admin's button; short names, which never change."""
 
     TODAY = "t"  # shows the current numbers
     HOLD_INTAKE = "hi"
@@ -202,11 +203,11 @@ class Operation(StrEnum):
     RELEASE_PHOTOS = "rp"
     DRAIN = "dr"
     ASKED = "a"  # shows the open access requests
-    TRY_NOW = "tn"  # retries what is held because of the provider
+    TRY_NOW = "tn"  # retries orders that are held because of the provider
     LOOK = "l"  # shows a task
     PERSON = "p"
     REDELIVER = "d"
-    CHARGED = "c"  # settles an unknown one: it was paid for, and there is no video
+    CHARGED = "c"  # settles an unknown order: charged, without a video
     NOT_CHARGED = "n"
     UPDATE = "u"  # shows an update that was set aside
     HANDLE = "h"  # handles that update again
@@ -262,7 +263,7 @@ class FirstStep(CallbackData, prefix="fs", sep="|"):
 
 
 class Operate(CallbackData, prefix="op", sep="|"):
-    """An admin's button; `number`: of a task, a person, an update, a broadcast or a row."""
+    """An admin's button; `number` identifies a task, a person, an update, a broadcast or a row."""
 
     operation: Operation
     number: int = 0

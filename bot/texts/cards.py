@@ -99,7 +99,7 @@ def video_usage(lang: str) -> Text:
 
 
 def anonymous() -> Text:
-    """In every language at once: somebody who writes as a group has no language."""
+    """In all languages at once: somebody who writes as a group has no known language."""
     said = [
         message(
             "🎭",
@@ -118,7 +118,7 @@ def press_wordless(lang: str) -> str:
 
 
 def button_options(lang: str, model: Model | None, variants: int) -> str:
-    """What the card makes, and that it can be changed."""
+    """The model and options of the card, and that they can be changed."""
     _ = words(lang)
     if model is None:
         return _("⚙️ Change")
@@ -194,7 +194,7 @@ def new_words(lang: str, source: Task) -> Text:
 
 
 def last_frame(lang: str, source: Task) -> Text:
-    """Below the last picture of a video, from which the next one starts."""
+    """Below the last picture of a video, which is the first frame of the next one."""
     _ = words(lang)
     return message(
         "🎞",

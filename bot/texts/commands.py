@@ -106,7 +106,7 @@ def unknown_command(lang: str) -> Text:
 
 
 def choose_language() -> Text:
-    """In every language at once: somebody who presses /language may not read the current one."""
+    """In all languages at once: somebody who uses /language may not understand the current one."""
     return Text("🌐 Choose a language · Выберите язык")
 
 

@@ -24,7 +24,7 @@ _CAREFUL = N_(
     " the whole bot blocked at the service."
 )
 _TOLD = N_("The people who run this bot can see the error. You can send the prompt again.")
-REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
+REASONS: dict[Reason, tuple[str, str]] = {  # the event, and what to do next
     Reason.SENSITIVE_CONTENT: (
         N_("The video service found forbidden content in the prompt or the photo and refused."),
         _CAREFUL,
@@ -187,7 +187,7 @@ def undeliverable(
     )
 
 
-PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
+PROBLEMS: dict[Problem, tuple[str, str]] = {  # the problem, and what to do
     Problem.EMPTY_PROMPT: (
         N_("This prompt contains no words."),
         N_("Write what should happen in the video, for example: a cat rides a bicycle."),
@@ -228,7 +228,7 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
 
 
 def problem(lang: str, problem: Problem, details: dict[str, Any] | None = None) -> Text:
-    """What is wrong with the person's input, and what to do. Nothing was spent."""
+    """The problem with the person's input, and what to do. Nothing was spent."""
     _ = words(lang)
     wrong, advice = PROBLEMS[problem]
     return message("🤔", fill(_(wrong), **(details or {})), _(advice))

@@ -21,7 +21,7 @@ from bot.texts.i18n import words
 
 
 def prices_differ(lang: str, lines: str, *, takes: bool = False) -> Text:
-    """To an admin: model, price here → price there, one per line; `takes`: with a button."""
+    """To an admin: model, own price → provider's price, one per line; `takes`: with a button."""
     _ = words(lang)
     return message(
         "🏷",
@@ -76,7 +76,7 @@ def stars_paid(lang: str, stars: int, credit: Decimal) -> Text:
 
 
 def credit_back(lang: str, price: Decimal) -> Text:
-    """Follows the text about a failed video, for a person who paid for it."""
+    """Added to the text about a failed video, for a person who paid for it."""
     _ = words(lang)
     back = _("The price of this video, {price}, was returned to your balance.")
     return message("💳", back.format(price=_.price(price)))
@@ -205,7 +205,7 @@ def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> s
             "when a new day begins."
         ),
     }[cap]
-    # At least until the end of the minute: a slightly early press would be refused again.
+    # Rounded up to a whole minute: a slightly early press would be refused again.
     minutes = 60 * -int(-(seconds or 0) // 60)
     told = what.format(limit=" · ".join(limit), duration=_.duration(minutes))
     return told + " " + _("No money was taken.")

@@ -37,7 +37,7 @@ def caption(task: Task, videos: int = 1, *, as_file: bool = False) -> Text:
 
 
 def album(lang: str, number: int, count: int) -> Text:
-    """Above the buttons of an album: which video they refer to, counted from 1."""
+    """Above the buttons of an album: the number of the chosen video, counted from 1."""
     _ = words(lang)
     if count == 1:
         return Text(_("👆 The buttons of this video:"))
@@ -80,7 +80,9 @@ def button_redeliver(lang: str) -> str:
 
 
 def button_again(lang: str, price: Decimal | None = None) -> str:
-    """With its price it orders at once; without one it shows a card."""
+    """The label of the button to order again; with a price it orders at once, without one it opens
+    a card.
+    """
     _ = words(lang)
     if price is None:
         return _("🔁 Again")
@@ -160,7 +162,7 @@ def press_file(lang: str) -> str:
 
 
 def press_running(lang: str) -> str:
-    """The same was pressed a moment ago."""
+    """Answers a press on a button whose order is still under way."""
     _ = words(lang)
     return _("It is already being made again. Press again when that video is ready.")
 
@@ -171,7 +173,9 @@ def press_deleted(lang: str) -> str:
 
 
 def press_by_hand(lang: str) -> str:
-    """Bot API: deleteMessage takes messages of the last 48 hours."""
+    """The message is too old to delete: deleteMessage accepts messages of the last 48 hours (Bot
+    API).
+    """
     _ = words(lang)
     return _(
         "Telegram no longer lets me delete this message. Please hold it down "
@@ -195,7 +199,7 @@ def press_photos_off(lang: str) -> str:
 
 
 def video_too_big(lang: str) -> Text:
-    """Over what getFile gives (Bot API: 20 MB)."""
+    """The file is larger than getFile allows (Bot API: 20 MB)."""
     _ = words(lang)
     return message(
         "📦",

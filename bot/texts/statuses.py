@@ -17,7 +17,7 @@ from bot.texts.i18n import fill, words
 
 
 def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
-    """`place` 1 is the next one; None: unknown."""
+    """The task is in the queue; `place` 1 is the next one, None means unknown."""
     _ = words(lang)
     if place is None:
         where = _("Accepted, starting soon.")
@@ -38,8 +38,8 @@ def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
 def status_generating(
     lang: str, task: Task, *, elapsed: float, distribution: DurationDistribution
 ) -> Text:
-    """Seconds since the provider accepted it; typical durations are shown once they were
-    learnt.
+    """The video is being made; `elapsed` seconds since the provider accepted it. Typical durations
+    are shown once they are known.
     """
     _ = words(lang)
     slow = distribution.known and elapsed > distribution.late
@@ -64,7 +64,7 @@ def status_sending(lang: str, task: Task) -> Text:
 
 
 def status_rest(lang: str, videos: int) -> Text:
-    """How many videos of an order are still to come."""
+    """The number of videos of an order that have not arrived yet."""
     _ = words(lang)
     return message(
         "⏳",
@@ -77,7 +77,7 @@ def status_rest(lang: str, videos: int) -> Text:
 
 
 def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
-    """Not accepted yet: the operator must act, or the provider is only `busy`."""
+    """The order is not accepted yet: the operator must act, or the provider is only `busy`."""
     _ = words(lang)
     if busy:
         head = _("The video service is very busy")
@@ -126,7 +126,7 @@ def status_redirected(lang: str) -> Text:
 
 
 def held(lang: str) -> Text:
-    """Only the operator can fix it; the order waits."""
+    """Only the operator can fix the problem; the order waits."""
     _ = words(lang)
     return message(
         "🛠",
@@ -139,7 +139,7 @@ def held(lang: str) -> Text:
 
 
 def overdue(lang: str) -> Text:
-    """Past the deadline, still pending."""
+    """The video is still not ready after the deadline."""
     _ = words(lang)
     return message(
         "⏰",
@@ -152,8 +152,8 @@ def overdue(lang: str) -> Text:
 def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> Text:
     """A draft or a queued task was cancelled: nothing was sent to the provider.
 
-    `prompt`: of the cancelled one, where the message's place does not show it; `others`: how many
-    cannot be cancelled any more.
+    `prompt`: the prompt of the cancelled task, if the message does not show it otherwise;
+    `others`: how many variants can no longer be cancelled.
     """
     _ = words(lang)
     return message(
@@ -204,7 +204,7 @@ def press_expired(lang: str) -> str:
 
 
 def press_done(lang: str, state: TaskState) -> str:
-    """The press changes nothing, because the task is in `state` already. No money is taken."""
+    """The press changes nothing, because the task is already in `state`. No money is taken."""
     _ = words(lang)
     if state is TaskState.CANCELLED:
         return _("This order is cancelled. Send the prompt again to make the video.")

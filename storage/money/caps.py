@@ -1,4 +1,4 @@
-"""Reserving the price of an order, within the caps and the person's credit."""
+"""Reserve the price of an order, within the caps and the person's credit."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
 
 
 def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executable:
-    """Select the orders reserved since then, without those returned before they were charged."""
+    """Select the orders reserved since that time, without those returned before a charge."""
     back = ledger.alias("back")
     return sa.select(
         sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")

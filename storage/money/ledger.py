@@ -1,6 +1,6 @@
-"""The ledger of money: the entries of a task's states, and reports.
+"""The ledger of money: entries for the states of a task, and reports.
 
-Each row is written in the commit that makes it true. It must not know the texts, nor how Stars are
+Each row is written in the commit that makes it true. It must not know the texts or how Stars are
 moved.
 """
 
@@ -93,7 +93,7 @@ async def is_paid_by_person(connection: Connection, task_id: int) -> bool:
 
 
 class LedgerStore:
-    """Questions about money: a person's credit, sums of a period, the entries of a task."""
+    """Queries about money: a person's credit, sums of a period, the entries of a task."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -106,7 +106,7 @@ class LedgerStore:
     async def totals(
         self, since: datetime, until: datetime, *, user_id: int | None = None
     ) -> dict[Entry, LedgerTotal]:
-        """Return the total of each kind from `since` on and before `until`, zeros included."""
+        """Return the total of each kind from `since` until before `until`, zeros included."""
         wanted = (
             sa.select(
                 ledger.c.kind,

@@ -31,9 +31,9 @@ class StarRefund:
 
 
 async def refund_payment_for_task(connection: Connection, task: Task, now: datetime) -> bool:
-    """Refund a payment that is too small for two such videos: it was made for this one.
+    """Refund the payment for this task: one that is too small for two such videos.
 
-    False: there is none; the credit of a larger payment stays, for the next try.
+    Return False without such a payment; the credit of a larger payment stays for another order.
     """
     await connection.lock("ledger")
     refunded = ledger.alias("refunded")
@@ -113,7 +113,7 @@ async def _refund(
 
 
 class StarPaymentStore:
-    """Payments in Stars, and the refunds to request from Telegram."""
+    """The store of payments in Stars, and of refunds to request from Telegram."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -145,7 +145,7 @@ class StarPaymentStore:
     ) -> bool:
         """Enter a purchase for `credit` roubles; the person is told in the same commit.
 
-        False: this payment was entered before.
+        Return False if this payment was entered before.
         """
         async with self._database.transaction() as connection:
             entered = await connection.execute(
@@ -215,7 +215,7 @@ class StarPaymentStore:
             return done
 
     async def refunded(self, payment_id: str, *, now: datetime) -> bool:
-        """Enter a refund that Telegram reports. False: already known, or not ours."""
+        """Enter a refund that Telegram reports; return False if it is known or not the bot's."""
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
             if not await _refund(connection, payment_id, None, now):

@@ -1,6 +1,7 @@
-"""The tables, as the newest migration leaves them. bot/core/task.py says what a row means.
+"""The tables, as the newest migration leaves them. bot/core/task.py explains the columns of a
+task.
 
-Partial indexes keep finished rows out of the way of the claims. The names are collected here,
+Partial indexes exclude finished rows, so that claims stay fast. The names are collected here,
 because the metadata is complete only when every module is imported.
 """
 

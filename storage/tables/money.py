@@ -1,4 +1,4 @@
-"""The ledger, which only grows, and refunds of Stars."""
+"""The append-only ledger, and refunds of Stars."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from storage.tables.base import Id, metadata, text_of
 
 
 class Entry(StrEnum):
-    """What a row of the ledger records."""
+    """The kind of a ledger row."""
 
     RESERVATION = "reservation"  # confirmed: the price is reserved
     CHARGE = "charge"  # the provider returned an id: it is spent
@@ -21,8 +21,8 @@ class Entry(StrEnum):
     GRANT = "grant"  # an admin gave credit
 
 
-# No foreign keys: rows outlive what they are about. `kopecks`: money of the provider;
-# `credit_kopecks`: change of the person's credit; `stars`: money of Telegram.
+# No foreign keys: rows outlive the tasks and people to which they refer. `kopecks`: money of the
+# provider; `credit_kopecks`: change of the person's credit; `stars`: money of Telegram.
 ledger = sa.Table(
     "ledger",
     metadata,

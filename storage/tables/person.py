@@ -80,7 +80,7 @@ access_requests = sa.Table(
     sa.Column("username", sa.Text),
     sa.Column("lang", sa.Text, nullable=False),
     sa.Column("asked_at", UtcDateTime, nullable=False),
-    sa.Column("allowed", sa.Boolean),  # None: nobody has decided
+    sa.Column("allowed", sa.Boolean),  # None until an admin decides
     sa.Column("decided_by", sa.BigInteger),
     sa.Column("decided_at", UtcDateTime),
 )
@@ -89,7 +89,7 @@ invites = sa.Table(
     "invites",
     metadata,
     sa.Column("token", sa.Text, primary_key=True),
-    # of the command: a repeat creates no second one
+    # update_id of the command: a repeated update creates no second invite
     sa.Column("update_id", sa.BigInteger, nullable=False, unique=True),
     sa.Column("made_by", sa.BigInteger, nullable=False),
     sa.Column("made_at", UtcDateTime, nullable=False),

@@ -1,4 +1,4 @@
-"""Actions of updates that the task itself does not record: a repeat changes nothing.
+"""Actions that the task itself does not record, so that a repeated update changes nothing.
 
 A press below a result creates a draft with the same prompt and options. It must not know the
 labels.
@@ -69,8 +69,8 @@ class CallbackActionStore:
         frameless: bool = False,
         pressed: tuple[Chat, int] | None = None,
     ) -> Task | None:
-        """Create a draft from a task of this person, with current price and model; None: not
-        theirs.
+        """Create a draft from a task of this person, with current price and model; None if it is
+        another person's.
 
         Without the prompt it waits for a new one; `frame`, a picture from a message, replaces its
         first frame, `frameless` removes it. `pressed`: another place than that of the task, and
@@ -124,8 +124,9 @@ class CallbackActionStore:
     async def running(
         self, source_id: int, *, ratio: AspectRatio | None, update_id: int
     ) -> Task | None:
-        """Return an identical unfinished task created by another press below `source_id`: a second
-        press is more likely a mistake than a second order."""
+        """Return an identical unfinished task created by another press below `source_id`, because
+        a second press is more likely a mistake than a second order.
+        """
         same = tasks.alias("same")
         wanted = (
             sa.select(tasks)
@@ -155,7 +156,7 @@ class CallbackActionStore:
         return file_id
 
     async def keep_document(self, task_id: int, file_id: str) -> None:
-        """Store the `file_id` of the document: the next time nothing is uploaded."""
+        """Store the `file_id` of the document, so that it is not uploaded again."""
         known = sa.select(documents.c.task_id).where(documents.c.task_id == task_id)
         new = sa.insert(documents).from_select(
             ["task_id", "file_id"],
@@ -167,7 +168,7 @@ class CallbackActionStore:
             await connection.execute(new)
 
     async def forget(self, *, before: datetime) -> int:
-        """Delete records of presses that Telegram will not repeat; return how many."""
+        """Delete records of presses that Telegram will not repeat; return their number."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(callback_actions).where(callback_actions.c.at < before)

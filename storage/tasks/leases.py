@@ -1,6 +1,6 @@
-"""What a worker does with tasks: claim, renew, save. Every write of a holder is fenced.
+"""The worker's operations on tasks: claim, renew, save. Every write of a holder is fenced.
 
-It must not know what a step does. No transaction here is held across the network.
+It must not know the steps. No transaction here is held across the network.
 """
 
 from __future__ import annotations
@@ -44,15 +44,16 @@ class ClaimOnCommit(Protocol):
     """Lets a transaction lease the task it just queued, on behalf of this process's worker."""
 
     def claim(self) -> Claim | None:
-        """Return the claim parameters now; None: the worker takes nothing."""
+        """Return the current claim parameters; None if the worker takes no tasks."""
 
     async def take(self, tasks: Sequence[Task]) -> None:
-        """Take tasks that were leased with these parameters in a commit."""
+        """Take over tasks that a commit leased with these parameters."""
 
 
 HEAD_START = timedelta(seconds=30)
-"""How long a video is left to the host that has it; after that it is downloaded again, if its link
-still works."""
+"""How long a video is left to the host that keeps it; after that, another host downloads it again
+if its link still works.
+"""
 
 NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING, S.UNKNOWN})
 """States in which the provider may still fetch the first frame."""
@@ -63,10 +64,10 @@ _URGENCY = sa.case(
     else_=1,
 )
 
-# The queue is served in its order; started tasks by how long they have been due
+# Queued tasks are claimed in the order of the queue; started tasks by how long they are due
 _SINCE = sa.case((tasks.c.state == S.QUEUED, tasks.c.confirmed_at), else_=tasks.c.run_at)
 
-# Uses no slot at the provider, and no worker is about to give it one
+# The task uses no slot at the provider, and no worker is about to submit it
 _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 
 # Both databases refuse statements with more than some 32 000 parameters
@@ -88,7 +89,7 @@ async def drop_frame(connection: Connection, task: Task) -> None:
 
 
 class LeasedTasks:
-    """The part of TaskStore that workers use."""
+    """The workers' part of TaskStore."""
 
     def __init__(self, database: Database, ended: set[int] | None = None) -> None:
         self._database = database
@@ -98,8 +99,8 @@ class LeasedTasks:
         """Lease up to `limit` due tasks, the most urgent first.
 
         Videos kept on another disk than `disk` are left to that host for a while. At most `slots`
-        tasks are at the provider or about to be sent there (None: no limit). A leased QUEUED task
-        keeps its slot until it is released: its holder may be slow, not dead.
+        tasks are at the provider or about to be sent there (None means no limit). A leased QUEUED
+        task keeps its slot until it is released: its holder may be slow, not dead.
         """
         async with self._database.transaction() as connection:
             return await self._claim_due(connection, claim)
@@ -143,12 +144,12 @@ class LeasedTasks:
         keep_lease: bool = True,
         took: tuple[float, float] | None = None,
     ) -> bool:
-        """Write what changed between `lease` and `after`, with its event and notices, and how long
-        the video `took` (between two numbers of seconds), when that is known now.
+        """Write the changes from `lease` to `after`, with the event and notices, and the duration
+        of the video if it is now known (`took`, an interval in seconds).
 
-        True also when it was written before and the answer was lost with a connection. False,
-        without a write: another worker has the task, or it was cancelled. The lease ends with
-        `keep_lease=False` and wherever a worker has nothing left to do.
+        Return True also if it was written before and the answer was lost with the connection.
+        Return False, without a write, if another worker has the task or it was cancelled. The
+        lease ends with `keep_lease=False` and wherever a worker has nothing left to do.
         """
         async with self._database.transaction() as connection:
             if not await _save(connection, lease, after, now, keep_lease=keep_lease):
@@ -169,8 +170,7 @@ class LeasedTasks:
         tell: Callable[[Sequence[Task]], Notice],
     ) -> set[int]:
         """Save several leases in one commit, with a notice about those that were written; return
-        their ids. Tasks that another worker has are left out; without any task there is no
-        notice.
+        their ids. Tasks that another worker has are left out; if none is left, there is no notice.
         """
         async with self._database.transaction() as connection:
             written = [
@@ -185,7 +185,7 @@ class LeasedTasks:
             }
 
     async def record_late_id(self, task_id: int, provider_id: str, *, now: datetime) -> bool:
-        """Save a provider's id, whoever holds the task now: it is paid for.
+        """Save a provider's id, whoever holds the task now, because the order is paid for.
 
         True also when it was saved before. The current holder loses the task.
         """
@@ -255,7 +255,7 @@ class LeasedTasks:
         return kept
 
     async def next_due(self, now: datetime) -> datetime | None:
-        """Return when, after `now`, the first task becomes claimable; None: none is waiting."""
+        """Return when, after `now`, the first task becomes claimable; None if none waits."""
         async with self._database.transaction() as connection:
             return await next_due(connection, tasks, now, in_states(ACTIVE))
 
@@ -317,7 +317,7 @@ async def _claim(
 
 
 async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
-    """Whether the task is unchanged under this fence, or was changed by its holder."""
+    """Return whether the same change of state was already written under this fence."""
     found = await connection.scalar(
         sa.select(tasks.c.id).where(
             tasks.c.id == lease.id,
@@ -352,7 +352,9 @@ async def _room(
 
 
 async def _slots_taken(connection: Connection) -> int:
-    """Tasks at the provider, and queued ones that a worker may be about to send there."""
+    """Return the condition for tasks at the provider, and for queued ones that a worker may be
+    about to submit.
+    """
     taken: int = await connection.scalar(
         sa.select(sa.func.count())
         .select_from(tasks)
@@ -362,7 +364,7 @@ async def _slots_taken(connection: Connection) -> int:
 
 
 def _urgency(task: Task) -> tuple[int, datetime, int]:
-    """The order of _URGENCY and _SINCE: RETURNING guarantees none."""
+    """Return the sort key of _URGENCY and _SINCE, because RETURNING guarantees no order."""
     if task.state is S.QUEUED:
         assert task.confirmed_at is not None
         return (2, task.confirmed_at, task.id)

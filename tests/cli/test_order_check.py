@@ -131,7 +131,7 @@ async def test_the_sandbox_is_as_documented(provider: Stand, tmp_path: Path) -> 
     assert seen["error 3: code"] == ["3"]
 
 
-async def test_without_a_yes_nothing_is_ordered(provider: Stand, tmp_path: Path) -> None:
+async def test_without_confirmation_nothing_is_ordered(provider: Stand, tmp_path: Path) -> None:
     check = Check(provider, tmp_path)
     assert not await check.run(agree=False)
     assert check.lines == ["note  order: nothing was ordered"]
@@ -139,7 +139,7 @@ async def test_without_a_yes_nothing_is_ordered(provider: Stand, tmp_path: Path)
     assert not (tmp_path / NAME).exists()
 
 
-async def test_a_balance_that_is_too_low_ends_it_before_the_question(
+async def test_a_low_balance_ends_the_check_before_the_confirmation(
     provider: Stand, tmp_path: Path
 ) -> None:
     provider.balance = Decimal(5)
@@ -149,7 +149,7 @@ async def test_a_balance_that_is_too_low_ends_it_before_the_question(
     assert "the balance is too low" in check.lines[-1]
 
 
-async def test_without_a_public_address_only_words_are_ordered(
+async def test_without_a_public_address_only_the_prompt_is_ordered(
     provider: Stand, tmp_path: Path
 ) -> None:
     check = Check(provider, tmp_path, public_url="")
@@ -175,7 +175,7 @@ async def test_a_taken_port_is_one_clear_line(provider: Stand, tmp_path: Path) -
     assert len(provider.charges) == 1
 
 
-async def test_a_public_address_that_leads_elsewhere_costs_nothing(
+async def test_a_public_address_of_another_server_costs_nothing(
     provider: Stand, tmp_path: Path
 ) -> None:
     check = Check(provider, tmp_path, public_url=f"http://127.0.0.1:{free_port()}")
@@ -211,7 +211,7 @@ async def test_a_bucket_holds_the_frame_while_the_check_runs(
     assert shelf.objects == {}
 
 
-async def test_an_order_goes_on_when_the_report_cannot_be_written(
+async def test_an_order_continues_when_the_report_cannot_be_written(
     provider: Stand, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -294,7 +294,7 @@ class Different(Stand):
     # 8: another price; 9: another codec; 10: sound
 
 
-async def test_a_stand_with_ten_deviations_shows_ten(tmp_path: Path) -> None:
+async def test_a_provider_with_ten_deviations_gives_ten_lines(tmp_path: Path) -> None:
     async for stand in opened(Different()):
         check = Check(stand, tmp_path)
         assert not await check.run()
@@ -369,7 +369,7 @@ async def test_failed_orders_tell_whether_they_cost_something(
     assert [one["outcome"] for one in check.report["orders"]] == ["failed", "failed"]
 
 
-async def test_a_video_that_does_not_come_keeps_its_id(provider: Stand, tmp_path: Path) -> None:
+async def test_a_video_that_never_arrives_keeps_its_id(provider: Stand, tmp_path: Path) -> None:
     provider.mode = Mode.HANGS
     check = Check(provider, tmp_path, task_deadline_seconds=1)
     assert not await check.run()
@@ -379,7 +379,7 @@ async def test_a_video_that_does_not_come_keeps_its_id(provider: Stand, tmp_path
 
 
 @pytest.mark.parametrize("during", ["create", "result"])
-async def test_an_interruption_says_what_was_ordered(
+async def test_an_interruption_prints_the_orders(
     provider: Stand, tmp_path: Path, during: str
 ) -> None:
     provider.delay = 60
@@ -459,5 +459,5 @@ async def test_an_error_message_stays_readable(provider: Stand, tmp_path: Path) 
     assert "Sensitive content in text or image" in check.text
 
 
-def test_every_price_that_is_compared_is_of_the_catalog() -> None:
+def test_every_compared_price_is_in_the_catalog() -> None:
     assert min((model.price, id_) for id_, model in CATALOG.items())[1] == CHEAPEST

@@ -70,7 +70,7 @@ def test_a_catalog_is_read_from_toml_and_from_json(tmp_path: Path) -> None:
         ([{**LINE, "ratios": 5}], "ratios"),
     ],
 )
-def test_a_catalog_that_is_wrong_says_where(tmp_path: Path, content: Any, said: str) -> None:
+def test_a_wrong_catalog_names_the_place(tmp_path: Path, content: Any, said: str) -> None:
     path = tmp_path / "c.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(ValueError, match=said.replace("|", r"\|")):
@@ -85,7 +85,7 @@ def settings(**values: Any) -> Any:
     return read_settings(**needed | values)
 
 
-def test_the_operators_catalog_takes_the_place_of_ours(tmp_path: Path) -> None:
+def test_the_operators_catalog_replaces_the_built_in_one(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     path.write_text(json.dumps([LINE, LINE | {"id": "m-2"}]))
     assert [model.id for model in settings(catalog_file=path).models] == ["m-1", "m-2"]

@@ -71,7 +71,7 @@ Fault = Callable[[Environment, Life], AbstractAsyncContextManager[None]]
 
 
 @pytest.mark.parametrize("fault", [locked, unwritable])
-async def test_ten_seconds_without_a_database_cost_nothing_but_time(
+async def test_ten_seconds_without_a_database_lose_nothing(
     fault: Fault, launcher: Launcher, tmp_path: Path
 ) -> None:
     async with open_environment(tmp_path, launcher) as environment:

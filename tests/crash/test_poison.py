@@ -79,7 +79,7 @@ async def test_a_task_that_kills_its_worker_is_set_aside_and_the_others_are_not(
         assert len(environment.provider.charges) == 6
 
 
-async def test_an_update_that_kills_its_handler_is_set_aside_and_its_chat_goes_on(
+async def test_an_update_that_kills_its_handler_is_set_aside_and_its_chat_continues(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     async with open_environment(tmp_path, launcher) as environment:

@@ -80,7 +80,7 @@ async def test_people_are_served_by_roles_that_are_killed_and_cut_off(
     assert report.claims > 3 * report.campaign.numbers.videos
 
 
-async def test_each_role_does_its_part_and_the_other_hears_of_it_at_once(
+async def test_each_role_does_its_part_and_wakes_the_other_at_once(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
     async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
@@ -102,7 +102,7 @@ async def test_each_role_does_its_part_and_the_other_hears_of_it_at_once(
         assert (await asked(intake, "/telegram", "POST"))[0] == 401
 
 
-async def test_one_process_asks_for_updates_and_another_when_it_is_killed(
+async def test_one_process_polls_for_updates_and_another_takes_over_after_a_kill(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
     async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
@@ -121,7 +121,7 @@ async def test_one_process_asks_for_updates_and_another_when_it_is_killed(
         )
 
 
-async def test_what_a_stopped_worker_had_in_hand_goes_on_at_once(
+async def test_the_tasks_of_a_stopped_worker_continue_at_once(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
     async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
@@ -137,7 +137,7 @@ async def test_what_a_stopped_worker_had_in_hand_goes_on_at_once(
         assert len(environment.provider.charges) == 1
 
 
-async def test_a_database_that_restarts_costs_nothing_and_nobody_ends(
+async def test_a_restart_of_the_database_loses_nothing_and_ends_no_process(
     launcher: Launcher, tmp_path: Path, own_postgres: PostgresServer
 ) -> None:
     async with town(launcher, tmp_path, await own_postgres.create(), 8) as (environment, people):
@@ -161,7 +161,7 @@ async def test_a_database_that_restarts_costs_nothing_and_nobody_ends(
         assert verdict.numbers.unknown == 0  # the intent is insisted on, the id too
 
 
-async def test_what_is_leased_to_two_at_once_is_noticed(postgres: PostgresServer) -> None:
+async def test_a_row_leased_to_two_workers_is_noticed(postgres: PostgresServer) -> None:
     url = await postgres.create()
     async with open_storage(url) as storage:
         claims = Claims(url)

@@ -206,7 +206,7 @@ def server(request: pytest.FixtureRequest) -> PostgresServer | None:
     return running
 
 
-async def test_every_version_is_taken_over_with_tasks_in_every_state(
+async def test_every_version_is_migrated_with_tasks_in_every_state(
     server: PostgresServer | None, launcher: Launcher, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as stack:

@@ -116,7 +116,7 @@ async def test_a_video_needs_only_updates_messages_and_videos(tmp_path: Path, ki
         assert "a red fox" not in harness.bots[0].lines
 
 
-async def test_no_update_however_broken_stops_the_others_or_is_repeated_in_the_log(
+async def test_a_broken_update_stops_no_other_and_is_not_logged(
     tmp_path: Path,
 ) -> None:
     server = BareServer(NOT_BUILT["404"])

@@ -83,7 +83,7 @@ async def test_check_names_everything_that_is_wrong_at_once(harness: ProcessHarn
     assert "3.00 ₽ for 0 videos" in lines["balance"]
 
 
-async def test_check_lives_with_a_list_of_models_that_does_not_answer(
+async def test_check_passes_without_the_list_of_models(
     harness: ProcessHarness,
 ) -> None:
     harness.provider.faults.add(Fault(on="models", act="answer", status=404, body={"code": 99}))
@@ -94,7 +94,7 @@ async def test_check_lives_with_a_list_of_models_that_does_not_answer(
     assert lines["photos"].startswith("note off")
 
 
-async def test_check_looks_at_the_first_model_of_the_operators_own_catalog(
+async def test_check_uses_the_first_model_of_the_operators_catalog(
     harness: ProcessHarness, tmp_path: Path
 ) -> None:
     offer = {"id": "seedance-1-pro-480P-5s", "title": "Pro", "quality": "480p", "seconds": 5}
@@ -105,7 +105,7 @@ async def test_check_looks_at_the_first_model_of_the_operators_own_catalog(
     assert lines["model"].startswith("ok seedance-1-pro-480P-5s, 30 ₽")
 
 
-async def test_check_beside_a_running_bot_finds_that_bot(harness: ProcessHarness) -> None:
+async def test_check_finds_a_running_bot(harness: ProcessHarness) -> None:
     bot = await harness.start()
     code, lines = await checked(harness)
     assert code == 0, lines
@@ -113,7 +113,7 @@ async def test_check_beside_a_running_bot_finds_that_bot(harness: ProcessHarness
     assert await bot.stop() == 0
 
 
-async def test_a_backup_beside_a_running_bot_is_restored_verified_and_runs(
+async def test_a_backup_of_a_running_bot_is_verified_restored_and_runs(
     harness: ProcessHarness, tmp_path: Path
 ) -> None:
     bot = await harness.start()
@@ -141,7 +141,7 @@ async def test_a_backup_beside_a_running_bot_is_restored_verified_and_runs(
     assert await bot.stop() == 0
 
 
-async def test_copy_verify_and_migrate_say_what_they_did(
+async def test_copy_verify_and_migrate_print_their_results(
     harness: ProcessHarness, tmp_path: Path
 ) -> None:
     target = f"sqlite+aiosqlite:///{tmp_path / 'other' / 'bot.db'}"
@@ -164,7 +164,7 @@ async def test_copy_verify_and_migrate_say_what_they_did(
         ("copy", "mysql://a/b", "sqlite+aiosqlite:///x.db"),
     ],
 )
-async def test_what_cannot_be_done_is_one_line_and_exit_code_1(
+async def test_a_failed_command_prints_one_line_and_exits_with_1(
     harness: ProcessHarness, command: tuple[str, ...]
 ) -> None:
     code, out, err = await run(
@@ -214,7 +214,7 @@ async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(
 ) -> None:
     code, out, _ = await run(harness, "-m", "bot", "check", "--order")
     assert (code, len(harness.provider.charges)) == (1, 0)
-    assert "there is no terminal to ask at: add --yes" in out
+    assert "there is no terminal to ask on: add --yes" in out
     code, out, err = await run(harness, "-m", "bot", "check", "--order", "--yes")
     assert code == 0, out + err
     assert KEY not in out + err
@@ -224,7 +224,7 @@ async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(
     assert len(harness.provider.charges) == 2
 
 
-async def test_ctrl_c_during_an_order_check_says_what_was_ordered(
+async def test_ctrl_c_during_an_order_check_prints_the_orders(
     harness: ProcessHarness,
 ) -> None:
     harness.provider.delay = 60

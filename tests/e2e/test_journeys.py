@@ -50,7 +50,7 @@ async def fetch(link: str) -> int:
         return answer.status
 
 
-async def test_words_and_one_press_become_a_video_in_answer_to_the_words(
+async def test_a_prompt_and_a_press_become_a_video_that_replies_to_the_prompt(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -106,7 +106,7 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(
 @pytest.mark.parametrize(
     ("ratio", "size"), [("9:16", (480, 864)), ("1:1", (640, 640))], ids=["tall", "square"]
 )
-async def test_the_video_has_the_shape_that_was_pressed(
+async def test_the_video_has_the_chosen_ratio(
     harness: ProcessHarness, ratio: str, size: tuple[int, int]
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="ru")
@@ -116,7 +116,7 @@ async def test_the_video_has_the_shape_that_was_pressed(
     assert "💳 17\N{NO-BREAK SPACE}₽" in words(video)
 
 
-async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(
+async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_ratio(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -165,7 +165,7 @@ async def test_the_link_to_a_frame_works_while_the_video_is_made(harness: Proces
     assert await fetch(job.image) == 404
 
 
-async def test_a_photo_waits_for_its_words(harness: ProcessHarness) -> None:
+async def test_a_photo_waits_for_its_prompt(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     photo = await anna.send_photo(jpeg(flag((800, 1000), BLUE)))
     waiting = await anna.expect(answers(photo))
@@ -182,7 +182,7 @@ async def test_a_photo_waits_for_its_words(harness: ProcessHarness) -> None:
     assert is_colour(picture(job.made.image), (0.5, 0.5), BLUE)
 
 
-async def test_a_picture_as_a_file_is_turned_upright_and_loses_where_it_was_taken(
+async def test_a_picture_file_is_rotated_upright_and_loses_its_location(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -232,7 +232,7 @@ async def test_a_double_tap_orders_once(harness: ProcessHarness) -> None:
     assert len(creates(harness, "two swans")) == 1
 
 
-async def test_only_who_asked_can_order_in_a_group(harness: ProcessHarness) -> None:
+async def test_only_the_author_of_a_prompt_can_order_in_a_group(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     boris = harness.telegram.add_person("Boris", language_code="ru")
     group = harness.telegram.add_group("Cinema", [anna, boris])
@@ -255,7 +255,7 @@ async def test_only_who_asked_can_order_in_a_group(harness: ProcessHarness) -> N
     assert len(jobs(harness, "a paper boat")) == 1
 
 
-async def test_a_cancelled_card_costs_nothing_and_its_buttons_say_so(
+async def test_a_cancelled_card_costs_nothing_and_its_buttons_report_it(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -320,7 +320,7 @@ async def test_an_update_that_comes_three_times_takes_effect_once(harness: Proce
     assert [m for m in anna.messages if is_video(m)] == [video]
 
 
-async def test_an_update_that_cannot_be_read_is_set_aside_and_the_others_go_on(
+async def test_an_unreadable_update_is_set_aside_and_the_others_continue(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -334,7 +334,7 @@ async def test_an_update_that_cannot_be_read_is_set_aside_and_the_others_go_on(
     assert "not a number" in payload
 
 
-async def test_health_is_told_over_http(harness: ProcessHarness) -> None:
+async def test_health_is_reported_over_http(harness: ProcessHarness) -> None:
     status, body = await harness.health()
     assert status == 200
     assert body["ok"] is True
@@ -347,7 +347,7 @@ async def test_health_is_told_over_http(harness: ProcessHarness) -> None:
     }
 
 
-async def test_no_secret_was_logged_on_any_of_these_ways(harness: ProcessHarness) -> None:
+async def test_no_secret_was_logged_in_any_of_these_journeys(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     await order(anna, "the last one")
     await anna.expect(is_video, within=60)

@@ -57,7 +57,7 @@ async def killed(harness: ProcessHarness) -> None:
 
 
 @pytest.mark.parametrize("way", ["stopped", "killed"])
-async def test_a_video_under_way_is_delivered_by_the_next_run(
+async def test_an_open_video_is_delivered_by_the_next_run(
     harness: ProcessHarness, way: str
 ) -> None:
     prompt = f"a lighthouse, {way}"
@@ -85,7 +85,7 @@ async def test_a_video_under_way_is_delivered_by_the_next_run(
     assert await card_for(anna, while_away)
 
 
-async def test_a_kill_during_the_paid_call_is_told_and_never_repeated(
+async def test_a_kill_during_the_paid_call_is_reported_and_never_repeated(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -101,7 +101,7 @@ async def test_a_kill_during_the_paid_call_is_told_and_never_repeated(
     assert len(creates(harness, "a kill in the call")) == 1
 
 
-async def test_a_press_in_hand_at_a_kill_takes_effect_once(harness: ProcessHarness) -> None:
+async def test_a_press_being_handled_at_a_kill_takes_effect_once(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     prompt = "a press in the last moment"
     card = await card_for(anna, await anna.send_text(prompt))

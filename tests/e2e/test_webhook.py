@@ -22,7 +22,7 @@ async def harness(tmp_path: Path) -> AsyncIterator[ProcessHarness]:
         yield opened
 
 
-async def test_a_journey_by_webhook_asks_telegram_for_nothing(harness: ProcessHarness) -> None:
+async def test_a_journey_by_webhook_never_polls(harness: ProcessHarness) -> None:
     bot = await harness.start(settings=WEBHOOK)
     await until(lambda: harness.telegram.world.webhook.url)
     assert harness.telegram.world.webhook.url == f"{bot.http}/telegram"
@@ -38,7 +38,9 @@ async def test_a_journey_by_webhook_asks_telegram_for_nothing(harness: ProcessHa
     assert harness.telegram.world.webhook.url
 
 
-async def test_switching_between_the_ways_loses_no_update(harness: ProcessHarness) -> None:
+async def test_switching_between_polling_and_webhook_loses_no_update(
+    harness: ProcessHarness,
+) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     asked = []
     for settings in (WEBHOOK, {"UPDATES": "polling"}, WEBHOOK, {"UPDATES": "polling"}):

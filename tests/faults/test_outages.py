@@ -59,7 +59,7 @@ async def test_people_read_that_their_order_is_kept_and_can_cancel(harness: AppH
     assert harness.provider.charges == []
 
 
-async def test_a_busy_provider_that_says_when_to_come_back_is_no_doubt(
+async def test_a_503_with_retry_after_leaves_no_order_in_doubt(
     harness: AppHarness,
 ) -> None:
     fault = Fault(

@@ -45,7 +45,7 @@ PASSING: dict[str, tuple[Fault, float]] = {
 
 
 @pytest.mark.parametrize("cell", PASSING)
-async def test_bad_answers_lose_and_double_no_update(harness: AppHarness, cell: str) -> None:
+async def test_bad_answers_neither_lose_nor_repeat_updates(harness: AppHarness, cell: str) -> None:
     fault, wait = PASSING[cell]
     anna = harness.person()
     await harness.card(anna, "first")

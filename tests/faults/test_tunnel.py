@@ -29,7 +29,7 @@ def waits(lang: str) -> str:
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_photos_wait_a_day_and_more_and_go_on_by_themselves(
+async def test_photos_wait_for_more_than_a_day_and_continue_automatically(
     harness: AppHarness, lang: str
 ) -> None:
     anna = harness.person(lang)

@@ -48,7 +48,7 @@ async def in_state(harness: HandlerHarness, state: TaskState, **changes: Any) ->
     return await task_in(harness.storage, state, now=NOON, **changes)
 
 
-async def test_for_everybody_else_there_is_no_such_command_and_no_such_button(
+async def test_admin_commands_and_buttons_do_not_exist_for_others(
     harness: HandlerHarness, admin: Person, ann: Person
 ) -> None:
     task = await in_state(harness, TaskState.UNKNOWN)
@@ -62,7 +62,9 @@ async def test_for_everybody_else_there_is_no_such_command_and_no_such_button(
     assert await harness.storage.alerts.held() == {}
 
 
-async def test_the_panel_tells_the_day_in_numbers(harness: HandlerHarness, admin: Person) -> None:
+async def test_the_panel_shows_the_numbers_of_the_day(
+    harness: HandlerHarness, admin: Person
+) -> None:
     await in_state(harness, TaskState.DELIVERED)
     await in_state(harness, TaskState.UNKNOWN)
     await in_state(harness, TaskState.QUEUED)
@@ -73,7 +75,9 @@ async def test_the_panel_tells_the_day_in_numbers(harness: HandlerHarness, admin
     assert "Tunnel" not in text
 
 
-async def test_the_panel_tells_how_the_tunnel_is(harness: HandlerHarness, admin: Person) -> None:
+async def test_the_panel_shows_the_state_of_the_tunnel(
+    harness: HandlerHarness, admin: Person
+) -> None:
     state = "cloudflared: open at https://a.trycloudflare.com"
     offer = replace(harness.dispatcher["offer"], tunnel_state=lambda: state)
     harness.dispatcher["offer"] = offer
@@ -85,7 +89,7 @@ async def test_the_panel_tells_how_the_tunnel_is(harness: HandlerHarness, admin:
     ("hold", "release"),
     [(O.HOLD_INTAKE, O.RELEASE_INTAKE), (O.DRAIN, O.RELEASE_INTAKE)],
 )
-async def test_a_held_intake_is_told_to_whoever_orders_and_released_again(
+async def test_a_paused_intake_is_reported_to_people_until_it_is_resumed(
     harness: HandlerHarness, admin: Person, ann: Person, hold: Operation, release: Operation
 ) -> None:
     await harness.feed(**ann.text("a cat"))
@@ -137,7 +141,7 @@ async def test_the_queue_is_held_and_released(harness: HandlerHarness, admin: Pe
     assert acts(harness) == [(ADMIN, "hold submits", None), (ADMIN, "release submits", None)]
 
 
-async def test_try_now_makes_what_was_put_off_due_and_wakes_the_worker(
+async def test_try_now_makes_postponed_orders_due_and_wakes_the_worker(
     harness: HandlerHarness, admin: Person
 ) -> None:
     task = await in_state(harness, TaskState.QUEUED)
@@ -159,7 +163,7 @@ async def test_try_now_makes_what_was_put_off_due_and_wakes_the_worker(
         (Taken.NOT_WRITTEN, "cannot be written", []),
     ],
 )
-async def test_a_take_over_of_prices_says_what_became_of_it(
+async def test_taking_over_prices_reports_its_outcome(
     harness: HandlerHarness, admin: Person, taken: Taken, said: str, recorded: list[Any]
 ) -> None:
     harness.taken = taken
@@ -168,7 +172,7 @@ async def test_a_take_over_of_prices_says_what_became_of_it(
     assert acts(harness) == recorded
 
 
-async def test_an_order_is_looked_up_with_its_way_and_without_the_persons_words(
+async def test_an_order_is_shown_with_its_history_and_without_the_prompt(
     harness: HandlerHarness, admin: Person
 ) -> None:
     task = await in_state(harness, TaskState.UNDELIVERABLE, prompt="my secret wish")
@@ -192,7 +196,7 @@ async def test_an_order_is_looked_up_with_its_way_and_without_the_persons_words(
         (O.NOT_CHARGED, ["reservation", "return"], "none"),
     ],
 )
-async def test_an_unknown_order_is_settled_once_and_the_person_and_the_ledger_hear_it(
+async def test_an_unknown_order_is_settled_once_with_notice_and_ledger_entry(
     harness: HandlerHarness, admin: Person, operation: Operation, entries: list[str], charge: str
 ) -> None:
     task = await in_state(harness, TaskState.UNKNOWN)
@@ -208,7 +212,7 @@ async def test_an_unknown_order_is_settled_once_and_the_person_and_the_ledger_he
     assert acts(harness) == [(ADMIN, "settle", task.id)]
 
 
-async def test_an_unknown_order_that_was_found_is_asked_for_by_its_number(
+async def test_an_unknown_order_that_was_found_is_polled_by_its_id(
     harness: HandlerHarness, admin: Person
 ) -> None:
     task = await in_state(harness, TaskState.UNKNOWN)
@@ -321,7 +325,7 @@ async def test_what_is_not_there_is_said_to_be_not_there(
         assert "Nothing was found" in harness.telegram.sent[-1].text
 
 
-async def test_stats_are_a_picture_also_when_there_is_nothing_yet(
+async def test_stats_are_a_picture_even_without_data(
     harness: HandlerHarness, admin: Person
 ) -> None:
     sizes = []

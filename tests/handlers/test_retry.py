@@ -17,7 +17,7 @@ async def ended(harness: HandlerHarness, person: Person, state: str) -> None:
     harness.woken.clear()
 
 
-async def test_an_unknown_order_is_ordered_once_more_and_told_in_the_same_message(
+async def test_an_unknown_order_is_ordered_again_in_the_same_message(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await ended(harness, ann, "unknown")

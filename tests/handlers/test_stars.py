@@ -66,7 +66,7 @@ def test_packages_are_read_and_wrong_ones_are_refused() -> None:
         with pytest.raises(ValueError, match=r"^should (be|name) .*Stars"):
             read_packages(wrong)
     for wrong in ("1:10000000", "1:2:3"):
-        with pytest.raises(ValueError, match=r"^should be Stars and roubles of credit"):
+        with pytest.raises(ValueError, match=r"^should be pairs of Stars and roubles"):
             read_packages(wrong)
     for package in (SMALL, LARGE):
         assert package_of(package.payload) == package
@@ -110,7 +110,7 @@ async def test_buying_shows_the_balance_and_sends_the_invoice(
         ({"invoice_payload": "x"}, False),
     ],
 )
-async def test_the_checkout_takes_what_is_on_sale_alone(
+async def test_the_checkout_accepts_only_packages_on_sale(
     selling: HandlerHarness, ann: Person, changes: dict[str, Any], good: bool
 ) -> None:
     await selling.feed(**checkout(ann, SMALL, **changes))
@@ -142,7 +142,7 @@ async def test_a_payment_is_counted_once_under_redelivery(
     assert await selling.storage.ledger.credit(7) == 120
 
 
-async def test_a_payment_counts_although_the_shop_has_closed_and_the_payer_is_banned(
+async def test_a_payment_counts_after_stars_are_off_and_the_payer_is_banned(
     selling: HandlerHarness, ann: Person
 ) -> None:
     selling.dispatcher["stars_packages"] = StarsPackages()
@@ -152,9 +152,7 @@ async def test_a_payment_counts_although_the_shop_has_closed_and_the_payer_is_ba
     assert await selling.storage.ledger.credit(7) == 100
 
 
-async def test_a_payment_that_is_none_of_ours_goes_back(
-    selling: HandlerHarness, ann: Person
-) -> None:
+async def test_an_unknown_payment_is_refunded(selling: HandlerHarness, ann: Person) -> None:
     await selling.feed(**payment(ann, SMALL, invoice_payload="somebody else's"))
     assert await selling.storage.ledger.credit(7) == 0
     assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
@@ -172,7 +170,7 @@ async def test_videos_are_paid_from_the_balance(selling: HandlerHarness, ann: Pe
     )
 
 
-async def test_the_price_of_a_failed_video_is_told_to_be_back(
+async def test_the_returned_price_of_a_failed_video_is_reported(
     selling: HandlerHarness, ann: Person
 ) -> None:
     await selling.feed(**payment(ann, LARGE))
@@ -197,9 +195,7 @@ async def fail(harness: HandlerHarness) -> None:
 # --- giving back -----------------------------------------------------------------------------
 
 
-async def test_support_gives_unused_payments_back_once(
-    selling: HandlerHarness, ann: Person
-) -> None:
+async def test_support_refunds_unused_payments_once(selling: HandlerHarness, ann: Person) -> None:
     await selling.feed(**payment(ann, LARGE))
     await selling.feed(**payment(ann, SMALL, "stx-2"))
     await selling.feed(**ann.text("A cat"))
@@ -222,7 +218,7 @@ async def test_support_gives_unused_payments_back_once(
     assert await selling.storage.ledger.credit(7) == 3
 
 
-async def test_nobody_gives_somebody_elses_payment_back(
+async def test_nobody_refunds_another_persons_payment(
     selling: HandlerHarness, ann: Person, boris: Person
 ) -> None:
     await selling.feed(**payment(ann, LARGE))
@@ -280,7 +276,7 @@ async def turn(harness: HandlerHarness, turns: int = 1, seconds: float = 300) ->
         await loop.run()
 
 
-async def test_a_payment_for_a_failed_video_goes_back_exactly_once(
+async def test_a_payment_for_a_failed_video_is_refunded_exactly_once(
     selling: HandlerHarness, ann: Person
 ) -> None:
     await selling.feed(**payment(ann, SMALL))
@@ -296,7 +292,7 @@ async def test_a_payment_for_a_failed_video_goes_back_exactly_once(
     assert await selling.storage.ledger.credit(7) == Decimal(0)
 
 
-async def test_a_refund_is_repeated_until_telegram_says_that_it_is_done(
+async def test_a_refund_is_repeated_until_telegram_confirms_it(
     selling: HandlerHarness, ann: Person
 ) -> None:
     await selling.feed(**payment(ann, SMALL))
@@ -316,7 +312,7 @@ async def test_a_refund_is_repeated_until_telegram_says_that_it_is_done(
 # --- an admin gives back ---------------------------------------------------------------------
 
 
-async def test_an_admin_gives_any_open_payment_back_and_it_is_noted_in_the_same_commit(
+async def test_an_admin_refunds_any_open_payment_with_an_audit_row_in_the_same_commit(
     selling: HandlerHarness, ann: Person
 ) -> None:
     selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
@@ -339,9 +335,7 @@ async def test_an_admin_gives_any_open_payment_back_and_it_is_noted_in_the_same_
     assert [text.split(" of ")[0] for text, _ in refunds] == ["Refund 50 ⭐"]
 
 
-async def test_what_was_spent_on_videos_is_not_given_back(
-    selling: HandlerHarness, ann: Person
-) -> None:
+async def test_spent_credit_is_not_refunded(selling: HandlerHarness, ann: Person) -> None:
     selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
     await selling.feed(**payment(ann, SMALL))
     await selling.feed(**ann.text("A cat"))

@@ -48,7 +48,9 @@ def retention(
     )
 
 
-async def test_old_orders_and_cards_go_with_their_files(storage: Storage, tmp_path: Path) -> None:
+async def test_old_orders_and_cards_are_deleted_with_their_files(
+    storage: Storage, tmp_path: Path
+) -> None:
     kept = KeptVideos(tmp_path / "videos")
     stuck = await task_in(storage, TaskState.UNDELIVERABLE)
     done = await task_in(storage, TaskState.DELIVERED)
@@ -72,14 +74,14 @@ async def test_old_orders_and_cards_go_with_their_files(storage: Storage, tmp_pa
     assert sum((await storage.inbox.counts()).values()) == 0
 
 
-async def test_what_is_to_be_kept_for_ever_is_kept(storage: Storage, tmp_path: Path) -> None:
+async def test_nothing_is_deleted_without_a_limit(storage: Storage, tmp_path: Path) -> None:
     await task_in(storage, TaskState.DELIVERED)
     await draft(storage)
     keeper = retention(storage, KeptVideos(tmp_path), NOON + 9_999 * DAY, orders=None, drafts=None)
     assert await keeper.once() == 0
 
 
-async def test_many_go_little_by_little(
+async def test_many_rows_are_deleted_in_batches(
     storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(privacy, "AT_ONCE", 2)

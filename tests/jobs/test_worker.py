@@ -82,7 +82,7 @@ def sleeper(storage: Storage, steps: Held, clock: Clock) -> Worker:
     )
 
 
-async def test_a_worker_that_slept_past_its_lease_keeps_what_nobody_took(
+async def test_a_worker_suspended_past_its_lease_keeps_tasks_nobody_took(
     storage: Storage,
 ) -> None:
     now = NOON
@@ -103,7 +103,7 @@ async def test_a_worker_that_slept_past_its_lease_keeps_what_nobody_took(
     assert steps.lost_ids == []
 
 
-async def test_what_another_took_meanwhile_and_gave_back_is_taken_anew(storage: Storage) -> None:
+async def test_a_task_that_another_worker_released_is_claimed_again(storage: Storage) -> None:
     now = NOON
     task = await queued(storage)
     steps = Held()
@@ -127,7 +127,7 @@ async def test_what_another_took_meanwhile_and_gave_back_is_taken_anew(storage: 
     assert second.fence > other.fence > first.fence
 
 
-async def test_what_is_handed_over_is_taken_without_a_claim(storage: Storage) -> None:
+async def test_a_task_handed_over_is_run_without_a_claim(storage: Storage) -> None:
     steps = Held()
     worker = sleeper(storage, steps, lambda: NOON)
     assert worker.claim() is None  # it does not run yet
@@ -146,7 +146,7 @@ async def test_what_is_handed_over_is_taken_without_a_claim(storage: Storage) ->
     assert steps.taken == [task]
 
 
-async def test_what_is_handed_over_at_a_stop_is_anybodys_at_once(storage: Storage) -> None:
+async def test_a_task_handed_over_during_a_stop_is_released_at_once(storage: Storage) -> None:
     """In its last moment, and after it."""
     steps = Held()
     worker = sleeper(storage, steps, lambda: NOON)
@@ -172,7 +172,7 @@ async def test_what_is_handed_over_at_a_stop_is_anybodys_at_once(storage: Storag
     assert [task.claims for task in again] == [1, 1]
 
 
-async def test_who_slept_past_a_lease_takes_nothing_before_what_is_in_hand(
+async def test_a_worker_suspended_past_a_lease_first_finishes_its_running_step(
     storage: Storage,
 ) -> None:
     now = NOON
@@ -204,7 +204,7 @@ class Slow:
         return Job(id=f"job of {prompt}", status=JobStatus.PENDING)
 
 
-async def test_what_was_lost_while_it_waited_for_its_turn_is_dropped_and_not_ordered(
+async def test_a_task_lost_while_waiting_for_its_turn_is_not_ordered(
     storage: Storage,
 ) -> None:
     """Given back as it is, it would be tried for ever, and nothing else would run meanwhile."""
@@ -228,7 +228,7 @@ async def test_what_was_lost_while_it_waited_for_its_turn_is_dropped_and_not_ord
     assert provider.prompts == ["first"]
 
 
-async def test_a_photo_whose_link_is_of_an_old_address_is_not_ordered_with_it(
+async def test_a_photo_is_not_ordered_with_a_link_of_an_old_address(
     storage: Storage,
 ) -> None:
     await queued(storage)

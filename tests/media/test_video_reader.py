@@ -260,14 +260,14 @@ PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/x.
     ],
     ids=["nothing", "zeros", "html", "playlist", "only a head", "another format", "a huge box"],
 )
-async def test_what_is_no_mp4_is_named_so(file: BinaryIO, data: bytes) -> None:
+async def test_a_file_that_is_not_an_mp4_is_reported(file: BinaryIO, data: bytes) -> None:
     file.write(data)
     with pytest.raises(video_reader.NotAVideo):
         await video_reader.prepare(file)
 
 
 @pytest.mark.parametrize("options", [{}, {"movflags": "+faststart"}], ids=["behind", "in front"])
-async def test_a_video_without_its_end_is_no_video(
+async def test_a_truncated_video_is_not_a_video(
     file: BinaryIO, tmp_path: Path, options: dict[str, str]
 ) -> None:
     file.write(mp4(tmp_path, options=options)[:-100])
@@ -275,7 +275,7 @@ async def test_a_video_without_its_end_is_no_video(
         await video_reader.prepare(file)
 
 
-async def test_sound_alone_is_no_video(file: BinaryIO, tmp_path: Path) -> None:
+async def test_a_file_with_sound_only_is_not_a_video(file: BinaryIO, tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as made:
         stream = made.add_stream("aac", rate=48000)
@@ -356,7 +356,7 @@ async def test_a_reader_that_cannot_start_is_not_the_files_fault(
         await readers.prepare(file)
 
 
-async def test_a_maker_of_readers_that_was_killed_is_replaced(
+async def test_a_killed_reader_server_is_replaced(
     file: BinaryIO, tmp_path: Path, readers: video_reader.Readers
 ) -> None:
     file.write(mp4(tmp_path))
@@ -367,7 +367,7 @@ async def test_a_maker_of_readers_that_was_killed_is_replaced(
     assert readers.pid != killed
 
 
-async def test_a_reader_says_nothing_when_whoever_asked_has_gone(
+async def test_a_reader_ends_quietly_when_its_caller_is_gone(
     file: BinaryIO,
     tmp_path: Path,
     readers: video_reader.Readers,
@@ -397,7 +397,7 @@ async def reader_besides(maker: int, *known: int) -> int:
     return others.pop()
 
 
-async def test_a_reader_that_was_killed_is_not_the_files_fault_and_holds_up_nobody(
+async def test_a_killed_reader_is_not_the_files_fault_and_delays_nobody(
     file: BinaryIO, tmp_path: Path, readers: video_reader.Readers
 ) -> None:
     file.write(changing(tmp_path, [(200, 20, 20), (20, 20, 200)] * 5, (640, 360)))
@@ -418,7 +418,7 @@ async def test_a_reader_that_was_killed_is_not_the_files_fault_and_holds_up_nobo
         await second
 
 
-async def test_the_maker_has_read_a_film_of_its_own_and_has_no_threads(
+async def test_the_reader_server_has_warmed_up_and_has_no_threads(
     file: BinaryIO, tmp_path: Path, readers: video_reader.Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
@@ -445,7 +445,7 @@ async def test_twenty_files_are_read_at_once(
         assert len({one.read() for one in files}) == 1
 
 
-async def test_a_maker_without_room_for_a_reader_says_nothing_and_stays(
+async def test_a_reader_server_without_resources_stays_alive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def no_room() -> int:
@@ -501,7 +501,7 @@ async def test_the_last_picture_is_the_one_that_the_video_ends_with(
     assert file.read() == video
 
 
-async def test_no_picture_is_taken_from_what_is_no_video(file: BinaryIO) -> None:
+async def test_no_picture_is_taken_from_a_file_that_is_not_a_video(file: BinaryIO) -> None:
     file.write(b"not a video at all" * 100)
     with pytest.raises(video_reader.NotAVideo):
         await video_reader.last_frame(file)

@@ -109,7 +109,7 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         yield Post(storage)
 
 
-async def test_updates_that_never_came_are_missed_from_the_start(post: Post) -> None:
+async def test_missing_updates_are_noticed_from_the_start(post: Post) -> None:
     post.age = None
     assert await post.look(4 * MINUTE) == []
     assert heard(await post.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
@@ -118,7 +118,7 @@ async def test_updates_that_never_came_are_missed_from_the_start(post: Post) -> 
     assert heard(await post.look()) == [("alert_over", AlertKind.NO_UPDATES.value)]
 
 
-async def test_whoever_takes_the_reading_over_has_its_time(post: Post) -> None:
+async def test_a_process_that_takes_over_polling_gets_its_full_time(post: Post) -> None:
     post.age, post.reads = None, False
     assert await post.look(20 * MINUTE) == []
     post.reads = True
@@ -130,7 +130,7 @@ def heard(notices: list[Notice]) -> list[tuple[str, str]]:
     return [(notice.kind.value, str(notice.params["alert"])) for notice in notices]
 
 
-async def test_a_quiet_bot_says_nothing(post: Post) -> None:
+async def test_a_healthy_bot_sends_no_alerts(post: Post) -> None:
     assert await post.look() == []
     assert await post.look(MINUTE) == []
 
@@ -193,7 +193,7 @@ def other_poller(post: Post, wrong: bool) -> None:
         (AlertKind.OTHER_POLLER, other_poller),
     ],
 )
-async def test_each_is_told_once_and_once_when_it_ends_and_again_when_it_comes_back(
+async def test_each_alert_is_sent_once_per_start_and_end(
     post: Post, kind: AlertKind, change: Callable[[Post, bool], None]
 ) -> None:
     for _ in range(2):
@@ -207,7 +207,7 @@ async def test_each_is_told_once_and_once_when_it_ends_and_again_when_it_comes_b
         assert await post.look(BALANCE_AGE) == []
 
 
-async def test_another_process_that_saw_nothing_ends_no_alert(post: Post) -> None:
+async def test_a_process_without_observations_ends_no_alert(post: Post) -> None:
     post.signals.held = (Hold.KEY_REFUSED, post.now)
     assert len(await post.look()) == 1
     other = Post(post.storage, now=post.now)
@@ -216,7 +216,7 @@ async def test_another_process_that_saw_nothing_ends_no_alert(post: Post) -> Non
     assert heard(await other.look(MINUTE)) == [("alert_over", "key_refused")]
 
 
-async def test_an_unknown_and_an_undeliverable_order_are_told_by_their_numbers(post: Post) -> None:
+async def test_unknown_and_undeliverable_orders_are_reported_by_number(post: Post) -> None:
     unknown = await task_in(post.storage, TaskState.UNKNOWN)
     kept = await task_in(post.storage, TaskState.UNDELIVERABLE)
     told = await post.look()
@@ -228,13 +228,13 @@ async def test_an_unknown_and_an_undeliverable_order_are_told_by_their_numbers(p
     assert heard(await post.look()) == [("alert_over", "undeliverable")]
 
 
-async def test_what_came_to_rest_long_ago_is_no_news(post: Post) -> None:
+async def test_old_problems_are_not_reported(post: Post) -> None:
     await task_in(post.storage, TaskState.UNKNOWN)
     post.now += timedelta(days=3)
     assert await post.look() == []
 
 
-async def test_an_update_that_was_set_aside_is_told_with_its_reason(post: Post) -> None:
+async def test_an_update_set_aside_is_reported_with_its_reason(post: Post) -> None:
     rows = [IncomingUpdate(update_id=5, chat_key="7", payload="{}")]
     await post.storage.inbox.add(rows, now=post.now)
     await post.storage.inbox.set_aside(5, error="the handler fails", now=post.now)
@@ -243,7 +243,7 @@ async def test_an_update_that_was_set_aside_is_told_with_its_reason(post: Post) 
     assert "the handler fails" in texts.notices.notice(told).render()[0]
 
 
-async def test_the_balance_is_asked_for_rarely_and_its_silence_ends_nothing(post: Post) -> None:
+async def test_the_balance_is_requested_rarely_and_no_answer_ends_no_alert(post: Post) -> None:
     post.funds = Decimal(1)
     assert len(await post.look()) == 1
     for _ in range(5):
@@ -277,7 +277,7 @@ async def test_a_short_conflict_while_one_process_takes_over_is_not_told(post: P
     assert await post.look(timedelta(seconds=5)) == []
 
 
-async def test_two_who_see_it_at_once_tell_it_once(post: Post) -> None:
+async def test_two_processes_that_see_a_problem_report_it_once(post: Post) -> None:
     other = Post(post.storage, free=0)
     post.free = 0
     assert len(await post.look()) + len(await other.look()) == 1
@@ -285,9 +285,7 @@ async def test_two_who_see_it_at_once_tell_it_once(post: Post) -> None:
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("kind", AlertKind)
-def test_every_alert_has_words_for_both_ends_and_a_button_that_acts(
-    kind: AlertKind, lang: str
-) -> None:
+def test_every_alert_has_texts_for_start_and_end_and_a_button(kind: AlertKind, lang: str) -> None:
     assert set(ALERTS) == set(AlertKind)
     names = ("model", "task", "update", "reason", "error", "roubles", "threshold", "minutes",
              "megabytes", "count")  # fmt: skip
@@ -309,7 +307,7 @@ def test_every_alert_has_words_for_both_ends_and_a_button_that_acts(
 # --- what is held --------------------------------------------------------------------------
 
 
-async def test_a_held_intake_takes_no_order_and_a_released_one_does(post: Post) -> None:
+async def test_a_paused_intake_accepts_no_orders_until_it_is_resumed(post: Post) -> None:
     assert await post.storage.alerts.hold(Switch.INTAKE, by=1, now=NOON)
     assert not await post.storage.alerts.hold(Switch.INTAKE, by=2, now=NOON)
     with pytest.raises(IntakeHeld):
@@ -322,7 +320,7 @@ async def test_a_held_intake_takes_no_order_and_a_released_one_does(post: Post) 
     assert [act.act for act in acts] == ["release intake", "hold intake"]
 
 
-async def test_held_submits_leave_the_queue_alone_and_the_rest_goes_on(post: Post) -> None:
+async def test_held_submits_stop_the_queue_and_nothing_else(post: Post) -> None:
     begun = await task_in(post.storage, TaskState.GENERATING)
     waiting = await queued(post.storage)
     await post.storage.alerts.hold(Switch.SUBMITS, by=1, now=NOON)
@@ -388,7 +386,7 @@ async def test_a_drain_is_told_when_nothing_is_under_way(post: Post) -> None:
         await queued(post.storage)
 
 
-async def test_a_group_hears_it_in_the_language_of_the_admin_who_acted_last(
+async def test_a_group_gets_alerts_in_the_language_of_the_last_admin(
     tmp_path: Path,
 ) -> None:
     async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
@@ -415,7 +413,7 @@ async def finished(post: Post, *, failed: bool, count: int) -> None:
         assert task
 
 
-async def test_a_series_of_charged_failures_is_told_and_ends_with_a_video(post: Post) -> None:
+async def test_a_series_of_charged_failures_is_reported_and_ends_with_a_video(post: Post) -> None:
     await finished(post, failed=True, count=4)
     assert heard(await post.look()) == []
     await finished(post, failed=True, count=1)
@@ -428,7 +426,7 @@ async def test_a_series_of_charged_failures_is_told_and_ends_with_a_video(post: 
     assert heard(await post.look()) == [("alert_over", AlertKind.CHARGED_FAILURES.value)]
 
 
-async def test_the_failure_breaker_pauses_new_orders_by_itself(tmp_path: Path) -> None:
+async def test_the_failure_breaker_pauses_new_orders(tmp_path: Path) -> None:
     async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
         post = Post(storage, failure_breaker=3)
         await finished(post, failed=True, count=2)

@@ -96,7 +96,7 @@ async def test_a_draft_is_sent_to_nobody(storage: Storage) -> None:
     assert not await broadcaster(storage, Telegram()).page()
 
 
-async def test_after_a_kill_the_next_process_goes_on_behind_those_who_have_it(
+async def test_after_a_kill_the_next_process_continues_after_the_last_recipient(
     storage: Storage,
 ) -> None:
     await started(storage)
@@ -107,7 +107,7 @@ async def test_after_a_kill_the_next_process_goes_on_behind_those_who_have_it(
     assert telegram.copies == PEOPLE
 
 
-async def test_who_lost_the_lease_counts_nobody_twice(storage: Storage) -> None:
+async def test_a_process_that_lost_the_lease_counts_nobody_twice(storage: Storage) -> None:
     number, telegram = await started(storage), Telegram()
     slow = await storage.broadcasts.claim(owner="slow", now=NOON, lease_for=timedelta(seconds=60))
     assert slow is not None
@@ -115,7 +115,7 @@ async def test_who_lost_the_lease_counts_nobody_twice(storage: Storage) -> None:
     assert not await storage.broadcasts.advance(number, 999, owner="slow", sent=True)
 
 
-async def test_a_stop_ends_it_after_one_more_at_the_most(storage: Storage) -> None:
+async def test_a_cancelled_broadcast_sends_at_most_one_more(storage: Storage) -> None:
     number, telegram = await started(storage), Telegram()
     hand = broadcaster(storage, telegram)
     await hand.page()
@@ -125,7 +125,7 @@ async def test_a_stop_ends_it_after_one_more_at_the_most(storage: Storage) -> No
     assert telegram.copies == PEOPLE[:PAGE]
 
 
-async def test_who_is_shut_out_gets_nothing_and_who_blocked_the_bot_is_counted(
+async def test_banned_people_get_nothing_and_blocked_sends_are_counted(
     storage: Storage,
 ) -> None:
     await storage.access.ban(PEOPLE[0], by=1, now=NOON)

@@ -66,7 +66,7 @@ def test_every_image_has_a_version_and_every_mounted_file_is_there() -> None:
 
 
 @pytest.mark.parametrize("name", ["bot", "worker"])
-def test_with_a_tunnel_health_has_a_port_of_its_own(name: str) -> None:
+def test_with_a_tunnel_health_has_a_separate_port(name: str) -> None:
     image = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert SERVICES[name]["healthcheck"]["test"][-1] in image  # where it is tested
     assert f"127.0.0.1:{ADMIN_PORT}:{ADMIN_PORT}" in SERVICES["bot"]["ports"]

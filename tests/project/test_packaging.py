@@ -102,7 +102,7 @@ def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
     assert {line[1:] for line in ignored if line.startswith("!")} == {a for a, _ in copied()}
 
 
-def test_the_image_runs_as_nobody_in_particular_and_ends_on_sigterm() -> None:
+def test_the_image_runs_as_an_unprivileged_user_and_ends_on_sigterm() -> None:
     last = stages()[-1]
     user, group = only(last, "USER").split(":")
     assert int(user) >= 1000
@@ -164,7 +164,7 @@ def run_entry_point(image: Path, *args: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_the_entry_point_starts_and_names_what_is_not_set(image: Path) -> None:
+def test_the_entry_point_starts_and_names_missing_settings(image: Path) -> None:
     ended = run_entry_point(image)
     assert ended.returncode == 2
     assert "BOT_TOKEN: is not set" in ended.stderr

@@ -49,7 +49,7 @@ def test_there_are_commands_to_check() -> None:
 
 
 @pytest.mark.parametrize("command", commands("README.md", "README.ru.md", "CONTRIBUTING.md"))
-async def test_every_command_works_as_it_stands_there(command: str, tmp_path: Path) -> None:
+async def test_every_command_works_as_documented(command: str, tmp_path: Path) -> None:
     match shlex.split(command):
         case ["make", *targets]:
             assert targets

@@ -51,7 +51,7 @@ def photo() -> bytes:
     return out.getvalue()
 
 
-async def test_what_is_as_it_should_be_is_no_spill(
+async def test_correct_calls_are_not_reported_as_leaks(
     telegram: TelegramEmulator, tmp_path: Path
 ) -> None:
     (tmp_path / "bot.db").write_bytes(b"a red fox")
@@ -71,7 +71,7 @@ async def test_a_secret_in_a_call_of_telegram_is_found(
     assert canaries.spilled_to_telegram(telegram)
 
 
-async def test_a_place_in_what_the_bot_uploaded_is_found(telegram: TelegramEmulator) -> None:
+async def test_a_location_in_an_upload_is_found(telegram: TelegramEmulator) -> None:
     content = photo()
     telegram.world.files.new_path().write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -93,7 +93,7 @@ async def test_a_secret_in_a_call_of_the_provider_is_found(call: dict[str, Any])
     assert canaries.spilled_to_the_provider(provider(**call))
 
 
-async def test_a_place_in_a_first_frame_is_found() -> None:
+async def test_a_location_in_a_first_frame_is_found() -> None:
     assert canaries.spilled_to_the_provider(provider(photo()))
 
 

@@ -49,9 +49,7 @@ async def translator(provider: GptunnelEmulator) -> AsyncIterator[Translator]:
         ("42 🎬", False),
     ],
 )
-def test_what_may_need_a_translation_is_told_from_what_does_not(
-    prompt: str, foreign: bool
-) -> None:
+def test_prompts_that_may_need_a_translation_are_recognised(prompt: str, foreign: bool) -> None:
     assert is_foreign(prompt) is foreign
 
 
@@ -63,7 +61,7 @@ async def test_russian_is_translated(provider: GptunnelEmulator, translator: Tra
     assert call.body["messages"][-1] == {"role": "user", "content": "рыжий кот бежит"}
 
 
-async def test_english_and_chinese_are_not_even_asked_about(
+async def test_english_and_chinese_cause_no_request(
     provider: GptunnelEmulator, translator: Translator
 ) -> None:
     assert await translator.translate("A cat runs through the snow") is None
@@ -71,7 +69,7 @@ async def test_english_and_chinese_are_not_even_asked_about(
     assert provider.calls == []
 
 
-async def test_what_comes_back_unchanged_is_no_translation(translator: Translator) -> None:
+async def test_an_unchanged_answer_is_not_a_translation(translator: Translator) -> None:
     assert await translator.translate("red fox running") is None
 
 
@@ -101,16 +99,16 @@ def answering(status: int, body: str) -> Translator:
         (200, " " * 300_000),
     ],
 )
-async def test_an_answer_that_cannot_be_used_is_none(status: int, body: str) -> None:
+async def test_an_unusable_answer_is_none(status: int, body: str) -> None:
     assert await answering(status, body).translate("кот бежит") is None
 
 
-async def test_an_answer_is_cleaned_as_a_prompt_is() -> None:
+async def test_an_answer_is_cleaned_like_a_prompt() -> None:
     said = '{"choices": [{"message": {"content": " A cat\\nruns --ar 1:1 "}}]}'
     assert await answering(200, said).translate("кот бежит") == "A cat runs"
 
 
-async def test_an_answer_that_does_not_come_in_time_is_none(provider: GptunnelEmulator) -> None:
+async def test_a_late_answer_is_none(provider: GptunnelEmulator) -> None:
     client = httpx.AsyncClient(base_url="http://127.0.0.1:9")  # nobody listens
     assert await Translator(client, "chatty").translate("кот бежит") is None
     await client.aclose()

@@ -106,7 +106,7 @@ async def scraped(client: httpx.AsyncClient) -> dict[str, float]:
     }
 
 
-async def test_metrics_tell_what_the_database_says_now(
+async def test_metrics_show_the_current_rows(
     open_app_harness: Any, storage: Storage, balance: Balance
 ) -> None:
     client, _ = open_app_harness
@@ -151,7 +151,7 @@ async def test_the_provider_is_not_asked_at_every_scrape(
     assert balance.asked == 1
 
 
-async def test_without_a_database_the_rest_is_told(
+async def test_without_a_database_the_other_metrics_are_returned(
     open_app_harness: Any, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(_states: object) -> dict[TaskState, int]:
@@ -164,9 +164,7 @@ async def test_without_a_database_the_rest_is_told(
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
-async def test_metrics_are_not_for_who_comes_through_a_proxy(
-    open_app_harness: Any, name: str
-) -> None:
+async def test_metrics_are_refused_through_a_proxy(open_app_harness: Any, name: str) -> None:
     answer = await open_app_harness[0].get("/metrics", headers={name: "127.0.0.1"})
     assert answer.status_code == 404
 
@@ -180,7 +178,7 @@ async def test_metrics_are_not_for_who_comes_through_a_proxy(
         (b"Bearer \xff\xfe", 404),
     ],
 )
-async def test_with_a_token_it_is_asked_for(
+async def test_a_configured_token_is_required(
     locked_house: Any, shown: str | bytes | None, status: int
 ) -> None:
     headers = {} if shown is None else {"Authorization": shown}
@@ -228,14 +226,14 @@ def told() -> set[str]:
     return names
 
 
-def test_dashboard_and_alerts_ask_only_for_what_is_told() -> None:
+def test_dashboard_and_alerts_use_only_existing_metrics() -> None:
     for file in ("grafana-dashboard.json", "alerts.yml"):
         asked = named_in((OPS / file).read_text(encoding="utf-8"))
         assert len(asked) > 8
         assert asked <= told(), file
 
 
-def test_the_dashboard_and_the_alerts_are_whole() -> None:
+def test_the_dashboard_and_the_alerts_are_valid() -> None:
     board = json.loads((OPS / "grafana-dashboard.json").read_text(encoding="utf-8"))
     assert all(panel["targets"] for panel in board["panels"])
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]) > 10
@@ -248,7 +246,7 @@ def test_the_dashboard_and_the_alerts_are_whole() -> None:
 # -- readiness -----------------------------------------------------------------------------------
 
 
-async def test_readyz_tells_why_not(open_app_harness: Any) -> None:
+async def test_readyz_gives_the_reasons(open_app_harness: Any) -> None:
     client, health = open_app_harness
     answer = await client.get("/readyz")
     assert answer.status_code == 503
@@ -326,7 +324,7 @@ def test_no_secret_and_no_variable_is_in_a_line(out: io.StringIO) -> None:
 
 
 @pytest.mark.usefixtures("kept_logging")
-def test_what_goes_to_sentry_holds_no_secret_and_nothing_of_people() -> None:
+def test_sentry_events_contain_no_secret_and_no_personal_data() -> None:
     import sentry_sdk
     from sentry_sdk.envelope import Envelope
     from sentry_sdk.transport import Transport

@@ -50,7 +50,7 @@ class Chore:
             self.doing.remove(name)
 
 
-async def test_a_word_is_heard_by_every_process(postgres_url: str) -> None:
+async def test_an_event_reaches_every_process(postgres_url: str) -> None:
     heard: list[str] = []
     async with (
         process(postgres_url, ordered=lambda: heard.append("one")) as one,
@@ -66,7 +66,7 @@ async def test_a_word_is_heard_by_every_process(postgres_url: str) -> None:
         assert heard == ["one", "two"]
 
 
-async def test_a_process_that_is_alone_hears_itself_and_is_the_one(sqlite_url: str) -> None:
+async def test_a_single_process_gets_its_own_events_and_does_every_job(sqlite_url: str) -> None:
     heard: list[str] = []
 
     async def work() -> None:
@@ -90,7 +90,7 @@ async def two(cuts: Cutter) -> AsyncIterator[tuple[Cluster, list[str]]]:
         yield one, heard
 
 
-async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cuts: Cutter) -> None:
+async def test_missed_events_are_checked_after_a_reconnection(cuts: Cutter) -> None:
     async with two(cuts) as (one, heard):
         heard.clear()
         cuts.open = False
@@ -103,7 +103,7 @@ async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cut
         await until(lambda: _rings(one, heard))
 
 
-async def test_a_server_that_says_goodbye_and_does_not_hang_up_is_left(cuts: Cutter) -> None:
+async def test_a_connection_that_the_server_terminates_is_dropped(cuts: Cutter) -> None:
     async with two(cuts) as (one, heard):
         cuts.farewell()
         await asyncio.sleep(0.1)  # it was read, and nothing was asked since
@@ -117,7 +117,7 @@ def _rings(one: Cluster, heard: list[str]) -> bool:
     return bool(heard)
 
 
-async def test_one_of_several_does_it_and_another_when_that_one_ends(postgres_url: str) -> None:
+async def test_one_process_does_the_job_and_another_takes_over(postgres_url: str) -> None:
     chore = Chore()
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(process(postgres_url)) for _ in range(3)]
@@ -137,7 +137,7 @@ async def test_one_of_several_does_it_and_another_when_that_one_ends(postgres_ur
             task.cancel()
 
 
-async def test_what_only_one_does_ends_with_its_connection_and_is_taken_over(cuts: Cutter) -> None:
+async def test_a_job_is_cancelled_with_its_connection_and_taken_over(cuts: Cutter) -> None:
     chore = Chore()
     async with process(cuts.url) as one, process(cuts.url) as two, asyncio.TaskGroup() as group:
         tasks = [
@@ -154,7 +154,7 @@ async def test_what_only_one_does_ends_with_its_connection_and_is_taken_over(cut
             task.cancel()
 
 
-async def test_an_error_of_the_work_is_the_callers(postgres_url: str) -> None:
+async def test_an_error_of_the_job_is_raised_to_the_caller(postgres_url: str) -> None:
     async def work() -> None:
         raise TimeoutError("its own")
 
@@ -163,7 +163,7 @@ async def test_an_error_of_the_work_is_the_callers(postgres_url: str) -> None:
             await one.run_exclusively("chores", work)
 
 
-async def test_all_processes_stand_in_one_line(postgres_url: str) -> None:
+async def test_all_processes_share_one_rate_limit(postgres_url: str) -> None:
     async with AsyncExitStack() as stack:
         stores = []
         for _ in range(2):
@@ -178,7 +178,7 @@ async def test_all_processes_stand_in_one_line(postgres_url: str) -> None:
         assert await stores[0].wait("others", each=10.0, burst=30.0) == 0.0
 
 
-async def test_a_process_that_is_alone_stands_in_no_line(sqlite_url: str) -> None:
+async def test_a_single_process_needs_no_shared_rate_limit(sqlite_url: str) -> None:
     database = await Database.open(sqlite_url)
     rates = Storage.over(database).rates
     assert [await rates.wait("calls", each=60.0, burst=60.0) for _ in range(3)] == [0.0] * 3

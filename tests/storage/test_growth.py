@@ -146,13 +146,13 @@ Act = Callable[[Storage], Awaitable[None]]
     [intake, gate, order, work, tell, look_back, stats, watch, scrape, forget],
     ids=lambda a: a.__name__,
 )
-async def test_what_is_run_all_day_does_not_read_what_has_ended(grown: Storage, act: Act) -> None:
+async def test_frequent_statements_do_not_read_ended_rows(grown: Storage, act: Act) -> None:
     with listening() as said:
         await act(grown)
     assert await found_in(grown, said) == []
 
 
-async def test_a_full_read_is_seen(grown: Storage) -> None:
+async def test_a_full_table_scan_is_noticed(grown: Storage) -> None:
     with listening() as said:
         async with grown.database.transaction() as connection:
             await connection.scalar(sa.select(tasks.c.id).where(tasks.c.prompt == "a cat"))

@@ -129,9 +129,7 @@ async def test_a_video_that_is_charged_counts_once(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("price", [PRICE, Decimal(1), Decimal("0.01")])
-async def test_what_is_given_back_makes_room_for_itself_alone(
-    storage: Storage, price: Decimal
-) -> None:
+async def test_a_return_frees_only_its_own_amount(storage: Storage, price: Decimal) -> None:
     strict = capped(storage, Cap.USER_PER_DAY, videos=2)
     first = await order(strict, price=price)
     await order(strict, price=price)
@@ -140,7 +138,7 @@ async def test_what_is_given_back_makes_room_for_itself_alone(
     await refused(strict, price=price)
 
 
-async def test_credit_that_comes_back_for_a_charged_video_makes_no_room(storage: Storage) -> None:
+async def test_returned_credit_of_a_charged_video_frees_no_cap(storage: Storage) -> None:
     strict = capped(storage, Cap.USER_PER_DAY, sold=True, videos=1)
     assert await storage.stars.purchase(
         user_id=ANN, payment_id="p", stars=1, credit=9 * PRICE, now=NOON
@@ -158,7 +156,7 @@ async def test_credit_that_comes_back_for_a_charged_video_makes_no_room(storage:
 
 
 @pytest.mark.parametrize("switch", [Switch.INTAKE, Switch.DRAIN])
-async def test_no_order_is_taken_while_an_admin_holds_them(
+async def test_no_order_is_accepted_while_an_admin_pauses_them(
     storage: Storage, switch: Switch
 ) -> None:
     assert await storage.alerts.hold(switch, by=1, now=NOON)
@@ -168,9 +166,7 @@ async def test_no_order_is_taken_while_an_admin_holds_them(
 
 
 @pytest.mark.parametrize("switch", list(Switch))
-async def test_the_queue_stands_when_submits_are_held_and_for_nothing_else(
-    storage: Storage, switch: Switch
-) -> None:
+async def test_only_held_submits_stop_the_queue(storage: Storage, switch: Switch) -> None:
     waiting = await queued(storage)
     assert await storage.alerts.hold(switch, by=1, now=NOON)
     claimed = await storage.tasks.claim_due(
@@ -183,7 +179,7 @@ async def test_the_queue_stands_when_submits_are_held_and_for_nothing_else(
 # --- sums ------------------------------------------------------------------------------------
 
 
-async def test_sums_are_of_their_time_and_their_person(storage: Storage) -> None:
+async def test_sums_are_limited_to_their_period_and_person(storage: Storage) -> None:
     for number, (who, at) in enumerate(
         ((ANN, NOON - MICROSECOND), (ANN, NOON), (BOB, NOON), (ANN, NOON + MINUTE))
     ):

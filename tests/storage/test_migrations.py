@@ -88,7 +88,7 @@ async def test_the_migrations_lead_to_exactly_these_tables(url: str, empty_url: 
             await made.close()
 
 
-async def test_down_and_up_again_comes_to_the_same(url: str) -> None:
+async def test_a_downgrade_and_upgrade_restore_the_schema(url: str) -> None:
     database = await Database.open(url)
     try:
         before = await shape(database)
@@ -111,7 +111,7 @@ def test_the_newest_version_is_known_without_alembic() -> None:
     assert ScriptDirectory(migrations.__path__[0]).get_current_head() == HEAD
 
 
-async def test_a_database_of_a_newer_program_is_left_alone(url: str) -> None:
+async def test_a_database_of_a_newer_program_is_not_changed(url: str) -> None:
     database = await Database.open(url)
     try:
         task = await draft(Storage.over(database))
@@ -148,7 +148,7 @@ async def test_two_processes_at_once_migrate_once(empty_url: str) -> None:
         await database.close()
 
 
-async def test_starts_at_the_very_same_moment_wait_for_each_other(empty_url: str) -> None:
+async def test_concurrent_starts_wait_for_each_other(empty_url: str) -> None:
     databases = [await Database.open(empty_url) for _ in range(4)]
     try:
         await asyncio.gather(*(migrate(database) for database in databases))
@@ -158,7 +158,7 @@ async def test_starts_at_the_very_same_moment_wait_for_each_other(empty_url: str
             await database.close()
 
 
-async def test_a_migration_that_is_cut_short_leaves_nothing(storage: Storage) -> None:
+async def test_an_interrupted_migration_leaves_nothing(storage: Storage) -> None:
     before = await shape(storage.database)
 
     async def cut_short() -> None:

@@ -48,7 +48,7 @@ async def free_at(
     return len(tasks), len(updates), len(notices)
 
 
-async def test_who_is_alone_takes_over_what_the_dead_held(
+async def test_a_lone_process_frees_the_leases_of_dead_ones(
     storage: Storage, sqlite_url: str, url: str
 ) -> None:
     await held_by_the_dead(storage)
@@ -58,7 +58,7 @@ async def test_who_is_alone_takes_over_what_the_dead_held(
     assert await free_at(storage, minutes=2) == (1, 1, 1)
 
 
-async def test_nothing_is_taken_from_a_process_that_lives(
+async def test_leases_of_a_live_process_are_kept(
     storage: Storage, other: Storage, url: str
 ) -> None:
     async with process_presence(other.database, url, NOON):
@@ -68,7 +68,7 @@ async def test_nothing_is_taken_from_a_process_that_lives(
             assert await free_at(storage) == (0, 0, 0)
 
 
-async def test_whoever_came_second_is_met_by_the_third(
+async def test_a_third_process_notices_the_second(
     storage: Storage, other: Storage, url: str
 ) -> None:
     first = process_presence(other.database, url, NOON)
@@ -97,7 +97,7 @@ async def test_a_killed_process_leaves_no_lock(storage: Storage, sqlite_url: str
         assert alone
 
 
-async def test_what_died_in_hand_before_comes_one_after_the_other(
+async def test_rows_that_were_open_at_several_deaths_are_spread(
     storage: Storage, sqlite_url: str
 ) -> None:
     """Whoever kills again is then alone with the process."""
@@ -133,7 +133,7 @@ async def test_what_died_in_hand_before_comes_one_after_the_other(
     assert come == [(0, fresh.id), (10, ids[1]), (20, ids[2]), (30, ids[0])]
 
 
-async def test_a_folder_that_cannot_be_locked_keeps_nobody_from_working(
+async def test_a_folder_that_cannot_be_locked_stops_no_process(
     storage: Storage, tmp_path: Path
 ) -> None:
     async with process_presence(

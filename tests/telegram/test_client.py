@@ -136,7 +136,7 @@ def test_each_error_has_one_meaning(raised: Exception, means: type[TelegramError
         ("Bad Request: message can't be deleted", TelegramRejected),
     ],
 )
-def test_bad_requests_are_told_apart_by_their_words(
+def test_bad_requests_are_classified_by_their_description(
     words: str, means: type[TelegramError]
 ) -> None:
     assert type(classify(TelegramBadRequest(SEND, words))) is means
@@ -180,7 +180,7 @@ def test_a_wait_that_telegram_names_is_kept() -> None:
         (ProxyError("secret"), "no connection through the proxy (ProxyError)"),
     ],
 )
-def test_the_operator_reads_what_telegram_said(raised: Exception, words: str) -> None:
+def test_an_error_contains_telegrams_description(raised: Exception, words: str) -> None:
     assert str(classify(raised)) == words
 
 
@@ -190,12 +190,12 @@ def test_a_flood_without_a_time_waits_half_a_minute() -> None:
     assert flood.retry_after == 30
 
 
-def test_a_proxy_at_fault_means_that_nothing_was_sent() -> None:
+def test_a_proxy_error_means_that_nothing_was_sent() -> None:
     wrapped = classify(caused(TelegramNetworkError(SEND, "x"), ProxyError("secret")))
     assert type(wrapped) is TelegramLater
 
 
-def test_what_is_told_goes_along() -> None:
+def test_an_error_carries_its_parameters() -> None:
     flood = classify(TelegramRetryAfter(SEND, "x", 17))
     assert isinstance(flood, TelegramLater)
     assert flood.retry_after == 17
@@ -205,7 +205,7 @@ def test_what_is_told_goes_along() -> None:
 
 
 @pytest.mark.parametrize("bug", [KeyError("x"), ValueError("x"), asyncio.CancelledError()])
-def test_our_own_bugs_are_not_telegrams(bug: BaseException) -> None:
+def test_bugs_of_the_program_are_not_telegram_errors(bug: BaseException) -> None:
     assert classify(bug) is None
 
 
@@ -242,7 +242,7 @@ def test_all_chats_together_keep_to_the_rate() -> None:
     assert latest == pytest.approx(280 / 28 - 1)
 
 
-def test_time_gives_the_places_back() -> None:
+def test_turns_become_free_with_time() -> None:
     ticks = Ticks()
     pace = RateLimiter(ticks)
     for _ in range(4):
@@ -253,7 +253,7 @@ def test_time_gives_the_places_back() -> None:
     assert pace.wait(5) == 0
 
 
-def test_looking_takes_no_place() -> None:
+def test_a_check_reserves_no_turn() -> None:
     pace = RateLimiter(Ticks())
     assert not any(pace.busy(5) for _ in range(100))
     assert pace.wait(5) == 0
@@ -268,7 +268,7 @@ def test_other_chats_do_not_wait_for_a_busy_one() -> None:
     assert pace.wait(None) == 0
 
 
-def test_all_chats_together_can_be_busy() -> None:
+def test_the_total_rate_can_be_busy() -> None:
     pace = RateLimiter(Ticks())
     for chat in range(1, 30):
         pace.wait(chat)
@@ -277,7 +277,7 @@ def test_all_chats_together_can_be_busy() -> None:
 
 
 @pytest.mark.parametrize("ends", [1.0, 60.0])
-async def test_what_goes_away_lets_videos_go_first_but_not_for_ever(ends: float) -> None:
+async def test_a_deletion_waits_for_other_calls_but_not_forever(ends: float) -> None:
     """`ends`: so long new calls keep the line full."""
     ticks, gone = Ticks(), asyncio.Event()
     pace, begin = RateLimiter(ticks), ticks.now
@@ -333,12 +333,12 @@ def _messages(method: Any) -> int:
     return 1 if isinstance(method, SendMessage) else 0
 
 
-async def test_what_a_chat_sees_waits_for_its_turn() -> None:
+async def test_visible_calls_wait_for_their_turn() -> None:
     assert await waits(*[SEND] * 5) == [0, 0, 0, 1, 2]
     assert await waits(*[SEND] * 3, SendMessage(chat_id=2, text="x")) == [0, 0, 0, 0]
 
 
-async def test_what_no_chat_sees_takes_no_place() -> None:
+async def test_invisible_calls_reserve_no_turn() -> None:
     action: Any = SendChatAction(chat_id=1, action="upload_video")
     assert await waits(*[action, GetMe()] * 50, *[SEND] * 4) == [0] * 103 + [1]
 
@@ -364,7 +364,7 @@ def test_a_channel_by_name_counts_as_a_group(channel: str | int) -> None:
     assert waits[5] == pytest.approx(3)
 
 
-def test_a_place_that_is_nearly_free_is_still_busy() -> None:
+def test_a_turn_that_is_nearly_free_is_still_busy() -> None:
     ticks = Ticks()
     pace = RateLimiter(ticks)
     for _ in range(3):
@@ -375,7 +375,7 @@ def test_a_place_that_is_nearly_free_is_still_busy() -> None:
     assert not pace.busy(5)
 
 
-def test_chats_of_long_ago_are_forgotten() -> None:
+def test_old_chats_are_forgotten() -> None:
     ticks = Ticks()
     pace = RateLimiter(ticks)
     for chat in range(1, RateLimiter.KEPT + 1):

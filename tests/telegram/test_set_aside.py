@@ -77,7 +77,7 @@ async def told(storage: Storage) -> list[NoticeKind]:
         (S.RENDERED, S.UNDELIVERABLE, NoticeKind.UNDELIVERABLE),
     ],
 )
-async def test_it_ends_where_nothing_paid_is_lost_by_that_and_is_told(
+async def test_a_task_set_aside_ends_without_losing_a_paid_video_and_is_reported(
     storage: Storage, state: TaskState, after: TaskState, kind: NoticeKind
 ) -> None:
     task = await set_aside(storage, state)
@@ -86,7 +86,7 @@ async def test_it_ends_where_nothing_paid_is_lost_by_that_and_is_told(
     assert await told(storage) == [kind]
 
 
-async def test_one_that_is_being_made_is_paid_for_and_only_put_off(storage: Storage) -> None:
+async def test_a_paid_generating_task_is_only_postponed(storage: Storage) -> None:
     task = await set_aside(storage, S.GENERATING)
     assert task.state is S.GENERATING
     assert task.claims == 0

@@ -98,7 +98,7 @@ def test_the_ratio_nearest_to_the_photo_is_first_and_marked() -> None:
     assert [b.style for b in ratios] == ["primary", None, None]
 
 
-def test_a_photo_without_words_can_only_be_cancelled() -> None:
+def test_a_photo_without_a_prompt_can_only_be_cancelled() -> None:
     assert rows(keyboards.cards.card(task(prompt=None))) == [[("Cancel", "x|7")]]
 
 
@@ -161,7 +161,7 @@ def test_every_failure_has_a_button() -> None:
         assert rows(keyboards.results.failed(7, "en", reason))
 
 
-def test_a_video_has_all_that_can_be_done_with_it() -> None:
+def test_a_video_has_all_its_buttons() -> None:
     video = task(state=TaskState.RENDERED)
     assert rows(keyboards.results.result(video)) == [
         [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Change prompt", "b|w|7")],
@@ -178,9 +178,7 @@ def test_a_video_has_all_that_can_be_done_with_it() -> None:
 
 
 @pytest.mark.parametrize(("letter", "fits"), [("я", 256), ("🐈", 128)])
-def test_a_prompt_that_no_button_can_hold_is_not_offered_to_be_copied(
-    letter: str, fits: int
-) -> None:
+def test_a_prompt_too_long_for_a_button_is_not_offered_for_copying(letter: str, fits: int) -> None:
     assert keyboards.results.copy(task(prompt=letter * fits))
     assert keyboards.results.copy(task(prompt=letter * fits + "!")) == []
 
@@ -207,7 +205,7 @@ def test_languages_are_offered_in_their_own_names() -> None:
     assert rows(keyboards.personal.languages()) == [[("English", "l|en"), ("Русский", "l|ru")]]
 
 
-def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
+def test_callback_data_fits_64_bytes_and_round_trips() -> None:
     carried: list[CallbackData] = [
         *(PickRatio(task_id=LARGEST_ID, ratio=ratio) for ratio in AspectRatio),
         CancelTask(task_id=LARGEST_ID),
@@ -265,7 +263,7 @@ def test_below_an_album_each_video_has_all_its_buttons() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_words_on_buttons_fit_a_phone(lang: str) -> None:
+def test_labels_of_buttons_fit_a_phone(lang: str) -> None:
     for text in (
         texts.statuses.button_cancel(lang),
         texts.results.button_redeliver(lang),

@@ -1,6 +1,6 @@
-"""What every step works with: guarded writes, the ends of a task, timers and estimates.
+"""Shared operations of all steps: guarded writes, ending a task, timers and estimates.
 
-It must not know the wire formats of Telegram or the provider, nor how tasks are leased.
+It must not know the wire formats of Telegram and the provider, or how tasks are leased.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from storage import Storage
 logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(days=1)
-"""How long an order may wait to be accepted, a late job is polled, and a delivery is retried."""
+"""How long an order may wait for acceptance, a late job is polled, and a delivery is retried."""
 _DETAIL = 1000
 Saved = TypeVar("Saved")
 
@@ -83,7 +83,7 @@ class StepContext:
         return after
 
     async def save_with_retry(self, task: Task, after: Task) -> Task:
-        """Write what happened outside and cannot be undone: retry until it is written."""
+        """Write an outside event that cannot be undone: retry until it is written."""
         return await self._save_with_retry(task.id, lambda: self.save(task, after))
 
     async def save_all_with_retry(
@@ -114,7 +114,7 @@ class StepContext:
                 await self.sleep(back_off(failures, first=0.2, cap=5))
 
     async def later(self, task: Task, seconds: float, detail: str, **changes: Any) -> None:
-        """Put the same step off; any worker may take it then."""
+        """Postpone the same step; any worker may take it then."""
         logger.warning("task %d: again in %.0f s: %s", task.id, seconds, detail)
         run_at = self.clock() + timedelta(seconds=seconds)
         after = task.again(run_at=run_at, detail=detail[:_DETAIL], **changes)
@@ -158,7 +158,7 @@ class StepContext:
         return True
 
     async def unknown(self, task: Task, detail: str) -> None:
-        """End in UNKNOWN: whether the provider accepted it is not known here; it is not
+        """End in UNKNOWN: it is not known whether the provider accepted the order; it is not
         repeated.
         """
         logger.error("task %d: nobody knows whether it was accepted: %s", task.id, detail)
@@ -167,15 +167,16 @@ class StepContext:
         await self.save(task, after, notices=(words,))
 
     async def undeliverable(self, task: Task, reason: Reason, detail: str, **changes: Any) -> None:
-        """End in UNDELIVERABLE: there is a video, but the chat does not accept it or it cannot be
-        fetched."""
+        """End in UNDELIVERABLE: the video exists, but the chat does not accept it or it cannot be
+        fetched.
+        """
         logger.error("task %d: the video cannot be delivered: %s (%s)", task.id, reason, detail)
         after = replace(self._ended(task, TaskState.UNDELIVERABLE, reason, detail), **changes)
         words = notice(NoticeKind.UNDELIVERABLE, task, reason=reason.value)
         await self.save(task, after, notices=(words,))
 
     async def close(self, task: Task) -> None:
-        """Return the notice that replaces the status message: the task has ended."""
+        """Return the notice about the end of the task; it replaces the status message."""
         await close_status(self.storage, self.progress, task)
 
     def _ended(self, task: Task, state: TaskState, reason: Reason, detail: str) -> Task:
@@ -184,7 +185,9 @@ class StepContext:
     # --- waiting -----------------------------------------------------------------------------
 
     async def wait(self, task_id: int, seconds: float) -> bool:
-        """Wait; False when the program stops first; LeaseLost when the task is taken away."""
+        """Wait; return False if the program stops first; raise LeaseLost if another worker takes
+        the task.
+        """
         if not self.stopping and task_id not in self._lost and seconds > 0:
             await self._wait_for(self._timers[task_id], seconds)
         if task_id in self._lost:
@@ -216,7 +219,7 @@ class StepContext:
     # --- learning ----------------------------------------------------------------------------
 
     def current_estimate(self, model: str) -> DurationDistribution:
-        """Return the estimate in memory: good enough to be shown."""
+        """Return the estimate in memory, which is good enough for a status text."""
         known = self._durations.get(model)
         return known.distribution() if known else PRIOR
 
@@ -226,11 +229,12 @@ class StepContext:
 
     async def learn(self, model: str, low: float, high: float) -> None:
         """Record that a job was pending `low` seconds after its acceptance and done at `high`; the
-        next `save` writes it."""
+        next `save` writes this.
+        """
         (await self._learnt(model)).add(low, high)
 
     async def _learnt(self, model: str) -> Durations:
-        async with self._learning:  # a hundred tasks that were claimed together ask together
+        async with self._learning:  # a hundred tasks claimed together ask together
             if model not in self._durations:
                 recent = await self.storage.durations.recent(model)
                 self._durations[model] = Durations.of(recent)
@@ -238,8 +242,9 @@ class StepContext:
 
 
 async def close_status(storage: Storage, progress: Progress, task: Task) -> None:
-    """Delete the status message with the last task of an order; until then, once its own task has
-    ended, it shows how many are to come."""
+    """Delete the status message with the last task of an order. Before that, once its own task has
+    ended, it shows how many videos are still missing.
+    """
     if task.order is None:
         return await progress.close(task)
     with suppress(StorageUnavailable):

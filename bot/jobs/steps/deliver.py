@@ -1,4 +1,6 @@
-"""RENDERED → the chat. A failure here is never a failure of the video: it is kept and retried."""
+"""RENDERED → the chat. A failed delivery is not a failed video: the video is kept, and the
+delivery is retried.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ from bot.texts import keyboards
 logger = logging.getLogger(__name__)
 
 TRIES = 5
-"""For a link without a video, and for a video that Telegram rejects."""
+"""Attempts for a link without a video, and for a video that Telegram rejects."""
 
 
 class Deliver:
@@ -66,7 +68,7 @@ class Deliver:
         except video_reader.NotAVideo as exc:
             return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
         except (DownloadFailed, OSError, RuntimeError) as exc:
-            # The fault of the network or of this machine, not of the video.
+            # These errors are faults of the network or of this machine, not of the video.
             return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
         except TelegramUnreachable as exc:
             if task.video_chat != task.own_chat:
@@ -121,9 +123,7 @@ class Deliver:
         return await self._context.undeliverable(task, reason, detail, kept_by=kept_by)
 
     async def _fresh_link(self, task: Task, exc: Exception, reason: Reason) -> None:
-        """Try again later: the provider may give another link, or the old one may need a
-        moment.
-        """
+        """Try again later: the provider may return another link, or the old one may work then."""
         if task.attempts + 1 >= TRIES:
             return await self._context.undeliverable(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=60)
@@ -137,7 +137,7 @@ class Deliver:
         return task.video_url
 
     async def _link_only(self, task: Task, detail: str) -> None:
-        """Deliver the link, because Telegram does not accept the file."""
+        """Send the link instead, because Telegram does not accept the file."""
         words = notice(NoticeKind.VIDEO_LINK, task, url=task.video_url or "")
         after = task.to(TaskState.DELIVERED, run_at=self._context.clock(), detail=detail)
         await self._context.save(task, after, notices=(words,))

@@ -1,4 +1,4 @@
-"""A small translator in place of a chat model: the same words always get the same answer."""
+"""A small translator in place of a chat model: the same text always gets the same answer."""
 
 from __future__ import annotations
 
@@ -92,8 +92,9 @@ def translate(text: str) -> str:
 
 
 def answer(task: str, text: str) -> str:
-    """Return a model's answer to `text` with the system message `task`: a translation, and for a
-    scene a little more."""
+    """Return a model's answer to `text` with the system message `task`: a translation, with some
+    added words for a scene.
+    """
     words = translate(text)
     return f"{words}{_SCENERY}" if "scene" in task.lower() else words
 

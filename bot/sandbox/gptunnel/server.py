@@ -53,8 +53,9 @@ def lognormal(
     tail: float = 0.01,
     dice: random.Random | None = None,
 ) -> Callable[[], float]:
-    """Return a distribution for `delay`: seconds around `median`; the share `tail` takes five
-    times as long."""
+    """Return a distribution for `delay`: seconds around `median`; a fraction `tail` takes five
+    times as long.
+    """
     throw = dice or random.Random()
 
     def draw() -> float:
@@ -65,7 +66,7 @@ def lognormal(
 
 
 class GptunnelEmulator:
-    """A GPTunnel on loopback.
+    """An emulated GPTunnel on loopback.
 
     Settings may change while it runs: `delay`, the seconds per video, and `create_latency`, the
     seconds per create, half before and half after it counts (both numbers or functions that return
@@ -115,7 +116,7 @@ class GptunnelEmulator:
         return f"{self.origin}/v1"
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; port 0 takes a free one. Raises OSError when it cannot."""
+        """Listen; port 0 means any free port. Raises OSError when the port is taken."""
         app = web.Application(client_max_size=_BODY_BYTES)
         app.add_routes(
             [
@@ -176,7 +177,7 @@ class GptunnelEmulator:
             answer["message"] = made.failure or "Generation failed"
         return answer
 
-    # Every call: recorded, checked for its key, then answered or changed by a fault.
+    # Every call is recorded, its key is checked, then it is answered or changed by a fault.
 
     def _answering(
         self, name: str, effect: Effect
@@ -260,9 +261,7 @@ class GptunnelEmulator:
         return web.json_response(self.look(task))
 
     def _issues(self, body: Mapping[str, Any]) -> list[Issue]:
-        """Return what is wrong with a create's body, by field; the real service names every
-        model.
-        """
+        """Return the problems of a create's body, by field; the real service lists every model."""
         if "" in body:
             return [_issue("", "object", "the body must be a JSON object")]
         issues = []

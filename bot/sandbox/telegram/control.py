@@ -39,7 +39,7 @@ POLICY = (
 
 
 class Emulator(Protocol):
-    """What this API shows and changes of the emulator."""
+    """The part of the emulator that this API uses."""
 
     world: World
     people: dict[int, Person]
@@ -74,7 +74,7 @@ class Emulator(Protocol):
         """Turn a group into a supergroup."""
 
     def inject(self, update: Json) -> Json:
-        """Queue any update as it is."""
+        """Queue any update unchanged."""
 
     def redeliver(self, update_id: int) -> Json:
         """Deliver an update a second time; KeyError for an unknown one."""
@@ -84,7 +84,7 @@ class Emulator(Protocol):
 
 
 class Control:
-    """HTTP over one emulator."""
+    """The HTTP API of one emulator."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -183,7 +183,7 @@ class Control:
         stored = self._world.files.get(request.match_info["file_id"])
         if stored is None:
             raise web.HTTPNotFound
-        # Uploads are shown, never executed: no sniffing, no scripts.
+        # Uploads are shown but never executed: no content sniffing, no scripts.
         headers = {
             "Content-Type": stored.mime_type or "application/octet-stream",
             "X-Content-Type-Options": "nosniff",
@@ -309,7 +309,9 @@ class Control:
         return web.json_response({"ok": removed}, status=200 if removed else 404)
 
     async def _set_flood(self, request: web.Request) -> web.Response:
-        """`{"on": true, "retry_after": 3}`: 429 to all sending until it is switched off."""
+        """Take `{"on": true, "retry_after": 3}`: answer 429 to all sending until it is switched
+        off.
+        """
         wanted = await _json(request)
         for key in self._flood:
             self._emulator.faults.remove(key)
@@ -322,7 +324,7 @@ class Control:
         return web.json_response({"on": bool(self._flood)})
 
     async def _provider(self, request: web.Request) -> web.StreamResponse:
-        """Forward to the other emulator's control: the page may talk to one origin only."""
+        """Forward to the other emulator's control, because the page may use only one origin."""
         base = self._emulator.provider_control
         if base is None:
             raise web.HTTPNotFound(text="no provider emulator")

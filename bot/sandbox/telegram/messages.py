@@ -103,7 +103,7 @@ async def delete_message(req: Request) -> bool:
 
 
 async def delete_messages(req: Request) -> bool:
-    """Bot API: deleteMessages; those that are not there are skipped."""
+    """Bot API: deleteMessages; missing messages are skipped."""
     chat = writable_chat(req)
     found = [m for i in req.params["message_ids"] if (m := chat.messages.get(i))]
     for message in found:
@@ -157,7 +157,7 @@ def _kinds(source: Json) -> list[str]:
 
 
 def forward_origin(source: Json) -> Json:
-    """Where a forwarded message came from; a forward of a forward keeps the first."""
+    """Return the origin of a forwarded message; a forward of a forward keeps the first origin."""
     origin: Json = source.get("forward_origin") or {
         "type": "user",
         "date": source["date"],
@@ -177,7 +177,7 @@ async def send_chat_action(req: Request) -> bool:
 
 
 async def set_message_reaction(req: Request) -> bool:
-    """Bot API: setMessageReaction; a bot has one reaction, an empty list takes it back."""
+    """Bot API: setMessageReaction; a bot has one reaction, an empty list removes it."""
     chat = writable_chat(req)
     reaction = req.params.get("reaction", [])
     if req.params["message_id"] not in chat.messages:
@@ -195,7 +195,7 @@ async def set_message_reaction(req: Request) -> bool:
 
 
 async def send_message_draft(req: Request) -> bool:
-    """Bot API: sendMessageDraft; private chats only, shown for 30 s or until a message."""
+    """Bot API: sendMessageDraft; private chats only, shown for 30 s or until the next message."""
     chat = writable_chat(req)
     if not chat.private:
         raise bad_request("message drafts can be sent to private chats only")

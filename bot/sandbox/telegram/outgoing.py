@@ -1,4 +1,4 @@
-"""What all methods that send or edit share: the chat, the text, the reply, the keyboard."""
+"""Shared by all methods that send or edit: the chat, the text, the reply, the keyboard."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from bot.sandbox.telegram.errors import NOT_MODIFIED, ApiError, bad_request, too
 from bot.sandbox.telegram.state import Chat, Json, World
 from bot.sandbox.telegram.text import formatted, utf16_len
 
-# Parameters of the Bot API without a function in the emulator: recorded, not ignored silently.
+# Parameters of the Bot API without an effect in the emulator: they are recorded.
 UNSUPPORTED = {
     "business_connection_id",
     "direct_messages_topic_id",
@@ -35,7 +35,7 @@ BUTTON_KINDS = {
 
 
 def find_chat(world: World, chat_id: int | str) -> Chat:
-    """The chat of that id, or Telegram's 400 and 403 for one the bot cannot reach."""
+    """Return the chat with that id, or raise Telegram's 400 or 403 if the bot cannot reach it."""
     chat = world.chats.get(chat_id) if isinstance(chat_id, int) else None
     if chat is None:
         raise bad_request("chat not found")
@@ -89,7 +89,9 @@ def _check_rights(world: World, chat: Chat, thread: int | None, kinds: tuple[str
 
 
 def text_of(req: Request, method: str, field: str = "text") -> Json:
-    """`text`/`entities` or `caption`/`caption_entities` of a message, parsed and measured."""
+    """Return `text`/`entities` or `caption`/`caption_entities` of a message, parsed and checked
+    for length.
+    """
     params = req.params
     entities_field = "entities" if field == "text" else "caption_entities"
     return text_content(
@@ -104,7 +106,7 @@ def text_content(
     owner: str,
     field: str,
 ) -> Json:
-    """As `text_of`, for texts inside InputMedia and inline results (`owner` is their type)."""
+    """Like `text_of`, for texts inside InputMedia and inline results (`owner` is their type)."""
     plain, found = formatted(text or "", parse_mode, entities)
     limit = schema.load().limit(owner, field)
     if utf16_len(plain) > limit:
@@ -120,7 +122,7 @@ def text_content(
 
 
 def reply_of(req: Request, chat: Chat) -> Json:
-    """`reply_to` and `quote` for `World.post`."""
+    """Return `reply_to` and `quote` for `World.post`."""
     wanted: Json | None = req.params.get("reply_parameters")
     if wanted is None:
         return {}
@@ -144,7 +146,9 @@ def reply_of(req: Request, chat: Chat) -> Json:
 
 
 def inline_keyboard(markup: Json | None) -> Json | None:
-    """The keyboard as kept in the message; an empty one is none. Refuses wrong buttons."""
+    """Return the keyboard as stored in the message; an empty keyboard counts as none. Refuses
+    wrong buttons.
+    """
     if not markup or not any(markup["inline_keyboard"]):
         return None
     for button in (b for row in markup["inline_keyboard"] for b in row):
@@ -167,9 +171,9 @@ def inline_keyboard(markup: Json | None) -> Json | None:
 
 
 def send(req: Request, chat: Chat, content: Json, **extra: Any) -> Json:
-    """Posts the bot's message: with its reply, topic and keyboard; the draft gives way to it."""
+    """Post the bot's message with its reply, topic and keyboard; it replaces a streamed draft."""
     params, world = req.params, req.world
-    # Checked before anything is posted: a refused call leaves no trace.
+    # Checked before anything is posted: a refused call has no effect.
     extra |= reply_of(req, chat)
     markup = params.get("reply_markup")
     if markup and "inline_keyboard" in markup:
@@ -191,7 +195,7 @@ def send(req: Request, chat: Chat, content: Json, **extra: Any) -> Json:
 
 
 def own_message(req: Request) -> tuple[Chat, Json]:
-    """The bot's message that an edit names, by chat and id or by inline id."""
+    """Return the bot's message to edit, found by chat and id or by inline id."""
     params, world = req.params, req.world
     for name in UNSUPPORTED & params.keys():
         raise ApiError(501, f"the sandbox does not do {name}")
@@ -214,9 +218,9 @@ def own_message(req: Request) -> tuple[Chat, Json]:
 
 
 def edited(req: Request, chat: Chat, old: Json, new: Json, *, content: bool = True) -> Any:
-    """Replaces a message by its new version; refuses one that is the same as before.
+    """Replace a message by its new version; refuse an unchanged one.
 
-    The Message, or True for an inline message. `content` sets the date of the edit.
+    Return the Message, or True for an inline message. `content` sets the date of the edit.
     """
     markup = inline_keyboard(req.params.get("reply_markup"))
     new = {k: v for k, v in new.items() if k not in {"reply_markup", "edit_date"}}

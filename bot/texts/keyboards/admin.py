@@ -1,4 +1,4 @@
-"""Keyboards for admins: what can be done about an alert, and operations on one thing."""
+"""Keyboards for admins: operations that help with an alert, and operations on one object."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def operation(lang: str, one: Operation, number: int = 0) -> InlineKeyboardButto
 
 
 def operations(lang: str, *rows: Sequence[Operation], number: int = 0) -> InlineKeyboardMarkup:
-    """Return rows of an admin's buttons about the same thing."""
+    """Return rows of an admin's buttons about the same object."""
     return parts.rows(*([operation(lang, one, number) for one in row] for row in rows))

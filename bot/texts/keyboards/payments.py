@@ -1,4 +1,4 @@
-"""Keyboards for buying credit with Stars and giving payments back."""
+"""Keyboards for buying credit with Stars and for refunds."""
 
 from __future__ import annotations
 

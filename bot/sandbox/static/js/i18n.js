@@ -58,7 +58,7 @@ const TEXTS = {
 
 let language = "en";
 
-/** Two letters; anything but Russian reads English. */
+/** Two letters; every language but Russian gets English. */
 export function setLanguage(code) {
   language = (code || "").startsWith("ru") ? "ru" : "en";
   document.documentElement.lang = language;

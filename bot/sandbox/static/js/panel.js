@@ -9,7 +9,7 @@ export const hooks = {
 let provider = null, flooded = false, lastCall = 0;
 const asked = [];
 
-/** Draws everything anew; `state` is the emulator's. */
+/** Redraws everything; `state` is the emulator's. */
 export async function draw(state) {
   flooded = state.flood;
   provider = state.provider ? await api.provider("state").catch(() => null) : null;
@@ -110,7 +110,7 @@ async function attempt(action) {
 }
 
 let pending = null;
-/** Called for each event; asks for the records at most every half second, when they are seen. */
+/** Called for each event; requests the records at most every half second, and only while they are visible. */
 export function refreshSoon() {
   if ($("app").classList.contains("no-panel")) return;
   pending ??= setTimeout(async () => { pending = null; await refreshCalls().catch(() => {}); }, 500);
