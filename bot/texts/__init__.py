@@ -16,6 +16,7 @@ from bot.texts import (
     payments,
     people,
     privacy,
+    reports,
     results,
     statuses,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "payments",
     "people",
     "privacy",
+    "reports",
     "results",
     "statuses",
 ]
