@@ -62,7 +62,7 @@ def _command(args: argparse.Namespace, settings: Any) -> int:
     from bot.cli import commands as work
     from bot.runtime import logs
 
-    logs.set_up(logging.WARNING, settings.secrets)
+    logs.set_up(logging.WARNING, settings.secrets, form=settings.log_format)
     return 0 if work.run(args, settings) else FAILED
 
 
@@ -134,7 +134,7 @@ def run(settings: Settings) -> int:
     from bot import setting_names
     from bot.runtime import logs
 
-    logs.set_up(settings.log_level_number, settings.secrets)
+    logs.set_up(settings.log_level_number, settings.secrets, form=settings.log_format)
     logging.captureWarnings(True)
     for line in setting_names.renamed():
         logger.warning("settings: %s", line)

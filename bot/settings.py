@@ -215,6 +215,8 @@ class Settings(BaseSettings):
     """The database; PostgreSQL: `postgresql+asyncpg://user:password@host/database`."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+    log_format: Annotated[Literal["auto", "json", "text"], Lower] = "auto"
+    """`json`: one object per line, `text`: for people; `auto`: text on a terminal."""
     metrics_token: SecretStr = SecretStr("")
     """The bearer token for `/metrics`; empty: it answers private networks only."""
     sentry_dsn: SentryDsn = SecretStr("")

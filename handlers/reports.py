@@ -57,7 +57,7 @@ async def stats(
 
     count = _days(command, STATS_DAYS, MOST_STATS_DAYS)
     if count is None:
-        await reply.say(message, texts.admin.stats_usage(lang, MOST_STATS_DAYS))
+        await reply.say(message, texts.reports.stats_usage(lang, MOST_STATS_DAYS))
         return
     now, zone = clock(), offer.zone
     bounds = [day_start(now, zone, days=day - count + 1) for day in range(count + 1)]
@@ -85,9 +85,9 @@ async def stats(
     for user_id, number in Counter(point.user_id for point in chart_orders).most_common(TOP):
         user = await storage.users.get(user_id)
         top.append((f"{user.name[:24]} · {user_id}" if user else str(user_id), number))
-    png = await asyncio.to_thread(charts.draw, days, top, texts.admin.chart_titles(lang))
+    png = await asyncio.to_thread(charts.draw, days, top, texts.reports.chart_titles(lang))
     picture = BufferedInputFile(png, "stats.png")
-    await reply.show(message, picture, texts.admin.stats(lang, count, str(zone)))
+    await reply.show(message, picture, texts.reports.stats(lang, count, str(zone)))
 
 
 async def ledger(
@@ -103,14 +103,14 @@ async def ledger(
     """Send the entries of some days to the admin in private, also when asked in a group."""
     count = _days(command, LEDGER_DAYS, MOST_LEDGER_DAYS)
     if count is None:
-        await reply.say(message, texts.admin.ledger_usage(lang, MOST_LEDGER_DAYS))
+        await reply.say(message, texts.reports.ledger_usage(lang, MOST_LEDGER_DAYS))
         return
     now, zone = clock(), offer.zone
     since, until = day_start(now, zone, days=1 - count), day_start(now, zone, days=1)
     rows = await storage.ledger.between(since, until)
     table = await asyncio.to_thread(as_csv, rows)
     name = f"ledger-{since.astimezone(zone):%Y-%m-%d}-{now.astimezone(zone):%Y-%m-%d}.csv"
-    caption = texts.admin.ledger(lang, count, len(rows), str(zone))
+    caption = texts.reports.ledger(lang, count, len(rows), str(zone))
     try:
         await bot(
             SendDocument(
@@ -120,10 +120,10 @@ async def ledger(
             )
         )
     except (TelegramUnreachable, TelegramRejected):
-        await reply.say(message, texts.admin.not_in_private(lang))
+        await reply.say(message, texts.reports.not_in_private(lang))
         return
     if message.chat.type != ChatType.PRIVATE:
-        await reply.say(message, texts.admin.sent_in_private(lang))
+        await reply.say(message, texts.reports.sent_in_private(lang))
 
 
 def as_csv(rows: Iterable[LedgerRow]) -> bytes:

@@ -20,6 +20,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from storage.audit import add_act
 from storage.engine import Connection, Database
+from storage.journal import note
 from storage.outbox import insert_notices
 from storage.tables import access_requests, invites, permits
 from storage.users import lang_of
@@ -306,6 +307,7 @@ class AccessStore:
                     decided_at=now,
                 )
             )
+            note(connection, f"ID {user_id}: let in by an invite", subject=user_id)
             return RedeemResult.WELCOME
 
 
@@ -346,6 +348,8 @@ async def _permit(
     )
     if written.rowcount != 1:
         return False
+    if verdict is Verdict.ALLOWED:
+        note(connection, f"ID {subject_id}: let in by admin {by}", user=by, subject=subject_id)
     act = "allow" if verdict is Verdict.ALLOWED else "ban"
     await add_act(connection, act, by=by, now=now, subject_id=subject_id)
     return True

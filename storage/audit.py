@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from storage.engine import Connection, Database
+from storage.journal import note
 from storage.outbox import insert_notices
 from storage.tables import audit
 from storage.users import lang_of
@@ -48,6 +49,14 @@ async def add_act(
         sa.insert(audit).values(
             at=now, actor_id=by, act=act, subject_id=subject_id, task_id=task_id, details=details
         )
+    )
+    about = "".join(
+        f", {name} {number}"
+        for name, number in (("ID", subject_id), ("task", task_id))
+        if number is not None
+    )
+    note(
+        connection, f"admin {by}: {act}{about}", user=by, act=act, subject=subject_id, task=task_id
     )
 
 

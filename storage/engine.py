@@ -75,6 +75,16 @@ class Connection:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Call `act` once the transaction was committed; never when it was rolled back."""
+        self._after.append(act)
+
+    def committed(self) -> None:
+        """Call what waits for the commit."""
+        for act in self._after:
+            act()
 
     @property
     def dialect(self) -> str:
@@ -188,6 +198,7 @@ class Database:
             async with self._connection() as connection:
                 yield connection
                 await connection.commit()
+        connection.committed()
 
     @asynccontextmanager
     async def schema_transaction(self) -> AsyncIterator[Connection]:

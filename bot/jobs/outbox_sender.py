@@ -84,7 +84,8 @@ class OutboxSender:
                 await self._wait(self._stopping, IDLE_SECONDS)
 
     async def _send_notice(self, waiting: WaitingNotice) -> None:
-        with logs.about(task=waiting.notice.task_id or 0, chat=waiting.notice.chat.chat_id):
+        task_id, chat_id = waiting.notice.task_id, waiting.notice.chat.chat_id
+        with logs.about(**({} if task_id is None else {"task": task_id}), chat=chat_id):
             await self._deliver(waiting)
 
     async def _deliver(self, waiting: WaitingNotice) -> None:

@@ -13,11 +13,17 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 
 from bot.core.access import CLAIM_PREFIX
+
+OURS = ("bot", "handlers", "storage")
+"""Our own loggers: only these have lines at DEBUG. Drivers would log every statement with its
+parameters, and these are what people wrote."""
+
+Format = Literal["auto", "json", "text"]
 
 QUIET = (
     "httpx",
@@ -33,7 +39,7 @@ QUIET = (
 """Libraries whose INFO lines contain addresses or are useless for an operator."""
 
 
-def about(**ids: int | str) -> AbstractContextManager[Any]:
+def about(**ids: int) -> AbstractContextManager[Any]:
     """Add these ids to every line of this coroutine and of the tasks that it starts."""
     return structlog.contextvars.bound_contextvars(**ids)
 
@@ -63,9 +69,10 @@ class Secrets:
 class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
     """Replaces every secret in a whole line, including its traceback."""
 
-    def __init__(self, secrets: Iterable[str], *, for_people: bool) -> None:
+    def __init__(self, secrets: Iterable[str], *, for_people: bool, colors: bool = True) -> None:
         shared: list[structlog.typing.Processor] = [
             structlog.contextvars.merge_contextvars,
+            _journal,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.processors.TimeStamper(fmt="iso", utc=not for_people),
@@ -73,8 +80,9 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
         last: list[structlog.typing.Processor] = (
             [
                 structlog.dev.ConsoleRenderer(
+                    colors=colors,
                     # structlog's other formatter of tracebacks prints the values of variables.
-                    exception_formatter=structlog.dev.plain_traceback
+                    exception_formatter=structlog.dev.plain_traceback,
                 )
             ]
             if for_people
@@ -96,6 +104,14 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
         return self._clean(super().format(record), shows_claim=shows_claim)
 
 
+def _journal(
+    logger: Any, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Add the fields of a line of storage/journal.py; they win over those of the context."""
+    event.update(getattr(event.get("_record"), "journal", {}))
+    return event
+
+
 def _in_order(
     logger: Any, name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
@@ -103,13 +119,26 @@ def _in_order(
     return {key: event[key] for key in first} | dict(event)
 
 
-def set_up(level: int, secrets: Iterable[str], stream: TextIO | None = None) -> None:
-    """Send the root logger to standard error, at `level`."""
+def set_up(
+    level: int,
+    secrets: Iterable[str],
+    stream: TextIO | None = None,
+    *,
+    form: Format = "auto",
+) -> None:
+    """Send the root logger to standard error, at `level`; of libraries at INFO at least.
+
+    `form` auto: text for a terminal, otherwise JSON.
+    """
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(SecretsFormatter(secrets, for_people=stream.isatty()))
+    for_people = stream.isatty() if form == "auto" else form == "text"
+    colors = stream.isatty()
+    handler.setFormatter(SecretsFormatter(secrets, for_people=for_people, colors=colors))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(max(level, logging.INFO))
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -6,6 +6,7 @@ fills gauges from rows when they are scraped. No metric contains a person, a cha
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bot.core.task import Task
+
+logger = logging.getLogger(__name__)
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -119,8 +122,10 @@ def provider_call(call: str) -> Iterator[None]:
         outcome = _outcome(exc)
         raise
     finally:
+        seconds = time.perf_counter() - began
         _provider(call, outcome).inc()
-        _provider_seconds(call).observe(time.perf_counter() - began)
+        _provider_seconds(call).observe(seconds)
+        logger.debug("GPTunnel: %s: %s after %.3f s", call, outcome, seconds)
 
 
 @contextmanager
@@ -134,6 +139,7 @@ def telegram_call(method: str) -> Iterator[None]:
         raise
     finally:
         TELEGRAM.labels(method, outcome).inc()
+        logger.debug("Telegram: %s: %s", method, outcome)
 
 
 def balance(roubles: float) -> None:

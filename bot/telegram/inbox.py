@@ -216,7 +216,7 @@ class Inbox:
     async def _process(self, update: InboxUpdate) -> None:
         took_effect, hurry = False, True
         try:
-            with logs.about(update=update.update_id, chat=update.chat_key):
+            with logs.about(update=update.update_id, **_chat(update.chat_key)):
                 outcome = await self._outcome(update)
                 if outcome is None:
                     took_effect = True
@@ -327,3 +327,8 @@ class Inbox:
                 put_off = isinstance(outcome, timedelta)
                 metrics.UPDATES.labels("again" if put_off else "set_aside").inc()
                 return
+
+
+def _chat(key: str) -> dict[str, int]:
+    """Return the field of the chat for the log, always a number; none for a checkout."""
+    return {"chat": int(key)} if key.removeprefix("-").isdecimal() else {}

@@ -17,6 +17,7 @@ from bot.texts import (
     payments,
     people,
     privacy,
+    reports,
     results,
     statuses,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "payments",
     "people",
     "privacy",
+    "reports",
     "results",
     "statuses",
 ]

@@ -14,6 +14,7 @@ from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
 from bot.core.task import ACTIVE, Task, TaskState
 from storage.alerts import is_held
 from storage.engine import Connection
+from storage.journal import note
 from storage.money.entries import credit_of, enter
 from storage.people import caps_of
 from storage.tables import Entry, in_states, ledger, tasks
@@ -43,6 +44,14 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
         credit_kopecks=-task.price if paid else Decimal(0),
     )
     own = await caps_of(connection, [task.user_id, task.chat.chat_id])
+    note(
+        connection,
+        f"task {task.id}: ordered: {task.model}, {task.price} ₽",
+        task=task.id,
+        user=task.user_id,
+        model=task.model,
+        roubles=task.price,
+    )
     if not terms.counted and not own:
         return
     await connection.lock("ledger")

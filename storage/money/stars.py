@@ -14,6 +14,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat, Task
 from storage.audit import add_act
 from storage.engine import Connection, Database
+from storage.journal import note
 from storage.money.entries import LedgerRow, credit_of, ledger_rows
 from storage.outbox import insert_notices
 from storage.rows import free
@@ -91,14 +92,21 @@ async def _refund(
     payment = sa.select(*columns.values()).where(
         ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE, *conditions
     )
-    user_id: int | None = await connection.scalar(
-        insert(ledger)
-        .from_select(list(columns), payment)
-        .on_conflict_do_nothing()
-        .returning(ledger.c.user_id)
-    )
-    if user_id is None:
+    entered = (
+        await connection.execute(
+            insert(ledger)
+            .from_select(list(columns), payment)
+            .on_conflict_do_nothing()
+            .returning(ledger.c.user_id, ledger.c.stars, ledger.c.credit_kopecks)
+        )
+    ).one_or_none()
+    if entered is None:
         return False
+    user_id, stars, roubles = entered.user_id, -entered.stars, -entered.credit_kopecks
+    note(
+        connection, f"ID {user_id}: {stars} Stars refunded, {roubles} ₽ of credit taken back",
+        user=user_id, stars=stars, roubles=roubles, task=task_id,
+    )  # fmt: skip
     await connection.execute(
         sa.insert(star_refunds).values(
             payment_id=payment_id,
@@ -163,6 +171,10 @@ class StarPaymentStore:
             )
             if entered.rowcount != 1:
                 return False
+            note(
+                connection, f"ID {user_id}: paid {stars} Stars for {credit} ₽",
+                user=user_id, stars=stars, roubles=credit,
+            )  # fmt: skip
             if credit:
                 whole = await credit_of(connection, user_id)
                 paid = Notice(

@@ -18,6 +18,7 @@ from storage.breaker import read_breaker
 from storage.durations import add_duration
 from storage.engine import Connection, Database
 from storage.inbox import note_done
+from storage.journal import note_state
 from storage.money.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
@@ -80,6 +81,7 @@ async def add_event(connection: Connection, task: Task, now: datetime) -> None:
         sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
     )
     await settle(connection, task, now)
+    note_state(connection, task, now)
 
 
 async def drop_frame(connection: Connection, task: Task) -> None:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -27,7 +28,7 @@ from bot.operator.metrics_endpoint import MetricsEndpoint
 from bot.runtime import logs, metrics, sentry
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
-from storage import IncomingUpdate, Storage, open_storage
+from storage import IncomingUpdate, Storage, journal, open_storage
 from tests.support.factories import task_in
 
 ROOT = Path(__file__).parents[2]
@@ -274,7 +275,7 @@ class Terminal(io.StringIO):
 def kept_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in logs.QUIET}
+    levels = {name: logging.getLogger(name).level for name in (*logs.QUIET, *logs.OURS)}
     yield
     root.handlers[:], root.level = handlers, level
     for name, old in levels.items():
@@ -318,6 +319,84 @@ def test_no_secret_and_no_variable_is_in_a_line(out: io.StringIO) -> None:
     assert "ValueError" in text
     for canary in (TOKEN, WORD, json.dumps(WORD)[1:-1], PROMPT):
         assert canary not in text
+
+
+async def test_each_event_is_one_line_with_fields_of_one_type_and_without_words(
+    kept_logging: None, storage: Storage
+) -> None:
+    out = io.StringIO()
+    logs.set_up(logging.DEBUG, [], out, form="json")
+    delivered = await task_in(storage, TaskState.DELIVERED, prompt=PROMPT)
+    await task_in(storage, TaskState.FAILED, prompt=PROMPT)
+    unknown = await task_in(storage, TaskState.UNKNOWN, prompt=PROMPT)
+    await storage.stars.purchase(
+        user_id=7, payment_id="p", stars=50, credit=Decimal(100), now=NOON
+    )
+    await storage.stars.refund("p", now=NOON, admin=1)
+    await storage.access.allow(7, by=1, now=NOON)
+    await storage.operator.settle(unknown.id, charged=True, by=1, now=NOON)
+    with suppress(RuntimeError):
+        async with storage.database.transaction() as connection:
+            journal.note(connection, "rolled back")
+            raise RuntimeError
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert PROMPT not in out.getvalue()
+    assert {line["logger"].partition(".")[0] for line in lines} <= set(logs.OURS)
+    said = [line["message"] for line in lines if line["logger"] == "storage.journal"]
+    starts = [
+        f"task {delivered.id}: ordered: seedance-1-lite-480P-5s, 16.4 ₽",
+        f"task {delivered.id}: accepted as p{delivered.id} after",
+        f"task {delivered.id}: delivered after",
+        "task 2: ordered", "task 2: failed after",
+        "task 3: ordered",
+        "ID 7: paid 50 Stars for 100 ₽",
+        "ID 7: 50 Stars refunded", "admin 1: refund, ID 7",
+        "ID 7: let in by admin 1", "admin 1: allow, ID 7",
+        "task 3: failed after", f"admin 1: settle, ID {unknown.user_id}, task 3",
+    ]  # fmt: skip
+    assert [
+        text for text, start in zip(said, starts, strict=True) if not text.startswith(start)
+    ] == []
+    kinds: dict[str, set[type]] = {}
+    for line in lines:
+        for name in journal.FIELDS:
+            if name in line:
+                kinds.setdefault(name, set()).add(type(line[name]))
+    texts = {"model", "reason", "act"}
+    assert set(kinds) == set(journal.FIELDS)
+    for name, found in kinds.items():
+        wanted = str if name in texts else float if name in ("roubles", "seconds") else int
+        assert found == {wanted}, name
+
+
+@pytest.mark.usefixtures("kept_logging")
+@pytest.mark.parametrize(
+    ("form", "out", "is_json"),
+    [
+        ("auto", Terminal(), False), ("auto", io.StringIO(), True),
+        ("json", Terminal(), True), ("text", io.StringIO(), False),
+    ],
+)  # fmt: skip
+def test_the_format_can_be_chosen(form: Any, out: io.StringIO, is_json: bool) -> None:
+    logs.set_up(logging.INFO, [], out, form=form)
+    logging.getLogger("bot.canary").info("привет")
+    [line] = out.getvalue().splitlines()
+    assert line.startswith("{") is is_json
+    assert ("\x1b" in line) is (out.isatty() and not is_json)
+    assert "привет" in line
+
+
+@pytest.mark.usefixtures("kept_logging")
+def test_only_our_own_lines_are_there_at_debug() -> None:
+    out = io.StringIO()
+    logs.set_up(logging.DEBUG, [], out)
+    with metrics.provider_call("canary"):
+        pass
+    for name in ("aiosqlite", "asyncpg", "sqlalchemy.engine", "asyncio", "aiohttp.client"):
+        logging.getLogger(name).debug("executing %s", PROMPT)
+    [line] = map(json.loads, out.getvalue().splitlines())
+    assert (line["logger"], line["level"]) == ("bot.runtime.metrics", "debug")
+    assert line["message"].startswith("GPTunnel: canary: ok after")
 
 
 # -- Sentry --------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ class StepContext:
         """End the task without a video."""
         if reason in _FOR_WANT_OF_A_PHOTO and await self._hold_photos(task):
             reason = Reason.FRAME_UNFETCHED
-        logger.warning("task %d: failed: %s (%s)", task.id, reason, detail)
+        logger.debug("task %d: fails: %s (%s)", task.id, reason, detail)
         after = self._ended(task, TaskState.FAILED, reason, detail)
         charge = after.charge
         if await self.storage.ledger.is_paid_by_person(task.id):

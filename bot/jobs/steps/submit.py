@@ -260,7 +260,6 @@ class Submit:
                 if await tasks.save(task, after, now=now):
                     metrics.moved(task, after, now)
                     metrics.spent(task.model, task.price)
-                    logger.info("task %d: accepted as %s", task.id, job.id)
                     return after
                 metrics.spent(task.model, task.price)
                 if not await tasks.record_late_id(task.id, job.id, now=now):
