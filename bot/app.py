@@ -176,7 +176,7 @@ async def _background_jobs(
     try:
         async with asyncio.TaskGroup() as group:
             for job in (
-                _greet(edges.bot),
+                _greet(edges.bot, names_prices=settings.price_view().for_everybody),
                 claim.offer(edges.bot, storage, is_usable=settings.is_usable, clock=utc_now),
                 parts.alert_monitor.run(),
                 parts.broadcaster.run(),
@@ -193,10 +193,10 @@ async def _background_jobs(
         raise exc.exceptions[0] from None
 
 
-async def _greet(bot: Bot) -> None:
+async def _greet(bot: Bot, *, names_prices: bool) -> None:
     """Set the bot's profile, once; nothing depends on it."""
     try:
-        await set_profile(bot)
+        await set_profile(bot, names_prices=names_prices)
     except Exception:
         logger.exception("the bot's profile was not set")
 

@@ -33,7 +33,9 @@ def router() -> Router:
     return router
 
 
-async def start(message: Message, lang: str, offer: Offer) -> None:
+async def start(
+    message: Message, event_from_user: User, storage: Storage, lang: str, offer: Offer
+) -> None:
     in_group = message.chat.type != ChatType.PRIVATE
     text = texts.commands.start(
         lang,
@@ -41,6 +43,7 @@ async def start(message: Message, lang: str, offer: Offer) -> None:
         photos_on=offer.photos_on,
         in_group=in_group,
         translates=offer.translator is not None,
+        left=await offer.left(storage, event_from_user.id, offer.model.price),
     )
     await reply.say(message, text, keyboards.cards.begin(lang) if offer.examples else None)
 

@@ -11,6 +11,8 @@ from aiogram.types import Message, TelegramObject, User
 from bot import texts
 from bot.core.clock import Clock
 from bot.core.errors import InputError
+from bot.core.prices import PriceView
+from bot.texts.audience import reader
 from bot.texts.i18n import language_of
 from handlers import reply
 from storage import Storage
@@ -39,7 +41,9 @@ class Person(BaseMiddleware):
             user.id, lang=language_of(user.language_code), name=user.full_name, now=clock()
         )
         data["lang"], data["person"] = person.lang, person
-        return await handler(event, data)
+        prices: PriceView = data["prices"]
+        with reader(pays=prices.seen_by(user.id)):
+            return await handler(event, data)
 
 
 class InputErrorAnswers(BaseMiddleware):

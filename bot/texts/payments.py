@@ -160,26 +160,40 @@ def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> s
     limit = []
     if bound.videos:
         limit.append(_.plural("{n} video", "{n} videos", bound.videos).format(n=bound.videos))
-    if bound.roubles:
+    if bound.roubles and _.money:
         limit.append(_.price(Decimal(bound.roubles)))
-    what = {
-        Cap.USER_AT_ONCE: _(
-            "You have reached the limit of videos at once ({limit}). Press again "
-            "when one of them is ready."
-        ),
-        Cap.USER_PER_DAY: _(
-            "You have reached today's limit ({limit} a day). Press again in "
-            "{duration}, when a new day begins."
-        ),
-        Cap.GLOBAL_AT_ONCE: _(
-            "Too many videos are in progress at the moment. Press again in a few minutes."
-        ),
-        Cap.GLOBAL_PER_DAY: _(
-            "The bot has reached its limit for today. Press again in {duration}, "
-            "when a new day begins."
-        ),
-    }[cap]
+    if not limit:
+        # A limit in roubles, to somebody who sees no prices.
+        at_once = _("You have reached your limit. Press again when one of your videos is ready.")
+        today = _(
+            "You have reached today's limit. Press again in {duration}, when a new day begins."
+        )
+        own = {Cap.USER_AT_ONCE: at_once, Cap.USER_PER_DAY: today}
+    else:
+        own = {}
+    what = (
+        own.get(cap)
+        or {
+            Cap.USER_AT_ONCE: _(
+                "You have reached the limit of videos at once ({limit}). Press again "
+                "when one of them is ready."
+            ),
+            Cap.USER_PER_DAY: _(
+                "You have reached today's limit ({limit} a day). Press again in "
+                "{duration}, when a new day begins."
+            ),
+            Cap.GLOBAL_AT_ONCE: _(
+                "Too many videos are in progress at the moment. Press again in a few minutes."
+            ),
+            Cap.GLOBAL_PER_DAY: _(
+                "The bot has reached its limit for today. Press again in {duration}, "
+                "when a new day begins."
+            ),
+        }[cap]
+    )
     # At least until the end of the minute: a slightly early press would be refused again.
     minutes = 60 * -int(-(seconds or 0) // 60)
     told = what.format(limit=" · ".join(limit), duration=_.duration(minutes))
+    if not _.money:
+        return told
     return told + " " + _("No money was taken.")

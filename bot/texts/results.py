@@ -25,8 +25,9 @@ def caption(task: Task, videos: int = 1) -> Text:
     if task.confirmed_at and task.rendered_at:
         took = (task.rendered_at - task.confirmed_at).total_seconds()
         facts.append(f"⏱ {_.duration(took)}")
-    facts.append(f"💳 {price_of_all(_, task, videos)}")
-    rest = lines(model_line(_, task), " · ".join(facts))
+    if _.money:
+        facts.append(f"💳 {price_of_all(_, task, videos)}")
+    rest = lines(model_line(_, task), " · ".join(facts) or None)
     return quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
 
 
@@ -65,6 +66,8 @@ def press_sending(lang: str) -> str:
 
 def button_retry(lang: str, price: Decimal) -> str:
     _ = words(lang)
+    if not _.money:
+        return _("Order again")
     return _("Order again · {price}").format(price=_.price(price))
 
 
@@ -78,6 +81,8 @@ def button_again(lang: str, price: Decimal | None = None) -> str:
     _ = words(lang)
     if price is None:
         return _("🔁 Again")
+    if not _.money:
+        return _("🔁 Order again")
     return _("🔁 Again · {price}").format(price=_.price(price))
 
 
@@ -135,7 +140,7 @@ BUTTONS: dict[str, Callable[[str], str]] = {  # bot.texts.callback_data.Act
 
 def press_card(lang: str) -> str:
     _ = words(lang)
-    return _("Here is a new card. It costs nothing until you choose an aspect ratio.")
+    return _("Here is a new card. Nothing is ordered until you choose an aspect ratio.")
 
 
 def press_edit_prompt(lang: str) -> str:
@@ -194,7 +199,9 @@ def video_too_big(lang: str) -> Text:
     return message(
         "📦",
         _("This video is over 20 MB, and Telegram does not let me download it."),
-        _("To save it as a file, hold the video down and choose “Save”. Nothing was charged."),
+        _("To save it as a file, hold the video down and choose “Save”. Nothing was charged.")
+        if _.money
+        else _("To save it as a file, hold the video down and choose “Save”."),
     )
 
 
@@ -204,5 +211,7 @@ def video_gone(lang: str) -> Text:
     return message(
         "🤷",
         _("Telegram no longer has this video."),
-        _("You can make it again with 🔁. Nothing was charged."),
+        _("You can make it again with 🔁. Nothing was charged.")
+        if _.money
+        else _("You can make it again with 🔁: that is a new order."),
     )

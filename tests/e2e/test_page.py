@@ -73,7 +73,7 @@ async def test_a_bot_without_an_admin_is_claimed_on_the_page() -> None:
         await expect(log.get_by_text("You are the admin of this bot now.")).to_be_visible(
             timeout=60_000
         )
-        await press(page, "🧮 Caps")
+        await log.get_by_role("button", name="🧮 Caps", exact=True).click()
         await expect(log.get_by_text("There are no caps")).to_be_visible(timeout=60_000)
 
 

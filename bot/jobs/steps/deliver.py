@@ -25,6 +25,7 @@ from bot.jobs.steps.watch import ResultClient
 from bot.media import video_reader
 from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
 from bot.texts import keyboards
+from bot.texts.audience import reader
 
 TRIES = 5
 """For a link without a video, and for a video that Telegram rejects."""
@@ -43,11 +44,13 @@ class Deliver:
         """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off."""
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
+        with reader(pays=context.progress.prices.seen_by(task.user_id)):
+            caption, keyboard = texts.results.caption(task), keyboards.results.result(task)
         try:
             sent = await self._delivery(
                 task,
-                texts.results.caption(task),
-                keyboards.results.result(task),
+                caption,
+                keyboard,
                 self._albums.meeting(task),
             )
         except (DownloadTooLarge, TelegramTooLarge) as exc:
