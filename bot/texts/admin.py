@@ -151,20 +151,6 @@ def button(lang: str, name: str) -> str:
     return words(lang)(BUTTONS[name])
 
 
-def intake_held(lang: str) -> str:
-    """To a person who orders while new orders are paused."""
-    _ = words(lang)
-    if not _.money:
-        return _(
-            "No new videos at the moment: we are working on the bot. Press again later. It does "
-            "not count against your videos."
-        )
-    return _(
-        "No new videos at the moment: we are working on the bot. Press again "
-        "later. No money was taken."
-    )
-
-
 # --- /admin ---------------------------------------------------------------------------------
 
 

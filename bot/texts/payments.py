@@ -154,6 +154,20 @@ def credit_too_low(lang: str, price: Decimal, credit: Decimal) -> str:
     ).format(price=_.price(price), credit=_.price(credit))
 
 
+def intake_held(lang: str) -> str:
+    """To a person who orders while new orders are paused."""
+    _ = words(lang)
+    if not _.money:
+        return _(
+            "No new videos at the moment: we are working on the bot. Press again later. It does "
+            "not count against your videos."
+        )
+    return _(
+        "No new videos at the moment: we are working on the bot. Press again "
+        "later. No money was taken."
+    )
+
+
 def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> str:
     """Why nothing was ordered, and when to try again; `seconds` until the cap resets."""
     _ = words(lang)

@@ -57,13 +57,12 @@ def everything(lang: str) -> Iterator[str]:
             yield texts.payments.limit_reached(lang, cap, limit, 90)
     for photos_on in (True, False):
         for translates in (True, False):
-            flags = {"photos_on": photos_on, "translates": translates}
-            yield said(texts.commands.start(lang, MODEL, **flags))
-            yield said(texts.commands.help(lang, MODEL, **flags))
+            for answer in (texts.commands.start, texts.commands.help):
+                yield said(answer(lang, MODEL, photos_on=photos_on, translates=translates))
     yield said(texts.commands.settings(lang, MODEL, None))
     yield from (words for _, words in texts.commands.commands(lang))
     yield texts.commands.description(lang)
-    yield texts.admin.intake_held(lang)
+    yield texts.payments.intake_held(lang)
     simple: list[Callable[..., object]] = [
         texts.statuses.held, texts.statuses.overdue, texts.statuses.cancelled,
         texts.statuses.too_late_to_cancel, texts.statuses.nothing_to_cancel,
