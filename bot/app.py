@@ -209,9 +209,9 @@ async def _background_jobs(
 
 async def _greet(bot: Bot, settings: Settings, storage: Storage) -> None:
     """Set the bot's profile and the menus of admins, once; nothing depends on it."""
-    sells = bool(settings.stars_offer.packages)
+    sells, names_prices = bool(settings.stars_offer.packages), settings.price_view().for_everybody
     try:
-        await set_profile(bot, sells=sells)
+        await set_profile(bot, sells=sells, names_prices=names_prices)
         for admin in sorted(settings.admins):
             if (user := await storage.users.get(admin)) is not None:
                 await set_menu(bot, admin, user.lang, sells=sells, is_admin=True)

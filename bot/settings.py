@@ -36,6 +36,7 @@ from bot.core.access import Access
 from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
 from bot.core.chat_models import AUTO
+from bot.core.prices import PriceView, Show
 from bot.core.stars import StarsPackages, read_packages
 from bot.setting_types import (
     CLOUDFLARED,
@@ -137,6 +138,9 @@ class Settings(BaseSettings):
     """Credit sold for Telegram Stars, as `100:170,500:900` (Stars and roubles); empty: none."""
     support_contact: str = ""
     """Who answers questions about payments: @name or an address."""
+
+    show_prices: Annotated[Show, Lower] = "auto"
+    """Who sees prices: `auto`: those who pay (admins, with Stars everybody); `always`; `never`."""
 
     # --- photos ---
 
@@ -295,6 +299,8 @@ class Settings(BaseSettings):
                     "PUBLIC_TUNNEL: the program `cloudflared` is not on the PATH; install it, or "
                     "use ssh://user@host"
                 )
+        if self.show_prices == "never" and self.stars_packages:
+            lines.append("SHOW_PRICES: people who pay have to see prices; use auto")
         if self.http_port and self.admin_port == self.http_port:
             lines.append("ADMIN_HTTP_PORT: should be another port than HTTP_PORT")
         if self.role != "all" and self.database_url.startswith("sqlite"):
@@ -361,6 +367,11 @@ class Settings(BaseSettings):
     def day_zone(self) -> ZoneInfo:
         """The zone of DAY_TIMEZONE."""
         return ZoneInfo(self.day_timezone)
+
+    def price_view(self, admins: Set[int] = frozenset()) -> PriceView:
+        """Who sees prices."""
+        sold = bool(self.stars_offer.packages)
+        return PriceView(show=self.show_prices, sold=sold, admins=admins)
 
     @property
     def stars_offer(self) -> StarsPackages:

@@ -353,7 +353,8 @@ def wire_jobs(
     """Create the components that act on tasks."""
     clock, wait, sleep = edges.clock, edges.wait, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
-    progress = Progress(messenger, clock=clock, sleep=sleep)
+    prices = settings.price_view(edges.admins)
+    progress = Progress(messenger, clock=clock, prices=prices, sleep=sleep)
     kept = KeptVideos(settings.data_dir / "videos")
     disk = kept.disk() if storage.database.is_shared else None
     frames = FirstFrames(
@@ -463,6 +464,7 @@ def wire_handlers(
         take_over=partial(_take_over, settings, edges.provider, cluster),
         admins_changed=partial(_admins_changed, admin_list, cluster),
         balance=partial(_balance, edges.provider),
+        prices=settings.price_view(edges.admins),
         forget_files=jobs.retention.forget_files,
         offer=Offer(
             model=settings.default_model,
@@ -476,6 +478,7 @@ def wire_handlers(
             # With `auto` there is none until the provider's list of models was read.
             translator=None if settings.translate_model == AUTO else edges.translator,
             rules=settings.order_rules(edges.admins),
+            clock=edges.clock,
         ),
     )
     cluster.subscribe(CATALOG, partial(_read_catalog, settings, dispatcher))

@@ -110,6 +110,7 @@ async def send_card(
         task,
         asks_consent=await asks_consent(task, storage),
         is_blurry=picture is not None and picture.is_blurry,
+        left=await offer.left(storage, task.user_id, task.price) if offer else None,
     )
     nearest = picture.nearest if picture else task.aspect_ratio or ratio
     keyboard = keyboards.cards.card(task, nearest, offer.card_options() if offer else None)

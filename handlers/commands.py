@@ -39,6 +39,7 @@ async def start(
     message: Message,
     event_from_user: User,
     bot: Bot,
+    storage: Storage,
     access: Access,
     stars_packages: StarsPackages,
     lang: str,
@@ -54,6 +55,7 @@ async def start(
         photos_on=offer.photos_on,
         in_group=in_group,
         translates=offer.translator is not None,
+        left=await offer.left(storage, event_from_user.id, offer.model.price),
     )
     await reply.say(message, text, keyboards.cards.begin(lang) if offer.examples else None)
 

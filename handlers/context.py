@@ -19,11 +19,14 @@ from bot.core.caps import OrderRules
 from bot.core.catalog import Model
 from bot.core.catalog_file import Taken
 from bot.core.chat_models import ChatModel
+from bot.core.clock import Clock, utc_now
 from bot.core.examples import Example
+from bot.core.prices import Left
 from bot.core.task import AspectRatio, Chat
+from bot.texts.audience import shows_money
 from bot.texts.keyboards.cards import CardOptions
 from handlers import reply
-from storage import User
+from storage import Storage, User
 
 
 class Translates(Protocol):
@@ -74,6 +77,14 @@ class Offer:
     translator: Translates | None = None
     translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
     rules: OrderRules = field(default_factory=OrderRules)
+
+    clock: Clock = utc_now
+
+    async def left(self, storage: Storage, user_id: int, price: Decimal) -> Left | None:
+        """Return what a guest may still order today; None: no cap, or they see prices."""
+        if shows_money():
+            return None
+        return await storage.ledger.left_today(user_id, self.rules, price, self.clock())
 
     def model_for(self, person: User | None) -> Model:
         """Return the person's default model, if it is still on offer."""

@@ -100,9 +100,9 @@ class LimitAnswers(BaseMiddleware):
         except CreditTooLow as exc:
             words = texts.payments.credit_too_low(lang, exc.price, exc.credit)
         except IntakeHeld:
-            words = texts.admin.intake_held(lang)
+            words = texts.payments.intake_held(lang)
         except PhotosHeld:
-            words = texts.admin.photos_held(lang)
+            words = texts.payments.photos_held(lang)
         if isinstance(event, CallbackQuery):
             await reply.toast(event, words, alert=True)
         elif isinstance(event, Message):

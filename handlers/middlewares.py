@@ -11,6 +11,8 @@ from aiogram.types import Message, TelegramObject, User
 from bot import texts
 from bot.core.clock import Clock
 from bot.core.errors import InputError
+from bot.core.prices import PriceView
+from bot.texts.audience import reader
 from bot.texts.i18n import language_of
 from handlers import reply
 from storage import Storage
@@ -47,7 +49,9 @@ class Person(BaseMiddleware):
         data["lang"], data["person"] = person.lang, person
         if person.owed and isinstance(event, Message):
             await storage.outbox.unpark(user.id, reply.place(event), now=clock())
-        return await handler(event, data)
+        prices: PriceView = data["prices"]
+        with reader(pays=prices.seen_by(user.id)):
+            return await handler(event, data)
 
 
 class InputErrorAnswers(BaseMiddleware):

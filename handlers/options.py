@@ -167,7 +167,12 @@ async def _redrawn(
         bot,
         reply.place(message),
         message.message_id,
-        texts.cards.card(task.lang, task, asks_consent=await asks_consent(task, storage)),
+        texts.cards.card(
+            task.lang,
+            task,
+            asks_consent=await asks_consent(task, storage),
+            left=await offer.left(storage, task.user_id, task.price),
+        ),
         is_media=is_media,
         keyboard=keyboards.cards.card(task, _first(message), offer.card_options(is_open=is_open)),
     )

@@ -28,6 +28,7 @@ from bot.jobs.steps.context import close_status
 from bot.runtime import logs
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
+from bot.texts.audience import reader
 from storage import Storage, WaitingNotice
 
 logger = logging.getLogger(__name__)
@@ -95,12 +96,17 @@ class OutboxSender:
             return await outbox.done(waiting.id)
         wait = back_off(waiting.attempts, first=2, cap=600)
         now = self._clock()
+        # A notice without a task is for the person of this private chat.
+        reads = task.user_id if task else notice.chat.chat_id
+        with reader(pays=self._progress.prices.seen_by(reads)):
+            text = texts.notices.notice(notice, task)
+            keyboard = keyboards.notices.notice(notice, task)
         try:
             await self._messenger.send(
                 notice.chat,
-                texts.notices.notice(notice, task),
+                text,
                 reply_to=notice.reply_to,
-                keyboard=keyboards.notices.notice(notice, task),
+                keyboard=keyboard,
             )
         except TelegramMoved as exc:
             await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)

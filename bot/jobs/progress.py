@@ -19,10 +19,12 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import TelegramError, TelegramLater
+from bot.core.prices import PriceView
 from bot.core.schedule import PRIOR, DurationDistribution
 from bot.core.task import Task, TaskState
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
+from bot.texts.audience import reader
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +69,10 @@ class Progress:
         messenger: Messenger,
         *,
         clock: Clock,
+        prices: PriceView | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        self.prices = prices or PriceView(show="always")
         self._messenger = messenger
         self._clock = clock
         self._sleep = sleep
@@ -233,7 +237,8 @@ class Progress:
             return
         if watched.last:
             self._watched.pop(task.id, None)
-        text = self._words(watched)
+        with reader(pays=self.prices.seen_by(task.user_id)):
+            text = self._words(watched)
         watched.next_at = self._now() + watched.step
         watched.step = min(watched.step * GROWTH, max(LONGEST_SECONDS, GROUP_SECONDS))
         await self._draft(watched, text)

@@ -23,6 +23,8 @@ from bot.sandbox.telegram.emulator import FIRST_PERSON, TelegramEmulator
 PORT = 8090
 DELAY_SECONDS = 6.0
 STOP_SECONDS = 12.0
+GUESTS_PER_DAY = "20"
+"""Videos of one person: guests see what is left of them where the admin sees a price."""
 _START_LINK = re.compile(r"https://t\.me/\w+\?start=[\w-]+")
 
 
@@ -116,7 +118,7 @@ def _environment(
 
     The first visitor of the page is the admin, or with `claim` whoever opens the link.
     """
-    people = {} if claim else {"ACCESS": "open", "ADMINS": str(FIRST_PERSON)}
+    people = {"ACCESS": "open", "ADMINS": str(FIRST_PERSON), "CAP_USER_PER_DAY": GUESTS_PER_DAY}
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "BOT_TOKEN": telegram.token,
@@ -124,7 +126,7 @@ def _environment(
         "TELEGRAM_API_URL": telegram.url,
         "GPTUNNEL_BASE_URL": provider.base_url,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
-        **people,
+        **({} if claim else people),
         "HTTP_PORT": str(port),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "ALLOW_PRIVATE_RESULT_HOSTS": "true",

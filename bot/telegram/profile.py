@@ -30,6 +30,7 @@ from aiogram.types import (
 
 from bot import texts
 from bot.core.errors import TelegramError, TelegramLost, TelegramRejected
+from bot.texts.audience import reader
 from bot.texts.i18n import language_of
 
 logger = logging.getLogger(__name__)
@@ -39,13 +40,14 @@ LANGUAGES: tuple[tuple[str, str | None], ...] = (("en", None), ("ru", "ru"))
 """
 
 
-async def set_profile(bot: Bot, *, sells: bool = False) -> None:
+async def set_profile(bot: Bot, *, sells: bool = False, names_prices: bool = True) -> None:
     """Update the profile; the bot works without it. `sells`: for Stars."""
     failed: list[str] = []
+    with reader(pays=names_prices):
+        parts = [part for lang, code in LANGUAGES for part in _parts(lang, code, sells=sells)]
     try:
-        for lang, code in LANGUAGES:
-            for part in _parts(lang, code, sells=sells):
-                failed += await _bring(bot, *part)
+        for part in parts:
+            failed += await _bring(bot, *part)
     except TelegramError as exc:
         failed.append(str(exc))
     if failed:

@@ -163,24 +163,6 @@ def button(lang: str, name: str) -> str:
     return words(lang)(BUTTONS[name])
 
 
-def intake_held(lang: str) -> str:
-    """To a person who orders while new orders are paused."""
-    _ = words(lang)
-    return _(
-        "No new videos at the moment: we are working on the bot. Press again "
-        "later. No money was taken."
-    )
-
-
-def photos_held(lang: str) -> str:
-    """To a person who orders with a photo while such orders are paused."""
-    _ = words(lang)
-    return _(
-        "Photos cannot be used at the moment. Press again later, or send the prompt without "
-        "a photo. No money was taken."
-    )
-
-
 # --- /admin ---------------------------------------------------------------------------------
 
 

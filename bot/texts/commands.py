@@ -11,8 +11,9 @@ from aiogram.utils.formatting import (
 )
 
 from bot.core.catalog import Model
+from bot.core.prices import Left
 from bot.core.task import AspectRatio
-from bot.texts.formatting import lines, message
+from bot.texts.formatting import left_today, lines, message
 from bot.texts.i18n import fill, words
 
 
@@ -23,7 +24,9 @@ def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
     shape = ratio.value if ratio else _("not chosen")
     return lines(
         Bold(_("⚙️ Settings")),
-        fill(_("Video: {video}, {price}"), video=video, price=Bold(_.price(model.price))),
+        fill(_("Video: {video}, {price}"), video=video, price=Bold(_.price(model.price)))
+        if _.money
+        else fill(_("Video: {video}"), video=Bold(video)),
         fill(_("Aspect ratio that is offered first: {ratio}"), ratio=shape),
         "",
         _("New cards start with these settings; each card can still be changed. "
@@ -38,8 +41,9 @@ def start(
     photos_on: bool,
     in_group: bool = False,
     translates: bool = False,
+    left: Left | None = None,
 ) -> Text:
-    """`translates`: prompts may be written in any language."""
+    """`translates`: prompts may be written in any language. `left`: see texts.cards.card."""
     _ = words(lang)
     if in_group:
         how = _("Here in the group, write the prompt after /video, or mention me.")
@@ -56,7 +60,14 @@ def start(
             length=_.duration(model.seconds),
             quality=model.quality,
             price=_.price(model.price),
+        )
+        if _.money
+        else fill(
+            _("One video: {length}, {quality}. Nothing is ordered until you choose a ratio."),
+            length=_.duration(model.seconds),
+            quality=model.quality,
         ),
+        None if _.money else left_today(_, left),
         _("For example: “A red fox runs through the snow at dawn, the camera follows it slowly”.")
         if translates
         else _(
@@ -77,7 +88,9 @@ def help(lang: str, model: Model, *, photos_on: bool, translates: bool = False) 
         )
         if photos_on
         else _("2. Photos cannot be used at the moment, only prompts."),
-        _("3. Press 1:1, 16:9 or 9:16: that is the order, and it is paid from then on."),
+        _("3. Press 1:1, 16:9 or 9:16: that is the order, and it is paid from then on.")
+        if _.money
+        else _("3. Press 1:1, 16:9 or 9:16: that is the order."),
         _("4. The video arrives as a reply, usually within a few minutes."),
         "",
         fill(
@@ -86,6 +99,13 @@ def help(lang: str, model: Model, *, photos_on: bool, translates: bool = False) 
             quality=model.quality,
             length=_.duration(model.seconds),
             price=_.price(model.price),
+        )
+        if _.money
+        else fill(
+            _("Now: {model}, {quality}, {length} a video. It has no sound."),
+            model=model.title,
+            quality=model.quality,
+            length=_.duration(model.seconds),
         ),
         _("Write in your own language: I translate the prompt, and you see both on the card.")
         if translates
@@ -124,7 +144,7 @@ def commands(lang: str, *, sells: bool = False, is_admin: bool = False) -> list[
     _ = words(lang)
     menu = [
         ("start", _("How to start")),
-        ("help", _("How it works and what it costs")),
+        ("help", _("How it works and what it costs") if _.money else _("How it works")),
         ("video", _("Make a video: the prompt after the command")),
         ("examples", _("Examples to start from")),
         ("history", _("My videos")),
@@ -169,6 +189,8 @@ def group_commands(lang: str) -> list[tuple[str, str]]:
 def description(lang: str) -> str:
     """Shown in an empty chat (Bot API: setMyDescription, 512)."""
     _ = words(lang)
+    if not _.money:
+        return _("Write a prompt or send a photo, choose an aspect ratio, and get a short video.")
     return _(
         "Write a prompt or send a photo, choose an aspect ratio, and get a "
         "short video. You see the price before you order."

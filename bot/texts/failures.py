@@ -117,6 +117,14 @@ CHARGES: dict[Charge, str] = {
 }
 
 
+GUEST_CHARGES: dict[Charge, str] = {  # to somebody who does not pay
+    Charge.NONE: N_("🎟 It does not count against your videos."),
+    Charge.TAKEN: N_("🎟 It counts as one of your videos."),
+    Charge.UNKNOWN: N_("🎟 It may count as one of your videos: the service does not tell us."),
+    Charge.RETURNED: N_("🎟 It does not count against your videos."),
+}
+
+
 def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text:
     """No video: what happened, whether money was taken, what to do next.
 
@@ -128,7 +136,7 @@ def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text
         "😔",
         _("There is no video."),
         _(happened),
-        _(CHARGES[charge]),
+        _((CHARGES if _.money else GUEST_CHARGES)[charge]),
         _(advice),
         fill(_("⚠️ Your refusals so far: {count}."), count=str(strikes)) if strikes > 1 else None,
     )
@@ -147,10 +155,19 @@ def unknown(lang: str, price: Decimal) -> Text:
                 "repeated automatically."
             ),
             price=_.price(price),
+        )
+        if _.money
+        else _(
+            "🎟 It is not repeated automatically, because the first one may have been accepted."
         ),
         _(
             "You can order it again with the button below. If the first order was "
             "accepted, it is paid for as well."
+        )
+        if _.money
+        else _(
+            "You can order it again with the button below. If the first order was "
+            "accepted, both count as your videos."
         ),
     )
 
@@ -173,7 +190,9 @@ def undeliverable(
             _("Your video is ready, but Telegram does not let me send it to that chat.")
             if elsewhere
             else _("Your video is ready, but I could not send it here."),
-            _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing."),
+            _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing.")
+            if _.money
+            else _("It is kept for you. Press the button to get it: that is not a new order."),
             _("If it cannot come here, I send it to our private chat: open that first.")
             if in_group
             else None,
@@ -182,8 +201,10 @@ def undeliverable(
         "📦",
         _("Your video was made, but I could not get it for you."),
         _(REASONS[reason][0]),
-        _("💳 The money for this video is spent."),
-        _("Press the button and I ask the service for the file again: that costs nothing."),
+        _("💳 The money for this video is spent.") if _.money else None,
+        _("Press the button and I ask the service for the file again: that costs nothing.")
+        if _.money
+        else _("Press the button and I ask the service for the file again: that is no new order."),
     )
 
 

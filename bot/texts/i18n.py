@@ -22,6 +22,8 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
+from bot.texts.audience import shows_money
+
 LANGUAGES = ("en", "ru")
 LOCALES = Path(__file__).parent / "locales"
 
@@ -80,6 +82,11 @@ class Words:
     def plural(self, one: str, many: str, n: int) -> str:
         """Return the index of the plural form that this language uses with `n`."""
         return catalogs().gettext(one, many, n, locale=self.lang)
+
+    @property
+    def money(self) -> bool:
+        """Whether the reader pays, and so is told about prices and money."""
+        return shows_money()
 
     def price(self, roubles: Decimal) -> str:
         """17 ₽, 6.80 ₽; kopecks only when there are any."""

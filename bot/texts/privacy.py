@@ -68,7 +68,9 @@ def delete_me(lang: str) -> Text:
         _(
             "A video that is being made is paid for and will not arrive. Waiting "
             "orders are cancelled, and no money is taken for them."
-        ),
+        )
+        if _.money
+        else _("A video that is being made will not arrive, and waiting orders are cancelled."),
     )
 
 

@@ -25,14 +25,15 @@ def caption(task: Task, videos: int = 1, *, as_file: bool = False) -> Text:
     if task.confirmed_at and task.rendered_at:
         took = (task.rendered_at - task.confirmed_at).total_seconds()
         facts.append(f"⏱ {_.duration(took)}")
-    facts.append(f"💳 {price_of_all(_, task, videos)}")
+    if _.money:
+        facts.append(f"💳 {price_of_all(_, task, videos)}")
     why = None
     if task.redirected:
         why = _("📬 Telegram does not let me send it to the chat where you ordered it.")
     kind = None
     if as_file or task.video_is_document:
         kind = _("📄 Telegram does not play this kind of video, so it comes as a file.")
-    rest = lines(model_line(_, task), " · ".join(facts), kind, why)
+    rest = lines(model_line(_, task), " · ".join(facts) or None, kind, why)
     return quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
 
 
@@ -71,6 +72,8 @@ def press_sending(lang: str) -> str:
 
 def button_retry(lang: str, price: Decimal) -> str:
     _ = words(lang)
+    if not _.money:
+        return _("Order again")
     return _("Order again · {price}").format(price=_.price(price))
 
 
@@ -86,6 +89,8 @@ def button_again(lang: str, price: Decimal | None = None) -> str:
     _ = words(lang)
     if price is None:
         return _("🔁 Again")
+    if not _.money:
+        return _("🔁 Order again")
     return _("🔁 Again · {price}").format(price=_.price(price))
 
 
@@ -143,7 +148,7 @@ BUTTONS: dict[str, Callable[[str], str]] = {  # bot.texts.callback_data.Act
 
 def press_card(lang: str) -> str:
     _ = words(lang)
-    return _("Here is a new card. It costs nothing until you choose an aspect ratio.")
+    return _("Here is a new card. Nothing is ordered until you choose an aspect ratio.")
 
 
 def press_edit_prompt(lang: str) -> str:
@@ -204,7 +209,9 @@ def video_too_big(lang: str) -> Text:
     return message(
         "📦",
         _("This video is over 20 MB, and Telegram does not let me download it."),
-        _("To save it as a file, hold the video down and choose “Save”. Nothing was charged."),
+        _("To save it as a file, hold the video down and choose “Save”. Nothing was charged.")
+        if _.money
+        else _("To save it as a file, hold the video down and choose “Save”."),
     )
 
 
@@ -214,5 +221,7 @@ def video_gone(lang: str) -> Text:
     return message(
         "🤷",
         _("Telegram no longer has this video."),
-        _("You can make it again with 🔁. Nothing was charged."),
+        _("You can make it again with 🔁. Nothing was charged.")
+        if _.money
+        else _("You can make it again with 🔁: that is a new order."),
     )

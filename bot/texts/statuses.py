@@ -13,7 +13,7 @@ from aiogram.utils.formatting import (
 from bot.core.schedule import DurationDistribution
 from bot.core.task import Task, TaskState
 from bot.texts.formatting import CAPTION_LIMIT, cut, message, model_line, seconds_range
-from bot.texts.i18n import fill, words
+from bot.texts.i18n import Words, fill, words
 
 
 def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
@@ -28,11 +28,15 @@ def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
     return message(
         "🕐",
         where,
-        _("You can cancel for free until the video is started.")
-        if task.state is TaskState.QUEUED
-        else None,
+        _free(_) if task.state is TaskState.QUEUED else None,
         model_line(_, task),
     )
+
+
+def _free(_: Words) -> str:
+    if _.money:
+        return _("You can cancel for free until the video is started.")
+    return _("You can cancel until the video is started.")
 
 
 def status_generating(
@@ -81,7 +85,11 @@ def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
     _ = words(lang)
     if busy:
         head = _("The video service is very busy")
-        body = _("Your order is kept and no money was taken. I keep trying until it is accepted.")
+        body = (
+            _("Your order is kept and no money was taken. I keep trying until it is accepted.")
+            if _.money
+            else _("Your order is kept. I keep trying until it is accepted.")
+        )
         return message("🕐", head, body, model_line(_, task))
     return held(lang)
 
@@ -95,6 +103,11 @@ def status_away(lang: str, task: Task) -> Text:
         _(
             "Your order is kept and no money was taken. It is sent by itself as soon as "
             "the service answers. You can cancel for free."
+        )
+        if _.money
+        else _(
+            "Your order is kept. It is sent by itself as soon as the service answers. You can "
+            "cancel it, and it does not count against your videos."
         ),
         model_line(_, task),
     )
@@ -110,6 +123,12 @@ def status_no_address(lang: str, task: Task) -> Text:
             "Photos cannot be passed on to the video service at the moment. Your order is kept "
             "and no money was taken. It continues by itself as soon as that works. You can cancel "
             "for free."
+        )
+        if _.money
+        else _(
+            "Photos cannot be passed on to the video service at the moment. Your order is kept "
+            "and continues by itself as soon as that works. You can cancel it, and it does not "
+            "count against your videos."
         ),
         model_line(_, task),
     )
@@ -134,6 +153,11 @@ def held(lang: str) -> Text:
         _(
             "Your order is kept and no money was taken. The video starts by itself "
             "as soon as we fix it. You need not send anything again."
+        )
+        if _.money
+        else _(
+            "Your order is kept. The video starts by itself as soon as we fix it. You need not "
+            "send anything again."
         ),
     )
 
@@ -144,7 +168,9 @@ def overdue(lang: str) -> Text:
     return message(
         "⏰",
         _("Your video takes very long."),
-        _("💳 It is already paid for, so I keep waiting for it for a day."),
+        _("💳 It is already paid for, so I keep waiting for it for a day.")
+        if _.money
+        else _("I keep waiting for it for a day."),
         _("It will arrive here as soon as it is ready. You need not order it again."),
     )
 
@@ -160,7 +186,9 @@ def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> 
         "✖️",
         _("Cancelled."),
         ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT)) if prompt else None,
-        _("💳 No money was taken. You can send a new prompt at any time."),
+        _("💳 No money was taken. You can send a new prompt at any time.")
+        if _.money
+        else _("🎟 It does not count against your videos. You can send a new prompt at any time."),
         _("🎬 The video that is already being made will still arrive.") if others else None,
     )
 
@@ -174,6 +202,11 @@ def too_late_to_cancel(lang: str) -> Text:
         _(
             "💳 The money for it is spent. The video will arrive here as soon as it "
             "is ready, unless the service refuses it."
+        )
+        if _.money
+        else _(
+            "🎟 It counts as one of your videos. It will arrive here as soon as it is ready, "
+            "unless the service refuses it."
         ),
     )
 
@@ -190,6 +223,8 @@ def press_accepted(lang: str) -> str:
 
 def press_cancelled(lang: str) -> str:
     _ = words(lang)
+    if not _.money:
+        return _("Cancelled. It does not count against your videos.")
     return _("Cancelled. No money was taken.")
 
 
@@ -209,14 +244,20 @@ def press_done(lang: str, state: TaskState) -> str:
     if state is TaskState.CANCELLED:
         return _("This order is cancelled. Send the prompt again to make the video.")
     if state in {TaskState.DELIVERED, TaskState.RENDERED}:
+        if not _.money:
+            return _("This video is already made. Nothing more was ordered.")
         return _("This video is already made. Nothing more was charged.")
     if state in {TaskState.FAILED, TaskState.UNDELIVERABLE, TaskState.UNKNOWN}:
         return _("This order is over. Send the prompt again to make a new one.")
+    if not _.money:
+        return _("Already ordered: it is made only once, however often you press.")
     return _("Already ordered: it is made and paid for only once, however often you press.")
 
 
 def press_too_late(lang: str) -> str:
     _ = words(lang)
+    if not _.money:
+        return _("Too late: the video is being made. It will arrive here.")
     return _("Too late: the video is being made and the money is spent. It will arrive here.")
 
 

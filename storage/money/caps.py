@@ -95,6 +95,15 @@ def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executab
     )
 
 
+async def ordered_today(
+    connection: Connection, user_id: int, now: datetime
+) -> tuple[int, Decimal]:
+    """Return the videos and roubles that count against a person's daily cap."""
+    ordered = _ordered_since(day_start(now), ledger.c.user_id == user_id)
+    row = (await connection.execute(ordered)).one()
+    return row.videos, row.roubles or Decimal(0)
+
+
 async def _check(
     connection: Connection,
     ordered: Executable,

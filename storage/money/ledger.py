@@ -13,10 +13,13 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from bot.core.caps import Cap, OrderRules
 from bot.core.notices import Notice, NoticeKind
+from bot.core.prices import Left
 from bot.core.task import Chat, Task, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
+from storage.money.caps import ordered_today
 from storage.money.entries import LedgerRow, credit_of, enter, ledger_rows
 from storage.money.stars import refund_payment_for_task
 from storage.outbox import insert_notices
@@ -102,6 +105,24 @@ class LedgerStore:
         """Return the roubles that a person bought and has not ordered for."""
         async with self._database.transaction() as connection:
             return await credit_of(connection, user_id)
+
+    async def left_today(
+        self, user_id: int, rules: OrderRules, price: Decimal, now: datetime
+    ) -> Left | None:
+        """Return what a person may still order today at this price; None: there is no cap.
+
+        Counted as storage.money.caps.reserve counts.
+        """
+        bound = rules.caps.get(Cap.USER_PER_DAY)
+        if not bound:
+            return None
+        async with self._database.transaction() as connection:
+            videos, roubles = await ordered_today(connection, user_id, now)
+        by_videos = max(bound.videos - videos, 0)
+        by_roubles = max(int((bound.roubles - roubles) // price), 0) if price else by_videos
+        if not bound.roubles:
+            return Left(by_videos, bound.videos)
+        return Left(min(by_videos, by_roubles) if bound.videos else by_roubles)
 
     async def totals(
         self, since: datetime, until: datetime, *, user_id: int | None = None

@@ -59,6 +59,19 @@ async def test_a_prompt_a_photo_and_a_press_become_a_portrait_video_that_plays(
         assert width <= size["width"]
 
 
+async def test_the_admin_sees_a_price_and_a_guest_what_is_left(address: str) -> None:
+    async with browsing(address, DESK) as page:  # whoever visits first is the admin
+        log = page.get_by_role("log")
+        await say(page, "a boat for the admin")
+        await expect(log.get_by_text("Price: 17").last).to_be_visible(timeout=60_000)
+        guest = {"first_name": "Guest", "language_code": "en"}
+        answer = await page.request.post(f"{address}/sandbox/people", data=guest)
+        await page.goto(f"{address}/?person={(await answer.json())['id']}")
+        await say(page, "a boat for a guest")
+        await expect(log.get_by_text("20 of 20 left today")).to_be_visible(timeout=60_000)
+        await expect(log.get_by_text("Price:")).to_have_count(0)
+
+
 async def test_a_bot_without_an_admin_is_claimed_on_the_page() -> None:
     async with (
         sandbox("--claim", "--delay", "0.5") as url,
@@ -73,7 +86,7 @@ async def test_a_bot_without_an_admin_is_claimed_on_the_page() -> None:
         await expect(log.get_by_text("You are the admin of this bot now.")).to_be_visible(
             timeout=60_000
         )
-        await press(page, "🧮 Caps")
+        await log.get_by_role("button", name="🧮 Caps", exact=True).click()
         await expect(log.get_by_text("There are no caps")).to_be_visible(timeout=60_000)
 
 

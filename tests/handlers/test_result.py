@@ -11,7 +11,7 @@ from bot import texts
 from tests.media.test_video_reader import mp4
 from tests.support.handler_harness import HandlerHarness, Person
 
-CARD = "It costs nothing until you choose an aspect ratio"
+CARD = "Nothing is ordered until you choose an aspect ratio"
 
 
 async def made(

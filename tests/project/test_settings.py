@@ -311,3 +311,13 @@ def test_an_empty_translate_model_is_off_and_none_is_auto(
         Path(".env").write_text(f"TRANSLATE_MODEL={in_file}\n")
     environment = {} if in_environment is None else {"TRANSLATE_MODEL": in_environment}
     assert given(**environment).translate_model == model
+
+
+def test_people_who_pay_see_prices(given: Any) -> None:
+    [line] = lines_of(given, SHOW_PRICES="never", STARS_PACKAGES="100:170")
+    assert line.startswith("SHOW_PRICES: people who pay have to see prices")
+    view = given(ADMINS="7", SHOW_PRICES="", STARS_PACKAGES="").price_view(frozenset({7}))
+    assert (view.seen_by(7), view.seen_by(8), view.for_everybody) == (True, False, False)
+    assert given(STARS_PACKAGES="100:170").price_view().for_everybody
+    assert given(STARS_PACKAGES="", SHOW_PRICES="Always").price_view().seen_by(8)
+    assert not given(STARS_PACKAGES="", SHOW_PRICES="never").price_view(frozenset({7})).seen_by(7)

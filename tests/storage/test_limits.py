@@ -11,6 +11,7 @@ import pytest
 from bot.core.alerts import Switch
 from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
 from bot.core.errors import IntakeHeld, LimitReached
+from bot.core.prices import Left
 from bot.core.task import AspectRatio, Task, TaskState
 from storage import Entry, Storage
 from tests.support.factories import ANN, BOB, MINUTE, NOON, draft, queued
@@ -192,3 +193,41 @@ async def test_sums_are_limited_to_their_period_and_person(storage: Storage) -> 
     hers = (await book.totals(NOON, NOON + MINUTE, user_id=ANN))[Entry.PURCHASE]
     assert (hers.rows, hers.stars, hers.credit, hers.roubles) == (1, 10, PRICE, Decimal(0))
     assert (await book.totals(NOON, NOON + DAY))[Entry.CHARGE].rows == 0
+
+
+# --- what is left ------------------------------------------------------------------------------
+
+
+async def test_what_is_left_today_is_what_can_still_be_ordered(storage: Storage) -> None:
+    bot = capped(storage, Cap.USER_PER_DAY, videos=3)
+    rules = OrderRules(caps={Cap.USER_PER_DAY: Limit(videos=3)})
+
+    async def left(user_id: int = ANN, now: datetime = NOON) -> Left | None:
+        return await bot.ledger.left_today(user_id, rules, PRICE, now)
+
+    assert await left() == Left(3, 3)
+    for number in (2, 1, 0):
+        task = await order(bot)
+        assert await left() == Left(number, 3)
+    await refused(bot)
+    assert await left() == Left(0, 3)
+    assert await left(BOB) == Left(3, 3)
+    assert await left(now=NOON + DAY) == Left(3, 3)
+    await bot.tasks.cancel(task.id, user_id=ANN, now=NOON)
+    assert await left() == Left(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("limit", "left"),
+    [
+        (Limit(), None),
+        (Limit(roubles=40), Left(2)),
+        (Limit(videos=1, roubles=40), Left(1)),
+        (Limit(videos=9, roubles=40), Left(2)),
+    ],
+)
+async def test_a_cap_in_roubles_leaves_as_many_videos_as_it_pays(
+    storage: Storage, limit: Limit, left: Left | None
+) -> None:
+    rules = OrderRules(caps={Cap.USER_PER_DAY: limit})
+    assert await storage.ledger.left_today(ANN, rules, PRICE, NOON) == left

@@ -452,6 +452,7 @@ async def open_app_harness(
             "public_url": f"http://127.0.0.1:{port}",
             "allow_private_result_hosts": True,
             "access": "open",
+            "show_prices": "always",
             **settings,
         },
     )

@@ -104,6 +104,7 @@ class ProcessHarness:
             "ALLOW_PRIVATE_RESULT_HOSTS": "true",
             # Off: what people write is what the provider gets. Tests of `auto` set it.
             "TRANSLATE_MODEL": "",
+            "SHOW_PRICES": "always",
             **changes,
         }
 

@@ -27,6 +27,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Task, TaskState
 from bot.jobs.delivery import Delivery, PreparedVideo
 from bot.jobs.steps.context import StepContext
+from bot.texts.audience import reader
 
 logger = logging.getLogger(__name__)
 
@@ -127,10 +128,10 @@ class Albums:
         places = {(task.video_chat.chat_id, task.video_chat.message_thread_id) for task in tasks}
         if len(tasks) == 1 or len(places) > 1 or not self._delivery.fit(prepared_videos):
             return {}
+        with reader(pays=self._context.progress.prices.seen_by(tasks[0].user_id)):
+            caption = texts.results.caption(tasks[0], len(tasks))
         try:
-            sent = await self._delivery.album(
-                prepared_videos, texts.results.caption(tasks[0], len(tasks))
-            )
+            sent = await self._delivery.album(prepared_videos, caption)
         except TelegramRejected as exc:
             logger.warning("tasks %s come one by one: %s", [task.id for task in tasks], exc)
             return {}

@@ -9,6 +9,8 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 
+from aiogram.utils.formatting import Text
+
 from bot import texts
 from bot.core.errors import (
     ProviderError,
@@ -29,6 +31,7 @@ from bot.jobs.steps.watch import ResultClient
 from bot.media import video_reader
 from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
 from bot.texts import keyboards
+from bot.texts.audience import reader
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +55,19 @@ class Deliver:
         """
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
+        pays = context.progress.prices.seen_by(task.user_id)
+        with reader(pays=pays):
+            keyboard = keyboards.results.result(task)
+
+        def caption(as_file: bool) -> Text:
+            with reader(pays=pays):
+                return texts.results.caption(task, as_file=as_file)
+
         try:
             sent = await self._delivery(
                 task,
-                lambda as_file: texts.results.caption(task, as_file=as_file),
-                keyboards.results.result(task),
+                caption,
+                keyboard,
                 self._albums.meeting(task),
             )
         except (DownloadTooLarge, TelegramTooLarge) as exc:
