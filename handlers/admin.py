@@ -294,6 +294,9 @@ async def operate(
             done = payment_id is not None and await storage.stars.refund(
                 payment_id, now=now, admin=by
             )
+        case O.REFUND_AGAIN | O.REFUND_SETTLED:
+            again = callback_data.operation is O.REFUND_AGAIN
+            done = await storage.stars.decide_refused(number, again=again, by=by, now=now)
         case O.SEND:
             done = shown is not None and await storage.broadcasts.start(
                 number, shown_message_id=shown.message_id, by=by, now=now

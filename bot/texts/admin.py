@@ -73,6 +73,11 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
         N_("Check GPTunnel's own list, then settle the order. It is not repeated automatically."),
         N_("Order {task} is settled."),
     ),
+    AlertKind.REFUND_REFUSED: (
+        N_("Telegram refuses to give back {stars} Stars to person {user}"),
+        N_("Their credit is taken back already. Try again, or settle it with them: {error}"),
+        N_("The refund to person {user} is settled."),
+    ),
     AlertKind.SET_ASIDE: (
         N_("Update {update} could not be handled and was set aside"),
         N_("The chat continues without it. Reason: {error}"),
@@ -139,6 +144,8 @@ BUTTONS: Mapping[str, str] = {
     "not_charged": N_("✖️ It was not accepted"),
     "update": N_("🔎 The update"),
     "handle": N_("🔄 Handle it again"),
+    "refund_again": N_("🔄 Give the Stars back again"),
+    "refund_settled": N_("✅ Settled in another way"),
     "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
     "take_over": N_("🏷 Take over models and prices"),

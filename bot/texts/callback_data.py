@@ -209,6 +209,8 @@ class Operation(StrEnum):
     UPDATE = "u"  # shows an update that was set aside
     HANDLE = "h"  # handles that update again
     REFUND = "r"  # refunds a payment, by its number in the ledger
+    REFUND_AGAIN = "ra"  # asks Telegram again for a refund that it refused
+    REFUND_SETTLED = "rx"  # it was settled in another way
     SEND = "s"  # starts a broadcast
     STOP = "x"
     TAKE_OVER = "to"  # writes the provider's models and prices into the catalog file
