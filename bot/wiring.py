@@ -135,6 +135,8 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     health = wire_runtime(settings, storage, address)
     jobs = wire_jobs(settings, storage, edges, address, health)
     cluster = storage.cluster
+    if settings.makes_videos:
+        cluster.join_workers()
     cluster.subscribe(ORDERED, jobs.worker.wake)
     cluster.subscribe(MENDED, partial(_try_now, jobs.steps, jobs.worker))
     dispatcher = wire_handlers(settings, storage, edges, jobs, address)
@@ -365,6 +367,7 @@ def wire_jobs(
             slots=settings.provider_concurrency,
             lease=edges.lease,
             disk=disk,
+            workers=lambda: storage.cluster.workers,
             wait=wait,
             sleep=sleep,
         ),
