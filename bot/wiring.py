@@ -570,7 +570,13 @@ def wire_operator(
             sleep=sleep,
         ),
         broadcaster=Broadcaster(
-            edges.bot, storage, messenger, clock=clock, owner=edges.owner, sleep=sleep
+            edges.bot,
+            storage,
+            messenger,
+            access=settings.access_rules,
+            clock=clock,
+            owner=edges.owner,
+            sleep=sleep,
         ),
         scrape=MetricsEndpoint(
             storage,

@@ -24,6 +24,7 @@ from aiogram.types import (
 from aiogram.utils.formatting import Text
 
 from bot import texts
+from bot.core.access import Access
 from bot.core.alerts import Switch
 from bot.core.caps import day_start
 from bot.core.catalog_file import Taken
@@ -225,6 +226,7 @@ async def broadcast(
     event_update: Update,
     storage: Storage,
     clock: Clock,
+    access: Access,
     lang: str,
 ) -> None:
     source = message.reply_to_message
@@ -238,6 +240,7 @@ async def broadcast(
         message_id=source.message_id,
         update_id=event_update.update_id,
         now=clock(),
+        access=access,
     )
     await reply.say(
         message,
