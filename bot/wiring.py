@@ -148,6 +148,8 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     health = wire_runtime(settings, storage, address)
     jobs = wire_jobs(settings, storage, edges, address, health)
     cluster = storage.cluster
+    if settings.makes_videos:
+        cluster.join_workers()
     cluster.subscribe(ORDERED, jobs.worker.wake)
     cluster.subscribe(MENDED, partial(_try_now, jobs.steps, jobs.worker))
     admin_list = AdminList(storage, edges.admins, sleep=edges.sleep)
@@ -396,6 +398,7 @@ def wire_jobs(
             slots=settings.provider_concurrency,
             lease=edges.lease,
             disk=disk,
+            workers=lambda: storage.cluster.workers,
             wait=wait,
             sleep=sleep,
         ),
@@ -649,7 +652,13 @@ def wire_operator(
             sleep=sleep,
         ),
         broadcaster=Broadcaster(
-            edges.bot, storage, messenger, clock=clock, owner=edges.owner, sleep=sleep
+            edges.bot,
+            storage,
+            messenger,
+            access=settings.access_rules(edges.admins),
+            clock=clock,
+            owner=edges.owner,
+            sleep=sleep,
         ),
         scrape=MetricsEndpoint(
             storage,

@@ -174,6 +174,7 @@ async def broadcast(
     event_update: Update,
     storage: Storage,
     clock: Clock,
+    access: Access,
     lang: str,
 ) -> None:
     source = message.reply_to_message
@@ -187,6 +188,7 @@ async def broadcast(
         message_id=source.message_id,
         update_id=event_update.update_id,
         now=clock(),
+        access=access,
     )
     await reply.say(
         message,
@@ -256,6 +258,9 @@ async def operate(
             done = payment_id is not None and await storage.stars.refund(
                 payment_id, now=now, admin=by, rest=rest
             )
+        case O.REFUND_AGAIN | O.REFUND_SETTLED:
+            again = callback_data.operation is O.REFUND_AGAIN
+            done = await storage.stars.decide_refused(number, again=again, by=by, now=now)
         case O.SEND:
             done = shown is not None and await storage.broadcasts.start(
                 number, shown_message_id=shown.message_id, by=by, now=now

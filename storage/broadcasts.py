@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.core.access import Verdict
+from bot.core.access import Access, Verdict
 from storage.audit import add_act
 from storage.engine import Database
 from storage.rows import free
@@ -40,9 +40,28 @@ class Broadcast:
 
 
 _KNOWN = tuple(broadcasts.c[name] for name in Broadcast.__dataclass_fields__)
-_BANNED = sa.exists().where(
-    permits.c.subject_id == users.c.user_id, permits.c.verdict == Verdict.BANNED
-)
+
+
+def _served(access: Access) -> sa.ColumnElement[bool]:
+    """People whom the bot would serve in their own chat (bot/core/access.py: Access.admits).
+
+    Those who asked for access and were not let in are not among them, nor are members of an
+    allowed group who may use the bot there alone.
+    """
+
+    def decided(verdict: Verdict) -> sa.ColumnElement[bool]:
+        return sa.exists().where(
+            permits.c.subject_id == users.c.user_id, permits.c.verdict == verdict
+        )
+
+    let_in = sa.or_(
+        sa.true() if access.is_open else decided(Verdict.ALLOWED),
+        users.c.user_id.in_(sorted(access.allowed)),
+    )
+    return sa.or_(
+        users.c.user_id.in_(sorted(access.admins)),
+        sa.and_(let_in, ~decided(Verdict.BANNED)),
+    )
 
 
 class BroadcastStore:
@@ -62,11 +81,13 @@ class BroadcastStore:
         message_id: int,
         update_id: int,
         now: datetime,
+        access: Access,
     ) -> Broadcast:
-        """Create a draft with its audience counted; the same update gets the same draft again."""
+        """Create a draft with its audience counted: whom the bot serves; the same update gets the
+        same draft again."""
         async with self._database.transaction() as connection:
             total = await connection.scalar(
-                sa.select(sa.func.count()).select_from(users).where(~_BANNED)
+                sa.select(sa.func.count()).select_from(users).where(_served(access))
             )
             await connection.execute(
                 insert(broadcasts)
@@ -155,12 +176,12 @@ class BroadcastStore:
             ).one_or_none()
         return None if row is None else Broadcast(**row._mapping)
 
-    async def next_people(self, cursor: int, *, limit: int) -> list[int]:
-        """Return the people after `cursor`, without banned ones."""
+    async def next_people(self, cursor: int, *, limit: int, access: Access) -> list[int]:
+        """Return the people after `cursor` whom the bot serves now."""
         async with self._database.transaction() as connection:
             rows = await connection.scalars(
                 sa.select(users.c.user_id)
-                .where(users.c.user_id > cursor, ~_BANNED)
+                .where(users.c.user_id > cursor, _served(access))
                 .order_by(users.c.user_id)
                 .limit(limit)
             )

@@ -12,10 +12,14 @@ from collections.abc import Awaitable, Callable
 
 
 class Cluster:
-    """The cluster of a single process: it notifies itself, and does every job."""
+    """The cluster of a single process: it notifies itself, and does every job.
+
+    `workers`: how many processes work on tasks, as far as is known; at least 1.
+    """
 
     def __init__(self) -> None:
         self._subscribers: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        self.workers = 1
 
     def subscribe(self, event: str, call: Callable[[], None]) -> None:
         """Call `call` for every event of this name, and when an event may have been missed."""
@@ -25,6 +29,9 @@ class Cluster:
         """Send an event to every process; this process gets it at once."""
         for call in self._subscribers[event]:
             call()
+
+    def join_workers(self) -> None:
+        """Count this process among the workers, from the next `run` on."""
 
     async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run `work` repeatedly while no other process runs work of this name.

@@ -23,11 +23,20 @@ from storage.engine import lock_key
 logger = logging.getLogger(__name__)
 
 CHANNEL = "bot"
+WORKERS = "workers"
+"""Each worker holds this lock, shared; the server drops it with the connection of a dead one."""
 LOOK_SECONDS = 1.0
 """Seconds between two attempts to take a lock."""
 PING_SECONDS = 5.0
 """Seconds between two checks of an idle connection."""
 ANSWER_SECONDS = 5.0
+
+# A lock with one number has its low half in objid (PostgreSQL: pg_locks).
+_COUNT = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted"
+    " AND classid = 0 AND objid = $1::bigint::oid AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 _BROKEN = (
     OSError,
@@ -55,6 +64,10 @@ class PostgresCluster(Cluster):
         self._unsent: set[str] = set()
         self._wakeup = asyncio.Event()
         self._failures = 0
+        self._works = False
+
+    def join_workers(self) -> None:
+        self._works = True
 
     def notify(self, event: str) -> None:
         super().notify(event)
@@ -92,6 +105,7 @@ class PostgresCluster(Cluster):
                 if turn.end is not None:
                     turn.end()
                     turn.end = None
+            self.workers = 1  # nobody is left anything until the others are known again
             self._failures += 1
             await asyncio.sleep(back_off(self._failures, first=0.2, cap=5))
 
@@ -106,9 +120,15 @@ class PostgresCluster(Cluster):
                 for call in calls:
                     call()
             self._failures = 0
+            if self._works:
+                lock = "SELECT pg_advisory_lock_shared($1)"
+                await link.fetchval(lock, lock_key(WORKERS), timeout=ANSWER_SECONDS)
+                self._unsent.add(WORKERS)
             while True:
                 self._wakeup.clear()
                 await self._send(link)
+                known = await link.fetchval(_COUNT, lock_key(WORKERS), timeout=ANSWER_SECONDS)
+                self.workers = max(1, known)
                 await self._compete(link, held)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(
@@ -124,6 +144,8 @@ class PostgresCluster(Cluster):
 
     def _dispatch(self, link: Any, _: Any, pid: int, channel: str, event: str) -> None:
         if pid != link.get_server_pid():
+            if event == WORKERS:
+                self._wakeup.set()
             super().notify(event)
 
     async def _send(self, link: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from bot.core.clock import Clock, Sleep, Wait, wait_for
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 8.0
 """Several heartbeats fit into a lease, so that a slow disk does not lose it."""
+SHARE_SECONDS = 3.0
+"""What is still due after this time is not left to the other workers."""
 IDLE_SECONDS = 1.0
 """The longest wait before work of another process is noticed."""
 AT_A_TIME = 100
@@ -51,6 +53,7 @@ class Worker:
         at_once: int = 10_000,
         lease: timedelta | None = None,
         disk: str | None = None,
+        workers: Callable[[], int] = lambda: 1,
         wait: Wait = wait_for,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -62,6 +65,8 @@ class Worker:
         self._slots = slots
         self._at_once = at_once
         self._disk = disk
+        self._workers = workers
+        self._all_at: datetime | None = None  # when a claim may take more than the share
         self._lease = lease or LEASE
         self._heartbeat_seconds = lease.total_seconds() / 4 if lease else HEARTBEAT_SECONDS
         self._wait = wait
@@ -92,6 +97,7 @@ class Worker:
             limit=min(free, AT_A_TIME),
             slots=0 if self._steps.held(now) else self._slots,
             disk=self._disk,
+            workers=max(1, self._workers()),
         )
 
     async def take(self, tasks: Sequence[Task]) -> None:
@@ -137,6 +143,11 @@ class Worker:
         claim = self.claim()
         if claim is None:
             return []
+        if self._all_at is None or claim["workers"] == 1:
+            self._all_at = claim["now"] + timedelta(seconds=SHARE_SECONDS)
+        elif claim["now"] >= self._all_at:
+            # The others had the time to take theirs: one of them may be full or stuck.
+            claim["workers"], self._all_at = 1, None
         try:
             return await self._storage.tasks.claim_due(**claim)
         except StorageUnavailable as exc:

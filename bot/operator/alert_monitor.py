@@ -112,6 +112,7 @@ class AlertMonitor:
         await self._breaker(known)
         await self._failures(known)
         await self._photos(known)
+        await self._refunds(known)
         if self._told:
             await self._money(known)
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
@@ -186,6 +187,20 @@ class AlertMonitor:
             await self._open(known, Alert.of(A.PROVIDER_AWAY))
         elif alert := known.get(A.PROVIDER_AWAY.value):
             await self._close(known, alert)
+
+    async def _refunds(self, known: dict[str, OpenAlert]) -> None:
+        """Refunds that Telegram refuses, however old: somebody waits for their Stars."""
+        now_true = set()
+        for refund in await self._storage.stars.refused():
+            alert = Alert.of(
+                A.REFUND_REFUSED, refund.entry, refund=refund.entry, user=refund.user_id,
+                stars=refund.stars, error=refund.error[:200],
+            )  # fmt: skip
+            now_true.add(alert.key)
+            await self._open(known, alert)
+        for alert_row in list(known.values()):
+            if alert_row.kind is A.REFUND_REFUSED and alert_row.key not in now_true:
+                await self._close(known, alert_row)
 
     async def _failures(self, known: dict[str, OpenAlert]) -> None:
         """Check for charged failures: FAILED_IN_A_ROW, or half of the last LOOK_BACK."""

@@ -1,4 +1,4 @@
-"""Send an admin's message to everybody, one after the other, within Telegram's rates.
+"""Send an admin's message to everybody whom the bot serves, within Telegram's rates.
 
 Progress is in a row: after a kill the next process continues there. It must not know the content
 of the message, which is copied (Bot API: copyMessage).
@@ -14,6 +14,7 @@ from aiogram import Bot
 from aiogram.methods import CopyMessage
 
 from bot import texts
+from bot.core.access import Access
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import (
     StorageUnavailable,
@@ -51,6 +52,7 @@ class Broadcaster:
         storage: Storage,
         messenger: Messenger,
         *,
+        access: Access,
         clock: Clock,
         owner: str,
         sleep: Sleep = asyncio.sleep,
@@ -58,6 +60,7 @@ class Broadcaster:
         self._bot = bot
         self._storage = storage
         self._messenger = messenger
+        self._access = access
         self._clock = clock
         self._owner = owner
         self._sleep = sleep
@@ -78,7 +81,7 @@ class Broadcaster:
         running = await store.claim(owner=self._owner, now=self._clock(), lease_for=LEASE)
         if running is None:
             return False
-        people = await store.next_people(running.cursor, limit=PAGE)
+        people = await store.next_people(running.cursor, limit=PAGE, access=self._access)
         for user_id in people:
             sent = await self._copy(running, user_id)
             if not await store.advance(running.id, user_id, owner=self._owner, sent=sent):

@@ -74,6 +74,11 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
         N_("Check GPTunnel's own list, then settle the order. It is not repeated automatically."),
         N_("Order {task} is settled."),
     ),
+    AlertKind.REFUND_REFUSED: (
+        N_("Telegram refuses to give back {stars} Stars to person {user}"),
+        N_("Their credit is taken back already. Try again, or settle it with them: {error}"),
+        N_("The refund to person {user} is settled."),
+    ),
     AlertKind.SET_ASIDE: (
         N_("Update {update} could not be handled and was set aside"),
         N_("The chat continues without it. Reason: {error}"),
@@ -152,6 +157,8 @@ BUTTONS: Mapping[str, str] = {
     "handle": N_("🔄 Handle it again"),
     "allow": N_("✅ Let in"),
     "ban": N_("🚫 Ban"),
+    "refund_again": N_("🔄 Give the Stars back again"),
+    "refund_settled": N_("✅ Settled in another way"),
     "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
     "take_over": N_("🏷 Take over models and prices"),

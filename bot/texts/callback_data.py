@@ -215,6 +215,8 @@ class Operation(StrEnum):
     REFUND_REST = "rr"  # refunds a payment that was used in part
     ALLOW = "al"  # a person or a group
     BAN = "bn"
+    REFUND_AGAIN = "ra"  # asks Telegram again for a refund that it refused
+    REFUND_SETTLED = "rx"  # it was settled in another way
     SEND = "s"  # starts a broadcast
     STOP = "x"
     TAKE_OVER = "to"  # writes the provider's models and prices into the catalog file

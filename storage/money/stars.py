@@ -31,6 +31,16 @@ class StarRefund:
     attempts: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class RefusedRefund:
+    """A refund that Telegram refuses; `entry`: the payment's number in the ledger."""
+
+    entry: int
+    user_id: int
+    stars: int
+    error: str
+
+
 async def refund_payment_for_task(connection: Connection, task: Task, now: datetime) -> bool:
     """Refund the payment for this task: one that is too small for two such videos.
 
@@ -247,6 +257,7 @@ class StarPaymentStore:
             sa.select(star_refunds.c.payment_id)
             .where(
                 star_refunds.c.done_at.is_(None),
+                star_refunds.c.refused_at.is_(None),
                 star_refunds.c.run_at <= now,
                 free(star_refunds, now),
             )
@@ -279,7 +290,13 @@ class StarPaymentStore:
                     .where(
                         star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None)
                     )
-                    .values(done_at=now, error=None, lease_owner=None, lease_until=None)
+                    .values(
+                        done_at=now,
+                        refused_at=None,
+                        error=None,
+                        lease_owner=None,
+                        lease_until=None,
+                    )
                     .returning(star_refunds.c.user_id, star_refunds.c.task_id)
                 )
             ).one_or_none()
@@ -306,3 +323,53 @@ class StarPaymentStore:
                 .where(star_refunds.c.payment_id == payment_id)
                 .values(run_at=run_at, error=error[:500], lease_owner=None, lease_until=None)
             )
+
+    async def refund_refused(self, payment_id: str, *, now: datetime, error: str) -> None:
+        """Stop asking Telegram: it will not do it. Nothing is told to the person."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(star_refunds)
+                .where(star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None))
+                .values(refused_at=now, error=error[:500], lease_owner=None, lease_until=None)
+            )
+
+    async def refused(self) -> list[RefusedRefund]:
+        """Return the refunds that Telegram refuses, the oldest first."""
+        wanted = (
+            sa.select(ledger.c.id.label("entry"), ledger.c.user_id, ledger.c.stars)
+            .add_columns(sa.func.coalesce(star_refunds.c.error, "").label("error"))
+            .join_from(star_refunds, ledger, ledger.c.payment_id == star_refunds.c.payment_id)
+            .where(
+                star_refunds.c.refused_at.is_not(None),
+                star_refunds.c.done_at.is_(None),
+                ledger.c.kind == Entry.PURCHASE,
+            )
+            .order_by(star_refunds.c.created_at)
+        )
+        async with self._database.transaction() as connection:
+            return [RefusedRefund(**row._mapping) for row in await connection.execute(wanted)]
+
+    async def decide_refused(self, entry: int, *, again: bool, by: int, now: datetime) -> bool:
+        """Ask Telegram again, or end a refused refund that an admin settled in another way.
+
+        False: it is not refused any more.
+        """
+        payment = sa.select(ledger.c.payment_id).where(
+            ledger.c.id == entry, ledger.c.kind == Entry.PURCHASE
+        )
+        values = {"run_at": now, "attempts": 0} if again else {"done_at": now}
+        async with self._database.transaction() as connection:
+            user_id: int | None = await connection.scalar(
+                sa.update(star_refunds)
+                .where(
+                    star_refunds.c.payment_id == payment.scalar_subquery(),
+                    star_refunds.c.refused_at.is_not(None),
+                    star_refunds.c.done_at.is_(None),
+                )
+                .values(refused_at=None, **values)
+                .returning(star_refunds.c.user_id)
+            )
+            if user_id is not None:
+                act = "refund again" if again else "refund settled"
+                await add_act(connection, act, by=by, now=now, subject_id=user_id, entry=entry)
+            return user_id is not None

@@ -71,6 +71,8 @@ star_refunds = sa.Table(
     sa.Column("run_at", UtcDateTime, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("done_at", UtcDateTime),
+    # Telegram will not do it: an admin decides
+    sa.Column("refused_at", UtcDateTime),
     sa.Column("error", sa.Text),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", UtcDateTime),

@@ -39,6 +39,8 @@ class Claim(TypedDict):
     limit: int
     slots: int | None
     disk: NotRequired[str | None]
+    # how many workers share the tasks; 1: this one may take all of them
+    workers: NotRequired[int]
 
 
 class ClaimOnCommit(Protocol):
@@ -102,7 +104,8 @@ class LeasedTasks:
 
         Videos kept on another disk than `disk` are left to that host for a while. At most `slots`
         tasks are at the provider or about to be sent there (None means no limit). A leased QUEUED
-        task keeps its slot until it is released: its holder may be slow, not dead.
+        task keeps its slot until it is released: its holder may be slow, not dead. Of several
+        `workers` none takes more than its share of what is open.
         """
         async with self._database.transaction() as connection:
             return await self._claim_due(connection, claim)
@@ -112,6 +115,8 @@ class LeasedTasks:
         now, limit, slots, disk = (
             terms["now"], terms["limit"], terms["slots"], terms.get("disk"),
         )  # fmt: skip
+        if (workers := terms.get("workers", 1)) > 1:
+            limit = min(limit, await _share(connection, terms, workers))
         claim = {
             "lease_owner": terms["owner"],
             "lease_until": now + terms["lease_for"],
@@ -351,6 +356,25 @@ async def _room(
         known = await read_breaker(connection)
         return (1 if known is None or known.has_room(now) else 0), which
     return room, which
+
+
+async def _share(connection: Connection, terms: Claim, workers: int) -> int:
+    """Return how many more tasks this worker may take: its part of those that are leased or due,
+    less what it holds. Of queued ones only as many count as there are slots."""
+    now, count = terms["now"], sa.func.count()
+    leased = sa.and_(tasks.c.lease_until.is_not(None), tasks.c.lease_until > now)
+    found = (
+        await connection.execute(
+            sa.select(
+                count.filter(leased, tasks.c.lease_owner == terms["owner"]).label("mine"),
+                count.filter(leased).label("leased"),
+                count.filter(sa.or_(leased, tasks.c.run_at <= now)).label("open"),
+            ).where(in_states(ACTIVE))
+        )
+    ).one()
+    whole: int = found.open if terms["slots"] is None else min(found.open, terms["slots"])
+    share = -(-max(whole, int(found.leased)) // workers)
+    return max(0, share - int(found.mine))
 
 
 async def _slots_taken(connection: Connection) -> int:

@@ -14,7 +14,7 @@ from bot.core.access import Access
 from bot.core.caps import OrderRules
 from bot.core.stars import Package, StarsPackages, package_of, read_packages
 from bot.jobs.refunds import Refunds
-from bot.texts.callback_data import BuyPackage, RefundPayment
+from bot.texts.callback_data import BuyPackage, Operate, Operation, RefundPayment
 from storage import Entry
 from tests.support.handler_harness import NOON, HandlerHarness, Person
 
@@ -307,6 +307,50 @@ async def test_a_refund_is_repeated_until_telegram_confirms_it(
     assert not selling.telegram.refusals
     assert selling.telegram.named("refundStarPayment") == []
     assert told(selling, "stars_back") == [{"stars": 10, "failed": False}]
+
+
+async def test_a_refund_that_telegram_refuses_is_left_to_an_admin_who_asks_again(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    admin = Person(selling, user_id=1)
+    await selling.feed(**payment(ann, SMALL))
+    await selling.storage.stars.refund("stx-1", now=NOON)
+    for _ in range(3):
+        selling.telegram.refuse("refundStarPayment", 400, "Bad Request: CHARGE_ID_INVALID")
+    await turn(selling, turns=20)
+    assert not selling.telegram.refusals
+    assert selling.telegram.named("refundStarPayment") == []  # nobody asks on and on
+    [refused] = await selling.storage.stars.refused()
+    assert (refused.user_id, refused.stars) == (7, 10)
+    assert "CHARGE_ID_INVALID" in refused.error
+    again = Operate(operation=Operation.REFUND_AGAIN, number=refused.entry).pack()
+    await selling.feed(**admin.press(again))
+    assert await selling.storage.stars.refused() == []
+    await turn(selling)
+    assert len(selling.telegram.named("refundStarPayment")) == 1
+    assert told(selling, "stars_back") == [{"stars": 10, "failed": False}]
+    await selling.feed(**admin.press(again))
+    assert "already" in selling.telegram.toasts[-1]
+    assert selling.rows("SELECT act FROM audit WHERE act LIKE 'refund again'") == [
+        ("refund again",)
+    ]
+
+
+async def test_a_refused_refund_that_was_settled_by_hand_is_asked_for_no_more(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    await selling.feed(**payment(ann, SMALL))
+    await selling.storage.stars.refund("stx-1", now=NOON)
+    await selling.storage.stars.refund_refused("stx-1", now=NOON, error="user not found")
+    [refused] = await selling.storage.stars.refused()
+    settled = Operate(operation=Operation.REFUND_SETTLED, number=refused.entry).pack()
+    await selling.feed(**Person(selling, user_id=1).press(settled))
+    await turn(selling, turns=5)
+    assert selling.telegram.named("refundStarPayment") == []
+    assert told(selling, "stars_back") == []
+    assert await selling.storage.stars.refused() == []
 
 
 # --- an admin gives back ---------------------------------------------------------------------

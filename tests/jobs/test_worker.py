@@ -103,6 +103,51 @@ async def test_a_worker_suspended_past_its_lease_keeps_tasks_nobody_took(
     assert steps.lost_ids == []
 
 
+async def test_two_workers_both_get_work_and_what_one_leaves_the_other_takes(
+    storage: Storage,
+) -> None:
+    """The first to look leaves the other its half; after three seconds it leaves nothing."""
+    now = NOON
+    for number in range(10):
+        await queued(storage, prompt=f"{number}")
+    first, second = Held(), Held()
+
+    def one_of_two(steps: Held, owner: str) -> Worker:
+        return Worker(
+            storage, cast(Steps, steps), clock=lambda: now,
+            health=Health(storage.database.writable), owner=owner, slots=None, sleep=never,
+            workers=lambda: 2,
+        )  # fmt: skip
+
+    async def taken(worker: Worker, steps: Held, number: int) -> None:
+        while len(steps.taken) < number:
+            worker.wake()
+            await asyncio.sleep(0.01)
+
+    one, two = one_of_two(first, "one"), one_of_two(second, "two")
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = [group.create_task(one.run())]
+        await taken(one, first, 5)
+        for _ in range(5):
+            one.wake()
+            await asyncio.sleep(0.01)
+        assert len(first.taken) == 5
+        running.append(group.create_task(two.run()))
+        await taken(two, second, 5)
+        # the other one is stopped: what comes now is taken in the end
+        two.stop()
+        for number in range(10, 20):
+            await queued(storage, prompt=f"{number}")
+        await taken(one, first, 10)
+        assert len(first.taken) < 15
+        now += timedelta(seconds=4)
+        await taken(one, first, 15)
+        one.stop()
+        for task in running:
+            await task
+    assert len(second.taken) == 5
+
+
 async def test_a_task_that_another_worker_released_is_claimed_again(storage: Storage) -> None:
     now = NOON
     task = await queued(storage)

@@ -288,7 +288,7 @@ async def test_two_processes_that_see_a_problem_report_it_once(post: Post) -> No
 def test_every_alert_has_texts_for_start_and_end_and_a_button(kind: AlertKind, lang: str) -> None:
     assert set(ALERTS) == set(AlertKind)
     names = ("model", "task", "update", "reason", "error", "roubles", "threshold", "minutes",
-             "megabytes", "count")  # fmt: skip
+             "megabytes", "count", "stars", "user", "refund")  # fmt: skip
     values = dict.fromkeys(names, 7)
     params = {"alert": kind.value, "seconds": 90.0, **values}
 
@@ -302,6 +302,22 @@ def test_every_alert_has_texts_for_start_and_end_and_a_button(kind: AlertKind, l
     assert keyboard is not None
     assert keyboard.inline_keyboard
     assert keyboards.notices.notice(end) is None
+
+
+async def test_a_refused_refund_is_an_alert_until_it_is_decided(post: Post) -> None:
+    stars = post.storage.stars
+    assert await stars.purchase(
+        user_id=7, payment_id="stx", stars=10, credit=Decimal(17), now=post.now
+    )
+    assert await stars.refund("stx", now=post.now)
+    assert await post.look() == []
+    await stars.refund_refused("stx", now=post.now, error="CHARGE_ID_INVALID")
+    [told] = await post.look()
+    assert (told.params["user"], told.params["stars"]) == (7, 10)
+    assert await post.look(timedelta(days=3)) == []
+    entry = int(str(told.params["refund"]))
+    assert await stars.decide_refused(entry, again=False, by=1, now=post.now)
+    assert heard(await post.look()) == [("alert_over", AlertKind.REFUND_REFUSED.value)]
 
 
 # --- what is held --------------------------------------------------------------------------

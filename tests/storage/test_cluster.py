@@ -30,6 +30,21 @@ async def process(url: str, **hearing: Callable[[], None]) -> AsyncIterator[Clus
             await database.close()
 
 
+@asynccontextmanager
+async def worker(url: str) -> AsyncIterator[Cluster]:
+    """A process that works on tasks."""
+    database = await Database.open(url)
+    made = open_cluster(database)
+    made.join_workers()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(made.run())
+        try:
+            yield made
+        finally:
+            running.cancel()
+            await database.close()
+
+
 @pytest.fixture
 async def cuts(postgres_url: str) -> AsyncIterator[Cutter]:
     async with cutter(postgres_url) as made:
@@ -152,6 +167,25 @@ async def test_a_job_is_cancelled_with_its_connection_and_taken_over(cuts: Cutte
         await until(lambda: len(chore.doing) == 1)
         for task in tasks:
             task.cancel()
+
+
+async def test_workers_know_how_many_they_are(postgres_url: str) -> None:
+    async with process(postgres_url) as intake, worker(postgres_url) as one:
+        await until(lambda: one.workers == intake.workers == 1)
+        async with worker(postgres_url) as two:
+            await until(lambda: one.workers == two.workers == 2)
+        # the lock goes with the connection of a dead one
+        await until(lambda: one.workers == 1)
+
+
+async def test_a_worker_that_hears_nobody_leaves_nothing_to_others(cuts: Cutter) -> None:
+    async with worker(cuts.url) as one, worker(cuts.url):
+        await until(lambda: one.workers == 2)
+        cuts.open = False
+        cuts.cut()
+        await until(lambda: one.workers == 1)
+        cuts.open = True
+        await until(lambda: one.workers == 2)
 
 
 async def test_an_error_of_the_job_is_raised_to_the_caller(postgres_url: str) -> None:

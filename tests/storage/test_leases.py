@@ -59,6 +59,35 @@ async def test_a_claim_is_committed_before_it_is_returned(
     assert (taken_over.lease_owner, taken_over.fence, taken_over.claims) == ("two", 2, 2)
 
 
+async def test_of_two_workers_each_takes_its_share(storage: Storage, other: Storage) -> None:
+    for number in range(9):
+        await queued(storage, prompt=f"{number}")
+    terms = {"now": NOON, "lease_for": MINUTE, "limit": 100, "slots": None, "workers": 2}
+
+    async def take(place: Storage, owner: str, **changes: object) -> int:
+        return len(await place.tasks.claim_due(**(terms | {"owner": owner} | changes)))  # type: ignore[arg-type]
+
+    assert [await take(storage, "one") for _ in range(3)] == [5, 0, 0]
+    assert [await take(other, "two") for _ in range(2)] == [4, 0]
+    # alone again, it takes the rest too, once the leases of the other one are over
+    assert await take(storage, "one", workers=1, now=NOON + MINUTE - SECOND) == 0
+    assert await take(storage, "one", workers=1, now=NOON + MINUTE) == 9
+
+
+async def test_the_share_of_the_queue_is_a_share_of_the_slots(
+    storage: Storage, other: Storage
+) -> None:
+    for number in range(9):
+        await queued(storage, prompt=f"{number}")
+    claims = [
+        await place.tasks.claim_due(
+            owner=owner, now=NOON, lease_for=MINUTE, limit=100, slots=4, workers=2
+        )
+        for place, owner in ((storage, "one"), (storage, "one"), (other, "two"))
+    ]
+    assert [len(claim) for claim in claims] == [2, 0, 2]
+
+
 @pytest.mark.parametrize("state", sorted(S))
 async def test_only_states_with_work_to_do_are_claimed(storage: Storage, state: TaskState) -> None:
     task = await task_in(storage, state)

@@ -27,6 +27,7 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
     AlertKind.PROVIDER_AWAY: (_O.TRY_NOW, _O.TODAY),
     AlertKind.UNDELIVERABLE: (_O.REDELIVER, _O.LOOK),
     AlertKind.UNKNOWN: (_O.NOT_CHARGED, _O.CHARGED, _O.LOOK),
+    AlertKind.REFUND_REFUSED: (_O.REFUND_AGAIN, _O.REFUND_SETTLED),
     AlertKind.SET_ASIDE: (_O.HANDLE, _O.UPDATE),
     AlertKind.NO_UPDATES: (_O.TODAY,),
     AlertKind.OTHER_POLLER: (_O.TODAY,),
@@ -37,7 +38,7 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
 
 def alert(lang: str, params: Params) -> InlineKeyboardMarkup:
     """Return the operations that help with an alert."""
-    number = int(params.get("task") or params.get("update") or 0)
+    number = int(params.get("task") or params.get("update") or params.get("refund") or 0)
     return parts.rows(
         *([operation(lang, one, number)] for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))])
     )
