@@ -11,7 +11,8 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   └── ProviderLost       the answer was lost: the order may be accepted and charged
     ├── TelegramError
     │   ├── TelegramLater      again after `retry_after` seconds (flood control, server errors)
-    │   ├── TelegramLost       the answer was lost: the call may have been carried out
+    │   │   ├── TelegramFlood  it answers, and says how long to send less
+    │   │   └── TelegramLost   the answer was lost: the call may have been carried out
     │   ├── TelegramUnreachable  the chat cannot be written to: blocked, deleted, kicked
     │   ├── TelegramMoved      the group has a new id: repeat there at once
     │   ├── TelegramRejected   this request will never be accepted
@@ -22,6 +23,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     ├── StorageError
     │   ├── StorageUnavailable  again later: locked, disk full, no connection; nothing written
     │   └── StorageTooNew      a newer version wrote this database: the operator must install it
+    ├── NotNow                 the other side answers nobody; nothing was tried, wait at the gate
     ├── IntakeHeld             an admin paused new orders; nothing was ordered
     ├── LimitReached           a cap is reached; `cap` has a text, nothing was ordered
     ├── CreditTooLow           the person's credit is too low; nothing was ordered
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bot.core.caps import Cap, Limit
+    from bot.core.gate import Gate
     from bot.core.task import Hold, Problem, Reason
 
 
@@ -94,6 +97,10 @@ class TelegramLater(TelegramError):
         self.retry_after = retry_after
 
 
+class TelegramFlood(TelegramLater):
+    """Too many requests: Telegram answers, and asks for a pause."""
+
+
 class TelegramLost(TelegramLater):
     """The answer was lost: a repeat may do the same thing twice."""
 
@@ -143,6 +150,14 @@ class StorageUnavailable(StorageError):
 
 class StorageTooNew(StorageError):
     """A newer version of the program changed this database; this version must not touch it."""
+
+
+class NotNow(BotError):
+    """Nothing was tried: wait until the gate lets the task through."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__("the other side answers nobody")
+        self.gate = gate
 
 
 class IntakeHeld(BotError):

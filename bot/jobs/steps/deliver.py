@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from bot import texts
 from bot.core.errors import (
+    NotNow,
     ProviderError,
     TelegramError,
     TelegramLater,
@@ -15,6 +16,7 @@ from bot.core.errors import (
     TelegramTooLarge,
     TelegramUnreachable,
 )
+from bot.core.gate import Gate
 from bot.core.notices import NoticeKind
 from bot.core.schedule import back_off
 from bot.core.task import Reason, Task, TaskState
@@ -39,10 +41,21 @@ class Deliver:
         self._delivery = delivery
         self._albums = Albums(context, delivery)
 
-    async def __call__(self, task: Task) -> None:
-        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off."""
+    async def __call__(self, task: Task) -> Task | None:
+        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off: None. Return the
+        unchanged task when the program stops.
+        """
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
+        while True:
+            try:
+                return await self._deliver(task)
+            except NotNow as exc:  # the host of the video, or Telegram, is away
+                if not await context.wait_turn(task.id, exc.gate):
+                    return task
+
+    async def _deliver(self, task: Task) -> None:
+        context = self._context
         try:
             sent = await self._delivery(
                 task,
@@ -60,7 +73,8 @@ class Deliver:
             return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
         except (DownloadFailed, OSError, RuntimeError) as exc:
             # The fault of the network or of this machine, not of the video.
-            return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
+            at = context.gates.host(task.video_url)
+            return await self._again(task, exc, Reason.RESULT_GONE, at, refresh=True)
         except TelegramUnreachable as exc:
             return await self._give_up(task, Reason.CHAT_UNREACHABLE, str(exc))
         except TelegramMoved as exc:
@@ -69,9 +83,9 @@ class Deliver:
         except TelegramRejected as exc:
             if task.attempts + 1 >= TRIES:
                 return await self._link_only(task, str(exc))
-            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE, context.gates.telegram)
         except TelegramError as exc:
-            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE, context.gates.telegram)
         if sent is not None:
             after = task.to(
                 TaskState.DELIVERED,
@@ -85,13 +99,15 @@ class Deliver:
         return None
 
     async def _again(
-        self, task: Task, exc: Exception, reason: Reason, *, refresh: bool = False
+        self, task: Task, exc: Exception, reason: Reason, gate: Gate, *, refresh: bool = False
     ) -> None:
         if self._context.clock() - (task.rendered_at or task.created_at) > PATIENCE:
             return await self._give_up(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=300)
         if isinstance(exc, TelegramLater):
             wait = max(wait, exc.retry_after)
+        if gate.is_away:
+            wait = 0.0  # the gate says when
         url = await self._link(task) if refresh and task.attempts >= TRIES else task.video_url
         kept_by = await self._delivery.kept_by(task)
         return await self._context.later(task, wait, str(exc), video_url=url, kept_by=kept_by)
