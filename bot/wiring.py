@@ -369,10 +369,11 @@ def wire_jobs(
         sleep=sleep,
     )
     context = StepContext(storage, progress, clock=clock, wait=wait, sleep=sleep)
+    progress.hold = lambda: context.gates.telegram.has_waiting
     deadline = timedelta(seconds=settings.task_deadline_seconds)
     delivery = Delivery(
         messenger, edges.fetch, kept, edges.prepare,
-        upload_limit=_upload_limit(settings), disk=disk,
+        upload_limit=_upload_limit(settings), disk=disk, gates=context.gates,
     )  # fmt: skip
     steps = Steps(
         context,

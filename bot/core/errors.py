@@ -11,7 +11,8 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   └── ProviderLost       the answer was lost: the order may be accepted and charged
     ├── TelegramError
     │   ├── TelegramLater      again after `retry_after` seconds (flood control, server errors)
-    │   ├── TelegramLost       the answer was lost: the call may have been carried out
+    │   │   ├── TelegramFlood  it answers, and says how long to send less
+    │   │   └── TelegramLost   the answer was lost: the call may have been carried out
     │   ├── TelegramUnreachable  the place cannot be written to: blocked, kicked, topic closed,
     │   │                        no right to send this
     │   ├── TelegramMoved      the group has a new id: repeat there at once
@@ -24,6 +25,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   ├── StorageUnavailable  again later: locked, disk full, no connection; nothing written
     │   ├── StorageUnusable    the operator must act: wrong password, damaged file, no right
     │   └── StorageTooNew      a newer version wrote this database: the operator must install it
+    ├── NotNow                 the other side answers nobody; nothing was tried, wait at the gate
     ├── IntakeHeld             an admin paused new orders; nothing was ordered
     ├── PhotosHeld             orders with a photo are paused; nothing was ordered
     ├── LimitReached           a cap is reached; `cap` has a text, nothing was ordered
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bot.core.caps import Cap, Limit
+    from bot.core.gate import Gate
     from bot.core.task import Hold, Problem, Reason
 
 
@@ -95,6 +98,10 @@ class TelegramLater(TelegramError):
     def __init__(self, message: str, *, retry_after: float = 3.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TelegramFlood(TelegramLater):
+    """Too many requests: Telegram answers, and asks for a pause."""
 
 
 class TelegramLost(TelegramLater):
@@ -152,6 +159,14 @@ class StorageUnusable(StorageError):
 
 class StorageTooNew(StorageError):
     """A newer version of the program changed this database; this version must not touch it."""
+
+
+class NotNow(BotError):
+    """Nothing was tried: wait until the gate lets the task through."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__("the other side answers nobody")
+        self.gate = gate
 
 
 class IntakeHeld(BotError):

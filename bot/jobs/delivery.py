@@ -14,18 +14,21 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from aiogram.types import InlineKeyboardMarkup
 from aiogram.utils.formatting import Text
 
-from bot.core.errors import TelegramError
+from bot.core.clock import utc_now
+from bot.core.errors import NotNow, TelegramError, TelegramFlood, TelegramLater
 from bot.core.task import Task
+from bot.jobs.gates import Gates
 from bot.media import video_reader
-from bot.media.download import DownloadTooLarge
+from bot.media.download import DownloadFailed, DownloadTooLarge, NotStored
 from bot.runtime.private_files import make_folder
 from bot.telegram.messenger import Messenger, SentVideo
 
@@ -134,6 +137,7 @@ class Delivery:
         *,
         upload_limit: int = UPLOAD_LIMIT,
         disk: str | None = None,
+        gates: Gates | None = None,
     ) -> None:
         self._messenger = messenger
         self._download = download
@@ -141,6 +145,7 @@ class Delivery:
         self._prepare = prepare
         self._upload_limit = upload_limit
         self._disk = disk
+        self._gates = gates or Gates(utc_now, lambda _: None)
         self._slots = asyncio.Semaphore(AT_ONCE)
         # One after the other: in parallel, all videos would be ready only at the end.
         self._reading = asyncio.Semaphore(max(2, os.cpu_count() or 1))
@@ -154,8 +159,9 @@ class Delivery:
     ) -> SentVideo | None:
         """Send the video to `task.video_chat`; None: `meet` sent it.
 
-        Raises the errors of bot.media.download, NotAVideo and TelegramErrors. After a
-        TelegramError the video is kept, and the next call needs no link.
+        Raises the errors of bot.media.download, NotAVideo, TelegramErrors, and NotNow while the
+        host or Telegram is away. After a TelegramError the video is kept, and the next call needs
+        no link.
         """
         if task.video_file_id is not None:
             send = (
@@ -163,30 +169,47 @@ class Delivery:
                 if task.video_is_document
                 else self._messenger.send_video
             )
-            return await send(
-                task.video_chat,
-                task.video_file_id,
-                caption=caption(task.video_is_document),
-                reply_to=task.video_reply_to,
-                keyboard=keyboard,
-            )
+            with self._turn(task):
+                return await send(
+                    task.video_chat,
+                    task.video_file_id,
+                    caption=caption(task.video_is_document),
+                    reply_to=task.video_reply_to,
+                    keyboard=keyboard,
+                )
         with self._open(task) as (file, is_kept):
             async with self._slots:
                 if not is_kept:
-                    await self._download(task.video_url or "", file)
-                video, _ = await asyncio.gather(
-                    self._read(file), self._messenger.action(task.video_chat, "upload_video")
-                )
-                if video.size > self._upload_limit:
-                    raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
-                prepared = PreparedVideo(task, video, is_kept)
+                    await self._fetch(task, file)
                 if meet is None:
-                    return await self._send(prepared, caption, keyboard)
+                    async with self._keeping([(task, file, is_kept)]):
+                        with self._turn(task):
+                            prepared = await self._prepared(task, file, is_kept=is_kept)
+                            return await self._send(prepared, caption, keyboard)
+                prepared = await self._prepared(task, file, is_kept=is_kept)
             # Free the slot for other videos while this one waits.
             if await meet(prepared):
                 return None
-            async with self._slots:
-                return await self._send(prepared, caption, keyboard)
+            async with self._slots, self._keeping([(task, file, is_kept)]):
+                with self._turn(task):
+                    return await self._send(prepared, caption, keyboard)
+
+    async def _fetch(self, task: Task, file: BinaryIO) -> None:
+        url = task.video_url or ""
+        with self._gates.host(url).turn(task.id, _since(task), away=_host_is_away):
+            await self._download(url, file)
+
+    def _turn(self, task: Task) -> AbstractContextManager[None]:
+        """Send while Telegram answers. Raises NotNow."""
+        return self._gates.telegram.turn(task.id, _since(task), away=_telegram_is_away)
+
+    async def _prepared(self, task: Task, file: BinaryIO, *, is_kept: bool) -> PreparedVideo:
+        video, _ = await asyncio.gather(
+            self._read(file), self._messenger.action(task.video_chat, "upload_video")
+        )
+        if video.size > self._upload_limit:
+            raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
+        return PreparedVideo(task, video, is_kept)
 
     async def _read(self, file: BinaryIO) -> video_reader.Video:
         async with self._reading:
@@ -196,28 +219,27 @@ class Delivery:
         self, prepared: PreparedVideo, caption: Caption, keyboard: InlineKeyboardMarkup | None
     ) -> SentVideo:
         task, video = prepared.task, prepared.video
-        async with self._keeping([prepared]):
-            if video.is_document:
-                return await self._messenger.send_document(
-                    task.video_chat,
-                    video.file,
-                    f"video-{task.id}.{video.info.container}",
-                    size=video.size,
-                    thumbnail=video.thumbnail,
-                    caption=caption(True),
-                    reply_to=task.video_reply_to,
-                    keyboard=keyboard,
-                )
-            return await self._messenger.send_video(
+        if video.is_document:
+            return await self._messenger.send_document(
                 task.video_chat,
                 video.file,
-                video.info,
+                f"video-{task.id}.{video.info.container}",
                 size=video.size,
                 thumbnail=video.thumbnail,
-                caption=caption(False),
+                caption=caption(True),
                 reply_to=task.video_reply_to,
                 keyboard=keyboard,
             )
+        return await self._messenger.send_video(
+            task.video_chat,
+            video.file,
+            video.info,
+            size=video.size,
+            thumbnail=video.thumbnail,
+            caption=caption(False),
+            reply_to=task.video_reply_to,
+            keyboard=keyboard,
+        )
 
     async def album(
         self, prepared_videos: Sequence[PreparedVideo], caption: Text
@@ -228,14 +250,16 @@ class Delivery:
         Raises TelegramErrors; after such an error all videos are kept.
         """
         first = prepared_videos[0].task
-        async with self._slots, self._keeping(prepared_videos):
-            await self._messenger.action(first.video_chat, "upload_video")
-            return await self._messenger.send_album(
-                first.video_chat,
-                [prepared.video for prepared in prepared_videos],
-                caption=caption,
-                reply_to=first.video_reply_to,
-            )
+        files = [(one.task, one.video.file, one.is_kept) for one in prepared_videos]
+        async with self._slots, self._keeping(files):
+            with self._turn(first):
+                await self._messenger.action(first.video_chat, "upload_video")
+                return await self._messenger.send_album(
+                    first.video_chat,
+                    [prepared.video for prepared in prepared_videos],
+                    caption=caption,
+                    reply_to=first.video_reply_to,
+                )
 
     def fit(self, prepared_videos: Sequence[PreparedVideo]) -> bool:
         """Whether one album can carry all of them: documents are no part of one with videos."""
@@ -244,13 +268,14 @@ class Delivery:
         return sum(prepared.video.size for prepared in prepared_videos) <= self._upload_limit
 
     @asynccontextmanager
-    async def _keeping(self, prepared_videos: Sequence[PreparedVideo]) -> AsyncIterator[None]:
+    async def _keeping(self, files: Sequence[tuple[Task, BinaryIO, bool]]) -> AsyncIterator[None]:
+        """Keep the files of the tasks, unless they are kept, when Telegram does not take them."""
         try:
             yield
-        except TelegramError:
-            for prepared in prepared_videos:
-                if not prepared.is_kept:
-                    await self._keep(prepared.task.id, prepared.video.file)
+        except (TelegramError, NotNow):
+            for task, file, is_kept in files:
+                if not is_kept:
+                    await self._keep(task.id, file)
             raise
 
     async def _keep(self, task_id: int, file: BinaryIO) -> None:
@@ -278,3 +303,16 @@ class Delivery:
             return
         with tempfile.TemporaryFile() as file:
             yield file, False
+
+
+def _since(task: Task) -> datetime:
+    """Return what orders the videos that wait: since when it was ordered."""
+    return task.confirmed_at or task.created_at
+
+
+def _host_is_away(exc: Exception) -> bool:
+    return isinstance(exc, DownloadFailed) and not isinstance(exc, NotStored)
+
+
+def _telegram_is_away(exc: Exception) -> bool:
+    return isinstance(exc, TelegramLater) and not isinstance(exc, TelegramFlood)

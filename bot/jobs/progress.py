@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -78,6 +78,8 @@ class Progress:
         self._sleep = sleep
         self._watched: dict[int, _Watched] = {}
         self._drafts = True
+        self.hold: Callable[[], bool] = bool
+        """Whether results have to go first: set by who wires it."""
 
     def show(
         self,
@@ -208,7 +210,7 @@ class Progress:
             now = self._now()
             due = [
                 watched
-                for watched in self._watched.values()
+                for watched in ([] if self.hold() else self._watched.values())
                 if watched.next_at <= now or self._acts(watched, now)
             ]
             for start in range(0, len(due), AT_ONCE):

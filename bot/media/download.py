@@ -8,6 +8,7 @@ disk, or wait forever. It must not know tasks; the worker decides what a failure
     ├── DownloadGone      this link is dead; another one may work
     ├── DownloadTooLarge  over the limit, and will be next time
     └── DownloadFailed    again later
+        └── NotStored     our disk is full or broken
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ class DownloadTooLarge(DownloadError):
 
 class DownloadFailed(DownloadError):
     """Temporary: the network, the server, or our disk."""
+
+
+class NotStored(DownloadFailed):
+    """Our disk did not take it; the host is fine."""
 
 
 def is_public(address: str) -> bool:
@@ -268,7 +273,7 @@ def _write(file: BinaryIO, chunk: bytes) -> None:
     try:
         file.write(chunk)
     except OSError as exc:
-        raise DownloadFailed(f"cannot be stored: {exc.strerror}") from None
+        raise NotStored(f"cannot be stored: {exc.strerror}") from None
 
 
 def _refuse(why: str) -> NoReturn:

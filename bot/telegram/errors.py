@@ -39,6 +39,7 @@ from aiogram.methods.base import TelegramType
 from bot.core.errors import (
     TelegramConflict,
     TelegramError,
+    TelegramFlood,
     TelegramLater,
     TelegramLost,
     TelegramMoved,
@@ -117,7 +118,7 @@ def classify(exc: BaseException) -> TelegramError | None:
         case TelegramError():
             return exc
         case TelegramRetryAfter():
-            return TelegramLater("flood control", retry_after=float(exc.retry_after))
+            return TelegramFlood("flood control", retry_after=float(exc.retry_after))
         case TelegramMigrateToChat():
             return TelegramMoved("the group has moved", chat_id=exc.migrate_to_chat_id)
         case TelegramUnauthorizedError():
@@ -145,7 +146,7 @@ def classify(exc: BaseException) -> TelegramError | None:
         case TelegramBadRequest():
             return _bad_request(exc.message)
         case TelegramAPIError() if "too many requests" in str(exc.message).lower():
-            return TelegramLater("flood control without a time", retry_after=30.0)
+            return TelegramFlood("flood control without a time", retry_after=30.0)
         case TelegramAPIError():
             return TelegramRejected(str(exc.message))
         case Exception() if proxy.is_at_fault(exc):

@@ -10,12 +10,17 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bot.sandbox.faults import Fault
 from storage import open_storage
+from tests.faults import herd
+from tests.support import app_harness
 from tests.support.app_harness import AppHarness, open_app_harness
 from tests.support.outages import Line
 
@@ -25,6 +30,7 @@ PAGE = "<html><body>Bad gateway</body></html>"
 ORDERS = 6
 """For one process; several get three each."""
 FLAP_SECONDS, FLAPS = 3.0, 20
+HOURS = "hours"
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ LENGTHS: dict[str, float | None] = {"1 s": 1.0, "25 s": 25.0, "10 min": 600.0, "
 async def _table(processes: list[int], only: str) -> int:
     clip, broken = b"\0" * 1000, 0
     head = " | ".join(LENGTHS)
-    for number in processes:
+    for number in [] if only == HOURS else processes:
         orders = ORDERS if number == 1 else 3 * number
         say(f"\n{number} process(es): orders in doubt of {orders}; seconds to the last video\n")
         say(f"| outage | {head} |\n| --- {'| --- ' * len(LENGTHS)}|")
@@ -148,25 +154,42 @@ async def _table(processes: list[int], only: str) -> int:
     return broken
 
 
+async def _hours(clip: bytes) -> None:
+    """Outages of an hour with much that waits; each scenario fails where it breaks a promise."""
+    async with _opened(clip) as harness:
+        say("\nquestions, 2 000 open tasks:", await herd.questions(harness, 2000))
+    async with _opened(clip) as harness:
+        say("\na host of 500 videos:", await herd.downloads(harness, clip, 500))
+    async with _opened(clip, task_deadline_seconds=86_400) as harness:
+        say("\nTelegram, 500 videos ready:", await herd.telegram(harness, clip, 500))
+
+
 async def _cell(outage: Outage, seconds: float | None, processes: int, clip: bytes) -> Outcome:
+    workers = processes if processes > 1 else 0
+    async with _opened(clip, workers=workers, at_once=3) as harness:
+        return await live_through(harness, outage, seconds, processes)
+
+
+@asynccontextmanager
+async def _opened(clip: bytes, **settings: Any) -> AsyncIterator[AppHarness]:
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.db"
         async with open_storage(f"sqlite+aiosqlite:///{empty}"):
             pass
-        workers = processes if processes > 1 else 0
-        async with open_app_harness(
-            Path(folder), empty, clip, workers=workers, at_once=3
-        ) as harness:
-            return await live_through(harness, outage, seconds, processes)
+        async with open_app_harness(Path(folder), empty, clip, **settings) as harness:
+            yield harness
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, nargs="*", default=[1, 4])
-    parser.add_argument("--only", default="", help="one outage by its name")
+    parser.add_argument("--only", default="", help=f"one outage by its name, or {HOURS}")
     given = parser.parse_args()
     begun = time.perf_counter()
+    app_harness.REAL_SECONDS = 300.0  # much waits here at once
     broken = asyncio.run(_table(given.processes, given.only))
+    if given.only in ("", HOURS):
+        asyncio.run(_hours(b"\0" * 1000))
     say(f"\n{time.perf_counter() - begun:.0f} s, {broken} broken promises")
     return bool(broken)
 

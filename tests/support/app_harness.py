@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -193,7 +194,9 @@ class AppHarness:
             or any(one.database.open_now or one.wire.calls for one in self.workers)
             or self.threads[0]
             or any(c.ended is None for c in self.telegram.calls[-50:] if c.method != "getUpdates")
-            or any(not task.work.done() for task in self.provider.tasks.values())
+            or any(
+                not task.work.done() for task in islice(reversed(self.provider.tasks.values()), 50)
+            )
             or (self.telegram.world.pending and polls and polls[-1].ended is None)
         )
 

@@ -37,6 +37,7 @@ from python_socks import ProxyError
 from bot.core.errors import (
     TelegramConflict,
     TelegramError,
+    TelegramFlood,
     TelegramLater,
     TelegramLost,
     TelegramMoved,
@@ -65,7 +66,7 @@ def refused() -> aiohttp.ClientConnectorError:
 @pytest.mark.parametrize(
     ("raised", "means"),
     [
-        (TelegramRetryAfter(SEND, "x", 17), TelegramLater),
+        (TelegramRetryAfter(SEND, "x", 17), TelegramFlood),
         (TelegramMigrateToChat(SEND, "x", -100), TelegramMoved),
         (TelegramUnauthorizedError(SEND, "x"), TelegramUnauthorized),
         (TelegramNotFound(GetMe(), "Not Found"), TelegramUnauthorized),
@@ -80,7 +81,7 @@ def refused() -> aiohttp.ClientConnectorError:
         (caused(TelegramNetworkError(SEND, "x"), refused()), TelegramLater),
         (caused(TelegramNetworkError(SEND, "x"), TimeoutError()), TelegramLost),
         (ClientDecodeError("x", ValueError(), "<html>"), TelegramLost),
-        (TelegramAPIError(SEND, "Too Many Requests: slow down"), TelegramLater),
+        (TelegramAPIError(SEND, "Too Many Requests: slow down"), TelegramFlood),
         (TelegramAPIError(SEND, "something new"), TelegramRejected),
         (aiohttp.ClientPayloadError("x"), TelegramLost),
         (TimeoutError(), TelegramLost),

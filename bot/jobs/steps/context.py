@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -17,9 +18,11 @@ from typing import Any, TypeVar
 from bot.core.alerts import Switch
 from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import LeaseLost, StorageUnavailable
+from bot.core.gate import Gate
 from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import PRIOR, DurationDistribution, Durations, back_off
 from bot.core.task import ACTIVE, Charge, Reason, Task, TaskState
+from bot.jobs.gates import Gates
 from bot.jobs.progress import Progress
 from bot.runtime import metrics
 from storage import Storage
@@ -62,6 +65,7 @@ class StepContext:
         self._learning = asyncio.Lock()
         self._lost: set[int] = set()
         self._timers: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self.gates = Gates(clock, self._wake)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -194,6 +198,16 @@ class StepContext:
             raise LeaseLost("somebody else has the task")
         return not self.stopping
 
+    async def wait_turn(self, task_id: int, gate: Gate, *, at_most: float = math.inf) -> bool:
+        """Wait until the gate may let the task through; False when the program stops first."""
+        if not await self.wait(task_id, min(gate.seconds(task_id), at_most)):
+            return False
+        self._timers[task_id].clear()  # the gate may have set it
+        return True
+
+    def _wake(self, task_id: int) -> None:
+        self._timers[task_id].set()
+
     def stop(self) -> None:
         """Stop waiting for all timers."""
         self.stopping = True
@@ -212,6 +226,7 @@ class StepContext:
 
     def dropped(self, task_id: int) -> None:
         """Forget the task: this worker has finished with it."""
+        self.gates.leave(task_id)
         self._lost.discard(task_id)
         self._timers.pop(task_id, None)
         self.progress.forget(task_id)

@@ -13,6 +13,7 @@ from aiogram.utils.formatting import Text
 
 from bot import texts
 from bot.core.errors import (
+    NotNow,
     ProviderError,
     TelegramError,
     TelegramLater,
@@ -21,6 +22,7 @@ from bot.core.errors import (
     TelegramTooLarge,
     TelegramUnreachable,
 )
+from bot.core.gate import Gate
 from bot.core.notices import NoticeKind
 from bot.core.schedule import back_off
 from bot.core.task import Reason, Task, TaskState
@@ -49,12 +51,22 @@ class Deliver:
         self._albums = Albums(context, delivery)
 
     async def __call__(self, task: Task) -> Task | None:
-        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off.
+        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off: None.
 
-        Returns the task when it goes on at once: to the person's own chat.
+        Returns the task when it goes on at once, to the person's own chat, and unchanged when the
+        program stops.
         """
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
+        while True:
+            try:
+                return await self._deliver(task)
+            except NotNow as exc:  # the host of the video, or Telegram, is away
+                if not await context.wait_turn(task.id, exc.gate):
+                    return task
+
+    async def _deliver(self, task: Task) -> Task | None:
+        context = self._context
         pays = context.progress.prices.seen_by(task.user_id)
         with reader(pays=pays):
             keyboard = keyboards.results.result(task)
@@ -80,7 +92,8 @@ class Deliver:
             return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
         except (DownloadFailed, OSError, RuntimeError) as exc:
             # These errors are faults of the network or of this machine, not of the video.
-            return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
+            at = context.gates.host(task.video_url)
+            return await self._again(task, exc, Reason.RESULT_GONE, at, refresh=True)
         except TelegramUnreachable as exc:
             if task.video_chat != task.own_chat:
                 return await self._redirect(task, str(exc))
@@ -91,9 +104,9 @@ class Deliver:
         except TelegramRejected as exc:
             if task.attempts + 1 >= TRIES:
                 return await self._link_only(task, str(exc))
-            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE, context.gates.telegram)
         except TelegramError as exc:
-            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE, context.gates.telegram)
         if sent is not None:
             after = task.to(
                 TaskState.DELIVERED,
@@ -118,13 +131,15 @@ class Deliver:
         return await self._context.save(task, after)
 
     async def _again(
-        self, task: Task, exc: Exception, reason: Reason, *, refresh: bool = False
+        self, task: Task, exc: Exception, reason: Reason, gate: Gate, *, refresh: bool = False
     ) -> None:
         if self._context.clock() - (task.rendered_at or task.created_at) > PATIENCE:
             return await self._give_up(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=300)
         if isinstance(exc, TelegramLater):
             wait = max(wait, exc.retry_after)
+        if gate.is_away:
+            wait = 0.0  # the gate says when
         url = await self._link(task) if refresh and task.attempts >= TRIES else task.video_url
         kept_by = await self._delivery.kept_by(task)
         return await self._context.later(task, wait, str(exc), video_url=url, kept_by=kept_by)

@@ -7,10 +7,11 @@ deadline the task is polled for another day, at growing intervals.
 from __future__ import annotations
 
 import logging
+import math
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.core.errors import ProviderBusy, ProviderHeld, ProviderRefused
+from bot.core.errors import NotNow, ProviderBusy, ProviderHeld, ProviderRefused
 from bot.core.notices import NoticeKind
 from bot.core.schedule import back_off, next_question, overdue_wait
 from bot.core.task import Reason, Task, TaskState
@@ -46,6 +47,7 @@ class Watch:
         context, since = self._context, task.accepted_at or task.created_at
         distribution = await context.distribution(task.model)
         context.progress.show(task, distribution)
+        gate = context.gates.questions
         pending_at, failures, doubts = 0.0, 0, 0
         # Taken over from another worker: it may be ready already, and one answer shows that it
         # does not kill workers.
@@ -60,8 +62,17 @@ class Watch:
             wait = None
             job: Job | None = None
             try:
-                job = await self._provider.result(task.provider_id)
+                with gate.turn(task.id, since, away=_is_away):
+                    job = await self._provider.result(task.provider_id)
                 failures = 0
+            except NotNow:
+                if not await context.wait_turn(task.id, gate, at_most=self._until_told(task)):
+                    return task
+                if self._until_told(task) <= 0:
+                    gate.leave(task.id)
+                    return await self._past_deadline(task, since)
+                wait = 0.0
+                continue
             except ProviderBusy as exc:
                 failures += 1
                 logger.info("task %d: %s", task.id, exc)
@@ -85,7 +96,11 @@ class Watch:
                     doubts += 1
                     if doubts >= CONFIRMATIONS:
                         return await context.fail(task, Reason.NO_RESULT, "done without a link")
-            if task.deadline_at is not None and context.clock() >= task.deadline_at:
+            if gate.is_away:
+                wait = 0.0  # the gate says when
+            is_late = task.deadline_at is not None and context.clock() >= task.deadline_at
+            # Put off, an overdue task would be asked about long after the outage.
+            if is_late and not (task.overdue and gate.is_away):
                 return await self._past_deadline(task, since)
             if task.claims > 1:  # it completed a step, so it does not kill workers
                 task = await context.save(task, task.again(run_at=task.run_at, attempts=0))
@@ -117,6 +132,12 @@ class Watch:
     def _age(self, since: datetime) -> float:
         return (self._context.clock() - since).total_seconds()
 
+    def _until_told(self, task: Task) -> float:
+        """Return the seconds until the person is told that it takes longer."""
+        if task.deadline_at is None or task.overdue:
+            return math.inf
+        return (task.deadline_at - self._context.clock()).total_seconds()
+
     def _until_next(self, task: Task, since: datetime, failures: int) -> float:
         age, distribution = self._age(since), self._context.current_estimate(task.model)
         wait = next_question(age, distribution) - age
@@ -140,3 +161,8 @@ class Watch:
         after = task.again(run_at=run_at, overdue=True)
         await self._context.save(task, after, keep_lease=False, notices=words)
         return None
+
+
+def _is_away(exc: Exception) -> bool:
+    """Whether the same question about another task would fail as well."""
+    return isinstance(exc, ProviderBusy | ProviderHeld)
