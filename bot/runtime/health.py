@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from bot.runtime.bounded import Bounded
 
 LIMITS: Mapping[str, float] = {
     "updates": 120.0,  # a successful getUpdates; each waits for at most 25 s
@@ -18,7 +21,9 @@ LIMITS: Mapping[str, float] = {
 """Seconds that may pass between two marks of a part."""
 
 WRITABLE_SECONDS = 5.0
-"""How long a result of the database check is valid, and how long the check may take."""
+"""How long a result of the database check is valid."""
+ANSWER_SECONDS = 2.0
+"""How long the check may take: who asks for a report waits for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +62,13 @@ class Health:
 
     def __init__(
         self,
-        writable: Callable[[], Awaitable[bool]],
+        writable: Callable[[], Coroutine[Any, Any, bool]],
         *,
         limits: Mapping[str, float] = LIMITS,
         tunnel: Callable[[], str] = str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._writable = writable
+        self._writable = Bounded(writable, ANSWER_SECONDS)
         self._limits = limits
         self._tunnel = tunnel
         self._now = now
@@ -71,7 +76,7 @@ class Health:
         self._marks: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
         self._asking = asyncio.Lock()
-        self._answer = False
+        self._trouble = ""
         self._answered: float | None = None
         self.stopping = False
 
@@ -101,7 +106,7 @@ class Health:
 
     async def report(self) -> HealthReport:
         """Return the report; the database is checked at most once per interval."""
-        database = await self._database()
+        trouble = await self._database()
         now = self._now()
         reasons = [
             f"{part}: no sign of life for {age:.0f} s (at most {limit:.0f})"
@@ -109,31 +114,31 @@ class Health:
             for part, since in self._since.items()
             if (age := now - self._marks.get(part, since)) > (limit := self._limits[part])
         ]
-        if not database:
-            reasons.append("database: not writable")
+        if trouble:
+            reasons.append(f"database: {trouble}")
         return HealthReport(
             reasons=tuple(reasons),
             ages={
                 part: round(now - self._marks[part], 1) if part in self._marks else None
                 for part in self._since
             },
-            database=database,
+            database=not trouble,
             stopping=self.stopping,
             troubles=dict(self._troubles),
             tunnel=self._tunnel(),
         )
 
-    async def _database(self) -> bool:
+    async def _database(self) -> str:
+        """Return what is wrong with the database, "" when nothing is."""
         # Anybody may ask for a report, and the check is a write.
         async with self._asking:
             if self._answered is None or self._now() - self._answered > WRITABLE_SECONDS:
                 try:
-                    async with asyncio.timeout(WRITABLE_SECONDS):
-                        self._answer = await self._writable()
+                    self._trouble = "" if await self._writable() else "not writable"
                 except TimeoutError:
-                    self._answer = False
+                    self._trouble = f"no answer within {ANSWER_SECONDS:.0f} s"
                 self._answered = self._now()
-            return self._answer
+            return self._trouble
 
 
 def _because(trouble: str | None) -> str:

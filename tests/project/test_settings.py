@@ -280,4 +280,5 @@ def test_an_unknown_name_in_env_is_refused_and_composes_own_are_known(tmp_path: 
 
 def test_what_compose_reads_is_known() -> None:
     compose = (Path(__file__).parents[2] / "compose.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"\$\{(\w+)", compose)) <= setting_names.OF_OTHERS
+    ours = {name.upper() for name in Settings.model_fields}
+    assert set(re.findall(r"\$\{(\w+)", compose)) <= setting_names.OF_OTHERS | ours
