@@ -62,7 +62,7 @@ def _command(args: argparse.Namespace, settings: Any) -> int:
     from bot.cli import commands as work
     from bot.runtime import logs
 
-    logs.set_up(logging.WARNING, settings.secrets, form=settings.log_format)
+    logs.set_up(logging.WARNING, settings.secrets)
     return 0 if work.run(args, settings) else FAILED
 
 

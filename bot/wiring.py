@@ -31,7 +31,7 @@ from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.core.errors import ProviderError, ProviderRefused, StorageUnavailable
 from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
 from bot.core.schedule import back_off
-from bot.core.task import Reason
+from bot.core.task import Reason, TaskState
 from bot.jobs.delivery import (
     LOCAL_UPLOAD_LIMIT,
     UPLOAD_LIMIT,
@@ -64,6 +64,7 @@ from bot.operator.metrics_endpoint import MetricsEndpoint
 from bot.operator.translation import TranslationModel
 from bot.provider.client import Gptunnel
 from bot.provider.translator import Translator
+from bot.runtime import metrics
 from bot.runtime.health import LIMITS, Health
 from bot.runtime.http_server import HttpServer
 from bot.runtime.public_address import PublicAddress
@@ -638,6 +639,10 @@ def wire_operator(
     """Create the components for the operator: alerts, broadcasts, metrics."""
     clock, sleep = edges.clock, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
+    metrics.show_zeros(
+        states=TaskState, reasons=Reason, models=(model.id for model in settings.models),
+        balance_alert=settings.balance_alert,
+    )  # fmt: skip
     return Operator(
         alert_monitor=AlertMonitor(
             storage,

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from bot.runtime.bounded import Bounded
 
 LIMITS: Mapping[str, float] = {
     "updates": 120.0,  # a successful getUpdates; each waits for at most 25 s
@@ -18,7 +21,9 @@ LIMITS: Mapping[str, float] = {
 """Seconds that may pass between two heartbeats of a component."""
 
 WRITABLE_SECONDS = 5.0
-"""Seconds for which a check of the database is valid, and seconds that it may take."""
+"""Seconds for which a check of the database is valid."""
+ANSWER_SECONDS = 2.0
+"""Seconds that the check may take: whoever asks for a report waits for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +67,13 @@ class Health:
 
     def __init__(
         self,
-        writable: Callable[[], Awaitable[bool]],
+        writable: Callable[[], Coroutine[Any, Any, bool]],
         *,
         limits: Mapping[str, float] = LIMITS,
         tunnel: Callable[[], str] = str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._writable = writable
+        self._writable = Bounded(writable, ANSWER_SECONDS)
         self._limits = limits
         self._tunnel = tunnel
         self._now = now
@@ -76,7 +81,7 @@ class Health:
         self._marks: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
         self._asking = asyncio.Lock()
-        self._answer = False
+        self._trouble = ""
         self._answered: float | None = None
         self.stopping = False
 
@@ -108,7 +113,7 @@ class Health:
 
     async def report(self) -> HealthReport:
         """Return the report; the database is checked at most once per interval."""
-        database = await self._database()
+        trouble = await self._database()
         now = self._now()
         reasons = [
             f"{part}: no sign of life for {age:.0f} s (at most {limit:.0f})"
@@ -116,31 +121,31 @@ class Health:
             for part, since in self._since.items()
             if (age := now - self._marks.get(part, since)) > (limit := self._limits[part])
         ]
-        if not database:
-            reasons.append("database: not writable")
+        if trouble:
+            reasons.append(f"database: {trouble}")
         return HealthReport(
             reasons=tuple(reasons),
             ages={
                 part: round(now - self._marks[part], 1) if part in self._marks else None
                 for part in self._since
             },
-            database=database,
+            database=not trouble,
             stopping=self.stopping,
             troubles=dict(self._troubles),
             tunnel=self._tunnel(),
         )
 
-    async def _database(self) -> bool:
+    async def _database(self) -> str:
+        """Return what is wrong with the database, "" when nothing is."""
         # Cached: anybody may request a report, and the check writes to the database.
         async with self._asking:
             if self._answered is None or self._now() - self._answered > WRITABLE_SECONDS:
                 try:
-                    async with asyncio.timeout(WRITABLE_SECONDS):
-                        self._answer = await self._writable()
+                    self._trouble = "" if await self._writable() else "not writable"
                 except TimeoutError:
-                    self._answer = False
+                    self._trouble = f"no answer within {ANSWER_SECONDS:.0f} s"
                 self._answered = self._now()
-            return self._answer
+            return self._trouble
 
 
 def _because(trouble: str | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -74,6 +74,9 @@ SPEND = Counter(
 BALANCE = Gauge(
     "bot_balance_roubles", "The last answer about the provider's balance.", registry=None
 )
+BALANCE_ALERT = Gauge(
+    "bot_balance_alert_roubles", "The setting BALANCE_ALERT; 0: no alert.", registry=REGISTRY
+)
 PROVIDER = Counter(
     "bot_provider_calls", "Calls to the provider by outcome.", ["call", "outcome"],
     registry=REGISTRY,
@@ -104,6 +107,28 @@ LOOP_LAG = Histogram(
     "bot_loop_lag_seconds", "How much later than asked the event loop woke up.",
     buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10), registry=REGISTRY,
 )  # fmt: skip
+
+
+def show_zeros(
+    *, states: Iterable[str], reasons: Iterable[str], models: Iterable[str], balance_alert: int
+) -> None:
+    """Make the label sets that rules ask for: `increase()` misses the first event of a new one."""
+    BALANCE_ALERT.set(balance_alert)
+    for outcome in ("done", "again", "set_aside"):
+        UPDATES.labels(outcome)
+    for state in states:
+        TRANSITIONS.labels(state, "")
+    for reason in reasons:
+        TRANSITIONS.labels("failed", reason)
+        TRANSITIONS.labels("undeliverable", reason)
+    TRANSITIONS.labels("unknown", "answer_lost")
+    for call in ("create", "result", "balance"):
+        for outcome in ("ok", "busy", "held", "lost", "refused"):
+            PROVIDER.labels(call, outcome)
+    for model in models:
+        SPEND.labels(model)
+    for stage in ("queue", "accept", "generate", "deliver", "total"):
+        STAGES.labels(stage)
 
 
 # Cached: there are thousands of polls, and finding the counter takes longer than increasing it.

@@ -23,7 +23,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.core.errors import ProviderBusy, StorageUnavailable, TelegramLater
-from bot.core.task import TaskState
+from bot.core.task import Reason, TaskState
 from bot.operator.metrics_endpoint import MetricsEndpoint
 from bot.runtime import logs, metrics, sentry
 from bot.runtime.health import Health
@@ -212,6 +212,22 @@ def test_calls_are_counted_by_how_they_ended() -> None:
     assert value("bot_provider_calls_total", call="canary", outcome="ok") == 1
     assert value("bot_provider_calls_total", call="canary", outcome="busy") == 1
     assert value("bot_telegram_calls_total", method="canaryMethod", outcome="later") == 1
+
+
+def test_what_rules_count_is_there_before_the_first_event() -> None:
+    """`increase()` does not see the first event of a series that begins with it."""
+    metrics.show_zeros(states=TaskState, reasons=Reason, models=["m"], balance_alert=300)
+    text = (OPS / "alerts.yml").read_text(encoding="utf-8")
+    asked = re.findall(r"increase\(\s*(\w+)\{([^}]+)\}", text)
+    assert len(asked) >= 4
+    for name, labels in asked:
+        wanted = dict(re.findall(r'(\w+)=~?"([^"]*)"', labels))
+        for value_ in wanted.get("reason", "").split("|"):
+            shown = wanted | ({"reason": value_} if value_ else {})
+            if name == "bot_task_transitions_total":
+                shown = {"reason": "", **shown}
+            assert metrics.REGISTRY.get_sample_value(name, shown) is not None, shown
+    assert value("bot_balance_alert_roubles") == 300
 
 
 def named_in(text: str) -> set[str]:
