@@ -29,7 +29,7 @@ RUN_UP_SECONDS = 120.0
 """All tasks are claimed by then, or it is no use."""
 
 
-class ThinAir:
+class InstantProvider:
     """Answers at once, and counts as the client does."""
 
     async def result(self, task_id: str) -> Job:
@@ -83,7 +83,7 @@ async def measure(provider: Gptunnel, count: int, seconds: float) -> dict[str, f
 
 async def both(count: int, seconds: float) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    figures = await measure(cast(Gptunnel, ThinAir()), count, seconds)
+    figures = await measure(cast(Gptunnel, InstantProvider()), count, seconds)
     rows.append({"answers": "out of thin air", **figures})
     async with in_process("tests.bench.watching") as server:
         provider = Gptunnel.connect(server.url, "key")

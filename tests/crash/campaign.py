@@ -19,11 +19,11 @@ from pathlib import Path
 from tests.crash.actors import People
 from tests.crash.environment import Environment, open_environment
 from tests.crash.observer import Observer
-from tests.crash.processes import UP, Launcher, Life, Wish
+from tests.crash.processes import UP, BotRun, Launcher, Wish
 from tests.crash.verdict import Disturbances, Numbers, Verdict
 from tests.support import canaries
 from tests.support.process_harness import until
-from tests.support.tcp_proxy import Cutter, cutter
+from tests.support.tcp_proxy import TcpProxy, open_tcp_proxy
 
 CREATE_SECONDS = (0.05, 0.5)
 TELEGRAM_SECONDS = (0.05, 0.5)
@@ -95,7 +95,7 @@ class Report:
             f"{n.unknown} unknown",
             f"twice: {n.duplicate_videos} videos, {n.duplicate_cards} cards; "
             f"unknown per kill or stop: {self._unknown:.2f}; "
-            f"{n.struck_creates} of them met a create that was out",
+            f"{n.interrupted_creates} of them met a create that was out",
         ]
         lines += [f"  BROKEN: {violation}" for violation in self.violations[:20]]
         if len(self.violations) > 20:
@@ -110,7 +110,7 @@ class Campaign:
     plan: Plan
     environment: Environment
     observer: Observer
-    cutter: Cutter | None = None
+    tcp_proxy: TcpProxy | None = None
     disturbances: Disturbances = field(default_factory=Disturbances)
     exits: list[str] = field(default_factory=list)
 
@@ -165,9 +165,9 @@ class Campaign:
 
     async def _cut(self) -> None:
         """Connections to the database break, one or several, in the middle of what they carry."""
-        while self.cutter is not None:
+        while self.tcp_proxy is not None:
             await asyncio.sleep(self._dice.expovariate(1 / self.plan.cut_seconds))
-            if self.cutter.cut(self._dice.choice((0.1, 0.3, 1.0)), self._dice):
+            if self.tcp_proxy.cut(self._dice.choice((0.1, 0.3, 1.0)), self._dice):
                 self.disturbances.cuts.append(time.time())
         await asyncio.Event().wait()
 
@@ -194,7 +194,7 @@ class Campaign:
     def _ordering(self) -> bool:
         return len(self._people.orders) < self.plan.orders
 
-    async def _live(self, life: Life) -> None:
+    async def _live(self, life: BotRun) -> None:
         """Let a process run for its time: some die while they start, others after they are up."""
         if self._dice.random() < self.plan.early:
             await asyncio.sleep(self._dice.uniform(0.0, 0.4))
@@ -202,13 +202,13 @@ class Campaign:
         await self._up(life)
         await asyncio.sleep(self._dice.uniform(*self.plan.life_seconds))
 
-    async def _up(self, life: Life) -> None:
+    async def _up(self, life: BotRun) -> None:
         await until(lambda: UP in life.lines or life.ended.done(), START_SECONDS)
 
-    async def _start(self, role: str) -> Life:
+    async def _start(self, role: str) -> BotRun:
         changes = {"ROLE": role, "UPDATES": self.plan.updates}
-        if self.cutter is not None:
-            changes["DATABASE_URL"] = self.cutter.url
+        if self.tcp_proxy is not None:
+            changes["DATABASE_URL"] = self.tcp_proxy.url
         return await self.environment.start(
             Wish(
                 bug=self.plan.bug,
@@ -218,14 +218,14 @@ class Campaign:
             **changes,
         )
 
-    async def _kill(self, life: Life) -> None:
+    async def _kill(self, life: BotRun) -> None:
         if life.ended.done():
             self._ended_by_itself(life)
             return
         await life.kill()
         self.disturbances.kills.append(time.time())
 
-    async def _stop_past_the_lease(self, life: Life, role: str) -> Life:
+    async def _stop_past_the_lease(self, life: BotRun, role: str) -> BotRun:
         """Suspend a process past its leases while another continues; then resume it."""
         await self._up(life)
         await asyncio.sleep(self._dice.uniform(1.0, 2.5))
@@ -243,13 +243,13 @@ class Campaign:
         await self._kill(first)
         return second
 
-    def _ended_by_itself(self, life: Life) -> None:
+    def _ended_by_itself(self, life: BotRun) -> None:
         """Only a database that cannot be had at the start, or that a stopped one has locked."""
         now = time.time()
         excused = any(woken > now - 20 for _, woken in self.disturbances.stops)
         excused = excused or any(other.stopped for other in self.environment.lives)
         # Without a database nobody starts: a supervisor tries again.
-        excused = excused or (self.cutter is not None and UP not in life.lines)
+        excused = excused or (self.tcp_proxy is not None and UP not in life.lines)
         if not excused:
             last = life.lines.splitlines()[-1:]
             self.exits.append(
@@ -260,20 +260,20 @@ class Campaign:
 async def drain(
     environment: Environment,
     observer: Observer,
-    start: Callable[[], Awaitable[Life]],
+    start: Callable[[], Awaitable[BotRun]],
     *,
-    mortal: bool = False,
+    may_be_killed: bool = False,
 ) -> list[str]:
     """Finish all work, check that nothing is left, and return what is wrong.
 
-    `mortal`: the last process may be killed while it ends.
+    `may_be_killed`: the last process may be killed while it ends.
     """
     found: list[str] = []
     left = await _until_quiet(environment, observer, start)
     for life in environment.living:
         found += [f"{life.log.name}: {name} is left open" for name in open_files(life.pid)]
-    found += await observer.spills()
-    found += canaries.spilled_on_disk(environment.folder)  # the WAL as well: the next line ends it
+    found += await observer.leaks()
+    found += canaries.leaks_on_disk(environment.folder)  # the WAL as well: the next line ends it
     for life in environment.living:
         try:
             code = await life.stop(STOP_SECONDS)
@@ -281,18 +281,18 @@ async def drain(
             found.append(f"{life.log.name}: did not end when it was asked to")
             await life.kill()
             continue
-        if code != 0 and not (mortal and code == -signal.SIGKILL):
+        if code != 0 and not (may_be_killed and code == -signal.SIGKILL):
             found.append(f"{life.log.name}: ended with {code} when it was asked to end")
     found += left or await observer.faults()
     found += [f"{path.name} is left in TMPDIR" for path in environment.temporary.iterdir()]
     if environment.videos.is_dir():
         found += [f"the video {path.name} is left" for path in environment.videos.iterdir()]
-    found += [f"a process is left: {command}" for command in environment.strays()]
+    found += [f"a process is left: {command}" for command in environment.leftover_processes()]
     return found
 
 
 async def _until_quiet(
-    environment: Environment, observer: Observer, start: Callable[[], Awaitable[Life]]
+    environment: Environment, observer: Observer, start: Callable[[], Awaitable[BotRun]]
 ) -> list[str]:
     """Return nothing when it became quiet; otherwise what is still open."""
     until = time.monotonic() + DRAIN_SECONDS
@@ -356,7 +356,7 @@ async def run(
         async with contextlib.AsyncExitStack() as stack:
             cuts = None
             if plan.cut_seconds:
-                cuts = await stack.enter_async_context(cutter(database_url))
+                cuts = await stack.enter_async_context(open_tcp_proxy(database_url))
             report = await Campaign(
                 plan, environment, Observer(environment.database_url), cuts
             ).run()

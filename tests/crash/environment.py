@@ -25,7 +25,7 @@ from bot.sandbox.gptunnel.render import Scene, render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.telegram.webhook import SECRET_HEADER
-from tests.crash.processes import PREPARE, Launcher, Life, Wish
+from tests.crash.processes import PREPARE, BotRun, Launcher, Wish
 from tests.support.process_harness import KEY, TOKEN, free_port
 
 Latency = Callable[[str], float]
@@ -45,7 +45,7 @@ class Environment:
     folder: Path
     database_url: str
     front: Front
-    lives: list[Life] = field(default_factory=list)
+    lives: list[BotRun] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -58,7 +58,7 @@ class Environment:
         """Where the bot keeps videos that a chat did not take."""
         return self.folder / "data" / "videos"
 
-    async def start(self, wish: Wish | None = None, **changes: str) -> Life:
+    async def start(self, wish: Wish | None = None, **changes: str) -> BotRun:
         """A new life of the bot on a port of its own."""
         port = free_port()
         environment = {
@@ -88,7 +88,7 @@ class Environment:
         return life
 
     @property
-    def living(self) -> list[Life]:
+    def living(self) -> list[BotRun]:
         """The lives that are not over."""
         return [life for life in self.lives if not life.ended.done()]
 
@@ -96,7 +96,7 @@ class Environment:
         """All that was logged, by life."""
         return [(life.log, line) for life in self.lives for line in life.lines.splitlines()]
 
-    def strays(self) -> list[str]:
+    def leftover_processes(self) -> list[str]:
         """Processes that the bots started and left."""
         mark = f"TMPDIR={self.temporary}".encode()
         known = {life.pid for life in self.living}

@@ -110,7 +110,7 @@ class Observer:
         found += await self._histories()
         return found
 
-    async def spills(self) -> list[str]:
+    async def leaks(self) -> list[str]:
         """Secrets in the rows of PostgreSQL; SQLite's file lies in the campaign's folder."""
         if self._url.startswith("sqlite"):
             return []
@@ -118,7 +118,7 @@ class Observer:
         for table in await self.rows("SELECT relname FROM pg_stat_user_tables"):
             name = table["relname"]
             for row in await self.rows(f'SELECT t::text AS line FROM "{name}" AS t'):  # noqa: S608
-                found += canaries.spills(f"a row of {name}", row["line"])
+                found += canaries.leaks(f"a row of {name}", row["line"])
                 if canaries.PLACE in row["line"]:
                     found.append(f"a place stands in a row of {name}")
         return found

@@ -12,9 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.support.launcher import UP, Launcher, Life, launching
+from tests.support.launcher import UP, BotRun, Launcher, launching
 
-__all__ = ["PREPARE", "UP", "Launcher", "Life", "Wish", "launching", "prepare"]
+__all__ = ["PREPARE", "UP", "BotRun", "Launcher", "Wish", "launching", "prepare"]
 
 PREPARE = "tests.crash.processes:prepare"
 BEATS = 6
@@ -43,16 +43,18 @@ def prepare(wish: dict[str, Any]) -> None:
     """Change this process as the wish says."""
     from tests.crash import kill_points, seeded_bugs
 
-    hurry(wish["lease_seconds"], wish["notice_seconds"], wish["idle_seconds"], wish["poison"])
+    shorten_waits(
+        wish["lease_seconds"], wish["notice_seconds"], wish["idle_seconds"], wish["poison"]
+    )
     if wish["bug"]:
-        seeded_bugs.plant(wish["bug"])
+        seeded_bugs.seed_bug(wish["bug"])
     if wish["journal"]:
         kill_points.install(
             Path(wish["journal"]), die_at=wish["die_at"], die_after=wish["die_after"]
         )
 
 
-def hurry(lease: float, notice: float, idle: float, poison: int) -> None:
+def shorten_waits(lease: float, notice: float, idle: float, poison: int) -> None:
     """Turn minutes into seconds, which would only make a campaign wait."""
     wanted: dict[str, dict[str, object]] = {
         "bot.jobs.worker": {

@@ -146,6 +146,6 @@ BUGS: dict[str, Callable[[], None]] = {
 }
 
 
-def plant(name: str) -> None:
+def seed_bug(name: str) -> None:
     """Plants one of BUGS."""
     BUGS[name]()

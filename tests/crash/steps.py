@@ -20,7 +20,7 @@ from tests.crash.actors import Kind, People, Plan
 from tests.crash.campaign import beside, drain
 from tests.crash.environment import Environment, open_environment
 from tests.crash.observer import Observer
-from tests.crash.processes import Launcher, Life, Wish
+from tests.crash.processes import BotRun, Launcher, Wish
 from tests.crash.verdict import Disturbances, Numbers, Verdict
 
 AT_ONCE = 8
@@ -181,7 +181,7 @@ async def lead(
         observer = Observer(environment.database_url)
         disturbances = Disturbances()
 
-        async def start() -> Life:
+        async def start() -> BotRun:
             end = coming.pop(0) if coming else 0
             life = await environment.start(
                 replace(
@@ -198,7 +198,7 @@ async def lead(
         async with beside(people.watch()):
             async with beside(_supervise(environment, start)):
                 await people.order(card_seconds, kind=journey.kind, plan=journey.plan)
-            violations = await drain(environment, observer, start, mortal=True)
+            violations = await drain(environment, observer, start, may_be_killed=True)
         died = []
         for number, life in enumerate(environment.lives):
             code = life.ended.result()
@@ -224,7 +224,7 @@ async def lead(
         )
 
 
-async def _supervise(environment: Environment, start: Callable[[], Awaitable[Life]]) -> None:
+async def _supervise(environment: Environment, start: Callable[[], Awaitable[BotRun]]) -> None:
     while True:
         life = environment.living[0] if environment.living else await start()
         await asyncio.wait({life.ended})

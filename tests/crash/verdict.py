@@ -56,8 +56,8 @@ class Disturbances:
             return True
         noted = (first.ended or first.started) + self.after
         last = max(noted, second.ended or second.started)
-        struck = (*self.kills, *self.cuts)
-        return any(first.started <= moment <= noted for moment in struck) or any(
+        interrupted = (*self.kills, *self.cuts)
+        return any(first.started <= moment <= noted for moment in interrupted) or any(
             first.started - self.asleep <= woken and stopped <= last
             for stopped, woken in self.stops
         )
@@ -77,7 +77,7 @@ class Numbers:
     again: int = 0
     cancelled: int = 0
     calls: int = 0
-    struck_creates: int = 0  # creates that were out when somebody was killed or stopped
+    interrupted_creates: int = 0  # creates that were out when somebody was killed or stopped
 
 
 class Verdict:
@@ -99,14 +99,14 @@ class Verdict:
             self._judge(order)
         if environment.telegram.world.pending:
             self._wrong(f"{len(environment.telegram.world.pending)} updates were never taken")
-        self._count_struck_creates()
+        self._count_interrupted_creates()
         spoilt = sum(call.fault is not None for call in environment.telegram.calls)
         if self.numbers.duplicate_videos > disturbances.count + spoilt:
             self._wrong(
                 f"{self.numbers.duplicate_videos} videos came twice in {disturbances.count} kills"
             )
         self._logs()
-        self._spills()
+        self._leaks()
 
     def _wrong(self, words: str) -> None:
         self.violations.append(words)
@@ -159,7 +159,7 @@ class Verdict:
             if charges:
                 self._wrong(f"{order.mark} was said to be cancelled, and charged")
 
-    def _count_struck_creates(self) -> None:
+    def _count_interrupted_creates(self) -> None:
         """Creates go out one after the other: whoever dies leaves one `unknown` at the most."""
         creates = [call for call in self._environment.provider.calls if call.is_order]
         spoilt = sum(call.outcome.count(", ") for call in creates)
@@ -167,7 +167,7 @@ class Verdict:
             *self._disturbances.kills,
             *(stopped for stopped, _ in self._disturbances.stops),
         ]
-        self.numbers.struck_creates = sum(
+        self.numbers.interrupted_creates = sum(
             any(call.at <= moment <= (call.ended or call.at) for moment in moments)
             for call in creates
         )
@@ -272,12 +272,12 @@ class Verdict:
             if "database is locked" in lines and not self._disturbances.stops:
                 self._wrong(f"{life.log.name}: database is locked")
 
-    def _spills(self) -> None:
+    def _leaks(self) -> None:
         """A secret, or where a photo was taken, in the logs too."""
         self.violations += [
-            *canaries.spilled_to_telegram(self._environment.telegram),
-            *canaries.spilled_to_the_provider(self._environment.provider),
-            *canaries.spilled_on_disk(self._environment.folder),
+            *canaries.leaks_to_telegram(self._environment.telegram),
+            *canaries.leaks_to_provider(self._environment.provider),
+            *canaries.leaks_on_disk(self._environment.folder),
         ]
 
 

@@ -35,13 +35,13 @@ async def session_harness(
         await learnt(opened.database_url, QUICK)
         await opened.start(settings={"TASK_DEADLINE_SECONDS": "5"})
         yield opened
-        found = canaries.spilled_to_telegram(opened.telegram)
-        found += canaries.spilled_to_the_provider(opened.provider)
-        found += canaries.spilled_on_disk(opened.folder)
+        found = canaries.leaks_to_telegram(opened.telegram)
+        found += canaries.leaks_to_provider(opened.provider)
+        found += canaries.leaks_on_disk(opened.folder)
         async with aiohttp.ClientSession(opened.bots[0].http) as http:
             for path in ("/healthz", "/metrics"):
                 async with http.get(path) as answer:
-                    found += canaries.spills(path, await answer.read())
+                    found += canaries.leaks(path, await answer.read())
         assert found == [], "a secret went where it must not go"
         assert not opened.bots[0].ended, "the bot ended on the way"
 

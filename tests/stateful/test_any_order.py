@@ -55,7 +55,7 @@ LEASE = timedelta(seconds=30)
 T = TypeVar("T")
 
 
-class Life(RuleBasedStateMachine):
+class TaskLifecycle(RuleBasedStateMachine):
     """One database, two workers that may crash or lose their leases, three people."""
 
     fresh_url: ClassVar[Iterator[str]]
@@ -305,7 +305,9 @@ def test_any_order_of_events_keeps_the_promises_on_sqlite(
             path = shutil.copy(sqlite_template, tmp_path / f"{number}.db")
             yield f"sqlite+aiosqlite:///{path}"
 
-    run_state_machine_as_test(type("OnSqlite", (Life,), {"fresh_url": fresh()}), settings=_FULL)
+    run_state_machine_as_test(
+        type("OnSqlite", (TaskLifecycle,), {"fresh_url": fresh()}), settings=_FULL
+    )
 
 
 def test_any_order_of_events_keeps_the_promises_on_postgresql(postgres: PostgresServer) -> None:
@@ -314,6 +316,6 @@ def test_any_order_of_events_keeps_the_promises_on_postgresql(postgres: Postgres
             yield asyncio.run(postgres.create_filled(_make_tables))
 
     run_state_machine_as_test(
-        type("OnPostgres", (Life,), {"fresh_url": fresh()}),
+        type("OnPostgres", (TaskLifecycle,), {"fresh_url": fresh()}),
         settings=settings(_FULL, max_examples=max(_FULL.max_examples // 2, 1)),
     )

@@ -27,7 +27,7 @@ asyncio.run(hold(sys.argv[1]))
 """
 
 
-async def held_by_the_dead(storage: Storage) -> None:
+async def leased_by_dead_process(storage: Storage) -> None:
     """One task, one update and one notice, in hand when somebody died."""
     await queued(storage)
     await storage.inbox.add([IncomingUpdate(update_id=1, chat_key="1", payload="{}")], now=NOON)
@@ -51,7 +51,7 @@ async def free_at(
 async def test_a_lone_process_frees_the_leases_of_dead_ones(
     storage: Storage, sqlite_url: str, url: str
 ) -> None:
-    await held_by_the_dead(storage)
+    await leased_by_dead_process(storage)
     async with process_presence(storage.database, url, NOON) as alone:
         assert alone is (url == sqlite_url)
         assert await free_at(storage) == ((1, 1, 1) if alone else (0, 0, 0))
@@ -62,7 +62,7 @@ async def test_leases_of_a_live_process_are_kept(
     storage: Storage, other: Storage, url: str
 ) -> None:
     async with process_presence(other.database, url, NOON):
-        await held_by_the_dead(other)
+        await leased_by_dead_process(other)
         async with process_presence(storage.database, url, NOON) as alone:
             assert not alone
             assert await free_at(storage) == (0, 0, 0)
@@ -75,7 +75,7 @@ async def test_a_third_process_notices_the_second(
     await first.__aenter__()
     async with process_presence(storage.database, url, NOON):
         await first.__aexit__(None, None, None)
-        await held_by_the_dead(storage)
+        await leased_by_dead_process(storage)
         async with process_presence(other.database, url, NOON) as alone:
             assert not alone
             assert await free_at(other) == (0, 0, 0)
@@ -103,7 +103,7 @@ async def test_rows_that_were_open_at_several_deaths_are_spread(
     """Whoever kills again is then alone with the process."""
     ids = [(await queued(storage)).id for _ in range(3)]
 
-    async def died_with(*, minute: int, limit: int) -> list[int]:
+    async def died_holding(*, minute: int, limit: int) -> list[int]:
         claimed = await storage.tasks.claim_due(
             owner="dead",
             now=NOON + minute * MINUTE,
@@ -113,9 +113,9 @@ async def test_rows_that_were_open_at_several_deaths_are_spread(
         )
         return [task.id for task in claimed]
 
-    assert await died_with(minute=0, limit=1) == ids[:1]  # held once more than the others
-    assert await died_with(minute=2, limit=3) == ids
-    assert await died_with(minute=4, limit=3) == ids
+    assert await died_holding(minute=0, limit=1) == ids[:1]  # held once more than the others
+    assert await died_holding(minute=2, limit=3) == ids
+    assert await died_holding(minute=4, limit=3) == ids
     fresh = await queued(storage)
     now = NOON + 4 * MINUTE
     async with process_presence(storage.database, sqlite_url, now):

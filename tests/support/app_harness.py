@@ -463,11 +463,11 @@ async def open_app_harness(
             harness.running.append(
                 asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251
             )
-        with canaries.spilled_in_lines() as said:
+        with canaries.leaks_in_log() as said:
             yield harness
-        said += canaries.spilled_to_telegram(emulator)
-        said += canaries.spilled_to_the_provider(provider)
-        said += canaries.spilled_on_disk(folder)
+        said += canaries.leaks_to_telegram(emulator)
+        said += canaries.leaks_to_provider(provider)
+        said += canaries.leaks_on_disk(folder)
         assert said == [], "a secret went where it must not go"
     finally:
         for task in harness.running:

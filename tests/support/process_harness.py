@@ -22,7 +22,7 @@ from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.gptunnel.studio import Renderer
 from bot.sandbox.telegram.emulator import TelegramEmulator
-from tests.support.launcher import UP, Launcher, Life, launching
+from tests.support.launcher import UP, BotRun, Launcher, launching
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
 KEY = "canary-key-0123456789"
@@ -40,7 +40,7 @@ def free_port() -> int:
 class BotProcess:
     """One run of the bot; its log is a file that outlives it."""
 
-    life: Life
+    life: BotRun
     http: str
 
     @property

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 
 @dataclass
-class Cutter:
+class TcpProxy:
     """`url` leads through it; `cuts` counts what it has cut."""
 
     url: str
@@ -32,7 +32,7 @@ class Cutter:
         self.cuts += len(chosen)
         return len(chosen)
 
-    def farewell(self) -> None:
+    def terminate_sessions(self) -> None:
         """The server's last word on every connection that there is; it does not hang up yet."""
         fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
         for client, _ in list(self._ways):
@@ -71,12 +71,12 @@ class Cutter:
 
 
 @asynccontextmanager
-async def cutter(url: str) -> AsyncIterator[Cutter]:
+async def open_tcp_proxy(url: str) -> AsyncIterator[TcpProxy]:
     """In front of the PostgreSQL at `url`, which listens on a socket in a folder."""
     there = make_url(url)
     folder = there.query["host"]
     assert isinstance(folder, str)
-    made = Cutter("")
+    made = TcpProxy("")
     target = Path(folder) / f".s.PGSQL.{there.port or 5432}"
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
