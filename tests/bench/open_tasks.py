@@ -1,10 +1,10 @@
-"""Ten thousand open tasks in one process, each asked about every three seconds.
+"""Ten thousand open tasks in one process, each polled every three seconds.
 
     python -m tests.bench.open_tasks [--tasks N] [--seconds N]
 
 Twice: with the real client against a server in another process, as far as one core carries it;
-and with answers out of thin air, so that what is left is our scheduling alone. "Late" is what the
-timers themselves were: from the moment that was asked for until their task ran again.
+and with instant answers, which measures only the program's scheduling. "Late" is the delay of the
+timers: from the requested time until the task ran again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.bench.server import in_process
 from tests.bench.watching import STEP, answered, working
 
 RUN_UP_SECONDS = 120.0
-"""All tasks are claimed by then, or it is no use."""
+"""Seconds within which all tasks must be claimed."""
 
 
 class InstantProvider:

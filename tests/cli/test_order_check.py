@@ -1,4 +1,6 @@
-"""`bot check --order` between the sandbox and stands that deviate from what is documented."""
+"""`bot check --order` against the sandbox, and against providers that deviate from the
+documentation.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,7 @@ def settings(stand: SandboxProvider, folder: Path, **changes: Any) -> Settings:
 
 
 class Check:
-    """One run: what it said, and its report."""
+    """One run: its output and its report."""
 
     def __init__(self, stand: SandboxProvider, folder: Path, **changes: Any) -> None:
         self.settings = settings(stand, folder, **changes)
@@ -329,7 +331,7 @@ async def test_an_error_with_another_http_status_is_different(
     assert check.deviations == ["different      error 4: HTTP status: 404 (documented: 200; DOC)"]
 
 
-# --- what is paid is never lost and never paid twice ---------------------------------------------
+# --- a paid order is never lost and never paid twice ---------------------------------------------
 
 
 def orders(stand: SandboxProvider) -> list[Any]:
@@ -408,7 +410,7 @@ async def test_an_interruption_prints_the_orders(
     assert len(orders(provider)) == 1
 
 
-# --- nothing of the report is secret -------------------------------------------------------------
+# --- the report contains no secrets -------------------------------------------------------------
 
 
 class LeakyProvider(SandboxProvider):

@@ -29,18 +29,18 @@ CREATE_SECONDS = (0.05, 0.5)
 TELEGRAM_SECONDS = (0.05, 0.5)
 VIDEO_SECONDS = (0.3, 3.0)
 CARD_SECONDS = 600.0
-"""People wait: what they send next would belong to the card that has not come."""
+"""Seconds that people wait for a card: their next message would belong to the missing card."""
 START_SECONDS = 90.0
 DRAIN_SECONDS = 240.0
 QUIET_SECONDS = 1.5
-"""As long as nothing may be left to do before it is believed."""
+"""Seconds without open work after which the queue counts as drained."""
 STOP_SECONDS = 30.0
-"""The bot gives itself seven; a busy machine more."""
+"""Seconds for a stop; the bot allows itself seven, a busy machine needs more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a campaign does."""
+    """The plan of a campaign."""
 
     seed: int
     kills: int
@@ -48,11 +48,12 @@ class Plan:
     workers: int = 1
     people: int = 30
     stops: float = 0.12  # the share of disturbances that are a SIGSTOP past the lease
-    life_seconds: tuple[float, float] = (0.2, 3.0)  # from when it is up to its kill
-    early: float = 0.15  # the share of lives that are killed while they start
-    roles: tuple[str, ...] = ()  # one place for each, on PostgreSQL; none: `workers` of ROLE=all
+    life_seconds: tuple[float, float] = (0.2, 3.0)  # seconds from readiness to the kill
+    early: float = 0.15  # the share of processes that are killed while they start
+    # one process for each, on PostgreSQL; empty: `workers` processes of ROLE=all
+    roles: tuple[str, ...] = ()
     updates: str = "polling"
-    cut_seconds: float = 0.0  # on the average between two cuts of database connections; 0: none
+    cut_seconds: float = 0.0  # average seconds between two cuts of database connections; 0: none
     bug: str | None = None
     lease_seconds: float = Wish.lease_seconds
     idle_seconds: float = Wish.idle_seconds
@@ -164,7 +165,7 @@ class Campaign:
     # --- kills ---
 
     async def _cut(self) -> None:
-        """Connections to the database break, one or several, in the middle of what they carry."""
+        """Break one or several connections to the database in the middle of their data."""
         while self.tcp_proxy is not None:
             await asyncio.sleep(self._dice.expovariate(1 / self.plan.cut_seconds))
             if self.tcp_proxy.cut(self._dice.choice((0.1, 0.3, 1.0)), self._dice):
@@ -172,7 +173,9 @@ class Campaign:
         await asyncio.Event().wait()
 
     async def _slot(self, role: str) -> None:
-        """Run a bot in one slot until there were enough kills; the last one stays."""
+        """Run bots one after the other in one slot until there were enough kills; the last one
+        stays.
+        """
         life = await self._start(role)
         # Some end by themselves, without a database that a stopped one has locked
         while len(self.disturbances.kills) < self.plan.kills and self._begun < 2 * self.plan.kills:
@@ -195,7 +198,9 @@ class Campaign:
         return len(self._people.orders) < self.plan.orders
 
     async def _live(self, life: BotRun) -> None:
-        """Let a process run for its time: some die while they start, others after they are up."""
+        """Let a process run for its time: some are killed while they start, others when they are
+        ready.
+        """
         if self._dice.random() < self.plan.early:
             await asyncio.sleep(self._dice.uniform(0.0, 0.4))
             return
@@ -294,7 +299,7 @@ async def drain(
 async def _until_quiet(
     environment: Environment, observer: Observer, start: Callable[[], Awaitable[BotRun]]
 ) -> list[str]:
-    """Return nothing when it became quiet; otherwise what is still open."""
+    """Return the work that is still open, or nothing once all is done."""
     until = time.monotonic() + DRAIN_SECONDS
     quiet_since: float | None = None
     left: list[str] = []

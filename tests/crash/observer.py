@@ -76,7 +76,7 @@ class Observer:
             await asyncio.sleep(every)
 
     async def open_work(self) -> list[str]:
-        """What somebody still has to do."""
+        """Return the work that is still open."""
         active = _list(ACTIVE)
         found = [
             f"task {row['id']} is {row['state']} ({row['detail']})"
@@ -92,7 +92,7 @@ class Observer:
         return found
 
     async def faults(self) -> list[str]:
-        """What must not be, whenever it is looked at while nothing is going on."""
+        """Return violations of invariants that hold whenever no work is open."""
         await self.look()
         found = list(self.changed)
         found += await self.open_work()
@@ -103,7 +103,7 @@ class Observer:
                         found.append(f"{pragma}: {row}")
         for row in await self.rows("SELECT * FROM inbox WHERE state = 'set_aside'"):
             found += [f"update {row['update_id']} is kept aside: {row['error']}"]
-        # The link of an unknown order lives for its time: the provider may still come for it.
+        # The link of an unknown order stays valid for its time: the provider may still fetch it.
         over = "SELECT task_id FROM frames WHERE task_id NOT IN (SELECT id FROM tasks WHERE state"
         for row in await self.rows(f"{over} = 'unknown')"):
             found += [f"task {row['task_id']} left its frame"]

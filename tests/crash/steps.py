@@ -1,4 +1,4 @@
-"""A kill at every named step of a task's life, and once more while it recovers.
+"""Kill the bot at every named step of a task, and once more during the recovery.
 
 The steps are not listed: one journey without a kill records the points it passes (kill_points.py),
 and each of them then ends another journey.
@@ -25,16 +25,16 @@ from tests.crash.verdict import Disturbances, Numbers, Verdict
 
 AT_ONCE = 8
 OFTEN = 2
-"""Of a point that comes up again and again, the first so many times are tried."""
+"""How many times a repeated point is tried."""
 SECOND_DEATH = 25
-"""The life after a kill dies at one of its first so many points."""
+"""The process after a kill is killed at one of its first this many points."""
 WISH = Wish(lease_seconds=2.0, notice_seconds=8.0)
 TELEGRAM_SECONDS = 0.15
 CREATE_SECONDS = 0.3
 VIDEO_SECONDS = 0.4
 CARD_SECONDS = 30.0
 JOURNEY_SECONDS = 330.0
-"""Longer than a drain that never gets quiet: the verdict comes even when no bot runs any more."""
+"""Seconds; longer than an endless drain, so that there is a verdict even if no bot runs."""
 
 Point = tuple[str, int]
 """The name of a point and how often it has come up in its life."""
@@ -99,7 +99,7 @@ class Result:
 
 @dataclass
 class Results:
-    """What came of all of them."""
+    """The results of all journeys."""
 
     ended: list[Result] = field(default_factory=list)
     seconds: float = 0.0

@@ -56,7 +56,7 @@ async def locked(environment: Environment, life: BotRun) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def unwritable(environment: Environment, life: BotRun) -> AsyncIterator[None]:
-    """Whatever makes the database's files longer is an I/O error (EFBIG)."""
+    """Every write that makes the database's files longer is an I/O error (EFBIG)."""
     wal = Path(environment.database_url.partition(":///")[2] + "-wal")
     size = (await asyncio.to_thread(wal.stat)).st_size
     before = resource.prlimit(life.pid, resource.RLIMIT_FSIZE)
@@ -92,7 +92,7 @@ async def test_ten_seconds_without_a_database_lose_nothing(
             await until(lambda: len(environment.telegram.calls_of("sendVideo")) >= 4, 180)
         assert not life.ended.done(), "it ended by itself"
         assert await drain(environment, observer, environment.start) == []
-        # What was sent and could not be noted is sent again, as after a kill.
+        # A message whose sending could not be recorded is sent again, as after a kill.
         verdict = Verdict(environment, people.orders, Disturbances(stops=[(begun, ended)]))
         assert [one for one in verdict.violations if "database is locked" not in one] == []
         came = verdict.numbers

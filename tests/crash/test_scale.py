@@ -33,7 +33,7 @@ from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.process_harness import until
 
 PATIENT = Wish(lease_seconds=60.0, idle_seconds=60.0)
-"""Looks for what others left once a minute: whatever it does sooner, it was told."""
+"""Checks for work of others once a minute: everything sooner is due to an event."""
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ async def test_each_role_does_its_part_and_wakes_the_other_at_once(
         intake = await up(environment, ROLE="intake", UPDATES="webhook")
         order = await people.order(60, kind=Kind.PHOTO, plan=Plan.PRESS)
         sent = partial(environment.telegram.calls_of, "sendVideo", chat_id=order.person.id)
-        await until(lambda: environment.provider.charges, 30)  # not at the look of every minute
+        await until(lambda: environment.provider.charges, 30)  # not by the check of every minute
         await until(sent, 30)
         parts = {}
         for life in (worker, intake):
@@ -142,7 +142,7 @@ async def test_the_tasks_of_a_stopped_worker_continue_at_once(
             first, second = second, first
         assert await first.stop() == 0
         sent = partial(environment.telegram.calls_of, "sendVideo", chat_id=order.person.id)
-        await until(sent, 45)  # its lease would be a minute, and so the next look
+        await until(sent, 45)  # its lease would be a minute, like the next check
         assert len(environment.provider.charges) == 1
 
 
@@ -170,7 +170,7 @@ async def test_a_restart_of_the_database_loses_nothing_and_ends_no_process(
         verdict = Verdict(environment, people.orders, disturbances)
         assert verdict.violations == []
         assert verdict.numbers.videos
-        assert verdict.numbers.unknown == 0  # the intent is insisted on, the id too
+        assert verdict.numbers.unknown == 0  # the writes of SUBMITTING and of the id are retried
 
 
 async def test_a_row_leased_to_two_workers_is_noticed(postgres: PostgresServer) -> None:

@@ -1,4 +1,4 @@
-"""Telegram Stars: sold, checked out, counted once, and given back."""
+"""Telegram Stars: packages, checkout, payments counted once, refunds."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ async def fail(harness: HandlerHarness) -> None:
     assert await harness.storage.tasks.save(lease, failed, now=harness.clock())
 
 
-# --- giving back -----------------------------------------------------------------------------
+# --- refunds ---------------------------------------------------------------------------------
 
 
 async def test_support_refunds_unused_payments_once(selling: HandlerHarness, ann: Person) -> None:
@@ -307,7 +307,7 @@ async def test_a_refund_is_repeated_until_telegram_confirms_it(
     assert told(selling, "stars_back") == [{"stars": 10, "failed": False}]
 
 
-# --- an admin gives back ---------------------------------------------------------------------
+# --- refunds by an admin ---------------------------------------------------------------------
 
 
 async def test_an_admin_refunds_any_open_payment_with_an_audit_row_in_the_same_commit(

@@ -1,4 +1,4 @@
-"""The operator hears of each thing that is wrong: once when it begins, once when it ends."""
+"""The operator is told about each problem once when it starts and once when it ends."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass
 class MonitorHarness:
-    """A watchman and all that it looks at."""
+    """An alert monitor and all its inputs."""
 
     storage: Storage
     signals: AlertSignals = field(default_factory=AlertSignals)

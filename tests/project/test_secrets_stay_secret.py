@@ -1,4 +1,4 @@
-"""The search for secrets finds them wherever they could be, and nothing where all is well."""
+"""The search for secrets finds them in every place, and reports nothing in correct records."""
 
 from __future__ import annotations
 

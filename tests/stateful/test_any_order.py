@@ -177,7 +177,7 @@ class TaskLifecycle(RuleBasedStateMachine):
 
     @rule(data=st.data(), crash_at=st.none() | st.integers(0, 9))
     def step(self, data: st.DataObject, crash_at: int | None) -> None:
-        """Whoever holds a task goes on with it, also long after the lease is lost."""
+        """A holder continues with its task, even long after the lease is lost."""
         if not self.in_hand:
             self.clock.pass_(60.0)
             self.claim(0, 3)
@@ -228,7 +228,7 @@ class TaskLifecycle(RuleBasedStateMachine):
             self.loop.close()
 
     def _drain(self) -> None:
-        """All faults end, and time goes on: nothing may be left over."""
+        """All faults end and time passes: no work may be left."""
         self.provider.on_create, self.delivery.on_send = "well", "well"
         self.provider.ending, self.provider.pending = "done", 0
         self.frames.on_publish = "well"

@@ -1,4 +1,4 @@
-"""Processes on one PostgreSQL wake each other, and agree on what only one of them does."""
+"""Processes on one PostgreSQL wake each other, and choose one of them for each common job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.tcp_proxy import TcpProxy, open_tcp_proxy
 
 @asynccontextmanager
 async def process(url: str, **hearing: Callable[[], None]) -> AsyncIterator[Cluster]:
-    """What one process has of it, running."""
+    """The running cluster of one process."""
     database = await Database.open(url)
     made = open_cluster(database)
     for word, call in hearing.items():
@@ -80,7 +80,7 @@ async def test_a_single_process_gets_its_own_events_and_does_every_job(sqlite_ur
 
 @asynccontextmanager
 async def two(cuts: TcpProxy) -> AsyncIterator[tuple[Cluster, list[str]]]:
-    """One process, and what another hears of it, which does hear it."""
+    """One process, and the events that a connected second process receives."""
     heard: list[str] = []
     async with (
         process(cuts.url) as one,

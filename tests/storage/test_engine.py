@@ -105,7 +105,7 @@ async def test_a_cancelled_transaction_writes_nothing_and_blocks_nobody(
 async def test_cancelling_at_any_moment_leaves_a_database_that_works(
     storage: Storage, other: Storage
 ) -> None:
-    """A driver cut short in mid-call leaves its connection behind with the only write lock."""
+    """A driver interrupted during a call leaves its connection open with the only write lock."""
     for turns in range(60):
         async with asyncio.TaskGroup() as group:
             seeing = group.create_task(see(storage, turns))

@@ -1,4 +1,4 @@
-"""At a start on a SQLite file: what dead processes held is free at once, and nothing else is."""
+"""At a start on a SQLite file, only the leases of dead processes are released at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ asyncio.run(hold(sys.argv[1]))
 
 
 async def leased_by_dead_process(storage: Storage) -> None:
-    """One task, one update and one notice, in hand when somebody died."""
+    """One task, one update and one notice, leased by a process that died."""
     await queued(storage)
     await storage.inbox.add([IncomingUpdate(update_id=1, chat_key="1", payload="{}")], now=NOON)
     notice = Notice(kind=NoticeKind.DRAINED, chat=Chat(chat_id=1), lang="en")
@@ -100,7 +100,7 @@ async def test_a_killed_process_leaves_no_lock(storage: Storage, sqlite_url: str
 async def test_rows_that_were_open_at_several_deaths_are_spread(
     storage: Storage, sqlite_url: str
 ) -> None:
-    """Whoever kills again is then alone with the process."""
+    """A row that kills again is then the only one in the process."""
     ids = [(await queued(storage)).id for _ in range(3)]
 
     async def died_holding(*, minute: int, limit: int) -> list[int]:

@@ -82,7 +82,7 @@ class WatchedDatabase(Database):
 
 
 class _InHand(BaseRequestMiddleware):
-    """Counts calls on the wire, behind every wait of ours."""
+    """Counts calls on the network, after all waits of the program."""
 
     def __init__(self) -> None:
         self.calls = 0

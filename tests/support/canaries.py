@@ -1,8 +1,7 @@
-"""Find the token, the key and a place in everything that a run left behind.
+"""Find the token, the key and a location in everything that a run left behind.
 
 The token belongs into URLs of the Bot API and the key into the provider's `Authorization`;
-anywhere else it is a leak. It knows what the emulators record, and nothing of the bot but its
-files.
+anywhere else it is a leak. It knows the emulators' records, and of the bot only its files.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ def leaks_on_disk(folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def leaks_in_log() -> Iterator[list[str]]:
-    """In our own log lines and their exceptions, before the last net takes secrets out."""
+    """Search the bot's log lines and their exceptions, before the last filter removes secrets."""
     found: list[str] = []
     handler = _LeakHandler(found)
     ears = [logging.getLogger(name) for name in _OUR_LOGGERS]
@@ -115,6 +114,6 @@ class _LeakHandler(logging.Handler):
 
 def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:
     for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # a living bot tidies up
+        with contextlib.suppress(FileNotFoundError):  # a running bot deletes files
             if path.is_file():
                 yield path, path.read_bytes()

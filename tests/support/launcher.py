@@ -1,6 +1,6 @@
 """Start the bot as a process: by tests/support/fork_server.py, or plainly by `python -m bot`.
 
-It knows nothing of what the process is started for.
+It must not know the purpose of the process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UP = "started: http on"
 """What a bot logs once it is ready."""
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
-"""A process is there by then, even when the fork server has yet to import everything."""
+"""Seconds within which a process starts, even if the fork server first imports everything."""
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The bot as a separate process between the two emulators, for journeys and campaigns.
 
-The emulators run in the test's own event loop, and their records are asserted: not the bot's
-database, and not what the bot says.
+The emulators run in the test's own event loop. Tests assert on their records, not on the bot's
+database or its logs.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class ProcessHarness:
     bots: list[BotProcess] = field(default_factory=list)
 
     def settings(self, **changes: str) -> dict[str, str]:
-        """The bot's environment: its settings, and nothing of ours but the way to Python."""
+        """The bot's environment: its settings, and from the test's environment only the path to
+        Python.
+        """
         port = changes.get("HTTP_PORT", str(self.http_port))
         kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LEAN")
         return {

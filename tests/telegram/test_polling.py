@@ -1,4 +1,4 @@
-"""Who reads the updates: a webhook of before goes, and nothing waits for that."""
+"""Polling for updates: an old webhook is deleted, and nothing waits for that."""
 
 from __future__ import annotations
 

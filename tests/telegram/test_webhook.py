@@ -1,4 +1,4 @@
-"""What Telegram is answered, and when: over real sockets, with a database that can be away."""
+"""Answers to Telegram's calls, over real sockets, with a database that can fail."""
 
 from __future__ import annotations
 
