@@ -39,7 +39,7 @@ export const provider = (path, body) => body ? json(`/sandbox/provider/${path}`,
 export const addPerson = (first_name, language_code) => json("/sandbox/people", { first_name, language_code });
 export const addGroup = (title, people, topics) => json("/sandbox/groups", { title, people, topics });
 
-/** Events of this person; `onready` again after each reconnection. */
+/** Streams the events of this person; calls `onready` again after each reconnection. */
 export function listen({ onready, onevent, onlost }) {
   const source = new EventSource(`/sandbox/events?person=${person}`);
   source.addEventListener("ready", onready);
