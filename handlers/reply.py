@@ -107,7 +107,7 @@ async def video(
 
 
 def below(query: CallbackQuery, chat: Chat) -> Message:
-    """Return the pressed message for an answer in `chat`; Telegram sends little of an old one."""
+    """Return the pressed message for an answer in `chat`; an old one has only few fields."""
     assert query.message
     shown = Message(
         message_id=query.message.message_id,
