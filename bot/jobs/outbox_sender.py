@@ -121,7 +121,7 @@ class OutboxSender:
             if now - waiting.created_at < PATIENCE:
                 wait = max(wait, exc.retry_after) if isinstance(exc, TelegramLater) else wait
                 return await outbox.later(waiting.id, now + timedelta(seconds=wait))
-            logger.warning("could not be told (%s): %s", _about(notice), exc)
+            logger.warning("a notice (%s) could not be sent: %s", _about(notice), exc)
         await outbox.done(waiting.id)
         if task is not None and notice.kind in ENDS:
             await close_status(self._storage, self._progress, task)

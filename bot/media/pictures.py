@@ -1,6 +1,6 @@
 """Decode untrusted pictures with Pillow and write clean JPEGs.
 
-Only for the thread of `bot.media.frames`. Nothing is decoded before its header was checked.
+Used only in the thread of `bot.media.frames`. Nothing is decoded before its header was checked.
 """
 
 from __future__ import annotations

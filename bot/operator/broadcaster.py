@@ -39,7 +39,7 @@ IDLE_SECONDS = 2.0
 BETWEEN_SECONDS = 0.05
 """Messages per second; of Telegram's 30 the rest is left for videos (docs/telegram.md)."""
 PAGE = 20
-"""People between two lease checks and edits of the progress."""
+"""Number of people after which the lease is checked and the shown progress is updated."""
 TRIES = 5
 
 

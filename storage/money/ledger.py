@@ -102,7 +102,7 @@ class LedgerStore:
         self._database = database
 
     async def credit(self, user_id: int) -> Decimal:
-        """Return the roubles that a person bought and has not ordered for."""
+        """Return the person's unused credit in roubles."""
         async with self._database.transaction() as connection:
             return await credit_of(connection, user_id)
 

@@ -192,7 +192,8 @@ class LeasedTasks:
             }
 
     async def record_late_id(self, task_id: int, provider_id: str, *, now: datetime) -> bool:
-        """Save a provider's id, whoever holds the task now, because the order is paid for.
+        """Save a provider's id even if another worker holds the task, because the order is paid
+        for.
 
         True also when it was saved before. The current holder loses the task.
         """

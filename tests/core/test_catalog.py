@@ -1,4 +1,4 @@
-"""What is offered, and the operator's own catalog: read whole, or refused with the reason."""
+"""The built-in catalog, and the operator's: read completely, or refused with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes to begin with: the bundled ones are good, an operator's wrong ones say where."""
+"""Ready-made scenes: the bundled ones are valid, errors in an operator's file name the place."""
 
 from __future__ import annotations
 

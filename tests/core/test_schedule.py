@@ -1,4 +1,4 @@
-"""When to ask: never too soon, never not at all, and ever better once something is learnt."""
+"""When to poll: never too early, always again, and better after learning."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_next_poll_is_later_and_within_bounds(
     age: float, distribution: DurationDistribution
 ) -> None:
     wait = next_question(age, distribution) - age
-    assert wait >= NEAR / 2  # never the same moment twice, whatever a clock rounds away
+    assert wait >= NEAR / 2  # never the same time twice, even if a clock rounds
     assert wait <= max(distribution.early, 60.0, distribution.step)
 
 
@@ -143,7 +143,7 @@ def test_enough_durations_replace_the_prior() -> None:
 
 
 def test_a_model_that_became_faster_is_followed() -> None:
-    """Asked only from the learnt law on, each task is ready at the first question."""
+    """Poll only by the learnt distribution; each task is ready at the first poll."""
     durations = Durations.of([(95.0, 105.0)] * 200)
     for _ in range(200):
         durations.add(0.0, next_question(0.0, durations.distribution()))

@@ -1,4 +1,4 @@
-"""States and what may follow what: every pair, and what a transition resets."""
+"""States and transitions: every pair, and the fields that a transition resets."""
 
 from __future__ import annotations
 

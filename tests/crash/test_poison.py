@@ -21,7 +21,7 @@ WISH = Wish(lease_seconds=1.0, poison=CLAIMS)
 
 
 async def _die_at(environment: Environment, point: str, lives: int) -> None:
-    """So many lives end at the point, if they come to it; the one after them has no end."""
+    """Let this many processes die at the point, if they reach it; the next one runs normally."""
     for number in range(lives):
         journal = environment.folder / f"points-{number}"
         life = await environment.start(replace(WISH, journal=journal, die_at=(point, 1)))

@@ -1,4 +1,4 @@
-"""What the bot says to commands, and to what it can make no video from."""
+"""Answers to commands, and to content from which no video can be made."""
 
 from __future__ import annotations
 

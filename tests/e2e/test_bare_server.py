@@ -1,6 +1,6 @@
-"""The bot against a Bot API server that knows no more than a video needs.
+"""The bot against a Bot API server with only the methods that a video needs.
 
-Other people's servers and tests answer what they have not built with 404, or with a bare `true`.
+Other servers and tests answer missing methods with 404, or with a bare `true`.
 """
 
 from __future__ import annotations

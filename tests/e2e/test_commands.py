@@ -1,4 +1,4 @@
-"""The operator's commands as processes: what they print and end with, beside a running bot."""
+"""The operator's commands as processes: their output and exit codes, beside a running bot."""
 
 from __future__ import annotations
 

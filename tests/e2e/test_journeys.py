@@ -83,7 +83,7 @@ async def test_a_prompt_and_a_press_become_a_video_that_replies_to_the_prompt(
     assert call.notes == []
     assert call.params["supports_streaming"] is True
 
-    # The card became the status message, went through all that happened, and is gone.
+    # The card became the status message, showed every state, and is deleted.
     await until(lambda: card["message_id"] not in anna.chat.messages)
     said = [call.params["text"] for call in harness.telegram.calls_of("editMessageText")
             if call.params["message_id"] == card["message_id"]
@@ -124,7 +124,7 @@ async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_ratio(
     asked = await anna.send_photo(photo, "the curtain moves in the wind")
     card = await card_for(anna, asked)
     assert "photo" in card
-    assert buttons(card)[0][0] == "16:9"  # what lies stays lying
+    assert buttons(card)[0][0] == "16:9"  # the picture keeps its orientation
     await anna.press(card, "9:16")
     video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
@@ -139,7 +139,7 @@ async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_ratio(
     assert all(is_colour(frame, at, GREEN) for at in ((0.05, 0.05), (0.5, 0.5), (0.95, 0.95)))
     assert not frame.getexif()
 
-    # The link was the bot's own, said nothing, and is dead now.
+    # The link was the bot's own, contained no data, and has expired.
     assert job.image is not None
     assert job.image.startswith(f"http://127.0.0.1:{harness.http_port}/frames/")
     assert await fetch(job.image) == 404
@@ -203,13 +203,13 @@ async def test_a_picture_file_is_rotated_upright_and_loses_its_location(
     assert job.made.image is not None
     assert b"Exif" not in job.made.image
     assert b"CanaryCam" not in job.made.image
-    # What the chat shows of it says no more.
+    # The shown picture contains no more data.
     shown = harness.telegram.world.files.get(photo_id(card))
     assert shown is not None
     assert b"CanaryCam" not in shown.path.read_bytes()
 
 
-# --- pressing twice, pressing late, pressing what is somebody else's ---------------------------
+# --- double, late and foreign presses ----------------------------------------------------------
 
 
 async def test_a_double_tap_orders_once(harness: ProcessHarness) -> None:
@@ -309,7 +309,7 @@ async def test_an_update_that_comes_three_times_takes_effect_once(harness: Proce
     for _ in range(2):
         for number in numbers:
             harness.telegram.redeliver(number)
-    # What comes after them is answered, so they were taken in before.
+    # A later message is answered, so these updates were received before.
     last = await anna.send_text("/help")
     await anna.expect(answers(last))
     methods = [

@@ -1,4 +1,4 @@
-"""What the operator hears while the program runs, and what their presses do."""
+"""Alerts to the operator while the program runs, and the effects of their buttons."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def admin(harness: ProcessHarness) -> Person:
-    """Whoever runs the bot, which is started with their number."""
+    """The admin, with whose user ID the bot is started."""
     olga = harness.telegram.add_person("Olga", language_code="en")
     await harness.start(settings={"ADMINS": str(olga.id)})
     await olga.send_text("/start")

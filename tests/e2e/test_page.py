@@ -97,7 +97,7 @@ async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_
     async with browsing(address, PHONE) as page:
 
         async def shown(name: str) -> None:
-            """Nothing is wider than the phone, nothing is said to have had no answer."""
+            """Nothing is wider than the phone, and no call is shown as unanswered."""
             assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
             wide = "[...document.querySelectorAll('.bubble, .button, [role=option]')]"
             assert (
@@ -112,7 +112,7 @@ async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_
         for flow in FLOWS:
             await flow(page, shown=shown)
         assert seen == ["album", "files", "group-stranger", "group", "inline", "russian"]
-        # Whatever was said in one topic is not in the other.
+        # Messages of one topic are not in the other.
         await page.locator("#back").click()
         await page.locator("#chats").get_by_role("button").filter(has_text="Film club").click()
         await page.locator("#topic").select_option(label="General")

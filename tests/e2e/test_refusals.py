@@ -1,4 +1,4 @@
-"""When the provider does not do as it is asked: what people are told, and what is paid."""
+"""Failures of the provider: the texts for people, and the charges."""
 
 from __future__ import annotations
 

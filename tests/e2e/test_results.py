@@ -1,4 +1,4 @@
-"""What people do with a video that came: through the real program, as a process."""
+"""The buttons below a delivered video, with the real program as a process."""
 
 from __future__ import annotations
 

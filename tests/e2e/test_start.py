@@ -1,4 +1,4 @@
-"""How the program starts, and how it refuses to: what an operator reads, and the exit code."""
+"""Starts and refused starts of the program: the operator's output and the exit code."""
 
 from __future__ import annotations
 

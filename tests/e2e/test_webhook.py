@@ -1,4 +1,4 @@
-"""Updates by webhook, and from one way to the other: the program as a process."""
+"""Updates by webhook, and switching between polling and webhook: the program as a process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_switching_between_polling_and_webhook_loses_no_update(
     anna = harness.telegram.add_person("Anna", language_code="en")
     asked = []
     for settings in (WEBHOOK, {"UPDATES": "polling"}, WEBHOOK, {"UPDATES": "polling"}):
-        # Said while nobody listens, on whichever way was used before.
+        # Sent while no bot runs, whichever way was used before.
         asked.append(await anna.send_text("/help"))
         bot = await harness.start(settings=settings)
         asked.append(await anna.send_text("/help"))

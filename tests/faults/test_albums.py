@@ -63,7 +63,7 @@ async def test_variants_that_finish_close_together_are_one_album(
     assert len({message["media_group_id"] for message in album}) == 1
     said = harness.task()["message_id"]
     assert [m["reply_to_message"]["message_id"] for m in album] == 3 * [said]
-    # Whoever has one caption only shows it below the album: words, and the price of all.
+    # The only caption is shown below the album: the prompt, and the total price.
     first, *others = (str(message.get("caption", "")) for message in album)
     assert first.startswith("a red fox")
     assert "3 × 17\xa0₽ = 51\xa0₽" in first
@@ -153,7 +153,7 @@ async def test_a_late_third_variant_follows_the_album_of_the_others(harness: App
     await harness.until(lambda: len(harness.provider.tasks) == 3)
     *_, slow = harness.provider.tasks.values()
     slow.ready_at += 120
-    # The status message tells of the one that is left, and goes with it.
+    # The status message shows that one video is missing, and is deleted with it.
     to_come = texts.statuses.status_rest("en", 1).render()[0]
     await harness.reads(anna.chat, to_come)
     assert len(harness.videos(anna.chat)) == 2

@@ -1,4 +1,4 @@
-"""How often a video's life goes to the disk: each writing commit is an fsync."""
+"""The number of commits for a video: each writing commit is an fsync."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ async def test_a_prompt_during_the_fault_is_answered_after_it(
             await anna.send_text("a red fox")
             await harness.pass_(10)
             assert cards(harness, anna.chat) == []
-            # Telegram keeps what was not written down.
+            # Telegram keeps updates that were not committed.
             assert len(harness.telegram.world.pending) == 1
         await harness.until(lambda: cards(harness, anna.chat), within=60)
         await harness.pass_(400)
@@ -144,7 +144,7 @@ async def test_a_refusal_during_the_fault_charges_nothing_twice(
         harness.database.fails = lambda: False
         await harness.until(lambda: harness.state() in ("delivered", "unknown"), within=400)
         await harness.pass_(400)
-        # Whatever became of it: one charge for one video, or none for none.
+        # In any case: one charge for one video, or none for none.
         assert len(harness.provider.charges) == len(harness.videos(anna.chat)) <= 1
         assert len(harness.asked("create")) <= 2
 
@@ -240,7 +240,7 @@ async def test_an_order_survives_a_clock_jump(
         elif when != "draft":
             await harness.until(lambda: harness.state() == when)
             harness.time.skew += jump
-        # What was put off by the wrong clock, or is past its deadline there, takes its time.
+        # Work postponed by the wrong clock, or past its deadline by it, takes longer.
         slow = (jump < 0 and when in ("rendered", "held")) or (jump > 0 and when == "generating")
         await harness.ended("delivered", within=HOURS_2 + 400 if slow else 400)
         assert len(harness.provider.charges) == len(harness.videos(anna.chat)) == 1

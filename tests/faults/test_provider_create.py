@@ -76,7 +76,7 @@ async def test_a_busy_provider_is_asked_again_later(
 
 @pytest.mark.parametrize(("cell", "lang"), list(zip(HELD, LANGUAGES, strict=False)))
 async def test_the_queue_waits_for_the_operator(harness: AppHarness, cell: str, lang: str) -> None:
-    """Two tries meet the fault; then it is mended, and nobody has to order again."""
+    """Two attempts meet the fault; then it ends, and nobody has to order again."""
     harness.spoil(HELD[cell].model_copy(update={"times": 2}), on="create")
     person, other = harness.person(lang), harness.person("en", "Olga")
     await harness.order(person)
@@ -137,7 +137,7 @@ async def test_a_waiting_order_can_be_cancelled(harness: AppHarness) -> None:
     assert len(harness.asked("create")) == tries
 
 
-# --- taken or not, nobody here knows -----------------------------------------------------------
+# --- accepted or not, unknown ------------------------------------------------------------------
 
 
 async def _is_unknown(harness: AppHarness, lang: str, fault: Fault, taken: bool) -> None:

@@ -281,7 +281,7 @@ async def test_a_link_to_a_private_address_is_never_opened(
 
 
 class OneIsPublic(Downloader):
-    """To it 127.0.0.1 is the open internet, and nothing else is."""
+    """Treats 127.0.0.1 as the open internet, and every other address as private."""
 
     def _connector(self) -> aiohttp.TCPConnector:
         return guarded_connector(self.resolver(), lambda address: address == "127.0.0.1")

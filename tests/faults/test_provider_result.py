@@ -22,7 +22,7 @@ DEADLINE = 900.0
 
 
 def job(**answer: Any) -> Fault:
-    """What the provider says of the job, whichever it is."""
+    """The provider's answer about any job."""
     return http(200, {"code": 0, "status": "running", "url": None} | answer)
 
 

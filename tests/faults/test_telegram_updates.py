@@ -41,7 +41,7 @@ PASSING: dict[str, tuple[Fault, float]] = {
     "null": (http(200, {"ok": True, "result": None}), 1),
     "a list of nonsense": (http(200, {"ok": True, "result": [None, 7, {"update_id": "x"}]}), 1),
 }
-"""The fault, and the least seconds until it is asked again."""
+"""The fault, and the least seconds until the next poll."""
 
 
 @pytest.mark.parametrize("cell", PASSING)

@@ -1,4 +1,4 @@
-"""What the bot says, shows and answers, and everything that Telegram can answer to that.
+"""Messages, edits and answers of the bot, with every possible answer of Telegram.
 
 The promise: an action takes effect once whatever happens to its answer; a card and a final notice
 arrive as soon as Telegram accepts them; status messages and toasts delay nothing.
@@ -199,7 +199,7 @@ async def test_presses_do_not_wait_for_hours_of_flood_control(harness: AppHarnes
     await harness.until(lambda: len(harness.states()) == 2, within=60)
 
 
-# --- the last word -------------------------------------------------------------------------------
+# --- final notices -------------------------------------------------------------------------------
 
 FAILED = words.failed("ru", Reason.UNSAFE_PROMPT, Charge.NONE)
 

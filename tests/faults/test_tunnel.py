@@ -19,7 +19,7 @@ DAY = 86_400.0
 
 @pytest.fixture
 async def harness(make_harness: OpenAppHarness) -> AsyncIterator[AppHarness]:
-    """The tunnel is the test: nothing here opens one."""
+    """The test itself sets the tunnel's address; no tunnel is opened."""
     async with make_harness(public_url="", public_tunnel="ssh://nokey@host.invalid") as opened:
         yield opened
 

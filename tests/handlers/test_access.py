@@ -1,4 +1,4 @@
-"""Who may use the bot: strangers have no effect, admins decide, and everything at once."""
+"""Who may use the bot: strangers have no effect, admins decide, decisions take effect at once."""
 
 from __future__ import annotations
 

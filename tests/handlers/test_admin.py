@@ -1,4 +1,4 @@
-"""Admins run the bot from a chat; for everybody else there is nothing of it."""
+"""Admins run the bot from a chat; for everybody else these commands do not exist."""
 
 from __future__ import annotations
 

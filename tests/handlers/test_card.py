@@ -1,4 +1,4 @@
-"""One press is one order, whoever presses and however often."""
+"""One press is one order, regardless of who presses and how often."""
 
 from __future__ import annotations
 

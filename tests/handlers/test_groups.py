@@ -1,4 +1,4 @@
-"""In groups: asked by a command, a mention or an answer; quiet otherwise; the owner's alone."""
+"""In groups the bot reacts only to commands, mentions and replies; buttons are the owner's."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.support.handler_harness import MODEL, Call, HandlerHarness, Person
 NBSP = "\N{NO-BREAK SPACE}"
 
 
-class Chatty(Translator):
+class FakeTranslator(Translator):
     """A chat model that knows what it is told here."""
 
     def __init__(self, **said: str) -> None:
@@ -43,7 +43,9 @@ def offer(harness: HandlerHarness) -> Offer:
 
 
 def knows(harness: HandlerHarness, **said: str) -> None:
-    harness.dispatcher["offer"] = replace(harness.dispatcher["offer"], translator=Chatty(**said))
+    harness.dispatcher["offer"] = replace(
+        harness.dispatcher["offer"], translator=FakeTranslator(**said)
+    )
 
 
 def texts_of(call: Call) -> list[list[str]]:

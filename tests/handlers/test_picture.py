@@ -1,4 +1,4 @@
-"""A picture in any shape becomes a first frame, or is refused before anything is kept."""
+"""A picture in any format becomes a first frame, or is refused before anything is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words in, a card out."""
+"""A prompt becomes a card."""
 
 from __future__ import annotations
 

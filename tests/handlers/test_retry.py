@@ -1,4 +1,4 @@
-"""The buttons below notices: knowingly once more, and the kept video."""
+"""The buttons below notices: order again after an unknown result, and send the kept video."""
 
 from __future__ import annotations
 

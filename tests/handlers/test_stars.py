@@ -1,4 +1,4 @@
-"""Telegram Stars: sold, checked out, counted once, and given back."""
+"""Telegram Stars: packages, checkout, payments counted once, refunds."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ async def fail(harness: HandlerHarness) -> None:
     assert await harness.storage.tasks.save(lease, failed, now=harness.clock())
 
 
-# --- giving back -----------------------------------------------------------------------------
+# --- refunds ---------------------------------------------------------------------------------
 
 
 async def test_support_refunds_unused_payments_once(selling: HandlerHarness, ann: Person) -> None:

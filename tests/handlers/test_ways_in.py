@@ -1,4 +1,4 @@
-"""Every way to bring a picture and its words ends in one card, and drafts do not mix."""
+"""Every way to send a picture and its prompt leads to one card, and drafts do not mix."""
 
 from __future__ import annotations
 

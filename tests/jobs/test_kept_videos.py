@@ -1,4 +1,4 @@
-"""Whose disk has the video that its chat did not take: what hosts with a disk each go by."""
+"""Kept videos with several hosts: each video is recorded with its host's disk."""
 
 from __future__ import annotations
 

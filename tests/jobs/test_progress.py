@@ -1,4 +1,4 @@
-"""What people see while they wait: their place, their time, and nothing too often."""
+"""The status messages of waiting people: position, elapsed time, limited edits."""
 
 from __future__ import annotations
 

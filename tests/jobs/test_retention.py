@@ -1,4 +1,4 @@
-"""What has rested long is forgotten, file and all; what is wanted stays."""
+"""Expired orders are deleted with their files; others stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a worker takes tasks, and what it does with those that it lost."""
+"""When a worker takes tasks, and its behaviour after it lost a task."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
 
 
 async def never(seconds: float) -> Any:
-    """A heart that does not beat: the machine was asleep."""
+    """Heartbeats do not run: the machine was suspended."""
     await asyncio.Event().wait()
 
 
@@ -252,7 +252,7 @@ class Slow:
 async def test_a_task_lost_while_waiting_for_its_turn_is_not_ordered(
     storage: Storage,
 ) -> None:
-    """Given back as it is, it would be tried for ever, and nothing else would run meanwhile."""
+    """If it were released unchanged, it would be retried forever, and nothing else would run."""
     for prompt in ("first", "second"):
         await queued(storage, prompt=prompt)
     first, second = await storage.tasks.claim_due(

@@ -1,4 +1,4 @@
-"""What becomes of the pictures people send, told on real files made here."""
+"""Conversion of people's pictures, tested with real files made here."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def refused(data: bytes) -> InputError:
     return caught.value
 
 
-# -- what is taken -----------------------------------------------------------------------------
+# -- accepted pictures -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF"])
@@ -136,7 +136,7 @@ async def test_the_first_picture_of_an_animation_is_used() -> None:
     assert close(frame.getpixel((200, 200)), RED)
 
 
-# -- what is refused ---------------------------------------------------------------------------
+# -- refused pictures --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_no_picture_takes_more_than_300_mib(make: Callable[[], bytes], outcome: 
     assert peak < 300
 
 
-# -- what comes out ----------------------------------------------------------------------------
+# -- frames -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ratio", list(AspectRatio))

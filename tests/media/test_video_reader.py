@@ -1,4 +1,4 @@
-"""What is read from a finished video, told on real MP4s made here."""
+"""Reading finished videos, tested with real MP4s made here."""
 
 from __future__ import annotations
 

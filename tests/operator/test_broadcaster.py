@@ -1,4 +1,4 @@
-"""A message to everybody reaches each person once, whatever stops on the way."""
+"""A broadcast reaches each person once, even if processes stop meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README says is so: its commands work, its tables are those of the code."""
+"""The README is correct: its commands work, its tables match the code."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def test_every_command_works_as_documented(command: str, tmp_path: Path) -
                 [(tables,)] = copied.execute("SELECT count(*) FROM sqlite_master").fetchall()
             assert tables
         case _:
-            pytest.fail(f"nothing here knows how to check: {command}")
+            pytest.fail(f"this test does not know how to check: {command}")
 
 
 def compose() -> str:

@@ -1,4 +1,4 @@
-"""Words for the video model, over the real wire; nothing ever fails because of them."""
+"""Translation of prompts over real HTTP; its failures never fail an order."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""aiogram with models built at first use does what aiogram as it comes does, and what the bot has
-no use for is not loaded.
+"""aiogram with lazily built models behaves like aiogram itself, and unneeded modules are not
+loaded.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ async def open_app_harness(storage: Storage, balance: Balance) -> AsyncIterator[
 
 
 @pytest.fixture
-async def locked_house(storage: Storage, balance: Balance) -> AsyncIterator[Any]:
+async def locked_harness(storage: Storage, balance: Balance) -> AsyncIterator[Any]:
     async for served in serving(storage, balance, "canary-metrics"):
         yield served
 
@@ -180,10 +180,10 @@ async def test_metrics_are_refused_through_a_proxy(open_app_harness: Any, name: 
     ],
 )
 async def test_a_configured_token_is_required(
-    locked_house: Any, shown: str | bytes | None, status: int
+    locked_harness: Any, shown: str | bytes | None, status: int
 ) -> None:
     headers = {} if shown is None else {"Authorization": shown}
-    assert (await locked_house[0].get("/metrics", headers=headers)).status_code == status
+    assert (await locked_harness[0].get("/metrics", headers=headers)).status_code == status
 
 
 async def test_stages_and_money_are_counted_when_a_task_moves(storage: Storage) -> None:

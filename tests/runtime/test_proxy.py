@@ -1,4 +1,4 @@
-"""The ways out through a proxy: http and socks5, each edge over real sockets."""
+"""Connections through a proxy: http and socks5, every client over real sockets."""
 
 from __future__ import annotations
 

@@ -264,7 +264,7 @@ async def test_a_silent_server_is_given_up(
         writers.append(writer)
         while (data := await reader.read(1 << 16)) and not frozen.is_set():
             writer.write(data)
-        await asyncio.Event().wait()  # the cable is out: nobody hangs up
+        await asyncio.Event().wait()  # as without a network cable: nobody closes the connection
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inward, outward = await asyncio.open_connection("127.0.0.1", service.port)

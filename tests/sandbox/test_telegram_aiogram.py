@@ -1,4 +1,4 @@
-"""A bot library that knows nothing of the emulator takes it for Telegram."""
+"""A bot library works with the emulator as with Telegram."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The page's doors: acts, events, switches and records over HTTP; closed to other sites' pages."""
+"""The page's HTTP API: acts, events, switches and records; closed to pages of other sites."""
 
 import asyncio
 import json

@@ -1,4 +1,6 @@
-"""Stars in the pretend Telegram: invoices, checkouts, payments and refunds, refused as there."""
+"""Stars in the emulated Telegram: invoices, checkouts, payments and refunds, with Telegram's
+errors.
+"""
 
 from __future__ import annotations
 

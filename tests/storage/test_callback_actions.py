@@ -1,4 +1,4 @@
-"""Drafts that buttons make; history; what is forgotten. The same on both databases."""
+"""Drafts created by buttons; history; deletion of old rows. The same on both databases."""
 
 from __future__ import annotations
 

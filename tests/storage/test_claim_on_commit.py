@@ -1,4 +1,4 @@
-"""What is claimed, shown and ticked off in a commit that somebody makes anyway."""
+"""Claims, status messages and finished updates that share the commit of another change."""
 
 from __future__ import annotations
 

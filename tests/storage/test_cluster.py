@@ -1,4 +1,4 @@
-"""Processes on one PostgreSQL wake each other, and agree on what only one of them does."""
+"""Processes on one PostgreSQL wake each other, and choose one of them for each common job."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from storage import Cluster, Database, Storage, open_cluster
 from tests.support.process_harness import until
-from tests.support.tcp_proxy import Cutter, cutter
+from tests.support.tcp_proxy import TcpProxy, open_tcp_proxy
 
 
 @asynccontextmanager
 async def process(url: str, **hearing: Callable[[], None]) -> AsyncIterator[Cluster]:
-    """What one process has of it, running."""
+    """The running cluster of one process."""
     database = await Database.open(url)
     made = open_cluster(database)
     for word, call in hearing.items():
@@ -46,12 +46,12 @@ async def worker(url: str) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def cuts(postgres_url: str) -> AsyncIterator[Cutter]:
-    async with cutter(postgres_url) as made:
+async def cuts(postgres_url: str) -> AsyncIterator[TcpProxy]:
+    async with open_tcp_proxy(postgres_url) as made:
         yield made
 
 
-class Chore:
+class Job:
     """Work without an end, and who does it."""
 
     def __init__(self) -> None:
@@ -94,18 +94,18 @@ async def test_a_single_process_gets_its_own_events_and_does_every_job(sqlite_ur
 
 
 @asynccontextmanager
-async def two(cuts: Cutter) -> AsyncIterator[tuple[Cluster, list[str]]]:
-    """One process, and what another hears of it, which does hear it."""
+async def two(cuts: TcpProxy) -> AsyncIterator[tuple[Cluster, list[str]]]:
+    """One process, and the events that a connected second process receives."""
     heard: list[str] = []
     async with (
         process(cuts.url) as one,
         process(cuts.url, ordered=lambda: heard.append("two")),
     ):
-        await until(lambda: _rings(one, heard))
+        await until(lambda: _receives(one, heard))
         yield one, heard
 
 
-async def test_missed_events_are_checked_after_a_reconnection(cuts: Cutter) -> None:
+async def test_missed_events_are_checked_after_a_reconnection(cuts: TcpProxy) -> None:
     async with two(cuts) as (one, heard):
         heard.clear()
         cuts.open = False
@@ -115,25 +115,25 @@ async def test_missed_events_are_checked_after_a_reconnection(cuts: Cutter) -> N
         cuts.open = True
         await until(lambda: heard)  # nothing was rung since
         heard.clear()
-        await until(lambda: _rings(one, heard))
+        await until(lambda: _receives(one, heard))
 
 
-async def test_a_connection_that_the_server_terminates_is_dropped(cuts: Cutter) -> None:
+async def test_a_connection_that_the_server_terminates_is_dropped(cuts: TcpProxy) -> None:
     async with two(cuts) as (one, heard):
-        cuts.farewell()
+        cuts.terminate_sessions()
         await asyncio.sleep(0.1)  # it was read, and nothing was asked since
         one.notify("ordered")
         heard.clear()
-        await until(lambda: _rings(one, heard))
+        await until(lambda: _receives(one, heard))
 
 
-def _rings(one: Cluster, heard: list[str]) -> bool:
+def _receives(one: Cluster, heard: list[str]) -> bool:
     one.notify("ordered")
     return bool(heard)
 
 
 async def test_one_process_does_the_job_and_another_takes_over(postgres_url: str) -> None:
-    chore = Chore()
+    chore = Job()
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(process(postgres_url)) for _ in range(3)]
         group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -152,8 +152,8 @@ async def test_one_process_does_the_job_and_another_takes_over(postgres_url: str
             task.cancel()
 
 
-async def test_a_job_is_cancelled_with_its_connection_and_taken_over(cuts: Cutter) -> None:
-    chore = Chore()
+async def test_a_job_is_cancelled_with_its_connection_and_taken_over(cuts: TcpProxy) -> None:
+    chore = Job()
     async with process(cuts.url) as one, process(cuts.url) as two, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(who.run_exclusively("chores", partial(chore.by, name)))

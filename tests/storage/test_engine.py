@@ -23,7 +23,7 @@ from storage import Database, Storage
 from storage.engine import Kopecks, UtcDateTime
 from storage.tables import tasks, users
 from tests.support.factories import ANN, NOON, draft, queued
-from tests.support.tcp_proxy import cutter
+from tests.support.tcp_proxy import open_tcp_proxy
 
 NEW_USER = sa.insert(users).values(
     user_id=1, lang="ru", lang_chosen=False, name="x", strikes=0, created_at=NOON, seen_at=NOON
@@ -105,7 +105,7 @@ async def test_a_cancelled_transaction_writes_nothing_and_blocks_nobody(
 async def test_cancelling_at_any_moment_leaves_a_database_that_works(
     storage: Storage, other: Storage
 ) -> None:
-    """A driver cut short in mid-call leaves its connection behind with the only write lock."""
+    """A driver interrupted during a call leaves its connection open with the only write lock."""
     for turns in range(60):
         async with asyncio.TaskGroup() as group:
             seeing = group.create_task(see(storage, turns))
@@ -250,8 +250,8 @@ async def test_a_lost_connection_is_unavailable_once_and_then_replaced(
 
 
 async def test_a_connection_terminated_by_the_server_is_replaced(postgres_url: str) -> None:
-    async with cutter(postgres_url) as cuts, opened(cuts.url) as storage:
-        cuts.farewell()
+    async with open_tcp_proxy(postgres_url) as cuts, opened(cuts.url) as storage:
+        cuts.terminate_sessions()
         await asyncio.sleep(0.1)  # it was read, and nothing was asked since
         with pytest.raises(StorageUnavailable):
             await storage.tasks.get(1)

@@ -1,4 +1,4 @@
-"""No statement that is run all day reads what has ended: it must not matter how much that is.
+"""No frequent statement reads ended rows, so their number must not matter.
 
 On both databases, filled, with the statements as the stores say them.
 """

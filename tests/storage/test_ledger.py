@@ -40,7 +40,7 @@ async def entries(storage: Storage, task: Task) -> list[tuple[Entry, Decimal]]:
 
 
 async def end(storage: Storage, task: Task, *way: TaskState) -> None:
-    """A queued task goes this way; the holder is whoever asks."""
+    """Move a queued task through these states, with any holder."""
     [lease] = [
         found
         for found in await storage.tasks.claim_due(

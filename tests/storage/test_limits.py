@@ -1,4 +1,4 @@
-"""Where a cap begins and where it ends, to the kopeck and the moment; and what is summed up."""
+"""The bounds of caps, to the kopeck and the microsecond, and the sums of the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bringing the tables up to date: whole or not at all, by one process, never backwards unasked."""
+"""Migrations: all or nothing, by one process, never a downgrade by themselves."""
 
 from __future__ import annotations
 

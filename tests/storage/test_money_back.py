@@ -1,4 +1,4 @@
-"""Payments on their way back: which one, how often, who is told, and what the books say then."""
+"""Refunds: which payment, how often, the notices, and the entries of the ledger."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_returned_credit_is_reported_when_no_stars_are_refunded(storage: S
     assert await told(storage, NoticeKind.CREDIT_BACK) == [(ANN, {"price": "16.4"})]
 
 
-# --- the books -------------------------------------------------------------------------------
+# --- the ledger ------------------------------------------------------------------------------
 
 
 async def test_a_refund_reverses_credit_and_stars_and_no_spent_roubles(

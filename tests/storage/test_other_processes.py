@@ -1,4 +1,4 @@
-"""What is done for one person changes no row of another, who has all the same beside them.
+"""Acts for one person change no row of another person with the same data.
 
 One world like the other: tasks in every state, cards and messages of the same numbers, payments,
 refunds, presses, files. Every row of every table is compared.

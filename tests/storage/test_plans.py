@@ -1,4 +1,4 @@
-"""What has ended is never read again: the statements of every second keep to partial indexes."""
+"""Ended rows are never read again: frequent statements use only partial indexes."""
 
 from __future__ import annotations
 

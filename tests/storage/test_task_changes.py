@@ -1,4 +1,4 @@
-"""What people wish of their tasks: drafts, one tap, cancelling, trying again, sending again."""
+"""People's operations on tasks: drafts, one tap, cancelling, ordering again, sending again."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class WatchedDatabase(Database):
 
 
 class _InHand(BaseRequestMiddleware):
-    """Counts calls on the wire, behind every wait of ours."""
+    """Counts calls on the network, after all waits of the program."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -491,9 +491,9 @@ async def open_app_harness(
             harness.run(parts.worker)
         with canaries.spilled_in_lines() as said:
             yield harness
-        said += canaries.spilled_to_telegram(emulator)
-        said += canaries.spilled_to_the_provider(provider)
-        said += canaries.spilled_on_disk(folder)
+        said += canaries.leaks_to_telegram(emulator)
+        said += canaries.leaks_to_provider(provider)
+        said += canaries.leaks_on_disk(folder)
         assert said == [], "a secret went where it must not go"
     finally:
         for task in harness.running:

@@ -208,7 +208,7 @@ class Clock:
 
 @dataclass
 class ClaimOnCommit:
-    """The worker of this process: as a rule it is somewhere else."""
+    """The worker of this process; by default it is in another process."""
 
     free: bool = False
     taken: list[Task] = field(default_factory=list)

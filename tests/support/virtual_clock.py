@@ -44,7 +44,7 @@ class MovedTime:
         return NOON.timestamp() + self.elapsed
 
     def monotonic(self) -> float:
-        """What no jump of the wall clock changes."""
+        """The monotonic time, which no jump of the wall clock changes."""
         return self.elapsed
 
     async def sleep(self, seconds: float) -> None:

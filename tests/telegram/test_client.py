@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the wire to Telegram, sorted by what to do; and the rates."""
+"""All errors of calls to Telegram, classified by what to do; and the rate limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Updates in hand belong to who handles them for as long as that takes, and not much longer."""
+"""An update stays leased by its handler while it runs, and not much longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Different chats side by side, whatever one of them does, and one commit for all that ended."""
+"""Different chats are handled in parallel, and finished handlers share one commit."""
 
 from __future__ import annotations
 

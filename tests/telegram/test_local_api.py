@@ -1,4 +1,4 @@
-"""A Bot API server of one's own on this machine (TELEGRAM_LOCAL): files by path, large videos."""
+"""A local Bot API server on this machine (TELEGRAM_LOCAL): files by path, large videos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who reads the updates: a webhook of before goes, and nothing waits for that."""
+"""Polling for updates: an old webhook is deleted, and nothing waits for that."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACTIVE = TelegramConflict("can't use getUpdates method while webhook is active")
 
 
-class Enough(BaseException):
+class StopLoop(BaseException):
     """Ends a loop without an end."""
 
 
@@ -40,7 +40,7 @@ class Telegram:
 
     async def __call__(self, method: Any, *args: Any, **kwargs: Any) -> Any:
         if not self.answers:
-            raise Enough
+            raise StopLoop
         self.calls.append(type(method).__name__)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -74,7 +74,7 @@ async def read(storage: Storage, *answers: Any) -> list[str]:
         allowed_updates=["message"],
         sleep=sleep,
     )
-    with pytest.raises(Enough):
+    with pytest.raises(StopLoop):
         await polling.run()
     return list(telegram.calls)
 

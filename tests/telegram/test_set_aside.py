@@ -1,4 +1,4 @@
-"""What becomes of a task whose workers died again and again, by where it was."""
+"""The end of a task whose workers died repeatedly, by its state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
 
 
 async def set_aside(storage: Storage, state: TaskState) -> Task:
-    """A task in this state, after the worker that took it once too often."""
+    """A task in this state, after the worker that took it one time too many."""
     task = await task_in(storage, state)
     now = NOON
     for _ in range(POISON_CLAIMS + 1):

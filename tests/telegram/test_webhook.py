@@ -1,4 +1,4 @@
-"""What Telegram is answered, and when: over real sockets, with a database that can be away."""
+"""Answers to Telegram's calls, over real sockets, with a database that can fail."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PUBLIC = "https://bot.example/sub"
 
 
-class Enough(Exception):
+class StopLoop(Exception):
     """Ends a loop without an end."""
 
 
@@ -66,7 +66,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     async def sleep(wait: float) -> None:
         slept.append(wait)
         if len(slept) > 20:
-            raise Enough
+            raise StopLoop
 
     async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as storage:
         health = Health(storage.database.writable, now=lambda: seconds[0])

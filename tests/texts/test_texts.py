@@ -1,4 +1,4 @@
-"""Everything people read exists whole in every language, and fits where it is shown."""
+"""All texts exist completely in every language, and fit Telegram's limits."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_the_catalogs_are_read_once_and_have_every_language() -> None:
     assert set(catalogs().available_locales) == set(LANGUAGES)
 
 
-# --- everything has words ------------------------------------------------------------------
+# --- everything has a text -----------------------------------------------------------------
 
 
 def both(speak: Callable[[str], Text | str]) -> tuple[str, str]:

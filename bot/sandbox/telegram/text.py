@@ -45,7 +45,7 @@ def utf16_len(text: str) -> int:
 def formatted(
     text: str, parse_mode: str | None, entities: list[Entity] | None
 ) -> tuple[str, list[Entity]]:
-    """The text as it is kept and its entities, sorted.
+    """Return the stored form of a text, and its entities, sorted.
 
     Raises ApiError 400 "can't parse entities: …" or for entities out of the text's bounds.
     """
