@@ -29,7 +29,7 @@ from storage.driver_errors import explain
 from tests.support.launcher import Launcher, launching
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.process_harness import KEY, TOKEN, free_port
-from tests.support.tcp_proxy import cutter
+from tests.support.tcp_proxy import open_tcp_proxy
 
 __all__ = ["postgres"]
 
@@ -254,7 +254,7 @@ def test_an_option_that_is_not_understood_is_named_with_those_that_are(
 
 
 async def test_sslmode_in_the_address_is_understood(postgres: PostgresServer) -> None:
-    async with cutter(await postgres.create()) as proxy:
+    async with open_tcp_proxy(await postgres.create()) as proxy:
         for mode in ("disable", "prefer"):
             await _tables(f"{proxy.url}?sslmode={mode}")
         with pytest.raises(Exception, match="sslmode") as caught:

@@ -261,26 +261,30 @@ async def test_the_balance_is_requested_rarely_and_no_answer_ends_no_alert(
 
 
 async def test_a_key_that_is_refused_at_the_start_is_told_at_once_and_ends_when_it_works(
-    post: Post,
+    harness: MonitorHarness,
 ) -> None:
-    post.refused = Hold.KEY_REFUSED
-    assert heard(await post.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
-    assert await post.look(BALANCE_AGE) == []
-    post.refused = None
-    restarted = Post(post.storage, now=post.now)
+    harness.refused = Hold.KEY_REFUSED
+    assert heard(await harness.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
+    assert await harness.look(BALANCE_AGE) == []
+    harness.refused = None
+    restarted = MonitorHarness(harness.storage, now=harness.now)
     assert heard(await restarted.look()) == [("alert_over", AlertKind.KEY_REFUSED.value)]
 
 
-async def test_an_order_that_was_refused_is_not_ended_by_the_balance(post: Post) -> None:
-    post.signals.held = (Hold.KEY_REFUSED, post.now)
-    assert heard(await post.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
-    assert await post.look(BALANCE_AGE) == []
+async def test_an_order_that_was_refused_is_not_ended_by_the_balance(
+    harness: MonitorHarness,
+) -> None:
+    harness.signals.held = (Hold.KEY_REFUSED, harness.now)
+    assert heard(await harness.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
+    assert await harness.look(BALANCE_AGE) == []
 
 
-async def test_a_short_conflict_while_one_process_takes_over_is_not_told(post: Post) -> None:
-    post.signals.conflict(post.now)
-    post.signals.conflict(post.now + timedelta(seconds=3))
-    assert await post.look(timedelta(seconds=5)) == []
+async def test_a_short_conflict_while_one_process_takes_over_is_not_told(
+    harness: MonitorHarness,
+) -> None:
+    harness.signals.conflict(harness.now)
+    harness.signals.conflict(harness.now + timedelta(seconds=3))
+    assert await harness.look(timedelta(seconds=5)) == []
 
 
 async def test_two_processes_that_see_a_problem_report_it_once(harness: MonitorHarness) -> None:
@@ -310,20 +314,20 @@ def test_every_alert_has_texts_for_start_and_end_and_a_button(kind: AlertKind, l
     assert keyboards.notices.notice(end) is None
 
 
-async def test_a_refused_refund_is_an_alert_until_it_is_decided(post: Post) -> None:
-    stars = post.storage.stars
+async def test_a_refused_refund_is_an_alert_until_it_is_decided(harness: MonitorHarness) -> None:
+    stars = harness.storage.stars
     assert await stars.purchase(
-        user_id=7, payment_id="stx", stars=10, credit=Decimal(17), now=post.now
+        user_id=7, payment_id="stx", stars=10, credit=Decimal(17), now=harness.now
     )
-    assert await stars.refund("stx", now=post.now)
-    assert await post.look() == []
-    await stars.refund_refused("stx", now=post.now, error="CHARGE_ID_INVALID")
-    [told] = await post.look()
+    assert await stars.refund("stx", now=harness.now)
+    assert await harness.look() == []
+    await stars.refund_refused("stx", now=harness.now, error="CHARGE_ID_INVALID")
+    [told] = await harness.look()
     assert (told.params["user"], told.params["stars"]) == (7, 10)
-    assert await post.look(timedelta(days=3)) == []
+    assert await harness.look(timedelta(days=3)) == []
     entry = int(str(told.params["refund"]))
-    assert await stars.decide_refused(entry, again=False, by=1, now=post.now)
-    assert heard(await post.look()) == [("alert_over", AlertKind.REFUND_REFUSED.value)]
+    assert await stars.decide_refused(entry, again=False, by=1, now=harness.now)
+    assert heard(await harness.look()) == [("alert_over", AlertKind.REFUND_REFUSED.value)]
 
 
 # --- what is held --------------------------------------------------------------------------
@@ -361,46 +365,46 @@ async def test_held_submits_stop_the_queue_and_nothing_else(harness: MonitorHarn
 
 
 async def test_held_photos_leave_the_queue_of_photos_alone_and_the_rest_goes_on(
-    post: Post,
+    harness: MonitorHarness,
 ) -> None:
-    photo = await queued(post.storage, frame=PHOTO)
-    words = await queued(post.storage)
-    await post.storage.alerts.hold(Switch.PHOTOS, by=1, now=NOON)
+    photo = await queued(harness.storage, frame=PHOTO)
+    words = await queued(harness.storage)
+    await harness.storage.alerts.hold(Switch.PHOTOS, by=1, now=NOON)
 
     async def claim() -> set[int]:
-        claimed = await post.storage.tasks.claim_due(
+        claimed = await harness.storage.tasks.claim_due(
             owner="one", now=NOON + MINUTE, lease_for=MINUTE, limit=9, slots=20
         )
         return {task.id for task in claimed}
 
     assert await claim() == {words.id}
     with pytest.raises(PhotosHeld):
-        await queued(post.storage, frame=PHOTO)
-    assert heard(await post.look()) == []  # an admin knows what they did
-    await post.storage.alerts.release([Switch.PHOTOS], by=1, now=NOON)
+        await queued(harness.storage, frame=PHOTO)
+    assert heard(await harness.look()) == []  # an admin knows what they did
+    await harness.storage.alerts.release([Switch.PHOTOS], by=1, now=NOON)
     assert await claim() == {photo.id}
 
 
 async def test_photos_that_the_program_held_are_told_until_an_admin_takes_them_again(
-    post: Post,
+    harness: MonitorHarness,
 ) -> None:
-    task = await task_in(post.storage, TaskState.FAILED)
-    async with post.storage.database.transaction() as connection:
+    task = await task_in(harness.storage, TaskState.FAILED)
+    async with harness.storage.database.transaction() as connection:
         await connection.execute(sa.update(tasks).values(reason=Reason.FRAME_UNFETCHED.value))
-    await post.storage.alerts.hold(Switch.PHOTOS, by=0, now=NOON)
-    [told] = await post.look(MINUTE)
+    await harness.storage.alerts.hold(Switch.PHOTOS, by=0, now=NOON)
+    [told] = await harness.look(MINUTE)
     assert heard([told]) == [("alert", AlertKind.PHOTOS_UNFETCHED.value)]
     assert told.params["task"] == task.id
-    assert await post.look(MINUTE) == []
-    await post.storage.alerts.release([Switch.PHOTOS], by=1, now=NOON)
-    assert heard(await post.look()) == [("alert_over", AlertKind.PHOTOS_UNFETCHED.value)]
+    assert await harness.look(MINUTE) == []
+    await harness.storage.alerts.release([Switch.PHOTOS], by=1, now=NOON)
+    assert heard(await harness.look()) == [("alert_over", AlertKind.PHOTOS_UNFETCHED.value)]
 
 
-async def test_a_drain_is_told_when_nothing_is_under_way(post: Post) -> None:
-    await queued(post.storage)
-    await post.storage.alerts.hold(Switch.DRAIN, by=1, now=NOON)
-    assert await post.look() == []
-    lease = await leased(post.storage)
+async def test_a_drain_is_told_when_nothing_is_under_way(harness: MonitorHarness) -> None:
+    await queued(harness.storage)
+    await harness.storage.alerts.hold(Switch.DRAIN, by=1, now=NOON)
+    assert await harness.look() == []
+    lease = await leased(harness.storage)
     ended = lease.to(TaskState.FAILED, run_at=NOON)
     assert await harness.storage.tasks.save(lease, ended, now=NOON)
     [told] = await harness.look()

@@ -178,7 +178,7 @@ async def test_workers_know_how_many_they_are(postgres_url: str) -> None:
         await until(lambda: one.workers == 1)
 
 
-async def test_a_worker_that_hears_nobody_leaves_nothing_to_others(cuts: Cutter) -> None:
+async def test_a_worker_that_hears_nobody_leaves_nothing_to_others(cuts: TcpProxy) -> None:
     async with worker(cuts.url) as one, worker(cuts.url):
         await until(lambda: one.workers == 2)
         cuts.open = False

@@ -489,7 +489,7 @@ async def open_app_harness(
         )  # fmt: skip
         if not workers:
             harness.run(parts.worker)
-        with canaries.spilled_in_lines() as said:
+        with canaries.leaks_in_log() as said:
             yield harness
         said += canaries.leaks_to_telegram(emulator)
         said += canaries.leaks_to_provider(provider)
