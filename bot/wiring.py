@@ -1,7 +1,7 @@
-"""The composition root: one `wire` function per package makes its parts and connects them.
+"""The composition root: one `wire` function per package creates its components and connects them.
 
-Nothing is started here; bot/app.py runs the parts. It must not know what they say to each other.
-It is one file although it is long: a reader follows a part from one package to the next.
+Nothing is started here; bot/app.py runs the components. It must not know what they exchange.
+The file is long on purpose: a reader can follow a component from one package to the next.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import os
 import secrets
 import socket
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,12 +24,14 @@ from aiogram import Bot, Dispatcher
 from aiohttp import web
 
 from bot.core import catalog, examples
+from bot.core.access import Admins
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import AUTO, ChatModel
 from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
 from bot.core.errors import ProviderError, ProviderRefused, StorageUnavailable
-from bot.core.events import CATALOG, MENDED, ORDERED
+from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
 from bot.core.schedule import back_off
-from bot.core.task import Reason
+from bot.core.task import Reason, TaskState
 from bot.jobs.delivery import (
     LOCAL_UPLOAD_LIMIT,
     UPLOAD_LIMIT,
@@ -56,9 +60,12 @@ from bot.media.download import Downloader
 from bot.operator import price_check
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
+from bot.operator.claim import AdminList
 from bot.operator.metrics_endpoint import MetricsEndpoint
+from bot.operator.translation import TranslationModel
 from bot.provider.client import Gptunnel
 from bot.provider.translator import Translator
+from bot.runtime import metrics
 from bot.runtime.health import LIMITS, Health
 from bot.runtime.http_server import HttpServer
 from bot.runtime.public_address import PublicAddress
@@ -75,15 +82,19 @@ from bot.telegram.rate_limits import RateLimiter, SharedLimiter
 from bot.telegram.webhook import Webhook
 from handlers import build_router
 from handlers.context import Offer
-from storage import Cluster, Storage
+from storage import Cluster, Storage, leftovers
 
 logger = logging.getLogger(__name__)
 
 DOWNLOAD_SECONDS = 600.0
 """For one video from the provider."""
+BALANCE_SECONDS = 4.0
+"""An admin waits for the answer to a command."""
 FRAME_TRIES = 6
 """Reads of a first frame while the database is away, about 5 s: the provider fetches it within
 10 s."""
+FETCHED_SECONDS = 2.0
+"""For recording that a frame was fetched, before it is served."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +119,13 @@ class Parts:
     frames: FirstFrames
     films: FilmJoiner
     probe: ProviderProbe
+    admin_list: AdminList
+    translation: TranslationModel | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edges:
-    """Connections to the outside, and time; the opener closes them."""
+    """Connections to the outside, time, and who runs the bot; the opener closes them."""
 
     bot: Bot
     pace: RateLimiter
@@ -120,6 +133,7 @@ class Edges:
     fetch: Download
     bucket: Bucket | None = None
     translator: Translator | None = None
+    admins: Admins = field(default_factory=Admins)
     prepare: Prepare = video_reader.prepare
     join: Join = video_reader.join
     clock: Clock = utc_now
@@ -132,16 +146,21 @@ class Edges:
 
 
 def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
-    """Make all parts between the edges and the storage."""
+    """Create all components between the external connections and the storage."""
     catalog.learn(settings.models)
     address = wire_address(settings)
     health = wire_runtime(settings, storage, address)
     jobs = wire_jobs(settings, storage, edges, address, health)
     cluster = storage.cluster
+    if settings.makes_videos:
+        cluster.join_workers()
     cluster.subscribe(ORDERED, jobs.worker.wake)
     cluster.subscribe(ORDERED, jobs.films.wake)
     cluster.subscribe(MENDED, partial(_try_now, jobs.steps, jobs.worker))
-    dispatcher = wire_handlers(settings, storage, edges, jobs, address)
+    admin_list = AdminList(storage, edges.admins, sleep=edges.sleep)
+    cluster.subscribe(ADMINS, admin_list.changed)
+    dispatcher = wire_handlers(settings, storage, edges, jobs, address, admin_list)
+    translation = wire_translation(settings, edges, dispatcher)
     operator = wire_operator(settings, storage, edges, jobs, health)
     inbox, polling = wire_telegram(
         settings, storage, edges, dispatcher, jobs.steps, address, health
@@ -172,6 +191,8 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         frames=jobs.frames,
         films=jobs.films,
         probe=jobs.probe,
+        admin_list=admin_list,
+        translation=translation,
     )
 
 
@@ -179,7 +200,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
 
 
 def wire_address(settings: Settings) -> PublicAddress:
-    """Make the public address: that of the settings, or none yet when a tunnel brings it."""
+    """Create the public address: from the settings, or empty until a tunnel sets it."""
     if settings.public_tunnel:
         return PublicAddress(changes=True)
     return PublicAddress(settings.public_url)
@@ -188,9 +209,9 @@ def wire_address(settings: Settings) -> PublicAddress:
 def wire_tunnel(
     settings: Settings, server: HttpServer, address: PublicAddress, *, remembers: bool = True
 ) -> Tunnel:
-    """Make the tunnel to a server that listens; see bot.runtime.tunnel.ssh for `remembers`."""
+    """Create the tunnel to a listening server; see bot.runtime.tunnel.ssh for `remembers`."""
     if settings.public_tunnel == CLOUDFLARED:
-        own = Settings.model_fields  # its secrets are not for other programs
+        own = Settings.model_fields  # the bot's secrets are not given to other programs
         environment = {k: v for k, v in os.environ.items() if k.lower() not in own}
         hold: Hold = Cloudflared(server.local_url, environment)
         return Tunnel(CLOUDFLARED, hold, server.leads_here, address)
@@ -216,7 +237,7 @@ def wire_servers(
     scrape: list[web.AbstractRouteDef],
     webhook: list[web.AbstractRouteDef],
 ) -> tuple[HttpServer, HttpServer | None]:
-    """Make the listener of the internet and that of the operator; None: it is the same one."""
+    """Create the public listener and the operator's listener; None if both are the same."""
     host, port = settings.http_host, settings.http_port
     if settings.admin_port is None:
         routes = [*scrape, *webhook]
@@ -228,7 +249,7 @@ def wire_servers(
 
 
 def wire_runtime(settings: Settings, storage: Storage, address: PublicAddress) -> Health:
-    """Make the health report of the parts that run in this role."""
+    """Create the health report of the components that run in this role."""
     off = set()
     if not settings.takes_updates:
         off.add("updates")
@@ -254,19 +275,20 @@ def connect_provider(settings: Settings) -> Gptunnel:
 
 
 def connect_translator(settings: Settings) -> Translator | None:
-    """Open the connection to the chat model; None when no TRANSLATE_MODEL is set."""
+    """Open the connection to the chat models; None when TRANSLATE_MODEL is empty."""
     if not settings.translate_model:
         return None
+    auto = settings.translate_model == AUTO
     return Translator.connect(
         settings.gptunnel_base_url,
         settings.gptunnel_api_key.get_secret_value(),
-        settings.translate_model,
+        "" if auto else settings.translate_model,
         proxy_url=settings.provider_proxy,
     )
 
 
 def wire_downloads(settings: Settings) -> Downloader:
-    """Make the downloader of finished videos; of larger files only the link can be sent."""
+    """Create the downloader of finished videos; for larger files only the link can be sent."""
     return Downloader(
         allow_private=settings.allow_private_result_hosts,
         max_bytes=_upload_limit(settings),
@@ -292,13 +314,24 @@ def _frame_reader(
     storage: Storage, clock: Clock
 ) -> Callable[[str], Coroutine[Any, Any, bytes | None]]:
     async def frame(token: str) -> bytes | None:
-        """Retry while the database is away: the provider asks once, and an order depends on it."""
+        """Retry while the database does not answer: the provider fetches once, and an order
+        depends on it.
+        """
         for failures in range(1, FRAME_TRIES):
             try:
-                return await storage.frames.get(token, clock())
+                return await fetch(token)
             except StorageUnavailable:
                 await asyncio.sleep(back_off(failures, first=0.1, cap=2))
-        return await storage.frames.get(token, clock())
+        return await fetch(token)
+
+    async def fetch(token: str) -> bytes | None:
+        jpeg = await storage.frames.get(token, clock())
+        if jpeg is not None:
+            # What cannot be recorded is served all the same.
+            with suppress(StorageUnavailable, TimeoutError):
+                async with asyncio.timeout(FETCHED_SECONDS):
+                    await storage.frames.fetched(token, clock())
+        return jpeg
 
     return frame
 
@@ -326,10 +359,11 @@ class Jobs:
 def wire_jobs(
     settings: Settings, storage: Storage, edges: Edges, address: PublicAddress, health: Health
 ) -> Jobs:
-    """Make what acts on tasks."""
+    """Create the components that act on tasks."""
     clock, wait, sleep = edges.clock, edges.wait, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
-    progress = Progress(messenger, clock=clock, sleep=sleep)
+    prices = settings.price_view(edges.admins)
+    progress = Progress(messenger, clock=clock, prices=prices, sleep=sleep)
     kept = KeptVideos(settings.data_dir / "videos")
     disk = kept.disk() if storage.database.is_shared else None
     frames = FirstFrames(
@@ -342,10 +376,11 @@ def wire_jobs(
         sleep=sleep,
     )
     context = StepContext(storage, progress, clock=clock, wait=wait, sleep=sleep)
+    progress.hold = lambda: context.gates.telegram.has_waiting
     deadline = timedelta(seconds=settings.task_deadline_seconds)
     delivery = Delivery(
         messenger, edges.fetch, kept, edges.prepare,
-        upload_limit=_upload_limit(settings), disk=disk,
+        upload_limit=_upload_limit(settings), disk=disk, gates=context.gates,
     )  # fmt: skip
     steps = Steps(
         context,
@@ -371,6 +406,7 @@ def wire_jobs(
             slots=settings.provider_concurrency,
             lease=edges.lease,
             disk=disk,
+            workers=lambda: storage.cluster.workers,
             wait=wait,
             sleep=sleep,
         ),
@@ -385,6 +421,7 @@ def wire_jobs(
             clock=clock,
             orders=_days(settings.retention_days),
             drafts=_days(settings.draft_retention_days),
+            sweep_copies=partial(leftovers.sweep, settings.data_dir),
             sleep=sleep,
         ),
         waiting=QueuePositions(
@@ -418,7 +455,7 @@ def _upload_limit(settings: Settings) -> int:
 
 
 def _days(number: int) -> timedelta | None:
-    """Return a number of days as a duration; None, no limit, for 0."""
+    """Return a number of days as a duration; for 0 return None, which means no limit."""
     return timedelta(days=number) if number else None
 
 
@@ -426,9 +463,14 @@ def _days(number: int) -> timedelta | None:
 
 
 def wire_handlers(
-    settings: Settings, storage: Storage, edges: Edges, jobs: Jobs, address: PublicAddress
+    settings: Settings,
+    storage: Storage,
+    edges: Edges,
+    jobs: Jobs,
+    address: PublicAddress,
+    admin_list: AdminList,
 ) -> Dispatcher:
-    """Make the dispatcher with the routers and what handlers are given by name."""
+    """Create the dispatcher with the routers and the values that handlers receive by name."""
     path = settings.examples_file
     cluster = storage.cluster
     dispatcher = Dispatcher(disable_fsm=True)
@@ -436,40 +478,71 @@ def wire_handlers(
     dispatcher.workflow_data.update(
         storage=storage,
         clock=edges.clock,
-        access=settings.access_rules,
+        access=settings.access_rules(edges.admins),
         stars_packages=settings.stars_offer,
         wake=partial(cluster.notify, ORDERED),
         claim_on_commit=jobs.worker,
         try_now=partial(cluster.notify, MENDED),
         find_job=partial(_find_job, edges.provider),
         take_over=partial(_take_over, settings, edges.provider, cluster),
+        admins_changed=partial(_admins_changed, admin_list, cluster),
+        balance=partial(_balance, edges.provider),
+        prices=settings.price_view(edges.admins),
         forget_files=jobs.retention.forget_files,
         offer=Offer(
             model=settings.default_model,
             photos_on=settings.photos_on,
             tunnel_owner=settings.tunnel_owner,
             tunnel_state=lambda: address.state,
+            zone=settings.day_zone,
             retention_days=settings.retention_days,
             models=settings.models,
             examples=examples.read(path) if path else examples.bundled(),
-            translator=edges.translator,
+            # With `auto` there is none until the provider's list of models was read.
+            translator=None if settings.translate_model == AUTO else edges.translator,
+            rules=settings.order_rules(edges.admins),
+            clock=edges.clock,
         ),
     )
     cluster.subscribe(CATALOG, partial(_read_catalog, settings, dispatcher))
     return dispatcher
 
 
+def wire_translation(
+    settings: Settings, edges: Edges, dispatcher: Dispatcher
+) -> TranslationModel | None:
+    """Make what chooses the chat model; None: nothing is translated."""
+    translator = edges.translator
+    if translator is None:
+        return None
+
+    def use(model: ChatModel | None) -> None:
+        dispatcher["offer"] = replace(
+            dispatcher["offer"],
+            translator=None if model is None else translator,
+            translates_by=model,
+        )
+
+    return TranslationModel(
+        edges.provider.chat_models,
+        translator,
+        settings.translate_model,
+        use,
+        sleep=edges.sleep,
+    )
+
+
 async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -> Taken:
     path = settings.catalog_file
     if path is None:
         return Taken.NOT_WRITTEN
-    # The next start would refuse a MODEL that is not in the catalog, except for the default.
+    # The next start would refuse a MODEL that is not in the catalog, unless it is the default.
     keep = frozenset({settings.model} - {Settings.model_fields["model"].default})
     return await price_check.take_over(provider, path, partial(cluster.notify, CATALOG), keep=keep)
 
 
 def _read_catalog(settings: Settings, dispatcher: Dispatcher) -> None:
-    """Read CATALOG_FILE again; a wrong file changes nothing."""
+    """Read CATALOG_FILE again; an invalid file changes nothing."""
     if settings.catalog_file is None:
         return
     try:
@@ -481,8 +554,22 @@ def _read_catalog(settings: Settings, dispatcher: Dispatcher) -> None:
     dispatcher["offer"] = replace(dispatcher["offer"], model=model, models=models)
 
 
+async def _admins_changed(admin_list: AdminList, cluster: Cluster) -> None:
+    await admin_list.read()
+    cluster.notify(ADMINS)
+
+
+async def _balance(provider: Gptunnel) -> Decimal | None:
+    """Return the funds at the provider in roubles; None: it does not answer now."""
+    try:
+        async with asyncio.timeout(BALANCE_SECONDS):
+            return await provider.balance()
+    except (ProviderError, TimeoutError):
+        return None
+
+
 async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:
-    """Whether the provider knows the id; None: it does not answer now."""
+    """Return whether the provider knows the id; None if it does not answer now."""
     try:
         await provider.result(job_id)
     except ProviderRefused as exc:
@@ -498,7 +585,7 @@ async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:
 def connect_telegram(
     settings: Settings, pace: RateLimiter, line: SharedLimiter | None = None
 ) -> Bot:
-    """Open the client of the Bot API; `line` is the rate limit that all processes share."""
+    """Open the client of the Bot API; `line` is the rate limit shared by all processes."""
     return telegram_client.connect(
         settings.bot_token,
         settings.telegram_api_url,
@@ -510,7 +597,7 @@ def connect_telegram(
 
 
 def shared_limiter(storage: Storage) -> SharedLimiter:
-    """Make the rate limit of all processes; without a database each keeps to its own."""
+    """Create the rate limit shared by all processes; without a database each has its own."""
 
     async def line(each: float, burst: float) -> float:
         try:
@@ -530,7 +617,7 @@ def wire_telegram(
     address: PublicAddress,
     health: Health,
 ) -> tuple[Inbox, Polling | Webhook]:
-    """Make the inbox, and the polling or the webhook that fills it."""
+    """Create the inbox, and the polling or the webhook that fills it."""
     inbox = Inbox(
         edges.bot, dispatcher, storage,
         clock=edges.clock, owner=edges.owner, wait=edges.wait, sleep=edges.sleep,
@@ -567,9 +654,13 @@ class Operator:
 def wire_operator(
     settings: Settings, storage: Storage, edges: Edges, jobs: Jobs, health: Health
 ) -> Operator:
-    """Make what works for the operator: alerts, broadcasts, metrics."""
+    """Create the components for the operator: alerts, broadcasts, metrics."""
     clock, sleep = edges.clock, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
+    metrics.show_zeros(
+        states=TaskState, reasons=Reason, models=(model.id for model in settings.models),
+        balance_alert=settings.balance_alert,
+    )  # fmt: skip
     return Operator(
         alert_monitor=AlertMonitor(
             storage,
@@ -577,7 +668,7 @@ def wire_operator(
             edges.provider.balance,
             health.report,
             clock=clock,
-            told=settings.alert_chats,
+            told=settings.alert_chats(edges.admins),
             balance_alert=settings.balance_alert,
             failure_breaker=settings.failure_breaker,
             folder=settings.data_dir,
@@ -585,7 +676,13 @@ def wire_operator(
             sleep=sleep,
         ),
         broadcaster=Broadcaster(
-            edges.bot, storage, messenger, clock=clock, owner=edges.owner, sleep=sleep
+            edges.bot,
+            storage,
+            messenger,
+            access=settings.access_rules(edges.admins),
+            clock=clock,
+            owner=edges.owner,
+            sleep=sleep,
         ),
         scrape=MetricsEndpoint(
             storage,

@@ -1,7 +1,7 @@
 """The buttons below a video, or below the notice of a failure.
 
-The task's row holds everything, so the buttons work after a restart and on old messages. What
-costs money shows a card first, except 🔁, which has the price on it.
+The task's row has all data, so the buttons work after a restart and on old messages. Buttons that
+cost money open a card first, except 🔁, which shows the price.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def router() -> Router:
     return router
 
 
-# --- another one ---------------------------------------------------------------------------
+# --- another video -------------------------------------------------------------------------
 
 
 async def again(
@@ -61,7 +61,7 @@ async def again(
     offer: Offer,
     lang: str,
 ) -> None:
-    """Order the same again at the price on the button; show a card when the price has changed."""
+    """Order the same again at the price on the button; open a card if the price has changed."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -125,7 +125,7 @@ async def card(
     offer: Offer,
     lang: str,
 ) -> None:
-    """Make a new card with the same prompt: another ratio, or no photo."""
+    """Send a new card with the same prompt, for another ratio or without the photo."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -147,7 +147,7 @@ async def edit_prompt(
     offer: Offer,
     lang: str,
 ) -> None:
-    """Wait for a new prompt; photo and model stay."""
+    """Make a draft that waits for a new prompt; photo and model stay."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -220,6 +220,8 @@ async def as_file(
     await reply.toast(query, texts.results.press_file(lang))
     message = reply.below(query, source.chat)
     known = await storage.callback_actions.document(source.id)
+    if known is None and source.video_is_document:
+        known = source.video_file_id
     if known is not None and await reply.document(message, known):
         return
     video = await _video(bot, message, source, lang)
@@ -242,7 +244,7 @@ async def delete(
 async def show_video(
     query: CallbackQuery, callback_data: ShowVideo, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """Let the buttons below an album refer to this one of its videos."""
+    """Let the buttons below an album refer to the chosen video."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is not None:
         await reply.toast(query)
@@ -252,11 +254,11 @@ async def show_video(
 async def drop_video(
     query: CallbackQuery, callback_data: DropVideo, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """Remove the video from its album; the buttons then refer to the others."""
+    """Remove the video from its album; the buttons then refer to the other videos."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
-    gone = await _delete(bot, source.chat.chat_id, source.video_message_id)
+    gone = await _delete(bot, source.video_chat.chat_id, source.video_message_id)
     await _told(query, lang, gone=gone)
     if not gone:
         return
@@ -289,13 +291,13 @@ async def forget(
     await _delete_pressed(query, bot)
 
 
-# --- what they have in common --------------------------------------------------------------
+# --- shared --------------------------------------------------------------------------------
 
 
 async def _theirs(
     query: CallbackQuery, data: Below | ShowVideo | DropVideo, storage: Storage, lang: str
 ) -> Task | None:
-    """Return the order of the person who pressed; answer everybody else."""
+    """Return the order if the presser owns it; answer everybody else."""
     task = await storage.tasks.get(data.task_id)
     if task is None or task.user_id != query.from_user.id or query.message is None:
         await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
@@ -323,7 +325,8 @@ async def make_draft(
     frame_message_id: int | None = None,
     film: FilmPlace | None = None,
 ) -> Task | None:
-    """Make a draft from the order below which the button was, once however often it comes."""
+    assert query.message
+    chat, message_id = reply.pressed_in(query, source.chat), query.message.message_id
     model = _terms(source, offer)
     return await storage.callback_actions.draft_from(
         source.id,
@@ -337,6 +340,7 @@ async def make_draft(
         frameless=frameless,
         frame=frame,
         frame_message_id=frame_message_id,
+        pressed=None if chat == source.chat else (chat, message_id),
         film=film,
     )
 
@@ -351,7 +355,7 @@ async def show_draft(
 
 
 async def _video(bot: Bot, message: Message, task: Task, lang: str) -> bytes | None:
-    """Download the video from Telegram; None, after an answer, when Telegram does not have it."""
+    """Download the video from Telegram; if Telegram does not have it, answer and return None."""
     if task.video_file_id is None:
         await reply.say(message, texts.results.video_gone(lang))
         return None
@@ -368,7 +372,7 @@ async def _point_at(query: CallbackQuery, task: Task, videos: list[int], bot: Bo
     assert query.message
     await reply.rewrite(
         bot,
-        task.chat,
+        reply.pressed_in(query, task.video_chat),
         query.message.message_id,
         texts.results.album(task.lang, videos.index(task.id) + 1, len(videos)),
         is_media=False,
@@ -387,7 +391,7 @@ async def _delete_pressed(query: CallbackQuery, bot: Bot) -> bool:
 
 
 async def _delete(bot: Bot, chat_id: int, message_id: int | None) -> bool:
-    """Return False when Telegram allows only the person to delete it."""
+    """Delete the message; return False if Telegram allows only the person to delete it."""
     if message_id is None:
         return True
     try:

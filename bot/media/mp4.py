@@ -1,4 +1,4 @@
-"""Untrusted MP4s inside the reader process: a file without a name, its index, its pictures.
+"""Untrusted videos inside the reader process: a file without a name, its index, its pictures.
 
 It must not know settings, secrets or other modules of the bot.
 """
@@ -19,11 +19,11 @@ MAX_BOXES = 10_000
 
 
 class Unusable(Exception):
-    """The file is to blame."""
+    """The file cannot be used."""
 
 
 class Positioned(io.RawIOBase):
-    """A file descriptor with its own position: the parent's position does not move."""
+    """A file object with its own position: the parent's position does not move."""
 
     name = "video.mp4"
 
@@ -90,11 +90,11 @@ def find_index(file: Positioned, size: int) -> tuple[int, bool]:
 
 
 @contextmanager
-def film(descriptor: int) -> Iterator[InputContainer]:
+def film(descriptor: int, demuxer: str = "mp4") -> Iterator[InputContainer]:
     """Open the file when it has pictures. Raises Unusable."""
     # Only this demuxer: others open further files and addresses that a file names.
     with av.open(
-        Positioned(descriptor), "r", format="mp4", metadata_errors="replace"
+        Positioned(descriptor), "r", format=demuxer, metadata_errors="replace"
     ) as container:
         if not container.streams.video:
             raise Unusable("there is no video in it")

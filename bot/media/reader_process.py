@@ -1,9 +1,9 @@
-"""Read untrusted MP4s, each in a separate process; started by bot/media/video_reader.py.
+"""Read untrusted videos, each in a separate process; started by bot/media/video_reader.py.
 
 This process opens no files by name. It waits on standard input, a socket, and forks for each file
 that is passed there. The child reads the file under limits; when it has ended, its exit status is
-appended to its answer. The answer is a line of JSON and then the thumbnail, the last picture, or
-JSON with the details; the child exits with 3 and a reason when the file is to blame. To join parts
+appended to its answer. The answer is a line of JSON followed by the thumbnail, the last picture,
+or JSON with the details. If the file is bad, the child exits with 3 and a reason. To join parts
 into a film, the film's empty file comes first and then the parts; nothing is answered. It must not
 know settings, secrets or other modules of the bot.
 """
@@ -35,16 +35,31 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 from bot.media import film_join
-from bot.media.mp4 import Positioned, Unusable, duration, film, find_index
+from bot.media.mp4 import MAX_SIDE, Positioned, Unusable, duration, film, find_index
 
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
-CPU_SECONDS = 8  # 50 MB take less than one
+CPU_SECONDS = 8  # reading 50 MB takes less than one second
 THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
+MAX_STRETCH = 16  # of a picture's pixels, in either direction: more is a mistake
 MAX_FILES = 100  # of one film, and the film; Linux passes 253 at once (SCM_MAX_FD)
 NOT_A_VIDEO = 3
 NOT_ALIKE = 4
 SECONDS = 130  # longer than the caller waits
-IDLE_SECONDS = 60.0  # without a file for so long, the process ends and frees its memory
+IDLE_SECONDS = 60.0  # seconds without a file after which the process ends and frees its memory
+
+
+OTHERS = (
+    (b"\x1aE\xdf\xa3", "matroska", "mkv"),
+    (b"RIFF", "avi", "avi"),
+    (b"OggS", "ogg", "ogv"),
+    (b"FLV", "flv", "flv"),
+    (b"GIF8", "gif", "gif"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf", "wmv"),
+    (b"\x00\x00\x01\xba", "mpeg", "mpg"),
+    (b"\x47", "mpegts", "ts"),
+)
+"""Containers other than MP4 by their first bytes: libav's name, and the extension. None of them
+names other files or addresses, as playlists do."""
 
 
 class PreforkServer:
@@ -52,7 +67,7 @@ class PreforkServer:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._answers: dict[int, int] = {}  # of each reader: the descriptor of its answer
+        self._answers: dict[int, int] = {}  # process id -> descriptor of its answer
 
     def run(self) -> None:
         """Serve until the socket closes and all readers have ended, or until it has been idle too
@@ -78,7 +93,7 @@ class PreforkServer:
         *files, answer = descriptors
         try:
             reader = os.fork()
-        except OSError:  # no resources now: the caller gets no answer and asks again
+        except OSError:  # no resources now: the caller gets no answer and tries again
             for descriptor in descriptors:
                 os.close(descriptor)
             return
@@ -93,7 +108,7 @@ class PreforkServer:
             os.close(file)
 
     def _reap(self) -> None:
-        """Append the exit status of each ended reader: it may not have been able to report it."""
+        """Append the exit status of each ended reader, which a crashed reader cannot do itself."""
         while self._answers:
             reader, status = os.waitpid(-1, os.WNOHANG)
             if reader == 0:
@@ -161,8 +176,11 @@ def join(files: list[int], out: IO[bytes]) -> int:
 def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
     """Return exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
     try:
-        moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
-        with film(descriptor) as container:
+        demuxer, extension = container_of(Positioned(descriptor).read(64))
+        moov_size, in_front = 0, True
+        if extension == "mp4":
+            moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
+        with film(descriptor, demuxer) as container:
             if word == b"l":
                 out.write(last(container))
                 return 0
@@ -174,17 +192,28 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
             if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
                 move_index(packets, descriptor, moov_size)
             info, picture = describe(container, packets.first_picture(), seconds)
+            info["container"] = extension
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
-            raise  # the disk is to blame
+            raise  # a fault of the disk
         out.write(f"{type(exc).__name__}: {exc}".encode(errors="replace"))
         return NOT_A_VIDEO
     out.write(json.dumps(info).encode() + b"\n" + picture)
     return 0
 
 
+def container_of(head: bytes) -> tuple[str, str]:
+    """Return the demuxer for a file that begins so, and the extension of such files."""
+    for magic, demuxer, extension in OTHERS:
+        if head.startswith(magic):
+            return demuxer, "webm" if b"webm" in head else extension
+    return "mp4", "mp4"
+
+
 class Packets:
-    """The packets of a file, in order, once; the first picture is decoded on the way."""
+    """Iterates once over the packets of a file, in order, and decodes the first picture on the
+    way.
+    """
 
     def __init__(self, container: InputContainer) -> None:
         self.streams = container.streams
@@ -217,13 +246,25 @@ def describe(
 ) -> tuple[dict[str, Any], bytes]:
     """Return the fields of VideoInfo, and the thumbnail."""
     turn = frame.rotation % 360
+    width, height = shown_size(container, frame)
     info = {
-        "width": frame.height if turn % 180 else frame.width,
-        "height": frame.width if turn % 180 else frame.height,
+        "width": height if turn % 180 else width,
+        "height": width if turn % 180 else height,
         "duration": max(1, math.floor(seconds + 0.5)),
         "has_audio": bool(container.streams.audio),
     }
-    return info, thumbnail(frame, turn)
+    return info, thumbnail(frame, width, height, turn)
+
+
+def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
+    """Return the size at which the frame is shown before it is turned: its pixels may not be
+    square (ISO/IEC 14496-12, 12.1.4.2: pasp). Players stretch the width.
+    """
+    ratio = container.streams.video[0].sample_aspect_ratio
+    if not ratio or not 1 / MAX_STRETCH <= ratio <= MAX_STRETCH:
+        return frame.width, frame.height
+    width = max(1, round(frame.width * ratio))
+    return (width, frame.height) if width <= MAX_SIDE else (frame.width, frame.height)
 
 
 def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
@@ -244,20 +285,22 @@ def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
 
 def last(container: InputContainer) -> bytes:
     """Return the last picture as a JPEG, at the size at which it is shown."""
-    # From the last key frame on: the rest need not be decoded.
+    # From the last key frame on: earlier pictures need not be decoded.
     container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
     frame = None
     for frame in container.decode(container.streams.video[0]):  # noqa: B007 - the last is wanted
         pass
     if frame is None:
         raise Unusable("there is no picture in it")
-    return jpeg(frame, frame.width, frame.height, frame.rotation % 360, quality=92)
+    width, height = shown_size(container, frame)
+    return jpeg(frame, width, height, frame.rotation % 360, quality=92)
 
 
-def thumbnail(frame: VideoFrame, turn: int) -> bytes:
-    """Return a JPEG of at most 320 px, which stays under 200 kB at this quality."""
-    scale = min(1.0, THUMBNAIL_SIDE / max(frame.width, frame.height))
-    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+def thumbnail(frame: VideoFrame, width: int, height: int, turn: int) -> bytes:
+    """Return a JPEG of at most 320 px, which stays under 200 kB at this quality; `width` and
+    `height`: as the frame is shown."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
     return jpeg(frame, width, height, turn, quality=85)
 
 
@@ -274,7 +317,7 @@ def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int)
 def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
     """Rewrite the file with its index in front: the same packets, without encoding.
 
-    When that is not possible the file stays as it was: it still plays, but starts later.
+    If that is impossible, the file stays unchanged: it still plays, but starts later.
     """
     with tempfile.TemporaryFile() as copy:
         try:
@@ -283,7 +326,7 @@ def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
             return
         copy.seek(0)
         place = 0
-        while chunk := copy.read(1 << 17):  # larger chunks are separate allocations each time
+        while chunk := copy.read(1 << 17):  # larger chunks would be allocated anew each time
             place += os.pwrite(descriptor, chunk, place)
         os.ftruncate(descriptor, place)
 

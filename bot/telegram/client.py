@@ -38,7 +38,7 @@ from bot.telegram.errors import ErrorMiddleware
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware, SharedLimiter
 
 REQUEST_SECONDS = 30
-"""Seconds for an ordinary call; uploads and the long poll set their own."""
+"""Seconds for an ordinary call; uploads and the long poll set their own timeouts."""
 
 
 class CountMiddleware(BaseRequestMiddleware):
@@ -94,7 +94,7 @@ async def fetch_file(bot: Bot, file_id: str, *, limit: int) -> bytes:
     """Return the bytes of a file by its `file_id` (Bot API: getFile; 20 MB at most).
 
     Raises TelegramTooLarge over `limit` bytes and the other TelegramErrors; TelegramRejected when
-    Telegram no longer has it.
+    Telegram no longer has the file.
     """
     content = io.BytesIO()
     await download_file(bot, file_id, content, limit=limit)
@@ -142,7 +142,7 @@ def _copy_file(path: Path, target: BinaryIO, limit: int) -> int:
                     raise TelegramTooLarge(f"the file is over {limit} bytes")
                 target.write(chunk)
     except OSError as exc:
-        # The operator has to fix it (TELEGRAM_LOCAL, permissions, mounts): nothing is lost
+        # The operator has to fix this (TELEGRAM_LOCAL, permissions, mounts); nothing is lost
         # meanwhile.
         raise TelegramLater(f"a local file cannot be read ({type(exc).__name__})") from exc
     return size

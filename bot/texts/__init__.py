@@ -1,4 +1,4 @@
-"""Everything that people read and press, in every language: one module per subject.
+"""All texts and keyboards for people, in every language: one module per subject.
 
 A text is one function that takes the language first: `texts.cards.card(lang, task)`. It returns
 entities (no markup to escape) and fits its place (Bot API: 4096, 1024 and 200 characters). The
@@ -12,10 +12,13 @@ from bot.texts import (
     commands,
     failures,
     films,
+    first_steps,
     history,
     notices,
     payments,
+    people,
     privacy,
+    reports,
     results,
     statuses,
 )
@@ -27,10 +30,13 @@ __all__ = [
     "commands",
     "failures",
     "films",
+    "first_steps",
     "history",
     "notices",
     "payments",
+    "people",
     "privacy",
+    "reports",
     "results",
     "statuses",
 ]

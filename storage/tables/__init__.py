@@ -1,6 +1,7 @@
-"""The tables, as the newest migration leaves them. bot/core/task.py says what a row means.
+"""The tables, as the newest migration leaves them. bot/core/task.py explains the columns of a
+task.
 
-Partial indexes keep finished rows out of the way of the claims. The names are collected here,
+Partial indexes exclude finished rows, so that claims stay fast. The names are collected here,
 because the metadata is complete only when every module is imported.
 """
 
@@ -17,7 +18,16 @@ from storage.tables.operator import (
     rates,
     switches,
 )
-from storage.tables.person import access_requests, consents, invites, permits, users
+from storage.tables.person import (
+    access_requests,
+    admins,
+    claim_code,
+    consents,
+    invites,
+    own_caps,
+    permits,
+    users,
+)
 from storage.tables.task import (
     RESTING,
     at_rest,
@@ -37,11 +47,13 @@ __all__ = [
     "Entry",
     "InboxState",
     "access_requests",
+    "admins",
     "alerts",
     "at_rest",
     "audit",
     "broadcasts",
     "callback_actions",
+    "claim_code",
     "consents",
     "documents",
     "durations",
@@ -55,6 +67,7 @@ __all__ = [
     "metadata",
     "one_of",
     "outbox",
+    "own_caps",
     "permits",
     "provider_breaker",
     "rates",

@@ -1,4 +1,4 @@
-"""Actions of updates that the task itself does not record: a repeat changes nothing.
+"""Actions that the task itself does not record, so that a repeated update changes nothing.
 
 A press below a result creates a draft with the same prompt and options. It must not know the
 labels.
@@ -12,10 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.core.task import ACTIVE, AspectRatio, FilmPlace, Frame, Task, TaskState
+from bot.core.task import ACTIVE, AspectRatio, Chat, FilmPlace, Frame, Task, TaskState
 from storage.engine import Connection, Database
 from storage.films import go_on, same_place
-from storage.rows import COPIED, FRESH, task_from
+from storage.rows import COPIED, FRESH, chat_values, task_from
 from storage.tables import callback_actions, documents, in_states, tasks
 from storage.tasks.leases import add_event
 
@@ -77,13 +77,15 @@ class CallbackActionStore:
         frame_message_id: int | None = None,
         frameless: bool = False,
         film: FilmPlace | None = None,
+        pressed: tuple[Chat, int] | None = None,
     ) -> Task | None:
-        """Create a draft from a task of this person, with current price and model; None: not
-        theirs.
+        """Create a draft from a task of this person, with current price and model; None if it is
+        another person's.
 
         Without the prompt it waits for a new one; `frame`, a picture from a message, replaces its
         first frame, `frameless` removes it. `film`: the place in the film of the task that it
-        takes when it is delivered.
+        takes when it is delivered. `pressed`: another place than that of the task, and the message
+        there: the new one belongs to that place.
         """
         changed: dict[str, Any] = {
             **FRESH,
@@ -96,6 +98,8 @@ class CallbackActionStore:
         }
         if not words:
             changed["prompt"] = None
+        if pressed is not None:
+            changed |= {**chat_values(pressed[0]), "message_id": pressed[1]}
         if frame is not None or frameless:
             changed |= {
                 "frame_file_id": frame and frame.file_id,
@@ -137,8 +141,9 @@ class CallbackActionStore:
     async def running(
         self, source_id: int, *, ratio: AspectRatio | None, update_id: int
     ) -> Task | None:
-        """Return an identical unfinished task created by another press below `source_id`: a second
-        press is more likely a mistake than a second order."""
+        """Return an identical unfinished task created by another press below `source_id`, because
+        a second press is more likely a mistake than a second order.
+        """
         same = tasks.alias("same")
         wanted = (
             sa.select(tasks)
@@ -168,7 +173,7 @@ class CallbackActionStore:
         return file_id
 
     async def keep_document(self, task_id: int, file_id: str) -> None:
-        """Store the `file_id` of the document: the next time nothing is uploaded."""
+        """Store the `file_id` of the document, so that it is not uploaded again."""
         known = sa.select(documents.c.task_id).where(documents.c.task_id == task_id)
         new = sa.insert(documents).from_select(
             ["task_id", "file_id"],
@@ -180,7 +185,7 @@ class CallbackActionStore:
             await connection.execute(new)
 
     async def forget(self, *, before: datetime) -> int:
-        """Delete records of presses that Telegram will not repeat; return how many."""
+        """Delete records of presses that Telegram will not repeat; return their number."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(callback_actions).where(callback_actions.c.at < before)

@@ -32,7 +32,7 @@ from storage import Database, TaskStore
 
 
 class Crash(BaseException):
-    """The process is gone at this very instruction: nothing after it happens."""
+    """The process dies at this instruction: nothing after it runs."""
 
 
 @dataclass
@@ -191,7 +191,7 @@ class FakeFrames:
 class FusedTasks(TaskStore):
     """The real store, whose process may end right before or right after a commit.
 
-    It knows who leased a task last: nobody else's write may take effect.
+    It knows the last holder of each task: only that holder's write may take effect.
     """
 
     def __init__(self, database: Database, fuse: Fuse) -> None:

@@ -46,7 +46,7 @@ class PostgresServer:
         return int(self._server.get_pid())
 
     async def restart(self) -> None:
-        """As an operator would: whoever is connected is put out."""
+        """Restart as an operator would: open connections are closed."""
         await asyncio.to_thread(self._server.stop)
         await asyncio.to_thread(self._server.start)
 

@@ -25,7 +25,8 @@ TICKS = frozenset(
         bot.telegram.inbox.HEARTBEAT_SECONDS,
     }
 )
-"""Waits of exactly this length only poll for work: time does not pass for them."""
+"""Waits of exactly this length only poll for work: time does not pass for them. No back-off may
+have one of these lengths."""
 
 
 @dataclass
@@ -45,7 +46,7 @@ class MovedTime:
         return NOON.timestamp() + self.elapsed
 
     def monotonic(self) -> float:
-        """What no jump of the wall clock changes."""
+        """The monotonic time, which no jump of the wall clock changes."""
         return self.elapsed
 
     async def sleep(self, seconds: float) -> None:

@@ -27,6 +27,7 @@ from bot.texts.callback_data import (
     DeleteMe,
     DropVideo,
     FilmAct,
+    FirstStep,
     Improve,
     OfFilm,
     OpenOrder,
@@ -37,12 +38,17 @@ from bot.texts.callback_data import (
     Redeliver,
     RefundPayment,
     RetryUnknown,
+    RevokeInvite,
+    SetCap,
     SetLanguage,
     SetModel,
     SetRatio,
     Several,
     ShowExample,
+    ShowInvites,
+    ShowPeople,
     ShowVideo,
+    Step,
     TakeExample,
     TurnPage,
 )
@@ -94,7 +100,7 @@ def test_the_ratio_nearest_to_the_photo_is_first_and_marked() -> None:
     assert [b.style for b in ratios] == ["primary", None, None]
 
 
-def test_a_photo_without_words_can_only_be_cancelled() -> None:
+def test_a_photo_without_a_prompt_can_only_be_cancelled() -> None:
     assert rows(keyboards.cards.card(task(prompt=None))) == [[("Cancel", "x|7")]]
 
 
@@ -157,7 +163,7 @@ def test_every_failure_has_a_button() -> None:
         assert rows(keyboards.results.failed(7, "en", reason))
 
 
-def test_a_video_has_all_that_can_be_done_with_it() -> None:
+def test_a_video_has_all_its_buttons() -> None:
     video = task(state=TaskState.RENDERED)
     assert rows(keyboards.results.result(video)) == [
         [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Change prompt", "b|w|7")],
@@ -187,9 +193,7 @@ def test_a_part_of_a_film_leads_to_the_whole_film() -> None:
 
 
 @pytest.mark.parametrize(("letter", "fits"), [("я", 256), ("🐈", 128)])
-def test_a_prompt_that_no_button_can_hold_is_not_offered_to_be_copied(
-    letter: str, fits: int
-) -> None:
+def test_a_prompt_too_long_for_a_button_is_not_offered_for_copying(letter: str, fits: int) -> None:
     assert keyboards.results.copy(task(prompt=letter * fits))
     assert keyboards.results.copy(task(prompt=letter * fits + "!")) == []
 
@@ -216,7 +220,7 @@ def test_languages_are_offered_in_their_own_names() -> None:
     assert rows(keyboards.personal.languages()) == [[("English", "l|en"), ("Русский", "l|ru")]]
 
 
-def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
+def test_callback_data_fits_64_bytes_and_round_trips() -> None:
     carried: list[CallbackData] = [
         *(PickRatio(task_id=LARGEST_ID, ratio=ratio) for ratio in AspectRatio),
         CancelTask(task_id=LARGEST_ID),
@@ -232,9 +236,14 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         BuyPackage(stars=100_000, roubles=9_999_999),
         RefundPayment(entry=LARGEST_ID),
         AskAccess(),
+        ShowPeople(section="a", page=1_000_000),
+        ShowInvites(),
+        RevokeInvite(number=LARGEST_ID),
+        SetCap(subject_id=-LARGEST_ID, per_day=True, videos=100),
         DecideAccess(user_id=LARGEST_ID, allow=True),
         DeleteMe(user_id=LARGEST_ID, sure=1),
         *(Operate(operation=one, number=LARGEST_ID) for one in Operation),
+        *(FirstStep(step=one) for one in Step),
         *_card_buttons(),
     ]
     kinds = {
@@ -270,7 +279,7 @@ def test_below_an_album_each_video_has_all_its_buttons() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_words_on_buttons_fit_a_phone(lang: str) -> None:
+def test_labels_of_buttons_fit_a_phone(lang: str) -> None:
     for text in (
         texts.statuses.button_cancel(lang),
         texts.results.button_redeliver(lang),

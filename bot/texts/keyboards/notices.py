@@ -1,4 +1,4 @@
-"""Keyboards of notices: which buttons are below a message of the outbox."""
+"""Keyboards of notices: the buttons below a message of the outbox."""
 
 from __future__ import annotations
 

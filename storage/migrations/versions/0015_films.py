@@ -8,7 +8,7 @@ from alembic import op
 from storage.engine import UtcDateTime
 
 revision = "0015"
-down_revision = "0008"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
