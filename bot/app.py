@@ -1,6 +1,6 @@
 """The life of the process: open connections, start the components, stop them in order.
 
-bot/wiring.py creates the components. It must not know what they do.
+bot/wiring creates the components. It must not know what they do.
 """
 
 from __future__ import annotations
