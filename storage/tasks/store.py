@@ -1,7 +1,8 @@
 """People's operations on their tasks, and queries about tasks. Each change is one guarded
 statement.
 
-None means that the condition did not hold: another person's task, too late, or pressed before.
+The file is long on purpose: what a person can do with a task is read in one place. None means that
+the condition did not hold: another person's task, too late, or pressed before.
 """
 
 from __future__ import annotations
