@@ -56,7 +56,7 @@ DELAY = 2.5
 """Seconds that a video takes: it is ready at the first question."""
 QUIET_ROUNDS = 25
 """Rounds of the loop without open work: longer than the gaps of any exchange on loopback."""
-REAL_SECONDS = 20.0
+REAL_SECONDS = 60.0
 SHORT_WAIT, LONG_WAIT = 0.0005, 0.01
 """Seconds from one look at open work to the next: what takes longer is looked at less often."""
 
