@@ -15,8 +15,9 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.access import Access
 from bot.core.clock import Clock
+from bot.core.notices import Notice, access_asked_about
 from bot.texts.callback_data import AskAccess, DecideAccess
-from handlers import people, reply
+from handlers import operator_messages, people, reply
 from handlers.context import AdminsChanged
 from handlers.filters import admin
 from handlers.gate import EVERYBODY
@@ -111,6 +112,16 @@ async def decide(
         await reply.rewrite(
             bot, reply.place(query.message), query.message.message_id, text, is_media=False
         )
+
+    def after(notice: Notice) -> operator_messages.Shown:
+        return texts.access.access_decided(
+            notice.lang, request.user_id, request.name, allowed=bool(request.allowed)
+        ), None
+
+    await operator_messages.rewrite_all(
+        bot, access_asked_about(request.user_id), after, storage, clock,
+        but=query.message if isinstance(query.message, Message) else None,
+    )  # fmt: skip
 
 
 async def allow(

@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access import Verdict, Verdicts
-from bot.core.notices import Notice, NoticeKind
+from bot.core.notices import Notice, NoticeKind, access_asked_about
 from bot.core.task import Chat
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.journal import note
+from storage.operator_messages import tell_operator
 from storage.outbox import insert_notices
-from storage.tables import access_requests, invites, permits
+from storage.tables import access_requests, invites, operator_messages, permits
 from storage.users import lang_of
 
 INVITE_PREFIX = "in-"
@@ -149,16 +150,26 @@ class AccessStore:
                     )
                 )
                 return RequestStatus.WAITING if allowed is None else RequestStatus.DENIED
+            about = access_asked_about(user_id)
+            # An earlier request of this person, which was erased or taken back, does not count.
+            await connection.execute(
+                sa.delete(operator_messages).where(operator_messages.c.about == about)
+            )
             told = [
                 Notice(
                     kind=NoticeKind.ACCESS_ASKED,
                     chat=Chat(chat_id=admin),
                     lang=await lang_of(connection, admin),
-                    params={"user_id": user_id, "name": name, "username": username},
+                    params={
+                        "user_id": user_id,
+                        "name": name,
+                        "username": username,
+                        "about": about,
+                    },
                 )
                 for admin in sorted(admins)
             ]
-            await insert_notices(connection, told, now)
+            await tell_operator(connection, told, now)
             return RequestStatus.SENT
 
     async def waiting(self, *, limit: int) -> list[Request]:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from aiogram import Bot
-from aiogram.methods import GetMe, GetWebhookInfo
+from aiogram.methods import GetMe, GetWebhookInfo, SendChatAction
 
 from bot.core.chat_models import AUTO, KNOWN, choose
 from bot.core.clock import utc_now
@@ -29,8 +29,10 @@ from bot.core.errors import (
     ProviderError,
     TelegramError,
     TelegramLost,
+    TelegramMoved,
     TelegramRejected,
     TelegramUnauthorized,
+    TelegramUnreachable,
 )
 from bot.operator.price_check import differences
 from bot.operator.translation import cost
@@ -99,6 +101,7 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("translation", gptunnel, lambda: _translation(provider, settings)),
         ("photos", photos, lambda: _photos(settings)),
         ("admins", "DATABASE_URL", lambda: _admins(settings)),
+        ("alerts", telegram, lambda: _alerts(bot, settings)),
         ("database", "DATABASE_URL", lambda: _database(settings)),
         ("clock", telegram, lambda: _clock(settings)),
         ("disk", "", lambda: _disk(settings)),
@@ -279,25 +282,56 @@ async def _admins(settings: Settings) -> Words:
         return Level.OK, f"{len(settings.admins)} in ADMINS"
     claimed, nobody = await _claimed(settings)
     if claimed:
-        return Level.OK, f"{claimed} claimed the bot"
+        return Level.OK, f"{len(claimed)} claimed the bot"
     if nobody and not settings.is_usable:
         return Level.NOTE, "none; a start prints a link that makes whoever opens it the admin"
     return Level.NOTE, "none: set ADMINS, or nobody gets alerts and can act"
 
 
-async def _claimed(settings: Settings) -> tuple[int, bool]:
-    """How many claimed the bot, and whether nobody was let in; an old database has no claims."""
+async def _alerts(bot: Bot, settings: Settings) -> Words:
+    """Whether ADMIN_CHAT and every admin can be written to; "typing…" leaves no message."""
+    claimed, _ = await _claimed(settings)
+    admins = sorted(settings.admins | claimed)
+    asked = [] if settings.admin_chat is None else [settings.admin_chat]
+    asked += [admin for admin in admins if admin not in asked]
+    if not asked:
+        return Level.NOTE, "nobody gets them: there is no admin and no ADMIN_CHAT"
+    answers = await asyncio.gather(*(_not_told(bot, chat, settings) for chat in asked))
+    if wrong := [words for words in answers if words]:
+        return Level.FAIL, "; ".join(wrong)
+    where = "every admin" if settings.admin_chat is None else "ADMIN_CHAT, and every admin"
+    return Level.OK, f"{where} can be written to"
+
+
+async def _not_told(bot: Bot, chat_id: int, settings: Settings) -> str:
+    """Why this chat gets no alerts, and what to do; empty: it does."""
+    name = "ADMIN_CHAT" if chat_id == settings.admin_chat else "the admin"
+    try:
+        await bot(SendChatAction(chat_id=chat_id, action="typing"))
+    except TelegramMoved as exc:
+        return f"{name} {chat_id} has moved: set {exc.chat_id}"
+    except (TelegramRejected, TelegramUnreachable) as exc:
+        to_do = (
+            "they have to press /start in the bot's chat" if chat_id > 0
+            else "check the ID, add the bot to the group and let it write there"
+        )  # fmt: skip
+        return f"{name} {chat_id} cannot be written to ({exc}): {to_do}"
+    return ""
+
+
+async def _claimed(settings: Settings) -> tuple[frozenset[int], bool]:
+    """Who claimed the bot, and whether nobody was let in; an old database has no claims."""
     file = sqlite_file(settings.database_url)
     if file is not None and not await asyncio.to_thread(file.exists):
-        return 0, True
+        return frozenset(), True
     database = await Database.open(settings.database_url)
     try:
         async with database.transaction() as connection:
             found = await connection.run_sync(version)
         if found != HEAD:
-            return 0, found is None
+            return frozenset(), found is None
         store = AdminStore(database)
-        return len(await store.claimed()), await store.nobody_let_in()
+        return await store.claimed(), await store.nobody_let_in()
     finally:
         await database.close()
 

@@ -24,6 +24,7 @@ KEEP_PRESSES = timedelta(days=3)
 """Telegram repeats an update for at most 24 hours."""
 
 KEEP_PARKED = timedelta(days=30)
+KEEP_OPERATOR_MESSAGES = timedelta(days=90)
 """Notices for somebody who cannot be written to; orders stay in /history."""
 
 _WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
@@ -83,6 +84,7 @@ class Retention:
             await self._sleep(0)
         await privacy.forget_updates(before=orders)
         await self._storage.callback_actions.forget(before=now - KEEP_PRESSES)
+        await self._storage.operator_messages.forget(before=now - KEEP_OPERATOR_MESSAGES)
         await self._storage.outbox.forget_parked(before=now - KEEP_PARKED)
         if gone:
             logger.info("deleted %d expired orders and cards", gone)

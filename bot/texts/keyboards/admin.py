@@ -36,11 +36,22 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
 }
 
 
-def alert(lang: str, params: Params) -> InlineKeyboardMarkup:
-    """Return the operations that help with an alert."""
+DECIDES = frozenset({
+    _O.HOLD_INTAKE, _O.RELEASE_INTAKE, _O.RELEASE_PHOTOS, _O.REDELIVER, _O.NOT_CHARGED, _O.CHARGED,
+    _O.REFUND_AGAIN, _O.REFUND_SETTLED, _O.HANDLE, _O.TAKE_OVER,
+})  # fmt: skip
+"""Operations that decide what a message to the operator asks; all its copies lose them."""
+
+
+def alert(lang: str, params: Params, *, decided: bool = False) -> InlineKeyboardMarkup:
+    """Return the operations that help with an alert; `decided`: without those that decide."""
     number = int(params.get("task") or params.get("update") or params.get("refund") or 0)
     return parts.rows(
-        *([operation(lang, one, number)] for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))])
+        *(
+            [operation(lang, one, number)]
+            for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))]
+            if not (decided and one in DECIDES)
+        )
     )
 
 

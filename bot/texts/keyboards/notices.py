@@ -15,6 +15,14 @@ from bot.texts.callback_data import (
 from bot.texts.keyboards import access, admin, parts, results
 
 
+def decided(notice: Notice) -> InlineKeyboardMarkup | None:
+    """Return the buttons of a message to the operator after an admin decided: those that only
+    show something or may be pressed again."""
+    if notice.kind is NoticeKind.ALERT:
+        return admin.alert(notice.lang, notice.params, decided=True)
+    return None
+
+
 def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | None:
     """Return the buttons of a notice; `task`: its task in the current state."""
     if notice.kind is NoticeKind.ACCESS_ASKED:
