@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,11 @@ class Chats:
     def __init__(self, *closed: int) -> None:
         self.closed = set(closed)
         self.tried: list[int] = []
-        self.got: list[tuple[int, object]] = []
+        self.got: list[tuple[int, Any]] = []
 
-    async def send(self, chat, text, *, reply_to=None, keyboard=None) -> int:  # type: ignore[no-untyped-def]
+    async def send(
+        self, chat: Chat, text: Any, *, reply_to: int | None = None, keyboard: Any = None
+    ) -> int:
         self.tried.append(chat.chat_id)
         if chat.chat_id in self.closed:
             raise TelegramUnreachable("Bad Request: chat not found")
@@ -118,7 +121,7 @@ async def test_a_copy_that_comes_after_the_decision_does_not_ask(harness: Handle
     (_, asked), (_, late) = chats.got
     labels = [
         [row[0].callback_data for row in keyboard.inline_keyboard] for keyboard in (asked, late)
-    ]  # type: ignore[attr-defined]
+    ]
     assert (len(labels[0]), len(labels[1])) == (3, 1)
     assert labels[1] == labels[0][2:]  # to look at the order
 
@@ -128,7 +131,7 @@ class CheckedBot:
         self.refusals = refusals
         self.asked: list[int] = []
 
-    async def __call__(self, method) -> bool:  # type: ignore[no-untyped-def]
+    async def __call__(self, method: Any) -> bool:
         self.asked.append(method.chat_id)
         if method.chat_id in self.refusals:
             raise self.refusals[method.chat_id]
