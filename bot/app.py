@@ -1,6 +1,6 @@
 """The life of the process: open connections, start the components, stop them in order.
 
-bot/wiring.py creates the components. It must not know what they do.
+bot/wiring creates the components. It must not know what they do.
 """
 
 from __future__ import annotations
@@ -133,6 +133,7 @@ async def _run(
         stoppable += [parts.worker, parts.notices]
         endless += [
             parts.progress.run(),
+            parts.films.run(),
             parts.retention.run_here(),
             storage.cluster.run_exclusively(
                 "chores", partial(_background_jobs, settings, storage, edges, parts)

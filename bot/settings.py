@@ -2,7 +2,7 @@
 
 An error names each wrong, missing or misspelt setting; values are never repeated, since they may
 be secrets. `make docs` writes docs/settings.md and .env.example from the fields and their
-docstrings.
+docstrings. The file is long on purpose: a setting, its default and its explanation stay together.
 """
 
 from __future__ import annotations

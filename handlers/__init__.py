@@ -17,6 +17,7 @@ from handlers import (
     edited,
     examples,
     fallback,
+    film,
     first_steps,
     groups,
     history,
@@ -55,7 +56,7 @@ def build_router() -> Router:
     root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, prompt, picture, card,
-        options, retry, result, history, data, inline, stopped, fallback,
+        options, retry, result, film, history, data, inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

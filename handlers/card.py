@@ -15,7 +15,7 @@ from bot.core.clock import Clock
 from bot.core.errors import InputError, TelegramError, TelegramRejected, TelegramTooLarge
 from bot.core.task import AspectRatio, Frame, Problem, Task, TaskState
 from bot.media import frames
-from bot.telegram.client import fetch_file
+from bot.telegram.first_frame import fetch_frame
 from bot.texts import keyboards
 from bot.texts.callback_data import CancelTask, PickRatio
 from handlers import reply
@@ -48,7 +48,7 @@ def router() -> Router:
 async def look_at(bot: Bot, frame: Frame) -> Picture:
     """Fetch and check a first frame; InputError says why it cannot be one."""
     try:
-        content = await fetch_file(bot, frame.file_id, limit=frames.MAX_BYTES)
+        content = await fetch_frame(bot, frame, limit=frames.MAX_BYTES)
     except TelegramTooLarge:
         raise InputError(Problem.FILE_TOO_BIG, limit=frames.MAX_BYTES) from None
     except TelegramRejected:
@@ -59,7 +59,7 @@ async def look_at(bot: Bot, frame: Frame) -> Picture:
     return Picture(
         nearest=nearest,
         preview=await frames.make_preview(content, nearest if is_cut else None)
-        if is_cut or frame.kind == "document"
+        if is_cut or frame.kind != "photo"
         else None,
         is_cut=is_cut,
         is_blurry=frames.is_blurry(info.width, info.height, nearest),

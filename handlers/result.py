@@ -17,7 +17,7 @@ from bot import texts
 from bot.core.catalog import CATALOG, Model
 from bot.core.clock import Clock
 from bot.core.errors import TelegramRejected, TelegramTooLarge
-from bot.core.task import AspectRatio, Frame, Task, TaskState
+from bot.core.task import AspectRatio, FilmPlace, Frame, Task, TaskState
 from bot.media import video_reader
 from bot.telegram.client import fetch_file
 from bot.texts import keyboards
@@ -71,10 +71,10 @@ async def again(
         return
     model = _terms(source, offer)
     same = (model.id, model.price) == (source.model, source.price) and ratio in model.ratios
-    draft = await _draft(query, source, event_update, storage, clock, offer, lang)
+    draft = await make_draft(query, source, event_update, storage, clock, offer, lang)
     if draft is None:
         return
-    await _show(query, source, draft, bot, storage, offer)
+    await show_draft(query, source, draft, bot, storage, offer)
     if same and ratio is not None:
         await _confirm(draft.id, ratio, query, update_id, bot, storage, clock, wake)
     await reply.toast(
@@ -131,11 +131,11 @@ async def card(
         return
     await reply.toast(query, texts.results.press_card(lang))
     frameless = callback_data.act is Act.FRAMELESS
-    draft = await _draft(
+    draft = await make_draft(
         query, source, event_update, storage, clock, offer, lang, frameless=frameless
     )
     if draft is not None:
-        await _show(query, source, draft, bot, storage, offer)
+        await show_draft(query, source, draft, bot, storage, offer)
 
 
 async def edit_prompt(
@@ -152,7 +152,7 @@ async def edit_prompt(
     if source is None:
         return
     await reply.toast(query, texts.results.press_edit_prompt(lang))
-    draft = await _draft(query, source, event_update, storage, clock, offer, lang, words=False)
+    draft = await make_draft(query, source, event_update, storage, clock, offer, lang, words=False)
     if draft is not None and draft.prompt is None and draft.state is TaskState.DRAFT:
         text, keyboard = (
             texts.cards.new_words(lang, source),
@@ -171,7 +171,8 @@ async def continue_video(
     bot: Bot,
     lang: str,
 ) -> None:
-    """Make a draft whose first frame is the last picture; it waits for a prompt."""
+    """Make a draft whose first frame is the last picture, the next part of a film; it waits for a
+    prompt."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -199,9 +200,10 @@ async def continue_video(
         await reply.say(message, texts.results.video_gone(lang))
         return
     largest = max(shown.photo, key=lambda size: size.width * size.height)
-    await _draft(
+    await make_draft(
         query, source, event_update, storage, clock, offer, lang, words=False,
         frame=Frame(file_id=largest.file_id, kind="photo"), frame_message_id=shown.message_id,
+        film=FilmPlace.AFTER,
     )  # fmt: skip
 
 
@@ -308,7 +310,7 @@ def _terms(source: Task, offer: Offer) -> Model:
     return CATALOG.get(source.model, offer.model)
 
 
-async def _draft(
+async def make_draft(
     query: CallbackQuery,
     source: Task,
     update: Update,
@@ -321,6 +323,7 @@ async def _draft(
     frameless: bool = False,
     frame: Frame | None = None,
     frame_message_id: int | None = None,
+    film: FilmPlace | None = None,
 ) -> Task | None:
     assert query.message
     chat, message_id = reply.pressed_in(query, source.chat), query.message.message_id
@@ -338,10 +341,11 @@ async def _draft(
         frame=frame,
         frame_message_id=frame_message_id,
         pressed=None if chat == source.chat else (chat, message_id),
+        film=film,
     )
 
 
-async def _show(
+async def show_draft(
     query: CallbackQuery, source: Task, draft: Task, bot: Bot, storage: Storage, offer: Offer
 ) -> None:
     """Show the card of the draft below the pressed message."""

@@ -19,6 +19,7 @@ from storage.broadcasts import BroadcastStore
 from storage.cluster import Cluster
 from storage.durations import DurationStore
 from storage.engine import Database
+from storage.films import Film, FilmStore, WantedFilm
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
@@ -55,6 +56,8 @@ __all__ = [
     "Database",
     "DurationStore",
     "Entry",
+    "Film",
+    "FilmStore",
     "FrameObjectStore",
     "FrameStore",
     "HistoryStore",
@@ -84,6 +87,7 @@ __all__ = [
     "User",
     "UserStore",
     "WaitingNotice",
+    "WantedFilm",
     "migrate",
     "open_cluster",
     "open_storage",
@@ -116,6 +120,7 @@ class Storage:
     durations: DurationStore
     callback_actions: CallbackActionStore
     history: HistoryStore
+    films: FilmStore
     privacy: PrivacyStore
     rates: RateStore
     cluster: Cluster
@@ -146,6 +151,7 @@ class Storage:
             durations=DurationStore(database),
             callback_actions=CallbackActionStore(database),
             history=HistoryStore(database),
+            films=FilmStore(database),
             privacy=PrivacyStore(database),
             rates=RateStore(database),
             cluster=open_cluster(database),

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from bot.core.notices import access_asked_about
 from bot.core.task import TaskState
 from storage.engine import Connection, Database
+from storage.films import forget_films
 from storage.money.ledger import settle
 from storage.rows import task_from
 from storage.tables import (
@@ -25,6 +26,7 @@ from storage.tables import (
     access_requests,
     at_rest,
     consents,
+    films,
     in_states,
     inbox,
     one_of,
@@ -68,11 +70,13 @@ class PrivacyStore:
         """
         async with self._database.transaction() as connection:
             gone = await connection.execute(
-                sa.delete(tasks).where(
-                    tasks.c.id == task_id, tasks.c.user_id == user_id, in_states(_OVER)
-                )
+                sa.delete(tasks)
+                .where(tasks.c.id == task_id, tasks.c.user_id == user_id, in_states(_OVER))
+                .returning(tasks.c.film_id)
             )
-            return gone.rowcount == 1
+            erased = gone.all()
+            await forget_films(connection, [row.film_id for row in erased])
+            return len(erased) == 1
 
     async def erase_person(self, user_id: int, *, now: datetime) -> list[int]:
         """Delete everything about a person; return the numbers of their tasks.
@@ -89,6 +93,7 @@ class PrivacyStore:
                 sa.delete(tasks).where(tasks.c.user_id == user_id).returning(tasks.c.id)
             )
             erased = list(gone.all())
+            await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
             await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
             await connection.execute(
@@ -112,10 +117,14 @@ class PrivacyStore:
         )
         some = sa.select(tasks.c.id).where(old).limit(AT_ONCE).scalar_subquery()
         async with self._database.transaction() as connection:
-            gone = await connection.scalars(
-                sa.delete(tasks).where(tasks.c.id.in_(some), old).returning(tasks.c.id)
+            gone = await connection.execute(
+                sa.delete(tasks)
+                .where(tasks.c.id.in_(some), old)
+                .returning(tasks.c.id, tasks.c.film_id)
             )
-            return list(gone.all())
+            erased = gone.all()
+            await forget_films(connection, [row.film_id for row in erased])
+            return [row.id for row in erased]
 
     async def forget_updates(self, *, before: datetime) -> int:
         """Delete updates set aside before that time, with their text; return their number."""

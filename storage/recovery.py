@@ -21,7 +21,7 @@ from bot.core.task import ACTIVE
 from storage.address import sqlite_file
 from storage.engine import Database
 from storage.rows import UNLEASED
-from storage.tables import InboxState, in_states, inbox, one_of, outbox, tasks
+from storage.tables import InboxState, films, in_states, inbox, one_of, outbox, tasks
 
 try:
     import fcntl
@@ -39,6 +39,7 @@ _LEASED = (
     (tasks, tasks.c.claims, in_states(ACTIVE)),
     (inbox, inbox.c.attempts, one_of(inbox.c.state, {InboxState.PENDING})),
     (outbox, outbox.c.attempts, sa.true()),
+    (films, films.c.attempts, films.c.run_at.is_not(None)),
 )
 
 

@@ -114,4 +114,7 @@ COPIED = (
     "model", "price_kopecks", "prompt", "original", "rewritten", "frame_file_id", "frame_kind",
     "aspect_ratio",
 )  # fmt: skip
-"""Return the values that a task copies from the task it is made from."""
+"""The values that a task copies from the task it is made from."""
+
+PLACED = ("film_id", "film_place", "film_since")
+"""The values that another version of the same part of a film copies too."""

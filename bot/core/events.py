@@ -1,7 +1,7 @@
 """Events between the processes of one bot (storage/cluster.py); they only shorten waits."""
 
 ORDERED = "ordered"
-"""A worker has something to do."""
+"""A worker has something to do: an order or a film."""
 MENDED = "mended"
 """An admin reports that a problem is fixed: the queue can continue."""
 CATALOG = "catalog"

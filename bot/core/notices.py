@@ -22,6 +22,7 @@ class NoticeKind(StrEnum):
     # the video exists and is kept, but the chat does not accept it
     UNDELIVERABLE = "undeliverable"
     HELD = "held"  # the queue waits until the operator acts
+    FILM_NOT_JOINED = "film_not_joined"  # the parts of a film cannot be joined
     VIDEO_LINK = "video_link"  # the video is too big to send: a link to it
     ALBUM = "album"  # the buttons of videos that were sent as an album
     ACCESS_ASKED = "access_asked"  # to an admin: somebody asks for access

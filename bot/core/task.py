@@ -67,6 +67,13 @@ class AspectRatio(StrEnum):
         return int(width) / int(height)
 
 
+class FilmPlace(StrEnum):
+    """Which place in the film of a task a new task takes."""
+
+    AFTER = "after"  # it goes on from there
+    SAME = "same"  # another version of the part
+
+
 class Reason(StrEnum):
     """Why a task ended without a delivered video. Each has a text in every language."""
 
@@ -141,7 +148,8 @@ class Frame:
     """A first frame by its Telegram `file_id`; the bytes are downloaded when they are needed."""
 
     file_id: str
-    kind: str  # "photo" or "document": a document's file_id cannot be sent as a photo
+    # "photo", "document" (its file_id cannot be sent as a photo) or "video" (its last picture)
+    kind: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +190,9 @@ class Task:
     rewritten: str | None = None  # the rewritten prompt; `prompt` is what is sent
     variants: int = 1  # how many videos the draft orders
     variant_of: int | None = None  # the first task of the same order
+    film_id: int | None = None  # the film that it is a part of
+    film_place: int | None = None  # its place in the film, from 1; gaps are allowed
+    film_since: datetime | None = None  # when it took its place: the newest version is shown
     # update_id of the press that ordered it: a repeated update changes nothing
     confirmed_by: int | None = None
     confirmed_at: datetime | None = None

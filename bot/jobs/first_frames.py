@@ -21,7 +21,7 @@ from bot.media import frames
 from bot.media.bucket import Bucket, BucketError
 from bot.runtime.http_server import frame_url
 from bot.runtime.public_address import PublicAddress
-from bot.telegram.client import fetch_file
+from bot.telegram.first_frame import fetch_frame
 from storage import Storage
 
 SWEEP_SECONDS = 5.0
@@ -65,7 +65,7 @@ class FirstFrames:
             raise FramesOff
         assert task.frame is not None
         assert task.aspect_ratio is not None
-        source = await fetch_file(self._bot, task.frame.file_id, limit=frames.MAX_BYTES)
+        source = await fetch_frame(self._bot, task.frame, limit=frames.MAX_BYTES)
         jpeg = await frames.make_frame(source, task.aspect_ratio)
         token = secrets.token_urlsafe(32)
         if self._bucket is not None:

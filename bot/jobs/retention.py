@@ -24,8 +24,10 @@ KEEP_PRESSES = timedelta(days=3)
 """Telegram repeats an update for at most 24 hours."""
 
 KEEP_PARKED = timedelta(days=30)
-KEEP_OPERATOR_MESSAGES = timedelta(days=90)
 """Notices for somebody who cannot be written to; orders stay in /history."""
+
+KEEP_OPERATOR_MESSAGES = timedelta(days=90)
+"""Where messages to the operator stand; after that their copies are not closed any more."""
 
 _WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
 

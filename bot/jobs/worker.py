@@ -74,6 +74,7 @@ class Worker:
         self._due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
+        self._holding = asyncio.Event()
         self._handed: list[Task] = []  # leased here, but not running yet
         # the known end of the current leases
         self._leased_until: datetime | None = None
@@ -126,6 +127,7 @@ class Worker:
                     claimed, self._handed = self._handed, []
                     taken = await self._without_running(claimed or await self._claim())
                     for task in taken:
+                        self._holding.set()
                         self._held[task.id] = (
                             task,
                             group.create_task(self._run_task(task), name=f"task {task.id}"),
@@ -198,12 +200,15 @@ class Worker:
             logger.exception("task %d: a step failed", task.id)
         finally:
             del self._held[task.id]
+            if not self._held:
+                self._holding.clear()
             self._steps.dropped(task.id)
             self._due.set()
 
     async def _heartbeat(self) -> None:
         failures = 0
         while True:
+            await self._holding.wait()
             await self._sleep(
                 back_off(failures, first=0.5, cap=2) if failures else self._heartbeat_seconds
             )

@@ -16,6 +16,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -34,11 +35,27 @@ _FATAL_TO_READERS = {
     -signal.SIGILL,
 }
 _NOT_A_VIDEO = 3  # the reader's exit code for a bad file
+_NOT_ALIKE = 4  # and for parts of a film that are not made alike
+MAX_PARTS = 99
+"""Of one film: the files are passed to the reader at once."""
 _PASSED_ON = ("PATH", "PYTHONPATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
 class NotAVideo(BotError):
     """The file is not a playable video, or only a part of one."""
+
+
+class PartError(NotAVideo):
+    """A part of a film is to blame: which one, from 0."""
+
+    def __init__(self, part: int, what: str) -> None:
+        super().__init__(f"part {part}: {what}")
+        self.part, self.what = part, what
+
+
+class PartsDiffer(PartError):
+    """The part cannot follow the first one without encoding; `what` differs: codec, size, rate
+    or sound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +143,14 @@ class Readers:
         """
         return VideoDetails(**json.loads(await self._read(file, b"d")))
 
+    async def join(self, parts: Sequence[BinaryIO], film: BinaryIO) -> None:
+        """Join MP4s in open files, in this order, into the empty open file `film`.
+
+        Streams are copied without encoding; the index of the film is in front. Raises PartsDiffer
+        when that is not possible and PartError when a part is no video; other errors as `prepare`.
+        """
+        await self._read(film, b"j", parts)
+
     def close(self) -> None:
         """End the server and all readers."""
         if self._line is not None:
@@ -134,14 +159,20 @@ class Readers:
             self._maker.wait()
         self._line = self._maker = None
 
-    async def _read(self, file: BinaryIO, word: bytes) -> bytes:
-        """Return the answer of a new reader about the file; `word` is the job."""
-        file.flush()
+    async def _read(self, file: BinaryIO, word: bytes, parts: Sequence[BinaryIO] = ()) -> bytes:
+        """Return the answer of a new reader about the files; `word` is the job."""
+        files = (file, *parts)
+        for one in files:
+            one.flush()
         # Two attempts: a server that is just ending loses the first request.
-        answer = await self._ask(file, word) or await self._ask(file, word)
+        answer = await self._ask(files, word) or await self._ask(files, word)
         if len(answer) < 4:
             raise RuntimeError("bot.media.reader_process did not start")
         said, [code] = answer[:-4], struct.unpack(">i", answer[-4:])
+        if code == _NOT_ALIKE:
+            raise PartsDiffer(**json.loads(said))
+        if code == _NOT_A_VIDEO and parts:
+            raise PartError(**json.loads(said))
         if code == _NOT_A_VIDEO:
             raise NotAVideo(said.decode(errors="replace")[:200])
         if code in _FATAL_TO_READERS:
@@ -150,11 +181,11 @@ class Readers:
             raise RuntimeError(f"bot.media.reader_process ended with {code}: {said[-500:]!r}")
         return said
 
-    async def _ask(self, file: BinaryIO, word: bytes) -> bytes:
+    async def _ask(self, files: Sequence[BinaryIO], word: bytes) -> bytes:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._call(word, file.fileno(), theirs.fileno())
+                self._call(word, *(file.fileno() for file in files), theirs.fileno())
                 reader, writer = await asyncio.open_connection(sock=ours)
             except BaseException:
                 ours.close()
@@ -190,4 +221,4 @@ class Readers:
 
 readers = Readers()
 """The program's only instance; the program closes it at the end."""
-prepare, last_frame = readers.prepare, readers.last_frame
+prepare, last_frame, join = readers.prepare, readers.last_frame, readers.join

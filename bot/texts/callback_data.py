@@ -140,6 +140,27 @@ class Below(CallbackData, prefix="b", sep="|"):
     task_id: int
 
 
+class FilmAct(StrEnum):
+    """What can be done with a film or with one of its parts; one letter each, which never
+    changes."""
+
+    WHOLE = "w"  # joins and sends it
+    PARTS = "p"
+    PART = "n"  # shows the buttons of one part
+    AGAIN = "a"  # makes the part again
+    REPLACE = "e"  # with another prompt
+    VERSION = "v"  # shows the next version of the part
+    TAKE_OUT = "x"
+
+
+class OfFilm(CallbackData, prefix="f", sep="|"):
+    """A button of a film; `task_id`: of the part, 0 for the whole film."""
+
+    act: FilmAct
+    film_id: int
+    task_id: int = 0
+
+
 class ShowVideo(CallbackData, prefix="v", sep="|"):
     """Selects one of an album's videos. `steps`: the offsets of the album's tasks from the first
     task of the order, separated by dots, since three whole numbers do not fit.

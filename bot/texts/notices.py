@@ -10,11 +10,13 @@ from typing import assert_never
 
 from aiogram.utils.formatting import ExpandableBlockQuote, Text
 
+from bot.core.film import FilmProblem
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task
 from bot.texts import admin
 from bot.texts.access import access_asked, access_denied, access_granted
 from bot.texts.failures import failure, undeliverable, unknown
+from bot.texts.films import not_joined
 from bot.texts.formatting import CAPTION_LIMIT, cut, lines
 from bot.texts.i18n import words
 from bot.texts.payments import credit_back, credit_given, prices_differ, stars_back, stars_paid
@@ -59,6 +61,11 @@ def _said(notice: Notice, *, elsewhere: bool) -> Text:
             return held(lang)
         case NoticeKind.ALBUM:
             return album(lang, 1, len(str(params["videos"]).split(".")))
+        case NoticeKind.FILM_NOT_JOINED:
+            part = params.get("part")
+            return not_joined(
+                lang, FilmProblem(str(params["problem"])), int(part) if part else None
+            )
         case NoticeKind.VIDEO_LINK:
             return video_link(lang, str(params["url"]))
         case NoticeKind.ACCESS_ASKED:

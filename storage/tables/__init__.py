@@ -6,6 +6,7 @@ because the metadata is complete only when every module is imported.
 """
 
 from storage.tables.base import metadata, one_of
+from storage.tables.film import films
 from storage.tables.message import InboxState, inbox, operator_messages, outbox
 from storage.tables.money import Entry, ledger, star_refunds
 from storage.tables.operator import (
@@ -56,6 +57,7 @@ __all__ = [
     "consents",
     "documents",
     "durations",
+    "films",
     "frame_objects",
     "frames",
     "in_states",

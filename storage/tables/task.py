@@ -57,6 +57,10 @@ tasks = sa.Table(
     sa.Column("rewritten", sa.Text),
     sa.Column("variants", sa.Integer, server_default=sa.text("1"), nullable=False),
     sa.Column("variant_of", sa.BigInteger),
+    # a part of a film: of the tasks at one place, the newest delivered one is shown
+    sa.Column("film_id", sa.BigInteger),
+    sa.Column("film_place", sa.Integer),
+    sa.Column("film_since", UtcDateTime),
     # the request and its state
     sa.Column("state", text_of(TaskState, "state"), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
@@ -124,6 +128,7 @@ sa.Index("ix_tasks_chat", tasks.c.chat_id)
 
 _of_album = tasks.c.media_group_id.is_not(None)
 _of_batch = tasks.c.variant_of.is_not(None)
+_of_film = tasks.c.film_id.is_not(None)
 
 sa.Index(
     "ix_tasks_album",
@@ -138,6 +143,14 @@ sa.Index(
     tasks.c.variant_of,
     sqlite_where=_of_batch,
     postgresql_where=_of_batch,
+)
+
+sa.Index(
+    "ix_tasks_film",
+    tasks.c.film_id,
+    tasks.c.film_place,
+    sqlite_where=_of_film,
+    postgresql_where=_of_film,
 )
 
 task_events = sa.Table(

@@ -12,8 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.core.task import ACTIVE, AspectRatio, Chat, Frame, Task, TaskState
+from bot.core.task import ACTIVE, AspectRatio, Chat, FilmPlace, Frame, Task, TaskState
 from storage.engine import Connection, Database
+from storage.films import go_on, same_place
 from storage.rows import COPIED, FRESH, chat_values, task_from
 from storage.tables import callback_actions, documents, in_states, tasks
 from storage.tasks.leases import add_event
@@ -47,6 +48,14 @@ async def record_action(
     )
 
 
+async def _placed(
+    connection: Connection, source: Task, film: FilmPlace, now: datetime
+) -> dict[str, Any]:
+    if film is FilmPlace.AFTER:
+        return await go_on(connection, source, now)
+    return same_place(source, now)
+
+
 class CallbackActionStore:
     """Drafts created by buttons, each once however often its update arrives."""
 
@@ -67,14 +76,16 @@ class CallbackActionStore:
         frame: Frame | None = None,
         frame_message_id: int | None = None,
         frameless: bool = False,
+        film: FilmPlace | None = None,
         pressed: tuple[Chat, int] | None = None,
     ) -> Task | None:
         """Create a draft from a task of this person, with current price and model; None if it is
         another person's.
 
         Without the prompt it waits for a new one; `frame`, a picture from a message, replaces its
-        first frame, `frameless` removes it. `pressed`: another place than that of the task, and
-        the message there: the new one belongs to that place.
+        first frame, `frameless` removes it. `film`: the place in the film of the task that it
+        takes when it is delivered. `pressed`: another place than that of the task, and the message
+        there: the new one belongs to that place.
         """
         changed: dict[str, Any] = {
             **FRESH,
@@ -95,15 +106,21 @@ class CallbackActionStore:
                 "frame_kind": frame and frame.kind,
                 "frame_message_id": frame_message_id,
             }
-        kept = [name for name in COPIED if name not in changed]
-        source = sa.select(
-            *(tasks.c[name] for name in kept),
-            *(sa.literal(value, tasks.c[name].type) for name, value in changed.items()),
-        ).where(tasks.c.id == source_id, tasks.c.user_id == user_id)
+        theirs = (tasks.c.id == source_id, tasks.c.user_id == user_id)
         async with self._database.transaction() as connection:
             await self._database.lock(connection, f"presses {user_id}")
-            if known := await task_of_action(connection, update_id):
-                return known if known.user_id == user_id else None
+            if made := await task_of_action(connection, update_id):
+                return made if made.user_id == user_id else None
+            if film is not None:
+                known = (await connection.execute(sa.select(tasks).where(*theirs))).one_or_none()
+                if known is None:
+                    return None
+                changed |= await _placed(connection, task_from(known), film, now)
+            kept = [name for name in COPIED if name not in changed]
+            source = sa.select(
+                *(tasks.c[name] for name in kept),
+                *(sa.literal(value, tasks.c[name].type) for name, value in changed.items()),
+            ).where(*theirs)
             row = (
                 await connection.execute(
                     sa.insert(tasks).from_select([*kept, *changed], source).returning(*tasks.c)

@@ -1,7 +1,8 @@
 """People's operations on their tasks, and queries about tasks. Each change is one guarded
 statement.
 
-None means that the condition did not hold: another person's task, too late, or pressed before.
+The file is long on purpose: what a person can do with a task is read in one place. None means that
+the condition did not hold: another person's task, too late, or pressed before.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from storage.engine import Connection, Database
 from storage.money.caps import reserve
 from storage.people import move_caps
 from storage.privacy import note_consent
-from storage.rows import COPIED, FRESH, UNLEASED, chat_values, in_chat, task_from
-from storage.tables import RESTING, at_rest, in_states, outbox, task_events, tasks
+from storage.rows import COPIED, FRESH, PLACED, UNLEASED, chat_values, in_chat, task_from
+from storage.tables import RESTING, at_rest, films, in_states, outbox, task_events, tasks
 from storage.tasks.callback_actions import record_action, task_of_action
 from storage.tasks.drafts import Drafts
 from storage.tasks.leases import ClaimOnCommit, add_event, drop_frame
@@ -173,14 +174,14 @@ class TaskStore(Drafts):
             "run_at": now,
         }
         source = sa.select(
-            *(tasks.c[name] for name in COPIED),
+            *(tasks.c[name] for name in (*COPIED, *PLACED)),
             *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
         ).where(tasks.c.id == task_id, tasks.c.user_id == user_id, in_states({S.UNKNOWN}))
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(
                     insert(tasks)
-                    .from_select([*COPIED, *values], source.with_for_update())
+                    .from_select([*COPIED, *PLACED, *values], source.with_for_update())
                     .on_conflict_do_nothing(index_elements=["retry_of"])
                     .returning(*tasks.c)
                 )
@@ -236,6 +237,11 @@ class TaskStore(Drafts):
             await connection.execute(
                 sa.update(outbox)
                 .where(outbox.c.chat_id == old)
+                .values(chat_id=new, message_thread_id=None, reply_to=None)
+            )
+            await connection.execute(
+                sa.update(films)
+                .where(films.c.chat_id == old, films.c.run_at.is_not(None))
                 .values(chat_id=new, message_thread_id=None, reply_to=None)
             )
             await move_permit(connection, old, new)
@@ -355,12 +361,12 @@ async def _variant(connection: Connection, first: Task, now: datetime) -> Task:
         "run_at": now,
     }
     source = sa.select(
-        *(tasks.c[name] for name in COPIED),
+        *(tasks.c[name] for name in (*COPIED, *PLACED)),
         *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
     ).where(tasks.c.id == first.id)
     row = (
         await connection.execute(
-            insert(tasks).from_select([*COPIED, *values], source).returning(*tasks.c)
+            insert(tasks).from_select([*COPIED, *PLACED, *values], source).returning(*tasks.c)
         )
     ).one()
     variant = task_from(row)

@@ -69,6 +69,13 @@ def shorten_waits(lease: float, notice: float, idle: float, poison: int) -> None
             "TRIES": poison,
         },
         "bot.jobs.outbox_sender": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": idle},
+        "bot.core.breaker": {
+            "FIRST_SECONDS": 0.3,
+            "LONGEST_SECONDS": 3.0,
+            "BETWEEN_GOOD": timedelta(seconds=0.3),
+        },
+        "storage.breaker": {"TRIAL": timedelta(seconds=2 * lease)},
+        "bot.jobs.provider_probe": {"TRIAL_SECONDS": idle},
         "bot.core.schedule": {"PROBES": (0.3, 1.0, 2.0, 3.5)},
         "bot.jobs.steps": {"POISON_CLAIMS": poison},
         "storage.recovery": {"SPREAD": timedelta(seconds=lease)},

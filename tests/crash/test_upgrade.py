@@ -29,6 +29,8 @@ from tests.support.process_harness import until
 S = TaskState
 NOW = datetime.now(UTC)  # noqa: TID251 - the bot that takes over has the real clock
 WISH = Wish(lease_seconds=2.0)
+AT_ONCE = 6
+"""Versions at once: PostgreSQL takes 100 connections, and each bot has some ten."""
 AFTER = {
     **{state: state for state in S},
     S.DRAFT: S.DELIVERED,  # its old button is pressed
@@ -222,12 +224,20 @@ async def test_every_version_is_migrated_with_tasks_in_every_state(
             await migrate(database, revision)
             await database.close()
             grounds.append((environment, revision))
+        slots = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as side_by_side:
             for environment, revision in grounds:
-                side_by_side.create_task(_take_over(environment, revision), name=revision)
+                side_by_side.create_task(_take_over(environment, revision, slots), name=revision)
 
 
-async def _take_over(environment: Environment, revision: str) -> None:
+async def _take_over(environment: Environment, revision: str, slots: asyncio.Semaphore) -> None:
+    async with slots:
+        await _migrate_and_continue(environment, revision)
+        for life in environment.living:
+            await life.kill()
+
+
+async def _migrate_and_continue(environment: Environment, revision: str) -> None:
     newest = _revisions()[-1]
     person = environment.telegram.add_person()
     await person.send_text("hello")  # so that the bot may write

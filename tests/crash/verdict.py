@@ -16,6 +16,7 @@ from typing import Any
 from bot import texts
 from bot.sandbox.gptunnel.records import Charge
 from bot.sandbox.telegram.calls import Call
+from bot.texts.audience import reader
 from tests.crash.actors import AGAIN, PICK, Kind, Order
 from tests.crash.environment import Environment, signature
 from tests.crash.processes import Wish
@@ -255,7 +256,10 @@ class Verdict:
         """Recognised by the text of the answer to a press; the press itself may be too old for an
         answer.
         """
-        said = {texts.statuses.press_cancelled("en")}
+        said = set()
+        for pays in (True, False):
+            with reader(pays=pays):
+                said.add(texts.statuses.press_cancelled("en"))
         return any(
             call.params.get("text") in said
             for query in order.cancels

@@ -89,6 +89,15 @@ async def test_a_video_continues_from_its_last_picture(harness: ProcessHarness) 
     assert isinstance(middle, tuple)
     assert all(abs(a - b) < 30 for a, b in zip(middle, GREEN, strict=True))
     assert shown["from"]["is_bot"]
+    second = await anna.expect(
+        lambda m: is_video(m) and words(m).startswith("and a dog comes"), within=60
+    )
+    assert buttons(second)[2] == ["▶️ Whole film", "✂️ Parts"]
+    await anna.press(second, "▶️ Whole film")
+    film = await anna.expect(lambda m: is_video(m) and "Film of 2 parts" in words(m), within=60)
+    assert answers(second)(film)
+    assert film["video"]["duration"] == video["video"]["duration"] + second["video"]["duration"]
+    assert len(creates(harness, "and a dog comes through it")) == 1
 
 
 async def test_a_video_comes_as_a_file_and_can_be_deleted(harness: ProcessHarness) -> None:

@@ -60,7 +60,7 @@ def test_a_translation_costs_what_its_tokens_cost() -> None:
 
 
 async def test_it_is_told_once_with_its_price(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="bot.operator.translation")
     provider = Provider([SECOND, BEST], [SECOND, BEST])
     await provider.run()
     assert provider.taken == [BEST.id] * 2

@@ -133,7 +133,7 @@ def test_the_balance_does_not_exist_until_it_is_known() -> None:
     told = (
         "from prometheus_client import generate_latest\n"
         "from bot.runtime import metrics\n"
-        "print('bot_balance' in generate_latest(metrics.REGISTRY).decode())\n"
+        "print('bot_balance_roubles' in generate_latest(metrics.REGISTRY).decode())\n"
         "metrics.balance(0), metrics.balance(3)\n"
         "print('bot_balance_roubles 3.0' in generate_latest(metrics.REGISTRY).decode())\n"
     )

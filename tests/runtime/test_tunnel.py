@@ -374,6 +374,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, seconds)
 
 
+async def test_a_stop_just_when_the_connection_fails_is_not_lost() -> None:
+    opened = asyncio.Event()
+
+    async def hold(report: Report) -> None:
+        opened.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise TunnelClosed("the connection failed") from None
+
+    async with asyncio.timeout(30), running(hold, Fake().probe):
+        await opened.wait()
+
+
 @pytest.mark.usefixtures("quick")
 async def test_an_address_that_stops_leading_here_is_opened_again() -> None:
     fake = Fake()

@@ -24,6 +24,7 @@ from bot.core.errors import (
     TelegramLost,
     TelegramUnreachable,
 )
+from bot.core.prices import PriceView
 from bot.core.task import Hold, Reason, Task
 from bot.media.download import DownloadFailed, DownloadGone
 from bot.provider.answers import Job, JobStatus
@@ -161,6 +162,8 @@ class FakeDelivery:
 
 class NoProgress:
     """The status message, which nothing depends on."""
+
+    prices = PriceView()
 
     def show(self, *args: object, **kwargs: object) -> None: ...
 

@@ -56,7 +56,7 @@ DELAY = 2.5
 """Seconds that a video takes: it is ready at the first question."""
 QUIET_ROUNDS = 25
 """Rounds of the loop without open work: longer than the gaps of any exchange on loopback."""
-REAL_SECONDS = 20.0
+REAL_SECONDS = 60.0
 SHORT_WAIT, LONG_WAIT = 0.0005, 0.01
 """Seconds from one look at open work to the next: what takes longer is looked at less often."""
 
@@ -65,6 +65,7 @@ _WAITING = {
     "tasks": "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(ACTIVE))),
     "inbox": f"update_id IN ({_HEADS})",
     "outbox": "waits_for IS NULL",
+    "films": "run_at IS NOT NULL",
 }
 """Rows that become due, by table: of a chat's updates only the first."""
 _STOPPED = (
@@ -485,7 +486,7 @@ async def open_app_harness(
         await parts.server.start()
         harness.run(
             parts.inbox, parts.notices, parts.polling, parts.progress, parts.probe,
-            parts.admin_list,
+            parts.admin_list, parts.films,
         )  # fmt: skip
         if not workers:
             harness.run(parts.worker)
@@ -569,6 +570,7 @@ async def _compose(
         provider=client,
         fetch=_counted(download, threads),
         prepare=_counted(prepare, threads),
+        join=_counted(video_reader.join, threads),
         clock=time,
         wait=time.wait,
         sleep=time.sleep,

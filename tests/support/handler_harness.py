@@ -138,6 +138,8 @@ class FakeTelegram(BaseSession):
         else:
             self.calls.append(call)
             status, answer = 200, {"ok": True, "result": self._result(call)}
+            for content in contents.values():  # what was sent can be fetched
+                self.contents.setdefault(f"{call.name}-{call.message_id}", content)
         response = self.check_response(bot, method, status, json.dumps(answer))
         result: TelegramType = response.result  # type: ignore[assignment]
         return result

@@ -134,7 +134,9 @@ class Launcher:
 
         async def wait() -> None:
             try:
-                life.ended.set_result(int(await reader.readline() or -signal.SIGKILL))
+                code = int(await reader.readline() or -signal.SIGKILL)
+                if not life.ended.done():  # the test was cancelled
+                    life.ended.set_result(code)
             finally:
                 writer.transport.abort()
 

@@ -26,8 +26,10 @@ from bot.texts.callback_data import (
     DecideAccess,
     DeleteMe,
     DropVideo,
+    FilmAct,
     FirstStep,
     Improve,
+    OfFilm,
     OpenOrder,
     Operate,
     Operation,
@@ -177,6 +179,19 @@ def test_a_video_has_all_its_buttons() -> None:
     ]
 
 
+def test_a_part_of_a_film_leads_to_the_whole_film() -> None:
+    first = task(state=TaskState.RENDERED, film_id=3, film_place=1)
+    assert rows(keyboards.results.result(first)) == rows(
+        keyboards.results.result(task(state=TaskState.RENDERED))
+    )
+    second = task(state=TaskState.RENDERED, film_id=3, film_place=2)
+    whole = [("▶️ Whole film", "f|w|3|0"), ("✂️ Parts", "f|p|3|0")]
+    assert rows(keyboards.results.result(second))[2] == whole
+    told = Notice(kind=NoticeKind.FILM_NOT_JOINED, chat=Chat(chat_id=1), lang="en",
+                  params={"film": 3, "problem": "size", "part": 2})  # fmt: skip
+    assert rows(keyboards.notices.notice(told)) == [[("✂️ Parts", "f|p|3|0")]]
+
+
 @pytest.mark.parametrize(("letter", "fits"), [("я", 256), ("🐈", 128)])
 def test_a_prompt_too_long_for_a_button_is_not_offered_for_copying(letter: str, fits: int) -> None:
     assert keyboards.results.copy(task(prompt=letter * fits))
@@ -215,6 +230,7 @@ def test_callback_data_fits_64_bytes_and_round_trips() -> None:
         *(Below(act=act, task_id=LARGEST_ID) for act in Act),
         ShowVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
         DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
+        *(OfFilm(act=act, film_id=LARGEST_ID, task_id=LARGEST_ID) for act in FilmAct),
         TurnPage(user_id=LARGEST_ID, page=1_000_000),
         OpenOrder(task_id=LARGEST_ID),
         BuyPackage(stars=100_000, roubles=9_999_999),
@@ -280,6 +296,9 @@ def test_two_buttons_side_by_side_fit_a_phone(lang: str) -> None:
             task(lang=lang, state=TaskState.RENDERED, price=Decimal("117.60"))
         ),
         keyboards.results.failed(7, lang, Reason.PROVIDER_FAILED, Decimal("117.60")),
+        keyboards.films.film(lang, 3, task(lang=lang)),
+        keyboards.films.list_of_parts(lang, 3, (task(lang=lang), task(id=8, lang=lang))),
+        keyboards.films.part(lang, 3, task(lang=lang), (7, 8)),
         keyboards.personal.delete_me(7, lang),
     ):
         for row in markup.inline_keyboard:

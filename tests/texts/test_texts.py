@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from bot import texts
 from bot.core.catalog import CATALOG
+from bot.core.film import FilmProblem
 from bot.core.notices import Notice, NoticeKind
 from bot.core.prompt import PROMPT_LIMIT
 from bot.core.schedule import PRIOR, DurationDistribution
@@ -39,6 +40,7 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.FAILED: {"reason": Reason.NO_RESULT.value, "charge": Charge.TAKEN.value},
     NoticeKind.UNKNOWN: {"price": "17"},
     NoticeKind.ALBUM: {"videos": "1.2.3"},
+    NoticeKind.FILM_NOT_JOINED: {"film": "1", "problem": "size", "part": "2"},
     NoticeKind.VIDEO_LINK: {"url": "https://videos.test/1.mp4"},
     NoticeKind.ACCESS_ASKED: {"user_id": "7", "name": "Ann", "username": "ann"},
     NoticeKind.ALERT: {"alert": "unknown", "task": "7"},
@@ -183,6 +185,32 @@ def test_every_problem_text_has_problem_and_remedy(problem: Problem) -> None:
         assert advice
         if "width" in details:
             assert f"{details['width']}×{details['height']}" in wrong
+
+
+@pytest.mark.parametrize("problem", FilmProblem)
+def test_every_film_that_is_not_joined_says_why_the_money_and_what_to_do(
+    problem: FilmProblem,
+) -> None:
+    assert set(texts.films.PROBLEMS) == set(FilmProblem)
+    for text in both(lambda lang: texts.films.not_joined(lang, problem, 2)):
+        head, why, money, advice = text.split("\n")
+        assert head
+        assert why
+        assert "None" not in text
+        assert money.startswith("💳")
+        assert advice
+
+
+def test_a_list_of_many_long_parts_fits_and_counts_its_seconds() -> None:
+    parts = [task(prompt="🐈" * PROMPT_LIMIT, film_id=1, film_place=n) for n in range(99)]
+    english, russian = both(lambda lang: texts.films.parts(lang, parts))
+    assert "Film of 99 parts · 8 minutes 15 seconds" in english
+    assert "Фильм из 99 частей · 8 минут 15 секунд" in russian
+    assert "99. 🐈" in english
+    both(lambda lang: texts.films.parts(lang, []))
+    both(lambda lang: texts.films.caption(lang, [*parts[:2], task(model="gone-model")]))
+    both(lambda lang: texts.films.part(lang, parts[0], 1, 2))
+    both(lambda lang: texts.films.part(lang, parts[0], 2, 2))
 
 
 @pytest.mark.parametrize("kind", NoticeKind)

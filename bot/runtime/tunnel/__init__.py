@@ -69,6 +69,9 @@ class Tunnel:
         self._address.set("", f"{self._name}: is being opened")
         while True:
             why = await self._once()
+            if (task := asyncio.current_task()) and task.cancelling():
+                # Python 3.11's wait_for, in asyncssh, loses it if the connection fails just then.
+                raise asyncio.CancelledError
             self._address.set("", f"{self._name}: {why}")
             self._failures += 1
             wait = back_off(self._failures, first=1, cap=LONGEST_SECONDS)

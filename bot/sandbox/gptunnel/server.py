@@ -1,6 +1,7 @@
 """The HTTP server of the GPTunnel emulator, as strict as the real one (docs/provider.md).
 
-It knows only the public API and nothing about its callers.
+It knows only the public API and nothing about its callers. The file is long on purpose: all calls
+share one record, one check of the key and one place where faults change the answer.
 """
 
 from __future__ import annotations

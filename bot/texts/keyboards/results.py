@@ -21,7 +21,7 @@ from bot.texts.callback_data import (
     ShowVideo,
     TurnPage,
 )
-from bot.texts.keyboards import parts
+from bot.texts.keyboards import films, parts
 
 
 def status(task: Task) -> InlineKeyboardMarkup | None:
@@ -67,6 +67,7 @@ def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
         [below(Act.RATIO, task.id, task.lang), below(Act.CONTINUE, task.id, task.lang)]
         if has_video
         else [below(Act.RATIO, task.id, task.lang)],
+        films.of_part(task) if has_video else [],
         [*([below(Act.FILE, task.id, task.lang)] if has_video else []), *copy(task)],
         [below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)],
     )
