@@ -288,12 +288,11 @@ async def operate(
     if shown is None:
         return
     if done and pressed in keyboards.admin.DECIDES:
-        await operator_messages.close(
-            bot, shown, pressed, query.from_user, storage, clock, others_only=pressed in _PANEL
-        )
+        await operator_messages.close(bot, shown, pressed, query.from_user, storage, clock)
     if pressed in (O.SEND, O.STOP):
         await _show_broadcast(shown, number, bot, storage, lang)
     elif pressed in _PANEL:
+        await storage.operator_messages.replaced(shown.chat.id, shown.message_id)
         text, keyboard = await _today(storage, clock, offer, lang)
         place = reply.place(shown)
         await reply.rewrite(bot, place, shown.message_id, text, is_media=False, keyboard=keyboard)

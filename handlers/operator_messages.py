@@ -1,6 +1,6 @@
-"""Close the copies of a message to the operator: one admin decided, and the others read it.
+"""Rewrite the copies of a message to the operator at once: one admin decided, the others read it.
 
-Best effort: a copy that cannot be edited keeps buttons that change nothing any more.
+Best effort: bot/operator/message_buttons.py takes the buttons away that are left.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ async def close(
     by: User,
     storage: Storage,
     clock: Clock,
-    *,
-    others_only: bool = False,
 ) -> None:
-    """Close the copies of the message below which an admin pressed what decides.
-
-    `others_only`: the pressed one shows something else now.
-    """
+    """Show in all copies of the message below which an admin pressed what decides who it was,
+    without the buttons that make no sense any more."""
     about = await storage.operator_messages.about(shown.chat.id, shown.message_id)
     if about is None:
         return
 
+    if pressed in keyboards.admin.ONCE:
+        await storage.operator_messages.decide(about, now=clock())
+    decided, over = await storage.operator_messages.state(about)
+    held = await storage.alerts.held()
+
     def after(notice: Notice) -> Shown:
         said = texts.notices.notice(notice)
         text = texts.admin.decided(notice.lang, said, by.full_name, pressed.name.lower())
-        return text, keyboards.notices.decided(notice)
+        return text, keyboards.notices.operator(notice, held, decided=decided, over=over)
 
-    but = shown if others_only else None
-    await rewrite_all(bot, about, after, storage, clock, but=but)
+    await rewrite_all(bot, about, after, storage)
 
 
 async def rewrite_all(
@@ -59,13 +59,9 @@ async def rewrite_all(
     about: str,
     after: Callable[[Notice], Shown],
     storage: Storage,
-    clock: Clock,
-    *,
-    but: Message | None = None,
 ) -> None:
-    """Rewrite every copy that was sent, as `after` shows it; `but`: a copy that is rewritten
-    already."""
-    skip = None if but is None else (but.chat.id, but.message_id)
+    """Rewrite every copy that was sent, as `after` shows it."""
+    store = storage.operator_messages
 
     async def one(message_id: int, notice: Notice) -> None:
         text, keyboard = after(notice)
@@ -75,8 +71,7 @@ async def rewrite_all(
             )
         except TelegramError as exc:
             logger.info("a copy of a message to the operator stays as it is: %s", exc)
+        else:
+            await store.shows(notice, keyboards.notices.buttons(keyboard))
 
-    copies = await storage.operator_messages.decide(about, now=clock())
-    await asyncio.gather(
-        *(one(id_, copy) for id_, copy in copies if (copy.chat.chat_id, id_) != skip)
-    )
+    await asyncio.gather(*(one(id_, copy) for id_, copy in await store.copies(about)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -173,16 +173,28 @@ class AccessStore:
             return RequestStatus.SENT
 
     async def waiting(self, *, limit: int) -> list[Request]:
-        """Return the requests without a decision, the oldest first."""
+        """Return the requests without a decision, the oldest first. Who was let in or banned in
+        another way, by an invite or a command, does not wait any more.
+        """
+        known = sa.exists().where(permits.c.subject_id == access_requests.c.user_id)
         wanted = (
             sa.select(*_REQUEST)
-            .where(access_requests.c.allowed.is_(None))
+            .where(access_requests.c.allowed.is_(None), ~known)
             .order_by(access_requests.c.asked_at, access_requests.c.user_id)
             .limit(limit)
         )
         async with self._database.transaction() as connection:
             rows = await connection.execute(wanted)
             return [Request(**row._mapping) for row in rows.all()]
+
+    async def answered(self, user_id: int) -> Request | None:
+        """Return a request with its answer, as the person's access is now; None: it is gone."""
+        async with self._database.transaction() as connection:
+            request = await _request(connection, user_id)
+            verdict = (await _verdicts(connection, user_id)).get(user_id)
+        if request is None or verdict is None:
+            return request
+        return replace(request, allowed=verdict is Verdict.ALLOWED)
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
         """Decide a request as an admin; the first decision counts. Return None without a request.

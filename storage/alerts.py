@@ -20,7 +20,7 @@ from bot.core.notices import Notice, NoticeKind, new_about
 from bot.core.task import ACTIVE, Chat, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
-from storage.operator_messages import tell_operator
+from storage.operator_messages import end_messages, tell_operator
 from storage.tables import InboxState, alerts, at_rest, in_states, inbox, one_of, switches, tasks
 from storage.users import lang_of
 
@@ -82,6 +82,7 @@ class AlertStore:
             if row is None:
                 return False
             params = {**row.params, "seconds": (now - row.opened_at).total_seconds()}
+            await end_messages(connection, f"{NoticeKind.ALERT.value}:{key}", now)
             ended = Alert(key=key, kind=AlertKind(row.kind), params=params)
             await _notify(connection, NoticeKind.ALERT_OVER, ended, told, now)
             return True

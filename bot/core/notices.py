@@ -61,6 +61,6 @@ def new_about(event: str) -> str:
     return f"{event}:{secrets.token_hex(8)}"
 
 
-def access_asked_about(user_id: int) -> str:
+def access_asked_about(user_id: int | str) -> str:
     """Return the `about` of a person's request for access."""
     return f"access:{user_id}"

@@ -107,8 +107,10 @@ class OutboxSender:
             text = texts.notices.notice(notice, task)
             keyboard = keyboards.notices.notice(notice, task)
         operator = self._storage.operator_messages
-        if notice.about is not None and await operator.is_decided(notice.about):
-            keyboard = keyboards.notices.decided(notice)  # while this copy could not be sent
+        if notice.about is not None:  # its event may have ended while this copy waited
+            decided, over = await operator.state(notice.about)
+            held = await self._storage.alerts.held()
+            keyboard = keyboards.notices.operator(notice, held, decided=decided, over=over)
         try:
             message_id = await self._messenger.send(
                 notice.chat,
@@ -117,7 +119,7 @@ class OutboxSender:
                 keyboard=keyboard,
             )
             if notice.about is not None:
-                await operator.sent(notice, message_id)
+                await operator.sent(notice, message_id, keyboards.notices.buttons(keyboard))
         except TelegramMoved as exc:
             await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)
             return await outbox.later(waiting.id, now)

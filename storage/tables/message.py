@@ -98,6 +98,8 @@ operator_messages = sa.Table(
     sa.Column("params", sa.JSON, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("decided_at", UtcDateTime),
+    sa.Column("over_at", UtcDateTime),  # the problem ended
+    sa.Column("buttons", sa.Text, nullable=False, server_default=sa.text("''")),  # shown below it
     sa.Index("ix_operator_messages_message", "chat_id", "message_id"),
 )
 

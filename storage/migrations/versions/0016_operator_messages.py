@@ -22,6 +22,8 @@ def upgrade() -> None:
         sa.Column("params", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("decided_at", sa.DateTime(timezone=True)),
+        sa.Column("over_at", sa.DateTime(timezone=True)),
+        sa.Column("buttons", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.PrimaryKeyConstraint("about", "chat_id", name=op.f("pk_operator_messages")),
     )
     op.create_index("ix_operator_messages_message", "operator_messages", ["chat_id", "message_id"])
