@@ -46,12 +46,17 @@ from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tun
 from storage import AdminStore, Database
 from storage.address import sqlite_file
 from storage.migrate import HEAD, can_make_tables, too_new, version
+from storage.recovery import only_process
 
 SECONDS = 20.0
 SKEW = timedelta(seconds=30)
 """Seconds of clock difference; a larger one breaks signed bucket links and Telegram's timestamps.
 """
 LITTLE_DISK, NO_DISK = 2_000_000_000, 200_000_000
+
+
+CLAIMS_SINCE = "0009"
+"""The version of the tables that has admins who claimed the bot."""
 
 
 class Level(StrEnum):
@@ -295,7 +300,7 @@ async def _alerts(bot: Bot, settings: Settings) -> Words:
     asked = [] if settings.admin_chat is None else [settings.admin_chat]
     asked += [admin for admin in admins if admin not in asked]
     if not asked:
-        return Level.NOTE, "nobody gets them: there is no admin and no ADMIN_CHAT"
+        return Level.NOTE, "nobody gets them until there is an admin or ADMIN_CHAT"
     answers = await asyncio.gather(*(_not_told(bot, chat, settings) for chat in asked))
     if wrong := [words for words in answers if words]:
         return Level.FAIL, "; ".join(wrong)
@@ -320,7 +325,7 @@ async def _not_told(bot: Bot, chat_id: int, settings: Settings) -> str:
 
 
 async def _claimed(settings: Settings) -> tuple[frozenset[int], bool]:
-    """Who claimed the bot, and whether nobody was let in; an old database has no claims."""
+    """Who claimed the bot, and whether nobody was let in; also before an upgrade."""
     file = sqlite_file(settings.database_url)
     if file is not None and not await asyncio.to_thread(file.exists):
         return frozenset(), True
@@ -328,7 +333,7 @@ async def _claimed(settings: Settings) -> tuple[frozenset[int], bool]:
     try:
         async with database.transaction() as connection:
             found = await connection.run_sync(version)
-        if found != HEAD:
+        if found is None or not CLAIMS_SINCE <= found <= HEAD:
             return frozenset(), found is None
         store = AdminStore(database)
         return await store.claimed(), await store.nobody_let_in()
@@ -369,7 +374,10 @@ async def _database(settings: Settings) -> Words:
         return Level.NOTE, f"{kind}: empty; a start makes the tables"
     if found != HEAD:
         return Level.NOTE, f"{kind}: version {found}; a start brings it to {HEAD}"
-    return Level.OK, f"{kind}: version {found}, writable"
+    with only_process(settings.database_url) as alone:
+        pass
+    beside = "" if alone else "; another process is on this file: start no second bot"
+    return Level.OK, f"{kind}: version {found}, writable{beside}"
 
 
 async def _clock(settings: Settings) -> Words:

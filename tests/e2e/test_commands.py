@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bot import __version__
 from bot.sandbox.faults import Fault
 from tests.e2e.conftest import card_for, is_video, order, words
 from tests.e2e.test_start import OTHER_TOKEN, run
@@ -144,6 +145,22 @@ async def test_check_finds_a_running_bot(harness: ProcessHarness) -> None:
     code, lines = await checked(harness)
     assert code == 0, lines
     assert lines["photos"] == "ok PUBLIC_URL leads to the bot that runs here"
+    assert "another process is on this file" in lines["database"]
+    second = await harness.start(
+        ready=False, settings={"HTTP_PORT": str(free_port()), "UPDATES": "polling"}
+    )
+    await until(lambda: "another process is on this file" in second.lines)
+    assert await second.stop() == 0
+    assert await bot.stop() == 0
+    code, lines = await checked(harness)
+    assert "another process" not in lines["database"]
+
+
+async def test_the_version_is_said(harness: ProcessHarness) -> None:
+    code, out, err = await run(harness, "-m", "bot", "--version")
+    assert (code, out, err) == (0, f"bot {__version__}\n", "")
+    bot = await harness.start()
+    assert f"role all, version {__version__}" in bot.lines
     assert await bot.stop() == 0
 
 

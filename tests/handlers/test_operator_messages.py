@@ -22,6 +22,7 @@ from bot.texts import keyboards
 from bot.texts.callback_data import DecideAccess, Operate
 from bot.texts.callback_data import Operation as O
 from storage import Storage
+from storage.migrate import HEAD
 from tests.support.factories import NOON, task_in
 from tests.support.handler_harness import HandlerHarness, Person
 
@@ -159,6 +160,24 @@ async def test_check_tries_every_target(tmp_path: Path, wrong: int) -> None:
     assert ("add the bot" if wrong == GROUP else "press /start") in words
     moved = CheckedBot({GROUP: TelegramMoved("moved", chat_id=-1002)})
     assert "set -1002" in (await checks._alerts(moved, settings))[1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", [HEAD, "0012", "0009"])
+async def test_check_knows_who_claimed_the_bot_also_before_an_upgrade(
+    harness: HandlerHarness, version: str
+) -> None:
+    code = await harness.storage.admins.offer_claim(NOON)
+    assert code is not None
+    await harness.storage.admins.claim(code, user_id=ANN, now=NOON)
+    harness.rows("UPDATE alembic_version SET version_num = ?", version)
+    settings = read_settings(
+        _env_file=None, bot_token="42:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", gptunnel_api_key="key",
+        database_url=f"sqlite+aiosqlite:///{harness.path}",
+    )  # fmt: skip
+    assert await checks._admins(settings) == (checks.Level.OK, "1 claimed the bot")
+    bot = CheckedBot({})
+    assert (await checks._alerts(bot, settings))[0] is checks.Level.OK  # type: ignore[arg-type]
+    assert bot.asked == [ANN]
 
 
 async def test_one_decision_closes_the_buttons_of_every_copy(harness: HandlerHarness) -> None:
