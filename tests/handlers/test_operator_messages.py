@@ -24,7 +24,7 @@ from bot.texts.callback_data import Operation as O
 from storage import Storage
 from storage.migrate import HEAD
 from tests.support.factories import NOON, task_in
-from tests.support.handler_harness import HandlerHarness, Person
+from tests.support.handler_harness import Call, HandlerHarness, Person
 
 ANN, BORIS, GROUP = 1, 2, -1001
 ALERT = Alert.of(AlertKind.UNKNOWN, 7, task=7, reason="")
@@ -298,7 +298,8 @@ async def test_a_decision_leaves_the_buttons_that_still_do_something(
     await watched.told(Alert.of(AlertKind.NO_BALANCE))
     ann = Person(harness, user_id=ANN)
     await harness.feed(**ann.press(Operate(operation=O.HOLD_INTAKE).pack(), 100 + ANN))
-    panel, copy = {}, {}
+    panel: dict[str, Call] = {}
+    copy: dict[str, Call] = {}
     for call in harness.telegram.edits:
         (panel if int(call.params["chat_id"]) == ANN else copy)[call.text] = call
     [edited] = copy.values()
