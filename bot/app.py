@@ -195,6 +195,7 @@ async def _background_jobs(
                 claim.offer(edges.bot, storage, is_usable=settings.is_usable, clock=utc_now),
                 parts.alert_monitor.run(),
                 parts.broadcaster.run(),
+                parts.buttons.run(),
                 parts.refunds.run(),
                 parts.waiting.run(),
                 parts.probe.run(),

@@ -15,8 +15,9 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.access import Access
 from bot.core.clock import Clock
+from bot.core.notices import Notice, access_asked_about
 from bot.texts.callback_data import AskAccess, DecideAccess
-from handlers import people, reply
+from handlers import operator_messages, people, reply
 from handlers.context import AdminsChanged
 from handlers.filters import admin
 from handlers.gate import EVERYBODY
@@ -107,10 +108,19 @@ async def decide(
         lang, request.user_id, request.name, allowed=request.allowed
     )
     await reply.toast(query, text.render()[0])
-    if isinstance(query.message, Message):
-        await reply.rewrite(
-            bot, reply.place(query.message), query.message.message_id, text, is_media=False
-        )
+    shown = query.message
+    if isinstance(shown, Message) and not await storage.operator_messages.about(
+        shown.chat.id, shown.message_id
+    ):  # from the list of /admin; what was sent to every admin is rewritten below
+        await reply.rewrite(bot, reply.place(shown), shown.message_id, text, is_media=False)
+
+    def after(notice: Notice) -> operator_messages.Shown:
+        return texts.access.access_decided(
+            notice.lang, request.user_id, request.name, allowed=bool(request.allowed)
+        ), None
+
+    about = access_asked_about(request.user_id)
+    await operator_messages.rewrite_all(bot, about, after, storage)
 
 
 async def allow(

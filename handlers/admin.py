@@ -28,7 +28,7 @@ from bot.core.clock import Clock
 from bot.core.task import ACTIVE, TaskState
 from bot.texts import keyboards
 from bot.texts.callback_data import Operate, Operation, Step
-from handlers import first_steps, people, reply
+from handlers import first_steps, operator_messages, people, reply
 from handlers.context import Balance, FindJob, Offer, TakeOver, Wake
 from handlers.filters import admin
 from storage import Entry, Storage
@@ -212,7 +212,11 @@ async def operate(
 ) -> None:
     pressed = callback_data.operation
     if pressed is O.TAKE_OVER:
-        await _take_over(query, take_over, storage, clock, lang)
+        taken = await _take_over(query, take_over, storage, clock, lang)
+        if taken and isinstance(query.message, Message):
+            await operator_messages.close(
+                bot, query.message, pressed, query.from_user, storage, clock
+            )
         return
     if pressed in (O.ALLOW, O.BAN):
         await people.decide(
@@ -283,9 +287,12 @@ async def operate(
         await reply.toast(query, texts.admin.pressed(lang, done=done))
     if shown is None:
         return
+    if done and pressed in keyboards.admin.DECIDES:
+        await operator_messages.close(bot, shown, pressed, query.from_user, storage, clock)
     if pressed in (O.SEND, O.STOP):
         await _show_broadcast(shown, number, bot, storage, lang)
     elif pressed in _PANEL:
+        await storage.operator_messages.replaced(shown.chat.id, shown.message_id)
         text, keyboard = await _today(storage, clock, offer, lang)
         place = reply.place(shown)
         await reply.rewrite(bot, place, shown.message_id, text, is_media=False, keyboard=keyboard)
@@ -293,12 +300,13 @@ async def operate(
 
 async def _take_over(
     query: CallbackQuery, take_over: TakeOver, storage: Storage, clock: Clock, lang: str
-) -> None:
+) -> bool:
     taken = await take_over()
     if taken is Taken.DONE:
         await storage.audit.add("take over catalog", by=query.from_user.id, now=clock())
     bad = taken in (Taken.NO_ANSWER, Taken.NOT_WRITTEN)
     await reply.toast(query, texts.admin.taken_over(lang, taken), alert=bad)
+    return taken is Taken.DONE
 
 
 _PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SUBMITS, O.DRAIN,

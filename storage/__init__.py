@@ -28,6 +28,7 @@ from storage.money.entries import LedgerRow
 from storage.money.ledger import LedgerStore, LedgerTotal
 from storage.money.stars import StarPaymentStore, StarRefund
 from storage.operator import OperatorStore
+from storage.operator_messages import OperatorMessageStore
 from storage.outbox import OutboxStore, WaitingNotice
 from storage.people import OpenInvite, PeopleStore, Section, Subject
 from storage.privacy import PrivacyStore
@@ -112,6 +113,7 @@ class Storage:
     broadcasts: BroadcastStore
     inbox: InboxStore
     outbox: OutboxStore
+    operator_messages: OperatorMessageStore
     frames: FrameStore
     frame_objects: FrameObjectStore
     users: UserStore
@@ -142,6 +144,7 @@ class Storage:
             broadcasts=BroadcastStore(database),
             inbox=InboxStore(database, ended),
             outbox=OutboxStore(database),
+            operator_messages=OperatorMessageStore(database),
             frames=FrameStore(database),
             frame_objects=FrameObjectStore(database),
             users=UserStore(database),

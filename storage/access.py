@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access import Verdict, Verdicts
-from bot.core.notices import Notice, NoticeKind
+from bot.core.notices import Notice, NoticeKind, access_asked_about
 from bot.core.task import Chat
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.journal import note
+from storage.operator_messages import tell_operator
 from storage.outbox import insert_notices
-from storage.tables import access_requests, invites, permits
+from storage.tables import access_requests, invites, operator_messages, permits
 from storage.users import lang_of
 
 INVITE_PREFIX = "in-"
@@ -149,29 +150,51 @@ class AccessStore:
                     )
                 )
                 return RequestStatus.WAITING if allowed is None else RequestStatus.DENIED
+            about = access_asked_about(user_id)
+            # An earlier request of this person, which was erased or taken back, does not count.
+            await connection.execute(
+                sa.delete(operator_messages).where(operator_messages.c.about == about)
+            )
             told = [
                 Notice(
                     kind=NoticeKind.ACCESS_ASKED,
                     chat=Chat(chat_id=admin),
                     lang=await lang_of(connection, admin),
-                    params={"user_id": user_id, "name": name, "username": username},
+                    params={
+                        "user_id": user_id,
+                        "name": name,
+                        "username": username,
+                        "about": about,
+                    },
                 )
                 for admin in sorted(admins)
             ]
-            await insert_notices(connection, told, now)
+            await tell_operator(connection, told, now)
             return RequestStatus.SENT
 
     async def waiting(self, *, limit: int) -> list[Request]:
-        """Return the requests without a decision, the oldest first."""
+        """Return the requests without a decision, the oldest first. Who was let in or banned in
+        another way, by an invite or a command, does not wait any more.
+        """
+        known = sa.exists().where(permits.c.subject_id == access_requests.c.user_id)
         wanted = (
             sa.select(*_REQUEST)
-            .where(access_requests.c.allowed.is_(None))
+            .where(access_requests.c.allowed.is_(None), ~known)
             .order_by(access_requests.c.asked_at, access_requests.c.user_id)
             .limit(limit)
         )
         async with self._database.transaction() as connection:
             rows = await connection.execute(wanted)
             return [Request(**row._mapping) for row in rows.all()]
+
+    async def answered(self, user_id: int) -> Request | None:
+        """Return a request with its answer, as the person's access is now; None: it is gone."""
+        async with self._database.transaction() as connection:
+            request = await _request(connection, user_id)
+            verdict = (await _verdicts(connection, user_id)).get(user_id)
+        if request is None or verdict is None:
+            return request
+        return replace(request, allowed=verdict is Verdict.ALLOWED)
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
         """Decide a request as an admin; the first decision counts. Return None without a request.

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.alerts import Alert, AlertKind, Switch
-from bot.core.notices import Notice, NoticeKind
+from bot.core.notices import Notice, NoticeKind, new_about
 from bot.core.task import ACTIVE, Chat, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
-from storage.outbox import insert_notices
+from storage.operator_messages import end_messages, tell_operator
 from storage.tables import InboxState, alerts, at_rest, in_states, inbox, one_of, switches, tasks
 from storage.users import lang_of
 
@@ -65,7 +65,7 @@ class AlertStore:
             )
             if opened.rowcount != 1:
                 return False
-            await _notify(connection, NoticeKind.ALERT, alert.kind, alert.params, told, now)
+            await _notify(connection, NoticeKind.ALERT, alert, told, now)
             return True
 
     async def close(self, key: str, *, told: Iterable[int], now: datetime) -> bool:
@@ -82,8 +82,9 @@ class AlertStore:
             if row is None:
                 return False
             params = {**row.params, "seconds": (now - row.opened_at).total_seconds()}
-            kind = AlertKind(row.kind)
-            await _notify(connection, NoticeKind.ALERT_OVER, kind, params, told, now)
+            await end_messages(connection, f"{NoticeKind.ALERT.value}:{key}", now)
+            ended = Alert(key=key, kind=AlertKind(row.kind), params=params)
+            await _notify(connection, NoticeKind.ALERT_OVER, ended, told, now)
             return True
 
     async def all_open(self) -> dict[str, OpenAlert]:
@@ -204,8 +205,9 @@ class AlertStore:
                 .values(name=Switch.INTAKE.value, by=done.by, at=done.at)
                 .on_conflict_do_nothing(index_elements=["name"])
             )
-            await insert_notices(
-                connection, await _to_each(connection, NoticeKind.DRAINED, {}, told), now
+            about = {"about": new_about("drained")}
+            await tell_operator(
+                connection, await _to_each(connection, NoticeKind.DRAINED, about, told), now
             )
             return True
 
@@ -221,13 +223,13 @@ async def is_held(connection: Connection, *wanted: Switch) -> bool:
 async def _notify(
     connection: Connection,
     notice: NoticeKind,
-    kind: AlertKind,
-    params: Any,
+    alert: Alert,
     told: Iterable[int],
     now: datetime,
 ) -> None:
-    what = {**params, "alert": kind.value}
-    await insert_notices(connection, await _to_each(connection, notice, what, told), now)
+    about = new_about(f"{notice.value}:{alert.key}")
+    what = {**alert.params, "alert": alert.kind.value, "about": about}
+    await tell_operator(connection, await _to_each(connection, notice, what, told), now)
 
 
 async def _to_each(

@@ -12,11 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.core.notices import Notice, NoticeKind
+from bot.core.notices import Notice, NoticeKind, new_about
 from bot.core.task import Chat
 from storage.engine import Connection, Database
 from storage.journal import note
-from storage.outbox import insert_notices
+from storage.operator_messages import tell_operator
 from storage.tables import audit
 from storage.users import lang_of
 
@@ -106,16 +106,17 @@ class AuditStore:
             await connection.execute(
                 sa.insert(audit).values(at=now, actor_id=0, act=act, details=details)
             )
+            about = new_about(kind.value)
             told = [
                 Notice(
                     kind=kind,
                     chat=Chat(chat_id=person),
                     lang=await lang_of(connection, person),
-                    params=details,
+                    params={**details, "about": about},
                 )
                 for person in sorted(people)
             ]
-            await insert_notices(connection, [] if silent else told, now)
+            await tell_operator(connection, [] if silent else told, now)
             return True
 
     async def latest(self, *, limit: int = 50, subject_id: int | None = None) -> list[Act]:

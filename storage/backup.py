@@ -190,7 +190,7 @@ async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterato
                 if head and (found := await connection.run_sync(version)) != HEAD:
                     raise CopyRefused(
                         f"the source is at version {found or 'none'}, not {HEAD}: "
-                        "run `bot migrate` on it first"
+                        "copy it with the version that made it, or run `bot migrate` first"
                     )
                 yield connection
         finally:

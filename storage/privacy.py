@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from bot.core.notices import access_asked_about
 from bot.core.task import TaskState
 from storage.engine import Connection, Database
 from storage.films import forget_films
@@ -29,6 +30,7 @@ from storage.tables import (
     in_states,
     inbox,
     one_of,
+    operator_messages,
     outbox,
     tasks,
     users,
@@ -94,6 +96,12 @@ class PrivacyStore:
             await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
             await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
+            await connection.execute(
+                sa.delete(operator_messages).where(
+                    (operator_messages.c.chat_id == user_id)
+                    | (operator_messages.c.about == access_asked_about(user_id))
+                )
+            )
             await connection.execute(
                 sa.delete(access_requests).where(access_requests.c.user_id == user_id)
             )

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from aiogram import Bot
-from aiogram.methods import GetMe, GetWebhookInfo
+from aiogram.methods import GetMe, GetWebhookInfo, SendChatAction
 
 from bot.core.chat_models import AUTO, KNOWN, choose
 from bot.core.clock import utc_now
@@ -29,8 +29,10 @@ from bot.core.errors import (
     ProviderError,
     TelegramError,
     TelegramLost,
+    TelegramMoved,
     TelegramRejected,
     TelegramUnauthorized,
+    TelegramUnreachable,
 )
 from bot.operator.price_check import differences
 from bot.operator.translation import cost
@@ -44,12 +46,17 @@ from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tun
 from storage import AdminStore, Database
 from storage.address import sqlite_file
 from storage.migrate import HEAD, can_make_tables, too_new, version
+from storage.recovery import only_process
 
 SECONDS = 20.0
 SKEW = timedelta(seconds=30)
 """Seconds of clock difference; a larger one breaks signed bucket links and Telegram's timestamps.
 """
 LITTLE_DISK, NO_DISK = 2_000_000_000, 200_000_000
+
+
+CLAIMS_SINCE = "0009"
+"""The version of the tables that has admins who claimed the bot."""
 
 
 class Level(StrEnum):
@@ -99,6 +106,7 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("translation", gptunnel, lambda: _translation(provider, settings)),
         ("photos", photos, lambda: _photos(settings)),
         ("admins", "DATABASE_URL", lambda: _admins(settings)),
+        ("alerts", telegram, lambda: _alerts(bot, settings)),
         ("database", "DATABASE_URL", lambda: _database(settings)),
         ("clock", telegram, lambda: _clock(settings)),
         ("disk", "", lambda: _disk(settings)),
@@ -279,25 +287,56 @@ async def _admins(settings: Settings) -> Words:
         return Level.OK, f"{len(settings.admins)} in ADMINS"
     claimed, nobody = await _claimed(settings)
     if claimed:
-        return Level.OK, f"{claimed} claimed the bot"
+        return Level.OK, f"{len(claimed)} claimed the bot"
     if nobody and not settings.is_usable:
         return Level.NOTE, "none; a start prints a link that makes whoever opens it the admin"
     return Level.NOTE, "none: set ADMINS, or nobody gets alerts and can act"
 
 
-async def _claimed(settings: Settings) -> tuple[int, bool]:
-    """How many claimed the bot, and whether nobody was let in; an old database has no claims."""
+async def _alerts(bot: Bot, settings: Settings) -> Words:
+    """Whether ADMIN_CHAT and every admin can be written to; "typing…" leaves no message."""
+    claimed, _ = await _claimed(settings)
+    admins = sorted(settings.admins | claimed)
+    asked = [] if settings.admin_chat is None else [settings.admin_chat]
+    asked += [admin for admin in admins if admin not in asked]
+    if not asked:
+        return Level.NOTE, "nobody gets them until there is an admin or ADMIN_CHAT"
+    answers = await asyncio.gather(*(_not_told(bot, chat, settings) for chat in asked))
+    if wrong := [words for words in answers if words]:
+        return Level.FAIL, "; ".join(wrong)
+    where = "every admin" if settings.admin_chat is None else "ADMIN_CHAT, and every admin"
+    return Level.OK, f"{where} can be written to"
+
+
+async def _not_told(bot: Bot, chat_id: int, settings: Settings) -> str:
+    """Why this chat gets no alerts, and what to do; empty: it does."""
+    name = "ADMIN_CHAT" if chat_id == settings.admin_chat else "the admin"
+    try:
+        await bot(SendChatAction(chat_id=chat_id, action="typing"))
+    except TelegramMoved as exc:
+        return f"{name} {chat_id} has moved: set {exc.chat_id}"
+    except (TelegramRejected, TelegramUnreachable) as exc:
+        to_do = (
+            "they have to press /start in the bot's chat" if chat_id > 0
+            else "check the ID, add the bot to the group and let it write there"
+        )  # fmt: skip
+        return f"{name} {chat_id} cannot be written to ({exc}): {to_do}"
+    return ""
+
+
+async def _claimed(settings: Settings) -> tuple[frozenset[int], bool]:
+    """Who claimed the bot, and whether nobody was let in; also before an upgrade."""
     file = sqlite_file(settings.database_url)
     if file is not None and not await asyncio.to_thread(file.exists):
-        return 0, True
+        return frozenset(), True
     database = await Database.open(settings.database_url)
     try:
         async with database.transaction() as connection:
             found = await connection.run_sync(version)
-        if found != HEAD:
-            return 0, found is None
+        if found is None or not CLAIMS_SINCE <= found <= HEAD:
+            return frozenset(), found is None
         store = AdminStore(database)
-        return len(await store.claimed()), await store.nobody_let_in()
+        return await store.claimed(), await store.nobody_let_in()
     finally:
         await database.close()
 
@@ -335,7 +374,10 @@ async def _database(settings: Settings) -> Words:
         return Level.NOTE, f"{kind}: empty; a start makes the tables"
     if found != HEAD:
         return Level.NOTE, f"{kind}: version {found}; a start brings it to {HEAD}"
-    return Level.OK, f"{kind}: version {found}, writable"
+    with only_process(settings.database_url) as alone:
+        pass
+    beside = "" if alone else "; another process is on this file: start no second bot"
+    return Level.OK, f"{kind}: version {found}, writable{beside}"
 
 
 async def _clock(settings: Settings) -> Words:

@@ -5,6 +5,7 @@ Pure: it must not know Telegram, SQL or the texts; a text is made when its notic
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -47,3 +48,19 @@ class Notice:
     task_id: int | None = None
     reply_to: int | None = None
     params: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+
+    @property
+    def about(self) -> str | None:
+        """The event that a message to the operator is about, the same in all its copies."""
+        about = self.params.get("about")
+        return None if about is None else str(about)
+
+
+def new_about(event: str) -> str:
+    """Return the `about` of an event that may come again."""
+    return f"{event}:{secrets.token_hex(8)}"
+
+
+def access_asked_about(user_id: int | str) -> str:
+    """Return the `about` of a person's request for access."""
+    return f"access:{user_id}"

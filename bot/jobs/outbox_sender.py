@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Set
 from datetime import timedelta
 
 from bot import texts
@@ -37,6 +38,8 @@ LEASE = timedelta(seconds=60)
 IDLE_SECONDS = 1.0
 AT_ONCE = 10
 PATIENCE = timedelta(days=2)
+AGAIN = timedelta(minutes=10)
+"""Between two tries of a group that takes no messages to the operator."""
 
 ENDS = frozenset({NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE,
                   NoticeKind.VIDEO_LINK})  # fmt: skip
@@ -54,6 +57,7 @@ class OutboxSender:
         *,
         clock: Clock,
         owner: str,
+        admins: Set[int] = frozenset(),
         wait: Wait = wait_for,
     ) -> None:
         self._storage = storage
@@ -61,6 +65,7 @@ class OutboxSender:
         self._progress = progress
         self._clock = clock
         self._owner = owner
+        self._admins = admins  # it may change: somebody claims the bot
         self._wait = wait
         self._stopping = asyncio.Event()
 
@@ -101,18 +106,27 @@ class OutboxSender:
         with reader(pays=self._progress.prices.seen_by(reads)):
             text = texts.notices.notice(notice, task)
             keyboard = keyboards.notices.notice(notice, task)
+        operator = self._storage.operator_messages
+        if notice.about is not None:  # its event may have ended while this copy waited
+            decided, over = await operator.state(notice.about)
+            held = await self._storage.alerts.held()
+            keyboard = keyboards.notices.operator(notice, held, decided=decided, over=over)
         try:
-            await self._messenger.send(
+            message_id = await self._messenger.send(
                 notice.chat,
                 text,
                 reply_to=notice.reply_to,
                 keyboard=keyboard,
             )
+            if notice.about is not None:
+                await operator.sent(notice, message_id, keyboards.notices.buttons(keyboard))
         except TelegramMoved as exc:
             await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)
             return await outbox.later(waiting.id, now)
         except TelegramUnreachable as exc:
             logger.warning("not told there (%s): %s", _about(notice), exc)
+            if notice.about is not None:
+                return await self._to_other_admins(waiting)
             if await self._elsewhere(waiting, task):
                 return None
         except TelegramRejected as exc:
@@ -142,6 +156,18 @@ class OutboxSender:
         if task is not None and notice.kind in ENDS:
             await close_status(self._storage, self._progress, task)
         return True
+
+    async def _to_other_admins(self, waiting: WaitingNotice) -> None:
+        """Tell every other admin what this chat cannot be told, each once. A group that takes
+        nothing, without an admin, is tried again for PATIENCE."""
+        notice, now = waiting.notice, self._clock()
+        others = self._admins - {notice.chat.chat_id}
+        if notice.chat.chat_id > 0 or others:
+            await self._storage.operator_messages.fall_back(waiting.id, notice, others, now=now)
+        elif now - waiting.created_at < PATIENCE:
+            await self._storage.outbox.later(waiting.id, now + AGAIN)
+        else:
+            await self._storage.outbox.done(waiting.id)
 
 
 def _about(notice: Notice) -> str:

@@ -26,6 +26,9 @@ KEEP_PRESSES = timedelta(days=3)
 KEEP_PARKED = timedelta(days=30)
 """Notices for somebody who cannot be written to; orders stay in /history."""
 
+KEEP_OPERATOR_MESSAGES = timedelta(days=90)
+"""Where messages to the operator stand; after that their copies are not closed any more."""
+
 _WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
 
 
@@ -83,6 +86,7 @@ class Retention:
             await self._sleep(0)
         await privacy.forget_updates(before=orders)
         await self._storage.callback_actions.forget(before=now - KEEP_PRESSES)
+        await self._storage.operator_messages.forget(before=now - KEEP_OPERATOR_MESSAGES)
         await self._storage.outbox.forget_parked(before=now - KEEP_PARKED)
         if gone:
             logger.info("deleted %d expired orders and cards", gone)

@@ -16,6 +16,7 @@ from aiogram import Bot
 from aiogram.methods import (
     DeleteMessage,
     EditMessageCaption,
+    EditMessageReplyMarkup,
     EditMessageText,
     SendChatAction,
     SendDocument,
@@ -268,6 +269,22 @@ class Messenger:
             )
         try:
             await self._bot(method)
+        except TelegramNotModified:
+            return
+
+    async def edit_keyboard(
+        self, chat: Chat, message_id: int, keyboard: InlineKeyboardMarkup | None
+    ) -> None:
+        """Replace the buttons below a message of the bot; None takes them away."""
+        try:
+            await self._bot(
+                EditMessageReplyMarkup(
+                    chat_id=chat.chat_id,
+                    message_id=message_id,
+                    business_connection_id=chat.business_connection_id,
+                    reply_markup=keyboard,
+                )
+            )
         except TelegramNotModified:
             return
 

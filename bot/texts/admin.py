@@ -336,6 +336,13 @@ def not_given(lang: str) -> Text:
     )
 
 
+def decided(lang: str, said: Text, name: str, operation: str) -> Text:
+    """A message to the operator after one admin decided; `said`: its text before."""
+    _ = words(lang)
+    line = fill(_("Decided by {name}: {button}"), name=Text(name), button=button(lang, operation))
+    return Text(said, "\n\n", line)
+
+
 def pressed(lang: str, *, done: bool) -> str:
     """Answers an admin's press: it took effect, or was too late."""
     _ = words(lang)

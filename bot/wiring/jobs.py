@@ -105,7 +105,13 @@ def wire_jobs(
             sleep=sleep,
         ),
         notices=OutboxSender(
-            storage, messenger, progress, clock=clock, owner=edges.owner, wait=wait
+            storage,
+            messenger,
+            progress,
+            clock=clock,
+            owner=edges.owner,
+            admins=edges.admins,
+            wait=wait,
         ),
         progress=progress,
         refunds=Refunds(edges.bot, storage, clock=clock, owner=edges.owner, sleep=sleep),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bot.core.task import Reason, TaskState
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
+from bot.operator.message_buttons import MessageButtons
 from bot.operator.metrics_endpoint import MetricsEndpoint
 from bot.runtime import metrics
 from bot.runtime.health import Health
@@ -23,6 +24,7 @@ class Operator:
 
     alert_monitor: AlertMonitor
     broadcaster: Broadcaster
+    buttons: MessageButtons
     scrape: MetricsEndpoint
 
 
@@ -59,6 +61,7 @@ def wire_operator(
             owner=edges.owner,
             sleep=sleep,
         ),
+        buttons=MessageButtons(storage, messenger, sleep=sleep),
         scrape=MetricsEndpoint(
             storage,
             edges.provider.balance,

@@ -22,6 +22,7 @@ from bot.jobs.worker import Worker
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
 from bot.operator.claim import AdminList
+from bot.operator.message_buttons import MessageButtons
 from bot.operator.translation import TranslationModel
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
@@ -50,6 +51,7 @@ class Parts:
     progress: Progress
     alert_monitor: AlertMonitor
     broadcaster: Broadcaster
+    buttons: MessageButtons
     refunds: Refunds
     server: HttpServer
     admin_server: HttpServer | None
@@ -100,6 +102,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         progress=jobs.progress,
         alert_monitor=operator.alert_monitor,
         broadcaster=operator.broadcaster,
+        buttons=operator.buttons,
         refunds=jobs.refunds,
         server=server,
         admin_server=admin_server,

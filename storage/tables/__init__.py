@@ -7,7 +7,7 @@ because the metadata is complete only when every module is imported.
 
 from storage.tables.base import metadata, one_of
 from storage.tables.film import films
-from storage.tables.message import InboxState, inbox, outbox
+from storage.tables.message import InboxState, inbox, operator_messages, outbox
 from storage.tables.money import Entry, ledger, star_refunds
 from storage.tables.operator import (
     BroadcastState,
@@ -66,6 +66,7 @@ __all__ = [
     "ledger",
     "metadata",
     "one_of",
+    "operator_messages",
     "outbox",
     "own_caps",
     "permits",

@@ -86,4 +86,21 @@ outbox = sa.Table(
 
 _waits = outbox.c.waits_for.is_not(None)
 
+# What goes to the operator: one row for each event and chat, so that nobody is told twice
+operator_messages = sa.Table(
+    "operator_messages",
+    metadata,
+    sa.Column("about", sa.Text, primary_key=True),  # the event; see Notice.about
+    sa.Column("chat_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("message_id", sa.BigInteger),  # once it was sent
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("lang", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("decided_at", UtcDateTime),
+    sa.Column("over_at", UtcDateTime),  # the problem ended
+    sa.Column("buttons", sa.Text, nullable=False, server_default=sa.text("''")),  # shown below it
+    sa.Index("ix_operator_messages_message", "chat_id", "message_id"),
+)
+
 sa.Index("ix_outbox_waits", outbox.c.waits_for, sqlite_where=_waits, postgresql_where=_waits)

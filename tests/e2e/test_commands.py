@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from bot import __version__
 from bot.sandbox.faults import Fault
 from tests.e2e.conftest import card_for, is_video, order, words
 from tests.e2e.test_start import OTHER_TOKEN, run
@@ -50,16 +51,23 @@ async def checked(harness: ProcessHarness, **settings: str) -> tuple[int, dict[s
 
 
 async def test_check_tells_in_a_line_each_that_all_is_well(harness: ProcessHarness) -> None:
-    code, lines = await checked(harness, CAP_GLOBAL_PER_DAY="100", ADMINS="7")
+    admin = harness.telegram.add_person("Anna")
+    await admin.send_text("/start")
+    group = harness.telegram.add_group("Operators", [admin])
+    code, lines = await checked(
+        harness, CAP_GLOBAL_PER_DAY="100", ADMINS=str(admin.id), ADMIN_CHAT=str(group.id)
+    )
     assert code == 0, lines
     assert list(lines) == [
         "settings", "token", "updates", "balance", "model", "translation", "photos", "admins",
-        "database", "clock", "disk",
+        "alerts", "database", "clock", "disk",
     ]  # fmt: skip
     assert lines["token"] == "ok @sandbox_video_bot"
     assert lines["balance"] == "ok 5000.00 ₽ for 294 videos of 17 ₽"
     assert lines["photos"].startswith("ok a file was fetched through PUBLIC_URL")
     assert lines["clock"] == "ok as Telegram's"
+    assert lines["alerts"] == "ok ADMIN_CHAT, and every admin can be written to"
+    assert harness.telegram.calls_of("sendMessage") == []
     assert all(line.startswith("ok") for name, line in lines.items() if name != "disk")
     assert harness.provider.charges == []
 
@@ -81,6 +89,33 @@ async def test_check_names_everything_that_is_wrong_at_once(harness: ProcessHarn
     assert failed - {"disk"} == {"token", "updates", "balance", "model", "photos"}
     assert "no longer has it" in lines["model"]
     assert "3.00 ₽ for 0 videos" in lines["balance"]
+
+
+async def test_check_names_every_target_of_alerts_that_cannot_be_written_to(
+    harness: ProcessHarness,
+) -> None:
+    """A wrong group, one that the bot left, an admin who never wrote, one who blocked it."""
+    good, silent, gone = (harness.telegram.add_person(name) for name in ("A", "B", "C"))
+    await good.send_text("/start")
+    await gone.send_text("/start")
+    await gone.block_bot()
+    admins = f"{good.id},{silent.id},{gone.id}"
+    code, lines = await checked(harness, ADMINS=admins, ADMIN_CHAT="-1009")
+    assert code == 1
+    told = lines["alerts"]
+    assert told.startswith("FAIL ADMIN_CHAT -1009 cannot be written to (")
+    assert "check the ID, add the bot to the group" in told
+    for admin in (silent, gone):
+        assert f"the admin {admin.id} cannot be written to (" in told
+    assert str(good.id) not in told
+    assert "they have to press /start" in told
+    left = harness.telegram.add_group("Operators", [good], bot_status="left")
+    moved = harness.telegram.add_group("Old", [good], supergroup=False)
+    new = harness.telegram.migrate(moved)
+    for group, wrong in ((left, "cannot be written to"), (moved, f"has moved: set {new.id}")):
+        code, lines = await checked(harness, ADMINS=str(good.id), ADMIN_CHAT=str(group.id))
+        assert (code, lines["alerts"].split()[0]) == (1, "FAIL")
+        assert wrong in lines["alerts"]
 
 
 async def test_check_passes_without_the_list_of_models(
@@ -110,6 +145,22 @@ async def test_check_finds_a_running_bot(harness: ProcessHarness) -> None:
     code, lines = await checked(harness)
     assert code == 0, lines
     assert lines["photos"] == "ok PUBLIC_URL leads to the bot that runs here"
+    assert "another process is on this file" in lines["database"]
+    second = await harness.start(
+        ready=False, settings={"HTTP_PORT": str(free_port()), "UPDATES": "polling"}
+    )
+    await until(lambda: "another process is on this file" in second.lines)
+    assert await second.stop() == 0
+    assert await bot.stop() == 0
+    code, lines = await checked(harness)
+    assert "another process" not in lines["database"]
+
+
+async def test_the_version_is_said(harness: ProcessHarness) -> None:
+    code, out, err = await run(harness, "-m", "bot", "--version")
+    assert (code, out, err) == (0, f"bot {__version__}\n", "")
+    bot = await harness.start()
+    assert f"role all, version {__version__}" in bot.lines
     assert await bot.stop() == 0
 
 

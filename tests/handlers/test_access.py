@@ -129,7 +129,9 @@ async def test_a_request_reaches_every_admin_once(closed: HandlerHarness, ann: P
         (NoticeKind.ACCESS_ASKED, ADMIN),
         (NoticeKind.ACCESS_ASKED, OTHER_ADMIN),
     ]
-    assert notices(closed)[0][2] == {"user_id": 7, "name": "Ann", "username": None}
+    assert notices(closed)[0][2] == {
+        "user_id": 7, "name": "Ann", "username": None, "about": "access:7",
+    }  # fmt: skip
     assert closed.telegram.toasts[0].startswith("Request sent.")
     assert closed.telegram.toasts[-1].startswith("You have already asked.")
 

@@ -22,6 +22,7 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot import __version__
 from bot.core.errors import ProviderBusy, StorageUnavailable, TelegramLater
 from bot.core.task import Reason, TaskState
 from bot.operator.metrics_endpoint import MetricsEndpoint
@@ -124,6 +125,7 @@ async def test_metrics_show_the_current_rows(
     assert found["bot_inbox_updates|pending"] == 1
     assert found["bot_inbox_lag_seconds"] == 120
     assert found["bot_database_up"] == 1
+    assert found[f"bot_build_info|{__version__}"] == 1
     assert found["bot_balance_roubles"] == 77.5
     assert found["process_resident_memory_bytes"] > 1e6
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bot.core.alerts import Alert, AlertKind
 from bot.core.errors import StorageError
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import TaskState
@@ -52,6 +53,9 @@ async def fill(storage: Storage) -> None:
         now=NOON,
     )
     await storage.durations.add("m", 1.25, 2.5, now=NOON)
+    alert = Alert.of(AlertKind.UNKNOWN, 1, task=1, reason="ё")
+    await storage.alerts.open(alert, told={1, -1001}, now=NOON)
+    await storage.alerts.close(alert.key, told=(), now=NOON)
 
 
 def siblings(folder: Path) -> list[Path]:
@@ -82,6 +86,7 @@ async def test_a_copy_has_every_row_as_it_was(url: str, target: str) -> None:
         await fill(storage)
     before = await rows(url)
     assert len(before["inbox"]) == 1200
+    assert len(before["operator_messages"]) == 2
     copied = await copy(url, target, progress=silent)
     assert await rows(target) == before
     assert copied == sum(map(len, before.values()))

@@ -11,7 +11,7 @@ from bot.core.errors import StorageTooNew
 from bot.core.task import TaskState
 from storage import Database, migrate, open_storage
 from storage.address import sqlite_file
-from storage.backup import backup, restore, verify
+from storage.backup import CopyRefused, backup, restore, verify
 from storage.migrate import HEAD
 from tests.support.factories import task_in
 from tests.support.other_versions import NEXT, Version, earlier_version, next_version
@@ -92,6 +92,19 @@ async def test_back_to_the_version_before_and_forward_again(
     async with open_storage(url) as storage:
         assert await storage.users.get(1) is not None
         assert (await task_in(storage, TaskState.DELIVERED)).id == tasks[-1].id + 1
+
+
+async def test_a_newer_program_says_who_copies_an_older_server(
+    older: Version, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """A file is copied as it is; of rows on a server it would have to know the older tables."""
+    url = await postgres.create()
+    await older.run("migrate", url=url, folder=tmp_path)
+    with pytest.raises(CopyRefused) as refused:
+        await backup(url, tmp_path / "late.backup", progress=silent)
+    assert f"version {older.head}, not {HEAD}: copy it with the version" in str(refused.value)
+    code, said = await older.run("backup", "late.backup", url=url, folder=tmp_path)
+    assert code == 0, said
 
 
 async def test_the_version_before_alone_needs_an_empty_place(

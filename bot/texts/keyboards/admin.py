@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot import texts
-from bot.core.alerts import AlertKind, Params
+from bot.core.alerts import AlertKind, Params, Switch
 from bot.texts.callback_data import (
     Operate,
     Operation,
@@ -36,9 +36,33 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
 }
 
 
+ONCE = frozenset({
+    _O.REDELIVER, _O.NOT_CHARGED, _O.CHARGED, _O.REFUND_AGAIN, _O.REFUND_SETTLED, _O.HANDLE,
+    _O.TAKE_OVER,
+})  # fmt: skip
+"""Operations that decide the event of a message to the operator, once."""
+
+DECIDES = ONCE | {_O.HOLD_INTAKE, _O.RELEASE_INTAKE, _O.RELEASE_PHOTOS}
+"""With those that make sense again when the switch is set back."""
+
+
+def senseless(held: Collection[Switch], *, decided: bool) -> frozenset[Operation]:
+    """Return the operations that change nothing now; `decided`: the event of the message was."""
+    closed = Switch.INTAKE in held or Switch.DRAIN in held
+    none = {_O.HOLD_INTAKE} if closed else {_O.RELEASE_INTAKE}
+    if Switch.PHOTOS not in held:
+        none.add(_O.RELEASE_PHOTOS)
+    return frozenset(none | ONCE if decided else none)
+
+
+def subject(params: Params) -> int:
+    """Return the number of what an alert is about; 0: it is about no order, update or refund."""
+    return int(params.get("task") or params.get("update") or params.get("refund") or 0)
+
+
 def alert(lang: str, params: Params) -> InlineKeyboardMarkup:
     """Return the operations that help with an alert."""
-    number = int(params.get("task") or params.get("update") or params.get("refund") or 0)
+    number = subject(params)
     return parts.rows(
         *([operation(lang, one, number)] for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))])
     )

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from aiogram.types import InlineKeyboardMarkup
 
+from bot.core.alerts import Switch
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Reason, Task
 from bot.texts.callback_data import (
     Act,
+    Operate,
     Operation,
 )
 from bot.texts.keyboards import access, admin, films, parts, results
+
+
+def operator(
+    told: Notice, held: Collection[Switch], *, decided: bool, over: bool
+) -> InlineKeyboardMarkup | None:
+    """Return the buttons of a message to the operator that make sense now: none when its event is
+    over; `decided`: by an admin; `held`: the switches that are set."""
+    keyboard = None if over else notice(told)
+    if keyboard is None:
+        return None
+    dropped = {
+        Operate(operation=one, number=number).pack()
+        for one in admin.senseless(held, decided=decided)
+        for number in {0, admin.subject(told.params)}
+    }
+    rows = [
+        [button for button in row if button.callback_data not in dropped]
+        for row in keyboard.inline_keyboard
+    ]
+    rows = [row for row in rows if row]
+    return InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
+
+
+def buttons(keyboard: InlineKeyboardMarkup | None) -> str:
+    """Return what the buttons of a keyboard do, so that two can be compared; empty: none."""
+    rows = [] if keyboard is None else keyboard.inline_keyboard
+    return " ".join(button.callback_data or "" for row in rows for button in row)
 
 
 def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | None:
