@@ -21,11 +21,11 @@ from aiohttp import web
 
 from bot.cli import order_check
 from bot.cli.frame_host import draw, publish
-from bot.cli.order_report import NAME
 from bot.core.catalog import CATALOG
 from bot.core.task import AspectRatio
 from bot.media import video_reader
 from bot.media.bucket import Bucket
+from bot.operator.charging import REPORT as NAME
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.records import Mode, Task
 from bot.sandbox.gptunnel.render import FPS, Scene
