@@ -453,8 +453,8 @@ async def test_the_report_and_the_table_hold_no_key_no_prompt_and_no_link(tmp_pa
             assert canary.lower() not in said, canary
         assert CHEAPEST in check.text
         assert list(check.report) == [
-            "format", "program", "at", "model", "price", "account", "charged", "deviations", "orders",
-            "facts", "answers",
+            "format", "program", "at", "model", "price", "account", "charged", "deviations",
+            "orders", "facts", "answers",
         ]  # fmt: skip
 
 
