@@ -15,10 +15,12 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def trail(before: Any = 100, first: Any = 100, second: Any = 100, **changes: Any) -> Trail:
-    values = {"task_id": 1, "price": Decimal(17), "lost_at": NOON, "alone": True,
-              "call_ended": True} | changes  # fmt: skip
     given = {"before": before, "first": first, "second": second}
-    return Trail(**values, **{k: None if v is None else Decimal(v) for k, v in given.items()})
+    values: dict[str, Any] = {
+        "task_id": 1, "price": Decimal(17), "lost_at": NOON, "alone": True, "call_ended": True,
+        **{name: None if value is None else Decimal(value) for name, value in given.items()},
+    }  # fmt: skip
+    return Trail(**(values | changes))
 
 
 @pytest.mark.parametrize(

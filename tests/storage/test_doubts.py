@@ -81,8 +81,8 @@ async def state(storage: Storage, task: Task) -> TaskState:
 
 
 async def decide(storage: Storage, task: Task, **changes: Any) -> Verdict | None:
-    given = {"account": ACCOUNT, "now": NOON + 2 * MINUTE} | changes
-    return await storage.doubts.decide(task.id, **given)
+    given: dict[str, Any] = {"account": ACCOUNT, "now": NOON + 2 * MINUTE}
+    return await storage.doubts.decide(task.id, **(given | changes))
 
 
 async def told(storage: Storage) -> list[str]:
