@@ -189,9 +189,8 @@ async def telegram(harness: AppHarness, clip: bytes, count: int, fault: Fault = 
     sent = [call for call in after if call.method == "sendVideo"]
     chats = [int(call.params["chat_id"]) for call in sent]
     order = [[p.id for p in people].index(chat) for chat in chats]
-    seen = per_second(
-        [call.started for call in after if call.method.startswith(("send", "edit", "delete"))]
-    )
+    paced = [call for call in after if call.method.startswith(("send", "edit", "delete"))]
+    seen = per_second([call.started for call in paced if call.method != "sendChatAction"])
     edits = [call.started for call in after if call.method.startswith("edit")]
     took = sent[-1].started - sent[0].started
     figures = (
