@@ -24,14 +24,13 @@ def share_statements() -> None:
     """Give all SQLite engines one dialect and one cache of compiled statements."""
     make = engine._sqlite
     compiled: dict[Any, Any] = {}
-
-    @functools.cache
-    def dialect() -> sa.Dialect:
-        return sa.create_engine("sqlite+aiosqlite://").dialect
+    shared: sa.Dialect | None = None
 
     def make_with_cache(url: URL, busy_timeout: float) -> sa.Engine:
+        nonlocal shared
         made = make(url, busy_timeout)
-        made.dialect = dialect()  # a part of the cache's keys
+        # A part of the cache's keys. The first engine's own first connection completes it.
+        shared = made.dialect = shared or made.dialect
         return made.execution_options(compiled_cache=compiled)
 
     engine._sqlite = make_with_cache
