@@ -17,6 +17,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.core.errors import StorageError, StorageUnavailable, StorageUnusable
 
+
+class NoServer(ConnectionError):
+    """None of the servers of an address is of the wanted kind now; the text says what each is."""
+
+
 # sqlite.org/rescode.html: the primary codes that mean "not now" and are not about the statement
 _SQLITE_AGAIN = frozenset(
     {
@@ -46,9 +51,12 @@ _SQLITE_HINTS = {
     sqlite3.SQLITE_BUSY: "another program holds the file; a SQLite file has one bot",
 }
 
+READ_ONLY = "25006"
+"""PostgreSQL: a write on a standby, or on a server whose default is to read."""
+
 # PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled back
 # because of others, lock not available, read-only (a standby that took over)
-_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006", "25P03")
+_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", READ_ONLY, "25P03")
 _POSTGRES_NEVER = {
     "28P01": "check the user and the password; @ : / ? # % in a password are written as %40 and "
     "so on",
@@ -120,6 +128,8 @@ def _host(url: URL) -> str:
 
 def _no_connection(exc: BaseException) -> str:
     kind = type(exc).__name__
+    if isinstance(exc, NoServer):
+        return str(exc)
     if isinstance(exc, ssl.SSLError):
         return f"TLS failed ({exc.reason or kind}); see sslmode and sslrootcert in the address"
     if "SSL" in str(exc):  # asyncpg: a plain ConnectionError

