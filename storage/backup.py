@@ -30,6 +30,7 @@ from storage.numbers import numbers, set_numbers
 from storage.recovery import only_process
 from storage.rows import task_from
 from storage.tables import metadata, tasks
+from storage.wal_guard import WHOLE
 
 Progress = Callable[[str, int, int], None]
 """Is called with the phase, the amount done, and the total."""
@@ -147,6 +148,8 @@ async def _fill(
     theirs = await numbers(reading)
     last = {name: max(theirs[name], before.get(name, 0)) for name in theirs}
     await set_numbers(writing, last)
+    if writing.dialect == "sqlite":
+        await writing.execute(WHOLE)
     return copied, before
 
 
@@ -265,6 +268,7 @@ def _finish(file: Path) -> None:
     """Write one complete file without companion files, and sync it to disk."""
     with closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA journal_mode = DELETE")
+        database.execute(str(WHOLE))
         [[said]] = database.execute("PRAGMA quick_check(1)").fetchall()
     if said != "ok":
         raise CopyRefused(f"the copy is broken, like its source: {said}")

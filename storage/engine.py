@@ -31,6 +31,7 @@ from storage.address import (
     without_servers,
     without_tls,
 )
+from storage.wal_guard import WalGuard
 
 Connect = Callable[..., Awaitable[Any]]
 """asyncpg.connect, or what tries several servers with the same arguments."""
@@ -170,6 +171,7 @@ class Database:
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._doubts = 1  # commits without an answer; those of the process before count as one
         self._settled = 0
+        self._wal: WalGuard | None = None
 
     @classmethod
     async def open(
@@ -203,6 +205,21 @@ class Database:
         assert self._connect is not None
         _, where = self._engine.dialect.create_connect_args(self._engine.url)
         return await self._connect(**where, **tls_arguments(self._url), **_PATIENCE)
+
+    async def guard(self, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        """Notice from now on if the last commits of a SQLite file are taken away.
+
+        Raises StorageUnusable if that has happened.
+        """
+        if not self._is_sqlite or not self._url.database or self._url.database == ":memory:":
+            return
+        guard = WalGuard(Path(self._url.database), busy_timeout)
+        with self._explained():
+            async with self._connection() as connection:
+                await guard.check(connection)
+                await connection.rollback()
+                await guard.checkpoint(connection)
+        self._wal = guard
 
     async def close(self) -> None:
         """Close the engine: an open aiosqlite connection would keep the process from ending."""
@@ -276,6 +293,8 @@ class Database:
             raise
         if confirms:
             self._settled = max(self._settled, doubts)
+        if self._wal is not None and self._wal.is_due():
+            await self._wal.checkpoint(connection)
 
     @contextmanager
     def _explained(self, *, schema: bool = False) -> Iterator[None]:

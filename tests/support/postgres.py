@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -56,11 +56,7 @@ class PostgresServer:
     async def kill(self) -> None:
         """Kill it as a power cut would, and start it again: it recovers from its log."""
         first = psutil.Process(self.pid)
-        family = [first, *first.children(recursive=True)]
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        await asyncio.to_thread(psutil.wait_procs, family, 10)
+        await kill_family([first, *first.children(recursive=True)])
         await asyncio.to_thread(self._server.start)
 
     async def _create(self, template: str) -> str:
@@ -76,6 +72,23 @@ class PostgresServer:
         return self._dsn.replace("/postgres?", f"/{name}?").replace(
             "postgresql://", "postgresql+asyncpg://"
         )
+
+
+async def kill_family(family: Sequence[psutil.Process]) -> None:
+    """Kill processes at once, and return when none of them runs."""
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    async with asyncio.timeout(10):
+        while any(map(_runs, family)):  # noqa: ASYNC110 - they are nobody's children here
+            await asyncio.sleep(0.02)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def programs() -> Path:

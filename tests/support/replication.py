@@ -22,7 +22,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from tests.support.postgres import programs
+from tests.support.postgres import kill_family, programs
 from tests.support.process_harness import free_port
 
 USER = "pgserver"
@@ -56,11 +56,7 @@ class Server:
 
     async def kill(self) -> None:
         """Kill all its processes at once, as a power cut of its machine would."""
-        found = self.processes()
-        for process in found:
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-        await asyncio.to_thread(psutil.wait_procs, found, 10)
+        await kill_family(self.processes())
 
     def freeze(self) -> None:
         """Suspend all its processes: connections stay open, nothing answers."""
@@ -102,7 +98,8 @@ class Server:
             await asyncio.to_thread(_give, self.folder)
         self.configure("max_connections = 200", "wal_level = replica", "hot_standby = on",
                        "shared_buffers = 32MB", "fsync = off", "wal_sender_timeout = 5s",
-                       "wal_receiver_timeout = 5s", "wal_retrieve_retry_interval = 200ms")  # fmt: skip
+                       "wal_receiver_timeout = 5s", "wal_retrieve_retry_interval = 200ms",
+                       )  # fmt: skip
 
     async def follow(self, primary: Server) -> None:
         """Make this server a standby of a running primary."""
@@ -186,7 +183,7 @@ async def running_pair(*, synchronous: bool) -> AsyncIterator[Pair]:
 
 
 def _folders() -> tuple[Path, list[Path]]:
-    """Make the folders of two servers, in one that is short: a socket's path has some 100 bytes."""
+    """Make the folders of two servers, in a short one: a socket's path has some 100 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     folders = [folder / "one", folder / "two"]
     for one in folders:
