@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
 from bot.core.errors import StorageError, StorageTooNew, StorageUnavailable
+from bot.core.task import TaskState
 from bot.runtime.private_files import make_file
 from storage import leftovers
 from storage.address import parse, sqlite_file
@@ -73,7 +74,7 @@ async def copy(source: str, target: str, *, progress: Progress, replace: bool = 
     """
     if _same(source, target):
         raise CopyRefused("the two addresses name the same database")
-    async with _snapshot(source, progress, head=True) as reading, _target(target) as writing:
+    async with _snapshot(source, progress, head=True) as reading, sole_use(target) as writing:
         copied, _ = await _fill(reading, writing, progress, replace=replace)
         return copied
 
@@ -122,7 +123,7 @@ async def restore(
     source = f"sqlite+aiosqlite:///{file}"
     if _same(source, url):
         raise CopyRefused("the backup and DATABASE_URL name the same file")
-    async with _snapshot(source, progress, head=True) as reading, _target(url) as writing:
+    async with _snapshot(source, progress, head=True) as reading, sole_use(url) as writing:
         rows, before = await _fill(reading, writing, progress, replace=replace)
         if not before.get(tasks.name):
             given = await numbers(writing)
@@ -134,6 +135,13 @@ async def restore(
             found = await _version_of(file)
             await writing.run_sync(migrate_within, found)
     return Restored(rows, found)
+
+
+async def waiting(url: str) -> int:
+    """Return how many orders wait to be sent to the provider."""
+    async with _snapshot(url, lambda *_: None, head=True) as reading:
+        count = sa.select(sa.func.count()).where(tasks.c.state == TaskState.QUEUED)
+        return int(await reading.scalar(count) or 0)
 
 
 async def _fill(
@@ -278,7 +286,7 @@ def _finish(file: Path) -> None:
 
 
 @asynccontextmanager
-async def _target(url: str) -> AsyncIterator[Connection]:
+async def sole_use(url: str) -> AsyncIterator[Connection]:
     """Open a database to be filled, in one transaction, while nobody else is on it."""
     with only_process(url) as alone:
         if not alone:

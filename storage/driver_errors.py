@@ -6,10 +6,12 @@ The text never holds a password. It must not know what a statement was for.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import sqlite3
 import ssl
+from pathlib import Path
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
@@ -54,6 +56,11 @@ _SQLITE_HINTS = {
 READ_ONLY = "25006"
 """PostgreSQL: a write on a standby, or on a server whose default is to read."""
 
+_READ_ONLY_DISK = (
+    "the disk is mounted read-only, often after an error of its own: see dmesg, then mount it "
+    "writable again (mount -o remount,rw)"
+)
+
 # PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled back
 # because of others, lock not available, read-only (a standby that took over)
 _POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", READ_ONLY, "25P03")
@@ -93,7 +100,8 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
         if code in _SQLITE_NEVER:
             return StorageUnusable(f"{place}: {_SQLITE_NEVER[code]} ({said})")
         if code in _SQLITE_AGAIN:
-            hint = f"; {_SQLITE_HINTS[code]}" if code in _SQLITE_HINTS else ""
+            words = _READ_ONLY_DISK if _is_read_only(url) else _SQLITE_HINTS.get(code)
+            hint = f"; {words}" if words else ""
             return StorageUnavailable(f"{place}: {said}{hint}")
     if state is not None:
         if state.startswith(_POSTGRES_AGAIN):
@@ -117,6 +125,14 @@ def explain_schema(exc: BaseException, url: URL, name: str = "") -> StorageError
         f"{where(url, name)}: its tables are not those of this program "
         f"({_first_line(exc.orig)}); nothing was changed"
     )
+
+
+def _is_read_only(url: URL) -> bool:
+    """Whether the file system of a SQLite file takes no writes from anybody."""
+    try:
+        return bool(os.statvfs(Path(str(url.database)).parent).f_flag & os.ST_RDONLY)
+    except (OSError, AttributeError):  # Windows has neither
+        return False
 
 
 def _host(url: URL) -> str:

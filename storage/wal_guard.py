@@ -48,7 +48,7 @@ class WalGuard:
     def __init__(self, file: Path, busy_timeout: float) -> None:
         self._file = file
         self._wal = Path(f"{file}-wal")
-        # Names the checkpoint under way: a kill in its middle leaves INCOMPLETE, and misses nothing
+        # Names the checkpoint under way: a kill within it leaves INCOMPLETE, and loses nothing.
         self._under_way = Path(f"{file}-checkpoint")
         self._busy_timeout = busy_timeout
         self._count = 0

@@ -1,4 +1,4 @@
-"""PostgreSQL dies while four processes work on it: killed and restarted, or replaced by its standby.
+"""PostgreSQL dies while four processes work on it: killed and restarted, or its standby promoted.
 
 The address lists both servers, and commits wait for the standby. The checks are those of every
 campaign; in addition no process ends, and no row is leased to two at once.
@@ -120,6 +120,7 @@ class DatabaseCampaign(Campaign):
     pair: Pair
     wanted: Sequence[str]
     begun = 0
+    failed: Exception | None = None
     seconds: list[float]
 
     async def _order_all(self) -> None:
@@ -127,13 +128,22 @@ class DatabaseCampaign(Campaign):
         async with asyncio.TaskGroup() as group:
             for number in range(plan.orders):
                 due = deaths * number // plan.orders
-                await until(lambda due=due: self.begun >= due, 3600)  # type: ignore[misc]
+                await until(lambda due=due: self.failed or self.begun >= due, 3600)  # type: ignore[misc]
+                if self.failed:
+                    raise self.failed
                 group.create_task(self._people.order(plan.card_seconds))
                 await asyncio.sleep(self._dice.uniform(0, 0.3))
 
     async def _cut(self) -> None:
         await until(lambda: len(self.environment.lives) == len(self.plan.roles), 60)
         await until(lambda: all(UP in life.lines for life in self.environment.lives), 120)
+        try:
+            await self._die()
+        except Exception as exc:
+            self.failed = exc
+        await asyncio.Event().wait()
+
+    async def _die(self) -> None:
         for kind in self.wanted:
             await asyncio.sleep(self._dice.uniform(*BETWEEN_SECONDS))
             began = time.time()
@@ -147,7 +157,6 @@ class DatabaseCampaign(Campaign):
             self.disturbances.stops.append((began, time.time() + late))
             self.begun += 1
             await asyncio.sleep(late and self._dice.uniform(late / 2, late))
-        await asyncio.Event().wait()
 
     async def _until_written(self) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):

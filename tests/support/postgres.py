@@ -53,12 +53,6 @@ class PostgresServer:
         await asyncio.to_thread(self._server.stop)
         await asyncio.to_thread(self._server.start)
 
-    async def kill(self) -> None:
-        """Kill it as a power cut would, and start it again: it recovers from its log."""
-        first = psutil.Process(self.pid)
-        await kill_family([first, *first.children(recursive=True)])
-        await asyncio.to_thread(self._server.start)
-
     async def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
         connection = await asyncpg.connect(self._dsn)

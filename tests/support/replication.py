@@ -45,6 +45,8 @@ class Server:
 
     async def start(self) -> None:
         """Start it, and wait until it answers."""
+        if not self.processes():  # a killed process that nobody has reaped still has its number
+            (self.folder / "postmaster.pid").unlink(missing_ok=True)
         log = str(self.folder / "log")
         options = f"-p {self.port} -h 127.0.0.1 -k {self.folder}"
         await self._run("pg_ctl", "-w", "-l", log, "-o", options, "-D", str(self.folder), "start")
@@ -85,7 +87,8 @@ class Server:
         try:
             pid = int((self.folder / "postmaster.pid").read_text().split("\n")[0])
             first = psutil.Process(pid)
-            if first.name() != "postgres":  # the file is left by one that was killed
+            # The file is left by one that was killed.
+            if first.name() != "postgres" or first.status() == psutil.STATUS_ZOMBIE:
                 return []
             return [first, *first.children(recursive=True)]
         except (OSError, ValueError, psutil.NoSuchProcess):
@@ -144,6 +147,15 @@ class Pair:
         self.standby.configure("synchronous_standby_names = ''")
         await self.standby.ask("SELECT pg_reload_conf()")
         self.primary, self.standby = self.standby, self.primary
+
+    async def caught_up(self) -> None:
+        """Return when the standby has what the primary has written."""
+        written = (
+            "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()"
+        )
+        async with asyncio.timeout(START_SECONDS):
+            while await self.primary.ask(written) == "0":  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     async def rebuild(self, *, synchronous: bool) -> None:
         """Make the former primary a standby of the present one, from nothing."""
