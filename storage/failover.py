@@ -116,8 +116,9 @@ class Servers:
             logger.warning("PostgreSQL: %s was promoted; commits were synchronous", _name(server))
         else:
             logger.error(
-                "PostgreSQL: %s was promoted, and commits were not synchronous: the last ones may "
-                "be missing; see docs/operations.md, A standby of PostgreSQL", _name(server),
+                "PostgreSQL: %s was promoted, and the former primary did not wait for it when "
+                "this process connected: the last commits may be missing; see docs/operations.md, "
+                "A standby of PostgreSQL", _name(server),
             )  # fmt: skip
 
     def _nobody(self, failed: dict[Server, BaseException | None]) -> BaseException:

@@ -203,6 +203,8 @@ async def run(
         work = DatabaseCampaign(wanted, environment, PatientObserver(url))
         work.pair, work.wanted, work.seconds = pair, deaths, []
         done = await work.run()
+        if work.failed:
+            raise work.failed
         violations = list(done.violations)
         if len(environment.lives) > len(wanted.roles):
             ends = [

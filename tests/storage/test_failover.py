@@ -7,13 +7,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from bot.core.clock import utc_now
 from bot.core.errors import StorageUnavailable
-from storage import Storage, backup, engine, open_storage
+from storage import Storage, backup, open_storage
 from storage.engine import Database
 from storage.users import User
 from tests.support.replication import running_pair
@@ -142,15 +143,15 @@ async def test_a_repeat_that_finds_its_row_waits_for_the_standby_as_well(
 ) -> None:
     """The commit is there without the standby's answer. Found by a repeat that writes nothing, it
     would be acknowledged, and a failover would undo it."""
-    build = engine.sa.create_engine
+    build: Any = sa.create_engine
 
-    def impatient(url: object, **options: object) -> sa.Engine:
-        arguments = {**options["connect_args"], "command_timeout": 1}  # type: ignore[dict-item]
-        return build(url, **{**options, "connect_args": arguments})  # type: ignore[arg-type]
+    def impatient(url: Any, **options: Any) -> Any:
+        arguments = {**options["connect_args"], "command_timeout": 1}
+        return build(url, **{**options, "connect_args": arguments})
 
     async with running_pair(synchronous=True) as pair:
         url = await pair.create()
-        monkeypatch.setattr(engine.sa, "create_engine", impatient)
+        monkeypatch.setattr(sa, "create_engine", impatient)
         async with open_storage(url) as storage:
             await see(storage, 1)
             await pair.standby.stop()

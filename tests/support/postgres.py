@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import psutil
 import pytest
 
 
@@ -68,21 +68,31 @@ class PostgresServer:
         )
 
 
-async def kill_family(family: Sequence[psutil.Process]) -> None:
+async def kill_all(pids: Sequence[int]) -> None:
     """Kill processes at once, and return when none of them runs."""
-    for process in family:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     async with asyncio.timeout(10):
-        while any(map(_runs, family)):  # noqa: ASYNC110 - they are nobody's children here
+        while any(status(pid)[1] for pid in pids):  # noqa: ASYNC110 - they are nobody's children
             await asyncio.sleep(0.02)
 
 
-def _runs(process: psutil.Process) -> bool:
+def family(pid: int) -> list[int]:
+    """Return a running process and its children; none when it is over."""
+    if not status(pid)[1]:
+        return []
+    others = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
+    return [pid, *(other for other in others if status(other)[0] == pid)]
+
+
+def status(pid: int) -> tuple[int, bool]:
+    """Return the parent, and whether the process runs; one that nobody has reaped does not."""
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, False
+    return int(fields[1]), fields[0] != "Z"
 
 
 def programs() -> Path:

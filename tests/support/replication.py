@@ -20,9 +20,8 @@ from functools import cache
 from pathlib import Path
 
 import asyncpg
-import psutil
 
-from tests.support.postgres import kill_family, programs
+from tests.support.postgres import family, kill_all, programs
 from tests.support.process_harness import free_port
 
 USER = "pgserver"
@@ -46,7 +45,8 @@ class Server:
     async def start(self) -> None:
         """Start it, and wait until it answers."""
         if not self.processes():  # a killed process that nobody has reaped still has its number
-            (self.folder / "postmaster.pid").unlink(missing_ok=True)
+            for name in ("postmaster.pid", f".s.PGSQL.{self.port}.lock"):
+                (self.folder / name).unlink(missing_ok=True)
         log = str(self.folder / "log")
         options = f"-p {self.port} -h 127.0.0.1 -k {self.folder}"
         await self._run("pg_ctl", "-w", "-l", log, "-o", options, "-D", str(self.folder), "start")
@@ -58,13 +58,13 @@ class Server:
 
     async def kill(self) -> None:
         """Kill all its processes at once, as a power cut of its machine would."""
-        await kill_family(self.processes())
+        await kill_all(self.processes())
 
     def freeze(self) -> None:
         """Suspend all its processes: connections stay open, nothing answers."""
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGSTOP)
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     async def promote(self) -> None:
         """Make the standby a primary."""
@@ -82,17 +82,16 @@ class Server:
         finally:
             await link.close()
 
-    def processes(self) -> list[psutil.Process]:
-        """Return the processes of the server, the first one first."""
+    def processes(self) -> list[int]:
+        """Return the processes of the server, the first one first; none when it is dead."""
         try:
+            # The file is left by one that was killed; its number may be another's by now.
             pid = int((self.folder / "postmaster.pid").read_text().split("\n")[0])
-            first = psutil.Process(pid)
-            # The file is left by one that was killed.
-            if first.name() != "postgres" or first.status() == psutil.STATUS_ZOMBIE:
+            if Path(f"/proc/{pid}/comm").read_text() != "postgres\n":
                 return []
-            return [first, *first.children(recursive=True)]
-        except (OSError, ValueError, psutil.NoSuchProcess):
+        except (OSError, ValueError):
             return []
+        return family(pid)
 
     async def init(self) -> None:
         """Make an empty server that may have a standby."""
