@@ -134,6 +134,9 @@ class DatabaseCampaign(Campaign):
                 group.create_task(self._people.order(plan.card_seconds))
                 await asyncio.sleep(self._dice.uniform(0, 0.3))
 
+    def _ordering(self) -> bool:
+        return super()._ordering() or (self.begun < len(self.wanted) and not self.failed)
+
     async def _cut(self) -> None:
         await until(lambda: len(self.environment.lives) == len(self.plan.roles), 60)
         await until(lambda: all(UP in life.lines for life in self.environment.lives), 120)
