@@ -2,6 +2,8 @@
 
 A copy is a snapshot of its source, even while a bot writes to it; the target gets all rows or
 none. SQLite is read through a read-only connection, which locks nothing.
+
+It is long because the directions share their steps.
 """
 
 from __future__ import annotations

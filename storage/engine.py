@@ -1,7 +1,7 @@
 """The database: opening, transactions, locks, column types; the only module that distinguishes
 SQLite and PostgreSQL.
 
-It must not know the meaning of the rows.
+It must not know the meaning of the rows. It is long because the two databases differ nowhere else.
 """
 
 from __future__ import annotations
