@@ -10,7 +10,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium promtool sbom audit crash scale crash-selftest sweep soak outages
+.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium promtool sbom audit crash scale crash-selftest sweep soak outages database-death
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -130,6 +130,11 @@ crash-selftest: $(READY) ## planted bugs, each of which the campaign must notice
 # ARGS="--processes 4 --only reset"
 outages: $(READY) ## outages of the provider: eight kinds, four lengths, one and four processes
 	$(BIN)/python -m tests.faults.outages $(ARGS)
+
+# ARGS="--deaths 10 --orders 60" and DISK_ARGS="--runs 30 --minutes 5" look shorter.
+database-death: $(READY) ## PostgreSQL killed, frozen, its standby promoted; SQLite's disk full, 100 times; 20 minutes
+	$(BIN)/python -m tests.crash database --deaths 20 --orders 160 $(ARGS)
+	$(BIN)/python -m tests.crash.full_disk $(DISK_ARGS)
 
 sweep: $(READY) ## every call of a journey fails once
 	$(BIN)/python -m tests.crash sweep $(ARGS)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bot.settings import Settings
 
 FAILED, WRONG_SETTINGS = 1, 2
-OF_THE_DATABASE = ("migrate", "backup", "restore", "verify", "copy")
+OF_THE_DATABASE = ("migrate", "backup", "restore", "recover", "verify", "copy")
 """Commands that need DATABASE_URL alone."""
 
 logger = logging.getLogger("bot")
@@ -89,6 +89,9 @@ def _add_commands(commands: Any) -> None:
     restore.add_argument("file", type=Path)
     restore.add_argument(
         "--keep-version", action="store_true", help="leave it as it was, for an older program"
+    )
+    commands.add_parser(
+        "recover", help="go on without the last changes, which were lost; stop the bot first"
     )
     commands.add_parser("verify", help="read every row and let the database check itself")
     copy = commands.add_parser("copy", help="copy all rows from one database to another")

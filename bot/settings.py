@@ -221,7 +221,8 @@ class Settings(BaseSettings):
     # --- operations ---
 
     database_url: DatabaseUrl = "sqlite+aiosqlite:///data/bot.db"
-    """The database; PostgreSQL: `postgresql+asyncpg://user:password@host/database`."""
+    """The database; PostgreSQL: `postgresql+asyncpg://user:password@host/database`. With a
+    standby: `postgresql+asyncpg://user:password@host1:5432,host2:5432/database`."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     log_format: Annotated[Literal["auto", "json", "text"], Lower] = "auto"

@@ -176,6 +176,7 @@ async def open_storage(url: str, terms: OrderRules | None = None) -> AsyncIterat
     """
     database = await Database.open(url)
     try:
+        await database.guard()
         await migrate(database)
         yield Storage.over(database, terms)
     finally:

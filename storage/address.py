@@ -5,6 +5,7 @@ Errors never repeat it, since it may hold a password.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -27,21 +28,32 @@ _TLS_OPTIONS = frozenset(
         "ssl_min_protocol_version", "ssl_max_protocol_version",
     }
 )  # fmt: skip
-_OPTIONS = frozenset({"host", "port", "ssl"})
+_OPTIONS = frozenset({"host", "port", "ssl", "target_session_attrs"})
 _FOREIGN_OPTIONS = frozenset(
     {
         "application_name", "channel_binding", "connect_timeout", "gssencmode", "keepalives",
         "mode", "options", "pgbouncer", "pool_timeout", "prepared_statement_cache_size", "schema",
-        "target_session_attrs", "timeout",
+        "timeout",
     }
 )  # fmt: skip
 """Options that services and other programs write; only these are repeated in an error."""
+
+SESSIONS = ("read-write", "primary", "any", "standby", "read-only")
+"""libpq's target_session_attrs, less `prefer-standby`: a bot writes."""
+PORT = 5432
+
+# libpq's list of servers, which SQLAlchemy takes only as options (libpq: Connection URIs)
+_SEVERAL = re.compile(
+    r"(?P<scheme>postgres[a-z+]*://)(?P<user>[^/?#]*@)?(?P<hosts>[^/?#@]*,[^/?#@]*)"
+    r"(?P<database>/[^?]*)?(?:\?(?P<options>.*))?"
+)
+_SERVER = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:,]+))(?::(?P<port>\d{1,5}))?")
 
 
 def parse(url: str) -> URL:
     """Return the parts of a database's address; raise ValueError, without them, when unusable."""
     try:
-        parsed = make_url(url)
+        parsed = make_url(_with_options(url))
     except (ArgumentError, ValueError):
         # the address may contain a password
         raise ValueError(
@@ -53,10 +65,63 @@ def parse(url: str) -> URL:
             "should begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
             f"not {parsed.drivername}://"
         )
-    if parsed.host is not None and "@" in f"{parsed.host}/{parsed.database}":
+    sqlite = parsed.get_backend_name() == "sqlite"
+    if (parsed.host is not None or not sqlite) and "@" in f"{parsed.host}/{parsed.database}":
         raise ValueError("should have an @ within the password written as %40")
     _check_options(parsed)
+    if not sqlite:
+        servers(parsed)
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
+
+
+def servers(url: URL) -> list[tuple[str, int]]:
+    """Return host and port of every server that the address lists; none when it lists no more than
+    one and no kind of session. ValueError when a server is misspelt."""
+    listed = url.query.get("host", ())
+    listed = (listed,) if isinstance(listed, str) else listed
+    wanted = url.query.get("target_session_attrs")
+    if wanted is not None and wanted not in SESSIONS:
+        raise ValueError(f"target_session_attrs should be one of {', '.join(SESSIONS)}")
+    if len(listed) < 2:
+        if wanted is None:
+            return []
+        port = url.port or url.query.get("port") or PORT
+        return [(listed[0] if listed else url.host or "localhost", int(str(port)))]
+    found = [_server(one) for one in listed]
+    if url.host or "port" in url.query or None in found:
+        raise ValueError("should name its servers as host1:5432,host2:5432")
+    return [one for one in found if one is not None]
+
+
+def _server(text: str) -> tuple[str, int] | None:
+    if text.startswith("/"):  # the folder of a socket
+        folder, _, port = text.partition(":")
+        return folder, int(port) if port.isdecimal() else PORT
+    if (read := _SERVER.fullmatch(text)) is None:
+        return None
+    return read["v6"] or read["name"], int(read["port"] or PORT)
+
+
+def session_wanted(url: URL) -> str:
+    """Return target_session_attrs; of several servers by default the one that takes writes."""
+    return str(url.query.get("target_session_attrs", "read-write"))
+
+
+def without_servers(url: URL) -> URL:
+    """Return the address without what `servers` and `session_wanted` return."""
+    return url.set(host=None, port=None).difference_update_query(
+        ["host", "port", "target_session_attrs"]
+    )
+
+
+def _with_options(url: str) -> str:
+    if (read := _SEVERAL.fullmatch(url)) is None:
+        return url
+    hosts = [("host", one) for one in read["hosts"].split(",")]
+    if not all(one for _, one in hosts):
+        raise ValueError
+    options = "&".join(part for part in (read["options"], urlencode(hosts)) if part)
+    return f"{read['scheme']}{read['user'] or '@'}{read['database'] or '/'}?{options}"
 
 
 def _check_options(url: URL) -> None:

@@ -2,6 +2,8 @@
 
 A copy is a snapshot of its source, even while a bot writes to it; the target gets all rows or
 none. SQLite is read through a read-only connection, which locks nothing.
+
+It is long because the directions share their steps.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError
 
 from bot.core.errors import StorageError, StorageTooNew, StorageUnavailable
+from bot.core.task import TaskState
 from bot.runtime.private_files import make_file
 from storage import leftovers
 from storage.address import parse, sqlite_file
@@ -30,6 +33,7 @@ from storage.numbers import numbers, set_numbers
 from storage.recovery import only_process
 from storage.rows import task_from
 from storage.tables import metadata, tasks
+from storage.wal_guard import WHOLE
 
 Progress = Callable[[str, int, int], None]
 """Is called with the phase, the amount done, and the total."""
@@ -72,7 +76,7 @@ async def copy(source: str, target: str, *, progress: Progress, replace: bool = 
     """
     if _same(source, target):
         raise CopyRefused("the two addresses name the same database")
-    async with _snapshot(source, progress, head=True) as reading, _target(target) as writing:
+    async with _snapshot(source, progress, head=True) as reading, sole_use(target) as writing:
         copied, _ = await _fill(reading, writing, progress, replace=replace)
         return copied
 
@@ -121,7 +125,7 @@ async def restore(
     source = f"sqlite+aiosqlite:///{file}"
     if _same(source, url):
         raise CopyRefused("the backup and DATABASE_URL name the same file")
-    async with _snapshot(source, progress, head=True) as reading, _target(url) as writing:
+    async with _snapshot(source, progress, head=True) as reading, sole_use(url) as writing:
         rows, before = await _fill(reading, writing, progress, replace=replace)
         if not before.get(tasks.name):
             given = await numbers(writing)
@@ -133,6 +137,13 @@ async def restore(
             found = await _version_of(file)
             await writing.run_sync(migrate_within, found)
     return Restored(rows, found)
+
+
+async def waiting(url: str) -> int:
+    """Return how many orders wait to be sent to the provider."""
+    async with _snapshot(url, lambda *_: None, head=True) as reading:
+        count = sa.select(sa.func.count()).where(tasks.c.state == TaskState.QUEUED)
+        return int(await reading.scalar(count) or 0)
 
 
 async def _fill(
@@ -147,6 +158,8 @@ async def _fill(
     theirs = await numbers(reading)
     last = {name: max(theirs[name], before.get(name, 0)) for name in theirs}
     await set_numbers(writing, last)
+    if writing.dialect == "sqlite":
+        await writing.execute(WHOLE)
     return copied, before
 
 
@@ -265,6 +278,7 @@ def _finish(file: Path) -> None:
     """Write one complete file without companion files, and sync it to disk."""
     with closing(sqlite3.connect(file)) as database:
         database.execute("PRAGMA journal_mode = DELETE")
+        database.execute(str(WHOLE))
         [[said]] = database.execute("PRAGMA quick_check(1)").fetchall()
     if said != "ok":
         raise CopyRefused(f"the copy is broken, like its source: {said}")
@@ -274,7 +288,7 @@ def _finish(file: Path) -> None:
 
 
 @asynccontextmanager
-async def _target(url: str) -> AsyncIterator[Connection]:
+async def sole_use(url: str) -> AsyncIterator[Connection]:
     """Open a database to be filled, in one transaction, while nobody else is on it."""
     with only_process(url) as alone:
         if not alone:

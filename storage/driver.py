@@ -20,7 +20,10 @@ BEGIN = "BEGIN IMMEDIATE"
 """sqlite3's own BEGIN is late and deferred, which loses updates."""
 
 # Pragmas that have no effect inside a transaction (sqlite.org/pragma.html)
-_OUTSIDE = ("PRAGMA foreign_keys", "PRAGMA journal_mode", "PRAGMA synchronous")
+_OUTSIDE = (
+    "PRAGMA foreign_keys", "PRAGMA journal_mode", "PRAGMA synchronous", "PRAGMA wal_",
+    "PRAGMA busy_timeout",
+)  # fmt: skip
 
 
 class Writer(sqlite3.Connection):

@@ -6,16 +6,23 @@ The text never holds a password. It must not know what a statement was for.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import sqlite3
 import ssl
+from pathlib import Path
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.core.errors import StorageError, StorageUnavailable, StorageUnusable
+
+
+class NoServer(ConnectionError):
+    """None of the servers of an address is of the wanted kind now; the text says what each is."""
+
 
 # sqlite.org/rescode.html: the primary codes that mean "not now" and are not about the statement
 _SQLITE_AGAIN = frozenset(
@@ -46,9 +53,17 @@ _SQLITE_HINTS = {
     sqlite3.SQLITE_BUSY: "another program holds the file; a SQLite file has one bot",
 }
 
+READ_ONLY = "25006"
+"""PostgreSQL: a write on a standby, or on a server whose default is to read."""
+
+_READ_ONLY_DISK = (
+    "the disk is mounted read-only, often after an error of its own: see dmesg, then mount it "
+    "writable again (mount -o remount,rw)"
+)
+
 # PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled back
 # because of others, lock not available, read-only (a standby that took over)
-_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006", "25P03")
+_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", READ_ONLY, "25P03")
 _POSTGRES_NEVER = {
     "28P01": "check the user and the password; @ : / ? # % in a password are written as %40 and "
     "so on",
@@ -85,7 +100,8 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
         if code in _SQLITE_NEVER:
             return StorageUnusable(f"{place}: {_SQLITE_NEVER[code]} ({said})")
         if code in _SQLITE_AGAIN:
-            hint = f"; {_SQLITE_HINTS[code]}" if code in _SQLITE_HINTS else ""
+            words = _READ_ONLY_DISK if _is_read_only(url) else _SQLITE_HINTS.get(code)
+            hint = f"; {words}" if words else ""
             return StorageUnavailable(f"{place}: {said}{hint}")
     if state is not None:
         if state.startswith(_POSTGRES_AGAIN):
@@ -111,6 +127,14 @@ def explain_schema(exc: BaseException, url: URL, name: str = "") -> StorageError
     )
 
 
+def _is_read_only(url: URL) -> bool:
+    """Whether the file system of a SQLite file takes no writes from anybody."""
+    try:
+        return bool(os.statvfs(Path(str(url.database)).parent).f_flag & os.ST_RDONLY)
+    except (OSError, AttributeError):  # Windows has neither
+        return False
+
+
 def _host(url: URL) -> str:
     hosts = url.host or url.query.get("host") or "localhost"
     if isinstance(hosts, tuple):
@@ -120,6 +144,8 @@ def _host(url: URL) -> str:
 
 def _no_connection(exc: BaseException) -> str:
     kind = type(exc).__name__
+    if isinstance(exc, NoServer):
+        return str(exc)
     if isinstance(exc, ssl.SSLError):
         return f"TLS failed ({exc.reason or kind}); see sslmode and sslrootcert in the address"
     if "SSL" in str(exc):  # asyncpg: a plain ConnectionError

@@ -1,14 +1,14 @@
 """The database: opening, transactions, locks, column types; the only module that distinguishes
 SQLite and PostgreSQL.
 
-It must not know the meaning of the rows.
+It must not know the meaning of the rows. It is long because the two databases differ nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,7 +23,18 @@ from sqlalchemy.util import greenlet_spawn
 from bot.core.errors import StorageUnavailable, StorageUnusable
 from bot.runtime.private_files import make_file, make_folder
 from storage import driver, driver_errors
-from storage.address import parse, tls_arguments, without_tls
+from storage.address import (
+    parse,
+    servers,
+    session_wanted,
+    tls_arguments,
+    without_servers,
+    without_tls,
+)
+from storage.wal_guard import WalGuard
+
+Connect = Callable[..., Awaitable[Any]]
+"""asyncpg.connect, or what tries several servers with the same arguments."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -45,6 +56,14 @@ _PATIENCE: dict[str, Any] = {
         "idle_in_transaction_session_timeout": "30s",
     },
 }
+
+
+# A commit that changed nothing waits for no standby: this makes it a change. None on a server that
+# only reads. WAL is one line, so what was written before it is replicated with it.
+_CONFIRM = sa.text(
+    "SELECT pg_logical_emit_message(true, 'video-bot', '')::text"
+    " WHERE current_setting('transaction_read_only') = 'off'"
+)
 
 
 def lock_key(name: str) -> int:
@@ -143,12 +162,16 @@ class Database:
     """
 
     def __init__(
-        self, engine: sa.Engine, name: str = "", tls: Mapping[str, Any] | None = None
+        self, engine: sa.Engine, url: URL, name: str = "", connect: Connect | None = None
     ) -> None:
         self._engine = engine
-        self._tls = tls or {}
+        self._url = url
+        self._connect = connect
         self._name = name
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._doubts = 1  # commits without an answer; those of the process before count as one
+        self._settled = 0
+        self._wal: WalGuard | None = None
 
     @classmethod
     async def open(
@@ -160,9 +183,10 @@ class Database:
         """
         parsed = parse(url)
         if parsed.drivername == "sqlite+aiosqlite":
-            database = cls(_sqlite(parsed, busy_timeout), name)
+            database = cls(_sqlite(parsed, busy_timeout), parsed, name)
         else:
-            database = cls(_postgres(parsed), name, tls_arguments(parsed))
+            connect = _connector(parsed)
+            database = cls(_postgres(parsed, connect), parsed, name, connect)
         try:
             async with database.transaction():
                 pass
@@ -178,10 +202,24 @@ class Database:
 
     async def link(self) -> Any:
         """Return a connection of PostgreSQL's driver, for work outside of transactions."""
-        import asyncpg  # not needed with SQLite
-
+        assert self._connect is not None
         _, where = self._engine.dialect.create_connect_args(self._engine.url)
-        return await asyncpg.connect(**where, **self._tls, **_PATIENCE)
+        return await self._connect(**where, **tls_arguments(self._url), **_PATIENCE)
+
+    async def guard(self, busy_timeout: float = BUSY_TIMEOUT) -> None:
+        """Notice from now on if the last commits of a SQLite file are taken away.
+
+        Raises StorageUnusable if that has happened.
+        """
+        if not self._is_sqlite or not self._url.database or self._url.database == ":memory:":
+            return
+        guard = WalGuard(Path(self._url.database), busy_timeout)
+        with self._explained():
+            async with self._connection() as connection:
+                await guard.check(connection)
+                await connection.rollback()
+                await guard.checkpoint(connection)
+        self._wal = guard
 
     async def close(self) -> None:
         """Close the engine: an open aiosqlite connection would keep the process from ending."""
@@ -197,7 +235,7 @@ class Database:
         with self._explained():
             async with self._connection() as connection:
                 yield connection
-                await connection.commit()
+                await self._commit(connection)
         connection.committed()
 
     @asynccontextmanager
@@ -237,6 +275,27 @@ class Database:
             for connection in opened:  # rolls back an uncommitted transaction
                 await _uninterrupted(connection.close)
 
+    async def _commit(self, connection: Connection) -> None:
+        """Commit; after a commit without an answer, so that nothing before it can be forgotten.
+
+        With a synchronous standby such a commit may be visible here and missing there. A repeat
+        finds its rows and writes nothing, so it would be acknowledged at once; a failover would
+        then undo what was acknowledged.
+        """
+        doubts = self._doubts
+        confirms = not self._is_sqlite and self._settled < doubts
+        if confirms:
+            confirms = await connection.scalar(_CONFIRM) is not None
+        try:
+            await connection.commit()
+        except BaseException:
+            self._doubts += 1
+            raise
+        if confirms:
+            self._settled = max(self._settled, doubts)
+        if self._wal is not None and self._wal.is_due():
+            await self._wal.checkpoint(connection)
+
     @contextmanager
     def _explained(self, *, schema: bool = False) -> Iterator[None]:
         """Turn errors that are not about a statement into StorageErrors; with `schema` all."""
@@ -244,7 +303,7 @@ class Database:
             yield
         except Exception as exc:
             explain = driver_errors.explain_schema if schema else driver_errors.explain
-            error = explain(exc, self._engine.url, self._name)
+            error = explain(exc, self._url, self._name)
             if error is None:
                 raise
             raise error from exc
@@ -307,14 +366,43 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
     return engine
 
 
-def _postgres(url: URL) -> sa.Engine:
-    return sa.create_engine(
-        without_tls(url),
-        connect_args={**_PATIENCE, **tls_arguments(url), "command_timeout": 30},
+def _connector(url: URL) -> Connect:
+    """Return what connects to the one server of the address, or to the one that takes writes."""
+    # imported here: a bot on SQLite runs without asyncpg
+    if listed := servers(url):
+        from storage.failover import Servers
+
+        return Servers(listed, session_wanted(url)).connect
+    import asyncpg
+
+    connect: Connect = asyncpg.connect
+    return connect
+
+
+def _postgres(url: URL, connect: Connect) -> sa.Engine:
+    engine = sa.create_engine(
+        without_tls(without_servers(url) if servers(url) else url),
+        connect_args={
+            **_PATIENCE,
+            **tls_arguments(url),
+            "command_timeout": 30,
+            "async_creator_fn": connect,
+        },
         pool_size=10,
         max_overflow=0,
         hide_parameters=True,
     )
+
+    @sa.event.listens_for(engine, "handle_error")
+    def _failed(context: sa.engine.ExceptionContext) -> None:
+        # A server that is silent, or reads only by now: another of the address may take writes.
+        state = getattr(context.original_exception, "sqlstate", None)
+        if state == driver_errors.READ_ONLY or isinstance(
+            context.original_exception, asyncio.TimeoutError
+        ):
+            context.is_disconnect = True
+
+    return engine
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):

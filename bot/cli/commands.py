@@ -24,7 +24,7 @@ from bot.core.errors import StorageError
 from bot.runtime.private_files import make_folder
 from bot.settings import DatabaseSettings, Settings
 from storage import backup as backups
-from storage import open_storage
+from storage import lost_commits, open_storage
 from storage.address import parse, sqlite_file
 
 PROBLEMS = 2
@@ -185,6 +185,21 @@ async def restore(
     if keep_version:
         say(f"ok    version {restored.version}, as in the backup: start the program it is from")
         return True
+    if waiting := await backups.waiting(url):
+        say(
+            f"NOTE  {waiting} orders wait in it; if the bot has run since the backup, they may be "
+            "made and paid for already: run `bot recover` before you start it"
+        )
+    return await verify(url, say)
+
+
+async def recover(url: str, say: Say) -> bool:
+    """See storage.lost_commits.recover."""
+    doubted = await lost_commits.recover(url, utc_now())
+    say(
+        f"ok    {doubted} orders that waited may be made and paid for already: they are not made "
+        "again, and at the next start their people are told"
+    )
     return await verify(url, say)
 
 
@@ -242,6 +257,8 @@ def _on_database(args: Namespace, url: str, say: Say) -> Awaitable[bool]:
             return restore(
                 args.file, url, say, replace=args.replace, keep_version=args.keep_version
             )
+        case "recover":
+            return recover(url, say)
         case "verify":
             return verify(url, say)
         case "copy":

