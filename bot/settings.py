@@ -184,6 +184,10 @@ class Settings(BaseSettings):
     """The scenes of `/examples`, as TOML or JSON, instead of the built-in ones."""
     translate_model: str = AUTO
     """The GPTunnel chat model that translates prompts; `auto`: a known one; empty: none."""
+    vision_model: str = ""
+    """The GPTunnel chat model that suggests what could happen in a photo; `auto`: a known one;
+    empty: none.
+    """
     task_deadline_seconds: Positive = 900
     """After this many seconds the bot tells the person that the video takes longer."""
     provider_concurrency: Annotated[

@@ -81,21 +81,21 @@ async def send_card(
     offer: Offer | None = None,
     ratio: AspectRatio | None = None,
     ends: tuple[int, datetime] | None = None,
-) -> None:
+) -> int | None:
     """Show the draft once: as a reply to `message`, or on its existing card.
 
-    A photo without a prompt asks for one. Without a photo, the ratio of the video from which the
-    draft was made is offered first, otherwise `ratio`. `ends`: the update that this answer
-    completes, and the time; it is marked as done together with the card.
+    A photo without a prompt asks for one; the id of that message is returned. Without a photo, the
+    ratio of the video from which the draft was made is offered first, otherwise `ratio`. `ends`:
+    the update that this answer completes, and the time; it is marked as done together with the
+    card.
     """
     if task.state is not TaskState.DRAFT or task.card_revision == task.revision:
-        return
+        return None
     if task.prompt is None:
         # There is no card yet: it is sent when the prompt arrives.
-        kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
-        await reply.say(message, kept(task.lang), keyboards.cards.card(task))
+        asked = await _ask_for_words(message, task, storage, offer)
         await storage.tasks.card_shown(task, card_message_id=None, ends=ends)
-        return
+        return asked
     is_new = picture is not None
     if task.frame and (picture is None or (picture.is_cut and picture.preview is None)):
         try:
@@ -127,7 +127,7 @@ async def send_card(
             await storage.tasks.card_shown(
                 task, card_message_id=old, is_media=task.card_is_media, ends=ends
             )
-            return
+            return None
     card_id = None
     if shown is not None:
         try:
@@ -140,6 +140,22 @@ async def send_card(
     await storage.tasks.card_shown(task, card_message_id=card_id, is_media=is_media, ends=ends)
     if old is not None:
         await reply.take_away(bot, task.chat, old)
+    return None
+
+
+async def _ask_for_words(
+    message: Message, task: Task, storage: Storage, offer: Offer | None
+) -> int:
+    """Ask for the prompt of a photo, with a button for suggestions if a model can look at it."""
+    if offer is None or offer.viewer is None:
+        kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
+        return await reply.say(message, kept(task.lang), keyboards.cards.card(task))
+    text = texts.suggestions.frame_kept(
+        task.lang,
+        is_album=task.media_group_id is not None,
+        asks_consent=await asks_consent(task, storage),
+    )
+    return await reply.say(message, text, keyboards.suggestions.wordless(task))
 
 
 async def asks_consent(task: Task, storage: Storage) -> bool:

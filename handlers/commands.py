@@ -67,7 +67,10 @@ async def help(message: Message, lang: str, offer: Offer) -> None:
 
 
 async def privacy(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.privacy.privacy(lang, offer.retention_days, offer.tunnel_owner))
+    text = texts.privacy.privacy(
+        lang, offer.retention_days, offer.tunnel_owner, ideas=offer.viewer is not None
+    )
+    await reply.say(message, text)
 
 
 async def cancel(

@@ -22,6 +22,7 @@ from bot.core.chat_models import ChatModel
 from bot.core.clock import Clock, utc_now
 from bot.core.examples import Example
 from bot.core.prices import Left
+from bot.core.suggestions import Suggestion
 from bot.core.task import AspectRatio, Chat
 from bot.texts.audience import shows_money
 from bot.texts.keyboards.cards import CardOptions
@@ -37,6 +38,13 @@ class Translates(Protocol):
 
     async def improve(self, prompt: str) -> str | None:
         """Return a fuller scene made from a few words."""
+
+
+class Suggests(Protocol):
+    """Looks at a small JPEG; returns None if there is no usable answer in time."""
+
+    async def suggest(self, jpeg: bytes, lang: str) -> tuple[Suggestion, ...] | None:
+        """Return what could happen in its video, with labels in this language."""
 
 
 Wake = Callable[[], None]
@@ -76,6 +84,8 @@ class Offer:
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
     translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
+    viewer: Suggests | None = None
+    views_by: ChatModel | None = None  # as translates_by
     rules: OrderRules = field(default_factory=OrderRules)
 
     clock: Clock = utc_now

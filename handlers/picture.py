@@ -17,6 +17,7 @@ from bot.media import frames
 from handlers.card import Picture, cuts, look_at, send_card
 from handlers.context import DraftTexts, Offer, draft_texts, origin, own_ratio
 from handlers.filters import addressed
+from handlers.suggestions import suggest_at_once
 from storage import Storage, User
 
 # Types that clients use for a file of unknown type
@@ -62,7 +63,7 @@ async def take_picture(
         frame=frame,
         media_group_id=message.media_group_id,
     )
-    await send_card(
+    asked = await send_card(
         message,
         task,
         bot=bot,
@@ -72,6 +73,8 @@ async def take_picture(
         ratio=own_ratio(person),
         ends=(event_update.update_id, clock()),
     )
+    if asked is not None:
+        await suggest_at_once(task, asked, bot=bot, storage=storage, offer=offer)
 
 
 async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:

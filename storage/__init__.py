@@ -30,9 +30,11 @@ from storage.money.stars import StarPaymentStore, StarRefund
 from storage.operator import OperatorStore
 from storage.outbox import OutboxStore, WaitingNotice
 from storage.people import OpenInvite, PeopleStore, Section, Subject
+from storage.photo_requests import PhotoRequest, PhotoRequestStore
 from storage.privacy import PrivacyStore
 from storage.rates import RateStore
 from storage.recovery import process_presence
+from storage.suggestions import SuggestionStore
 from storage.tables import Entry, InboxState
 from storage.tasks.callback_actions import CallbackActionStore
 from storage.tasks.history import HistoryStore, Page
@@ -72,6 +74,8 @@ __all__ = [
     "OutboxStore",
     "Page",
     "PeopleStore",
+    "PhotoRequest",
+    "PhotoRequestStore",
     "PrivacyStore",
     "RateStore",
     "RedeemResult",
@@ -82,6 +86,7 @@ __all__ = [
     "StarRefund",
     "Storage",
     "Subject",
+    "SuggestionStore",
     "TaskStore",
     "User",
     "UserStore",
@@ -120,6 +125,8 @@ class Storage:
     history: HistoryStore
     films: FilmStore
     privacy: PrivacyStore
+    suggestions: SuggestionStore
+    photo_requests: PhotoRequestStore
     rates: RateStore
     cluster: Cluster
 
@@ -150,6 +157,8 @@ class Storage:
             history=HistoryStore(database),
             films=FilmStore(database),
             privacy=PrivacyStore(database),
+            suggestions=SuggestionStore(database),
+            photo_requests=PhotoRequestStore(database),
             rates=RateStore(database),
             cluster=open_cluster(database),
         )

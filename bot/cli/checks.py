@@ -9,7 +9,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo
 
-from bot.core.chat_models import AUTO, KNOWN, choose
+from bot.core.chat_models import AUTO, KNOWN, KNOWN_SEEING, ChatModel, choose
 from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
@@ -33,7 +33,7 @@ from bot.core.errors import (
     TelegramUnauthorized,
 )
 from bot.operator.price_check import differences
-from bot.operator.translation import cost
+from bot.operator.translation import picture_cost, prompt_cost
 from bot.provider.client import Gptunnel
 from bot.runtime import proxy
 from bot.runtime.http_server import HttpServer, frame_url, local_url
@@ -97,6 +97,7 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("balance", gptunnel, lambda: _balance(provider, settings)),
         ("model", gptunnel, lambda: _model(provider, settings)),
         ("translation", gptunnel, lambda: _translation(provider, settings)),
+        ("ideas", gptunnel, lambda: _vision(provider, settings)),
         ("photos", photos, lambda: _photos(settings)),
         ("admins", "DATABASE_URL", lambda: _admins(settings)),
         ("database", "DATABASE_URL", lambda: _database(settings)),
@@ -183,18 +184,36 @@ async def _model(provider: Gptunnel, settings: Settings) -> Words:
 
 
 async def _translation(provider: Gptunnel, settings: Settings) -> Words:
-    wanted = settings.translate_model
+    return await _chat_model(
+        provider, "TRANSLATE_MODEL", settings.translate_model, KNOWN, prompt_cost
+    )
+
+
+async def _vision(provider: Gptunnel, settings: Settings) -> Words:
+    return await _chat_model(
+        provider, "VISION_MODEL", settings.vision_model, KNOWN_SEEING, picture_cost
+    )
+
+
+async def _chat_model(
+    provider: Gptunnel,
+    setting: str,
+    wanted: str,
+    known: Sequence[str],
+    cost: Callable[[ChatModel], str],
+) -> Words:
+    """Say which chat model a setting leads to, and what one use costs."""
     if not wanted:
-        return Level.OK, "off (TRANSLATE_MODEL is empty)"
+        return Level.OK, f"off ({setting} is empty)"
     try:
-        found = choose(wanted, await provider.chat_models())
+        found = choose(wanted, await provider.chat_models(), known)
     except ProviderError as exc:
         return Level.NOTE, f"{wanted}: the list of chat models does not answer ({exc})"
     if found is not None:
         return Level.OK, f"by {found.id}, {cost(found)}"
     if wanted == AUTO:
-        return Level.NOTE, f"off: GPTunnel lists none of {', '.join(KNOWN)}"
-    return Level.NOTE, f"{wanted}: GPTunnel does not list it (TRANSLATE_MODEL)"
+        return Level.NOTE, f"off: GPTunnel lists none of {', '.join(known)}"
+    return Level.NOTE, f"{wanted}: GPTunnel does not list it ({setting})"
 
 
 async def _photos(settings: Settings) -> Words:

@@ -14,9 +14,9 @@ from bot.texts.formatting import lines, message
 from bot.texts.i18n import fill, words
 
 
-def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
+def privacy(lang: str, days: int = 0, tunnel: str = "", *, ideas: bool = False) -> Text:
     """`days` after which finished orders are deleted (0: never); `tunnel`: the owner of the tunnel
-    for photos.
+    for photos; `ideas`: a chat model suggests what could happen in a photo.
     """
     _ = words(lang)
     return lines(
@@ -35,6 +35,13 @@ def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
             "photo. It does not receive your name, your user ID or anything else "
             "you write."
         ),
+        _(
+            "• If you ask for ideas, GPTunnel also receives a small copy of the photo before "
+            "you order. Once you have agreed, that happens with each photo that you send "
+            "without words."
+        )
+        if ideas
+        else None,
         fill(
             _(
                 "• The copy of the photo goes to GPTunnel through a tunnel. Its owner, {owner}, "

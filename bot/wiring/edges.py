@@ -30,6 +30,7 @@ from bot.media.bucket import Bucket
 from bot.media.download import Downloader
 from bot.provider.client import Gptunnel
 from bot.provider.translator import Translator
+from bot.provider.vision import Viewer
 from bot.settings import Settings
 from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter, SharedLimiter
@@ -46,6 +47,7 @@ class Edges:
     fetch: Download
     bucket: Bucket | None = None
     translator: Translator | None = None
+    viewer: Viewer | None = None
     admins: Admins = field(default_factory=Admins)
     prepare: Prepare = video_reader.prepare
     join: Join = video_reader.join
@@ -76,6 +78,19 @@ def connect_translator(settings: Settings) -> Translator | None:
         settings.gptunnel_base_url,
         settings.gptunnel_api_key.get_secret_value(),
         "" if auto else settings.translate_model,
+        proxy_url=settings.provider_proxy,
+    )
+
+
+def connect_viewer(settings: Settings) -> Viewer | None:
+    """Open the connection to the chat models that look at photos; None without VISION_MODEL."""
+    if not settings.vision_model:
+        return None
+    auto = settings.vision_model == AUTO
+    return Viewer.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        "" if auto else settings.vision_model,
         proxy_url=settings.provider_proxy,
     )
 

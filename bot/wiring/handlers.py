@@ -12,13 +12,13 @@ from aiogram import Dispatcher
 
 from bot.core import catalog, examples
 from bot.core.catalog_file import Taken
-from bot.core.chat_models import AUTO, ChatModel
+from bot.core.chat_models import AUTO, KNOWN_SEEING, ChatModel
 from bot.core.errors import ProviderError, ProviderRefused
 from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
 from bot.core.task import Reason
 from bot.operator import price_check
 from bot.operator.claim import AdminList
-from bot.operator.translation import TranslationModel
+from bot.operator.translation import TranslationModel, picture_cost
 from bot.provider.client import Gptunnel
 from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
@@ -73,6 +73,7 @@ def wire_handlers(
             examples=examples.read(path) if path else examples.bundled(),
             # With `auto` there is none until the provider's list of models was read.
             translator=None if settings.translate_model == AUTO else edges.translator,
+            viewer=None if settings.vision_model == AUTO else edges.viewer,
             rules=settings.order_rules(edges.admins),
             clock=edges.clock,
         ),
@@ -101,6 +102,31 @@ def wire_translation(
         translator,
         settings.translate_model,
         use,
+        sleep=edges.sleep,
+    )
+
+
+def wire_vision(
+    settings: Settings, edges: Edges, dispatcher: Dispatcher
+) -> TranslationModel | None:
+    """Make what chooses the chat model that looks at photos; None: none does."""
+    viewer = edges.viewer
+    if viewer is None:
+        return None
+
+    def use(model: ChatModel | None) -> None:
+        dispatcher["offer"] = replace(
+            dispatcher["offer"], viewer=None if model is None else viewer, views_by=model
+        )
+
+    return TranslationModel(
+        edges.provider.chat_models,
+        viewer,
+        settings.vision_model,
+        use,
+        what="ideas for photos",
+        known=KNOWN_SEEING,
+        cost=picture_cost,
         sleep=edges.sleep,
     )
 

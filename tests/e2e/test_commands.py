@@ -53,8 +53,8 @@ async def test_check_tells_in_a_line_each_that_all_is_well(harness: ProcessHarne
     code, lines = await checked(harness, CAP_GLOBAL_PER_DAY="100", ADMINS="7")
     assert code == 0, lines
     assert list(lines) == [
-        "settings", "token", "updates", "balance", "model", "translation", "photos", "admins",
-        "database", "clock", "disk",
+        "settings", "token", "updates", "balance", "model", "translation", "ideas", "photos",
+        "admins", "database", "clock", "disk",
     ]  # fmt: skip
     assert lines["token"] == "ok @sandbox_video_bot"
     assert lines["balance"] == "ok 5000.00 ₽ for 294 videos of 17 ₽"

@@ -25,6 +25,7 @@ from bot.sandbox.gptunnel.files import video_file
 from bot.sandbox.gptunnel.models import CHAT_MODELS, MODELS, RATIOS
 from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
 from bot.sandbox.gptunnel.render import render
+from bot.sandbox.gptunnel.senses import BadPicture, is_picture, look
 from bot.sandbox.gptunnel.studio import IMAGE_SECONDS, Renderer, Studio
 
 Seconds = float | Callable[[], float]
@@ -324,10 +325,17 @@ class GptunnelEmulator:
         )
 
     async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.Response:
-        model, said = body.get("model"), _last_words(body.get("messages"), "user")
-        if not isinstance(model, str) or not model or said is None:
+        model, messages = body.get("model"), body.get("messages")
+        task, said = _last_words(messages, "system") or "", _last_words(messages, "user")
+        if isinstance(model, str) and model and is_picture(messages):
+            try:
+                words, said = look(messages, task), ""
+            except BadPicture as exc:
+                return _openai_error(400, str(exc), "invalid_image")
+        elif not isinstance(model, str) or not model or said is None:
             return _openai_error(400, "model and messages are required", None)
-        words = answer(_last_words(body.get("messages"), "system") or "", said)
+        else:
+            words = answer(task, said)
         used, made = len(said) // 3 + 1, len(words) // 4 + 1
         return web.json_response(
             {
