@@ -82,6 +82,8 @@ def _open_edges(
         stack.push_async_callback(translator.close)
     if viewer := wiring.connect_viewer(settings):
         stack.push_async_callback(viewer.close)
+    if transcriber := wiring.connect_transcriber(settings):
+        stack.push_async_callback(transcriber.close)
     return wiring.Edges(
         bot=bot,
         pace=pace,
@@ -90,6 +92,7 @@ def _open_edges(
         bucket=wiring.open_bucket(settings),
         translator=translator,
         viewer=viewer,
+        transcriber=transcriber,
         admins=admins,
     )
 
@@ -134,6 +137,8 @@ async def _run(
             endless.append(parts.translation.run())
         if parts.vision is not None:
             endless.append(parts.vision.run())
+        if parts.hearing is not None:
+            endless.append(parts.hearing.run())
     if settings.makes_videos:
         stoppable += [parts.worker, parts.notices]
         endless += [

@@ -38,6 +38,7 @@ from bot.core.catalog import CATALOG
 from bot.core.chat_models import AUTO
 from bot.core.prices import PriceView, Show
 from bot.core.stars import StarsPackages, read_packages
+from bot.media import speech
 from bot.setting_types import (
     CLOUDFLARED,
     ApiKey,
@@ -188,6 +189,14 @@ class Settings(BaseSettings):
     """The GPTunnel chat model that suggests what could happen in a photo; `auto`: a known one;
     empty: none.
     """
+    transcribe_model: str = ""
+    """The model that turns voice messages into text, as `whisper-1`; without `TRANSCRIBE_URL` it
+    runs on this machine, as `small`; empty: none.
+    """
+    transcribe_url: HttpUrl = ""
+    """The service of that model in the OpenAI form, `https://api.openai.com/v1`."""
+    transcribe_key: SecretStr = SecretStr("")
+    """Its key, without `Bearer`; empty: it needs none."""
     task_deadline_seconds: Positive = 900
     """After this many seconds the bot tells the person that the video takes longer."""
     provider_concurrency: Annotated[
@@ -305,6 +314,15 @@ class Settings(BaseSettings):
                 )
         if self.show_prices == "never" and self.stars_packages:
             lines.append("SHOW_PRICES: people who pay have to see prices; use auto")
+        if self.transcribe_url and not self.transcribe_model:
+            lines.append("TRANSCRIBE_MODEL: also needed with TRANSCRIBE_URL")
+        if self.transcribe_key.get_secret_value() and not self.transcribe_url:
+            lines.append("TRANSCRIBE_URL: also needed with TRANSCRIBE_KEY")
+        if self.hears_here and not speech.is_installed():
+            lines.append(
+                "TRANSCRIBE_MODEL: without TRANSCRIBE_URL it needs faster-whisper; install the "
+                "extra `voice`"
+            )
         if self.http_port and self.admin_port == self.http_port:
             lines.append("ADMIN_HTTP_PORT: should be another port than HTTP_PORT")
         if self.role != "all" and self.database_url.startswith("sqlite"):
@@ -315,6 +333,11 @@ class Settings(BaseSettings):
         if lines:
             raise ValueError("\n".join(lines))
         return self
+
+    @property
+    def hears_here(self) -> bool:
+        """Whether voice messages are turned into text on this machine."""
+        return bool(self.transcribe_model) and not self.transcribe_url
 
     @property
     def takes_updates(self) -> bool:
@@ -403,6 +426,7 @@ class Settings(BaseSettings):
             self.gptunnel_api_key.get_secret_value(),
             self.frames_s3_secret_key.get_secret_value(),
             self.metrics_token.get_secret_value(),
+            self.transcribe_key.get_secret_value(),
             self.webhook_secret,
             dsn,
             (dsn and urlsplit(dsn).username) or "",

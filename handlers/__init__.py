@@ -33,6 +33,7 @@ from handlers import (
     stars,
     stopped,
     suggestions,
+    voice,
 )
 from handlers.gate import Gate, LimitAnswers
 from handlers.middlewares import InputErrorAnswers, Person
@@ -56,7 +57,7 @@ def build_router() -> Router:
     root.include_router(reports.router())
     root.include_router(stars.router())
     for module in (
-        commands, settings, examples, groups, edited, prompt, picture, suggestions, card,
+        commands, settings, examples, groups, edited, prompt, voice, picture, suggestions, card,
         options, retry, result, film, history, data, inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())

@@ -80,6 +80,7 @@ async def send_card(
     picture: Picture | None = None,
     offer: Offer | None = None,
     ratio: AspectRatio | None = None,
+    heard: bool = False,
     ends: tuple[int, datetime] | None = None,
 ) -> int | None:
     """Show the draft once: as a reply to `message`, or on its existing card.
@@ -87,7 +88,7 @@ async def send_card(
     A photo without a prompt asks for one; the id of that message is returned. Without a photo, the
     ratio of the video from which the draft was made is offered first, otherwise `ratio`. `ends`:
     the update that this answer completes, and the time; it is marked as done together with the
-    card.
+    card. `heard`: its words come from speech.
     """
     if task.state is not TaskState.DRAFT or task.card_revision == task.revision:
         return None
@@ -110,6 +111,7 @@ async def send_card(
         task,
         asks_consent=await asks_consent(task, storage),
         is_blurry=picture is not None and picture.is_blurry,
+        heard=heard,
         left=await offer.left(storage, task.user_id, task.price) if offer else None,
     )
     nearest = picture.nearest if picture else task.aspect_ratio or ratio

@@ -47,6 +47,13 @@ class Suggests(Protocol):
         """Return what could happen in its video, with labels in this language."""
 
 
+class Hears(Protocol):
+    """Turns speech into text."""
+
+    async def hear(self, sound: bytes, extension: str) -> str | None:
+        """Return the words, "" without any; None if they cannot be had now."""
+
+
 Wake = Callable[[], None]
 """Wakes the worker."""
 
@@ -86,6 +93,8 @@ class Offer:
     translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
     viewer: Suggests | None = None
     views_by: ChatModel | None = None  # as translates_by
+    transcriber: Hears | None = None
+    transcriber_host: str = ""  # who gets voice messages; empty: nobody, it is this machine
     rules: OrderRules = field(default_factory=OrderRules)
 
     clock: Clock = utc_now

@@ -40,7 +40,13 @@ from bot.runtime.http_server import HttpServer, frame_url, local_url
 from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
 from bot.telegram.rate_limits import RateLimiter
-from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tunnel
+from bot.wiring import (
+    connect_provider,
+    connect_telegram,
+    connect_transcriber,
+    open_bucket,
+    wire_tunnel,
+)
 from storage import AdminStore, Database
 from storage.address import sqlite_file
 from storage.migrate import HEAD, can_make_tables, too_new, version
@@ -98,6 +104,7 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("model", gptunnel, lambda: _model(provider, settings)),
         ("translation", gptunnel, lambda: _translation(provider, settings)),
         ("ideas", gptunnel, lambda: _vision(provider, settings)),
+        ("voice", _address("TRANSCRIBE_URL", settings.transcribe_url), lambda: _voice(settings)),
         ("photos", photos, lambda: _photos(settings)),
         ("admins", "DATABASE_URL", lambda: _admins(settings)),
         ("database", "DATABASE_URL", lambda: _database(settings)),
@@ -214,6 +221,23 @@ async def _chat_model(
     if wanted == AUTO:
         return Level.NOTE, f"off: GPTunnel lists none of {', '.join(known)}"
     return Level.NOTE, f"{wanted}: GPTunnel does not list it ({setting})"
+
+
+async def _voice(settings: Settings) -> Words:
+    """Send a second of silence to the transcription; a model of this machine is not loaded."""
+    transcriber = connect_transcriber(settings)
+    if transcriber is None:
+        return Level.OK, "off (TRANSCRIBE_MODEL is empty)"
+    if settings.hears_here:
+        return Level.OK, f"{settings.transcribe_model} on this machine; a start loads it once"
+    try:
+        wrong = await transcriber.check()
+    finally:
+        await transcriber.close()
+    where = _address("TRANSCRIBE_URL", settings.transcribe_url)
+    if wrong:
+        return Level.NOTE, f"{settings.transcribe_model}: {wrong} ({where})"
+    return Level.OK, f"{settings.transcribe_model} answers ({where})"
 
 
 async def _photos(settings: Settings) -> Words:

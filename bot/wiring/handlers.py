@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from urllib.parse import urlsplit
 
 from aiogram import Dispatcher
 
@@ -18,6 +19,7 @@ from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
 from bot.core.task import Reason
 from bot.operator import price_check
 from bot.operator.claim import AdminList
+from bot.operator.hearing import HearingCheck
 from bot.operator.translation import TranslationModel, picture_cost
 from bot.provider.client import Gptunnel
 from bot.runtime.public_address import PublicAddress
@@ -73,6 +75,8 @@ def wire_handlers(
             examples=examples.read(path) if path else examples.bundled(),
             # With `auto` there is none until the provider's list of models was read.
             translator=None if settings.translate_model == AUTO else edges.translator,
+            transcriber=edges.transcriber,
+            transcriber_host=urlsplit(settings.transcribe_url).hostname or "",
             viewer=None if settings.vision_model == AUTO else edges.viewer,
             rules=settings.order_rules(edges.admins),
             clock=edges.clock,
@@ -129,6 +133,15 @@ def wire_vision(
         cost=picture_cost,
         sleep=edges.sleep,
     )
+
+
+def wire_hearing(settings: Settings, edges: Edges) -> HearingCheck | None:
+    """Make what checks the transcription; None: voice messages are not heard."""
+    if edges.transcriber is None:
+        return None
+    where = urlsplit(settings.transcribe_url).hostname or "this machine"
+    by = f"{settings.transcribe_model} at {where}"
+    return HearingCheck(edges.transcriber.check, by, sleep=edges.sleep)
 
 
 async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -> Taken:

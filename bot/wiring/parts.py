@@ -22,6 +22,7 @@ from bot.jobs.worker import Worker
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
 from bot.operator.claim import AdminList
+from bot.operator.hearing import HearingCheck
 from bot.operator.translation import TranslationModel
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
@@ -31,7 +32,7 @@ from bot.telegram.inbox import Inbox
 from bot.telegram.polling import Polling
 from bot.telegram.webhook import Webhook
 from bot.wiring.edges import Edges
-from bot.wiring.handlers import wire_handlers, wire_translation, wire_vision
+from bot.wiring.handlers import wire_handlers, wire_hearing, wire_translation, wire_vision
 from bot.wiring.jobs import try_now, wire_jobs
 from bot.wiring.operator import wire_operator
 from bot.wiring.runtime import frame_reader, wire_address, wire_runtime, wire_servers
@@ -64,6 +65,7 @@ class Parts:
     admin_list: AdminList
     translation: TranslationModel | None
     vision: TranslationModel | None
+    hearing: HearingCheck | None
 
 
 def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
@@ -116,4 +118,5 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         admin_list=admin_list,
         translation=translation,
         vision=vision,
+        hearing=wire_hearing(settings, edges),
     )

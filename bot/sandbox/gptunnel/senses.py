@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import av
+import av.error
 from PIL import Image
 
 PICTURE_SIDE = 2048
@@ -30,6 +32,10 @@ _LABELS: Mapping[str, tuple[str, ...]] = {
 
 class BadPicture(Exception):
     """The picture of a message cannot be read."""
+
+
+class BadSound(Exception):
+    """The file of a transcription cannot be heard."""
 
 
 def is_picture(messages: Any) -> bool:
@@ -57,6 +63,30 @@ def look(messages: Any, instruction: str) -> str:
         {"label": label, "prompt": prompt} for label, prompt in zip(labels, _PROMPTS, strict=True)
     ]
     return json.dumps(ideas, ensure_ascii=False)
+
+
+HEARD = "A ginger cat runs through the snow"
+"""What is heard in a sound that does not say its words."""
+_SOUND_EXTENSIONS = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
+
+
+def hear(name: str, content: bytes) -> str:
+    """Return the words of a sound: its title, otherwise always the same; "" for silence.
+
+    Raises BadSound for a name or a content that the real service would refuse.
+    """
+    if name.rpartition(".")[2].lower() not in _SOUND_EXTENSIONS:
+        raise BadSound("Unrecognized file format")
+    try:
+        with av.open(io.BytesIO(content), "r", metadata_errors="replace") as container:
+            if not container.streams.audio:
+                raise BadSound("there is no sound in the file")
+            stream = container.streams.audio[0]
+            said = stream.metadata.get("title") or container.metadata.get("title")
+            loud = said or any(any(bytes(f.planes[0])) for f in container.decode(stream))
+    except (av.error.FFmpegError, ValueError) as exc:
+        raise BadSound("Audio file might be corrupted or unsupported") from exc
+    return said or (HEARD if loud else "")
 
 
 def _link(messages: Any) -> str | None:
