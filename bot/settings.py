@@ -31,7 +31,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot import setting_names
-from bot.core import catalog
+from bot.core import catalog, examples
 from bot.core.access import Access
 from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
@@ -182,7 +182,9 @@ class Settings(BaseSettings):
     model: str = "seedance-1-lite-480P-5s"
     """The model of new cards; its name includes resolution and length."""
     examples_file: ExamplesFile = None
-    """The scenes of `/examples`, as TOML or JSON, instead of the built-in ones."""
+    """The scenes and photo templates of `/examples`, as TOML or JSON, instead of the built-in
+    ones.
+    """
     translate_model: str = AUTO
     """The GPTunnel chat model that translates prompts; `auto`: a known one; empty: none."""
     vision_model: str = ""
@@ -280,6 +282,16 @@ class Settings(BaseSettings):
             nearest = difflib.get_close_matches(value, known, n=5, cutoff=0)
             source = "CATALOG_FILE" if path else "the catalog"
             raise ValueError(f"is not in {source}; the nearest: {', '.join(nearest)}")
+        return value
+
+    @field_validator("examples_file")
+    @classmethod
+    def _examples(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        """A template's model should be one that a card offers."""
+        if value is not None and "model" in info.data and "catalog_file" in info.data:
+            path = info.data["catalog_file"]
+            offered = catalog.read(path) if path else catalog.offered(info.data["model"])
+            examples.read(value, [model.id for model in offered])
         return value
 
     @model_validator(mode="after")

@@ -45,8 +45,9 @@ def router() -> Router:
 # --- showing -------------------------------------------------------------------------------
 
 
-async def look_at(bot: Bot, frame: Frame) -> Picture:
-    """Fetch and check a first frame; InputError says why it cannot be one."""
+async def look_at(bot: Bot, frame: Frame, ratio: AspectRatio | None = None) -> Picture:
+    """Fetch and check a first frame; InputError says why it cannot be one. `ratio`: offered first
+    instead of the nearest."""
     try:
         content = await fetch_frame(bot, frame, limit=frames.MAX_BYTES)
     except TelegramTooLarge:
@@ -54,7 +55,7 @@ async def look_at(bot: Bot, frame: Frame) -> Picture:
     except TelegramRejected:
         raise InputError(Problem.FILE_UNAVAILABLE) from None
     info = await frames.check(content)
-    nearest = frames.nearest_ratio(info.width, info.height)
+    nearest = ratio or frames.nearest_ratio(info.width, info.height)
     is_cut = cuts(info.width, info.height, nearest)
     return Picture(
         nearest=nearest,

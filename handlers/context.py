@@ -110,6 +110,11 @@ class Offer:
         wanted = person and person.model
         return next((model for model in self.models if model.id == wanted), self.model)
 
+    def model_of(self, wanted: str | None, person: User | None) -> Model:
+        """Return the wanted model if it is on offer, otherwise the person's."""
+        found = (model for model in self.models if model.id == wanted)
+        return next(found, self.model_for(person))
+
     def card_options(self, *, is_open: bool = False) -> CardOptions | None:
         """Return the options of a card in addition to aspect ratios; None without any."""
         if not self.models and self.translator is None:

@@ -22,6 +22,7 @@ from bot.texts import (
     results,
     statuses,
     suggestions,
+    templates,
 )
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "results",
     "statuses",
     "suggestions",
+    "templates",
 ]

@@ -91,6 +91,12 @@ class TakeExample(CallbackData, prefix="t", sep="|"):
     index: int
 
 
+class DropRequest(CallbackData, prefix="tx", sep="|"):
+    """Waits no longer for the photo of a template."""
+
+    number: int
+
+
 class SetRatio(CallbackData, prefix="sr", sep="|"):
     """Sets a person's default ratio; "-" removes it."""
 

@@ -91,13 +91,17 @@ def album_kept(lang: str) -> Text:
     )
 
 
-def example(lang: str, title: str, prompt: str, place: int, count: int) -> Text:
+def example(
+    lang: str, title: str, prompt: str, place: int, count: int, *, needs_photo: bool = False
+) -> Text:
     """One of the ready scenes; `place` counts from 1."""
     _ = words(lang)
     return lines(
         Text("✨ ", Bold(title), f" · {place}/{count}"),
         ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT // 2)),
-        _("Use it, and change it: reply to the card with another prompt."),
+        _("📷 Your photo here: press the button, then send the photo.")
+        if needs_photo
+        else _("Use it, and change it: reply to the card with another prompt."),
     )
 
 

@@ -72,7 +72,11 @@ def wire_handlers(
             zone=settings.day_zone,
             retention_days=settings.retention_days,
             models=settings.models,
-            examples=examples.read(path) if path else examples.bundled(),
+            examples=tuple(
+                one
+                for one in (examples.read(path) if path else examples.bundled())
+                if settings.photos_on or not one.needs_photo
+            ),
             # With `auto` there is none until the provider's list of models was read.
             translator=None if settings.translate_model == AUTO else edges.translator,
             transcriber=edges.transcriber,

@@ -26,6 +26,7 @@ from bot.texts.callback_data import (
     ChooseWording,
     DecideAccess,
     DeleteMe,
+    DropRequest,
     DropVideo,
     FilmAct,
     FirstStep,
@@ -82,6 +83,7 @@ def _card_buttons() -> list[CallbackData]:
         OwnWords(task_id=LARGEST_ID),
         ShowExample(index=999),
         TakeExample(index=999),
+        DropRequest(number=LARGEST_ID),
         SetRatio(ratio="16:9"),
         SetModel(model="x" * ID_LIMIT),
     ]
