@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,13 @@ def test_a_wrong_scene_names_the_place(tmp_path: Path, content: Any, said: str) 
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(ValueError, match=said):
         examples.read(path)
+
+
+@pytest.mark.parametrize("page", ["operations.md", "operations.ru.md"])
+def test_the_file_in_the_documentation_can_be_read(tmp_path: Path, page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    [block] = re.findall(r"```toml\n(\[\[scenes\]\].*?)```", text, flags=re.DOTALL)
+    (tmp_path / "snow.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "s.toml").write_text(block, encoding="utf-8")
+    [scene] = examples.read(tmp_path / "s.toml", ["seedance-1-lite-480P-5s"])
+    assert (scene.needs_photo, scene.title("ru")) == (True, "Первый снег")
