@@ -100,6 +100,8 @@ lock: $(READY) ## make the lock files with the newest versions that pyproject.to
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.txt
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url pyproject.toml --extra voice -c requirements.txt -o requirements-voice.txt
+	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url pyproject.toml --group dev -o requirements-dev.txt
 	$(VENV)/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url pyproject.toml --group mutants -c requirements-dev.txt -o requirements-mutants.txt
@@ -111,7 +113,7 @@ sbom: $(READY) ## what the image installs, as CycloneDX, into sbom.cdx.json
 # A package that could not be asked about counts as a failure, like a known hole.
 audit: $(READY) ## known vulnerabilities of locked packages; needs the network
 	$(BIN)/python -m pip_audit --strict --disable-pip --require-hashes --progress-spinner off \
-	    -r requirements.txt -r requirements-dev.txt
+	    -r requirements.txt -r requirements-voice.txt -r requirements-dev.txt
 
 clean: ## remove what was made, but no data
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

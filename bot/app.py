@@ -80,6 +80,10 @@ def _open_edges(
     stack.push_async_callback(provider.close)
     if translator := wiring.connect_translator(settings):
         stack.push_async_callback(translator.close)
+    if viewer := wiring.connect_viewer(settings):
+        stack.push_async_callback(viewer.close)
+    if transcriber := wiring.connect_transcriber(settings):
+        stack.push_async_callback(transcriber.close)
     return wiring.Edges(
         bot=bot,
         pace=pace,
@@ -87,6 +91,8 @@ def _open_edges(
         fetch=wiring.wire_downloads(settings),
         bucket=wiring.open_bucket(settings),
         translator=translator,
+        viewer=viewer,
+        transcriber=transcriber,
         admins=admins,
     )
 
@@ -132,6 +138,10 @@ async def _run(
         endless.append(_updates(settings, parts, storage.cluster))
         if parts.translation is not None:
             endless.append(parts.translation.run())
+        if parts.vision is not None:
+            endless.append(parts.vision.run())
+        if parts.hearing is not None:
+            endless.append(parts.hearing.run())
     if settings.makes_videos:
         stoppable += [parts.worker, parts.notices]
         endless += [

@@ -31,13 +31,14 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot import setting_names
-from bot.core import catalog
+from bot.core import catalog, examples
 from bot.core.access import Access
 from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
 from bot.core.chat_models import AUTO
 from bot.core.prices import PriceView, Show
 from bot.core.stars import StarsPackages, read_packages
+from bot.media import speech
 from bot.provider.account import account_mark
 from bot.setting_types import (
     CLOUDFLARED,
@@ -186,9 +187,23 @@ class Settings(BaseSettings):
     model: str = "seedance-1-lite-480P-5s"
     """The model of new cards; its name includes resolution and length."""
     examples_file: ExamplesFile = None
-    """The scenes of `/examples`, as TOML or JSON, instead of the built-in ones."""
+    """The scenes and photo templates of `/examples`, as TOML or JSON, instead of the built-in
+    ones.
+    """
     translate_model: str = AUTO
     """The GPTunnel chat model that translates prompts; `auto`: a known one; empty: none."""
+    vision_model: str = ""
+    """The GPTunnel chat model that suggests what could happen in a photo; `auto`: a known one;
+    empty: none.
+    """
+    transcribe_model: str = ""
+    """The model that turns voice messages into text, as `whisper-1`; without `TRANSCRIBE_URL` it
+    runs on this machine, as `small`; empty: none.
+    """
+    transcribe_url: HttpUrl = ""
+    """The service of that model in the OpenAI form, `https://api.openai.com/v1`."""
+    transcribe_key: SecretStr = SecretStr("")
+    """Its key, without `Bearer`; empty: it needs none."""
     task_deadline_seconds: Positive = 900
     """After this many seconds the bot tells the person that the video takes longer."""
     provider_concurrency: Annotated[
@@ -275,6 +290,16 @@ class Settings(BaseSettings):
             raise ValueError(f"is not in {source}; the nearest: {', '.join(nearest)}")
         return value
 
+    @field_validator("examples_file")
+    @classmethod
+    def _examples(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        """A template's model should be one that a card offers."""
+        if value is not None and "model" in info.data and "catalog_file" in info.data:
+            path = info.data["catalog_file"]
+            offered = catalog.read(path) if path else catalog.offered(info.data["model"])
+            examples.read(value, [model.id for model in offered])
+        return value
+
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
         bucket = {
@@ -307,6 +332,15 @@ class Settings(BaseSettings):
                 )
         if self.show_prices == "never" and self.stars_packages:
             lines.append("SHOW_PRICES: people who pay have to see prices; use auto")
+        if self.transcribe_url and not self.transcribe_model:
+            lines.append("TRANSCRIBE_MODEL: also needed with TRANSCRIBE_URL")
+        if self.transcribe_key.get_secret_value() and not self.transcribe_url:
+            lines.append("TRANSCRIBE_URL: also needed with TRANSCRIBE_KEY")
+        if self.hears_here and not speech.is_installed():
+            lines.append(
+                "TRANSCRIBE_MODEL: without TRANSCRIBE_URL it needs faster-whisper; install the "
+                "extra `voice`"
+            )
         if self.http_port and self.admin_port == self.http_port:
             lines.append("ADMIN_HTTP_PORT: should be another port than HTTP_PORT")
         if self.role != "all" and self.database_url.startswith("sqlite"):
@@ -317,6 +351,11 @@ class Settings(BaseSettings):
         if lines:
             raise ValueError("\n".join(lines))
         return self
+
+    @property
+    def hears_here(self) -> bool:
+        """Whether voice messages are turned into text on this machine."""
+        return bool(self.transcribe_model) and not self.transcribe_url
 
     @property
     def takes_updates(self) -> bool:
@@ -410,6 +449,7 @@ class Settings(BaseSettings):
             self.gptunnel_api_key.get_secret_value(),
             self.frames_s3_secret_key.get_secret_value(),
             self.metrics_token.get_secret_value(),
+            self.transcribe_key.get_secret_value(),
             self.webhook_secret,
             dsn,
             (dsn and urlsplit(dsn).username) or "",

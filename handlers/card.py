@@ -45,8 +45,9 @@ def router() -> Router:
 # --- showing -------------------------------------------------------------------------------
 
 
-async def look_at(bot: Bot, frame: Frame) -> Picture:
-    """Fetch and check a first frame; InputError says why it cannot be one."""
+async def look_at(bot: Bot, frame: Frame, ratio: AspectRatio | None = None) -> Picture:
+    """Fetch and check a first frame; InputError says why it cannot be one. `ratio`: offered first
+    instead of the nearest."""
     try:
         content = await fetch_frame(bot, frame, limit=frames.MAX_BYTES)
     except TelegramTooLarge:
@@ -54,7 +55,7 @@ async def look_at(bot: Bot, frame: Frame) -> Picture:
     except TelegramRejected:
         raise InputError(Problem.FILE_UNAVAILABLE) from None
     info = await frames.check(content)
-    nearest = frames.nearest_ratio(info.width, info.height)
+    nearest = ratio or frames.nearest_ratio(info.width, info.height)
     is_cut = cuts(info.width, info.height, nearest)
     return Picture(
         nearest=nearest,
@@ -80,22 +81,23 @@ async def send_card(
     picture: Picture | None = None,
     offer: Offer | None = None,
     ratio: AspectRatio | None = None,
+    heard: bool = False,
     ends: tuple[int, datetime] | None = None,
-) -> None:
+) -> int | None:
     """Show the draft once: as a reply to `message`, or on its existing card.
 
-    A photo without a prompt asks for one. Without a photo, the ratio of the video from which the
-    draft was made is offered first, otherwise `ratio`. `ends`: the update that this answer
-    completes, and the time; it is marked as done together with the card.
+    A photo without a prompt asks for one; the id of that message is returned. Without a photo, the
+    ratio of the video from which the draft was made is offered first, otherwise `ratio`. `ends`:
+    the update that this answer completes, and the time; it is marked as done together with the
+    card. `heard`: its words come from speech.
     """
     if task.state is not TaskState.DRAFT or task.card_revision == task.revision:
-        return
+        return None
     if task.prompt is None:
         # There is no card yet: it is sent when the prompt arrives.
-        kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
-        await reply.say(message, kept(task.lang), keyboards.cards.card(task))
+        asked = await _ask_for_words(message, task, storage, offer)
         await storage.tasks.card_shown(task, card_message_id=None, ends=ends)
-        return
+        return asked
     is_new = picture is not None
     if task.frame and (picture is None or (picture.is_cut and picture.preview is None)):
         try:
@@ -110,6 +112,7 @@ async def send_card(
         task,
         asks_consent=await asks_consent(task, storage),
         is_blurry=picture is not None and picture.is_blurry,
+        heard=heard,
         left=await offer.left(storage, task.user_id, task.price) if offer else None,
     )
     nearest = picture.nearest if picture else task.aspect_ratio or ratio
@@ -127,7 +130,7 @@ async def send_card(
             await storage.tasks.card_shown(
                 task, card_message_id=old, is_media=task.card_is_media, ends=ends
             )
-            return
+            return None
     card_id = None
     if shown is not None:
         try:
@@ -140,6 +143,22 @@ async def send_card(
     await storage.tasks.card_shown(task, card_message_id=card_id, is_media=is_media, ends=ends)
     if old is not None:
         await reply.take_away(bot, task.chat, old)
+    return None
+
+
+async def _ask_for_words(
+    message: Message, task: Task, storage: Storage, offer: Offer | None
+) -> int:
+    """Ask for the prompt of a photo, with a button for suggestions if a model can look at it."""
+    if offer is None or offer.viewer is None:
+        kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
+        return await reply.say(message, kept(task.lang), keyboards.cards.card(task))
+    text = texts.suggestions.frame_kept(
+        task.lang,
+        is_album=task.media_group_id is not None,
+        asks_consent=await asks_consent(task, storage),
+    )
+    return await reply.say(message, text, keyboards.suggestions.wordless(task))
 
 
 async def asks_consent(task: Task, storage: Storage) -> bool:

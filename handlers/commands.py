@@ -62,12 +62,25 @@ async def start(
 
 async def help(message: Message, lang: str, offer: Offer) -> None:
     translates = offer.translator is not None
-    text = texts.commands.help(lang, offer.model, photos_on=offer.photos_on, translates=translates)
+    text = texts.commands.help(
+        lang,
+        offer.model,
+        photos_on=offer.photos_on,
+        translates=translates,
+        hears=offer.transcriber is not None,
+    )
     await reply.say(message, text)
 
 
 async def privacy(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.privacy.privacy(lang, offer.retention_days, offer.tunnel_owner))
+    text = texts.privacy.privacy(
+        lang,
+        offer.retention_days,
+        offer.tunnel_owner,
+        ideas=offer.viewer is not None,
+        voice=None if offer.transcriber is None else offer.transcriber_host,
+    )
+    await reply.say(message, text)
 
 
 async def cancel(

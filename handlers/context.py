@@ -22,6 +22,7 @@ from bot.core.chat_models import ChatModel
 from bot.core.clock import Clock, utc_now
 from bot.core.examples import Example
 from bot.core.prices import Left
+from bot.core.suggestions import Suggestion
 from bot.core.task import AspectRatio, Chat
 from bot.texts.audience import shows_money
 from bot.texts.keyboards.cards import CardOptions
@@ -37,6 +38,20 @@ class Translates(Protocol):
 
     async def improve(self, prompt: str) -> str | None:
         """Return a fuller scene made from a few words."""
+
+
+class Suggests(Protocol):
+    """Looks at a small JPEG; returns None if there is no usable answer in time."""
+
+    async def suggest(self, jpeg: bytes, lang: str) -> tuple[Suggestion, ...] | None:
+        """Return what could happen in its video, with labels in this language."""
+
+
+class Hears(Protocol):
+    """Turns speech into text."""
+
+    async def hear(self, sound: bytes, extension: str) -> str | None:
+        """Return the words, "" without any; None if they cannot be had now."""
 
 
 Wake = Callable[[], None]
@@ -76,6 +91,10 @@ class Offer:
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
     translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
+    viewer: Suggests | None = None
+    views_by: ChatModel | None = None  # as translates_by
+    transcriber: Hears | None = None
+    transcriber_host: str = ""  # who gets voice messages; empty: nobody, it is this machine
     rules: OrderRules = field(default_factory=OrderRules)
 
     clock: Clock = utc_now
@@ -90,6 +109,11 @@ class Offer:
         """Return the person's default model, if it is still on offer."""
         wanted = person and person.model
         return next((model for model in self.models if model.id == wanted), self.model)
+
+    def model_of(self, wanted: str | None, person: User | None) -> Model:
+        """Return the wanted model if it is on offer, otherwise the person's."""
+        found = (model for model in self.models if model.id == wanted)
+        return next(found, self.model_for(person))
 
     def card_options(self, *, is_open: bool = False) -> CardOptions | None:
         """Return the options of a card in addition to aspect ratios; None without any."""

@@ -1,15 +1,28 @@
-"""/examples: ready scenes in one message to browse; choosing one makes a draft."""
+"""/examples: ready scenes in one message to browse; choosing one makes a draft.
+
+A template waits for the person's photo first: handlers/picture.py makes its draft.
+"""
 
 from __future__ import annotations
 
 from aiogram import Bot, Router
+from aiogram.enums import ChatType
 from aiogram.filters import Command
-from aiogram.types import BufferedInputFile, CallbackQuery, Message, Update
+from aiogram.types import (
+    BufferedInputFile,
+    CallbackQuery,
+    InlineKeyboardMarkup,
+    Message,
+    Update,
+)
+from aiogram.utils.formatting import Text
 
 from bot import texts
+from bot.core.alerts import Switch
 from bot.core.clock import Clock
+from bot.core.task import Problem
 from bot.texts import keyboards
-from bot.texts.callback_data import ShowExample, TakeExample
+from bot.texts.callback_data import DropRequest, ShowExample, TakeExample
 from handlers import reply
 from handlers.card import send_card
 from handlers.context import Offer
@@ -21,6 +34,7 @@ def router() -> Router:
     router.message.register(examples, Command("examples"))
     router.callback_query.register(show, ShowExample.filter())
     router.callback_query.register(take, TakeExample.filter())
+    router.callback_query.register(drop, DropRequest.filter())
     return router
 
 
@@ -45,10 +59,7 @@ async def show(
         reply.place(message),
         message.message_id,
         BufferedInputFile(example.picture, "scene.jpg"),
-        texts.cards.example(
-            lang, example.title(lang), example.prompt, index + 1, len(offer.examples)
-        ),
-        keyboards.cards.example(lang, index, len(offer.examples)),
+        *_shown(offer, index, lang),
     )
 
 
@@ -67,8 +78,28 @@ async def take(
     if not isinstance(message, Message) or not 0 <= index < len(offer.examples):
         await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
+    example = offer.examples[index]
+    model = offer.model_of(example.model, person)
     await reply.toast(query, "")
-    example, model = offer.examples[index], offer.model_for(person)
+    if example.needs_photo:
+        if not offer.photos_on or await storage.alerts.is_held(Switch.PHOTOS):
+            await reply.say(message, texts.failures.problem(lang, Problem.PHOTOS_OFF))
+            return
+        number = await storage.photo_requests.add(
+            user_id=query.from_user.id,
+            chat=reply.place(message),
+            prompt=example.prompt,
+            ratio=example.ratio,
+            model=example.model,
+            now=clock(),
+        )
+        in_group = message.chat.type != ChatType.PRIVATE
+        await reply.say(
+            message,
+            texts.templates.ask_photo(lang, example.title(lang), in_group=in_group),
+            keyboards.cards.photo_request(lang, number),
+        )
+        return
     task = await storage.tasks.draft_from_text(
         user_id=query.from_user.id,
         chat=reply.place(message),
@@ -93,15 +124,47 @@ async def take(
     )
 
 
+async def drop(
+    query: CallbackQuery, callback_data: DropRequest, bot: Bot, storage: Storage, lang: str
+) -> None:
+    gone = await storage.photo_requests.cancel(callback_data.number, user_id=query.from_user.id)
+    if not gone or not isinstance(query.message, Message):
+        await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
+        return
+    await reply.toast(query, "")
+    chat, shown = reply.place(query.message), query.message.message_id
+    await reply.rewrite(bot, chat, shown, texts.templates.dropped(lang), is_media=False)
+
+
 async def _send(message: Message, offer: Offer, index: int, lang: str) -> None:
     if not offer.examples:
         await reply.say(message, texts.cards.no_examples(lang))
         return
-    example, count = offer.examples[index], len(offer.examples)
-    text = texts.cards.example(lang, example.title(lang), example.prompt, index + 1, count)
-    keyboard = keyboards.cards.example(lang, index, count)
+    example = offer.examples[index]
+    text, keyboard = _shown(offer, index, lang)
     if example.picture is None:
         await reply.say(message, text, keyboard)
         return
     picture = BufferedInputFile(example.picture, "scene.jpg")
     await reply.show(message, picture, text, keyboard)
+
+
+def _shown(offer: Offer, index: int, lang: str) -> tuple[Text, InlineKeyboardMarkup]:
+    """Return the words and buttons of a scene."""
+    example, count = offer.examples[index], len(offer.examples)
+    others = (
+        number
+        for number, one in enumerate(offer.examples)
+        if one.needs_photo != example.needs_photo
+    )
+    text = texts.cards.example(
+        lang,
+        example.title(lang),
+        example.prompt,
+        index + 1,
+        count,
+        needs_photo=example.needs_photo,
+    )
+    return text, keyboards.cards.example(
+        lang, index, count, needs_photo=example.needs_photo, others=next(others, None)
+    )

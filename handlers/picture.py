@@ -5,18 +5,21 @@ Problems with a picture are reported at once, before there is a draft.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from aiogram import Bot, Router
 from aiogram.types import Message, PhotoSize, Update
 
 from bot.core.alerts import Switch
 from bot.core.clock import Clock
-from bot.core.errors import InputError
+from bot.core.errors import InputError, TelegramError
 from bot.core.prompt import clean_prompt
 from bot.core.task import Frame, Problem
 from bot.media import frames
 from handlers.card import Picture, cuts, look_at, send_card
 from handlers.context import DraftTexts, Offer, draft_texts, origin, own_ratio
 from handlers.filters import addressed
+from handlers.suggestions import suggest_at_once
 from storage import Storage, User
 
 # Types that clients use for a file of unknown type
@@ -56,13 +59,22 @@ async def take_picture(
     prompt = clean_prompt(words) if words and words.strip() else None
     frame, picture = await frame_of(message, bot)
     said: DraftTexts | None = await draft_texts(offer, prompt) if prompt else None
+    start = origin(message, offer, lang, clock(), person)
+    request = await storage.photo_requests.open(start["user_id"], start["chat"], start["now"])
+    if request is not None:  # of a template
+        model = offer.model_of(request.model, person)
+        start = {**start, "model": model.id, "price": model.price}
     task = await storage.tasks.draft_from_frame(
-        **origin(message, offer, lang, clock(), person),
+        **start,
         **said or {"prompt": None},
         frame=frame,
         media_group_id=message.media_group_id,
+        request=request,
     )
-    await send_card(
+    if task.aspect_ratio is not None and task.frame == frame:  # the template's
+        with suppress(TelegramError):  # without it the nearest ratio is first
+            picture = await look_at(bot, frame, task.aspect_ratio)
+    asked = await send_card(
         message,
         task,
         bot=bot,
@@ -72,6 +84,8 @@ async def take_picture(
         ratio=own_ratio(person),
         ends=(event_update.update_id, clock()),
     )
+    if asked is not None:
+        await suggest_at_once(task, asked, bot=bot, storage=storage, offer=offer)
 
 
 async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:

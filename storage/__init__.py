@@ -32,10 +32,12 @@ from storage.operator import OperatorStore
 from storage.operator_messages import OperatorMessageStore
 from storage.outbox import OutboxStore, WaitingNotice
 from storage.people import OpenInvite, PeopleStore, Section, Subject
+from storage.photo_requests import PhotoRequest, PhotoRequestStore
 from storage.privacy import PrivacyStore
 from storage.provider_account import AccountStore, Charging
 from storage.rates import RateStore
 from storage.recovery import process_presence
+from storage.suggestions import SuggestionStore
 from storage.tables import Entry, InboxState
 from storage.tasks.callback_actions import CallbackActionStore
 from storage.tasks.history import HistoryStore, Page
@@ -78,6 +80,8 @@ __all__ = [
     "OutboxStore",
     "Page",
     "PeopleStore",
+    "PhotoRequest",
+    "PhotoRequestStore",
     "PrivacyStore",
     "RateStore",
     "RedeemResult",
@@ -88,6 +92,7 @@ __all__ = [
     "StarRefund",
     "Storage",
     "Subject",
+    "SuggestionStore",
     "TaskStore",
     "User",
     "UserStore",
@@ -129,6 +134,8 @@ class Storage:
     history: HistoryStore
     films: FilmStore
     privacy: PrivacyStore
+    suggestions: SuggestionStore
+    photo_requests: PhotoRequestStore
     rates: RateStore
     cluster: Cluster
 
@@ -162,6 +169,8 @@ class Storage:
             history=HistoryStore(database),
             films=FilmStore(database),
             privacy=PrivacyStore(database),
+            suggestions=SuggestionStore(database),
+            photo_requests=PhotoRequestStore(database),
             rates=RateStore(database),
             cluster=open_cluster(database),
         )

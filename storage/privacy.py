@@ -33,6 +33,7 @@ from storage.tables import (
     one_of,
     operator_messages,
     outbox,
+    photo_requests,
     tasks,
     users,
 )
@@ -58,13 +59,18 @@ class PrivacyStore:
 
     async def consented(self, user_id: int) -> bool:
         """Return whether this person was told who receives their photos, and then ordered a video
-        of one.
+        of one or asked for suggestions.
         """
         async with self._database.transaction() as connection:
             found: int | None = await connection.scalar(
                 sa.select(consents.c.user_id).where(consents.c.user_id == user_id)
             )
         return found is not None
+
+    async def consent(self, user_id: int, now: datetime) -> None:
+        """Record that this person agreed before an order: to suggestions for a photo."""
+        async with self._database.transaction() as connection:
+            await note_consent(connection, user_id, now)
 
     async def erase_task(self, task_id: int, *, user_id: int) -> bool:
         """Delete one finished order of this person, with everything about it.
@@ -103,6 +109,9 @@ class PrivacyStore:
                 await disturb(connection, now)  # charged or given back without a row
             await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
+            await connection.execute(
+                sa.delete(photo_requests).where(photo_requests.c.user_id == user_id)
+            )
             await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
             await connection.execute(
                 sa.delete(operator_messages).where(
@@ -125,6 +134,9 @@ class PrivacyStore:
         )
         some = sa.select(tasks.c.id).where(old).limit(AT_ONCE).scalar_subquery()
         async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.delete(photo_requests).where(photo_requests.c.asked_at < drafts_before)
+            )
             gone = await connection.execute(
                 sa.delete(tasks)
                 .where(tasks.c.id.in_(some), old)

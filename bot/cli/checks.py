@@ -9,7 +9,7 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo, SendChatAction
 
-from bot.core.chat_models import AUTO, KNOWN, choose
+from bot.core.chat_models import AUTO, KNOWN, KNOWN_SEEING, ChatModel, choose
 from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
@@ -35,14 +35,20 @@ from bot.core.errors import (
     TelegramUnreachable,
 )
 from bot.operator.price_check import differences
-from bot.operator.translation import cost
+from bot.operator.translation import picture_cost, prompt_cost
 from bot.provider.client import Gptunnel
 from bot.runtime import proxy
 from bot.runtime.http_server import HttpServer, frame_url, local_url
 from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
 from bot.telegram.rate_limits import RateLimiter
-from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tunnel
+from bot.wiring import (
+    connect_provider,
+    connect_telegram,
+    connect_transcriber,
+    open_bucket,
+    wire_tunnel,
+)
 from storage import AdminStore, Database
 from storage.address import sqlite_file
 from storage.migrate import HEAD, can_make_tables, too_new, version
@@ -104,6 +110,8 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("balance", gptunnel, lambda: _balance(provider, settings)),
         ("model", gptunnel, lambda: _model(provider, settings)),
         ("translation", gptunnel, lambda: _translation(provider, settings)),
+        ("ideas", gptunnel, lambda: _vision(provider, settings)),
+        ("voice", _address("TRANSCRIBE_URL", settings.transcribe_url), lambda: _voice(settings)),
         ("photos", photos, lambda: _photos(settings)),
         ("admins", "DATABASE_URL", lambda: _admins(settings)),
         ("alerts", telegram, lambda: _alerts(bot, settings)),
@@ -191,18 +199,53 @@ async def _model(provider: Gptunnel, settings: Settings) -> Words:
 
 
 async def _translation(provider: Gptunnel, settings: Settings) -> Words:
-    wanted = settings.translate_model
+    return await _chat_model(
+        provider, "TRANSLATE_MODEL", settings.translate_model, KNOWN, prompt_cost
+    )
+
+
+async def _vision(provider: Gptunnel, settings: Settings) -> Words:
+    return await _chat_model(
+        provider, "VISION_MODEL", settings.vision_model, KNOWN_SEEING, picture_cost
+    )
+
+
+async def _chat_model(
+    provider: Gptunnel,
+    setting: str,
+    wanted: str,
+    known: Sequence[str],
+    cost: Callable[[ChatModel], str],
+) -> Words:
+    """Say which chat model a setting leads to, and what one use costs."""
     if not wanted:
-        return Level.OK, "off (TRANSLATE_MODEL is empty)"
+        return Level.OK, f"off ({setting} is empty)"
     try:
-        found = choose(wanted, await provider.chat_models())
+        found = choose(wanted, await provider.chat_models(), known)
     except ProviderError as exc:
         return Level.NOTE, f"{wanted}: the list of chat models does not answer ({exc})"
     if found is not None:
         return Level.OK, f"by {found.id}, {cost(found)}"
     if wanted == AUTO:
-        return Level.NOTE, f"off: GPTunnel lists none of {', '.join(KNOWN)}"
-    return Level.NOTE, f"{wanted}: GPTunnel does not list it (TRANSLATE_MODEL)"
+        return Level.NOTE, f"off: GPTunnel lists none of {', '.join(known)}"
+    return Level.NOTE, f"{wanted}: GPTunnel does not list it ({setting})"
+
+
+async def _voice(settings: Settings) -> Words:
+    """Send a second of silence to the transcription; a model of this machine is not loaded."""
+    transcriber = connect_transcriber(settings)
+    if transcriber is None:
+        return Level.OK, "off (TRANSCRIBE_MODEL is empty)"
+    if settings.hears_here:
+        return Level.OK, f"{settings.transcribe_model} on this machine; a start loads it once"
+    try:
+        wrong = await transcriber.check()
+    finally:
+        await transcriber.close()
+    where = _address("TRANSCRIBE_URL", settings.transcribe_url)
+    if wrong:
+        return Level.NOTE, f"{settings.transcribe_model}: {wrong} ({where})"
+    return Level.OK, f"{settings.transcribe_model} answers ({where})"
 
 
 async def _photos(settings: Settings) -> Words:

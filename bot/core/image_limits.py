@@ -18,6 +18,7 @@ SMALLEST_SIDE = 64
 """px, the shortest side of a person's picture: below it nothing can be recognised."""
 SHARP_SIDE = 480
 """px, the short side after the cut: below it the video looks blurry."""
+GLANCE_SIDE = 512  # px, the longest side of what a chat model sees: more costs more tokens
 PREVIEW_SIDE = 640  # px, the longest side of a card's picture
 
 

@@ -111,6 +111,10 @@ class Problem(StrEnum):
     IMAGE_BOMB = "image_bomb"
     IMAGE_SIDES = "image_sides"
     FILE_UNAVAILABLE = "file_unavailable"
+    VOICE_TOO_LONG = "voice_too_long"
+    VOICE_TOO_BIG = "voice_too_big"
+    VOICE_WITHOUT_WORDS = "voice_without_words"
+    VOICE_UNHEARD = "voice_unheard"  # the transcription does not answer
 
 
 class Hold(StrEnum):

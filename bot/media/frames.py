@@ -34,6 +34,7 @@ __all__ = [
     "check",
     "is_blurry",
     "make_frame",
+    "make_glance",
     "make_preview",
     "nearest_ratio",
 ]
@@ -69,6 +70,20 @@ async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
         from bot.media import pictures
 
         return pictures.make_frame(source, ratio)
+
+    return await _off_the_loop(work)
+
+
+async def make_glance(source: bytes | BinaryIO) -> bytes:
+    """Return a JPEG of at most 512 px and some 60 kB, without metadata, for a model to look at.
+
+    Raises InputError as `check` does.
+    """
+
+    def work() -> bytes:
+        from bot.media import pictures
+
+        return pictures.make_glance(source)
 
     return await _off_the_loop(work)
 

@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from bot.core.errors import InputError
 from bot.core.image_limits import (
+    GLANCE_SIDE,
     MAX_BYTES,
     MIN_SIDE,
     PREVIEW_SIDE,
@@ -28,6 +29,7 @@ from bot.core.task import AspectRatio, Problem
 # px, the largest long side of a frame: more than twice that of the largest video on offer
 FRAME_SIDE = 2048
 QUALITY = 90
+GLANCE_QUALITY = 80
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
 # A larger picture is a bomb in any format: no camera makes one, and Pillow warns at this size too.
@@ -76,6 +78,13 @@ def check(source: bytes | BinaryIO) -> ImageInfo:
 def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
     with _open(source) as (image, info):
         return _jpeg(_render(image, _cut(info, ratio), _frame_size(info, ratio)))
+
+
+def make_glance(source: bytes | BinaryIO) -> bytes:
+    with _open(source) as (image, info):
+        scale = min(1.0, GLANCE_SIDE / max(info.width, info.height))
+        size = max(1, round(info.width * scale)), max(1, round(info.height * scale))
+        return _jpeg(_render(image, (0.0, 0.0, 1.0, 1.0), size), quality=GLANCE_QUALITY)
 
 
 def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
@@ -284,7 +293,7 @@ def _in_srgb(picture: Image.Image, profile: object) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _jpeg(picture: Image.Image) -> bytes:
+def _jpeg(picture: Image.Image, *, quality: int = QUALITY) -> bytes:
     out = io.BytesIO()
-    picture.save(out, "JPEG", quality=QUALITY)
+    picture.save(out, "JPEG", quality=quality)
     return out.getvalue()

@@ -4,8 +4,8 @@ This process opens no files by name. It waits on standard input, a socket, and f
 that is passed there. The child reads the file under limits; when it has ended, its exit status is
 appended to its answer. The answer is a line of JSON followed by the thumbnail, the last picture,
 or JSON with the details. If the file is bad, the child exits with 3 and a reason. To join parts
-into a film, the film's empty file comes first and then the parts; nothing is answered. It must not
-know settings, secrets or other modules of the bot.
+into a film, or to copy the sound of one, the empty file comes first; nothing is answered. It must
+not know settings, secrets or other modules of the bot.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from bot.media import film_join
+from bot.media import film_join, sound_copy
 from bot.media.mp4 import MAX_SIDE, Positioned, Unusable, duration, film, find_index
 
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
@@ -141,7 +141,12 @@ def run_job(word: bytes, files: list[int], answer: int) -> NoReturn:
     with suppress(BrokenPipeError), open(answer, "wb") as said:
         try:
             limit(*files)
-            code = join(files, said) if word == b"j" else look(word, files[0], said)
+            if word == b"j":
+                code = join(files, said)
+            elif word == b"s":
+                code = sound(files, said)
+            else:
+                code = look(word, files[0], said)
         except BaseException:
             said.write(traceback.format_exc().encode())
     os._exit(code)
@@ -169,6 +174,17 @@ def join(files: list[int], out: IO[bytes]) -> int:
         return NOT_ALIKE
     except film_join.BadPart as exc:
         out.write(json.dumps({"part": exc.part, "what": exc.what}).encode(errors="replace"))
+        return NOT_A_VIDEO
+    return 0
+
+
+def sound(files: list[int], out: IO[bytes]) -> int:
+    """Copy the sound of the second file into the first: exit code 0, or NOT_A_VIDEO and why."""
+    target, source = files
+    try:
+        sound_copy.copy_sound(source, target)
+    except (Unusable, av.error.FFmpegError, ValueError) as exc:
+        out.write(json.dumps({"part": 0, "what": type(exc).__name__}).encode())
         return NOT_A_VIDEO
     return 0
 

@@ -151,6 +151,13 @@ class Readers:
         """
         await self._read(film, b"j", parts)
 
+    async def sound(self, file: BinaryIO, target: BinaryIO) -> None:
+        """Copy the sound of an MP4 into the empty open file `target`, as MP4 without pictures.
+
+        Raises NotAVideo when the file is broken or silent; other errors as `prepare`.
+        """
+        await self._read(target, b"s", [file])
+
     def close(self) -> None:
         """End the server and all readers."""
         if self._line is not None:
@@ -221,4 +228,9 @@ class Readers:
 
 readers = Readers()
 """The program's only instance; the program closes it at the end."""
-prepare, last_frame, join = readers.prepare, readers.last_frame, readers.join
+prepare, last_frame, join, sound = (
+    readers.prepare,
+    readers.last_frame,
+    readers.join,
+    readers.sound,
+)

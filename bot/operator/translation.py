@@ -1,7 +1,7 @@
-"""Choose the chat model that translates prompts, from what the provider offers.
+"""Choose the chat model that translates prompts or looks at photos, from what is offered.
 
 In the background: a list that is late or missing delays nothing, and until it is there prompts go
-out as they are written. It must not know how a prompt is translated.
+out as they are written, and photos get no suggestions. It must not know how a model is asked.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from typing import Protocol
 
 from bot.core.chat_models import AUTO, KNOWN, ChatModel, choose
@@ -32,7 +33,11 @@ class Takes(Protocol):
 
 
 class TranslationModel:
-    """Keeps the translator's model up to date; `use`: called with what is used, None: nothing."""
+    """Keeps the translator's model up to date; `use`: called with what is used, None: nothing.
+
+    Also the model of others who ask chat models: `what` names the purpose in the log, `known` are
+    the models for AUTO, `cost` says what one use costs.
+    """
 
     def __init__(
         self,
@@ -41,8 +46,14 @@ class TranslationModel:
         wanted: str,
         use: Callable[[ChatModel | None], None],
         *,
+        what: str = "translation",
+        known: Sequence[str] = KNOWN,
+        cost: Callable[[ChatModel], str] | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        self._what = what
+        self._known = known
+        self._cost = cost or prompt_cost
         self._listed = listed
         self._translator = translator
         self._wanted = wanted
@@ -63,7 +74,7 @@ class TranslationModel:
             await self._sleep(AGAIN_SECONDS)
 
     def _choose(self, listed: Sequence[ChatModel]) -> None:
-        found = choose(self._wanted, listed)
+        found = choose(self._wanted, listed, self._known)
         if found is not None:
             self._translator.take(found.id)
             self._use(found)
@@ -77,19 +88,27 @@ class TranslationModel:
             if found == self._told:
                 return
             self._told = found
-            logger.info("translation: by %s, %s", found.id, cost(found))
+            logger.info("%s: by %s, %s", self._what, found.id, self._cost(found))
         elif self._told != "none":
             self._told = "none"
-            missing = ", ".join(KNOWN) if self._wanted == AUTO else self._wanted
+            missing = ", ".join(self._known) if self._wanted == AUTO else self._wanted
             logger.warning(
-                "translation: %s; GPTunnel does not list %s",
+                "%s: %s; GPTunnel does not list %s",
+                self._what,
                 "off" if self._wanted == AUTO else "may fail",
                 missing,
             )
 
 
-def cost(model: ChatModel) -> str:
+def prompt_cost(model: ChatModel) -> str:
     """What a translation costs, for the log and the terminal."""
-    if model.price is None:
-        return "its price is not known"
-    return f"about {model.price:.2f} ₽ a prompt"
+    return _about(model.price, "prompt")
+
+
+def picture_cost(model: ChatModel) -> str:
+    """What the suggestions for a photo cost, for the log and the terminal."""
+    return _about(model.picture_price, "photo")
+
+
+def _about(price: Decimal | None, what: str) -> str:
+    return "its price is not known" if price is None else f"about {price:.2f} ₽ a {what}"

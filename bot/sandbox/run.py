@@ -130,6 +130,10 @@ def _environment(
         "HTTP_PORT": str(port),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "ALLOW_PRIVATE_RESULT_HOSTS": "true",
+        "VISION_MODEL": "auto",
+        "TRANSCRIBE_MODEL": "whisper-1",
+        "TRANSCRIBE_URL": provider.origin,
+        "TRANSCRIBE_KEY": provider.api_key,
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -21,6 +21,8 @@ from bot.texts import (
     reports,
     results,
     statuses,
+    suggestions,
+    templates,
 )
 
 __all__ = [
@@ -39,4 +41,6 @@ __all__ = [
     "reports",
     "results",
     "statuses",
+    "suggestions",
+    "templates",
 ]

@@ -200,6 +200,8 @@ class Today:
     tunnel: str = ""  # its state; empty: there is none
     translates: bool = False
     translates_by: ChatModel | None = None
+    views: bool = False
+    views_by: ChatModel | None = None
 
 
 ALERTS_SHOWN = 6
@@ -229,6 +231,7 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("🔑 Access requests: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
         fill(_("🚇 Tunnel: {state}"), state=numbers.tunnel) if numbers.tunnel else None,
         _translation(_, numbers),
+        _ideas(_, numbers),
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
         *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
         f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"
@@ -253,6 +256,21 @@ def _translation(_: Words, numbers: Today) -> Text | str:
         return fill(_("🌐 Translation: {model}"), model=model.id)
     price = _.price(model.price.quantize(Decimal("0.01")))
     return fill(_("🌐 Translation: {model}, about {price} a prompt"), model=model.id, price=price)
+
+
+def _ideas(_: Words, numbers: Today) -> Text | str | None:
+    """Which model suggests what could happen in a photo, and what that costs; None: no model."""
+    model = numbers.views_by
+    if not numbers.views:
+        return None
+    if model is None:
+        return _("💡 Ideas for photos: on")
+    if model.picture_price is None:
+        return fill(_("💡 Ideas for photos: {model}"), model=model.id)
+    price = _.price(model.picture_price.quantize(Decimal("0.01")))
+    return fill(
+        _("💡 Ideas for photos: {model}, about {price} a photo"), model=model.id, price=price
+    )
 
 
 def _wrong(_: Words, kind: AlertKind, params: Params) -> str:

@@ -60,6 +60,25 @@ class Improve(CallbackData, prefix="i", sep="|"):
     task_id: int
 
 
+class AskIdeas(CallbackData, prefix="ia", sep="|"):
+    """Asks for suggestions for a photo that came without words."""
+
+    task_id: int
+
+
+class TakeIdea(CallbackData, prefix="it", sep="|"):
+    """Makes a suggestion the prompt of the photo, counted from 0."""
+
+    task_id: int
+    number: int
+
+
+class OwnWords(CallbackData, prefix="io", sep="|"):
+    """Says how to write the prompt instead."""
+
+    task_id: int
+
+
 class ShowExample(CallbackData, prefix="e", sep="|"):
     """Shows one of the ready scenes, counted from 0."""
 
@@ -70,6 +89,12 @@ class TakeExample(CallbackData, prefix="t", sep="|"):
     """Makes a draft from a ready scene."""
 
     index: int
+
+
+class DropRequest(CallbackData, prefix="tx", sep="|"):
+    """Waits no longer for the photo of a template."""
+
+    number: int
 
 
 class SetRatio(CallbackData, prefix="sr", sep="|"):

@@ -37,14 +37,19 @@ def card(
     *,
     asks_consent: bool = False,
     is_blurry: bool = False,
+    heard: bool = False,
     left: Left | None = None,
 ) -> Text:
     """The draft with its prompt as it is sent; with a photo it is the photo's caption.
 
-    `left`: what a guest may still order; None: as much as they like.
+    `left`: what a guest may still order; None: as much as they like. `heard`: the words come from
+    speech, and may be misheard.
     """
     _ = words(lang)
     rest = lines(
+        _("🎤 This is what I heard. To correct it, reply to this card with the right words.")
+        if heard
+        else None,
         model_line(_, task),
         fill(_("💳 Price: {price}"), price=Bold(price_of_all(_, task, task.variants)))
         if _.money
@@ -86,13 +91,17 @@ def album_kept(lang: str) -> Text:
     )
 
 
-def example(lang: str, title: str, prompt: str, place: int, count: int) -> Text:
+def example(
+    lang: str, title: str, prompt: str, place: int, count: int, *, needs_photo: bool = False
+) -> Text:
     """One of the ready scenes; `place` counts from 1."""
     _ = words(lang)
     return lines(
         Text("✨ ", Bold(title), f" · {place}/{count}"),
         ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT // 2)),
-        _("Use it, and change it: reply to the card with another prompt."),
+        _("📷 Your photo here: press the button, then send the photo.")
+        if needs_photo
+        else _("Use it, and change it: reply to the card with another prompt."),
     )
 
 

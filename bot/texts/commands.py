@@ -77,7 +77,9 @@ def start(
     )
 
 
-def help(lang: str, model: Model, *, photos_on: bool, translates: bool = False) -> Text:
+def help(
+    lang: str, model: Model, *, photos_on: bool, translates: bool = False, hears: bool = False
+) -> Text:
     _ = words(lang)
     return lines(
         Bold(_("How it works")),
@@ -110,6 +112,9 @@ def help(lang: str, model: Model, *, photos_on: bool, translates: bool = False) 
         _("Write in your own language: I translate the prompt, and you see both on the card.")
         if translates
         else _("English prompts are understood best."),
+        _("🎤 A voice message of at most a minute works, too: you see what I heard on the card.")
+        if hears
+        else None,
         "",
         _("/examples – scenes to start from"),
         _("/settings – quality, length, aspect ratio, language"),

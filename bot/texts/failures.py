@@ -274,6 +274,22 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # the problem, and what to do
         N_("Telegram does not let me download this file."),
         N_("Please send it again."),
     ),
+    Problem.VOICE_TOO_LONG: (
+        N_("The message is too long to be heard: {seconds} s; the limit is {limit} s."),
+        N_("Say it in fewer words, or write it. Nothing was ordered."),
+    ),
+    Problem.VOICE_TOO_BIG: (
+        N_("The message is too big: Telegram lets bots read at most 20 MB."),
+        N_("Send a shorter one, or write what should happen in the video."),
+    ),
+    Problem.VOICE_WITHOUT_WORDS: (
+        N_("I heard no words in this message."),
+        N_("Say it again closer to the microphone, or write it. Nothing was ordered."),
+    ),
+    Problem.VOICE_UNHEARD: (
+        N_("I cannot turn speech into text at the moment."),
+        N_("Write what should happen in the video, or try again later. Nothing was ordered."),
+    ),
 }
 
 

@@ -14,9 +14,12 @@ from bot.texts.formatting import lines, message
 from bot.texts.i18n import fill, words
 
 
-def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
+def privacy(
+    lang: str, days: int = 0, tunnel: str = "", *, ideas: bool = False, voice: str | None = None
+) -> Text:
     """`days` after which finished orders are deleted (0: never); `tunnel`: the owner of the tunnel
-    for photos.
+    for photos; `ideas`: a chat model suggests what could happen in a photo;
+    `voice`: the host that turns speech into text ("": this machine, None: nobody).
     """
     _ = words(lang)
     return lines(
@@ -35,6 +38,28 @@ def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
             "photo. It does not receive your name, your user ID or anything else "
             "you write."
         ),
+        _(
+            "• If you ask for ideas, GPTunnel also receives a small copy of the photo before "
+            "you order. Once you have agreed, that happens with each photo that you send "
+            "without words."
+        )
+        if ideas
+        else None,
+        fill(
+            _(
+                "• A voice message, or the sound of a video note, goes to {host}, which turns "
+                "it into text. It is not stored here."
+            ),
+            host=voice,
+        )
+        if voice
+        else None,
+        _(
+            "• A voice message, or the sound of a video note, is turned into text on this "
+            "machine and not stored."
+        )
+        if voice == ""
+        else None,
         fill(
             _(
                 "• The copy of the photo goes to GPTunnel through a tunnel. Its owner, {owner}, "

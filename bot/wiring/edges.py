@@ -28,8 +28,12 @@ from bot.jobs.films import Join
 from bot.media import video_reader
 from bot.media.bucket import Bucket
 from bot.media.download import Downloader
+from bot.media.speech import LocalTranscriber
 from bot.provider.client import Gptunnel
+from bot.provider.transcriber import Transcriber
 from bot.provider.translator import Translator
+from bot.provider.vision import Viewer
+from bot.setting_types import is_local
 from bot.settings import Settings
 from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter, SharedLimiter
@@ -46,6 +50,8 @@ class Edges:
     fetch: Download
     bucket: Bucket | None = None
     translator: Translator | None = None
+    viewer: Viewer | None = None
+    transcriber: Transcriber | LocalTranscriber | None = None
     admins: Admins = field(default_factory=Admins)
     prepare: Prepare = video_reader.prepare
     join: Join = video_reader.join
@@ -77,6 +83,34 @@ def connect_translator(settings: Settings) -> Translator | None:
         settings.gptunnel_api_key.get_secret_value(),
         "" if auto else settings.translate_model,
         proxy_url=settings.provider_proxy,
+    )
+
+
+def connect_viewer(settings: Settings) -> Viewer | None:
+    """Open the connection to the chat models that look at photos; None without VISION_MODEL."""
+    if not settings.vision_model:
+        return None
+    auto = settings.vision_model == AUTO
+    return Viewer.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        "" if auto else settings.vision_model,
+        proxy_url=settings.provider_proxy,
+    )
+
+
+def connect_transcriber(settings: Settings) -> Transcriber | LocalTranscriber | None:
+    """Open the connection to what turns speech into text; None without TRANSCRIBE_MODEL."""
+    if not settings.transcribe_model:
+        return None
+    if settings.hears_here:
+        return LocalTranscriber(settings.transcribe_model)
+    url = settings.transcribe_url
+    return Transcriber.connect(
+        url,
+        settings.transcribe_key.get_secret_value(),
+        settings.transcribe_model,
+        proxy_url="" if is_local(url) else settings.provider_proxy,
     )
 
 

@@ -7,18 +7,20 @@ import logging
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from urllib.parse import urlsplit
 
 from aiogram import Dispatcher
 
 from bot.core import catalog, examples
 from bot.core.catalog_file import Taken
-from bot.core.chat_models import AUTO, ChatModel
+from bot.core.chat_models import AUTO, KNOWN_SEEING, ChatModel
 from bot.core.errors import ProviderError, ProviderRefused
 from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
 from bot.core.task import Reason
 from bot.operator import price_check
 from bot.operator.claim import AdminList
-from bot.operator.translation import TranslationModel
+from bot.operator.hearing import HearingCheck
+from bot.operator.translation import TranslationModel, picture_cost
 from bot.provider.client import Gptunnel
 from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
@@ -70,9 +72,16 @@ def wire_handlers(
             zone=settings.day_zone,
             retention_days=settings.retention_days,
             models=settings.models,
-            examples=examples.read(path) if path else examples.bundled(),
+            examples=tuple(
+                one
+                for one in (examples.read(path) if path else examples.bundled())
+                if settings.photos_on or not one.needs_photo
+            ),
             # With `auto` there is none until the provider's list of models was read.
             translator=None if settings.translate_model == AUTO else edges.translator,
+            transcriber=edges.transcriber,
+            transcriber_host=urlsplit(settings.transcribe_url).hostname or "",
+            viewer=None if settings.vision_model == AUTO else edges.viewer,
             rules=settings.order_rules(edges.admins),
             clock=edges.clock,
         ),
@@ -103,6 +112,40 @@ def wire_translation(
         use,
         sleep=edges.sleep,
     )
+
+
+def wire_vision(
+    settings: Settings, edges: Edges, dispatcher: Dispatcher
+) -> TranslationModel | None:
+    """Make what chooses the chat model that looks at photos; None: none does."""
+    viewer = edges.viewer
+    if viewer is None:
+        return None
+
+    def use(model: ChatModel | None) -> None:
+        dispatcher["offer"] = replace(
+            dispatcher["offer"], viewer=None if model is None else viewer, views_by=model
+        )
+
+    return TranslationModel(
+        edges.provider.chat_models,
+        viewer,
+        settings.vision_model,
+        use,
+        what="ideas for photos",
+        known=KNOWN_SEEING,
+        cost=picture_cost,
+        sleep=edges.sleep,
+    )
+
+
+def wire_hearing(settings: Settings, edges: Edges) -> HearingCheck | None:
+    """Make what checks the transcription; None: voice messages are not heard."""
+    if edges.transcriber is None:
+        return None
+    where = urlsplit(settings.transcribe_url).hostname or "this machine"
+    by = f"{settings.transcribe_model} at {where}"
+    return HearingCheck(edges.transcriber.check, by, sleep=edges.sleep)
 
 
 async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -> Taken:

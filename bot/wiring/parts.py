@@ -23,6 +23,7 @@ from bot.jobs.worker import Worker
 from bot.operator.alert_monitor import AlertMonitor
 from bot.operator.broadcaster import Broadcaster
 from bot.operator.claim import AdminList
+from bot.operator.hearing import HearingCheck
 from bot.operator.message_buttons import MessageButtons
 from bot.operator.translation import TranslationModel
 from bot.runtime.health import Health
@@ -33,7 +34,7 @@ from bot.telegram.inbox import Inbox
 from bot.telegram.polling import Polling
 from bot.telegram.webhook import Webhook
 from bot.wiring.edges import Edges
-from bot.wiring.handlers import wire_handlers, wire_translation
+from bot.wiring.handlers import wire_handlers, wire_hearing, wire_translation, wire_vision
 from bot.wiring.jobs import try_now, wire_jobs
 from bot.wiring.operator import wire_operator
 from bot.wiring.runtime import frame_reader, wire_address, wire_runtime, wire_servers
@@ -67,6 +68,8 @@ class Parts:
     doubts: DoubtSettler
     admin_list: AdminList
     translation: TranslationModel | None
+    vision: TranslationModel | None
+    hearing: HearingCheck | None
 
 
 def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
@@ -85,6 +88,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     cluster.subscribe(ADMINS, admin_list.changed)
     dispatcher = wire_handlers(settings, storage, edges, jobs, address, admin_list)
     translation = wire_translation(settings, edges, dispatcher)
+    vision = wire_vision(settings, edges, dispatcher)
     operator = wire_operator(settings, storage, edges, jobs, health)
     inbox, polling = wire_telegram(
         settings, storage, edges, dispatcher, jobs.steps, address, health
@@ -119,4 +123,6 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         doubts=jobs.doubts,
         admin_list=admin_list,
         translation=translation,
+        vision=vision,
+        hearing=wire_hearing(settings, edges),
     )

@@ -7,6 +7,7 @@ because the metadata is complete only when every module is imported.
 
 from storage.tables.balance import balance_trails, provider_account
 from storage.tables.base import metadata, one_of
+from storage.tables.draft import photo_requests, suggestions
 from storage.tables.film import films
 from storage.tables.message import InboxState, inbox, operator_messages, outbox
 from storage.tables.money import Entry, ledger, star_refunds
@@ -72,10 +73,12 @@ __all__ = [
     "outbox",
     "own_caps",
     "permits",
+    "photo_requests",
     "provider_account",
     "provider_breaker",
     "rates",
     "star_refunds",
+    "suggestions",
     "switches",
     "task_events",
     "tasks",

@@ -25,6 +25,7 @@ users = sa.Table(
 
 
 # People who were told that the provider receives their photos, and then ordered a video of one
+# or asked for suggestions
 consents = sa.Table(
     "consents",
     metadata,

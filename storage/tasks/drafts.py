@@ -6,6 +6,7 @@ change, so that a card knows whether it still shows what would be ordered.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from bot.core.task import ENDED, Chat, Frame, Task, TaskState
 from storage.engine import Connection
 from storage.inbox import note_done
+from storage.photo_requests import PhotoRequest, take_request
 from storage.rows import FRESH, chat_values, in_chat, task_from
 from storage.tables import callback_actions, in_states, tasks
 from storage.tasks.leases import LeasedTasks, add_event
@@ -118,11 +120,13 @@ class Drafts(LeasedTasks):
         original: str | None = None,
         rewritten: str | None = None,
         media_group_id: str | None = None,
+        request: PhotoRequest | None = None,
     ) -> Task:
         """Return the draft of a photo; without a prompt it waits for the next text.
 
         The first picture of an album is the frame, and the caption of any is the prompt. A photo
-        without a caption joins a text-only draft that came right before it.
+        without a caption answers the `request` of a template, if that is still open, or joins a
+        text-only draft that came right before it. A caption ends the request, too.
         """
         words = {
             "prompt": prompt,
@@ -163,7 +167,11 @@ class Drafts(LeasedTasks):
                     return captioned
                 if first := await _one(connection, *album):
                     return first
-            if prompt is None:
+            ratio = None
+            if request is not None and await take_request(connection, request.id):
+                if prompt is None:
+                    words["prompt"], ratio = request.prompt, request.ratio
+            elif prompt is None:
                 newest = _newest(tasks.c.user_id == user_id, in_chat(tasks, chat))
                 if joined := await _update(
                     connection,
@@ -186,6 +194,7 @@ class Drafts(LeasedTasks):
                 lang=lang,
                 model=model,
                 price_kopecks=price,
+                aspect_ratio=ratio,
             )
 
     async def edited(
@@ -243,6 +252,30 @@ class Drafts(LeasedTasks):
         """
         choice = {"prompt": prompt, "original": original, "rewritten": rewritten}
         return await self._change_draft(task_id, user_id, choice, revision)
+
+    async def take_suggestion(
+        self,
+        task_id: int,
+        *,
+        user_id: int,
+        prompt: str,
+        label: str | None,
+        suggested: Collection[str],
+    ) -> Task | None:
+        """Set the prompt of a photo that waits for words, or that has another of the `suggested`
+        prompts; for its owner. `label`: the suggestion in the person's language, if that is not
+        the language of the prompt."""
+        async with self._database.transaction() as connection:
+            known = await _one(
+                connection,
+                tasks.c.id == task_id,
+                tasks.c.user_id == user_id,
+                in_states({S.DRAFT}),
+                sa.or_(tasks.c.prompt.is_(None), tasks.c.prompt.in_(suggested)),
+            )
+            rewritten = prompt if label else None
+            words = {"prompt": prompt, "original": label, "rewritten": rewritten}
+            return known and await self._changed(connection, known, words)
 
     async def card_shown(
         self,

@@ -22,7 +22,16 @@ from storage.money.caps import reserve
 from storage.people import move_caps
 from storage.privacy import note_consent
 from storage.rows import COPIED, FRESH, PLACED, UNLEASED, chat_values, in_chat, task_from
-from storage.tables import RESTING, at_rest, films, in_states, outbox, task_events, tasks
+from storage.tables import (
+    RESTING,
+    at_rest,
+    films,
+    in_states,
+    outbox,
+    photo_requests,
+    task_events,
+    tasks,
+)
 from storage.tasks.callback_actions import record_action, task_of_action
 from storage.tasks.drafts import Drafts
 from storage.tasks.leases import ClaimOnCommit, add_event, drop_frame
@@ -243,6 +252,11 @@ class TaskStore(Drafts):
                 sa.update(films)
                 .where(films.c.chat_id == old, films.c.run_at.is_not(None))
                 .values(chat_id=new, message_thread_id=None, reply_to=None)
+            )
+            await connection.execute(
+                sa.update(photo_requests)
+                .where(photo_requests.c.chat_id == old)
+                .values(chat_id=new, message_thread_id=None)
             )
             await move_permit(connection, old, new)
             await move_caps(connection, old, new)

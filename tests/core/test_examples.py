@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bot.texts.i18n import LANGUAGES
 
 def test_the_bundled_scenes_have_all_languages_small_pictures_and_good_prompts() -> None:
     scenes = examples.bundled()
-    assert {scene.ratio for scene in scenes} == set(AspectRatio)
+    assert {scene.ratio for scene in scenes} == {*AspectRatio, None}
     for scene in scenes:
         assert set(scene.titles) == set(LANGUAGES)
         assert clean_prompt(scene.prompt) == scene.prompt
@@ -28,7 +29,78 @@ def test_the_bundled_scenes_have_all_languages_small_pictures_and_good_prompts()
         assert len(scene.picture) < 20_000
         with Image.open(io.BytesIO(scene.picture)) as picture:
             width, height = picture.size
-        assert width / height == pytest.approx(scene.ratio.value_of, rel=0.01)
+        shape = 1.0 if scene.ratio is None else scene.ratio.value_of
+        assert width / height == pytest.approx(shape, rel=0.01)
+
+
+def test_twelve_templates_take_a_photo_and_are_small_together() -> None:
+    templates = [scene for scene in examples.bundled() if scene.needs_photo]
+    assert len(templates) == 12
+    assert len({scene.prompt for scene in templates}) == 12
+    assert sum(len(scene.picture or b"") for scene in templates) < 250_000
+
+
+def test_a_template_names_its_ratio_and_model(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(
+        '[[scenes]]\ntitle = "Cat"\nprompt = "A cat"\nneeds_photo = true\n'
+        'ratio = "9:16"\nmodel = "fine"\n'
+    )
+    [scene] = examples.read(path, ["fine"])
+    assert (scene.needs_photo, scene.ratio, scene.model) == (True, AspectRatio.TALL, "fine")
+
+
+TOML = """# scenes
+
+[[scenes]]
+title = "Cat"
+prompt = "A cat"
+
+[[scenes]]
+title = "Dog"
+prompt = "A dog"
+{key} = {value}
+"""
+JSON = """{{"scenes": [
+  {{"title": "Cat", "prompt": "[A] cat, \\"scenes\\": ["}},
+  {{
+    "title": "Dog",
+    "prompt": "A dog",
+    "{key}": {value}
+  }}
+]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("needs_photo", '"yes"', "needs_photo should be true or false"),
+        ("needs_foto", "true", "needs_foto is no key; did you mean needs_photo?"),
+        ("ratio", '"4:3"', "ratio should be one of"),
+        ("model", '"fime"', "model is not on offer; the nearest: fine"),
+        ("model", "5", "model should be a text"),
+        ("picture", '"no.jpg"', "picture cannot be read"),
+    ],
+)
+def test_an_error_names_the_line_and_the_key(
+    tmp_path: Path, key: str, value: str, said: str
+) -> None:
+    for name, text, line in (("s.toml", TOML, 10), ("s.json", JSON, 6)):
+        (tmp_path / name).write_text(text.format(key=key, value=value))
+        with pytest.raises(ValueError, match="line") as raised:
+            examples.read(tmp_path / name, ["fine"])
+        assert str(raised.value).startswith(f"line {line}, scene 2: {said}")
+
+
+def test_a_missing_key_names_the_scene_and_bad_syntax_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('\n[[scenes]]\ntitle = "Cat"\n')
+    with pytest.raises(ValueError, match=r"line 2, scene 1: prompt should be a text"):
+        examples.read(path)
+    path.write_text('[[scenes]]\ntitle = "Cat\n')
+    with pytest.raises(ValueError, match=r"^line 2: should be JSON, or TOML"):
+        examples.read(path)
 
 
 def test_a_missing_title_is_shown_in_english(tmp_path: Path) -> None:
@@ -59,3 +131,13 @@ def test_a_wrong_scene_names_the_place(tmp_path: Path, content: Any, said: str) 
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(ValueError, match=said):
         examples.read(path)
+
+
+@pytest.mark.parametrize("page", ["operations.md", "operations.ru.md"])
+def test_the_file_in_the_documentation_can_be_read(tmp_path: Path, page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    [block] = re.findall(r"```toml\n(\[\[scenes\]\].*?)```", text, flags=re.DOTALL)
+    (tmp_path / "snow.jpg").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "s.toml").write_text(block, encoding="utf-8")
+    [scene] = examples.read(tmp_path / "s.toml", ["seedance-1-lite-480P-5s"])
+    assert (scene.needs_photo, scene.title("ru")) == (True, "Первый снег")

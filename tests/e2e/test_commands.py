@@ -59,8 +59,8 @@ async def test_check_tells_in_a_line_each_that_all_is_well(harness: ProcessHarne
     )
     assert code == 0, lines
     assert list(lines) == [
-        "settings", "token", "updates", "balance", "model", "translation", "photos", "admins",
-        "alerts", "database", "clock", "disk",
+        "settings", "token", "updates", "balance", "model", "translation", "ideas", "voice",
+        "photos", "admins", "alerts", "database", "clock", "disk",
     ]  # fmt: skip
     assert lines["token"] == "ok @sandbox_video_bot"
     assert lines["balance"] == "ok 5000.00 ₽ for 294 videos of 17 ₽"
@@ -315,3 +315,15 @@ async def test_a_catalog_is_written_and_its_changes_are_taken_over_by_a_press(
     asked = await olga.send_text("another cat")
     assert "23" in words(await card_for(olga, asked))
     assert await bot.stop() == 0
+
+
+async def test_check_says_who_looks_and_whether_speech_is_heard(harness: ProcessHarness) -> None:
+    hears = {"TRANSCRIBE_MODEL": "ears", "TRANSCRIBE_URL": harness.provider.origin}
+    code, lines = await checked(harness, VISION_MODEL="auto", TRANSCRIBE_KEY=KEY, **hears)
+    assert code == 0, lines
+    assert lines["ideas"] == "ok by gpt-4o-mini, about 0.48 ₽ a photo"
+    assert lines["voice"] == "ok ears answers (TRANSCRIBE_URL, 127.0.0.1)"
+    code, lines = await checked(harness, VISION_MODEL="unheard-of", TRANSCRIBE_KEY="no", **hears)
+    assert code == 0, lines
+    assert "does not list it (VISION_MODEL)" in lines["ideas"]
+    assert lines["voice"] == "note ears: the service answers HTTP 401 (TRANSCRIBE_URL, 127.0.0.1)"

@@ -431,3 +431,24 @@ async def test_the_panel_names_the_chat_model_and_what_it_costs(
     priced = ChatModel("gpt-4o-mini", Decimal("0.3"), Decimal("1.2"))
     harness.dispatcher["offer"] = replace(offer, translates_by=priced)
     assert await line() == "🌐 Translation: gpt-4o-mini, about 0.21\N{NO-BREAK SPACE}₽ a prompt"
+
+
+async def test_the_day_names_the_model_that_looks_at_photos(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    async def line() -> str | None:
+        await harness.feed(**admin.text("/admin"))
+        lines = harness.telegram.sent[-1].text.splitlines()
+        return next((line for line in lines if "Ideas" in line), None)
+
+    assert await line() is None
+    offer = replace(harness.dispatcher["offer"], viewer=object())
+    harness.dispatcher["offer"] = offer
+    assert await line() == "💡 Ideas for photos: on"
+    harness.dispatcher["offer"] = replace(offer, views_by=ChatModel("gpt-4o"))
+    assert await line() == "💡 Ideas for photos: gpt-4o"
+    priced = ChatModel("gpt-4.1-mini", Decimal("0.3"), Decimal("1.2"))
+    harness.dispatcher["offer"] = replace(offer, views_by=priced)
+    assert (
+        await line() == "💡 Ideas for photos: gpt-4.1-mini, about 0.51\N{NO-BREAK SPACE}₽ a photo"
+    )

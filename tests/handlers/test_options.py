@@ -280,13 +280,13 @@ async def test_the_first_screen_leads_to_ready_scenes(
     await harness.feed(**ann.press("e|0"))
     scene = harness.telegram.sent[-1]
     assert scene.name == "sendPhoto"
-    assert scene.text.startswith("✨ Fox at dawn · 1/5\n")
+    assert scene.text.startswith("✨ Fox at dawn · 1/17\n")
     assert list(scene.files.values()) == [examples.bundled()[0].picture]
     photo = [{"file_id": "p", "file_unique_id": "p", "width": 1, "height": 1}]
     await harness.feed(**ann.press(data_of(scene, "‹"), photo=photo))
     [edit] = harness.telegram.edits
     assert edit.name == "editMessageMedia"
-    assert "5/5" in json.loads(edit.params["media"])["caption"]
+    assert "17/17" in json.loads(edit.params["media"])["caption"]
 
 
 async def test_a_chosen_scene_becomes_one_card(harness: HandlerHarness, ann: Person) -> None:

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from bot.core.chat_models import AUTO, KNOWN, ChatModel, choose
+from bot.core.chat_models import AUTO, KNOWN, KNOWN_SEEING, ChatModel, choose
 from bot.core.errors import ProviderBusy
-from bot.operator.translation import AGAIN_SECONDS, RETRY_FIRST, TranslationModel
+from bot.operator.translation import AGAIN_SECONDS, RETRY_FIRST, TranslationModel, picture_cost
 
 BEST = ChatModel(KNOWN[0], Decimal("0.3"), Decimal("1.2"))
 SECOND = ChatModel(KNOWN[1])
@@ -94,3 +94,22 @@ async def test_a_model_of_the_settings_is_used_though_it_is_not_listed(
     assert provider.used == []
     assert provider.taken == []
     assert "may fail; GPTunnel does not list my-own" in caplog.text
+
+
+async def test_the_model_that_looks_at_photos_is_chosen_the_same_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="bot.operator.translation")
+    seeing = ChatModel(KNOWN_SEEING[1], Decimal("0.12"), Decimal("0.48"))
+    blind = ChatModel("deepseek-chat")
+    provider = Provider([blind, seeing])
+    job = TranslationModel(
+        provider.listed, provider, AUTO, provider.used.append,
+        what="ideas for photos", known=KNOWN_SEEING, cost=picture_cost, sleep=provider.sleep,
+    )  # fmt: skip
+    with pytest.raises(asyncio.CancelledError):
+        await job.run()
+    assert provider.taken == [seeing.id]
+    assert [r.message for r in caplog.records] == [
+        f"ideas for photos: by {seeing.id}, about 0.48 ₽ a photo"
+    ]

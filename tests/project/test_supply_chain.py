@@ -48,9 +48,10 @@ def test_the_list_of_parts_is_the_lock_with_its_hashes(tmp_path: Path) -> None:
 def test_an_audit_without_an_answer_fails(word: str, tmp_path: Path) -> None:
     asked = command(word)
     assert "--strict" in asked
-    assert {"requirements.txt", "requirements-dev.txt"} <= set(asked)
+    files = ("requirements.txt", "requirements-voice.txt", "requirements-dev.txt")
+    assert set(files) <= set(asked)
     one = "structlog==25.4.0 --hash=sha256:" + "0" * 64 + "\n"
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in files:
         (tmp_path / name).write_text(one)
     nowhere = f"http://127.0.0.1:{free_port()}"
     ended = subprocess.run(
@@ -70,11 +71,20 @@ def test_what_runs_is_what_is_tested() -> None:
         assert tested[name] == version
 
 
+def test_the_extra_for_voice_adds_to_what_is_tested_and_changes_nothing() -> None:
+    base, voice = locked("requirements.txt"), locked("requirements-voice.txt")
+    assert {name: voice[name] for name in base} == base
+    text = (ROOT / "requirements-voice.txt").read_text(encoding="utf-8")
+    assert "http" not in re.sub(r"^[a-z0-9-]*http[a-z0-9-]*==", "", text, flags=re.MULTILINE)
+    assert text.count("--hash=sha256:") > len(voice)
+
+
 def test_everything_that_is_named_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     for file, named in (
         ("requirements.txt", project["project"]["dependencies"]),
         ("requirements-dev.txt", project["dependency-groups"]["dev"]),
+        ("requirements-voice.txt", project["project"]["optional-dependencies"]["voice"]),
     ):
         names = {re.split(r"[\[><=~ ;]", each)[0].lower().replace("_", "-") for each in named}
         assert names <= set(locked(file)), file

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from bot.sandbox.gptunnel.senses import hear
 from bot.sandbox.telegram import Person, TelegramEmulator
 from tests.sandbox.telegram_client import Client, Json, jpeg, mp4, talking
 
@@ -230,3 +231,20 @@ async def test_text_of_anybody_is_never_markup() -> None:
         await expect(page.locator(".message .text a")).to_have_count(1)
         assert await page.locator(".message .text a").get_attribute("href") is None
         assert await page.locator(".message .text img").count() == 0
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+async def test_typed_words_are_sent_as_a_voice_message_that_says_them(
+    size: tuple[int, int],
+) -> None:
+    async with opened(size) as (page, emulator, bot, _anna):
+        await page.fill("#text", "Рыжий кот бежит по снегу")
+        await page.click("#attach")
+        await page.get_by_role("menuitem").last.click()
+        await expect(page.locator(".mine").last).to_contain_text("Voice message")
+        await expect(page.locator("#text")).to_have_value("")
+        voice = (await bot.updates())[-1]["message"]["voice"]
+        assert voice["duration"] == 2
+        stored = emulator.world.files.get(voice["file_id"])
+        assert stored is not None
+        assert hear("voice.ogg", stored.path.read_bytes()) == "Рыжий кот бежит по снегу"

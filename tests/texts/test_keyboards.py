@@ -18,6 +18,7 @@ from bot.texts import callback_data, keyboards
 from bot.texts.callback_data import (
     Act,
     AskAccess,
+    AskIdeas,
     Below,
     BuyPackage,
     CancelTask,
@@ -25,6 +26,7 @@ from bot.texts.callback_data import (
     ChooseWording,
     DecideAccess,
     DeleteMe,
+    DropRequest,
     DropVideo,
     FilmAct,
     FirstStep,
@@ -34,6 +36,7 @@ from bot.texts.callback_data import (
     Operate,
     Operation,
     Options,
+    OwnWords,
     PickRatio,
     Redeliver,
     RefundPayment,
@@ -50,6 +53,7 @@ from bot.texts.callback_data import (
     ShowVideo,
     Step,
     TakeExample,
+    TakeIdea,
     TurnPage,
 )
 from bot.texts.i18n import LANGUAGES
@@ -74,8 +78,12 @@ def _card_buttons() -> list[CallbackData]:
         Several(task_id=LARGEST_ID, count=3),
         ChooseWording(task_id=LARGEST_ID, own=True),
         Improve(task_id=LARGEST_ID),
+        AskIdeas(task_id=LARGEST_ID),
+        TakeIdea(task_id=LARGEST_ID, number=2),
+        OwnWords(task_id=LARGEST_ID),
         ShowExample(index=999),
         TakeExample(index=999),
+        DropRequest(number=LARGEST_ID),
         SetRatio(ratio="16:9"),
         SetModel(model="x" * ID_LIMIT),
     ]

@@ -34,6 +34,7 @@ KEYWORDS = {"_": None, "N_": None, "plural": (1, 2)}
 DETAILS = {
     Problem.PROMPT_TOO_LONG: {"length": 1200, "limit": 800},
     Problem.FILE_TOO_BIG: {"size": 30_000_000, "limit": 20_971_520},
+    Problem.VOICE_TOO_LONG: {"seconds": 75, "limit": 60},
     Problem.IMAGE_SIDES: {"width": 40, "height": 60, "minimum": 64},
 }
 PARAMS: dict[NoticeKind, dict[str, str]] = {

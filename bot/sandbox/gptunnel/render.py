@@ -62,6 +62,12 @@ def render(scene: Scene) -> bytes:
         return path.read_bytes()
 
 
+def still(scene: Scene, passed: float) -> Image.Image:
+    """Return one picture of a scene without a first frame; `passed`: 0 at the start, 1 at the
+    end."""
+    return _landscape(scene)(round(passed * (scene.frames - 1)))
+
+
 def _encode(path: Path, scene: Scene, pictures: Iterator[Image.Image]) -> None:
     with av.open(str(path), "w", options=_CONTAINER) as file:
         stream = file.add_stream("libx264", rate=FPS, options=_CODEC)

@@ -12,11 +12,12 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from bot.sandbox.faults import Faults, suffer
 from bot.sandbox.gptunnel import control
@@ -25,6 +26,7 @@ from bot.sandbox.gptunnel.files import video_file
 from bot.sandbox.gptunnel.models import CHAT_MODELS, MODELS, RATIOS
 from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
 from bot.sandbox.gptunnel.render import render
+from bot.sandbox.gptunnel.senses import BadPicture, BadSound, hear, is_picture, look
 from bot.sandbox.gptunnel.studio import IMAGE_SECONDS, Renderer, Studio
 
 Seconds = float | Callable[[], float]
@@ -132,6 +134,9 @@ class GptunnelEmulator:
                 web.get("/v1/models", self._answering("chat_models", self._list_chat_models)),
                 web.get("/v1/balance", self._answering("balance", self._balance)),
                 web.post("/v1/chat/completions", self._answering("chat", self._chat)),
+                web.post(
+                    "/v1/audio/transcriptions", self._answering("transcribe", self._transcribe)
+                ),
                 web.get("/result/{file}", self._answering("download", self._download)),
             ]
         )
@@ -213,12 +218,15 @@ class GptunnelEmulator:
 
     def _forbid(self, name: str, request: web.Request) -> web.Response | None:
         given = request.headers.get("Authorization", "")
+        if name == "transcribe":  # as OpenAI's own service, which needs "Bearer"
+            scheme, _, given = given.partition(" ")
+            given = given if scheme == "Bearer" else ""
         # The bare key: "Bearer" before it is a wrong key.
         if name in ("download", "unknown") or secrets.compare_digest(
             given.encode(), self.api_key.encode()
         ):
             return None
-        if name in ("balance", "chat", "chat_models"):
+        if name in ("balance", "chat", "chat_models", "transcribe"):
             return _openai_error(401, "Incorrect API key provided", "invalid_api_key")
         return _refusal(2)
 
@@ -335,10 +343,17 @@ class GptunnelEmulator:
         )
 
     async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.Response:
-        model, said = body.get("model"), _last_words(body.get("messages"), "user")
-        if not isinstance(model, str) or not model or said is None:
+        model, messages = body.get("model"), body.get("messages")
+        task, said = _last_words(messages, "system") or "", _last_words(messages, "user")
+        if isinstance(model, str) and model and is_picture(messages):
+            try:
+                words, said = look(messages, task), ""
+            except BadPicture as exc:
+                return _openai_error(400, str(exc), "invalid_image")
+        elif not isinstance(model, str) or not model or said is None:
             return _openai_error(400, "model and messages are required", None)
-        words = answer(_last_words(body.get("messages"), "system") or "", said)
+        else:
+            words = answer(task, said)
         used, made = len(said) // 3 + 1, len(words) // 4 + 1
         return web.json_response(
             {
@@ -361,6 +376,16 @@ class GptunnelEmulator:
             }
         )
 
+    async def _transcribe(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        file = body.get("file")
+        if not isinstance(file, Upload) or not body.get("model"):
+            return _openai_error(400, "file and model are required", None)
+        try:
+            text = await asyncio.to_thread(hear, file.name, file.content)
+        except BadSound as exc:
+            return _openai_error(400, str(exc), "invalid_file")
+        return web.json_response({"text": text})
+
     async def _download(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         task = self.tasks.get(request.match_info["file"].removesuffix("_result.mp4"))
         expired = task is not None and self._clock() > task.ready_at + self.link_ttl
@@ -382,6 +407,8 @@ async def _read(request: web.Request) -> Any:
     text."""
     if request.method != "POST":
         return dict(request.query)
+    if request.content_type == "multipart/form-data":
+        return await _form(request)
     text = (await request.read()).decode(errors="replace")
     if request.content_type != "application/json":
         return text
@@ -389,6 +416,27 @@ async def _read(request: web.Request) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a form."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+async def _form(request: web.Request) -> dict[str, Any]:
+    """Return the fields of a form; a file is an Upload."""
+    found: dict[str, Any] = {}
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            continue
+        content = bytes(await part.read())
+        named = part.filename is not None
+        found[part.name] = Upload(part.filename or "", content) if named else content.decode()
+    return found
 
 
 def _outcome(response: web.Response) -> str:

@@ -4,6 +4,7 @@
 optional (the private chat), as are `reply_to` and `thread` when sending.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.sandbox.telegram.people import Person
+from bot.sandbox.telegram.sounds import speak
 from bot.sandbox.telegram.state import Json
 from bot.sandbox.telegram.watching import CannotAct
 
@@ -102,7 +104,12 @@ async def _sticker(person: Person, form: Form) -> Json:
 
 
 async def _voice(person: Person, form: Form) -> Json:
-    return await person.send_voice(**form.where())
+    """Send a voice message; with `text` a sound that says it."""
+    text = str(form.fields.get("text") or "").strip()
+    if not text:
+        return await person.send_voice(**form.where())
+    data, seconds = await asyncio.to_thread(speak, text)
+    return await person.send_voice(data, seconds, **form.where())
 
 
 async def _forward(person: Person, form: Form) -> Json:

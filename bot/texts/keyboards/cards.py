@@ -16,6 +16,7 @@ from bot.core.task import AspectRatio, Task
 from bot.texts.callback_data import (
     Choose,
     ChooseWording,
+    DropRequest,
     Improve,
     Options,
     PickRatio,
@@ -148,17 +149,32 @@ def begin(lang: str) -> InlineKeyboardMarkup:
     return parts.rows([parts.button(texts.cards.button_examples(lang), ShowExample(index=0))])
 
 
-def example(lang: str, index: int, count: int) -> InlineKeyboardMarkup:
-    """Below a ready scene: use it, or see another one."""
+def example(
+    lang: str, index: int, count: int, *, needs_photo: bool = False, others: int | None = None
+) -> InlineKeyboardMarkup:
+    """Below a ready scene: use it, or see another one; `others`: the first of the other kind, with
+    or without a photo."""
     turns = [
         parts.button("‹", ShowExample(index=(index - 1) % count)),
         parts.button("›", ShowExample(index=(index + 1) % count)),
     ]
+    take = texts.templates.button_take if needs_photo else texts.cards.button_take
     return parts.rows(
-        [
+        [parts.button(take(lang), TakeExample(index=index), ButtonStyle.PRIMARY)],
+        turns if count > 1 else [],
+        []
+        if others is None
+        else [
             parts.button(
-                texts.cards.button_take(lang), TakeExample(index=index), ButtonStyle.PRIMARY
+                texts.templates.button_others(lang, with_photo=not needs_photo),
+                ShowExample(index=others),
             )
         ],
-        turns if count > 1 else [],
+    )
+
+
+def photo_request(lang: str, number: int) -> InlineKeyboardMarkup:
+    """Below the words that ask for the photo of a template."""
+    return parts.rows(
+        [parts.button(texts.templates.button_drop(lang), DropRequest(number=number))]
     )

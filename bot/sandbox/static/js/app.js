@@ -233,6 +233,7 @@ Object.assign(composer.hooks, {
     if (!asFile) return api.upload("photo", files, { caption, ...where(reply) });
     for (const [index, file] of files.entries()) await api.upload("document", [file], { caption: index ? "" : caption, ...where(reply) });
   },
+  voice: (text, reply) => api.act("voice", { text, ...where(reply) }),
   edit: (message, text) => api.act("edit", { chat_id: open, message_id: message.message_id, text }),
   inline: (query) => api.act("inline", { query, chat_id: open }),
   choose: (query_id, result_id) => api.act("choose", { query_id, result_id, thread }),

@@ -3,7 +3,7 @@ import { $, avatar, el, icon, openMenu, toast } from "./dom.js";
 import { gist, thumb } from "./media.js";
 import { t } from "./i18n.js";
 
-export const hooks = { text: async () => {}, files: async () => {}, edit: async () => {}, inline: async () => {}, choose: async () => {}, commands: () => [], bot: () => ({}) };
+export const hooks = { text: async () => {}, files: async () => {}, voice: async () => {}, edit: async () => {}, inline: async () => {}, choose: async () => {}, commands: () => [], bot: () => ({}) };
 const MOST = 10;
 let context = null, files = [], options = [], chosen = -1, inlineTimer = null, inlineQuery = null;
 const input = $("text");
@@ -72,6 +72,17 @@ async function send(event) {
     // Text that could not be sent is put back.
     input.value = text; setFiles(attached); toast(error.message);
   }
+  grow(); input.focus();
+}
+
+/** Sends what is typed as a voice message that says it. */
+async function say() {
+  const text = input.value.trim();
+  if (!text) { toast(t("say_what")); input.focus(); return; }
+  const now = context;
+  input.value = ""; setContext(null); hideOptions();
+  try { await hooks.voice(text, now?.message); }
+  catch (error) { input.value = text; toast(error.message); }
   grow(); input.focus();
 }
 
@@ -147,6 +158,7 @@ $("commands-button").addEventListener("click", () => { if (options.length) hideO
 $("attach").addEventListener("click", (event) => openMenu(event.currentTarget, [
   ["photo", t("pick_photo"), () => $("pick-photo").click()],
   ["file", t("pick_file"), () => $("pick-file").click()],
+  ["mic", t("say_it"), say],
 ]));
 for (const [id, asFile] of [["pick-photo", false], ["pick-file", true]])
   $(id).addEventListener("change", (event) => { addFiles([...event.target.files], asFile); event.target.value = ""; });

@@ -1,0 +1,124 @@
+"""Speech to text by a service in the OpenAI form: `POST …/audio/transcriptions` with a file.
+
+OpenAI's own service, and many programs of one's own, speak it. The sound goes to that address and
+nowhere else. Best effort: a late or strange answer is None. It must not know Telegram, tasks or
+the database; the key and the words never reach a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import wave
+from urllib.parse import urlsplit
+
+import aiohttp
+import httpx
+
+from bot.provider.transport import transport
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 60.0
+"""Seconds for one sound; a minute of speech takes a few."""
+BODY_LIMIT = 1 << 18
+"""Bytes of an answer; a minute of speech has some thousand characters."""
+
+_TYPES = {"ogg": "audio/ogg", "m4a": "audio/mp4", "wav": "audio/wav"}
+
+
+class TranscriberError(Exception):
+    """The service gave no text; the message has neither its answer nor the key."""
+
+
+def endpoint(url: str) -> str:
+    """Return the base address: `/v1` is added to an address without a path, as OpenAI's needs."""
+    return f"{url}/v1" if urlsplit(url).path in ("", "/") else url
+
+
+class Transcriber:
+    """Asks one model of one service."""
+
+    def __init__(self, client: httpx.AsyncClient, model: str, *, seconds: float = SECONDS) -> None:
+        self._client = client
+        self._model = model
+        self._seconds = seconds
+
+    @classmethod
+    def connect(cls, url: str, key: str, model: str, *, proxy_url: str = "") -> Transcriber:
+        """Open a client; `key` may be empty for a service that needs none."""
+        headers = {"Accept": "application/json"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        # Redirects are not followed: another address must not get the sound or the key.
+        client = httpx.AsyncClient(
+            base_url=endpoint(url),
+            headers=headers,
+            transport=transport(proxy_url),
+            timeout=httpx.Timeout(SECONDS),
+            trust_env=False,
+        )
+        return cls(client, model)
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._client.aclose()
+
+    async def hear(self, sound: bytes, extension: str) -> str | None:
+        """Return the words of a sound, "" without any; None if the service gives no answer."""
+        try:
+            return await self._ask(sound, extension)
+        except TranscriberError as exc:
+            logger.warning("a voice message is not transcribed: %s", exc)
+            return None
+
+    async def check(self) -> str:
+        """Send one second of silence; return what is wrong, "" if the service answers."""
+        try:
+            await self._ask(silence(), "wav")
+        except TranscriberError as exc:
+            return str(exc)
+        return ""
+
+    async def _ask(self, sound: bytes, extension: str) -> str:
+        file = (f"voice.{extension}", sound, _TYPES[extension])
+        try:
+            async with (
+                asyncio.timeout(self._seconds),
+                self._client.stream(
+                    "POST",
+                    "audio/transcriptions",
+                    data={"model": self._model, "response_format": "json"},
+                    files={"file": file},
+                ) as response,
+            ):
+                content = b""
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > BODY_LIMIT:
+                        raise TranscriberError("the answer is too long")
+            if response.status_code != 200:
+                raise TranscriberError(f"the service answers HTTP {response.status_code}")
+            text = json.loads(content)["text"]
+        except TimeoutError:
+            raise TranscriberError(f"no answer within {self._seconds:.0f} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as exc:
+            raise TranscriberError(f"no answer ({type(exc).__name__})") from None
+        except (ValueError, LookupError, TypeError, RecursionError) as exc:
+            raise TranscriberError(f"not an answer ({type(exc).__name__})") from None
+        if not isinstance(text, str):
+            raise TranscriberError("not an answer (no text)")
+        return text
+
+
+def silence() -> bytes:
+    """Return one second without sound, as WAV: what a check sends."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(16_000)
+        sound.writeframes(bytes(32_000))
+    return file.getvalue()

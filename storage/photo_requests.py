@@ -1,0 +1,105 @@
+"""Photos that a template waits for: who was asked where, and for which prompt.
+
+The next photo of that person in that place takes the request in the commit that makes its draft
+(storage/tasks/drafts.py). It must not know the templates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from bot.core.task import AspectRatio, Chat
+from storage.engine import Connection, Database
+from storage.rows import chat_values, in_chat
+from storage.tables import photo_requests
+
+WAITS = timedelta(days=1)
+"""A later photo is an ordinary one: nobody remembers the template."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoRequest:
+    """A photo that a template waits for."""
+
+    id: int
+    prompt: str
+    ratio: AspectRatio | None  # None: the nearest to the photo
+    model: str | None  # None: the person's own
+
+
+class PhotoRequestStore:
+    """Requests by person and place; a new one replaces the older one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(
+        self,
+        *,
+        user_id: int,
+        chat: Chat,
+        prompt: str,
+        ratio: AspectRatio | None,
+        model: str | None,
+        now: datetime,
+    ) -> int:
+        """Wait for a photo; return the number of the request."""
+        async with self._database.transaction() as connection:
+            await self._database.lock(connection, f"drafts {chat.chat_id}")
+            await connection.execute(
+                sa.delete(photo_requests).where(
+                    photo_requests.c.user_id == user_id, in_chat(photo_requests, chat)
+                )
+            )
+            number: int | None = await connection.scalar(
+                sa.insert(photo_requests)
+                .values(
+                    **chat_values(chat),
+                    user_id=user_id,
+                    prompt=prompt,
+                    aspect_ratio=ratio,
+                    model=model,
+                    asked_at=now,
+                )
+                .returning(photo_requests.c.id)
+            )
+        assert number is not None
+        return number
+
+    async def open(self, user_id: int, chat: Chat, now: datetime) -> PhotoRequest | None:
+        """Return the request that this person's next photo in this place answers."""
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                sa.select(photo_requests)
+                .where(
+                    photo_requests.c.user_id == user_id,
+                    in_chat(photo_requests, chat),
+                    photo_requests.c.asked_at > now - WAITS,
+                )
+                .order_by(photo_requests.c.id.desc())
+                .limit(1)
+            )
+            row = found.one_or_none()
+        if row is None:
+            return None
+        ratio = AspectRatio(row.aspect_ratio) if row.aspect_ratio else None
+        return PhotoRequest(id=row.id, prompt=row.prompt, ratio=ratio, model=row.model)
+
+    async def cancel(self, number: int, *, user_id: int) -> bool:
+        """Wait no longer; return whether the request was open and this person's."""
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(
+                sa.delete(photo_requests).where(
+                    photo_requests.c.id == number, photo_requests.c.user_id == user_id
+                )
+            )
+            return gone.rowcount == 1
+
+
+async def take_request(connection: Connection, number: int) -> bool:
+    """Delete a request as part of a transaction; return whether it was still open."""
+    gone = await connection.execute(sa.delete(photo_requests).where(photo_requests.c.id == number))
+    return gone.rowcount == 1
