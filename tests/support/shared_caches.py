@@ -47,4 +47,4 @@ def share_signatures() -> None:
             return inspect.signature(callback)
 
     names = {name: getattr(inspect, name) for name in dir(inspect)}
-    aiogram_handler.inspect = SimpleNamespace(**{**names, "signature": signature})  # type: ignore[assignment]
+    vars(aiogram_handler)["inspect"] = SimpleNamespace(**{**names, "signature": signature})
