@@ -167,7 +167,7 @@ class Database:
         """Open the database, or raise StorageUnavailable; ValueError for an unusable address."""
         parsed = parse(url)
         if parsed.drivername == "sqlite+aiosqlite":
-            database = cls(_sqlite(parsed, busy_timeout))
+            database = cls(sqlite_engine(parsed, busy_timeout))
         else:
             database = cls(_postgres(parsed))
         try:
@@ -299,7 +299,10 @@ def sqlite_file(url: str) -> Path | None:
     return Path(parsed.database)
 
 
-def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
+def sqlite_engine(
+    url: URL, busy_timeout: float, connect: Callable[..., Any] = driver.connect
+) -> sa.Engine:
+    """Return an engine with one connection, which `connect` opens as aiosqlite would."""
     if url.database and url.database != ":memory:":
         try:
             Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -307,7 +310,7 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
             raise StorageUnavailable(f"no folder for the database: {exc}") from exc
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": busy_timeout, "async_creator_fn": driver.connect},
+        connect_args={"timeout": busy_timeout, "async_creator_fn": connect},
         poolclass=sa.AsyncAdaptedQueuePool,
         pool_size=1,
         max_overflow=0,

@@ -27,7 +27,7 @@ from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.studio import IMAGE_SECONDS, Renderer, Studio
 
 Seconds = float | Callable[[], float]
-Effect = Callable[[web.Request, dict[str, Any]], Awaitable[web.Response]]
+Effect = Callable[[dict[str, Any]], Awaitable[web.Response]]
 Issue = dict[str, str]
 
 LINK_SECONDS = 24 * 3600.0
@@ -88,6 +88,7 @@ class GptunnelEmulator:
         clock: Callable[[], float] = time.time,
         renderer: Renderer = render,
         image_seconds: float = IMAGE_SECONDS,
+        studio: Studio | None = None,
     ) -> None:
         self.api_key = api_key
         self.delay = delay
@@ -104,8 +105,16 @@ class GptunnelEmulator:
         self.tasks: dict[str, Task] = {}
         self.origin = ""
         self._clock = clock
-        self._studio = Studio(renderer, image_seconds)
+        self._studio = studio or Studio(renderer, image_seconds)
         self._runner: web.AppRunner | None = None
+        self._effects: dict[str, Effect] = {
+            "create": self._create,
+            "result": self._result,
+            "models": self._list_models,
+            "balance": self._balance,
+            "chat": self._chat,
+            "unknown": self._unknown,
+        }
 
     @property
     def base_url(self) -> str:
@@ -117,18 +126,18 @@ class GptunnelEmulator:
         app = web.Application(client_max_size=_BODY_BYTES)
         app.add_routes(
             [
-                web.post("/v1/media/create", self._answering("create", self._create)),
-                web.get("/v1/media/result", self._answering("result", self._result)),
-                web.post("/v1/media/result", self._answering("result", self._result)),
-                web.get("/v1/media/models", self._answering("models", self._list_models)),
-                web.post("/v1/media/models", self._answering("models", self._list_models)),
-                web.get("/v1/balance", self._answering("balance", self._balance)),
-                web.post("/v1/chat/completions", self._answering("chat", self._chat)),
-                web.get("/result/{file}", self._answering("download", self._download)),
+                web.post("/v1/media/create", self._answering("create")),
+                web.get("/v1/media/result", self._answering("result")),
+                web.post("/v1/media/result", self._answering("result")),
+                web.get("/v1/media/models", self._answering("models")),
+                web.post("/v1/media/models", self._answering("models")),
+                web.get("/v1/balance", self._answering("balance")),
+                web.post("/v1/chat/completions", self._answering("chat")),
+                web.get("/result/{file}", self._answering("download")),
             ]
         )
         app.add_subapp("/sandbox/", control.build(self))
-        app.router.add_route("*", "/{path:.*}", self._answering("unknown", self._unknown))
+        app.router.add_route("*", "/{path:.*}", self._answering("unknown"))
         runner = web.AppRunner(app, shutdown_timeout=_STOP_SECONDS, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, host, port)
@@ -175,18 +184,15 @@ class GptunnelEmulator:
 
     # Every call: recorded, checked for its key, then answered or changed by a fault.
 
-    def _answering(
-        self, name: str, effect: Effect
-    ) -> Callable[..., Awaitable[web.StreamResponse]]:
+    def _answering(self, name: str) -> Callable[..., Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             sent = await _read(request)
-            call = Call(name, dict(request.headers), sent, self._clock())
-            self.calls.append(call)
+            call = self.begin(name, request.headers, sent)
 
             async def answer() -> web.Response:
-                response = self._forbid(name, request) or await effect(
-                    request, sent if isinstance(sent, dict) else {"": sent}
-                )
+                if name != "download":
+                    return await self.perform(call)
+                response = self._download(request)
                 call.outcome = _outcome(response)
                 return response
 
@@ -203,20 +209,33 @@ class GptunnelEmulator:
 
         return handle
 
-    def _forbid(self, name: str, request: web.Request) -> web.Response | None:
-        given = request.headers.get("Authorization", "")
+    def begin(self, name: str, headers: Mapping[str, str], sent: Any) -> Call:
+        """Record a call; `sent` is its JSON or query."""
+        call = Call(name, dict(headers), sent, self._clock())
+        self.calls.append(call)
+        return call
+
+    async def perform(self, call: Call) -> web.Response:
+        """Do what a recorded call asks for, except for a download."""
+        body = call.body if isinstance(call.body, dict) else {"": call.body}
+        response = self._forbid(call) or await self._effects[call.name](body)
+        call.outcome = _outcome(response)
+        return response
+
+    def _forbid(self, call: Call) -> web.Response | None:
+        given = next((v for k, v in call.headers.items() if k.lower() == "authorization"), "")
         # The bare key: "Bearer" before it is a wrong key.
-        if name in ("download", "unknown") or secrets.compare_digest(
+        if call.name == "unknown" or secrets.compare_digest(
             given.encode(), self.api_key.encode()
         ):
             return None
-        if name in ("balance", "chat"):
+        if call.name in ("balance", "chat"):
             return _openai_error(401, "Incorrect API key provided", "invalid_api_key")
         return _refusal(2)
 
     # The calls. `body` holds the JSON object or the query; anything else is under "".
 
-    async def _create(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+    async def _create(self, body: dict[str, Any]) -> web.Response:
         latency = _draw(self.create_latency)
         await asyncio.sleep(latency / 2)
         answer = await self._accept(body)
@@ -279,7 +298,7 @@ class GptunnelEmulator:
         ]
         return issues
 
-    async def _result(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+    async def _result(self, body: dict[str, Any]) -> web.Response:
         task_id = body.get("task_id")
         if body.keys() != {"task_id"} or not isinstance(task_id, str):
             return _refusal(3, issues=[_issue("task_id", "string", "task_id alone is required")])
@@ -288,14 +307,14 @@ class GptunnelEmulator:
         task = self.tasks.get(task_id)
         return _refusal(4) if task is None else web.json_response(self.look(task))
 
-    async def _list_models(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+    async def _list_models(self, body: dict[str, Any]) -> web.Response:
         models = [
             {"id": model.id, "price": float(model.price), "modelration": True}
             for model in self.models.values()
         ]
         return web.json_response({"code": 0, "models": models})
 
-    async def _balance(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+    async def _balance(self, body: dict[str, Any]) -> web.Response:
         return web.json_response(
             {
                 "orgId": "0" * 24,
@@ -305,7 +324,7 @@ class GptunnelEmulator:
             }
         )
 
-    async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+    async def _chat(self, body: dict[str, Any]) -> web.Response:
         model, said = body.get("model"), _last_words(body.get("messages"), "user")
         if not isinstance(model, str) or not model or said is None:
             return _openai_error(400, "model and messages are required", None)
@@ -332,11 +351,16 @@ class GptunnelEmulator:
             }
         )
 
-    async def _download(self, request: web.Request, body: dict[str, Any]) -> web.Response:
-        task = self.tasks.get(request.match_info["file"].removesuffix("_result.mp4"))
-        expired = task is not None and self._clock() > task.ready_at + self.link_ttl
-        video = task.made.video if task is not None and task.made is not None else None
-        if task is None or expired or task.end is not Mode.WELL or video is None:
+    def video(self, file: str) -> bytes | None:
+        """Return what a result's link leads to; None: no video, or not any more."""
+        task = self.tasks.get(file.removesuffix("_result.mp4"))
+        if task is None or task.made is None or task.end is not Mode.WELL:
+            return None
+        return None if self._clock() > task.ready_at + self.link_ttl else task.made.video
+
+    def _download(self, request: web.Request) -> web.Response:
+        video = self.video(request.match_info["file"])
+        if video is None:
             return web.Response(
                 status=404,
                 text="<Error><Code>NoSuchKey</Code></Error>",
@@ -344,7 +368,7 @@ class GptunnelEmulator:
             )
         return video_file(request, video)
 
-    async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+    async def _unknown(self, body: dict[str, Any]) -> web.Response:
         return _refusal(99, status=404)
 
 
