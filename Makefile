@@ -10,7 +10,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest sweep soak
+.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest simulate sweep soak
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -113,6 +113,10 @@ scale: $(READY) ## two intakes and two workers on one PostgreSQL, killed and cut
 
 crash-selftest: $(READY) ## planted bugs, each of which the campaign must notice
 	$(BIN)/python -m tests.crash selftest $(ARGS)
+
+# ARGS="--seconds 3600", "--seed 7 --lives 1 --jobs 1", "--seed 7 --log", selftest, …
+simulate: $(READY) ## simulated lives on a virtual clock, a minute on two cores
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 sweep: $(READY) ## every call of a journey fails once
 	$(BIN)/python -m tests.crash sweep $(ARGS)

@@ -1,6 +1,7 @@
 """The HTTP server of the GPTunnel emulator, as strict as the real one (docs/provider.md).
 
 It knows only the public API and nothing about its callers.
+It is one file although it is long: every call, and what every call goes through.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.studio import IMAGE_SECONDS, Renderer, Studio
 
 Seconds = float | Callable[[], float]
-Effect = Callable[[dict[str, Any]], Awaitable[web.Response]]
+Effect = Callable[[web.Request, dict[str, Any]], Awaitable[web.Response]]
 Issue = dict[str, str]
 
 LINK_SECONDS = 24 * 3600.0
@@ -107,14 +108,6 @@ class GptunnelEmulator:
         self._clock = clock
         self._studio = studio or Studio(renderer, image_seconds)
         self._runner: web.AppRunner | None = None
-        self._effects: dict[str, Effect] = {
-            "create": self._create,
-            "result": self._result,
-            "models": self._list_models,
-            "balance": self._balance,
-            "chat": self._chat,
-            "unknown": self._unknown,
-        }
 
     @property
     def base_url(self) -> str:
@@ -126,18 +119,18 @@ class GptunnelEmulator:
         app = web.Application(client_max_size=_BODY_BYTES)
         app.add_routes(
             [
-                web.post("/v1/media/create", self._answering("create")),
-                web.get("/v1/media/result", self._answering("result")),
-                web.post("/v1/media/result", self._answering("result")),
-                web.get("/v1/media/models", self._answering("models")),
-                web.post("/v1/media/models", self._answering("models")),
-                web.get("/v1/balance", self._answering("balance")),
-                web.post("/v1/chat/completions", self._answering("chat")),
-                web.get("/result/{file}", self._answering("download")),
+                web.post("/v1/media/create", self._answering("create", self._create)),
+                web.get("/v1/media/result", self._answering("result", self._result)),
+                web.post("/v1/media/result", self._answering("result", self._result)),
+                web.get("/v1/media/models", self._answering("models", self._list_models)),
+                web.post("/v1/media/models", self._answering("models", self._list_models)),
+                web.get("/v1/balance", self._answering("balance", self._balance)),
+                web.post("/v1/chat/completions", self._answering("chat", self._chat)),
+                web.get("/result/{file}", self._answering("download", self._download)),
             ]
         )
         app.add_subapp("/sandbox/", control.build(self))
-        app.router.add_route("*", "/{path:.*}", self._answering("unknown"))
+        app.router.add_route("*", "/{path:.*}", self._answering("unknown", self._unknown))
         runner = web.AppRunner(app, shutdown_timeout=_STOP_SECONDS, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, host, port)
@@ -184,17 +177,15 @@ class GptunnelEmulator:
 
     # Every call: recorded, checked for its key, then answered or changed by a fault.
 
-    def _answering(self, name: str) -> Callable[..., Awaitable[web.StreamResponse]]:
+    def _answering(
+        self, name: str, effect: Effect
+    ) -> Callable[..., Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             sent = await _read(request)
             call = self.begin(name, request.headers, sent)
 
             async def answer() -> web.Response:
-                if name != "download":
-                    return await self.perform(call)
-                response = self._download(request)
-                call.outcome = _outcome(response)
-                return response
+                return await self._perform(call, request, effect)
 
             params = dict(request.match_info)
             params |= sent if isinstance(sent, dict) else {}
@@ -216,26 +207,36 @@ class GptunnelEmulator:
         return call
 
     async def perform(self, call: Call) -> web.Response:
-        """Do what a recorded call asks for, except for a download."""
+        """Do what a recorded create, question or balance asks for, without HTTP."""
+        effects: dict[str, Effect] = {
+            "create": self._create,
+            "result": self._result,
+            "models": self._list_models,
+            "balance": self._balance,
+        }
+        no_request: Any = None  # only a download looks at it
+        return await self._perform(call, no_request, effects[call.name])
+
+    async def _perform(self, call: Call, request: web.Request, effect: Effect) -> web.Response:
         body = call.body if isinstance(call.body, dict) else {"": call.body}
-        response = self._forbid(call) or await self._effects[call.name](body)
+        response = self._forbid(call.name, call.headers) or await effect(request, body)
         call.outcome = _outcome(response)
         return response
 
-    def _forbid(self, call: Call) -> web.Response | None:
-        given = next((v for k, v in call.headers.items() if k.lower() == "authorization"), "")
+    def _forbid(self, name: str, headers: Mapping[str, str]) -> web.Response | None:
+        given = next((v for k, v in headers.items() if k.lower() == "authorization"), "")
         # The bare key: "Bearer" before it is a wrong key.
-        if call.name == "unknown" or secrets.compare_digest(
+        if name in ("download", "unknown") or secrets.compare_digest(
             given.encode(), self.api_key.encode()
         ):
             return None
-        if call.name in ("balance", "chat"):
+        if name in ("balance", "chat"):
             return _openai_error(401, "Incorrect API key provided", "invalid_api_key")
         return _refusal(2)
 
     # The calls. `body` holds the JSON object or the query; anything else is under "".
 
-    async def _create(self, body: dict[str, Any]) -> web.Response:
+    async def _create(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         latency = _draw(self.create_latency)
         await asyncio.sleep(latency / 2)
         answer = await self._accept(body)
@@ -298,7 +299,7 @@ class GptunnelEmulator:
         ]
         return issues
 
-    async def _result(self, body: dict[str, Any]) -> web.Response:
+    async def _result(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         task_id = body.get("task_id")
         if body.keys() != {"task_id"} or not isinstance(task_id, str):
             return _refusal(3, issues=[_issue("task_id", "string", "task_id alone is required")])
@@ -307,14 +308,14 @@ class GptunnelEmulator:
         task = self.tasks.get(task_id)
         return _refusal(4) if task is None else web.json_response(self.look(task))
 
-    async def _list_models(self, body: dict[str, Any]) -> web.Response:
+    async def _list_models(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         models = [
             {"id": model.id, "price": float(model.price), "modelration": True}
             for model in self.models.values()
         ]
         return web.json_response({"code": 0, "models": models})
 
-    async def _balance(self, body: dict[str, Any]) -> web.Response:
+    async def _balance(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         return web.json_response(
             {
                 "orgId": "0" * 24,
@@ -324,7 +325,7 @@ class GptunnelEmulator:
             }
         )
 
-    async def _chat(self, body: dict[str, Any]) -> web.Response:
+    async def _chat(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         model, said = body.get("model"), _last_words(body.get("messages"), "user")
         if not isinstance(model, str) or not model or said is None:
             return _openai_error(400, "model and messages are required", None)
@@ -358,7 +359,7 @@ class GptunnelEmulator:
             return None
         return None if self._clock() > task.ready_at + self.link_ttl else task.made.video
 
-    def _download(self, request: web.Request) -> web.Response:
+    async def _download(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         video = self.video(request.match_info["file"])
         if video is None:
             return web.Response(
@@ -368,7 +369,7 @@ class GptunnelEmulator:
             )
         return video_file(request, video)
 
-    async def _unknown(self, body: dict[str, Any]) -> web.Response:
+    async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         return _refusal(99, status=404)
 
 

@@ -1,0 +1,81 @@
+"""Stores that claim nothing where nothing is due: most claims find nothing and change nothing.
+
+They cost more than everything else in a minute of waiting. It must not know why anything is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Unpack
+
+from bot.core.caps import OrderRules
+from bot.core.task import Task
+from storage import (
+    Claim,
+    InboxStore,
+    InboxUpdate,
+    IncomingUpdate,
+    OutboxStore,
+    Storage,
+    TaskStore,
+    WaitingNotice,
+)
+from storage.inbox import InboxTurn
+
+IsDue = Callable[[str], bool]
+"""Whether a row of this table may be claimed now, by what is committed."""
+
+
+class _Tasks(TaskStore):
+    is_due: IsDue
+
+    async def claim_due(self, **claim: Unpack[Claim]) -> list[Task]:
+        return await super().claim_due(**claim) if self.is_due("tasks") else []
+
+
+class _Outbox(OutboxStore):
+    is_due: IsDue
+
+    async def claim(self, **claim: Any) -> list[WaitingNotice]:
+        return await super().claim(**claim) if self.is_due("outbox") else []
+
+
+class _Turn(InboxTurn):
+    idle = False
+
+    async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
+        self.idle = self.idle and not rows
+        return await super().add(rows, now=now)
+
+    async def done(self, ids: Any, *, now: datetime) -> None:
+        self.idle = self.idle and not ids  # the next of the same chat may be claimed now
+        await super().done(ids, now=now)
+
+    async def claim(self, **claim: Any) -> list[InboxUpdate]:
+        return [] if self.idle else await super().claim(**claim)
+
+
+class _Inbox(InboxStore):
+    is_due: IsDue
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[InboxTurn]:
+        idle = not self.is_due("inbox")
+        async with self._database.transaction() as connection:
+            turn = _Turn(connection, self.ended)
+            turn.idle = idle
+            yield turn
+
+
+def without_idle_claims(storage: Storage, terms: OrderRules | None, is_due: IsDue) -> Storage:
+    """Return the same storage with these stores."""
+    database, ended = storage.database, storage.inbox.ended
+    tasks, inbox, outbox = (
+        _Tasks(database, terms, ended), _Inbox(database, ended), _Outbox(database),
+    )  # fmt: skip
+    for store in (tasks, inbox, outbox):
+        store.is_due = is_due
+    return replace(storage, tasks=tasks, inbox=inbox, outbox=outbox)
