@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 1.0
 """Waits of exactly this length look for work; while there is none, nothing is woken for them."""
-IDLE_LOOKS = 30
+IDLE_LOOKS = 6
 DISK_FAULTS = {
     "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
     "i/o error": (sqlite3.SQLITE_IOERR, "disk I/O error"),
@@ -119,6 +119,11 @@ class Process(Mortal):
         self.ended.set()
 
     # --- what may happen at every await ------------------------------------------------------
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was asked to end: then it cancels what it waits for."""
+        return self._stop.is_set()
 
     async def passes(self, point: str, *, weight: float = 1.0) -> None:
         """Pass a point; may never return."""

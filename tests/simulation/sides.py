@@ -212,7 +212,7 @@ class Transport(httpx.AsyncBaseTransport):
         try:
             answer = await call(self._world, self._process, "provider", name, effect)
         finally:  # not in a process that was killed
-            if create is not None:
+            if create is not None and not self._process.is_ending:
                 create.known_at = self._world.loop.time()
         if create is not None:
             create.act = answer.act

@@ -114,7 +114,8 @@ class Weather:
 class Create:
     """One create or free question on its wire, as the process saw it; seconds of the life.
 
-    `known_at`: when the process knew how it came back; None: it was killed before.
+    `known_at`: when the process knew how it came back; None: it was killed before, or asked to
+    end.
     """
 
     process: str
