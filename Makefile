@@ -10,7 +10,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium sbom audit crash scale crash-selftest simulate sweep soak
+.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium promtool sbom audit crash scale crash-selftest simulate sweep soak outages
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -34,7 +34,7 @@ run: $(READY) ## the bot; without a BOT_TOKEN the sandbox in the browser
 # In memory where there is such a place: tests commit far more often than a bot does.
 test: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
 # Files in their own order: the long ones, of tests/crash and tests/e2e, begin first.
-test: $(READY) chromium ## all tests
+test: $(READY) chromium promtool ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # BENCHES=start measures one of them.
@@ -81,6 +81,19 @@ chromium:
 	    echo "On Debian or Ubuntu: sudo apt-get install chromium" >&2; \
 	fi
 
+# For the tests of docs/ops/alerts.yml. Only this program is taken from the package: it would start a server.
+promtool: $(READY)
+	@if command -v promtool >/dev/null || [ -x $(BIN)/promtool ]; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    folder=$$(mktemp -d) && chmod 755 "$$folder" && apt-get update -qq && \
+	    (cd "$$folder" && apt-get download -qq prometheus && \
+	    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) && \
+	    cp "$$folder/usr/bin/promtool" $(BIN)/promtool; rm -rf "$$folder"; \
+	else \
+	    echo "promtool is missing: the tests of the alert rules are skipped." >&2; \
+	    echo "On Debian or Ubuntu: sudo apt-get install prometheus" >&2; \
+	fi
+
 lock: $(READY) ## make the lock files with the newest versions that pyproject.toml allows
 	test -x $(VENV)/lock/bin/python || $(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
@@ -117,6 +130,10 @@ crash-selftest: $(READY) ## planted bugs, each of which the campaign must notice
 # ARGS="--seconds 3600", "--seed 7 --lives 1 --jobs 1", "--seed 7 --log", selftest, …
 simulate: $(READY) ## simulated lives on a virtual clock, a minute on two cores
 	$(BIN)/python -m tests.simulation $(ARGS)
+
+# ARGS="--processes 4 --only reset"
+outages: $(READY) ## outages of the provider: eight kinds, four lengths, one and four processes
+	$(BIN)/python -m tests.faults.outages $(ARGS)
 
 sweep: $(READY) ## every call of a journey fails once
 	$(BIN)/python -m tests.crash sweep $(ARGS)

@@ -1,3 +1,3 @@
-"""The program: everything except the chat (`handlers`) and the database (`storage`)."""
+"""The program, except the chat handlers (`handlers`) and the database (`storage`)."""
 
 __version__ = "1.0.0"

@@ -1,5 +1,4 @@
-"""The commands: `python -m bot` runs the bot, `python -m bot sandbox` demonstrates it without a
-token.
+"""The commands: `python -m bot` runs the bot, `python -m bot sandbox` runs a demo without a token.
 
 Settings are read only here; each command imports only what it needs. Exit codes: 0 stopped as
 asked, 1 failed, 2 wrong settings.
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from bot.settings import Settings
 
 FAILED, WRONG_SETTINGS = 1, 2
+OF_THE_DATABASE = ("migrate", "backup", "restore", "verify", "copy")
+"""Commands that need DATABASE_URL alone."""
 
 logger = logging.getLogger("bot")
 
@@ -45,11 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return sandbox(rest)
     if rest:
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    settings = _settings()
+    if args.command == "backup" and args.keep and not args.to:
+        parser.error("--keep needs --to FOLDER")
+    if args.command in OF_THE_DATABASE:
+        return _command(args, _read(database_only=True))
+    settings: Settings | None = _read()
+    if settings is not None and args.command in (None, "run"):
+        return run(settings)
+    return _command(args, settings)
+
+
+def _command(args: argparse.Namespace, settings: Any) -> int:
     if settings is None:
         return WRONG_SETTINGS
-    if args.command in (None, "run"):
-        return run(settings)
     from bot.cli import commands as work
     from bot.runtime import logs
 
@@ -59,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _add_commands(commands: Any) -> None:
     check = commands.add_parser(
-        "check", help="token, key, balance, model, address, database… live"
+        "check", help="check the token, key, balance, model, address, database… live"
     )
     check.add_argument(
         "--order", action="store_true", help="order two videos and compare; this costs money"
@@ -70,25 +79,44 @@ def _add_commands(commands: Any) -> None:
     catalog.add_argument("--replace", action="store_true", help="write an existing file anew")
     commands.add_parser("migrate", help="bring the database to this version (a start does too)")
     backup = commands.add_parser("backup", help="everything into one new file, also while it runs")
-    backup.add_argument("file", type=Path)
+    where = backup.add_mutually_exclusive_group(required=True)
+    where.add_argument("file", type=Path, nargs="?")
+    where.add_argument("--to", type=Path, metavar="FOLDER", help="a dated file in this folder")
+    backup.add_argument(
+        "--keep", type=_number, metavar="N", help="with --to: delete all but the N newest"
+    )
     restore = commands.add_parser("restore", help="a backup into DATABASE_URL; stop the bot first")
     restore.add_argument("file", type=Path)
+    restore.add_argument(
+        "--keep-version", action="store_true", help="leave it as it was, for an older program"
+    )
     commands.add_parser("verify", help="read every row and let the database check itself")
-    copy = commands.add_parser("copy", help="all rows from one database to another")
+    copy = commands.add_parser("copy", help="copy all rows from one database to another")
     copy.add_argument("source", metavar="FROM", help="an address like DATABASE_URL")
     copy.add_argument("target", metavar="TO")
     for command in (restore, copy):
         command.add_argument(
-            "--replace", action="store_true", help="give up the rows that are there"
+            "--replace", action="store_true", help="delete the rows in the target first"
         )
 
 
-def _settings() -> Settings | None:
-    from bot.settings import SettingsError, read_settings
+def _number(text: str) -> int:
+    """Return a number above 0; argparse names the argument of a ValueError."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+_number.__name__ = "number above 0"  # as argparse calls it
+
+
+def _read(*, database_only: bool = False) -> Any:
+    """Return the settings; None: they are wrong, and that was said."""
+    from bot import settings
 
     try:
-        return read_settings()
-    except SettingsError as exc:
+        return settings.read_database_settings() if database_only else settings.read_settings()
+    except settings.SettingsError as exc:
         for line in exc.lines:
             print(line, file=sys.stderr)
         return None
@@ -96,7 +124,7 @@ def _settings() -> Settings | None:
 
 def run(settings: Settings) -> int:
     """Run the bot until a signal."""
-    # Until bot.app listens, which comes after more than a second of imports: nothing has begun.
+    # Before bot.app handles signals (importing it takes more than a second), nothing has started.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     # Where developers' tools are installed, httpx and structlog import these for a command line
@@ -106,7 +134,7 @@ def run(settings: Settings) -> int:
     from bot import setting_names
     from bot.runtime import logs
 
-    logs.set_up(settings.log_level_number, settings.secrets)
+    logs.set_up(settings.log_level_number, settings.secrets, form=settings.log_format)
     logging.captureWarnings(True)
     for line in setting_names.renamed():
         logger.warning("settings: %s", line)
@@ -124,7 +152,7 @@ def run(settings: Settings) -> int:
 
 
 def _serve(settings: Settings) -> int:
-    # What is imported stays: scanning it for garbage would stop the loop for 150 ms.
+    # Imported objects are never freed: scanning them for garbage would stop the loop for 150 ms.
     gc.disable()
     from bot.runtime.lazy_aiogram import import_aiogram
 

@@ -1,6 +1,6 @@
-"""The life of the process: open the edges, start the parts, stop them in order.
+"""The life of the process: open connections, start the components, stop them in order.
 
-bot/wiring.py makes the parts. It must not know what they do.
+bot/wiring creates the components. It must not know what they do.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from functools import partial
 from aiogram import Bot
 
 from bot import __version__, wiring
+from bot.core.access import Admins
 from bot.core.clock import Clock, utc_now
 from bot.core.errors import StorageUnavailable
 from bot.core.events import ORDERED
@@ -24,49 +25,54 @@ from bot.jobs.delivery import KeptVideos
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.worker import Worker
 from bot.media import video_reader
-from bot.operator import price_check
-from bot.provider.client import Gptunnel
+from bot.operator import claim, price_check
 from bot.runtime import metrics
 from bot.runtime.health import Health
+from bot.runtime.http_server import HttpServer
 from bot.runtime.supervisor import supervise
 from bot.settings import Settings
 from bot.telegram.inbox import Inbox
-from bot.telegram.profile import set_profile
+from bot.telegram.profile import set_menu, set_profile
 from bot.telegram.rate_limits import RateLimiter
-from storage import Cluster, Storage, open_storage, process_presence
+from storage import Cluster, Storage, leftovers, open_storage, process_presence
 
 logger = logging.getLogger(__name__)
 
 TIDY_SECONDS = 60.0
 PRICES_SECONDS = 6 * 3600.0
 KEEP_UPDATES = timedelta(days=3)
-"""How long an update is remembered: Telegram repeats one for at most 24 hours."""
+"""How long the number of an update is kept: Telegram repeats an update for at most 24 hours."""
 
 
 async def serve(settings: Settings) -> None:
     """Run the bot until SIGTERM or SIGINT.
 
-    Raises the error of a part that failed, StorageTooNew and StorageUnavailable when the database
-    cannot be used, OSError when the HTTP port is taken.
+    Raises the error of a component that failed, StorageTooNew and StorageUnavailable when the
+    database cannot be used, OSError when the HTTP port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    admins = Admins(settings.admins)
     async with AsyncExitStack() as stack:
         stack.callback(video_reader.readers.close)
         storage = await stack.enter_async_context(
-            open_storage(settings.database_url, settings.order_rules)
+            open_storage(settings.database_url, settings.order_rules(admins))
         )
+        admins.learn(await storage.admins.claimed())
         alone = await stack.enter_async_context(
             process_presence(storage.database, settings.database_url, utc_now())
         )
         if not alone and not storage.database.is_shared:
             logger.warning("another process is on this file: a SQLite file has one process")
-        await _run(settings, storage, _open_edges(settings, storage, stack), stack, stop)
+        edges = _open_edges(settings, storage, admins, stack)
+        await _run(settings, storage, edges, stack, stop)
 
 
-def _open_edges(settings: Settings, storage: Storage, stack: AsyncExitStack) -> wiring.Edges:
+def _open_edges(
+    settings: Settings, storage: Storage, admins: Admins, stack: AsyncExitStack
+) -> wiring.Edges:
     pace = RateLimiter()
     bot = wiring.connect_telegram(settings, pace, wiring.shared_limiter(storage))
     stack.push_async_callback(bot.session.close)
@@ -81,6 +87,7 @@ def _open_edges(settings: Settings, storage: Storage, stack: AsyncExitStack) -> 
         fetch=wiring.wire_downloads(settings),
         bucket=wiring.open_bucket(settings),
         translator=translator,
+        admins=admins,
     )
 
 
@@ -91,11 +98,13 @@ async def _run(
     stack: AsyncExitStack,
     stop: asyncio.Event,
 ) -> None:
+    if swept := await asyncio.to_thread(leftovers.sweep, settings.data_dir):
+        logger.warning("%d unfinished copies of the database deleted, left by a kill", swept)
     parts = wiring.build(settings, storage, edges)
     await asyncio.to_thread(parts.kept.sweep, await _wanted(storage, parts.kept))
     for server in (parts.server, parts.admin_server):
         if server is not None:
-            await server.start()
+            await _listen(server, settings)
             stack.push_async_callback(server.stop)
     logger.info(
         "started: http on %s:%d, photos %s, model %s, updates by %s, role %s, version %s",
@@ -114,14 +123,17 @@ async def _run(
     for line in settings.warnings:
         logger.warning("settings: %s", line)
     stoppable: list[Inbox | Worker | OutboxSender] = []
-    endless = [_heartbeat(parts.health), parts.alert_monitor.run_here()]
+    endless = [_heartbeat(parts.health), parts.alert_monitor.run_here(), parts.admin_list.run()]
     if settings.takes_updates:
         stoppable.append(parts.inbox)
         endless.append(_updates(settings, parts, storage.cluster))
+        if parts.translation is not None:
+            endless.append(parts.translation.run())
     if settings.makes_videos:
         stoppable += [parts.worker, parts.notices]
         endless += [
             parts.progress.run(),
+            parts.films.run(),
             parts.retention.run_here(),
             storage.cluster.run_exclusively(
                 "chores", partial(_background_jobs, settings, storage, edges, parts)
@@ -129,7 +141,7 @@ async def _run(
         ]
     last = [storage.cluster.run()]
     if settings.needs_tunnel:
-        # To the end: the provider may be about to fetch the photo of an order just accepted.
+        # Closed last: the provider may be about to fetch the photo of an order just accepted.
         last.append(wiring.wire_tunnel(settings, parts.server, parts.address).run())
     await supervise(
         until=stop,
@@ -140,13 +152,24 @@ async def _run(
     )
 
 
+async def _listen(server: HttpServer, settings: Settings) -> None:
+    try:
+        await server.start()
+    except OSError as exc:
+        # asyncio's text names the address, and not which setting it is from
+        raise OSError(
+            f"HTTP_HOST={settings.http_host}, HTTP_PORT={settings.http_port}, "
+            f"ADMIN_HTTP_PORT={settings.admin_port or ''}: {exc.strerror or exc}"
+        ) from exc
+
+
 async def _run_part(part: Inbox | Worker | OutboxSender, cluster: Cluster) -> None:
     await part.run()
-    cluster.notify(ORDERED)  # other processes may take over what it left
+    cluster.notify(ORDERED)  # other processes may take over its work
 
 
 async def _updates(settings: Settings, parts: wiring.Parts, cluster: Cluster) -> None:
-    """Poll in one process of several; with a webhook every process takes updates."""
+    """Poll Telegram in one process of several; with a webhook every process receives updates."""
     if settings.updates == "webhook":
         return await parts.polling.run()
 
@@ -164,11 +187,12 @@ async def _updates(settings: Settings, parts: wiring.Parts, cluster: Cluster) ->
 async def _background_jobs(
     settings: Settings, storage: Storage, edges: wiring.Edges, parts: wiring.Parts
 ) -> None:
-    """Run what one process does for all."""
+    """Run the common jobs, which one process does for all processes."""
     try:
         async with asyncio.TaskGroup() as group:
             for job in (
-                _greet(edges.bot),
+                _greet(edges.bot, settings, storage),
+                claim.offer(edges.bot, storage, is_usable=settings.is_usable, clock=utc_now),
                 parts.alert_monitor.run(),
                 parts.broadcaster.run(),
                 parts.refunds.run(),
@@ -176,7 +200,7 @@ async def _background_jobs(
                 parts.probe.run(),
                 parts.retention.run(),
                 parts.frames.sweep(),
-                _compare_prices(settings, storage, edges.provider),
+                _compare_prices(settings, storage, edges),
                 _tidy(storage, utc_now),
             ):
                 group.create_task(job)
@@ -184,29 +208,37 @@ async def _background_jobs(
         raise exc.exceptions[0] from None
 
 
-async def _greet(bot: Bot) -> None:
-    """Set the bot's profile, once; nothing depends on it."""
+async def _greet(bot: Bot, settings: Settings, storage: Storage) -> None:
+    """Set the bot's profile and the menus of admins, once; nothing depends on it."""
+    sells, names_prices = bool(settings.stars_offer.packages), settings.price_view().for_everybody
     try:
-        await set_profile(bot)
+        await set_profile(bot, sells=sells, names_prices=names_prices)
+        for admin in sorted(settings.admins):
+            if (user := await storage.users.get(admin)) is not None:
+                await set_menu(bot, admin, user.lang, sells=sells, is_admin=True)
     except Exception:
         logger.exception("the bot's profile was not set")
 
 
-async def _compare_prices(settings: Settings, storage: Storage, provider: Gptunnel) -> None:
+async def _compare_prices(settings: Settings, storage: Storage, edges: wiring.Edges) -> None:
     """Compare the catalog with the provider's list, at the start and then four times a day."""
     while True:
         try:
             await price_check.compare(
-                provider, storage, settings.models, settings.alert_chats, utc_now,
+                edges.provider,
+                storage,
+                settings.models,
+                settings.alert_chats(edges.admins),
+                utc_now,
                 path=settings.catalog_file,
-            )  # fmt: skip
+            )
         except Exception:
             logger.exception("prices were not compared")
         await asyncio.sleep(PRICES_SECONDS)
 
 
 async def _wanted(storage: Storage, kept: KeptVideos) -> set[int]:
-    """Return the tasks that still need their kept video."""
+    """Return the tasks whose kept video is still needed."""
     wanted = set()
     for task_id in kept.ids():
         task = await storage.tasks.get(task_id)

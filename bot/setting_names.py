@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 
 from dotenv import dotenv_values
 
 RENAMED = {"PROVIDER_PLACES": "PROVIDER_CONCURRENCY"}
-"""Old names that still work; the start logs the new one."""
+"""Old names of settings that still work; at the start, the new name is logged."""
 OF_OTHERS = {
     "CONTAINER_DATABASE_URL", "GRAFANA_PASSWORD", "LEAN", "POSTGRES_PASSWORD", "TELEGRAM_API_HASH",
     "TELEGRAM_API_ID",
@@ -22,7 +22,7 @@ OF_OTHERS = {
 """Names that compose.yaml, a Bot API server or bot/runtime/lazy_aiogram.py read."""
 OF_OTHERS_PREFIXES = ("COMPOSE_", "DOCKER_", "PYTHON")
 NEAR = 0.8
-"""Names this similar are taken for misspelt (difflib: ratio)."""
+"""A name at least this similar to a setting counts as misspelt (difflib: ratio)."""
 
 
 def unknown(fields: Collection[str], env_file: Path | str | None = ".env") -> list[str]:
@@ -46,7 +46,9 @@ def unknown(fields: Collection[str], env_file: Path | str | None = ".env") -> li
 
 @cache
 def _nearest(name: str, known: frozenset[str]) -> str | None:
-    """Return the known name that this one is taken for. The environment hardly changes."""
+    """Return the known name of which this name is probably a misspelling. The environment hardly
+    changes.
+    """
     return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=NEAR)), None)
 
 
@@ -56,7 +58,20 @@ def renamed(env_file: Path | str | None = ".env") -> list[str]:
     return [f"{old} is now called {new}" for old, new in RENAMED.items() if old in given]
 
 
+def is_empty(name: str, env_file: Path | str | None = ".env") -> bool:
+    """Whether the setting stands in the environment or the file, with an empty value."""
+    for given in (os.environ, _read(env_file)):
+        for key, value in given.items():
+            if key.upper() == name:
+                return not value
+    return False
+
+
 def _names_in(env_file: Path | str | None) -> Collection[str]:
-    return (
-        dotenv_values(env_file, interpolate=False, encoding="utf-8-sig").keys() if env_file else ()
-    )
+    return _read(env_file).keys()
+
+
+def _read(env_file: Path | str | None) -> Mapping[str, str | None]:
+    if not env_file:
+        return {}
+    return dotenv_values(env_file, interpolate=False, encoding="utf-8-sig")

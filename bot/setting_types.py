@@ -1,7 +1,7 @@
-"""The types of settings: what each kind of value should look like.
+"""The types of settings: the form of each kind of value.
 
-An error says what the value should be and never repeats it. It must not know which setting has
-which type.
+An error describes the expected form and never repeats the value. It must not know which setting
+has which type.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from bot.core import catalog, examples
 from bot.core.stars import read_packages
-from storage.engine import parse
+from storage.address import parse
 
 
 def _token(value: SecretStr) -> SecretStr:
@@ -47,7 +48,7 @@ def _http_url(value: str) -> str:
 
 
 def is_local(url: str) -> bool:
-    """Whether only this machine or its own network can reach the host of a URL."""
+    """Whether the host of a URL can be reached only from this machine or its own network."""
     host = (urlsplit(url).hostname or "").rstrip(".").lower()
     try:
         return not ipaddress.ip_address(host).is_global
@@ -88,7 +89,7 @@ def _proxy_url(value: str) -> str:
 def _database_url(value: str) -> str:
     url = parse(value)
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise ValueError("should name a file: a database in memory is lost at a stop")
+        raise ValueError("should name a file: a database in memory is lost when the bot stops")
     return value
 
 
@@ -101,6 +102,14 @@ def _sentry_dsn(value: SecretStr) -> SecretStr:
             known = False
         if not (known and parts.path.rpartition("/")[2].isdigit()):
             raise ValueError("should be a DSN as Sentry shows it")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("should be a time zone, like Europe/Moscow") from None
     return value
 
 
@@ -139,7 +148,7 @@ def _upper(value: Any) -> Any:
 
 
 CLOUDFLARED = "cloudflared"
-"""The tunnel that is a program; every other one is ssh://…."""
+"""The setting of the tunnel that is a program; every other value begins with ssh://."""
 
 BotToken = Annotated[SecretStr, AfterValidator(_token)]
 ApiKey = Annotated[SecretStr, AfterValidator(_key)]
@@ -148,6 +157,7 @@ PublicTunnel = Annotated[str, AfterValidator(_public_tunnel)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 UserIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_user_ids)]
 """Telegram user IDs, in the environment as `1001,1002`."""
 Packages = Annotated[str, AfterValidator(_packages)]

@@ -1,19 +1,23 @@
 """The settings: environment, `.env` and secret files, read once in `__main__`, then frozen.
 
-A wrong, missing or misspelt setting names itself; values are never repeated, since they may be
-secrets. `make docs` makes docs/settings.md and .env.example from the fields and their docstrings.
+An error names each wrong, missing or misspelt setting; values are never repeated, since they may
+be secrets. `make docs` writes docs/settings.md and .env.example from the fields and their
+docstrings. The file is long on purpose: a setting, its default and its explanation stay together.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import hmac
 import logging
 import shutil
+from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AliasChoices,
@@ -29,8 +33,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot import setting_names
 from bot.core import catalog
 from bot.core.access import Access
-from bot.core.caps import Cap, Limit, OrderRules
+from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
+from bot.core.chat_models import AUTO
+from bot.core.prices import PriceView, Show
 from bot.core.stars import StarsPackages, read_packages
 from bot.setting_types import (
     CLOUDFLARED,
@@ -49,18 +55,19 @@ from bot.setting_types import (
     ProxyUrl,
     PublicTunnel,
     SentryDsn,
+    TimeZone,
     Upper,
     UserIds,
     is_local,
 )
-from storage.engine import sqlite_file
+from storage.address import sqlite_file
 
 ADMIN_PORT = 8081
-"""Where health and metrics are when a tunnel leads to the other listener."""
+"""The port of health and metrics when a tunnel leads to the other listener."""
 
 
 class SettingsError(Exception):
-    """The settings are wrong: one clear line for each problem."""
+    """The settings are wrong; the text has one clear line for each problem."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -68,7 +75,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What an operator can set."""
+    """All settings of the operator."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True,
@@ -89,9 +96,11 @@ class Settings(BaseSettings):
     # --- access ---
 
     access: Annotated[Literal["closed", "open"], Lower] = "closed"
-    """`closed`: the people named here and those an admin lets in; `open`: everybody."""
+    """Who may use the bot; `closed`: the people named here and those an admin lets in; `open`:
+    everybody.
+    """
     admins: UserIds = frozenset()
-    """Telegram user IDs of the people who run the bot, separated by commas."""
+    """Telegram user IDs of the people who run the bot; empty: the first start prints a link."""
     allowed_users: UserIds = frozenset()
     """Telegram user IDs of the people who may use the bot, separated by commas."""
     admin_chat: int | None = None
@@ -108,7 +117,7 @@ class Settings(BaseSettings):
     cap_user_at_once_roubles: Count = 0
     """The same in roubles."""
     cap_user_per_day: Count = 0
-    """Videos of one person per day (UTC)."""
+    """Videos of one person per day."""
     cap_user_per_day_roubles: Count = 0
     """The same in roubles."""
     cap_global_at_once: Count = 0
@@ -116,9 +125,12 @@ class Settings(BaseSettings):
     cap_global_at_once_roubles: Count = 0
     """The same in roubles."""
     cap_global_per_day: Count = 0
-    """Videos of all people per day (UTC)."""
+    """Videos of all people per day."""
     cap_global_per_day_roubles: Count = 0
     """The same in roubles."""
+
+    day_timezone: TimeZone = "UTC"
+    """Whose midnight begins a day of caps, `/admin` and `/stats`, as `Europe/Moscow`."""
 
     # --- Telegram Stars ---
 
@@ -126,6 +138,9 @@ class Settings(BaseSettings):
     """Credit sold for Telegram Stars, as `100:170,500:900` (Stars and roubles); empty: none."""
     support_contact: str = ""
     """Who answers questions about payments: @name or an address."""
+
+    show_prices: Annotated[Show, Lower] = "auto"
+    """Who sees prices: `auto`: those who pay (admins, with Stars everybody); `always`; `never`."""
 
     # --- photos ---
 
@@ -167,26 +182,30 @@ class Settings(BaseSettings):
     """The model of new cards; its name includes resolution and length."""
     examples_file: ExamplesFile = None
     """The scenes of `/examples`, as TOML or JSON, instead of the built-in ones."""
-    translate_model: str = ""
-    """A GPTunnel chat model that translates prompts into English; empty: no translation."""
+    translate_model: str = AUTO
+    """The GPTunnel chat model that translates prompts; `auto`: a known one; empty: none."""
     task_deadline_seconds: Positive = 900
-    """After this many seconds the person is told that the video takes longer."""
+    """After this many seconds the bot tells the person that the video takes longer."""
     provider_concurrency: Annotated[
         Positive,
         Field(validation_alias=AliasChoices("provider_concurrency", "provider_places")),
     ] = 20
-    """Videos at the provider at once, of all processes; the provider publishes no limit."""
+    """Videos of all processes at the provider at once; the provider publishes no limit."""
 
     # --- connections ---
 
     updates: Annotated[Literal["polling", "webhook"], Lower] = "polling"
     """How updates arrive; `webhook`: Telegram calls `PUBLIC_URL`."""
     role: Annotated[Literal["all", "intake", "worker"], Lower] = "all"
-    """With several processes on PostgreSQL: `intake` answers people, `worker` makes videos."""
+    """With several processes on PostgreSQL: `intake` answers people, `worker` makes videos, `all`
+    does both.
+    """
     telegram_api_url: HttpUrl = "https://api.telegram.org"
-    """The Bot API server, for a server of your own."""
+    """The address of the Bot API server; change it for a server of your own."""
     telegram_local: bool = False
-    """That server runs with `--local` on this machine: uploads up to 2000 MB instead of 50."""
+    """Whether that server runs with `--local` on this machine: uploads up to 2000 MB instead of
+    50.
+    """
     telegram_proxy: ProxyUrl = ""
     """A proxy to Telegram: `socks5://host:1080` or `http://user:word@host:3128`."""
     gptunnel_base_url: HttpUrl = "https://gptunnel.ru/v1"
@@ -200,12 +219,22 @@ class Settings(BaseSettings):
     """The database; PostgreSQL: `postgresql+asyncpg://user:password@host/database`."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+    log_format: Annotated[Literal["auto", "json", "text"], Lower] = "auto"
+    """`json`: one object per line, `text`: for people; `auto`: text on a terminal."""
     metrics_token: SecretStr = SecretStr("")
     """The bearer token for `/metrics`; empty: it answers private networks only."""
     sentry_dsn: SentryDsn = SecretStr("")
     """Errors are sent to Sentry, without secrets and without people's messages."""
     allow_private_result_hosts: bool = False
     """For tests: follow result links to private addresses and plain http."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_off(cls, values: Any) -> Any:
+        """An empty TRANSLATE_MODEL is a choice, which the sources leave out as not set."""
+        if "translate_model" not in values and setting_names.is_empty("TRANSLATE_MODEL"):
+            values["translate_model"] = ""
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -235,7 +264,9 @@ class Settings(BaseSettings):
         known = [model.id for model in catalog.read(path)] if path else list(CATALOG)
         is_default = path and value == cls.model_fields["model"].default
         if value not in known and not is_default:
-            raise ValueError(f"should be one of {', '.join(known)}")
+            nearest = difflib.get_close_matches(value, known, n=5, cutoff=0)
+            source = "CATALOG_FILE" if path else "the catalog"
+            raise ValueError(f"is not in {source}; the nearest: {', '.join(nearest)}")
         return value
 
     @model_validator(mode="after")
@@ -268,6 +299,8 @@ class Settings(BaseSettings):
                     "PUBLIC_TUNNEL: the program `cloudflared` is not on the PATH; install it, or "
                     "use ssh://user@host"
                 )
+        if self.show_prices == "never" and self.stars_packages:
+            lines.append("SHOW_PRICES: people who pay have to see prices; use auto")
         if self.http_port and self.admin_port == self.http_port:
             lines.append("ADMIN_HTTP_PORT: should be another port than HTTP_PORT")
         if self.role != "all" and self.database_url.startswith("sqlite"):
@@ -289,30 +322,24 @@ class Settings(BaseSettings):
         """Whether this process works on orders."""
         return self.role != "intake"
 
-    @property
-    def access_rules(self) -> Access:
-        """The access rules of the settings."""
-        return Access(
-            is_open=self.access == "open", admins=self.admins, allowed=self.allowed_users
-        )
+    def access_rules(self, admins: Set[int]) -> Access:
+        """The access rules of the settings, with everybody who runs the bot."""
+        return Access(is_open=self.access == "open", admins=admins, allowed=self.allowed_users)
 
     @property
     def is_usable(self) -> bool:
         """Whether anybody may use the bot, or could give access."""
         return self.access == "open" or bool(self.admins | self.allowed_users)
 
-    @property
-    def alert_chats(self) -> frozenset[int]:
+    def alert_chats(self, admins: Set[int]) -> Set[int]:
         """Chats that receive alerts: ADMIN_CHAT, or every admin in private."""
-        return self.admins if self.admin_chat is None else frozenset({self.admin_chat})
+        return admins if self.admin_chat is None else frozenset({self.admin_chat})
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed and probably not wanted, a line each."""
+        """Return one line for each setting that is allowed but probably a mistake."""
         found = []
-        if not self.is_usable:
-            found.append("nobody may use the bot: ADMINS is empty, and ACCESS is closed")
-        capped = any(limit.videos or limit.roubles for limit in self.order_rules.caps.values())
+        capped = any(limit.videos or limit.roubles for limit in self.order_rules().caps.values())
         if self.access == "open" and not capped and not self.stars_packages:
             found.append("ACCESS=open without caps or Stars: anybody can spend your balance")
         if self.stars_packages and not self.support_contact:
@@ -321,16 +348,30 @@ class Settings(BaseSettings):
             found.append("PUBLIC_TUNNEL is not used: first frames are in the bucket")
         return tuple(found)
 
-    @property
-    def order_rules(self) -> OrderRules:
-        """The rules that every order has to keep."""
+    def order_rules(self, admins: Set[int] = frozenset()) -> OrderRules:
+        """The rules that every order has to keep; admins pay nothing."""
         caps = {
             cap: Limit(
                 getattr(self, f"cap_{cap.value}"), getattr(self, f"cap_{cap.value}_roubles")
             )
-            for cap in Cap
+            for cap in OF_SETTINGS
         }
-        return OrderRules(caps=caps, sold=bool(self.stars_offer.packages), free_for=self.admins)
+        return OrderRules(
+            caps=caps,
+            sold=bool(self.stars_offer.packages),
+            free_for=admins,
+            zone=self.day_zone,
+        )
+
+    @property
+    def day_zone(self) -> ZoneInfo:
+        """The zone of DAY_TIMEZONE."""
+        return ZoneInfo(self.day_timezone)
+
+    def price_view(self, admins: Set[int] = frozenset()) -> PriceView:
+        """Who sees prices."""
+        sold = bool(self.stars_offer.packages)
+        return PriceView(show=self.show_prices, sold=sold, admins=admins)
 
     @property
     def stars_offer(self) -> StarsPackages:
@@ -347,7 +388,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Values that must not appear in any log line."""
+        """The values that must not appear in any log line."""
         passwords = [
             _password(address)
             for address in (self.database_url, self.telegram_proxy, self.provider_proxy)
@@ -367,7 +408,7 @@ class Settings(BaseSettings):
 
     @property
     def admin_port(self) -> int | None:
-        """The port of the listener for the operator; None: one listener is for both."""
+        """The port of the operator's listener; None if one listener serves both purposes."""
         if self.admin_http_port is None and self.public_tunnel:
             return ADMIN_PORT
         return self.admin_http_port
@@ -381,7 +422,7 @@ class Settings(BaseSettings):
 
     @property
     def tunnel_owner(self) -> str:
-        """Who passes photos on to the provider; "": nobody."""
+        """The owner of the tunnel, who passes photos on to the provider; "" without a tunnel."""
         if not self.public_tunnel or self.frames_s3_bucket:
             return ""
         if self.public_tunnel == CLOUDFLARED:
@@ -392,14 +433,14 @@ class Settings(BaseSettings):
     def webhook_secret(self) -> str:
         """The secret that Telegram sends with each update, the same in every process of this bot.
 
-        Derived from the token, so there is nothing more to keep secret (Bot API: setWebhook).
+        It is derived from the token, so there is no further secret to keep (Bot API: setWebhook).
         """
         token = self.bot_token.get_secret_value().encode()
         return hmac.new(token, b"webhook", hashlib.sha256).hexdigest()
 
     @property
     def models(self) -> tuple[catalog.Model, ...]:
-        """The models that people choose from."""
+        """The models that people can choose."""
         if self.catalog_file is None:
             return catalog.offered(self.model)
         return catalog.read(self.catalog_file)
@@ -411,7 +452,7 @@ class Settings(BaseSettings):
 
     @property
     def photos_on(self) -> bool:
-        """Whether the provider can fetch first frames from somewhere."""
+        """Whether the bot can publish first frames for the provider."""
         return bool(self.public_url or self.public_tunnel or self.frames_s3_bucket)
 
     @property
@@ -420,8 +461,36 @@ class Settings(BaseSettings):
         return logging.getLevelNamesMapping()[self.log_level]
 
 
+class DatabaseSettings(BaseSettings):
+    """What the commands of the database need: everything else may be missing or wrong."""
+
+    model_config = Settings.model_config
+
+    database_url: DatabaseUrl = Settings.model_fields["database_url"].default
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not appear in any log line."""
+        return (_password(self.database_url),)
+
+
+def read_database_settings(**overrides: Any) -> DatabaseSettings:
+    """Read DATABASE_URL alone; SettingsError has one line when it is wrong or misspelt."""
+    try:
+        unknown = setting_names.unknown(Settings.model_fields, overrides.get("_env_file", ".env"))
+        settings = DatabaseSettings(**overrides)
+    except ValidationError as exc:
+        raise SettingsError([_line(error) for error in exc.errors()]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([".env: should be text in UTF-8"]) from None
+    # Otherwise the command would work on the default file.
+    if meant := [line for line in unknown if "DATABASE_URL" in line]:
+        raise SettingsError(meant)
+    return settings
+
+
 def read_settings(**overrides: Any) -> Settings:
-    """Read the settings; SettingsError has one line for each wrong, missing or unknown one."""
+    """Read the settings; SettingsError has one line for each wrong, missing or unknown setting."""
     try:
         unknown = setting_names.unknown(Settings.model_fields, overrides.get("_env_file", ".env"))
         settings = Settings(**overrides)
@@ -431,7 +500,7 @@ def read_settings(**overrides: Any) -> Settings:
             line
             for error in exc.errors()
             for line in _line(error).splitlines()
-            # An unreadable file explains it all.
+            # An unreadable file explains all other problems.
             if error["type"] != "missing" or (f"{error['loc'][0]}_file",) not in wrong
         ]
         raise SettingsError(unknown + lines) from None

@@ -1,6 +1,6 @@
 """Turn a Telegram update into one action and an answer; one router per module.
 
-After a crash a handler may run again for the same update: the action takes effect once, but an
+After a crash a handler may run again for the same update. The action takes effect once, but an
 answer may be sent twice. Handlers must not know the worker or the provider.
 """
 
@@ -17,12 +17,16 @@ from handlers import (
     edited,
     examples,
     fallback,
+    film,
+    first_steps,
     groups,
     history,
     inline,
     options,
+    people,
     picture,
     prompt,
+    reports,
     result,
     retry,
     settings,
@@ -37,19 +41,22 @@ def build_router() -> Router:
     """Return all routers in order; the first that accepts an update handles it."""
     root = Router(name="handlers")
     for observer in (root.message, root.edited_message, root.callback_query, root.inline_query):
-        # Inner middlewares: people who were not talking to the bot are not recorded.
+        # Inner middlewares: in groups, people who did not address the bot are not recorded.
         observer.middleware(Gate())
         observer.middleware(Person())
         observer.middleware(InputErrorAnswers())
         observer.middleware(LimitAnswers())
     root.pre_checkout_query.middleware(Gate())
     root.pre_checkout_query.middleware(Person())
+    root.include_router(first_steps.router())
     root.include_router(access.router())
     root.include_router(admin.router())
+    root.include_router(people.router())
+    root.include_router(reports.router())
     root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, prompt, picture, card,
-        options, retry, result, history, data, inline, stopped, fallback,
+        options, retry, result, film, history, data, inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiogram import Bot, F, Router
 from aiogram.enums import ChatType
 from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.types import CallbackQuery, Message, Update, User
 from aiogram.utils.deep_linking import create_start_link
+from aiogram.utils.formatting import Text
 
 from bot import texts
 from bot.core.access import Access
 from bot.core.clock import Clock
 from bot.texts.callback_data import AskAccess, DecideAccess
-from handlers import reply
+from handlers import people, reply
+from handlers.context import AdminsChanged
 from handlers.filters import admin
 from handlers.gate import EVERYBODY
 from storage import RedeemResult, RequestStatus, Storage
@@ -119,10 +121,12 @@ async def allow(
     clock: Clock,
     lang: str,
 ) -> None:
-    if (subject := _subject(message, command)) is None:
-        await reply.say(message, texts.access.allow_usage(lang))
+    if (subject := await _subject(message, command, storage)) is None:
+        await _explain(message, command, lang)
         return
-    await storage.access.allow(subject, by=event_from_user.id, now=clock())
+    await storage.access.allow(
+        subject, by=event_from_user.id, now=clock(), name=_title(message, subject)
+    )
     await reply.say(message, texts.access.allowed(lang, subject))
 
 
@@ -133,27 +137,43 @@ async def ban(
     access: Access,
     storage: Storage,
     clock: Clock,
+    admins_changed: AdminsChanged,
     lang: str,
 ) -> None:
-    if (subject := _subject(message, command)) is None:
-        await reply.say(message, texts.access.allow_usage(lang))
-    elif access.is_admin(subject):
-        await reply.say(message, texts.access.admin_stays(lang))
-    else:
-        await storage.access.ban(subject, by=event_from_user.id, now=clock())
-        await reply.say(message, texts.access.banned(lang, subject))
+    by, now = event_from_user.id, clock()
+    if (subject := await _subject(message, command, storage)) is None:
+        await _explain(message, command, lang)
+        return
+    if access.is_admin(subject):
+        if not access.outranks(by, subject):
+            await reply.say(message, texts.access.admin_stays(lang))
+            return
+        await storage.admins.remove(subject, by=by, now=now)
+        await admins_changed()
+    await storage.access.ban(subject, by=by, now=now, name=_title(message, subject))
+    await reply.say(message, texts.access.banned(lang, subject))
 
 
-def _subject(message: Message, command: CommandObject) -> int | None:
-    """Return the given id, the author of the replied-to message, or the group; None: nobody."""
-    if command.args:
-        number = command.args.strip()
-        digits = number.removeprefix("-")
-        return int(number) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
-    replied = message.reply_to_message
-    if replied and replied.from_user and not replied.from_user.is_bot:
-        return replied.from_user.id
-    return None if message.chat.type == ChatType.PRIVATE else message.chat.id
+async def _subject(message: Message, command: CommandObject, storage: Storage) -> int | None:
+    """Return the person or group that is meant; without a name in a group the group itself."""
+    given = (command.args or "").strip()
+    found = await people.subject_of(message, given, storage)
+    if found is None and not given and message.chat.type != ChatType.PRIVATE:
+        return message.chat.id
+    return found
+
+
+def _title(message: Message, subject: int) -> str | None:
+    """Return the name of the group in which an admin decides about it."""
+    return message.chat.title if subject == message.chat.id else None
+
+
+async def _explain(message: Message, command: CommandObject, lang: str) -> None:
+    given = (command.args or "").strip()
+    name = people.is_name(given)
+    await reply.say(
+        message, texts.access.not_met(lang, given) if name else texts.access.allow_usage(lang)
+    )
 
 
 async def invite(
@@ -171,14 +191,28 @@ async def invite(
     if uses not in USES or days not in DAYS:
         await reply.say(message, texts.access.invite_usage(lang))
         return
-    now = clock()
+    text = await make_invite(
+        bot, storage, by=event_from_user.id, uses=uses, days=days,
+        update_id=event_update.update_id, now=clock(), lang=lang,
+    )  # fmt: skip
+    await reply.say(message, text)
+
+
+async def make_invite(
+    bot: Bot,
+    storage: Storage,
+    *,
+    by: int,
+    uses: int,
+    days: int,
+    update_id: int,
+    now: datetime,
+    lang: str,
+) -> Text:
+    """Create the invite of this update and return the text with its link."""
     made = await storage.access.invite(
-        by=event_from_user.id,
-        uses=uses,
-        expires_at=now + timedelta(days=days),
-        update_id=event_update.update_id,
-        now=now,
+        by=by, uses=uses, expires_at=now + timedelta(days=days), update_id=update_id, now=now
     )
     link = await create_start_link(bot, made.token)
     left = (made.expires_at - now).total_seconds()
-    await reply.say(message, texts.access.invite_made(lang, link, made.uses, left))
+    return texts.access.invite_made(lang, link, made.uses, left)

@@ -1,19 +1,15 @@
-"""Running the bot from a chat: /admin, /order, /user, /settle, /stats, /broadcast and their
-buttons. For admins only; for everybody else these commands do not exist."""
+"""Running the bot from a chat: /admin, /order, /settle, /broadcast and their buttons. For admins
+only; for everybody else these commands do not exist."""
 
 from __future__ import annotations
 
-import asyncio
 import re
-import statistics
-from collections import Counter
 from datetime import timedelta
 
 from aiogram import Bot, Router
 from aiogram.enums import ChatType
 from aiogram.filters import Command, CommandObject
 from aiogram.types import (
-    BufferedInputFile,
     CallbackQuery,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
@@ -24,21 +20,20 @@ from aiogram.types import (
 from aiogram.utils.formatting import Text
 
 from bot import texts
+from bot.core.access import Access
 from bot.core.alerts import Switch
 from bot.core.caps import day_start
 from bot.core.catalog_file import Taken
 from bot.core.clock import Clock
 from bot.core.task import ACTIVE, TaskState
 from bot.texts import keyboards
-from bot.texts.callback_data import Operate, Operation
-from handlers import reply
-from handlers.context import FindJob, Offer, TakeOver, Wake
+from bot.texts.callback_data import Operate, Operation, Step
+from handlers import first_steps, people, reply
+from handlers.context import Balance, FindJob, Offer, TakeOver, Wake
 from handlers.filters import admin
 from storage import Entry, Storage
 
-DAYS, TOP = 14, 8
 ASKED_AT_ONCE, ASKED_COUNTED = 5, 100
-PAYMENTS_SHOWN = 5
 S, O = TaskState, Operation  # noqa: E741 - beside each other they read well
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -48,8 +43,8 @@ _SETTLE = re.compile(r"([0-9]{1,15})\s+(\S{1,200})")
 def router() -> Router:
     router = Router(name="admin")
     for command, handler in (
-        ("admin", panel), ("order", order), ("user", person), ("settle", settle),
-        ("stats", stats), ("broadcast", broadcast),
+        ("admin", panel), ("order", order), ("settle", settle),
+        ("broadcast", broadcast),
     ):  # fmt: skip
         router.message.register(handler, Command(command), admin)
     router.callback_query.register(operate, Operate.filter(), admin)
@@ -59,7 +54,19 @@ def router() -> Router:
 # --- looking -------------------------------------------------------------------------------
 
 
-async def panel(message: Message, storage: Storage, clock: Clock, offer: Offer, lang: str) -> None:
+async def panel(
+    message: Message,
+    event_from_user: User,
+    access: Access,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    balance: Balance,
+    lang: str,
+) -> None:
+    claimed = await storage.admins.claimed_at(event_from_user.id)
+    if claimed is not None and clock() - claimed < first_steps.GREETED:
+        await first_steps.show(message, storage, access, offer, balance, lang)
     text, keyboard = await _today(storage, clock, offer, lang)
     await reply.say(message, text, keyboard)
 
@@ -68,7 +75,7 @@ async def _today(
     storage: Storage, clock: Clock, offer: Offer, lang: str
 ) -> tuple[Text, InlineKeyboardMarkup]:
     now = clock()
-    since = day_start(now)
+    since = day_start(now, offer.zone)
     outcomes = await storage.operator.outcomes(since=since)
     counts = await storage.tasks.counts(ACTIVE)
     sums = await storage.ledger.totals(since, now + timedelta(seconds=1))
@@ -89,20 +96,28 @@ async def _today(
         alerts=[(alert.kind, alert.params) for alert in alerts.values()],
         held=list(held),
         tunnel=offer.tunnel_state(),
+        translates=offer.translator is not None,
+        translates_by=offer.translates_by,
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held
+    photos = O.RELEASE_PHOTOS if Switch.PHOTOS in held else O.HOLD_PHOTOS
     keyboard = keyboards.admin.operations(
         lang,
         [O.RELEASE_INTAKE] if closed else [O.HOLD_INTAKE, O.DRAIN],
         [O.RELEASE_SUBMITS if Switch.SUBMITS in held else O.HOLD_SUBMITS],
+        *([[photos]] if offer.photos_on else []),
         [O.TRY_NOW, O.TODAY],
         *([[O.ASKED]] if asked else []),
     )
+    keyboard.inline_keyboard.append([keyboards.first_steps.step(lang, Step.LIST)])
     return texts.admin.today(lang, numbers), keyboard
 
 
 async def order(message: Message, command: CommandObject, storage: Storage, lang: str) -> None:
-    await _show_order(message, _number(command), storage, lang)
+    if number := _number(command):
+        await _show_order(message, number, storage, lang)
+    else:
+        await reply.say(message, texts.admin.order_usage(lang))
 
 
 async def _show_order(message: Message, task_id: int, storage: Storage, lang: str) -> None:
@@ -113,79 +128,13 @@ async def _show_order(message: Message, task_id: int, storage: Storage, lang: st
     acts: list[list[InlineKeyboardButton]] = []
     if task.state is S.UNDELIVERABLE:
         acts.append([keyboards.admin.operation(lang, O.REDELIVER, task.id)])
-    if task.state is S.UNKNOWN:
+    in_doubt = await storage.operator.can_settle(task.id)
+    if in_doubt:
         acts.append([keyboards.admin.operation(lang, O.NOT_CHARGED, task.id)])
         acts.append([keyboards.admin.operation(lang, O.CHARGED, task.id)])
     acts.append([keyboards.admin.operation(lang, O.PERSON, task.user_id)])
-    text = texts.admin.order(lang, task, await storage.tasks.events(task.id))
+    text = texts.admin.order(lang, task, await storage.tasks.events(task.id), in_doubt=in_doubt)
     await reply.say(message, text, InlineKeyboardMarkup(inline_keyboard=acts))
-
-
-async def person(message: Message, command: CommandObject, storage: Storage, lang: str) -> None:
-    await _show_person(message, _number(command), storage, lang)
-
-
-async def _show_person(message: Message, user_id: int, storage: Storage, lang: str) -> None:
-    user = await storage.users.get(user_id)
-    if user is None:
-        await reply.say(message, texts.admin.nothing_found(lang))
-        return
-    paid = await storage.stars.open_payments(user_id)
-    about = texts.admin.PersonOverview(
-        user_id=user_id,
-        name=user.name,
-        lang=user.lang,
-        strikes=user.strikes,
-        credit=await storage.ledger.credit(user_id),
-        seen=f"{user.seen_at:%d.%m.%Y %H:%M}",
-        orders=await storage.tasks.latest(user_id),
-        payments=len(paid),
-    )
-    rows = [[keyboards.admin.operation(lang, O.LOOK, task.id)] for task in about.orders[:1]]
-    rows += [
-        [keyboards.payments.refund_payment(lang, row.id, row.stars, row.at)]
-        for row in paid[:PAYMENTS_SHOWN]
-    ]
-    keyboard = InlineKeyboardMarkup(inline_keyboard=rows) if rows else None
-    await reply.say(message, texts.admin.person(lang, about), keyboard)
-
-
-async def stats(message: Message, storage: Storage, clock: Clock, lang: str) -> None:
-    from bot.texts import charts  # imports Pillow, which an idle bot does not need
-
-    since = day_start(clock()) - timedelta(days=DAYS - 1)
-    chart_orders = await storage.operator.chart_orders(since=since)
-    money = await storage.operator.money(since=since, days=DAYS)
-    days = []
-    for number, (spent, stars) in enumerate(money):
-        begins = since + timedelta(days=number)
-        mine = [
-            point
-            for point in chart_orders
-            if begins <= point.confirmed_at < begins + timedelta(days=1)
-        ]
-        took = sorted(point.seconds for point in mine if point.seconds is not None)
-        delivered = sum(point.state is S.DELIVERED for point in mine)
-        failed = sum(point.state is S.FAILED for point in mine)
-        days.append(
-            charts.Day(
-                day=begins.date(),
-                delivered=delivered,
-                failed=failed,
-                other=len(mine) - delivered - failed,
-                median=statistics.median(took) if took else None,
-                p90=took[-(-9 * len(took) // 10) - 1] if took else None,
-                spent=spent,
-                stars=stars,
-            )
-        )
-    top = []
-    for user_id, number in Counter(point.user_id for point in chart_orders).most_common(TOP):
-        user = await storage.users.get(user_id)
-        top.append((f"{user.name[:24]} · {user_id}" if user else str(user_id), number))
-    png = await asyncio.to_thread(charts.draw, days, top, texts.admin.chart_titles(lang))
-    picture = BufferedInputFile(png, "stats.png")
-    await reply.show(message, picture, texts.admin.stats(lang, DAYS))
 
 
 # --- acting --------------------------------------------------------------------------------
@@ -225,6 +174,7 @@ async def broadcast(
     event_update: Update,
     storage: Storage,
     clock: Clock,
+    access: Access,
     lang: str,
 ) -> None:
     source = message.reply_to_message
@@ -238,6 +188,7 @@ async def broadcast(
         message_id=source.message_id,
         update_id=event_update.update_id,
         now=clock(),
+        access=access,
     )
     await reply.say(
         message,
@@ -256,15 +207,23 @@ async def operate(
     try_now: Wake,
     offer: Offer,
     take_over: TakeOver,
+    access: Access,
     lang: str,
 ) -> None:
-    if callback_data.operation is O.TAKE_OVER:
+    pressed = callback_data.operation
+    if pressed is O.TAKE_OVER:
         await _take_over(query, take_over, storage, clock, lang)
+        return
+    if pressed in (O.ALLOW, O.BAN):
+        await people.decide(
+            query, callback_data.number, allow=pressed is O.ALLOW, bot=bot, access=access,
+            storage=storage, clock=clock, lang=lang,
+        )  # fmt: skip
         return
     number, by, now = callback_data.number, query.from_user.id, clock()
     shown = query.message if isinstance(query.message, Message) else None
     done = True
-    match callback_data.operation:
+    match pressed:
         case O.HOLD_INTAKE:
             done = await storage.alerts.hold(Switch.INTAKE, by=by, now=now)
         case O.DRAIN:
@@ -277,6 +236,11 @@ async def operate(
         case O.RELEASE_SUBMITS:
             done = await storage.alerts.release([Switch.SUBMITS], by=by, now=now)
             wake()
+        case O.HOLD_PHOTOS:
+            done = await storage.alerts.hold(Switch.PHOTOS, by=by, now=now)
+        case O.RELEASE_PHOTOS:
+            done = await storage.alerts.release([Switch.PHOTOS], by=by, now=now)
+            wake()
         case O.TRY_NOW:
             await storage.operator.hurry(by=by, now=now)
             try_now()
@@ -284,16 +248,19 @@ async def operate(
             done = await storage.operator.redeliver(number, by=by, now=now) is not None
             wake()
         case O.CHARGED | O.NOT_CHARGED:
-            charged = callback_data.operation is O.CHARGED
+            charged = pressed is O.CHARGED
             settled = await storage.operator.settle(number, charged=charged, by=by, now=now)
             done = settled is not None
         case O.HANDLE:
             done = await storage.operator.handle_again(number, by=by, now=now)
-        case O.REFUND:
-            payment_id = await storage.operator.payment(number)
+        case O.REFUND | O.REFUND_REST:
+            payment_id, rest = await storage.operator.payment(number), pressed is O.REFUND_REST
             done = payment_id is not None and await storage.stars.refund(
-                payment_id, now=now, admin=by
+                payment_id, now=now, admin=by, rest=rest
             )
+        case O.REFUND_AGAIN | O.REFUND_SETTLED:
+            again = callback_data.operation is O.REFUND_AGAIN
+            done = await storage.stars.decide_refused(number, again=again, by=by, now=now)
         case O.SEND:
             done = shown is not None and await storage.broadcasts.start(
                 number, shown_message_id=shown.message_id, by=by, now=now
@@ -305,20 +272,20 @@ async def operate(
         case O.LOOK if shown:
             await _show_order(shown, number, storage, lang)
         case O.PERSON if shown:
-            await _show_person(shown, number, storage, lang)
+            await people.show_person(shown, number, storage, lang)
         case O.UPDATE if shown:
             await _show_update(shown, number, storage, lang)
         case _:
             pass
-    if callback_data.operation is O.REFUND and not done:
+    if pressed in (O.REFUND, O.REFUND_REST) and not done:
         await reply.toast(query, texts.admin.not_refunded(lang), alert=True)
     else:
         await reply.toast(query, texts.admin.pressed(lang, done=done))
     if shown is None:
         return
-    if callback_data.operation in (O.SEND, O.STOP):
+    if pressed in (O.SEND, O.STOP):
         await _show_broadcast(shown, number, bot, storage, lang)
-    elif callback_data.operation in _PANEL:
+    elif pressed in _PANEL:
         text, keyboard = await _today(storage, clock, offer, lang)
         place = reply.place(shown)
         await reply.rewrite(bot, place, shown.message_id, text, is_media=False, keyboard=keyboard)
@@ -335,7 +302,7 @@ async def _take_over(
 
 
 _PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SUBMITS, O.DRAIN,
-          O.TRY_NOW)  # fmt: skip
+          O.HOLD_PHOTOS, O.RELEASE_PHOTOS, O.TRY_NOW)  # fmt: skip
 
 
 async def _show_requests(message: Message, storage: Storage, lang: str) -> None:

@@ -1,4 +1,4 @@
-"""The card: a draft as it will be sent, and the buttons below it."""
+"""The card: shows a draft as it would be ordered, with buttons to order and change it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from datetime import datetime
 
 from aiogram import Bot, Router
 from aiogram.types import BufferedInputFile, CallbackQuery, InputFile, Message, Update
+from aiogram.utils.formatting import Text
 
 from bot import texts
+from bot.core.alerts import HOLDS, AlertKind, Switch
 from bot.core.clock import Clock
 from bot.core.errors import InputError, TelegramError, TelegramRejected, TelegramTooLarge
 from bot.core.task import AspectRatio, Frame, Problem, Task, TaskState
 from bot.media import frames
-from bot.telegram.client import fetch_file
+from bot.telegram.first_frame import fetch_frame
 from bot.texts import keyboards
 from bot.texts.callback_data import CancelTask, PickRatio
 from handlers import reply
@@ -25,11 +27,11 @@ _UNSEEN = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """How a card shows a first frame."""
+    """How a card shows the first frame."""
 
     nearest: AspectRatio
-    preview: bytes | None = None  # a small JPEG with the cut; None: show the photo itself
-    is_cut: bool = True  # to the nearest ratio; False: too little to show
+    preview: bytes | None = None  # a small JPEG that shows the cut; None to show the photo itself
+    is_cut: bool = True  # the cut to the nearest ratio removes enough to be shown
     is_blurry: bool = False  # too few pixels for a sharp video
 
 
@@ -46,7 +48,7 @@ def router() -> Router:
 async def look_at(bot: Bot, frame: Frame) -> Picture:
     """Fetch and check a first frame; InputError says why it cannot be one."""
     try:
-        content = await fetch_file(bot, frame.file_id, limit=frames.MAX_BYTES)
+        content = await fetch_frame(bot, frame, limit=frames.MAX_BYTES)
     except TelegramTooLarge:
         raise InputError(Problem.FILE_TOO_BIG, limit=frames.MAX_BYTES) from None
     except TelegramRejected:
@@ -57,7 +59,7 @@ async def look_at(bot: Bot, frame: Frame) -> Picture:
     return Picture(
         nearest=nearest,
         preview=await frames.make_preview(content, nearest if is_cut else None)
-        if is_cut or frame.kind == "document"
+        if is_cut or frame.kind != "photo"
         else None,
         is_cut=is_cut,
         is_blurry=frames.is_blurry(info.width, info.height, nearest),
@@ -65,7 +67,7 @@ async def look_at(bot: Bot, frame: Frame) -> Picture:
 
 
 def cuts(width: int, height: int, ratio: AspectRatio) -> bool:
-    """Whether the cut removes so much that a person should see it."""
+    """Whether the cut removes so much that the person should see it."""
     return abs(width / height / ratio.value_of - 1) > _UNSEEN
 
 
@@ -82,14 +84,14 @@ async def send_card(
 ) -> None:
     """Show the draft once: as a reply to `message`, or on its existing card.
 
-    A photo without a prompt asks for one. `ratio` is offered first when the photo does not decide,
-    and before it the ratio of the video that the draft was made from. `ends`: the update that this
-    answer completes, and when; it is marked as done together with the card.
+    A photo without a prompt asks for one. Without a photo, the ratio of the video from which the
+    draft was made is offered first, otherwise `ratio`. `ends`: the update that this answer
+    completes, and the time; it is marked as done together with the card.
     """
     if task.state is not TaskState.DRAFT or task.card_revision == task.revision:
         return
     if task.prompt is None:
-        # No card yet: it comes with the prompt.
+        # There is no card yet: it is sent when the prompt arrives.
         kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
         await reply.say(message, kept(task.lang), keyboards.cards.card(task))
         await storage.tasks.card_shown(task, card_message_id=None, ends=ends)
@@ -99,7 +101,7 @@ async def send_card(
         try:
             picture = await look_at(bot, task.frame)
         except InputError:
-            pass  # it was a good picture when it came; the order will check again
+            pass  # the picture was checked when it arrived; the order will check it again
         except TelegramError:
             if task.frame.kind != "photo":
                 raise
@@ -108,6 +110,7 @@ async def send_card(
         task,
         asks_consent=await asks_consent(task, storage),
         is_blurry=picture is not None and picture.is_blurry,
+        left=await offer.left(storage, task.user_id, task.price) if offer else None,
     )
     nearest = picture.nearest if picture else task.aspect_ratio or ratio
     keyboard = keyboards.cards.card(task, nearest, offer.card_options() if offer else None)
@@ -140,7 +143,7 @@ async def send_card(
 
 
 async def asks_consent(task: Task, storage: Storage) -> bool:
-    """Whether the card has to say who receives the photo."""
+    """Whether the card has to tell the person who receives the photo."""
     return task.frame is not None and not await storage.privacy.consented(task.user_id)
 
 
@@ -196,21 +199,29 @@ async def start_status(
     await reply.toast(query, answer)
     place = await storage.tasks.queue_position(task.id)
     if message_id is None or place is None:
-        return  # the worker has it already, and shows its progress
+        return  # the worker already has the task, and shows its progress
     await reply.rewrite(
         bot,
         task.chat,
         message_id,
-        texts.statuses.status_queued(task.lang, task, place),
+        await _queued(task, place, storage),
         is_media=is_media,
         keyboard=keyboards.results.status(task),
     )
 
 
+async def _queued(task: Task, place: int, storage: Storage) -> Text:
+    """What a queued order is told: nobody is next in a queue that does not move."""
+    wrong = {alert.kind for alert in (await storage.alerts.all_open()).values()}
+    if wrong & set(HOLDS.values()) or await storage.alerts.is_held(Switch.SUBMITS):
+        return texts.statuses.held(task.lang)
+    if AlertKind.PROVIDER_AWAY in wrong:
+        return texts.statuses.status_away(task.lang, task)
+    return texts.statuses.status_queued(task.lang, task, place)
+
+
 def _pressed(query: CallbackQuery) -> tuple[int, bool] | None:
-    """Return the message with the button, and whether its text is a caption, as far as is
-    known.
-    """
+    """Return the id of the pressed message, and whether its text is a caption; None if unknown."""
     if query.message is None:
         return None
     is_media = isinstance(query.message, Message) and bool(query.message.photo)
@@ -230,7 +241,7 @@ async def cancel(
     if task is None:
         task = await storage.tasks.get(callback_data.task_id)
         if task is not None and task.state is TaskState.QUEUED:
-            # The provider refused it just now: it is queued again, and can be cancelled.
+            # The provider has just refused the order: it is queued again and can be cancelled.
             task = await storage.tasks.cancel(task.id, user_id=user_id, now=clock()) or task
         if task is None or task.user_id != user_id or task.state is not TaskState.CANCELLED:
             await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
@@ -247,7 +258,7 @@ async def cancel(
 
 
 def why_not(task: Task | None, user_id: int, lang: str) -> str:
-    """Answer why a press changed nothing."""
+    """Tell the person why a press changed nothing."""
     if task is None:
         return texts.statuses.press_expired(lang)
     if task.user_id != user_id:
@@ -262,7 +273,7 @@ def why_not(task: Task | None, user_id: int, lang: str) -> str:
 
 
 def why_not_cancelled(task: Task | None, user_id: int, lang: str) -> str:
-    """Answer why a press on Cancel changed nothing."""
+    """Tell the person why a press on Cancel changed nothing."""
     if task and task.user_id == user_id and task.state in _BEING_MADE:
         return texts.statuses.press_too_late(lang)
     return why_not(task, user_id, lang)

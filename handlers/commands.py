@@ -1,4 +1,4 @@
-"""/start, /help, /cancel, /privacy, /language."""
+"""The general commands: /start, /help, /cancel, /privacy, /language."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, Update, User
 
 from bot import texts
+from bot.core.access import Access
 from bot.core.clock import Clock
+from bot.core.stars import StarsPackages
 from bot.core.task import TaskState
-from bot.telegram.profile import follow_choice
+from bot.telegram.profile import follow_choice, set_menu
 from bot.texts import keyboards
 from bot.texts.callback_data import SetLanguage
 from bot.texts.i18n import LANGUAGES
@@ -33,14 +35,35 @@ def router() -> Router:
     return router
 
 
-async def start(message: Message, lang: str, offer: Offer) -> None:
+async def start(
+    message: Message,
+    event_from_user: User,
+    bot: Bot,
+    storage: Storage,
+    access: Access,
+    stars_packages: StarsPackages,
+    lang: str,
+    offer: Offer,
+) -> None:
     in_group = message.chat.type != ChatType.PRIVATE
-    text = texts.commands.start(lang, offer.model, photos_on=offer.photos_on, in_group=in_group)
+    if access.is_admin(event_from_user.id) and not in_group:
+        sells = bool(stars_packages.packages)
+        await set_menu(bot, event_from_user.id, lang, sells=sells, is_admin=True)
+    text = texts.commands.start(
+        lang,
+        offer.model,
+        photos_on=offer.photos_on,
+        in_group=in_group,
+        translates=offer.translator is not None,
+        left=await offer.left(storage, event_from_user.id, offer.model.price),
+    )
     await reply.say(message, text, keyboards.cards.begin(lang) if offer.examples else None)
 
 
 async def help(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.commands.help(lang, offer.model, photos_on=offer.photos_on))
+    translates = offer.translator is not None
+    text = texts.commands.help(lang, offer.model, photos_on=offer.photos_on, translates=translates)
+    await reply.say(message, text)
 
 
 async def privacy(message: Message, lang: str, offer: Offer) -> None:
@@ -85,7 +108,13 @@ async def language(message: Message) -> None:
 
 
 async def set_language(
-    query: CallbackQuery, callback_data: SetLanguage, bot: Bot, storage: Storage, lang: str
+    query: CallbackQuery,
+    callback_data: SetLanguage,
+    bot: Bot,
+    access: Access,
+    stars_packages: StarsPackages,
+    storage: Storage,
+    lang: str,
 ) -> None:
     chosen = callback_data.lang
     if chosen not in LANGUAGES:
@@ -93,7 +122,13 @@ async def set_language(
         return
     await storage.users.set_lang(query.from_user.id, chosen)
     if chosen != lang:
-        await follow_choice(bot, query.from_user, chosen)
+        await follow_choice(
+            bot,
+            query.from_user,
+            chosen,
+            sells=bool(stars_packages.packages),
+            is_admin=access.is_admin(query.from_user.id),
+        )
     text = texts.commands.language_set(chosen)
     await reply.toast(query, text.render()[0])
     if isinstance(query.message, Message):

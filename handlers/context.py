@@ -1,4 +1,5 @@
-"""What handlers receive by name in addition to aiogram's arguments; bot/wiring.py fills it.
+"""The values that handlers receive by name in addition to aiogram's arguments; set in
+bot/wiring.py.
 
 storage: Storage    clock: Clock    wake: Wake    claim_on_commit: ClaimOnCommit
 offer: Offer    access: Access    stars_packages: StarsPackages
@@ -7,24 +8,29 @@ offer: Offer    access: Access    stars_packages: StarsPackages
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Protocol, TypedDict
 
 from aiogram.types import Message
 
+from bot.core.caps import OrderRules
 from bot.core.catalog import Model
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import ChatModel
+from bot.core.clock import Clock, utc_now
 from bot.core.examples import Example
+from bot.core.prices import Left
 from bot.core.task import AspectRatio, Chat
+from bot.texts.audience import shows_money
 from bot.texts.keyboards.cards import CardOptions
 from handlers import reply
-from storage import User
+from storage import Storage, User
 
 
 class Translates(Protocol):
-    """Rewrites prompts for the video model; None: it did not answer in time."""
+    """Rewrites prompts for the video model; returns None if there is no answer in time."""
 
     async def translate(self, prompt: str) -> str | None:
         """Return the prompt in English."""
@@ -41,25 +47,44 @@ ForgetFiles = Callable[[Iterable[int]], Awaitable[None]]
 
 
 FindJob = Callable[[str], Awaitable[bool | None]]
-"""Asks the provider whether it knows a job's id; None: it does not answer now."""
+"""Asks the provider whether it knows a job's id; returns None if it does not answer now."""
 
 
 TakeOver = Callable[[], Awaitable[Taken]]
 """Takes the provider's models and prices over into the catalog file."""
 
 
+AdminsChanged = Callable[[], Awaitable[None]]
+"""Reads the admins' rows again, here and in all other processes."""
+
+
+Balance = Callable[[], Awaitable[Decimal | None]]
+"""Asks the provider for the balance, in roubles; None: it does not answer now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """What this bot offers now."""
+    """The current offer of this bot."""
 
     model: Model
     photos_on: bool  # first frames can be published (PUBLIC_URL or PUBLIC_TUNNEL is set)
     tunnel_owner: str = ""  # who passes photos on to the provider; empty: nobody
     tunnel_state: Callable[[], str] = str  # one line for an admin; empty: there is no tunnel
+    zone: tzinfo = UTC  # whose midnight begins a day
     retention_days: int = 0  # days after which finished orders are deleted; 0: never
     models: tuple[Model, ...] = ()  # the models that a card offers
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
+    translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
+    rules: OrderRules = field(default_factory=OrderRules)
+
+    clock: Clock = utc_now
+
+    async def left(self, storage: Storage, user_id: int, price: Decimal) -> Left | None:
+        """Return what a guest may still order today; None: no cap, or they see prices."""
+        if shows_money():
+            return None
+        return await storage.ledger.left_today(user_id, self.rules, price, self.clock())
 
     def model_for(self, person: User | None) -> Model:
         """Return the person's default model, if it is still on offer."""
@@ -67,7 +92,7 @@ class Offer:
         return next((model for model in self.models if model.id == wanted), self.model)
 
     def card_options(self, *, is_open: bool = False) -> CardOptions | None:
-        """Return what a card offers beside aspect ratios; None: nothing."""
+        """Return the options of a card in addition to aspect ratios; None without any."""
         if not self.models and self.translator is None:
             return None
         return CardOptions(
@@ -93,12 +118,12 @@ async def draft_texts(offer: Offer, prompt: str) -> DraftTexts:
 
 
 def own_ratio(person: User | None) -> AspectRatio | None:
-    """Return the aspect ratio that a person wants to be offered first."""
+    """Return the aspect ratio that a card offers first, by the person's settings."""
     return AspectRatio(person.ratio) if person and person.ratio in list(AspectRatio) else None
 
 
 class Origin(TypedDict):
-    """Who wants a video, where, and with which model: what every draft starts with."""
+    """The beginning of every draft: who wants a video, where, and with which model."""
 
     user_id: int
     chat: Chat

@@ -7,7 +7,9 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, User
 
 from bot import texts
+from bot.core.access import Access
 from bot.core.clock import Clock
+from bot.core.stars import StarsPackages
 from bot.telegram.profile import follow_choice
 from bot.texts import keyboards
 from bot.texts.callback_data import DeleteMe
@@ -40,6 +42,8 @@ async def delete(
     storage: Storage,
     clock: Clock,
     forget_files: ForgetFiles,
+    access: Access,
+    stars_packages: StarsPackages,
     lang: str,
 ) -> None:
     user_id, message = query.from_user.id, query.message
@@ -49,7 +53,13 @@ async def delete(
     if callback_data.sure:
         await forget_files(await storage.privacy.erase_person(user_id, now=clock()))
         if lang != language_of(query.from_user.language_code):
-            await follow_choice(bot, query.from_user, None)
+            await follow_choice(
+                bot,
+                query.from_user,
+                None,
+                sells=bool(stars_packages.packages),
+                is_admin=access.is_admin(user_id),
+            )
     await reply.toast(query, "")
     await reply.rewrite(
         bot,

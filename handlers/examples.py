@@ -78,7 +78,8 @@ async def take(
         price=model.price,
         prompt=example.prompt,
         now=clock(),
-        # There is no message of theirs for it: the press is the key, below all message numbers.
+        # The person sent no message for it: the press is the key, as a negative number to avoid
+        # message ids.
         source_id=-event_update.update_id,
     )
     await send_card(

@@ -1,4 +1,4 @@
-"""What no other handler accepted: answered in private chats, ignored in groups."""
+"""Updates that no other handler accepted: answered in private chats, ignored in groups."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.core.task import Problem
 from handlers import reply
 from handlers.filters import private, unknown_command
 
-# What a person sends; everything else is a service message (a pin, a new title, a timer).
+# Content types that a person sends; all others are service messages (a pin, a new title, a timer).
 _SENT = frozenset(
     {
         ContentType.ANIMATION, ContentType.AUDIO, ContentType.CHECKLIST, ContentType.CONTACT,

@@ -1,4 +1,6 @@
-"""Which updates a handler accepts. Coroutines: aiogram runs other filters in threads."""
+"""Filters: which updates a handler accepts. They are coroutines, because aiogram runs other
+filters in threads.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +14,20 @@ from bot.core.access import Access
 
 
 async def admin(event: TelegramObject, event_from_user: User, access: Access) -> bool:
-    """From an admin; for everybody else the command does not exist."""
+    """The update is from an admin; for everybody else the command does not exist."""
     return access.is_admin(event_from_user.id)
 
 
 async def private(message: Message) -> bool:
-    """In a private chat."""
+    """The update is from a private chat."""
     return message.chat.type == ChatType.PRIVATE
 
 
 async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
-    """Addressed to this bot: everything in private, a mention or a reply to the bot in a group.
+    """The message is addressed to this bot: any message in private, a mention or a reply in a
+    group.
 
-    Gives `words`: the text or caption without the mention, None when there is neither.
+    Passes `words`: the text or caption without the mention, or None without either.
     """
     text = message.text or message.caption
     if message.chat.type == ChatType.PRIVATE:

@@ -1,4 +1,4 @@
-"""Before any other handler: may this person use the bot here, and how much.
+"""Runs before all handlers: checks access and passes the person's limits on orders.
 
 A refused update has no effect. Handlers with the flag `everybody` also serve strangers.
 """
@@ -26,7 +26,7 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.access import Access, Verdict, Verdicts
 from bot.core.clock import Clock
-from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
+from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
 from bot.texts import keyboards
 from bot.texts.i18n import language_of
 from handlers import reply
@@ -34,7 +34,7 @@ from handlers.middlewares import Handler
 from storage import Storage
 
 EVERYBODY = {"everybody": True}
-"""The flags of a handler that strangers may use."""
+"""Return the flags of a handler that strangers may use."""
 
 
 class Gate(BaseMiddleware):
@@ -85,7 +85,9 @@ async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: b
 
 
 class LimitAnswers(BaseMiddleware):
-    """Answer an order that a cap or the person's credit forbids: why, and when to press again."""
+    """Answer an order that a cap or the person's credit forbids: the reason, and when to try
+    again.
+    """
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         lang: str = data["lang"]
@@ -98,7 +100,9 @@ class LimitAnswers(BaseMiddleware):
         except CreditTooLow as exc:
             words = texts.payments.credit_too_low(lang, exc.price, exc.credit)
         except IntakeHeld:
-            words = texts.admin.intake_held(lang)
+            words = texts.payments.intake_held(lang)
+        except PhotosHeld:
+            words = texts.payments.photos_held(lang)
         if isinstance(event, CallbackQuery):
             await reply.toast(event, words, alert=True)
         elif isinstance(event, Message):

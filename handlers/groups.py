@@ -1,4 +1,4 @@
-"""What groups need besides mentions and replies: /video, and the move to a supergroup."""
+"""Handlers for groups only: /video, and the move to a supergroup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/history: a person's orders, page by page, and each of them in full.
+"""/history: a person's orders, page by page, and the details of each.
 
 The buttons work as long as the message exists; a video is sent by its `file_id`, so nothing is
 uploaded or paid.
@@ -77,7 +77,10 @@ async def open_order(
             task.video_file_id,
             texts.results.caption(task),
             keyboards.results.result(task, forget=True),
+            is_document=task.video_is_document,
         )
     ):
         return
-    await reply.say(message, texts.history.order(lang, task), keyboards.results.order(task))
+    returned = await storage.ledger.is_paid_by_person(task.id)
+    text = texts.history.order(lang, task, returned=returned)
+    await reply.say(message, text, keyboards.results.order(task))

@@ -1,6 +1,6 @@
-"""`@bot words` in any chat: a person's own videos, sent by their `file_id`.
+"""Inline mode, `@bot words` in any chat: sends the person's own videos by their `file_id`.
 
-Inline mode has to be switched on in BotFather (/setinline); until then there are no queries.
+It has to be switched on in BotFather (/setinline); until then there are no queries.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from storage import Storage
 
 PAGE = 20
 CACHE_SECONDS = 5
-"""Seconds until a new video appears; Telegram caches an answer for as long."""
+"""Seconds for which Telegram caches an answer; a new video may be missing for as long."""
 
 
 def router() -> Router:
@@ -40,7 +40,7 @@ async def find(query: InlineQuery, storage: Storage, lang: str) -> None:
         for task in videos
         if task.video_file_id is not None
     ]
-    with suppress(TelegramRejected):  # the person typed on: nobody waits for this answer
+    with suppress(TelegramRejected):  # the person has typed more: nobody waits for this answer
         await query.answer(
             [*results],
             is_personal=True,

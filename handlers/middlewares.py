@@ -1,4 +1,4 @@
-"""Around every handler: who is writing and in which language, and answers to bad input."""
+"""Middlewares around every handler: find the person and the language, and answer bad input."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from aiogram.types import Message, TelegramObject, User
 from bot import texts
 from bot.core.clock import Clock
 from bot.core.errors import InputError
+from bot.core.prices import PriceView
+from bot.texts.audience import reader
 from bot.texts.i18n import language_of
 from handlers import reply
 from storage import Storage
@@ -19,7 +21,9 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class Person(BaseMiddleware):
-    """Gives `lang` and `person`; an update without a human author goes no further.
+    """Passes `lang` and `person` to handlers; drops updates without a human author.
+
+    What could not be told to them is told where they write now.
 
     Somebody who writes as a group or channel is told how to write as themselves.
     """
@@ -36,14 +40,22 @@ class Person(BaseMiddleware):
         storage: Storage = data["storage"]
         clock: Clock = data["clock"]
         person = await storage.users.see(
-            user.id, lang=language_of(user.language_code), name=user.full_name, now=clock()
+            user.id,
+            lang=language_of(user.language_code),
+            name=user.full_name,
+            username=user.username,
+            now=clock(),
         )
         data["lang"], data["person"] = person.lang, person
-        return await handler(event, data)
+        if person.owed and isinstance(event, Message):
+            await storage.outbox.unpark(user.id, reply.place(event), now=clock())
+        prices: PriceView = data["prices"]
+        with reader(pays=prices.seen_by(user.id)):
+            return await handler(event, data)
 
 
 class InputErrorAnswers(BaseMiddleware):
-    """Answers unusable input: what is wrong, and what to do."""
+    """Answers unusable input: the problem, and what to do."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         try:

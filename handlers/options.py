@@ -1,4 +1,4 @@
-"""What can be changed on a card before it is ordered: kind, quality, length, number, prompt."""
+"""The options of a card before it is ordered: kind, quality, length, number, prompt."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ async def _shown(
     *,
     is_open: bool = False,
 ) -> None:
-    """Show the card after the press, or why nothing changed when the draft is gone."""
+    """Show the card after the press; if the draft is gone, tell why nothing changed."""
     if task is None:
         await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
         return
@@ -167,7 +167,12 @@ async def _redrawn(
         bot,
         reply.place(message),
         message.message_id,
-        texts.cards.card(task.lang, task, asks_consent=await asks_consent(task, storage)),
+        texts.cards.card(
+            task.lang,
+            task,
+            asks_consent=await asks_consent(task, storage),
+            left=await offer.left(storage, task.user_id, task.price),
+        ),
         is_media=is_media,
         keyboard=keyboards.cards.card(task, _first(message), offer.card_options(is_open=is_open)),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from aiogram import Bot, Router
 from aiogram.types import Message, PhotoSize, Update
 
+from bot.core.alerts import Switch
 from bot.core.clock import Clock
 from bot.core.errors import InputError
 from bot.core.prompt import clean_prompt
@@ -18,7 +19,7 @@ from handlers.context import DraftTexts, Offer, draft_texts, origin, own_ratio
 from handlers.filters import addressed
 from storage import Storage, User
 
-# The types that a client uses for an unknown kind of file
+# Types that clients use for a file of unknown type
 _ANYTHING = "application/octet-stream"
 
 
@@ -49,9 +50,9 @@ async def take_picture(
     lang: str,
     person: User,
 ) -> None:
-    if not offer.photos_on:
+    if not offer.photos_on or await storage.alerts.is_held(Switch.PHOTOS):
         raise InputError(Problem.PHOTOS_OFF)
-    # Cheap first: problems with the text are reported without fetching the picture.
+    # The cheap check first: problems with the text are reported without fetching the picture.
     prompt = clean_prompt(words) if words and words.strip() else None
     frame, picture = await frame_of(message, bot)
     said: DraftTexts | None = await draft_texts(offer, prompt) if prompt else None
@@ -90,7 +91,9 @@ async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:
 async def answered(
     message: Message, bot: Bot, offer: Offer
 ) -> tuple[Frame | None, Picture | None]:
-    """Return the picture that this text replies to; a card of ours is found by its draft."""
+    """Return the picture to which this text replies; for a card of the bot, the picture of its
+    draft.
+    """
     replied = message.reply_to_message
     if replied is None or (replied.from_user and replied.from_user.id == bot.id):
         return None, None
@@ -102,7 +105,7 @@ async def answered(
 
 
 def _judged(size: PhotoSize) -> Picture:
-    """Check what is known of a photo before fetching it; InputError when it is too small."""
+    """Check the known sizes of a photo before fetching it; raise InputError if it is too small."""
     width, height = size.width, size.height
     if min(width, height) < frames.SMALLEST_SIDE:
         raise InputError(

@@ -1,4 +1,6 @@
-"""Text becomes a draft: a new one, or the prompt of the photo that it replies to or that waits."""
+"""A text becomes a new draft, or the prompt of a photo: the one to which it replies, or one that
+waits.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Send the answers of handlers: to the same place, ignoring errors that do not matter.
+"""Send the answers of handlers to the same place; errors that do not matter are ignored.
 
 Errors about an old button or a deleted message are ignored; all others are raised, and the update
-is handled again later. It must not know what is said.
+is handled again later. It must not know the texts.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ _LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 def place(message: Message | InaccessibleMessage) -> Chat:
-    """Return where to answer this message, also later; for a message that is too old only the
-    chat."""
+    """Return where to answer this message, now or later; for a message that is too old, only the
+    chat.
+    """
     if isinstance(message, InaccessibleMessage):
         return Chat(chat_id=message.chat.id)
     return Chat(
         chat_id=message.chat.id,
-        # Replies in ordinary groups have a thread id too, but nothing can be sent to it.
+        # Replies in ordinary groups have a thread id too, but it cannot be used for sending.
         message_thread_id=message.message_thread_id if message.is_topic_message else None,
         business_connection_id=message.business_connection_id,
     )
@@ -81,7 +82,7 @@ async def picture(
 
 
 async def document(message: Message, file: str | InputFile) -> str | None:
-    """Answer with a file; return its `file_id`, or None when Telegram does not accept it."""
+    """Answer with a file; return its `file_id`, or None if Telegram does not accept it."""
     with suppress(TelegramRejected):
         sent = await message.answer_document(
             file, disable_content_type_detection=True, reply_parameters=_to(message)
@@ -91,11 +92,17 @@ async def document(message: Message, file: str | InputFile) -> str | None:
 
 
 async def video(
-    message: Message, file_id: str, caption: Text, keyboard: InlineKeyboardMarkup | None = None
+    message: Message,
+    file_id: str,
+    caption: Text,
+    keyboard: InlineKeyboardMarkup | None = None,
+    *,
+    is_document: bool = False,
 ) -> bool:
     """Answer with a video that Telegram has; False when Telegram no longer has it."""
+    send = message.answer_document if is_document else message.answer_video
     with suppress(TelegramRejected):
-        await message.answer_video(
+        await send(
             file_id,
             **caption.as_caption_kwargs(),
             reply_parameters=_to(message),
@@ -105,11 +112,21 @@ async def video(
     return False
 
 
-def below(query: CallbackQuery, chat: Chat) -> Message:
-    """Return the pressed message, to be answered in `chat`: for an old one Telegram tells
-    little.
+def pressed_in(query: CallbackQuery, known: Chat) -> Chat:
+    """Return where the button was pressed. For an old message Telegram tells only the chat; the
+    rest is that of `known`, if it is in the same chat.
     """
+    message = query.message
+    assert message
+    if isinstance(message, InaccessibleMessage) and message.chat.id == known.chat_id:
+        return known
+    return place(message)
+
+
+def below(query: CallbackQuery, known: Chat) -> Message:
+    """Return the pressed message, to be answered where it is; `known`: see `pressed_in`."""
     assert query.message
+    chat = pressed_in(query, known)
     shown = Message(
         message_id=query.message.message_id,
         date=_LONG_AGO,
@@ -130,7 +147,7 @@ async def rewrite(
     is_media: bool,
     keyboard: InlineKeyboardMarkup | None = None,
 ) -> bool:
-    """Edit text and buttons of a message of ours; return whether it still exists."""
+    """Edit text and buttons of a message of the bot; return whether it still exists."""
     where: dict[str, Any] = {
         "chat_id": chat.chat_id,
         "message_id": message_id,
@@ -159,7 +176,7 @@ async def replace(
     caption: Text,
     keyboard: InlineKeyboardMarkup | None = None,
 ) -> bool:
-    """Replace picture, text and buttons of a message of ours; return whether it still exists."""
+    """Replace picture, text and buttons of a bot's message; return whether it still exists."""
     media = InputMediaPhoto(media=photo, **caption.as_caption_kwargs())
     try:
         await bot(
@@ -179,7 +196,7 @@ async def replace(
 
 
 async def take_away(bot: Bot, chat: Chat, message_id: int) -> None:
-    """Delete a message of ours, best effort."""
+    """Delete a message of the bot, best effort."""
     with suppress(TelegramError):
         await bot(DeleteMessage(chat_id=chat.chat_id, message_id=message_id))
 
@@ -187,7 +204,7 @@ async def take_away(bot: Bot, chat: Chat, message_id: int) -> None:
 async def toast(query: CallbackQuery, text: str = "", *, alert: bool = False) -> None:
     """Answer a press; an `alert` has to be closed by hand.
 
-    A late answer is not shown by Telegram, so a failed one is not repeated.
+    Telegram does not show a late answer, so a failed answer is not repeated.
     """
     with suppress(TelegramRejected, TelegramLater):
         await query.answer(text, show_alert=alert)

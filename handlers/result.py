@@ -1,7 +1,7 @@
 """The buttons below a video, or below the notice of a failure.
 
-The task's row holds everything, so the buttons work after a restart and on old messages. What
-costs money shows a card first, except 🔁, which has the price on it.
+The task's row has all data, so the buttons work after a restart and on old messages. Buttons that
+cost money open a card first, except 🔁, which shows the price.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bot import texts
 from bot.core.catalog import CATALOG, Model
 from bot.core.clock import Clock
 from bot.core.errors import TelegramRejected, TelegramTooLarge
-from bot.core.task import AspectRatio, Frame, Task, TaskState
+from bot.core.task import AspectRatio, FilmPlace, Frame, Task, TaskState
 from bot.media import video_reader
 from bot.telegram.client import fetch_file
 from bot.texts import keyboards
@@ -47,7 +47,7 @@ def router() -> Router:
     return router
 
 
-# --- another one ---------------------------------------------------------------------------
+# --- another video -------------------------------------------------------------------------
 
 
 async def again(
@@ -61,7 +61,7 @@ async def again(
     offer: Offer,
     lang: str,
 ) -> None:
-    """Order the same again at the price on the button; show a card when the price has changed."""
+    """Order the same again at the price on the button; open a card if the price has changed."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -71,10 +71,10 @@ async def again(
         return
     model = _terms(source, offer)
     same = (model.id, model.price) == (source.model, source.price) and ratio in model.ratios
-    draft = await _draft(query, source, event_update, storage, clock, offer, lang)
+    draft = await make_draft(query, source, event_update, storage, clock, offer, lang)
     if draft is None:
         return
-    await _show(query, source, draft, bot, storage, offer)
+    await show_draft(query, source, draft, bot, storage, offer)
     if same and ratio is not None:
         await _confirm(draft.id, ratio, query, update_id, bot, storage, clock, wake)
     await reply.toast(
@@ -125,17 +125,17 @@ async def card(
     offer: Offer,
     lang: str,
 ) -> None:
-    """Make a new card with the same prompt: another ratio, or no photo."""
+    """Send a new card with the same prompt, for another ratio or without the photo."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
     await reply.toast(query, texts.results.press_card(lang))
     frameless = callback_data.act is Act.FRAMELESS
-    draft = await _draft(
+    draft = await make_draft(
         query, source, event_update, storage, clock, offer, lang, frameless=frameless
     )
     if draft is not None:
-        await _show(query, source, draft, bot, storage, offer)
+        await show_draft(query, source, draft, bot, storage, offer)
 
 
 async def edit_prompt(
@@ -147,12 +147,12 @@ async def edit_prompt(
     offer: Offer,
     lang: str,
 ) -> None:
-    """Wait for a new prompt; photo and model stay."""
+    """Make a draft that waits for a new prompt; photo and model stay."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
     await reply.toast(query, texts.results.press_edit_prompt(lang))
-    draft = await _draft(query, source, event_update, storage, clock, offer, lang, words=False)
+    draft = await make_draft(query, source, event_update, storage, clock, offer, lang, words=False)
     if draft is not None and draft.prompt is None and draft.state is TaskState.DRAFT:
         text, keyboard = (
             texts.cards.new_words(lang, source),
@@ -171,7 +171,8 @@ async def continue_video(
     bot: Bot,
     lang: str,
 ) -> None:
-    """Make a draft whose first frame is the last picture; it waits for a prompt."""
+    """Make a draft whose first frame is the last picture, the next part of a film; it waits for a
+    prompt."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
@@ -199,9 +200,10 @@ async def continue_video(
         await reply.say(message, texts.results.video_gone(lang))
         return
     largest = max(shown.photo, key=lambda size: size.width * size.height)
-    await _draft(
+    await make_draft(
         query, source, event_update, storage, clock, offer, lang, words=False,
         frame=Frame(file_id=largest.file_id, kind="photo"), frame_message_id=shown.message_id,
+        film=FilmPlace.AFTER,
     )  # fmt: skip
 
 
@@ -218,6 +220,8 @@ async def as_file(
     await reply.toast(query, texts.results.press_file(lang))
     message = reply.below(query, source.chat)
     known = await storage.callback_actions.document(source.id)
+    if known is None and source.video_is_document:
+        known = source.video_file_id
     if known is not None and await reply.document(message, known):
         return
     video = await _video(bot, message, source, lang)
@@ -240,7 +244,7 @@ async def delete(
 async def show_video(
     query: CallbackQuery, callback_data: ShowVideo, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """Let the buttons below an album refer to this one of its videos."""
+    """Let the buttons below an album refer to the chosen video."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is not None:
         await reply.toast(query)
@@ -250,11 +254,11 @@ async def show_video(
 async def drop_video(
     query: CallbackQuery, callback_data: DropVideo, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    """Remove the video from its album; the buttons then refer to the others."""
+    """Remove the video from its album; the buttons then refer to the other videos."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
-    gone = await _delete(bot, source.chat.chat_id, source.video_message_id)
+    gone = await _delete(bot, source.video_chat.chat_id, source.video_message_id)
     await _told(query, lang, gone=gone)
     if not gone:
         return
@@ -287,13 +291,13 @@ async def forget(
     await _delete_pressed(query, bot)
 
 
-# --- what they have in common --------------------------------------------------------------
+# --- shared --------------------------------------------------------------------------------
 
 
 async def _theirs(
     query: CallbackQuery, data: Below | ShowVideo | DropVideo, storage: Storage, lang: str
 ) -> Task | None:
-    """Return the order of the person who pressed; answer everybody else."""
+    """Return the order if the presser owns it; answer everybody else."""
     task = await storage.tasks.get(data.task_id)
     if task is None or task.user_id != query.from_user.id or query.message is None:
         await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
@@ -306,7 +310,7 @@ def _terms(source: Task, offer: Offer) -> Model:
     return CATALOG.get(source.model, offer.model)
 
 
-async def _draft(
+async def make_draft(
     query: CallbackQuery,
     source: Task,
     update: Update,
@@ -319,7 +323,10 @@ async def _draft(
     frameless: bool = False,
     frame: Frame | None = None,
     frame_message_id: int | None = None,
+    film: FilmPlace | None = None,
 ) -> Task | None:
+    assert query.message
+    chat, message_id = reply.pressed_in(query, source.chat), query.message.message_id
     model = _terms(source, offer)
     return await storage.callback_actions.draft_from(
         source.id,
@@ -333,10 +340,12 @@ async def _draft(
         frameless=frameless,
         frame=frame,
         frame_message_id=frame_message_id,
+        pressed=None if chat == source.chat else (chat, message_id),
+        film=film,
     )
 
 
-async def _show(
+async def show_draft(
     query: CallbackQuery, source: Task, draft: Task, bot: Bot, storage: Storage, offer: Offer
 ) -> None:
     """Show the card of the draft below the pressed message."""
@@ -346,7 +355,7 @@ async def _show(
 
 
 async def _video(bot: Bot, message: Message, task: Task, lang: str) -> bytes | None:
-    """Download the video from Telegram; None, after an answer, when Telegram does not have it."""
+    """Download the video from Telegram; if Telegram does not have it, answer and return None."""
     if task.video_file_id is None:
         await reply.say(message, texts.results.video_gone(lang))
         return None
@@ -363,7 +372,7 @@ async def _point_at(query: CallbackQuery, task: Task, videos: list[int], bot: Bo
     assert query.message
     await reply.rewrite(
         bot,
-        task.chat,
+        reply.pressed_in(query, task.video_chat),
         query.message.message_id,
         texts.results.album(task.lang, videos.index(task.id) + 1, len(videos)),
         is_media=False,
@@ -382,7 +391,7 @@ async def _delete_pressed(query: CallbackQuery, bot: Bot) -> bool:
 
 
 async def _delete(bot: Bot, chat_id: int, message_id: int | None) -> bool:
-    """Return False when Telegram allows only the person to delete it."""
+    """Delete the message; return False if Telegram allows only the person to delete it."""
     if message_id is None:
         return True
     try:

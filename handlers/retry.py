@@ -1,4 +1,4 @@
-"""The buttons below notices: order an unknown one again, send a kept video."""
+"""The buttons below notices: order again after an unknown result, send a kept video."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def retry_unknown(
         return
     known = await storage.tasks.get(callback_data.task_id)
     if known and known.user_id == user_id and known.state is TaskState.UNKNOWN:
-        # It was ordered again already, and that order runs.
+        # It has been ordered again before, and the new order is under way.
         await reply.toast(query, texts.statuses.press_done(lang, TaskState.QUEUED), alert=True)
         return
     await reply.toast(query, why_not(known, user_id, lang), alert=True)
@@ -57,7 +57,11 @@ async def redeliver(
     lang: str,
 ) -> None:
     user_id = query.from_user.id
-    task = await storage.tasks.redeliver(callback_data.task_id, user_id=user_id, now=clock())
+    known = await storage.tasks.get(callback_data.task_id)
+    chat = reply.pressed_in(query, known.chat) if known and query.message else None
+    task = await storage.tasks.redeliver(
+        callback_data.task_id, user_id=user_id, chat=chat, now=clock()
+    )
     if task is None:
         task = await storage.tasks.get(callback_data.task_id)
         if task is None or task.user_id != user_id or task.state is not TaskState.RENDERED:

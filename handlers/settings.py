@@ -65,7 +65,7 @@ async def set_model(
 async def _redrawn(
     query: CallbackQuery, bot: Bot, storage: Storage, offer: Offer, lang: str
 ) -> None:
-    """The settings of the person who pressed, whoever opened the message."""
+    """Return the settings of the person who pressed, even if another person opened the message."""
     await reply.toast(query, "✓")
     person = await storage.users.get(query.from_user.id)
     message = query.message

@@ -1,7 +1,6 @@
 """Telegram Stars: /buy, the checkout, the payment, /paysupport and /terms.
 
-A payment counts whatever has changed since it was made, also when the person was banned or Stars
-were switched off.
+A payment counts even if the person was banned or Stars were switched off meanwhile.
 """
 
 from __future__ import annotations
@@ -51,12 +50,12 @@ def router() -> Router:
 
 
 async def a_payment(message: Message) -> bool:
-    """A message that somebody paid."""
+    """The service message about a payment."""
     return message.successful_payment is not None
 
 
 async def a_refund(message: Message) -> bool:
-    """A message that Stars were returned."""
+    """The service message about returned Stars."""
     return message.refunded_payment is not None
 
 
@@ -123,7 +122,7 @@ async def check(query: PreCheckoutQuery, stars_packages: StarsPackages, lang: st
             ok=good, error_message=None if good else texts.payments.press_not_on_sale(lang)
         )
     except TelegramRejected:
-        return  # too late, or answered before: no money moves without an answer
+        return  # too late, or answered before; without an answer no money moves
 
 
 async def paid(
@@ -133,7 +132,7 @@ async def paid(
     assert payment is not None
     package = stars.package_of(payment.invoice_payload)
     if package is None or not _ours(payment, package):
-        # A payment without a package of ours: recorded without credit, and refunded.
+        # A payment without a known package is recorded without credit, and refunded.
         package = None
     await storage.stars.purchase(
         user_id=event_from_user.id,
@@ -151,7 +150,7 @@ def _ours(payment: SuccessfulPayment, package: stars.Package) -> bool:
     return payment.currency == CURRENCY and payment.total_amount == package.stars
 
 
-# --- giving back ---------------------------------------------------------------------------
+# --- refunds -------------------------------------------------------------------------------
 
 
 async def refunded_elsewhere(message: Message, storage: Storage, clock: Clock) -> None:

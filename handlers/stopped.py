@@ -1,6 +1,6 @@
-"""Telegram's own Stop button on a draft of the queue: the same as Cancel on the status message.
+"""Telegram's own Stop button on a streamed draft does the same as Cancel on the status message.
 
-The draft's number is the task's; the id of a private chat is the person's.
+The id of the streamed draft is the task's; the id of a private chat is the person's.
 """
 
 from __future__ import annotations

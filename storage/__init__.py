@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bot.core.caps import OrderRules
 from storage.access import AccessStore, Invite, RedeemResult, Request, RequestStatus
+from storage.admins import AdminStore, ClaimResult
 from storage.alerts import AlertStore
 from storage.audit import Act, AuditStore
 from storage.breaker import BreakerStore
@@ -18,6 +19,7 @@ from storage.broadcasts import BroadcastStore
 from storage.cluster import Cluster
 from storage.durations import DurationStore
 from storage.engine import Database
+from storage.films import Film, FilmStore, WantedFilm
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
@@ -27,6 +29,7 @@ from storage.money.ledger import LedgerStore, LedgerTotal
 from storage.money.stars import StarPaymentStore, StarRefund
 from storage.operator import OperatorStore
 from storage.outbox import OutboxStore, WaitingNotice
+from storage.people import OpenInvite, PeopleStore, Section, Subject
 from storage.privacy import PrivacyStore
 from storage.rates import RateStore
 from storage.recovery import process_presence
@@ -40,16 +43,20 @@ from storage.users import User, UserStore
 __all__ = [
     "AccessStore",
     "Act",
+    "AdminStore",
     "AlertStore",
     "AuditStore",
     "BreakerStore",
     "CallbackActionStore",
     "Claim",
     "ClaimOnCommit",
+    "ClaimResult",
     "Cluster",
     "Database",
     "DurationStore",
     "Entry",
+    "Film",
+    "FilmStore",
     "FrameObjectStore",
     "FrameStore",
     "HistoryStore",
@@ -61,20 +68,25 @@ __all__ = [
     "LedgerRow",
     "LedgerStore",
     "LedgerTotal",
+    "OpenInvite",
     "OutboxStore",
     "Page",
+    "PeopleStore",
     "PrivacyStore",
     "RateStore",
     "RedeemResult",
     "Request",
     "RequestStatus",
+    "Section",
     "StarPaymentStore",
     "StarRefund",
     "Storage",
+    "Subject",
     "TaskStore",
     "User",
     "UserStore",
     "WaitingNotice",
+    "WantedFilm",
     "migrate",
     "open_cluster",
     "open_storage",
@@ -91,6 +103,8 @@ class Storage:
     ledger: LedgerStore
     stars: StarPaymentStore
     access: AccessStore
+    people: PeopleStore
+    admins: AdminStore
     audit: AuditStore
     alerts: AlertStore
     operator: OperatorStore
@@ -104,13 +118,14 @@ class Storage:
     durations: DurationStore
     callback_actions: CallbackActionStore
     history: HistoryStore
+    films: FilmStore
     privacy: PrivacyStore
     rates: RateStore
     cluster: Cluster
 
     @classmethod
     def over(cls, database: Database, terms: OrderRules | None = None) -> Storage:
-        """Return the stores of a migrated database; orders keep to `terms`."""
+        """Return the stores of a migrated database; `terms` are the rules for orders."""
         ended: set[int] = set()
         return cls(
             database=database,
@@ -118,6 +133,8 @@ class Storage:
             ledger=LedgerStore(database),
             stars=StarPaymentStore(database),
             access=AccessStore(database),
+            people=PeopleStore(database),
+            admins=AdminStore(database),
             audit=AuditStore(database),
             alerts=AlertStore(database),
             operator=OperatorStore(database),
@@ -131,6 +148,7 @@ class Storage:
             durations=DurationStore(database),
             callback_actions=CallbackActionStore(database),
             history=HistoryStore(database),
+            films=FilmStore(database),
             privacy=PrivacyStore(database),
             rates=RateStore(database),
             cluster=open_cluster(database),
@@ -141,8 +159,8 @@ class Storage:
 async def open_storage(url: str, terms: OrderRules | None = None) -> AsyncIterator[Storage]:
     """Open the database, migrate it, and close it at the end.
 
-    Raises StorageUnavailable: not now; StorageTooNew: not with this version of the program;
-    ValueError: not with this address.
+    Raises StorageUnavailable when the database cannot be used now, StorageTooNew when it needs a
+    newer program, and ValueError for a wrong address.
     """
     database = await Database.open(url)
     try:
@@ -153,7 +171,7 @@ async def open_storage(url: str, terms: OrderRules | None = None) -> AsyncIterat
 
 
 def open_cluster(database: Database) -> Cluster:
-    """Return the cluster of this kind of database; SQLite has a single process."""
+    """Return the cluster for this kind of database; with SQLite there is a single process."""
     if not database.is_shared:
         return Cluster()
     # imported here: a bot on SQLite runs without asyncpg

@@ -1,7 +1,7 @@
-"""Permits, access requests and invites: what admins decide while the bot runs.
+"""Permits, access requests and invites: the decisions that admins make while the bot runs.
 
 Each change is one commit with its audit row and its notices; a repeat changes nothing. It must not
-know who is an admin, nor the texts.
+know who is an admin or the texts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from storage.audit import add_act
 from storage.engine import Connection, Database
+from storage.journal import note
 from storage.outbox import insert_notices
 from storage.tables import access_requests, invites, permits
 from storage.users import lang_of
@@ -32,7 +33,7 @@ class RequestStatus(StrEnum):
     """The state of a request."""
 
     SENT = "sent"
-    WAITING = "waiting"  # it was sent before; nobody has decided
+    WAITING = "waiting"  # sent before, and not decided yet
     DENIED = "denied"
     ALLOWED = "allowed"
     BANNED = "banned"
@@ -42,7 +43,7 @@ class RedeemResult(StrEnum):
     """The result of using an invite."""
 
     WELCOME = "welcome"
-    KNOWN = "known"  # they had access before: not counted
+    KNOWN = "known"  # the person had access before: not counted
     EXPIRED = "expired"
     USED_UP = "used_up"
     NO_INVITE = "no_invite"
@@ -60,7 +61,7 @@ class Invite:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """An access request; `allowed` None: nobody has decided."""
+    """An access request; `allowed` is None until an admin decides."""
 
     user_id: int
     name: str
@@ -75,13 +76,14 @@ async def move_permit(connection: Connection, old: int, new: int) -> None:
     await connection.execute(
         insert(permits)
         .from_select(
-            ["subject_id", "verdict", "invite", "decided_by", "decided_at"],
+            ["subject_id", "verdict", "invite", "decided_by", "decided_at", "name"],
             sa.select(
                 sa.literal(new, permits.c.subject_id.type),
                 permits.c.verdict,
                 permits.c.invite,
                 permits.c.decided_by,
                 permits.c.decided_at,
+                permits.c.name,
             ).where(permits.c.subject_id == old),
         )
         .on_conflict_do_nothing()
@@ -99,7 +101,7 @@ _REQUEST = (
 
 
 class AccessStore:
-    """Who has access, who is banned, and who asked for access."""
+    """The store of permits, bans, access requests and invites."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -112,6 +114,12 @@ class AccessStore:
             person=found.get(user_id),
             chat=None if chat_id is None or chat_id == user_id else found.get(chat_id),
         )
+
+    async def let_in(self) -> frozenset[int]:
+        """Return the people and groups that were let in."""
+        wanted = sa.select(permits.c.subject_id).where(permits.c.verdict == Verdict.ALLOWED)
+        async with self._database.transaction() as connection:
+            return frozenset((await connection.scalars(wanted)).all())
 
     async def ask(
         self,
@@ -166,9 +174,9 @@ class AccessStore:
             return [Request(**row._mapping) for row in rows.all()]
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
-        """Decide a request as an admin; the first decision counts. None: there is no request.
+        """Decide a request as an admin; the first decision counts. Return None without a request.
 
-        Returns the decided request, whoever decided it.
+        Otherwise return the request with its decision, even if another admin decided it.
         """
         async with self._database.transaction() as connection:
             decided = await connection.execute(
@@ -188,13 +196,15 @@ class AccessStore:
             await insert_notices(connection, [answer], now)
             return request
 
-    async def allow(self, subject_id: int, *, by: int, now: datetime) -> bool:
-        """Give access to a person or a group; this also decides an open request.
+    async def allow(
+        self, subject_id: int, *, by: int, now: datetime, name: str | None = None
+    ) -> bool:
+        """Give access to a person or a group, with its `name`; this also decides an open request.
 
-        False: it had access before.
+        Return False if it had access before.
         """
         async with self._database.transaction() as connection:
-            changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now)
+            changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now, name)
             answered = await connection.execute(
                 sa.update(access_requests)
                 .where(
@@ -212,10 +222,12 @@ class AccessStore:
                 await insert_notices(connection, [granted], now)
             return changed
 
-    async def ban(self, subject_id: int, *, by: int, now: datetime) -> bool:
+    async def ban(
+        self, subject_id: int, *, by: int, now: datetime, name: str | None = None
+    ) -> bool:
         """Ban a person or a group, even from an open bot. False: it was banned before."""
         async with self._database.transaction() as connection:
-            return await _permit(connection, subject_id, Verdict.BANNED, by, now)
+            return await _permit(connection, subject_id, Verdict.BANNED, by, now, name)
 
     async def invite(
         self, *, by: int, uses: int, expires_at: datetime, update_id: int, now: datetime
@@ -236,7 +248,7 @@ class AccessStore:
                 .on_conflict_do_nothing(index_elements=["update_id"])
             )
             if entered.rowcount == 1:
-                # Not the token: a reader of the audit must not be able to use it.
+                # Without the token: a reader of the audit log must not be able to use it.
                 await add_act(
                     connection, "invite", by=by, now=now, uses=uses, until=expires_at.isoformat()
                 )
@@ -268,6 +280,7 @@ class AccessStore:
                 .where(
                     invites.c.token == token,
                     invites.c.expires_at > now,
+                    invites.c.revoked_at.is_(None),
                     invites.c.used < invites.c.uses,
                 )
                 .values(used=invites.c.used + 1)
@@ -276,12 +289,15 @@ class AccessStore:
             if made_by is None:
                 found = (
                     await connection.execute(
-                        sa.select(invites.c.expires_at).where(invites.c.token == token)
+                        sa.select(invites.c.expires_at, invites.c.revoked_at).where(
+                            invites.c.token == token
+                        )
                     )
                 ).one_or_none()
                 if found is None:
                     return RedeemResult.NO_INVITE
-                return RedeemResult.EXPIRED if found.expires_at <= now else RedeemResult.USED_UP
+                ended = found.expires_at <= now or found.revoked_at is not None
+                return RedeemResult.EXPIRED if ended else RedeemResult.USED_UP
             await connection.execute(
                 sa.insert(permits).values(
                     subject_id=user_id,
@@ -291,6 +307,7 @@ class AccessStore:
                     decided_at=now,
                 )
             )
+            note(connection, f"ID {user_id}: let in by an invite", subject=user_id)
             return RedeemResult.WELCOME
 
 
@@ -306,20 +323,33 @@ async def _verdicts(
 
 
 async def _permit(
-    connection: Connection, subject_id: int, verdict: Verdict, by: int, now: datetime
+    connection: Connection,
+    subject_id: int,
+    verdict: Verdict,
+    by: int,
+    now: datetime,
+    name: str | None = None,
 ) -> bool:
     new = insert(permits).values(
-        subject_id=subject_id, verdict=verdict, decided_by=by, decided_at=now
+        subject_id=subject_id, verdict=verdict, decided_by=by, decided_at=now, name=name
     )
     written = await connection.execute(
         new.on_conflict_do_update(
             index_elements=["subject_id"],
-            set_={"verdict": verdict, "decided_by": by, "decided_at": now, "invite": None},
+            set_={
+                "verdict": verdict,
+                "decided_by": by,
+                "decided_at": now,
+                "invite": None,
+                "name": sa.func.coalesce(new.excluded.name, permits.c.name),
+            },
             where=permits.c.verdict != verdict,
         )
     )
     if written.rowcount != 1:
         return False
+    if verdict is Verdict.ALLOWED:
+        note(connection, f"ID {subject_id}: let in by admin {by}", user=by, subject=subject_id)
     act = "allow" if verdict is Verdict.ALLOWED else "ban"
     await add_act(connection, act, by=by, now=now, subject_id=subject_id)
     return True

@@ -1,7 +1,7 @@
 """Alerts and switches: an alert is reported once when it starts and once when it ends.
 
-The row and its notices are one commit, so that several processes that see the same problem report
-it once. It must not know what is checked, nor the texts.
+The row and its notices are written in one commit, so that several processes which see the same
+problem report it once. It must not know the checks or the texts.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class HeldSwitch:
 
 
 class AlertStore:
-    """Alerts and switches; `told`: the chats that are notified."""
+    """The store of alerts and switches; `told`: the chats that are notified."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def open(self, alert: Alert, *, told: Iterable[int], now: datetime) -> bool:
-        """Open an alert; False: it was open, and nobody is notified again."""
+        """Open an alert; return False, and notify nobody, if it was open."""
         new = insert(alerts).values(
             key=alert.key, kind=alert.kind.value, params=dict(alert.params), opened_at=now
         )
@@ -69,7 +69,7 @@ class AlertStore:
             return True
 
     async def close(self, key: str, *, told: Iterable[int], now: datetime) -> bool:
-        """Close an alert; False: it was not open."""
+        """Close an alert; return False if it was not open."""
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(
@@ -106,7 +106,7 @@ class AlertStore:
     async def resting(
         self, states: Iterable[TaskState], *, since: datetime
     ) -> list[tuple[int, TaskState, str | None]]:
-        """Return the tasks that entered one of `states` since then: number, state, reason."""
+        """Return the tasks that entered one of `states` since that time: number, state, reason."""
         wanted = (
             sa.select(tasks.c.id, tasks.c.state, tasks.c.reason)
             .where(at_rest(states), tasks.c.run_at >= since)
@@ -117,7 +117,9 @@ class AlertStore:
         return [(row.id, row.state, row.reason) for row in rows]
 
     async def charged_outcomes(self, limit: int) -> list[tuple[bool, Decimal]]:
-        """Return the latest ends of charged orders, the newest first: failed or not, and price."""
+        """Return the latest ended charged orders, the newest first: whether each failed, and its
+        price.
+        """
         found: list[tuple[datetime, int, bool, Decimal]] = []
         async with self._database.transaction() as connection:
             for state in (TaskState.FAILED, TaskState.DELIVERED):
@@ -133,7 +135,7 @@ class AlertStore:
         return [(failed, price) for _, _, failed, price in newest]
 
     async def set_aside(self, *, since: datetime) -> list[tuple[int, str | None]]:
-        """Return the updates set aside since then: number and reason."""
+        """Return the updates set aside since that time: number and reason."""
         wanted = sa.select(inbox.c.update_id, inbox.c.error).where(
             one_of(inbox.c.state, {InboxState.SET_ASIDE}),
             inbox.c.finished_at >= since,
@@ -146,7 +148,7 @@ class AlertStore:
     # --- switches --------------------------------------------------------------------------
 
     async def hold(self, switch: Switch, *, by: int, now: datetime) -> bool:
-        """Set a switch; False: it was set before."""
+        """Set a switch; return False if it was set before."""
         async with self._database.transaction() as connection:
             held = await connection.execute(
                 insert(switches)
@@ -158,7 +160,7 @@ class AlertStore:
             return held.rowcount == 1
 
     async def release(self, wanted: Sequence[Switch], *, by: int, now: datetime) -> bool:
-        """Clear switches; False: none of them was set."""
+        """Clear switches; return False if none of them was set."""
         async with self._database.transaction() as connection:
             names = await connection.scalars(
                 sa.delete(switches)
@@ -185,7 +187,7 @@ class AlertStore:
             return await is_held(connection, *wanted)
 
     async def drained(self, *, told: Iterable[int], now: datetime) -> bool:
-        """Turn a drain without open orders into a plain pause, and report it once."""
+        """If a drain has no open orders left, turn it into a plain pause and report it once."""
         under_way = sa.exists().where(in_states(ACTIVE))
         async with self._database.transaction() as connection:
             done = (

@@ -1,6 +1,6 @@
-"""The audit log: a row for each act of an admin that changed something, in the same commit.
+"""The audit log: one row for each change made by an admin, written in the same commit.
 
-It must not know what an act means.
+It must not know the meaning of an action.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from storage.engine import Connection, Database
+from storage.journal import note
 from storage.outbox import insert_notices
 from storage.tables import audit
 from storage.users import lang_of
@@ -28,7 +29,7 @@ class Act:
     at: datetime
     actor_id: int
     act: str
-    subject_id: int | None  # the person or the group that it concerns
+    subject_id: int | None  # the person or the group concerned
     task_id: int | None
     details: Mapping[str, Any]
 
@@ -43,16 +44,24 @@ async def add_act(
     task_id: int | None = None,
     **details: str | int | float | bool | None,
 ) -> None:
-    """Insert an act, as part of a transaction."""
+    """Insert an action, as part of a transaction."""
     await connection.execute(
         sa.insert(audit).values(
             at=now, actor_id=by, act=act, subject_id=subject_id, task_id=task_id, details=details
         )
     )
+    about = "".join(
+        f", {name} {number}"
+        for name, number in (("ID", subject_id), ("task", task_id))
+        if number is not None
+    )
+    note(
+        connection, f"admin {by}: {act}{about}", user=by, act=act, subject=subject_id, task=task_id
+    )
 
 
 class AuditStore:
-    """The audit log; acts are added, never changed."""
+    """The store of the audit log; rows are added, never changed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,7 +76,7 @@ class AuditStore:
         task_id: int | None = None,
         **details: str | int | float | bool | None,
     ) -> None:
-        """Insert an act that changes nothing else in the database."""
+        """Insert an action that changes nothing else in the database."""
         async with self._database.transaction() as connection:
             await add_act(
                 connection, act, by=by, now=now, subject_id=subject_id, task_id=task_id, **details
@@ -83,10 +92,10 @@ class AuditStore:
         silent: bool = False,
         **details: str | int | float | bool | None,
     ) -> bool:
-        """Record what the program found, and notify people.
+        """Record a finding of the program, and notify people.
 
-        False, without notices: the last of these acts said the same. `silent`: recorded only, so
-        that it is reported when it returns.
+        Return False, and notify nobody, if the last row of this kind is the same. `silent`: only
+        record the finding, so that it is reported if it occurs again later.
         """
         last = sa.select(audit.c.details).where(audit.c.act == act).order_by(audit.c.id.desc())
         async with self._database.transaction() as connection:
@@ -110,7 +119,7 @@ class AuditStore:
             return True
 
     async def latest(self, *, limit: int = 50, subject_id: int | None = None) -> list[Act]:
-        """Return the acts, the newest first."""
+        """Return the actions, the newest first."""
         wanted = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
         if subject_id is not None:
             wanted = wanted.where(audit.c.subject_id == subject_id)

@@ -1,7 +1,7 @@
-"""Copies of whole databases: from one kind to another, to a backup file, back, and verified.
+"""Copy whole databases: from one kind to another, to a backup file and back; verify them.
 
-A copy is a snapshot of its source, even while a bot writes to it, and all or nothing in its
-target. SQLite is read by a read-only connection: nothing is locked.
+A copy is a snapshot of its source, even while a bot writes to it; the target gets all rows or
+none. SQLite is read through a read-only connection, which locks nothing.
 """
 
 from __future__ import annotations
@@ -17,22 +17,41 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError
 
-from bot.core.errors import StorageError, StorageUnavailable
-from storage.engine import Connection, Database, sqlite_file
-from storage.migrate import HEAD, migrate, migrate_within, version
+from bot.core.errors import StorageError, StorageTooNew, StorageUnavailable
+from bot.runtime.private_files import make_file
+from storage import leftovers
+from storage.address import parse, sqlite_file
+from storage.driver_errors import explain
+from storage.engine import APPLICATION, Connection, Database
+from storage.migrate import HEAD, drop_all, migrate, migrate_within, too_new, version
+from storage.numbers import numbers, set_numbers
+from storage.recovery import only_process
 from storage.rows import task_from
 from storage.tables import metadata, tasks
 
 Progress = Callable[[str, int, int], None]
-"""Called with the phase, how much of it is done, and the total."""
+"""Is called with the phase, the amount done, and the total."""
+
+RESTORE_GAP = 1000
+"""Numbers left out after a restore into an empty database: old buttons may carry them."""
 
 _PAGES = 500
 _ROWS = 500
+_LOOKS = 20
 
 
 class CopyRefused(StorageError):
-    """Nothing was changed; the text says what the operator can do."""
+    """The copy was refused and nothing was changed; the text says what the operator can do."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """How many rows were restored, and the version that the tables are at."""
+
+    rows: int
+    version: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,59 +66,99 @@ class Report:
 async def copy(source: str, target: str, *, progress: Progress, replace: bool = False) -> int:
     """Copy all rows of the database at `source` into the one at `target`; return how many.
 
-    The target must be empty, or is emptied with `replace`. A source of an older version is
-    migrated on the way, without being changed. Raises CopyRefused, StorageTooNew and
-    StorageUnavailable.
+    The target must be empty, or is emptied with `replace`, and nobody else may be on it. A source
+    of an older version is migrated on the way, without being changed. Raises CopyRefused,
+    StorageTooNew, StorageUnusable and StorageUnavailable.
     """
     if _same(source, target):
         raise CopyRefused("the two addresses name the same database")
+    async with _snapshot(source, progress, head=True) as reading, _target(target) as writing:
+        copied, _ = await _fill(reading, writing, progress, replace=replace)
+        return copied
+
+
+async def backup(url: str, file: Path, *, progress: Progress) -> None:
+    """Copy everything into a new SQLite file, atomically; the source may be PostgreSQL.
+
+    Raises CopyRefused when the file exists, and what `copy` raises.
+    """
+    _check_new(file)
+    await asyncio.to_thread(leftovers.sweep, file.parent)
+    part = leftovers.part_of(file)
+    make_file(part)
+    try:
+        with leftovers.held(part):
+            if (path := sqlite_file(url)) is not None:
+                await _copy_pages(path, part, progress)
+            else:
+                await _copy_rows(url, f"sqlite+aiosqlite:///{part}", progress)
+            await asyncio.to_thread(_finish, part)
+            os.replace(part, file)  # noqa: PTH105 - no folder is looked through
+    finally:
+        leftovers.drop(part)
+
+
+async def _copy_rows(source: str, target: str, progress: Progress) -> None:
     async with _snapshot(source, progress, head=True) as reading:
         database = await Database.open(target)
         try:
             async with database.schema_transaction() as writing:
-                await _clear_target(writing, replace=replace)
-                copied = 0
-                for table in metadata.sorted_tables:
-                    copied += await _copy_table(reading, writing, table, progress)
-                await _set_numbers(writing, await _numbers(reading))
+                await _fill(reading, writing, progress)
         finally:
             await database.close()
-    return copied
 
 
-async def backup(url: str, file: Path, *, progress: Progress) -> None:
-    """Copy everything into a new SQLite file, also from PostgreSQL; atomically.
+async def restore(
+    file: Path, url: str, *, progress: Progress, replace: bool = False, keep_version: bool = False
+) -> Restored:
+    """Copy the rows of a backup back; see `copy`.
 
-    Raises CopyRefused when the file exists, and what `copy` raises.
+    With `keep_version` the tables are left at the version of the backup, for an older program.
+    Numbers go on above the highest that the backup or the replaced rows know; without replaced
+    rows those given after the backup are not known, and RESTORE_GAP numbers are left out.
     """
-    part = _part_of(file)
-    try:
-        if (path := sqlite_file(url)) is not None:
-            await _copy_pages(path, part, progress)
-        else:
-            await copy(url, f"sqlite+aiosqlite:///{part}", progress=progress)
-        await asyncio.to_thread(_finish, part)
-        os.replace(part, file)  # noqa: PTH105 - no folder is looked through
-    finally:
-        _drop(part)
-
-
-async def restore(file: Path, url: str, *, progress: Progress, replace: bool = False) -> int:
-    """Copy the rows of a backup back; see `copy`."""
     _require(file)
-    return await copy(f"sqlite+aiosqlite:///{file}", url, progress=progress, replace=replace)
+    source = f"sqlite+aiosqlite:///{file}"
+    if _same(source, url):
+        raise CopyRefused("the backup and DATABASE_URL name the same file")
+    async with _snapshot(source, progress, head=True) as reading, _target(url) as writing:
+        rows, before = await _fill(reading, writing, progress, replace=replace)
+        if not before.get(tasks.name):
+            given = await numbers(writing)
+            await set_numbers(
+                writing, {name: last and last + RESTORE_GAP for name, last in given.items()}
+            )
+        found = HEAD
+        if keep_version:
+            found = await _version_of(file)
+            await writing.run_sync(migrate_within, found)
+    return Restored(rows, found)
+
+
+async def _fill(
+    reading: Connection, writing: Connection, progress: Progress, *, replace: bool = False
+) -> tuple[int, dict[str, int]]:
+    """Copy all rows; return how many, and the last numbers of the rows that were replaced."""
+    before = await numbers(writing)
+    await _clear_target(writing, replace=replace)
+    copied = 0
+    for table in metadata.sorted_tables:
+        copied += await _copy_table(reading, writing, table, progress)
+    theirs = await numbers(reading)
+    last = {name: max(theirs[name], before.get(name, 0)) for name in theirs}
+    await set_numbers(writing, last)
+    return copied, before
 
 
 async def verify(url: str, *, progress: Progress) -> Report:
-    """Read every row as the program would, and run the database's own checks."""
+    """Read every row in the same way as the program, and run the database's own checks."""
     problems: list[str] = []
     rows: dict[str, int] = {}
     async with _snapshot(url, progress, head=False) as reading:
         found = await reading.run_sync(version)
         if found != HEAD:
-            problems.append(
-                f"version {found or 'none'}, not {HEAD}: `bot migrate` brings it there"
-            )
+            older = f"version {found or 'none'}, not {HEAD}: `bot migrate` brings it there"
+            problems.append(too_new(found) if found and found > HEAD else older)
             return Report(version=found, rows=rows, problems=tuple(problems))
         problems += await _integrity_checks(reading)
         for table in metadata.sorted_tables:
@@ -110,6 +169,8 @@ async def verify(url: str, *, progress: Progress) -> Report:
                     if table is tasks:
                         for row in batch:
                             task_from(row)
+            except DatabaseError as exc:
+                problems.append(f"{table.name}: cannot be read ({exc.orig})")
             except (LookupError, ValueError, TypeError) as exc:
                 problems.append(f"{table.name}: a row cannot be read ({type(exc).__name__})")
     return Report(version=found, rows=rows, problems=tuple(problems))
@@ -136,15 +197,23 @@ async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterato
             await database.close()
         return
     # In the same folder: a full copy may be too large for /tmp.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".copy-") as folder:
+    _require(path)
+    await asyncio.to_thread(leftovers.sweep, path.parent)
+    with (
+        tempfile.TemporaryDirectory(dir=path.parent, prefix=leftovers.COPY) as folder,
+        leftovers.held(Path(folder)),
+    ):
         twin = Path(folder) / "bot.db"
         await _copy_pages(path, twin, progress)
-        database = await Database.open(f"sqlite+aiosqlite:///{twin}")
+        database = await Database.open(f"sqlite+aiosqlite:///{twin}", name=str(path))
         try:
             if head:
                 async with database.transaction() as connection:
-                    if await connection.run_sync(version) is None:
+                    found = await connection.run_sync(version)
+                    if found is None:
                         raise CopyRefused(f"{path}: is no database of this program")
+                    if found > HEAD:
+                        raise StorageTooNew(too_new(found, path))
                 await migrate(database)
             async with database.transaction() as connection:
                 yield connection
@@ -154,6 +223,7 @@ async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterato
 
 async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
     _require(source)
+    make_file(target)
 
     def work() -> None:
         uri = f"{source.resolve().as_uri()}?mode=ro"
@@ -161,7 +231,6 @@ async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
             closing(sqlite3.connect(uri, uri=True, timeout=30)) as there,
             closing(sqlite3.connect(target)) as here,
         ):
-            target.chmod(0o600)
             # Holds the snapshot: the backup would start again with each commit of the bot.
             there.isolation_level = None
             there.execute("BEGIN")
@@ -175,9 +244,9 @@ async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
     try:
         await asyncio.to_thread(work)
     except sqlite3.DatabaseError as exc:
-        if not isinstance(exc, sqlite3.OperationalError):
-            raise CopyRefused(f"{source}: is no SQLite database, or a broken one: {exc}") from exc
-        raise StorageUnavailable(f"{source}: {exc}") from exc
+        address = parse(f"sqlite+aiosqlite:///{source}")
+        error = explain(exc, address) or StorageUnavailable(f"{source}: {exc}")
+        raise error from exc
 
 
 def _require(file: Path) -> None:
@@ -185,19 +254,11 @@ def _require(file: Path) -> None:
         raise CopyRefused(f"{file}: there is no such file")
 
 
-def _part_of(file: Path) -> Path:
+def _check_new(file: Path) -> None:
     if file.exists():
         raise CopyRefused(f"{file}: exists; backups are not overwritten")
     if not file.parent.is_dir():
         raise CopyRefused(f"{file.parent}: there is no such folder")
-    part = file.with_name(file.name + ".part")
-    _drop(part)
-    return part
-
-
-def _drop(part: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        part.with_name(part.name + suffix).unlink(missing_ok=True)
 
 
 def _finish(file: Path) -> None:
@@ -206,22 +267,76 @@ def _finish(file: Path) -> None:
         database.execute("PRAGMA journal_mode = DELETE")
         [[said]] = database.execute("PRAGMA quick_check(1)").fetchall()
     if said != "ok":
-        raise CopyRefused(f"the copy is broken, and so is its source: {said}")
+        raise CopyRefused(f"the copy is broken, like its source: {said}")
     file.chmod(0o600)
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
 
 
+@asynccontextmanager
+async def _target(url: str) -> AsyncIterator[Connection]:
+    """Open a database to be filled, in one transaction, while nobody else is on it."""
+    with only_process(url) as alone:
+        if not alone:
+            raise CopyRefused(
+                f"{sqlite_file(url)}: a bot runs on this file; stop it first (systemctl stop "
+                "video-bot, docker compose stop bot)"
+            )
+        database = await Database.open(url)
+        try:
+            async with database.schema_transaction() as writing:
+                await _require_nobody(writing)
+                yield writing
+        finally:
+            await database.close()
+
+
+async def _require_nobody(connection: Connection) -> None:
+    """Refuse while a process of ours has a session on this PostgreSQL database."""
+    if connection.dialect == "sqlite":
+        return
+    for _ in range(_LOOKS):
+        # Earlier versions of the program did not name themselves.
+        sessions = await connection.execute(
+            sa.text(
+                "SELECT count(*) AS number,"
+                " string_agg(DISTINCT coalesce(host(client_addr), 'a socket'), ', ') AS hosts"
+                " FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                " AND usename = current_user AND application_name IN ('', :name)"
+            ).bindparams(name=APPLICATION)
+        )
+        found = sessions.one()
+        if not found.number:
+            return
+        await connection.execute(sa.text("SELECT pg_stat_clear_snapshot()"))
+        await asyncio.sleep(0.1)  # a session ends a moment after its process
+    raise CopyRefused(
+        f"a bot is on this database ({found.number} connections, from {found.hosts}): stop every "
+        "process first (systemctl stop video-bot, docker compose stop bot worker)"
+    )
+
+
+async def _version_of(file: Path) -> str:
+    """Return the version of a backup, which was read before."""
+    database = await Database.open(f"sqlite+aiosqlite:///{file}")
+    try:
+        async with database.transaction() as connection:
+            return await connection.run_sync(version) or HEAD
+    finally:
+        await database.close()
+
+
 async def _clear_target(connection: Connection, *, replace: bool) -> None:
     found = await connection.run_sync(version)
     if found is not None and replace:
-        await connection.run_sync(migrate_within, "base")
+        await connection.run_sync(drop_all)
     await connection.run_sync(migrate_within, "head")
     for table in metadata.sorted_tables:
         if await connection.scalar(sa.select(sa.literal(1)).select_from(table).limit(1)):
             raise CopyRefused(
-                f"the target holds rows already (table {table.name}); "
-                "--replace gives them up for the copy"
+                f"the target contains rows already (table {table.name}); "
+                "--replace deletes them before the copy"
             )
 
 
@@ -261,74 +376,13 @@ def _bound(column: sa.Column[Any], value: Any) -> sa.ColumnElement[Any]:
 
 async def _integrity_checks(connection: Connection) -> list[str]:
     if connection.dialect != "sqlite":
-        return []  # PostgreSQL checks what it reads
+        return []  # PostgreSQL checks the pages that it reads
     said = await connection.scalars(sa.text("PRAGMA integrity_check(20)"))
     problems = [f"integrity: {line}" for line in said.all() if line != "ok"]
     broken = await connection.execute(sa.text("PRAGMA foreign_key_check"))
     return problems + [
         f"{row['table']}: row {row['rowid']} refers to nothing" for row in broken.mappings()
     ]
-
-
-def _numbered() -> list[sa.Table]:
-    return [t for t in metadata.sorted_tables if t.autoincrement_column is not None]
-
-
-def _numbers_itself(table: sa.Table) -> bool:
-    return bool(table.dialect_options["sqlite"]["autoincrement"])
-
-
-async def _numbers(connection: Connection) -> dict[str, int]:
-    """Return the last number issued by each table: the number of a deleted row is not issued
-    again."""
-    found: dict[str, int] = {}
-    for table in _numbered():
-        assert table.autoincrement_column is not None
-        last = await connection.scalar(sa.select(sa.func.max(table.autoincrement_column))) or 0
-        if connection.dialect != "sqlite":
-            sequence = await _sequence(connection, table)
-            given = await connection.scalar(
-                sa.text(f"SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM {sequence}")  # noqa: S608 - named by the database
-            )
-            last = max(last, given or 0)
-        elif _numbers_itself(table):
-            given = await connection.scalar(
-                sa.text("SELECT seq FROM sqlite_sequence WHERE name = :name").bindparams(
-                    name=table.name
-                )
-            )
-            last = max(last, given or 0)
-        found[table.name] = last
-    return found
-
-
-async def _set_numbers(connection: Connection, numbers: dict[str, int]) -> None:
-    for table in _numbered():
-        last = numbers.get(table.name, 0)
-        if not last:
-            continue
-        if connection.dialect != "sqlite":
-            sequence = await _sequence(connection, table)
-            await connection.execute(sa.select(sa.func.setval(sequence, last)))
-        elif _numbers_itself(table):
-            name = {"name": table.name}
-            await connection.execute(
-                sa.text("DELETE FROM sqlite_sequence WHERE name = :name").bindparams(**name)
-            )
-            await connection.execute(
-                sa.text(
-                    "INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"
-                ).bindparams(**name, last=last)
-            )
-
-
-async def _sequence(connection: Connection, table: sa.Table) -> str:
-    assert table.autoincrement_column is not None
-    return str(
-        await connection.scalar(
-            sa.select(sa.func.pg_get_serial_sequence(table.name, table.autoincrement_column.name))
-        )
-    )
 
 
 def _same(source: str, target: str) -> bool:

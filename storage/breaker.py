@@ -1,6 +1,6 @@
 """The breaker's row: it stops the creates of all processes, and survives restarts.
 
-It must not know what a probe is, nor why a create was lost.
+It must not know how a probe works or why a create was lost.
 """
 
 from __future__ import annotations
@@ -18,24 +18,26 @@ _COLUMNS = ("opened_at", "failures", "good", "probe_at", "trial_until")
 
 
 class BreakerStore:
-    """The one row of `provider_breaker`; without it the breaker is closed."""
+    """The store of the only row of `provider_breaker`; without the row the breaker is closed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def get(self) -> Breaker | None:
-        """Return the open breaker; None: it is closed."""
+        """Return the open breaker; None if it is closed."""
         async with self._database.transaction() as connection:
             return await read_breaker(connection)
 
     async def open(self, now: datetime) -> None:
-        """A create was lost: stop all creates, and any trial."""
+        """Open the breaker after a lost create: stop all creates and any trial."""
         async with self._database.transaction() as connection:
             await connection.lock("breaker")
             await _write(connection, Breaker.opened(now, await read_breaker(connection)))
 
     async def permit(self, now: datetime) -> Permit:
-        """Ask whether a create may go out; with TRIAL no other one may until it ends."""
+        """Return whether a create may be sent; after TRIAL, no other create may be sent until it
+        ends.
+        """
         async with self._database.transaction() as connection:
             breaker = await read_breaker(connection)
             if breaker is None:
@@ -56,12 +58,12 @@ class BreakerStore:
             return Permit.TRIAL if taken.rowcount == 1 else Permit.NO
 
     async def end_trial(self) -> None:
-        """The trial was answered, but not accepted: the next order may try."""
+        """End a trial that was answered but not accepted: the next order may be the trial."""
         async with self._database.transaction() as connection:
             await connection.execute(sa.update(provider_breaker).values(trial_until=None))
 
     async def probed(self, now: datetime, *, answered: bool) -> Breaker | None:
-        """Record a free question; return the breaker after it, None when it was closed."""
+        """Record a probe; return the breaker after it, None if it was closed."""
         async with self._database.transaction() as connection:
             await connection.lock("breaker")
             breaker = await read_breaker(connection)
@@ -72,7 +74,7 @@ class BreakerStore:
             return after
 
     async def close(self) -> bool:
-        """An order was accepted: creates go out again. False: it was closed before."""
+        """Close the breaker after an accepted order; return False if it was closed before."""
         async with self._database.transaction() as connection:
             closed = await connection.execute(sa.delete(provider_breaker))
             return closed.rowcount > 0

@@ -1,6 +1,7 @@
-"""One message to everybody: the row records progress, so a kill repeats at most one send.
+"""Broadcasts, messages to everybody: a row records the progress, so a kill repeats at most one
+send.
 
-It must not know what is said, nor how it is sent.
+It must not know the content of the message or how it is sent.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.core.access import Verdict
+from bot.core.access import Access, Verdict
 from storage.audit import add_act
 from storage.engine import Database
 from storage.rows import free
@@ -33,19 +34,40 @@ class Broadcast:
     state: BroadcastState
     total: int
     sent: int
-    refused: int  # by people who blocked the bot, or never wrote to it in private
+    refused: int  # people who blocked the bot, or never wrote to it in private
     cursor: int
     shown_message_id: int | None
 
 
 _KNOWN = tuple(broadcasts.c[name] for name in Broadcast.__dataclass_fields__)
-_BANNED = sa.exists().where(
-    permits.c.subject_id == users.c.user_id, permits.c.verdict == Verdict.BANNED
-)
+
+
+def _served(access: Access) -> sa.ColumnElement[bool]:
+    """People whom the bot would serve in their own chat (bot/core/access.py: Access.admits).
+
+    Those who asked for access and were not let in are not among them, nor are members of an
+    allowed group who may use the bot there alone.
+    """
+
+    def decided(verdict: Verdict) -> sa.ColumnElement[bool]:
+        return sa.exists().where(
+            permits.c.subject_id == users.c.user_id, permits.c.verdict == verdict
+        )
+
+    let_in = sa.or_(
+        sa.true() if access.is_open else decided(Verdict.ALLOWED),
+        users.c.user_id.in_(sorted(access.allowed)),
+    )
+    return sa.or_(
+        users.c.user_id.in_(sorted(access.admins)),
+        sa.and_(let_in, ~decided(Verdict.BANNED)),
+    )
 
 
 class BroadcastStore:
-    """Broadcasts: drafted, started by a press, continued by the holder of the lease."""
+    """The store of broadcasts: an admin drafts and starts them, the holder of the lease sends
+    them.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -59,11 +81,13 @@ class BroadcastStore:
         message_id: int,
         update_id: int,
         now: datetime,
+        access: Access,
     ) -> Broadcast:
-        """Create a draft with its audience counted; the same update gets the same draft again."""
+        """Create a draft with its audience counted: whom the bot serves; the same update gets the
+        same draft again."""
         async with self._database.transaction() as connection:
             total = await connection.scalar(
-                sa.select(sa.func.count()).select_from(users).where(~_BANNED)
+                sa.select(sa.func.count()).select_from(users).where(_served(access))
             )
             await connection.execute(
                 insert(broadcasts)
@@ -98,7 +122,7 @@ class BroadcastStore:
     async def start(
         self, broadcast_id: int, *, shown_message_id: int, by: int, now: datetime
     ) -> bool:
-        """DRAFT -> RUNNING, shown in that message. False: started or cancelled before."""
+        """DRAFT -> RUNNING, shown in that message; return False if started or cancelled before."""
         return await self._change(
             broadcast_id, [B.DRAFT], "broadcast", by, now,
             state=B.RUNNING, shown_message_id=shown_message_id,
@@ -152,20 +176,21 @@ class BroadcastStore:
             ).one_or_none()
         return None if row is None else Broadcast(**row._mapping)
 
-    async def next_people(self, cursor: int, *, limit: int) -> list[int]:
-        """Return the people after `cursor`, without banned ones."""
+    async def next_people(self, cursor: int, *, limit: int, access: Access) -> list[int]:
+        """Return the people after `cursor` whom the bot serves now."""
         async with self._database.transaction() as connection:
             rows = await connection.scalars(
                 sa.select(users.c.user_id)
-                .where(users.c.user_id > cursor, ~_BANNED)
+                .where(users.c.user_id > cursor, _served(access))
                 .order_by(users.c.user_id)
                 .limit(limit)
             )
             return list(rows.all())
 
     async def advance(self, broadcast_id: int, user_id: int, *, owner: str, sent: bool) -> bool:
-        """Record that this person received it, or never will. False: it was cancelled, or the
-        lease was lost."""
+        """Record that this person received it, or never will. Return False if it was cancelled or
+        the lease was lost.
+        """
         async with self._database.transaction() as connection:
             noted = await connection.execute(
                 sa.update(broadcasts)

@@ -1,7 +1,7 @@
-"""Other processes on the same database: wake them, and decide which one does a common job.
+"""Other processes on the same database: send them events, and choose one for each common job.
 
-Both only save time: a missed event is found by polling, and what two processes do for a moment is
-guarded by the rows. It must not know what the events and jobs are.
+Both only save time: a missed event is noticed by polling, and if two processes do the same job for
+a moment, the rows protect from harm. It must not know the meaning of the events and jobs.
 """
 
 from __future__ import annotations
@@ -12,25 +12,32 @@ from collections.abc import Awaitable, Callable
 
 
 class Cluster:
-    """A process that is alone with its database: it notifies itself, and does every job."""
+    """The cluster of a single process: it notifies itself, and does every job.
+
+    `workers`: how many processes work on tasks, as far as is known; at least 1.
+    """
 
     def __init__(self) -> None:
         self._subscribers: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        self.workers = 1
 
     def subscribe(self, event: str, call: Callable[[], None]) -> None:
         """Call `call` for every event of this name, and when an event may have been missed."""
         self._subscribers[event].append(call)
 
     def notify(self, event: str) -> None:
-        """Send an event to every process; to this one at once."""
+        """Send an event to every process; this process gets it at once."""
         for call in self._subscribers[event]:
             call()
 
-    async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` while no other process runs work of this name, again and again.
+    def join_workers(self) -> None:
+        """Count this process among the workers, from the next `run` on."""
 
-        It is cancelled when another process may have started it. Returns when it returns, raises
-        what it raises.
+    async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` repeatedly while no other process runs work of this name.
+
+        It is cancelled when another process may have started it. Return when `work` returns, and
+        raise its exceptions.
         """
         await work()
 

@@ -3,11 +3,12 @@
 Each round trip costs more than most statements (docs/performance.md: "The database"). A cursor
 here takes one for a statement and one for its rows; SQLAlchemy's also takes one to open and one to
 close. A transaction begins with its first statement, and is rolled back only if there is one. It
-must not know tables, nor what statements are for.
+must not know tables or the purpose of statements.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable
 from functools import partial
@@ -39,7 +40,7 @@ class Writer(sqlite3.Connection):
 
 
 class Cursor:
-    """A cursor opened by its statement, and closed with the last reference to it."""
+    """A cursor that is opened by its statement, and closed when its last reference is dropped."""
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self._connection = connection
@@ -81,6 +82,15 @@ class Connection(aiosqlite.Connection):
     def cursor(self) -> Any:
         return Cursor(self)
 
+    async def _connect(self) -> aiosqlite.Connection:
+        try:
+            return await super()._connect()
+        except Exception:
+            # The thread reports its end to the loop, which is closed soon when a start fails: then
+            # it would print a traceback after the one line that says why.
+            await asyncio.to_thread(self._thread.join)
+            raise
+
     async def rollback(self) -> None:
         if self.in_transaction:
             await super().rollback()
@@ -90,5 +100,5 @@ def connect(database: str, **options: Any) -> Connection:
     """Return a connection for SQLAlchemy's `async_creator_fn`."""
     connector = partial(sqlite3.connect, database, factory=Writer, isolation_level=None, **options)
     connection = Connection(connector, iter_chunk_size=64)
-    connection._thread.daemon = True  # as SQLAlchemy sets it when it connects by itself
+    connection._thread.daemon = True  # SQLAlchemy sets this when it connects by itself
     return connection

@@ -1,4 +1,4 @@
-"""How long each model took recently: the data for the times of asking."""
+"""The recent durations of each model, from which the times of polls are computed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from storage.engine import Connection, Database
 from storage.tables import durations
 
 KEPT = 200
-"""Rows per model. Older ones describe an outdated provider (performance: when to ask)."""
+"""Rows per model; older durations no longer describe the provider
+(performance.md: "When to ask").
+"""
 
 
 async def add_duration(
@@ -36,7 +38,9 @@ async def add_duration(
 
 
 class DurationStore:
-    """Censored intervals: a video was not ready after `low` seconds and was ready after `high`."""
+    """The store of durations, as intervals: a video was not ready after `low` seconds and was
+    ready after `high`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

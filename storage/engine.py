@@ -1,12 +1,12 @@
-"""The database: opening, transactions, locks, column types; the only module that knows its kind.
+"""The database: opening, transactions, locks, column types; the only module that distinguishes
+SQLite and PostgreSQL.
 
-It must not know what the rows mean.
+It must not know the meaning of the rows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, CursorResult, Dialect, ScalarResult, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.engine import URL, CursorResult, Dialect, ScalarResult
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import greenlet_spawn
 
-from bot.core.errors import StorageUnavailable
-from storage import driver
+from bot.core.errors import StorageUnavailable, StorageUnusable
+from bot.runtime.private_files import make_file, make_folder
+from storage import driver, driver_errors
+from storage.address import parse, tls_arguments, without_tls
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -31,37 +31,14 @@ P = ParamSpec("P")
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes to the same SQLite file."""
 
-_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-    "postgres": "postgresql+asyncpg",
-    "postgresql": "postgresql+asyncpg",
-    "postgresql+asyncpg": "postgresql+asyncpg",
-}
-
-# sqlite.org/rescode.html: the primary codes that mean "not now" and are not about the statement
-_SQLITE_AGAIN = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-    }
-)
-
-# PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled back
-# because of others, lock not available, read-only (a standby that took over)
-_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006", "25P03")
+APPLICATION = "video-bot"
+"""How PostgreSQL names the sessions of this program."""
 
 # A host that disappears closes nothing: the server must not keep its locks for hours.
 _PATIENCE: dict[str, Any] = {
     "timeout": 10,
     "server_settings": {
+        "application_name": APPLICATION,
         "tcp_keepalives_idle": "10",
         "tcp_keepalives_interval": "5",
         "tcp_keepalives_count": "3",
@@ -76,9 +53,9 @@ def lock_key(name: str) -> int:
 
 
 async def _uninterrupted(work: Callable[[], T]) -> T:
-    """Finish `work` of SQLAlchemy even when cancelled meanwhile, then raise the cancellation.
+    """Finish `work` of SQLAlchemy even if it is cancelled, then raise the cancellation.
 
-    A driver that is interrupted leaves its connection behind, with SQLite's only write lock.
+    An interrupted driver would leave its connection open, with SQLite's only write lock.
     """
     spawned = greenlet_spawn(work)
     task = asyncio.ensure_future(spawned)  # noqa: TID251 - never detached: waited for right here
@@ -89,17 +66,25 @@ async def _uninterrupted(work: Callable[[], T]) -> T:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # nobody reads it any more, and asyncio would complain
+            task.exception()  # nobody reads the exception any more, and asyncio would log it
         raise
 
 
 class Connection:
-    """SQLAlchemy's connection within a transaction; cancellation does not interrupt a
-    statement.
-    """
+    """SQLAlchemy's connection within a transaction; cancellation interrupts no statement."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._after: list[Callable[[], None]] = []
+
+    def after_commit(self, act: Callable[[], None]) -> None:
+        """Call `act` once the transaction was committed; never when it was rolled back."""
+        self._after.append(act)
+
+    def committed(self) -> None:
+        """Call what waits for the commit."""
+        for act in self._after:
+            act()
 
     @property
     def dialect(self) -> str:
@@ -109,7 +94,7 @@ class Connection:
     async def execute(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
-        """Execute one statement, once for each of `parameters` if there are any."""
+        """Execute one statement; with `parameters`, once for each of them."""
         return await _uninterrupted(lambda: self._connection.execute(statement, parameters))
 
     async def scalar(self, statement: Executable) -> Any:
@@ -128,9 +113,9 @@ class Connection:
         return await _uninterrupted(lambda: work(self._connection, *args, **kwargs))
 
     async def lock(self, name: str) -> None:
-        """Take the lock `name` until this transaction ends.
+        """Acquire the lock `name` until this transaction ends.
 
-        SQLite needs none: its write transactions exclude each other.
+        SQLite needs no lock: its write transactions exclude each other.
         """
         if self._connection.dialect.name != "sqlite":
             await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
@@ -147,29 +132,37 @@ class Connection:
 
 
 class Database:
-    """One engine; `transaction()` is the only way in.
+    """A database with one engine; all access goes through `transaction()`.
 
-    SQLAlchemy's engine with an asynchronous driver, always within `greenlet_spawn`, which is all
-    that `sqlalchemy.ext.asyncio` does for it; that package also imports the ORM, 6 MB without a
-    use here.
+    SQLAlchemy's engine with an asynchronous driver, always within `greenlet_spawn`, as
+    `sqlalchemy.ext.asyncio` does; that package would also import the ORM, 6 MB without a use here.
 
     SQLite: one connection per process and one transaction at a time on it. SQLite before 3.51.3
     can corrupt a WAL that two connections write, and a connection shared by coroutines shares
     their transaction: one's rollback would undo the other's insert.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(
+        self, engine: sa.Engine, name: str = "", tls: Mapping[str, Any] | None = None
+    ) -> None:
         self._engine = engine
+        self._tls = tls or {}
+        self._name = name
         self._is_sqlite = engine.dialect.name == "sqlite"
 
     @classmethod
-    async def open(cls, url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> Database:
-        """Open the database, or raise StorageUnavailable; ValueError for an unusable address."""
+    async def open(
+        cls, url: str, *, busy_timeout: float = BUSY_TIMEOUT, name: str = ""
+    ) -> Database:
+        """Open the database, which errors call `name`, by default its path or address.
+
+        Raises StorageUnavailable, StorageUnusable, and ValueError for an unusable address.
+        """
         parsed = parse(url)
         if parsed.drivername == "sqlite+aiosqlite":
-            database = cls(sqlite_engine(parsed, busy_timeout))
+            database = cls(sqlite_engine(parsed, busy_timeout), name)
         else:
-            database = cls(_postgres(parsed))
+            database = cls(_postgres(parsed), name, tls_arguments(parsed))
         try:
             async with database.transaction():
                 pass
@@ -188,7 +181,7 @@ class Database:
         import asyncpg  # not needed with SQLite
 
         _, where = self._engine.dialect.create_connect_args(self._engine.url)
-        return await asyncpg.connect(**where, **_PATIENCE)
+        return await asyncpg.connect(**where, **self._tls, **_PATIENCE)
 
     async def close(self) -> None:
         """Close the engine: an open aiosqlite connection would keep the process from ending."""
@@ -196,24 +189,25 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """Run a transaction: commit at the end, roll back on any error. Never held across the
-        network.
+        """Run a transaction: commit at the end, roll back on any error.
 
-        Raises StorageUnavailable when the database cannot serve at present: nothing was written.
+        Raises StorageUnavailable when the database cannot serve at present, StorageUnusable when
+        the operator must act: nothing was written.
         """
-        with _unavailable_on_retryable():
+        with self._explained():
             async with self._connection() as connection:
                 yield connection
                 await connection.commit()
+        connection.committed()
 
     @asynccontextmanager
     async def schema_transaction(self) -> AsyncIterator[Connection]:
-        """Run a transaction that may rebuild tables: exclusive, and all or nothing.
+        """Run an exclusive transaction that may rebuild tables, all or nothing.
 
         SQLite: dropping a table that was copied would delete the rows that refer to it, so foreign
         keys are off meanwhile and are checked before the commit.
         """
-        with _unavailable_on_retryable():
+        with self._explained(schema=True):
             async with self._connection() as connection:
                 if not self._is_sqlite:
                     await self.lock(connection, "schema")
@@ -226,7 +220,7 @@ class Database:
                     yield connection
                     broken = await connection.execute(sa.text("PRAGMA foreign_key_check"))
                     if count := len(broken.all()):
-                        raise RuntimeError(f"the migration breaks {count} references")
+                        raise StorageUnusable(f"the migration breaks {count} references")
                     await connection.commit()
                 finally:
                     await connection.rollback()
@@ -236,26 +230,38 @@ class Database:
     async def _connection(self) -> AsyncIterator[Connection]:
         opened: list[sa.Connection] = []
         try:
-            # Into a list, since a cancellation discards the return value.
+            # The result is stored in a list, since a cancellation discards the return value.
             await _uninterrupted(lambda: opened.append(self._engine.connect()))
             yield Connection(opened[0])
         finally:
-            for connection in opened:  # rolls back what was not committed
+            for connection in opened:  # rolls back an uncommitted transaction
                 await _uninterrupted(connection.close)
+
+    @contextmanager
+    def _explained(self, *, schema: bool = False) -> Iterator[None]:
+        """Turn errors that are not about a statement into StorageErrors; with `schema` all."""
+        try:
+            yield
+        except Exception as exc:
+            explain = driver_errors.explain_schema if schema else driver_errors.explain
+            error = explain(exc, self._engine.url, self._name)
+            if error is None:
+                raise
+            raise error from exc
 
     async def lock(self, connection: Connection, name: str) -> None:
         """The lock of `Connection.lock`."""
         await connection.lock(name)
 
     async def writable(self) -> bool:
-        """Whether a commit reaches the disk right now."""
+        """Return whether a commit reaches the disk at present."""
         try:
             async with self.transaction() as connection:
                 if self._is_sqlite:
-                    # rewrites the file's header, so that a full or read-only disk is noticed
+                    # this rewrites the file's header, so that a full or read-only disk is noticed
                     await connection.execute(sa.text("PRAGMA user_version = 1"))
                     return True
-                # a transaction with a number writes its commit; a standby assigns none
+                # only a transaction with a number writes its commit; a standby assigns no numbers
                 return bool(
                     await connection.scalar(
                         sa.text(
@@ -268,60 +274,35 @@ class Database:
             return False
 
 
-def parse(url: str) -> URL:
-    """Return the parts of a database's address; raise ValueError, without them, when unusable."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        # the address may contain a password
-        raise ValueError(
-            "should look like sqlite+aiosqlite:///data/bot.db"
-            " or postgresql+asyncpg://user:password@host/database"
-        ) from None
-    if parsed.drivername not in _DRIVERS:
-        raise ValueError(
-            "should begin with sqlite+aiosqlite:// or postgresql+asyncpg://, "
-            f"not {parsed.drivername}://"
-        )
-    if parsed.host is not None and "@" in f"{parsed.host}/{parsed.database}":
-        raise ValueError("should have an @ within the password written as %40")
-    return parsed.set(drivername=_DRIVERS[parsed.drivername])
-
-
-def sqlite_file(url: str) -> Path | None:
-    """Return the file of a SQLite database; None for another kind. ValueError as in
-    `Database.open`."""
-    parsed = parse(url)
-    if parsed.drivername != "sqlite+aiosqlite":
-        return None
-    if not parsed.database or parsed.database == ":memory:":
-        raise ValueError("a database in memory has no file")
-    return Path(parsed.database)
-
-
 def sqlite_engine(
     url: URL, busy_timeout: float, connect: Callable[..., Any] = driver.connect
 ) -> sa.Engine:
     """Return an engine with one connection, which `connect` opens as aiosqlite would."""
     if url.database and url.database != ":memory:":
+        file = Path(url.database)
         try:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
         except OSError as exc:
-            raise StorageUnavailable(f"no folder for the database: {exc}") from exc
+            raise StorageUnavailable(
+                f"{file}: its folder cannot be made ({exc.strerror})"
+            ) from exc
+        with suppress(OSError):  # SQLite's own error says more
+            make_file(file, "-wal", "-shm")
     engine = sa.create_engine(
         url,
         connect_args={"timeout": busy_timeout, "async_creator_fn": connect},
         poolclass=sa.AsyncAdaptedQueuePool,
         pool_size=1,
         max_overflow=0,
-        hide_parameters=True,  # people's prompts stay out of the log
+        hide_parameters=True,  # so that people's prompts are not logged
     )
 
     @sa.event.listens_for(engine, "connect")
     def _connected(dbapi_connection: Any, _record: Any) -> None:
         cursor = dbapi_connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
-        # NORMAL may lose the last commits at a power cut: a lost intent is a second charge
+        # NORMAL may lose the last commits in a power cut; a lost SUBMITTING would be a second
+        # charge
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
@@ -331,46 +312,16 @@ def sqlite_engine(
 
 def _postgres(url: URL) -> sa.Engine:
     return sa.create_engine(
-        url,
-        connect_args={**_PATIENCE, "command_timeout": 30},
+        without_tls(url),
+        connect_args={**_PATIENCE, **tls_arguments(url), "command_timeout": 30},
         pool_size=10,
         max_overflow=0,
         hide_parameters=True,
     )
 
 
-@contextmanager
-def _unavailable_on_retryable() -> Iterator[None]:
-    """Turn errors that only time can fix into StorageUnavailable."""
-    try:
-        yield
-    except Exception as exc:
-        if (why := _retryable(exc)) is None:
-            raise
-        raise StorageUnavailable(why) from exc
-
-
-def _retryable(exc: Exception) -> str | None:
-    if isinstance(exc, PoolTimeout):
-        return "no free connection"
-    if isinstance(exc, OSError | asyncio.TimeoutError):
-        return f"no connection: {type(exc).__name__}"
-    if not isinstance(exc, DBAPIError):
-        return None
-    cause = exc.orig
-    sqlite_code = getattr(cause, "sqlite_errorcode", None)
-    sqlstate = getattr(cause, "sqlstate", None)
-    if (
-        exc.connection_invalidated
-        or (sqlite_code is not None and sqlite_code & 0xFF in _SQLITE_AGAIN)
-        or (sqlstate is not None and sqlstate.startswith(_POSTGRES_AGAIN))
-    ):
-        return str(cause)
-    return None
-
-
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A moment: aware and in UTC on both sides, to the microsecond."""
+    """A column type for times: aware and in UTC on both sides, to the microsecond."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -379,7 +330,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("a moment without a time zone")
+            raise ValueError("a time without a time zone")
         return value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -390,7 +341,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
 
 class Kopecks(sa.TypeDecorator[Decimal]):
-    """Roubles in the program, whole kopecks in the database."""
+    """A column type for money: roubles in the program, whole kopecks in the database."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -400,7 +351,7 @@ class Kopecks(sa.TypeDecorator[Decimal]):
             return None
         kopecks = value * 100
         if kopecks != int(kopecks):
-            raise ValueError(f"{value} roubles are no whole number of kopecks")
+            raise ValueError(f"{value} roubles are not a whole number of kopecks")
         return int(kopecks)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:

@@ -1,6 +1,6 @@
-"""Objects in an external bucket, each recorded before it is stored, until it is deleted.
+"""Records of objects in an external bucket, from before the upload until the deletion.
 
-It must not know S3; `key` is a name. There is deliberately no reference to the task: an object
+It must not know S3; `key` is a name. There is deliberately no foreign key to the task: an object
 outlives the row of a task whose owner had everything deleted.
 """
 
@@ -16,7 +16,7 @@ from storage.tasks.leases import NEEDS_FRAME
 
 
 class FrameObjectStore:
-    """Few rows: one for each first frame that may still be fetched."""
+    """The store of these records; few rows, one for each first frame that may still be fetched."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -29,7 +29,9 @@ class FrameObjectStore:
             )
 
     async def over(self, now: datetime, *, limit: int = 100) -> list[str]:
-        """Return the keys that are not needed any more: the task ended, is gone or expired."""
+        """Return the keys that are no longer needed: the task ended or was deleted, or the link
+        expired.
+        """
         needed = sa.exists().where(tasks.c.id == frame_objects.c.task_id, in_states(NEEDS_FRAME))
         async with self._database.transaction() as connection:
             keys = await connection.scalars(

@@ -1,6 +1,6 @@
-"""First frames under their unguessable links, while they may still be fetched.
+"""First frames under unguessable links, stored while they may still be fetched.
 
-It must not know what a picture is; `jpeg` is bytes.
+It must not know picture formats; `jpeg` is bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from storage.tasks.leases import NEEDS_FRAME
 
 
 class FrameStore:
-    """At most one frame per task; it is deleted in the commit after which it is not needed."""
+    """The store of frames, at most one per task; a frame is deleted in the commit that ends the
+    need for it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -25,10 +27,10 @@ class FrameStore:
     async def publish(self, lease: Task, *, token: str, jpeg: bytes, expires_at: datetime) -> bool:
         """Store the frame in place of the task's old one.
 
-        False: the task needs no frame any more, or another worker has it. That worker's link is on
-        its way to the provider, and replacing the frame would break a paid order.
+        Return False if the task no longer needs a frame, or if another worker has it: that worker
+        may have sent its link to the provider, and replacing the frame would break a paid order.
         """
-        # Locked: waits for a transaction that ends or takes the task right now.
+        # With a lock: waits for a concurrent transaction that ends or takes the task.
         source = (
             sa.select(
                 tasks.c.id,
@@ -52,18 +54,38 @@ class FrameStore:
                         "token": new.excluded.token,
                         "jpeg": new.excluded.jpeg,
                         "expires_at": new.excluded.expires_at,
+                        "fetched_at": None,
                     },
                 ).returning(frames.c.task_id)
             )
         return written is not None
 
     async def get(self, token: str, now: datetime) -> bytes | None:
-        """Return the JPEG of a token; None after its time."""
+        """Return the JPEG of a token; None after it expired."""
         async with self._database.transaction() as connection:
             jpeg: bytes | None = await connection.scalar(
                 sa.select(frames.c.jpeg).where(frames.c.token == token, frames.c.expires_at > now)
             )
         return jpeg
+
+    async def fetched(self, token: str, now: datetime) -> None:
+        """Record that somebody fetched the frame; the first time counts."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(frames)
+                .where(frames.c.token == token, frames.c.fetched_at.is_(None))
+                .values(fetched_at=now)
+            )
+
+    async def is_unfetched(self, task_id: int) -> bool:
+        """Whether the task's frame is there and nobody has fetched it."""
+        async with self._database.transaction() as connection:
+            found: int | None = await connection.scalar(
+                sa.select(frames.c.task_id).where(
+                    frames.c.task_id == task_id, frames.c.fetched_at.is_(None)
+                )
+            )
+        return found is not None
 
     async def forget_expired(self, now: datetime) -> int:
         """Delete expired frames; return how many."""

@@ -1,6 +1,6 @@
 """Updates from Telegram until their handlers have finished, in order within a chat.
 
-It must not know what an update says: `payload` is the raw text.
+It must not know the content of an update: `payload` is the raw text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _pending = one_of(inbox.c.state, {InboxState.PENDING})
 
 
 AHEAD = timedelta(days=1)
-"""Urgent updates are due this much earlier: claims are ordered by `run_at`."""
+"""Urgent updates get a `run_at` this much earlier, because claims are ordered by `run_at`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class IncomingUpdate:
     update_id: int
     chat_key: str
     payload: str
-    is_urgent: bool = False  # handled before all that wait
+    is_urgent: bool = False  # handled before all waiting updates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class InboxUpdate:
 
 
 class InboxTurn:
-    """One commit: add new updates, mark finished ones, lease the next ones."""
+    """Operations within one commit: add new updates, mark finished ones, lease the next ones."""
 
     def __init__(self, connection: Connection, ended: set[int]) -> None:
         self._connection = connection
@@ -66,7 +66,7 @@ class InboxTurn:
                 "run_at": now - AHEAD if row.is_urgent else now,
                 "attempts": 0,
             }
-            # in one order: two processes that add the same updates do not deadlock
+            # sorted, so that two processes that add the same updates do not deadlock
             for row in sorted(rows, key=lambda row: row.update_id)
         ]
         added = await self._connection.scalars(
@@ -130,7 +130,7 @@ class InboxTurn:
 
 
 class InboxStore:
-    """Each update is stored once, however often it arrives."""
+    """The store of updates; each update is stored once, however often it arrives."""
 
     def __init__(self, database: Database, ended: set[int] | None = None) -> None:
         self._database = database
@@ -162,7 +162,7 @@ class InboxStore:
             await turn.done(ids, now=now)
 
     async def set_aside(self, update_id: int, *, error: str, now: datetime) -> None:
-        """Set an update aside with its text; its chat continues."""
+        """Set an update aside with its text; the next updates of its chat are handled."""
         values = {"state": InboxState.SET_ASIDE, "finished_at": now, "error": error}
         async with self._database.transaction() as connection:
             await _finish(connection, [update_id], values)
@@ -170,7 +170,7 @@ class InboxStore:
     async def later(
         self, update_id: int, *, run_at: datetime, error: str, counts: bool = True
     ) -> None:
-        """Postpone an update to `run_at`; its chat waits. Without `counts` the try does not
+        """Postpone an update to `run_at`; its chat waits. Without `counts`, the attempt does not
         count.
         """
         attempts = inbox.c.attempts if counts else inbox.c.attempts - 1
@@ -190,7 +190,9 @@ class InboxStore:
             return set(rows.all())
 
     async def release(self, owner: str) -> None:
-        """Release leases at a clean stop: other processes may take them, and no try is counted."""
+        """Release leases at a clean stop: other processes may take them, and no attempt is
+        counted.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(inbox)
@@ -210,7 +212,7 @@ class InboxStore:
             return gone.rowcount
 
     async def counts(self, states: Iterable[InboxState] = InboxState) -> dict[InboxState, int]:
-        """Count the updates in each of these states, including zeros; DONE has many."""
+        """Count the updates in each of these states, including zeros; counting DONE is slow."""
         async with self._database.transaction() as connection:
             return {
                 # one query per state: each state has an index
@@ -221,7 +223,7 @@ class InboxStore:
             }
 
     async def lag(self, now: datetime) -> timedelta:
-        """Return how long the oldest update that is due at `now` has been waiting."""
+        """Return how long the oldest update due at `now` has been waiting."""
         async with self._database.transaction() as connection:
             oldest = await connection.scalar(
                 sa.select(sa.func.min(inbox.c.received_at)).where(_pending, inbox.c.run_at <= now)

@@ -1,7 +1,7 @@
 """The cluster on PostgreSQL: LISTEN, NOTIFY and advisory locks on a dedicated connection.
 
-The connection is checked regularly and replaced when it breaks; then everything that only this
-process does is cancelled. It must not know what the events and jobs are.
+The connection is checked regularly and replaced when it breaks; then the jobs that only this
+process does are cancelled. It must not know the meaning of the events and jobs.
 """
 
 from __future__ import annotations
@@ -23,11 +23,20 @@ from storage.engine import lock_key
 logger = logging.getLogger(__name__)
 
 CHANNEL = "bot"
+WORKERS = "workers"
+"""Each worker holds this lock, shared; the server drops it with the connection of a dead one."""
 LOOK_SECONDS = 1.0
-"""Seconds between two tries to take a lock."""
+"""Seconds between two attempts to take a lock."""
 PING_SECONDS = 5.0
 """Seconds between two checks of an idle connection."""
 ANSWER_SECONDS = 5.0
+
+# A lock with one number has its low half in objid (PostgreSQL: pg_locks).
+_COUNT = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted"
+    " AND classid = 0 AND objid = $1::bigint::oid AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 _BROKEN = (
     OSError,
@@ -55,6 +64,10 @@ class PostgresCluster(Cluster):
         self._unsent: set[str] = set()
         self._wakeup = asyncio.Event()
         self._failures = 0
+        self._works = False
+
+    def join_workers(self) -> None:
+        self._works = True
 
     def notify(self, event: str) -> None:
         super().notify(event)
@@ -66,7 +79,7 @@ class PostgresCluster(Cluster):
             turn = self._turns[name] = _Turn()
             self._wakeup.set()
             try:
-                while not turn.begun.is_set():  # it may end before that is noticed
+                while not turn.begun.is_set():  # the connection may end before that is noticed
                     await turn.begun.wait()
                 logger.info("%s: done here from now on", name)
                 async with asyncio.timeout(None) as scope:
@@ -86,12 +99,13 @@ class PostgresCluster(Cluster):
             try:
                 await self._connected()
             except _BROKEN as exc:
-                logger.warning("other processes are not heard for now: %s", type(exc).__name__)
+                logger.warning("events of other processes are missed: %s", type(exc).__name__)
             for turn in self._turns.values():
                 turn.begun.clear()
                 if turn.end is not None:
                     turn.end()
                     turn.end = None
+            self.workers = 1  # nobody is left anything until the others are known again
             self._failures += 1
             await asyncio.sleep(back_off(self._failures, first=0.2, cap=5))
 
@@ -102,13 +116,19 @@ class PostgresCluster(Cluster):
         try:
             link.add_termination_listener(lambda _: self._wakeup.set())
             await link.add_listener(CHANNEL, partial(self._dispatch, link))
-            for calls in list(self._subscribers.values()):  # earlier events were missed
+            for calls in list(self._subscribers.values()):  # earlier events may have been missed
                 for call in calls:
                     call()
             self._failures = 0
+            if self._works:
+                lock = "SELECT pg_advisory_lock_shared($1)"
+                await link.fetchval(lock, lock_key(WORKERS), timeout=ANSWER_SECONDS)
+                self._unsent.add(WORKERS)
             while True:
                 self._wakeup.clear()
                 await self._send(link)
+                known = await link.fetchval(_COUNT, lock_key(WORKERS), timeout=ANSWER_SECONDS)
+                self.workers = max(1, known)
                 await self._compete(link, held)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(
@@ -124,6 +144,8 @@ class PostgresCluster(Cluster):
 
     def _dispatch(self, link: Any, _: Any, pid: int, channel: str, event: str) -> None:
         if pid != link.get_server_pid():
+            if event == WORKERS:
+                self._wakeup.set()
             super().notify(event)
 
     async def _send(self, link: Any) -> None:
@@ -131,7 +153,7 @@ class PostgresCluster(Cluster):
         say = "SELECT pg_notify($1, event) FROM unnest($2::text[]) AS event"
         await link.fetch(
             say, CHANNEL, events, timeout=ANSWER_SECONDS
-        )  # also checks the connection
+        )  # this also checks the connection
 
     async def _compete(self, link: Any, held: set[str]) -> None:
         for name in held - self._turns.keys():

@@ -12,18 +12,25 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot.core.errors import StorageTooNew
+from storage.engine import Connection as StorageConnection
 from storage.engine import Database
+from storage.tables import metadata
 
-HEAD = "0008"
+HEAD = "0015"
 """The newest of migrations/versions."""
+
+VERSION_TABLE = "alembic_version"
+_NOTE = "tables of the video bot: "
 
 logger = logging.getLogger(__name__)
 
 
 async def migrate(database: Database, revision: str = "head") -> None:
-    """Migrate up or down to `revision`. Of several processes one migrates, the others wait.
+    """Migrate up or down to `revision`. If several processes start, one migrates and the others
+    wait.
 
-    Raises StorageTooNew, without a change: a newer version of the program was used.
+    Raises StorageTooNew, and changes nothing, if a newer version of the program has migrated the
+    database.
     """
     async with database.schema_transaction() as connection:
         await connection.run_sync(migrate_within, revision)
@@ -34,7 +41,7 @@ def migrate_within(connection: Connection, revision: str) -> None:
     current = version(connection)
     if revision == "head" and current == HEAD:
         return
-    # Few starts need Alembic: 5 MB and 0.1 s of CPU.
+    # Imported here, because few starts need Alembic, which takes 5 MB and 0.1 s of CPU.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -45,21 +52,77 @@ def migrate_within(connection: Connection, revision: str) -> None:
     script = ScriptDirectory.from_config(config)
     known = [found.revision for found in script.walk_revisions()]  # the newest first
     if current is not None and current not in known:
-        raise StorageTooNew(
-            f"the database is at version {current}, this program knows versions up to "
-            f"{known[0]}: install the newer program, or restore the backup made before it"
-        )
+        raise StorageTooNew(too_new(current))
     target = known[0] if revision == "head" else revision
     if current == target:
         return
     down = target == "base" or (current in known and known.index(target) > known.index(current))
     (command.downgrade if down else command.upgrade)(config, target)
+    _note_tables(connection)
     logger.info("database: version %s -> %s", current, target)
+
+
+def drop_all(connection: Connection) -> None:
+    """Drop every table of this program, of whatever version, a newer one included."""
+    inspector = sa.inspect(connection)
+    there = set(inspector.get_table_names())
+    quote = connection.dialect.identifier_preparer.quote
+    if connection.dialect.name == "sqlite":  # the file holds nothing else
+        for view in inspector.get_view_names():
+            connection.execute(sa.text(f"DROP VIEW {quote(view)}"))
+        for name in sorted(there):
+            connection.execute(sa.text(f"DROP TABLE {quote(name)}"))
+        return
+    # Others may have tables beside ours: dropped is what the last migration noted.
+    noted = (inspector.get_table_comment(VERSION_TABLE)["text"] or "").removeprefix(_NOTE)
+    ours = sorted(there & {*noted.split(), *metadata.tables, VERSION_TABLE})
+    functions = connection.scalars(
+        sa.text(
+            "SELECT DISTINCT CAST(CAST(t.tgfoid AS regprocedure) AS text) FROM pg_trigger t"
+            " JOIN pg_class c ON c.oid = t.tgrelid WHERE NOT t.tgisinternal"
+            " AND c.relnamespace = CAST(current_schema() AS regnamespace)"
+            " AND c.relname = ANY(:names)"
+        ).bindparams(names=ours)
+    ).all()
+    # In one statement, since they refer to each other; without CASCADE: others' views stay.
+    connection.execute(sa.text(f"DROP TABLE {', '.join(map(quote, ours))}"))
+    for function in functions:
+        connection.execute(sa.text(f"DROP FUNCTION {function}"))
+
+
+def _note_tables(connection: Connection) -> None:
+    """Leave the names of our tables for `drop_all` of an older program."""
+    if connection.dialect.name == "sqlite":
+        return
+    names = sorted(metadata.tables.keys() & set(sa.inspect(connection).get_table_names()))
+    words = f"{_NOTE}{' '.join(names)}"
+    connection.execute(sa.text(f"COMMENT ON TABLE {VERSION_TABLE} IS '{words}'"))
+
+
+def too_new(found: str, file: Path | None = None) -> str:
+    """Return the words for a database of a newer version; `file`: a backup of one."""
+    what = "the database" if file is None else str(file)
+    back = "go back with `bot restore --replace` and the backup made before it"
+    return (
+        f"{what} is at version {found}, this program knows versions up to {HEAD}: install the "
+        f"newer program, or {back if file is None else 'use a backup made before it'}"
+    )
+
+
+async def can_make_tables(connection: StorageConnection) -> bool:
+    """Whether this user may make tables; of an SQLite file the rights of the file decide."""
+    if connection.dialect == "sqlite":
+        return True
+    return bool(
+        await connection.scalar(
+            sa.text("SELECT has_schema_privilege(current_schema()::text, 'CREATE')")
+        )
+    )
 
 
 def version(connection: Connection) -> str | None:
     """Return the revision that Alembic recorded; None before the first migration."""
-    if not sa.inspect(connection).has_table("alembic_version"):
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
     found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
     return found

@@ -1,14 +1,15 @@
 """Admins' actions on tasks and updates, each in one commit with its audit row.
 
 None and False mean that the condition did not hold: done before, or too late. It must not know who
-is an admin, nor the texts.
+is an admin or the texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,12 +18,13 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
-from storage.money.ledger import settle
+from storage.money.ledger import is_paid_by_person, settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, task_from
 from storage.tables import (
     Entry,
     InboxState,
+    audit,
     in_states,
     inbox,
     ledger,
@@ -33,6 +35,9 @@ from storage.tables import (
 from storage.tasks.leases import add_event, drop_frame
 
 S = TaskState
+
+SETTLED_AGAIN = frozenset({S.GENERATING, S.RENDERED, S.UNDELIVERABLE, S.FAILED})
+"""States in which what an admin settled can be settled again: no video was delivered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,36 +51,46 @@ class SetAside:
 
 @dataclass(frozen=True, kw_only=True)
 class ChartOrder:
-    """One order, as the charts use it."""
+    """One order, with the fields that the charts need."""
 
     user_id: int
     state: TaskState
     confirmed_at: datetime
-    seconds: float | None  # from the press to the video; None: no video
+    seconds: float | None  # from the press to the video; None without a video
 
 
 class OperatorStore:
-    """The part of the stores that is for admins."""
+    """The store of the admins' actions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def settle(self, task_id: int, *, charged: bool, by: int, now: datetime) -> Task | None:
-        """UNKNOWN -> FAILED: an admin checked the provider's list; the person is told."""
+        """UNKNOWN -> FAILED: an admin checked the provider's list; the person is told.
+
+        What was settled by hand can be settled differently until its video was delivered.
+        """
+        detail = "settled: charged" if charged else "settled: not accepted"
         async with self._database.transaction() as connection:
             task = await _move(
                 connection,
                 now,
                 task_id,
-                {S.UNKNOWN},
+                _in_doubt(),
+                tasks.c.detail.is_distinct_from(detail),
                 state=S.FAILED,
                 ended_at=now,
                 charged=charged,
-                detail="settled: charged" if charged else "settled: not accepted",
+                reason=Reason.ANSWER_LOST.value,
+                detail=detail,
+                fence=tasks.c.fence + 1,
+                **UNLEASED,
             )
             if task is None:
                 return None
             charge = Charge.TAKEN if charged else Charge.NONE
+            if await is_paid_by_person(connection, task_id):
+                charge = Charge.RETURNED
             words = Notice(
                 kind=NoticeKind.FAILED,
                 chat=task.chat,
@@ -99,7 +114,11 @@ class OperatorStore:
     async def give_id(
         self, task_id: int, provider_id: str, *, by: int, now: datetime
     ) -> Task | None:
-        """UNKNOWN -> GENERATING: the order was found at the provider, and is polled."""
+        """UNKNOWN -> GENERATING: the order was found at the provider, and is polled.
+
+        What was settled by hand, perhaps with a wrong id, can get another one until a video was
+        delivered.
+        """
         async with self._database.transaction() as connection:
             known = await connection.scalar(
                 sa.select(tasks.c.id).where(tasks.c.provider_id == provider_id)
@@ -110,15 +129,18 @@ class OperatorStore:
                 connection,
                 now,
                 task_id,
-                {S.UNKNOWN},
+                _in_doubt(),
                 state=S.GENERATING,
                 provider_id=provider_id,
                 accepted_at=now,
+                rendered_at=None,
+                ended_at=None,
+                video_url=None,
+                kept_by=None,
                 reason=None,
                 detail=None,
                 fence=tasks.c.fence + 1,
-                lease_owner=None,
-                lease_until=None,
+                **UNLEASED,
             )
             if task is not None:
                 await add_act(
@@ -127,6 +149,14 @@ class OperatorStore:
                 )  # fmt: skip
             return task
 
+    async def can_settle(self, task_id: int) -> bool:
+        """Whether an admin may settle the task now, for the first time or again."""
+        async with self._database.transaction() as connection:
+            found: int | None = await connection.scalar(
+                sa.select(tasks.c.id).where(tasks.c.id == task_id, _in_doubt())
+            )
+        return found is not None
+
     async def redeliver(self, task_id: int, *, by: int, now: datetime) -> Task | None:
         """UNDELIVERABLE -> RENDERED: the kept video is sent again."""
         async with self._database.transaction() as connection:
@@ -134,10 +164,11 @@ class OperatorStore:
                 connection,
                 now,
                 task_id,
-                {S.UNDELIVERABLE},
+                in_states({S.UNDELIVERABLE}),
                 state=S.RENDERED,
                 reason=None,
                 detail=None,
+                redirected=False,
             )
             if task is not None:
                 await add_act(
@@ -147,7 +178,7 @@ class OperatorStore:
             return task
 
     async def hurry(self, *, by: int, now: datetime) -> int:
-        """Make postponed queued tasks due now; return how many."""
+        """Make postponed queued tasks due now; return their number."""
         async with self._database.transaction() as connection:
             hurried = await connection.execute(
                 sa.update(tasks)
@@ -163,7 +194,7 @@ class OperatorStore:
             return hurried.rowcount
 
     async def set_aside(self, update_id: int) -> SetAside | None:
-        """Return an update with its text; None: it is not set aside."""
+        """Return an update with its text; None if it is not set aside."""
         wanted = sa.select(inbox.c.update_id, inbox.c.payload, inbox.c.error).where(
             inbox.c.update_id == update_id, one_of(inbox.c.state, {InboxState.SET_ASIDE})
         )
@@ -172,7 +203,7 @@ class OperatorStore:
         return None if row is None else SetAside(**row._mapping)
 
     async def handle_again(self, update_id: int, *, by: int, now: datetime) -> bool:
-        """Handle an update that was set aside again, with all its tries."""
+        """Queue an update that was set aside, with a fresh count of attempts."""
         async with self._database.transaction() as connection:
             changed = await connection.execute(
                 sa.update(inbox)
@@ -205,7 +236,7 @@ class OperatorStore:
         return found
 
     async def outcomes(self, *, since: datetime) -> dict[TaskState, int]:
-        """Count the outcomes of the orders since then."""
+        """Count the outcomes of the orders since that time."""
         wanted = (
             sa.select(tasks.c.state, sa.func.count().label("number"))
             .join_from(ledger, tasks, _ordered(since))
@@ -216,7 +247,7 @@ class OperatorStore:
         return {row.state: row.number for row in rows}
 
     async def chart_orders(self, *, since: datetime) -> list[ChartOrder]:
-        """Return every order since then."""
+        """Return every order since that time."""
         wanted = sa.select(
             tasks.c.user_id, tasks.c.state, tasks.c.confirmed_at, tasks.c.ended_at
         ).join_from(ledger, tasks, _ordered(since))
@@ -234,17 +265,19 @@ class OperatorStore:
             for row in rows
         ]
 
-    async def money(self, *, since: datetime, days: int) -> list[tuple[float, float]]:
-        """Return for each day from `since`: roubles charged by the provider, Stars received."""
+    async def money(self, bounds: Sequence[datetime]) -> list[tuple[float, float]]:
+        """Return for each day between two `bounds`: roubles charged by the provider, Stars
+        received.
+        """
         wanted = sa.select(ledger.c.kind, ledger.c.at, ledger.c.kopecks, ledger.c.stars).where(
-            ledger.c.at >= since,
+            ledger.c.at >= bounds[0],
             ledger.c.kind.in_([Entry.CHARGE, Entry.PURCHASE, Entry.REFUND]),
         )
-        found = [(0.0, 0.0)] * days
+        found = [(0.0, 0.0)] * (len(bounds) - 1)
         async with self._database.transaction() as connection:
             for row in (await connection.execute(wanted)).all():
-                day = (row.at - since) // timedelta(days=1)
-                if 0 <= day < days:
+                day = bisect_right(bounds, row.at) - 1
+                if 0 <= day < len(found):
                     spent, stars = found[day]
                     charged = float(row.kopecks) if row.kind is Entry.CHARGE else 0.0
                     found[day] = (spent + charged, stars + row.stars)
@@ -252,7 +285,9 @@ class OperatorStore:
 
 
 def _ordered(since: datetime) -> sa.ColumnElement[bool]:
-    """The orders since then, found by their reservations: the ledger is indexed by day."""
+    """Select the orders since that time by their reservations, because the ledger has an index by
+    day.
+    """
     return sa.and_(
         ledger.c.at >= since,
         ledger.c.kind == Entry.RESERVATION,
@@ -260,20 +295,27 @@ def _ordered(since: datetime) -> sa.ColumnElement[bool]:
     )
 
 
+def _in_doubt() -> sa.ColumnElement[bool]:
+    """Unknown, or settled by an admin before and not delivered."""
+    by_hand = sa.exists().where(
+        audit.c.task_id == tasks.c.id, audit.c.act.in_(["settle", "give id"])
+    )
+    return sa.or_(in_states({S.UNKNOWN}), sa.and_(in_states(SETTLED_AGAIN), by_hand))
+
+
 async def _move(
     connection: Connection,
     now: datetime,
     task_id: int,
-    states: Iterable[TaskState],
-    *,
-    charged: bool = False,
+    *conditions: sa.ColumnElement[bool],
+    charged: bool | None = None,
     **values: Any,
 ) -> Task | None:
-    """One guarded statement, its event and its ledger entries."""
+    """One guarded statement, its event and its ledger entries. `charged`: what an admin found."""
     row = (
         await connection.execute(
             sa.update(tasks)
-            .where(tasks.c.id == task_id, in_states(states))
+            .where(tasks.c.id == task_id, *conditions)
             .values(attempts=0, claims=0, run_at=now, **values)
             .returning(*tasks.c)
         )
@@ -282,8 +324,10 @@ async def _move(
         return None
     task = task_from(row)
     if charged:
-        # Before the following entries return it: it is spent.
+        # Before the next entries, which would otherwise return the price: the money is spent.
         await settle(connection, replace(task, state=S.GENERATING), now)
+    elif charged is False:
+        await settle(connection, task, now, not_accepted=True)
     await add_event(connection, task, now)
     await drop_frame(connection, task)
     return task

@@ -1,6 +1,6 @@
-"""Notices that wait to be sent: written in the commit that makes them true, deleted when sent.
+"""Notices to be sent: written in the commit that makes them true, deleted once they are sent.
 
-It must not know the texts, nor how a message is sent.
+It must not know the texts or how a message is sent.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.core.notices import Notice, NoticeKind
+from bot.core.task import Chat
 from storage.engine import Connection, Database
 from storage.rows import UNLEASED, chat_from, chat_values, free, next_due
 from storage.tables import outbox
@@ -51,7 +52,7 @@ async def insert_notices(connection: Connection, notices: Sequence[Notice], now:
 
 
 class OutboxStore:
-    """At least once: a notice is deleted only when its sending was confirmed."""
+    """The store of notices; a notice is deleted only after Telegram accepted it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -67,7 +68,7 @@ class OutboxStore:
         """Lease up to `limit` due notices, the oldest first."""
         due = (
             sa.select(outbox.c.id)
-            .where(outbox.c.run_at <= now, free(outbox, now))
+            .where(outbox.c.run_at <= now, outbox.c.waits_for.is_(None), free(outbox, now))
             .order_by(outbox.c.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -87,7 +88,7 @@ class OutboxStore:
             return sorted((_notice(row) for row in rows.all()), key=lambda waiting: waiting.id)
 
     async def done(self, notice_id: int) -> None:
-        """Delete a notice: it was sent, or never will be."""
+        """Delete a notice that was sent or never will be."""
         async with self._database.transaction() as connection:
             await connection.execute(sa.delete(outbox).where(outbox.c.id == notice_id))
 
@@ -97,6 +98,49 @@ class OutboxStore:
             await connection.execute(
                 sa.update(outbox).where(outbox.c.id == notice_id).values(run_at=run_at, **UNLEASED)
             )
+
+    async def redirect(self, notice_id: int, chat: Chat, *, now: datetime) -> None:
+        """Send a notice to another chat instead, as a new notice."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.id == notice_id)
+                .values(**chat_values(chat), **_anew(now))
+            )
+
+    async def park(self, notice_id: int, user_id: int) -> None:
+        """Keep a notice until this person writes: now they cannot be told."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.id == notice_id)
+                .values(waits_for=user_id, **UNLEASED)
+            )
+
+    async def unpark(self, user_id: int, chat: Chat, *, now: datetime) -> int:
+        """Send the notices that wait for this person, who wrote in `chat`; return how many.
+
+        Those about their orders go to that chat; all others only to their own.
+        """
+        private = chat.chat_id == user_id
+        theirs = outbox.c.waits_for == user_id
+        async with self._database.transaction() as connection:
+            woken = await connection.execute(
+                sa.update(outbox)
+                .where(theirs, sa.true() if private else outbox.c.task_id.is_not(None))
+                .values(**chat_values(chat), **_anew(now))
+            )
+            return woken.rowcount
+
+    async def forget_parked(self, *, before: datetime) -> int:
+        """Delete notices that were written before then and still wait for a person."""
+        async with self._database.transaction() as connection:
+            gone = await connection.execute(
+                sa.delete(outbox).where(
+                    outbox.c.waits_for.is_not(None), outbox.c.created_at < before
+                )
+            )
+            return gone.rowcount
 
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
         """Renew the leases that `owner` still holds until `until`; return which."""
@@ -110,7 +154,9 @@ class OutboxStore:
             return set(rows.all())
 
     async def release(self, owner: str) -> None:
-        """Release leases at a clean stop: other processes may take them, and no try is counted."""
+        """Release leases at a clean stop: other processes may take them, and no attempt is
+        counted.
+        """
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(outbox)
@@ -119,14 +165,27 @@ class OutboxStore:
             )
 
     async def next_due(self, now: datetime) -> datetime | None:
-        """Return when, after `now`, the first notice becomes claimable; None: none is waiting."""
+        """Return when, after `now`, the first notice becomes claimable; None if none waits."""
         async with self._database.transaction() as connection:
-            return await next_due(connection, outbox, now)
+            return await next_due(connection, outbox, now, outbox.c.waits_for.is_(None))
 
     async def count(self) -> int:
-        """Return how many notices wait."""
+        """Return how many notices wait to be sent, without those that wait for a person."""
+        number = sa.select(sa.func.count()).where(outbox.c.waits_for.is_(None))
         async with self._database.transaction() as connection:
-            return (await connection.scalar(sa.select(sa.func.count()).select_from(outbox))) or 0
+            return (await connection.scalar(number.select_from(outbox))) or 0
+
+
+def _anew(now: datetime) -> dict[str, Any]:
+    """The columns of a notice that starts again: nothing was tried at its chat."""
+    return {
+        "reply_to": None,
+        "waits_for": None,
+        "created_at": now,
+        "run_at": now,
+        "attempts": 0,
+        **UNLEASED,
+    }
 
 
 def _notice(row: sa.Row[Any]) -> WaitingNotice:

@@ -1,6 +1,6 @@
-"""Consents, and deletion: of one order, of a person, of what is old.
+"""Consents, and deletion of one order, of a person, of old rows.
 
-A row is deleted with everything that refers to it; durations stay, since they name nobody. A
+A row is deleted with all rows that refer to it; durations stay, since they identify nobody. A
 worker that holds a deleted task finds no row at its next write and drops it.
 """
 
@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.task import TaskState
 from storage.engine import Connection, Database
+from storage.films import forget_films
 from storage.money.ledger import settle
 from storage.rows import task_from
 from storage.tables import (
@@ -24,15 +25,17 @@ from storage.tables import (
     access_requests,
     at_rest,
     consents,
+    films,
     in_states,
     inbox,
     one_of,
+    outbox,
     tasks,
     users,
 )
 
 AT_ONCE = 500
-"""Rows per commit: other transactions wait no longer than for these."""
+"""Rows deleted per commit: other transactions wait only this long."""
 
 _AT_REST = frozenset(
     {TaskState.CANCELLED, TaskState.FAILED, TaskState.DELIVERED, TaskState.UNKNOWN,
@@ -49,7 +52,7 @@ class PrivacyStore:
         self._database = database
 
     async def consented(self, user_id: int) -> bool:
-        """Whether this person was told who receives their photos, and then ordered a video
+        """Return whether this person was told who receives their photos, and then ordered a video
         of one.
         """
         async with self._database.transaction() as connection:
@@ -61,15 +64,17 @@ class PrivacyStore:
     async def erase_task(self, task_id: int, *, user_id: int) -> bool:
         """Delete one finished order of this person, with everything about it.
 
-        Not an unknown one: an admin still has to find out whether it was paid.
+        An UNKNOWN order is not deleted: an admin still has to find out whether it was paid.
         """
         async with self._database.transaction() as connection:
             gone = await connection.execute(
-                sa.delete(tasks).where(
-                    tasks.c.id == task_id, tasks.c.user_id == user_id, in_states(_OVER)
-                )
+                sa.delete(tasks)
+                .where(tasks.c.id == task_id, tasks.c.user_id == user_id, in_states(_OVER))
+                .returning(tasks.c.film_id)
             )
-            return gone.rowcount == 1
+            erased = gone.all()
+            await forget_films(connection, [row.film_id for row in erased])
+            return len(erased) == 1
 
     async def erase_person(self, user_id: int, *, now: datetime) -> list[int]:
         """Delete everything about a person; return the numbers of their tasks.
@@ -86,7 +91,9 @@ class PrivacyStore:
                 sa.delete(tasks).where(tasks.c.user_id == user_id).returning(tasks.c.id)
             )
             erased = list(gone.all())
+            await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
+            await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
             await connection.execute(
                 sa.delete(access_requests).where(access_requests.c.user_id == user_id)
             )
@@ -95,20 +102,24 @@ class PrivacyStore:
         return sorted(erased)
 
     async def forget(self, *, drafts_before: datetime, orders_before: datetime) -> list[int]:
-        """Delete some of what is older; call it again until nothing is left."""
+        """Delete a batch of older rows; call it again until nothing is left."""
         old = sa.or_(
             sa.and_(at_rest({TaskState.DRAFT}), tasks.c.run_at < drafts_before),
             sa.and_(at_rest(_AT_REST), tasks.c.run_at < orders_before),
         )
         some = sa.select(tasks.c.id).where(old).limit(AT_ONCE).scalar_subquery()
         async with self._database.transaction() as connection:
-            gone = await connection.scalars(
-                sa.delete(tasks).where(tasks.c.id.in_(some), old).returning(tasks.c.id)
+            gone = await connection.execute(
+                sa.delete(tasks)
+                .where(tasks.c.id.in_(some), old)
+                .returning(tasks.c.id, tasks.c.film_id)
             )
-            return list(gone.all())
+            erased = gone.all()
+            await forget_films(connection, [row.film_id for row in erased])
+            return [row.id for row in erased]
 
     async def forget_updates(self, *, before: datetime) -> int:
-        """Delete updates set aside before then, with their text; return how many."""
+        """Delete updates set aside before that time, with their text; return their number."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(inbox).where(
@@ -149,7 +160,7 @@ def _tells_of(payload: str, user_id: int) -> bool:
     try:
         waiting: list[Any] = [json.loads(payload)]
     except (ValueError, RecursionError):
-        return True  # it contains the number, and cannot be parsed
+        return True  # the text contains the number, and cannot be parsed
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):

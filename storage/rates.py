@@ -1,6 +1,6 @@
 """Rate limits shared by all processes: one statement on one row, by the database's clock.
 
-It must not know what is sent, nor what the limits are.
+It must not know what is sent or the limits.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class RateStore:
         """Reserve a turn of the limit `name`; return the seconds until it. Raises
         StorageUnavailable.
 
-        One turn every `each` seconds, with a burst of `burst` seconds. A single process keeps its
-        limits in memory: 0.
+        One turn every `each` seconds, with a burst of `burst` seconds. Return 0 for a single
+        process, which keeps its limits in memory.
         """
         if not self._database.is_shared:
             return 0.0
@@ -34,7 +34,7 @@ class RateStore:
             set_={"free_at": sa.func.greatest(rates.c.free_at, now) + each},
         ).returning(
             rates.c.free_at - now - burst,
-            # a turn lost in a power cut costs nothing; a disk sync for every send would
+            # a turn lost in a power cut does no harm, but a disk sync for every send would be slow
             sa.func.set_config("synchronous_commit", "off", True),
         )
         async with self._database.transaction() as connection:

@@ -1,9 +1,9 @@
-"""Free the leases of dead processes at a start on a SQLite file.
+"""Release the leases of dead processes at a start on a SQLite file.
 
 Every process holds a shared lock on the file's folder, which the kernel releases however the
-process ends; a process that can lock it exclusively knows that no other is alive. Where that
-cannot be known (another process on the file, PostgreSQL, a file system without locks) leases
-expire by themselves. It must not know what is leased, nor why.
+process ends. A process that can lock the folder exclusively knows that no other process is alive.
+Where this is impossible (another process on the file, PostgreSQL, a file system without locks),
+leases expire by themselves. It must not know what is leased or why.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bot.core.task import ACTIVE
-from storage.engine import Database, sqlite_file
+from storage.address import sqlite_file
+from storage.engine import Database
 from storage.rows import UNLEASED
-from storage.tables import InboxState, in_states, inbox, one_of, outbox, tasks
+from storage.tables import InboxState, films, in_states, inbox, one_of, outbox, tasks
 
 try:
     import fcntl
@@ -28,8 +29,9 @@ except ImportError:  # pragma: no cover - Windows has other locks
     fcntl = None  # type: ignore[assignment]
 
 SPREAD = timedelta(seconds=30)
-"""Tasks that died with their process are retried one after the other over this time: a task that
-kills its process again is then alone with it, and the others have completed a step."""
+"""Seconds over which tasks whose process died repeatedly are spread: a task that kills its process
+again then runs alone, after the others have completed a step.
+"""
 
 _TRIES, _PAUSE = 20, 0.1
 
@@ -37,15 +39,17 @@ _LEASED = (
     (tasks, tasks.c.claims, in_states(ACTIVE)),
     (inbox, inbox.c.attempts, one_of(inbox.c.state, {InboxState.PENDING})),
     (outbox, outbox.c.attempts, sa.true()),
+    (films, films.c.attempts, films.c.run_at.is_not(None)),
 )
 
 
 @asynccontextmanager
 async def process_presence(database: Database, url: str, now: datetime) -> AsyncIterator[bool]:
-    """Show other processes that this one uses the file; on entry free the leases of dead ones.
+    """Show other processes that this one uses the file; on entry, release the leases of dead
+    processes.
 
-    Before the first claim. True: no other process was there. Tries that a kill interrupted still
-    count.
+    This context must be entered before the first claim. It yields True if there was no other
+    process. Attempts that a kill interrupted still count.
     """
     with _opened(_folder(url)) as lock:
         alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
@@ -54,8 +58,19 @@ async def process_presence(database: Database, url: str, now: datetime) -> Async
         for _ in range(_TRIES if lock is not None else 0):
             if _locked(lock, fcntl.LOCK_SH):
                 break
-            await asyncio.sleep(_PAUSE)  # another process that starts is alone for milliseconds
+            # Another starting process holds the exclusive lock only for milliseconds.
+            await asyncio.sleep(_PAUSE)
         yield alone
+
+
+@contextmanager
+def only_process(url: str) -> Iterator[bool]:
+    """Keep other processes off a SQLite file; False: one is there.
+
+    True for other databases, and where the file system has no locks: nobody can know.
+    """
+    with _opened(_folder(url)) as lock:
+        yield lock is None or _locked(lock, fcntl.LOCK_EX, unknown=True)
 
 
 async def free_leases(database: Database, now: datetime) -> None:
@@ -93,7 +108,8 @@ def _folder(url: str) -> Path | None:
 @contextmanager
 def _opened(folder: Path | None) -> Iterator[int | None]:
     try:
-        # the folder, not the file: closing any handle of a file releases SQLite's own locks on it
+        # of the folder, not the file: closing any handle of the file releases SQLite's own locks
+        # on it
         lock = os.open(folder, os.O_RDONLY) if folder and fcntl else None
     except OSError:
         lock = None
@@ -104,10 +120,12 @@ def _opened(folder: Path | None) -> Iterator[int | None]:
             os.close(lock)
 
 
-def _locked(lock: int | None, kind: int) -> bool:
+def _locked(lock: int | None, kind: int, *, unknown: bool = False) -> bool:
     assert lock is not None
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return unknown
     return True

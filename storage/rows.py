@@ -1,6 +1,6 @@
 """Convert rows to frozen values and back; conditions on leases and time common to all tables.
 
-It must not know which database it is, nor when a row is claimed.
+It must not know the kind of database or when a row is claimed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def values_of(task: Task) -> dict[str, Any]:
 
 
 def chat_from(row: sa.Row[Any]) -> Chat:
-    """Return where to answer, from any row that stores it."""
+    """Return where to answer, from a row of any table that stores it."""
     return Chat(
         chat_id=row.chat_id,
         message_thread_id=row.message_thread_id,
@@ -66,14 +66,16 @@ def chat_values(chat: Chat) -> dict[str, Any]:
 
 
 def in_chat(table: sa.Table, chat: Chat) -> sa.ColumnElement[bool]:
-    """Rows of exactly this place; no thread is a place too."""
+    """Return the condition for rows of exactly this place; a place without a thread matches only
+    rows without one.
+    """
     return sa.and_(
         *(table.c[name].is_not_distinct_from(value) for name, value in chat_values(chat).items())
     )
 
 
 def free(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
-    """Rows without a valid lease at `now`."""
+    """Return the condition for rows without a valid lease at `now`."""
     return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
 
@@ -83,7 +85,7 @@ async def next_due(
     now: datetime,
     *conditions: sa.ColumnElement[bool],
 ) -> datetime | None:
-    """Return when, after `now`, the first row becomes claimable; None: none is waiting."""
+    """Return when, after `now`, the first row becomes claimable; None if none waits."""
     when = sa.case(
         (table.c.lease_until > table.c.run_at, table.c.lease_until), else_=table.c.run_at
     )
@@ -94,20 +96,25 @@ async def next_due(
 
 
 UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}
-"""The columns of a row without a lease."""
+"""Return the columns of a row without a lease."""
 
 FRESH: dict[str, Any] = {
     "card_is_media": False,
     "overdue": False,
+    "redirected": False,
+    "video_is_document": False,
     "attempts": 0,
     "claims": 0,
     "fence": 0,
 }
-"""The initial values of every new task."""
+"""Return the initial values of every new task."""
 
 COPIED = (
     "user_id", "chat_id", "message_thread_id", "business_connection_id", "message_id", "lang",
     "model", "price_kopecks", "prompt", "original", "rewritten", "frame_file_id", "frame_kind",
     "aspect_ratio",
 )  # fmt: skip
-"""What a task copies from the task it is made from."""
+"""The values that a task copies from the task it is made from."""
+
+PLACED = ("film_id", "film_place", "film_since")
+"""The values that another version of the same part of a film copies too."""

@@ -1,4 +1,4 @@
-"""Who writes to the bot, and in which language they read."""
+"""The people who write to the bot, and their languages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.engine import Connection, Database
-from storage.tables import audit, users
+from storage.tables import audit, outbox, users
 
 SEEN = timedelta(hours=1)
 """Precision of `seen_at`: every update passes here, and each write is a disk commit."""
@@ -21,13 +21,15 @@ class User:
 
     user_id: int
     lang: str
-    lang_chosen: bool  # by the person, not by their Telegram
+    lang_chosen: bool  # chosen by the person, not taken from Telegram
     name: str
     strikes: int  # how often moderation refused their prompts or pictures
     created_at: datetime
     seen_at: datetime
     ratio: str | None = None  # offered first
     model: str | None = None  # on a new card
+    username: str | None = None  # without the @
+    owed: bool = False  # notices wait for their next message
 
 
 async def lang_of(connection: Connection, user_id: int) -> str:
@@ -36,7 +38,7 @@ async def lang_of(connection: Connection, user_id: int) -> str:
         sa.select(users.c.lang).where(users.c.user_id == user_id)
     )
     if lang is None and user_id < 0:
-        # A group reads the language of the admin who acted last.
+        # A group gets the language of the admin who acted last.
         lang = await connection.scalar(
             sa.select(users.c.lang)
             .join(audit, audit.c.actor_id == users.c.user_id)
@@ -47,23 +49,27 @@ async def lang_of(connection: Connection, user_id: int) -> str:
 
 
 class UserStore:
-    """One row per person."""
+    """The store of people, one row each."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def see(self, user_id: int, *, lang: str, name: str, now: datetime) -> User:
-        """Return the person as known after this update; a chosen language stays. Nothing is
-        written when nothing changed."""
+    async def see(
+        self, user_id: int, *, lang: str, name: str, now: datetime, username: str | None = None
+    ) -> User:
+        """Return the person as known after this update, and whether notices wait for them; a
+        chosen language stays. Nothing is written when nothing changed."""
         new = insert(users).values(
             user_id=user_id,
             lang=lang,
             lang_chosen=False,
             name=name,
+            username=username,
             strikes=0,
             created_at=now,
             seen_at=now,
         )
+        owed = sa.exists().where(outbox.c.waits_for == user_id).label("owed")
         lang_now = sa.case((users.c.lang_chosen, users.c.lang), else_=new.excluded.lang)
         async with self._database.transaction() as connection:
             row = (
@@ -73,24 +79,25 @@ class UserStore:
                         set_={
                             "lang": lang_now,
                             "name": new.excluded.name,
+                            "username": new.excluded.username,
                             "seen_at": new.excluded.seen_at,
                         },
                         where=sa.or_(
                             users.c.name != new.excluded.name,
+                            users.c.username.is_distinct_from(new.excluded.username),
                             users.c.lang != lang_now,
                             users.c.seen_at <= now - SEEN,
                         ),
-                    ).returning(*users.c)
+                    ).returning(*users.c, owed)
                 )
             ).one_or_none()
             if row is None:
-                row = (
-                    await connection.execute(sa.select(users).where(users.c.user_id == user_id))
-                ).one()
+                known = sa.select(users, owed).where(users.c.user_id == user_id)
+                row = (await connection.execute(known)).one()
         return User(**row._mapping)
 
     async def get(self, user_id: int) -> User | None:
-        """Return the person; None: never seen."""
+        """Return the person; None if never seen."""
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(sa.select(users).where(users.c.user_id == user_id))
@@ -98,7 +105,7 @@ class UserStore:
         return None if row is None else User(**row._mapping)
 
     async def set_lang(self, user_id: int, lang: str) -> bool:
-        """Set the language that the person chose. False: never seen."""
+        """Set the language that the person chose; return False if the person was never seen."""
         async with self._database.transaction() as connection:
             written = await connection.execute(
                 sa.update(users)
@@ -108,7 +115,7 @@ class UserStore:
             return written.rowcount == 1
 
     async def set_defaults(self, user_id: int, **defaults: str | None) -> None:
-        """Set a person's defaults for new cards: `ratio`, `model`; None: no default."""
+        """Set a person's defaults for new cards, `ratio` and `model`; None means no default."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(users).where(users.c.user_id == user_id).values(**defaults)

@@ -1,4 +1,4 @@
-"""Tests have aiogram as the bot has it; `LEAN=0` runs them with aiogram as it comes."""
+"""Tests import aiogram in the same way as the bot; `LEAN=0` runs them with the normal import."""
 
 import gc
 
@@ -15,7 +15,7 @@ share_certificates()
 
 
 async def _close_at_once(session: AiohttpSession) -> None:
-    """Without the quarter of a second that aiogram gives TLS to end: there is none on loopback."""
+    """Close aiogram's session without its wait for TLS, which is not used on loopback."""
     if session._session is not None and not session._session.closed:
         await session._session.close()
 
@@ -24,12 +24,12 @@ AiohttpSession.close = _close_at_once  # type: ignore[assignment, method-assign]
 
 
 def pytest_collection_finish() -> None:
-    """What is imported stays: no look for garbage goes through it again."""
+    """Exclude imported objects from garbage collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 50, 100)
 
 
 def pytest_unconfigure() -> None:
-    """A worker of pytest-xdist is not left in the usual way."""
+    """End the fork server: a worker of pytest-xdist does not exit normally."""
     end_fork_server()

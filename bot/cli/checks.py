@@ -1,6 +1,6 @@
-"""The checks of `bot check`: each thing tested live, within seconds, with one line about it.
+"""The checks of `bot check`: each test runs live, takes seconds and prints one line.
 
-They use the same connections as the bot, and change nothing permanently.
+The checks use the same connections as the bot and change nothing permanently.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo
 
+from bot.core.chat_models import AUTO, KNOWN, choose
 from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
     ProviderError,
-    StorageError,
+    TelegramError,
     TelegramLost,
     TelegramRejected,
+    TelegramUnauthorized,
 )
 from bot.operator.price_check import differences
+from bot.operator.translation import cost
 from bot.provider.client import Gptunnel
 from bot.runtime import proxy
 from bot.runtime.http_server import HttpServer, frame_url, local_url
@@ -37,13 +41,14 @@ from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
 from bot.telegram.rate_limits import RateLimiter
 from bot.wiring import connect_provider, connect_telegram, open_bucket, wire_tunnel
-from storage import Database
-from storage.engine import sqlite_file
-from storage.migrate import HEAD, version
+from storage import AdminStore, Database
+from storage.address import sqlite_file
+from storage.migrate import HEAD, can_make_tables, too_new, version
 
 SECONDS = 20.0
 SKEW = timedelta(seconds=30)
-"""A larger difference breaks links into a bucket, and Telegram's times."""
+"""Seconds of clock difference; a larger one breaks signed bucket links and Telegram's timestamps.
+"""
 LITTLE_DISK, NO_DISK = 2_000_000_000, 200_000_000
 
 
@@ -65,12 +70,12 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """The line as it is printed."""
+        """Return the line as it is printed."""
         return f"{self.level:<5} {self.what}: {self.words}"
 
     @property
     def is_failure(self) -> bool:
-        """Whether the bot cannot work like this."""
+        """Whether the bot cannot work in this state."""
         return self.level is Level.FAIL
 
 
@@ -78,23 +83,40 @@ Words = tuple[Level, str]
 
 
 async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
-    """Run every check in parallel; return the lines in the order of reading."""
+    """Run every check in parallel; return the lines in the order in which they are printed."""
     bot = connect_telegram(settings, RateLimiter())
     stack.push_async_callback(bot.session.close)
     provider = connect_provider(settings)
     stack.push_async_callback(provider.close)
-    checks: list[tuple[str, Callable[[], Awaitable[Words]]]] = [
-        ("token", lambda: _token(bot)),
-        ("updates", lambda: _updates(bot, settings)),
-        ("balance", lambda: _balance(provider, settings)),
-        ("model", lambda: _model(provider, settings)),
-        ("photos", lambda: _photos(settings)),
-        ("database", lambda: _database(settings)),
-        ("clock", lambda: _clock(settings)),
-        ("disk", lambda: _disk(settings)),
+    telegram = _address("TELEGRAM_API_URL", settings.telegram_api_url)
+    gptunnel = _address("GPTUNNEL_BASE_URL", settings.gptunnel_base_url)
+    photos = _photo_address(settings)
+    checks: list[tuple[str, str, Callable[[], Awaitable[Words]]]] = [
+        ("token", telegram, lambda: _token(bot)),
+        ("updates", telegram, lambda: _updates(bot, settings)),
+        ("balance", gptunnel, lambda: _balance(provider, settings)),
+        ("model", gptunnel, lambda: _model(provider, settings)),
+        ("translation", gptunnel, lambda: _translation(provider, settings)),
+        ("photos", photos, lambda: _photos(settings)),
+        ("admins", "DATABASE_URL", lambda: _admins(settings)),
+        ("database", "DATABASE_URL", lambda: _database(settings)),
+        ("clock", telegram, lambda: _clock(settings)),
+        ("disk", "", lambda: _disk(settings)),
     ]
-    found = await asyncio.gather(*(_safely(what, check) for what, check in checks))
+    found = await asyncio.gather(*(_safely(*check) for check in checks))
     return [Finding("settings", *_settings(settings)), *found]
+
+
+def _address(setting: str, url: str) -> str:
+    return f"{setting}, {urlsplit(url).hostname}"
+
+
+def _photo_address(settings: Settings) -> str:
+    if settings.frames_s3_bucket:
+        return _address("FRAMES_S3_ENDPOINT", settings.frames_s3_endpoint)
+    if settings.public_tunnel:
+        return "PUBLIC_TUNNEL"
+    return _address("PUBLIC_URL", settings.public_url)
 
 
 def _settings(settings: Settings) -> Words:
@@ -103,17 +125,21 @@ def _settings(settings: Settings) -> Words:
     return Level.OK, "complete"
 
 
-async def _safely(what: str, check: Callable[[], Awaitable[Words]]) -> Finding:
+async def _safely(what: str, where: str, check: Callable[[], Awaitable[Words]]) -> Finding:
+    """Run one check; `where` names the setting and the host that an error is about."""
     try:
         async with asyncio.timeout(SECONDS):
             return Finding(what, *await check())
     except TimeoutError:
-        return Finding(what, Level.FAIL, f"no answer within {SECONDS:.0f} s")
+        return Finding(what, Level.FAIL, f"no answer within {SECONDS:.0f} s ({where})")
+    except (TelegramError, ProviderError) as exc:
+        named = isinstance(exc, TelegramUnauthorized)
+        return Finding(what, Level.FAIL, str(exc) if named else f"{exc} ({where})")
     except (BotError, ValueError) as exc:
         return Finding(what, Level.FAIL, str(exc))
     except (httpx.HTTPError, OSError) as exc:
         # The error texts may repeat an address with the token in it.
-        return Finding(what, Level.FAIL, type(exc).__name__)
+        return Finding(what, Level.FAIL, f"{type(exc).__name__} ({where})")
 
 
 async def _token(bot: Bot) -> Words:
@@ -156,6 +182,21 @@ async def _model(provider: Gptunnel, settings: Settings) -> Words:
     return Level.OK, f"{own.id}, {own.price} ₽; every price as the provider's"
 
 
+async def _translation(provider: Gptunnel, settings: Settings) -> Words:
+    wanted = settings.translate_model
+    if not wanted:
+        return Level.OK, "off (TRANSLATE_MODEL is empty)"
+    try:
+        found = choose(wanted, await provider.chat_models())
+    except ProviderError as exc:
+        return Level.NOTE, f"{wanted}: the list of chat models does not answer ({exc})"
+    if found is not None:
+        return Level.OK, f"by {found.id}, {cost(found)}"
+    if wanted == AUTO:
+        return Level.NOTE, f"off: GPTunnel lists none of {', '.join(KNOWN)}"
+    return Level.NOTE, f"{wanted}: GPTunnel does not list it (TRANSLATE_MODEL)"
+
+
 async def _photos(settings: Settings) -> Words:
     if (bucket := open_bucket(settings)) is not None:
         key = f"check-{secrets.token_hex(8)}.jpg"
@@ -180,7 +221,7 @@ async def _photos(settings: Settings) -> Words:
     try:
         await server.start()
     except OSError:
-        # The bot itself has the port: its own answer is enough.
+        # The bot itself uses the port: its answer is enough.
         return await _running_bot(settings)
     try:
         async with _client("") as client:
@@ -203,7 +244,7 @@ async def _running_bot(settings: Settings) -> Words:
 
 
 async def _tunnel(settings: Settings) -> Words:
-    """Open the tunnel for a moment, or ask the bot that runs here about its own."""
+    """Open the tunnel briefly, or ask the running bot about its tunnel."""
 
     async def no_frame(token: str) -> None:
         return None
@@ -232,30 +273,66 @@ async def _tunnel(settings: Settings) -> Words:
     return Level.OK, f"a file was fetched through the tunnel, {address.state}"
 
 
-async def _database(settings: Settings) -> Words:
+async def _admins(settings: Settings) -> Words:
+    """Who runs the bot: ADMINS, or who claimed it."""
+    if settings.admins:
+        return Level.OK, f"{len(settings.admins)} in ADMINS"
+    claimed, nobody = await _claimed(settings)
+    if claimed:
+        return Level.OK, f"{claimed} claimed the bot"
+    if nobody and not settings.is_usable:
+        return Level.NOTE, "none; a start prints a link that makes whoever opens it the admin"
+    return Level.NOTE, "none: set ADMINS, or nobody gets alerts and can act"
+
+
+async def _claimed(settings: Settings) -> tuple[int, bool]:
+    """How many claimed the bot, and whether nobody was let in; an old database has no claims."""
     file = sqlite_file(settings.database_url)
     if file is not None and not await asyncio.to_thread(file.exists):
-        folder = await asyncio.to_thread(_nearest, file.parent)
-        if not os.access(folder, os.W_OK):
-            return Level.FAIL, f"sqlite: cannot be made in {folder}"
-        return Level.NOTE, "sqlite: not there yet; a start makes it"
+        return 0, True
     database = await Database.open(settings.database_url)
     try:
         async with database.transaction() as connection:
             found = await connection.run_sync(version)
-        # For a file, its lock was just acquired: writing beside a running bot could break it.
+        if found != HEAD:
+            return 0, found is None
+        store = AdminStore(database)
+        return len(await store.claimed()), await store.nobody_let_in()
+    finally:
+        await database.close()
+
+
+async def _database(settings: Settings) -> Words:
+    file = sqlite_file(settings.database_url)
+    if file is not None:
+        exists = await asyncio.to_thread(file.exists)
+        folder = await asyncio.to_thread(_nearest, file.parent)
+        # Looked up and not tried: writing beside a running bot could break its file.
+        for path in (file, folder) if exists else (folder,):
+            if not await asyncio.to_thread(os.access, path, os.W_OK):
+                return Level.FAIL, f"sqlite: this user cannot write {path}"
+        if not exists:
+            return Level.NOTE, "sqlite: not there yet; a start makes it"
+    database = await Database.open(settings.database_url)
+    try:
+        async with database.transaction() as connection:
+            found = await connection.run_sync(version)
+            may_make_tables = await can_make_tables(connection)
         writable = file is not None or await database.writable()
-    except StorageError as exc:
-        return Level.FAIL, str(exc)
     finally:
         await database.close()
     kind = "postgresql" if file is None else "sqlite"
     if not writable:
         return Level.FAIL, f"{kind}: cannot be written"
+    if found is not None and found > HEAD:
+        return Level.FAIL, f"{kind}: {too_new(found)}"
+    if found != HEAD and not may_make_tables:
+        return Level.FAIL, (
+            f"{kind}: this user may not make tables (no CREATE on the schema), so a start would "
+            "fail: GRANT ALL ON SCHEMA public TO it, as a superuser"
+        )
     if found is None:
         return Level.NOTE, f"{kind}: empty; a start makes the tables"
-    if found > HEAD:
-        return Level.FAIL, f"{kind}: version {found} of a newer program, this one knows {HEAD}"
     if found != HEAD:
         return Level.NOTE, f"{kind}: version {found}; a start brings it to {HEAD}"
     return Level.OK, f"{kind}: version {found}, writable"

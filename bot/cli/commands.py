@@ -1,12 +1,13 @@
 """The operator's commands in the terminal: one line of output each, and an exit code.
 
-They contain no rules: storage and the connections do the work. Messages go to standard output,
-progress to standard error on a terminal.
+They contain no rules: storage and the connections do the work. Messages go to standard output.
+Progress goes to standard error, only on a terminal.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 from argparse import Namespace
@@ -14,13 +15,22 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from bot.core.clock import utc_now
 from bot.core.errors import StorageError
-from bot.settings import Settings
+from bot.runtime.private_files import make_folder
+from bot.settings import DatabaseSettings, Settings
 from storage import backup as backups
 from storage import open_storage
+from storage.address import parse, sqlite_file
+
+PROBLEMS = 2
+"""How many problems of a database `verify` shows: one broken page makes hundreds."""
+
+_DATED = re.compile(r"video-bot-\d{8}-\d{6}\.backup")
 
 Say = Callable[[str], None]
 
@@ -70,7 +80,7 @@ async def check_order(settings: Settings, say: Say, *, yes: bool) -> bool:
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise ValueError("there is no terminal to ask at: add --yes")
+            raise ValueError("there is no terminal to ask on: add --yes")
         return _answer("Order? [y/N] ").strip().lower() in ("y", "yes", "д", "да")
 
     return await order_check.run(settings, say, confirm)
@@ -91,7 +101,8 @@ async def catalog(settings: Settings, file: Path | None, say: Say, *, replace: b
     try:
         listed = await provider.prices()
     except ProviderError as exc:
-        say(f"FAIL  {exc}; nothing was written")
+        host = urlsplit(settings.gptunnel_base_url).hostname
+        say(f"FAIL  GPTUNNEL_BASE_URL, {host}: {exc}; nothing was written")
         return False
     finally:
         await provider.close()
@@ -107,7 +118,9 @@ async def catalog(settings: Settings, file: Path | None, say: Say, *, replace: b
 
 
 def _answer(question: str) -> str:
-    """Ask at the terminal; Ctrl-C is no answer, which asyncio's own handler would not allow."""
+    """Ask on the terminal; Ctrl-C counts as "no", which asyncio's own signal handler would
+    prevent.
+    """
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return input(question)
@@ -117,9 +130,9 @@ def _answer(question: str) -> str:
         signal.signal(signal.SIGINT, usual)
 
 
-async def migrate(settings: Settings, say: Say) -> bool:
+async def migrate(url: str, say: Say) -> bool:
     """Migrate the tables to this version of the program."""
-    async with open_storage(settings.database_url):
+    async with open_storage(url):
         say("ok    database: at the version of this program")
     return True
 
@@ -129,20 +142,59 @@ async def backup(url: str, file: Path, say: Say) -> bool:
     with ExitStack() as stack:
         await backups.backup(url, file, progress=ProgressBars(stack))
     size = await asyncio.to_thread(file.stat)
-    say(f"ok    {file}: {size.st_size / 1e6:.1f} MB; kept videos (data/videos) are not in it")
+    say(f"ok    {file}: {size.st_size / 1e6:.1f} MB; {await asyncio.to_thread(_kept_videos, url)}")
     return True
 
 
-async def restore(file: Path, url: str, say: Say, *, replace: bool) -> bool:
+async def backup_to(url: str, folder: Path, keep: int | None, say: Say) -> bool:
+    """Make a dated backup in a folder, and delete all but the newest; only dated ones count."""
+    await asyncio.to_thread(make_folder, folder)
+    name = f"video-bot-{utc_now():%Y%m%d-%H%M%S}.backup"
+    await backup(url, folder / name, say)
+    gone = await asyncio.to_thread(_rotate, folder, keep) if keep else []
+    if gone:
+        say(f"ok    {folder}: the {keep} newest are kept, {len(gone)} deleted")
+    return True
+
+
+def _rotate(folder: Path, keep: int) -> list[Path]:
+    # The names sort by time.
+    dated = sorted(path for path in folder.iterdir() if _DATED.fullmatch(path.name))
+    for path in (gone := dated[:-keep]):
+        path.unlink(missing_ok=True)
+    return gone
+
+
+def _kept_videos(url: str) -> str:
+    """Tell about videos that wait for their chat: files beside the database."""
+    file = sqlite_file(url)
+    folder = (file.parent if file else Path("data")) / "videos"
+    number = len(list(folder.glob("*.mp4")))
+    return f"{number} videos kept in {folder} are not in it" if number else "everything is in it"
+
+
+async def restore(
+    file: Path, url: str, say: Say, *, replace: bool, keep_version: bool = False
+) -> bool:
     """See storage.backup.restore."""
     with ExitStack() as stack:
-        rows = await backups.restore(file, url, progress=ProgressBars(stack), replace=replace)
-    say(f"ok    {rows} rows restored")
+        restored = await backups.restore(
+            file, url, progress=ProgressBars(stack), replace=replace, keep_version=keep_version
+        )
+    say(f"ok    {restored.rows} rows restored")
+    if keep_version:
+        say(f"ok    version {restored.version}, as in the backup: start the program it is from")
+        return True
     return await verify(url, say)
 
 
 async def copy(source: str, target: str, say: Say, *, replace: bool) -> bool:
     """See storage.backup.copy."""
+    for name, address in (("FROM", source), ("TO", target)):
+        try:
+            parse(address)
+        except ValueError as exc:
+            raise ValueError(f"{name}: {exc}") from None
     with ExitStack() as stack:
         rows = await backups.copy(source, target, progress=ProgressBars(stack), replace=replace)
     say(f"ok    {rows} rows copied")
@@ -153,17 +205,20 @@ async def verify(url: str, say: Say) -> bool:
     """See storage.backup.verify."""
     with ExitStack() as stack:
         report = await backups.verify(url, progress=ProgressBars(stack))
-    for problem in report.problems:
+    for problem in report.problems[:PROBLEMS]:
         say(f"FAIL  {problem}")
+    if (more := len(report.problems) - PROBLEMS) > 0:
+        say(f"FAIL  {more} more problems: restore the latest backup that verifies")
     if not report.problems:
         filled = ", ".join(f"{name} {count}" for name, count in report.rows.items() if count)
         say(f"ok    version {report.version}, every row can be read: {filled or 'no rows'}")
     return not report.problems
 
 
-def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
+def work_of(args: Namespace, settings: Settings | DatabaseSettings, say: Say) -> Awaitable[bool]:
     """The parsed arguments of the command line."""
-    url = settings.database_url
+    if isinstance(settings, DatabaseSettings):
+        return _on_database(args, settings.database_url, say)
     match args.command:
         case "check" if args.order:
             return check_order(settings, say, yes=args.yes)
@@ -171,12 +226,22 @@ def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
             return check(settings, say)
         case "catalog":
             return catalog(settings, args.file, say, replace=args.replace)
+        case other:
+            raise AssertionError(other)
+
+
+def _on_database(args: Namespace, url: str, say: Say) -> Awaitable[bool]:
+    match args.command:
         case "migrate":
-            return migrate(settings, say)
+            return migrate(url, say)
+        case "backup" if args.to:
+            return backup_to(url, args.to, args.keep, say)
         case "backup":
             return backup(url, args.file, say)
         case "restore":
-            return restore(args.file, url, say, replace=args.replace)
+            return restore(
+                args.file, url, say, replace=args.replace, keep_version=args.keep_version
+            )
         case "verify":
             return verify(url, say)
         case "copy":
@@ -185,7 +250,7 @@ def work_of(args: Namespace, settings: Settings, say: Say) -> Awaitable[bool]:
             raise AssertionError(other)
 
 
-def run(args: Namespace, settings: Settings) -> bool:
+def run(args: Namespace, settings: Settings | DatabaseSettings) -> bool:
     """Run a command; return whether it worked, after printing one line when it did not."""
 
     def say(line: str) -> None:
@@ -201,7 +266,7 @@ def run(args: Namespace, settings: Settings) -> bool:
         say(f"FAIL  {exc}")
         return False
     except KeyboardInterrupt:
-        # An order check has said what was ordered.
+        # The order check has already printed what was ordered.
         ordered = args.command == "check" and args.order
         say("FAIL  interrupted" if ordered else "FAIL  interrupted; nothing was changed")
         return False

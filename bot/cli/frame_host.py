@@ -1,6 +1,6 @@
-"""The first frame of `bot check --order`: a drawn picture under a public link, and who fetched it.
+"""The first frame of `bot check --order`: serves a drawn picture and records who fetches it.
 
-It must not know orders, nor the provider.
+It must not know orders or the provider.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ REACH_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Fetch:
-    """One request for the frame; `at` is of time.monotonic, `client` its first product name."""
+    """One request for the frame; `at` is a time.monotonic value, `client` the User-Agent's first
+    name.
+    """
 
     method: str
     client: str
@@ -42,7 +44,7 @@ class Fetch:
 
 @dataclass
 class PublishedFrame:
-    """The link, and the requests for it; None: they cannot be seen in a bucket."""
+    """The link and the requests for it; None for a bucket, where requests cannot be seen."""
 
     link: str
     fetches: list[Fetch] | None = field(default_factory=list)
@@ -65,7 +67,7 @@ async def draw(ratio: AspectRatio) -> bytes:
 async def publish(
     settings: Settings, bucket: Bucket | None, jpeg: bytes
 ) -> AsyncIterator[PublishedFrame]:
-    """Show the frame as the bot does: in the bucket, otherwise at PUBLIC_URL on HTTP_PORT.
+    """Publish the frame as the bot does: in the bucket, otherwise at PUBLIC_URL on HTTP_PORT.
 
     Raises FramesOff, whose text says what is missing.
     """
@@ -136,11 +138,11 @@ def _fetch(request: web.Request) -> Fetch:
 
 
 async def _reach(link: str, jpeg: bytes) -> None:
-    """Fetch the frame from here first: an order with a dead link would be paid for nothing."""
+    """Fetch the frame from here first: an order with a dead link costs money for nothing."""
     try:
         async with httpx.AsyncClient(timeout=REACH_SECONDS, trust_env=False) as client:
             answer = await client.get(link)
     except httpx.HTTPError as exc:
         raise FramesOff(f"PUBLIC_URL cannot be reached ({type(exc).__name__})") from None
     if answer.content != jpeg:
-        raise FramesOff(f"PUBLIC_URL does not lead here (HTTP {answer.status_code})")
+        raise FramesOff(f"PUBLIC_URL does not lead to this machine (HTTP {answer.status_code})")

@@ -36,16 +36,16 @@ Say = Callable[[str], None]
 Confirm = Callable[[str], bool]
 
 PAUSE = 2.0
-"""Seconds between two questions."""
+"""Seconds between two polls."""
 LINK_TRIES = 5
-"""Questions about a video that is done without a link."""
+"""Number of polls for a video that is done without a link."""
 JOB_CALLS = ("media/create", "media/result")
 WORDS = "A lighthouse on a rocky coast at dusk, long waves rolling in, the camera slowly rising"
 PICTURE = "The small boat drifts slowly to the right while the sun sinks into the calm sea"
 
 
 async def run(settings: Settings, say: Say, confirm: Confirm, *, pause: float = PAUSE) -> bool:
-    """Order after `confirm`; return whether everything was as documented."""
+    """Order two videos if `confirm` agrees; return whether everything was as documented."""
     async with AsyncExitStack() as stack:
         provider = ObservedGptunnel.connect(
             settings.gptunnel_base_url,
@@ -85,7 +85,9 @@ class OrderCheck:
     # --- before anything is paid -----------------------------------------------------------------
 
     async def prepare(self, stack: AsyncExitStack, confirm: Confirm) -> bool:
-        """Ask what is free, name the price and ask; False: nothing was ordered."""
+        """Make the free calls, show the price and ask for confirmation; return False if it is
+        refused.
+        """
         model, price = await self._cheapest()
         try:
             funds = await self._provider.balance()
@@ -122,7 +124,9 @@ class OrderCheck:
         return True
 
     async def _cheapest(self) -> tuple[Model, Decimal]:
-        """Return the cheapest model whose parameters are known, and its price there."""
+        """Return the cheapest model whose parameters are known, and its price in the provider's
+        list.
+        """
         known = {model.id: model for model in self._settings.models} | CATALOG
         try:
             listed = await self._provider.prices()
@@ -145,7 +149,7 @@ class OrderCheck:
     # --- the orders ------------------------------------------------------------------------------
 
     async def order(self) -> bool:
-        """Order, follow both to the end, print the table; also after an interruption."""
+        """Order, follow both orders to the end and print the table, even after an interruption."""
         report = self._report
         assert report is not None  # prepare
         try:
@@ -153,7 +157,7 @@ class OrderCheck:
             for order in report.orders:
                 await self._one(order, report)
                 if order.outcome not in (Outcome.DONE, Outcome.FAILED):
-                    break  # what is wrong would also be wrong with the next one
+                    break  # the next order would fail for the same reason
         finally:
             self._finish(report)
         ended = all(order.outcome is Outcome.DONE for order in report.orders)
@@ -168,7 +172,7 @@ class OrderCheck:
         order.before = order.after = await self._funds()
         image = self._frame.link if order.kind == "picture" and self._frame else None
         seen = len(self._provider.exchanges)
-        # Until there is an answer, also if this process is stopped.
+        # In doubt until there is an answer, even if this process is stopped.
         order.outcome, order.sent_at = Outcome.IN_DOUBT, time.monotonic()
         self._save(report)
         try:
@@ -207,7 +211,7 @@ class OrderCheck:
         self._save(report)
 
     async def _follow(self, order: Order, job: Job) -> Job:
-        """Ask until the end or the deadline."""
+        """Poll until the order ends or the deadline passes."""
         linkless = 0
         while self._age(order) < self._settings.task_deadline_seconds:
             if job.status is JobStatus.FAILED:
@@ -240,7 +244,7 @@ class OrderCheck:
         return job
 
     async def _ended(self, order: Order, job: Job, report: OrderReport) -> None:
-        """Look at the video, and once more at the balance."""
+        """Check the video, and read the balance once more."""
         self._facts.expect(
             "order: end", f"{order.kind} {order.outcome}", "done", Mark.DOC,
             holds=order.outcome is Outcome.DONE,
@@ -311,7 +315,7 @@ class OrderCheck:
             self._facts.measured("balance: cost of a failed order", order.cost)
             return
         self._facts.expect("balance: charged at", order.charged, documented.CHARGED, Mark.GUESS)
-        # Fractions of a kopeck are rounding in the answer.
+        # Fractions of a kopeck come from rounding in the answer.
         same = order.cost is not None and abs(order.cost - price) < Decimal("0.01")
         said = "the price" if same else f"{order.cost} instead of {price}"
         self._facts.expect("balance: moved by", said, "the price", Mark.GUESS)
@@ -342,7 +346,7 @@ class OrderCheck:
         return time.monotonic() - order.sent_at
 
     def _save(self, report: OrderReport) -> Path | None:
-        """Write what is known so far; an order goes on without it."""
+        """Write the report as known so far; the orders continue if this fails."""
         try:
             return report.write(self._settings.data_dir, self._provider.exchanges)
         except OSError as exc:

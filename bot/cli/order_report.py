@@ -1,6 +1,7 @@
-"""The outcome of `bot check --order`: what was ordered, the table, and the report as a file.
+"""The outcome of `bot check --order`: the orders, the table, and the report file.
 
-The keys of the file are explained in docs/provider.md. It must not know how things are asked.
+The keys of the file are explained in docs/provider.md. It must not know how the provider is
+called.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from bot.runtime.logs import Secrets
 
 FORMAT = 1
 NAME = "order-check.json"
-"""In the folder of the database."""
+"""File name; the file is in the folder of the database."""
 
 
 class Outcome(StrEnum):
@@ -32,7 +33,7 @@ class Outcome(StrEnum):
     NOT_ORDERED = "not ordered"
     IN_DOUBT = "in doubt"
     REFUSED = "refused"
-    ACCEPTED = "accepted"  # and not ended while the check was running
+    ACCEPTED = "accepted"  # accepted, and not finished while the check was running
     FAILED = "failed"
     DONE = "done"
 
@@ -48,14 +49,14 @@ class Charged(StrEnum):
 
 @dataclass
 class Order:
-    """One order of the check. Times are seconds since it was sent."""
+    """One order of the check. Times are seconds since the order was sent."""
 
     kind: str  # "words" or "picture"
     ratio: AspectRatio
     prompt: str
     outcome: Outcome = Outcome.NOT_ORDERED
     why: str = ""
-    id: str | None = None  # at the provider; not in the report
+    id: str | None = None  # the provider's id; not in the report
     sent_at: float = 0.0  # time.monotonic
     answered: float | None = None
     ended: float | None = None
@@ -67,7 +68,7 @@ class Order:
 
     @property
     def line(self) -> str:
-        """What an operator has to know about it."""
+        """Return a line about the order for the operator."""
         level = {Outcome.DONE: "ok", Outcome.NOT_ORDERED: "note"}.get(self.outcome, "FAIL")
         words = f"{level:<5} {self.kind}: {self.outcome}"
         words += f", {self.why}" if self.why else ""
@@ -80,7 +81,7 @@ class Order:
 
     @property
     def cost(self) -> Decimal | None:
-        """What the balance lost, at the end."""
+        """How much lower the balance was at the end, in roubles."""
         return None if self.before is None or self.after is None else self.before - self.after
 
     def as_json(self) -> dict[str, Any]:
@@ -134,7 +135,7 @@ class OrderReport:
         }
 
     def _answers(self, exchanges: list[Exchange]) -> list[dict[str, Any]]:
-        """Return the answers in order; the same answer several times in a row once."""
+        """Return the answers in order; equal answers in a row are merged into one."""
         found: list[dict[str, Any]] = []
         for one in exchanges:
             body = self.scrub.body(one.answer)

@@ -1,4 +1,4 @@
-"""What the link to a video and its file are like, as facts for `bot check --order`.
+"""Facts about the link to a video and about its file, for `bot check --order`.
 
 It must not know orders. The file is read by a separate process (bot/media/video_reader.py).
 """
@@ -21,7 +21,7 @@ _KINDS = {b"\x1aE\xdf\xa3": "webm or mkv", b"RIFF": "avi", b"GIF8": "gif", b"Ogg
 
 
 class VideoFacts:
-    """Looks at the link and the file of one video after the other."""
+    """Checks the link and the file of each video."""
 
     def __init__(self, facts: Comparison, download: Downloader) -> None:
         self._facts = facts
@@ -73,7 +73,7 @@ class VideoFacts:
         except NotAVideo as exc:
             expect("video: file", exc, "can be read", Mark.VENDOR, holds=False)
             return
-        except (OSError, RuntimeError) as exc:  # this machine is to blame
+        except (OSError, RuntimeError) as exc:  # the fault of this machine
             self._facts.not_seen("video: file", type(exc).__name__)
             return
         expect("video: codec", found.codec, documented.CODEC, Mark.VENDOR)
@@ -92,7 +92,7 @@ class VideoFacts:
 
 
 def _container(head: bytes) -> str:
-    """Return the container by its first bytes."""
+    """Return the name of the container format, found by its first bytes."""
     if head[4:8] == b"ftyp":
         return "quicktime" if head[8:12] == b"qt  " else "mp4"
     return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "unknown")

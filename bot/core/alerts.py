@@ -1,4 +1,4 @@
-"""What the operator has to know: kinds of alerts, switches, and the signals that parts record.
+"""Alerts for the operator: their kinds, switches, and the signals that components record.
 
 Pure: it must not know Telegram, SQL or the texts.
 """
@@ -16,7 +16,7 @@ Params = Mapping[str, str | int | float | bool | None]
 
 
 class AlertKind(StrEnum):
-    """Kinds of alerts. Each has texts in every language, for its start and for its end."""
+    """The kind of an alert; each has texts in every language, for its start and end."""
 
     LOW_BALANCE = "low_balance"
     NO_BALANCE = "no_balance"
@@ -28,10 +28,12 @@ class AlertKind(StrEnum):
     CHARGED_FAILURES = "charged_failures"
     UNDELIVERABLE = "undeliverable"
     UNKNOWN = "unknown"
+    REFUND_REFUSED = "refund_refused"
     SET_ASIDE = "set_aside"
     NO_UPDATES = "no_updates"
     OTHER_POLLER = "other_poller"
     DISK_LOW = "disk_low"
+    PHOTOS_UNFETCHED = "photos_unfetched"
 
 
 HOLDS: Mapping[Hold, AlertKind] = {
@@ -47,6 +49,7 @@ class Switch(StrEnum):
     INTAKE = "intake"  # no new orders
     DRAIN = "drain"  # no new orders, and admins are told when the last open order has ended
     SUBMITS = "submits"  # orders are accepted but not submitted
+    PHOTOS = "photos"  # orders with a photo are neither accepted nor submitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +62,7 @@ class Alert:
 
     @classmethod
     def of(cls, kind: AlertKind, subject: int | str | None = None, **params: str | int) -> Alert:
-        """Identify an alert; `subject` tells several of one kind apart."""
+        """Return the key of an alert; `subject` distinguishes several alerts of one kind."""
         key = kind.value if subject is None else f"{kind.value}:{subject}"
         return cls(key=key, kind=kind, params=params)
 
@@ -68,15 +71,15 @@ class Alert:
 class AlertSignals:
     """What this process observed of the outside world, and when.
 
-    Only observations count. Another process may have seen the opposite, so an alert ends with a
-    newer good signal, never because nothing bad was seen here.
+    Another process may have observed the opposite. So only a newer good signal ends an
+    alert; the mere absence of bad signals does not.
     """
 
     # the last create was refused for a reason that affects all orders
     held: tuple[Hold, datetime] | None = None
     accepted_at: datetime | None = None
-    busy_since: datetime | None = None  # the provider accepts nothing, and the queue waits
-    # models that the provider no longer has
+    busy_since: datetime | None = None  # the provider accepts no orders, and the queue waits
+    # models that the provider no longer offers
     gone: dict[str, datetime] = field(default_factory=dict)
     accepted: dict[str, datetime] = field(default_factory=dict)
     polled_at: datetime | None = None
@@ -97,4 +100,4 @@ class AlertSignals:
 
 
 CONFLICT_QUIET = timedelta(minutes=2)
-"""After this time without another conflict, the other program has stopped."""
+"""After this time without another conflict, the other program counts as stopped."""

@@ -1,8 +1,8 @@
 """The breaker in front of the one call that costs money: when creates stop and start again.
 
-The first create whose answer is lost stops all creates. Then a free question is asked, at growing
-intervals; when it was answered several times in a row, one order goes first, and the rest only
-after that was accepted. Pure: it must not know SQL, HTTP or the clock.
+The first create whose answer is lost stops all creates. Then a free request (a probe) is sent at
+growing intervals. After several good answers in a row, one order is sent as a trial; the rest
+follow once the trial was accepted. Pure: it must not know SQL, HTTP or the clock.
 """
 
 from __future__ import annotations
@@ -14,21 +14,24 @@ from enum import Enum
 from bot.core.schedule import back_off
 
 FIRST_SECONDS, LONGEST_SECONDS = 2.0, 60.0
-"""Between two questions while the provider does not answer: the first wait and the longest."""
+"""Wait between two probes while the provider does not answer: the first and the longest."""
 NEEDED = 3
-"""Good answers in a row before an order goes: a connection that comes and goes every few seconds
-fails one of them."""
+"""Good answers in a row before the trial order: a connection that fails every few seconds fails
+one of them.
+"""
 BETWEEN_GOOD = timedelta(seconds=2)
 TRIAL = timedelta(seconds=120)
-"""Longer than a create may take: after it, a trial that nobody ended counts as ended."""
+"""The longest time of a trial, longer than a create may take; a trial that nobody ended then
+counts as ended.
+"""
 
 
 class Permit(Enum):
     """Whether a create may go out now."""
 
     FREE = "free"  # the breaker is closed
-    TRIAL = "trial"  # the breaker is open, and this order goes first
-    NO = "no"  # the provider is away
+    TRIAL = "trial"  # the breaker is open, and this order is the trial
+    NO = "no"  # the provider does not answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +39,10 @@ class Breaker:
     """An open breaker."""
 
     opened_at: datetime
-    failures: int  # lost creates and unanswered questions in a row
+    failures: int  # lost creates and unanswered probes in a row
     good: int  # good answers in a row
-    probe_at: datetime  # when the next question is due
-    trial_until: datetime | None = None  # an order is under way until then at most
+    probe_at: datetime  # when the next probe is due
+    trial_until: datetime | None = None  # the trial order ends by then at the latest
 
     @classmethod
     def opened(cls, now: datetime, before: Breaker | None = None) -> Breaker:
@@ -53,7 +56,7 @@ class Breaker:
         )
 
     def probed(self, now: datetime, *, answered: bool) -> Breaker:
-        """Return the breaker after a free question."""
+        """Return the breaker after a probe."""
         if not answered:
             return Breaker.opened(now, self)
         return Breaker(
@@ -66,7 +69,7 @@ class Breaker:
         )
 
     def has_room(self, now: datetime) -> bool:
-        """Whether one order may go out now."""
+        """Whether a trial order may be sent now."""
         return self.good >= NEEDED and (self.trial_until is None or self.trial_until <= now)
 
 

@@ -1,7 +1,7 @@
 """The video models on offer and what they cost: the only place that knows prices.
 
-Ids and prices change upstream (provider.md: "Models and prices"); resolution and length are
-part of a model's id. It must not know who orders or who pays.
+The provider changes ids and prices (provider.md: "Models and prices"); a model's id contains
+resolution and length. It must not know who orders or who pays.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _TITLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """One model: what a person chooses and pays for."""
+    """One model that a person can choose, with its price."""
 
     id: str
     title: str
@@ -76,7 +76,7 @@ def _build() -> dict[str, Model]:
 
 
 CATALOG: dict[str, Model] = _build()
-"""All known models, including those of old tasks, which keep their names."""
+"""All known models, including models of old tasks, so that these keep their names."""
 
 OFFERED = tuple(
     f"seedance-1-lite-{quality}-{seconds}s"
@@ -86,7 +86,7 @@ OFFERED = tuple(
 """The models on offer when the operator names none."""
 
 ID_LIMIT = 40
-"""Bytes. A button's data holds a model id beside a number (Bot API: 64 bytes)."""
+"""Bytes of a model's id: a button's data holds the id and a number (Bot API: 64 bytes)."""
 
 
 def model(model_id: str) -> Model:
@@ -119,7 +119,7 @@ def read(path: Path) -> tuple[Model, ...]:
     except OSError as exc:
         raise ValueError(f"cannot be read ({type(exc).__name__})") from None
     except (ValueError, RecursionError):
-        raise ValueError("should be a file of JSON, or of TOML when its name ends so") from None
+        raise ValueError("should be JSON, or TOML in a file named *.toml") from None
     lines = told.get("models") if isinstance(told, dict) else told
     if not isinstance(lines, list) or not lines:
         raise ValueError("should hold a list of models")

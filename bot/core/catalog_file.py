@@ -1,7 +1,8 @@
 """Write a CATALOG_FILE from the provider's list, and bring an existing one up to date.
 
-A file that was written here names every listed model, those that are not offered in comments: a
-model that it does not name is new. It must not know where the list comes from.
+A file written by this program names every listed model; those that are not offered are in
+comments. So a model that the file does not name is new. It must not know where the list comes
+from.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ _ID = re.compile(r'\bid"?\s*[=:]\s*"([^"]+)"')
 
 
 class Taken(StrEnum):
-    """What became of a take-over."""
+    """The outcome of an update of the catalog."""
 
     DONE = "done"
-    NOTHING = "nothing"  # nothing was new, gone or dearer
+    NOTHING = "nothing"  # no model is new, gone or more expensive
     NO_ANSWER = "no answer"  # of the provider
-    NOT_WRITTEN = "not written"  # no file, a read-only one, or one with mistakes
+    NOT_WRITTEN = "not written"  # there is no file, it is read-only, or it has mistakes
 
 
 @dataclass
 class Plan:
-    """What a file should hold: models on offer, and why others are in comments."""
+    """The content of a file: the models on offer, and the reasons why others are in comments."""
 
     offered: list[Model] = field(default_factory=list)
     hidden: dict[str, str] = field(default_factory=dict)  # by id: the reason
@@ -45,7 +46,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Changes:
-    """How the list differs from a catalog; prices here and there, None: not there."""
+    """The differences between the list and a catalog, as pairs of prices; None where the model is
+    missing.
+    """
 
     models: Mapping[str, tuple[Decimal | None, Decimal | None]]
 
@@ -59,14 +62,14 @@ class Changes:
 
     @property
     def to_take(self) -> bool:
-        """Whether anything is new, gone or dearer; a lower price there changes nothing here."""
+        """Whether any model is new, gone or more expensive; a lower price is not taken over."""
         return any(
             here is None or there is None or there > here for here, there in self.models.values()
         )
 
 
 def plan(listed: Listed) -> Plan:
-    """Return a whole new catalog of what is listed."""
+    """Return a new catalog of all listed models."""
     made = Plan()
     for id_ in sorted(listed, key=families.place):
         try:
@@ -91,10 +94,11 @@ def changes(models: Iterable[Model], listed: Listed, path: Path | None = None) -
 
 
 def update(path: Path, listed: Listed, *, keep: frozenset[str] = frozenset()) -> bool:
-    """Take over what is new, gone or dearer; False: nothing of this kind.
+    """Take over models that are new, gone or more expensive; return False if there are none.
 
-    Titles, ratios, lower prices and what was hidden stay; so do the models in `keep`. The former
-    file is beside it with `.old`. Raises ValueError and OSError; the file is then as it was.
+    Titles, ratios, lower prices, hidden models and the models in `keep` stay. The previous file is
+    kept beside it with the suffix `.old`. Raises ValueError and OSError; the file is then
+    unchanged.
     """
     models = catalog.read(path)
     found = changes(models, listed, path)
@@ -135,7 +139,7 @@ def write(path: Path, listed: Listed, *, replace: bool) -> Plan:
     if not made.offered:
         raise ValueError("GPTunnel lists no model that the bot knows; nothing was written")
     if path.exists() and not replace:
-        raise ValueError(f"{path} exists; --replace writes it anew")
+        raise ValueError(f"{path} exists; --replace overwrites it")
     path.parent.mkdir(parents=True, exist_ok=True)
     _replace(path, render(made, listed, path.suffix))
     return made
@@ -173,7 +177,7 @@ def _toml(model: Model) -> str:
 
 
 def _hidden(id_: str, why: str, price: Decimal | None) -> str:
-    """Return a model in comments, ready to be completed; the id comes from outside."""
+    """Return a model as comments, ready to be completed; the id is untrusted input."""
     try:
         lines = _toml(families.known(id_, price or Decimal(0))).splitlines()
     except families.Unfit:
@@ -184,7 +188,7 @@ def _hidden(id_: str, why: str, price: Decimal | None) -> str:
 
 
 def _named(path: Path | None) -> set[str] | None:
-    """Return all ids in a file that was written here; None for any other."""
+    """Return all ids in a file written by this program; None for any other file."""
     if path is None or path.suffix.lower() != ".toml":
         return None
     text = path.read_text(encoding="utf-8")

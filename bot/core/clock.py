@@ -1,4 +1,4 @@
-"""The program's clock: the one place that reads the time or waits; tests can replace it."""
+"""The program's clock: the only module that reads the time or waits; tests can replace it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Returns the current time, aware, in UTC."""
+"""Returns the current time in UTC, time zone included."""
 
 Wait = Callable[[asyncio.Event, float], Awaitable[bool]]
-"""Waits for an event for at most so many seconds; True when the event was set."""
+"""Waits for an event for at most the given seconds; returns True if the event was set."""
 
 
 Sleep = Callable[[float], Awaitable[None]]
-"""Waits so many seconds."""
+"""Waits for the given seconds."""
 
 
 def utc_now() -> datetime:
@@ -23,7 +23,7 @@ def utc_now() -> datetime:
 
 
 async def wait_for(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for the event for at most `seconds`; True when it was set."""
+    """Wait for the event for at most `seconds`; return True if it was set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,4 +1,4 @@
-"""The program's own errors, sorted by what happens next: again later, never, ask a person.
+"""The program's own errors, classified by what happens next: retry later, give up, ask a person.
 
 It must not know HTTP, Telegram or SQL: the modules at those edges translate errors into these.
 
@@ -11,8 +11,10 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   └── ProviderLost       the answer was lost: the order may be accepted and charged
     ├── TelegramError
     │   ├── TelegramLater      again after `retry_after` seconds (flood control, server errors)
-    │   ├── TelegramLost       the answer was lost: the call may have been carried out
-    │   ├── TelegramUnreachable  the chat cannot be written to: blocked, deleted, kicked
+    │   │   ├── TelegramFlood  it answers, and says how long to send less
+    │   │   └── TelegramLost   the answer was lost: the call may have been carried out
+    │   ├── TelegramUnreachable  the place cannot be written to: blocked, kicked, topic closed,
+    │   │                        no right to send this
     │   ├── TelegramMoved      the group has a new id: repeat there at once
     │   ├── TelegramRejected   this request will never be accepted
     │   │   ├── TelegramNotModified  the message already has this content
@@ -21,8 +23,11 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   └── TelegramConflict   another program reads this bot's updates
     ├── StorageError
     │   ├── StorageUnavailable  again later: locked, disk full, no connection; nothing written
+    │   ├── StorageUnusable    the operator must act: wrong password, damaged file, no right
     │   └── StorageTooNew      a newer version wrote this database: the operator must install it
+    ├── NotNow                 the other side answers nobody; nothing was tried, wait at the gate
     ├── IntakeHeld             an admin paused new orders; nothing was ordered
+    ├── PhotosHeld             orders with a photo are paused; nothing was ordered
     ├── LimitReached           a cap is reached; `cap` has a text, nothing was ordered
     ├── CreditTooLow           the person's credit is too low; nothing was ordered
     ├── FramesOff              first frames cannot be published
@@ -39,11 +44,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bot.core.caps import Cap, Limit
+    from bot.core.gate import Gate
     from bot.core.task import Hold, Problem, Reason
 
 
 class BotError(Exception):
-    """Base of all errors that this program raises on purpose."""
+    """Base of all errors that this program raises deliberately."""
 
 
 class LeaseLost(BotError):
@@ -51,11 +57,11 @@ class LeaseLost(BotError):
 
 
 class ProviderError(BotError):
-    """The provider did not do what was asked."""
+    """A call to the provider failed."""
 
 
 class ProviderBusy(ProviderError):
-    """Again later; `retry_after` in seconds when the provider gave it."""
+    """Try again later; `retry_after` in seconds if the provider gave it."""
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -63,7 +69,7 @@ class ProviderBusy(ProviderError):
 
 
 class ProviderRefused(ProviderError):
-    """Never again with the same input."""
+    """Do not try again with the same input."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -83,15 +89,19 @@ class ProviderLost(ProviderError):
 
 
 class TelegramError(BotError):
-    """Telegram did not do what was asked."""
+    """A call to Telegram failed."""
 
 
 class TelegramLater(TelegramError):
-    """Again after `retry_after` seconds."""
+    """Try again after `retry_after` seconds."""
 
     def __init__(self, message: str, *, retry_after: float = 3.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class TelegramFlood(TelegramLater):
+    """Too many requests: Telegram answers, and asks for a pause."""
 
 
 class TelegramLost(TelegramLater):
@@ -99,7 +109,8 @@ class TelegramLost(TelegramLater):
 
 
 class TelegramUnreachable(TelegramError):
-    """The chat cannot be written to: blocked, deleted, kicked, not found."""
+    """The place cannot be written to: blocked, deleted, kicked, its topic closed, no right to send
+    messages of this kind. The same request will not be accepted later either."""
 
 
 class TelegramMoved(TelegramError):
@@ -131,26 +142,43 @@ class TelegramConflict(TelegramError):
 
 
 class StorageError(BotError):
-    """The database did not do what was asked."""
+    """An operation of the database failed."""
 
 
 class StorageUnavailable(StorageError):
-    """Again later: locked, disk full, I/O error, connection lost.
+    """Try again later: locked, disk full, I/O error, connection lost.
 
-    The transaction was rolled back; only a commit whose answer was lost may have been done.
+    The transaction was rolled back. One exception: a commit whose answer was lost may have been
+    done.
     """
+
+
+class StorageUnusable(StorageError):
+    """The database cannot be used as it is; the text says what the operator has to do."""
 
 
 class StorageTooNew(StorageError):
     """A newer version of the program changed this database; this version must not touch it."""
 
 
+class NotNow(BotError):
+    """Nothing was tried: wait until the gate lets the task through."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__("the other side answers nobody")
+        self.gate = gate
+
+
 class IntakeHeld(BotError):
     """An admin paused new orders; nothing was ordered."""
 
 
+class PhotosHeld(BotError):
+    """Orders with a photo are paused; nothing was ordered."""
+
+
 class LimitReached(BotError):
-    """A cap is reached; `renews_at` None: free again as soon as an open video ends."""
+    """A cap is reached; `renews_at` is None when it resets as soon as an open video ends."""
 
     def __init__(self, cap: Cap, bound: Limit, renews_at: datetime | None) -> None:
         super().__init__(cap.value)
@@ -160,7 +188,7 @@ class LimitReached(BotError):
 
 
 class CreditTooLow(BotError):
-    """The order costs `price` roubles and the person has `credit`."""
+    """The order costs `price` roubles, more than the person's `credit`."""
 
     def __init__(self, price: Decimal, credit: Decimal) -> None:
         super().__init__("the credit does not pay for it")
@@ -177,7 +205,7 @@ class FramesAway(BotError):
 
 
 class InputError(BotError):
-    """What the person sent cannot be used; `problem` has words in every language."""
+    """The person's input cannot be used; `problem` has a text in every language."""
 
     def __init__(self, problem: Problem, **details: str | int) -> None:
         super().__init__(problem.value)

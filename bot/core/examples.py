@@ -17,7 +17,7 @@ from bot.core.task import AspectRatio
 
 BUNDLED = Path(__file__).parents[1] / "scenes" / "scenes.toml"
 PICTURE_LIMIT = 200_000
-"""Bytes of a picture, which is shown small."""
+"""The largest size of a picture in bytes; it is shown small."""
 TITLE_LIMIT = 40
 
 
@@ -25,7 +25,7 @@ TITLE_LIMIT = 40
 class Example:
     """One scene."""
 
-    titles: dict[str, str]  # by language; "en" is always there
+    titles: dict[str, str]  # by language; "en" is always present
     prompt: str
     ratio: AspectRatio
     picture: bytes | None = None  # JPEG
@@ -52,7 +52,7 @@ def read(path: Path) -> tuple[Example, ...]:
     except OSError as exc:
         raise ValueError(f"cannot be read ({type(exc).__name__})") from None
     except (ValueError, RecursionError):
-        raise ValueError("should be a file of JSON, or of TOML when its name ends so") from None
+        raise ValueError("should be JSON, or TOML in a file named *.toml") from None
     lines = told.get("scenes") if isinstance(told, dict) else told
     if not isinstance(lines, list):
         raise ValueError("should hold a list of scenes")

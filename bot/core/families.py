@@ -1,7 +1,7 @@
-"""What is known of each family of video models, by the form of its ids, as data.
+"""Facts about each family of video models, as data; the form of an id names the family.
 
-A family is listed when its models take `prompt`, `ar` and one image (provider.md: "Families").
-Prices come from the provider's own list. It must not know files or HTTP.
+A family is in the table when its models take `prompt`, `ar` and one image (provider.md:
+"Families"). Prices come from the provider's own list. It must not know files or HTTP.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bot.core.catalog import ID_LIMIT, Model
 from bot.core.task import AspectRatio
 
 SOUND = "🔊"
-"""In the title of a model whose videos have sound."""
+"""Added to the title of a model whose videos have sound."""
 
 _ALL = tuple(AspectRatio)
 _PARTS = r"-(?P<quality>\d{3,4}[Pp])-(?P<seconds>\d{1,2})s"
@@ -22,7 +22,7 @@ _PARTS = r"-(?P<quality>\d{3,4}[Pp])-(?P<seconds>\d{1,2})s"
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """`ids`: a pattern that gives quality and seconds unless they are fixed here."""
+    """`ids`: a pattern that captures quality and seconds, unless these are fixed here."""
 
     title: str
     ids: str
@@ -91,7 +91,7 @@ def known(model_id: str, price: Decimal) -> Model:
 
 
 def whole_kopecks(price: Decimal) -> Decimal:
-    """Return a price that a catalog can hold, never less than it is."""
+    """Return the price rounded up to whole kopecks, as a catalog stores it."""
     return price.quantize(Decimal("0.01"), ROUND_UP)
 
 

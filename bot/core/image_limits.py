@@ -1,6 +1,6 @@
 """Limits of a picture that becomes a first frame, and the aspect ratio that suits it.
 
-Numbers and rules only; it must not know how pictures are read.
+It contains only numbers and rules; it must not know how pictures are read.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from bot.core.task import AspectRatio
 MAX_BYTES = 20 * 1024 * 1024
 """The largest file that a bot can download (Bot API: getFile)."""
 
-MIN_SIDE, MAX_SIDE = 300, 6000  # px, of the frame that is sent (provider.md: "Images")
+MIN_SIDE, MAX_SIDE = 300, 6000  # px, sides of the frame that is sent (provider.md: "Images")
 SMALLEST_SIDE = 64
-"""px, of the picture that is brought: below it nothing can be seen."""
+"""px, the shortest side of a person's picture: below it nothing can be recognised."""
 SHARP_SIDE = 480
 """px, the short side after the cut: below it the video looks blurry."""
 PREVIEW_SIDE = 640  # px, the longest side of a card's picture
@@ -38,7 +38,7 @@ def is_blurry(width: int, height: int, ratio: AspectRatio) -> bool:
 
 
 def nearest_ratio(width: int, height: int) -> AspectRatio:
-    """Return the ratio that cuts least off a picture of these sides.
+    """Return the ratio that cuts the least from a picture of these sides.
 
     3:4 and 4:3, the ratios of phones, tie between two; then a portrait picture stays portrait.
     """

@@ -1,6 +1,6 @@
-"""What a person is told outside an update; written in the commit that makes it true.
+"""Notices: messages that do not answer an update, written in the commit that makes them true.
 
-Pure: it must not know Telegram, SQL or the texts, which are made when the notice is sent.
+Pure: it must not know Telegram, SQL or the texts; a text is made when its notice is sent.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from bot.core.task import Chat
 class NoticeKind(StrEnum):
     """Kinds of notices. Each has texts in every language."""
 
-    FAILED = "failed"  # it ended without a video
+    FAILED = "failed"  # the order ended without a video
     UNKNOWN = "unknown"  # the answer to a create was lost: nobody here knows whether it was paid
     OVERDUE = "overdue"  # it takes longer than promised and continues
     # the video exists and is kept, but the chat does not accept it
     UNDELIVERABLE = "undeliverable"
     HELD = "held"  # the queue waits until the operator acts
+    FILM_NOT_JOINED = "film_not_joined"  # the parts of a film cannot be joined
     VIDEO_LINK = "video_link"  # the video is too big to send: a link to it
     ALBUM = "album"  # the buttons of videos that were sent as an album
     ACCESS_ASKED = "access_asked"  # to an admin: somebody asks for access
@@ -31,6 +32,7 @@ class NoticeKind(StrEnum):
     DRAINED = "drained"  # no order is open any more
     PRICES_DIFFER = "prices_differ"  # to an admin: the provider lists other prices
     CREDIT_BACK = "credit_back"  # the price of a failed video was returned to the credit
+    CREDIT_GIVEN = "credit_given"  # an admin gave credit
     STARS_PAID = "stars_paid"
     STARS_BACK = "stars_back"  # a payment was refunded
 

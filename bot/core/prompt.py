@@ -1,4 +1,4 @@
-"""The prompt as it is sent: without anything that the provider would read as a command.
+"""Clean a prompt: remove everything that the provider would read as a command.
 
 Pure: it must not know Telegram, HTTP or SQL.
 """
@@ -15,15 +15,16 @@ PROMPT_LIMIT = 800
 """Characters (code points) after cleaning.
 
 The provider recommends 500; its own example has 584 (provider.md: "Prompts"), and words past the
-limit are ignored, not refused. 800 is the most that fits into the caption of a card (1024 units,
-Bot API: sendPhoto) beside the model and the price, so that people see exactly what is sent. Emoji
-count twice there: a prompt of nothing but emoji is shown shortened.
+limit are ignored, not refused. 800 is the largest number that fits into the caption of a card
+(1024 units, Bot API: sendPhoto) beside the model and the price, so that people see exactly what is
+sent. An emoji counts as two units there: a prompt that consists of emoji only is shown shortened.
 """
 
-# provider.md: "Prompts". The value may be glued (`--ar=16:9`), missing, or the next word.
+# provider.md: "Prompts". The value may be attached (`--ar=16:9`), missing, or the next word.
 _SWITCH = re.compile(r"(?:^|(?<=\s))--[^\s\-][^\s=]*(?:=\S*|\s+(?!--)\S+)?")
 
-# Joiners shape emoji and Persian words; tags make the flags of England, Scotland and Wales.
+# Kept characters: joiners, used in emoji and Persian words; tags, used in the flags of England,
+# Scotland and Wales.
 _SHAPING = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
 
 

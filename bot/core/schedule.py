@@ -1,8 +1,8 @@
-"""When to ask the provider next: a pure function of a task's age and its model's duration.
+"""When to poll the provider next: a pure function of a task's age and its model's duration.
 
-The first question is at the time when one task in ten is ready; then the step is constant, and
-grows once nearly all tasks should be ready (docs/performance.md: "When to ask"). It must not know
-the clock, tasks or the provider.
+The first poll is at the time when one task in ten is ready. Then the step is constant; it grows
+once nearly all tasks should be ready (docs/performance.md: "When to ask"). It must not know the
+clock, tasks or the provider.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 SAMPLES = 200
 """How many of a model's latest durations are kept."""
 ENOUGH = 20
-"""With at least so many durations, the learnt distribution is used alone."""
+"""With at least this many durations, only the learnt distribution is used."""
 
 
 @dataclass(frozen=True)
 class DurationDistribution:
-    """How long a model takes, in seconds from acceptance."""
+    """The distribution of a model's duration, in seconds from acceptance."""
 
     early: float  # one in ten is ready
     median: float
@@ -30,9 +30,9 @@ class DurationDistribution:
 
     @property
     def step(self) -> float:
-        """Seconds between two questions in the busy middle: a ninth of the median, 1 to 10 s.
+        """Seconds between two polls while most tasks finish: a ninth of the median, 1 to 10 s.
 
-        A twelfth while the distribution is the prior: with more questions the early ones matter
+        A twelfth while the distribution is the prior: with more polls the two early ones matter
         less.
         """
         return min(max(self.median / (9 if self.known else 12), 1.0), 10.0)
@@ -42,14 +42,14 @@ PRIOR = DurationDistribution(early=28.0, median=45.0, late=90.0, last=180.0, kno
 """The distribution before anything is learnt: 30-120 s (provider.md: "The video")."""
 
 NEAR = 0.1
-"""A timer may fire this much early and still count; the same moment is not asked for twice."""
+"""A timer may fire this much too early and still count, so that no poll is made twice."""
 
 PROBES = (3.0, 10.0)
-"""Two early questions while the distribution is the prior, in case a model is much faster."""
+"""Two early polls while the distribution is the prior, in case a model is much faster."""
 
 
 def next_question(age: float, distribution: DurationDistribution) -> float:
-    """Return the seconds from acceptance at which a task of `age` seconds is asked about next."""
+    """Return when a task of `age` seconds is polled next, in seconds from acceptance."""
     asked = age + NEAR
     if not distribution.known:
         for probe in PROBES:
@@ -59,7 +59,7 @@ def next_question(age: float, distribution: DurationDistribution) -> float:
         return distribution.early
     if age < distribution.last:
         return age + distribution.step
-    # How long the rest takes is not known: each wait is a fifth of the elapsed time.
+    # The remaining time is not known: each wait is a fifth of the elapsed time.
     return age + max(
         distribution.step,
         min((age - distribution.last) * 0.5 + distribution.step, 60.0, age * 0.2),
@@ -68,17 +68,15 @@ def next_question(age: float, distribution: DurationDistribution) -> float:
 
 @dataclass
 class Durations:
-    """What was learnt about one model: its last durations, each known only as an interval.
+    """The last durations of one model, each known only as an interval.
 
-    A task that was ready at the first question may have been ready long before. Its duration then
-    counts as shorter than that question, so that the estimate can follow a model that became
-    faster.
+    A task that was ready at the first poll may have been ready long before. Its duration then
+    counts as shorter than the time of that poll, so that the estimate can follow a model that
+    became faster.
     """
 
     seen: deque[float] = field(default_factory=lambda: deque(maxlen=SAMPLES))
-    _distribution: DurationDistribution = field(
-        default=PRIOR, init=False
-    )  # needed for every question
+    _distribution: DurationDistribution = field(default=PRIOR, init=False)  # needed for every poll
 
     @classmethod
     def of(cls, intervals: Iterable[tuple[float, float]]) -> Durations:
@@ -136,12 +134,12 @@ def back_off(attempts: int, *, first: float, cap: float) -> float:
 
 
 def address_wait(age: float) -> float:
-    """Return the seconds until a photo looks again for the address of a tunnel; it grows with the
-    order's age.
+    """Return the seconds until an order with a photo checks again for a tunnel's address; they
+    grow with its age.
     """
     return min(max(age * 0.2, 2.0), 30.0)
 
 
 def overdue_wait(age: float) -> float:
-    """Return the seconds until an overdue task is asked about again; it grows with its age."""
+    """Return the seconds until an overdue task is polled again; they grow with its age."""
     return min(max(5.0, age * 0.3), 3600.0)

@@ -1,7 +1,7 @@
-"""What is sold for Telegram Stars: credit in roubles, in packages.
+"""Packages of credit in roubles, sold for Telegram Stars.
 
 Pure: it must not know Telegram, SQL or the texts. An invoice carries its package, so that a
-payment counts as it was sold, even if the operator changes the packages in between.
+payment keeps its terms even if the operator changes the packages meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MOST_STARS = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class Package:
-    """A number of Stars for a number of roubles of credit."""
+    """A package: a number of Stars buys a number of roubles of credit."""
 
     stars: int
     roubles: int
@@ -33,18 +33,18 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True)
 class StarsPackages:
-    """The packages on sale; empty: Stars are off."""
+    """The packages on sale; empty when Stars are off."""
 
     packages: tuple[Package, ...] = ()
     contact: str = ""  # who answers questions about payments: @name or an address
 
     def sells(self, package: Package | None) -> bool:
-        """Whether exactly this package is on sale now."""
+        """Whether this package is on sale now, with the same Stars and roubles."""
         return package in self.packages
 
 
 def package_of(payload: str) -> Package | None:
-    """Return the package of an invoice's payload; None when the payload is not ours."""
+    """Return the package of an invoice's payload; None if the bot did not write the payload."""
     match payload.split("|"):
         case ["credit", stars, roubles] if _number(stars) and _number(roubles):
             return Package(stars=int(stars), roubles=int(roubles))
@@ -57,7 +57,7 @@ def read_packages(text: str) -> tuple[Package, ...]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         stars, colon, roubles = part.partition(":")
         if not (colon and _number(stars) and _number(roubles)) or int(stars) > MOST_STARS:
-            raise ValueError("should be Stars and roubles of credit: 100:170,500:900")
+            raise ValueError("should be pairs of Stars and roubles of credit: 100:170,500:900")
         packages.append(Package(stars=int(stars), roubles=int(roubles)))
     if len({package.stars for package in packages}) < len(packages):
         raise ValueError("should name each number of Stars once")

@@ -1,4 +1,4 @@
-"""A task: one video on its way from a draft to the chat; its states and their transitions.
+"""A task is one video, from the draft to its delivery; its states and transitions.
 
 Pure: it must not know Telegram, HTTP, SQL or the clock.
 """
@@ -20,7 +20,7 @@ class TaskState(StrEnum):
     QUEUED = "queued"  # confirmed; not yet sent to the provider
     SUBMITTING = "submitting"  # committed before the paid call: a request may be under way
     GENERATING = "generating"  # the provider returned an id: it is paid
-    RENDERED = "rendered"  # the video exists and has to reach the chat
+    RENDERED = "rendered"  # the video exists and has to be delivered
     DELIVERED = "delivered"
     FAILED = "failed"
     UNKNOWN = "unknown"  # the answer to the create was lost: nobody here knows whether it was paid
@@ -33,7 +33,7 @@ S = TaskState
 ALLOWED: dict[TaskState, frozenset[TaskState]] = {
     S.DRAFT: frozenset({S.QUEUED, S.CANCELLED}),
     S.QUEUED: frozenset({S.SUBMITTING, S.CANCELLED, S.FAILED}),
-    # back to QUEUED only when the request was certainly not accepted
+    # back to QUEUED only if the request was certainly not accepted
     S.SUBMITTING: frozenset({S.QUEUED, S.GENERATING, S.FAILED, S.UNKNOWN}),
     S.GENERATING: frozenset({S.RENDERED, S.FAILED}),
     S.RENDERED: frozenset({S.DELIVERED, S.UNDELIVERABLE}),
@@ -67,6 +67,13 @@ class AspectRatio(StrEnum):
         return int(width) / int(height)
 
 
+class FilmPlace(StrEnum):
+    """Which place in the film of a task a new task takes."""
+
+    AFTER = "after"  # it goes on from there
+    SAME = "same"  # another version of the part
+
+
 class Reason(StrEnum):
     """Why a task ended without a delivered video. Each has a text in every language."""
 
@@ -83,6 +90,7 @@ class Reason(StrEnum):
     FRAME_UNAVAILABLE = "frame_unavailable"  # Telegram no longer has the photo
     FRAME_UNUSABLE = "frame_unusable"  # the file is not a usable picture
     FRAMES_OFF = "frames_off"  # PUBLIC_URL was removed after the order
+    FRAME_UNFETCHED = "frame_unfetched"  # it failed, and nobody had fetched its photo
     ANSWER_LOST = "answer_lost"  # state UNKNOWN: the answer to the create never came
     CHAT_UNREACHABLE = "chat_unreachable"  # blocked, deleted, kicked
     RESULT_GONE = "result_gone"  # the link to the video is dead
@@ -92,7 +100,7 @@ class Reason(StrEnum):
 
 
 class Problem(StrEnum):
-    """What is wrong with a person's input. Each has a text in every language."""
+    """The problem with a person's input. Each has a text in every language."""
 
     EMPTY_PROMPT = "empty_prompt"
     PROMPT_TOO_LONG = "prompt_too_long"
@@ -106,7 +114,7 @@ class Problem(StrEnum):
 
 
 class Hold(StrEnum):
-    """Why the whole queue waits although the tasks are fine: the operator must act."""
+    """Why the whole queue waits for the operator, although the tasks are fine."""
 
     KEY_REFUSED = "key_refused"
     NO_BALANCE = "no_balance"
@@ -114,20 +122,21 @@ class Hold(StrEnum):
 
 
 class Charge(StrEnum):
-    """Whether the provider took money for a task: the first question people ask."""
+    """Whether a task cost money: the first question people ask."""
 
     NONE = "none"
     TAKEN = "taken"
     UNKNOWN = "unknown"
+    RETURNED = "returned"  # the person paid, and it went back to them
 
 
 class IllegalTransition(Exception):
-    """A bug: this state cannot follow that state."""
+    """A bug: a task cannot change from the one state to the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chat:
-    """Where to answer, kept complete so that a later message reaches the same place."""
+    """Where to answer: chat, topic and so on, so that a later message reaches the same place."""
 
     chat_id: int
     message_thread_id: int | None = None
@@ -136,10 +145,11 @@ class Chat:
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """A first frame as Telegram knows it; the bytes are fetched when they are needed."""
+    """A first frame by its Telegram `file_id`; the bytes are downloaded when they are needed."""
 
     file_id: str
-    kind: str  # "photo" or "document": a document's file_id cannot be sent as a photo
+    # "photo", "document" (its file_id cannot be sent as a photo) or "video" (its last picture)
+    kind: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,29 +168,32 @@ class Task:
     id: int
     user_id: int
     chat: Chat
-    message_id: int  # the person's message that the video replies to; 0: see `reply_to`
+    message_id: int  # the person's message that the video replies to; 0 means none
     lang: str
     model: str
     price: Decimal  # roubles, as shown to the person
     state: TaskState
     run_at: datetime
     created_at: datetime
-    prompt: str | None = None  # None: a photo that waits for its prompt
+    prompt: str | None = None  # None while a photo waits for its prompt
     frame: Frame | None = None
     # the photo's message, when the prompt came in a later message
     frame_message_id: int | None = None
-    retry_of: int | None = None  # the UNKNOWN task that the person chose to try again
+    retry_of: int | None = None  # the UNKNOWN task that the person ordered again
     aspect_ratio: AspectRatio | None = None
     card_message_id: int | None = None  # the card, which later becomes the status message
-    card_is_media: bool = False  # its text is a caption
-    revision: int = 0  # of the draft; grows with each change
+    card_is_media: bool = False  # the status text is a caption
+    revision: int = 0  # of the draft; increases with each change
     card_revision: int | None = None  # the revision that the card shows
     media_group_id: str | None = None  # the album that contained the frame
     original: str | None = None  # the person's own prompt, when it was rewritten
     rewritten: str | None = None  # the rewritten prompt; `prompt` is what is sent
     variants: int = 1  # how many videos the draft orders
     variant_of: int | None = None  # the first task of the same order
-    # update_id of the press that ordered it: a repeat changes nothing
+    film_id: int | None = None  # the film that it is a part of
+    film_place: int | None = None  # its place in the film, from 1; gaps are allowed
+    film_since: datetime | None = None  # when it took its place: the newest version is shown
+    # update_id of the press that ordered it: a repeated update changes nothing
     confirmed_by: int | None = None
     confirmed_at: datetime | None = None
     submitted_at: datetime | None = None  # when SUBMITTING was committed
@@ -189,15 +202,18 @@ class Task:
     ended_at: datetime | None = None
     deadline_at: datetime | None = None  # when the person is told that it takes too long
     overdue: bool = False  # the person was told
-    attempts: int = 0  # failed tries of the current step
+    attempts: int = 0  # failed attempts of the current step
     claims: int = 0  # leases taken since the last completed step
-    fence: int = 0  # grows with each lease; every write of the holder names it
+    fence: int = 0  # increases with each lease; every write of the holder names it
     lease_owner: str | None = None
     lease_until: datetime | None = None
     provider_id: str | None = None
     video_url: str | None = None
     video_file_id: str | None = None
+    video_is_document: bool = False  # Telegram has it as a file, not as a video
     video_message_id: int | None = None
+    # the video goes to the person's own chat: the place of the order cannot be written to
+    redirected: bool = False
     kept_by: str | None = None  # the host whose disk has the undelivered video
     reason: Reason | None = None
     detail: str | None = None  # for the operator, never for the person
@@ -211,23 +227,38 @@ class Task:
         return replace(self, state=state, run_at=run_at, **(reset | changes))
 
     def again(self, *, run_at: datetime, **changes: Any) -> Self:
-        """Return the task in the same state with one more failed try, due at `run_at`."""
+        """Return the task in the same state with one more failed attempt, due at `run_at`."""
         failed: dict[str, Any] = {"attempts": self.attempts + 1, "claims": 0}
         return replace(self, run_at=run_at, **(failed | changes))
 
     @property
     def order(self) -> int | None:
-        """The first of the tasks that were ordered together; None: ordered alone."""
+        """The first of the tasks that were ordered together; None if it was ordered alone."""
         return self.variant_of or (self.id if self.variants > 1 else None)
 
     @property
     def reply_to(self) -> int | None:
-        """The message to reply to; None when it stayed in a group that moved."""
+        """The message to reply to; None if it is in the old chat of a group that moved."""
         return self.message_id or None
 
     @property
+    def own_chat(self) -> Chat:
+        """The person's own chat with the bot, which they may never have started."""
+        return Chat(chat_id=self.user_id)
+
+    @property
+    def video_chat(self) -> Chat:
+        """Where the video goes, or is: the place of the order, or the person's own chat."""
+        return self.own_chat if self.redirected else self.chat
+
+    @property
+    def video_reply_to(self) -> int | None:
+        """The message that the video replies to."""
+        return None if self.redirected else self.reply_to
+
+    @property
     def charge(self) -> Charge:
-        """Whether the provider took money, as far as is known here."""
+        """Whether the provider took money, as far as this program knows."""
         if self.state is S.UNKNOWN:
             return Charge.UNKNOWN
         if self.provider_id is None:

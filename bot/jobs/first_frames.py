@@ -1,7 +1,7 @@
 """Turn a Telegram `file_id` into a link that the provider can open.
 
-The link is unguessable and expires with the task or after its time; a Telegram link would contain
-the bot's token. It must not know states.
+The link is unguessable and expires with the task or after a set time; a Telegram link would
+contain the bot's token. It must not know states.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bot.media import frames
 from bot.media.bucket import Bucket, BucketError
 from bot.runtime.http_server import frame_url
 from bot.runtime.public_address import PublicAddress
-from bot.telegram.client import fetch_file
+from bot.telegram.first_frame import fetch_frame
 from storage import Storage
 
 SWEEP_SECONDS = 5.0
@@ -55,9 +55,9 @@ class FirstFrames:
     async def publish(self, task: Task) -> str:
         """Return the link to the frame, cut to the task's ratio; it replaces an earlier one.
 
-        Raises FramesOff when neither is set, FramesAway while a tunnel has no address, InputError
-        for an unusable file, TelegramErrors when it cannot be fetched, BucketError when it cannot
-        be stored.
+        Raises FramesOff when neither PUBLIC_URL nor a bucket is set, FramesAway while a tunnel has
+        no address, InputError for an unusable file, TelegramErrors when the file cannot be
+        fetched, BucketError when it cannot be stored.
         """
         if self.are_away():
             raise FramesAway
@@ -65,7 +65,7 @@ class FirstFrames:
             raise FramesOff
         assert task.frame is not None
         assert task.aspect_ratio is not None
-        source = await fetch_file(self._bot, task.frame.file_id, limit=frames.MAX_BYTES)
+        source = await fetch_frame(self._bot, task.frame, limit=frames.MAX_BYTES)
         jpeg = await frames.make_frame(source, task.aspect_ratio)
         token = secrets.token_urlsafe(32)
         if self._bucket is not None:
@@ -79,15 +79,15 @@ class FirstFrames:
         return frame_url(self._address.url, token)
 
     def are_away(self) -> bool:
-        """Whether frames wait for the address of a tunnel."""
+        """Whether frames have to wait because the tunnel has no address."""
         return self._bucket is None and self._address.is_awaited
 
     def still_leads(self, link: str) -> bool:
-        """Whether a link of `publish` is good: a tunnel may have another address by now."""
+        """Whether a link from `publish` is still valid: a tunnel may have another address now."""
         return self._bucket is not None or self._address.leads(link)
 
     async def _put(self, bucket: Bucket, task: Task, key: str, jpeg: bytes) -> str:
-        # Recorded first: whatever happens after this, the object is deleted later.
+        # Recorded first, so that the object is deleted later even after a crash.
         await self._storage.frame_objects.note(key, task.id, expires_at=self._clock() + self._ttl)
         await bucket.put(key, jpeg)
         return await bucket.link(key, self._ttl)

@@ -1,7 +1,7 @@
 """Send the notices of the outbox: results and delays that a person must not miss.
 
-At least once: a notice leaves the outbox after Telegram accepted it. It must not know why it was
-written.
+A notice is sent at least once: it leaves the outbox after Telegram accepted it. The module must
+not know why a notice was written.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from bot.core.errors import (
 )
 from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import back_off
-from bot.core.task import Task, TaskState
+from bot.core.task import Chat, Task, TaskState
 from bot.jobs.progress import Progress
 from bot.jobs.steps.context import close_status
 from bot.runtime import logs
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
+from bot.texts.audience import reader
 from storage import Storage, WaitingNotice
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ PATIENCE = timedelta(days=2)
 
 ENDS = frozenset({NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE,
                   NoticeKind.VIDEO_LINK})  # fmt: skip
-"""After one of these the status message is no longer needed."""
+"""Notices that replace the status message: it is deleted after one of them."""
 
 
 class OutboxSender:
@@ -68,7 +69,7 @@ class OutboxSender:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until `stop`; open notices are finished."""
+        """Run until `stop`; notices being sent are finished first."""
         while not self._stopping.is_set():
             try:
                 waiting = await self._storage.outbox.claim(
@@ -84,7 +85,8 @@ class OutboxSender:
                 await self._wait(self._stopping, IDLE_SECONDS)
 
     async def _send_notice(self, waiting: WaitingNotice) -> None:
-        with logs.about(task=waiting.notice.task_id or 0, chat=waiting.notice.chat.chat_id):
+        task_id, chat_id = waiting.notice.task_id, waiting.notice.chat.chat_id
+        with logs.about(**({} if task_id is None else {"task": task_id}), chat=chat_id):
             await self._deliver(waiting)
 
     async def _deliver(self, waiting: WaitingNotice) -> None:
@@ -94,27 +96,52 @@ class OutboxSender:
             return await outbox.done(waiting.id)
         wait = back_off(waiting.attempts, first=2, cap=600)
         now = self._clock()
+        # A notice without a task is for the person of this private chat.
+        reads = task.user_id if task else notice.chat.chat_id
+        with reader(pays=self._progress.prices.seen_by(reads)):
+            text = texts.notices.notice(notice, task)
+            keyboard = keyboards.notices.notice(notice, task)
         try:
             await self._messenger.send(
                 notice.chat,
-                texts.notices.notice(notice),
+                text,
                 reply_to=notice.reply_to,
-                keyboard=keyboards.notices.notice(notice, task),
+                keyboard=keyboard,
             )
         except TelegramMoved as exc:
             await self._storage.tasks.migrate_chat(notice.chat.chat_id, exc.chat_id)
             return await outbox.later(waiting.id, now)
-        except (TelegramUnreachable, TelegramRejected) as exc:
+        except TelegramUnreachable as exc:
+            logger.warning("not told there (%s): %s", _about(notice), exc)
+            if await self._elsewhere(waiting, task):
+                return None
+        except TelegramRejected as exc:
             logger.warning("nobody to tell (%s): %s", _about(notice), exc)
         except TelegramError as exc:
             if now - waiting.created_at < PATIENCE:
                 wait = max(wait, exc.retry_after) if isinstance(exc, TelegramLater) else wait
                 return await outbox.later(waiting.id, now + timedelta(seconds=wait))
-            logger.warning("could not be told (%s): %s", _about(notice), exc)
+            logger.warning("a notice (%s) could not be sent: %s", _about(notice), exc)
         await outbox.done(waiting.id)
         if task is not None and notice.kind in ENDS:
             await close_status(self._storage, self._progress, task)
         return None
+
+    async def _elsewhere(self, waiting: WaitingNotice, task: Task | None) -> bool:
+        """Handle a place that cannot be written to: tell the person in their own chat or, when
+        that takes nothing either, at their next message. False: there is nobody to tell.
+        """
+        notice, outbox, now = waiting.notice, self._storage.outbox, self._clock()
+        own = Chat(chat_id=task.user_id) if task else notice.chat
+        if notice.kind is NoticeKind.ALBUM or own.chat_id < 0:
+            return False
+        if notice.chat != own:
+            await outbox.redirect(waiting.id, own, now=now)
+            return True
+        await outbox.park(waiting.id, own.chat_id)
+        if task is not None and notice.kind in ENDS:
+            await close_status(self._storage, self._progress, task)
+        return True
 
 
 def _about(notice: Notice) -> str:

@@ -1,7 +1,7 @@
-"""What a person sees while they wait: one status message for each task.
+"""Progress shown to a waiting person: one status message for each task.
 
 It is edited only when its text changes, at growing intervals, and never when that could delay a
-result. Nothing depends on it: what cannot be shown now is shown later or not at all. It must not
+result. Nothing else depends on it: a failed edit is made later or not at all. It must not
 know the database or the provider.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,25 +19,28 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import TelegramError, TelegramLater
+from bot.core.prices import PriceView
 from bot.core.schedule import PRIOR, DurationDistribution
 from bot.core.task import Task, TaskState
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
+from bot.texts.audience import reader
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
 FIRST_SECONDS = 4.0
-"""Seconds between the first edits; each interval is longer than the last."""
+"""Seconds between the first edits; each later interval is longer."""
 GROWTH = 1.35
 LONGEST_SECONDS = 30.0
 GROUP_SECONDS = 15.0
 SENDING_SECONDS = 1.0
-"""A video that arrives sooner needs no announcement."""
+"""Seconds; a video that arrives sooner is not announced."""
 ACTION_SECONDS = 5.0
 """How long Telegram shows a chat action (Bot API: sendChatAction)."""
 DRAFT_SECONDS = 20.0
-"""A draft is shown for 30 seconds (Bot API: sendMessageDraft)."""
+"""Seconds between updates of a streamed draft, which is shown for 30 (Bot API: sendMessageDraft).
+"""
 AT_ONCE = 10
 
 
@@ -66,13 +69,17 @@ class Progress:
         messenger: Messenger,
         *,
         clock: Clock,
+        prices: PriceView | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        self.prices = prices or PriceView(show="always")
         self._messenger = messenger
         self._clock = clock
         self._sleep = sleep
         self._watched: dict[int, _Watched] = {}
         self._drafts = True
+        self.hold: Callable[[], bool] = bool
+        """Whether results have to go first: set by who wires it."""
 
     def show(
         self,
@@ -86,9 +93,9 @@ class Progress:
     ) -> None:
         """Record the task's current state; a new state is shown at the next tick.
 
-        That the video is on its way is shown only when it has not arrived by then. `waiting`: the
-        provider has not accepted the task yet; `held`: it will not until the operator acts;
-        `away`: until the provider answers again; `no_address`: until it can fetch photos.
+        "Sending" is shown only if the video has not arrived by then. `waiting`: the provider has
+        not accepted the task yet. The reason may be `held` (the operator must act), `away` (the
+        provider does not answer) or `no_address` (the provider cannot fetch photos).
         """
         if task.card_message_id is None:
             return
@@ -116,9 +123,9 @@ class Progress:
         no_address: bool = False,
     ) -> None:
         """Set all queued tasks without a worker, with their positions; the list replaces the last
-        one. `no_address` is about those with photos.
+        one. `no_address` applies to tasks with photos.
 
-        Tasks of this worker are shown by `show`, which is newer.
+        Tasks of this worker are left to `show`, which has newer data.
         """
         now, seen = self._now(), set()
         for task, place in waiting:
@@ -128,7 +135,7 @@ class Progress:
             lacks = no_address and task.frame is not None
             known = self._watched.get(task.id)
             if known is None:
-                # The press was just answered with the position.
+                # The answer to the press has just shown the position.
                 first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
                 self._watched[task.id] = _Watched(
                     task,
@@ -172,21 +179,29 @@ class Progress:
             del self._watched[task_id]
 
     async def close(self, task: Task) -> None:
-        """Delete the status message: the video, or the notice of its end, replaces it."""
+        """Delete the status message: the video, or the notice of its end, replaces it.
+
+        It stays and says where the video went, if that is not this chat.
+        """
         self._watched.pop(task.id, None)
-        if task.card_message_id is not None:
+        if task.card_message_id is None:
+            return
+        if task.redirected and task.state in (TaskState.RENDERED, TaskState.DELIVERED):
+            await self._say_last(task, texts.statuses.status_redirected(task.lang))
+        else:
             await self._messenger.delete(task.chat, task.card_message_id)
 
     async def rest(self, task: Task, videos: int) -> None:
-        """Show in the status message of an order how many of its videos are still to come."""
+        """Show in the status message of an order how many of its videos have not arrived yet."""
         self._watched.pop(task.id, None)
+        await self._say_last(task, texts.statuses.status_rest(task.lang, videos))
+
+    async def _say_last(self, task: Task, text: Text) -> None:
+        """Edit the status message of a task that has ended, best effort."""
         if task.card_message_id is not None:
             with suppress(TelegramError):
                 await self._messenger.edit(
-                    task.chat,
-                    task.card_message_id,
-                    texts.statuses.status_rest(task.lang, videos),
-                    is_media=task.card_is_media,
+                    task.chat, task.card_message_id, text, is_media=task.card_is_media
                 )
 
     async def run(self) -> None:
@@ -195,7 +210,7 @@ class Progress:
             now = self._now()
             due = [
                 watched
-                for watched in self._watched.values()
+                for watched in ([] if self.hold() else self._watched.values())
                 if watched.next_at <= now or self._acts(watched, now)
             ]
             for start in range(0, len(due), AT_ONCE):
@@ -215,7 +230,8 @@ class Progress:
             return
         in_group = watched.task.chat.chat_id < 0
         watched.act_at = now + (GROUP_SECONDS if in_group else ACTION_SECONDS)
-        await self._messenger.action(watched.task.chat, "record_video")
+        if not await self._messenger.action(watched.task.chat, "record_video"):
+            watched.act_at = math.inf
 
     async def _edit(self, watched: _Watched) -> None:
         task = watched.task
@@ -223,7 +239,8 @@ class Progress:
             return
         if watched.last:
             self._watched.pop(task.id, None)
-        text = self._words(watched)
+        with reader(pays=self.prices.seen_by(task.user_id)):
+            text = self._words(watched)
         watched.next_at = self._now() + watched.step
         watched.step = min(watched.step * GROWTH, max(LONGEST_SECONDS, GROUP_SECONDS))
         await self._draft(watched, text)
@@ -251,7 +268,7 @@ class Progress:
     async def _draft(self, watched: _Watched, text: Text) -> None:
         """Show Telegram's own Stop button beside the status message while cancelling is free.
 
-        Only in private chats, and never again after a server refused it once.
+        It works in private chats only, and is switched off once the server has refused it.
         """
         task, now = watched.task, self._now()
         private = task.chat.chat_id > 0 and task.chat.business_connection_id is None

@@ -1,6 +1,6 @@
-"""Ask the provider a free question while the breaker is open (bot/core/breaker.py).
+"""Probe the provider with a free request while the breaker is open (bot/core/breaker.py).
 
-It must not know orders, nor what the answer says: an answer in the provider's own form counts.
+Any answer in the provider's own form counts as good. The module must not know orders.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from storage import Storage
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 31.0
-"""Between two looks while the breaker is closed; an event comes at once."""
+"""Between two checks while the breaker is closed; an event triggers a check immediately."""
 TRIAL_SECONDS = 2.0
-"""Between two looks while an order is tried."""
+"""Between two checks during a trial order."""
 
 
 class ProviderProbe:
-    """The loop that asks, in one process for all."""
+    """The loop that sends probes, in one process for all processes."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class ProviderProbe:
             try:
                 seconds = await self.once()
             except StorageUnavailable as exc:
-                logger.warning("the provider is not asked: %s", exc)
+                logger.warning("the provider is not probed: %s", exc)
                 seconds = TRIAL_SECONDS
             if seconds > 0:
                 await self._wait(self._due, seconds)
             self._due.clear()
 
     async def once(self) -> float:
-        """Ask if a question is due; return the seconds until the next look."""
+        """Send a probe if one is due; return the seconds until the next check."""
         breaker = await self._storage.breaker.get()
         if breaker is None:
             return IDLE_SECONDS
@@ -70,7 +70,7 @@ class ProviderProbe:
         try:
             await self._ask()
         except ProviderError as exc:
-            logger.warning("the provider is away: %s", exc)
+            logger.warning("the provider does not answer: %s", exc)
             answered = False
         else:
             answered = True

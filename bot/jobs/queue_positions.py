@@ -1,6 +1,6 @@
 """Tell people in the queue their position while no worker has their order yet.
 
-It must not know why the queue waits, nor how anything is said.
+It must not know why the queue waits or how a status is shown.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from bot.core.alerts import Switch
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import StorageUnavailable
 from bot.jobs.progress import Progress
@@ -19,13 +20,14 @@ logger = logging.getLogger(__name__)
 
 EACH_SECONDS = 5.0
 SHOWN = 300
-"""How many positions are updated; people further behind read theirs when they ordered."""
+"""How many positions are updated; people further behind saw their position when they ordered."""
 
 
 class QueuePositions:
     """The loop from the queue to the status messages.
 
-    `held`: nothing is submitted now; `no_address`: photos cannot be fetched now.
+    `held`: nothing is submitted now; `no_address`: photos cannot be fetched now. The switches of
+    admins are read here.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class QueuePositions:
         """Update every position once."""
         waiting = await self._storage.tasks.waiting(limit=SHOWN)
         away = bool(waiting) and await self._storage.breaker.get() is not None
+        switches = await self._storage.alerts.held() if waiting else {}
         self._progress.queue(
             waiting,
-            held=self._held(self._clock()),
+            held=self._held(self._clock()) or Switch.SUBMITS in switches,
             away=away,
-            no_address=self._no_address(),
+            no_address=self._no_address() or Switch.PHOTOS in switches,
         )

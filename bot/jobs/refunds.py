@@ -1,7 +1,8 @@
-"""Ask Telegram to give Stars back: the loop behind the refunds of the ledger.
+"""Request refunds of Stars from Telegram: the loop behind the refunds in the ledger.
 
 A refund is in the ledger before Telegram is asked, and is repeated until Telegram confirms it: the
-payment's id makes a repeat harmless (Bot API: refundStarPayment). It must not know why something
+payment's id makes a repeat harmless (Bot API: refundStarPayment). What Telegram refuses for good
+is left to an admin. It must not know why something
 is refunded.
 """
 
@@ -15,7 +16,13 @@ from aiogram import Bot
 from aiogram.methods import RefundStarPayment
 
 from bot.core.clock import Clock, Sleep
-from bot.core.errors import StorageUnavailable, TelegramError, TelegramLater, TelegramRejected
+from bot.core.errors import (
+    StorageUnavailable,
+    TelegramError,
+    TelegramLater,
+    TelegramRejected,
+    TelegramUnreachable,
+)
 from bot.core.schedule import back_off
 from storage import StarRefund, Storage
 
@@ -24,6 +31,8 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)
 IDLE_SECONDS = 5.0
 AT_ONCE = 10
+REFUSALS = 3
+"""Tries after which a refusal counts: one may be a mistake of a moment."""
 DONE_BEFORE = "charge_already_refunded"
 
 
@@ -66,15 +75,25 @@ class Refunds:
             )
         except TelegramError as exc:
             if not (isinstance(exc, TelegramRejected) and DONE_BEFORE in str(exc).lower()):
+                refused = isinstance(exc, TelegramRejected | TelegramUnreachable)
+                if refused and refund.attempts >= REFUSALS:
+                    return await self._give_up(refund, exc)
                 return await self._later(refund, exc)
         await self._storage.stars.refund_done(refund.payment_id, now=self._clock())
         return None
+
+    async def _give_up(self, refund: StarRefund, exc: TelegramError) -> None:
+        """Leave it to an admin, who gets an alert (bot/operator/alert_monitor.py)."""
+        logger.error("Telegram refuses to give Stars back: %s", exc)
+        await self._storage.stars.refund_refused(
+            refund.payment_id, now=self._clock(), error=str(exc)
+        )
 
     async def _later(self, refund: StarRefund, exc: TelegramError) -> None:
         wait = back_off(refund.attempts, first=5, cap=6 * 3600)
         if isinstance(exc, TelegramLater):
             wait = max(wait, exc.retry_after)
-        logger.error("Stars were not given back yet, again in %.0f s: %s", wait, exc)
+        logger.error("a refund of Stars failed, again in %.0f s: %s", wait, exc)
         await self._storage.stars.refund_later(
             refund.payment_id, run_at=self._clock() + timedelta(seconds=wait), error=str(exc)
         )

@@ -1,6 +1,7 @@
-"""Delete what has expired: old orders, drafts that were never ordered, updates set aside.
+"""Delete expired data: old orders, drafts that were never ordered, updates set aside.
 
-In small portions, so that nobody waits for it. It must not know what any of it contains.
+Rows are deleted in small batches, so that other transactions do not wait. The module must not know
+what the rows contain.
 """
 
 from __future__ import annotations
@@ -22,11 +23,17 @@ EACH_SECONDS = 3600.0
 KEEP_PRESSES = timedelta(days=3)
 """Telegram repeats an update for at most 24 hours."""
 
+KEEP_PARKED = timedelta(days=30)
+"""Notices for somebody who cannot be written to; orders stay in /history."""
+
 _WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
 
 
 class Retention:
-    """`orders` and `drafts`: how long they are kept; None: forever."""
+    """`orders` and `drafts`: how long they are kept; None: forever.
+
+    `sweep_copies` deletes unfinished copies of the database that a kill left.
+    """
 
     def __init__(
         self,
@@ -36,6 +43,7 @@ class Retention:
         clock: Clock,
         orders: timedelta | None,
         drafts: timedelta | None,
+        sweep_copies: Callable[[], object] = int,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._storage = storage
@@ -43,6 +51,7 @@ class Retention:
         self._clock = clock
         self._orders = orders
         self._drafts = drafts
+        self._sweep_copies = sweep_copies
         self._sleep = sleep
 
     async def run(self) -> None:
@@ -50,7 +59,7 @@ class Retention:
         await self._again_and_again(self.once)
 
     async def run_here(self) -> None:
-        """Delete files, which every host has; runs until cancelled."""
+        """Delete expired files on the disk of this host; runs until cancelled."""
         await self._again_and_again(self.sweep)
 
     async def _again_and_again(self, work: Callable[[], Awaitable[object]]) -> None:
@@ -62,7 +71,7 @@ class Retention:
             await self._sleep(EACH_SECONDS)
 
     async def once(self) -> int:
-        """Delete everything that is due now; return how many orders and drafts."""
+        """Delete everything that has expired; return the number of orders and drafts."""
         now, privacy = self._clock(), self._storage.privacy
         never = now - timedelta(days=365 * 1000)
         orders = now - self._orders if self._orders else never
@@ -74,8 +83,9 @@ class Retention:
             await self._sleep(0)
         await privacy.forget_updates(before=orders)
         await self._storage.callback_actions.forget(before=now - KEEP_PRESSES)
+        await self._storage.outbox.forget_parked(before=now - KEEP_PARKED)
         if gone:
-            logger.info("forgot %d orders and cards that had rested long", gone)
+            logger.info("deleted %d expired orders and cards", gone)
         return gone
 
     async def forget_files(self, task_ids: Iterable[int]) -> None:
@@ -84,7 +94,8 @@ class Retention:
             await asyncio.to_thread(self._kept.drop, task_id)
 
     async def sweep(self) -> None:
-        """Delete videos kept here of tasks that another host erased or delivered."""
+        """Delete unfinished copies, and videos of tasks that another host erased or delivered."""
+        await asyncio.to_thread(self._sweep_copies)
         for task_id in await asyncio.to_thread(self._kept.ids):
             task = await self._storage.tasks.get(task_id)
             if task is None or task.state not in _WANT_THEIR_FILE:

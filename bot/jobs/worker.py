@@ -1,14 +1,15 @@
 """The background loop: lease due tasks and run their steps one after the other.
 
-Timers are in memory while the lease lasts; only changes are written to the database. What a step
-does is in bot/jobs/steps; this module decides when, how many at once, and how to stop.
+Timers are in memory while the lease lasts; only changes are written to the database. The steps
+themselves are in bot/jobs/steps; this module decides when they run, how many at once, and how to
+stop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from bot.core.clock import Clock, Sleep, Wait, wait_for
@@ -24,14 +25,17 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT_SECONDS = 8.0
-"""Several heartbeats within a lease: a slow disk must not lose it."""
+"""Several heartbeats fit into a lease, so that a slow disk does not lose it."""
+SHARE_SECONDS = 3.0
+"""What is still due after this time is not left to the other workers."""
 IDLE_SECONDS = 1.0
-"""The longest wait for work that another process left here."""
+"""The longest wait before work of another process is noticed."""
 AT_A_TIME = 100
 """The largest number of tasks per claim."""
 DRAIN_SECONDS = 7.0
-"""Seconds that a stop gives to running steps; then they are cancelled and resumed at the next
-start."""
+"""Seconds that running steps get at a stop; then they are cancelled, and resumed at the next
+start.
+"""
 
 
 class Worker:
@@ -49,6 +53,7 @@ class Worker:
         at_once: int = 10_000,
         lease: timedelta | None = None,
         disk: str | None = None,
+        workers: Callable[[], int] = lambda: 1,
         wait: Wait = wait_for,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -60,6 +65,8 @@ class Worker:
         self._slots = slots
         self._at_once = at_once
         self._disk = disk
+        self._workers = workers
+        self._all_at: datetime | None = None  # when a claim may take more than the share
         self._lease = lease or LEASE
         self._heartbeat_seconds = lease.total_seconds() / 4 if lease else HEARTBEAT_SECONDS
         self._wait = wait
@@ -67,13 +74,14 @@ class Worker:
         self._due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
+        self._holding = asyncio.Event()
         self._handed: list[Task] = []  # leased here, but not running yet
-        # the end of the current leases, as far as is known
+        # the known end of the current leases
         self._leased_until: datetime | None = None
         self._running = False
 
     def wake(self) -> None:
-        """Look for due tasks at once."""
+        """Check for due tasks at once."""
         self._due.set()
 
     def claim(self) -> Claim | None:
@@ -90,10 +98,11 @@ class Worker:
             limit=min(free, AT_A_TIME),
             slots=0 if self._steps.held(now) else self._slots,
             disk=self._disk,
+            workers=max(1, self._workers()),
         )
 
     async def take(self, tasks: Sequence[Task]) -> None:
-        """Take tasks that another commit of this process claimed with these parameters."""
+        """Take over tasks that another commit of this process claimed with these parameters."""
         if self._stopping.is_set():
             await self._release(tasks)
         else:
@@ -101,7 +110,7 @@ class Worker:
             self._due.set()
 
     def stop(self) -> None:
-        """Claim no more; `run` finishes or saves the open tasks and returns."""
+        """Stop claiming; `run` finishes or saves the open tasks and returns."""
         self._stopping.set()
         self._steps.stop()
         self._due.set()
@@ -118,12 +127,13 @@ class Worker:
                     claimed, self._handed = self._handed, []
                     taken = await self._without_running(claimed or await self._claim())
                     for task in taken:
+                        self._holding.set()
                         self._held[task.id] = (
                             task,
                             group.create_task(self._run_task(task), name=f"task {task.id}"),
                         )
                     self._health.mark("worker")
-                    if not claimed and len(taken) < AT_A_TIME:  # or more are due
+                    if not claimed and len(taken) < AT_A_TIME:  # or more tasks are due
                         await self._wait(self._due, IDLE_SECONDS)
                 await self._drain()
             finally:
@@ -135,6 +145,11 @@ class Worker:
         claim = self.claim()
         if claim is None:
             return []
+        if self._all_at is None or claim["workers"] == 1:
+            self._all_at = claim["now"] + timedelta(seconds=SHARE_SECONDS)
+        elif claim["now"] >= self._all_at:
+            # The others had the time to take theirs: one of them may be full or stuck.
+            claim["workers"], self._all_at = 1, None
         try:
             return await self._storage.tasks.claim_due(**claim)
         except StorageUnavailable as exc:
@@ -143,18 +158,19 @@ class Worker:
             return []
 
     def _leases_expired(self, now: datetime) -> bool:
-        """After a stopped process, a dead disk or a clock jump, renew the open leases first;
-        otherwise this process would claim its own tasks."""
+        """After a suspension, a disk failure or a clock jump, renew the open leases first;
+        otherwise this process would claim its own tasks.
+        """
         return bool(self._held and self._leased_until and now >= self._leased_until)
 
     async def _without_running(self, claimed: list[Task]) -> list[Task]:
-        """Return the claimed tasks without those still running here. A process that sleeps past a
-        lease loses it to any process, also to itself; then the running step ends first, as if
-        another process had the task.
+        """Return the claimed tasks without those still running here. A process that is suspended
+        past a lease may lose it to any process, even to itself; then the running step ends first,
+        as if another process had the task.
         """
         twice = [task for task in claimed if task.id in self._held]
         for task in twice:
-            logger.warning("task %d: the lease ran out in hand", task.id)
+            logger.warning("task %d: the lease expired while the task was running", task.id)
             self._steps.lost(task.id)
         if twice:
             await self._release(twice)
@@ -181,24 +197,28 @@ class Worker:
             logger.warning("task %d waits: %s", task.id, exc)
             await self._wait(self._stopping, IDLE_SECONDS)
         except Exception:
-            # The lease counts it: a task that fails repeatedly is set aside.
+            # Each lease is counted: a task that fails repeatedly is set aside.
             logger.exception("task %d: a step failed", task.id)
         finally:
             del self._held[task.id]
+            if not self._held:
+                self._holding.clear()
             self._steps.dropped(task.id)
             self._due.set()
 
     async def _heartbeat(self) -> None:
         failures = 0
         while True:
+            await self._holding.wait()
             await self._sleep(
                 back_off(failures, first=0.5, cap=2) if failures else self._heartbeat_seconds
             )
             failures = 0 if await self._prolong() else failures + 1
 
     async def _prolong(self) -> bool:
-        """Renew the leases; cancel tasks that another worker took meanwhile. False: not possible
-        now."""
+        """Renew the leases; cancel tasks that another worker took meanwhile. Return False if that
+        is impossible now.
+        """
         held = dict(self._held)
         if not held:
             return True
@@ -238,4 +258,4 @@ class Worker:
                 self._owner, [(task.id, task.fence) for task in tasks]
             )
         except StorageUnavailable as exc:
-            logger.warning("leases are left to run out: %s", exc)
+            logger.warning("leases could not be released and will expire: %s", exc)

@@ -13,7 +13,7 @@ from bot.core.errors import BotError
 
 
 class BucketError(BotError):
-    """The bucket did not do what was asked; the text holds neither key nor link."""
+    """An operation of the bucket failed; the text contains neither key nor link."""
 
 
 class Bucket:
@@ -54,7 +54,7 @@ class Bucket:
             raise BucketError(f"a frame cannot be put into the bucket ({_kind(exc)})") from None
 
     async def link(self, key: str, ttl: timedelta) -> str:
-        """Return a URL under which anybody can fetch the object for this time."""
+        """Return a URL under which anybody can fetch the object until it expires."""
         import obstore
 
         return await obstore.sign_async(self._store, "GET", key, ttl)
@@ -72,7 +72,7 @@ class Bucket:
 
 
 def _kind(exc: Exception) -> str:
-    # The full error texts repeat addresses and what was signed.
+    # The full error texts contain addresses and signed data.
     named = re.search(r"<Code>(\w+)</Code>", str(exc)) or re.search(
         r"\b([45]\d\d) [A-Z]", str(exc)
     )

@@ -1,13 +1,14 @@
 """Download a finished video from the provider's link.
 
 The link is untrusted: it must not make this program read its own machine or network, fill the
-disk, or wait forever. It knows no tasks; the worker decides what a failure means for one.
+disk, or wait forever. It must not know tasks; the worker decides what a failure means for one.
 
     DownloadError
     ├── DownloadRefused   never: the link points to a forbidden address
     ├── DownloadGone      this link is dead; another one may work
     ├── DownloadTooLarge  over the limit, and will be next time
     └── DownloadFailed    again later
+        └── NotStored     our disk is full or broken
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _HEADERS = {"Accept": "video/mp4, */*", "Accept-Encoding": "identity"}
 # Of IPv6 only the range assigned to the internet: this excludes loopback, link-local, unique
 # local, multicast, and NAT64 and mapped IPv4, which can hide any address.
 _WORLD = ipaddress.ip_network("2000::/3")
-# Inside it, the forms that carry an IPv4 address: Teredo and 6to4.
+# Inside this range, the forms that carry an IPv4 address: Teredo and 6to4.
 _TUNNELS = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16", "192.88.99.0/24")))
 
 
@@ -62,6 +63,10 @@ class DownloadFailed(DownloadError):
     """Temporary: the network, the server, or our disk."""
 
 
+class NotStored(DownloadFailed):
+    """Our disk did not take it; the host is fine."""
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address, in canonical form, belongs to the open internet."""
     try:
@@ -77,8 +82,7 @@ def is_public(address: str) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolve a name only if all of its addresses are `allowed`: a name with addresses of both
-    kinds is an attack."""
+    """Resolve a name only if all of its addresses are `allowed`; a mixture counts as an attack."""
 
     def __init__(self, inner: AbstractResolver, allowed: Callable[[str], bool]) -> None:
         self._inner = inner
@@ -102,8 +106,9 @@ def guarded_connector(
 ) -> aiohttp.TCPConnector:
     """A connector that opens no connection to an address that is not `allowed`.
 
-    The address is checked where it is dialled, so it does not matter how the link spelled it, nor
-    whether its name resolves differently the next time: a name is resolved once.
+    The address is checked when the connection is opened. So neither another spelling in the link
+    nor a name that resolves differently the next time can avoid the check: a name is resolved
+    once.
     """
 
     def dial(address: Any) -> socket.socket:
@@ -126,8 +131,8 @@ class Downloader:
 
     `allow_private` permits plain http and any address, for the sandbox and for tests. `max_bytes`
     is the largest file; `seconds` is the total time; in every `stall_seconds` at least
-    `stall_bytes` must arrive. `proxy_url` is the proxy; behind it names may resolve differently,
-    which only its owner can control.
+    `stall_bytes` must arrive. `proxy_url` is the proxy; it resolves names by itself, which only
+    its owner can control.
     """
 
     allow_private: bool = False
@@ -142,12 +147,14 @@ class Downloader:
         """Write the content of `url` into `file` from its current position; return the number of
         bytes.
 
-        Memory use does not grow with it. Raises DownloadErrors; the file may then hold a part.
+        Memory use does not depend on the size. Raises DownloadErrors; the file may then hold a
+        part.
         """
         return await self._fetch(url, partial(self._save, file=file))
 
     async def head(self, url: str, **headers: str) -> tuple[int, Mapping[str, str]]:
-        """Return HTTP status and headers of a GET whose body is not read; `headers` are sent too.
+        """Return the HTTP status and headers of a GET without reading the body; `headers` are sent
+        with it.
 
         Raises DownloadErrors.
         """
@@ -159,7 +166,7 @@ class Downloader:
             connector=self._connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=_HEADERS | headers,
-            # A compressed bomb would exceed the limit after unpacking.
+            # A compressed bomb exceeds the limit only after unpacking.
             auto_decompress=False,
             requote_redirect_url=False,
             timeout=aiohttp.ClientTimeout(total=None),
@@ -174,7 +181,7 @@ class Downloader:
         except Exception as exc:
             if not isinstance(exc, aiohttp.ClientError) and not proxy.is_at_fault(exc):
                 raise
-            # Only the kind of the error: its text may repeat the address.
+            # Only the error's type: its text may contain the address.
             raise DownloadFailed(f"{link.raw_host}: {type(exc).__name__}") from None
 
     def _connector(self) -> aiohttp.TCPConnector:
@@ -237,11 +244,11 @@ class Downloader:
 
     def _link(self, text: str, *, base: URL | None = None) -> URL:
         """Return the link unchanged if it may be requested. Raises DownloadRefused."""
-        # Checked before parsing: parsers differ in what they tolerate.
+        # Checked before parsing, because parsers tolerate different things.
         if not text or not text.isascii() or any(char <= " " or char == "\x7f" for char in text):
             _refuse("not a link")
         try:
-            # Verbatim: a signed link breaks when it is written differently.
+            # Unchanged: a signed link breaks when it is rewritten.
             link = URL(text, encoded=True)
             link = base.join(link) if base is not None else link
             host, _ = link.raw_host, link.port
@@ -266,7 +273,7 @@ def _write(file: BinaryIO, chunk: bytes) -> None:
     try:
         file.write(chunk)
     except OSError as exc:
-        raise DownloadFailed(f"cannot be stored: {exc.strerror}") from None
+        raise NotStored(f"cannot be stored: {exc.strerror}") from None
 
 
 def _refuse(why: str) -> NoReturn:

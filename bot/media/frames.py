@@ -1,8 +1,8 @@
 """First frames: turn any picture into one clean JPEG of the chosen aspect ratio.
 
-Off the event loop and one picture at a time, so that the memory peak is that of one. It must not
-know Telegram, the provider or SQL. The work is in bot/media/pictures.py, imported with the first
-picture: Pillow and its decoders take 8 MB that an idle bot does not need.
+It works in a thread, one picture at a time, so that the memory peak is that of one picture. It
+must not know Telegram, the provider or SQL. The work is in bot/media/pictures.py, imported with
+the first picture: Pillow and its decoders take 8 MB that an idle bot does not need.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _one_at_a_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
 
 
 async def check(source: bytes | BinaryIO) -> ImageInfo:
-    """Return what the picture is, after decoding it once; judged by content, not by name.
+    """Decode the picture once and return its facts; the content counts, not the name.
 
     InputError names the problem: FILE_TOO_BIG (`size`, `limit`, bytes), NOT_AN_IMAGE, IMAGE_BOMB
     or IMAGE_SIDES (`width`, `height`, `minimum`, px).
@@ -59,7 +59,8 @@ async def check(source: bytes | BinaryIO) -> ImageInfo:
 
 
 async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
-    """Return a JPEG of exactly `ratio`: upright, cut around the centre, sRGB, without metadata.
+    """Return a JPEG with exactly this `ratio`: upright, cut around the centre, sRGB, without
+    metadata.
 
     Its sides are within the provider's limits. Raises InputError as `check` does.
     """
@@ -73,7 +74,8 @@ async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
 
 
 async def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None = None) -> bytes:
-    """Return a small JPEG of the whole picture; what a cut to `ratio` removes is dimmed.
+    """Return a small JPEG of the whole picture, with the parts dimmed that a cut to `ratio`
+    removes.
 
     Raises InputError as `check` does.
     """

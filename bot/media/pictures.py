@@ -1,7 +1,6 @@
 """Decode untrusted pictures with Pillow and write clean JPEGs.
 
-Only for the thread of `bot.media.frames`. Nothing is decoded before its header was checked
-(design.md: "First frame").
+Used only in the thread of `bot.media.frames`. Nothing is decoded before its header was checked.
 """
 
 from __future__ import annotations
@@ -26,16 +25,17 @@ from bot.core.image_limits import (
 )
 from bot.core.task import AspectRatio, Problem
 
-# px, the long side of a frame at most: more than twice the largest video that is ordered
+# px, the largest long side of a frame: more than twice that of the largest video on offer
 FRAME_SIDE = 2048
 QUALITY = 90
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
-# More is a bomb in any format: no camera makes it, and Pillow warns here too.
+# A larger picture is a bomb in any format: no camera makes one, and Pillow warns at this size too.
 _MAX_PIXELS = 89_000_000
-# What fits into 200 MB while decoding: libwebp takes 16 bytes per pixel, libheif and progressive
-# JPEGs 7, libavif 8, and Pillow holds a TIFF twice while it rotates it. The others take 4: 6000 x
-# 6000 fits. A baseline JPEG is decoded small from the start, so that a phone's 48 Mpx fit.
+# Pixels that fit into 200 MB while decoding: libwebp takes 16 bytes per pixel, libheif and
+# progressive JPEGs 7, libavif 8, and Pillow holds a TIFF twice while it rotates it. The others
+# take 4: 6000 x 6000 fits. A baseline JPEG is decoded small from the start, so that a phone's 48
+# Mpx fit.
 _MAX_DECODED = 36_000_000
 _MAX_PIXELS_OF = {
     "JPEG": _MAX_PIXELS,
@@ -48,7 +48,7 @@ _MAX_PIXELS_OF = {
 # Each scan of a JPEG costs a pass over the whole picture (22 ms at 25 Mpx) and can be a few bytes
 # long: 20 MB could take hours. Real ones have about ten, but a video appended by a phone contains
 # the two bytes by chance, once in 64 KiB.
-_MAX_SCANNED = 4_000_000_000  # px, over all scans
+_MAX_SCANNED = 4_000_000_000  # px, the total of all scans
 _STRIP_PIXELS = 2_000_000
 
 _TURNS = {
@@ -109,7 +109,7 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(Problem.IMAGE_BOMB) from None
-    except Exception:  # decoders raise anything for a hostile header
+    except Exception:  # decoders raise errors of any type for a hostile header
         raise InputError(Problem.NOT_AN_IMAGE) from None
     with image:
         format_ = "JPEG" if image.format == "MPO" else str(image.format)
@@ -157,15 +157,15 @@ def _load(image: Image.Image) -> None:
     size = image.size
     try:
         image.load()
-    except Exception:  # truncated, corrupt, hostile: decoders raise errors of every kind
+    except Exception:  # truncated, corrupt or hostile: decoders raise errors of any type
         raise InputError(Problem.NOT_AN_IMAGE) from None
-    if image.size != size:  # the header was wrong, so the check was about something else
+    if image.size != size:  # the header was wrong, so the check does not apply
         raise InputError(Problem.NOT_AN_IMAGE)
 
 
 # -- cutting ---------------------------------------------------------------------------------
 
-_Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the sides
+_Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the sides
 
 
 def _cut(info: ImageInfo, ratio: AspectRatio) -> _Box:
@@ -176,8 +176,9 @@ def _cut(info: ImageInfo, ratio: AspectRatio) -> _Box:
 
 
 def _frame_size(info: ImageInfo, ratio: AspectRatio) -> tuple[int, int]:
-    """Return the size after `_cut`, in whole steps of the ratio so that it is exact, within
-    limits."""
+    """Return the size after `_cut`, within limits and in whole multiples of the ratio, so that it
+    is exact.
+    """
     across, down = (int(part) for part in ratio.value.split(":"))
     steps = round(min(info.width / across, info.height / down))
     least = math.ceil(MIN_SIDE / min(across, down))
@@ -189,8 +190,8 @@ def _frame_size(info: ImageInfo, ratio: AspectRatio) -> tuple[int, int]:
 def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image:
     """Return the upright `box` of the picture at `size`: RGB in sRGB, opaque, no metadata.
 
-    The whole picture exists once, as its decoder left it; the rest works on strips of it and then
-    on the small result. Rotation comes last, so box and size are rotated back first.
+    Only one copy of the whole picture exists, the decoder's; the other steps work on strips of it
+    and then on the small result. Rotation comes last, so box and size are rotated back first.
     """
     turn = _orientation(image)
     if turn >= 5:
@@ -230,8 +231,8 @@ def _turned_back(box: _Box, turn: int) -> _Box:
 
 
 def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image:
-    """Return `box` (px) at `size`, opaque; averaged by an integer factor in strips, then
-    resized.
+    """Return the `box` (px) scaled to `size` and opaque: reduced by an integer factor in strips,
+    then resized.
     """
     left, top = math.floor(box[0]), math.floor(box[1])
     right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
@@ -255,7 +256,9 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
 
 
 def _opaque(strip: Image.Image) -> Image.Image:
-    """Return it on white where it was transparent; 8 bits per channel; mode L, RGB or CMYK."""
+    """Return the picture with white behind transparent parts, 8 bits per channel, in mode L, RGB
+    or CMYK.
+    """
     if strip.has_transparency_data:
         strip = strip.convert("RGBA")
         white = Image.new("RGBA", strip.size, "white")

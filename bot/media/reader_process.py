@@ -1,9 +1,10 @@
-"""Read untrusted MP4s, each in a separate process; started by bot/media/video_reader.py.
+"""Read untrusted videos, each in a separate process; started by bot/media/video_reader.py.
 
 This process opens no files by name. It waits on standard input, a socket, and forks for each file
 that is passed there. The child reads the file under limits; when it has ended, its exit status is
-appended to its answer. The answer is a line of JSON and then the thumbnail, the last picture, or
-JSON with the details; the child exits with 3 and a reason when the file is to blame. It must not
+appended to its answer. The answer is a line of JSON followed by the thumbnail, the last picture,
+or JSON with the details. If the file is bad, the child exits with 3 and a reason. To join parts
+into a film, the film's empty file comes first and then the parts; nothing is answered. It must not
 know settings, secrets or other modules of the bot.
 """
 
@@ -23,7 +24,7 @@ import struct
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import IO, Any, NoReturn
 
 import av
@@ -33,50 +34,32 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from PIL import Image
 
+from bot.media import film_join
+from bot.media.mp4 import MAX_SIDE, Positioned, Unusable, duration, film, find_index
+
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
-CPU_SECONDS = 8  # 50 MB take less than one
+CPU_SECONDS = 8  # reading 50 MB takes less than one second
 THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
-MAX_SIDE = 8192  # px
-MAX_BOXES = 10_000
+MAX_STRETCH = 16  # of a picture's pixels, in either direction: more is a mistake
+MAX_FILES = 100  # of one film, and the film; Linux passes 253 at once (SCM_MAX_FD)
 NOT_A_VIDEO = 3
+NOT_ALIKE = 4
 SECONDS = 130  # longer than the caller waits
-IDLE_SECONDS = 60.0  # without a file for so long, the process ends and frees its memory
+IDLE_SECONDS = 60.0  # seconds without a file after which the process ends and frees its memory
 
 
-class Unusable(Exception):
-    """The file is to blame."""
-
-
-class Positioned(io.RawIOBase):
-    """A file descriptor with its own position: the parent's position does not move."""
-
-    name = "video.mp4"
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._size = os.fstat(descriptor).st_size
-        self._place = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            size = max(0, self._size - self._place)
-        data = os.pread(self._descriptor, size, self._place)
-        self._place += len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
-        self._place = max(0, start + offset)
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
+OTHERS = (
+    (b"\x1aE\xdf\xa3", "matroska", "mkv"),
+    (b"RIFF", "avi", "avi"),
+    (b"OggS", "ogg", "ogv"),
+    (b"FLV", "flv", "flv"),
+    (b"GIF8", "gif", "gif"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf", "wmv"),
+    (b"\x00\x00\x01\xba", "mpeg", "mpg"),
+    (b"\x47", "mpegts", "ts"),
+)
+"""Containers other than MP4 by their first bytes: libav's name, and the extension. None of them
+names other files or addresses, as playlists do."""
 
 
 class PreforkServer:
@@ -84,7 +67,7 @@ class PreforkServer:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._answers: dict[int, int] = {}  # of each reader: the descriptor of its answer
+        self._answers: dict[int, int] = {}  # process id -> descriptor of its answer
 
     def run(self) -> None:
         """Serve until the socket closes and all readers have ended, or until it has been idle too
@@ -99,31 +82,33 @@ class PreforkServer:
                 ended.recv(4096)
                 self._reap()
             if self._line in ready:
-                word, descriptors, _, _ = socket.recv_fds(self._line, 1, 2)
+                word, descriptors, _, _ = socket.recv_fds(self._line, 1, MAX_FILES + 2)
                 if not word:
                     os.killpg(0, signal.SIGKILL)
                 self._make(word, *descriptors)
             if not ready and not self._answers:
                 return
 
-    def _make(self, word: bytes, video: int, answer: int) -> None:
+    def _make(self, word: bytes, *descriptors: int) -> None:
+        *files, answer = descriptors
         try:
             reader = os.fork()
-        except OSError:  # no resources now: the caller gets no answer and asks again
-            os.close(video)
-            os.close(answer)
+        except OSError:  # no resources now: the caller gets no answer and tries again
+            for descriptor in descriptors:
+                os.close(descriptor)
             return
         if reader == 0:
             signal.set_wakeup_fd(-1)
             for other in self._answers.values():
                 os.close(other)
             self._line.close()
-            run_job(word, video, answer)
+            run_job(word, files, answer)
         self._answers[reader] = answer
-        os.close(video)
+        for file in files:
+            os.close(file)
 
     def _reap(self) -> None:
-        """Append the exit status of each ended reader: it may not have been able to report it."""
+        """Append the exit status of each ended reader, which a crashed reader cannot do itself."""
         while self._answers:
             reader, status = os.waitpid(-1, os.WNOHANG)
             if reader == 0:
@@ -149,34 +134,53 @@ def warm_up() -> None:
         look(b"p", own.fileno(), io.BytesIO())
 
 
-def run_job(word: bytes, video: int, answer: int) -> NoReturn:
+def run_job(word: bytes, files: list[int], answer: int) -> NoReturn:
     """Run one job: the whole life of a reader."""
     code = 1
     # the caller may have been killed meanwhile
     with suppress(BrokenPipeError), open(answer, "wb") as said:
         try:
-            limit(video)
-            code = look(word, video, said)
+            limit(*files)
+            code = join(files, said) if word == b"j" else look(word, files[0], said)
         except BaseException:
             said.write(traceback.format_exc().encode())
     os._exit(code)
 
 
-def limit(descriptor: int) -> None:
-    """Limit what reading one file may cost."""
-    size = os.fstat(descriptor).st_size
+def limit(*descriptors: int) -> None:
+    """Limit what reading these files may cost."""
+    size = sum(os.fstat(descriptor).st_size for descriptor in descriptors)
     signal.alarm(SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    cpu = CPU_SECONDS * -(-len(descriptors) // 8)  # a part of a film takes 0.05 s
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     # Many samples may refer to the same bytes: the output needs a limit too.
     resource.setrlimit(resource.RLIMIT_FSIZE, (2 * size + (1 << 20),) * 2)
+
+
+def join(files: list[int], out: IO[bytes]) -> int:
+    """Join the other files into the first one: exit code 0; or NOT_A_VIDEO or NOT_ALIKE, and
+    which part is to blame."""
+    target, *parts = files
+    try:
+        film_join.join(parts, target)
+    except film_join.NotAlike as exc:
+        out.write(json.dumps({"part": exc.part, "what": exc.what}).encode())
+        return NOT_ALIKE
+    except film_join.BadPart as exc:
+        out.write(json.dumps({"part": exc.part, "what": exc.what}).encode(errors="replace"))
+        return NOT_A_VIDEO
+    return 0
 
 
 def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
     """Return exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
     try:
-        moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
-        with film(descriptor) as container:
+        demuxer, extension = container_of(Positioned(descriptor).read(64))
+        moov_size, in_front = 0, True
+        if extension == "mp4":
+            moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
+        with film(descriptor, demuxer) as container:
             if word == b"l":
                 out.write(last(container))
                 return 0
@@ -188,68 +192,28 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
             if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
                 move_index(packets, descriptor, moov_size)
             info, picture = describe(container, packets.first_picture(), seconds)
+            info["container"] = extension
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
-            raise  # the disk is to blame
+            raise  # a fault of the disk
         out.write(f"{type(exc).__name__}: {exc}".encode(errors="replace"))
         return NOT_A_VIDEO
     out.write(json.dumps(info).encode() + b"\n" + picture)
     return 0
 
 
-def find_index(file: Positioned, size: int) -> tuple[int, bool]:
-    """Return the size of the index (`moov`) in bytes, and whether it is before the data (`mdat`).
-
-    Walks the top-level boxes (ISO/IEC 14496-12, 4.2), which also shows whether the file is
-    complete.
-    """
-    place, moov, mdat_first = 0, 0, False
-    for _ in range(MAX_BOXES):
-        if place + 8 > size:
-            break
-        file.seek(place)
-        head = file.read(16)
-        length, kind = struct.unpack(">I4s", head[:8])
-        if place == 0 and kind not in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}:
-            raise Unusable("it is no MP4")
-        if length == 1 and len(head) == 16:
-            [length] = struct.unpack(">Q", head[8:])
-        elif length == 0:
-            length = size - place
-        if length < 8:
-            raise Unusable("a box in it has no sensible size")
-        if place + length > size:
-            raise Unusable("its end is missing")
-        if kind == b"moov":
-            moov = length
-        elif kind == b"mdat" and not moov:
-            mdat_first = True
-        place += length
-    else:
-        raise Unusable("it has too many boxes")
-    if not moov:
-        raise Unusable("its index is missing")
-    return moov, not mdat_first
-
-
-@contextmanager
-def film(descriptor: int) -> Iterator[InputContainer]:
-    """Open the file when it has pictures. Raises Unusable."""
-    # Only this demuxer: others open further files and addresses that a file names.
-    with av.open(
-        Positioned(descriptor), "r", format="mp4", metadata_errors="replace"
-    ) as container:
-        if not container.streams.video:
-            raise Unusable("there is no video in it")
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        if not 0 < max(stream.width, stream.height) <= MAX_SIDE:
-            raise Unusable("its pictures have no sensible size")
-        yield container
+def container_of(head: bytes) -> tuple[str, str]:
+    """Return the demuxer for a file that begins so, and the extension of such files."""
+    for magic, demuxer, extension in OTHERS:
+        if head.startswith(magic):
+            return demuxer, "webm" if b"webm" in head else extension
+    return "mp4", "mp4"
 
 
 class Packets:
-    """The packets of a file, in order, once; the first picture is decoded on the way."""
+    """Iterates once over the packets of a file, in order, and decodes the first picture on the
+    way.
+    """
 
     def __init__(self, container: InputContainer) -> None:
         self.streams = container.streams
@@ -282,13 +246,25 @@ def describe(
 ) -> tuple[dict[str, Any], bytes]:
     """Return the fields of VideoInfo, and the thumbnail."""
     turn = frame.rotation % 360
+    width, height = shown_size(container, frame)
     info = {
-        "width": frame.height if turn % 180 else frame.width,
-        "height": frame.width if turn % 180 else frame.height,
+        "width": height if turn % 180 else width,
+        "height": width if turn % 180 else height,
         "duration": max(1, math.floor(seconds + 0.5)),
         "has_audio": bool(container.streams.audio),
     }
-    return info, thumbnail(frame, turn)
+    return info, thumbnail(frame, width, height, turn)
+
+
+def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
+    """Return the size at which the frame is shown before it is turned: its pixels may not be
+    square (ISO/IEC 14496-12, 12.1.4.2: pasp). Players stretch the width.
+    """
+    ratio = container.streams.video[0].sample_aspect_ratio
+    if not ratio or not 1 / MAX_STRETCH <= ratio <= MAX_STRETCH:
+        return frame.width, frame.height
+    width = max(1, round(frame.width * ratio))
+    return (width, frame.height) if width <= MAX_SIDE else (frame.width, frame.height)
 
 
 def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
@@ -309,36 +285,22 @@ def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
 
 def last(container: InputContainer) -> bytes:
     """Return the last picture as a JPEG, at the size at which it is shown."""
-    # From the last key frame on: the rest need not be decoded.
+    # From the last key frame on: earlier pictures need not be decoded.
     container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
     frame = None
     for frame in container.decode(container.streams.video[0]):  # noqa: B007 - the last is wanted
         pass
     if frame is None:
         raise Unusable("there is no picture in it")
-    return jpeg(frame, frame.width, frame.height, frame.rotation % 360, quality=92)
+    width, height = shown_size(container, frame)
+    return jpeg(frame, width, height, frame.rotation % 360, quality=92)
 
 
-def duration(container: InputContainer) -> float:
-    """Return the duration in seconds from the index or, without one, from the last packet."""
-    stream = container.streams.video[0]
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    if container.duration:
-        return container.duration / av.time_base
-    end = 0.0
-    container.seek(0)
-    for packet in container.demux(stream):
-        if packet.pts is not None and packet.time_base is not None:
-            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    container.seek(0)  # for the next pass
-    return end
-
-
-def thumbnail(frame: VideoFrame, turn: int) -> bytes:
-    """Return a JPEG of at most 320 px, which stays under 200 kB at this quality."""
-    scale = min(1.0, THUMBNAIL_SIDE / max(frame.width, frame.height))
-    width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+def thumbnail(frame: VideoFrame, width: int, height: int, turn: int) -> bytes:
+    """Return a JPEG of at most 320 px, which stays under 200 kB at this quality; `width` and
+    `height`: as the frame is shown."""
+    scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
     return jpeg(frame, width, height, turn, quality=85)
 
 
@@ -355,7 +317,7 @@ def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int)
 def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
     """Rewrite the file with its index in front: the same packets, without encoding.
 
-    When that is not possible the file stays as it was: it still plays, but starts later.
+    If that is impossible, the file stays unchanged: it still plays, but starts later.
     """
     with tempfile.TemporaryFile() as copy:
         try:
@@ -364,7 +326,7 @@ def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
             return
         copy.seek(0)
         place = 0
-        while chunk := copy.read(1 << 17):  # larger chunks are separate allocations each time
+        while chunk := copy.read(1 << 17):  # larger chunks would be allocated anew each time
             place += os.pwrite(descriptor, chunk, place)
         os.ftruncate(descriptor, place)
 

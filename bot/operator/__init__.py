@@ -1,4 +1,4 @@
-"""What the operator sees and does: alerts, broadcasts, metrics, price checks.
+"""Functions for the operator: alerts, broadcasts, metrics, price checks.
 
 It must not know handlers or the worker.
 """

@@ -1,7 +1,7 @@
-"""Check what the operator has to know, and report when an alert starts and ends.
+"""Check for problems, and report to the operator when an alert starts and ends.
 
 Inputs: what this process observed (bot/core/alerts.py: AlertSignals), the rows, the balance and
-the disk. An alert ends only by evidence. It must not know the texts, nor how they are sent: the
+the disk. An alert ends only by evidence. It must not know the texts or how they are sent: the
 outbox does that.
 """
 
@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Set
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from bot.core.alerts import CONFLICT_QUIET, HOLDS, Alert, AlertKind, AlertSignals, Switch
 from bot.core.clock import Clock, Sleep
-from bot.core.errors import ProviderError, StorageUnavailable
-from bot.core.task import TaskState
+from bot.core.errors import ProviderError, ProviderHeld, StorageUnavailable
+from bot.core.task import Reason, TaskState
 from bot.runtime.health import HealthReport
 from storage import Storage
 from storage.alerts import OpenAlert
@@ -29,23 +29,26 @@ LOOK_SECONDS = 5.0
 BALANCE_AGE = timedelta(minutes=10)
 NO_UPDATES_SECONDS = 300.0
 CONFLICT_LASTS = timedelta(seconds=10)
-"""Seconds: a conflict while one process takes over from another is shorter."""
+"""Seconds that a conflict has to last; it is shorter while one process takes over from another."""
 FRESH = timedelta(days=1)
-"""Older problems are not reported again."""
+"""Problems older than this are not reported."""
 FAILED_IN_A_ROW, LOOK_BACK = 5, 20
-"""Charged failures that are a series: so many in a row, or half of so many."""
+"""A series of charged failures: this many in a row, or half of the last this many."""
 DISK_LOW, DISK_ENOUGH = 512 << 20, 1 << 30
 """Free bytes on the data disk: an alert starts below the first and ends above the second."""
 CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
+
+BALANCE = "balance"
+"""The parameter `asked` of an alert that the question for the balance opened."""
 
 A = AlertKind
 _OF_STATE = {TaskState.UNKNOWN: A.UNKNOWN, TaskState.UNDELIVERABLE: A.UNDELIVERABLE}
 
 
 class AlertMonitor:
-    """The alert monitor of one process. The first process that sees a local problem reports it;
-    one process checks what is the same for all. `disk`: the name of this host's disk, when each
-    host has its own.
+    """The alert monitor of one process. Each process reports its local problems, once for all; one
+    process checks the shared facts. `disk`: the name of this host's disk, when each host has its
+    own.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class AlertMonitor:
         health: Callable[[], Awaitable[HealthReport]],
         *,
         clock: Clock,
-        told: Iterable[int],
+        told: Set[int],
         balance_alert: int,
         failure_breaker: int = 0,
         folder: Path,
@@ -69,7 +72,7 @@ class AlertMonitor:
         self._balance = balance
         self._health = health
         self._clock = clock
-        self._told = sorted(told)
+        self._told = told  # it may change: somebody claims the bot
         self._balance_alert = balance_alert
         self._failure_breaker = failure_breaker
         self._balance_at: datetime | None = None
@@ -80,11 +83,11 @@ class AlertMonitor:
         self._sleep = sleep
 
     async def run_here(self) -> None:
-        """Check what only this process can see; runs until cancelled."""
+        """Check the facts that only this process can see; runs until cancelled."""
         await self._again_and_again(self.check_here)
 
     async def run(self) -> None:
-        """Check what one process checks for all; runs until cancelled."""
+        """Check the facts that one process checks for all; runs until cancelled."""
         await self._again_and_again(self.look)
 
     async def _again_and_again(self, look: Callable[[], Awaitable[None]]) -> None:
@@ -96,7 +99,7 @@ class AlertMonitor:
             await self._sleep(LOOK_SECONDS)
 
     async def check_here(self) -> None:
-        """Check once what this process observed, and its disk."""
+        """Check once the observations of this process and its disk."""
         known = await self._storage.alerts.all_open()
         await self._provider(known)
         await self._updates(known)
@@ -108,12 +111,14 @@ class AlertMonitor:
         await self._tasks(known)
         await self._breaker(known)
         await self._failures(known)
+        await self._photos(known)
+        await self._refunds(known)
         if self._told:
             await self._money(known)
         if await self._storage.alerts.drained(told=self._told, now=self._clock()):
-            logger.warning("drained: nothing is under way")
+            logger.warning("drained: no order is open")
 
-    # --- what is looked at -------------------------------------------------------------------
+    # --- checks ------------------------------------------------------------------------------
 
     async def _provider(self, known: dict[str, OpenAlert]) -> None:
         signals = self._signals
@@ -136,7 +141,7 @@ class AlertMonitor:
         signals, now = self._signals, self._clock()
         report = await self._health()
         if "updates" not in report.ages:
-            self._began = now  # another process polls; the time starts again here
+            self._began = now  # another process polls; the time without updates starts again here
         age = report.ages.get("updates")
         quiet_for = (now - self._began).total_seconds() if age is None else age
         late = "updates" in report.ages and quiet_for > NO_UPDATES_SECONDS
@@ -150,7 +155,7 @@ class AlertMonitor:
         if lasting and not quiet:
             await self._open(known, Alert.of(A.OTHER_POLLER))
         alert = known.get(A.OTHER_POLLER.value)
-        # Pages without a conflict for a while count; seeing nothing does not.
+        # Successful polls without a conflict count as evidence; the absence of polls does not.
         read = signals.polled_at
         if alert and quiet and read and read - alert.opened_at >= CONFLICT_QUIET:
             await self._close(known, alert)
@@ -170,7 +175,7 @@ class AlertMonitor:
             await self._open(known, alert)
         rows = {*_OF_STATE.values(), A.SET_ASIDE}
         for alert_row in list(known.values()):
-            # Problems older than FRESH stay open if they were reported.
+            # Problems older than FRESH stay open if they were reported before.
             old = alert_row.opened_at < since
             if alert_row.kind in rows and alert_row.key not in now_true:
                 if old and await self._still(alert_row):
@@ -183,8 +188,22 @@ class AlertMonitor:
         elif alert := known.get(A.PROVIDER_AWAY.value):
             await self._close(known, alert)
 
+    async def _refunds(self, known: dict[str, OpenAlert]) -> None:
+        """Refunds that Telegram refuses, however old: somebody waits for their Stars."""
+        now_true = set()
+        for refund in await self._storage.stars.refused():
+            alert = Alert.of(
+                A.REFUND_REFUSED, refund.entry, refund=refund.entry, user=refund.user_id,
+                stars=refund.stars, error=refund.error[:200],
+            )  # fmt: skip
+            now_true.add(alert.key)
+            await self._open(known, alert)
+        for alert_row in list(known.values()):
+            if alert_row.kind is A.REFUND_REFUSED and alert_row.key not in now_true:
+                await self._close(known, alert_row)
+
     async def _failures(self, known: dict[str, OpenAlert]) -> None:
-        """A series of failures that the provider charged: FAILED_IN_A_ROW, or half of the last."""
+        """Check for charged failures: FAILED_IN_A_ROW, or half of the last LOOK_BACK."""
         outcomes = await self._storage.alerts.charged_outcomes(LOOK_BACK)
         failed = [failed for failed, _ in outcomes]
         row = next((n for n, one in enumerate(failed) if not one), len(failed))
@@ -204,6 +223,19 @@ class AlertMonitor:
         ):
             logger.error("new orders are paused after %d charged failures in a row", row)
 
+    async def _photos(self, known: dict[str, OpenAlert]) -> None:
+        """The program itself paused orders with a photo; an admin's release ends it."""
+        held = (await self._storage.alerts.held()).get(Switch.PHOTOS)
+        alert = known.get(A.PHOTOS_UNFETCHED.value)
+        if held is not None and held.by == 0:
+            if alert is None:
+                failed = await self._storage.alerts.resting({TaskState.FAILED}, since=held.at)
+                unfetched = [n for n, _, why in failed if why == Reason.FRAME_UNFETCHED]
+                task = unfetched[0] if unfetched else 0
+                await self._open(known, Alert.of(A.PHOTOS_UNFETCHED, task=task))
+        elif alert is not None:
+            await self._close(known, alert)
+
     async def _still(self, alert: OpenAlert) -> bool:
         number = int(alert.key.rpartition(":")[2])
         if alert.kind is A.SET_ASIDE:
@@ -216,7 +248,7 @@ class AlertMonitor:
         try:
             free = await asyncio.to_thread(self._free, self._folder)
         except OSError as exc:
-            logger.warning("the disk cannot be looked at: %s", exc)
+            logger.warning("the free space of the disk is not known: %s", exc)
             return
         low = Alert.of(A.DISK_LOW, self._disk_name, megabytes=free >> 20)
         if free < DISK_LOW:
@@ -225,16 +257,25 @@ class AlertMonitor:
             await self._close(known, alert)
 
     async def _money(self, known: dict[str, OpenAlert]) -> None:
+        """The balance; asking for it also shows a refused key, before anybody orders."""
         now = self._clock()
-        if not self._balance_alert:
-            return
         if self._balance_at is not None and now - self._balance_at < BALANCE_AGE:
             return
+        if self._balance_at is not None and not (self._balance_alert or _asked(known)):
+            return  # the key works, and the balance is of no interest
         self._balance_at = now
         try:
             funds = await self._balance()
+        except ProviderHeld as exc:
+            logger.error("the balance is refused: %s", exc)
+            await self._open(known, Alert.of(HOLDS[exc.hold], asked=BALANCE))
+            return
         except ProviderError as exc:
             logger.info("the balance is not known: %s", exc)
+            return
+        for refused in _asked(known):
+            await self._close(known, refused)
+        if not self._balance_alert:
             return
         if funds < self._balance_alert:
             low = Alert.of(A.LOW_BALANCE, roubles=f"{funds:.2f}", threshold=self._balance_alert)
@@ -242,7 +283,7 @@ class AlertMonitor:
         elif alert := known.get(A.LOW_BALANCE.value):
             await self._close(known, alert)
 
-    # --- saying so -----------------------------------------------------------------------------
+    # --- reports -------------------------------------------------------------------------------
 
     async def _open(self, known: dict[str, OpenAlert], alert: Alert) -> None:
         if alert.key in known:
@@ -258,6 +299,11 @@ class AlertMonitor:
         known.pop(alert.key, None)
         if await self._storage.alerts.close(alert.key, told=self._told, now=self._clock()):
             logger.warning("alert is over: %s", alert.key)
+
+
+def _asked(known: dict[str, OpenAlert]) -> list[OpenAlert]:
+    """The alerts that asking for the balance opened: only its answer closes these."""
+    return [alert for alert in known.values() if alert.params.get("asked") == BALANCE]
 
 
 def _free(folder: Path) -> int:

@@ -1,7 +1,7 @@
-"""Send an admin's message to everybody, one after the other, within Telegram's rates.
+"""Send an admin's message to everybody whom the bot serves, within Telegram's rates.
 
-Progress is in a row: after a kill the next process continues there. It must not know what the
-message says: it is copied (Bot API: copyMessage).
+Progress is in a row: after a kill the next process continues there. It must not know the content
+of the message, which is copied (Bot API: copyMessage).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from aiogram import Bot
 from aiogram.methods import CopyMessage
 
 from bot import texts
+from bot.core.access import Access
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import (
     StorageUnavailable,
@@ -36,9 +37,9 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 IDLE_SECONDS = 2.0
 BETWEEN_SECONDS = 0.05
-"""20 a second: Telegram's 30 leave capacity for videos (docs/telegram.md)."""
+"""Messages per second; of Telegram's 30 the rest is left for videos (docs/telegram.md)."""
 PAGE = 20
-"""People between two lease checks and edits of the progress."""
+"""Number of people after which the lease is checked and the shown progress is updated."""
 TRIES = 5
 
 
@@ -51,6 +52,7 @@ class Broadcaster:
         storage: Storage,
         messenger: Messenger,
         *,
+        access: Access,
         clock: Clock,
         owner: str,
         sleep: Sleep = asyncio.sleep,
@@ -58,6 +60,7 @@ class Broadcaster:
         self._bot = bot
         self._storage = storage
         self._messenger = messenger
+        self._access = access
         self._clock = clock
         self._owner = owner
         self._sleep = sleep
@@ -73,12 +76,12 @@ class Broadcaster:
             await self._sleep(IDLE_SECONDS)
 
     async def page(self) -> bool:
-        """Send to the next people of one broadcast; False: there is nothing to do."""
+        """Send to the next people of one broadcast; return False if there is nothing to do."""
         store = self._storage.broadcasts
         running = await store.claim(owner=self._owner, now=self._clock(), lease_for=LEASE)
         if running is None:
             return False
-        people = await store.next_people(running.cursor, limit=PAGE)
+        people = await store.next_people(running.cursor, limit=PAGE, access=self._access)
         for user_id in people:
             sent = await self._copy(running, user_id)
             if not await store.advance(running.id, user_id, owner=self._owner, sent=sent):
@@ -104,7 +107,7 @@ class Broadcaster:
             except TelegramLost:
                 return True
             except TelegramLater as exc:
-                # At most a minute, within the lease; then it is tried again.
+                # Wait at most a minute, within the lease; then try again.
                 await self._sleep(min(exc.retry_after, LEASE.total_seconds() / 2))
             except (TelegramUnreachable, TelegramRejected, TelegramMoved):
                 return False
@@ -130,4 +133,4 @@ class Broadcaster:
                 keyboard=stop if now.state.value == "running" else None,
             )
         except TelegramError as exc:
-            logger.info("broadcast %d: its progress is not shown: %s", broadcast_id, exc)
+            logger.info("broadcast %d: the progress cannot be shown: %s", broadcast_id, exc)

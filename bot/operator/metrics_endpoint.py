@@ -1,4 +1,4 @@
-"""`/metrics` and `/readyz`: values read from the database on request, and who may read them.
+"""`/metrics` and `/readyz`: reads values from the database on request, and restricts access.
 
 It knows the stores and the names of bot/runtime/metrics.py; it must not know Telegram or the
 provider.
@@ -17,16 +17,20 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.core.clock import Clock
-from bot.core.errors import ProviderError, StorageUnavailable
+from bot.core.errors import ProviderError, StorageUnavailable, StorageUnusable
 from bot.core.task import ENDED, TaskState
 from bot.runtime import metrics
+from bot.runtime.bounded import Bounded
 from storage import InboxState, Storage
 
-SECONDS = 5.0
-"""Seconds for the database queries; without their answers the other metrics are returned."""
+SECONDS = 2.0
+"""Seconds for the database and for the provider; without their answers the rest is returned.
+
+Prometheus waits for 10 s (scrape_timeout), people for less.
+"""
 BALANCE_AGE = timedelta(minutes=5)
 
-# Finished tasks are reported by counters: counting rows would read more and more.
+# Finished tasks are reported by counters, because counting their rows gets slower with time.
 _WATCHED = frozenset(TaskState) - ENDED
 _WAITING = frozenset(InboxState) - {InboxState.DONE}
 
@@ -34,8 +38,7 @@ _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 class MetricsEndpoint:
-    """Answers Prometheus. Money is shown there, so not everybody who reaches the server may read
-    it."""
+    """Answers Prometheus; the metrics show amounts of money, so access is restricted."""
 
     def __init__(
         self,
@@ -46,6 +49,7 @@ class MetricsEndpoint:
         token: str,
     ) -> None:
         self._storage = storage
+        self._rows = Bounded(self._read, SECONDS)
         self._balance = balance
         self._balance_at: datetime | None = None
         self._clock = clock
@@ -60,13 +64,7 @@ class MetricsEndpoint:
         """Return the metrics as text; 404 without the token."""
         if not self._allowed(request):
             return web.Response(status=404, text="not found\n")
-        try:
-            async with asyncio.timeout(SECONDS):
-                await self._read()
-            metrics.DATABASE_UP.set(1)
-        except (StorageUnavailable, TimeoutError):
-            metrics.DATABASE_UP.set(0)
-        await self._ask_balance()
+        await asyncio.gather(self._ask_database(), self._ask_balance())
         return web.Response(
             body=generate_latest(metrics.REGISTRY),
             headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"},
@@ -83,9 +81,17 @@ class MetricsEndpoint:
         except ValueError:
             return False
 
+    async def _ask_database(self) -> None:
+        try:
+            await self._rows()
+            metrics.DATABASE_UP.set(1)
+        except (StorageUnavailable, StorageUnusable, TimeoutError):
+            metrics.DATABASE_UP.set(0)
+
     async def _ask_balance(self) -> None:
-        """Refresh the balance, which sets its own gauge; frequent scrapes do not ask the provider
-        again."""
+        """Refresh the balance, which sets its own gauge; frequent scrapes cause no further
+        requests.
+        """
         now = self._clock()
         if self._balance_at is None or now - self._balance_at >= BALANCE_AGE:
             self._balance_at = now

@@ -1,7 +1,7 @@
-"""Compare the provider's price list with the prices shown to people, and take it over.
+"""Compare the provider's price list with the prices shown to people, and take the list over.
 
 A difference is reported and changes nothing until an admin presses the button; an order keeps the
-price that the person saw. The list is undocumented, so a missing answer is not reported.
+price that the person saw. The list is undocumented, so a missing answer is no problem.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class PriceListClient(Protocol):
 
 
 def differences(models: Iterable[Model], listed: Mapping[str, Decimal]) -> list[str]:
-    """Return one line for each model whose price differs or that is missing there."""
+    """Return one line for each model whose price differs or that the provider's list does not
+    have.
+    """
     return changes(models, listed).lines
 
 
@@ -45,7 +47,7 @@ async def compare(
     *,
     path: Path | None = None,
 ) -> None:
-    """Log every difference, and notify admins when it is a new one; `path` is CATALOG_FILE."""
+    """Log every difference, and notify admins of new differences; `path` is CATALOG_FILE."""
     try:
         found = changes(models, await provider.prices(), path)
         for line in found.lines:
@@ -67,7 +69,9 @@ async def compare(
 async def take_over(
     provider: PriceListClient, path: Path, changed: Callable[[], None], *, keep: frozenset[str]
 ) -> Taken:
-    """Write what is new, gone or dearer into CATALOG_FILE; `changed` makes processes read it."""
+    """Write new, removed and more expensive models into CATALOG_FILE; `changed` makes processes
+    read it.
+    """
     try:
         listed = await provider.prices()
         done = await asyncio.to_thread(update, path, listed, keep=keep)

@@ -1,7 +1,7 @@
-"""The provider's answers: jobs, and the one home of its codes and statuses (docs/provider.md).
+"""The provider's answers: jobs, and the only place for its codes and statuses (docs/provider.md).
 
-Errors are sorted by what happens next: ProviderBusy (again later), ProviderHeld (an operator has
-to act), ProviderRefused (never).
+Errors are classified by what happens next: ProviderBusy (again later), ProviderHeld (an operator
+has to act), ProviderRefused (never).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _RESULT_FIELDS = {
     "url": None, "video_url": None, "video": None, "videos": None, "result": None,
     "results": None, "output": None, "outputs": None, "data": None, "urls": None,
 }.keys()  # fmt: skip
-"""Fields that hold a result, here or for other models of the same API; in this order."""
+"""Fields that may hold a result, for this or other models of the API, in order of preference."""
 
 _NO_VIDEO = {
     "prompt", "image", "images", "cover", "cover_url", "thumbnail", "preview", "poster",
@@ -55,7 +55,7 @@ _NO_VIDEO = {
 }  # fmt: skip
 
 _DEPTH = 4
-"""How deep a link may be nested."""
+"""Depth to which an answer is searched for a link."""
 
 
 class JobStatus(StrEnum):
@@ -109,9 +109,10 @@ def error_of_code(
 def error_of_http_status(
     status: int, headers: Mapping[str, str], answer: Mapping[str, Any]
 ) -> ProviderError | None:
-    """Return the error of an answer without a code; None when the status decides nothing.
+    """Return the error of an answer without a code; None if the HTTP status proves nothing.
 
-    5xx decides nothing: a proxy that lost its upstream cannot tell whether the order was accepted.
+    A 5xx proves nothing: a proxy that lost its upstream does not know whether the order was
+    accepted.
     """
     words = f"HTTP {status} {message_of(answer)}".strip()
     if status == 429 or (status == 503 and "retry-after" in headers):
@@ -124,8 +125,8 @@ def error_of_http_status(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of `Retry-After`; for the rare form with a date our own back-off is
-    used.
+    """Return the seconds of `Retry-After`; the rare form with a date is ignored and our own
+    back-off used.
     """
     try:
         seconds = float(headers.get("retry-after", ""))
@@ -165,17 +166,18 @@ def job_from(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
         return Job(id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail)
     url = link_in(answer)
     if url is None and status == "done" and isinstance(answer.get("url"), str):
-        url = answer["url"] or None  # not a link to the web: the download refuses it with words
+        url = answer["url"] or None  # the download refuses a link that is not http(s)
     if url or status == "done":
         return Job(id=id_, status=JobStatus.DONE, url=url)
     return Job(id=id_, status=JobStatus.PENDING, detail=status)
 
 
 def link_in(answer: Mapping[str, Any]) -> str | None:
-    """Return the link to the video, wherever an answer has it; None without one.
+    """Return the link to the video from any field of an answer that may hold it; None without a
+    link.
 
-    Only fields of a result are searched: a link in the echoed prompt or to the first frame is no
-    video (provider.md: result).
+    Only result fields are searched: a link in the echoed prompt, or a link to the first frame, is
+    not the video (provider.md: result).
     """
     for key in _RESULT_FIELDS:
         if (found := _link(answer.get(key), depth=0)) is not None:

@@ -1,7 +1,7 @@
 """The HTTP client of GPTunnel's media API (docs/provider.md).
 
 It returns a `Job` or raises one of the ProviderErrors of `bot.core.errors`. It must not know
-tasks, Telegram or the database, and it repeats nothing by itself.
+tasks, Telegram or the database, and it never retries by itself.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 import httpx
 
+from bot.core.chat_models import ChatModel
 from bot.core.errors import (
     ProviderBusy,
     ProviderLost,
@@ -44,25 +45,25 @@ from bot.runtime import metrics, proxy
 logger = logging.getLogger(__name__)
 
 CREATE_SECONDS = 90.0
-"""Seconds for a whole create; after that its answer counts as lost."""
+"""Seconds for a whole create; after that, the answer counts as lost."""
 
 ASK_SECONDS = 20.0
 """Seconds for any other call."""
 
 KEEP_SECONDS = 60.0
-"""Seconds that an idle connection is kept: longer than the wait between two questions."""
+"""Seconds that an idle connection is kept: longer than the wait between two polls."""
 
 CONNECTIONS = 20
-"""Connections to one host at once: the fast range of the client (docs/performance.md)."""
+"""Connections to one host at once: with more, the client gets slower (docs/performance.md)."""
 
 QUESTIONS = 16_384
-"""How many prepared requests are kept, 2 kB each, until their final answer."""
+"""How many prepared requests (2 kB each) are kept until the final answer of their job."""
 
 SHAPES = 50
-"""Undocumented forms of answers that are logged."""
+"""How many undocumented forms of answers are logged."""
 
 BODY_LIMIT = 1 << 20
-"""Bytes of an answer that are read; real answers have some hundred."""
+"""Bytes of an answer that are read; real answers have a few hundred."""
 
 _TIMEOUT = httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS).as_dict()
 
@@ -70,10 +71,10 @@ _TIMEOUT = httpx.Timeout(CREATE_SECONDS, connect=ASK_SECONDS).as_dict()
 class Gptunnel:
     """The calls to the provider: create, result, balance, models.
 
-    Two transports: questions reuse connections; a create always opens a new one, because a kept
+    There are two transports. Polls reuse connections. A create always opens a new one: a kept
     connection that the other side has just closed looks like a lost answer, and a create with a
-    lost answer can never be repeated. httpx's client is not used: cookies, redirects and base
-    URLs, none of which are needed, cost more than the question itself (docs/performance.md).
+    lost answer must never be repeated. The client of httpx is not used: its cookies, redirects and
+    base URLs are not needed, and cost more than the poll itself (docs/performance.md).
     """
 
     def __init__(
@@ -95,13 +96,13 @@ class Gptunnel:
             }
         )
         self._asking = asking
-        # Taken before the request is made: thousands of requests that waited for a connection kept
-        # Python's garbage collector busy.
+        # Acquired before the request is built: thousands of built requests that wait for a
+        # connection keep Python's garbage collector busy.
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._ordering = ordering
         self._create_seconds = create_seconds
         self._ask_seconds = ask_seconds
-        # The same question is asked many times, and building it costs more than sending it.
+        # The same poll is made many times, and building the request costs more than sending it.
         self._questions: dict[str, httpx.Request] = {}
         self._shapes: set[str] = set()
 
@@ -126,8 +127,8 @@ class Gptunnel:
     async def create(self, *, model: str, prompt: str, ar: str, image: str | None = None) -> Job:
         """Order a video; this costs money (provider.md: create).
 
-        Raises ProviderBusy, ProviderHeld, ProviderRefused when it was certainly not accepted, and
-        ProviderLost when that cannot be known.
+        Raises ProviderBusy, ProviderHeld or ProviderRefused when it was certainly not accepted,
+        and ProviderLost when that cannot be known.
         """
         body: dict[str, Any] = {"model": model, "prompt": prompt, "ar": ar}
         if image is not None:
@@ -142,7 +143,8 @@ class Gptunnel:
         code = code_of(answer)
         id_ = answer.get("id")
         if isinstance(id_, str) and id_:
-            # An id is an order, whatever else the answer says: from here on it is polled.
+            # An id means an accepted order, whatever else the answer says: it is polled from here
+            # on.
             return job_from(id_, answer, code)
         if code is None or code == 0:
             if code is None and (error := error_of_http_status(status, headers, answer)):
@@ -151,7 +153,8 @@ class Gptunnel:
         raise error_of_code(code, headers, answer)
 
     async def result(self, task_id: str) -> Job:
-        """Return the current status of a job (provider.md: result). Free, may be repeated.
+        """Return the current status of a job (provider.md: result). The call is free and may be
+        repeated.
 
         Raises ProviderBusy (ask again later), ProviderHeld, or ProviderRefused with
         PROVIDER_FORGOT when the provider does not know the id.
@@ -193,8 +196,8 @@ class Gptunnel:
             logger.warning("result: an answer in a new form: %s", shape)
 
     async def probe(self) -> None:
-        """Ask a free question on the way of a create: one with an empty body (provider.md: other
-        calls).
+        """Send a free probe by the same path as a create: a create with an empty body
+        (provider.md: other calls).
 
         Returns when the provider answers in its own form; raises ProviderBusy otherwise.
         """
@@ -223,7 +226,7 @@ class Gptunnel:
         """
         with metrics.provider_call("balance"):
             funds = await self._balance()
-        metrics.BALANCE.set(float(funds))
+        metrics.balance(float(funds))
         return funds
 
     async def _balance(self) -> Decimal:
@@ -242,10 +245,9 @@ class Gptunnel:
             ) from None
 
     async def prices(self) -> dict[str, Decimal]:
-        """Return the current price list of the provider, roubles by model (provider.md: other
-        calls).
+        """Return the provider's current price list, roubles by model (provider.md: other calls).
 
-        Undocumented: any other answer raises ProviderBusy.
+        The call is undocumented: an answer in another form raises ProviderBusy.
         """
         with metrics.provider_call("models"):
             return await self._prices()
@@ -264,6 +266,25 @@ class Gptunnel:
         if not listed:
             raise ProviderBusy(f"models: HTTP {status} without a list")
         return listed
+
+    async def chat_models(self) -> list[ChatModel]:
+        """Return the chat models with their prices (provider.md: other calls).
+
+        Raises ProviderBusy when there is no list.
+        """
+        with metrics.provider_call("chat_models"):
+            try:
+                status, answer, _ = await self._call(self._asking, "models", self._ask_seconds)
+            except ProviderLost as exc:
+                raise ProviderBusy(str(exc)) from None
+        found = answer.get("data")
+        if status != 200 or not isinstance(found, list):
+            raise ProviderBusy(f"chat models: HTTP {status} without a list")
+        return [
+            ChatModel(one["id"], _roubles(one, "cost_context"), _roubles(one, "cost_completion"))
+            for one in found
+            if isinstance(one, dict) and isinstance(one.get("id"), str)
+        ]
 
     def _question(self, path: str) -> httpx.Request:
         request = self._questions.get(path)
@@ -308,7 +329,7 @@ class Gptunnel:
             of_wires = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
             if not isinstance(exc, of_wires) and not proxy.is_at_fault(exc):
                 raise
-            # Only the kind of the error: its text may repeat the address.
+            # Only the error's type: its text may contain the address.
             kind = type(exc.__cause__ or exc).__name__
             if _never_sent(exc):
                 raise ProviderBusy(f"{name}: {kind}, no connection") from None
@@ -324,8 +345,16 @@ class Gptunnel:
         )
 
 
+def _roubles(answer: Mapping[str, Any], name: str) -> Decimal | None:
+    try:
+        value = Decimal(str(answer.get(name)))
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
 def _never_sent(exc: Exception) -> bool:
-    """Whether the request certainly did not reach the provider: there was no connection.
+    """Whether the request certainly did not reach the provider, because there was no connection.
 
     httpx-aiohttp maps nearly every broken connection to ConnectTimeout, also those that broke
     after the request was sent; the aiohttp error below distinguishes them.

@@ -1,7 +1,7 @@
-"""Compare what the provider did with what is documented: one line for each fact.
+"""Compare the provider's behaviour with the documentation: one line for each fact.
 
-Values come from outside: they are described or scrubbed here, so that no line holds a key, a link
-or a prompt. It must not know HTTP, nor in which order things are asked.
+Values come from outside: they are described or scrubbed here, so that no line contains a key, a
+link or a prompt. It must not know HTTP or the order of the calls.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _WEIGHT = [Verdict.NOT_SEEN, Verdict.MEASURED, Verdict.AS_DOCUMENTED, Verdict.NE
 
 @dataclass
 class Fact:
-    """One fact; what several answers say about it is joined."""
+    """One fact; the values from several answers are joined."""
 
     topic: str
     verdict: Verdict
@@ -44,12 +44,12 @@ class Fact:
 
     @property
     def is_deviation(self) -> bool:
-        """Whether the provider is not as documented here."""
+        """Whether the provider differs from its documentation here."""
         return self.verdict in (Verdict.DIFFERENT, Verdict.NEW)
 
     @property
     def line(self) -> str:
-        """The row of the table."""
+        """Return the row of the table."""
         row = f"{self.verdict:<14} {self.topic}: {'; '.join(self.seen) or '-'}"
         if self.documented and self.verdict in (Verdict.DIFFERENT, Verdict.NOT_SEEN):
             row += f" (documented: {'; '.join(self.documented)}; {self.mark})"
@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def facts(self) -> list[Fact]:
-        """All facts, those about the same thing beside each other."""
+        """Return all facts, grouped by topic."""
         groups = list(dict.fromkeys(topic.partition(":")[0] for topic in self._facts))
         return sorted(
             self._facts.values(), key=lambda fact: groups.index(fact.topic.partition(":")[0])
@@ -86,13 +86,13 @@ class Comparison:
     def expect(
         self, topic: str, seen: object, wanted: object, mark: Mark, *, holds: bool | None = None
     ) -> None:
-        """Compare a value; `holds` when equality is not the question."""
+        """Compare a value; `holds` gives the result when the values need not be equal."""
         well = str(seen) == str(wanted) if holds is None else holds
         verdict = Verdict.AS_DOCUMENTED if well else Verdict.DIFFERENT
         self._add(topic, verdict, str(seen), str(wanted), mark)
 
     def new(self, topic: str, seen: object) -> None:
-        """Record something that is not documented."""
+        """Record an undocumented field, status or code."""
         self._add(topic, Verdict.NEW, str(seen))
 
     def measured(self, topic: str, seen: object) -> None:
@@ -100,7 +100,7 @@ class Comparison:
         self._add(topic, Verdict.MEASURED, str(seen))
 
     def not_seen(self, topic: str, why: object) -> None:
-        """Record why something could not be seen."""
+        """Record why a fact could not be observed."""
         self._add(topic, Verdict.NOT_SEEN, str(why))
 
     def _add(

@@ -1,7 +1,7 @@
-"""What is documented of the provider, as data; `bot check --order` compares it with what is seen.
+"""The provider's documentation as data; `bot check --order` compares it with the observations.
 
-docs/provider.md says the same in sentences. Pure values and predicates: it must not know HTTP, nor
-what an order is. Prices are in bot/core/catalog.py.
+docs/provider.md says the same in sentences. It contains only values and predicates, and must not
+know HTTP or orders. Prices are in bot/core/catalog.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class Mark(StrEnum):
-    """What a fact rests on (docs/provider.md)."""
+    """The source of a fact (docs/provider.md)."""
 
     DOC = "DOC"
     SEEN = "SEEN"
@@ -24,7 +24,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Form:
-    """The form of a value, in words and as a predicate."""
+    """The form of a value, as a text and as a predicate."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -57,7 +57,7 @@ ISSUES = Form("a list of path, expected, message", _are_issues)
 
 @dataclass(frozen=True)
 class Field:
-    """One field of an answer; `always`: an answer without it differs."""
+    """One field of an answer; with `always`, an answer without it is a deviation."""
 
     form: Form
     mark: Mark = Mark.DOC
@@ -144,6 +144,6 @@ RANGES = "HTTP 206"
 FRAME_REQUESTS = "1 GET"
 MAX_MEGABYTES = 20
 DONE_SECONDS = 900
-"""GUESS: the longest ordinary wait, TASK_DEADLINE_SECONDS by default."""
+"""GUESS: the longest usual wait; the default of TASK_DEADLINE_SECONDS."""
 CHARGED = "acceptance"
 """GUESS: when the price leaves the balance."""

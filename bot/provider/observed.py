@@ -1,6 +1,6 @@
-"""The provider's client, which also keeps every answer as it came: for `bot check --order`.
+"""The provider's client for `bot check --order`; it also keeps every answer unchanged.
 
-It asks and orders exactly as bot/provider/client.py does. It must not know what the answers mean.
+It makes the same calls as bot/provider/client.py. It must not know what the answers mean.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Exchange:
     answer: Mapping[str, Any]
     headers: Mapping[str, str] = field(repr=False)
     seconds: float
-    at: float  # of time.monotonic, when the answer was complete
+    at: float  # time.monotonic value when the answer was complete
 
 
 class ObservedGptunnel(Gptunnel):
-    """Keeps the exchanges, the latest last; a call without an answer leaves none."""
+    """Keeps the exchanges, the latest last; a call without an answer adds none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,7 +62,7 @@ class ObservedGptunnel(Gptunnel):
         """Log nothing: every field is compared."""
 
     async def answers_to_mistakes(self, unknown_id: str) -> dict[str, Exchange]:
-        """Make three free mistakes; return the answers by the documented error."""
+        """Make three wrong calls, which are free; return the answers by the documented error."""
         mistakes: dict[str, Callable[[], Awaitable[object]]] = {
             "error 3": self.probe,
             "error 4": lambda: self.result(unknown_id),

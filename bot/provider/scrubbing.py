@@ -1,7 +1,7 @@
-"""Take secrets, links and prompts out of what the provider said, before it is shown or stored.
+"""Remove secrets, links and prompts from the provider's answers before they are shown or stored.
 
-A value is described unless it is harmless by its form; free text is kept only where an error
-message stands. It must not know where the values come from.
+A value is replaced by a description unless its form is harmless; free text is kept only in the
+field of an error message. It must not know where the values come from.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from urllib.parse import unquote
 
 PART = 8
-"""So many characters of a secret in a row are a leak."""
+"""This many consecutive characters of a secret are a leak."""
 WORDS = 3
-"""So many words of a prompt in a row are a leak."""
+"""This many consecutive words of a prompt are a leak."""
 DIGITS = 4
-"""So long may a text of digits be that is a code and no identifier."""
+"""A longer text of digits counts as an identifier, not as a code."""
 TEXT_LIMIT = 200
 DEPTH = 6
 
@@ -32,7 +32,7 @@ _MESSAGES = {"message", "error", "type", "param"}
 
 
 class Scrubber:
-    """Removes what one run must keep to itself."""
+    """Removes the secrets and prompts of one run."""
 
     def __init__(self, secrets: Iterable[str], prompts: Iterable[str]) -> None:
         whole = {s for s in secrets if s}
@@ -50,7 +50,7 @@ class Scrubber:
         }
 
     def text(self, text: str) -> str:
-        """Return the text without links, or only the kind of secret that it holds."""
+        """Return the text without links, or only the kind of a secret that it contains."""
         plain = unquote(text)
         if any(part in plain.lower() for part in self._parts):
             return "<secret>"
@@ -63,7 +63,7 @@ class Scrubber:
         return text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}…"
 
     def name(self, name: object) -> str:
-        """Return the name of a field, a status or a client when it is a plain word."""
+        """Return the name of a field, a status or a client if it is a plain word."""
         text = self.text(str(name))
         return text if _WORD.fullmatch(text) else f"<odd name, {len(str(name))} characters>"
 
@@ -92,7 +92,7 @@ class Scrubber:
                 return type(value).__name__
 
     def body(self, value: Any, field: str = "", depth: int = 0) -> Any:
-        """Return an answer with its structure: harmless values as they are, others described."""
+        """Return an answer with its structure, harmless values, and descriptions of the others."""
         match value:
             case dict() | list() if depth >= DEPTH:
                 return f"<{type(value).__name__}>"

@@ -1,5 +1,5 @@
 """HTTP clients of the provider: httpx over aiohttp, at an eighth of httpx's own cost per call
-(docs/performance.md). They must not know what is asked, nor what an answer means."""
+(docs/performance.md). They must not know the calls or what an answer means."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.runtime import proxy
 def client(
     base_url: str, api_key: str, timeout: httpx.Timeout, *, proxy_url: str = ""
 ) -> httpx.AsyncClient:
-    """Return a client; proxies from the environment are ignored, since requests carry the key."""
+    """Return a client that ignores proxies from the environment, since requests carry the key."""
     return httpx.AsyncClient(
         base_url=base_url,
         headers={"Authorization": api_key, "Accept": "application/json"},

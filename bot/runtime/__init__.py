@@ -1,4 +1,4 @@
-"""What runs the process: event loop, supervision, logs, metrics, health, proxies.
+"""The runtime of the process: event loop, supervision, logs, metrics, health, proxies.
 
 It must not know videos, Telegram or the provider.
 """

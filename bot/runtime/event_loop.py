@@ -1,6 +1,6 @@
 """Run the program on uvloop's event loop, with infrequent garbage collection.
 
-Without uvloop (Windows), asyncio's own loop is used. It must not know what runs
+Without uvloop (Windows), asyncio's own loop is used. It must not know the program that it runs
 (docs/decisions/0017-uvloop-and-fewer-garbage-collections.md).
 """
 
@@ -19,8 +19,10 @@ except ImportError:
 Result = TypeVar("Result")
 
 GARBAGE = (10_000, 50, 20)
-"""gc.set_threshold: objects of thousands of open tasks are scanned rarely. A full collection stops
-the loop for up to half a second then, and reference counting frees nearly all garbage anyway."""
+"""gc.set_threshold: high, so that full collections are rare. With thousands of open tasks a full
+collection stops the loop for up to half a second, and reference counting frees nearly all garbage
+anyway.
+"""
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:

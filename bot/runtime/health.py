@@ -1,29 +1,36 @@
-"""Whether the program works: marks that its parts leave, and a check of the database.
+"""The health report: heartbeats of the components, and a check of the database.
 
-It must not know HTTP, nor what the parts do.
+It must not know HTTP or what the components do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from bot.runtime.bounded import Bounded
 
 LIMITS: Mapping[str, float] = {
     "updates": 120.0,  # a successful getUpdates; each waits for at most 25 s
-    "worker": 60.0,  # a look for due tasks
+    "worker": 60.0,  # a check for due tasks
     "loop": 10.0,  # the event loop's heartbeat, once a second
 }
-"""Seconds that may pass between two marks of a part."""
+"""Seconds that may pass between two heartbeats of a component."""
 
 WRITABLE_SECONDS = 5.0
-"""How long a result of the database check is valid, and how long the check may take."""
+"""Seconds for which a check of the database is valid."""
+ANSWER_SECONDS = 2.0
+"""Seconds that the check may take: whoever asks for a report waits for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthReport:
-    """The state of all parts. Ages are seconds since a part's last mark, None before the first."""
+    """The state of all components. Ages are seconds since a component's last heartbeat, None
+    before the first.
+    """
 
     reasons: tuple[str, ...]
     ages: Mapping[str, float | None]
@@ -34,12 +41,14 @@ class HealthReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the report shows no problem."""
         return not self.reasons
 
     @property
     def not_ready(self) -> tuple[str, ...]:
-        """Why no work should be sent here, including parts that have not started and a stop."""
+        """The reasons to send no work to this process; a component not yet started and a stop
+        count too.
+        """
         begins = [
             f"{part}: has not begun{_because(self.troubles.get(part))}"
             for part, age in self.ages.items()
@@ -49,21 +58,22 @@ class HealthReport:
 
 
 class Health:
-    """Collects marks and decides. A part that never left a mark is late from the start.
+    """Collects heartbeats and makes the report; the wait for the first one begins at the start.
 
-    `limits`: of the parts that run in this process. `tunnel`: its state, "" without one; it is
-    shown and never a reason, since a restart would not help and prompts work without it.
+    `limits`: for the components that run in this process. `tunnel`: its state, "" without one;
+    it is only shown and never makes the process unhealthy, since a restart would not help and
+    prompts work without it.
     """
 
     def __init__(
         self,
-        writable: Callable[[], Awaitable[bool]],
+        writable: Callable[[], Coroutine[Any, Any, bool]],
         *,
         limits: Mapping[str, float] = LIMITS,
         tunnel: Callable[[], str] = str,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._writable = writable
+        self._writable = Bounded(writable, ANSWER_SECONDS)
         self._limits = limits
         self._tunnel = tunnel
         self._now = now
@@ -71,28 +81,30 @@ class Health:
         self._marks: dict[str, float] = {}
         self._troubles: dict[str, str] = {}
         self._asking = asyncio.Lock()
-        self._answer = False
+        self._trouble = ""
         self._answered: float | None = None
         self.stopping = False
 
     def mark(self, part: str) -> None:
-        """Record that `part` (a key of LIMITS) has just done its work."""
+        """Record a heartbeat: `part` (a key of LIMITS) has just done its work."""
         if part not in self._limits:
             raise KeyError(part)
         self._marks[part] = self._now()
         self._troubles.pop(part, None)
 
     def trouble(self, part: str, words: str) -> None:
-        """Record what keeps `part` from its work, without secrets; valid until its next mark."""
+        """Record what prevents `part` from working, without secrets; valid until its next
+        heartbeat.
+        """
         self._troubles[part] = words
 
     def rest(self, part: str) -> None:
-        """Expect no marks of `part` until `expect`: another process does its work."""
+        """Expect no heartbeats of `part` until `expect`: another process does its work."""
         self._marks.pop(part, None)
         self._since.pop(part, None)
 
     def expect(self, part: str) -> None:
-        """Expect marks of `part` from now on."""
+        """Expect heartbeats of `part` from now on."""
         self._since[part] = self._now()
 
     def stop(self) -> None:
@@ -101,7 +113,7 @@ class Health:
 
     async def report(self) -> HealthReport:
         """Return the report; the database is checked at most once per interval."""
-        database = await self._database()
+        trouble = await self._database()
         now = self._now()
         reasons = [
             f"{part}: no sign of life for {age:.0f} s (at most {limit:.0f})"
@@ -109,31 +121,31 @@ class Health:
             for part, since in self._since.items()
             if (age := now - self._marks.get(part, since)) > (limit := self._limits[part])
         ]
-        if not database:
-            reasons.append("database: not writable")
+        if trouble:
+            reasons.append(f"database: {trouble}")
         return HealthReport(
             reasons=tuple(reasons),
             ages={
                 part: round(now - self._marks[part], 1) if part in self._marks else None
                 for part in self._since
             },
-            database=database,
+            database=not trouble,
             stopping=self.stopping,
             troubles=dict(self._troubles),
             tunnel=self._tunnel(),
         )
 
-    async def _database(self) -> bool:
-        # Anybody may ask for a report, and the check is a write.
+    async def _database(self) -> str:
+        """Return what is wrong with the database, "" when nothing is."""
+        # Cached: anybody may request a report, and the check writes to the database.
         async with self._asking:
             if self._answered is None or self._now() - self._answered > WRITABLE_SECONDS:
                 try:
-                    async with asyncio.timeout(WRITABLE_SECONDS):
-                        self._answer = await self._writable()
+                    self._trouble = "" if await self._writable() else "not writable"
                 except TimeoutError:
-                    self._answer = False
+                    self._trouble = f"no answer within {ANSWER_SECONDS:.0f} s"
                 self._answered = self._now()
-            return self._answer
+            return self._trouble
 
 
 def _because(trouble: str | None) -> str:

@@ -1,7 +1,7 @@
 """The bot's own HTTP servers: first frames for the provider, health for the supervisor.
 
-One listener for both, or two: what the internet may reach, and what only the operator may. It must
-not know Telegram, tasks or SQL: it is given functions that answer. Other routes are passed in. TLS
+One listener serves both; or there are two, one for the internet and one for the operator only. It
+must not know Telegram, tasks or SQL: functions that answer, and other routes, are passed in. TLS
 is the job of a proxy or tunnel in front of it.
 """
 
@@ -20,15 +20,15 @@ from bot.core.errors import StorageUnavailable
 from bot.runtime.health import HealthReport
 
 IDLE_SECONDS = 30.0
-"""For the whole head of a request, and between two requests."""
+"""Seconds for the whole head of a request, and between two requests."""
 WRITE_SECONDS = 60.0
-"""For a client to read the answer."""
+"""Seconds for a client to read the answer."""
 STOP_SECONDS = 2.0
-"""For open answers when the server stops."""
+"""Seconds for open answers when the server stops."""
 
 PROBE_SECONDS = 10.0
 
-# The form of secrets.token_urlsafe(32); other tokens are not worth a query.
+# The form of secrets.token_urlsafe(32); other tokens cause no query.
 _TOKEN = "[A-Za-z0-9_-]{43}"  # noqa: S105 - the shape of one
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -47,9 +47,9 @@ def local_url(host: str, port: int) -> str:
 class HttpServer:
     """Serves between `start` and `stop`.
 
-    `frames` returns the JPEG of a token, None when there is none, or raises StorageUnavailable;
-    `health` returns the report; `routes` are all other routes. Without `frames` or `health` their
-    paths are not found. `on_frame` is called with each request for a frame.
+    `frames` returns the JPEG of a token or None, or raises StorageUnavailable; `health` returns
+    the report; `routes` are all other routes. Without `frames` or `health` their paths answer 404.
+    `on_frame` is called with each request for a frame.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class HttpServer:
         app.add_routes([*routes, web.route("*", "/{rest:.*}", _not_found)])
         self._runner = web.AppRunner(
             app,
-            access_log=None,  # links of frames are secrets
+            access_log=None,  # links to frames are secrets
             keepalive_timeout=idle_seconds,
             lingering_time=1.0,
             shutdown_timeout=STOP_SECONDS,
@@ -96,21 +96,21 @@ class HttpServer:
             raise
 
     async def stop(self) -> None:
-        """Accept no more connections and close the open ones."""
+        """Stop accepting connections and close the open ones."""
         await self._runner.cleanup()
 
     @property
     def port(self) -> int:
-        """The port that it listens on, also when port 0 was asked for."""
+        """The port on which it listens, even if port 0 was requested."""
         return int(self._runner.addresses[0][1])
 
     @property
     def local_url(self) -> str:
-        """The URL by which this machine reaches it."""
+        """The URL by which this machine reaches the server."""
         return local_url(self._host, self.port)
 
     async def leads_here(self, url: str) -> bool:
-        """Whether a file is fetched from this server through a public URL."""
+        """Return whether a file can be fetched from this server through a public URL."""
         try:
             async with (
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(PROBE_SECONDS)) as session,
@@ -139,7 +139,7 @@ class HttpServer:
                 await response.write_eof()
         except TimeoutError:
             if request.transport is not None:
-                # a clean close would wait for the client to read the rest
+                # a normal close would wait for the client to read the rest
                 request.transport.abort()
         except ConnectionResetError:
             pass  # the client closed early
@@ -161,7 +161,7 @@ class HttpServer:
         )
 
     async def _readyz(self, request: web.Request) -> web.StreamResponse:
-        """Answer whether to send work here; /healthz answers whether to restart it."""
+        """Answer whether work may be sent to this process; /healthz is about restarts."""
         reasons = (await self._health()).not_ready
         return web.json_response(
             {"ready": not reasons, "reasons": reasons},

@@ -1,8 +1,8 @@
 """Import aiogram so that its models are built when they are first used.
 
-`import aiogram` builds some 600 pydantic models with everything they may contain: three quarters
-of its time and memory, for models of which a bot uses few. This must run before anything else
-imports aiogram, and must not know the bot.
+`import aiogram` builds some 600 pydantic models, of which a bot uses few; this takes three
+quarters of the import's time and memory. This must run before anything else imports aiogram, and
+must not know the bot.
 
 Only public interfaces are used: pydantic's `defer_build` and `model_rebuild`, with the argument
 that aiogram itself passes. If anything unexpected happens, aiogram is imported normally: slower,
@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 KNOWN = {"aiogram": "3.31.", "pydantic": "2.13."}
-"""Versions whose way of building models is known here."""
+"""Versions whose way of building models this module knows."""
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def import_aiogram() -> bool:
     try:
         _import_deferred()
     except Exception as exc:
-        logger.warning("aiogram is imported as it comes, which takes longer: %r", exc)
+        logger.warning("aiogram is imported without lazy models, which takes longer: %r", exc)
         for name in [name for name in sys.modules if name.partition(".")[0] == "aiogram"]:
             del sys.modules[name]
         return False
@@ -77,8 +77,8 @@ def _import_deferred() -> None:
     types, methods = import_module("aiogram.types"), import_module("aiogram.methods")
     for base in (types.TelegramObject, methods.TelegramMethod, methods.Request, methods.Response):
         base.model_rebuild = classmethod(rebuild)
-    # Every bot needs these two, and through them nearly all types, so an incompatibility shows
-    # here. The first is a part of the second and of most answers.
+    # Every bot needs these two models, and through them nearly all types, so an incompatibility
+    # shows here. The first is part of the second and of most answers.
     for model in (types.Message, types.Update):
         if not model.model_rebuild():
-            raise RuntimeError(f"{model.__name__} was not left to be built here")
+            raise RuntimeError(f"{model.__name__} was built at import")

@@ -1,20 +1,29 @@
-"""Log lines: where they go, how they look, and the last filter for secrets.
+"""Log lines: their destination and format, and the last filter for secrets.
 
-Text for a terminal, otherwise one JSON object per line; each carries the task, chat and update
-that it is about. Whatever a library writes into a line or a traceback, the token and the key are
-removed.
+A terminal gets text, anything else one JSON object per line; each line carries the ids of its
+task, chat and update. The token and the key are removed from every line and traceback, including
+those of libraries.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
+
+from bot.core.access import CLAIM_PREFIX
+
+OURS = ("bot", "handlers", "storage")
+"""Our own loggers: only these have lines at DEBUG. Drivers would log every statement with its
+parameters, and these are what people wrote."""
+
+Format = Literal["auto", "json", "text"]
 
 QUIET = (
     "httpx",
@@ -27,36 +36,43 @@ QUIET = (
     "sentry_sdk",
     "asyncssh",
 )
-"""Libraries whose INFO lines carry addresses, or nothing useful for an operator."""
+"""Libraries whose INFO lines contain addresses or are useless for an operator."""
 
 
-def about(**ids: int | str) -> AbstractContextManager[Any]:
-    """Add these ids to every line of this coroutine and of what it starts."""
+def about(**ids: int) -> AbstractContextManager[Any]:
+    """Add these ids to every line of this coroutine and of the tasks that it starts."""
     return structlog.contextvars.bound_contextvars(**ids)
 
 
+SHOWS_CLAIM = {"shows_claim": True}
+"""`extra` of the one line that shows the code with which the bot is claimed."""
+_CLAIM = re.compile(rf"({CLAIM_PREFIX})[\w-]{{8,}}")
+
+
 class Secrets:
-    """Removes every secret from a text, also in its JSON form."""
+    """Removes every secret from a text, also in its JSON form; and every code of a claim, unless
+    the text is there to show it."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {
             form for s in secrets if s for form in (s, json.dumps(s, ensure_ascii=False)[1:-1])
         }
-        # The longest first: one secret may be a part of another.
+        # The longest first, because one secret may be a part of another.
         self._forms = sorted(forms, key=len, reverse=True)
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, text: str, *, shows_claim: bool = False) -> str:
         for form in self._forms:
             text = text.replace(form, "***")
-        return text
+        return text if shows_claim else _CLAIM.sub(r"\1***", text)
 
 
 class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
     """Replaces every secret in a whole line, including its traceback."""
 
-    def __init__(self, secrets: Iterable[str], *, for_people: bool) -> None:
+    def __init__(self, secrets: Iterable[str], *, for_people: bool, colors: bool = True) -> None:
         shared: list[structlog.typing.Processor] = [
             structlog.contextvars.merge_contextvars,
+            _journal,
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.processors.TimeStamper(fmt="iso", utc=not for_people),
@@ -64,8 +80,9 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
         last: list[structlog.typing.Processor] = (
             [
                 structlog.dev.ConsoleRenderer(
-                    # The other way of showing tracebacks prints the values of variables.
-                    exception_formatter=structlog.dev.plain_traceback
+                    colors=colors,
+                    # structlog's other formatter of tracebacks prints the values of variables.
+                    exception_formatter=structlog.dev.plain_traceback,
                 )
             ]
             if for_people
@@ -83,7 +100,16 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
         self._clean = Secrets(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._clean(super().format(record))
+        shows_claim = getattr(record, "shows_claim", False)
+        return self._clean(super().format(record), shows_claim=shows_claim)
+
+
+def _journal(
+    logger: Any, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Add the fields of a line of storage/journal.py; they win over those of the context."""
+    event.update(getattr(event.get("_record"), "journal", {}))
+    return event
 
 
 def _in_order(
@@ -93,13 +119,26 @@ def _in_order(
     return {key: event[key] for key in first} | dict(event)
 
 
-def set_up(level: int, secrets: Iterable[str], stream: TextIO | None = None) -> None:
-    """Send the root logger to standard error, at `level`."""
+def set_up(
+    level: int,
+    secrets: Iterable[str],
+    stream: TextIO | None = None,
+    *,
+    form: Format = "auto",
+) -> None:
+    """Send the root logger to standard error, at `level`; of libraries at INFO at least.
+
+    `form` auto: text for a terminal, otherwise JSON.
+    """
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(SecretsFormatter(secrets, for_people=stream.isatty()))
+    for_people = stream.isatty() if form == "auto" else form == "text"
+    colors = stream.isatty()
+    handler.setFormatter(SecretsFormatter(secrets, for_people=for_people, colors=colors))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(max(level, logging.INFO))
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -1,14 +1,14 @@
-"""The Prometheus metrics: counters that parts of the program increase, and their names.
+"""The Prometheus metrics: their names, and functions that increase the counters.
 
-One process, one registry. It must not know what a part does, nor the database:
-bot/operator/metrics_endpoint.py fills gauges of rows when they are scraped. Nothing here names a
-person, a chat or a prompt.
+Each process has one registry. It must not know the database: bot/operator/metrics_endpoint.py
+fills gauges from rows when they are scraped. No metric contains a person, a chat or a prompt.
 """
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bot.core.task import Task
+
+logger = logging.getLogger(__name__)
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -68,8 +70,12 @@ SPEND = Counter(
     "bot_spend_roubles", "Prices of the videos that the provider accepted.", ["model"],
     registry=REGISTRY,
 )  # fmt: skip
+# Registered with the first answer: a 0 before it would look like an empty balance.
 BALANCE = Gauge(
-    "bot_balance_roubles", "The last answer about the provider's balance.", registry=REGISTRY
+    "bot_balance_roubles", "The last answer about the provider's balance.", registry=None
+)
+BALANCE_ALERT = Gauge(
+    "bot_balance_alert_roubles", "The setting BALANCE_ALERT; 0: no alert.", registry=REGISTRY
 )
 PROVIDER = Counter(
     "bot_provider_calls", "Calls to the provider by outcome.", ["call", "outcome"],
@@ -103,7 +109,29 @@ LOOP_LAG = Histogram(
 )  # fmt: skip
 
 
-# Cached: there are thousands of questions, and finding the counter takes longer than counting.
+def show_zeros(
+    *, states: Iterable[str], reasons: Iterable[str], models: Iterable[str], balance_alert: int
+) -> None:
+    """Make the label sets that rules ask for: `increase()` misses the first event of a new one."""
+    BALANCE_ALERT.set(balance_alert)
+    for outcome in ("done", "again", "set_aside"):
+        UPDATES.labels(outcome)
+    for state in states:
+        TRANSITIONS.labels(state, "")
+    for reason in reasons:
+        TRANSITIONS.labels("failed", reason)
+        TRANSITIONS.labels("undeliverable", reason)
+    TRANSITIONS.labels("unknown", "answer_lost")
+    for call in ("create", "result", "balance"):
+        for outcome in ("ok", "busy", "held", "lost", "refused"):
+            PROVIDER.labels(call, outcome)
+    for model in models:
+        SPEND.labels(model)
+    for stage in ("queue", "accept", "generate", "deliver", "total"):
+        STAGES.labels(stage)
+
+
+# Cached: there are thousands of polls, and finding the counter takes longer than increasing it.
 _provider = cache(PROVIDER.labels)
 _provider_seconds = cache(PROVIDER_SECONDS.labels)
 
@@ -119,8 +147,10 @@ def provider_call(call: str) -> Iterator[None]:
         outcome = _outcome(exc)
         raise
     finally:
+        seconds = time.perf_counter() - began
         _provider(call, outcome).inc()
-        _provider_seconds(call).observe(time.perf_counter() - began)
+        _provider_seconds(call).observe(seconds)
+        logger.debug("GPTunnel: %s: %s after %.3f s", call, outcome, seconds)
 
 
 @contextmanager
@@ -134,6 +164,19 @@ def telegram_call(method: str) -> Iterator[None]:
         raise
     finally:
         TELEGRAM.labels(method, outcome).inc()
+        logger.debug("Telegram: %s: %s", method, outcome)
+
+
+def balance(roubles: float) -> None:
+    """Record the provider's balance."""
+    if BALANCE not in _known:
+        REGISTRY.register(BALANCE)
+        _known.append(BALANCE)
+    BALANCE.set(roubles)
+
+
+_known: list[Gauge] = []
+"""Registered once known."""
 
 
 def flood_wait(seconds: float) -> None:

@@ -1,6 +1,6 @@
-"""Connections through an http or socks5 proxy: the one place that knows aiohttp-socks.
+"""Connections through an http or socks5 proxy: the only module that knows aiohttp-socks.
 
-It must not know who connects, nor to whom. The library is imported only when a proxy is set.
+It must not know who connects or to whom. The library is imported only when a proxy is set.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ _OF_PROXIES = ("aiohttp_socks", "python_socks")
 
 
 def is_at_fault(exc: BaseException | None) -> bool:
-    """Whether a proxy could not be reached or refused to connect: nothing was sent through it."""
+    """Whether the error shows that a proxy was unreachable or refused to connect, so that nothing
+    was sent.
+    """
     return exc is not None and type(exc).__module__.partition(".")[0] in _OF_PROXIES
 
 
@@ -24,7 +26,8 @@ def connector(
     check: Callable[[str, int], Awaitable[None]] | None = None,
     **settings: Any,
 ) -> aiohttp.TCPConnector:
-    """Return a connector; the proxy resolves names, since it may know what this machine cannot.
+    """Return a connector; the proxy resolves names, since it may know names that this machine does
+    not.
 
     `check` is called before each connection, with host and port; its exception ends the request.
     """

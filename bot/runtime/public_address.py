@@ -1,6 +1,6 @@
-"""The address under which others reach the HTTP server: set by the operator, or by a tunnel.
+"""The public address of the HTTP server, set by the operator or by a tunnel.
 
-It must not know who uses it, nor how a tunnel works.
+It must not know who uses the address or how a tunnel works.
 """
 
 from __future__ import annotations
@@ -9,27 +9,29 @@ import asyncio
 
 
 class PublicAddress:
-    """`url` is "" while there is none; with `changes` a tunnel sets it, again and again."""
+    """`url` is "" while there is no address; with `changes`, a tunnel sets it, possibly many
+    times.
+    """
 
     def __init__(self, url: str = "", *, changes: bool = False) -> None:
         self.url = url.rstrip("/")
         self.changes = changes
         self.changed = asyncio.Event()
-        """Set with each new address; its one reader clears it."""
+        """An event, set with each new address; its only reader clears it."""
         self.state = ""
-        """One line for an operator about the tunnel; "" without one."""
+        """The state of the tunnel as one line for the operator; "" without a tunnel."""
 
     @property
     def is_awaited(self) -> bool:
-        """Whether there is none now, and a tunnel is about to bring one."""
+        """Whether there is no address now, but a tunnel will set one."""
         return self.changes and not self.url
 
     def leads(self, link: str) -> bool:
-        """Whether a link was made with the present address."""
+        """Whether a link was made with the current address."""
         return bool(self.url) and link.startswith(f"{self.url}/")
 
     def set(self, url: str, state: str) -> None:
-        """Use this address from now on; "": there is none."""
+        """Use this address from now on; "" means no address."""
         self.state = state
         url = url.rstrip("/")
         if url != self.url:

@@ -1,7 +1,7 @@
 """Send errors to Sentry when SENTRY_DSN is set: lines of level ERROR with their tracebacks.
 
-No value of a variable, no words of a person and no address of a request is sent; secrets are
-removed from the rest. The library is imported only when it is needed.
+Values of variables, people's messages and addresses of requests are not sent; secrets are removed
+from the rest. The library is imported only when it is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DROPPED = ("request", "user", "server_name", "breadcrumbs", "modules")
 
 
 def set_up(dsn: str, secrets: Iterable[str], **options: Any) -> None:
-    """Start the client; `options` are sentry_sdk's own, for tests: a transport."""
+    """Start the client; `options` are passed to sentry_sdk; tests pass a transport."""
     import sentry_sdk
     from sentry_sdk.integrations.dedupe import DedupeIntegration
     from sentry_sdk.integrations.logging import LoggingIntegration
@@ -46,7 +46,7 @@ def set_up(dsn: str, secrets: Iterable[str], **options: Any) -> None:
 
 
 def flush() -> None:
-    """Send what is still waiting, before the process ends."""
+    """Send the events that still wait, before the process ends."""
     import sentry_sdk
 
     sentry_sdk.flush(FLUSH_SECONDS)

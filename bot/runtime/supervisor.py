@@ -1,7 +1,7 @@
-"""Run the parts of one process: started together and ended together.
+"""Run the components of one process: they start together and end together.
 
-If any part stops, the whole process stops and reports it by its exit code. It must not know what
-the parts are.
+If any component stops, the whole process stops and reports it by its exit code. It must not know
+what the components do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 8.5
-"""From the signal until everything that still runs is cancelled."""
+"""Seconds from the signal until all running components are cancelled."""
 
 
 async def supervise(
@@ -25,7 +25,9 @@ async def supervise(
     last: list[Coroutine[Any, Any, None]],
     stop: list[Callable[[], None]],
 ) -> None:
-    """Run all parts until the event or until one of them ends; then end all, `last` last."""
+    """Run all components until the event is set or one of them ends; then end all, `last` at the
+    end.
+    """
     orderly = [asyncio.create_task(part) for part in ends_by_itself]
     others = [asyncio.create_task(part) for part in endless]
     latest = [asyncio.create_task(part) for part in last]
@@ -46,7 +48,7 @@ async def supervise(
             for task in ended:
                 if not task.cancelled() and (exc := task.exception()):
                     raise exc
-            raise RuntimeError("a part of the program ended by itself")
+            raise RuntimeError("a component of the program ended unexpectedly")
         logger.info("stopped")
     finally:
         signalled.cancel()

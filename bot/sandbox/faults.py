@@ -51,13 +51,14 @@ class Fault(BaseModel):
 
     `on`: the name of a call, or `*` for any. `match`: parameters of the request that must be
     equal (compared as text, since forms carry nothing else). `skip`: matching calls let through
-    first. `times`: calls it spoils, 0 for all until it is removed. What it does, by `act`:
+    first. `times`: the number of calls that it affects, 0 for all until it is removed. The effect,
+    by `act`:
 
-    * `answer`, `answer_after`: `status`, `headers` and `body` instead of the real answer; the
-      call has no effect, or has had it. `delay` seconds pass first.
+    * `answer`, `answer_after`: `status`, `headers` and `body` instead of the real answer; the call
+      has no effect (`answer`) or its normal effect (`answer_after`). `delay` seconds pass first.
     * `reset_before`, `reset_after`: the connection is reset (TCP RST).
-    * `hang_before`, `hang_after`: silence for `delay` seconds (0: until the client goes), then
-      a reset.
+    * `hang_before`, `hang_after`: silence for `delay` seconds (0: until the client disconnects),
+      then a reset.
     * `slow`: the real answer, `delay` seconds late, at `rate` bytes a second (0: at full speed).
     * `truncate`: the real answer promises its whole length and ends in the middle.
 
@@ -81,7 +82,7 @@ class Fault(BaseModel):
     @field_validator("body", mode="wrap")
     @classmethod
     def _body_from_json(cls, value: object, check: Callable[[object], Any]) -> Any:
-        # Kept from pydantic's union, which may turn a str into bytes.
+        # Not left to pydantic's union, which may turn a str into bytes.
         if isinstance(value, bytes | str):
             return value
         if isinstance(value, dict) and value.keys() == {"base64"}:
@@ -102,7 +103,7 @@ class Fault(BaseModel):
         )
 
     def response(self) -> web.Response:
-        """The answer of `answer` and `answer_after`."""
+        """Return the answer of `answer` and `answer_after`."""
         headers = dict(self.headers)
         kind = next((headers.pop(name) for name in self.headers if name.lower() == _TYPE), None)
         if self.body is None:
@@ -140,8 +141,8 @@ class Faults:
     def take(self, call: str, params: Mapping[str, object] | None = None) -> Fault | None:
         """Return the fault for this call, counted as used; None lets the call through.
 
-        A fault still in its `skip` passes the call to the next fault. A call that an older fault
-        took is not counted by newer ones.
+        A fault still in its `skip` passes the call to the next fault. Newer faults do not count a
+        call that an older fault has handled.
         """
         for key, fault in list(self._left.items()):
             if not fault.concerns(call, params or {}):
@@ -157,12 +158,12 @@ class Faults:
         return None
 
     def list(self) -> dict[str, Fault]:
-        """Return the active faults by id, with what is left of `skip` and `times`."""
+        """Return the active faults by id, with the remaining `skip` and `times`."""
         return dict(self._left)
 
 
 async def suffer(request: web.Request, fault: Fault | None, effect: Effect) -> web.StreamResponse:
-    """Answer `request` as `fault` says, or with `effect()` when there is none.
+    """Answer `request` as `fault` says, or with `effect()` if there is no fault.
 
     `effect` does what the call asks for and returns the good answer with its body in memory; it is
     called at most once, and not at all by `answer`, `reset_before` and `hang_before`.
@@ -203,8 +204,8 @@ def reset(request: web.Request) -> web.Response:
 async def _wait_for_silence(request: web.Request, delay: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(delay or None):
-            # aiohttp lets a handler continue when its client has gone, so the handler has to
-            # check.
+            # aiohttp lets a handler continue after its client has disconnected, so the handler has
+            # to check.
             while request.transport is not None:  # noqa: ASYNC110 - there is no event for it
                 await asyncio.sleep(_LOOK_EVERY)
 
@@ -230,7 +231,7 @@ async def _spoil(request: web.Request, fault: Fault, real: web.Response) -> web.
                 await streamed.write(bytes(content[start : start + step]))
                 await asyncio.sleep(step / fault.rate)
     except ConnectionError:
-        pass  # the client disconnected, which is what the fault is for
+        pass  # the client disconnected, as the fault intends
     return streamed
 
 

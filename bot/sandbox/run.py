@@ -1,6 +1,6 @@
 """`bot sandbox`: the unchanged bot in a separate process, between the two emulators.
 
-It must not know anything of the bot but its command and the names of its settings.
+It must not know the bot, except its command and the names of its settings.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -22,6 +23,9 @@ from bot.sandbox.telegram.emulator import FIRST_PERSON, TelegramEmulator
 PORT = 8090
 DELAY_SECONDS = 6.0
 STOP_SECONDS = 12.0
+GUESTS_PER_DAY = "20"
+"""Videos of one person: guests see what is left of them where the admin sees a price."""
+_START_LINK = re.compile(r"https://t\.me/\w+\?start=[\w-]+")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,15 +37,18 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--delay", type=float, default=DELAY_SECONDS, help="seconds that a video takes"
     )
+    parser.add_argument(
+        "--claim", action="store_true", help="a bot without an admin: claim it on the page"
+    )
     args = parser.parse_args(argv)
     try:
-        return asyncio.run(_run(args.port, args.delay))
+        return asyncio.run(_run(args.port, args.delay, claim=args.claim))
     except OSError as exc:
         print(f"the sandbox cannot start: {exc}", file=sys.stderr)
         return 1
 
 
-async def _run(port: int, delay: float) -> int:
+async def _run(port: int, delay: float, *, claim: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,10 +66,16 @@ async def _run(port: int, delay: float) -> int:
             sys.executable,
             "-m",
             "bot",
-            # A terminal's Ctrl-C must reach the bot only once, from here.
+            # The bot must get a terminal's Ctrl-C only once, from here.
             start_new_session=True,
-            env=_environment(telegram, provider, folder, frames_port),
+            env=_environment(telegram, provider, folder, frames_port, claim=claim),
+            stderr=asyncio.subprocess.PIPE if claim else None,
         )
+        if bot.stderr is not None:
+            reading = asyncio.ensure_future(  # noqa: TID251 - cancelled at the end
+                _show_links(bot.stderr, telegram)
+            )
+            stack.callback(reading.cancel)
         print(
             f"\n  The sandbox is open:  {telegram.url}\n\n"
             "  Write a prompt, attach a photo, press a shape. Nothing leaves this machine\n"
@@ -84,13 +97,28 @@ async def _run(port: int, delay: float) -> int:
         return 0 if stop.is_set() else code or 1
 
 
+async def _show_links(log: asyncio.StreamReader, telegram: TelegramEmulator) -> None:
+    """Copy the bot's log to the terminal; the page shows the start link that stands in it."""
+    while line := await log.readline():
+        sys.stderr.buffer.write(line)
+        sys.stderr.flush()
+        if found := _START_LINK.search(line.decode(errors="replace")):
+            telegram.show_start_link(found[0])
+
+
 def _environment(
-    telegram: TelegramEmulator, provider: GptunnelEmulator, folder: Path, port: int
+    telegram: TelegramEmulator,
+    provider: GptunnelEmulator,
+    folder: Path,
+    port: int,
+    *,
+    claim: bool,
 ) -> dict[str, str]:
     """Return the bot's settings; the operator's environment and `.env` are not used.
 
-    The first visitor of the page is the admin.
+    The first visitor of the page is the admin, or with `claim` whoever opens the link.
     """
+    people = {"ACCESS": "open", "ADMINS": str(FIRST_PERSON), "CAP_USER_PER_DAY": GUESTS_PER_DAY}
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")
     return {name: os.environ[name] for name in kept if name in os.environ} | {
         "BOT_TOKEN": telegram.token,
@@ -98,8 +126,7 @@ def _environment(
         "TELEGRAM_API_URL": telegram.url,
         "GPTUNNEL_BASE_URL": provider.base_url,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
-        "ACCESS": "open",
-        "ADMINS": str(FIRST_PERSON),
+        **({} if claim else people),
         "HTTP_PORT": str(port),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "ALLOW_PRIVATE_RESULT_HOSTS": "true",

@@ -6,8 +6,9 @@ It must not know tasks, texts or the database.
 from __future__ import annotations
 
 import asyncio
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 from aiogram import Bot
@@ -37,7 +38,7 @@ from bot.telegram.errors import ErrorMiddleware
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware, SharedLimiter
 
 REQUEST_SECONDS = 30
-"""Seconds for an ordinary call; uploads and the long poll set their own."""
+"""Seconds for an ordinary call; uploads and the long poll set their own timeouts."""
 
 
 class CountMiddleware(BaseRequestMiddleware):
@@ -93,21 +94,30 @@ async def fetch_file(bot: Bot, file_id: str, *, limit: int) -> bytes:
     """Return the bytes of a file by its `file_id` (Bot API: getFile; 20 MB at most).
 
     Raises TelegramTooLarge over `limit` bytes and the other TelegramErrors; TelegramRejected when
-    Telegram no longer has it.
+    Telegram no longer has the file.
     """
+    content = io.BytesIO()
+    await download_file(bot, file_id, content, limit=limit)
+    return content.getvalue()
+
+
+async def download_file(bot: Bot, file_id: str, target: BinaryIO, *, limit: int) -> int:
+    """Write a file of Telegram into an open file; return its bytes. Memory use does not grow with
+    it. Raises what `fetch_file` raises; the file may then hold a part."""
     file = await bot(GetFile(file_id=file_id))
     if not file.file_path:
         raise TelegramRejected("the file has no path")
     if bot.session.api.is_local:
-        return await asyncio.to_thread(_read_file, Path(file.file_path), limit)
+        return await asyncio.to_thread(_copy_file, Path(file.file_path), target, limit)
     url = bot.session.api.file_url(bot.token, file.file_path)
-    data = bytearray()
+    size = 0
     try:
         async with asyncio.timeout(REQUEST_SECONDS * 2):
             async for chunk in bot.session.stream_content(url, timeout=REQUEST_SECONDS * 2):
-                data += chunk
-                if len(data) > limit:
+                size += len(chunk)
+                if size > limit:
                     raise TelegramTooLarge(f"the file is over {limit} bytes")
+                target.write(chunk)
     except aiohttp.ClientResponseError as exc:
         if exc.status in (400, 403, 404, 410):
             raise TelegramRejected(f"the file cannot be had (HTTP {exc.status})") from None
@@ -116,20 +126,23 @@ async def fetch_file(bot: Bot, file_id: str, *, limit: int) -> bytes:
         if not isinstance(exc, aiohttp.ClientError | OSError) and not proxy.is_at_fault(exc):
             raise
         raise TelegramLater(f"the file cannot be had now ({type(exc).__name__})") from None
-    return bytes(data)
+    return size
 
 
-def _read_file(path: Path, limit: int) -> bytes:
-    """Read a file that a server with --local stored; this process must be able to see its
+def _copy_file(path: Path, target: BinaryIO, limit: int) -> int:
+    """Copy a file that a server with --local stored; this process must be able to see its
     folder.
     """
+    size = 0
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            while chunk := file.read(1 << 20):
+                size += len(chunk)
+                if size > limit:
+                    raise TelegramTooLarge(f"the file is over {limit} bytes")
+                target.write(chunk)
     except OSError as exc:
-        # The operator has to fix it (TELEGRAM_LOCAL, permissions, mounts): nothing is lost
+        # The operator has to fix this (TELEGRAM_LOCAL, permissions, mounts); nothing is lost
         # meanwhile.
         raise TelegramLater(f"a local file cannot be read ({type(exc).__name__})") from exc
-    if len(data) > limit:
-        raise TelegramTooLarge(f"the file is over {limit} bytes")
-    return data
+    return size

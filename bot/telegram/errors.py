@@ -1,9 +1,11 @@
-"""The one home of Telegram's errors: every call raises one of `bot.core.errors`' TelegramErrors.
+"""The only place for Telegram's errors: every call raises a TelegramError of `bot.core.errors`.
 
 The text of an error never holds the token.
 """
 
 from __future__ import annotations
+
+import re
 
 import aiohttp
 from aiogram import Bot
@@ -37,6 +39,7 @@ from aiogram.methods.base import TelegramType
 from bot.core.errors import (
     TelegramConflict,
     TelegramError,
+    TelegramFlood,
     TelegramLater,
     TelegramLost,
     TelegramMoved,
@@ -48,21 +51,59 @@ from bot.core.errors import (
 )
 from bot.runtime import metrics, proxy
 
-# The descriptions are undocumented; these are from the sources of the Bot API server and tdlib.
+# The descriptions are undocumented. These are from the sources of the Bot API server (Client.cpp)
+# and of tdlib (MessageContent.cpp, DialogManager.cpp, MessagesManager.cpp); names in capitals come
+# from Telegram's list of errors of messages.sendMedia, and the server passes them on unchanged.
 _UNREACHABLE = (
+    # the chat
     "chat not found",
     "user not found",
     "group chat was deactivated",
     "group chat was upgraded",
+    "group chat was deleted",
     "user is deactivated",
+    "input_user_deactivated",
+    "user_deleted",
+    "user_is_blocked",
+    "user_is_bot",
+    "you_blocked_user",
     "peer_id_invalid",
-    "not enough rights to send",
-    "have no rights to send",
-    "chat_write_forbidden",
-    "chat_restricted",
+    "chat_id_invalid",
+    "channel_invalid",
+    "channel_private",
+    "channel_public_group_na",
+    "chat_forbidden",
     "bot is not a member",
     "bot was kicked",
+    "bot was blocked",
+    "can't initiate conversation",
+    "user_banned_in_channel",
+    "allow_payment_required",
+    "privacy_premium_required",
+    "business_peer_invalid",
+    "business_peer_usage_missing",
+    "business_connection_invalid",
+    "business_connection_not_allowed",
+    "business connection not found",
+    # the rights there
+    "not enough rights to send",
+    "have no rights to send",
+    "have no write access",
+    "need administrator rights in the channel",
+    "chat_admin_required",
+    "chat_write_forbidden",
+    "chat_restricted",
+    "chat_guest_send_forbidden",
+    # the topic
+    "message thread not found",
+    "topic_closed",
+    "topic_deleted",
+    "topic_id_invalid",
 )
+_FORBIDDEN_KIND = re.compile(r"chat_send_[a-z]+_forbidden")
+"""No messages of this kind: CHAT_SEND_VIDEOS_FORBIDDEN, CHAT_SEND_PLAIN_FORBIDDEN and others."""
+_WAIT = re.compile(r"(?:slowmode|flood|flood_premium)_wait_(\d+)")
+"""Seconds, as Telegram names them to the Bot API server."""
 
 _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 
@@ -70,20 +111,24 @@ _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 def classify(exc: BaseException) -> TelegramError | None:
     """Return the TelegramError of a failed call; None when the exception is not about Telegram.
 
-    The text never holds the token: descriptions are Telegram's own, and of network errors only the
-    kind is kept, because their texts contain the address.
+    The text never contains the token: descriptions come from Telegram; a network error is reduced
+    to its type, because its text contains the address.
     """
     match exc:
         case TelegramError():
             return exc
         case TelegramRetryAfter():
-            return TelegramLater("flood control", retry_after=float(exc.retry_after))
+            return TelegramFlood("flood control", retry_after=float(exc.retry_after))
         case TelegramMigrateToChat():
             return TelegramMoved("the group has moved", chat_id=exc.migrate_to_chat_id)
         case TelegramUnauthorizedError():
-            return TelegramUnauthorized(exc.message)
+            return TelegramUnauthorized(
+                f"BOT_TOKEN: Telegram does not accept it ({exc.message}); @BotFather shows it"
+            )
         case TelegramNotFound() if isinstance(exc.method, GetMe | GetUpdates):
-            return TelegramUnauthorized("Not Found: the token is not one of this server's")
+            return TelegramUnauthorized(
+                "BOT_TOKEN: the server of TELEGRAM_API_URL does not know it (Not Found)"
+            )
         case TelegramConflictError():
             return TelegramConflict(exc.message)
         case TelegramForbiddenError():
@@ -101,7 +146,7 @@ def classify(exc: BaseException) -> TelegramError | None:
         case TelegramBadRequest():
             return _bad_request(exc.message)
         case TelegramAPIError() if "too many requests" in str(exc.message).lower():
-            return TelegramLater("flood control without a time", retry_after=30.0)
+            return TelegramFlood("flood control without a time", retry_after=30.0)
         case TelegramAPIError():
             return TelegramRejected(str(exc.message))
         case Exception() if proxy.is_at_fault(exc):
@@ -116,7 +161,9 @@ def _bad_request(message: str) -> TelegramError:
     words = message.lower()
     if "message is not modified" in words:
         return TelegramNotModified(message)
-    if any(part in words for part in _UNREACHABLE):
+    if wait := _WAIT.search(words):
+        return TelegramLater(message, retry_after=float(wait[1]))
+    if any(part in words for part in _UNREACHABLE) or _FORBIDDEN_KIND.search(words):
         return TelegramUnreachable(message)
     if any(part in words for part in _TOO_LARGE):
         return TelegramTooLarge(message)
@@ -124,7 +171,7 @@ def _bad_request(message: str) -> TelegramError:
 
 
 class ErrorMiddleware(BaseRequestMiddleware):
-    """Makes every call raise TelegramErrors, and nothing else."""
+    """Makes every call raise only TelegramErrors."""
 
     async def __call__(
         self,
@@ -135,7 +182,7 @@ class ErrorMiddleware(BaseRequestMiddleware):
         try:
             return await make_request(bot, method)
         except TypeError:
-            # aiogram searches the description of a 5xx that has none.
+            # aiogram fails on a 5xx without a description.
             raise TelegramLost("a server error without a description") from None
         except Exception as exc:
             error = classify(exc)

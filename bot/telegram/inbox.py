@@ -37,30 +37,30 @@ HANDLERS_AT_ONCE = 32
 HANDLER_SECONDS = 120.0
 
 LEASE = timedelta(seconds=30)
-"""After a kill, a chat with an open update waits this long."""
+"""Seconds; after a kill, a chat with an open update waits this long."""
 
-HEARTBEAT_SECONDS = 8.0
+HEARTBEAT_SECONDS = 8.5
 """Several heartbeats within a lease."""
 
 TRIES = 8
-"""After so many failed or killed tries an update is set aside."""
+"""After this many failed or killed attempts an update is set aside."""
 
 PATIENCE = timedelta(days=1)
-"""How long an update waits for Telegram or the database; an outage is not its fault."""
+"""How long an update waits during an outage of Telegram or the database."""
 
 PRESS_PATIENCE = timedelta(minutes=10)
-"""The same for a button press: nobody reads a late answer, and its chat would wait."""
+"""The same for a button press: nobody reads a late answer, and its chat has to wait meanwhile."""
 
 IDLE_SECONDS = 1.0
 
 
 class _Failed(timedelta):
-    """Retry after this time; the try counts."""
+    """Retry after this time; the attempt counts."""
 
 
 @dataclass(frozen=True)
 class _Arrival:
-    """Updates that a caller brought; it waits until they are committed."""
+    """Updates from one caller, which waits until they are committed."""
 
     rows: Sequence[IncomingUpdate]
     kept: asyncio.Future[None] = field(
@@ -100,7 +100,7 @@ class Inbox:
     async def take(self, rows: Sequence[IncomingUpdate]) -> None:
         """Commit the updates; afterwards Telegram may forget them. Raises StorageUnavailable.
 
-        While handlers run in this process, the same commit leases the updates.
+        If this process runs handlers, the same commit leases the updates.
         """
         if self._running and not self._stopping:
             arrival = _Arrival(rows)
@@ -113,7 +113,7 @@ class Inbox:
         metrics.UPDATES_RECEIVED.inc(len(rows))
 
     def stop(self) -> None:
-        """Claim no more; `run` finishes the open updates."""
+        """Stop claiming; `run` finishes the open updates."""
         self._stopping = True
         self._due.set()
 
@@ -135,15 +135,16 @@ class Inbox:
             self._due.clear()
             for update in await self._turn():
                 if update.update_id in self._in_hand:
-                    continue  # it slept past its own lease, which continues with this claim
+                    continue  # suspended past its lease: the handler continues under this claim
                 self._in_hand.add(update.update_id)
                 group.create_task(self._process(update), name=f"update {update.update_id}")
             if not self._stopping or self._in_hand:
                 await self._wait(self._due, IDLE_SECONDS)
 
     async def _heartbeat(self) -> None:
-        """Renew the leases of open updates; after a failure a repeat of the handler changes
-        nothing."""
+        """Renew the leases of open updates; if this fails, another run of the handler changes
+        nothing.
+        """
         while True:
             await self._sleep(HEARTBEAT_SECONDS)
             if self._in_hand:
@@ -157,8 +158,8 @@ class Inbox:
     async def _turn(self) -> list[InboxUpdate]:
         """Add new updates, mark finished ones and lease the next, in one commit.
 
-        Under load one commit serves all updates that came or ended meanwhile. Marks that cannot be
-        written go with the next turn; the callers get the error, and bring their updates again.
+        Under load one commit serves all updates that came or ended meanwhile. If the commit fails,
+        the marks go with the next one; the callers get the error and bring their updates again.
         """
         full = len(self._in_hand) >= HANDLERS_AT_ONCE
         if full and not self._finished and not self._arrivals:
@@ -181,7 +182,7 @@ class Inbox:
             logger.warning("the inbox waits: %s", exc)
             self._answer(self._arrivals, exc)
             if self._stopping:
-                # Their leases expire, and a repeat of their handlers changes nothing.
+                # Their leases expire, and another run of their handlers changes nothing.
                 self._in_hand.difference_update(finished, self._finished)
                 self._finished = []
                 return []
@@ -192,7 +193,7 @@ class Inbox:
         self._answer(arrivals)
         self._in_hand.difference_update(finished)
         if not self._in_hand:
-            # updates behind another process's update are handled by that process
+            # updates that wait behind another process's update are handled by that process
             self._behind.clear()
         handled = {update.update_id for update in claimed}
         self._behind.update(
@@ -202,11 +203,11 @@ class Inbox:
         return claimed
 
     def _answer(self, arrivals: list[_Arrival], error: StorageUnavailable | None = None) -> None:
-        """Report the result to the callers that brought these updates."""
+        """Report the result to the callers of `take`."""
         self._arrivals = self._arrivals[len(arrivals) :]
         for arrival in arrivals:
             if arrival.kept.done():
-                continue  # the caller has gone
+                continue  # the caller was cancelled
             if error is None:
                 arrival.kept.set_result(None)
             else:
@@ -215,12 +216,12 @@ class Inbox:
     async def _process(self, update: InboxUpdate) -> None:
         took_effect, hurry = False, True
         try:
-            with logs.about(update=update.update_id, chat=update.chat_key):
+            with logs.about(update=update.update_id, **_chat(update.chat_key)):
                 outcome = await self._outcome(update)
                 if outcome is None:
                     took_effect = True
                     self._finished.append(update.update_id)
-                    # alone in its chat, it may wait for the next commit or look
+                    # no other update of its chat waits, so the mark can wait for the next commit
                     hurry = (
                         self._stopping
                         or update.chat_key in self._behind
@@ -237,7 +238,9 @@ class Inbox:
                 self._due.set()
 
     async def _outcome(self, update: InboxUpdate) -> str | timedelta | None:
-        """Return None: done. A duration: retry after it. A text: set aside for this reason."""
+        """Return None if the update is done, a duration to retry after it, or the reason to set it
+        aside.
+        """
         if update.attempts > TRIES:
             return "its handler was killed again and again"
         try:
@@ -249,12 +252,11 @@ class Inbox:
             return f"cannot be parsed ({type(exc).__name__})"
 
     async def _handle(self, update: InboxUpdate, raw: dict[str, Any]) -> str | timedelta | None:
-        """Run the handlers. Raises TelegramMoved, and the errors of an update that cannot be
-        parsed."""
+        """Run the handlers. Raises TelegramMoved, and parse errors of the update."""
         parsed = Update.model_validate(raw, context={"bot": self._bot})
         age = self._clock() - update.received_at
         patience = PRESS_PATIENCE if parsed.callback_query else PATIENCE
-        # Each wait is half of the elapsed time; no try is counted, since nothing failed here.
+        # Each wait is half of the elapsed time; no attempt is counted, since the fault is outside.
         wait = min(max(age.total_seconds() / 2, 2.0), 300.0)
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
@@ -262,7 +264,7 @@ class Inbox:
         except TelegramMoved:
             raise
         except TelegramUnreachable as exc:
-            logger.info("update %d: the chat takes no answer: %s", update.update_id, exc)
+            logger.info("update %d: the chat accepts no answer: %s", update.update_id, exc)
             return None
         except TelegramRejected as exc:
             return str(exc)
@@ -289,7 +291,7 @@ class Inbox:
             logger.warning("update %d waits: %s", update.update_id, exc)
             return timedelta(seconds=2)
         if "callback_query" in raw:
-            return None  # its effect is committed, and the pressed message stayed in the old group
+            return None  # its effect is committed, and its message is in the old group
         for event in raw.values():
             if isinstance(event, dict) and isinstance(event.get("chat"), dict):
                 event["chat"]["id"] = chat_id
@@ -299,7 +301,7 @@ class Inbox:
             return f"the group moves on and on: {exc}"
 
     async def _settle(self, update: InboxUpdate, outcome: str | timedelta) -> None:
-        """Write the outcome, retrying: a lost write would run the handler again."""
+        """Write the outcome, with retries: a lost write would run the handler again."""
         failures = 0
         while True:
             now = self._clock()
@@ -317,11 +319,16 @@ class Inbox:
                         await self._storage.inbox.set_aside(update.update_id, error=words, now=now)
             except StorageUnavailable as exc:
                 failures += 1
-                logger.warning("update %d waits to be noted: %s", update.update_id, exc)
+                logger.warning("update %d: its end is not saved yet: %s", update.update_id, exc)
                 if self._stopping or failures > 20:
-                    return  # its lease expires, and the handler's repeat changes nothing
+                    return  # its lease expires, and another run of the handler changes nothing
                 await self._sleep(back_off(failures, first=0.5, cap=10))
             else:
                 put_off = isinstance(outcome, timedelta)
                 metrics.UPDATES.labels("again" if put_off else "set_aside").inc()
                 return
+
+
+def _chat(key: str) -> dict[str, int]:
+    """Return the field of the chat for the log, always a number; none for a checkout."""
+    return {"chat": int(key)} if key.removeprefix("-").isdecimal() else {}

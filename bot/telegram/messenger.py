@@ -1,8 +1,8 @@
-"""The only sender outside an update: messages of jobs to a chat.
+"""Send messages to a chat outside of handlers, for jobs; the only module that does.
 
-It sends to the same place (topic, business connection, reply) and asks for raw answers, so that an
-accepted message counts as sent even when aiogram cannot parse the answer. It must not know why
-something is sent.
+It sends to the complete place (topic, business connection, reply) and requests raw answers, so
+that an accepted message counts as sent even if aiogram cannot parse the answer. It must not know
+why something is sent.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from aiogram.methods import (
     EditMessageCaption,
     EditMessageText,
     SendChatAction,
+    SendDocument,
     SendMediaGroup,
     SendMessage,
     SendMessageDraft,
@@ -34,7 +35,13 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot.core.errors import TelegramError, TelegramLost, TelegramNotModified, TelegramRejected
+from bot.core.errors import (
+    TelegramError,
+    TelegramLost,
+    TelegramNotModified,
+    TelegramRejected,
+    TelegramUnreachable,
+)
 from bot.core.task import Chat
 from bot.media.video_reader import Video, VideoInfo
 from bot.telegram.client import REQUEST_SECONDS
@@ -52,15 +59,19 @@ class _SendVideo(SendVideo):
     __returning__ = Any  # type: ignore[assignment]
 
 
+class _SendDocument(SendDocument):
+    __returning__ = Any  # type: ignore[assignment]
+
+
 class _SendMediaGroup(SendMediaGroup):
     __returning__ = Any  # type: ignore[assignment]
 
 
 class OpenFile(InputFile):
-    """An open file, streamed from its start; without a name on disk that could be left behind."""
+    """An open file, streamed from its start; it has no name on disk, so a crash leaves nothing."""
 
     def __init__(self, file: BinaryIO, filename: str) -> None:
-        # Each chunk is a round trip to a thread, so they are few: a common video has four.
+        # Each chunk is a round trip to a thread, so chunks are large: a typical video has four.
         super().__init__(filename=filename, chunk_size=1 << 19)
         self._file = file
 
@@ -72,10 +83,11 @@ class OpenFile(InputFile):
 
 @dataclass(frozen=True)
 class SentVideo:
-    """What Telegram keeps of an uploaded video."""
+    """Telegram's references to an uploaded video."""
 
     message_id: int
     file_id: str | None
+    is_document: bool = False  # a document's file_id cannot be sent as a video
 
 
 class Messenger:
@@ -95,11 +107,11 @@ class Messenger:
     ) -> int:
         """Send a message to the chat; return its id."""
 
-        async def attempt(words: dict[str, Any], thread: int | None) -> Any:
+        async def attempt(words: dict[str, Any]) -> Any:
             return await self._bot(
                 _SendMessage(
                     chat_id=chat.chat_id,
-                    message_thread_id=thread,
+                    message_thread_id=chat.message_thread_id,
                     business_connection_id=chat.business_connection_id,
                     reply_parameters=_reply(reply_to),
                     reply_markup=keyboard,
@@ -108,7 +120,7 @@ class Messenger:
                 )
             )
 
-        return _message_id(await _send_with_fallbacks(attempt, text.as_kwargs(), chat, "entities"))
+        return _message_id(await _send_plain_if_needed(attempt, text.as_kwargs(), "entities"))
 
     async def send_video(
         self,
@@ -128,11 +140,11 @@ class Messenger:
         """
         file = video if isinstance(video, str) else OpenFile(video, "video.mp4")
 
-        async def attempt(words: dict[str, Any], thread: int | None) -> Any:
+        async def attempt(words: dict[str, Any]) -> Any:
             return await self._bot(
                 _SendVideo(
                     chat_id=chat.chat_id,
-                    message_thread_id=thread,
+                    message_thread_id=chat.message_thread_id,
                     business_connection_id=chat.business_connection_id,
                     video=file,
                     width=info.width if info else None,
@@ -148,7 +160,41 @@ class Messenger:
             )
 
         words = caption.as_caption_kwargs()
-        return _sent_video(await _send_with_fallbacks(attempt, words, chat, "caption_entities"))
+        return _sent_video(await _send_plain_if_needed(attempt, words, "caption_entities"))
+
+    async def send_document(
+        self,
+        chat: Chat,
+        file: BinaryIO | str,
+        filename: str = "",
+        *,
+        size: int = 0,
+        thumbnail: bytes | None = None,
+        caption: Text,
+        reply_to: int | None = None,
+        keyboard: InlineKeyboardMarkup | None = None,
+    ) -> SentVideo:
+        """Send a video that Telegram does not play, uploaded as a file or by its `file_id`."""
+        media = file if isinstance(file, str) else OpenFile(file, filename)
+
+        async def attempt(words: dict[str, Any]) -> Any:
+            return await self._bot(
+                _SendDocument(
+                    chat_id=chat.chat_id,
+                    message_thread_id=chat.message_thread_id,
+                    business_connection_id=chat.business_connection_id,
+                    document=media,
+                    thumbnail=_thumbnail(thumbnail),
+                    disable_content_type_detection=True,
+                    reply_parameters=_reply(reply_to),
+                    reply_markup=keyboard,
+                    **words,
+                ),
+                request_timeout=REQUEST_SECONDS + size // SLOWEST_UPLOAD,
+            )
+
+        words = caption.as_caption_kwargs()
+        return _sent_video(await _send_plain_if_needed(attempt, words, "caption_entities"))
 
     async def send_album(
         self,
@@ -160,11 +206,11 @@ class Messenger:
     ) -> list[SentVideo]:
         """Send several videos, uploaded from open files, as one album (Bot API: sendMediaGroup).
 
-        Only the first has the caption: clients then show it below the album.
+        Only the first video has the caption: clients then show it below the album.
         """
         files = [OpenFile(video.file, "video.mp4") for video in videos]
 
-        async def attempt(words: dict[str, Any], thread: int | None) -> Any:
+        async def attempt(words: dict[str, Any]) -> Any:
             album: list[MediaUnion] = [
                 InputMediaVideo(
                     media=file,
@@ -180,7 +226,7 @@ class Messenger:
             return await self._bot(
                 _SendMediaGroup(  # type: ignore[call-arg] # two old fields with defaults
                     chat_id=chat.chat_id,
-                    message_thread_id=thread,
+                    message_thread_id=chat.message_thread_id,
                     business_connection_id=chat.business_connection_id,
                     media=album,
                     reply_parameters=_reply(reply_to),
@@ -190,7 +236,7 @@ class Messenger:
             )
 
         words = caption.as_caption_kwargs()
-        answer = await _send_with_fallbacks(attempt, words, chat, "caption_entities")
+        answer = await _send_plain_if_needed(attempt, words, "caption_entities")
         if not isinstance(answer, list) or len(answer) != len(videos):
             raise TelegramLost("the answer does not name as many messages")
         return [_sent_video(one) for one in answer]
@@ -204,7 +250,7 @@ class Messenger:
         is_media: bool,
         keyboard: InlineKeyboardMarkup | None = None,
     ) -> None:
-        """Edit a message of ours; an unchanged text is fine."""
+        """Edit a message of the bot; an unchanged text is no error."""
         method: EditMessageText | EditMessageCaption
         where: dict[str, Any] = {
             "chat_id": chat.chat_id,
@@ -226,16 +272,19 @@ class Messenger:
             return
 
     async def delete(self, chat: Chat, message_id: int) -> None:
-        """Delete a message of ours, best effort: nothing depends on it."""
+        """Delete a message of the bot, best effort: nothing depends on it."""
         try:
             await self._bot(DeleteMessage(chat_id=chat.chat_id, message_id=message_id))
         except TelegramError:
             return
 
-    async def action(self, chat: Chat, action: str) -> None:
-        """Show the chat action ("sending video…"); nothing depends on it."""
+    async def action(self, chat: Chat, action: str) -> bool:
+        """Show the chat action ("sending video…"); nothing depends on it.
+
+        False: the chat cannot be written to, and will not show it later either.
+        """
         if self.busy(chat):
-            return
+            return True
         try:
             await self._bot(
                 SendChatAction(
@@ -245,13 +294,16 @@ class Messenger:
                     action=action,
                 )
             )
+        except TelegramUnreachable:
+            return False
         except TelegramError:
-            return
+            return True
+        return True
 
     async def draft(self, chat: Chat, draft_id: int, text: Text) -> bool:
         """Show a text with Telegram's own Stop button for 30 seconds (Bot API: sendMessageDraft).
 
-        Nothing depends on it; False: this server does not accept it.
+        Nothing depends on it; return False if this server does not accept it.
         """
         try:
             await self._bot(
@@ -270,27 +322,18 @@ class Messenger:
         return True
 
     def busy(self, chat: Chat) -> bool:
-        """Whether an edit that nobody waits for should be skipped now."""
+        """Whether an unimportant edit should be skipped now."""
         return self._pace.busy(chat.chat_id)
 
 
-async def _send_with_fallbacks(
-    attempt: Any, words: dict[str, Any], chat: Chat, entities: str
-) -> Any:
-    """Send without the topic when it is gone, without formatting when that is refused."""
-    thread = chat.message_thread_id
-    for _ in range(2):
-        try:
-            return await attempt(words, thread)
-        except TelegramRejected as exc:
-            text = str(exc).lower()
-            if thread is not None and ("thread" in text or "topic" in text):
-                thread = None
-            elif "entities" in text and words.get(entities):
-                words = words | {entities: None}
-            else:
-                raise
-    return await attempt(words, thread)
+async def _send_plain_if_needed(attempt: Any, words: dict[str, Any], entities: str) -> Any:
+    """Send without formatting when that is refused."""
+    try:
+        return await attempt(words)
+    except TelegramRejected as exc:
+        if "entities" not in str(exc).lower() or not words.get(entities):
+            raise
+    return await attempt(words | {entities: None})
 
 
 def _reply(message_id: int | None) -> ReplyParameters | None:
@@ -308,7 +351,7 @@ def _sent_video(answer: Any) -> SentVideo:
     # A silent clip may come back as an animation or a document.
     for kind in ("video", "animation", "document"):
         if isinstance(media := answer.get(kind), dict) and media.get("file_id"):
-            return SentVideo(message_id, str(media["file_id"]))
+            return SentVideo(message_id, str(media["file_id"]), kind == "document")
     return SentVideo(message_id, None)
 
 

@@ -1,6 +1,6 @@
-"""Long polling: getUpdates, confirmed to Telegram only after the updates are committed here.
+"""Long polling with getUpdates; updates are confirmed to Telegram only after their commit.
 
-It must not know what an update means, nor who handles it.
+It must not know what an update means or who handles it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ IDLE_SECONDS = 1.0
 
 
 class Polling:
-    """Moves updates from getUpdates to the inbox; Telegram forgets one only after its commit
-    here.
+    """Moves updates from getUpdates to the inbox; Telegram forgets an update only after its
+    commit.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Polling:
             self._signals.polled_at = self._clock()
 
     async def _take_over(self) -> None:
-        """Delete the webhook once: a webhook set later is somebody's decision.
+        """Delete the webhook once, at the start: a later webhook is somebody's decision.
 
         Polling does not wait for it: without a webhook nothing has to be deleted.
         """
@@ -98,7 +98,7 @@ class Polling:
         except TelegramUnauthorized:
             raise
         except TelegramError as exc:
-            logger.warning("whether there is a webhook is not known: %s", exc)
+            logger.warning("the webhook could not be deleted: %s", exc)
 
     async def _page(self, offset: int | None) -> Any:
         return await self._bot(

@@ -1,4 +1,4 @@
-"""The bot's profile in Telegram: commands and descriptions, per language, only when changed."""
+"""The bot's profile in Telegram: sets commands and descriptions per language, if they changed."""
 
 from __future__ import annotations
 
@@ -30,44 +30,56 @@ from aiogram.types import (
 
 from bot import texts
 from bot.core.errors import TelegramError, TelegramLost, TelegramRejected
+from bot.texts.audience import reader
 from bot.texts.i18n import language_of
 
 logger = logging.getLogger(__name__)
 
 LANGUAGES: tuple[tuple[str, str | None], ...] = (("en", None), ("ru", "ru"))
-"""Our language and Telegram's code for it; None: everybody without a language of their own here.
+"""The bot's languages and Telegram's codes for them; None is for all other languages.
 """
 
 
-async def set_profile(bot: Bot) -> None:
-    """Update the profile; the bot works without it."""
+async def set_profile(bot: Bot, *, sells: bool = False, names_prices: bool = True) -> None:
+    """Update the profile; the bot works without it. `sells`: for Stars."""
     failed: list[str] = []
+    with reader(pays=names_prices):
+        parts = [part for lang, code in LANGUAGES for part in _parts(lang, code, sells=sells)]
     try:
-        for lang, code in LANGUAGES:
-            for part in _parts(lang, code):
-                failed += await _bring(bot, *part)
+        for part in parts:
+            failed += await _bring(bot, *part)
     except TelegramError as exc:
         failed.append(str(exc))
     if failed:
-        logger.warning("the bot's page in Telegram is not up to date: %s", "; ".join(failed))
+        logger.warning("the bot's profile in Telegram is not up to date: %s", "; ".join(failed))
 
 
-async def follow_choice(bot: Bot, user: User, lang: str | None) -> None:
+async def follow_choice(
+    bot: Bot, user: User, lang: str | None, *, sells: bool = False, is_admin: bool = False
+) -> None:
     """Set the menu of a private chat to the chosen language, where Telegram would not do so by
-    itself; None: no language is chosen any more."""
-    scope = BotCommandScopeChat(chat_id=user.id)
-    with suppress(TelegramError):  # a menu is not worth a retry of the press
-        if lang is None or lang == language_of(user.language_code):
-            await bot(DeleteMyCommands(scope=scope))
-        else:
-            await bot(SetMyCommands(commands=_menu(texts.commands.commands(lang)), scope=scope))
+    itself; None: no language is chosen any more. An admin always has a menu of their own."""
+    own = language_of(user.language_code)
+    if lang in (None, own) and not is_admin:
+        with suppress(TelegramError):  # a menu is not worth a retry of the press
+            await bot(DeleteMyCommands(scope=BotCommandScopeChat(chat_id=user.id)))
+    else:
+        await set_menu(bot, user.id, lang or own, sells=sells, is_admin=is_admin)
+
+
+async def set_menu(bot: Bot, chat_id: int, lang: str, *, sells: bool, is_admin: bool) -> None:
+    """Set the menu of one private chat, best effort: Telegram knows no chat before /start."""
+    wanted = _menu(texts.commands.commands(lang, sells=sells, is_admin=is_admin))
+    with suppress(TelegramError):
+        await bot(SetMyCommands(commands=wanted, scope=BotCommandScopeChat(chat_id=chat_id)))
 
 
 async def _bring(
     bot: Bot, ask: TelegramMethod[Any], wanted: object, tell: TelegramMethod[bool]
 ) -> list[str]:
-    """Update one part of the profile. A server that does not return the current value gets the new
-    one, and one refused part does not stop the others."""
+    """Update one part of the profile. If the server does not return the current value, the new one
+    is set anyway; one refused part does not stop the others.
+    """
     with suppress(TelegramRejected, TelegramLost):
         if _held(await bot(ask)) == wanted:
             return []
@@ -81,10 +93,10 @@ async def _bring(
 Part = tuple[TelegramMethod[Any], object, TelegramMethod[bool]]
 
 
-def _parts(lang: str, code: str | None) -> Iterator[Part]:
+def _parts(lang: str, code: str | None, *, sells: bool) -> Iterator[Part]:
     """The question, the wanted answer, and the call that sets it."""
     for scope, commands in (
-        (BotCommandScopeDefault(), texts.commands.commands(lang)),
+        (BotCommandScopeDefault(), texts.commands.commands(lang, sells=sells)),
         (BotCommandScopeAllGroupChats(), texts.commands.group_commands(lang)),
     ):
         wanted = _menu(commands)

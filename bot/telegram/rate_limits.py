@@ -1,6 +1,6 @@
-"""Telegram's published rates: each call that a chat sees waits for its turn.
+"""Telegram's published rates: each visible call to a chat waits for its turn.
 
-It must not know what is sent, nor why.
+It must not know what is sent or why.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from bot.core.clock import Sleep
 class RateLimiter:
     """Telegram's rates: about 30 a second in all, 1 a second in a chat, 20 a minute in a group.
 
-    Short bursts pass, as Telegram allows (docs/telegram.md: limits). Each key has the time at
-    which it is free again; a call reserves its turn and waits for it.
+    Short bursts are allowed, as by Telegram (docs/telegram.md: limits). For each key the time is
+    stored at which it is free again; a call reserves its turn and waits for it.
     """
 
     ALL = (1 / 28, 1.0)
-    """Seconds per call, and how many seconds of calls may burst."""
+    """Seconds per call, and the size of a burst in seconds of calls."""
     PRIVATE = (1.0, 3.0)
     GROUP = (3.0, 15.0)
     KEPT = 10_000
@@ -44,16 +44,16 @@ class RateLimiter:
         self._free: dict[int | str, float] = {}
 
     def wait(self, chat_id: int | str | None) -> float:
-        """Reserve the next call to this chat; return the seconds until it may go out."""
+        """Reserve the next call to this chat; return the seconds until it may be sent."""
         return max(self._line("all", self.ALL, take=True), self._chat(chat_id, take=True))
 
     def behind(self, wait: float) -> None:
-        """Let the next call wait: other processes are ahead by so many seconds."""
+        """Delay the next call by these seconds, because calls of other processes come first."""
         _, burst = self.ALL
         self._free["all"] = max(self._free.get("all", 0.0), self._clock() + wait + burst)
 
     def busy(self, chat_id: int | str | None) -> bool:
-        """Whether a call that nobody waits for should not be made now.
+        """Whether an unimportant call should be postponed.
 
         Half of the burst is left for videos and answers.
         """
@@ -79,18 +79,19 @@ class RateLimiter:
 
 
 SharedLimiter = Callable[[float, float], Awaitable[float]]
-"""A limit shared by all processes of this bot: given seconds per call and seconds of burst, it
-reserves a turn and returns the seconds until it."""
+"""A limit shared by all processes of this bot: gets seconds per call and seconds of burst,
+reserves a turn and returns the seconds until it.
+"""
 
-# sendChatAction begins so too, but is no message
+# sendChatAction begins with "send" too, but is no message
 _MESSAGES = ("send", "edit", "copy", "forward", "delete")
 
 YIELD_SECONDS, YIELDS = 0.25, 12
-"""How long a deletion waits for other calls before it checks again, and how often."""
+"""Seconds that a deletion waits for other calls before it checks again, and how often it waits."""
 
 
 class RateLimitMiddleware(BaseRequestMiddleware):
-    """Makes each call that a chat sees wait for its turn."""
+    """Makes each visible call to a chat wait for its turn."""
 
     def __init__(
         self, pace: RateLimiter, sleep: Sleep = asyncio.sleep, line: SharedLimiter | None = None
@@ -121,7 +122,7 @@ class RateLimitMiddleware(BaseRequestMiddleware):
         return await make_request(bot, method)
 
     async def _give_way(self) -> None:
-        """Let videos and answers go first for a while: a deletion may come a little later."""
+        """Wait a little if calls are queued, so that videos and answers go before a deletion."""
         for _ in range(YIELDS):
             if not self._pace.busy(None):
                 return

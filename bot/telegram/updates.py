@@ -1,4 +1,4 @@
-"""Raw updates as inbox rows: the number, the chat that orders them, the text that is kept.
+"""Convert raw updates to inbox rows: the number, the key by which they are ordered, the raw text.
 
 It must not know what an update means.
 """
@@ -16,9 +16,9 @@ Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
 
 
 def chat_key(raw: dict[str, Any]) -> str:
-    """Return the key that orders updates: the chat, or the person where there is no chat.
+    """Return the key that orders updates: the chat, or the person if there is no chat.
 
-    A checkout has seconds and must not wait for others (Bot API: PreCheckoutQuery).
+    A checkout has its own key: it has only seconds (Bot API: PreCheckoutQuery).
     """
     checkout = raw.get("pre_checkout_query")
     if isinstance(checkout, dict):
@@ -50,12 +50,12 @@ def incoming(raw: Any) -> IncomingUpdate | None:
         update_id=update_id,
         chat_key=_storable(chat_key(raw)),
         payload=_storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":"))),
-        # Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery), and so does a buyer.
+        # Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery).
         is_urgent="pre_checkout_query" in raw,
     )
 
 
 def _storable(text: str) -> str:
-    """Return the text without what databases reject: NUL, and unpaired surrogates."""
+    """Return the text without characters that databases reject: NUL and unpaired surrogates."""
     text = text.replace("\\u0000", "\ufffd").replace("\0", "\ufffd")
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

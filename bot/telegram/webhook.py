@@ -1,4 +1,4 @@
-"""The webhook: Telegram calls our HTTP server, which answers 200 after the commit.
+"""The webhook: Telegram calls the bot's HTTP server, which answers 200 after the commit.
 
 Updates end in the same inbox rows as with polling, so an operator can switch between the two
 without loss. It must not know what any update means.
@@ -35,16 +35,18 @@ logger = logging.getLogger(__name__)
 
 PATH = "/telegram"
 BODY_LIMIT = 1 << 20
-"""Bytes of one update; real ones have some thousand (Bot API: setWebhook names no limit)."""
+"""Largest size of an update in bytes; real ones have a few thousand (Bot API: setWebhook has no
+limit).
+"""
 BODY_SECONDS = 15.0
 CONNECTIONS = 40
-"""Connections that Telegram opens at once: its own default."""
+"""How many connections Telegram may open at once; this is its default."""
 WATCH_SECONDS = 30.0
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of it
 
 
 class Webhook:
-    """Keeps the webhook set, watches it, and takes the updates.
+    """Keeps the webhook set, watches it, and receives the updates.
 
     `routes` serves the HTTP server; `run` keeps the webhook set.
     """
@@ -66,7 +68,7 @@ class Webhook:
         self._clock = clock
         self._health = health
         self._address = address
-        self._url = ""  # as it was set
+        self._url = ""  # as it was last set
         self._secret = secret
         self._allowed_updates = allowed_updates
         self._sleep = sleep
@@ -78,8 +80,8 @@ class Webhook:
         return [web.post(PATH, self.receive)]
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
-        """Take one update. Any answer but 2xx makes Telegram send it again."""
-        # As bytes: non-ASCII text cannot be compared, and must not be an error here.
+        """Receive an update. Any answer but 2xx makes Telegram send it again."""
+        # As bytes, because compare_digest raises an error for non-ASCII text.
         shown = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(shown, self._secret.encode()):
             return web.Response(status=401)
@@ -109,8 +111,8 @@ class Webhook:
 
     async def run(self) -> None:
         """Run until cancelled. Raises TelegramUnauthorized, and TelegramRejected when Telegram
-        refuses the operator's address: both end the process. A tunnel's new address may be refused
-        until its name is known everywhere."""
+        refuses the operator's address: both end the process. Exception: a tunnel's new address may
+        be refused until its name is known everywhere."""
         failures, is_set = 0, False
         while True:
             if self._address.is_awaited:
@@ -137,7 +139,7 @@ class Webhook:
             await self._rest(wait)
 
     async def _rest(self, seconds: float) -> None:
-        """Sleep; a new address ends it."""
+        """Sleep until the time is over or there is a new address."""
         if not self._address.changes:
             return await self._sleep(seconds)
         await wait_for(self._address.changed, seconds)
@@ -163,10 +165,10 @@ class Webhook:
             return self._judge(await self._bot(GetWebhookInfo()))
         except TelegramRejected as exc:
             logger.warning("the webhook cannot be watched: %s", exc)
-            return True  # it is set; arriving updates show the rest
+            return True  # it is set; arriving updates show whether it works
 
     def _judge(self, info: WebhookInfo) -> bool:
-        """Whether the webhook is still ours; marks health while it delivers."""
+        """Return whether the webhook is still the bot's own; record a heartbeat if it delivers."""
         metrics.WEBHOOK_PENDING.set(info.pending_update_count)
         if info.url != self._url:
             logger.error("somebody else set or deleted the webhook; it is set again")
@@ -189,7 +191,7 @@ class Webhook:
 
 
 async def _body(request: web.Request) -> bytes | None:
-    """Read the body; None when it is over the limit."""
+    """Read the body; return None if it is over the limit."""
     if (request.content_length or 0) > BODY_LIMIT:
         return None
     body = bytearray()

@@ -1,4 +1,4 @@
-"""Everything that people read and press, in every language: one module per subject.
+"""All texts and keyboards for people, in every language: one module per subject.
 
 A text is one function that takes the language first: `texts.cards.card(lang, task)`. It returns
 entities (no markup to escape) and fits its place (Bot API: 4096, 1024 and 200 characters). The
@@ -11,10 +11,14 @@ from bot.texts import (
     cards,
     commands,
     failures,
+    films,
+    first_steps,
     history,
     notices,
     payments,
+    people,
     privacy,
+    reports,
     results,
     statuses,
 )
@@ -25,10 +29,14 @@ __all__ = [
     "cards",
     "commands",
     "failures",
+    "films",
+    "first_steps",
     "history",
     "notices",
     "payments",
+    "people",
     "privacy",
+    "reports",
     "results",
     "statuses",
 ]

@@ -17,15 +17,19 @@ from bot.texts.i18n import fill, words
 
 
 def closed(lang: str, user_id: int, *, somebody_hears: bool) -> Text:
-    """To a stranger in private; with a button to ask, if there is somebody to ask."""
+    """To a stranger in private; with a button to ask for access if the bot has an admin."""
     _ = words(lang)
     how: list[Any] = [_("Press the button to ask them. If you have an invite link, open it.")]
     if not somebody_hears:
-        # On the first day the operator learns their own user ID here.
+        # On the first day the operator comes here.
         how = [
-            _("No admin is set who could give you access."),
+            _("It has no admin yet who could give you access."),
+            _(
+                "If this bot is yours: open the link that it printed when it started. After 15 "
+                "minutes a restart prints a new one."
+            ),
             fill(
-                _("If this bot is yours: your user ID is {id}. Put it into ADMINS and restart."),
+                _("Or put your user ID, {id}, into ADMINS and restart."),
                 id=Code(user_id),
             ),
         ]
@@ -56,7 +60,7 @@ def access_asked(lang: str, user_id: int, name: str, username: str | None) -> Te
 
 
 def access_decided(lang: str, user_id: int, name: str, *, allowed: bool) -> Text:
-    """The request after it was decided."""
+    """The request after a decision."""
     _ = words(lang)
     head = _("Access given") if allowed else _("Access denied")
     return message("✅" if allowed else "🚫", head, cut(name, 64), f"ID {user_id}")
@@ -102,7 +106,7 @@ def invite_made(lang: str, link: str, uses: int, seconds: float) -> Text:
 
 
 def allowed(lang: str, subject_id: int) -> Text:
-    """To the admin who let a person (positive) or a group in."""
+    """To the admin who gave access to a person (positive id) or a group."""
     _ = words(lang)
     text = (
         _("ID {id} may use the bot.") if subject_id > 0 else _("The group {id} may use the bot.")
@@ -111,7 +115,7 @@ def allowed(lang: str, subject_id: int) -> Text:
 
 
 def banned(lang: str, subject_id: int) -> Text:
-    """To the admin who banned a person (positive) or a group."""
+    """To the admin who banned a person (positive id) or a group."""
     _ = words(lang)
     text = (
         _("ID {id} may not use the bot any more.")
@@ -123,7 +127,11 @@ def banned(lang: str, subject_id: int) -> Text:
 
 def admin_stays(lang: str) -> Text:
     _ = words(lang)
-    return message("🤔", _("An admin cannot be banned. Remove the ID from ADMINS instead."))
+    return message(
+        "🤔",
+        _("An admin cannot be banned."),
+        _("Remove the ID from ADMINS. An admin who claimed the bot is banned by one in ADMINS."),
+    )
 
 
 def allow_usage(lang: str) -> Text:
@@ -132,8 +140,19 @@ def allow_usage(lang: str) -> Text:
         "🔑",
         _("Who may use the bot"),
         _("/allow 123456 gives a person access, /ban 123456 bans a person."),
+        _("Instead of the ID, @name works for people whom I have met."),
         _("As a reply to a message they apply to its author."),
         _("Sent in a group without an ID they apply to the whole group."),
+    )
+
+
+def not_met(lang: str, username: str) -> Text:
+    """To an admin who named somebody by a @name."""
+    _ = words(lang)
+    return message(
+        "🤷",
+        _("I have not met {name}.").format(name=cut(username, 40)),
+        _("Ask them to write to me once, send them an /invite, or use their ID."),
     )
 
 

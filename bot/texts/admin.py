@@ -1,6 +1,6 @@
 """Texts for admins: alerts, numbers, look-ups, broadcasts. See bot/texts.
 
-It must not know how they are sent, nor what the buttons do.
+It must not know how they are sent or what the buttons do.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from aiogram.utils.formatting import Bold, Code, Text
 
 from bot.core.alerts import AlertKind, Params, Switch
 from bot.core.catalog_file import Taken
-from bot.core.task import Task, TaskEvent, TaskState
+from bot.core.chat_models import ChatModel
+from bot.core.task import Task, TaskEvent
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
 
 # --- alerts --------------------------------------------------------------------------------
 
-ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to do, its end
+ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
     AlertKind.LOW_BALANCE: (
         N_("The balance at GPTunnel is low: {roubles} ₽"),
         N_("Add money. This alert is sent below {threshold} ₽."),
@@ -73,6 +74,11 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
         N_("Check GPTunnel's own list, then settle the order. It is not repeated automatically."),
         N_("Order {task} is settled."),
     ),
+    AlertKind.REFUND_REFUSED: (
+        N_("Telegram refuses to give back {stars} Stars to person {user}"),
+        N_("Their credit is taken back already. Try again, or settle it with them: {error}"),
+        N_("The refund to person {user} is settled."),
+    ),
     AlertKind.SET_ASIDE: (
         N_("Update {update} could not be handled and was set aside"),
         N_("The chat continues without it. Reason: {error}"),
@@ -88,6 +94,14 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
         N_("Stop the other program, or create a new token at @BotFather if you do not know it."),
         N_("No other program reads this bot's updates any more."),
     ),
+    AlertKind.PHOTOS_UNFETCHED: (
+        N_("Nobody fetched the photo of order {task}, and its video failed"),
+        N_(
+            "Orders with a photo are paused, the rest continues. Check that PUBLIC_URL or the "
+            "tunnel leads to this bot from the internet, then take photos again."
+        ),
+        N_("Orders with a photo are taken again."),
+    ),
     AlertKind.DISK_LOW: (
         N_("The disk is nearly full: {megabytes} MB free"),
         N_("Free some space: on a full disk nothing can be accepted or delivered."),
@@ -97,7 +111,7 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # what is wrong, what to d
 
 
 def alert(lang: str, params: Params) -> Text:
-    """An alert starts; with its buttons."""
+    """The start of an alert; with its buttons."""
     _ = words(lang)
     what, advice, _end = ALERTS[AlertKind(str(params["alert"]))]
     values = {name: str(value) for name, value in params.items()}
@@ -129,6 +143,8 @@ BUTTONS: Mapping[str, str] = {
     "release_intake": N_("▶️ Take orders again"),
     "hold_submits": N_("⏸ Let the queue wait"),
     "release_submits": N_("▶️ Resume the queue"),
+    "hold_photos": N_("⏸ Take no photos"),
+    "release_photos": N_("▶️ Take photos again"),
     "drain": N_("🏁 Drain"),
     "asked": N_("🔑 Access requests"),
     "try_now": N_("🔄 Try now"),
@@ -139,6 +155,10 @@ BUTTONS: Mapping[str, str] = {
     "not_charged": N_("✖️ It was not accepted"),
     "update": N_("🔎 The update"),
     "handle": N_("🔄 Handle it again"),
+    "allow": N_("✅ Let in"),
+    "ban": N_("🚫 Ban"),
+    "refund_again": N_("🔄 Give the Stars back again"),
+    "refund_settled": N_("✅ Settled in another way"),
     "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
     "take_over": N_("🏷 Take over models and prices"),
@@ -148,15 +168,6 @@ BUTTONS: Mapping[str, str] = {
 def button(lang: str, name: str) -> str:
     """The label of an admin's operation (bot.texts.callback_data.Operation)."""
     return words(lang)(BUTTONS[name])
-
-
-def intake_held(lang: str) -> str:
-    """To a person who orders while new orders are paused."""
-    _ = words(lang)
-    return _(
-        "No new videos at the moment: we are working on the bot. Press again "
-        "later. No money was taken."
-    )
 
 
 # --- /admin ---------------------------------------------------------------------------------
@@ -179,6 +190,8 @@ class Today:
     alerts: Sequence[tuple[AlertKind, Params]]
     held: Iterable[Switch]
     tunnel: str = ""  # its state; empty: there is none
+    translates: bool = False
+    translates_by: ChatModel | None = None
 
 
 ALERTS_SHOWN = 6
@@ -186,11 +199,12 @@ _HELD: Mapping[Switch, str] = {
     Switch.INTAKE: N_("⏸ New orders are paused."),
     Switch.DRAIN: N_("🏁 Draining: no new orders, open orders are finished."),
     Switch.SUBMITS: N_("⏸ The queue waits."),
+    Switch.PHOTOS: N_("⏸ Orders with a photo are paused."),
 }
 
 
 def today(lang: str, numbers: Today) -> Text:
-    """The current UTC day, and what is wrong."""
+    """The current day, and what is wrong."""
     _ = words(lang)
     lines = [
         fill(_("Ordered: {n}"), n=Bold(numbers.ordered)),
@@ -206,6 +220,7 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("⭐ Received: {n}"), n=Bold(numbers.stars)) if numbers.stars else None,
         fill(_("🔑 Access requests: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
         fill(_("🚇 Tunnel: {state}"), state=numbers.tunnel) if numbers.tunnel else None,
+        _translation(_, numbers),
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
         *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
         f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"
@@ -221,13 +236,27 @@ def today(lang: str, numbers: Today) -> Text:
     return message("📊", _("Today"), *lines)
 
 
+def _translation(_: Words, numbers: Today) -> Text | str:
+    """By which model prompts are translated, and what that costs."""
+    model = numbers.translates_by
+    if model is None or not numbers.translates:
+        return _("🌐 Translation: on") if numbers.translates else _("🌐 Translation: off")
+    if model.price is None:
+        return fill(_("🌐 Translation: {model}"), model=model.id)
+    price = _.price(model.price.quantize(Decimal("0.01")))
+    return fill(_("🌐 Translation: {model}, about {price} a prompt"), model=model.id, price=price)
+
+
 def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
     values = {name: str(value) for name, value in params.items()}
     return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
 
 
-def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
-    """A task and its history, for an admin; without the prompt, which belongs to the person."""
+def order(lang: str, task: Task, events: Sequence[TaskEvent], *, in_doubt: bool = False) -> Text:
+    """A task and its history, for an admin; without the prompt, which belongs to the person.
+
+    `in_doubt`: it can be settled.
+    """
     _ = words(lang)
     facts = [
         fill(_("Person: {id}"), id=Code(task.user_id)),
@@ -236,43 +265,24 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent]) -> Text:
         f"{task.reason}: {task.detail or '—'}" if task.reason else None,
         "",
         *(f"{event.at:%d.%m %H:%M:%S} · {event.state}" for event in events[-20:]),
-        "" if task.state is TaskState.UNKNOWN else None,
+        "" if in_doubt else None,
         fill(
             _("Found at GPTunnel? Send {command} and its ID there, and the bot polls it."),
             command=Code(f"/settle {task.id}"),
         )
-        if task.state is TaskState.UNKNOWN
+        if in_doubt
         else None,
     ]
     return message("🔎", _("Order {id}: {state}").format(id=task.id, state=task.state), *facts)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PersonOverview:
-    """What is known about a person."""
-
-    user_id: int
-    name: str
-    lang: str
-    strikes: int
-    credit: Decimal
-    seen: str
-    orders: Sequence[Task]
-    payments: int
-
-
-def person(lang: str, about: PersonOverview) -> Text:
-    """For an admin."""
+def order_usage(lang: str) -> Text:
     _ = words(lang)
     return message(
-        "👤",
-        about.name or "—",
-        fill(_("ID: {id}"), id=Code(about.user_id)),
-        fill(_("Last seen: {when}, language: {lang}"), when=about.seen, lang=about.lang),
-        fill(_("Refused as unsafe: {n}"), n=about.strikes),
-        fill(_("Credit: {price}"), price=_.price(about.credit)),
-        "",
-        *(f"{task.id} · {task.created_at:%d.%m %H:%M} · {task.state}" for task in about.orders),
+        "🔎",
+        _("An order"),
+        _("/order 12 shows an order, its history and what can be done about it."),
+        _("The numbers are in alerts, in /user and in the log."),
     )
 
 
@@ -290,7 +300,7 @@ def update(lang: str, update_id: int, error: str, payload: str) -> Text:
 
 
 def not_found_there(lang: str, *, answered: bool) -> Text:
-    """Nothing was settled: GPTunnel does not know the ID, or does not answer now."""
+    """Nothing was settled, because GPTunnel does not know the ID or does not answer."""
     _ = words(lang)
     return message(
         "🤔",
@@ -317,7 +327,13 @@ def given(lang: str, task: Task) -> Text:
 
 def not_given(lang: str) -> Text:
     _ = words(lang)
-    return message("🤔", _("This order is already settled, or the ID belongs to another one."))
+    return message(
+        "🤔",
+        _(
+            "Nothing was changed: this order is not in doubt, its video was delivered, or "
+            "the ID belongs to another order."
+        ),
+    )
 
 
 def pressed(lang: str, *, done: bool) -> str:
@@ -341,34 +357,6 @@ def not_refunded(lang: str) -> str:
     """Answers an admin's press that refunds Stars."""
     _ = words(lang)
     return _("Not refunded: it was refunded already, or the credit was spent on videos.")
-
-
-# --- /stats ---------------------------------------------------------------------------------
-
-
-def stats(lang: str, days: int) -> Text:
-    """Below the charts."""
-    _ = words(lang)
-    title = _.plural("The last {n} day (UTC)", "The last {n} days, in UTC", days).format(n=days)
-    return message("📈", title)
-
-
-def chart_titles(lang: str) -> Mapping[str, str]:
-    """The labels in the picture."""
-    _ = words(lang)
-    return {
-        "videos": _("Videos a day"),
-        "delivered": _("delivered"),
-        "failed": _("failed"),
-        "other": _("others"),
-        "time": _("Time to the video, seconds"),
-        "median": _("median"),
-        "p90": _("9 of 10"),
-        "money": _("Spent, roubles"),
-        "stars": _("Received, Stars"),
-        "top": _("Most active users"),
-        "nothing": _("nothing yet"),
-    }
 
 
 # --- /broadcast -----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a button carries: a task's number and little else.
+"""The data of a button: a task's number and little else.
 
 The database decides who owns it and whether the press still counts. Prefixes never change, since
 old messages keep their buttons. It must not know the labels.
@@ -85,7 +85,7 @@ class SetModel(CallbackData, prefix="sm", sep="|"):
 
 
 class RetryUnknown(CallbackData, prefix="u", sep="|"):
-    """Orders again, knowing that the first order may have been paid."""
+    """Orders again although the first order may have been paid."""
 
     task_id: int
 
@@ -140,9 +140,31 @@ class Below(CallbackData, prefix="b", sep="|"):
     task_id: int
 
 
+class FilmAct(StrEnum):
+    """What can be done with a film or with one of its parts; one letter each, which never
+    changes."""
+
+    WHOLE = "w"  # joins and sends it
+    PARTS = "p"
+    PART = "n"  # shows the buttons of one part
+    AGAIN = "a"  # makes the part again
+    REPLACE = "e"  # with another prompt
+    VERSION = "v"  # shows the next version of the part
+    TAKE_OUT = "x"
+
+
+class OfFilm(CallbackData, prefix="f", sep="|"):
+    """A button of a film; `task_id`: of the part, 0 for the whole film."""
+
+    act: FilmAct
+    film_id: int
+    task_id: int = 0
+
+
 class ShowVideo(CallbackData, prefix="v", sep="|"):
-    """Selects one of an album's videos. `steps`: the offset from the first task of the order to
-    each of the album's, separated by dots, since three whole numbers do not fit."""
+    """Selects one of an album's videos. `steps`: the offsets of the album's tasks from the first
+    task of the order, separated by dots, since three whole numbers do not fit.
+    """
 
     task_id: int
     steps: str
@@ -187,35 +209,84 @@ class SetLanguage(CallbackData, prefix="l", sep="|"):
     lang: str
 
 
-# --- those who run the bot --------------------------------------------------------------------
+# --- admins -----------------------------------------------------------------------------------
 
 
 class Operation(StrEnum):
-    """What an admin does with a press; short names, which never change."""
+    """The operation of an admin's button; short names, which never change."""
 
     TODAY = "t"  # shows the current numbers
     HOLD_INTAKE = "hi"
     RELEASE_INTAKE = "ri"
     HOLD_SUBMITS = "hs"
     RELEASE_SUBMITS = "rs"
+    HOLD_PHOTOS = "hp"
+    RELEASE_PHOTOS = "rp"
     DRAIN = "dr"
     ASKED = "a"  # shows the open access requests
-    TRY_NOW = "tn"  # retries what is held because of the provider
+    TRY_NOW = "tn"  # retries orders that are held because of the provider
     LOOK = "l"  # shows a task
     PERSON = "p"
     REDELIVER = "d"
-    CHARGED = "c"  # settles an unknown one: it was paid for, and there is no video
+    CHARGED = "c"  # settles an unknown order: charged, without a video
     NOT_CHARGED = "n"
     UPDATE = "u"  # shows an update that was set aside
     HANDLE = "h"  # handles that update again
     REFUND = "r"  # refunds a payment, by its number in the ledger
+    REFUND_REST = "rr"  # refunds a payment that was used in part
+    ALLOW = "al"  # a person or a group
+    BAN = "bn"
+    REFUND_AGAIN = "ra"  # asks Telegram again for a refund that it refused
+    REFUND_SETTLED = "rx"  # it was settled in another way
     SEND = "s"  # starts a broadcast
     STOP = "x"
     TAKE_OVER = "to"  # writes the provider's models and prices into the catalog file
 
 
+class ShowPeople(CallbackData, prefix="pp", sep="|"):
+    """Shows a page of /people."""
+
+    section: str
+    page: int
+
+
+class ShowInvites(CallbackData, prefix="pi", sep="|"):
+    """Shows the open invites."""
+
+
+class RevokeInvite(CallbackData, prefix="pr", sep="|"):
+    """Revokes an invite, by the number of the update that made it."""
+
+    number: int
+
+
+class SetCap(CallbackData, prefix="oc", sep="|"):
+    """Sets an own cap of a person or a group; `videos` 0: no limit, -1: as the settings say."""
+
+    subject_id: int
+    per_day: bool
+    videos: int
+
+
+class Step(StrEnum):
+    """One of the first steps of an admin; short names, which never change."""
+
+    LIST = "l"  # shows all of them
+    BALANCE = "b"
+    PHOTOS = "p"
+    CAPS = "c"
+    PEOPLE = "w"
+    INVITE = "i"  # makes an invite for one person
+
+
+class FirstStep(CallbackData, prefix="fs", sep="|"):
+    """An admin's button about setting up the bot."""
+
+    step: Step
+
+
 class Operate(CallbackData, prefix="op", sep="|"):
-    """An admin's button; `number`: of a task, a person, an update, a broadcast or a row."""
+    """An admin's button; `number` identifies a task, a person, an update, a broadcast or a row."""
 
     operation: Operation
     number: int = 0

@@ -15,11 +15,13 @@ from aiogram.utils.formatting import (
 )
 
 from bot.core.catalog import Model
+from bot.core.prices import Left
 from bot.core.task import Task
 from bot.texts.formatting import (
     CAPTION_LIMIT,
     TEXT_LIMIT,
     cut,
+    left_today,
     lines,
     message,
     model_line,
@@ -29,12 +31,24 @@ from bot.texts.formatting import (
 from bot.texts.i18n import LANGUAGES, fill, words
 
 
-def card(lang: str, task: Task, *, asks_consent: bool = False, is_blurry: bool = False) -> Text:
-    """The draft with its prompt as it is sent; with a photo it is the photo's caption."""
+def card(
+    lang: str,
+    task: Task,
+    *,
+    asks_consent: bool = False,
+    is_blurry: bool = False,
+    left: Left | None = None,
+) -> Text:
+    """The draft with its prompt as it is sent; with a photo it is the photo's caption.
+
+    `left`: what a guest may still order; None: as much as they like.
+    """
     _ = words(lang)
     rest = lines(
         model_line(_, task),
-        fill(_("💳 Price: {price}"), price=Bold(price_of_all(_, task, task.variants))),
+        fill(_("💳 Price: {price}"), price=Bold(price_of_all(_, task, task.variants)))
+        if _.money
+        else left_today(_, left),
         _("🖼 Your photo is the first frame; edges that do not fit are cut off.")
         if task.frame
         else None,
@@ -99,7 +113,7 @@ def video_usage(lang: str) -> Text:
 
 
 def anonymous() -> Text:
-    """In every language at once: somebody who writes as a group has no language."""
+    """In all languages at once: somebody who writes as a group has no known language."""
     said = [
         message(
             "🎭",
@@ -118,7 +132,7 @@ def press_wordless(lang: str) -> str:
 
 
 def button_options(lang: str, model: Model | None, variants: int) -> str:
-    """What the card makes, and that it can be changed."""
+    """The model and options of the card, and that they can be changed."""
     _ = words(lang)
     if model is None:
         return _("⚙️ Change")
@@ -182,9 +196,9 @@ def new_words(lang: str, source: Task) -> Text:
     rest = message(
         "✏️",
         _("Write the new prompt."),
-        _("Your photo and all other options stay. You will see a card before anything is paid.")
+        _("Your photo and all other options stay. You will see a card before anything is ordered.")
         if source.frame
-        else _("All other options stay. You will see a card before anything is paid."),
+        else _("All other options stay. You will see a card before anything is ordered."),
         _("In a group, send it as a reply to this message.") if _in_group(source) else None,
         _("The current prompt:") if source.prompt else None,
     )
@@ -194,12 +208,12 @@ def new_words(lang: str, source: Task) -> Text:
 
 
 def last_frame(lang: str, source: Task) -> Text:
-    """Below the last picture of a video, from which the next one starts."""
+    """Below the last picture of a video, which is the first frame of the next one."""
     _ = words(lang)
     return message(
         "🎞",
         _("Your video ends here, and the next one starts here."),
-        _("Write what should happen next. You will see a card before anything is paid."),
+        _("Write what should happen next. You will see a card before anything is ordered."),
         _("In a group, send it as a reply to this message.") if _in_group(source) else None,
     )
 

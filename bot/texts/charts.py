@@ -1,6 +1,7 @@
 """The charts of /stats as one PNG, drawn with Pillow; labels are passed in.
 
-It must not know where the numbers come from. It takes tens of milliseconds: call it in a thread.
+It must not know where the numbers come from. Drawing takes tens of milliseconds: call it in a
+thread.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _GREEN, _RED, _GREY, _BLUE, _ORANGE = "#2fa36b", "#d9534f", "#b3bac6", "#3b76d6"
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """One day of all charts."""
+    """The numbers of one day, for all charts."""
 
     day: date
     delivered: int = 0

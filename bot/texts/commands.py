@@ -11,8 +11,9 @@ from aiogram.utils.formatting import (
 )
 
 from bot.core.catalog import Model
+from bot.core.prices import Left
 from bot.core.task import AspectRatio
-from bot.texts.formatting import lines, message
+from bot.texts.formatting import left_today, lines, message
 from bot.texts.i18n import fill, words
 
 
@@ -23,7 +24,9 @@ def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
     shape = ratio.value if ratio else _("not chosen")
     return lines(
         Bold(_("⚙️ Settings")),
-        fill(_("Video: {video}, {price}"), video=video, price=Bold(_.price(model.price))),
+        fill(_("Video: {video}, {price}"), video=video, price=Bold(_.price(model.price)))
+        if _.money
+        else fill(_("Video: {video}"), video=Bold(video)),
         fill(_("Aspect ratio that is offered first: {ratio}"), ratio=shape),
         "",
         _("New cards start with these settings; each card can still be changed. "
@@ -31,7 +34,16 @@ def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
     )  # fmt: skip
 
 
-def start(lang: str, model: Model, *, photos_on: bool, in_group: bool = False) -> Text:
+def start(
+    lang: str,
+    model: Model,
+    *,
+    photos_on: bool,
+    in_group: bool = False,
+    translates: bool = False,
+    left: Left | None = None,
+) -> Text:
+    """`translates`: prompts may be written in any language. `left`: see texts.cards.card."""
     _ = words(lang)
     if in_group:
         how = _("Here in the group, write the prompt after /video, or mention me.")
@@ -48,13 +60,24 @@ def start(lang: str, model: Model, *, photos_on: bool, in_group: bool = False) -
             length=_.duration(model.seconds),
             quality=model.quality,
             price=_.price(model.price),
+        )
+        if _.money
+        else fill(
+            _("One video: {length}, {quality}. Nothing is ordered until you choose a ratio."),
+            length=_.duration(model.seconds),
+            quality=model.quality,
         ),
-        _("For example: “A red fox runs through fresh snow at dawn, slow camera, soft light”."),
+        None if _.money else left_today(_, left),
+        _("For example: “A red fox runs through the snow at dawn, the camera follows it slowly”.")
+        if translates
+        else _(
+            "For example: “A red fox runs through fresh snow at dawn, slow camera, soft light”."
+        ),
         gap=True,
     )
 
 
-def help(lang: str, model: Model, *, photos_on: bool) -> Text:
+def help(lang: str, model: Model, *, photos_on: bool, translates: bool = False) -> Text:
     _ = words(lang)
     return lines(
         Bold(_("How it works")),
@@ -65,7 +88,9 @@ def help(lang: str, model: Model, *, photos_on: bool) -> Text:
         )
         if photos_on
         else _("2. Photos cannot be used at the moment, only prompts."),
-        _("3. Press 1:1, 16:9 or 9:16: that is the order, and it is paid from then on."),
+        _("3. Press 1:1, 16:9 or 9:16: that is the order, and it is paid from then on.")
+        if _.money
+        else _("3. Press 1:1, 16:9 or 9:16: that is the order."),
         _("4. The video arrives as a reply, usually within a few minutes."),
         "",
         fill(
@@ -74,8 +99,17 @@ def help(lang: str, model: Model, *, photos_on: bool) -> Text:
             quality=model.quality,
             length=_.duration(model.seconds),
             price=_.price(model.price),
+        )
+        if _.money
+        else fill(
+            _("Now: {model}, {quality}, {length} a video. It has no sound."),
+            model=model.title,
+            quality=model.quality,
+            length=_.duration(model.seconds),
         ),
-        _("English prompts are understood best."),
+        _("Write in your own language: I translate the prompt, and you see both on the card.")
+        if translates
+        else _("English prompts are understood best."),
         "",
         _("/examples – scenes to start from"),
         _("/settings – quality, length, aspect ratio, language"),
@@ -92,7 +126,7 @@ def unknown_command(lang: str) -> Text:
 
 
 def choose_language() -> Text:
-    """In every language at once: somebody who presses /language may not read the current one."""
+    """In all languages at once: somebody who uses /language may not understand the current one."""
     return Text("🌐 Choose a language · Выберите язык")
 
 
@@ -104,12 +138,13 @@ def language_set(lang: str) -> Text:
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
 
 
-def commands(lang: str) -> list[tuple[str, str]]:
-    """Return name and description (Bot API: setMyCommands), in the order of the menu."""
+def commands(lang: str, *, sells: bool = False, is_admin: bool = False) -> list[tuple[str, str]]:
+    """Return name and description (Bot API: setMyCommands), in the order of the menu; `sells`: for
+    Stars."""
     _ = words(lang)
-    return [
+    menu = [
         ("start", _("How to start")),
-        ("help", _("How it works and what it costs")),
+        ("help", _("How it works and what it costs") if _.money else _("How it works")),
         ("video", _("Make a video: the prompt after the command")),
         ("examples", _("Examples to start from")),
         ("history", _("My videos")),
@@ -118,6 +153,30 @@ def commands(lang: str) -> list[tuple[str, str]]:
         ("language", _("Change the language")),
         ("privacy", _("What is stored and who sees it")),
         ("delete_me", _("Delete everything about me")),
+    ]
+    if sells:
+        menu[6:6] = [("buy", _("Balance and Stars"))]
+        menu[-1:-1] = [("paysupport", _("Refunds and questions")), ("terms", _("Terms"))]
+    return admin_commands(lang) + menu if is_admin else menu
+
+
+def admin_commands(lang: str) -> list[tuple[str, str]]:
+    """Return what only admins have."""
+    _ = words(lang)
+    return [
+        ("admin", _("Today, alerts, pause and resume")),
+        ("people", _("Who may use the bot")),
+        ("invites", _("Open invites")),
+        ("invite", _("Make an invite link")),
+        ("allow", _("Give access")),
+        ("ban", _("Take access away")),
+        ("user", _("A person or a group")),
+        ("order", _("An order")),
+        ("settle", _("Settle an order in doubt")),
+        ("credit", _("Give credit")),
+        ("stats", _("Charts")),
+        ("ledger", _("The ledger as a file")),
+        ("broadcast", _("Message to everybody")),
     ]
 
 
@@ -130,6 +189,8 @@ def group_commands(lang: str) -> list[tuple[str, str]]:
 def description(lang: str) -> str:
     """Shown in an empty chat (Bot API: setMyDescription, 512)."""
     _ = words(lang)
+    if not _.money:
+        return _("Write a prompt or send a photo, choose an aspect ratio, and get a short video.")
     return _(
         "Write a prompt or send a photo, choose an aspect ratio, and get a "
         "short video. You see the price before you order."

@@ -24,7 +24,7 @@ _CAREFUL = N_(
     " the whole bot blocked at the service."
 )
 _TOLD = N_("The people who run this bot can see the error. You can send the prompt again.")
-REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
+REASONS: dict[Reason, tuple[str, str]] = {  # the event, and what to do next
     Reason.SENSITIVE_CONTENT: (
         N_("The video service found forbidden content in the prompt or the photo and refused."),
         _CAREFUL,
@@ -77,6 +77,13 @@ REASONS: dict[Reason, tuple[str, str]] = {  # what happened, what to do next
         N_("Photos cannot be used right now."),
         N_("Send the prompt without a photo."),
     ),
+    Reason.FRAME_UNFETCHED: (
+        N_("The video service could not get your photo from this bot, so it made no video."),
+        N_(
+            "The people who run this bot were told. Send the prompt without a photo, or try the "
+            "photo again later."
+        ),
+    ),
     Reason.ANSWER_LOST: (
         N_("The connection broke while your order was being sent."),
         _AGAIN,
@@ -106,6 +113,15 @@ CHARGES: dict[Charge, str] = {
     Charge.NONE: N_("💳 No money was taken."),
     Charge.TAKEN: N_("💳 The money for this video is spent."),
     Charge.UNKNOWN: N_("💳 Whether money was taken is not known: the service does not tell us."),
+    Charge.RETURNED: N_("💳 You pay nothing: what you paid for this video goes back to you."),
+}
+
+
+GUEST_CHARGES: dict[Charge, str] = {  # to somebody who does not pay
+    Charge.NONE: N_("🎟 It does not count against your videos."),
+    Charge.TAKEN: N_("🎟 It counts as one of your videos."),
+    Charge.UNKNOWN: N_("🎟 It may count as one of your videos: the service does not tell us."),
+    Charge.RETURNED: N_("🎟 It does not count against your videos."),
 }
 
 
@@ -120,7 +136,7 @@ def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text
         "😔",
         _("There is no video."),
         _(happened),
-        _(CHARGES[charge]),
+        _((CHARGES if _.money else GUEST_CHARGES)[charge]),
         _(advice),
         fill(_("⚠️ Your refusals so far: {count}."), count=str(strikes)) if strikes > 1 else None,
     )
@@ -139,33 +155,60 @@ def unknown(lang: str, price: Decimal) -> Text:
                 "repeated automatically."
             ),
             price=_.price(price),
+        )
+        if _.money
+        else _(
+            "🎟 It is not repeated automatically, because the first one may have been accepted."
         ),
         _(
             "You can order it again with the button below. If the first order was "
             "accepted, it is paid for as well."
+        )
+        if _.money
+        else _(
+            "You can order it again with the button below. If the first order was "
+            "accepted, both count as your videos."
         ),
     )
 
 
-def undeliverable(lang: str, reason: Reason = Reason.CHAT_UNREACHABLE) -> Text:
-    """A video did not reach the chat; with a button to try again."""
+def undeliverable(
+    lang: str,
+    reason: Reason = Reason.CHAT_UNREACHABLE,
+    *,
+    elsewhere: bool = False,
+    in_group: bool = False,
+) -> Text:
+    """A video did not reach the chat; with a button to try again.
+
+    `elsewhere`: this is said in another place than that of the order.
+    """
     _ = words(lang)
     if reason is Reason.CHAT_UNREACHABLE:
         return message(
             "📦",
-            _("Your video is ready, but I could not send it here."),
-            _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing."),
+            _("Your video is ready, but Telegram does not let me send it to that chat.")
+            if elsewhere
+            else _("Your video is ready, but I could not send it here."),
+            _("💳 It is paid for and it is kept. Press the button to get it: that costs nothing.")
+            if _.money
+            else _("It is kept for you. Press the button to get it: that is not a new order."),
+            _("If it cannot come here, I send it to our private chat: open that first.")
+            if in_group
+            else None,
         )
     return message(
         "📦",
         _("Your video was made, but I could not get it for you."),
         _(REASONS[reason][0]),
-        _("💳 The money for this video is spent."),
-        _("Press the button and I ask the service for the file again: that costs nothing."),
+        _("💳 The money for this video is spent.") if _.money else None,
+        _("Press the button and I ask the service for the file again: that costs nothing.")
+        if _.money
+        else _("Press the button and I ask the service for the file again: that is no new order."),
     )
 
 
-PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
+PROBLEMS: dict[Problem, tuple[str, str]] = {  # the problem, and what to do
     Problem.EMPTY_PROMPT: (
         N_("This prompt contains no words."),
         N_("Write what should happen in the video, for example: a cat rides a bicycle."),
@@ -206,7 +249,7 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # what is wrong, what to do
 
 
 def problem(lang: str, problem: Problem, details: dict[str, Any] | None = None) -> Text:
-    """What is wrong with the person's input, and what to do. Nothing was spent."""
+    """The problem with the person's input, and what to do. Nothing was spent."""
     _ = words(lang)
     wrong, advice = PROBLEMS[problem]
     return message("🤔", fill(_(wrong), **(details or {})), _(advice))

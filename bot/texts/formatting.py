@@ -16,6 +16,7 @@ from aiogram.utils.formatting import (
 )
 
 from bot.core.catalog import CATALOG
+from bot.core.prices import Left
 from bot.core.task import Task
 from bot.texts.i18n import Words
 
@@ -42,6 +43,17 @@ def price_of_all(_: Words, task: Task, videos: int) -> str:
     if videos == 1:
         return _.price(task.price)
     return f"{videos} × {_.price(task.price)} = {_.price(task.price * videos)}"
+
+
+def left_today(_: Words, left: Left | None) -> str | None:
+    """What a guest may still order today, instead of a price."""
+    if left is None:
+        return None
+    if left.total:
+        return _("🎟 {left} of {total} left today").format(left=left.videos, total=left.total)
+    return _.plural("🎟 {n} video left today", "🎟 {n} videos left today", left.videos).format(
+        n=left.videos
+    )
 
 
 def model_line(_: Words, task: Task) -> str:

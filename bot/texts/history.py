@@ -13,7 +13,7 @@ from aiogram.utils.formatting import (
     Text,
 )
 
-from bot.core.task import Reason, Task, TaskState
+from bot.core.task import Charge, Reason, Task, TaskState
 from bot.texts.failures import failure, undeliverable, unknown
 from bot.texts.formatting import N_, TEXT_LIMIT, cut, lines, message, model_line, quoted
 from bot.texts.i18n import words
@@ -67,12 +67,13 @@ def history(lang: str, orders: Sequence[Task], page: int, pages: int) -> Text:
     )
 
 
-def order(lang: str, task: Task) -> Text:
-    """An order of the history without a video."""
+def order(lang: str, task: Task, *, returned: bool = False) -> Text:
+    """An order of the history without a video; `returned`: the person got its price back."""
     _ = words(lang)
     match task.state:
         case TaskState.FAILED:
-            rest = failure(lang, task.reason or Reason.PROVIDER_FAILED, task.charge)
+            charge = Charge.RETURNED if returned else task.charge
+            rest = failure(lang, task.reason or Reason.PROVIDER_FAILED, charge)
         case TaskState.UNKNOWN:
             rest = unknown(lang, task.price)
         case TaskState.UNDELIVERABLE:

@@ -1,6 +1,6 @@
 """Languages: gettext catalogs, numbers, durations and prices as each language writes them.
 
-It must not know any text: these are in `bot.texts` and `bot/texts/locales`.
+It must not know any text: texts are in `bot.texts` and `bot/texts/locales`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
+from bot.texts.audience import shows_money
+
 LANGUAGES = ("en", "ru")
 LOCALES = Path(__file__).parent / "locales"
 
-# Where most people read Russian; everybody can choose another language.
+# Languages of countries where most people read Russian; everybody can choose another language.
 _READ_RUSSIAN = frozenset({"ru", "be", "uk", "kk", "ky", "tg", "tt", "uz"})
 
 
 def language_of(code: str | None) -> str:
-    """Return our language for a Telegram `language_code` ("pt-br", "ru", None: unknown)."""
+    """Return the bot's language for a Telegram `language_code` ("pt-br", "ru" or None)."""
     return "ru" if code and code.lower().split("-")[0] in _READ_RUSSIAN else "en"
 
 
@@ -67,8 +69,8 @@ def fill(template: str, **values: Any) -> Text:
 
 
 class Words:
-    """The texts of one language; with the names that babel's extractor looks for: `_`,
-    `plural`.
+    """The texts of one language; the methods `_` and `plural` have the names that babel's
+    extractor expects.
     """
 
     def __init__(self, lang: str) -> None:
@@ -78,8 +80,13 @@ class Words:
         return catalogs().gettext(message, locale=self.lang)
 
     def plural(self, one: str, many: str, n: int) -> str:
-        """Return the plural form that this language uses with `n`."""
+        """Return the index of the plural form that this language uses with `n`."""
         return catalogs().gettext(one, many, n, locale=self.lang)
+
+    @property
+    def money(self) -> bool:
+        """Whether the reader pays, and so is told about prices and money."""
+        return shows_money()
 
     def price(self, roubles: Decimal) -> str:
         """17 ₽, 6.80 ₽; kopecks only when there are any."""

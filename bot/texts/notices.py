@@ -8,25 +8,42 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import assert_never
 
-from aiogram.utils.formatting import (
-    Text,
-)
+from aiogram.utils.formatting import ExpandableBlockQuote, Text
 
+from bot.core.film import FilmProblem
 from bot.core.notices import Notice, NoticeKind
-from bot.core.task import Charge, Reason
+from bot.core.task import Charge, Reason, Task
 from bot.texts import admin
 from bot.texts.access import access_asked, access_denied, access_granted
 from bot.texts.failures import failure, undeliverable, unknown
-from bot.texts.payments import credit_back, prices_differ, stars_back, stars_paid
+from bot.texts.films import not_joined
+from bot.texts.formatting import CAPTION_LIMIT, cut, lines
+from bot.texts.i18n import words
+from bot.texts.payments import credit_back, credit_given, prices_differ, stars_back, stars_paid
 from bot.texts.results import album, video_link
 from bot.texts.statuses import held, overdue
 
 
-def notice(notice: Notice) -> Text:
-    """Return the text of any notice.
+def notice(notice: Notice, task: Task | None = None) -> Text:
+    """Return the text of any notice; `task`: its task in the current state.
 
-    The place that writes a notice defines its `params`.
+    Said elsewhere than at the place of the order, it begins with what was ordered.
     """
+    if task is None or not said_elsewhere(notice, task):
+        return _said(notice, elsewhere=False)
+    _ = words(notice.lang)
+    about = Text(_("About an order of yours in another chat:"))
+    prompt = ExpandableBlockQuote(cut(task.prompt, CAPTION_LIMIT)) if task.prompt else None
+    return lines(about, prompt, _said(notice, elsewhere=True))
+
+
+def said_elsewhere(notice: Notice, task: Task) -> bool:
+    """Whether the notice goes to another place than the task's: that one cannot be written to."""
+    return notice.kind is not NoticeKind.ALBUM and notice.chat != task.chat
+
+
+def _said(notice: Notice, *, elsewhere: bool) -> Text:
+    """The place that writes a notice defines its `params`."""
     lang, params = notice.lang, notice.params
     match notice.kind:
         case NoticeKind.FAILED:
@@ -37,11 +54,18 @@ def notice(notice: Notice) -> Text:
         case NoticeKind.OVERDUE:
             return overdue(lang)
         case NoticeKind.UNDELIVERABLE:
-            return undeliverable(lang, Reason(str(params.get("reason", "chat_unreachable"))))
+            reason = Reason(str(params.get("reason", "chat_unreachable")))
+            in_group = notice.chat.chat_id < 0
+            return undeliverable(lang, reason, elsewhere=elsewhere, in_group=in_group)
         case NoticeKind.HELD:
             return held(lang)
         case NoticeKind.ALBUM:
             return album(lang, 1, len(str(params["videos"]).split(".")))
+        case NoticeKind.FILM_NOT_JOINED:
+            part = params.get("part")
+            return not_joined(
+                lang, FilmProblem(str(params["problem"])), int(part) if part else None
+            )
         case NoticeKind.VIDEO_LINK:
             return video_link(lang, str(params["url"]))
         case NoticeKind.ACCESS_ASKED:
@@ -62,6 +86,9 @@ def notice(notice: Notice) -> Text:
             return stars_back(lang, int(params["stars"] or 0), failed=bool(params["failed"]))
         case NoticeKind.CREDIT_BACK:
             return credit_back(lang, Decimal(str(params["price"])))
+        case NoticeKind.CREDIT_GIVEN:
+            given, credit = Decimal(str(params["roubles"])), Decimal(str(params["credit"]))
+            return credit_given(lang, given, credit)
         case NoticeKind.STARS_PAID:
             credit = Decimal(str(params["credit"]))
             return stars_paid(lang, int(params["stars"] or 0), credit)

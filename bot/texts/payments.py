@@ -21,7 +21,7 @@ from bot.texts.i18n import words
 
 
 def prices_differ(lang: str, lines: str, *, takes: bool = False) -> Text:
-    """To an admin: model, price here → price there, one per line; `takes`: with a button."""
+    """To an admin: model, own price → provider's price, one per line; `takes`: with a button."""
     _ = words(lang)
     return message(
         "🏷",
@@ -76,10 +76,20 @@ def stars_paid(lang: str, stars: int, credit: Decimal) -> Text:
 
 
 def credit_back(lang: str, price: Decimal) -> Text:
-    """Follows the text about a failed video, for a person who paid for it."""
+    """Added to the text about a failed video, for a person who paid for it."""
     _ = words(lang)
     back = _("The price of this video, {price}, was returned to your balance.")
     return message("💳", back.format(price=_.price(price)))
+
+
+def credit_given(lang: str, roubles: Decimal, credit: Decimal) -> Text:
+    """To a person to whom an admin gave credit."""
+    _ = words(lang)
+    return message(
+        "🎁",
+        _("You were given {credit} for videos").format(credit=_.price(roubles)),
+        _("Your balance: {credit}").format(credit=_.price(credit)),
+    )
 
 
 def paysupport(lang: str, credit: Decimal, contact: str) -> Text:
@@ -133,6 +143,14 @@ def button_refund(lang: str, stars: int, at: datetime) -> str:
     return _("Refund {stars} ⭐ of {date}").format(stars=stars, date=f"{at:%d.%m.%Y}")
 
 
+def button_refund_rest(lang: str, stars: int, at: datetime) -> str:
+    """An admin's button of a payment that was used in part."""
+    _ = words(lang)
+    return _("Refund {stars} ⭐ of {date}, used in part").format(
+        stars=stars, date=f"{at:%d.%m.%Y}"
+    )
+
+
 def stars_back(lang: str, stars: int, *, failed: bool = True) -> Text:
     """To a person who paid; `failed`: for a video that could not be made."""
     _ = words(lang)
@@ -154,32 +172,84 @@ def credit_too_low(lang: str, price: Decimal, credit: Decimal) -> str:
     ).format(price=_.price(price), credit=_.price(credit))
 
 
+def intake_held(lang: str) -> str:
+    """To a person who orders while new orders are paused."""
+    _ = words(lang)
+    if not _.money:
+        return _(
+            "No new videos at the moment: we are working on the bot. Press again later. It does "
+            "not count against your videos."
+        )
+    return _(
+        "No new videos at the moment: we are working on the bot. Press again "
+        "later. No money was taken."
+    )
+
+
+def photos_held(lang: str) -> str:
+    """To a person who orders with a photo while such orders are paused."""
+    _ = words(lang)
+    if not _.money:
+        return _(
+            "Photos cannot be used at the moment. Press again later, or send the prompt without "
+            "a photo. It does not count against your videos."
+        )
+    return _(
+        "Photos cannot be used at the moment. Press again later, or send the prompt without "
+        "a photo. No money was taken."
+    )
+
+
 def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> str:
     """Why nothing was ordered, and when to try again; `seconds` until the cap resets."""
     _ = words(lang)
     limit = []
     if bound.videos:
         limit.append(_.plural("{n} video", "{n} videos", bound.videos).format(n=bound.videos))
-    if bound.roubles:
+    if bound.roubles and _.money:
         limit.append(_.price(Decimal(bound.roubles)))
-    what = {
-        Cap.USER_AT_ONCE: _(
-            "You have reached the limit of videos at once ({limit}). Press again "
-            "when one of them is ready."
-        ),
-        Cap.USER_PER_DAY: _(
-            "You have reached today's limit ({limit} a day). Press again in "
-            "{duration}, when a new day begins."
-        ),
-        Cap.GLOBAL_AT_ONCE: _(
-            "Too many videos are in progress at the moment. Press again in a few minutes."
-        ),
-        Cap.GLOBAL_PER_DAY: _(
-            "The bot has reached its limit for today. Press again in {duration}, "
-            "when a new day begins."
-        ),
-    }[cap]
-    # At least until the end of the minute: a slightly early press would be refused again.
+    own: dict[Cap, str] = {}
+    if not limit:
+        # A limit in roubles, to somebody who sees no prices.
+        at_once = _("You have reached your limit. Press again when one of your videos is ready.")
+        today = _(
+            "You have reached today's limit. Press again in {duration}, when a new day begins."
+        )
+        own = {
+            Cap.USER_AT_ONCE: at_once, Cap.USER_PER_DAY: today,
+            Cap.GROUP_AT_ONCE: at_once, Cap.GROUP_PER_DAY: today,
+        }  # fmt: skip
+    what = (
+        own.get(cap)
+        or {
+            Cap.USER_AT_ONCE: _(
+                "You have reached the limit of videos at once ({limit}). Press again "
+                "when one of them is ready."
+            ),
+            Cap.USER_PER_DAY: _(
+                "You have reached today's limit ({limit} a day). Press again in "
+                "{duration}, when a new day begins."
+            ),
+            Cap.GROUP_AT_ONCE: _(
+                "This group has reached its limit of videos at once ({limit}). Press again "
+                "when one of them is ready."
+            ),
+            Cap.GROUP_PER_DAY: _(
+                "This group has reached today's limit ({limit} a day). Press again in "
+                "{duration}, when a new day begins."
+            ),
+            Cap.GLOBAL_AT_ONCE: _(
+                "Too many videos are in progress at the moment. Press again in a few minutes."
+            ),
+            Cap.GLOBAL_PER_DAY: _(
+                "The bot has reached its limit for today. Press again in {duration}, "
+                "when a new day begins."
+            ),
+        }[cap]
+    )
+    # Rounded up to a whole minute: a slightly early press would be refused again.
     minutes = 60 * -int(-(seconds or 0) // 60)
     told = what.format(limit=" · ".join(limit), duration=_.duration(minutes))
+    if not _.money:
+        return told
     return told + " " + _("No money was taken.")

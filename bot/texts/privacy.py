@@ -1,4 +1,4 @@
-"""Texts about personal data: what is kept, who sees it, how it is deleted.
+"""Texts about personal data: which data is stored, who sees it, how it is deleted.
 
 It must not know how data is stored.
 """
@@ -15,12 +15,14 @@ from bot.texts.i18n import fill, words
 
 
 def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
-    """`days` after which finished orders are deleted; 0: never. `tunnel`: who passes photos on."""
+    """`days` after which finished orders are deleted (0: never); `tunnel`: the owner of the tunnel
+    for photos.
+    """
     _ = words(lang)
     return lines(
         Bold(_("What is stored and who sees it")),
         _(
-            "• Stored here: your Telegram user ID, name and language, your "
+            "• Stored here: your Telegram user ID, name, @name and language, your "
             "prompts, your orders with time and price, and Telegram's references "
             "to your photos and videos."
         ),
@@ -54,7 +56,7 @@ def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
 
 
 def delete_me(lang: str) -> Text:
-    """Asks for the second tap."""
+    """Asks to confirm the deletion."""
     _ = words(lang)
     return message(
         "🗑",
@@ -66,7 +68,9 @@ def delete_me(lang: str) -> Text:
         _(
             "A video that is being made is paid for and will not arrive. Waiting "
             "orders are cancelled, and no money is taken for them."
-        ),
+        )
+        if _.money
+        else _("A video that is being made will not arrive, and waiting orders are cancelled."),
     )
 
 

@@ -18,20 +18,27 @@ from bot.texts.formatting import CAPTION_LIMIT, lines, message, model_line, pric
 from bot.texts.i18n import fill, words
 
 
-def caption(task: Task, videos: int = 1) -> Text:
-    """Below the finished video, or below an album of several."""
+def caption(task: Task, videos: int = 1, *, as_file: bool = False) -> Text:
+    """Below the finished video, or below an album of several; `as_file`: it is a document."""
     _ = words(task.lang)
     facts = []
     if task.confirmed_at and task.rendered_at:
         took = (task.rendered_at - task.confirmed_at).total_seconds()
         facts.append(f"⏱ {_.duration(took)}")
-    facts.append(f"💳 {price_of_all(_, task, videos)}")
-    rest = lines(model_line(_, task), " · ".join(facts))
+    if _.money:
+        facts.append(f"💳 {price_of_all(_, task, videos)}")
+    why = None
+    if task.redirected:
+        why = _("📬 Telegram does not let me send it to the chat where you ordered it.")
+    kind = None
+    if as_file or task.video_is_document:
+        kind = _("📄 Telegram does not play this kind of video, so it comes as a file.")
+    rest = lines(model_line(_, task), " · ".join(facts) or None, kind, why)
     return quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
 
 
 def album(lang: str, number: int, count: int) -> Text:
-    """Above the buttons of an album: which video they refer to, counted from 1."""
+    """Above the buttons of an album: the number of the chosen video, counted from 1."""
     _ = words(lang)
     if count == 1:
         return Text(_("👆 The buttons of this video:"))
@@ -65,6 +72,8 @@ def press_sending(lang: str) -> str:
 
 def button_retry(lang: str, price: Decimal) -> str:
     _ = words(lang)
+    if not _.money:
+        return _("Order again")
     return _("Order again · {price}").format(price=_.price(price))
 
 
@@ -74,10 +83,14 @@ def button_redeliver(lang: str) -> str:
 
 
 def button_again(lang: str, price: Decimal | None = None) -> str:
-    """With its price it orders at once; without one it shows a card."""
+    """The label of the button to order again; with a price it orders at once, without one it opens
+    a card.
+    """
     _ = words(lang)
     if price is None:
         return _("🔁 Again")
+    if not _.money:
+        return _("🔁 Order again")
     return _("🔁 Again · {price}").format(price=_.price(price))
 
 
@@ -135,7 +148,7 @@ BUTTONS: dict[str, Callable[[str], str]] = {  # bot.texts.callback_data.Act
 
 def press_card(lang: str) -> str:
     _ = words(lang)
-    return _("Here is a new card. It costs nothing until you choose an aspect ratio.")
+    return _("Here is a new card. Nothing is ordered until you choose an aspect ratio.")
 
 
 def press_edit_prompt(lang: str) -> str:
@@ -154,7 +167,7 @@ def press_file(lang: str) -> str:
 
 
 def press_running(lang: str) -> str:
-    """The same was pressed a moment ago."""
+    """Answers a press on a button whose order is still under way."""
     _ = words(lang)
     return _("It is already being made again. Press again when that video is ready.")
 
@@ -165,7 +178,9 @@ def press_deleted(lang: str) -> str:
 
 
 def press_by_hand(lang: str) -> str:
-    """Bot API: deleteMessage takes messages of the last 48 hours."""
+    """The message is too old to delete: deleteMessage accepts messages of the last 48 hours (Bot
+    API).
+    """
     _ = words(lang)
     return _(
         "Telegram no longer lets me delete this message. Please hold it down "
@@ -189,12 +204,14 @@ def press_photos_off(lang: str) -> str:
 
 
 def video_too_big(lang: str) -> Text:
-    """Over what getFile gives (Bot API: 20 MB)."""
+    """The file is larger than getFile allows (Bot API: 20 MB)."""
     _ = words(lang)
     return message(
         "📦",
         _("This video is over 20 MB, and Telegram does not let me download it."),
-        _("To save it as a file, hold the video down and choose “Save”. Nothing was charged."),
+        _("To save it as a file, hold the video down and choose “Save”. Nothing was charged.")
+        if _.money
+        else _("To save it as a file, hold the video down and choose “Save”."),
     )
 
 
@@ -204,5 +221,7 @@ def video_gone(lang: str) -> Text:
     return message(
         "🤷",
         _("Telegram no longer has this video."),
-        _("You can make it again with 🔁. Nothing was charged."),
+        _("You can make it again with 🔁. Nothing was charged.")
+        if _.money
+        else _("You can make it again with 🔁: that is a new order."),
     )

@@ -13,11 +13,11 @@ from aiogram.utils.formatting import (
 from bot.core.schedule import DurationDistribution
 from bot.core.task import Task, TaskState
 from bot.texts.formatting import CAPTION_LIMIT, cut, message, model_line, seconds_range
-from bot.texts.i18n import fill, words
+from bot.texts.i18n import Words, fill, words
 
 
 def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
-    """`place` 1 is the next one; None: unknown."""
+    """The task is in the queue; `place` 1 is the next one, None means unknown."""
     _ = words(lang)
     if place is None:
         where = _("Accepted, starting soon.")
@@ -28,18 +28,22 @@ def status_queued(lang: str, task: Task, place: int | None = None) -> Text:
     return message(
         "🕐",
         where,
-        _("You can cancel for free until the video is started.")
-        if task.state is TaskState.QUEUED
-        else None,
+        _free(_) if task.state is TaskState.QUEUED else None,
         model_line(_, task),
     )
+
+
+def _free(_: Words) -> str:
+    if _.money:
+        return _("You can cancel for free until the video is started.")
+    return _("You can cancel until the video is started.")
 
 
 def status_generating(
     lang: str, task: Task, *, elapsed: float, distribution: DurationDistribution
 ) -> Text:
-    """Seconds since the provider accepted it; typical durations are shown once they were
-    learnt.
+    """The video is being made; `elapsed` seconds since the provider accepted it. Typical durations
+    are shown once they are known.
     """
     _ = words(lang)
     slow = distribution.known and elapsed > distribution.late
@@ -64,7 +68,7 @@ def status_sending(lang: str, task: Task) -> Text:
 
 
 def status_rest(lang: str, videos: int) -> Text:
-    """How many videos of an order are still to come."""
+    """The number of videos of an order that have not arrived yet."""
     _ = words(lang)
     return message(
         "⏳",
@@ -77,11 +81,15 @@ def status_rest(lang: str, videos: int) -> Text:
 
 
 def status_waiting(lang: str, task: Task, *, busy: bool = False) -> Text:
-    """Not accepted yet: the operator must act, or the provider is only `busy`."""
+    """The order is not accepted yet: the operator must act, or the provider is only `busy`."""
     _ = words(lang)
     if busy:
         head = _("The video service is very busy")
-        body = _("Your order is kept and no money was taken. I keep trying until it is accepted.")
+        body = (
+            _("Your order is kept and no money was taken. I keep trying until it is accepted.")
+            if _.money
+            else _("Your order is kept. I keep trying until it is accepted.")
+        )
         return message("🕐", head, body, model_line(_, task))
     return held(lang)
 
@@ -95,28 +103,49 @@ def status_away(lang: str, task: Task) -> Text:
         _(
             "Your order is kept and no money was taken. It is sent by itself as soon as "
             "the service answers. You can cancel for free."
+        )
+        if _.money
+        else _(
+            "Your order is kept. It is sent by itself as soon as the service answers. You can "
+            "cancel it, and it does not count against your videos."
         ),
         model_line(_, task),
     )
 
 
 def status_no_address(lang: str, task: Task) -> Text:
-    """The tunnel through which the provider fetches photos is not open; the order waits."""
+    """Photos cannot be passed on: the tunnel has no address, or they are held; the order waits."""
     _ = words(lang)
     return message(
         "🕐",
         _("Your photo waits for its connection"),
         _(
-            "The connection through which the video service fetches photos is being "
-            "restored. Your order is kept and no money was taken. It continues by itself. You can "
-            "cancel for free."
+            "Photos cannot be passed on to the video service at the moment. Your order is kept "
+            "and no money was taken. It continues by itself as soon as that works. You can cancel "
+            "for free."
+        )
+        if _.money
+        else _(
+            "Photos cannot be passed on to the video service at the moment. Your order is kept "
+            "and continues by itself as soon as that works. You can cancel it, and it does not "
+            "count against your videos."
         ),
         model_line(_, task),
     )
 
 
+def status_redirected(lang: str) -> Text:
+    """The video went to the person's own chat, because this one does not take it."""
+    _ = words(lang)
+    return message(
+        "📬",
+        _("The video is in your private chat with me."),
+        _("Telegram does not let me send it here."),
+    )
+
+
 def held(lang: str) -> Text:
-    """Only the operator can fix it; the order waits."""
+    """Only the operator can fix the problem; the order waits."""
     _ = words(lang)
     return message(
         "🛠",
@@ -124,17 +153,24 @@ def held(lang: str) -> Text:
         _(
             "Your order is kept and no money was taken. The video starts by itself "
             "as soon as we fix it. You need not send anything again."
+        )
+        if _.money
+        else _(
+            "Your order is kept. The video starts by itself as soon as we fix it. You need not "
+            "send anything again."
         ),
     )
 
 
 def overdue(lang: str) -> Text:
-    """Past the deadline, still pending."""
+    """The video is still not ready after the deadline."""
     _ = words(lang)
     return message(
         "⏰",
         _("Your video takes very long."),
-        _("💳 It is already paid for, so I keep waiting for it for a day."),
+        _("💳 It is already paid for, so I keep waiting for it for a day.")
+        if _.money
+        else _("I keep waiting for it for a day."),
         _("It will arrive here as soon as it is ready. You need not order it again."),
     )
 
@@ -142,15 +178,17 @@ def overdue(lang: str) -> Text:
 def cancelled(lang: str, prompt: str | None = None, *, others: bool = False) -> Text:
     """A draft or a queued task was cancelled: nothing was sent to the provider.
 
-    `prompt`: of the cancelled one, where the message's place does not show it; `others`: how many
-    cannot be cancelled any more.
+    `prompt`: the prompt of the cancelled task, if the message does not show it otherwise;
+    `others`: how many variants can no longer be cancelled.
     """
     _ = words(lang)
     return message(
         "✖️",
         _("Cancelled."),
         ExpandableBlockQuote(cut(prompt, CAPTION_LIMIT)) if prompt else None,
-        _("💳 No money was taken. You can send a new prompt at any time."),
+        _("💳 No money was taken. You can send a new prompt at any time.")
+        if _.money
+        else _("🎟 It does not count against your videos. You can send a new prompt at any time."),
         _("🎬 The video that is already being made will still arrive.") if others else None,
     )
 
@@ -164,6 +202,11 @@ def too_late_to_cancel(lang: str) -> Text:
         _(
             "💳 The money for it is spent. The video will arrive here as soon as it "
             "is ready, unless the service refuses it."
+        )
+        if _.money
+        else _(
+            "🎟 It counts as one of your videos. It will arrive here as soon as it is ready, "
+            "unless the service refuses it."
         ),
     )
 
@@ -180,6 +223,8 @@ def press_accepted(lang: str) -> str:
 
 def press_cancelled(lang: str) -> str:
     _ = words(lang)
+    if not _.money:
+        return _("Cancelled. It does not count against your videos.")
     return _("Cancelled. No money was taken.")
 
 
@@ -194,19 +239,25 @@ def press_expired(lang: str) -> str:
 
 
 def press_done(lang: str, state: TaskState) -> str:
-    """The press changes nothing, because the task is in `state` already. No money is taken."""
+    """The press changes nothing, because the task is already in `state`. No money is taken."""
     _ = words(lang)
     if state is TaskState.CANCELLED:
         return _("This order is cancelled. Send the prompt again to make the video.")
     if state in {TaskState.DELIVERED, TaskState.RENDERED}:
+        if not _.money:
+            return _("This video is already made. Nothing more was ordered.")
         return _("This video is already made. Nothing more was charged.")
     if state in {TaskState.FAILED, TaskState.UNDELIVERABLE, TaskState.UNKNOWN}:
         return _("This order is over. Send the prompt again to make a new one.")
+    if not _.money:
+        return _("Already ordered: it is made only once, however often you press.")
     return _("Already ordered: it is made and paid for only once, however often you press.")
 
 
 def press_too_late(lang: str) -> str:
     _ = words(lang)
+    if not _.money:
+        return _("Too late: the video is being made. It will arrive here.")
     return _("Too late: the video is being made and the money is spent. It will arrive here.")
 
 

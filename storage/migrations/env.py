@@ -8,6 +8,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,  # SQLite cannot alter most things in place
-    transactional_ddl=True,  # also true of SQLite when the driver does not commit by itself
+    transactional_ddl=True,  # true for SQLite too, if the driver does not commit by itself
 )
 context.run_migrations()

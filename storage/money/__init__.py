@@ -1,4 +1,4 @@
 """Money: the ledger, caps on orders, and payments in Telegram Stars.
 
-It must not know who shows the sums, nor how Telegram moves Stars.
+It must not know who shows the sums or how Telegram moves Stars.
 """

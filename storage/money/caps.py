@@ -1,4 +1,4 @@
-"""Reserving the price of an order, within the caps and the person's credit."""
+"""Reserve the price of an order, within the caps and the person's credit."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import sqlalchemy as sa
 from sqlalchemy.sql.base import Executable
 
 from bot.core.alerts import Switch
-from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
-from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached
+from bot.core.caps import OF_GROUP, OF_PERSON, Cap, Limit, OrderRules, day_start, next_day
+from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
 from bot.core.task import ACTIVE, Task, TaskState
 from storage.alerts import is_held
 from storage.engine import Connection
+from storage.journal import note
 from storage.money.entries import credit_of, enter
+from storage.people import caps_of
 from storage.tables import Entry, in_states, ledger, tasks
 
 S = TaskState
@@ -23,11 +25,16 @@ S = TaskState
 async def reserve(connection: Connection, task: Task, terms: OrderRules, now: datetime) -> None:
     """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
-    Raises IntakeHeld, LimitReached and CreditTooLow: the transaction must then be rolled back. On
-    PostgreSQL the lock makes orders count one after the other; SQLite's transactions do so anyway.
+    Own caps of the person and of the group replace those of the settings.
+
+    Raises IntakeHeld, PhotosHeld, LimitReached and CreditTooLow: the transaction must then be
+    rolled back. On PostgreSQL the lock makes orders count one after the other; SQLite's
+    transactions do so anyway.
     """
     if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
         raise IntakeHeld("an admin holds new orders")
+    if task.frame is not None and await is_held(connection, Switch.PHOTOS):
+        raise PhotosHeld("orders with a photo are paused")
     paid = terms.pays(task.user_id)
     await enter(
         connection,
@@ -36,19 +43,32 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
         task,
         credit_kopecks=-task.price if paid else Decimal(0),
     )
-    if not terms.counted:
+    own = await caps_of(connection, [task.user_id, task.chat.chat_id])
+    note(
+        connection,
+        f"task {task.id}: ordered: {task.model}, {task.price} ₽",
+        task=task.id,
+        user=task.user_id,
+        model=task.model,
+        roubles=task.price,
+    )
+    if not terms.counted and not own:
         return
     await connection.lock("ledger")
-    for mine in (True, False):
-        day = Cap.USER_PER_DAY if mine else Cap.GLOBAL_PER_DAY
-        at_once = Cap.USER_AT_ONCE if mine else Cap.GLOBAL_AT_ONCE
-        if bound := terms.caps.get(at_once):
-            whose = [tasks.c.user_id == task.user_id] if mine else []
+    caps = terms.caps | own
+    for at_once, day, in_task, in_ledger in (
+        (*OF_PERSON, tasks.c.user_id == task.user_id, ledger.c.user_id == task.user_id),
+        (*OF_GROUP, tasks.c.chat_id == task.chat.chat_id,
+         ledger.c.chat_id == task.chat.chat_id),
+        (Cap.GLOBAL_AT_ONCE, Cap.GLOBAL_PER_DAY, None, None),
+    ):  # fmt: skip
+        if bound := caps.get(at_once):
+            whose = [] if in_task is None else [in_task]
             await _check(connection, _under_way(*whose), at_once, bound, None)
-        if bound := terms.caps.get(day):
-            whose = [ledger.c.user_id == task.user_id] if mine else []
-            ordered = _ordered_since(day_start(now), *whose)
-            await _check(connection, ordered, day, bound, next_day(now))
+        if bound := caps.get(day):
+            whose = [] if in_ledger is None else [in_ledger]
+            ordered = _ordered_since(day_start(now, terms.zone), *whose)
+            await _check(connection, ordered, day, bound, next_day(now, terms.zone))
     if paid and (credit := await credit_of(connection, task.user_id)) < 0:
         raise CreditTooLow(task.price, credit + task.price)
 
@@ -61,7 +81,7 @@ def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
 
 
 def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executable:
-    """Select the orders reserved since then, without those returned before they were charged."""
+    """Select the orders reserved since that time, without those returned before a charge."""
     back = ledger.alias("back")
     return sa.select(
         sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")
@@ -73,6 +93,15 @@ def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executab
             back.c.task_id == ledger.c.task_id, back.c.kind == Entry.RETURN, back.c.kopecks != 0
         ),
     )
+
+
+async def ordered_today(
+    connection: Connection, user_id: int, now: datetime
+) -> tuple[int, Decimal]:
+    """Return the videos and roubles that count against a person's daily cap."""
+    ordered = _ordered_since(day_start(now), ledger.c.user_id == user_id)
+    row = (await connection.execute(ordered)).one()
+    return row.videos, row.roubles or Decimal(0)
 
 
 async def _check(

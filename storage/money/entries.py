@@ -1,4 +1,4 @@
-"""Rows of the ledger: writing one, reading them, and the credit that they add up to.
+"""Rows of the ledger: write one, read them, and sum up a person's credit.
 
 The ledger only grows: the database refuses everything but inserts. Balances are sums.
 """
@@ -19,7 +19,7 @@ from storage.tables import Entry, ledger
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
-    """One row of `ledger`; roubles, and Telegram's Stars."""
+    """One row of `ledger`; amounts in roubles and in Telegram Stars."""
 
     id: int
     kind: Entry
@@ -49,6 +49,7 @@ async def enter(
             at=now,
             user_id=task.user_id,
             task_id=task.id,
+            chat_id=task.chat.chat_id,
             kopecks=task.price if kopecks is None else kopecks,
             credit_kopecks=credit_kopecks,
             stars=0,
@@ -58,7 +59,7 @@ async def enter(
 
 
 async def credit_of(connection: Connection, user_id: int) -> Decimal:
-    """Return the roubles that a person bought and has not ordered for."""
+    """Return the person's unused credit in roubles."""
     credit: Decimal | None = await connection.scalar(
         sa.select(sa.func.sum(ledger.c.credit_kopecks)).where(ledger.c.user_id == user_id)
     )

@@ -1,6 +1,6 @@
-"""The ledger of money: the entries of a task's states, and reports.
+"""The ledger of money: entries for the states of a task, and reports.
 
-Each row is written in the commit that makes it true. It must not know the texts, nor how Stars are
+Each row is written in the commit that makes it true. It must not know the texts or how Stars are
 moved.
 """
 
@@ -11,14 +11,20 @@ from datetime import datetime
 from decimal import Decimal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
+from bot.core.caps import Cap, OrderRules
 from bot.core.notices import Notice, NoticeKind
+from bot.core.prices import Left
 from bot.core.task import Chat, Task, TaskState
+from storage.audit import add_act
 from storage.engine import Connection, Database
+from storage.money.caps import ordered_today
 from storage.money.entries import LedgerRow, credit_of, enter, ledger_rows
 from storage.money.stars import refund_payment_for_task
 from storage.outbox import insert_notices
 from storage.tables import Entry, ledger
+from storage.users import lang_of
 
 S = TaskState
 
@@ -33,15 +39,22 @@ class LedgerTotal:
     stars: int = 0
 
 
-async def settle(connection: Connection, task: Task, now: datetime) -> None:
-    """Enter the money of a task that has just changed its state; a repeat enters nothing."""
+async def settle(
+    connection: Connection, task: Task, now: datetime, *, not_accepted: bool = False
+) -> None:
+    """Enter the money of a task that has just changed its state; a repeat enters nothing.
+
+    `not_accepted`: an admin found that the provider charged nothing, whatever was entered before.
+    """
     if task.state is S.GENERATING:
         await enter(connection, Entry.CHARGE, now, task)
     elif task.state in (S.CANCELLED, S.FAILED):
-        await _give_back(connection, task, now)
+        await _give_back(connection, task, now, not_accepted=not_accepted)
 
 
-async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
+async def _give_back(
+    connection: Connection, task: Task, now: datetime, *, not_accepted: bool
+) -> None:
     """Return what was reserved and not charged; a person's credit also when it was charged."""
     rows = await connection.execute(
         sa.select(ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks).where(
@@ -51,7 +64,10 @@ async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
     known = {row.kind: row for row in rows.all()}
     if (reserved := known.get(Entry.RESERVATION)) is None:
         return  # a draft
-    roubles = Decimal(0) if Entry.CHARGE in known else reserved.kopecks
+    if Entry.RETURN in known:
+        return  # an admin settles it again: what went back went back once
+    charged = Entry.CHARGE in known and not not_accepted
+    roubles = Decimal(0) if charged else reserved.kopecks
     credit = -reserved.credit_kopecks
     if roubles or credit:
         await enter(connection, Entry.RETURN, now, task, kopecks=roubles, credit_kopecks=credit)
@@ -67,21 +83,51 @@ async def _give_back(connection: Connection, task: Task, now: datetime) -> None:
         await insert_notices(connection, [back], now)
 
 
+async def is_paid_by_person(connection: Connection, task_id: int) -> bool:
+    """Whether an order was paid from the person's own credit, as part of a transaction."""
+    found: int | None = await connection.scalar(
+        sa.select(ledger.c.id).where(
+            ledger.c.task_id == task_id,
+            ledger.c.kind == Entry.RESERVATION,
+            ledger.c.credit_kopecks != 0,
+        )
+    )
+    return found is not None
+
+
 class LedgerStore:
-    """Questions about money: a person's credit, sums of a period, the entries of a task."""
+    """Queries about money: a person's credit, sums of a period, the entries of a task."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def credit(self, user_id: int) -> Decimal:
-        """Return the roubles that a person bought and has not ordered for."""
+        """Return the person's unused credit in roubles."""
         async with self._database.transaction() as connection:
             return await credit_of(connection, user_id)
+
+    async def left_today(
+        self, user_id: int, rules: OrderRules, price: Decimal, now: datetime
+    ) -> Left | None:
+        """Return what a person may still order today at this price; None: there is no cap.
+
+        Counted as storage.money.caps.reserve counts.
+        """
+        bound = rules.caps.get(Cap.USER_PER_DAY)
+        if not bound:
+            return None
+        async with self._database.transaction() as connection:
+            videos, roubles = await ordered_today(connection, user_id, now)
+        by_videos = max(bound.videos - videos, 0)
+        by_roubles = max(int((bound.roubles - roubles) // price), 0) if price else by_videos
+        if not bound.roubles:
+            return Left(by_videos, bound.videos)
+        return Left(min(by_videos, by_roubles) if bound.videos else by_roubles)
 
     async def totals(
         self, since: datetime, until: datetime, *, user_id: int | None = None
     ) -> dict[Entry, LedgerTotal]:
-        """Return the total of each kind from `since` on and before `until`, zeros included."""
+        """Return the total of each kind from `since` until before `until`, zeros included."""
         wanted = (
             sa.select(
                 ledger.c.kind,
@@ -102,6 +148,51 @@ class LedgerStore:
                     rows=row.rows, roubles=row.roubles, credit=row.credit, stars=int(row.stars)
                 )
         return found
+
+    async def is_paid_by_person(self, task_id: int) -> bool:
+        """Whether an order was paid from the person's own credit."""
+        async with self._database.transaction() as connection:
+            return await is_paid_by_person(connection, task_id)
+
+    async def grant(
+        self, user_id: int, roubles: Decimal, *, by: int, update_id: int, now: datetime
+    ) -> Decimal:
+        """Give a person credit, as an admin; the person is told. The same update gives it once.
+
+        Returns the credit after it.
+        """
+        async with self._database.transaction() as connection:
+            entered = await connection.execute(
+                insert(ledger)
+                .values(
+                    kind=Entry.GRANT,
+                    at=now,
+                    user_id=user_id,
+                    payment_id=f"update {update_id}",
+                    kopecks=Decimal(0),
+                    credit_kopecks=roubles,
+                    stars=0,
+                )
+                .on_conflict_do_nothing()
+            )
+            credit = await credit_of(connection, user_id)
+            if entered.rowcount == 1:
+                await add_act(
+                    connection, "grant credit", by=by, now=now, subject_id=user_id,
+                    roubles=str(roubles),
+                )  # fmt: skip
+                given = Notice(
+                    kind=NoticeKind.CREDIT_GIVEN,
+                    chat=Chat(chat_id=user_id),
+                    lang=await lang_of(connection, user_id),
+                    params={"roubles": str(roubles), "credit": str(credit)},
+                )
+                await insert_notices(connection, [given], now)
+            return credit
+
+    async def between(self, since: datetime, until: datetime) -> list[LedgerRow]:
+        """Return all entries from `since` on and before `until`, the oldest first."""
+        return await ledger_rows(self._database, ledger.c.at >= since, ledger.c.at < until)
 
     async def of_task(self, task_id: int) -> list[LedgerRow]:
         """Return all entries of a task, the oldest first."""

@@ -14,6 +14,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat, Task
 from storage.audit import add_act
 from storage.engine import Connection, Database
+from storage.journal import note
 from storage.money.entries import LedgerRow, credit_of, ledger_rows
 from storage.outbox import insert_notices
 from storage.rows import free
@@ -30,10 +31,20 @@ class StarRefund:
     attempts: int
 
 
-async def refund_payment_for_task(connection: Connection, task: Task, now: datetime) -> bool:
-    """Refund a payment that is too small for two such videos: it was made for this one.
+@dataclass(frozen=True, kw_only=True)
+class RefusedRefund:
+    """A refund that Telegram refuses; `entry`: the payment's number in the ledger."""
 
-    False: there is none; the credit of a larger payment stays, for the next try.
+    entry: int
+    user_id: int
+    stars: int
+    error: str
+
+
+async def refund_payment_for_task(connection: Connection, task: Task, now: datetime) -> bool:
+    """Refund the payment for this task: one that is too small for two such videos.
+
+    Return False without such a payment; the credit of a larger payment stays for another order.
     """
     await connection.lock("ledger")
     refunded = ledger.alias("refunded")
@@ -54,32 +65,62 @@ async def refund_payment_for_task(connection: Connection, task: Task, now: datet
             .limit(1)
         )
     ).one_or_none()
-    return payment is not None and await _refund(connection, payment, task.id, now)
+    return payment is not None and await _refund(connection, payment.payment_id, task.id, now)
+
+
+_mine = ledger.alias("mine")
+_credit: sa.ColumnElement[Any] = (
+    sa.select(sa.func.sum(_mine.c.credit_kopecks))
+    .where(_mine.c.user_id == ledger.c.user_id)
+    .correlate(ledger)
+    .scalar_subquery()
+)
+"""The credit of the person whose row of `ledger` it is."""
 
 
 async def _refund(
-    connection: Connection, payment: sa.Row[Any], task_id: int | None, now: datetime
+    connection: Connection,
+    payment_id: str,
+    task_id: int | None,
+    now: datetime,
+    *conditions: sa.ColumnElement[bool],
+    credit: sa.ColumnElement[Any] = ledger.c.credit_kopecks,
 ) -> bool:
-    """Enter the refund and queue the request to Telegram. False: it was refunded before."""
-    entered = await connection.execute(
-        insert(ledger)
-        .values(
-            kind=Entry.REFUND,
-            at=now,
-            user_id=payment.user_id,
-            payment_id=payment.payment_id,
-            kopecks=Decimal(0),
-            credit_kopecks=-payment.credit_kopecks,
-            stars=-payment.stars,
-        )
-        .on_conflict_do_nothing()
+    """Enter the refund and queue the request to Telegram; `credit`: what the person loses.
+
+    False: no such payment, refunded before, or a condition does not hold.
+    """
+    columns = {
+        "kind": sa.literal(Entry.REFUND, ledger.c.kind.type),
+        "at": sa.literal(now, ledger.c.at.type),
+        "user_id": ledger.c.user_id,
+        "payment_id": ledger.c.payment_id,
+        "kopecks": sa.literal(Decimal(0), ledger.c.kopecks.type),
+        "credit_kopecks": -credit,
+        "stars": -ledger.c.stars,
+    }
+    payment = sa.select(*columns.values()).where(
+        ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE, *conditions
     )
-    if entered.rowcount != 1:
+    entered = (
+        await connection.execute(
+            insert(ledger)
+            .from_select(list(columns), payment)
+            .on_conflict_do_nothing()
+            .returning(ledger.c.user_id, ledger.c.stars, ledger.c.credit_kopecks)
+        )
+    ).one_or_none()
+    if entered is None:
         return False
+    user_id, stars, roubles = entered.user_id, -entered.stars, -entered.credit_kopecks
+    note(
+        connection, f"ID {user_id}: {stars} Stars refunded, {roubles} ₽ of credit taken back",
+        user=user_id, stars=stars, roubles=roubles, task=task_id,
+    )  # fmt: skip
     await connection.execute(
         sa.insert(star_refunds).values(
-            payment_id=payment.payment_id,
-            user_id=payment.user_id,
+            payment_id=payment_id,
+            user_id=user_id,
             task_id=task_id,
             created_at=now,
             run_at=now,
@@ -90,7 +131,7 @@ async def _refund(
 
 
 class StarPaymentStore:
-    """Payments in Stars, and the refunds to request from Telegram."""
+    """The store of payments in Stars, and of refunds to request from Telegram."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -122,7 +163,7 @@ class StarPaymentStore:
     ) -> bool:
         """Enter a purchase for `credit` roubles; the person is told in the same commit.
 
-        False: this payment was entered before.
+        Return False if this payment was entered before.
         """
         async with self._database.transaction() as connection:
             entered = await connection.execute(
@@ -140,6 +181,10 @@ class StarPaymentStore:
             )
             if entered.rowcount != 1:
                 return False
+            note(
+                connection, f"ID {user_id}: paid {stars} Stars for {credit} ₽",
+                user=user_id, stars=stars, roubles=credit,
+            )  # fmt: skip
             if credit:
                 whole = await credit_of(connection, user_id)
                 paid = Notice(
@@ -158,44 +203,44 @@ class StarPaymentStore:
         now: datetime,
         user_id: int | None = None,
         admin: int | None = None,
+        rest: bool = False,
     ) -> bool:
         """Refund a payment whose whole credit is unused; a person only their own.
 
-        `admin`: the admin who does it for them. False: no such payment, refunded before, or
-        already spent on videos.
+        `admin`: the admin who does it for them. `rest`: a payment that was used in part: the rest
+        of its credit is taken back, and all its Stars go back, because Telegram refunds only whole
+        payments (Bot API: refundStarPayment). False: no such payment, refunded before, or spent on
+        videos.
         """
+        whose = [] if user_id is None else [ledger.c.user_id == user_id]
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
-            conditions = [ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE]
-            if user_id is not None:
-                conditions.append(ledger.c.user_id == user_id)
-            payment = (
-                await connection.execute(sa.select(ledger).where(*conditions))
-            ).one_or_none()
-            if payment is None:
-                return False
-            if await credit_of(connection, payment.user_id) < payment.credit_kopecks:
-                return False
-            done = await _refund(connection, payment, None, now)
+            if rest:
+                used = sa.and_(_credit > 0, _credit < ledger.c.credit_kopecks)
+                done = await _refund(connection, payment_id, None, now, used, credit=_credit)
+            else:
+                whole = _credit >= ledger.c.credit_kopecks
+                done = await _refund(connection, payment_id, None, now, whole, *whose)
             if done and admin is not None:
+                payment = (
+                    await connection.execute(
+                        sa.select(ledger.c.id, ledger.c.user_id).where(
+                            ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
+                        )
+                    )
+                ).one()
+                act = "refund rest" if rest else "refund"
                 await add_act(
-                    connection, "refund", by=admin, now=now, subject_id=payment.user_id,
+                    connection, act, by=admin, now=now, subject_id=payment.user_id,
                     entry=payment.id,
                 )  # fmt: skip
             return done
 
     async def refunded(self, payment_id: str, *, now: datetime) -> bool:
-        """Enter a refund that Telegram reports. False: already known, or not ours."""
+        """Enter a refund that Telegram reports; return False if it is known or not the bot's."""
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
-            payment = (
-                await connection.execute(
-                    sa.select(ledger).where(
-                        ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
-                    )
-                )
-            ).one_or_none()
-            if payment is None or not await _refund(connection, payment, None, now):
+            if not await _refund(connection, payment_id, None, now):
                 return False
             await connection.execute(
                 sa.update(star_refunds)
@@ -212,6 +257,7 @@ class StarPaymentStore:
             sa.select(star_refunds.c.payment_id)
             .where(
                 star_refunds.c.done_at.is_(None),
+                star_refunds.c.refused_at.is_(None),
                 star_refunds.c.run_at <= now,
                 free(star_refunds, now),
             )
@@ -244,7 +290,13 @@ class StarPaymentStore:
                     .where(
                         star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None)
                     )
-                    .values(done_at=now, error=None, lease_owner=None, lease_until=None)
+                    .values(
+                        done_at=now,
+                        refused_at=None,
+                        error=None,
+                        lease_owner=None,
+                        lease_until=None,
+                    )
                     .returning(star_refunds.c.user_id, star_refunds.c.task_id)
                 )
             ).one_or_none()
@@ -271,3 +323,53 @@ class StarPaymentStore:
                 .where(star_refunds.c.payment_id == payment_id)
                 .values(run_at=run_at, error=error[:500], lease_owner=None, lease_until=None)
             )
+
+    async def refund_refused(self, payment_id: str, *, now: datetime, error: str) -> None:
+        """Stop asking Telegram: it will not do it. Nothing is told to the person."""
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                sa.update(star_refunds)
+                .where(star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None))
+                .values(refused_at=now, error=error[:500], lease_owner=None, lease_until=None)
+            )
+
+    async def refused(self) -> list[RefusedRefund]:
+        """Return the refunds that Telegram refuses, the oldest first."""
+        wanted = (
+            sa.select(ledger.c.id.label("entry"), ledger.c.user_id, ledger.c.stars)
+            .add_columns(sa.func.coalesce(star_refunds.c.error, "").label("error"))
+            .join_from(star_refunds, ledger, ledger.c.payment_id == star_refunds.c.payment_id)
+            .where(
+                star_refunds.c.refused_at.is_not(None),
+                star_refunds.c.done_at.is_(None),
+                ledger.c.kind == Entry.PURCHASE,
+            )
+            .order_by(star_refunds.c.created_at)
+        )
+        async with self._database.transaction() as connection:
+            return [RefusedRefund(**row._mapping) for row in await connection.execute(wanted)]
+
+    async def decide_refused(self, entry: int, *, again: bool, by: int, now: datetime) -> bool:
+        """Ask Telegram again, or end a refused refund that an admin settled in another way.
+
+        False: it is not refused any more.
+        """
+        payment = sa.select(ledger.c.payment_id).where(
+            ledger.c.id == entry, ledger.c.kind == Entry.PURCHASE
+        )
+        values = {"run_at": now, "attempts": 0} if again else {"done_at": now}
+        async with self._database.transaction() as connection:
+            user_id: int | None = await connection.scalar(
+                sa.update(star_refunds)
+                .where(
+                    star_refunds.c.payment_id == payment.scalar_subquery(),
+                    star_refunds.c.refused_at.is_not(None),
+                    star_refunds.c.done_at.is_(None),
+                )
+                .values(refused_at=None, **values)
+                .returning(star_refunds.c.user_id)
+            )
+            if user_id is not None:
+                act = "refund again" if again else "refund settled"
+                await add_act(connection, act, by=by, now=now, subject_id=user_id, entry=entry)
+            return user_id is not None

@@ -1,10 +1,12 @@
-"""The tables, as the newest migration leaves them. bot/core/task.py says what a row means.
+"""The tables, as the newest migration leaves them. bot/core/task.py explains the columns of a
+task.
 
-Partial indexes keep finished rows out of the way of the claims. The names are collected here,
+Partial indexes exclude finished rows, so that claims stay fast. The names are collected here,
 because the metadata is complete only when every module is imported.
 """
 
 from storage.tables.base import metadata, one_of
+from storage.tables.film import films
 from storage.tables.message import InboxState, inbox, outbox
 from storage.tables.money import Entry, ledger, star_refunds
 from storage.tables.operator import (
@@ -16,7 +18,16 @@ from storage.tables.operator import (
     rates,
     switches,
 )
-from storage.tables.person import access_requests, consents, invites, permits, users
+from storage.tables.person import (
+    access_requests,
+    admins,
+    claim_code,
+    consents,
+    invites,
+    own_caps,
+    permits,
+    users,
+)
 from storage.tables.task import (
     RESTING,
     at_rest,
@@ -36,14 +47,17 @@ __all__ = [
     "Entry",
     "InboxState",
     "access_requests",
+    "admins",
     "alerts",
     "at_rest",
     "audit",
     "broadcasts",
     "callback_actions",
+    "claim_code",
     "consents",
     "documents",
     "durations",
+    "films",
     "frame_objects",
     "frames",
     "in_states",
@@ -53,6 +67,7 @@ __all__ = [
     "metadata",
     "one_of",
     "outbox",
+    "own_caps",
     "permits",
     "provider_breaker",
     "rates",

@@ -1,4 +1,4 @@
-"""What all tables share: metadata and naming rules, the key type, enums stored as text."""
+"""Shared by all tables: metadata and naming rules, the key type, enums stored as text."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def text_of(enum: type[StrEnum], name: str) -> sa.Enum:
 def one_of(
     column: sa.Column[Any], values: Iterable[StrEnum], *, of: sa.FromClause | None = None
 ) -> sa.ColumnElement[bool]:
-    """Values in the SQL text, not bound: a planner uses a partial index only when it sees them."""
+    """Return values as SQL text, not bound: a planner uses a partial index only if it sees the
+    values.
+    """
     shown = column if of is None else of.c[column.name]
     return shown.in_(
         sa.bindparam(None, sorted(values), expanding=True, literal_execute=True, type_=column.type)

@@ -14,7 +14,7 @@ class InboxState(StrEnum):
     """The state of an update."""
 
     PENDING = "pending"
-    DONE = "done"  # kept for a while, to recognise a repeat
+    DONE = "done"  # kept for a while, to recognise a repeated update
     SET_ASIDE = "set_aside"  # it could not be handled; kept with its text
 
 
@@ -23,7 +23,7 @@ inbox = sa.Table(
     metadata,
     sa.Column("update_id", Id, primary_key=True, autoincrement=False),
     sa.Column("chat_key", sa.Text, nullable=False),
-    sa.Column("payload", sa.Text),  # None once it is done: people's messages are not stored twice
+    sa.Column("payload", sa.Text),  # None once done: messages are stored no longer than needed
     sa.Column("state", text_of(InboxState, "state"), nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("finished_at", UtcDateTime),
@@ -79,5 +79,11 @@ outbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", UtcDateTime),
+    # the person at whose next message it is sent; until then nobody can be written to
+    sa.Column("waits_for", sa.BigInteger),
     sqlite_autoincrement=True,
 )
+
+_waits = outbox.c.waits_for.is_not(None)
+
+sa.Index("ix_outbox_waits", outbox.c.waits_for, sqlite_where=_waits, postgresql_where=_waits)

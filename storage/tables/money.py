@@ -1,4 +1,4 @@
-"""The ledger, which only grows, and refunds of Stars."""
+"""The append-only ledger, and refunds of Stars."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from storage.tables.base import Id, metadata, text_of
 
 
 class Entry(StrEnum):
-    """What a row of the ledger records."""
+    """The kind of a ledger row."""
 
     RESERVATION = "reservation"  # confirmed: the price is reserved
     CHARGE = "charge"  # the provider returned an id: it is spent
     RETURN = "return"  # cancelled, refused or failed before it was charged
     PURCHASE = "purchase"  # Stars were received
     REFUND = "refund"  # Stars were returned
+    GRANT = "grant"  # an admin gave credit
 
 
-# No foreign keys: rows outlive what they are about. `kopecks`: money of the provider;
-# `credit_kopecks`: change of the person's credit; `stars`: money of Telegram.
+# No foreign keys: rows outlive the tasks and people to which they refer. `kopecks`: money of the
+# provider; `credit_kopecks`: change of the person's credit; `stars`: money of Telegram.
 ledger = sa.Table(
     "ledger",
     metadata,
@@ -30,7 +31,9 @@ ledger = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False, index=True),
     sa.Column("user_id", sa.BigInteger, nullable=False),
     sa.Column("task_id", sa.BigInteger),
-    sa.Column("payment_id", sa.Text),  # Bot API: telegram_payment_charge_id
+    sa.Column("chat_id", sa.BigInteger),  # of the task, for the caps of groups
+    # Bot API: telegram_payment_charge_id; of a grant: the update that made it
+    sa.Column("payment_id", sa.Text),
     sa.Column("kopecks", Kopecks, nullable=False),
     sa.Column("credit_kopecks", Kopecks, nullable=False),
     sa.Column("stars", sa.BigInteger, nullable=False),
@@ -68,6 +71,8 @@ star_refunds = sa.Table(
     sa.Column("run_at", UtcDateTime, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("done_at", UtcDateTime),
+    # Telegram will not do it: an admin decides
+    sa.Column("refused_at", UtcDateTime),
     sa.Column("error", sa.Text),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", UtcDateTime),

@@ -22,7 +22,7 @@ audit = sa.Table(
 )
 
 
-# What the operator was told: a row per alert, open until it ended
+# Alerts: one row each, open until the alert ended
 alerts = sa.Table(
     "alerts",
     metadata,
@@ -36,7 +36,7 @@ alerts = sa.Table(
 _open = alerts.c.closed_at.is_(None)
 sa.Index("ix_alerts_open", alerts.c.kind, sqlite_where=_open, postgresql_where=_open)
 
-# What an admin has paused; no row: not paused
+# Switches set by an admin; without a row the switch is off
 switches = sa.Table(
     "switches",
     metadata,
@@ -47,7 +47,7 @@ switches = sa.Table(
 
 
 class BroadcastState(StrEnum):
-    """The state of a message to everybody."""
+    """The state of a broadcast."""
 
     DRAFT = "draft"  # shown to its author, who has not confirmed
     RUNNING = "running"
@@ -59,7 +59,7 @@ broadcasts = sa.Table(
     "broadcasts",
     metadata,
     sa.Column("id", Id, primary_key=True),
-    # of the command: a repeat creates no second one
+    # update_id of the command: a repeated update creates no second broadcast
     sa.Column("update_id", sa.BigInteger, nullable=False, unique=True),
     sa.Column("made_by", sa.BigInteger, nullable=False),
     sa.Column("lang", sa.Text, nullable=False),
@@ -86,7 +86,7 @@ rates = sa.Table(
     sa.Column("free_at", sa.Double, nullable=False),
 )
 
-# One row while creates are stopped because the answer to one was lost
+# One row while creates are stopped because the answer to a create was lost
 provider_breaker = sa.Table(
     "provider_breaker",
     metadata,

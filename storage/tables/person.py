@@ -20,6 +20,7 @@ users = sa.Table(
     sa.Column("seen_at", UtcDateTime, nullable=False),
     sa.Column("ratio", sa.Text),
     sa.Column("model", sa.Text),
+    sa.Column("username", sa.Text),  # without the @; it may have changed since
 )
 
 
@@ -41,6 +42,34 @@ permits = sa.Table(
     sa.Column("invite", sa.Text),
     sa.Column("decided_by", sa.BigInteger, nullable=False),
     sa.Column("decided_at", UtcDateTime, nullable=False),
+    sa.Column("name", sa.Text),  # of a group, when it was decided
+)
+
+# Caps of one person or group instead of the settings'; `videos` 0: no limit
+own_caps = sa.Table(
+    "own_caps",
+    metadata,
+    sa.Column("subject_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("cap", sa.Text, primary_key=True),
+    sa.Column("videos", sa.Integer, nullable=False),
+)
+
+# Admins who claimed the bot; those of ADMINS are not here
+admins = sa.Table(
+    "admins",
+    metadata,
+    sa.Column("user_id", Id, primary_key=True, autoincrement=False),
+    sa.Column("claimed_at", UtcDateTime, nullable=False),
+)
+
+# One row while the bot can be claimed; `digest` is of the code, which is only in the log
+claim_code = sa.Table(
+    "claim_code",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
 )
 
 access_requests = sa.Table(
@@ -51,7 +80,7 @@ access_requests = sa.Table(
     sa.Column("username", sa.Text),
     sa.Column("lang", sa.Text, nullable=False),
     sa.Column("asked_at", UtcDateTime, nullable=False),
-    sa.Column("allowed", sa.Boolean),  # None: nobody has decided
+    sa.Column("allowed", sa.Boolean),  # None until an admin decides
     sa.Column("decided_by", sa.BigInteger),
     sa.Column("decided_at", UtcDateTime),
 )
@@ -60,11 +89,12 @@ invites = sa.Table(
     "invites",
     metadata,
     sa.Column("token", sa.Text, primary_key=True),
-    # of the command: a repeat creates no second one
+    # update_id of the command: a repeated update creates no second invite
     sa.Column("update_id", sa.BigInteger, nullable=False, unique=True),
     sa.Column("made_by", sa.BigInteger, nullable=False),
     sa.Column("made_at", UtcDateTime, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False),
     sa.Column("uses", sa.Integer, nullable=False),
     sa.Column("used", sa.Integer, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
 )

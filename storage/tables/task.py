@@ -11,17 +11,18 @@ from storage.engine import Kopecks, UtcDateTime
 from storage.tables.base import Id, metadata, one_of, text_of
 
 RESTING = frozenset(TaskState) - ACTIVE
-"""States in which no worker has anything to do: in the long run, most rows."""
+"""States in which no worker has anything to do; in the long run, most rows have one of them."""
 
 
 def in_states(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
-    """Tasks in one of these states."""
+    """Return the condition for tasks in one of these states."""
     return one_of(tasks.c.state, states)
 
 
 def at_rest(states: Iterable[TaskState]) -> sa.ColumnElement[bool]:
-    """Tasks in one of these states, all of RESTING, found by ix_tasks_resting: SQLite does not see
-    by itself that its states include these."""
+    """Return the condition for tasks in one of these states, all in RESTING, in a form that uses
+    ix_tasks_resting: SQLite does not infer by itself that the index contains them.
+    """
     return sa.and_(in_states(RESTING), in_states(states))
 
 
@@ -35,8 +36,8 @@ tasks = sa.Table(
     sa.Column("business_connection_id", sa.Text),
     sa.Column("message_id", sa.BigInteger, nullable=False),
     sa.Column("frame_message_id", sa.BigInteger),
-    # The source: the key that makes a repeated update harmless. It stays when the group moves; a
-    # retry has none.
+    # The source is the key that makes a repeated update harmless. It stays when the group moves; a
+    # retry has no source.
     sa.Column("source_chat_id", sa.BigInteger),
     sa.Column("source_message_id", sa.BigInteger),
     sa.Column("retry_of", sa.ForeignKey("tasks.id", ondelete="SET NULL"), unique=True),
@@ -56,6 +57,10 @@ tasks = sa.Table(
     sa.Column("rewritten", sa.Text),
     sa.Column("variants", sa.Integer, server_default=sa.text("1"), nullable=False),
     sa.Column("variant_of", sa.BigInteger),
+    # a part of a film: of the tasks at one place, the newest delivered one is shown
+    sa.Column("film_id", sa.BigInteger),
+    sa.Column("film_place", sa.Integer),
+    sa.Column("film_since", UtcDateTime),
     # the request and its state
     sa.Column("state", text_of(TaskState, "state"), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
@@ -79,7 +84,9 @@ tasks = sa.Table(
     sa.Column("provider_id", sa.Text, unique=True),
     sa.Column("video_url", sa.Text),
     sa.Column("video_file_id", sa.Text),
+    sa.Column("video_is_document", sa.Boolean, server_default=sa.false(), nullable=False),
     sa.Column("video_message_id", sa.BigInteger),
+    sa.Column("redirected", sa.Boolean, server_default=sa.false(), nullable=False),
     sa.Column("kept_by", sa.Text),
     sa.Column("reason", sa.Text),
     sa.Column("detail", sa.Text),
@@ -107,8 +114,8 @@ sa.Index(
     sqlite_where=_queued,
     postgresql_where=_queued,
 )
-# for counting and deleting; an index on all states would be chosen for the claims instead of
-# ix_tasks_due
+# For counting and deleting. With an index on all states, the planner would use it for claims
+# instead of ix_tasks_due.
 sa.Index(
     "ix_tasks_resting",
     tasks.c.state,
@@ -121,6 +128,7 @@ sa.Index("ix_tasks_chat", tasks.c.chat_id)
 
 _of_album = tasks.c.media_group_id.is_not(None)
 _of_batch = tasks.c.variant_of.is_not(None)
+_of_film = tasks.c.film_id.is_not(None)
 
 sa.Index(
     "ix_tasks_album",
@@ -137,6 +145,14 @@ sa.Index(
     postgresql_where=_of_batch,
 )
 
+sa.Index(
+    "ix_tasks_film",
+    tasks.c.film_id,
+    tasks.c.film_place,
+    sqlite_where=_of_film,
+    postgresql_where=_of_film,
+)
+
 task_events = sa.Table(
     "task_events",
     metadata,
@@ -149,8 +165,8 @@ task_events = sa.Table(
 )
 
 
-# Blobs on purpose: deleted in the commit that ends the task, nothing left on a disk, and any host
-# can serve them.
+# Blobs on purpose: they are deleted in the commit that ends the task, leave nothing on a disk, and
+# any host can serve them.
 frames = sa.Table(
     "frames",
     metadata,
@@ -163,6 +179,7 @@ frames = sa.Table(
     sa.Column("token", sa.Text, nullable=False, unique=True),
     sa.Column("jpeg", sa.LargeBinary, nullable=False),
     sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("fetched_at", UtcDateTime),  # the first time; None: nobody has fetched it
 )
 
 # Objects in a bucket that must be deleted; a row may outlive its task.
@@ -187,7 +204,7 @@ durations = sa.Table(
 )
 
 
-# Actions of updates that the task itself does not record: a repeat changes nothing.
+# Actions that the task itself does not record, so that a repeated update changes nothing.
 callback_actions = sa.Table(
     "presses",
     metadata,
@@ -195,13 +212,13 @@ callback_actions = sa.Table(
     sa.Column(
         "task_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), nullable=False, index=True
     ),
-    # the task below which the button was; None: no button, or not of a task
+    # the task below whose message the button was; None without such a task
     sa.Column("source_id", sa.ForeignKey("tasks.id", ondelete="CASCADE"), index=True),
     sa.Column("at", UtcDateTime, nullable=False, index=True),
 )
 
 
-# Videos that were also sent as files: Telegram sends no video as a document by its file_id
+# Videos that were also sent as files: Telegram cannot send a video's file_id as a document
 documents = sa.Table(
     "documents",
     metadata,

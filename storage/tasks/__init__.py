@@ -1,4 +1,4 @@
 """The task aggregate: drafts, orders, leases, callback actions and history.
 
-It must not know what a step does or what a person reads.
+It must not know the steps of a worker or the texts for people.
 """

@@ -1,4 +1,4 @@
-"""Actions of updates that the task itself does not record: a repeat changes nothing.
+"""Actions that the task itself does not record, so that a repeated update changes nothing.
 
 A press below a result creates a draft with the same prompt and options. It must not know the
 labels.
@@ -12,9 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.core.task import ACTIVE, AspectRatio, Frame, Task, TaskState
+from bot.core.task import ACTIVE, AspectRatio, Chat, FilmPlace, Frame, Task, TaskState
 from storage.engine import Connection, Database
-from storage.rows import COPIED, FRESH, task_from
+from storage.films import go_on, same_place
+from storage.rows import COPIED, FRESH, chat_values, task_from
 from storage.tables import callback_actions, documents, in_states, tasks
 from storage.tasks.leases import add_event
 
@@ -47,6 +48,14 @@ async def record_action(
     )
 
 
+async def _placed(
+    connection: Connection, source: Task, film: FilmPlace, now: datetime
+) -> dict[str, Any]:
+    if film is FilmPlace.AFTER:
+        return await go_on(connection, source, now)
+    return same_place(source, now)
+
+
 class CallbackActionStore:
     """Drafts created by buttons, each once however often its update arrives."""
 
@@ -67,12 +76,16 @@ class CallbackActionStore:
         frame: Frame | None = None,
         frame_message_id: int | None = None,
         frameless: bool = False,
+        film: FilmPlace | None = None,
+        pressed: tuple[Chat, int] | None = None,
     ) -> Task | None:
-        """Create a draft from a task of this person, with current price and model; None: not
-        theirs.
+        """Create a draft from a task of this person, with current price and model; None if it is
+        another person's.
 
         Without the prompt it waits for a new one; `frame`, a picture from a message, replaces its
-        first frame, `frameless` removes it.
+        first frame, `frameless` removes it. `film`: the place in the film of the task that it
+        takes when it is delivered. `pressed`: another place than that of the task, and the message
+        there: the new one belongs to that place.
         """
         changed: dict[str, Any] = {
             **FRESH,
@@ -85,21 +98,29 @@ class CallbackActionStore:
         }
         if not words:
             changed["prompt"] = None
+        if pressed is not None:
+            changed |= {**chat_values(pressed[0]), "message_id": pressed[1]}
         if frame is not None or frameless:
             changed |= {
                 "frame_file_id": frame and frame.file_id,
                 "frame_kind": frame and frame.kind,
                 "frame_message_id": frame_message_id,
             }
-        kept = [name for name in COPIED if name not in changed]
-        source = sa.select(
-            *(tasks.c[name] for name in kept),
-            *(sa.literal(value, tasks.c[name].type) for name, value in changed.items()),
-        ).where(tasks.c.id == source_id, tasks.c.user_id == user_id)
+        theirs = (tasks.c.id == source_id, tasks.c.user_id == user_id)
         async with self._database.transaction() as connection:
             await self._database.lock(connection, f"presses {user_id}")
-            if known := await task_of_action(connection, update_id):
-                return known if known.user_id == user_id else None
+            if made := await task_of_action(connection, update_id):
+                return made if made.user_id == user_id else None
+            if film is not None:
+                known = (await connection.execute(sa.select(tasks).where(*theirs))).one_or_none()
+                if known is None:
+                    return None
+                changed |= await _placed(connection, task_from(known), film, now)
+            kept = [name for name in COPIED if name not in changed]
+            source = sa.select(
+                *(tasks.c[name] for name in kept),
+                *(sa.literal(value, tasks.c[name].type) for name, value in changed.items()),
+            ).where(*theirs)
             row = (
                 await connection.execute(
                     sa.insert(tasks).from_select([*kept, *changed], source).returning(*tasks.c)
@@ -120,8 +141,9 @@ class CallbackActionStore:
     async def running(
         self, source_id: int, *, ratio: AspectRatio | None, update_id: int
     ) -> Task | None:
-        """Return an identical unfinished task created by another press below `source_id`: a second
-        press is more likely a mistake than a second order."""
+        """Return an identical unfinished task created by another press below `source_id`, because
+        a second press is more likely a mistake than a second order.
+        """
         same = tasks.alias("same")
         wanted = (
             sa.select(tasks)
@@ -151,7 +173,7 @@ class CallbackActionStore:
         return file_id
 
     async def keep_document(self, task_id: int, file_id: str) -> None:
-        """Store the `file_id` of the document: the next time nothing is uploaded."""
+        """Store the `file_id` of the document, so that it is not uploaded again."""
         known = sa.select(documents.c.task_id).where(documents.c.task_id == task_id)
         new = sa.insert(documents).from_select(
             ["task_id", "file_id"],
@@ -163,7 +185,7 @@ class CallbackActionStore:
             await connection.execute(new)
 
     async def forget(self, *, before: datetime) -> int:
-        """Delete records of presses that Telegram will not repeat; return how many."""
+        """Delete records of presses that Telegram will not repeat; return their number."""
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(callback_actions).where(callback_actions.c.at < before)

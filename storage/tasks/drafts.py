@@ -1,4 +1,4 @@
-"""Drafts: what people send becomes a draft, which changes until it is ordered.
+"""Drafts: a message of a person becomes a draft, which can be changed until it is ordered.
 
 The same message again returns the same draft, in its current state. The `revision` grows with each
 change, so that a card knows whether it still shows what would be ordered.
@@ -22,7 +22,7 @@ from storage.tasks.leases import LeasedTasks, add_event
 S = TaskState
 
 JOIN_WITHIN = timedelta(minutes=2)
-"""A picture without a caption that comes this soon after a text belongs to it."""
+"""A picture without a caption belongs to a text that came at most this long before."""
 
 
 class Drafts(LeasedTasks):
@@ -49,7 +49,7 @@ class Drafts(LeasedTasks):
 
         A reply to a card changes that card; a reply to a photo is about that photo (`frame`).
         Otherwise the photo that waits for a prompt in this place gets it, or a draft is created.
-        `source_id` is the key when there is no message of the person.
+        `source_id` is the key if there is no message of the person.
         """
         key = message_id if source_id is None else source_id
         words = {
@@ -122,7 +122,7 @@ class Drafts(LeasedTasks):
         """Return the draft of a photo; without a prompt it waits for the next text.
 
         The first picture of an album is the frame, and the caption of any is the prompt. A photo
-        without a caption right after a draft of text only belongs to it.
+        without a caption joins a text-only draft that came right before it.
         """
         words = {
             "prompt": prompt,
@@ -154,7 +154,7 @@ class Drafts(LeasedTasks):
                         in_states({S.DRAFT}),
                         sa.or_(
                             tasks.c.prompt.is_(None),
-                            # its prompt came from another, older message
+                            # its prompt is from another, older message
                             tasks.c.source_message_id < tasks.c.frame_message_id,
                         ),
                         **words,
@@ -199,7 +199,7 @@ class Drafts(LeasedTasks):
         rewritten: str | None = None,
         frame: Frame | None = None,
     ) -> Task | None:
-        """Update the draft of an edited message; None: it created none.
+        """Update the draft of an edited message; None if the message created no draft.
 
         `frame` is the picture of the edited message. An order stays as it was.
         """
@@ -217,7 +217,7 @@ class Drafts(LeasedTasks):
             return await self._changed(connection, known, changes)
 
     async def of_message(self, chat: Chat, message_id: int) -> Task | None:
-        """Return the draft of a message; None: no draft."""
+        """Return the draft of a message; None without a draft."""
         async with self._database.transaction() as connection:
             return await _of_message(connection, chat, message_id)
 
@@ -239,7 +239,7 @@ class Drafts(LeasedTasks):
     ) -> Task | None:
         """Set the prompt of a DRAFT to the original or the rewritten one, for its owner.
 
-        None also when it is no longer at `revision`.
+        Return None if it is no longer at `revision`.
         """
         choice = {"prompt": prompt, "original": original, "rewritten": rewritten}
         return await self._change_draft(task_id, user_id, choice, revision)
@@ -288,7 +288,7 @@ class Drafts(LeasedTasks):
     async def _changed(
         self, connection: Connection, known: Task, changes: dict[str, Any]
     ) -> Task | None:
-        """Return the draft with `changes`; unchanged when they change nothing."""
+        """Return the draft with `changes`, or the same draft if they change nothing."""
         same = [tasks.c[name].is_not_distinct_from(value) for name, value in changes.items()]
         if not changes or await _one(connection, tasks.c.id == known.id, *same):
             return known
@@ -328,7 +328,7 @@ async def _of_message(connection: Connection, chat: Chat, message_id: int) -> Ta
 async def _frame_of_card(
     connection: Connection, chat: Chat, user_id: int, message_id: int
 ) -> Frame | None:
-    """Return the person's own picture of their card: the card itself shows a preview."""
+    """Return the person's own picture for a card, since the card itself shows only a preview."""
     row = (
         await connection.execute(
             sa.select(tasks)
@@ -372,7 +372,7 @@ async def _insert(connection: Connection, now: datetime, **values: Any) -> Task:
 
 
 def _unless_pressed(terms: dict[str, Any]) -> dict[str, Any]:
-    """Keep the video's model for drafts that were created by a button below it."""
+    """Return the source video's model for drafts that were created by a button below it."""
     pressed = sa.exists().where(callback_actions.c.task_id == tasks.c.id)
     return {
         name: sa.case((pressed, tasks.c[name]), else_=sa.literal(value, tasks.c[name].type))

@@ -1,6 +1,6 @@
-"""What a person has ordered, page by page, and a search of their own videos.
+"""A person's orders, page by page, and a search of their own videos.
 
-It must not know how a page looks.
+It must not know the layout of a page.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Page:
 
 
 class HistoryStore:
-    """A person's own view of the tasks."""
+    """A person's view of their own tasks."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -57,13 +57,14 @@ class HistoryStore:
         """Return delivered videos whose prompts contain all these words, case-insensitive, newest
         first.
 
-        `before` a task's id returns the next ones. Compared here, not by the database: SQLite
-        folds the case of ASCII letters only.
+        `before` a task's id returns the next ones. The texts are compared here and not by the
+        database, because SQLite folds the case of ASCII letters only.
         """
         wanted = sa.select(tasks).where(
             tasks.c.user_id == user_id,
             tasks.c.state == TaskState.DELIVERED,
             tasks.c.video_file_id.is_not(None),
+            tasks.c.video_is_document.is_(False),  # inline mode sends videos
         )
         if before is not None:
             wanted = wanted.where(tasks.c.id < before)

@@ -1,6 +1,6 @@
-"""What a worker does with tasks: claim, renew, save. Every write of a holder is fenced.
+"""The worker's operations on tasks: claim, renew, save. Every write of a holder is fenced.
 
-It must not know what a step does. No transaction here is held across the network.
+It must not know the steps. No transaction here is held across the network.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from storage.breaker import read_breaker
 from storage.durations import add_duration
 from storage.engine import Connection, Database
 from storage.inbox import note_done
+from storage.journal import note_state
 from storage.money.ledger import settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
@@ -38,21 +39,24 @@ class Claim(TypedDict):
     limit: int
     slots: int | None
     disk: NotRequired[str | None]
+    # how many workers share the tasks; 1: this one may take all of them
+    workers: NotRequired[int]
 
 
 class ClaimOnCommit(Protocol):
     """Lets a transaction lease the task it just queued, on behalf of this process's worker."""
 
     def claim(self) -> Claim | None:
-        """Return the claim parameters now; None: the worker takes nothing."""
+        """Return the current claim parameters; None if the worker takes no tasks."""
 
     async def take(self, tasks: Sequence[Task]) -> None:
-        """Take tasks that were leased with these parameters in a commit."""
+        """Take over tasks that a commit leased with these parameters."""
 
 
 HEAD_START = timedelta(seconds=30)
-"""How long a video is left to the host that has it; after that it is downloaded again, if its link
-still works."""
+"""How long a video is left to the host that keeps it; after that, another host downloads it again
+if its link still works.
+"""
 
 NEEDS_FRAME = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING, S.UNKNOWN})
 """States in which the provider may still fetch the first frame."""
@@ -63,10 +67,10 @@ _URGENCY = sa.case(
     else_=1,
 )
 
-# The queue is served in its order; started tasks by how long they have been due
+# Queued tasks are claimed in the order of the queue; started tasks by how long they are due
 _SINCE = sa.case((tasks.c.state == S.QUEUED, tasks.c.confirmed_at), else_=tasks.c.run_at)
 
-# Uses no slot at the provider, and no worker is about to give it one
+# The task uses no slot at the provider, and no worker is about to submit it
 _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 
 # Both databases refuse statements with more than some 32 000 parameters
@@ -79,6 +83,7 @@ async def add_event(connection: Connection, task: Task, now: datetime) -> None:
         sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
     )
     await settle(connection, task, now)
+    note_state(connection, task, now)
 
 
 async def drop_frame(connection: Connection, task: Task) -> None:
@@ -88,7 +93,7 @@ async def drop_frame(connection: Connection, task: Task) -> None:
 
 
 class LeasedTasks:
-    """The part of TaskStore that workers use."""
+    """The workers' part of TaskStore."""
 
     def __init__(self, database: Database, ended: set[int] | None = None) -> None:
         self._database = database
@@ -98,8 +103,9 @@ class LeasedTasks:
         """Lease up to `limit` due tasks, the most urgent first.
 
         Videos kept on another disk than `disk` are left to that host for a while. At most `slots`
-        tasks are at the provider or about to be sent there (None: no limit). A leased QUEUED task
-        keeps its slot until it is released: its holder may be slow, not dead.
+        tasks are at the provider or about to be sent there (None means no limit). A leased QUEUED
+        task keeps its slot until it is released: its holder may be slow, not dead. Of several
+        `workers` none takes more than its share of what is open.
         """
         async with self._database.transaction() as connection:
             return await self._claim_due(connection, claim)
@@ -109,6 +115,8 @@ class LeasedTasks:
         now, limit, slots, disk = (
             terms["now"], terms["limit"], terms["slots"], terms.get("disk"),
         )  # fmt: skip
+        if (workers := terms.get("workers", 1)) > 1:
+            limit = min(limit, await _share(connection, terms, workers))
         claim = {
             "lease_owner": terms["owner"],
             "lease_until": now + terms["lease_for"],
@@ -124,11 +132,12 @@ class LeasedTasks:
         else:
             await self._database.lock(connection, "places")
             claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING), *begun)
-            room = slots - await _slots_taken(connection)
+            room, which = slots - await _slots_taken(connection), [_WAITING]
             if room > 0:
-                room = await _room(connection, room, now)
+                room, held = await _room(connection, room, now)
+                which += held
             claimed += await _claim(
-                connection, now, claim, min(room, limit - len(claimed)), _WAITING
+                connection, now, claim, min(room, limit - len(claimed)), *which
             )
         return sorted(claimed, key=_urgency)
 
@@ -142,12 +151,12 @@ class LeasedTasks:
         keep_lease: bool = True,
         took: tuple[float, float] | None = None,
     ) -> bool:
-        """Write what changed between `lease` and `after`, with its event and notices, and how long
-        the video `took` (between two numbers of seconds), when that is known now.
+        """Write the changes from `lease` to `after`, with the event and notices, and the duration
+        of the video if it is now known (`took`, an interval in seconds).
 
-        True also when it was written before and the answer was lost with a connection. False,
-        without a write: another worker has the task, or it was cancelled. The lease ends with
-        `keep_lease=False` and wherever a worker has nothing left to do.
+        Return True also if it was written before and the answer was lost with the connection.
+        Return False, without a write, if another worker has the task or it was cancelled. The
+        lease ends with `keep_lease=False` and wherever a worker has nothing left to do.
         """
         async with self._database.transaction() as connection:
             if not await _save(connection, lease, after, now, keep_lease=keep_lease):
@@ -168,8 +177,7 @@ class LeasedTasks:
         tell: Callable[[Sequence[Task]], Notice],
     ) -> set[int]:
         """Save several leases in one commit, with a notice about those that were written; return
-        their ids. Tasks that another worker has are left out; without any task there is no
-        notice.
+        their ids. Tasks that another worker has are left out; if none is left, there is no notice.
         """
         async with self._database.transaction() as connection:
             written = [
@@ -184,7 +192,8 @@ class LeasedTasks:
             }
 
     async def record_late_id(self, task_id: int, provider_id: str, *, now: datetime) -> bool:
-        """Save a provider's id, whoever holds the task now: it is paid for.
+        """Save a provider's id even if another worker holds the task, because the order is paid
+        for.
 
         True also when it was saved before. The current holder loses the task.
         """
@@ -254,7 +263,7 @@ class LeasedTasks:
         return kept
 
     async def next_due(self, now: datetime) -> datetime | None:
-        """Return when, after `now`, the first task becomes claimable; None: none is waiting."""
+        """Return when, after `now`, the first task becomes claimable; None if none waits."""
         async with self._database.transaction() as connection:
             return await next_due(connection, tasks, now, in_states(ACTIVE))
 
@@ -316,7 +325,7 @@ async def _claim(
 
 
 async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
-    """Whether the task is unchanged under this fence, or was changed by its holder."""
+    """Return whether the same change of state was already written under this fence."""
     found = await connection.scalar(
         sa.select(tasks.c.id).where(
             tasks.c.id == lease.id,
@@ -328,22 +337,51 @@ async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
     return found is not None
 
 
-async def _room(connection: Connection, room: int, now: datetime) -> int:
-    """Return how many queued tasks may be claimed: none while an admin holds the queue, and while
-    the provider is away none but the one that goes first."""
+async def _room(
+    connection: Connection, room: int, now: datetime
+) -> tuple[int, list[sa.ColumnElement[bool]]]:
+    """Return how many queued tasks may be claimed and of which kind: none while an admin holds the
+    queue, none with a photo while photos are held, and while the provider is away none but the one
+    that goes first."""
     breaker = sa.select(sa.literal("breaker")).where(provider_breaker.c.id == 1)
-    submits = sa.select(switches.c.name).where(switches.c.name == Switch.SUBMITS.value)
+    submits = sa.select(switches.c.name).where(
+        switches.c.name.in_([Switch.SUBMITS.value, Switch.PHOTOS.value])
+    )
     stopped = set((await connection.scalars(submits.union_all(breaker))).all())
+    which: list[sa.ColumnElement[bool]] = []
+    if Switch.PHOTOS.value in stopped:
+        which.append(tasks.c.frame_file_id.is_(None))
     if Switch.SUBMITS.value in stopped:
-        return 0
+        return 0, which
     if "breaker" in stopped:
         known = await read_breaker(connection)
-        return 1 if known is None or known.has_room(now) else 0
-    return room
+        return (1 if known is None or known.has_room(now) else 0), which
+    return room, which
+
+
+async def _share(connection: Connection, terms: Claim, workers: int) -> int:
+    """Return how many more tasks this worker may take: its part of those that are leased or due,
+    less what it holds. Of queued ones only as many count as there are slots."""
+    now, count = terms["now"], sa.func.count()
+    leased = sa.and_(tasks.c.lease_until.is_not(None), tasks.c.lease_until > now)
+    found = (
+        await connection.execute(
+            sa.select(
+                count.filter(leased, tasks.c.lease_owner == terms["owner"]).label("mine"),
+                count.filter(leased).label("leased"),
+                count.filter(sa.or_(leased, tasks.c.run_at <= now)).label("open"),
+            ).where(in_states(ACTIVE))
+        )
+    ).one()
+    whole: int = found.open if terms["slots"] is None else min(found.open, terms["slots"])
+    share = -(-max(whole, int(found.leased)) // workers)
+    return max(0, share - int(found.mine))
 
 
 async def _slots_taken(connection: Connection) -> int:
-    """Tasks at the provider, and queued ones that a worker may be about to send there."""
+    """Return the condition for tasks at the provider, and for queued ones that a worker may be
+    about to submit.
+    """
     taken: int = await connection.scalar(
         sa.select(sa.func.count())
         .select_from(tasks)
@@ -353,7 +391,7 @@ async def _slots_taken(connection: Connection) -> int:
 
 
 def _urgency(task: Task) -> tuple[int, datetime, int]:
-    """The order of _URGENCY and _SINCE: RETURNING guarantees none."""
+    """Return the sort key of _URGENCY and _SINCE, because RETURNING guarantees no order."""
     if task.state is S.QUEUED:
         assert task.confirmed_at is not None
         return (2, task.confirmed_at, task.id)

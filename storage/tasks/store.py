@@ -1,6 +1,8 @@
-"""What people do with their tasks, and queries about them. One guarded statement per change.
+"""People's operations on their tasks, and queries about tasks. Each change is one guarded
+statement.
 
-None means that the condition did not hold: not theirs, too late, pressed before.
+The file is long on purpose: what a person can do with a task is read in one place. None means that
+the condition did not hold: another person's task, too late, or pressed before.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, Tas
 from storage.access import move_permit
 from storage.engine import Connection, Database
 from storage.money.caps import reserve
+from storage.people import move_caps
 from storage.privacy import note_consent
-from storage.rows import COPIED, FRESH, UNLEASED, task_from
-from storage.tables import RESTING, at_rest, in_states, outbox, task_events, tasks
+from storage.rows import COPIED, FRESH, PLACED, UNLEASED, chat_values, in_chat, task_from
+from storage.tables import RESTING, at_rest, films, in_states, outbox, task_events, tasks
 from storage.tasks.callback_actions import record_action, task_of_action
 from storage.tasks.drafts import Drafts
 from storage.tasks.leases import ClaimOnCommit, add_event, drop_frame
@@ -61,13 +64,13 @@ class TaskStore(Drafts):
         shown: tuple[int, bool] | None = None,
         claim_on_commit: ClaimOnCommit | None = None,
     ) -> Task | None:
-        """DRAFT with a prompt -> QUEUED, for its owner, plus one task for each further variant.
+        """DRAFT with a prompt -> QUEUED, for its owner; create one task for each further variant.
 
         The same update returns the task again, in its current state: the program may have been
-        killed before it answered. LimitReached, CreditTooLow: it stays a draft. `shown`: the
-        message that shows it from now on, and whether its text is a caption; for the known card
-        that is known too. `claim_on_commit` claims due tasks in the same commit, perhaps this one:
-        then it comes with its lease.
+        killed before it answered. After LimitReached or CreditTooLow the task stays a draft.
+        `shown`: the message that shows the task from now on, and whether its text is a caption
+        (None: as recorded for the card). `claim_on_commit` claims due tasks in the same commit,
+        perhaps also this one, which is then returned with its lease.
         """
         changes: dict[str, Any] = {}
         if shown is not None:
@@ -100,7 +103,7 @@ class TaskStore(Drafts):
                 )
             await reserve(connection, confirmed, self.terms, now)
             if confirmed.frame is not None:
-                # the card said who receives the photo
+                # the card told the person who receives the photo
                 await note_consent(connection, user_id, now)
             for _ in range(1, confirmed.variants):
                 variant = await _variant(connection, confirmed, now)
@@ -158,8 +161,8 @@ class TaskStore(Drafts):
     ) -> Task | None:
         """Create a QUEUED copy of an UNKNOWN task, for its owner; at most one.
 
-        The same update returns it again, in its current state. LimitReached, CreditTooLow: there
-        is none.
+        The same update returns it again, in its current state. After LimitReached or CreditTooLow
+        no task is created.
         """
         values = {
             **FRESH,
@@ -171,14 +174,14 @@ class TaskStore(Drafts):
             "run_at": now,
         }
         source = sa.select(
-            *(tasks.c[name] for name in COPIED),
+            *(tasks.c[name] for name in (*COPIED, *PLACED)),
             *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
         ).where(tasks.c.id == task_id, tasks.c.user_id == user_id, in_states({S.UNKNOWN}))
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(
                     insert(tasks)
-                    .from_select([*COPIED, *values], source.with_for_update())
+                    .from_select([*COPIED, *PLACED, *values], source.with_for_update())
                     .on_conflict_do_nothing(index_elements=["retry_of"])
                     .returning(*tasks.c)
                 )
@@ -195,8 +198,18 @@ class TaskStore(Drafts):
                 tasks.c.confirmed_by == update_id,
             )
 
-    async def redeliver(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
-        """UNDELIVERABLE -> RENDERED, for its owner: the kept video is sent again."""
+    async def redeliver(
+        self, task_id: int, *, user_id: int, now: datetime, chat: Chat | None = None
+    ) -> Task | None:
+        """UNDELIVERABLE -> RENDERED, for its owner: the kept video is sent again, to `chat` when
+        that is another place than the task's."""
+        there: dict[str, Any] = {}
+        if chat is not None:
+            same = in_chat(tasks, chat)
+            there = chat_values(chat) | {
+                "message_id": sa.case((same, tasks.c.message_id), else_=0),
+                "card_message_id": sa.case((same, tasks.c.card_message_id)),
+            }
         async with self._database.transaction() as connection:
             return await _change(
                 connection,
@@ -206,12 +219,14 @@ class TaskStore(Drafts):
                 run_at=now,
                 reason=None,
                 detail=None,
+                redirected=False,
+                **there,
             )
 
     async def migrate_chat(self, old: int, new: int) -> int:
         """Move open tasks to the supergroup that a group became; return how many.
 
-        Its messages have other numbers there, so replies and edits to old ones stop.
+        Messages have other ids there, so old ones can no longer be edited or replied to.
         """
         async with self._database.transaction() as connection:
             moved = await connection.execute(
@@ -224,7 +239,13 @@ class TaskStore(Drafts):
                 .where(outbox.c.chat_id == old)
                 .values(chat_id=new, message_thread_id=None, reply_to=None)
             )
+            await connection.execute(
+                sa.update(films)
+                .where(films.c.chat_id == old, films.c.run_at.is_not(None))
+                .values(chat_id=new, message_thread_id=None, reply_to=None)
+            )
             await move_permit(connection, old, new)
+            await move_caps(connection, old, new)
             return moved.rowcount
 
     async def get(self, task_id: int) -> Task | None:
@@ -302,7 +323,8 @@ class TaskStore(Drafts):
         by one: do not call this every minute for them."""
         found = dict.fromkeys(states, 0)
         async with self._database.transaction() as connection:
-            for some in (in_states(ACTIVE), at_rest(RESTING & found.keys())):  # each has its index
+            # each state has an index
+            for some in (in_states(ACTIVE), at_rest(RESTING & found.keys())):
                 rows = await connection.execute(
                     sa.select(tasks.c.state, sa.func.count().label("number"))
                     .where(some)
@@ -339,12 +361,12 @@ async def _variant(connection: Connection, first: Task, now: datetime) -> Task:
         "run_at": now,
     }
     source = sa.select(
-        *(tasks.c[name] for name in COPIED),
+        *(tasks.c[name] for name in (*COPIED, *PLACED)),
         *(sa.literal(value, tasks.c[name].type) for name, value in values.items()),
     ).where(tasks.c.id == first.id)
     row = (
         await connection.execute(
-            insert(tasks).from_select([*COPIED, *values], source).returning(*tasks.c)
+            insert(tasks).from_select([*COPIED, *PLACED, *values], source).returning(*tasks.c)
         )
     ).one()
     variant = task_from(row)
@@ -358,8 +380,9 @@ async def _change(
     conditions: Iterable[sa.ColumnElement[bool]],
     **values: Any,
 ) -> Task | None:
-    """A person's transition: one guarded statement, its event, and the frame's deletion at the
-    end."""
+    """Execute a person's transition: one guarded statement, its event, and the deletion of the
+    frame at the end.
+    """
     row = (
         await connection.execute(
             sa.update(tasks)

@@ -1,10 +1,11 @@
-"""What asking the provider costs: our whole poll beside a bare GET, httpx and httpx over aiohttp.
+"""Cost of polling the provider: the program's whole poll, a bare GET, httpx, and httpx over
+aiohttp.
 
     python -m tests.bench.asking [--seconds N] [--rounds N]
 
 CPU time of this process for each answer, with 20 and with 100 questions at once, against a server
-in another process. Ours is a poll of the program: the worker's timer, the client, the checked
-answer, and nothing written because nothing changed. The ways are measured in turn; the median of
+in another process. The program's poll consists of the worker's timer, the client and the checked
+answer; nothing is written because nothing changed. The ways are measured in turn; the median of
 the rounds counts.
 """
 
@@ -35,14 +36,14 @@ AT_ONCE = (20, 100)
 BARE, OURS = "aiohttp alone", "ours, the whole poll"
 
 Count = Callable[[], float]
-"""How many answers there were so far."""
+"""Return the number of answers so far."""
 
 
 @asynccontextmanager
 async def again_and_again(
     ask: Callable[[], Awaitable[object]], at_once: int
 ) -> AsyncIterator[Count]:
-    """So many askers, each with its next question as soon as it has an answer."""
+    """Run a number of pollers, each of which polls again as soon as it has an answer."""
     count = 0
 
     async def asker() -> None:
@@ -84,7 +85,7 @@ async def over_aiohttp(url: str, at_once: int) -> AsyncIterator[Count]:
 
 @asynccontextmanager
 async def stock(url: str, at_once: int) -> AsyncIterator[Count]:
-    # Of the default 20 kept connections a hundred askers would have none left.
+    # A hundred pollers would need more than the default of 20 kept connections.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with (
         httpx.AsyncClient(limits=limits) as client,

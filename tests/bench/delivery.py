@@ -1,12 +1,13 @@
-"""What we add to a delivery: from the provider's "done" to the end of `sendVideo`, 20 at once.
+"""The program's own time in a delivery, from the provider's "done" to the end of `sendVideo`, 20
+at once.
 
     python -m tests.bench.delivery [--rounds N]
 
 The whole bot, in this process, against a provider and a Bot API in another one, whose clock is
 the one that counts. One video comes first, as to a bot that runs; then twenty tasks are done at
 the same moment. Their videos have the index at the end, so each is read, given a thumbnail and
-written again. Beside it, in the same rounds, a bare client brings the same bytes the same way:
-what that takes is the bytes' own time, and not ours.
+written again. In the same rounds a bare client transfers the same bytes in the same way; its time
+is subtracted.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ SECONDS = 60.0
 
 
 class Sides:
-    """The provider and Telegram: what they were asked and told, and when."""
+    """The provider and Telegram: their calls and the times of these."""
 
     def __init__(self, video: bytes) -> None:
         self.video = video

@@ -1,9 +1,9 @@
-"""`python -m tests.bench.growth`: what an order costs after 100, 10 000 and 1 000 000 others.
+"""`python -m tests.bench.growth`: the cost of an order after 100, 10 000 and 1 000 000 others.
 
-The statements of an order's whole life, and those that are asked all day whatever happens, on
-SQLite and on PostgreSQL, with so many finished rows in every table that grows; each level's CPU
-(SQLite; for PostgreSQL, whose work is done elsewhere, time) beside the lowest level's. Plans are
-looked into at the highest. It must not know how a statement is written.
+It measures the statements of a whole order and the periodic statements, on SQLite and PostgreSQL,
+with that many finished rows in every growing table. The CPU time (for PostgreSQL, which works in
+other processes, the wall time) of each level is divided by that of the lowest. Query plans are
+checked at the highest level. It must not know how a statement is written.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ async def _update(storage: Storage) -> None:
 
 
 async def loops(storage: Storage) -> None:
-    """A look of every part that looks every second."""
+    """The periodic checks of all components."""
     await storage.tasks.claim_due(owner="bench", now=NOW, lease_for=MINUTE, limit=9, slots=20)
     await storage.inbox.claim(owner="bench", now=NOW, lease_for=MINUTE, limit=9)
     await storage.outbox.claim(owner="bench", now=NOW, lease_for=MINUTE, limit=9)
@@ -104,13 +104,13 @@ async def scrape(storage: Storage) -> None:
 
 
 async def history(storage: Storage) -> None:
-    """A person's own videos, of whom there are a thousand."""
+    """A search of a person's own videos, with a thousand people."""
     await storage.history.page(1_001, 0, size=8)
     await storage.tasks.latest(1_001, limit=8)
 
 
 async def today(storage: Storage) -> None:
-    """/admin: what became of the orders of this day."""
+    """/admin: the outcomes of this day's orders."""
     since = day_start(NOW)
     await storage.operator.outcomes(since=since)
     await storage.ledger.totals(since, NOW)
@@ -120,12 +120,15 @@ async def today(storage: Storage) -> None:
 Act = Callable[[Storage], Awaitable[None]]
 ACTS: tuple[Act, ...] = (life, loops, alert_monitor, scrape, history, today)
 BOUNDED: tuple[Act, ...] = (life, loops, alert_monitor, scrape)
-"""What must not grow at all; the others grow with what they tell of: a person's own orders and a
-day's."""
+"""Acts whose cost must not grow at all; the others grow with a person's own orders or a day's
+orders.
+"""
 
 
 async def measure(url: str, count: int, rounds: int) -> tuple[dict[str, float], list[str]]:
-    """µs for each act after `count` orders, the best of three tries; and what is read in full."""
+    """Return µs for each act after `count` orders, the best of three runs; and the tables read in
+    full.
+    """
     costs: dict[str, float] = {}
     meter = cpu_seconds if url.startswith("sqlite") else time.perf_counter
     bad: set[str] = set()

@@ -1,10 +1,10 @@
 """`python -m tests.bench.intake`: updates through the inbox, beside aiogram's own polling.
 
-Raw updates as Telegram gives them, up to a handler that writes one row: ours keeps each update
-until it took effect, aiogram forgets them at a stop. Both have the same wire (a session that
-answers from memory), the same handler and the same database, SQLite with synchronous=FULL; each
-run is a process of its own, in turn. Then 200 updates a second, alone and beside a chat that
-floods and one that is slow. It must not know how the inbox works.
+Raw updates go to a handler that writes one row. The inbox keeps each update until it took effect;
+aiogram loses them at a stop. Both have the same wire (a session that answers from memory), the
+same handler and the same database, SQLite with synchronous=FULL; each run is a process of its own,
+in turn. Then 200 updates a second, alone and beside a chat that floods and one that is slow. It
+must not know how the inbox works.
 """
 
 from __future__ import annotations
@@ -60,13 +60,15 @@ class Feed:
         ]
 
     def took(self, update_id: int) -> None:
-        """Its handler is through with it."""
+        """Record that the handler of the update has finished."""
         self.ended[update_id] = time.perf_counter() - self.began
         if len(self.ended) == len(self.due):
             self.all_ended.set()
 
     def waits(self, users: Callable[[int], bool]) -> list[float]:
-        """Seconds from Telegram's having it to its handler's end, of those who count."""
+        """Return the seconds from an update's arrival at Telegram to its handler's end, for the
+        measured people.
+        """
         return [
             self.ended[number] - at for number, (at, user) in enumerate(self.due) if users(user)
         ]
@@ -103,7 +105,7 @@ def _paced(count: int, disturbance: str = "") -> list[tuple[float, int]]:
 
 
 async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
-    """All of the feed through `which`; what it cost this process."""
+    """Run the whole feed through `which`; return the cost for this process."""
     from aiogram import Bot, Dispatcher, F, Router
     from aiogram.client.session.base import BaseSession
     from aiogram.methods import GetUpdates

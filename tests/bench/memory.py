@@ -1,9 +1,9 @@
 """`python -m tests.bench.memory`: twenty videos of 50 MB at once, through the real program.
 
-The bot is a process between the two emulators; its resident memory is looked at all the time while
-it fetches, reads and uploads all of them together, against what it held after one small video.
-The processes that read the videos are told apart: they end with their video. It must not know the
-bot but by its command.
+The bot is a process between the two emulators; its resident memory is sampled while it fetches,
+reads and uploads all of them together, and compared with the memory after one small video. The
+processes that read the videos are measured separately: they end with their video. It must not know
+the bot but by its command.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tests.support.process_harness import ProcessHarness, open_process_harness, 
 
 MEBIBYTE = 1 << 20
 EACH = 0.02
-"""Seconds between two looks."""
+"""Seconds between two samples."""
 
 
 def padded(size: int) -> bytes:
-    """A real MP4 of about this size: what no player looks at stands at its end."""
+    """A real MP4 of about this size, padded at its end with a box that players ignore."""
     video = clip(Scene(width=864, height=480, seconds=5, prompt="", caption=""))
     room = size - len(video) - 8
     return video + (room + 8).to_bytes(4, "big") + b"free" + bytes(room)
@@ -67,7 +67,7 @@ class Looks:
 
 @asynccontextmanager
 async def looking(pid: int) -> AsyncIterator[Looks]:
-    """Looks all the time while it is open."""
+    """Sample repeatedly while the context is open."""
     looks = Looks()
 
     async def look() -> None:

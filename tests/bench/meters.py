@@ -1,4 +1,4 @@
-"""What benchmarks read off: CPU time, memory and open files of a process, quantiles, late loops.
+"""Measurements for benchmarks: CPU time, memory and open files of a process, quantiles, loop lag.
 
 Linux only: it reads /proc.
 """
@@ -27,7 +27,7 @@ def resident(pid: int | None = None) -> float:
 
 
 def most_resident(pid: int | None = None) -> float:
-    """The most there ever was of `resident`."""
+    """Return the peak of `resident`."""
     return _status(pid, "VmHWM")
 
 

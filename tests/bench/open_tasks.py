@@ -1,10 +1,10 @@
-"""Ten thousand open tasks in one process, each asked about every three seconds.
+"""Ten thousand open tasks in one process, each polled every three seconds.
 
     python -m tests.bench.open_tasks [--tasks N] [--seconds N]
 
 Twice: with the real client against a server in another process, as far as one core carries it;
-and with answers out of thin air, so that what is left is our scheduling alone. "Late" is what the
-timers themselves were: from the moment that was asked for until their task ran again.
+and with instant answers, which measures only the program's scheduling. "Late" is the delay of the
+timers: from the requested time until the task ran again.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from tests.bench.server import in_process
 from tests.bench.watching import STEP, answered, working
 
 RUN_UP_SECONDS = 120.0
-"""All tasks are claimed by then, or it is no use."""
+"""Seconds within which all tasks must be claimed."""
 
 
-class ThinAir:
+class InstantProvider:
     """Answers at once, and counts as the client does."""
 
     async def result(self, task_id: str) -> Job:
@@ -83,7 +83,7 @@ async def measure(provider: Gptunnel, count: int, seconds: float) -> dict[str, f
 
 async def both(count: int, seconds: float) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
-    figures = await measure(cast(Gptunnel, ThinAir()), count, seconds)
+    figures = await measure(cast(Gptunnel, InstantProvider()), count, seconds)
     rows.append({"answers": "out of thin air", **figures})
     async with in_process("tests.bench.watching") as server:
         provider = Gptunnel.connect(server.url, "key")

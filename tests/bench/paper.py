@@ -1,11 +1,11 @@
-"""A million videos a day, on paper and simulated: where the first wall is.
+"""A million videos a day, calculated and simulated: where the first limit is.
 
     python -m tests.bench.paper [--orders N]
 
 The arithmetic (Little's law, rates times counts) stands beside a simulation of the same hour with
 the program's own schedule and its own rhythm of status messages: orders come at random, creates go
-out one at a time from each worker, places at the provider are bounded, and each bot may say 28
-things a second. Nothing here is timed, so the figures are the same on every machine. Writes JSON.
+out one at a time from each worker, places at the provider are bounded, and each bot may make 28
+calls a second. Nothing here is timed, so the figures are the same on every machine. Writes JSON.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ PEAK = 2.0
 """The busiest hour has so many times the day's mean."""
 CREATE_SECONDS = 0.5
 WORDS = 6
-"""What a chat sees of each video whatever happens: the card, its change when a shape is pressed,
-when the video is being made and when it is sent, the video, and the status going away."""
+"""Visible calls per video in any case: the card, its edits at the press, at generation and at
+sending, the video, and the deletion of the status.
+"""
 EACH, BURST = RateLimiter.ALL
 """What Telegram takes from one bot (bot/telegram/client.py)."""
 ORDERS = 20_000
-"""So many at least are simulated."""
+"""At least this many orders are simulated."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Hour:
     made: float = 0.0  # seconds of video-making, summed over all places
     creating: float = 0.0  # the same for creates
     queued: list[float] = field(default_factory=list)
-    telegram: list[float] = field(default_factory=list)  # seconds until a word's turn
+    telegram: list[float] = field(default_factory=list)  # seconds until a call's turn
 
 
 class DurationDistribution:
@@ -116,7 +117,7 @@ def simulate(
         heapq.heappush(events, (at, next(order), what))
 
     def said(now: float, counted: bool, *, may_wait: bool = True) -> None:
-        """Takes a place in Telegram's line; a status edit that would wait is left out."""
+        """Reserve a turn of Telegram's rate; a status edit that would wait is skipped."""
         nonlocal line
         wait = max(line + EACH - now - BURST, 0.0)
         if not may_wait:
@@ -199,7 +200,9 @@ HOUSES = (
 
 
 def off(deployment: Deployment, distribution: DurationDistribution, hour: Hour) -> float:
-    """By how much simulation and arithmetic differ, at the most, of what both know."""
+    """Return the largest difference between simulation and arithmetic, over the values that both
+    have.
+    """
     rate = deployment.orders
     pairs = (
         (hour.made / hour.seconds, rate * distribution.seconds),

@@ -1,4 +1,4 @@
-"""How a benchmark tells what it found: a table on the terminal, JSON and a picture in docs/bench.
+"""The report of a benchmark: a table on the terminal, JSON and a picture in docs/bench.
 
 It must not know what was measured.
 """

@@ -1,9 +1,9 @@
-"""`python -m tests.bench.scale`: what 1, 2 and 4 processes on one PostgreSQL carry, and who pays.
+"""`python -m tests.bench.scale`: throughput and CPU of 1, 2 and 4 processes on one PostgreSQL.
 
 Whole lives of orders – claimed, submitted, asked for, delivered – by the bot's own worker and
-steps, with a provider and a chat that cost nothing: what is measured is our work and the
-database's. Then how soon a confirmed order is at the provider through another process. The
-database does not wait for a disk here; both sides share the same cores.
+steps, with a provider and a chat that take no time, so that only the bot's and the database's work
+is measured. Then it measures how soon a confirmed order reaches the provider through another
+process. The database does not wait for a disk here; both sides share the same cores.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ from tests.support.postgres import PostgresServer, running_postgres
 
 PROCESSES = (1, 2, 4)
 AT_ONCE = 20
-"""Orders that a process has in hand: the provider's places are as many."""
+"""Orders that a process holds; equal to the provider's slots."""
 WAKE_GOAL = 0.1
 """Seconds from the press to the provider through another process."""
 
 
 @dataclass
 class FreeProvider:
-    """Takes every order at once, and has every video at the first question."""
+    """Accepts every order at once, and has every video at the first poll."""
 
     name: str
     creates: list[tuple[str, float]] = field(default_factory=list)
@@ -84,7 +84,7 @@ async def nobody(task: Task) -> str:
 
 
 async def child(url: str, idle: float) -> None:
-    """One worker from a line on its standard input to the next; then it tells what it has cost."""
+    """Run one worker from one line on standard input to the next; then print its cost."""
     async with open_storage(url) as storage:
         provider = FreeProvider(str(os.getpid()))
         context = StepContext(storage, cast(Progress, NoProgress()), clock=utc_now)
@@ -130,7 +130,7 @@ async def child(url: str, idle: float) -> None:
 
 @asynccontextmanager
 async def workers(url: str, count: int, *, idle: float) -> AsyncIterator[list[dict[str, Any]]]:
-    """So many processes, looking for work; what they told is there when it is left."""
+    """Run a number of workers; their reports are available at the end."""
     told: list[dict[str, Any]] = []
     processes = [
         await asyncio.create_subprocess_exec(

@@ -1,10 +1,12 @@
-"""When to ask: polls and lateness of ours beside fixed intervals, back-off and the optimum.
+"""When to poll: polls and lateness of the program, of fixed intervals, of back-off and of the
+optimum.
 
     python -m tests.bench.schedule [--tasks N]
 
-On the reference law (lognormal, median 45 s, sigma 0.35, one in a hundred takes four times as
-long). Each policy's polls are compared with the optimum's at the same mean lateness, which
-dynamic programming gives; so every figure is a ratio within one run. Writes JSON and a picture.
+On the reference distribution (lognormal, median 45 s, sigma 0.35, one in a hundred takes four
+times as long). Each policy's polls are compared with the optimum's at the same mean lateness,
+which dynamic programming gives; so every figure is a ratio within one run. Writes JSON and a
+picture.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ Policy = Callable[[], Iterator[float]]
 
 
 def durations(dice: random.Random, count: int) -> list[float]:
-    """Drawn from the reference law."""
+    """Draw durations from the reference distribution."""
     return [
         dice.lognormvariate(math.log(MEDIAN), SIGMA) * (LONGER if dice.random() < TAIL else 1.0)
         for _ in range(count)
@@ -129,8 +131,8 @@ class Optimum:
         return ages
 
     def polls_at(self, late: float, real: list[float]) -> float:
-        """How many polls it needs to be `late` seconds late on the mean: between the two policies
-        next to that, whoever takes now one and now the other is on the line between them.
+        """Return the number of polls needed for a mean lateness of `late` seconds, interpolated
+        between the two nearest policies; a random mixture of both lies on the line between them.
         """
         low, high = 1e-4, 50.0
         later, sooner = (measure(real, self.policy(price)) for price in (low, high))
@@ -154,7 +156,9 @@ def fixed_from(age: float) -> Iterator[float]:
 
 
 def online(known: Durations, real: list[float], *, skip: int = 0) -> Point:
-    """Ours, learning from nothing but its own polls; the first `skip` tasks are not counted."""
+    """The program's policy, learning only from its own polls; the first `skip` tasks are not
+    counted.
+    """
     polls, late = 0, []
     for number, duration in enumerate(real):
         before, asked = 0.0, 0
@@ -171,13 +175,13 @@ def online(known: Durations, real: list[float], *, skip: int = 0) -> Point:
 
 
 def true_law(ordered: list[float]) -> DurationDistribution:
-    """What one would know who had seen all of these."""
+    """The distribution that is known from all of these durations."""
     early, median, late, last = (quantile(ordered, q) for q in (0.1, 0.5, 0.9, 0.99))
     return DurationDistribution(early=early, median=median, late=late, last=last, known=True)
 
 
 def changed_laws(real: list[float], optimum: Optimum) -> list[dict[str, object]]:
-    """A model that was known becomes slower or faster: ours from the 50th task on."""
+    """A known model becomes slower or faster: the program's policy from the 50th task on."""
     rows: list[dict[str, object]] = []
     for times in (2.0, 0.5):
         known = Durations()
@@ -186,7 +190,8 @@ def changed_laws(real: list[float], optimum: Optimum) -> list[dict[str, object]]
         online(known, now[:50])
         learnt = known.distribution().median / (MEDIAN * times)
         point = online(known, now[50:])
-        # The same law on another scale: the optimum has as many polls at a lateness on that scale.
+        # The same distribution on another scale: the optimum has as many polls at a lateness on
+        # that scale.
         best = optimum.polls_at(point.late / times, real)
         rows.append(
             {

@@ -1,9 +1,9 @@
-"""Small fast HTTP servers, each a process of its own, so that their work is not counted as ours.
+"""Small fast HTTP servers in separate processes, so that their work is not counted.
 
     async with in_process("tests.bench.asking", "serve") as server: ... server.url, server.pid
 
-A module that is started so ends in `loop.run(until_told(opened))`. Nothing is checked here
-and nothing faked beyond the answer that the caller gives: it is what a client is measured against.
+A module that is started so ends in `loop.run(until_told(opened))`. Nothing is checked or faked
+except the answer that the caller gives: clients are measured against it.
 """
 
 from __future__ import annotations

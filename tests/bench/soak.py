@@ -2,9 +2,9 @@
 
 The bot is a process between the two emulators. Forty people order one video after the other, as
 fast as Telegram's own rates let them, while groups talk, which the bot reads and does not answer.
-Memory, open files and the database are looked at all the time: memory must not climb after the
-first quarter, nothing may stay open, and what a row takes must stay what it was. It ends early
-after `--minutes`, and says how far it came. It must not know the bot but by its command.
+Memory, open files and the database are sampled: memory must not grow after the first quarter, no
+file may stay open, and the size of a row must stay the same. It ends early after `--minutes`, and
+says how far it came. It must not know the bot but by its command.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.support.process_harness import ProcessHarness, open_process_harness
 PEOPLE = 40
 LOOKS = 300
 SLOPE = 2.0
-"""MiB in ten thousand updates that memory may climb: what a log, a cache and an allocator do."""
+"""MiB per ten thousand updates that memory may grow because of logs, caches and the allocator."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Look:
 
 
 class Soak:
-    """The load, and what is seen meanwhile."""
+    """The load, and the samples taken meanwhile."""
 
     def __init__(self, harness: ProcessHarness, updates: int, orders: int, minutes: float) -> None:
         self._stand = harness

@@ -1,9 +1,9 @@
-"""`python -m tests.bench.start`: what it costs to start the bot, and to have it idle.
+"""`python -m tests.bench.start`: the cost of starting the bot and of keeping it idle.
 
 CPU seconds of the whole process until its first getUpdates, and resident memory some seconds
 later, against a process that only imports aiogram, httpx and SQLAlchemy. Fresh processes, in
-turn; the medians are compared. With packages around that only developers need, httpx and others
-import more: the figures of docs/bench are from an environment of requirements.txt alone. It must
+turn; the medians are compared. In an environment with developers' packages, httpx and others
+import more: the figures of docs/bench are from an environment with requirements.txt only. It must
 not know the bot but by its command.
 """
 

@@ -1,4 +1,4 @@
-"""Open tasks and the real worker that asks about them: what the benchmarks of asking share.
+"""Open tasks and the real worker that polls them, shared by the benchmarks of polling.
 
     python -m tests.bench.watching      a provider whose every job goes on and on
 

@@ -1,4 +1,6 @@
-"""`bot check --order` between the sandbox and stands that deviate from what is documented."""
+"""`bot check --order` against the sandbox, and against providers that deviate from the
+documentation.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ CHEAPEST = "seedance-1-pro-fast-480P-2s"
 PAUSE = 0.05
 
 
-class Stand(GptunnelEmulator):
+class SandboxProvider(GptunnelEmulator):
     """A provider that a test can make different."""
 
     def __init__(self, **options: Any) -> None:
@@ -45,12 +47,12 @@ class Stand(GptunnelEmulator):
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[Stand]:
-    async for stand in opened(Stand()):
+async def provider() -> AsyncIterator[SandboxProvider]:
+    async for stand in opened(SandboxProvider()):
         yield stand
 
 
-async def opened(stand: Stand) -> AsyncIterator[Stand]:
+async def opened(stand: SandboxProvider) -> AsyncIterator[SandboxProvider]:
     await stand.start()
     try:
         yield stand
@@ -59,7 +61,7 @@ async def opened(stand: Stand) -> AsyncIterator[Stand]:
         video_reader.readers.close()
 
 
-def settings(stand: Stand, folder: Path, **changes: Any) -> Settings:
+def settings(stand: SandboxProvider, folder: Path, **changes: Any) -> Settings:
     port = free_port()
     values: dict[str, Any] = {
         "bot_token": TOKEN,
@@ -76,9 +78,9 @@ def settings(stand: Stand, folder: Path, **changes: Any) -> Settings:
 
 
 class Check:
-    """One run: what it said, and its report."""
+    """One run: its output and its report."""
 
-    def __init__(self, stand: Stand, folder: Path, **changes: Any) -> None:
+    def __init__(self, stand: SandboxProvider, folder: Path, **changes: Any) -> None:
         self.settings = settings(stand, folder, **changes)
         self.folder = folder
         self.lines: list[str] = []
@@ -107,7 +109,7 @@ class Check:
         return [line for line in self.lines if line.startswith(start)]
 
 
-async def test_the_sandbox_is_as_documented(provider: Stand, tmp_path: Path) -> None:
+async def test_the_sandbox_is_as_documented(provider: SandboxProvider, tmp_path: Path) -> None:
     check = Check(provider, tmp_path)
     assert await check.run(), check.lines
     assert check.asked == [
@@ -131,7 +133,9 @@ async def test_the_sandbox_is_as_documented(provider: Stand, tmp_path: Path) -> 
     assert seen["error 3: code"] == ["3"]
 
 
-async def test_without_a_yes_nothing_is_ordered(provider: Stand, tmp_path: Path) -> None:
+async def test_without_confirmation_nothing_is_ordered(
+    provider: SandboxProvider, tmp_path: Path
+) -> None:
     check = Check(provider, tmp_path)
     assert not await check.run(agree=False)
     assert check.lines == ["note  order: nothing was ordered"]
@@ -139,8 +143,8 @@ async def test_without_a_yes_nothing_is_ordered(provider: Stand, tmp_path: Path)
     assert not (tmp_path / NAME).exists()
 
 
-async def test_a_balance_that_is_too_low_ends_it_before_the_question(
-    provider: Stand, tmp_path: Path
+async def test_a_low_balance_ends_the_check_before_the_confirmation(
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
     provider.balance = Decimal(5)
     check = Check(provider, tmp_path)
@@ -149,8 +153,8 @@ async def test_a_balance_that_is_too_low_ends_it_before_the_question(
     assert "the balance is too low" in check.lines[-1]
 
 
-async def test_without_a_public_address_only_words_are_ordered(
-    provider: Stand, tmp_path: Path
+async def test_without_a_public_address_only_the_prompt_is_ordered(
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
     check = Check(provider, tmp_path, public_url="")
     assert await check.run(), check.lines
@@ -161,7 +165,7 @@ async def test_without_a_public_address_only_words_are_ordered(
     ]
 
 
-async def test_a_taken_port_is_one_clear_line(provider: Stand, tmp_path: Path) -> None:
+async def test_a_taken_port_is_one_clear_line(provider: SandboxProvider, tmp_path: Path) -> None:
     check = Check(provider, tmp_path)
     server = await asyncio.start_server(
         lambda reader, writer: None, "127.0.0.1", check.settings.http_port
@@ -175,8 +179,8 @@ async def test_a_taken_port_is_one_clear_line(provider: Stand, tmp_path: Path) -
     assert len(provider.charges) == 1
 
 
-async def test_a_public_address_that_leads_elsewhere_costs_nothing(
-    provider: Stand, tmp_path: Path
+async def test_a_public_address_of_another_server_costs_nothing(
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
     check = Check(provider, tmp_path, public_url=f"http://127.0.0.1:{free_port()}")
     assert await check.run(), check.lines
@@ -184,7 +188,7 @@ async def test_a_public_address_that_leads_elsewhere_costs_nothing(
     assert len(provider.charges) == 1
 
 
-class Shelf(Bucket):
+class MemoryBucket(Bucket):
     """A bucket in memory."""
 
     def __init__(self) -> None:
@@ -201,9 +205,9 @@ class Shelf(Bucket):
 
 
 async def test_a_bucket_holds_the_frame_while_the_check_runs(
-    provider: Stand, tmp_path: Path
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
-    shelf, jpeg = Shelf(), await draw(AspectRatio.TALL)
+    shelf, jpeg = MemoryBucket(), await draw(AspectRatio.TALL)
     async with publish(settings(provider, tmp_path), shelf, jpeg) as frame:
         [(key, held)] = shelf.objects.items()
         assert (held, frame.fetches) == (jpeg, None)
@@ -211,8 +215,8 @@ async def test_a_bucket_holds_the_frame_while_the_check_runs(
     assert shelf.objects == {}
 
 
-async def test_an_order_goes_on_when_the_report_cannot_be_written(
-    provider: Stand, tmp_path: Path
+async def test_an_order_continues_when_the_report_cannot_be_written(
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     url = f"sqlite+aiosqlite:///{tmp_path / 'file' / 'bot.db'}"
@@ -248,7 +252,7 @@ def other_clip(scene: Scene) -> bytes:
     return out.getvalue()
 
 
-class Different(Stand):
+class DeviatingProvider(SandboxProvider):
     """Deviates in ten ways."""
 
     def __init__(self) -> None:
@@ -294,8 +298,8 @@ class Different(Stand):
     # 8: another price; 9: another codec; 10: sound
 
 
-async def test_a_stand_with_ten_deviations_shows_ten(tmp_path: Path) -> None:
-    async for stand in opened(Different()):
+async def test_a_provider_with_ten_deviations_gives_ten_lines(tmp_path: Path) -> None:
+    async for stand in opened(DeviatingProvider()):
         check = Check(stand, tmp_path)
         assert not await check.run()
         assert sorted(check.deviations) == sorted(
@@ -318,7 +322,7 @@ async def test_a_stand_with_ten_deviations_shows_ten(tmp_path: Path) -> None:
 
 
 async def test_an_error_with_another_http_status_is_different(
-    provider: Stand, tmp_path: Path
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
     fault = Fault(on="result", act="answer", status=404, body={"code": 4, "message": "none"})
     provider.faults.add(fault)
@@ -327,15 +331,15 @@ async def test_an_error_with_another_http_status_is_different(
     assert check.deviations == ["different      error 4: HTTP status: 404 (documented: 200; DOC)"]
 
 
-# --- what is paid is never lost and never paid twice ---------------------------------------------
+# --- a paid order is never lost and never paid twice ---------------------------------------------
 
 
-def orders(stand: Stand) -> list[Any]:
+def orders(stand: SandboxProvider) -> list[Any]:
     return [call for call in stand.calls if call.is_order]
 
 
 async def test_a_lost_answer_is_in_doubt_and_never_repeated(
-    provider: Stand, tmp_path: Path
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
     provider.faults.add(Fault(on="create", act="reset_after", skip=1))  # the free question first
     check = Check(provider, tmp_path)
@@ -347,7 +351,7 @@ async def test_a_lost_answer_is_in_doubt_and_never_repeated(
 
 
 async def test_a_refused_order_ends_the_check_with_its_code(
-    provider: Stand, tmp_path: Path
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
     provider.mode = Mode.NO_BALANCE
     check = Check(provider, tmp_path)
@@ -359,7 +363,7 @@ async def test_a_refused_order_ends_the_check_with_its_code(
 
 
 async def test_failed_orders_tell_whether_they_cost_something(
-    provider: Stand, tmp_path: Path
+    provider: SandboxProvider, tmp_path: Path
 ) -> None:
     provider.mode = Mode.FAILS
     check = Check(provider, tmp_path)
@@ -369,7 +373,9 @@ async def test_failed_orders_tell_whether_they_cost_something(
     assert [one["outcome"] for one in check.report["orders"]] == ["failed", "failed"]
 
 
-async def test_a_video_that_does_not_come_keeps_its_id(provider: Stand, tmp_path: Path) -> None:
+async def test_a_video_that_never_arrives_keeps_its_id(
+    provider: SandboxProvider, tmp_path: Path
+) -> None:
     provider.mode = Mode.HANGS
     check = Check(provider, tmp_path, task_deadline_seconds=1)
     assert not await check.run()
@@ -379,8 +385,8 @@ async def test_a_video_that_does_not_come_keeps_its_id(provider: Stand, tmp_path
 
 
 @pytest.mark.parametrize("during", ["create", "result"])
-async def test_an_interruption_says_what_was_ordered(
-    provider: Stand, tmp_path: Path, during: str
+async def test_an_interruption_prints_the_orders(
+    provider: SandboxProvider, tmp_path: Path, during: str
 ) -> None:
     provider.delay = 60
     if during == "create":
@@ -404,10 +410,10 @@ async def test_an_interruption_says_what_was_ordered(
     assert len(orders(provider)) == 1
 
 
-# --- nothing of the report is secret -------------------------------------------------------------
+# --- the report contains no secrets -------------------------------------------------------------
 
 
-class Talkative(Stand):
+class LeakyProvider(SandboxProvider):
     """Repeats key, prompt and link in strange places."""
 
     def look(self, task: Task) -> dict[str, Any]:
@@ -433,7 +439,7 @@ class Talkative(Stand):
 
 
 async def test_the_report_and_the_table_hold_no_key_no_prompt_and_no_link(tmp_path: Path) -> None:
-    async for stand in opened(Talkative()):
+    async for stand in opened(LeakyProvider()):
         check = Check(stand, tmp_path)
         await check.run()
         ids = [task.id for task in stand.tasks.values()]
@@ -452,12 +458,12 @@ async def test_the_report_and_the_table_hold_no_key_no_prompt_and_no_link(tmp_pa
         ]  # fmt: skip
 
 
-async def test_an_error_message_stays_readable(provider: Stand, tmp_path: Path) -> None:
+async def test_an_error_message_stays_readable(provider: SandboxProvider, tmp_path: Path) -> None:
     provider.mode = Mode.REFUSES
     check = Check(provider, tmp_path)
     await check.run()
     assert "Sensitive content in text or image" in check.text
 
 
-def test_every_price_that_is_compared_is_of_the_catalog() -> None:
+def test_every_compared_price_is_in_the_catalog() -> None:
     assert min((model.price, id_) for id_, model in CATALOG.items())[1] == CHEAPEST

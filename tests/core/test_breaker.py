@@ -13,7 +13,7 @@ def seconds(breaker: Breaker) -> float:
     return (breaker.probe_at - NOON).total_seconds()
 
 
-def test_questions_come_after_two_seconds_and_at_most_a_minute_apart() -> None:
+def test_probes_are_two_seconds_to_a_minute_apart() -> None:
     breaker = Breaker.opened(NOON)
     waits = []
     for _ in range(8):
@@ -24,7 +24,7 @@ def test_questions_come_after_two_seconds_and_at_most_a_minute_apart() -> None:
     assert waits[-1] == 60
 
 
-def test_an_order_goes_only_after_several_good_answers_in_a_row() -> None:
+def test_a_trial_needs_several_good_answers_in_a_row() -> None:
     breaker = Breaker.opened(NOON)
     for _ in range(NEEDED - 1):
         breaker = breaker.probed(NOON, answered=True)
@@ -33,11 +33,11 @@ def test_an_order_goes_only_after_several_good_answers_in_a_row() -> None:
     assert breaker.probed(NOON, answered=True).has_room(NOON)
 
 
-def test_good_answers_span_more_than_a_connection_that_flaps_every_three_seconds() -> None:
+def test_a_connection_that_fails_every_three_seconds_gets_no_trial() -> None:
     assert timedelta(seconds=3) < BETWEEN_GOOD * (NEEDED - 1)
 
 
-def test_a_trial_excludes_others_until_it_ends_or_its_time_is_over() -> None:
+def test_a_trial_excludes_others_until_it_ends_or_times_out() -> None:
     ready = Breaker(
         opened_at=NOON, failures=1, good=NEEDED, probe_at=NOON, trial_until=NOON + TRIAL
     )

@@ -1,4 +1,4 @@
-"""What is offered, and the operator's own catalog: read whole, or refused with the reason."""
+"""The built-in catalog, and the operator's: read completely, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_catalog_is_read_from_toml_and_from_json(tmp_path: Path) -> None:
         ([{**LINE, "ratios": 5}], "ratios"),
     ],
 )
-def test_a_catalog_that_is_wrong_says_where(tmp_path: Path, content: Any, said: str) -> None:
+def test_a_wrong_catalog_names_the_place(tmp_path: Path, content: Any, said: str) -> None:
     path = tmp_path / "c.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(ValueError, match=said.replace("|", r"\|")):
@@ -85,7 +85,7 @@ def settings(**values: Any) -> Any:
     return read_settings(**needed | values)
 
 
-def test_the_operators_catalog_takes_the_place_of_ours(tmp_path: Path) -> None:
+def test_the_operators_catalog_replaces_the_built_in_one(tmp_path: Path) -> None:
     path = tmp_path / "c.json"
     path.write_text(json.dumps([LINE, LINE | {"id": "m-2"}]))
     assert [model.id for model in settings(catalog_file=path).models] == ["m-1", "m-2"]
@@ -102,7 +102,13 @@ def test_a_wrong_catalog_and_a_model_that_is_not_in_it_name_the_setting(tmp_path
     path.write_text(json.dumps([LINE]))
     with pytest.raises(SettingsError) as caught:
         settings(catalog_file=path, model="seedance-1-pro-480P-5s")
-    assert caught.value.lines == ["MODEL: should be one of m-1"]
+    assert caught.value.lines == ["MODEL: is not in CATALOG_FILE; the nearest: m-1"]
+    with pytest.raises(SettingsError) as caught:
+        settings(model="seedance-1-lite-480p")
+    [line] = caught.value.lines
+    nearest = line.removeprefix("MODEL: is not in the catalog; the nearest: ").split(", ")
+    assert len(nearest) == 5
+    assert {"seedance-1-lite-480P-5s", "seedance-1-lite-480P-10s"} <= set(nearest)
     with pytest.raises(SettingsError) as caught:
         settings(examples_file=path)
     assert caught.value.lines[0].startswith("EXAMPLES_FILE: scene 1: prompt")

@@ -33,7 +33,7 @@ def ids(path: Path) -> list[str]:
     return [model.id for model in read(path)]
 
 
-def test_known_families_are_offered_and_the_rest_stands_in_comments(path: Path) -> None:
+def test_known_families_are_offered_and_others_are_comments(path: Path) -> None:
     models = {model.id: model for model in read(path)}
     assert list(models) == [LITE, PRO, KLING, VEO]
     assert models[PRO].price == Decimal("30.01")  # never less than it costs
@@ -47,12 +47,12 @@ def test_known_families_are_offered_and_the_rest_stands_in_comments(path: Path) 
     assert all(line.startswith("#") for line in rest if line)
 
 
-def test_what_the_built_in_catalog_knows_is_of_a_known_family() -> None:
+def test_every_built_in_model_is_of_a_known_family() -> None:
     for id_, model in CATALOG.items():
         assert families.known(id_, model.price) == model
 
 
-def test_an_existing_file_is_only_written_anew_when_asked(path: Path) -> None:
+def test_an_existing_file_is_overwritten_only_with_replace(path: Path) -> None:
     before = path.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="--replace"):
         write(path, {LITE: Decimal(99)}, replace=False)
@@ -65,7 +65,7 @@ def test_an_existing_file_is_only_written_anew_when_asked(path: Path) -> None:
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
-def test_new_gone_and_dearer_models_are_taken_over_and_the_operators_own_words_stay(
+def test_new_removed_and_dearer_models_are_taken_over_and_titles_stay(
     path: Path,
 ) -> None:
     blocks = path.read_text(encoding="utf-8").replace("Seedance Lite", "Quick").split("\n\n")
@@ -91,7 +91,7 @@ def test_new_gone_and_dearer_models_are_taken_over_and_the_operators_own_words_s
     assert "GPTunnel no longer lists it" in path.read_text(encoding="utf-8")
 
 
-def test_a_file_of_the_operators_own_making_gets_no_new_models(tmp_path: Path) -> None:
+def test_a_file_not_written_by_the_bot_gets_no_new_models(tmp_path: Path) -> None:
     line = {"id": LITE, "title": "M", "quality": "480p", "seconds": 5, "price": 17}
     for path in (tmp_path / "own.json", tmp_path / "own.toml"):
         if path.suffix == ".json":
@@ -106,7 +106,7 @@ def test_a_file_of_the_operators_own_making_gets_no_new_models(tmp_path: Path) -
         ]
 
 
-def test_a_model_that_must_stay_stays_and_the_last_one_is_not_taken_away(path: Path) -> None:
+def test_a_required_model_and_the_last_model_are_not_removed(path: Path) -> None:
     rest = {GROK: Decimal(30)}
     with pytest.raises(ValueError, match="no model would be left"):
         update(path, rest)

@@ -1,4 +1,4 @@
-"""Scenes to begin with: the bundled ones are good, an operator's wrong ones say where."""
+"""Ready-made scenes: the bundled ones are valid, errors in an operator's file name the place."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_bundled_scenes_have_all_languages_small_pictures_and_good_prompts()
         assert width / height == pytest.approx(scene.ratio.value_of, rel=0.01)
 
 
-def test_a_title_that_is_missing_is_said_in_english(tmp_path: Path) -> None:
+def test_a_missing_title_is_shown_in_english(tmp_path: Path) -> None:
     path = tmp_path / "s.json"
     path.write_text(json.dumps([{"title": "Cat", "prompt": "A  cat"}]))
     [scene] = examples.read(path)
@@ -54,7 +54,7 @@ def test_a_title_that_is_missing_is_said_in_english(tmp_path: Path) -> None:
         ([{"title": "Cat", "prompt": "A cat", "picture": "s.json"}], "JPEG"),
     ],
 )
-def test_scenes_that_are_wrong_say_where(tmp_path: Path, content: Any, said: str) -> None:
+def test_a_wrong_scene_names_the_place(tmp_path: Path, content: Any, said: str) -> None:
     path = tmp_path / "s.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(ValueError, match=said):

@@ -38,7 +38,7 @@ from bot.core.task import Problem
         ("猫", "猫"),
     ],
 )
-def test_switches_and_what_cannot_be_seen_are_removed(raw: str, sent: str) -> None:
+def test_switches_and_invisible_characters_are_removed(raw: str, sent: str) -> None:
     assert clean_prompt(raw) == sent
 
 
@@ -51,7 +51,7 @@ def test_a_prompt_without_words_is_empty(raw: str) -> None:
     assert caught.value.problem is Problem.EMPTY_PROMPT
 
 
-def test_the_limit_counts_what_is_sent_and_names_both_numbers() -> None:
+def test_the_limit_counts_the_cleaned_prompt_and_names_both_numbers() -> None:
     assert len(clean_prompt("я" * PROMPT_LIMIT + " --ar 16:9")) == PROMPT_LIMIT
     with pytest.raises(InputError) as caught:
         clean_prompt("я" * (PROMPT_LIMIT + 1))
@@ -68,7 +68,7 @@ def test_the_limit_counts_what_is_sent_and_names_both_numbers() -> None:
         max_size=20,
     ).map("".join)
 )
-def test_what_is_sent_holds_no_switch_no_control_character_and_stays_as_it_is(raw: str) -> None:
+def test_a_cleaned_prompt_has_no_switches_and_is_stable(raw: str) -> None:
     try:
         sent = clean_prompt(raw)
     except InputError:
@@ -84,5 +84,5 @@ def test_what_is_sent_holds_no_switch_no_control_character_and_stays_as_it_is(ra
 @given(
     st.text(alphabet=st.characters(categories=["L", "N"]), min_size=1, max_size=PROMPT_LIMIT // 4)
 )
-def test_plain_words_are_sent_as_they_were_written(word: str) -> None:
+def test_a_plain_prompt_is_sent_unchanged(word: str) -> None:
     assert clean_prompt(word) == unicodedata.normalize("NFC", word)

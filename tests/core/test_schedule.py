@@ -1,4 +1,4 @@
-"""When to ask: never too soon, never not at all, and ever better once something is learnt."""
+"""When to poll: never too early, always again, and better after learning."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ def laws() -> st.SearchStrategy[DurationDistribution]:
 
 
 @given(ages, laws())
-def test_the_next_question_is_later_and_never_far_off(
+def test_the_next_poll_is_later_and_within_bounds(
     age: float, distribution: DurationDistribution
 ) -> None:
     wait = next_question(age, distribution) - age
-    assert wait >= NEAR / 2  # never the same moment twice, whatever a clock rounds away
+    assert wait >= NEAR / 2  # never the same time twice, even if a clock rounds
     assert wait <= max(distribution.early, 60.0, distribution.step)
 
 
 @given(laws())
-def test_a_day_costs_a_bounded_number_of_questions(distribution: DurationDistribution) -> None:
+def test_a_day_needs_a_bounded_number_of_polls(distribution: DurationDistribution) -> None:
     age, questions = 0.0, 0
     while age < 3600:
         age, questions = next_question(age, distribution), questions + 1
     assert questions <= 3700
 
 
-def test_a_model_never_seen_is_asked_about_early_twice() -> None:
+def test_a_new_model_gets_two_early_polls() -> None:
     assert next_question(0.0, PRIOR) == 3.0
     assert next_question(3.0, PRIOR) == 10.0
     assert next_question(10.0, PRIOR) == PRIOR.early
@@ -75,7 +75,7 @@ LAW = DurationDistribution(early=30.0, median=45.0, late=70.0, last=100.0, known
         (1000.0, 1060.0),
     ],
 )
-def test_it_waits_then_asks_steadily_then_ever_more_rarely(age: float, then: float) -> None:
+def test_polls_wait_then_are_steady_then_get_rarer(age: float, then: float) -> None:
     assert next_question(age, LAW) == pytest.approx(then)
 
 
@@ -84,18 +84,18 @@ def test_the_step_is_a_ninth_of_the_median_within_bounds(median: float, step: fl
     assert replace(LAW, median=median).step == step
 
 
-def test_while_the_law_is_a_guess_the_step_is_a_twelfth() -> None:
+def test_the_step_is_a_twelfth_while_the_prior_is_used() -> None:
     assert PRIOR.step == PRIOR.median / 12
 
 
 @pytest.mark.parametrize(
     ("age", "wait"), [(0, 5), (10, 5), (100, 30), (900, 270), (12_000, 3600), (90_000, 3600)]
 )
-def test_past_the_deadline_it_asks_ever_more_rarely(age: float, wait: float) -> None:
+def test_polls_get_rarer_past_the_deadline(age: float, wait: float) -> None:
     assert overdue_wait(age) == pytest.approx(wait)
 
 
-def test_the_law_is_of_the_quantiles() -> None:
+def test_the_distribution_has_the_quantiles_of_the_durations() -> None:
     distribution = Durations.of(
         (n * 37 % 100 + 1, n * 37 % 100 + 1) for n in range(100)
     ).distribution()
@@ -108,7 +108,7 @@ def test_the_law_is_of_the_quantiles() -> None:
     assert distribution.known
 
 
-def test_a_duration_is_the_middle_of_what_is_known() -> None:
+def test_a_duration_is_the_middle_of_its_interval() -> None:
     durations = Durations()
     durations.add(10.0, 20.0)
     durations.add(0.0, 20.0)
@@ -119,19 +119,21 @@ def test_a_duration_is_the_middle_of_what_is_known() -> None:
 @pytest.mark.parametrize(
     ("latest", "kept"), [(100.5, 2 * ENOUGH), (130.0, ENOUGH), (60.0, ENOUGH)]
 )
-def test_another_law_is_noticed_from_the_latest(latest: float, kept: int) -> None:
+def test_a_changed_distribution_is_noticed_from_the_latest_durations(
+    latest: float, kept: int
+) -> None:
     before = [100.0 + number / 10 for number in range(ENOUGH)]
     durations = Durations.of((d, d) for d in [*before, *[latest] * ENOUGH])
     assert len(durations.seen) == kept
     assert durations.seen[-1] == latest
 
 
-def test_the_same_law_is_never_forgotten() -> None:
+def test_an_unchanged_distribution_is_never_forgotten() -> None:
     durations = Durations.of([(95.0, 105.0)] * 150)
     assert len(durations.seen) == 150
 
 
-def test_what_is_learnt_replaces_the_guess_only_when_it_is_enough() -> None:
+def test_enough_durations_replace_the_prior() -> None:
     durations = Durations()
     for _ in range(ENOUGH - 1):
         durations.add(95, 105)
@@ -141,14 +143,14 @@ def test_what_is_learnt_replaces_the_guess_only_when_it_is_enough() -> None:
 
 
 def test_a_model_that_became_faster_is_followed() -> None:
-    """Asked only from the learnt law on, each task is ready at the first question."""
+    """Poll only by the learnt distribution; each task is ready at the first poll."""
     durations = Durations.of([(95.0, 105.0)] * 200)
     for _ in range(200):
         durations.add(0.0, next_question(0.0, durations.distribution()))
     assert durations.distribution().early < 30
 
 
-def test_a_learnt_law_asks_about_six_times_for_the_reference_durations() -> None:
+def test_a_learnt_distribution_needs_about_six_polls() -> None:
     dice = random.Random(1)
     real = [dice.lognormvariate(3.8067, 0.35) for _ in range(2_000)]
     durations = Durations.of((d, d) for d in real[:200])
@@ -162,7 +164,7 @@ def test_a_learnt_law_asks_about_six_times_for_the_reference_durations() -> None
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True), st.floats())
-def test_mad_durations_teach_nothing(low: float, high: float) -> None:
+def test_absurd_durations_are_ignored(low: float, high: float) -> None:
     durations = Durations()
     durations.add(low, high)
     assert all(0 < seen < float("inf") for seen in durations.seen)

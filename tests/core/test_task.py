@@ -1,4 +1,4 @@
-"""States and what may follow what: every pair, and what a transition resets."""
+"""States and transitions: every pair, and the fields that a transition resets."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_state_follows_another_only_where_the_table_allows_it(
             task.to(after, run_at=LATER)
 
 
-def test_every_state_can_come_to_rest() -> None:
+def test_every_state_leads_to_an_end() -> None:
     resting = set(TaskState) - ACTIVE
     reaches = set(resting)
     while more := {s for s in TaskState if s not in reaches and ALLOWED[s] & reaches}:
@@ -65,7 +65,7 @@ def test_every_state_can_come_to_rest() -> None:
     assert reaches == set(TaskState)
 
 
-def test_the_lists_of_states_are_as_promised() -> None:
+def test_the_sets_of_states_are_as_documented() -> None:
     assert {S.CANCELLED, S.DELIVERED, S.FAILED} == ENDED
     assert {S.QUEUED, S.SUBMITTING, S.GENERATING, S.RENDERED} == ACTIVE
     # Money may be out in SUBMITTING: there is no way back but "surely not accepted".
@@ -73,12 +73,12 @@ def test_the_lists_of_states_are_as_promised() -> None:
     assert S.FAILED not in ALLOWED[S.RENDERED], "a video that exists never becomes a failure"
 
 
-def test_changes_go_along_and_win_over_what_is_reset() -> None:
+def test_changes_override_the_reset_fields() -> None:
     moved = task_in(S.QUEUED).to(S.SUBMITTING, run_at=LATER, attempts=9, submitted_at=LATER)
     assert (moved.attempts, moved.submitted_at) == (9, LATER)
 
 
-def test_again_counts_a_failed_try_and_no_claim() -> None:
+def test_a_retry_counts_an_attempt_and_no_claim() -> None:
     again = task_in(S.RENDERED).again(run_at=LATER, detail="x")
     assert (again.state, again.run_at, again.attempts) == (S.RENDERED, LATER, 4)
     assert (again.claims, again.detail) == (0, "x")
@@ -87,7 +87,7 @@ def test_again_counts_a_failed_try_and_no_claim() -> None:
 
 @pytest.mark.parametrize("provider_id", [None, "f" * 24])
 @pytest.mark.parametrize("state", TaskState)
-def test_whether_money_was_taken(state: TaskState, provider_id: str | None) -> None:
+def test_the_charge_follows_the_state(state: TaskState, provider_id: str | None) -> None:
     charge = replace(task_in(state), provider_id=provider_id).charge
     if state is S.UNKNOWN:
         assert charge is Charge.UNKNOWN
@@ -97,7 +97,7 @@ def test_whether_money_was_taken(state: TaskState, provider_id: str | None) -> N
         assert charge is (Charge.UNKNOWN if state is S.FAILED else Charge.TAKEN)
 
 
-def test_there_is_nothing_to_reply_to_where_the_message_stayed_behind() -> None:
+def test_there_is_no_reply_to_a_message_in_the_old_group() -> None:
     assert task_in(S.DRAFT).reply_to == 2
     assert replace(task_in(S.DRAFT), message_id=0).reply_to is None
 

@@ -1,4 +1,4 @@
-"""Kill the bot many times, and compare what others saw with the promises.
+"""Kill the bot many times, and compare the records of the emulators with the promises.
 
 python -m tests.crash --help
 """

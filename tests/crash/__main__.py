@@ -27,7 +27,7 @@ from tests.support.postgres import PostgresServer, running_postgres
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0 when every promise was kept (selftest: when none was)."""
+    """Return the exit code: 0 if every promise was kept (selftest: if every bug was found)."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.crash",
         description=__doc__,
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     seed = secrets.randbelow(10**6) if args.seed is None else args.seed
-    # Bots that are killed in an upload are no news here.
+    # Errors because of bots killed during an upload are expected here.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     say(f"seed {seed} (--seed {seed} replays it)")
     folder = Path(tempfile.mkdtemp(prefix="crash-"))

@@ -1,7 +1,7 @@
 """Simulated people who order: prompts, photos, photos with a later prompt, double taps,
 cancellations.
 
-What they did is recorded as `Order`s; the results are in the emulators' records alone.
+Their actions are recorded as `Order`s; the results are only in the emulators' records.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RATIOS = ("1:1", "16:9", "9:16")
 
 
 class Plan(StrEnum):
-    """What becomes of a card."""
+    """What the person does with a card."""
 
     PRESS = "press"
     DOUBLE = "double tap"
@@ -39,10 +39,10 @@ class Plan(StrEnum):
 
 
 class Kind(StrEnum):
-    """How an order comes."""
+    """How an order is sent."""
 
     TEXT = "text"
-    PHOTO = "photo"  # with the words as its caption
+    PHOTO = "photo"  # with the prompt as its caption
     PHOTO_FIRST = "photo, then words"
     DOCUMENT = "document"
 
@@ -51,7 +51,7 @@ class Kind(StrEnum):
 class Order:
     """One order of one person."""
 
-    mark: str  # stands in the prompt and, later, in the video; nowhere else
+    mark: str  # is in the prompt and later in the video, nowhere else
     person: Person
     kind: Kind
     messages: list[int] = field(default_factory=list)
@@ -100,7 +100,7 @@ class People:
         dice = self._dice
         kind = kind or dice.choices(list(Kind), weights=(6, 2, 1, 1))[0]
         if kind is Kind.PHOTO_FIRST and person.id in self._left:
-            kind = Kind.PHOTO  # a photo without words would go to the card that was left
+            kind = Kind.PHOTO  # a photo without a caption would join the remaining card
         plan = plan or dice.choices(list(Plan), weights=(50, 20, 8, 8, 6, 4, 4, 0))[0]
         repeat = dice.random() < 0.1
         first, second = dice.sample(RATIOS, 2)
@@ -177,13 +177,13 @@ class People:
         order.cancels.append(await self._press(order, card, data))
 
     async def _press(self, order: Order, message: Json, data: str) -> CallbackQuery:
-        """Also on a message that has changed since: it was still on the screen."""
+        """Press even if the message has changed since, as on a screen that is not up to date."""
         query = await order.person.press(message, data, old=True)
         order.presses.append(query)
         return query
 
     async def watch(self) -> None:
-        """Until cancelled: hands cards to those who wait, and orders unknown ones once more."""
+        """Until cancelled, pass cards to waiting people and order unknown orders again."""
         async with self._telegram.world.listen() as events:
             while True:
                 event = await events.get()

@@ -19,28 +19,28 @@ from pathlib import Path
 from tests.crash.actors import People
 from tests.crash.environment import Environment, open_environment
 from tests.crash.observer import Observer
-from tests.crash.processes import UP, Launcher, Life, Wish
+from tests.crash.processes import UP, BotRun, Launcher, Wish
 from tests.crash.verdict import Disturbances, Numbers, Verdict
 from tests.support import canaries
 from tests.support.process_harness import until
-from tests.support.tcp_proxy import Cutter, cutter
+from tests.support.tcp_proxy import TcpProxy, open_tcp_proxy
 
 CREATE_SECONDS = (0.05, 0.5)
 TELEGRAM_SECONDS = (0.05, 0.5)
 VIDEO_SECONDS = (0.3, 3.0)
 CARD_SECONDS = 600.0
-"""People wait: what they send next would belong to the card that has not come."""
+"""Seconds that people wait for a card: their next message would belong to the missing card."""
 START_SECONDS = 90.0
 DRAIN_SECONDS = 240.0
 QUIET_SECONDS = 1.5
-"""As long as nothing may be left to do before it is believed."""
+"""Seconds without open work after which the queue counts as drained."""
 STOP_SECONDS = 30.0
-"""The bot gives itself seven; a busy machine more."""
+"""Seconds for a stop; the bot allows itself seven, a busy machine needs more."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a campaign does."""
+    """The plan of a campaign."""
 
     seed: int
     kills: int
@@ -48,11 +48,12 @@ class Plan:
     workers: int = 1
     people: int = 30
     stops: float = 0.12  # the share of disturbances that are a SIGSTOP past the lease
-    life_seconds: tuple[float, float] = (0.2, 3.0)  # from when it is up to its kill
-    early: float = 0.15  # the share of lives that are killed while they start
-    roles: tuple[str, ...] = ()  # one place for each, on PostgreSQL; none: `workers` of ROLE=all
+    life_seconds: tuple[float, float] = (0.2, 3.0)  # seconds from readiness to the kill
+    early: float = 0.15  # the share of processes that are killed while they start
+    # one process for each, on PostgreSQL; empty: `workers` processes of ROLE=all
+    roles: tuple[str, ...] = ()
     updates: str = "polling"
-    cut_seconds: float = 0.0  # on the average between two cuts of database connections; 0: none
+    cut_seconds: float = 0.0  # average seconds between two cuts of database connections; 0: none
     bug: str | None = None
     lease_seconds: float = Wish.lease_seconds
     idle_seconds: float = Wish.idle_seconds
@@ -95,7 +96,7 @@ class Report:
             f"{n.unknown} unknown",
             f"twice: {n.duplicate_videos} videos, {n.duplicate_cards} cards; "
             f"unknown per kill or stop: {self._unknown:.2f}; "
-            f"{n.struck_creates} of them met a create that was out",
+            f"{n.interrupted_creates} of them met a create that was out",
         ]
         lines += [f"  BROKEN: {violation}" for violation in self.violations[:20]]
         if len(self.violations) > 20:
@@ -110,7 +111,7 @@ class Campaign:
     plan: Plan
     environment: Environment
     observer: Observer
-    cutter: Cutter | None = None
+    tcp_proxy: TcpProxy | None = None
     disturbances: Disturbances = field(default_factory=Disturbances)
     exits: list[str] = field(default_factory=list)
 
@@ -164,15 +165,17 @@ class Campaign:
     # --- kills ---
 
     async def _cut(self) -> None:
-        """Connections to the database break, one or several, in the middle of what they carry."""
-        while self.cutter is not None:
+        """Break one or several connections to the database in the middle of their data."""
+        while self.tcp_proxy is not None:
             await asyncio.sleep(self._dice.expovariate(1 / self.plan.cut_seconds))
-            if self.cutter.cut(self._dice.choice((0.1, 0.3, 1.0)), self._dice):
+            if self.tcp_proxy.cut(self._dice.choice((0.1, 0.3, 1.0)), self._dice):
                 self.disturbances.cuts.append(time.time())
         await asyncio.Event().wait()
 
     async def _slot(self, role: str) -> None:
-        """Run a bot in one slot until there were enough kills; the last one stays."""
+        """Run bots one after the other in one slot until there were enough kills; the last one
+        stays.
+        """
         life = await self._start(role)
         # Some end by themselves, without a database that a stopped one has locked
         while len(self.disturbances.kills) < self.plan.kills and self._begun < 2 * self.plan.kills:
@@ -194,21 +197,23 @@ class Campaign:
     def _ordering(self) -> bool:
         return len(self._people.orders) < self.plan.orders
 
-    async def _live(self, life: Life) -> None:
-        """Let a process run for its time: some die while they start, others after they are up."""
+    async def _live(self, life: BotRun) -> None:
+        """Let a process run for its time: some are killed while they start, others when they are
+        ready.
+        """
         if self._dice.random() < self.plan.early:
             await asyncio.sleep(self._dice.uniform(0.0, 0.4))
             return
         await self._up(life)
         await asyncio.sleep(self._dice.uniform(*self.plan.life_seconds))
 
-    async def _up(self, life: Life) -> None:
+    async def _up(self, life: BotRun) -> None:
         await until(lambda: UP in life.lines or life.ended.done(), START_SECONDS)
 
-    async def _start(self, role: str) -> Life:
+    async def _start(self, role: str) -> BotRun:
         changes = {"ROLE": role, "UPDATES": self.plan.updates}
-        if self.cutter is not None:
-            changes["DATABASE_URL"] = self.cutter.url
+        if self.tcp_proxy is not None:
+            changes["DATABASE_URL"] = self.tcp_proxy.url
         return await self.environment.start(
             Wish(
                 bug=self.plan.bug,
@@ -218,14 +223,14 @@ class Campaign:
             **changes,
         )
 
-    async def _kill(self, life: Life) -> None:
+    async def _kill(self, life: BotRun) -> None:
         if life.ended.done():
             self._ended_by_itself(life)
             return
         await life.kill()
         self.disturbances.kills.append(time.time())
 
-    async def _stop_past_the_lease(self, life: Life, role: str) -> Life:
+    async def _stop_past_the_lease(self, life: BotRun, role: str) -> BotRun:
         """Suspend a process past its leases while another continues; then resume it."""
         await self._up(life)
         await asyncio.sleep(self._dice.uniform(1.0, 2.5))
@@ -243,13 +248,13 @@ class Campaign:
         await self._kill(first)
         return second
 
-    def _ended_by_itself(self, life: Life) -> None:
+    def _ended_by_itself(self, life: BotRun) -> None:
         """Only a database that cannot be had at the start, or that a stopped one has locked."""
         now = time.time()
         excused = any(woken > now - 20 for _, woken in self.disturbances.stops)
         excused = excused or any(other.stopped for other in self.environment.lives)
         # Without a database nobody starts: a supervisor tries again.
-        excused = excused or (self.cutter is not None and UP not in life.lines)
+        excused = excused or (self.tcp_proxy is not None and UP not in life.lines)
         if not excused:
             last = life.lines.splitlines()[-1:]
             self.exits.append(
@@ -260,20 +265,20 @@ class Campaign:
 async def drain(
     environment: Environment,
     observer: Observer,
-    start: Callable[[], Awaitable[Life]],
+    start: Callable[[], Awaitable[BotRun]],
     *,
-    mortal: bool = False,
+    may_be_killed: bool = False,
 ) -> list[str]:
     """Finish all work, check that nothing is left, and return what is wrong.
 
-    `mortal`: the last process may be killed while it ends.
+    `may_be_killed`: the last process may be killed while it ends.
     """
     found: list[str] = []
     left = await _until_quiet(environment, observer, start)
     for life in environment.living:
         found += [f"{life.log.name}: {name} is left open" for name in open_files(life.pid)]
-    found += await observer.spills()
-    found += canaries.spilled_on_disk(environment.folder)  # the WAL as well: the next line ends it
+    found += await observer.leaks()
+    found += canaries.leaks_on_disk(environment.folder)  # the WAL as well: the next line ends it
     for life in environment.living:
         try:
             code = await life.stop(STOP_SECONDS)
@@ -281,20 +286,20 @@ async def drain(
             found.append(f"{life.log.name}: did not end when it was asked to")
             await life.kill()
             continue
-        if code != 0 and not (mortal and code == -signal.SIGKILL):
+        if code != 0 and not (may_be_killed and code == -signal.SIGKILL):
             found.append(f"{life.log.name}: ended with {code} when it was asked to end")
     found += left or await observer.faults()
     found += [f"{path.name} is left in TMPDIR" for path in environment.temporary.iterdir()]
     if environment.videos.is_dir():
         found += [f"the video {path.name} is left" for path in environment.videos.iterdir()]
-    found += [f"a process is left: {command}" for command in environment.strays()]
+    found += [f"a process is left: {command}" for command in environment.leftover_processes()]
     return found
 
 
 async def _until_quiet(
-    environment: Environment, observer: Observer, start: Callable[[], Awaitable[Life]]
+    environment: Environment, observer: Observer, start: Callable[[], Awaitable[BotRun]]
 ) -> list[str]:
-    """Return nothing when it became quiet; otherwise what is still open."""
+    """Return the work that is still open, or nothing once all is done."""
     until = time.monotonic() + DRAIN_SECONDS
     quiet_since: float | None = None
     left: list[str] = []
@@ -356,7 +361,7 @@ async def run(
         async with contextlib.AsyncExitStack() as stack:
             cuts = None
             if plan.cut_seconds:
-                cuts = await stack.enter_async_context(cutter(database_url))
+                cuts = await stack.enter_async_context(open_tcp_proxy(database_url))
             report = await Campaign(
                 plan, environment, Observer(environment.database_url), cuts
             ).run()

@@ -12,7 +12,7 @@ TABLES = {
     "inbox": ("update_id", "attempts"),
     "outbox": ("id", "attempts"),
 }
-"""What names a row, and what grows with each claim of it."""
+"""The columns that identify a row, and the one that grows with each claim."""
 
 _FUNCTION = """
 CREATE TABLE IF NOT EXISTS claims_seen (
@@ -45,7 +45,7 @@ class Claims:
         self._url = url.replace("+asyncpg", "")
 
     async def watch(self) -> None:
-        """From now on every claim is written down."""
+        """Record every claim from now on."""
         connection = await asyncpg.connect(self._url)
         try:
             await connection.execute(_FUNCTION)

@@ -1,7 +1,7 @@
 """The environment of a campaign: the emulators, a stable address in front of the bots, a folder.
 
-The emulators run in the campaign's own process, and their records are the truth. It knows how the
-bot is started and what it leaves on the disk; not what is asserted.
+The emulators run in the campaign's own process; their records are the evidence. It knows how the
+bot is started and its files on the disk; it must not know the assertions.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from bot.sandbox.gptunnel.render import Scene, render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.telegram.webhook import SECRET_HEADER
-from tests.crash.processes import PREPARE, Launcher, Life, Wish
+from tests.crash.processes import PREPARE, BotRun, Launcher, Wish
 from tests.support.process_harness import KEY, TOKEN, free_port
 
 Latency = Callable[[str], float]
 IMAGE_SECONDS = 40.0
-"""The provider fetches a first frame within so long, on a machine that is busy with much else."""
+"""Seconds within which the provider fetches a first frame, on a busy machine."""
 FRONT_SECONDS = 35.0
-"""A bot that was killed is back by then."""
+"""Seconds within which a killed bot is back."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Environment:
     folder: Path
     database_url: str
     front: Front
-    lives: list[Life] = field(default_factory=list)
+    lives: list[BotRun] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -58,8 +58,8 @@ class Environment:
         """Where the bot keeps videos that a chat did not take."""
         return self.folder / "data" / "videos"
 
-    async def start(self, wish: Wish | None = None, **changes: str) -> Life:
-        """A new life of the bot on a port of its own."""
+    async def start(self, wish: Wish | None = None, **changes: str) -> BotRun:
+        """Start the bot on a separate port."""
         port = free_port()
         environment = {
             name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ
@@ -88,15 +88,15 @@ class Environment:
         return life
 
     @property
-    def living(self) -> list[Life]:
-        """The lives that are not over."""
+    def living(self) -> list[BotRun]:
+        """The processes that still run."""
         return [life for life in self.lives if not life.ended.done()]
 
     def lines(self) -> list[tuple[Path, str]]:
-        """All that was logged, by life."""
+        """All log lines, by process."""
         return [(life.log, line) for life in self.lives for line in life.lines.splitlines()]
 
-    def strays(self) -> list[str]:
+    def leftover_processes(self) -> list[str]:
         """Processes that the bots started and left."""
         mark = f"TMPDIR={self.temporary}".encode()
         known = {life.pid for life in self.living}
@@ -111,14 +111,14 @@ class Environment:
 
 
 class Front:
-    """The bots' PUBLIC_URL: one address, however often what is behind it is killed."""
+    """The bots' PUBLIC_URL: a constant address in front of processes that are killed."""
 
     def __init__(self) -> None:
         self.ports: dict[int, int] = {}  # by process
         self.url = ""
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._first = 0  # whose turn it is
+        self._first = 0  # the process that gets the next connection
 
     async def start(self) -> None:
         app = web.Application()
@@ -167,7 +167,7 @@ class Front:
 async def open_environment(
     folder: Path, launcher: Launcher, *, database_url: str = "", latency: Latency | None = None
 ) -> AsyncIterator[Environment]:
-    """The emulators run until it is left; whatever still lives then is killed."""
+    """Run the emulators in this context; at the end, kill all processes that still run."""
     provider = open_provider()
     telegram = TelegramEmulator(token=TOKEN, latency=latency)
     front = Front()
@@ -189,7 +189,7 @@ async def open_environment(
 
 
 def open_provider() -> GptunnelEmulator:
-    """A GPTunnel with money enough, whose videos cost no time and are signed."""
+    """An emulated GPTunnel with enough money, whose videos take no time and are signed."""
     renders = itertools.count(1)
 
     def renderer(scene: Scene) -> bytes:

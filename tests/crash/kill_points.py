@@ -1,6 +1,7 @@
 """Name every step of the bot that others or the database can see, and kill the process at one.
 
-Hooked in from outside, in a campaign's child process; the bot does not know it. Names:
+The hooks are installed from outside, in a campaign's child process; the bot does not know them.
+Names:
 
     commit [insert inbox] before | after      a transaction that changes rows
     commit [update tasks submitting, …] between   one of its statements is done, the next is not
@@ -34,7 +35,9 @@ _WRITTEN = "tests.crash: written"
 
 
 class Points:
-    """Counts the points that are passed, records their names, and dies where it is told."""
+    """Counts the points that are passed, records their names, and kills the process at a given
+    one.
+    """
 
     def __init__(self, journal: Path, die_at: tuple[str, int] | None, die_after: int) -> None:
         self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -43,7 +46,7 @@ class Points:
         self._seen: Counter[str] = Counter()
 
     def at(self, name: str) -> None:
-        """A point is passed, or is where it ends."""
+        """Pass a point, or kill the process there."""
         self._seen[name] += 1
         os.write(self._journal, f"{name}\n".encode())
         here = (name, self._seen[name])

@@ -76,7 +76,7 @@ class Observer:
             await asyncio.sleep(every)
 
     async def open_work(self) -> list[str]:
-        """What somebody still has to do."""
+        """Return the work that is still open."""
         active = _list(ACTIVE)
         found = [
             f"task {row['id']} is {row['state']} ({row['detail']})"
@@ -92,7 +92,7 @@ class Observer:
         return found
 
     async def faults(self) -> list[str]:
-        """What must not be, whenever it is looked at while nothing is going on."""
+        """Return violations of invariants that hold whenever no work is open."""
         await self.look()
         found = list(self.changed)
         found += await self.open_work()
@@ -103,14 +103,14 @@ class Observer:
                         found.append(f"{pragma}: {row}")
         for row in await self.rows("SELECT * FROM inbox WHERE state = 'set_aside'"):
             found += [f"update {row['update_id']} is kept aside: {row['error']}"]
-        # The link of an unknown order lives for its time: the provider may still come for it.
+        # The link of an unknown order stays valid for its time: the provider may still fetch it.
         over = "SELECT task_id FROM frames WHERE task_id NOT IN (SELECT id FROM tasks WHERE state"
         for row in await self.rows(f"{over} = 'unknown')"):
             found += [f"task {row['task_id']} left its frame"]
         found += await self._histories()
         return found
 
-    async def spills(self) -> list[str]:
+    async def leaks(self) -> list[str]:
         """Secrets in the rows of PostgreSQL; SQLite's file lies in the campaign's folder."""
         if self._url.startswith("sqlite"):
             return []
@@ -118,7 +118,7 @@ class Observer:
         for table in await self.rows("SELECT relname FROM pg_stat_user_tables"):
             name = table["relname"]
             for row in await self.rows(f'SELECT t::text AS line FROM "{name}" AS t'):  # noqa: S608
-                found += canaries.spills(f"a row of {name}", row["line"])
+                found += canaries.leaks(f"a row of {name}", row["line"])
                 if canaries.PLACE in row["line"]:
                     found.append(f"a place stands in a row of {name}")
         return found

@@ -12,9 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.support.launcher import UP, Launcher, Life, launching
+from tests.support.launcher import UP, BotRun, Launcher, launching
 
-__all__ = ["PREPARE", "UP", "Launcher", "Life", "Wish", "launching", "prepare"]
+__all__ = ["PREPARE", "UP", "BotRun", "Launcher", "Wish", "launching", "prepare"]
 
 PREPARE = "tests.crash.processes:prepare"
 BEATS = 6
@@ -25,12 +25,12 @@ BEATS = 6
 class Wish:
     """How a process differs from a normal start."""
 
-    lease_seconds: float = 3.0  # of tasks and updates: who is stopped for longer has lost them
+    lease_seconds: float = 3.0  # of tasks and updates: a process suspended for longer loses them
     notice_seconds: float = 12.0  # of notices, which have no heartbeat
-    idle_seconds: float = 0.25  # the longest wait for what another process left
+    idle_seconds: float = 0.25  # the longest wait before work of another process is noticed
     poison: int = 1_000  # claims: under so many kills everything would look like poison
     bug: str | None = None
-    journal: Path | None = None  # where the points that were passed are written down
+    journal: Path | None = None  # the file for the names of the passed points
     die_at: tuple[str, int] | None = None
     die_after: int = 0  # points; 0: none of them is the last
 
@@ -40,20 +40,22 @@ class Wish:
 
 
 def prepare(wish: dict[str, Any]) -> None:
-    """Change this process as the wish says."""
+    """Change this process as the `Wish` says."""
     from tests.crash import kill_points, seeded_bugs
 
-    hurry(wish["lease_seconds"], wish["notice_seconds"], wish["idle_seconds"], wish["poison"])
+    shorten_waits(
+        wish["lease_seconds"], wish["notice_seconds"], wish["idle_seconds"], wish["poison"]
+    )
     if wish["bug"]:
-        seeded_bugs.plant(wish["bug"])
+        seeded_bugs.seed_bug(wish["bug"])
     if wish["journal"]:
         kill_points.install(
             Path(wish["journal"]), die_at=wish["die_at"], die_after=wish["die_after"]
         )
 
 
-def hurry(lease: float, notice: float, idle: float, poison: int) -> None:
-    """Turn minutes into seconds, which would only make a campaign wait."""
+def shorten_waits(lease: float, notice: float, idle: float, poison: int) -> None:
+    """Shorten waits from minutes to seconds, so that a campaign does not wait."""
     wanted: dict[str, dict[str, object]] = {
         "bot.jobs.worker": {
             "LEASE": timedelta(seconds=lease),
@@ -67,6 +69,13 @@ def hurry(lease: float, notice: float, idle: float, poison: int) -> None:
             "TRIES": poison,
         },
         "bot.jobs.outbox_sender": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": idle},
+        "bot.core.breaker": {
+            "FIRST_SECONDS": 0.3,
+            "LONGEST_SECONDS": 3.0,
+            "BETWEEN_GOOD": timedelta(seconds=0.3),
+        },
+        "storage.breaker": {"TRIAL": timedelta(seconds=2 * lease)},
+        "bot.jobs.provider_probe": {"TRIAL_SECONDS": idle},
         "bot.core.schedule": {"PROBES": (0.3, 1.0, 2.0, 3.5)},
         "bot.jobs.steps": {"POISON_CLAIMS": poison},
         "storage.recovery": {"SPREAD": timedelta(seconds=lease)},

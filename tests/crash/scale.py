@@ -41,7 +41,7 @@ def plan(seed: int, *, kills: int, orders: int, updates: str = "polling") -> cam
 
 @dataclass
 class Report:
-    """What came of it; it passed when nothing is in `violations`."""
+    """The result; the campaign passed if `violations` is empty."""
 
     campaign: campaign.Report
     claims: int
@@ -94,7 +94,7 @@ async def run(
         ),
         list(done.violations),
     )
-    # An unknown order may be at the provider and takes no place here.
+    # An unknown order may be at the provider, but uses no slot here.
     slots = Settings.model_fields["provider_concurrency"].default + done.numbers.unknown
     each, burst = RateLimiter.ALL
     calls = (WINDOW_SECONDS + burst) / each * 1.1  # their way takes its time, too
@@ -108,7 +108,7 @@ async def run(
 
 
 def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
-    """How many of the spans hold at the moment at which most do."""
+    """Return the largest number of spans that overlap at one time."""
     steps = sorted(
         step for begins, ends in spans for step in ((begins, 1), (max(ends, begins), -1))
     )

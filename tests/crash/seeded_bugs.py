@@ -1,7 +1,7 @@
 """Bugs to seed into the bot, each one a broken promise: a campaign must find every one.
 
-Only in a campaign's child process. Each is a mistake that somebody could make who does not know
-why the code is as it is.
+Only in a campaign's child process. Each is a mistake that a developer could make who does not know
+the reason for the code.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def repost() -> None:
 
 
 def no_fence() -> None:
-    """Whoever believes to hold a task may write it, whatever it has become, and is not told that
-    another took it.
-    """
+    """A process that lost a task can still write it, and does not notice the loss."""
     save, extend = TaskStore.save, TaskStore.extend
 
     async def unfenced(self: TaskStore, lease: Task, after: Task, **more: Any) -> bool:
@@ -86,7 +84,7 @@ def no_fence() -> None:
 def no_skip_locked() -> None:
     """Rows are read and then taken, with nothing between two workers (PostgreSQL).
 
-    Neither the lock on the rows nor the one in which tasks are claimed because of the places.
+    Neither the row locks nor the lock for the provider's slots are taken.
     """
     lock = Database.lock
 
@@ -109,7 +107,7 @@ def no_begin() -> None:
 
 
 def early_done() -> None:
-    """An update is ticked off before it is handled."""
+    """An update is marked done before it is handled."""
     carry = Inbox._process
 
     async def _carry(self: Any, update: Any) -> None:
@@ -121,7 +119,7 @@ def early_done() -> None:
 
 
 def confirmed_unsaved() -> None:
-    """Telegram may forget updates that only this process's memory holds."""
+    """Telegram may forget updates that are only in this process's memory."""
     add = InboxTurn.add
     kept: list[Any] = []
 
@@ -146,6 +144,6 @@ BUGS: dict[str, Callable[[], None]] = {
 }
 
 
-def plant(name: str) -> None:
-    """Plants one of BUGS."""
+def seed_bug(name: str) -> None:
+    """Seed one of BUGS."""
     BUGS[name]()

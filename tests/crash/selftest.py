@@ -37,7 +37,7 @@ def _plan(**changes: object) -> campaign.Plan:
 
 
 _MEETINGS = {"kills": 0, "orders": 60, "workers": 2, "stops": 0.0, "idle_seconds": 0.01}
-"""Two workers who look for work all the time, undisturbed."""
+"""Two workers that check for work all the time, without kills."""
 
 TRIALS = (
     Trial(bug="no-intent", words="was charged", plan=_plan()),
@@ -51,15 +51,15 @@ TRIALS = (
     ),
     Trial(
         bug="no-fence",
-        # who slept writes RENDERED over what another has long delivered
+        # a resumed process writes RENDERED over a task that another has delivered
         words="was sent twice although|tracebacks",
-        # Made for so long that both hold it well after the sleeper woke up.
+        # Generation takes so long that both hold the task after the suspended process resumes.
         plan=_plan(kills=5, orders=40, people=40, stops=1.0, video_seconds=(12.0, 18.0)),
     ),
     Trial(bug="no-begin-immediate", words="database is locked", plan=_plan(**_MEETINGS)),
     Trial(
         bug="no-skip-locked",
-        # fences keep harm away: only whoever watches the leases sees it
+        # fences prevent harm: only the triggers on the leases notice it
         words="leased to two at once",
         plan=_plan(**_MEETINGS),
         database="postgres",
@@ -70,7 +70,7 @@ TRIALS = (
 
 @dataclass
 class Outcome:
-    """What came of one trial."""
+    """The outcome of one trial."""
 
     trial: Trial
     found: list[str] = field(default_factory=list)
@@ -90,7 +90,7 @@ async def run(
     folder: Path,
     server: PostgresServer | None,
 ) -> Outcome:
-    """Until the bug is noticed, with up to TRIES seeds."""
+    """Run until the bug is noticed, with up to TRIES seeds."""
     assert server is not None
     outcome = Outcome(trial)
     for seed in range(1, TRIES + 1):

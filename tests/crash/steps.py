@@ -1,4 +1,4 @@
-"""A kill at every named step of a task's life, and once more while it recovers.
+"""Kill the bot at every named step of a task, and once more during the recovery.
 
 The steps are not listed: one journey without a kill records the points it passes (kill_points.py),
 and each of them then ends another journey.
@@ -20,21 +20,21 @@ from tests.crash.actors import Kind, People, Plan
 from tests.crash.campaign import beside, drain
 from tests.crash.environment import Environment, open_environment
 from tests.crash.observer import Observer
-from tests.crash.processes import Launcher, Life, Wish
+from tests.crash.processes import BotRun, Launcher, Wish
 from tests.crash.verdict import Disturbances, Numbers, Verdict
 
 AT_ONCE = 8
 OFTEN = 2
-"""Of a point that comes up again and again, the first so many times are tried."""
+"""How many times a repeated point is tried."""
 SECOND_DEATH = 25
-"""The life after a kill dies at one of its first so many points."""
+"""The process after a kill is killed at one of its first this many points."""
 WISH = Wish(lease_seconds=2.0, notice_seconds=8.0)
 TELEGRAM_SECONDS = 0.15
 CREATE_SECONDS = 0.3
 VIDEO_SECONDS = 0.4
 CARD_SECONDS = 30.0
 JOURNEY_SECONDS = 330.0
-"""Longer than a drain that never gets quiet: the verdict comes even when no bot runs any more."""
+"""Seconds; longer than an endless drain, so that there is a verdict even if no bot runs."""
 
 Point = tuple[str, int]
 """The name of a point and how often it has come up in its life."""
@@ -99,7 +99,7 @@ class Result:
 
 @dataclass
 class Results:
-    """What came of all of them."""
+    """The results of all journeys."""
 
     ended: list[Result] = field(default_factory=list)
     seconds: float = 0.0
@@ -181,7 +181,7 @@ async def lead(
         observer = Observer(environment.database_url)
         disturbances = Disturbances()
 
-        async def start() -> Life:
+        async def start() -> BotRun:
             end = coming.pop(0) if coming else 0
             life = await environment.start(
                 replace(
@@ -198,7 +198,7 @@ async def lead(
         async with beside(people.watch()):
             async with beside(_supervise(environment, start)):
                 await people.order(card_seconds, kind=journey.kind, plan=journey.plan)
-            violations = await drain(environment, observer, start, mortal=True)
+            violations = await drain(environment, observer, start, may_be_killed=True)
         died = []
         for number, life in enumerate(environment.lives):
             code = life.ended.result()
@@ -224,7 +224,7 @@ async def lead(
         )
 
 
-async def _supervise(environment: Environment, start: Callable[[], Awaitable[Life]]) -> None:
+async def _supervise(environment: Environment, start: Callable[[], Awaitable[BotRun]]) -> None:
     while True:
         life = environment.living[0] if environment.living else await start()
         await asyncio.wait({life.ended})

@@ -19,15 +19,15 @@ from tests.crash.steps import AT_ONCE, JOURNEYS, Journey, Result, cells, lead
 JOURNEY = JOURNEYS["photo"]
 ACTS: tuple[Literal["reset_before", "reset_after"], ...] = ("reset_before", "reset_after")
 MORE = 2
-"""Calls beyond those of a good journey: a failure makes some more."""
+"""How many calls beyond those of a good journey are tried: a failure causes some more."""
 
 
 @dataclass
 class Sweep:
-    """What came of all the journeys, by the call that failed."""
+    """The results of all journeys, by the failed call."""
 
     ended: dict[str, Result] = field(default_factory=dict)
-    missed: list[str] = field(default_factory=list)  # the call did not come up any more
+    missed: list[str] = field(default_factory=list)  # there was no such call any more
     seconds: float = 0.0
 
     @property

@@ -60,7 +60,7 @@ async def test_a_kill_around_an_album_loses_none_of_its_videos(
 
 
 @pytest.mark.parametrize("like", ["update inbox done", "update tasks lease", "answerCallback"])
-async def test_a_kill_around_a_commit_of_two_things_leaves_neither_undone(
+async def test_a_kill_around_a_shared_commit_loses_neither_change(
     like: str, launcher: Launcher, tmp_path: Path
 ) -> None:
     """A card and the end of its prompt, an order and its lease, a step and the end of a press."""
@@ -75,7 +75,7 @@ async def test_any_call_may_fail_once(launcher: Launcher, tmp_path: Path) -> Non
     assert len(swept.ended) - len(swept.missed) >= 5
 
 
-async def test_an_order_whose_answer_was_lost_is_told_and_ordered_anew_by_its_button_alone(
+async def test_an_order_with_a_lost_answer_is_repeated_only_by_its_button(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     result = await lead(JOURNEYS["unknown"], launcher, tmp_path)
@@ -85,7 +85,7 @@ async def test_an_order_whose_answer_was_lost_is_told_and_ordered_anew_by_its_bu
     assert result.provider_calls.count("create") == 2
 
 
-async def test_an_order_that_was_not_accepted_is_sent_again_by_itself(
+async def test_an_order_that_was_not_accepted_is_retried_automatically(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     result = await lead(JOURNEYS["not accepted"], launcher, tmp_path)
@@ -95,7 +95,7 @@ async def test_an_order_that_was_not_accepted_is_sent_again_by_itself(
     assert result.provider_calls.count("create") == 2
 
 
-async def test_an_order_waits_for_a_provider_that_takes_no_connection(
+async def test_an_order_waits_while_the_provider_refuses_connections(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     async with open_environment(tmp_path, launcher) as environment:

@@ -20,7 +20,7 @@ from tests.crash.actors import Kind, People, Plan
 from tests.crash.campaign import beside, drain
 from tests.crash.environment import Environment, open_environment
 from tests.crash.observer import Observer
-from tests.crash.processes import Launcher, Life, Wish
+from tests.crash.processes import BotRun, Launcher, Wish
 from tests.crash.verdict import Disturbances, Verdict
 from tests.support.process_harness import until
 
@@ -36,7 +36,7 @@ sys.stdin.read()
 
 
 @asynccontextmanager
-async def locked(environment: Environment, life: Life) -> AsyncIterator[None]:
+async def locked(environment: Environment, life: BotRun) -> AsyncIterator[None]:
     """Another process writes to the database, and does not end."""
     other = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -55,8 +55,8 @@ async def locked(environment: Environment, life: Life) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def unwritable(environment: Environment, life: Life) -> AsyncIterator[None]:
-    """Whatever makes the database's files longer is an I/O error (EFBIG)."""
+async def unwritable(environment: Environment, life: BotRun) -> AsyncIterator[None]:
+    """Every write that makes the database's files longer is an I/O error (EFBIG)."""
     wal = Path(environment.database_url.partition(":///")[2] + "-wal")
     size = (await asyncio.to_thread(wal.stat)).st_size
     before = resource.prlimit(life.pid, resource.RLIMIT_FSIZE)
@@ -67,11 +67,11 @@ async def unwritable(environment: Environment, life: Life) -> AsyncIterator[None
         resource.prlimit(life.pid, resource.RLIMIT_FSIZE, before)
 
 
-Fault = Callable[[Environment, Life], AbstractAsyncContextManager[None]]
+Fault = Callable[[Environment, BotRun], AbstractAsyncContextManager[None]]
 
 
 @pytest.mark.parametrize("fault", [locked, unwritable])
-async def test_ten_seconds_without_a_database_cost_nothing_but_time(
+async def test_ten_seconds_without_a_database_lose_nothing(
     fault: Fault, launcher: Launcher, tmp_path: Path
 ) -> None:
     async with open_environment(tmp_path, launcher) as environment:
@@ -92,7 +92,7 @@ async def test_ten_seconds_without_a_database_cost_nothing_but_time(
             await until(lambda: len(environment.telegram.calls_of("sendVideo")) >= 4, 180)
         assert not life.ended.done(), "it ended by itself"
         assert await drain(environment, observer, environment.start) == []
-        # What was sent and could not be noted is sent again, as after a kill.
+        # A message whose sending could not be recorded is sent again, as after a kill.
         verdict = Verdict(environment, people.orders, Disturbances(stops=[(begun, ended)]))
         assert [one for one in verdict.violations if "database is locked" not in one] == []
         came = verdict.numbers

@@ -21,7 +21,7 @@ WISH = Wish(lease_seconds=1.0, poison=CLAIMS)
 
 
 async def _die_at(environment: Environment, point: str, lives: int) -> None:
-    """So many lives end at the point, if they come to it; the one after them has no end."""
+    """Let this many processes die at the point, if they reach it; the next one runs normally."""
     for number in range(lives):
         journal = environment.folder / f"points-{number}"
         life = await environment.start(replace(WISH, journal=journal, die_at=(point, 1)))
@@ -79,7 +79,7 @@ async def test_a_task_that_kills_its_worker_is_set_aside_and_the_others_are_not(
         assert len(environment.provider.charges) == 6
 
 
-async def test_an_update_that_kills_its_handler_is_set_aside_and_its_chat_goes_on(
+async def test_an_update_that_kills_its_handler_is_set_aside_and_its_chat_continues(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     async with open_environment(tmp_path, launcher) as environment:

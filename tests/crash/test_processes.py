@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.launcher import Launcher
 
 
-async def test_a_start_that_was_given_up_deafens_nobody(
+async def test_process_exits_are_reported_after_an_aborted_start(
     launcher: Launcher, tmp_path: Path
 ) -> None:
     environment = {"HTTP_PORT": "0", "PATH": os.environ["PATH"]}  # too little to live on

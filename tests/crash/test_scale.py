@@ -26,14 +26,14 @@ from tests.crash.campaign import beside, drain
 from tests.crash.claims import Claims
 from tests.crash.environment import Environment, open_environment
 from tests.crash.observer import Observer
-from tests.crash.processes import UP, Launcher, Life, Wish
+from tests.crash.processes import UP, BotRun, Launcher, Wish
 from tests.crash.verdict import Disturbances, Verdict
 from tests.support.factories import queued
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.process_harness import until
 
 PATIENT = Wish(lease_seconds=60.0, idle_seconds=60.0)
-"""Looks for what others left once a minute: whatever it does sooner, it was told."""
+"""Checks for work of others once a minute: everything sooner is due to an event."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 
 @asynccontextmanager
-async def town(
+async def people_ordering(
     launcher: Launcher, folder: Path, url: str, people: int = 4
 ) -> AsyncIterator[tuple[Environment, People]]:
     async with open_environment(folder, launcher, database_url=url) as environment:
@@ -52,13 +52,13 @@ async def town(
             yield environment, persons
 
 
-async def up(environment: Environment, wish: Wish = PATIENT, **settings: str) -> Life:
+async def up(environment: Environment, wish: Wish = PATIENT, **settings: str) -> BotRun:
     life = await environment.start(wish, **settings)
     await until(lambda: UP in life.lines, 60)
     return life
 
 
-async def asked(life: Life, path: str, method: str = "GET") -> tuple[int, Any]:
+async def asked(life: BotRun, path: str, method: str = "GET") -> tuple[int, Any]:
     async with (
         aiohttp.ClientSession() as session,
         session.request(method, f"http://127.0.0.1:{life.port}{path}") as answer,
@@ -80,16 +80,19 @@ async def test_people_are_served_by_roles_that_are_killed_and_cut_off(
     assert report.claims > 3 * report.campaign.numbers.videos
 
 
-async def test_each_role_does_its_part_and_the_other_hears_of_it_at_once(
+async def test_each_role_does_its_part_and_wakes_the_other_at_once(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
+    async with people_ordering(launcher, tmp_path, await postgres.create()) as (
+        environment,
+        people,
+    ):
         worker = await up(environment, ROLE="worker")
         await until(lambda: "chores: done here" in worker.lines, 60)
         intake = await up(environment, ROLE="intake", UPDATES="webhook")
         order = await people.order(60, kind=Kind.PHOTO, plan=Plan.PRESS)
         sent = partial(environment.telegram.calls_of, "sendVideo", chat_id=order.person.id)
-        await until(lambda: environment.provider.charges, 30)  # not at the look of every minute
+        await until(lambda: environment.provider.charges, 30)  # not by the check of every minute
         await until(sent, 30)
         parts = {}
         for life in (worker, intake):
@@ -102,10 +105,13 @@ async def test_each_role_does_its_part_and_the_other_hears_of_it_at_once(
         assert (await asked(intake, "/telegram", "POST"))[0] == 401
 
 
-async def test_one_process_asks_for_updates_and_another_when_it_is_killed(
+async def test_one_process_polls_for_updates_and_another_takes_over_after_a_kill(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
+    async with people_ordering(launcher, tmp_path, await postgres.create()) as (
+        environment,
+        people,
+    ):
         wish = Wish()
         first = await up(environment, wish, ROLE="intake")
         await until(lambda: "updates: done here" in first.lines, 60)
@@ -121,10 +127,13 @@ async def test_one_process_asks_for_updates_and_another_when_it_is_killed(
         )
 
 
-async def test_what_a_stopped_worker_had_in_hand_goes_on_at_once(
+async def test_the_tasks_of_a_stopped_worker_continue_at_once(
     launcher: Launcher, tmp_path: Path, postgres: PostgresServer
 ) -> None:
-    async with town(launcher, tmp_path, await postgres.create()) as (environment, people):
+    async with people_ordering(launcher, tmp_path, await postgres.create()) as (
+        environment,
+        people,
+    ):
         environment.provider.delay = 3.2  # within the first questions
         first, second = await up(environment), await up(environment)
         order = await people.order(60, kind=Kind.TEXT, plan=Plan.PRESS)
@@ -133,14 +142,17 @@ async def test_what_a_stopped_worker_had_in_hand_goes_on_at_once(
             first, second = second, first
         assert await first.stop() == 0
         sent = partial(environment.telegram.calls_of, "sendVideo", chat_id=order.person.id)
-        await until(sent, 45)  # its lease would be a minute, and so the next look
+        await until(sent, 45)  # its lease would be a minute, like the next check
         assert len(environment.provider.charges) == 1
 
 
-async def test_a_database_that_restarts_costs_nothing_and_nobody_ends(
+async def test_a_restart_of_the_database_loses_nothing_and_ends_no_process(
     launcher: Launcher, tmp_path: Path, own_postgres: PostgresServer
 ) -> None:
-    async with town(launcher, tmp_path, await own_postgres.create(), 8) as (environment, people):
+    async with people_ordering(launcher, tmp_path, await own_postgres.create(), 8) as (
+        environment,
+        people,
+    ):
         environment.provider.delay = lambda: random.uniform(0.5, 4.0)
         lives = [await up(environment, Wish()) for _ in range(2)]
         disturbances = Disturbances()
@@ -158,10 +170,10 @@ async def test_a_database_that_restarts_costs_nothing_and_nobody_ends(
         verdict = Verdict(environment, people.orders, disturbances)
         assert verdict.violations == []
         assert verdict.numbers.videos
-        assert verdict.numbers.unknown == 0  # the intent is insisted on, the id too
+        assert verdict.numbers.unknown == 0  # the writes of SUBMITTING and of the id are retried
 
 
-async def test_what_is_leased_to_two_at_once_is_noticed(postgres: PostgresServer) -> None:
+async def test_a_row_leased_to_two_workers_is_noticed(postgres: PostgresServer) -> None:
     url = await postgres.create()
     async with open_storage(url) as storage:
         claims = Claims(url)

@@ -29,6 +29,8 @@ from tests.support.process_harness import until
 S = TaskState
 NOW = datetime.now(UTC)  # noqa: TID251 - the bot that takes over has the real clock
 WISH = Wish(lease_seconds=2.0)
+AT_ONCE = 6
+"""Versions at once: PostgreSQL takes 100 connections, and each bot has some ten."""
 AFTER = {
     **{state: state for state in S},
     S.DRAFT: S.DELIVERED,  # its old button is pressed
@@ -37,11 +39,11 @@ AFTER = {
     S.GENERATING: S.DELIVERED,
     S.RENDERED: S.DELIVERED,
 }
-"""What becomes of a task in each state, once somebody works again."""
+"""The outcome of a task in each state, once a worker runs again."""
 
 
 def _revisions() -> list[str]:
-    """All versions that ever were, the oldest first; the newest too."""
+    """All versions, the oldest first, including the newest."""
     config = Config()
     folder = Path(storage.__file__).parent / "migrations"
     config.set_main_option("script_location", str(folder))
@@ -85,7 +87,7 @@ async def _card(environment: Environment, person: Person, task_id: int) -> dict[
 
 
 def _row(table: sa.Table, **known: Any) -> dict[str, Any]:
-    """A row of a table as it was then; what this test does not know of is as empty as may be."""
+    """A row of a table of that version; columns unknown to this test are as empty as possible."""
     usual: dict[type, Any] = {int: 0, str: "", bool: False, float: 0.0, dict: {}, datetime: NOW}
     return {
         column.name: known.get(column.name, None if column.nullable else usual.get(kind))
@@ -96,7 +98,7 @@ def _row(table: sa.Table, **known: Any) -> dict[str, Any]:
 
 
 async def _fill(environment: Environment, person: Person) -> None:
-    """A task in every state, an update and a notice that wait: in the words of that version."""
+    """A task in every state, a waiting update and a waiting notice, as that version wrote them."""
     job, made = await _order(environment), await _order(environment)
     database = await Database.open(environment.database_url)
 
@@ -184,7 +186,7 @@ async def _version(observer: Observer) -> str:
 async def _kill_in_mid_migration(
     environment: Environment, old: str, new: str, observer: Observer
 ) -> int:
-    """Ever later, until it is killed after the migration; how often it was killed before."""
+    """Kill the start later and later until it has migrated; return the number of kills."""
     kills, points = 0, 1
     while True:
         journal = environment.folder / f"points-{points}"
@@ -206,7 +208,7 @@ def server(request: pytest.FixtureRequest) -> PostgresServer | None:
     return running
 
 
-async def test_every_version_is_taken_over_with_tasks_in_every_state(
+async def test_every_version_is_migrated_with_tasks_in_every_state(
     server: PostgresServer | None, launcher: Launcher, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -222,12 +224,20 @@ async def test_every_version_is_taken_over_with_tasks_in_every_state(
             await migrate(database, revision)
             await database.close()
             grounds.append((environment, revision))
+        slots = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as side_by_side:
             for environment, revision in grounds:
-                side_by_side.create_task(_take_over(environment, revision), name=revision)
+                side_by_side.create_task(_take_over(environment, revision, slots), name=revision)
 
 
-async def _take_over(environment: Environment, revision: str) -> None:
+async def _take_over(environment: Environment, revision: str, slots: asyncio.Semaphore) -> None:
+    async with slots:
+        await _migrate_and_continue(environment, revision)
+        for life in environment.living:
+            await life.kill()
+
+
+async def _migrate_and_continue(environment: Environment, revision: str) -> None:
     newest = _revisions()[-1]
     person = environment.telegram.add_person()
     await person.send_text("hello")  # so that the bot may write
@@ -254,7 +264,7 @@ async def _take_over(environment: Environment, revision: str) -> None:
     [pending] = await observer.rows("SELECT COUNT(*) AS n FROM inbox WHERE state = 'pending'")
     assert pending["n"] == 0
     await until(lambda: _replies_to(environment, 500))
-    # the one that waited, and the one that was found out by the takeover
+    # the waiting notice, and the one about the task that the takeover found
     await until(lambda: len(_with_button(environment, "u|")) == 2)
     # two of the earlier version, one that was queued, one from the old card
     assert len(environment.provider.charges) == 4

@@ -16,6 +16,7 @@ from typing import Any
 from bot import texts
 from bot.sandbox.gptunnel.records import Charge
 from bot.sandbox.telegram.calls import Call
+from bot.texts.audience import reader
 from tests.crash.actors import AGAIN, PICK, Kind, Order
 from tests.crash.environment import Environment, signature
 from tests.crash.processes import Wish
@@ -29,7 +30,7 @@ SENDS = ("sendMessage", "sendPhoto", "sendVideo", "sendMediaGroup")
 
 @dataclass
 class Disturbances:
-    """When something was done to a process; Unix seconds."""
+    """Times at which processes were killed, suspended or disconnected, in Unix seconds."""
 
     kills: list[float] = field(default_factory=list)
     stops: list[tuple[float, float]] = field(default_factory=list)  # from SIGSTOP to SIGCONT
@@ -39,7 +40,7 @@ class Disturbances:
 
     @property
     def asleep(self) -> float:
-        """Seconds for which a worker that was stopped may act on what it believed before."""
+        """Seconds for which a suspended worker may act on outdated data."""
         return self.lease_seconds + 3 * self.after
 
     @property
@@ -48,16 +49,16 @@ class Disturbances:
         return len(self.kills) + len(self.stops)
 
     def explain(self, first: Call, second: Call) -> bool:
-        """Whether the second may repeat the first: its doer was killed, or cut off from the
-        database, before it had noted it, or one of the two was done by somebody who had been
-        stopped for longer than their lease, or a fault ate the answer.
+        """Whether the second message may repeat the first: its process was killed or disconnected
+        before it recorded the first, or one of the two was sent by a process suspended past its
+        lease, or a fault dropped the answer.
         """
         if first.fault is not None:
             return True
         noted = (first.ended or first.started) + self.after
         last = max(noted, second.ended or second.started)
-        struck = (*self.kills, *self.cuts)
-        return any(first.started <= moment <= noted for moment in struck) or any(
+        interrupted = (*self.kills, *self.cuts)
+        return any(first.started <= moment <= noted for moment in interrupted) or any(
             first.started - self.asleep <= woken and stopped <= last
             for stopped, woken in self.stops
         )
@@ -65,7 +66,7 @@ class Disturbances:
 
 @dataclass
 class Numbers:
-    """What a campaign came to."""
+    """The numbers of a campaign."""
 
     orders: int = 0
     confirmed: int = 0
@@ -77,7 +78,7 @@ class Numbers:
     again: int = 0
     cancelled: int = 0
     calls: int = 0
-    struck_creates: int = 0  # creates that were out when somebody was killed or stopped
+    interrupted_creates: int = 0  # creates that were open when a process was killed or suspended
 
 
 class Verdict:
@@ -99,14 +100,14 @@ class Verdict:
             self._judge(order)
         if environment.telegram.world.pending:
             self._wrong(f"{len(environment.telegram.world.pending)} updates were never taken")
-        self._count_struck_creates()
+        self._count_interrupted_creates()
         spoilt = sum(call.fault is not None for call in environment.telegram.calls)
         if self.numbers.duplicate_videos > disturbances.count + spoilt:
             self._wrong(
                 f"{self.numbers.duplicate_videos} videos came twice in {disturbances.count} kills"
             )
         self._logs()
-        self._spills()
+        self._leaks()
 
     def _wrong(self, words: str) -> None:
         self.violations.append(words)
@@ -159,15 +160,15 @@ class Verdict:
             if charges:
                 self._wrong(f"{order.mark} was said to be cancelled, and charged")
 
-    def _count_struck_creates(self) -> None:
-        """Creates go out one after the other: whoever dies leaves one `unknown` at the most."""
+    def _count_interrupted_creates(self) -> None:
+        """Creates are sent one by one: each killed process leaves at most one `unknown`."""
         creates = [call for call in self._environment.provider.calls if call.is_order]
         spoilt = sum(call.outcome.count(", ") for call in creates)
         moments = [
             *self._disturbances.kills,
             *(stopped for stopped, _ in self._disturbances.stops),
         ]
-        self.numbers.struck_creates = sum(
+        self.numbers.interrupted_creates = sum(
             any(call.at <= moment <= (call.ended or call.at) for moment in moments)
             for call in creates
         )
@@ -241,7 +242,7 @@ class Verdict:
         return ""
 
     def _explain(self, what: str, same: list[Call]) -> None:
-        """A repeat is the price of `at least once`: only where somebody was killed meanwhile."""
+        """A repeat is allowed by "at least once", but only if a process was killed meanwhile."""
         for first, second in pairwise(same):
             if not self._disturbances.explain(first, second):
                 then = [at for at in self._disturbances.kills if at >= first.started]
@@ -252,8 +253,13 @@ class Verdict:
                 )
 
     def _said_cancelled(self, order: Order) -> bool:
-        """By the words in which a press is answered; the press itself may be too old for them."""
-        said = {texts.statuses.press_cancelled("en")}
+        """Recognised by the text of the answer to a press; the press itself may be too old for an
+        answer.
+        """
+        said = set()
+        for pays in (True, False):
+            with reader(pays=pays):
+                said.add(texts.statuses.press_cancelled("en"))
         return any(
             call.params.get("text") in said
             for query in order.cancels
@@ -272,17 +278,17 @@ class Verdict:
             if "database is locked" in lines and not self._disturbances.stops:
                 self._wrong(f"{life.log.name}: database is locked")
 
-    def _spills(self) -> None:
-        """A secret, or where a photo was taken, in the logs too."""
+    def _leaks(self) -> None:
+        """No secret and no location of a photo may be anywhere, including the logs."""
         self.violations += [
-            *canaries.spilled_to_telegram(self._environment.telegram),
-            *canaries.spilled_to_the_provider(self._environment.provider),
-            *canaries.spilled_on_disk(self._environment.folder),
+            *canaries.leaks_to_telegram(self._environment.telegram),
+            *canaries.leaks_to_provider(self._environment.provider),
+            *canaries.leaks_on_disk(self._environment.folder),
         ]
 
 
 def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:
-    """What was sent, whoever heard of it, by the chat and the message that it answers."""
+    """Return the sent messages, answered calls or not, by chat and replied-to message."""
     found: dict[tuple[int, int], list[Call]] = defaultdict(list)
     for call in calls:
         if call.method not in SENDS or not call.ok:

@@ -35,13 +35,13 @@ async def session_harness(
         await learnt(opened.database_url, QUICK)
         await opened.start(settings={"TASK_DEADLINE_SECONDS": "5"})
         yield opened
-        found = canaries.spilled_to_telegram(opened.telegram)
-        found += canaries.spilled_to_the_provider(opened.provider)
-        found += canaries.spilled_on_disk(opened.folder)
+        found = canaries.leaks_to_telegram(opened.telegram)
+        found += canaries.leaks_to_provider(opened.provider)
+        found += canaries.leaks_on_disk(opened.folder)
         async with aiohttp.ClientSession(opened.bots[0].http) as http:
             for path in ("/healthz", "/metrics"):
                 async with http.get(path) as answer:
-                    found += canaries.spills(path, await answer.read())
+                    found += canaries.leaks(path, await answer.read())
         assert found == [], "a secret went where it must not go"
         assert not opened.bots[0].ended, "the bot ended on the way"
 
@@ -70,7 +70,7 @@ def buttons(message: Json) -> list[list[str]]:
 
 
 def answers(message: Json) -> Callable[[Json], bool]:
-    """What was said to this message."""
+    """Return the texts that reply to this message."""
     return lambda m: m.get("reply_to_message", {}).get("message_id") == message["message_id"]
 
 
@@ -80,7 +80,7 @@ def has_button(text: str) -> Callable[[Json], bool]:
 
 
 def is_video(message: Json) -> bool:
-    """The video, whoever's words it answers."""
+    """Whether the message is a video."""
     return "video" in message and message["from"]["is_bot"]
 
 
@@ -91,14 +91,14 @@ async def card_for(person: Person, message: Json) -> Json:
 
 
 async def order(person: Person, prompt: str, ratio: str = "16:9") -> tuple[Json, Json]:
-    """Words and a press; the person's message and the card that was pressed."""
+    """Send a prompt and press; return the person's message and the pressed card."""
     asked = await person.send_text(prompt)
     card = await card_for(person, asked)
     await person.press(card, ratio)
     return asked, card
 
 
-# --- what the others saw ---------------------------------------------------------------------
+# --- records of the emulators ----------------------------------------------------------------
 
 
 def jobs(harness: ProcessHarness, prompt: str) -> list[Job]:
@@ -125,7 +125,7 @@ def sent_videos(harness: ProcessHarness, chat_id: int) -> int:
 
 
 async def written(harness: ProcessHarness, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """What the database says, read past the bot."""
+    """Return rows of the database, read without the bot."""
 
     def read() -> list[tuple[Any, ...]]:
         path = harness.database_url.partition(":///")[2]
@@ -138,7 +138,7 @@ async def written(harness: ProcessHarness, query: str, *values: object) -> list[
 async def until_written(
     harness: ProcessHarness, query: str, *values: object
 ) -> list[tuple[Any, ...]]:
-    """The rows, as soon as there are any."""
+    """Return the rows, as soon as there are any."""
     async with asyncio.timeout(20):
         while not (rows := await written(harness, query, *values)):  # noqa: ASYNC110
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What the bot says to commands, and to what it can make no video from."""
+"""Answers to commands, and to content from which no video can be made."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_the_menu_follows_the_chosen_language_and_back(harness: ProcessHar
     await until(lambda: menu() == texts.commands.commands("en"))
 
 
-async def test_in_a_group_the_first_words_say_how_to_ask_there(harness: ProcessHarness) -> None:
+async def test_the_first_message_in_a_group_explains_how_to_order(harness: ProcessHarness) -> None:
     person = harness.telegram.add_person("Vera", language_code="en")
     group = harness.telegram.add_group("Film club", [person])
     asked = await person.send_text("/start", chat=group)
@@ -181,7 +181,7 @@ BAD: list[tuple[str, Send, Problem, dict[str, Any]]] = [
     ("send", "problem", "details"),
     [pytest.param(send, problem, details, id=name) for name, send, problem, details in BAD],
 )
-async def test_what_cannot_be_used_is_answered_with_what_is_wrong_and_what_to_do(
+async def test_unusable_input_is_answered_with_the_problem_and_a_remedy(
     harness: ProcessHarness, send: Send, problem: Problem, details: dict[str, Any]
 ) -> None:
     async def told(lang: str) -> str:

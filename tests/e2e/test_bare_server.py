@@ -1,6 +1,6 @@
-"""The bot against a Bot API server that knows no more than a video needs.
+"""The bot against a Bot API server with only the methods that a video needs.
 
-Other people's servers and tests answer what they have not built with 404, or with a bare `true`.
+Other servers and tests answer missing methods with 404, or with a bare `true`.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ async def test_a_video_needs_only_updates_messages_and_videos(tmp_path: Path, ki
         assert "a red fox" not in harness.bots[0].lines
 
 
-async def test_no_update_however_broken_stops_the_others_or_is_repeated_in_the_log(
+async def test_a_broken_update_stops_no_other_and_is_not_logged(
     tmp_path: Path,
 ) -> None:
     server = BareServer(NOT_BUILT["404"])

@@ -40,7 +40,9 @@ async def press_until(person: Person, card: Json, button: str, then: str) -> Jso
     return now(person, card)
 
 
-async def test_words_then_a_photo_are_one_card_and_one_video(harness: ProcessHarness) -> None:
+async def test_a_prompt_and_then_a_photo_are_one_card_and_one_video(
+    harness: ProcessHarness,
+) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     asked = await anna.send_text("the flag of words first")
     first = await card_for(anna, asked)
@@ -67,7 +69,7 @@ async def test_an_album_is_one_card_that_says_which_picture(harness: ProcessHarn
     assert len(jobs(harness, "флаг из альбома")) == 1
 
 
-async def test_an_edited_prompt_is_what_is_made(harness: ProcessHarness) -> None:
+async def test_an_edited_prompt_is_used_for_the_video(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     asked = await anna.send_text("a flag of chek")
     card = await card_for(anna, asked)
@@ -78,7 +80,7 @@ async def test_an_edited_prompt_is_what_is_made(harness: ProcessHarness) -> None
     assert len(jobs(harness, "a flag of chess")) == 1
 
 
-async def test_another_quality_and_two_variants_are_two_videos_of_it(
+async def test_two_variants_have_the_chosen_quality(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -98,7 +100,7 @@ async def test_another_quality_and_two_variants_are_two_videos_of_it(
     assert [(v["video"]["width"], v["video"]["height"]) for v in videos] == 2 * [(960, 960)]
 
 
-async def test_a_ready_scene_is_leafed_to_and_taken(harness: ProcessHarness) -> None:
+async def test_a_ready_scene_is_found_by_browsing_and_chosen(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="ru")
     started = await anna.send_text("/start")
     hello = await anna.expect(answers(started))
@@ -116,8 +118,12 @@ async def test_a_ready_scene_is_leafed_to_and_taken(harness: ProcessHarness) -> 
 async def test_a_russian_prompt_is_translated_and_can_be_improved(tmp_path: Path) -> None:
     async with open_process_harness(tmp_path, delay=0.3, renderer=clip) as harness:
         await learnt(harness.database_url, 0.3)
-        await harness.start(settings={"TRANSLATE_MODEL": "chatty"})
+        bot = await harness.start(settings={"TRANSLATE_MODEL": "auto"})
+        await until(lambda: "translation: by gpt-4o-mini, about 0.08 ₽ a prompt" in bot.lines)
         anna = harness.telegram.add_person("Anna", language_code="ru")
+        started = await anna.send_text("/start")
+        hello = await anna.expect(answers(started))
+        assert "Рыжая лиса бежит по снегу" in words(hello)
         asked = await anna.send_text("рыжий кот бежит")
         card = await card_for(anna, asked)
         assert words(card).startswith("ginger cat runs")
@@ -134,7 +140,7 @@ async def test_a_russian_prompt_is_translated_and_can_be_improved(tmp_path: Path
         assert "рыжий" not in harness.bots[0].lines
 
 
-async def test_a_translator_that_hangs_holds_no_card_up(tmp_path: Path) -> None:
+async def test_a_hanging_translator_delays_no_card(tmp_path: Path) -> None:
     async with open_process_harness(tmp_path, delay=0.3, renderer=clip) as harness:
         await harness.start(settings={"TRANSLATE_MODEL": "chatty"})
         harness.provider.faults.add(Fault(on="chat", act="hang_before"))

@@ -1,9 +1,13 @@
-"""The operator's commands as processes: what they print and end with, beside a running bot."""
+"""The operator's commands as processes: their output and exit codes, beside a running bot."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -46,10 +50,11 @@ async def checked(harness: ProcessHarness, **settings: str) -> tuple[int, dict[s
 
 
 async def test_check_tells_in_a_line_each_that_all_is_well(harness: ProcessHarness) -> None:
-    code, lines = await checked(harness, CAP_GLOBAL_PER_DAY="100")
+    code, lines = await checked(harness, CAP_GLOBAL_PER_DAY="100", ADMINS="7")
     assert code == 0, lines
     assert list(lines) == [
-        "settings", "token", "updates", "balance", "model", "photos", "database", "clock", "disk",
+        "settings", "token", "updates", "balance", "model", "translation", "photos", "admins",
+        "database", "clock", "disk",
     ]  # fmt: skip
     assert lines["token"] == "ok @sandbox_video_bot"
     assert lines["balance"] == "ok 5000.00 ₽ for 294 videos of 17 ₽"
@@ -78,18 +83,18 @@ async def test_check_names_everything_that_is_wrong_at_once(harness: ProcessHarn
     assert "3.00 ₽ for 0 videos" in lines["balance"]
 
 
-async def test_check_lives_with_a_list_of_models_that_does_not_answer(
+async def test_check_passes_without_the_list_of_models(
     harness: ProcessHarness,
 ) -> None:
     harness.provider.faults.add(Fault(on="models", act="answer", status=404, body={"code": 99}))
     code, lines = await checked(harness, PUBLIC_URL="", ACCESS="closed")
     assert code == 0
-    assert lines["settings"].startswith("note nobody may use the bot")
+    assert lines["admins"].startswith("note none; a start prints a link")
     assert lines["model"].startswith("note")
     assert lines["photos"].startswith("note off")
 
 
-async def test_check_looks_at_the_first_model_of_the_operators_own_catalog(
+async def test_check_uses_the_first_model_of_the_operators_catalog(
     harness: ProcessHarness, tmp_path: Path
 ) -> None:
     offer = {"id": "seedance-1-pro-480P-5s", "title": "Pro", "quality": "480p", "seconds": 5}
@@ -100,7 +105,7 @@ async def test_check_looks_at_the_first_model_of_the_operators_own_catalog(
     assert lines["model"].startswith("ok seedance-1-pro-480P-5s, 30 ₽")
 
 
-async def test_check_beside_a_running_bot_finds_that_bot(harness: ProcessHarness) -> None:
+async def test_check_finds_a_running_bot(harness: ProcessHarness) -> None:
     bot = await harness.start()
     code, lines = await checked(harness)
     assert code == 0, lines
@@ -108,7 +113,7 @@ async def test_check_beside_a_running_bot_finds_that_bot(harness: ProcessHarness
     assert await bot.stop() == 0
 
 
-async def test_a_backup_beside_a_running_bot_is_restored_verified_and_runs(
+async def test_a_backup_of_a_running_bot_is_verified_restored_and_runs(
     harness: ProcessHarness, tmp_path: Path
 ) -> None:
     bot = await harness.start()
@@ -136,7 +141,7 @@ async def test_a_backup_beside_a_running_bot_is_restored_verified_and_runs(
     assert await bot.stop() == 0
 
 
-async def test_copy_verify_and_migrate_say_what_they_did(
+async def test_copy_verify_and_migrate_print_their_results(
     harness: ProcessHarness, tmp_path: Path
 ) -> None:
     target = f"sqlite+aiosqlite:///{tmp_path / 'other' / 'bot.db'}"
@@ -159,7 +164,7 @@ async def test_copy_verify_and_migrate_say_what_they_did(
         ("copy", "mysql://a/b", "sqlite+aiosqlite:///x.db"),
     ],
 )
-async def test_what_cannot_be_done_is_one_line_and_exit_code_1(
+async def test_a_failed_command_prints_one_line_and_exits_with_1(
     harness: ProcessHarness, command: tuple[str, ...]
 ) -> None:
     code, out, err = await run(
@@ -171,12 +176,45 @@ async def test_what_cannot_be_done_is_one_line_and_exit_code_1(
     assert out.startswith("FAIL  ")
 
 
+async def test_the_database_commands_want_the_database_alone(tmp_path: Path) -> None:
+    """As in a job for backups, which has no token; other wrong settings do not matter."""
+    kept = ("PATH", "HOME", "LANG", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
+    env["PYTHONPATH"] = str(Path(__file__).parents[2])
+    url = f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}"
+    (tmp_path / ".env").write_text(f"DATABASE_URL={url}\nHTTP_PORT=none\nADMIM=7\n")
+    other = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
+    for command in (
+        ("migrate",),
+        ("backup", "kept.backup"),
+        ("restore", "kept.backup", "--replace"),
+        ("verify",),
+        ("copy", url, other),
+    ):
+        ended = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "bot", *command],
+            cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stderr) == (0, ""), (command, ended.stdout)
+        assert ended.stdout.startswith("ok    "), command
+    assert (tmp_path / "bot.db").exists()
+    (tmp_path / ".env").write_text(f"DATABSE_URL={url}\n")
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "bot", "verify"],
+        cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "DATABSE_URL: not a setting; did you mean DATABASE_URL?\n"
+
+
 async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(
     harness: ProcessHarness,
 ) -> None:
     code, out, _ = await run(harness, "-m", "bot", "check", "--order")
     assert (code, len(harness.provider.charges)) == (1, 0)
-    assert "there is no terminal to ask at: add --yes" in out
+    assert "there is no terminal to ask on: add --yes" in out
     code, out, err = await run(harness, "-m", "bot", "check", "--order", "--yes")
     assert code == 0, out + err
     assert KEY not in out + err
@@ -186,7 +224,7 @@ async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(
     assert len(harness.provider.charges) == 2
 
 
-async def test_ctrl_c_during_an_order_check_says_what_was_ordered(
+async def test_ctrl_c_during_an_order_check_prints_the_orders(
     harness: ProcessHarness,
 ) -> None:
     harness.provider.delay = 60

@@ -50,7 +50,7 @@ async def fetch(link: str) -> int:
         return answer.status
 
 
-async def test_words_and_one_press_become_a_video_in_answer_to_the_words(
+async def test_a_prompt_and_a_press_become_a_video_that_replies_to_the_prompt(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -83,7 +83,7 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(
     assert call.notes == []
     assert call.params["supports_streaming"] is True
 
-    # The card became the status message, went through all that happened, and is gone.
+    # The card became the status message, showed every state, and is deleted.
     await until(lambda: card["message_id"] not in anna.chat.messages)
     said = [call.params["text"] for call in harness.telegram.calls_of("editMessageText")
             if call.params["message_id"] == card["message_id"]
@@ -106,7 +106,7 @@ async def test_words_and_one_press_become_a_video_in_answer_to_the_words(
 @pytest.mark.parametrize(
     ("ratio", "size"), [("9:16", (480, 864)), ("1:1", (640, 640))], ids=["tall", "square"]
 )
-async def test_the_video_has_the_shape_that_was_pressed(
+async def test_the_video_has_the_chosen_ratio(
     harness: ProcessHarness, ratio: str, size: tuple[int, int]
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="ru")
@@ -116,7 +116,7 @@ async def test_the_video_has_the_shape_that_was_pressed(
     assert "💳 17\N{NO-BREAK SPACE}₽" in words(video)
 
 
-async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(
+async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_ratio(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -124,7 +124,7 @@ async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(
     asked = await anna.send_photo(photo, "the curtain moves in the wind")
     card = await card_for(anna, asked)
     assert "photo" in card
-    assert buttons(card)[0][0] == "16:9"  # what lies stays lying
+    assert buttons(card)[0][0] == "16:9"  # the picture keeps its orientation
     await anna.press(card, "9:16")
     video = await anna.expect(is_video, within=60)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
@@ -139,7 +139,7 @@ async def test_a_photo_with_a_caption_is_the_first_frame_cut_to_the_shape(
     assert all(is_colour(frame, at, GREEN) for at in ((0.05, 0.05), (0.5, 0.5), (0.95, 0.95)))
     assert not frame.getexif()
 
-    # The link was the bot's own, said nothing, and is dead now.
+    # The link was the bot's own, contained no data, and has expired.
     assert job.image is not None
     assert job.image.startswith(f"http://127.0.0.1:{harness.http_port}/frames/")
     assert await fetch(job.image) == 404
@@ -165,7 +165,7 @@ async def test_the_link_to_a_frame_works_while_the_video_is_made(harness: Proces
     assert await fetch(job.image) == 404
 
 
-async def test_a_photo_waits_for_its_words(harness: ProcessHarness) -> None:
+async def test_a_photo_waits_for_its_prompt(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     photo = await anna.send_photo(jpeg(flag((800, 1000), BLUE)))
     waiting = await anna.expect(answers(photo))
@@ -182,7 +182,7 @@ async def test_a_photo_waits_for_its_words(harness: ProcessHarness) -> None:
     assert is_colour(picture(job.made.image), (0.5, 0.5), BLUE)
 
 
-async def test_a_picture_as_a_file_is_turned_upright_and_loses_where_it_was_taken(
+async def test_a_picture_file_is_rotated_upright_and_loses_its_location(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -203,13 +203,13 @@ async def test_a_picture_as_a_file_is_turned_upright_and_loses_where_it_was_take
     assert job.made.image is not None
     assert b"Exif" not in job.made.image
     assert b"CanaryCam" not in job.made.image
-    # What the chat shows of it says no more.
+    # The shown picture contains no more data.
     shown = harness.telegram.world.files.get(photo_id(card))
     assert shown is not None
     assert b"CanaryCam" not in shown.path.read_bytes()
 
 
-# --- pressing twice, pressing late, pressing what is somebody else's ---------------------------
+# --- double, late and foreign presses ----------------------------------------------------------
 
 
 async def test_a_double_tap_orders_once(harness: ProcessHarness) -> None:
@@ -232,7 +232,7 @@ async def test_a_double_tap_orders_once(harness: ProcessHarness) -> None:
     assert len(creates(harness, "two swans")) == 1
 
 
-async def test_only_who_asked_can_order_in_a_group(harness: ProcessHarness) -> None:
+async def test_only_the_author_of_a_prompt_can_order_in_a_group(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     boris = harness.telegram.add_person("Boris", language_code="ru")
     group = harness.telegram.add_group("Cinema", [anna, boris])
@@ -255,7 +255,7 @@ async def test_only_who_asked_can_order_in_a_group(harness: ProcessHarness) -> N
     assert len(jobs(harness, "a paper boat")) == 1
 
 
-async def test_a_cancelled_card_costs_nothing_and_its_buttons_say_so(
+async def test_a_cancelled_card_costs_nothing_and_its_buttons_report_it(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -309,7 +309,7 @@ async def test_an_update_that_comes_three_times_takes_effect_once(harness: Proce
     for _ in range(2):
         for number in numbers:
             harness.telegram.redeliver(number)
-    # What comes after them is answered, so they were taken in before.
+    # A later message is answered, so these updates were received before.
     last = await anna.send_text("/help")
     await anna.expect(answers(last))
     methods = [
@@ -320,7 +320,7 @@ async def test_an_update_that_comes_three_times_takes_effect_once(harness: Proce
     assert [m for m in anna.messages if is_video(m)] == [video]
 
 
-async def test_an_update_that_cannot_be_read_is_set_aside_and_the_others_go_on(
+async def test_an_unreadable_update_is_set_aside_and_the_others_continue(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -334,7 +334,7 @@ async def test_an_update_that_cannot_be_read_is_set_aside_and_the_others_go_on(
     assert "not a number" in payload
 
 
-async def test_health_is_told_over_http(harness: ProcessHarness) -> None:
+async def test_health_is_reported_over_http(harness: ProcessHarness) -> None:
     status, body = await harness.health()
     assert status == 200
     assert body["ok"] is True
@@ -347,7 +347,7 @@ async def test_health_is_told_over_http(harness: ProcessHarness) -> None:
     }
 
 
-async def test_no_secret_was_logged_on_any_of_these_ways(harness: ProcessHarness) -> None:
+async def test_no_secret_was_logged_in_any_of_these_journeys(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     await order(anna, "the last one")
     await anna.expect(is_video, within=60)

@@ -1,4 +1,4 @@
-"""What the operator hears while the program runs, and what their presses do."""
+"""Alerts to the operator while the program runs, and the effects of their buttons."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def harness(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pro
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def admin(harness: ProcessHarness) -> Person:
-    """Whoever runs the bot, which is started with their number."""
+    """The admin, with whose user ID the bot is started."""
     olga = harness.telegram.add_person("Olga", language_code="en")
     await harness.start(settings={"ADMINS": str(olga.id)})
     await olga.send_text("/start")
@@ -38,7 +38,7 @@ async def hears(admin: Person, text: str) -> dict[str, object]:
     return await admin.expect(lambda m: text in words(m), within=60)
 
 
-async def test_a_refused_key_is_told_once_and_try_now_ends_it_when_it_is_mended(
+async def test_a_refused_key_is_reported_once_and_try_now_ends_the_hold(
     harness: ProcessHarness, admin: Person
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -54,7 +54,7 @@ async def test_a_refused_key_is_told_once_and_try_now_ends_it_when_it_is_mended(
     assert len(jobs(harness, "a cat behind a locked door")) == 1
 
 
-async def test_an_overloaded_provider_holds_the_queue_fails_nothing_and_it_goes_on_by_itself(
+async def test_an_overloaded_provider_holds_the_queue_until_it_recovers(
     harness: ProcessHarness, admin: Person
 ) -> None:
     people = [harness.telegram.add_person(f"P{n}", language_code="en") for n in range(4)]

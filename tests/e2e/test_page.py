@@ -59,6 +59,37 @@ async def test_a_prompt_a_photo_and_a_press_become_a_portrait_video_that_plays(
         assert width <= size["width"]
 
 
+async def test_the_admin_sees_a_price_and_a_guest_what_is_left(address: str) -> None:
+    async with browsing(address, DESK) as page:  # whoever visits first is the admin
+        log = page.get_by_role("log")
+        await say(page, "a boat for the admin")
+        await expect(log.get_by_text("Price: 17").last).to_be_visible(timeout=60_000)
+        guest = {"first_name": "Guest", "language_code": "en"}
+        answer = await page.request.post(f"{address}/sandbox/people", data=guest)
+        await page.goto(f"{address}/?person={(await answer.json())['id']}")
+        await say(page, "a boat for a guest")
+        await expect(log.get_by_text("20 of 20 left today")).to_be_visible(timeout=60_000)
+        await expect(log.get_by_text("Price:")).to_have_count(0)
+
+
+async def test_a_bot_without_an_admin_is_claimed_on_the_page() -> None:
+    async with (
+        sandbox("--claim", "--delay", "0.5") as url,
+        browsing(url, DESK) as page,
+    ):
+        terminal = page.get_by_role("region", name="Terminal")
+        await expect(terminal.get_by_text("?start=claim-")).to_be_visible(timeout=60_000)
+        await say(page, "a cat")
+        log = page.get_by_role("log")
+        await expect(log.get_by_text("It has no admin yet")).to_be_visible(timeout=60_000)
+        await terminal.get_by_role("button", name="Open the link").click()
+        await expect(log.get_by_text("You are the admin of this bot now.")).to_be_visible(
+            timeout=60_000
+        )
+        await log.get_by_role("button", name="🧮 Caps", exact=True).click()
+        await expect(log.get_by_text("There are no caps")).to_be_visible(timeout=60_000)
+
+
 async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_phones_width(
     address: str,
 ) -> None:
@@ -66,7 +97,7 @@ async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_
     async with browsing(address, PHONE) as page:
 
         async def shown(name: str) -> None:
-            """Nothing is wider than the phone, nothing is said to have had no answer."""
+            """Nothing is wider than the phone, and no call is shown as unanswered."""
             assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
             wide = "[...document.querySelectorAll('.bubble, .button, [role=option]')]"
             assert (
@@ -81,7 +112,7 @@ async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_
         for flow in FLOWS:
             await flow(page, shown=shown)
         assert seen == ["album", "files", "group-stranger", "group", "inline", "russian"]
-        # Whatever was said in one topic is not in the other.
+        # Messages of one topic are not in the other.
         await page.locator("#back").click()
         await page.locator("#chats").get_by_role("button").filter(has_text="Film club").click()
         await page.locator("#topic").select_option(label="General")

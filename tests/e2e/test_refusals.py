@@ -1,4 +1,4 @@
-"""When the provider does not do as it is asked: what people are told, and what is paid."""
+"""Failures of the provider: the texts for people, and the charges."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def told(person: Person, asked: Json, text: str) -> Json:
         ("a late-moderation-test scene", Reason.SENSITIVE_CONTENT, Charge.UNKNOWN, 1),
     ],
 )
-async def test_no_video_is_told_with_the_reason_and_the_money_and_never_repeated(
+async def test_a_failed_video_is_reported_with_reason_and_charge_and_never_repeated(
     harness: ProcessHarness, prompt: str, reason: Reason, charge: Charge, paid: int
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="ru")
@@ -106,7 +106,7 @@ async def test_a_video_that_comes_after_the_deadline_is_still_delivered(
     assert len(jobs(harness, "a slow river")) == 1
 
 
-async def test_a_lost_answer_is_never_repeated_by_itself_but_by_the_person_it_is(
+async def test_a_lost_answer_is_repeated_only_by_the_person(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -147,7 +147,7 @@ async def test_a_create_that_was_surely_not_accepted_is_tried_again(
     assert len(jobs(harness, prompt)) == 1
 
 
-async def test_telegrams_flood_limit_delays_the_video_and_makes_no_second(
+async def test_flood_control_delays_the_video_and_causes_no_second_one(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")

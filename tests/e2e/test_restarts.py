@@ -1,4 +1,4 @@
-"""The program is stopped and killed with work in hand: it goes on by itself, and pays once."""
+"""The program is stopped and killed with open work: it continues automatically, and pays once."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ async def harness(site: ProcessHarness) -> ProcessHarness:
 
 
 async def killed(harness: ProcessHarness) -> None:
-    """kill -9; what it held is free at the next start, long before its leases run out."""
+    """kill -9; its work is released at the next start, long before its leases expire."""
     harness.bots[-1].kill()
     assert await harness.bots[-1].wait() == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("way", ["stopped", "killed"])
-async def test_a_video_under_way_is_delivered_by_the_next_run(
+async def test_an_open_video_is_delivered_by_the_next_run(
     harness: ProcessHarness, way: str
 ) -> None:
     prompt = f"a lighthouse, {way}"
@@ -85,7 +85,7 @@ async def test_a_video_under_way_is_delivered_by_the_next_run(
     assert await card_for(anna, while_away)
 
 
-async def test_a_kill_during_the_paid_call_is_told_and_never_repeated(
+async def test_a_kill_during_the_paid_call_is_reported_and_never_repeated(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -101,11 +101,11 @@ async def test_a_kill_during_the_paid_call_is_told_and_never_repeated(
     assert len(creates(harness, "a kill in the call")) == 1
 
 
-async def test_a_press_in_hand_at_a_kill_takes_effect_once(harness: ProcessHarness) -> None:
+async def test_a_press_being_handled_at_a_kill_takes_effect_once(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     prompt = "a press in the last moment"
     card = await card_for(anna, await anna.send_text(prompt))
-    # The handler never hears what became of its answer: it dies in the middle.
+    # The handler is killed while its answer is being sent.
     hang = Fault(on="answerCallbackQuery", act="hang_after", delay=30)
     harness.telegram.faults.add(hang)
     answered = len(harness.telegram.calls_of("answerCallbackQuery"))

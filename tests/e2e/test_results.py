@@ -1,4 +1,4 @@
-"""What people do with a video that came: through the real program, as a process."""
+"""The buttons below a delivered video, with the real program as a process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def video_of(person: Person, prompt: str) -> Json:
     return await person.expect(lambda m: is_video(m) and words(m).startswith(prompt), within=60)
 
 
-async def test_every_video_has_its_buttons_and_again_makes_another(
+async def test_every_video_has_its_buttons_and_again_orders_another(
     harness: ProcessHarness,
 ) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
@@ -54,7 +54,7 @@ async def test_every_video_has_its_buttons_and_again_makes_another(
     assert [body["ar"] for body in creates(harness, prompt)] == ["16:9", "16:9"]
 
 
-async def test_another_ratio_and_another_prompt_come_as_cards(harness: ProcessHarness) -> None:
+async def test_another_ratio_and_another_prompt_open_cards(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="ru")
     video = await video_of(anna, "бумажный кораблик")
     await anna.press(video, "📐 Другой формат")
@@ -71,7 +71,7 @@ async def test_another_ratio_and_another_prompt_come_as_cards(harness: ProcessHa
     await until(lambda: jobs(harness, "бумажный самолётик"))
 
 
-async def test_a_video_goes_on_from_its_last_picture(harness: ProcessHarness) -> None:
+async def test_a_video_continues_from_its_last_picture(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     video = await video_of(anna, "a gate opens slowly")
     await anna.press(video, "🎞 Continue it")
@@ -89,6 +89,15 @@ async def test_a_video_goes_on_from_its_last_picture(harness: ProcessHarness) ->
     assert isinstance(middle, tuple)
     assert all(abs(a - b) < 30 for a, b in zip(middle, GREEN, strict=True))
     assert shown["from"]["is_bot"]
+    second = await anna.expect(
+        lambda m: is_video(m) and words(m).startswith("and a dog comes"), within=60
+    )
+    assert buttons(second)[2] == ["▶️ Whole film", "✂️ Parts"]
+    await anna.press(second, "▶️ Whole film")
+    film = await anna.expect(lambda m: is_video(m) and "Film of 2 parts" in words(m), within=60)
+    assert answers(second)(film)
+    assert film["video"]["duration"] == video["video"]["duration"] + second["video"]["duration"]
+    assert len(creates(harness, "and a dog comes through it")) == 1
 
 
 async def test_a_video_comes_as_a_file_and_can_be_deleted(harness: ProcessHarness) -> None:
@@ -108,7 +117,7 @@ async def test_a_video_comes_as_a_file_and_can_be_deleted(harness: ProcessHarnes
     assert len(creates(harness, "a lamp in the rain")) == 1
 
 
-async def test_ones_own_videos_are_found_inline(harness: ProcessHarness) -> None:
+async def test_a_persons_own_videos_are_found_inline(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     boris = harness.telegram.add_person("Boris", language_code="en")
     video = await video_of(anna, "a violet balloon")
@@ -125,7 +134,7 @@ async def test_ones_own_videos_are_found_inline(harness: ProcessHarness) -> None
     assert other.results["results"] == []
 
 
-async def test_everything_about_a_person_goes_on_their_word(harness: ProcessHarness) -> None:
+async def test_all_data_of_a_person_is_deleted_on_request(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     await video_of(anna, "a secret garden")
     await anna.send_text("/delete_me")

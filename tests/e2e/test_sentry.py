@@ -61,7 +61,7 @@ async def sentry() -> AsyncIterator[tuple[str, list[str]]]:
         await runner.cleanup()
 
 
-async def test_no_secret_and_no_persons_words_leave_and_the_last_error_does(
+async def test_no_secret_and_no_message_is_sent_and_the_last_error_is(
     tmp_path: Path,
 ) -> None:
     script = tmp_path / "failing.py"
@@ -81,7 +81,7 @@ async def test_no_secret_and_no_persons_words_leave_and_the_last_error_does(
         assert word not in sent
 
 
-async def test_a_refused_token_is_told_before_the_program_ends(tmp_path: Path) -> None:
+async def test_a_refused_token_is_reported_before_the_program_ends(tmp_path: Path) -> None:
     async with open_process_harness(tmp_path, renderer=clip) as harness, sentry() as (dsn, kept):
         code, _, err = await run(harness, "-m", "bot", BOT_TOKEN=OTHER_TOKEN, SENTRY_DSN=dsn)
     assert code == 1, err

@@ -1,4 +1,4 @@
-"""How the program starts, and how it refuses to: what an operator reads, and the exit code."""
+"""Starts and refused starts of the program: the operator's output and the exit code."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def run(harness: ProcessHarness, *command: str, **settings: str) -> tuple[
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_a_stop_while_it_starts_is_a_stop_as_asked(harness: ProcessHarness) -> None:
+async def test_a_stop_during_the_start_exits_with_0(harness: ProcessHarness) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot"), env=harness.settings(), cwd=harness.folder
     )
@@ -116,7 +116,7 @@ async def test_a_token_that_telegram_refuses_ends_the_program_with_a_clear_line(
     assert OTHER_TOKEN.partition(":")[2] not in err
 
 
-async def test_without_a_public_address_photos_are_refused_at_once_and_words_work(
+async def test_without_a_public_address_photos_are_refused_and_prompts_work(
     harness: ProcessHarness,
 ) -> None:
     await learnt(harness.database_url, 0.4)

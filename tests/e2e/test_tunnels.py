@@ -153,7 +153,7 @@ async def test_photos_go_through_an_ssh_service_that_dies_and_comes_back(
     assert await bot.stop() == 0
 
 
-async def test_photos_go_through_a_host_of_ones_own_to_its_public_url(
+async def test_photos_go_through_the_operators_own_host_to_its_public_url(
     harness: ProcessHarness, service: SshService
 ) -> None:
     service.prints, service.public = False, free_port()
@@ -219,7 +219,7 @@ async def test_cloudflared_ends_with_a_bot_that_is_killed(
     await until(lambda: not is_alive(program.pid()))
 
 
-async def test_a_start_without_the_program_ends_with_a_line_that_names_the_setting(
+async def test_a_start_without_the_program_fails_and_names_the_setting(
     harness: ProcessHarness, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()

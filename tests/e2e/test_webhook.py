@@ -1,4 +1,4 @@
-"""Updates by webhook, and from one way to the other: the program as a process."""
+"""Updates by webhook, and switching between polling and webhook: the program as a process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def harness(tmp_path: Path) -> AsyncIterator[ProcessHarness]:
         yield opened
 
 
-async def test_a_journey_by_webhook_asks_telegram_for_nothing(harness: ProcessHarness) -> None:
+async def test_a_journey_by_webhook_never_polls(harness: ProcessHarness) -> None:
     bot = await harness.start(settings=WEBHOOK)
     await until(lambda: harness.telegram.world.webhook.url)
     assert harness.telegram.world.webhook.url == f"{bot.http}/telegram"
@@ -38,11 +38,13 @@ async def test_a_journey_by_webhook_asks_telegram_for_nothing(harness: ProcessHa
     assert harness.telegram.world.webhook.url
 
 
-async def test_switching_between_the_ways_loses_no_update(harness: ProcessHarness) -> None:
+async def test_switching_between_polling_and_webhook_loses_no_update(
+    harness: ProcessHarness,
+) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     asked = []
     for settings in (WEBHOOK, {"UPDATES": "polling"}, WEBHOOK, {"UPDATES": "polling"}):
-        # Said while nobody listens, on whichever way was used before.
+        # Sent while no bot runs, whichever way was used before.
         asked.append(await anna.send_text("/help"))
         bot = await harness.start(settings=settings)
         asked.append(await anna.send_text("/help"))

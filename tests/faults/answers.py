@@ -1,4 +1,4 @@
-"""What can come over the network instead of a good answer, by name."""
+"""Faults that can replace a good answer on the network, by name."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def http(status: int, body: Any = HTML, act: str = "answer", **headers: str) -> 
 
 
 def says(code: int, status: int = 200, **more: Any) -> Fault:
-    """The media API's own words (provider.md: errors)."""
+    """An error in the form of the media API (provider.md: errors)."""
     return http(status, {"code": code, "message": "no", **more})
 
 
 def broken(act: str, **how: Any) -> Fault:
-    """A connection that does not bring its answer."""
+    """A connection that breaks before the answer."""
     return Fault.model_validate({"on": "*", "act": act, **how})
 
 
 def refusal(status: int, description: str | None, **parameters: int) -> Fault:
-    """Telegram's own words (Bot API: making requests)."""
+    """An error in Telegram's form (Bot API: making requests)."""
     body: dict[str, Any] = {"ok": False, "error_code": status}
     if description is not None:
         body["description"] = description
@@ -60,7 +60,7 @@ LOST: dict[str, tuple[Fault, bool]] = {
     "reset after": (broken("reset_after"), True),
     "reset in mid-body": (broken("truncate"), True),
 }
-"""Answers that say nothing for sure: the fault, and whether the request was taken."""
+"""Answers that leave the outcome open: the fault, and whether the request was accepted."""
 
 SLOW: dict[str, tuple[Fault, bool]] = {
     "silence before": (broken("hang_before"), False),

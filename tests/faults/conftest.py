@@ -46,7 +46,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def make_harness(tmp_path: Path, empty_database: Path, clip: bytes) -> OpenAppHarness:
-    """Opens a harness with other settings: `async with a_house(...) as harness`."""
+    """Opens a harness with other settings: `async with make_harness(...) as harness`."""
     return partial(open_app_harness, tmp_path, empty_database, clip)
 
 

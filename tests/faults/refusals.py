@@ -1,4 +1,4 @@
-"""What Telegram can answer instead of doing what it is asked, by name, sorted by what follows."""
+"""Telegram's error answers, by name, grouped by what the bot must do."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LATER: dict[str, tuple[Fault, float]] = {
     "409": (refusal(409, "Conflict: terminated by other getUpdates request"), 1),
     "reset before": (broken("reset_before"), 1),
 }
-"""Nothing was done; the same will do later: the fault, and the least seconds until then."""
+"""Nothing was done and a later repeat works: the fault, and the least seconds until then."""
 
 TAKEN: dict[str, Fault] = {
     "reset after it was taken": broken("reset_after"),
     "502 after it was taken": http(502, act="answer_after"),
     "half of the answer": broken("truncate"),
 }
-"""It was done, and we were not told."""
+"""The call was carried out, but the answer was lost."""
 
 UNREACHABLE: dict[str, Fault] = {
     "blocked": refusal(403, "Forbidden: bot was blocked by the user"),
@@ -36,7 +36,27 @@ UNREACHABLE: dict[str, Fault] = {
     "chat not found": refusal(400, "Bad Request: chat not found"),
     "no rights": refusal(400, "Bad Request: not enough rights to send text messages to the chat"),
 }
-"""The chat takes nothing from this bot."""
+"""The chat is closed to this bot."""
+
+CLOSED: dict[str, Fault] = {
+    words: refusal(400, f"Bad Request: {words}")
+    for words in (
+        "TOPIC_CLOSED",
+        "TOPIC_DELETED",
+        "message thread not found",
+        "CHAT_SEND_VIDEOS_FORBIDDEN",
+        "CHAT_SEND_PLAIN_FORBIDDEN",
+        "CHAT_SEND_MEDIA_FORBIDDEN",
+        "CHAT_RESTRICTED",
+        "CHAT_WRITE_FORBIDDEN",
+        "CHAT_ADMIN_REQUIRED",
+        "USER_BANNED_IN_CHANNEL",
+        "not enough rights to send videos to the chat",
+        "have no write access to the chat",
+        "need administrator rights in the channel chat",
+    )
+} | {"kicked": refusal(403, "Forbidden: bot was kicked from the supergroup chat")}
+"""The place of an order takes nothing, or no videos."""
 
 REJECTED: dict[str, Fault] = {
     "message to edit is gone": refusal(400, "Bad Request: message to edit not found"),
@@ -47,4 +67,4 @@ REJECTED: dict[str, Fault] = {
     "413": refusal(413, "Request Entity Too Large"),
     "404": refusal(404, "Not Found"),
 }
-"""This very request will never be taken."""
+"""This request will never be accepted."""

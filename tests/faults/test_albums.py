@@ -52,7 +52,7 @@ def made_once(harness: AppHarness, count: int) -> None:
     assert not [*(harness.path.parent / "videos").glob("*")]
 
 
-async def test_variants_that_are_done_close_together_come_as_one_album(
+async def test_variants_that_finish_close_together_are_one_album(
     harness: AppHarness,
 ) -> None:
     anna = await ordered(harness, 3)
@@ -63,7 +63,7 @@ async def test_variants_that_are_done_close_together_come_as_one_album(
     assert len({message["media_group_id"] for message in album}) == 1
     said = harness.task()["message_id"]
     assert [m["reply_to_message"]["message_id"] for m in album] == 3 * [said]
-    # Whoever has one caption only shows it below the album: words, and the price of all.
+    # The only caption is shown below the album: the prompt, and the total price.
     first, *others = (str(message.get("caption", "")) for message in album)
     assert first.startswith("a red fox")
     assert "3 × 17\xa0₽ = 51\xa0₽" in first
@@ -77,7 +77,7 @@ async def test_variants_that_are_done_close_together_come_as_one_album(
     made_once(harness, 3)
 
 
-async def test_below_an_album_a_number_shows_the_buttons_of_its_video(harness: AppHarness) -> None:
+async def test_a_number_below_an_album_shows_the_buttons_of_its_video(harness: AppHarness) -> None:
     anna = await ordered(harness, 2)
     await all_delivered(harness)
     below = the_buttons(harness, anna)
@@ -101,7 +101,7 @@ async def test_below_an_album_a_number_shows_the_buttons_of_its_video(harness: A
     assert harness.states() == ["delivered", "delivered"]
 
 
-async def test_nobody_else_presses_below_an_album(harness: AppHarness) -> None:
+async def test_only_the_owner_can_press_below_an_album(harness: AppHarness) -> None:
     anna, boris = harness.person(), harness.person(name="Boris")
     group = harness.telegram.add_group("Film club", [anna, boris])
     card = await harness.card(anna, chat=group)
@@ -119,7 +119,7 @@ async def test_nobody_else_presses_below_an_album(harness: AppHarness) -> None:
     assert group.messages[below["message_id"]] == below
 
 
-async def test_a_finished_one_does_not_wait_for_a_slow_one(harness: AppHarness) -> None:
+async def test_a_finished_variant_does_not_wait_for_a_slow_one(harness: AppHarness) -> None:
     anna = await ordered(harness, 2)
     await harness.until(lambda: len(harness.provider.tasks) == 2)
     _, slow = harness.provider.tasks.values()
@@ -133,7 +133,7 @@ async def test_a_finished_one_does_not_wait_for_a_slow_one(harness: AppHarness) 
     made_once(harness, 2)
 
 
-async def test_one_that_failed_holds_nobody_up(harness: AppHarness) -> None:
+async def test_a_failed_variant_delays_no_other(harness: AppHarness) -> None:
     anna = await ordered(harness, 2)
     await harness.until(lambda: len(harness.provider.tasks) == 2)
     _, failed = harness.provider.tasks.values()
@@ -148,12 +148,12 @@ async def test_one_that_failed_holds_nobody_up(harness: AppHarness) -> None:
     assert len(harness.videos(anna.chat)) == len(harness.sent(SINGLE)) == 1
 
 
-async def test_a_third_one_comes_after_the_album_of_the_others(harness: AppHarness) -> None:
+async def test_a_late_third_variant_follows_the_album_of_the_others(harness: AppHarness) -> None:
     anna = await ordered(harness, 3)
     await harness.until(lambda: len(harness.provider.tasks) == 3)
     *_, slow = harness.provider.tasks.values()
     slow.ready_at += 120
-    # The status message tells of the one that is left, and goes with it.
+    # The status message shows that one video is missing, and is deleted with it.
     to_come = texts.statuses.status_rest("en", 1).render()[0]
     await harness.reads(anna.chat, to_come)
     assert len(harness.videos(anna.chat)) == 2
@@ -165,9 +165,7 @@ async def test_a_third_one_comes_after_the_album_of_the_others(harness: AppHarne
 
 
 @pytest.mark.parametrize("cell", LATER)
-async def test_an_album_that_cannot_be_sent_now_comes_one_by_one_later(
-    harness: AppHarness, cell: str
-) -> None:
+async def test_a_postponed_album_is_sent_one_by_one_later(harness: AppHarness, cell: str) -> None:
     fault, wait = LATER[cell]
     harness.refuse(fault, on=ALBUM)
     anna = await ordered(harness, 2)
@@ -179,7 +177,7 @@ async def test_an_album_that_cannot_be_sent_now_comes_one_by_one_later(
 
 
 @pytest.mark.parametrize("cell", TAKEN)
-async def test_an_album_whose_receipt_was_lost_comes_twice_rather_than_not_at_all(
+async def test_an_album_whose_answer_was_lost_is_sent_again(
     harness: AppHarness, cell: str
 ) -> None:
     harness.refuse(TAKEN[cell], on=ALBUM)
@@ -190,7 +188,7 @@ async def test_an_album_whose_receipt_was_lost_comes_twice_rather_than_not_at_al
 
 
 @pytest.mark.parametrize("cell", [c for c in REJECTED if "parse" not in c])
-async def test_a_rejected_album_comes_one_by_one_at_once(harness: AppHarness, cell: str) -> None:
+async def test_a_rejected_album_is_sent_one_by_one_at_once(harness: AppHarness, cell: str) -> None:
     harness.refuse(REJECTED[cell], on=ALBUM)
     anna = await ordered(harness, 2)
     await all_delivered(harness, within=60)
@@ -199,7 +197,7 @@ async def test_a_rejected_album_comes_one_by_one_at_once(harness: AppHarness, ce
     made_once(harness, 2)
 
 
-async def test_a_caption_whose_formatting_is_refused_goes_plain(harness: AppHarness) -> None:
+async def test_a_caption_with_refused_formatting_is_sent_plain(harness: AppHarness) -> None:
     harness.refuse(REJECTED["can't parse entities"], on=ALBUM)
     anna = await ordered(harness, 2)
     await all_delivered(harness, within=60)
@@ -208,7 +206,7 @@ async def test_a_caption_whose_formatting_is_refused_goes_plain(harness: AppHarn
 
 
 @pytest.mark.parametrize("cell", UNREACHABLE)
-async def test_a_chat_that_takes_nothing_keeps_all_of_them(harness: AppHarness, cell: str) -> None:
+async def test_videos_for_a_closed_chat_are_all_kept(harness: AppHarness, cell: str) -> None:
     harness.refuse(UNREACHABLE[cell], on=ALBUM)
     anna = await ordered(harness, 2)
     await harness.until(lambda: harness.states() == 2 * ["undeliverable"], within=60)

@@ -1,4 +1,4 @@
-"""How often a video's life goes to the disk: each writing commit is an fsync."""
+"""The number of commits for a video: each writing commit is an fsync."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _cards(person: Person) -> list[Json]:
     return [m for m in person.chat.messages.values() if "9:16" in str(m.get("reply_markup"))]
 
 
-async def test_videos_that_are_ordered_together_take_eight_commits_each_at_most(
+async def test_videos_ordered_together_take_at_most_eight_commits_each(
     make_harness: OpenAppHarness,
 ) -> None:
     async with make_harness() as harness:
@@ -77,7 +77,7 @@ async def test_videos_that_are_ordered_together_take_eight_commits_each_at_most(
         assert await order(harness, people) <= 8 * len(people)
 
 
-async def test_a_video_that_is_ordered_alone_shares_its_commits_with_nobody(
+async def test_a_video_ordered_alone_has_its_own_commits(
     make_harness: OpenAppHarness,
 ) -> None:
     """Each of the two updates is kept and leased as it comes in; the draft, and that its card is

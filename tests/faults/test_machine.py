@@ -59,7 +59,7 @@ def one_of_each(harness: AppHarness) -> None:
     assert harness.states() == ["delivered"]
 
 
-async def test_words_that_come_meanwhile_are_answered_after(
+async def test_a_prompt_during_the_fault_is_answered_after_it(
     make_harness: OpenAppHarness, fault: object
 ) -> None:
     async with make_harness(busy_timeout=0.02) as harness:
@@ -68,7 +68,7 @@ async def test_words_that_come_meanwhile_are_answered_after(
             await anna.send_text("a red fox")
             await harness.pass_(10)
             assert cards(harness, anna.chat) == []
-            # Telegram keeps what was not written down.
+            # Telegram keeps updates that were not committed.
             assert len(harness.telegram.world.pending) == 1
         await harness.until(lambda: cards(harness, anna.chat), within=60)
         await harness.pass_(400)
@@ -76,7 +76,7 @@ async def test_words_that_come_meanwhile_are_answered_after(
         assert [state for state, _ in updates(harness)] == ["done"]
 
 
-async def test_a_press_that_comes_meanwhile_is_granted_once_after(
+async def test_a_press_during_the_fault_takes_effect_once_after_it(
     make_harness: OpenAppHarness, fault: object
 ) -> None:
     async with make_harness(busy_timeout=0.02) as harness:
@@ -92,7 +92,7 @@ async def test_a_press_that_comes_meanwhile_is_granted_once_after(
 
 
 @pytest.mark.parametrize("seconds", [10, 45])
-async def test_what_is_being_made_meanwhile_is_delivered_after(
+async def test_a_video_made_during_the_fault_is_delivered_after_it(
     make_harness: OpenAppHarness, fault: object, seconds: float
 ) -> None:
     """Longer than its lease as well: the worker must not take its own task from itself."""
@@ -109,7 +109,7 @@ async def test_what_is_being_made_meanwhile_is_delivered_after(
 
 
 @pytest.mark.parametrize("seconds", [10, 45])
-async def test_an_answer_that_comes_meanwhile_is_written_down_after(
+async def test_an_answer_during_the_fault_is_saved_after_it(
     make_harness: OpenAppHarness, seconds: float
 ) -> None:
     """The id is money: it is held until it can be written, and nobody is told 'unknown'."""
@@ -130,7 +130,7 @@ async def test_an_answer_that_comes_meanwhile_is_written_down_after(
 
 @pytest.mark.parametrize("answer", [http(429), says(5), says(1001), http(502)])
 @pytest.mark.parametrize("seconds", [5, 45])
-async def test_a_refusal_that_comes_meanwhile_charges_nothing_twice(
+async def test_a_refusal_during_the_fault_charges_nothing_twice(
     make_harness: OpenAppHarness, answer: object, seconds: float
 ) -> None:
     async with make_harness(lease=None) as harness:
@@ -144,13 +144,13 @@ async def test_a_refusal_that_comes_meanwhile_charges_nothing_twice(
         harness.database.fails = lambda: False
         await harness.until(lambda: harness.state() in ("delivered", "unknown"), within=400)
         await harness.pass_(400)
-        # Whatever became of it: one charge for one video, or none for none.
+        # In any case: one charge for one video, or none for none.
         assert len(harness.provider.charges) == len(harness.videos(anna.chat)) <= 1
         assert len(harness.asked("create")) <= 2
 
 
 @pytest.mark.parametrize("seconds", [5, 45])
-async def test_a_video_that_was_sent_meanwhile_is_not_sent_again(
+async def test_a_video_sent_during_the_fault_is_not_sent_again(
     make_harness: OpenAppHarness, seconds: float
 ) -> None:
     async with make_harness(lease=None) as harness:
@@ -201,7 +201,7 @@ async def test_a_disk_without_room_for_the_video_keeps_it_at_the_provider(
     one_of_each(harness)
 
 
-async def test_a_blocked_chat_is_no_less_blocked_when_the_disk_is_full(
+async def test_a_blocked_chat_is_reported_even_when_the_disk_is_full(
     harness: AppHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -220,7 +220,7 @@ async def test_a_blocked_chat_is_no_less_blocked_when_the_disk_is_full(
 
 @pytest.mark.parametrize("jump", [HOURS_2, -HOURS_2], ids=["on", "back"])
 @pytest.mark.parametrize("when", ["draft", "generating", "rendered", "held"])
-async def test_an_order_outlives_a_jump_of_the_clock(
+async def test_an_order_survives_a_clock_jump(
     make_harness: OpenAppHarness, jump: float, when: str
 ) -> None:
     async with make_harness(lease=None) as harness:
@@ -240,7 +240,7 @@ async def test_an_order_outlives_a_jump_of_the_clock(
         elif when != "draft":
             await harness.until(lambda: harness.state() == when)
             harness.time.skew += jump
-        # What was put off by the wrong clock, or is past its deadline there, takes its time.
+        # Work postponed by the wrong clock, or past its deadline by it, takes longer.
         slow = (jump < 0 and when in ("rendered", "held")) or (jump > 0 and when == "generating")
         await harness.ended("delivered", within=HOURS_2 + 400 if slow else 400)
         assert len(harness.provider.charges) == len(harness.videos(anna.chat)) == 1
@@ -249,7 +249,7 @@ async def test_an_order_outlives_a_jump_of_the_clock(
 
 
 @pytest.mark.parametrize("jump", [HOURS_2, -HOURS_2], ids=["on", "back"])
-async def test_new_orders_do_not_wait_for_the_clock_to_come_back(
+async def test_new_orders_do_not_wait_after_a_clock_jump(
     make_harness: OpenAppHarness, jump: float
 ) -> None:
     """Also when the queue was held for a moment before the jump."""
@@ -264,7 +264,7 @@ async def test_new_orders_do_not_wait_for_the_clock_to_come_back(
         assert len(harness.videos(boris.chat)) == 1
 
 
-async def test_a_video_that_never_comes_is_asked_for_calmly_after_a_jump_back(
+async def test_an_overdue_video_is_polled_rarely_after_a_jump_back(
     harness: AppHarness,
 ) -> None:
     harness.provider.mode = Mode.HANGS

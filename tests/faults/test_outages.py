@@ -1,22 +1,15 @@
-"""An outage of the provider leaves at most one order in doubt, and the others are delivered."""
+"""An outage of the provider leaves at most one order in doubt for each process, and the others are
+delivered. `make outages` lives through all of them (tests/faults/outages.py)."""
 
 from __future__ import annotations
 
 import pytest
 
 from bot.sandbox.faults import Fault
-from tests.support.app_harness import AppHarness
+from tests.faults.outages import LENGTHS, ORDERS, OUTAGES, PAGE, broken_promises, live_through
+from tests.support.app_harness import AppHarness, OpenAppHarness
 
-PAGE = "<html><body>Bad gateway</body></html>"
-ORDERS = 6
-OUTAGES = {
-    "502": Fault(on="create", act="answer", status=502, body=PAGE, times=0),
-    "503 without a time": Fault(on="create", act="answer", status=503, body=PAGE, times=0),
-    "504 after it was taken": Fault(
-        on="create", act="answer_after", status=504, body=PAGE, times=0
-    ),
-    "reset": Fault(on="create", act="reset_after", times=0),
-}
+CREATES_AWAY = Fault(on="create", act="answer", status=502, body=PAGE, times=0)
 
 
 async def orders(harness: AppHarness, count: int = ORDERS) -> None:
@@ -24,45 +17,33 @@ async def orders(harness: AppHarness, count: int = ORDERS) -> None:
         await harness.order(harness.person(name=f"P{number}"))
 
 
-@pytest.mark.parametrize("seconds", [1.0, 25.0, 600.0])
-@pytest.mark.parametrize("cell", OUTAGES)
-async def test_an_outage_leaves_at_most_one_order_in_doubt(
-    harness: AppHarness, cell: str, seconds: float
+@pytest.mark.parametrize(
+    ("name", "length", "processes"),
+    [
+        ("502", "10 min", 1),
+        ("504", "25 s", 1),
+        ("reset", "every 3 s", 1),
+        ("DNS error", "25 s", 1),
+        ("TLS error", "1 s", 1),
+        ("502", "every 3 s", 4),
+        ("answers in a black hole", "25 s", 4),
+    ],
+)
+async def test_an_outage_leaves_at_most_one_order_in_doubt_for_each_process(
+    make_harness: OpenAppHarness, name: str, length: str, processes: int
 ) -> None:
-    key = harness.provider.faults.add(OUTAGES[cell])
-    await orders(harness)
-    await harness.pass_(seconds)
-    harness.provider.faults.remove(key)
-    doubts = harness.states().count("unknown")
-    assert doubts <= 1
-    for task_id in range(1, ORDERS + 1):
-        if harness.state(task_id) != "unknown":
-            await harness.ended("delivered", task_id)
-    assert harness.states().count("delivered") == ORDERS - doubts
-    accepted = doubts if cell.startswith(("504", "reset")) else 0
-    assert len(harness.provider.charges) == ORDERS - doubts + accepted
-
-
-async def test_a_connection_that_comes_and_goes_leaves_one_order_in_doubt(
-    harness: AppHarness,
-) -> None:
-    faults, away = harness.provider.faults, OUTAGES["502"]
-    key = faults.add(away)
-    await orders(harness)
-    for _ in range(20):
-        await harness.pass_(3)
-        faults.remove(key)
-        await harness.pass_(3)
-        key = faults.add(away)
-    faults.remove(key)
-    assert harness.states().count("unknown") <= 1
-    for task_id in range(1, ORDERS + 1):
-        if harness.state(task_id) != "unknown":
-            await harness.ended("delivered", task_id)
+    workers = processes if processes > 1 else 0
+    async with make_harness(workers=workers, at_once=3) as harness:
+        outcome = await live_through(harness, OUTAGES[name], LENGTHS[length], processes)
+    assert broken_promises(outcome, OUTAGES[name], processes) == []
+    if name in ("DNS error", "TLS error"):
+        assert outcome.doubts == 0  # nothing was sent
+    if name.startswith("answers"):
+        assert outcome.doubts == processes  # each had one out
 
 
 async def test_people_read_that_their_order_is_kept_and_can_cancel(harness: AppHarness) -> None:
-    key = harness.provider.faults.add(OUTAGES["502"])
+    key = harness.provider.faults.add(CREATES_AWAY)
     first, anna = harness.person(name="First"), harness.person()
     await harness.order(first)
     await harness.until(lambda: harness.state(1) == "unknown")
@@ -78,7 +59,7 @@ async def test_people_read_that_their_order_is_kept_and_can_cancel(harness: AppH
     assert harness.provider.charges == []
 
 
-async def test_a_busy_provider_that_says_when_to_come_back_is_no_doubt(
+async def test_a_503_with_retry_after_leaves_no_order_in_doubt(
     harness: AppHarness,
 ) -> None:
     fault = Fault(
@@ -93,7 +74,7 @@ async def test_a_busy_provider_that_says_when_to_come_back_is_no_doubt(
 async def test_one_order_goes_first_and_the_rest_follow_when_it_is_accepted(
     harness: AppHarness,
 ) -> None:
-    key = harness.provider.faults.add(OUTAGES["502"])
+    key = harness.provider.faults.add(CREATES_AWAY)
     await orders(harness)
     await harness.pass_(30)
     harness.provider.faults.remove(key)

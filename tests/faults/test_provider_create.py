@@ -76,7 +76,7 @@ async def test_a_busy_provider_is_asked_again_later(
 
 @pytest.mark.parametrize(("cell", "lang"), list(zip(HELD, LANGUAGES, strict=False)))
 async def test_the_queue_waits_for_the_operator(harness: AppHarness, cell: str, lang: str) -> None:
-    """Two tries meet the fault; then it is mended, and nobody has to order again."""
+    """Two attempts meet the fault; then it ends, and nobody has to order again."""
     harness.spoil(HELD[cell].model_copy(update={"times": 2}), on="create")
     person, other = harness.person(lang), harness.person("en", "Olga")
     await harness.order(person)
@@ -107,7 +107,7 @@ async def test_a_provider_that_is_not_there_is_tried_again(make_harness: OpenApp
 @pytest.mark.parametrize(
     "fault", [http(429, Retry_After="20000"), http(401)], ids=["busy", "held"]
 )
-async def test_an_order_that_nobody_took_for_a_day_is_given_up_free_of_charge(
+async def test_an_order_not_accepted_for_a_day_is_given_up_free_of_charge(
     harness: AppHarness, fault: Fault
 ) -> None:
     harness.spoil(fault.model_copy(update={"times": 0}), on="create")
@@ -123,7 +123,7 @@ async def test_an_order_that_nobody_took_for_a_day_is_given_up_free_of_charge(
     assert harness.provider.charges == []
 
 
-async def test_an_order_can_be_taken_back_while_it_waits(harness: AppHarness) -> None:
+async def test_a_waiting_order_can_be_cancelled(harness: AppHarness) -> None:
     harness.spoil(says(5).model_copy(update={"times": 0}), on="create")
     anna = harness.person()
     await harness.order(anna)
@@ -137,7 +137,7 @@ async def test_an_order_can_be_taken_back_while_it_waits(harness: AppHarness) ->
     assert len(harness.asked("create")) == tries
 
 
-# --- taken or not, nobody here knows -----------------------------------------------------------
+# --- accepted or not, unknown ------------------------------------------------------------------
 
 
 async def _is_unknown(harness: AppHarness, lang: str, fault: Fault, taken: bool) -> None:
@@ -158,7 +158,7 @@ async def _is_unknown(harness: AppHarness, lang: str, fault: Fault, taken: bool)
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
 @pytest.mark.parametrize("cell", LOST)
-async def test_a_lost_answer_is_told_and_never_repeated(
+async def test_a_lost_answer_is_reported_and_never_repeated(
     harness: AppHarness, cell: str, lang: str
 ) -> None:
     await _is_unknown(harness, lang, *LOST[cell])
@@ -172,7 +172,7 @@ async def test_an_answer_that_does_not_come_in_time_is_lost(
         await _is_unknown(harness, "ru", *SLOW[cell])
 
 
-async def test_the_person_orders_a_lost_one_once_more_knowingly(harness: AppHarness) -> None:
+async def test_the_person_can_order_again_after_a_lost_answer(harness: AppHarness) -> None:
     harness.spoil(broken("reset_after"), on="create")
     boris = harness.person("ru")
     await harness.order(boris)
@@ -245,7 +245,7 @@ ODD: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("cell", ODD)
-async def test_an_answer_with_an_id_is_an_order_and_is_asked_for(
+async def test_an_answer_with_an_id_is_an_order_and_is_polled(
     harness: AppHarness, cell: str
 ) -> None:
     harness.spoil(ODD[cell], on="create")
@@ -257,7 +257,7 @@ async def test_an_answer_with_an_id_is_an_order_and_is_asked_for(
     assert len(harness.asked("create")) == 1
 
 
-async def test_a_create_that_is_done_at_once_is_delivered_without_a_question(
+async def test_a_create_that_is_done_at_once_is_delivered_without_a_poll(
     harness: AppHarness,
 ) -> None:
     anna = harness.person()
@@ -290,7 +290,7 @@ async def test_a_create_that_has_failed_at_once_ends_and_its_charge_is_unknown(
     assert len(harness.asked("create")) == 1
 
 
-async def test_an_answer_that_takes_its_time_is_no_lost_answer(harness: AppHarness) -> None:
+async def test_a_slow_answer_is_not_a_lost_answer(harness: AppHarness) -> None:
     harness.spoil(broken("slow", delay=0.3), on="create")
     anna = harness.person()
     await harness.order(anna)

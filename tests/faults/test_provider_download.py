@@ -51,9 +51,7 @@ PASSING: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("cell", PASSING)
-async def test_a_download_that_fails_is_repeated_and_nothing_else(
-    harness: AppHarness, cell: str
-) -> None:
+async def test_a_failed_download_repeats_only_the_download(harness: AppHarness, cell: str) -> None:
     harness.spoil(PASSING[cell], on="download")
     anna = harness.person()
     await harness.order(anna)
@@ -66,7 +64,7 @@ async def test_a_download_that_fails_is_repeated_and_nothing_else(
     assert len(harness.asked("result")) == (2 if fresh else 1)
 
 
-async def test_a_circle_of_redirects_is_left_and_the_link_tried_again(harness: AppHarness) -> None:
+async def test_a_redirect_loop_ends_and_the_link_is_tried_again(harness: AppHarness) -> None:
     circle = http(302, None, location="?again").model_copy(update={"times": 6})
     harness.spoil(circle, on="download")
     await harness.order(harness.person())
@@ -80,7 +78,7 @@ async def test_a_circle_of_redirects_is_left_and_the_link_tried_again(harness: A
     [broken("hang_before"), broken("hang_after"), broken("slow", rate=10)],
     ids=["silence before", "silence after", "ten bytes a second"],
 )
-async def test_a_download_that_dawdles_is_left_and_repeated(
+async def test_a_slow_download_is_cancelled_and_repeated(
     make_harness: OpenAppHarness, fault: Fault
 ) -> None:
     impatient = Downloader(allow_private=True, stall_seconds=0.4)
@@ -93,7 +91,7 @@ async def test_a_download_that_dawdles_is_left_and_repeated(
         assert len(harness.asked("create")) == 1
 
 
-async def test_an_expired_link_is_replaced_by_the_one_that_the_provider_gives_then(
+async def test_an_expired_link_is_replaced_by_a_new_one(
     harness: AppHarness,
 ) -> None:
     """The service signs a new link at each question, as object stores do."""
@@ -108,7 +106,7 @@ async def test_an_expired_link_is_replaced_by_the_one_that_the_provider_gives_th
     assert len(harness.asked("create")) == 1
 
 
-async def test_a_server_that_is_down_for_hours_costs_nothing_but_time(harness: AppHarness) -> None:
+async def test_an_outage_of_hours_only_delays_the_video(harness: AppHarness) -> None:
     harness.spoil(http(503).model_copy(update={"times": 0}), on="download")
     anna = harness.person()
     await harness.order(anna)
@@ -130,7 +128,7 @@ HOPELESS: dict[str, tuple[Fault, Reason]] = {
 
 
 @pytest.mark.parametrize("cell", HOPELESS)
-async def test_a_video_that_cannot_be_had_is_told_and_can_be_asked_for_again(
+async def test_an_unavailable_video_is_reported_with_a_button_to_retry(
     harness: AppHarness, cell: str
 ) -> None:
     fault, reason = HOPELESS[cell]
@@ -155,7 +153,7 @@ async def test_a_video_that_cannot_be_had_is_told_and_can_be_asked_for_again(
     assert len(harness.asked("create")) == 2
 
 
-async def test_a_file_that_never_comes_is_given_up_after_a_day(harness: AppHarness) -> None:
+async def test_a_file_that_never_arrives_is_given_up_after_a_day(harness: AppHarness) -> None:
     empty = http(200, b"", content_type="video/mp4")
     harness.spoil(empty.model_copy(update={"times": 0}), on="download")
     boris = harness.person("ru")
@@ -213,7 +211,7 @@ MB = 1000 * 1000
     ("size", "says_length"), [(60 * MB, True), (60 * MB, False)], ids=["told", "hidden"]
 )
 @pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_a_file_that_telegram_would_not_take_is_given_as_a_link(
+async def test_a_file_too_large_for_telegram_is_sent_as_a_link(
     make_harness: OpenAppHarness, size: int, says_length: bool, lang: str
 ) -> None:
     """60 MB: no more than the limit is fetched, nothing is uploaded, and the link is the way."""
@@ -261,7 +259,7 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("link", INSIDE)
-async def test_a_link_that_points_inside_is_never_opened(
+async def test_a_link_to_a_private_address_is_never_opened(
     make_harness: OpenAppHarness, link: str
 ) -> None:
     async with make_harness(download=Downloader(), allow_private_result_hosts=False) as harness:
@@ -283,7 +281,7 @@ async def test_a_link_that_points_inside_is_never_opened(
 
 
 class OneIsPublic(Downloader):
-    """To it 127.0.0.1 is the open internet, and nothing else is."""
+    """Treats 127.0.0.1 as the open internet, and every other address as private."""
 
     def _connector(self) -> aiohttp.TCPConnector:
         return guarded_connector(self.resolver(), lambda address: address == "127.0.0.1")
@@ -302,7 +300,7 @@ class OneIsPublic(Downloader):
         "http://name:password@127.0.0.1:{port}/v.mp4",
     ],
 )
-async def test_a_redirect_inside_is_not_followed(
+async def test_a_redirect_to_a_private_address_is_not_followed(
     make_harness: OpenAppHarness, target: str
 ) -> None:
     async with make_harness(download=OneIsPublic(allow_private=True)) as harness:
@@ -323,7 +321,7 @@ async def test_a_redirect_inside_is_not_followed(
 
 
 @pytest.mark.parametrize("cell", ["half of it", "its end is noise", "a picture"])
-async def test_what_only_looks_like_a_video_is_not_sent(
+async def test_a_file_that_only_resembles_a_video_is_not_sent(
     make_harness: OpenAppHarness, clip: bytes, cell: str
 ) -> None:
     files: dict[str, Any] = {

@@ -22,7 +22,7 @@ DEADLINE = 900.0
 
 
 def job(**answer: Any) -> Fault:
-    """What the provider says of the job, whichever it is."""
+    """The provider's answer about any job."""
     return http(200, {"code": 0, "status": "running", "url": None} | answer)
 
 
@@ -54,7 +54,7 @@ PASSING: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("cell", PASSING)
-async def test_a_bad_answer_or_two_are_asked_past(harness: AppHarness, cell: str) -> None:
+async def test_one_or_two_bad_answers_are_polled_again(harness: AppHarness, cell: str) -> None:
     harness.spoil(PASSING[cell].model_copy(update={"times": 2}), on="result")
     anna = harness.person()
     await harness.order(anna)
@@ -73,9 +73,7 @@ async def test_retry_after_is_honoured_when_asking(harness: AppHarness) -> None:
 
 
 @pytest.mark.parametrize("cell", SLOW)
-async def test_a_question_without_an_answer_is_asked_again(
-    make_harness: OpenAppHarness, cell: str
-) -> None:
+async def test_an_unanswered_poll_is_repeated(make_harness: OpenAppHarness, cell: str) -> None:
     async with make_harness(provider_seconds=0.5) as harness:
         harness.spoil(SLOW[cell][0], on="result")
         anna = harness.person()
@@ -85,7 +83,7 @@ async def test_a_question_without_an_answer_is_asked_again(
         assert len(harness.provider.charges) == 1
 
 
-async def test_a_long_outage_is_waited_out_with_few_questions(harness: AppHarness) -> None:
+async def test_a_long_outage_takes_few_polls(harness: AppHarness) -> None:
     """Ten minutes without a provider, and the video that was ready meanwhile comes."""
     harness.spoil(http(502).model_copy(update={"times": 0}), on="result")
     anna = harness.person()
@@ -120,7 +118,7 @@ ENDING: dict[str, tuple[Fault, Reason, int]] = {
 
 
 @pytest.mark.parametrize("cell", ENDING)
-async def test_a_failed_video_ends_with_its_reason_and_an_honest_word_about_money(
+async def test_a_failed_video_ends_with_its_reason_and_says_that_the_charge_is_unknown(
     harness: AppHarness, cell: str
 ) -> None:
     fault, reason, questions = ENDING[cell]
@@ -139,7 +137,7 @@ async def test_a_failed_video_ends_with_its_reason_and_an_honest_word_about_mone
 # --- what never ends ---------------------------------------------------------------------------
 
 
-async def test_past_the_deadline_people_are_told_and_a_late_video_still_comes(
+async def test_past_the_deadline_people_are_told_and_a_late_video_still_arrives(
     harness: AppHarness,
 ) -> None:
     harness.provider.mode = Mode.HANGS
@@ -177,7 +175,7 @@ async def test_past_the_deadline_people_are_told_and_a_late_video_still_comes(
     ],
     ids=["running", "a status nobody knows", "502", "401", "code 6", "reset"],
 )
-async def test_what_is_not_done_a_day_after_its_deadline_is_given_up_with_words(
+async def test_a_video_not_done_a_day_after_its_deadline_is_given_up_with_a_notice(
     harness: AppHarness, fault: Fault
 ) -> None:
     harness.spoil(fault.model_copy(update={"times": 0}), on="result")

@@ -48,7 +48,7 @@ DOWNLOAD: dict[str, Fault] = {
 
 
 @pytest.mark.parametrize("cell", GET_FILE)
-async def test_a_photo_that_telegram_names_later_is_waited_for(
+async def test_a_photo_whose_getfile_fails_temporarily_is_waited_for(
     harness: AppHarness, cell: str
 ) -> None:
     fault, wait = GET_FILE[cell]
@@ -62,7 +62,9 @@ async def test_a_photo_that_telegram_names_later_is_waited_for(
 
 
 @pytest.mark.parametrize("cell", DOWNLOAD)
-async def test_a_photo_that_comes_later_is_waited_for(harness: AppHarness, cell: str) -> None:
+async def test_a_photo_whose_download_fails_temporarily_is_waited_for(
+    harness: AppHarness, cell: str
+) -> None:
     anna = harness.person()
     await ordered(harness, anna, DOWNLOAD[cell], "download")
     await harness.ended("delivered", within=600)
@@ -82,7 +84,7 @@ GONE: dict[str, tuple[str, Fault]] = {
 
 
 @pytest.mark.parametrize("cell", GONE)
-async def test_a_photo_that_is_gone_ends_the_order_free_of_charge(
+async def test_a_deleted_photo_ends_the_order_free_of_charge(
     harness: AppHarness, cell: str
 ) -> None:
     on, fault = GONE[cell]
@@ -94,7 +96,7 @@ async def test_a_photo_that_is_gone_ends_the_order_free_of_charge(
     assert harness.asked("create") == []
 
 
-async def test_a_photo_that_is_no_picture_any_more_ends_the_order_free_of_charge(
+async def test_an_unreadable_photo_ends_the_order_free_of_charge(
     harness: AppHarness,
 ) -> None:
     boris = harness.person("ru")

@@ -41,11 +41,11 @@ PASSING: dict[str, tuple[Fault, float]] = {
     "null": (http(200, {"ok": True, "result": None}), 1),
     "a list of nonsense": (http(200, {"ok": True, "result": [None, 7, {"update_id": "x"}]}), 1),
 }
-"""The fault, and the least seconds until it is asked again."""
+"""The fault, and the least seconds until the next poll."""
 
 
 @pytest.mark.parametrize("cell", PASSING)
-async def test_bad_answers_lose_and_double_no_update(harness: AppHarness, cell: str) -> None:
+async def test_bad_answers_neither_lose_nor_repeat_updates(harness: AppHarness, cell: str) -> None:
     fault, wait = PASSING[cell]
     anna = harness.person()
     await harness.card(anna, "first")

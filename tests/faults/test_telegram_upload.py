@@ -48,9 +48,7 @@ async def test_a_video_that_cannot_be_sent_now_is_sent_later(
 
 
 @pytest.mark.parametrize("cell", TAKEN)
-async def test_a_video_whose_receipt_was_lost_comes_twice_rather_than_not_at_all(
-    harness: AppHarness, cell: str
-) -> None:
+async def test_a_video_whose_answer_was_lost_is_sent_again(harness: AppHarness, cell: str) -> None:
     anna = await ordered(harness, TAKEN[cell])
     await harness.ended("delivered", within=60)
     assert len(harness.sent(SEND)) == len(harness.videos(anna.chat)) == 2
@@ -58,7 +56,7 @@ async def test_a_video_whose_receipt_was_lost_comes_twice_rather_than_not_at_all
 
 
 @pytest.mark.parametrize("cell", UNREACHABLE)
-async def test_a_chat_that_takes_nothing_costs_no_retries_and_the_video_is_kept(
+async def test_a_closed_chat_costs_no_retries_and_the_video_is_kept(
     harness: AppHarness, cell: str
 ) -> None:
     anna = await ordered(harness, UNREACHABLE[cell], times=0)
@@ -97,7 +95,7 @@ async def test_a_person_who_blocked_the_bot_can_have_the_video_after_unblocking(
 
 
 @pytest.mark.parametrize("cell", [c for c in REJECTED if "parse" not in c and c != "413"])
-async def test_a_rejected_video_is_tried_again_and_at_last_given_as_a_link(
+async def test_a_rejected_video_is_retried_and_finally_sent_as_a_link(
     harness: AppHarness, cell: str
 ) -> None:
     anna = await ordered(harness, REJECTED[cell], times=2)
@@ -108,7 +106,7 @@ async def test_a_rejected_video_is_tried_again_and_at_last_given_as_a_link(
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_a_video_that_telegram_never_takes_is_given_as_a_link(
+async def test_a_video_that_telegram_always_rejects_is_sent_as_a_link(
     harness: AppHarness, lang: str
 ) -> None:
     harness.refuse(REJECTED["404"].model_copy(update={"times": 0}), on=SEND)
@@ -120,7 +118,7 @@ async def test_a_video_that_telegram_never_takes_is_given_as_a_link(
     made_once(harness)
 
 
-async def test_a_caption_whose_formatting_is_refused_goes_plain(harness: AppHarness) -> None:
+async def test_a_caption_with_refused_formatting_is_sent_plain(harness: AppHarness) -> None:
     anna = await ordered(harness, REJECTED["can't parse entities"])
     await harness.ended("delivered", within=60)
     first, second = harness.sent(SEND)
@@ -131,7 +129,7 @@ async def test_a_caption_whose_formatting_is_refused_goes_plain(harness: AppHarn
     made_once(harness)
 
 
-async def test_a_video_that_is_too_large_for_telegram_is_given_as_a_link_at_once(
+async def test_a_video_too_large_for_telegram_is_sent_as_a_link_at_once(
     harness: AppHarness,
 ) -> None:
     anna = await ordered(harness, REJECTED["413"], times=0)
@@ -153,9 +151,7 @@ async def test_a_video_follows_its_group(harness: AppHarness) -> None:
 
 
 @pytest.mark.parametrize("cell", LATER)
-async def test_what_is_lost_of_the_action_line_delays_nothing(
-    harness: AppHarness, cell: str
-) -> None:
+async def test_a_failed_chat_action_delays_nothing(harness: AppHarness, cell: str) -> None:
     harness.refuse(LATER[cell][0], on="sendChatAction")
     anna = harness.person()
     await harness.order(anna)
@@ -167,7 +163,7 @@ async def test_what_is_lost_of_the_action_line_delays_nothing(
 
 
 @pytest.mark.parametrize("cell", [*LATER, *UNREACHABLE, *REJECTED])
-async def test_a_status_message_that_cannot_be_taken_away_stays(
+async def test_a_status_message_that_cannot_be_deleted_stays(
     harness: AppHarness, cell: str
 ) -> None:
     faults: dict[str, Any] = {**{k: v for k, (v, _) in LATER.items()}, **UNREACHABLE, **REJECTED}

@@ -1,4 +1,4 @@
-"""What the bot says, shows and answers, and everything that Telegram can answer to that.
+"""Messages, edits and answers of the bot, with every possible answer of Telegram.
 
 The promise: an action takes effect once whatever happens to its answer; a card and a final notice
 arrive as soon as Telegram accepts them; status messages and toasts delay nothing.
@@ -49,7 +49,9 @@ def _to(call: Call, chat_id: int) -> bool:
 
 
 @pytest.mark.parametrize("cell", LATER)
-async def test_a_card_comes_as_soon_as_telegram_takes_it(harness: AppHarness, cell: str) -> None:
+async def test_a_card_is_sent_as_soon_as_telegram_accepts_it(
+    harness: AppHarness, cell: str
+) -> None:
     fault, wait = LATER[cell]
     harness.refuse(fault, on="sendMessage")
     anna, boris = harness.person(), harness.person("ru", "Борис")
@@ -69,7 +71,7 @@ async def test_a_card_comes_as_soon_as_telegram_takes_it(harness: AppHarness, ce
 
 
 @pytest.mark.parametrize("cell", TAKEN)
-async def test_a_card_whose_receipt_was_lost_may_come_twice_for_one_draft(
+async def test_a_card_whose_answer_was_lost_may_be_sent_twice_for_one_draft(
     harness: AppHarness, cell: str
 ) -> None:
     harness.refuse(TAKEN[cell], on="sendMessage")
@@ -85,7 +87,7 @@ async def test_a_card_whose_receipt_was_lost_may_come_twice_for_one_draft(
 
 
 @pytest.mark.parametrize("cell", UNREACHABLE)
-async def test_a_chat_that_takes_no_card_is_left_in_peace(harness: AppHarness, cell: str) -> None:
+async def test_a_closed_chat_gets_no_more_cards(harness: AppHarness, cell: str) -> None:
     harness.refuse(UNREACHABLE[cell], on="sendMessage")
     anna = harness.person()
     await anna.send_text("a red fox")
@@ -98,7 +100,7 @@ async def test_a_chat_that_takes_no_card_is_left_in_peace(harness: AppHarness, c
 
 
 @pytest.mark.parametrize("cell", REJECTED)
-async def test_words_that_telegram_never_takes_hold_nobody_up(
+async def test_a_card_that_telegram_always_rejects_delays_nobody(
     harness: AppHarness, cell: str
 ) -> None:
     harness.refuse(REJECTED[cell], on="sendMessage")
@@ -126,7 +128,7 @@ async def test_an_outage_of_hours_loses_no_prompt(harness: AppHarness) -> None:
     assert [m["text"].split("\n")[0] for m in cards(harness, anna.chat)] == ["one", "two", "three"]
 
 
-async def test_what_was_said_while_the_group_moved_is_answered_where_it_is_now(
+async def test_a_message_during_a_group_migration_is_answered_in_the_supergroup(
     harness: AppHarness,
 ) -> None:
     anna = harness.person()
@@ -143,7 +145,7 @@ async def test_what_was_said_while_the_group_moved_is_answered_where_it_is_now(
     assert len(harness.asked("create")) == 1
 
 
-async def test_what_was_pressed_while_the_group_moved_is_granted_once(harness: AppHarness) -> None:
+async def test_a_press_during_a_group_migration_takes_effect_once(harness: AppHarness) -> None:
     anna = harness.person()
     group = harness.telegram.add_group("Film club", [anna], supergroup=False)
     card = await harness.card(anna, chat=group)
@@ -158,7 +160,7 @@ async def test_what_was_pressed_while_the_group_moved_is_granted_once(harness: A
 
 
 @pytest.mark.parametrize("cell", EVERY)
-async def test_a_press_that_cannot_be_answered_is_granted_all_the_same(
+async def test_a_press_that_cannot_be_answered_still_takes_effect(
     harness: AppHarness, cell: str
 ) -> None:
     anna = harness.person()
@@ -186,7 +188,7 @@ async def test_a_status_that_cannot_be_shown_delays_no_video(
     assert len(harness.asked("create")) == len(harness.videos(anna.chat)) == 1
 
 
-async def test_presses_wait_out_no_flood_of_hours(harness: AppHarness) -> None:
+async def test_presses_do_not_wait_for_hours_of_flood_control(harness: AppHarness) -> None:
     """Nobody looks at the answer then, and the chat's next words would wait as well."""
     anna = harness.person()
     card = await harness.card(anna)
@@ -197,7 +199,7 @@ async def test_presses_wait_out_no_flood_of_hours(harness: AppHarness) -> None:
     await harness.until(lambda: len(harness.states()) == 2, within=60)
 
 
-# --- the last word -------------------------------------------------------------------------------
+# --- final notices -------------------------------------------------------------------------------
 
 FAILED = words.failed("ru", Reason.UNSAFE_PROMPT, Charge.NONE)
 
@@ -213,7 +215,7 @@ async def _order_that_fails(harness: AppHarness, fault: Fault) -> Any:
 
 
 @pytest.mark.parametrize("cell", LATER)
-async def test_the_last_word_comes_as_soon_as_telegram_takes_it(
+async def test_a_final_notice_is_sent_as_soon_as_telegram_accepts_it(
     harness: AppHarness, cell: str
 ) -> None:
     fault, wait = LATER[cell]
@@ -226,7 +228,7 @@ async def test_the_last_word_comes_as_soon_as_telegram_takes_it(
 
 
 @pytest.mark.parametrize("cell", TAKEN)
-async def test_a_last_word_whose_receipt_was_lost_comes_twice(
+async def test_a_final_notice_whose_answer_was_lost_is_sent_twice(
     harness: AppHarness, cell: str
 ) -> None:
     boris = await _order_that_fails(harness, TAKEN[cell])
@@ -235,9 +237,7 @@ async def test_a_last_word_whose_receipt_was_lost_comes_twice(
 
 
 @pytest.mark.parametrize("cell", [*UNREACHABLE, *REJECTED])
-async def test_a_last_word_that_nobody_takes_is_said_no_more(
-    harness: AppHarness, cell: str
-) -> None:
+async def test_a_final_notice_for_a_closed_chat_is_dropped(harness: AppHarness, cell: str) -> None:
     boris = await _order_that_fails(harness, EVERY[cell])
     await harness.ended("failed")
     await harness.pass_(DAY)
@@ -247,7 +247,7 @@ async def test_a_last_word_that_nobody_takes_is_said_no_more(
     assert len(harness.asked("create")) == 1
 
 
-async def test_a_last_word_follows_its_group(harness: AppHarness) -> None:
+async def test_a_final_notice_follows_its_group(harness: AppHarness) -> None:
     harness.spoil(says(1002), on="create")
     boris = harness.person("ru")
     group = harness.telegram.add_group("Клуб", [boris], supergroup=False)

@@ -19,7 +19,7 @@ DAY = 86_400.0
 
 @pytest.fixture
 async def harness(make_harness: OpenAppHarness) -> AsyncIterator[AppHarness]:
-    """The tunnel is the test: nothing here opens one."""
+    """The test itself sets the tunnel's address; no tunnel is opened."""
     async with make_harness(public_url="", public_tunnel="ssh://nokey@host.invalid") as opened:
         yield opened
 
@@ -29,7 +29,7 @@ def waits(lang: str) -> str:
 
 
 @pytest.mark.parametrize("lang", ["en", "ru"])
-async def test_photos_wait_a_day_and_more_and_go_on_by_themselves(
+async def test_photos_wait_for_more_than_a_day_and_continue_automatically(
     harness: AppHarness, lang: str
 ) -> None:
     anna = harness.person(lang)

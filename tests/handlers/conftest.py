@@ -11,6 +11,7 @@ import pytest
 from aiogram import Bot, Dispatcher
 
 from bot.core.access import Access
+from bot.core.prices import PriceView
 from bot.core.stars import StarsPackages
 from handlers import build_router
 from handlers.context import Offer
@@ -52,6 +53,9 @@ async def harness(empty_database: Path, tmp_path: Path) -> AsyncIterator[Handler
             forget_files=harness.forget_files,
             find_job=harness.find_job,
             take_over=harness.take_over,
+            admins_changed=harness.admins_changed,
+            balance=harness.balance,
+            prices=PriceView(show="always"),
             offer=Offer(model=MODEL, photos_on=True),
         )
         yield harness

@@ -1,18 +1,22 @@
-"""Admins run the bot from a chat; for everybody else there is nothing of it."""
+"""Admins run the bot from a chat; for everybody else these commands do not exist."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from PIL import Image
 
 from bot.core.access import Access
 from bot.core.catalog_file import Taken
+from bot.core.chat_models import ChatModel
 from bot.core.notices import NoticeKind
 from bot.core.task import AspectRatio, Task, TaskState
 from bot.texts.callback_data import Operate, Operation
@@ -44,11 +48,11 @@ async def in_state(harness: HandlerHarness, state: TaskState, **changes: Any) ->
     return await task_in(harness.storage, state, now=NOON, **changes)
 
 
-async def test_for_everybody_else_there_is_no_such_command_and_no_such_button(
+async def test_admin_commands_and_buttons_do_not_exist_for_others(
     harness: HandlerHarness, admin: Person, ann: Person
 ) -> None:
     task = await in_state(harness, TaskState.UNKNOWN)
-    for words in ("/admin", "/order 1", "/user 7", f"/settle {task.id} abc", "/stats"):
+    for words in ("/admin", "/order 1", "/user 7", f"/settle {task.id} abc", "/stats", "/ledger"):
         await harness.feed(**ann.text(words))
         assert "help" in harness.telegram.sent[-1].text
     for operation in Operation:
@@ -58,7 +62,9 @@ async def test_for_everybody_else_there_is_no_such_command_and_no_such_button(
     assert await harness.storage.alerts.held() == {}
 
 
-async def test_the_panel_tells_the_day_in_numbers(harness: HandlerHarness, admin: Person) -> None:
+async def test_the_panel_shows_the_numbers_of_the_day(
+    harness: HandlerHarness, admin: Person
+) -> None:
     await in_state(harness, TaskState.DELIVERED)
     await in_state(harness, TaskState.UNKNOWN)
     await in_state(harness, TaskState.QUEUED)
@@ -69,7 +75,9 @@ async def test_the_panel_tells_the_day_in_numbers(harness: HandlerHarness, admin
     assert "Tunnel" not in text
 
 
-async def test_the_panel_tells_how_the_tunnel_is(harness: HandlerHarness, admin: Person) -> None:
+async def test_the_panel_shows_the_state_of_the_tunnel(
+    harness: HandlerHarness, admin: Person
+) -> None:
     state = "cloudflared: open at https://a.trycloudflare.com"
     offer = replace(harness.dispatcher["offer"], tunnel_state=lambda: state)
     harness.dispatcher["offer"] = offer
@@ -81,7 +89,7 @@ async def test_the_panel_tells_how_the_tunnel_is(harness: HandlerHarness, admin:
     ("hold", "release"),
     [(O.HOLD_INTAKE, O.RELEASE_INTAKE), (O.DRAIN, O.RELEASE_INTAKE)],
 )
-async def test_a_held_intake_is_told_to_whoever_orders_and_released_again(
+async def test_a_paused_intake_is_reported_to_people_until_it_is_resumed(
     harness: HandlerHarness, admin: Person, ann: Person, hold: Operation, release: Operation
 ) -> None:
     await harness.feed(**ann.text("a cat"))
@@ -100,6 +108,30 @@ async def test_a_held_intake_is_told_to_whoever_orders_and_released_again(
     assert harness.states() == ["queued"]
 
 
+async def test_photos_are_switched_off_and_on_alone(
+    harness: HandlerHarness, admin: Person, ann: Person
+) -> None:
+    await harness.feed(**ann.photo(caption="It waves"))
+    await harness.feed(**admin.text("/admin"))
+    shown = [data for row in harness.telegram.sent[-1].buttons for _, data in row]
+    assert Operate(operation=O.HOLD_PHOTOS).pack() in shown
+    await harness.feed(**press(admin, O.HOLD_PHOTOS))
+    assert "with a photo are paused" in harness.telegram.edits[-1].text
+    order = ann.press(f"r|1|{AspectRatio.TALL.value}")
+    await harness.feed(**order)
+    assert "without a photo" in harness.telegram.toasts[-1]
+    await harness.feed(**ann.photo(caption="It jumps"))
+    assert "Photos cannot be used" in harness.telegram.sent[-1].text
+    await harness.feed(**ann.text("a cat"))
+    await harness.feed(**ann.press(f"r|2|{AspectRatio.TALL.value}"))
+    assert harness.states() == ["draft", "queued"]
+    await harness.feed(**press(admin, O.RELEASE_PHOTOS))
+    assert harness.woken
+    await harness.feed(**order)
+    assert harness.states() == ["queued", "queued"]
+    assert acts(harness) == [(ADMIN, "hold photos", None), (ADMIN, "release photos", None)]
+
+
 async def test_the_queue_is_held_and_released(harness: HandlerHarness, admin: Person) -> None:
     await harness.feed(**press(admin, O.HOLD_SUBMITS))
     await harness.feed(**press(admin, O.HOLD_SUBMITS))
@@ -109,7 +141,7 @@ async def test_the_queue_is_held_and_released(harness: HandlerHarness, admin: Pe
     assert acts(harness) == [(ADMIN, "hold submits", None), (ADMIN, "release submits", None)]
 
 
-async def test_try_now_makes_what_was_put_off_due_and_wakes_the_worker(
+async def test_try_now_makes_postponed_orders_due_and_wakes_the_worker(
     harness: HandlerHarness, admin: Person
 ) -> None:
     task = await in_state(harness, TaskState.QUEUED)
@@ -131,7 +163,7 @@ async def test_try_now_makes_what_was_put_off_due_and_wakes_the_worker(
         (Taken.NOT_WRITTEN, "cannot be written", []),
     ],
 )
-async def test_a_take_over_of_prices_says_what_became_of_it(
+async def test_taking_over_prices_reports_its_outcome(
     harness: HandlerHarness, admin: Person, taken: Taken, said: str, recorded: list[Any]
 ) -> None:
     harness.taken = taken
@@ -140,7 +172,7 @@ async def test_a_take_over_of_prices_says_what_became_of_it(
     assert acts(harness) == recorded
 
 
-async def test_an_order_is_looked_up_with_its_way_and_without_the_persons_words(
+async def test_an_order_is_shown_with_its_history_and_without_the_prompt(
     harness: HandlerHarness, admin: Person
 ) -> None:
     task = await in_state(harness, TaskState.UNDELIVERABLE, prompt="my secret wish")
@@ -164,7 +196,7 @@ async def test_an_order_is_looked_up_with_its_way_and_without_the_persons_words(
         (O.NOT_CHARGED, ["reservation", "return"], "none"),
     ],
 )
-async def test_an_unknown_order_is_settled_once_and_the_person_and_the_ledger_hear_it(
+async def test_an_unknown_order_is_settled_once_with_notice_and_ledger_entry(
     harness: HandlerHarness, admin: Person, operation: Operation, entries: list[str], charge: str
 ) -> None:
     task = await in_state(harness, TaskState.UNKNOWN)
@@ -180,7 +212,7 @@ async def test_an_unknown_order_is_settled_once_and_the_person_and_the_ledger_he
     assert acts(harness) == [(ADMIN, "settle", task.id)]
 
 
-async def test_an_unknown_order_that_was_found_is_asked_for_by_its_number(
+async def test_an_unknown_order_that_was_found_is_polled_by_its_id(
     harness: HandlerHarness, admin: Person
 ) -> None:
     task = await in_state(harness, TaskState.UNKNOWN)
@@ -195,6 +227,51 @@ async def test_an_unknown_order_that_was_found_is_asked_for_by_its_number(
     assert acts(harness) == [(ADMIN, "give id", task.id)]
     await harness.feed(**admin.text("/settle what"))
     assert "/settle 12" in harness.telegram.sent[-1].text
+
+
+async def test_what_was_settled_by_hand_can_be_settled_again_until_a_video_was_delivered(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    task = await in_state(harness, TaskState.UNKNOWN)
+    await harness.feed(**press(admin, O.NOT_CHARGED, task.id))
+    await harness.feed(**admin.text(f"/order {task.id}"))
+    shown = [data for row in harness.telegram.sent[-1].buttons for _, data in row]
+    assert Operate(operation=O.CHARGED, number=task.id).pack() in shown
+    assert f"/settle {task.id}" in harness.telegram.sent[-1].text
+    await harness.feed(**admin.text(f"/settle {task.id} wrong"))
+    await harness.feed(**admin.text(f"/settle {task.id} right"))
+    row = harness.task(task.id)
+    assert (row["state"], row["provider_id"], row["ended_at"]) == ("generating", "right", None)
+    kinds = harness.rows("SELECT kind FROM ledger WHERE task_id = ? ORDER BY id", task.id)
+    assert [kind for (kind,) in kinds] == ["reservation", "return", "charge"]
+    harness.rows("UPDATE tasks SET state = 'delivered' WHERE id = ?", task.id)
+    await harness.feed(**admin.text(f"/settle {task.id} third"))
+    await harness.feed(**press(admin, O.CHARGED, task.id))
+    assert "Nothing was changed" in harness.telegram.sent[-1].text
+    assert harness.task(task.id)["provider_id"] == "right"
+    assert [act for _, act, _ in acts(harness)] == ["settle", "give id", "give id"]
+
+
+async def test_a_charge_entered_by_mistake_comes_back_once(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    task = await in_state(harness, TaskState.UNKNOWN)
+    for operation in (O.CHARGED, O.NOT_CHARGED, O.NOT_CHARGED):
+        await harness.feed(**press(admin, operation, task.id))
+    rows = harness.rows("SELECT kind, kopecks FROM ledger ORDER BY id")
+    assert rows == [("reservation", 1640), ("charge", 1640), ("return", 1640)]
+    told = harness.rows("SELECT params FROM outbox WHERE kind = 'failed' ORDER BY id")
+    assert [json.loads(params)["charge"] for (params,) in told] == ["taken", "none"]
+
+
+async def test_an_order_that_failed_by_itself_is_not_settled(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    task = await in_state(harness, TaskState.FAILED)
+    await harness.feed(**admin.text(f"/settle {task.id} some-id"))
+    await harness.feed(**press(admin, O.CHARGED, task.id))
+    assert harness.states() == ["failed"]
+    assert acts(harness) == []
 
 
 async def test_a_person_is_looked_up_and_a_payment_given_back(
@@ -230,7 +307,16 @@ async def test_an_update_that_was_set_aside_is_shown_and_handled_again(
     assert acts(harness) == [(ADMIN, "handle again", None)]
 
 
-@pytest.mark.parametrize("number", ["", "0", "12345", "x"])
+@pytest.mark.parametrize("given", ["", "x"])
+async def test_a_command_without_a_number_explains_itself(
+    harness: HandlerHarness, admin: Person, given: str
+) -> None:
+    for command, said in (("/order", "/order 12 shows"), ("/user", "/user 123456")):
+        await harness.feed(**admin.text(f"{command} {given}".strip()))
+        assert said in harness.telegram.sent[-1].text
+
+
+@pytest.mark.parametrize("number", ["12345"])
 async def test_what_is_not_there_is_said_to_be_not_there(
     harness: HandlerHarness, admin: Person, number: str
 ) -> None:
@@ -239,7 +325,7 @@ async def test_what_is_not_there_is_said_to_be_not_there(
         assert "Nothing was found" in harness.telegram.sent[-1].text
 
 
-async def test_stats_are_a_picture_also_when_there_is_nothing_yet(
+async def test_stats_are_a_picture_even_without_data(
     harness: HandlerHarness, admin: Person
 ) -> None:
     sizes = []
@@ -253,6 +339,47 @@ async def test_stats_are_a_picture_also_when_there_is_nothing_yet(
         await in_state(harness, TaskState.DELIVERED)
     assert sizes[0][0] == sizes[1][0]
     assert sizes[0][1] != sizes[1][1]
+
+
+async def test_stats_of_other_numbers_of_days(harness: HandlerHarness, admin: Person) -> None:
+    offer = replace(harness.dispatcher["offer"], zone=ZoneInfo("Europe/Moscow"))
+    harness.dispatcher["offer"] = offer
+    for command, said in (("/stats", "14 days"), ("/stats 30", "30 days"), ("/stats 1", "1 day")):
+        await harness.feed(**admin.text(command))
+        assert f"The last {said} (Europe/Moscow)" in harness.telegram.named("sendPhoto")[-1].text
+    for wrong in ("/stats 0", "/stats 91", "/stats many"):
+        await harness.feed(**admin.text(wrong))
+        assert "at most 90" in harness.telegram.sent[-1].text
+
+
+async def test_the_ledger_is_a_file_in_the_private_chat(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    await in_state(harness, TaskState.DELIVERED)
+    await harness.storage.stars.purchase(
+        user_id=7, payment_id="pay-1", stars=50, credit=Decimal("99.5"), now=NOON
+    )
+    chat = {"id": -100, "type": "supergroup", "title": "Ours"}
+    await harness.feed(**Person(harness, user_id=ADMIN, chat=chat).text("/ledger 7"))
+    call = harness.telegram.named("sendDocument")[-1]
+    assert int(call.params["chat_id"]) == ADMIN
+    assert "The last 7 days (UTC)" in call.text
+    assert "3 entries" in call.text
+    assert "in private" in harness.telegram.sent[-1].text
+    [content] = call.files.values()
+    rows = list(csv.DictReader(io.StringIO(content.decode())))
+    assert [(row["kind"], row["roubles"], row["credit"], row["stars"]) for row in rows] == [
+        ("reservation", "16.4", "0", "0"),
+        ("charge", "16.4", "0", "0"),
+        ("purchase", "0", "99.5", "50"),
+    ]
+    assert rows[0]["at"] == "2026-03-01T12:00:00+00:00"
+    for wrong in ("/ledger 367", "/ledger x"):
+        await harness.feed(**admin.text(wrong))
+        assert "at most 366" in harness.telegram.sent[-1].text
+    harness.telegram.refuse("sendDocument", 403, "Forbidden: bot can't initiate conversation")
+    await harness.feed(**admin.text("/ledger"))
+    assert "/start" in harness.telegram.sent[-1].text
 
 
 async def test_a_broadcast_is_drafted_once_started_once_and_can_be_stopped(
@@ -285,3 +412,22 @@ async def test_a_mistyped_id_settles_nothing(
     await harness.feed(**admin.text("/settle 7 typo"))
     assert said in harness.telegram.sent[-1].text
     assert acts(harness) == []
+
+
+async def test_the_panel_names_the_chat_model_and_what_it_costs(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    async def line() -> str:
+        await harness.feed(**admin.text("/admin"))
+        text = harness.telegram.sent[-1].text
+        return next(one for one in text.splitlines() if one.startswith("🌐"))
+
+    assert await line() == "🌐 Translation: off"
+    offer = replace(harness.dispatcher["offer"], translator=object())
+    harness.dispatcher["offer"] = offer
+    assert await line() == "🌐 Translation: on"
+    harness.dispatcher["offer"] = replace(offer, translates_by=ChatModel("gpt-4o-mini"))
+    assert await line() == "🌐 Translation: gpt-4o-mini"
+    priced = ChatModel("gpt-4o-mini", Decimal("0.3"), Decimal("1.2"))
+    harness.dispatcher["offer"] = replace(offer, translates_by=priced)
+    assert await line() == "🌐 Translation: gpt-4o-mini, about 0.21\N{NO-BREAK SPACE}₽ a prompt"

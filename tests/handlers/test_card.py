@@ -1,4 +1,4 @@
-"""One press is one order, whoever presses and however often."""
+"""One press is one order, regardless of who presses and how often."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_the_status_below_a_photo_is_its_caption(
     assert "you are next" in edit.text
 
 
-async def test_the_second_in_the_queue_is_told_so(
+async def test_the_second_in_the_queue_sees_the_position(
     harness: HandlerHarness, ann: Person, boris: Person
 ) -> None:
     await drafted(harness, ann)
@@ -58,7 +58,9 @@ async def test_the_second_in_the_queue_is_told_so(
     assert "место в очереди: 2" in harness.telegram.edits[1].text
 
 
-async def test_a_double_tap_orders_once_and_is_told(harness: HandlerHarness, ann: Person) -> None:
+async def test_a_double_tap_orders_once_and_is_answered(
+    harness: HandlerHarness, ann: Person
+) -> None:
     await drafted(harness, ann)
     await asyncio.gather(*(harness.feed(**ann.press("r|1|1:1")) for _ in range(5)))
     assert harness.states() == ["queued"]
@@ -70,7 +72,7 @@ async def test_a_double_tap_orders_once_and_is_told(harness: HandlerHarness, ann
     )
 
 
-async def test_a_second_press_on_another_shape_changes_nothing(
+async def test_a_second_press_on_another_ratio_changes_nothing(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await drafted(harness, ann)
@@ -95,7 +97,7 @@ async def test_the_same_press_again_after_a_crash_counts_as_accepted(
     assert harness.rows("SELECT count(*) FROM tasks") == [(1,)]
 
 
-async def test_a_strangers_press_does_nothing_and_is_told(
+async def test_a_strangers_press_does_nothing_and_is_answered(
     harness: HandlerHarness, ann: Person, boris: Person
 ) -> None:
     card = await drafted(harness, ann)
@@ -107,7 +109,7 @@ async def test_a_strangers_press_does_nothing_and_is_told(
     assert harness.woken == []
 
 
-async def test_a_button_of_a_task_that_is_not_there_is_told(
+async def test_a_button_of_a_missing_task_is_answered(
     harness: HandlerHarness, ann: Person
 ) -> None:
     for data in ("r|99|1:1", "x|99", "u|99", "d|99", "r|1|4:3", "l|xx", "old button", "r|x|1:1"):
@@ -130,7 +132,7 @@ async def test_a_press_too_old_to_be_answered_still_orders(
     "description",
     ["Bad Request: message is not modified", "Bad Request: message to edit not found"],
 )
-async def test_a_card_that_cannot_be_edited_is_no_trouble(
+async def test_a_card_that_cannot_be_edited_is_ignored(
     harness: HandlerHarness, ann: Person, description: str
 ) -> None:
     await drafted(harness, ann)
@@ -148,7 +150,7 @@ async def test_the_message_that_was_pressed_becomes_the_status(
     assert int(harness.telegram.edits[0].params["message_id"]) == 77
 
 
-async def test_a_status_that_the_worker_shows_already_is_left_alone(
+async def test_a_status_already_shown_by_the_worker_is_not_edited(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await drafted(harness, ann)
@@ -157,7 +159,7 @@ async def test_a_status_that_the_worker_shows_already_is_left_alone(
     assert harness.telegram.edits == []
 
 
-async def test_a_press_whose_order_the_own_worker_took_may_be_handled_again(
+async def test_a_press_whose_order_was_leased_by_the_own_worker_may_be_handled_again(
     harness: HandlerHarness, ann: Person
 ) -> None:
     """That it is done is written when somebody writes anyway."""
@@ -179,7 +181,7 @@ async def test_a_press_whose_order_the_own_worker_took_may_be_handled_again(
     assert harness.storage.inbox.ended == {number}
 
 
-async def test_a_press_is_not_over_before_it_was_answered(
+async def test_a_press_is_marked_done_only_after_its_answer(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await drafted(harness, ann)
@@ -191,7 +193,7 @@ async def test_a_press_is_not_over_before_it_was_answered(
     assert harness.storage.inbox.ended == set()
 
 
-async def test_a_press_whose_order_waits_is_over_when_its_status_was_shown(
+async def test_a_press_whose_order_waits_is_marked_done_with_its_status(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await drafted(harness, ann)
@@ -200,7 +202,7 @@ async def test_a_press_whose_order_waits_is_over_when_its_status_was_shown(
     assert harness.storage.inbox.ended == set()
 
 
-async def test_a_prompt_is_over_with_the_note_of_its_card(
+async def test_a_prompt_is_marked_done_with_the_record_of_its_card(
     harness: HandlerHarness, ann: Person
 ) -> None:
     update = IncomingUpdate(update_id=1, chat_key="7", payload="{}")
@@ -280,7 +282,7 @@ async def test_cancel_during_a_submit_that_is_refused_cancels(
     assert harness.telegram.toasts == [texts.statuses.press_cancelled("en")]
 
 
-async def test_cancelling_the_question_for_words_also_takes_the_card_away(
+async def test_cancelling_the_request_for_a_prompt_also_removes_the_card(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.photo())
@@ -294,7 +296,7 @@ async def test_cancelling_the_question_for_words_also_takes_the_card_away(
 
 
 @pytest.mark.parametrize("state", sorted(set(TaskState) - {TaskState.DRAFT}))
-async def test_an_old_button_says_what_became_of_the_order(
+async def test_an_old_button_reports_the_outcome_of_the_order(
     harness: HandlerHarness, ann: Person, state: TaskState
 ) -> None:
     await drafted(harness, ann)
@@ -308,7 +310,7 @@ async def test_an_old_button_says_what_became_of_the_order(
 # --- consent ---------------------------------------------------------------------------------
 
 
-async def test_the_first_photo_tells_who_gets_it_and_ordering_agrees(
+async def test_the_first_photo_names_its_recipient_and_ordering_is_consent(
     harness: HandlerHarness, ann: Person
 ) -> None:
     agree = "By choosing an aspect ratio you agree"
@@ -322,7 +324,7 @@ async def test_the_first_photo_tells_who_gets_it_and_ordering_agrees(
     assert agree not in harness.telegram.sent[-1].text
 
 
-async def test_words_alone_need_no_consent(harness: HandlerHarness, ann: Person) -> None:
+async def test_a_prompt_alone_needs_no_consent(harness: HandlerHarness, ann: Person) -> None:
     await harness.feed(**ann.text("A cat"))
     await harness.feed(**ann.press("r|1|9:16"))
     assert "agree" not in harness.telegram.sent[-1].text

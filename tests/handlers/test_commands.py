@@ -66,7 +66,7 @@ async def test_the_menu_follows_the_language_that_was_chosen(
     assert [menu.name for menu in menus()[1:]] == ["setMyCommands", "deleteMyCommands"]
 
 
-async def test_cancel_takes_the_newest_order_back_and_changes_its_card(
+async def test_cancel_cancels_the_newest_order_and_edits_its_card(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.text("A cat"))
@@ -87,7 +87,7 @@ async def test_cancel_takes_the_newest_order_back_and_changes_its_card(
     assert harness.states() == ["cancelled", "cancelled"]
 
 
-async def test_cancel_says_that_a_video_that_is_being_made_comes_all_the_same(
+async def test_cancel_says_that_a_generating_video_still_comes(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.text("A cat"))
@@ -100,7 +100,7 @@ async def test_cancel_says_that_a_video_that_is_being_made_comes_all_the_same(
     assert "will still arrive" in answer
 
 
-async def test_cancel_again_after_a_crash_takes_nothing_more_back(
+async def test_cancel_again_after_a_crash_cancels_nothing_more(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.text("A cat"))
@@ -150,7 +150,9 @@ def in_group(harness: HandlerHarness) -> Person:
     return Person(harness, chat=GROUP)
 
 
-async def test_a_group_is_left_in_peace(harness: HandlerHarness, in_group: Person) -> None:
+async def test_unaddressed_group_messages_are_not_answered(
+    harness: HandlerHarness, in_group: Person
+) -> None:
     sticker = {"file_id": "s", "file_unique_id": "s", "type": "regular", "width": 512,
                "height": 512, "is_animated": False, "is_video": False}  # fmt: skip
     other = {"message_id": 3, "date": 1, "chat": GROUP, "from": in_group.user, "text": "x"}
@@ -180,7 +182,9 @@ async def test_a_mention_in_a_topic_is_answered_there(
     assert (card.params["chat_id"], card.params["message_thread_id"]) == ("-100", "9")
 
 
-async def test_a_thread_of_replies_is_no_topic(harness: HandlerHarness, in_group: Person) -> None:
+async def test_a_thread_of_replies_is_not_a_topic(
+    harness: HandlerHarness, in_group: Person
+) -> None:
     await harness.feed(**in_group.message(**mention("@video_bot a cat"), message_thread_id=9))
     assert "message_thread_id" not in harness.telegram.sent[0].params
     assert harness.task()["message_thread_id"] is None

@@ -1,4 +1,4 @@
-"""In groups: asked by a command, a mention or an answer; quiet otherwise; the owner's alone."""
+"""In groups the bot reacts only to commands, mentions and replies; buttons are the owner's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def answer_to_the_bot(harness: HandlerHarness) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("what", ["text", "photo", "sticker", "other command", "other mention"])
-async def test_what_is_not_said_to_the_bot_is_left_alone(
+async def test_messages_not_addressed_to_the_bot_are_ignored(
     harness: HandlerHarness, member: Person, what: str
 ) -> None:
     sticker = {"file_id": "s", "file_unique_id": "s", "type": "regular", "width": 512,
@@ -51,7 +51,7 @@ async def test_what_is_not_said_to_the_bot_is_left_alone(
 
 
 @pytest.mark.parametrize("way", ["command", "named command", "mention", "answer", "caption"])
-async def test_what_is_said_to_the_bot_is_a_card_in_the_same_topic(
+async def test_an_addressed_message_gets_a_card_in_the_same_topic(
     harness: HandlerHarness, member: Person, way: str
 ) -> None:
     topic = {"message_thread_id": 5, "is_topic_message": True}
@@ -78,7 +78,7 @@ async def test_what_is_said_to_the_bot_is_a_card_in_the_same_topic(
     assert (task["frame_file_id"] is not None) == (way == "caption")
 
 
-async def test_a_command_that_answers_somebodys_photo_is_about_it(
+async def test_a_command_that_replies_to_a_photo_uses_the_photo(
     harness: HandlerHarness, member: Person, boris: Person
 ) -> None:
     boris.chat = dict(GROUP)
@@ -88,7 +88,9 @@ async def test_a_command_that_answers_somebodys_photo_is_about_it(
     assert (task["user_id"], task["prompt"], task["frame_file_id"]) == (7, "It waves", "photo-1")
 
 
-async def test_a_command_without_words_says_how(harness: HandlerHarness, member: Person) -> None:
+async def test_a_command_without_a_prompt_explains_its_use(
+    harness: HandlerHarness, member: Person
+) -> None:
     await harness.feed(**member.text("/video"))
     assert "after the command" in harness.telegram.sent[0].text
     assert harness.states() == []
@@ -112,7 +114,7 @@ async def test_two_topics_and_two_people_do_not_mix(
     assert harness.task(1)["prompt"] == "It waves"
 
 
-async def test_a_button_obeys_the_owner_alone(
+async def test_a_button_works_only_for_the_owner(
     harness: HandlerHarness, member: Person, boris: Person
 ) -> None:
     boris.chat = dict(GROUP)
@@ -124,7 +126,7 @@ async def test_a_button_obeys_the_owner_alone(
 
 
 @pytest.mark.parametrize("asked", [True, False])
-async def test_who_writes_as_the_group_is_told_how_when_they_ask(
+async def test_an_anonymous_author_is_told_how_to_write_as_themselves(
     harness: HandlerHarness, member: Person, asked: bool
 ) -> None:
     member.user = dict(ANONYMOUS)

@@ -25,9 +25,7 @@ async def ordered(harness: HandlerHarness, person: Person, number: int) -> None:
     harness.telegram.calls.clear()
 
 
-async def test_history_shows_pages_that_can_be_turned(
-    harness: HandlerHarness, ann: Person
-) -> None:
+async def test_history_is_shown_in_pages(harness: HandlerHarness, ann: Person) -> None:
     await ordered(harness, ann, 7)
     await harness.feed(**ann.text("/history"))
     [page] = harness.telegram.sent
@@ -49,7 +47,7 @@ async def test_an_empty_history_says_what_to_do(harness: HandlerHarness, boris: 
     assert empty.buttons == []
 
 
-async def test_a_number_brings_the_video_without_an_upload(
+async def test_a_number_sends_the_video_without_an_upload(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await ordered(harness, ann, 1)
@@ -83,7 +81,7 @@ async def test_a_video_that_telegram_lost_can_be_made_again(
         ("generating", "Making your video", None),
     ],
 )
-async def test_an_order_without_a_video_says_what_became_of_it(
+async def test_an_order_without_a_video_shows_its_outcome(
     harness: HandlerHarness, ann: Person, state: str, says: str, button: str | None
 ) -> None:
     await ordered(harness, ann, 1)
@@ -134,7 +132,7 @@ async def test_inline_finds_ones_own_videos_by_words(
     assert answer(harness)[0] == []
 
 
-async def test_inline_goes_on_where_it_stopped(harness: HandlerHarness, ann: Person) -> None:
+async def test_inline_results_continue_at_the_offset(harness: HandlerHarness, ann: Person) -> None:
     await ordered(harness, ann, 22)
     await harness.feed(**asks(ann, ""))
     first, params = answer(harness)
@@ -145,9 +143,7 @@ async def test_inline_goes_on_where_it_stopped(harness: HandlerHarness, ann: Per
     assert params.get("next_offset", "") == ""
 
 
-async def test_an_answer_that_comes_too_late_is_let_go(
-    harness: HandlerHarness, ann: Person
-) -> None:
+async def test_a_late_inline_answer_is_dropped(harness: HandlerHarness, ann: Person) -> None:
     harness.telegram.refuse("answerInlineQuery", 400, "Bad Request: query is too old")
     await harness.feed(**asks(ann, "cat"))
 
@@ -155,7 +151,7 @@ async def test_an_answer_that_comes_too_late_is_let_go(
 # --- their data ------------------------------------------------------------------------------
 
 
-async def test_everything_goes_after_the_second_tap(
+async def test_all_data_is_deleted_after_the_second_tap(
     harness: HandlerHarness, ann: Person, boris: Person
 ) -> None:
     await ordered(harness, ann, 2)
@@ -175,7 +171,7 @@ async def test_everything_goes_after_the_second_tap(
     assert "Deleted: your prompts" in harness.telegram.edits[-1].text
 
 
-async def test_a_change_of_mind_deletes_nothing(harness: HandlerHarness, ann: Person) -> None:
+async def test_a_cancelled_deletion_deletes_nothing(harness: HandlerHarness, ann: Person) -> None:
     await ordered(harness, ann, 1)
     await harness.feed(**ann.text("/delete_me"))
     await harness.feed(**ann.press("dm|7|0"))
@@ -183,7 +179,7 @@ async def test_a_change_of_mind_deletes_nothing(harness: HandlerHarness, ann: Pe
     assert "Nothing was deleted" in harness.telegram.edits[-1].text
 
 
-async def test_in_a_group_nobody_else_confirms(
+async def test_nobody_else_can_confirm_a_deletion_in_a_group(
     harness: HandlerHarness, ann: Person, boris: Person
 ) -> None:
     await ordered(harness, ann, 1)
@@ -196,7 +192,7 @@ async def test_in_a_group_nobody_else_confirms(
 # --- the Stop button -------------------------------------------------------------------------
 
 
-async def test_telegrams_stop_button_takes_a_waiting_order_back(
+async def test_telegrams_stop_button_cancels_a_waiting_order(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.text("A cat"))
@@ -209,7 +205,7 @@ async def test_telegrams_stop_button_takes_a_waiting_order_back(
     assert "No money was taken" in edit.text
 
 
-async def test_the_stop_button_takes_nothing_else_back(
+async def test_the_stop_button_cancels_nothing_else(
     harness: HandlerHarness, ann: Person, boris: Person
 ) -> None:
     await harness.feed(**ann.text("A cat"))

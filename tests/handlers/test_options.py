@@ -17,7 +17,7 @@ from tests.support.handler_harness import MODEL, Call, HandlerHarness, Person
 NBSP = "\N{NO-BREAK SPACE}"
 
 
-class Chatty(Translator):
+class FakeTranslator(Translator):
     """A chat model that knows what it is told here."""
 
     def __init__(self, **said: str) -> None:
@@ -43,7 +43,9 @@ def offer(harness: HandlerHarness) -> Offer:
 
 
 def knows(harness: HandlerHarness, **said: str) -> None:
-    harness.dispatcher["offer"] = replace(harness.dispatcher["offer"], translator=Chatty(**said))
+    harness.dispatcher["offer"] = replace(
+        harness.dispatcher["offer"], translator=FakeTranslator(**said)
+    )
 
 
 def texts_of(call: Call) -> list[list[str]]:
@@ -89,7 +91,7 @@ async def test_a_card_has_its_options_behind_one_button(
     assert texts_of(harness.telegram.edits[-1]) == texts_of(card)
 
 
-async def test_the_price_follows_what_is_chosen(harness: HandlerHarness, ann: Person) -> None:
+async def test_the_price_follows_the_chosen_options(harness: HandlerHarness, ann: Person) -> None:
     await harness.feed(**ann.text("A cat"))
     await harness.feed(**ann.press("o|1|1"))
     await harness.feed(**ann.press(data_of(harness.telegram.edits[-1], "720p")))
@@ -125,7 +127,7 @@ async def test_the_ratio_that_is_first_stays_first(harness: HandlerHarness, ann:
 
 
 @pytest.mark.parametrize("data", ["o|1|1", "c|1|seedance-1-lite-720P-5s", "n|1|2", "w|1|1", "i|1"])
-async def test_a_card_obeys_its_owner_alone_and_only_while_it_is_a_draft(
+async def test_a_card_can_be_changed_only_by_its_owner_and_as_a_draft(
     harness: HandlerHarness, ann: Person, boris: Person, data: str
 ) -> None:
     knows(harness, scene="A scene")
@@ -143,7 +145,7 @@ async def test_a_card_obeys_its_owner_alone_and_only_while_it_is_a_draft(
 
 
 @pytest.mark.parametrize("data", ["c|1|seedance-1-pro-480P-5s", "n|1|4", "n|1|0"])
-async def test_what_is_not_on_offer_is_not_chosen(
+async def test_a_model_not_on_offer_cannot_be_chosen(
     harness: HandlerHarness, ann: Person, data: str
 ) -> None:
     await harness.feed(**ann.text("A cat"))
@@ -155,7 +157,7 @@ async def test_what_is_not_on_offer_is_not_chosen(
 # --- words -----------------------------------------------------------------------------------
 
 
-async def test_a_translation_is_shown_beside_the_words_and_sent(
+async def test_a_translation_is_shown_with_the_original_and_sent(
     harness: HandlerHarness, boris: Person
 ) -> None:
     knows(harness, translation="A cat runs")
@@ -167,9 +169,7 @@ async def test_a_translation_is_shown_beside_the_words_and_sent(
     assert harness.task()["prompt"] == "A cat runs"
 
 
-async def test_one_tap_sends_the_words_as_they_were_written(
-    harness: HandlerHarness, boris: Person
-) -> None:
+async def test_one_tap_sends_the_original_prompt(harness: HandlerHarness, boris: Person) -> None:
     knows(harness, translation="A cat runs")
     await harness.feed(**boris.text("Кот бежит"))
     await harness.feed(
@@ -189,7 +189,7 @@ async def test_a_caption_is_translated_too(harness: HandlerHarness, boris: Perso
     assert (harness.task()["prompt"], harness.task()["original"]) == ("It waves", "Машет")
 
 
-async def test_a_translation_that_fails_leaves_the_words(
+async def test_a_failed_translation_keeps_the_original(
     harness: HandlerHarness, boris: Person
 ) -> None:
     knows(harness)
@@ -199,7 +199,7 @@ async def test_a_translation_that_fails_leaves_the_words(
     assert texts_of(card)[1:] == [["⚙️ 480p · 5 с", "✨ Улучшить"], ["Отменить"]]
 
 
-async def test_a_few_words_become_a_scene_and_can_be_taken_back(
+async def test_a_few_words_become_a_scene_and_can_be_restored(
     harness: HandlerHarness, ann: Person
 ) -> None:
     knows(harness, scene="A ginger cat on a roof at dusk")
@@ -213,7 +213,7 @@ async def test_a_few_words_become_a_scene_and_can_be_taken_back(
     assert harness.task()["prompt"] == "cat"
 
 
-async def test_when_no_scene_comes_it_is_said_and_the_card_stays(
+async def test_a_failed_scene_is_reported_and_the_card_stays(
     harness: HandlerHarness, ann: Person
 ) -> None:
     knows(harness)
@@ -260,7 +260,7 @@ async def test_a_persons_defaults_are_on_their_new_cards(
     assert harness.rows("SELECT ratio, model FROM users") == [(None, "seedance-1-lite-1080P-5s")]
 
 
-async def test_a_default_that_is_no_longer_on_offer_is_ours(
+async def test_a_default_no_longer_on_offer_is_replaced_by_the_bots(
     harness: HandlerHarness, ann: Person, offer: Offer
 ) -> None:
     await harness.feed(**ann.press("sm|seedance-1-lite-1080P-5s", 5))
@@ -289,7 +289,7 @@ async def test_the_first_screen_leads_to_ready_scenes(
     assert "5/5" in json.loads(edit.params["media"])["caption"]
 
 
-async def test_a_scene_that_is_taken_is_a_card_once(harness: HandlerHarness, ann: Person) -> None:
+async def test_a_chosen_scene_becomes_one_card(harness: HandlerHarness, ann: Person) -> None:
     await harness.feed(**ann.text("/examples"))
     press = ann.press(data_of(harness.telegram.sent[0], "🎬 Use this scene"))
     number = await harness.feed(**press)
@@ -307,7 +307,7 @@ async def test_a_scene_that_is_taken_is_a_card_once(harness: HandlerHarness, ann
     assert harness.task()["prompt"] == "A wolf"
 
 
-async def test_without_scenes_there_is_nothing_to_leaf_through(
+async def test_without_scenes_there_is_nothing_to_browse(
     harness: HandlerHarness, ann: Person, offer: Offer
 ) -> None:
     harness.dispatcher["offer"] = replace(offer, examples=())

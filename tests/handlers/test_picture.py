@@ -1,4 +1,4 @@
-"""A picture in any shape becomes a first frame, or is refused before anything is kept."""
+"""A picture in any format becomes a first frame, or is refused before anything is stored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_a_photo_with_a_caption_is_a_card_with_the_photo(
 @pytest.mark.parametrize(
     ("width", "height", "first"), [(1280, 720, "16:9"), (1000, 1000, "1:1"), (500, 900, "9:16")]
 )
-async def test_the_nearest_shape_is_first_and_marked(
+async def test_the_nearest_ratio_is_first_and_marked(
     harness: HandlerHarness, ann: Person, width: int, height: int, first: str
 ) -> None:
     await harness.feed(**ann.photo(width, height, caption="It waves"))
@@ -42,7 +42,7 @@ async def test_the_nearest_shape_is_first_and_marked(
     assert '"style":"primary"' in card.params["reply_markup"].replace(" ", "")
 
 
-async def test_a_photo_waits_for_its_words_and_the_next_text_gives_them(
+async def test_a_photo_gets_the_next_text_as_its_prompt(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.photo(1280, 720))
@@ -82,7 +82,7 @@ async def test_a_photo_without_words_cannot_be_ordered(
     assert harness.telegram.toasts == ["First describe what should happen in the video."]
 
 
-async def test_a_photo_whose_file_is_gone_still_gets_its_card(
+async def test_a_photo_whose_file_is_missing_still_gets_its_card(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.photo())
@@ -92,7 +92,7 @@ async def test_a_photo_whose_file_is_gone_still_gets_its_card(
     assert [text for text, _ in card.buttons[0]] == ["1:1", "16:9", "9:16"]
 
 
-async def test_a_photo_that_telegram_refuses_to_show_gets_a_card_of_words(
+async def test_a_photo_that_telegram_refuses_gets_a_text_card(
     harness: HandlerHarness, ann: Person
 ) -> None:
     harness.telegram.refuse("sendPhoto", 400, "Bad Request: wrong file identifier")
@@ -107,7 +107,7 @@ async def test_a_photo_that_telegram_refuses_to_show_gets_a_card_of_words(
     ("width", "height", "said"),
     [(63, 400, "63×400"), (900, 40, "900×40")],
 )
-async def test_a_photo_in_which_nothing_can_be_seen_is_refused_at_once(
+async def test_a_tiny_photo_is_refused_at_once(
     harness: HandlerHarness, ann: Person, width: int, height: int, said: str
 ) -> None:
     await harness.feed(**ann.photo(width, height, caption="It waves"))
@@ -119,7 +119,7 @@ async def test_a_photo_in_which_nothing_can_be_seen_is_refused_at_once(
 @pytest.mark.parametrize(
     ("width", "height", "blurry"), [(250, 240, True), (1500, 420, True), (1280, 960, False)]
 )
-async def test_small_and_long_photos_work_with_a_word_about_sharpness(
+async def test_small_and_long_photos_work_with_a_warning_about_sharpness(
     harness: HandlerHarness, ann: Person, width: int, height: int, blurry: bool
 ) -> None:
     await harness.feed(**ann.photo(width, height, caption="It waves"))
@@ -171,7 +171,7 @@ async def test_an_image_file_is_a_first_frame_shown_by_a_preview(
     assert task["card_is_media"] == 1
 
 
-async def test_an_image_file_can_wait_for_its_words_too(
+async def test_an_image_file_can_wait_for_its_prompt_too(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.document(jpeg(900, 1600)))
@@ -217,7 +217,7 @@ async def test_a_file_of_another_kind_is_refused_unread(
         (jpeg(60, 200), "60×200"),
     ],
 )
-async def test_a_file_is_judged_by_what_is_in_it(
+async def test_a_file_is_judged_by_its_content(
     harness: HandlerHarness, ann: Person, content: bytes, said: str
 ) -> None:
     await harness.feed(**ann.document(content, "image/png"))
@@ -226,13 +226,13 @@ async def test_a_file_is_judged_by_what_is_in_it(
     assert harness.states() == []
 
 
-async def test_a_file_that_telegram_lost_is_told(harness: HandlerHarness, ann: Person) -> None:
+async def test_a_file_that_telegram_lost_is_reported(harness: HandlerHarness, ann: Person) -> None:
     harness.telegram.refuse("getFile", 400, "Bad Request: wrong file_id")
     await harness.feed(**ann.document(jpeg(400, 400)))
     assert "does not let me download this file" in harness.telegram.sent[0].text
 
 
-async def test_a_file_that_cannot_be_had_now_is_asked_for_again(
+async def test_a_file_temporarily_unavailable_is_requested_again(
     harness: HandlerHarness, ann: Person
 ) -> None:
     harness.telegram.refuse("getFile", 500, "Internal Server Error")

@@ -1,4 +1,4 @@
-"""Words in, a card out."""
+"""A prompt becomes a card."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.core.prompt import PROMPT_LIMIT
 from tests.support.handler_harness import HandlerHarness, Person
 
 
-async def test_a_text_becomes_a_draft_and_a_card_that_answers_it(
+async def test_a_text_becomes_a_draft_and_a_card_that_replies_to_it(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.text("A cat --ar 16:9 on\na bicycle"))
@@ -105,7 +105,7 @@ async def test_a_prompt_over_the_limit_is_refused_with_both_numbers(
          "document": {"file_id": "a", "file_unique_id": "a", "mime_type": "video/mp4"}},
     ],
 )  # fmt: skip
-async def test_what_cannot_become_a_video_is_told_what_can(
+async def test_unusable_content_is_answered_with_what_works(
     harness: HandlerHarness, ann: Person, content: dict[str, Any]
 ) -> None:
     await harness.feed(**ann.message(**content))
@@ -123,7 +123,7 @@ async def test_what_cannot_become_a_video_is_told_what_can(
         {"delete_chat_photo": True},
     ],
 )
-async def test_news_of_telegrams_own_is_not_answered(
+async def test_service_messages_are_not_answered(
     harness: HandlerHarness, ann: Person, content: dict[str, Any]
 ) -> None:
     await harness.feed(**ann.message(**content))

@@ -11,7 +11,7 @@ from bot import texts
 from tests.media.test_video_reader import mp4
 from tests.support.handler_harness import HandlerHarness, Person
 
-CARD = "It costs nothing until you choose an aspect ratio"
+CARD = "Nothing is ordered until you choose an aspect ratio"
 
 
 async def made(
@@ -27,7 +27,7 @@ async def made(
     harness.woken.clear()
 
 
-async def test_again_orders_the_same_at_once_and_shows_how_it_goes(
+async def test_again_orders_the_same_at_once_and_shows_its_status(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await made(harness, ann)
@@ -56,7 +56,7 @@ async def test_the_same_press_after_a_crash_orders_nothing_more(
     assert len(harness.telegram.sent) == 1
 
 
-async def test_a_second_tap_on_again_is_taken_for_a_slip(
+async def test_a_second_tap_on_again_counts_as_a_mistake(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await made(harness, ann)
@@ -69,7 +69,7 @@ async def test_a_second_tap_on_again_is_taken_for_a_slip(
     assert harness.states() == ["delivered", "delivered", "queued"]
 
 
-async def test_again_at_another_price_shows_that_price_first(
+async def test_again_with_a_changed_price_opens_a_card_with_it(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await made(harness, ann, price_kopecks=1000)
@@ -80,7 +80,7 @@ async def test_again_at_another_price_shows_that_price_first(
     assert harness.woken == []
 
 
-async def test_again_with_a_model_that_is_gone_shows_what_there_is(
+async def test_again_with_a_removed_model_opens_a_card_with_another(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await made(harness, ann, model="gone")
@@ -103,7 +103,7 @@ async def test_another_ratio_is_a_new_card(harness: HandlerHarness, ann: Person)
     assert harness.states() == ["delivered", "queued"]
 
 
-async def test_a_changed_prompt_is_offered_in_the_shape_of_the_video(
+async def test_a_changed_prompt_is_offered_with_the_ratio_of_the_video(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await made(harness, ann)
@@ -143,7 +143,7 @@ async def test_without_its_photo_a_lost_order_is_a_card_again(
     assert harness.telegram.sent[-1].text.startswith("A cat")
 
 
-async def test_a_video_goes_on_from_its_last_picture(
+async def test_a_video_continues_from_its_last_picture(
     harness: HandlerHarness, ann: Person, tmp_path: Path
 ) -> None:
     await made(harness, ann)
@@ -165,7 +165,9 @@ async def test_a_video_goes_on_from_its_last_picture(
     assert len(harness.states()) == 2
 
 
-async def test_nothing_goes_on_where_photos_are_off(harness: HandlerHarness, ann: Person) -> None:
+async def test_without_photos_no_video_can_be_continued(
+    harness: HandlerHarness, ann: Person
+) -> None:
     await made(harness, ann)
     harness.set_offer(photos_on=False)
     await harness.feed(**ann.press("b|f|1", 900))
@@ -188,7 +190,7 @@ async def test_a_video_comes_as_a_file_and_is_uploaded_once(
 
 
 @pytest.mark.parametrize("act", ["d", "f"])
-async def test_a_video_that_telegram_does_not_give_is_told(
+async def test_a_video_that_telegram_does_not_return_is_reported(
     harness: HandlerHarness, ann: Person, act: str
 ) -> None:
     await made(harness, ann)
@@ -218,7 +220,7 @@ async def test_a_deleted_video_leaves_the_chat_and_stays_in_the_history(
     assert harness.telegram.toasts[1] == texts.results.press_by_hand("en")
 
 
-async def test_what_is_deleted_for_good_is_kept_nowhere(
+async def test_a_permanently_deleted_order_is_stored_nowhere(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await made(harness, ann)
@@ -230,7 +232,7 @@ async def test_what_is_deleted_for_good_is_kept_nowhere(
     assert harness.telegram.named("deleteMessage")
 
 
-async def test_what_is_under_way_is_not_deleted(harness: HandlerHarness, ann: Person) -> None:
+async def test_an_open_order_is_not_deleted(harness: HandlerHarness, ann: Person) -> None:
     await made(harness, ann, "generating")
     await harness.feed(**ann.press("b|z|1", 900))
     assert harness.states() == ["generating"]
@@ -250,7 +252,7 @@ async def test_nobody_else_can_press(
 
 
 @pytest.mark.parametrize("act", list("awrfdn"))
-async def test_a_button_of_an_order_that_was_forgotten_says_so(
+async def test_a_button_of_a_deleted_order_reports_it(
     harness: HandlerHarness, ann: Person, act: str
 ) -> None:
     await harness.feed(**ann.press(f"b|{act}|77", 900))

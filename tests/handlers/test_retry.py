@@ -1,4 +1,4 @@
-"""The buttons below notices: knowingly once more, and the kept video."""
+"""The buttons below notices: order again after an unknown result, and send the kept video."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def ended(harness: HandlerHarness, person: Person, state: str) -> None:
     harness.woken.clear()
 
 
-async def test_an_unknown_order_is_ordered_once_more_and_told_in_the_same_message(
+async def test_an_unknown_order_is_ordered_again_in_the_same_message(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await ended(harness, ann, "unknown")

@@ -1,4 +1,4 @@
-"""Telegram Stars: sold, checked out, counted once, and given back."""
+"""Telegram Stars: packages, checkout, payments counted once, refunds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.core.access import Access
 from bot.core.caps import OrderRules
 from bot.core.stars import Package, StarsPackages, package_of, read_packages
 from bot.jobs.refunds import Refunds
-from bot.texts.callback_data import BuyPackage, RefundPayment
+from bot.texts.callback_data import BuyPackage, Operate, Operation, RefundPayment
 from storage import Entry
 from tests.support.handler_harness import NOON, HandlerHarness, Person
 
@@ -66,7 +66,7 @@ def test_packages_are_read_and_wrong_ones_are_refused() -> None:
         with pytest.raises(ValueError, match=r"^should (be|name) .*Stars"):
             read_packages(wrong)
     for wrong in ("1:10000000", "1:2:3"):
-        with pytest.raises(ValueError, match=r"^should be Stars and roubles of credit"):
+        with pytest.raises(ValueError, match=r"^should be pairs of Stars and roubles"):
             read_packages(wrong)
     for package in (SMALL, LARGE):
         assert package_of(package.payload) == package
@@ -110,7 +110,7 @@ async def test_buying_shows_the_balance_and_sends_the_invoice(
         ({"invoice_payload": "x"}, False),
     ],
 )
-async def test_the_checkout_takes_what_is_on_sale_alone(
+async def test_the_checkout_accepts_only_packages_on_sale(
     selling: HandlerHarness, ann: Person, changes: dict[str, Any], good: bool
 ) -> None:
     await selling.feed(**checkout(ann, SMALL, **changes))
@@ -142,7 +142,7 @@ async def test_a_payment_is_counted_once_under_redelivery(
     assert await selling.storage.ledger.credit(7) == 120
 
 
-async def test_a_payment_counts_although_the_shop_has_closed_and_the_payer_is_banned(
+async def test_a_payment_counts_after_stars_are_off_and_the_payer_is_banned(
     selling: HandlerHarness, ann: Person
 ) -> None:
     selling.dispatcher["stars_packages"] = StarsPackages()
@@ -152,9 +152,7 @@ async def test_a_payment_counts_although_the_shop_has_closed_and_the_payer_is_ba
     assert await selling.storage.ledger.credit(7) == 100
 
 
-async def test_a_payment_that_is_none_of_ours_goes_back(
-    selling: HandlerHarness, ann: Person
-) -> None:
+async def test_an_unknown_payment_is_refunded(selling: HandlerHarness, ann: Person) -> None:
     await selling.feed(**payment(ann, SMALL, invoice_payload="somebody else's"))
     assert await selling.storage.ledger.credit(7) == 0
     assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
@@ -172,7 +170,7 @@ async def test_videos_are_paid_from_the_balance(selling: HandlerHarness, ann: Pe
     )
 
 
-async def test_the_price_of_a_failed_video_is_told_to_be_back(
+async def test_the_returned_price_of_a_failed_video_is_reported(
     selling: HandlerHarness, ann: Person
 ) -> None:
     await selling.feed(**payment(ann, LARGE))
@@ -181,6 +179,8 @@ async def test_the_price_of_a_failed_video_is_told_to_be_back(
     await fail(selling)
     assert await selling.storage.ledger.credit(7) == 100
     assert told(selling, "credit_back") == [{"price": "17"}]
+    await selling.feed(**ann.press("ho|1"))
+    assert "You pay nothing" in selling.telegram.sent[-1].text
 
 
 async def fail(harness: HandlerHarness) -> None:
@@ -192,12 +192,10 @@ async def fail(harness: HandlerHarness) -> None:
     assert await harness.storage.tasks.save(lease, failed, now=harness.clock())
 
 
-# --- giving back -----------------------------------------------------------------------------
+# --- refunds ---------------------------------------------------------------------------------
 
 
-async def test_support_gives_unused_payments_back_once(
-    selling: HandlerHarness, ann: Person
-) -> None:
+async def test_support_refunds_unused_payments_once(selling: HandlerHarness, ann: Person) -> None:
     await selling.feed(**payment(ann, LARGE))
     await selling.feed(**payment(ann, SMALL, "stx-2"))
     await selling.feed(**ann.text("A cat"))
@@ -220,7 +218,7 @@ async def test_support_gives_unused_payments_back_once(
     assert await selling.storage.ledger.credit(7) == 3
 
 
-async def test_nobody_gives_somebody_elses_payment_back(
+async def test_nobody_refunds_another_persons_payment(
     selling: HandlerHarness, ann: Person, boris: Person
 ) -> None:
     await selling.feed(**payment(ann, LARGE))
@@ -278,7 +276,7 @@ async def turn(harness: HandlerHarness, turns: int = 1, seconds: float = 300) ->
         await loop.run()
 
 
-async def test_a_payment_for_a_failed_video_goes_back_exactly_once(
+async def test_a_payment_for_a_failed_video_is_refunded_exactly_once(
     selling: HandlerHarness, ann: Person
 ) -> None:
     await selling.feed(**payment(ann, SMALL))
@@ -294,7 +292,7 @@ async def test_a_payment_for_a_failed_video_goes_back_exactly_once(
     assert await selling.storage.ledger.credit(7) == Decimal(0)
 
 
-async def test_a_refund_is_repeated_until_telegram_says_that_it_is_done(
+async def test_a_refund_is_repeated_until_telegram_confirms_it(
     selling: HandlerHarness, ann: Person
 ) -> None:
     await selling.feed(**payment(ann, SMALL))
@@ -311,10 +309,54 @@ async def test_a_refund_is_repeated_until_telegram_says_that_it_is_done(
     assert told(selling, "stars_back") == [{"stars": 10, "failed": False}]
 
 
+async def test_a_refund_that_telegram_refuses_is_left_to_an_admin_who_asks_again(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    admin = Person(selling, user_id=1)
+    await selling.feed(**payment(ann, SMALL))
+    await selling.storage.stars.refund("stx-1", now=NOON)
+    for _ in range(3):
+        selling.telegram.refuse("refundStarPayment", 400, "Bad Request: CHARGE_ID_INVALID")
+    await turn(selling, turns=20)
+    assert not selling.telegram.refusals
+    assert selling.telegram.named("refundStarPayment") == []  # nobody asks on and on
+    [refused] = await selling.storage.stars.refused()
+    assert (refused.user_id, refused.stars) == (7, 10)
+    assert "CHARGE_ID_INVALID" in refused.error
+    again = Operate(operation=Operation.REFUND_AGAIN, number=refused.entry).pack()
+    await selling.feed(**admin.press(again))
+    assert await selling.storage.stars.refused() == []
+    await turn(selling)
+    assert len(selling.telegram.named("refundStarPayment")) == 1
+    assert told(selling, "stars_back") == [{"stars": 10, "failed": False}]
+    await selling.feed(**admin.press(again))
+    assert "already" in selling.telegram.toasts[-1]
+    assert selling.rows("SELECT act FROM audit WHERE act LIKE 'refund again'") == [
+        ("refund again",)
+    ]
+
+
+async def test_a_refused_refund_that_was_settled_by_hand_is_asked_for_no_more(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    await selling.feed(**payment(ann, SMALL))
+    await selling.storage.stars.refund("stx-1", now=NOON)
+    await selling.storage.stars.refund_refused("stx-1", now=NOON, error="user not found")
+    [refused] = await selling.storage.stars.refused()
+    settled = Operate(operation=Operation.REFUND_SETTLED, number=refused.entry).pack()
+    await selling.feed(**Person(selling, user_id=1).press(settled))
+    await turn(selling, turns=5)
+    assert selling.telegram.named("refundStarPayment") == []
+    assert told(selling, "stars_back") == []
+    assert await selling.storage.stars.refused() == []
+
+
 # --- an admin gives back ---------------------------------------------------------------------
 
 
-async def test_an_admin_gives_any_open_payment_back_and_it_is_noted_in_the_same_commit(
+async def test_an_admin_refunds_any_open_payment_with_an_audit_row_in_the_same_commit(
     selling: HandlerHarness, ann: Person
 ) -> None:
     selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
@@ -337,9 +379,7 @@ async def test_an_admin_gives_any_open_payment_back_and_it_is_noted_in_the_same_
     assert [text.split(" of ")[0] for text, _ in refunds] == ["Refund 50 ⭐"]
 
 
-async def test_what_was_spent_on_videos_is_not_given_back(
-    selling: HandlerHarness, ann: Person
-) -> None:
+async def test_spent_credit_is_not_refunded(selling: HandlerHarness, ann: Person) -> None:
     selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
     await selling.feed(**payment(ann, SMALL))
     await selling.feed(**ann.text("A cat"))
@@ -349,3 +389,54 @@ async def test_what_was_spent_on_videos_is_not_given_back(
     assert "spent on videos" in selling.telegram.toasts[-1]
     assert selling.rows("SELECT count(*) FROM star_refunds") == [(0,)]
     assert selling.rows("SELECT count(*) FROM audit") == [(0,)]
+
+
+async def test_a_payment_that_was_used_in_part_goes_back_once_with_the_rest_of_its_credit(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    admin = Person(selling, user_id=1)
+    await selling.feed(**payment(ann, LARGE))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))  # 83 of 100 are left
+    await selling.feed(**admin.text("/user 7"))
+    [(label, data)] = [
+        b for row in selling.telegram.sent[-1].buttons for b in row if "Refund" in b[0]
+    ]
+    assert label.endswith("used in part")
+    await asyncio.gather(*(selling.feed(**admin.press(data)) for _ in range(3)))
+    assert selling.telegram.toasts.count("Done.") == 1
+    assert selling.rows("SELECT credit_kopecks, stars FROM ledger WHERE kind = 'refund'") == [
+        (-8300, -50)
+    ]
+    assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+    assert await selling.storage.ledger.credit(7) == 0
+    assert selling.rows("SELECT act FROM audit") == [("refund rest",)]
+
+
+async def test_an_unused_payment_has_no_rest(selling: HandlerHarness, ann: Person) -> None:
+    await selling.feed(**payment(ann, LARGE))
+    assert not await selling.storage.stars.refund("stx-1", now=NOON, admin=1, rest=True)
+    assert await selling.storage.ledger.credit(7) == 100
+
+
+async def test_an_admin_gives_credit_once_and_the_person_hears_of_it(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    selling.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    admin = Person(selling, user_id=1)
+    await selling.feed(**ann.text("/start"))
+    gift = admin.text("/credit 7 100")
+    number = await selling.feed(**gift)
+    await selling.again(number, **gift)
+    assert "now has 100" in selling.telegram.sent[-1].text
+    assert await selling.storage.ledger.credit(7) == 100
+    assert told(selling, "credit_given") == [{"roubles": "100", "credit": "100"}]
+    assert selling.rows("SELECT actor_id, act, subject_id FROM audit") == [(1, "grant credit", 7)]
+    for wrong in ("/credit", "/credit 7", "/credit 7 0", "/credit 7 100001", "/credit 7 -5"):
+        await selling.feed(**admin.text(wrong))
+        assert "/credit 123456 100" in selling.telegram.sent[-1].text
+    await selling.feed(**admin.text("/credit 999 5"))
+    assert "Nothing was found" in selling.telegram.sent[-1].text
+    await selling.feed(**ann.text("/credit 7 5"))
+    assert await selling.storage.ledger.credit(7) == 100

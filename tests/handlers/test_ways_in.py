@@ -1,4 +1,4 @@
-"""Every way to bring a picture and its words ends in one card, and drafts do not mix."""
+"""Every way to send a picture and its prompt leads to one card, and drafts do not mix."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def replied(event: dict[str, Any]) -> dict[str, Any]:
 # --- words, then the photo -------------------------------------------------------------------
 
 
-async def test_a_photo_after_the_words_joins_them_on_one_card(
+async def test_a_photo_after_the_prompt_joins_it_on_one_card(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.text("It waves"))
@@ -52,7 +52,7 @@ async def test_the_joined_photo_again_after_a_crash_makes_nothing_new(
 
 
 @pytest.mark.parametrize("captioned", [0, 1, 2])
-async def test_an_album_is_one_card_with_its_first_picture_and_says_so(
+async def test_an_album_is_one_card_that_names_its_first_picture(
     harness: HandlerHarness, ann: Person, captioned: int
 ) -> None:
     for number in range(3):
@@ -66,7 +66,7 @@ async def test_an_album_is_one_card_with_its_first_picture_and_says_so(
     assert len(harness.telegram.sent) == (1 if captioned == 0 else 2)  # it asked for words first
 
 
-async def test_an_album_without_words_asks_for_them_once(
+async def test_an_album_without_a_caption_asks_for_a_prompt_once(
     harness: HandlerHarness, ann: Person
 ) -> None:
     for _ in range(3):
@@ -88,9 +88,7 @@ async def test_files_of_an_album_are_one_card_too(harness: HandlerHarness, ann: 
 # --- answers, forwards, Live Photos ----------------------------------------------------------
 
 
-async def test_an_answer_to_an_earlier_photo_is_about_it(
-    harness: HandlerHarness, ann: Person
-) -> None:
+async def test_a_reply_to_an_earlier_photo_uses_it(harness: HandlerHarness, ann: Person) -> None:
     earlier = ann.photo(1280, 720)
     await harness.feed(**ann.text("It waves", reply_to_message=replied(earlier)))
     [card] = harness.telegram.sent
@@ -100,7 +98,7 @@ async def test_an_answer_to_an_earlier_photo_is_about_it(
     assert harness.task()["frame_file_id"] == "photo-1"
 
 
-async def test_an_answer_to_a_photo_that_waits_gives_it_the_words(
+async def test_a_reply_to_a_waiting_photo_is_its_prompt(
     harness: HandlerHarness, ann: Person
 ) -> None:
     first, second = ann.photo(), ann.photo(1280, 720)
@@ -112,16 +110,14 @@ async def test_an_answer_to_a_photo_that_waits_gives_it_the_words(
     assert harness.rows("SELECT prompt FROM tasks ORDER BY id") == [("It waves",), ("It runs",)]
 
 
-async def test_an_answer_to_an_image_file_is_about_it(
-    harness: HandlerHarness, ann: Person
-) -> None:
+async def test_a_reply_to_an_image_file_uses_it(harness: HandlerHarness, ann: Person) -> None:
     earlier = ann.document(jpeg(1600, 900))
     await harness.feed(**ann.text("It waves", reply_to_message=replied(earlier)))
     assert harness.task()["frame_kind"] == "document"
     assert harness.telegram.sent[0].name == "sendPhoto"
 
 
-async def test_an_answer_to_a_bad_picture_is_told_and_makes_nothing(
+async def test_a_reply_to_a_bad_picture_is_refused_without_a_draft(
     harness: HandlerHarness, ann: Person
 ) -> None:
     earlier = ann.photo(1200, 40)
@@ -130,7 +126,7 @@ async def test_an_answer_to_a_bad_picture_is_told_and_makes_nothing(
     assert harness.states() == []
 
 
-async def test_an_answer_to_the_card_changes_its_words(
+async def test_a_reply_to_the_card_changes_its_prompt(
     harness: HandlerHarness, ann: Person
 ) -> None:
     await harness.feed(**ann.text("A cat"))
@@ -181,7 +177,7 @@ async def test_a_photo_that_is_cut_is_shown_with_the_cut(
     assert middle > 180 > 90 > edge  # what 9:16 cuts off is dark
 
 
-async def test_a_photo_that_cannot_be_fetched_now_is_shown_as_it_is(
+async def test_a_photo_that_cannot_be_fetched_now_is_shown_unchanged(
     harness: HandlerHarness, ann: Person
 ) -> None:
     harness.telegram.refuse("getFile", 500, "Internal Server Error")
@@ -256,7 +252,7 @@ async def test_an_edit_after_the_order_changes_nothing(
     assert len(harness.telegram.calls) == calls
 
 
-async def test_a_prompt_that_was_refused_can_be_mended_by_editing(
+async def test_a_refused_prompt_can_be_corrected_by_editing(
     harness: HandlerHarness, ann: Person
 ) -> None:
     event = ann.text("--ar 1:1")

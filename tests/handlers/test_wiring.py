@@ -37,7 +37,7 @@ def given_by(handler: HandlerObject) -> set[str]:
     return names
 
 
-async def test_every_parameter_of_every_handler_is_there(
+async def test_every_parameter_of_every_handler_is_provided(
     harness: HandlerHarness, ann: Person
 ) -> None:
     seen: dict[str, set[str]] = {}
@@ -88,7 +88,7 @@ def test_no_handler_and_no_filter_runs_in_a_thread() -> None:
             assert one.awaitable, (handler.callback, one.callback)
 
 
-def test_nothing_is_asked_for_that_nobody_handles() -> None:
+def test_every_requested_kind_of_update_has_a_handler() -> None:
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
     assert set(dispatcher.resolve_used_update_types()) == {
@@ -100,8 +100,8 @@ def test_nothing_is_asked_for_that_nobody_handles() -> None:
 def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
-        "access", "admin", "stars", "commands", "settings", "examples", "groups", "edited",
-        "prompt", "picture", "card", "options", "retry", "result", "history", "data", "inline",
-        "stopped", "fallback",
+        "first_steps", "access", "admin", "people", "reports", "stars", "commands", "settings",
+        "examples", "groups", "edited", "prompt", "picture", "card", "options", "retry", "result",
+        "film", "history", "data", "inline", "stopped", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)

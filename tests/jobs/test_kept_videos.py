@@ -1,4 +1,4 @@
-"""Whose disk has the video that its chat did not take: what hosts with a disk each go by."""
+"""Kept videos with several hosts: each video is recorded with its host's disk."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def test_a_disk_keeps_its_name_and_no_two_have_the_same(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["disk"]
 
 
-async def test_who_keeps_a_video_says_so(task: Task, tmp_path: Path) -> None:
+async def test_a_kept_video_is_recorded_with_its_disk(task: Task, tmp_path: Path) -> None:
     kept = KeptVideos(tmp_path / "videos")
     assert await delivery(kept, "here").kept_by(task) is None
     kept.put(task.id, io.BytesIO(b"video"))
     assert await delivery(kept, "here").kept_by(task) == "here"
 
 
-async def test_a_process_that_is_alone_names_no_disk(task: Task, tmp_path: Path) -> None:
+async def test_a_single_process_records_no_disk(task: Task, tmp_path: Path) -> None:
     kept = KeptVideos(tmp_path / "videos")
     kept.put(task.id, io.BytesIO(b"video"))
     assert await delivery(kept, None).kept_by(task) is None

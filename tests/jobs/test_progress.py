@@ -1,4 +1,4 @@
-"""What people see while they wait: their place, their time, and nothing too often."""
+"""The status messages of waiting people: position, elapsed time, limited edits."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class FakeMessenger:
     actions: list[tuple[float, str]] = field(default_factory=list)
     drafts: list[tuple[float, int, str]] = field(default_factory=list)
     deleted: list[int] = field(default_factory=list)
+    takes_actions: bool = True
     takes_drafts: bool = True
     is_busy: bool = False
     errors: list[Exception] = field(default_factory=list)
@@ -45,8 +46,9 @@ class FakeMessenger:
         if self.errors:
             raise self.errors.pop(0)
 
-    async def action(self, chat: Chat, action: str) -> None:
+    async def action(self, chat: Chat, action: str) -> bool:
         self.actions.append((self.now, action))
+        return self.takes_actions
 
     async def draft(self, chat: Chat, draft_id: int, text: Text) -> bool:
         self.drafts.append((self.now, draft_id, text.render()[0]))
@@ -101,7 +103,7 @@ def task(state: TaskState = S.QUEUED, chat_id: int = 7, **changes: Any) -> Task:
     return replace(made, **changes)
 
 
-async def test_the_place_is_told_again_only_when_it_changes(screen: Screen) -> None:
+async def test_the_position_is_shown_again_only_when_it_changes(screen: Screen) -> None:
     screen.progress.queue([(task(), 3)], held=False)
     await screen.watch(30)
     [(_, message, first)] = screen.messenger.edits
@@ -113,7 +115,7 @@ async def test_the_place_is_told_again_only_when_it_changes(screen: Screen) -> N
     assert len(screen.messenger.edits) == 2
 
 
-async def test_photos_in_the_queue_are_told_that_they_wait_for_the_tunnel(screen: Screen) -> None:
+async def test_queued_photos_show_that_they_wait_for_the_tunnel(screen: Screen) -> None:
     photo = task(frame=Frame(file_id="x", kind="photo"))
     words = task(id=2, card_message_id=51)
     screen.progress.queue([(photo, 1), (words, 2)], held=False, no_address=True)
@@ -127,14 +129,14 @@ async def test_photos_in_the_queue_are_told_that_they_wait_for_the_tunnel(screen
     assert "number 2 in the queue" in said[51]
 
 
-async def test_who_left_the_queue_is_told_nothing_more(screen: Screen) -> None:
+async def test_a_task_that_left_the_queue_shows_no_position(screen: Screen) -> None:
     screen.progress.queue([(task(), 3)], held=False)
     screen.progress.queue([], held=False)
     await screen.watch(60)
     assert screen.messenger.edits == []
 
 
-async def test_a_worker_knows_better_than_the_queue(screen: Screen) -> None:
+async def test_the_workers_status_overrides_the_queues(screen: Screen) -> None:
     screen.progress.queue([(task(), 1)], held=False)
     generating = task(S.GENERATING, accepted_at=NOON)
     screen.progress.show(generating, LAW)
@@ -144,7 +146,7 @@ async def test_a_worker_knows_better_than_the_queue(screen: Screen) -> None:
     assert "Making your video" in screen.messenger.edits[0][2]
 
 
-async def test_a_held_queue_is_told_as_soon_as_it_is_known(screen: Screen) -> None:
+async def test_a_held_queue_is_shown_at_once(screen: Screen) -> None:
     screen.progress.queue([(task(), 1)], held=False)
     await screen.watch(20)
     screen.progress.queue([(task(), 1)], held=True)
@@ -155,7 +157,7 @@ async def test_a_held_queue_is_told_as_soon_as_it_is_known(screen: Screen) -> No
     assert "very busy" in screen.messenger.edits[-1][2]
 
 
-async def test_a_video_that_is_there_at_once_is_not_announced(screen: Screen) -> None:
+async def test_a_video_that_arrives_at_once_is_not_announced(screen: Screen) -> None:
     screen.progress.show(task(S.GENERATING, accepted_at=NOON), LAW)
     await screen.watch(3.5)
     screen.progress.show(task(S.RENDERED, accepted_at=NOON), LAW)  # the next edit is almost due
@@ -185,7 +187,7 @@ async def test_a_group_is_edited_more_slowly(screen: Screen) -> None:
     assert all(later - at >= 15 for at, later in pairwise(acts))
 
 
-async def test_longer_than_nine_of_ten_is_said(screen: Screen) -> None:
+async def test_a_duration_beyond_the_90th_percentile_is_shown(screen: Screen) -> None:
     screen.progress.show(task(S.GENERATING, accepted_at=NOON), LAW)
     await screen.watch(70)
     assert not any("longer than usual" in text for _, _, text in screen.messenger.edits)
@@ -194,13 +196,20 @@ async def test_longer_than_nine_of_ten_is_said(screen: Screen) -> None:
     assert "longer than usual" in screen.messenger.edits[-1][2]
 
 
-async def test_the_bot_is_seen_recording_while_a_video_is_made(screen: Screen) -> None:
+async def test_the_chat_action_is_recording_while_a_video_is_made(screen: Screen) -> None:
     screen.progress.show(task(S.GENERATING, accepted_at=NOON), PRIOR)
     await screen.watch(21)
     assert [action for _, action in screen.messenger.actions] == 5 * ["record_video"]
     screen.progress.forget(1)
     await screen.watch(20)
     assert len(screen.messenger.actions) == 5
+
+
+async def test_a_place_that_takes_no_action_is_not_asked_again(screen: Screen) -> None:
+    screen.messenger.takes_actions = False
+    screen.progress.show(task(S.GENERATING, chat_id=-7, accepted_at=NOON), PRIOR)
+    await screen.watch(600)
+    assert len(screen.messenger.actions) == 1
 
 
 async def test_nothing_is_shown_where_it_would_delay_a_result(screen: Screen) -> None:
@@ -213,7 +222,7 @@ async def test_nothing_is_shown_where_it_would_delay_a_result(screen: Screen) ->
     assert screen.messenger.drafts == []
 
 
-async def test_a_stop_button_stands_beside_the_place_while_it_is_free(screen: Screen) -> None:
+async def test_a_stop_button_is_shown_with_the_position_while_it_is_free(screen: Screen) -> None:
     screen.progress.queue([(task(), 3)], held=False)
     await screen.watch(70)
     times = [at for at, _, _ in screen.messenger.drafts]
@@ -226,14 +235,14 @@ async def test_a_stop_button_stands_beside_the_place_while_it_is_free(screen: Sc
 
 
 @pytest.mark.parametrize("chat", [Chat(chat_id=-7), Chat(chat_id=7, business_connection_id="b")])
-async def test_there_is_no_stop_button_but_in_private(screen: Screen, chat: Chat) -> None:
+async def test_the_stop_button_is_shown_only_in_private(screen: Screen, chat: Chat) -> None:
     screen.progress.queue([(task(chat=chat), 3)], held=False)
     await screen.watch(70)
     assert screen.messenger.drafts == []
     assert screen.messenger.edits
 
 
-async def test_a_server_that_knows_no_drafts_is_not_asked_again(screen: Screen) -> None:
+async def test_a_server_without_drafts_is_not_asked_again(screen: Screen) -> None:
     screen.messenger.takes_drafts = False
     screen.progress.queue([(task(), 3), (task(id=2), 4)], held=False)
     await screen.watch(70)
@@ -241,7 +250,7 @@ async def test_a_server_that_knows_no_drafts_is_not_asked_again(screen: Screen) 
     assert len(screen.messenger.edits) == 2
 
 
-async def test_a_message_that_is_gone_is_let_be_and_a_flood_is_waited_out(
+async def test_a_deleted_message_is_ignored_and_flood_control_is_waited_out(
     screen: Screen,
 ) -> None:
     screen.messenger.errors = [TelegramLater("flood", retry_after=20)]

@@ -1,4 +1,4 @@
-"""When a worker takes tasks, and what it does with those that it lost."""
+"""When a worker takes tasks, and its behaviour after it lost a task."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
 
 
 async def never(seconds: float) -> Any:
-    """A heart that does not beat: the machine was asleep."""
+    """Heartbeats do not run: the machine was suspended."""
     await asyncio.Event().wait()
 
 
@@ -82,7 +82,7 @@ def sleeper(storage: Storage, steps: Held, clock: Clock) -> Worker:
     )
 
 
-async def test_a_worker_that_slept_past_its_lease_keeps_what_nobody_took(
+async def test_a_worker_suspended_past_its_lease_keeps_tasks_nobody_took(
     storage: Storage,
 ) -> None:
     now = NOON
@@ -103,7 +103,52 @@ async def test_a_worker_that_slept_past_its_lease_keeps_what_nobody_took(
     assert steps.lost_ids == []
 
 
-async def test_what_another_took_meanwhile_and_gave_back_is_taken_anew(storage: Storage) -> None:
+async def test_two_workers_both_get_work_and_what_one_leaves_the_other_takes(
+    storage: Storage,
+) -> None:
+    """The first to look leaves the other its half; after three seconds it leaves nothing."""
+    now = NOON
+    for number in range(10):
+        await queued(storage, prompt=f"{number}")
+    first, second = Held(), Held()
+
+    def one_of_two(steps: Held, owner: str) -> Worker:
+        return Worker(
+            storage, cast(Steps, steps), clock=lambda: now,
+            health=Health(storage.database.writable), owner=owner, slots=None, sleep=never,
+            workers=lambda: 2,
+        )  # fmt: skip
+
+    async def taken(worker: Worker, steps: Held, number: int) -> None:
+        while len(steps.taken) < number:
+            worker.wake()
+            await asyncio.sleep(0.01)
+
+    one, two = one_of_two(first, "one"), one_of_two(second, "two")
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = [group.create_task(one.run())]
+        await taken(one, first, 5)
+        for _ in range(5):
+            one.wake()
+            await asyncio.sleep(0.01)
+        assert len(first.taken) == 5
+        running.append(group.create_task(two.run()))
+        await taken(two, second, 5)
+        # the other one is stopped: what comes now is taken in the end
+        two.stop()
+        for number in range(10, 20):
+            await queued(storage, prompt=f"{number}")
+        await taken(one, first, 10)
+        assert len(first.taken) < 15
+        now += timedelta(seconds=4)
+        await taken(one, first, 15)
+        one.stop()
+        for task in running:
+            await task
+    assert len(second.taken) == 5
+
+
+async def test_a_task_that_another_worker_released_is_claimed_again(storage: Storage) -> None:
     now = NOON
     task = await queued(storage)
     steps = Held()
@@ -174,7 +219,7 @@ async def test_a_task_whose_lease_was_given_back_is_not_started(
     assert leases == [{task.id}, {task.id}]
 
 
-async def test_what_is_handed_over_is_taken_without_a_claim(storage: Storage) -> None:
+async def test_a_task_handed_over_is_run_without_a_claim(storage: Storage) -> None:
     steps = Held()
     worker = sleeper(storage, steps, lambda: NOON)
     assert worker.claim() is None  # it does not run yet
@@ -193,7 +238,7 @@ async def test_what_is_handed_over_is_taken_without_a_claim(storage: Storage) ->
     assert steps.taken == [task]
 
 
-async def test_what_is_handed_over_at_a_stop_is_anybodys_at_once(storage: Storage) -> None:
+async def test_a_task_handed_over_during_a_stop_is_released_at_once(storage: Storage) -> None:
     """In its last moment, and after it."""
     steps = Held()
     worker = sleeper(storage, steps, lambda: NOON)
@@ -219,7 +264,7 @@ async def test_what_is_handed_over_at_a_stop_is_anybodys_at_once(storage: Storag
     assert [task.claims for task in again] == [1, 1]
 
 
-async def test_who_slept_past_a_lease_takes_nothing_before_what_is_in_hand(
+async def test_a_worker_suspended_past_a_lease_first_finishes_its_running_step(
     storage: Storage,
 ) -> None:
     now = NOON
@@ -251,10 +296,10 @@ class Slow:
         return Job(id=f"job of {prompt}", status=JobStatus.PENDING)
 
 
-async def test_what_was_lost_while_it_waited_for_its_turn_is_dropped_and_not_ordered(
+async def test_a_task_lost_while_waiting_for_its_turn_is_not_ordered(
     storage: Storage,
 ) -> None:
-    """Given back as it is, it would be tried for ever, and nothing else would run meanwhile."""
+    """If it were released unchanged, it would be retried forever, and nothing else would run."""
     for prompt in ("first", "second"):
         await queued(storage, prompt=prompt)
     first, second = await storage.tasks.claim_due(
@@ -275,7 +320,7 @@ async def test_what_was_lost_while_it_waited_for_its_turn_is_dropped_and_not_ord
     assert provider.prompts == ["first"]
 
 
-async def test_a_photo_whose_link_is_of_an_old_address_is_not_ordered_with_it(
+async def test_a_photo_is_not_ordered_with_a_link_of_an_old_address(
     storage: Storage,
 ) -> None:
     await queued(storage)

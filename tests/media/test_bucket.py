@@ -95,7 +95,7 @@ async def fetch(link: str) -> httpx.Response:
         return await client.get(link)
 
 
-async def test_an_object_is_there_under_its_link_until_it_is_deleted(s3: Server) -> None:
+async def test_an_object_can_be_fetched_until_it_is_deleted(s3: Server) -> None:
     bucket = s3.bucket()
     await bucket.put("a.jpg", b"\xff\xd8 a picture")
     link = await bucket.link("a.jpg", timedelta(seconds=90))
@@ -110,7 +110,7 @@ async def test_an_object_is_there_under_its_link_until_it_is_deleted(s3: Server)
     await bucket.delete("a.jpg")  # is no error
 
 
-async def test_a_bucket_that_cannot_be_used_says_so_without_keys_and_links(s3: Server) -> None:
+async def test_a_bucket_error_contains_no_keys_and_no_links(s3: Server) -> None:
     nowhere = Bucket(f"http://127.0.0.1:{free_port()}", NAME, region="us-east-1", **KEYS)
     for bucket in (s3.bucket("not-there"), nowhere):
         with pytest.raises(BucketError) as caught:
@@ -175,14 +175,16 @@ async def test_a_frame_is_deleted_when_its_task_ends(frames: Frames, s3: Server)
     assert await frames.storage.frame_objects.over(NOON + timedelta(days=9)) == []
 
 
-async def test_a_frame_is_deleted_when_its_time_is_up(frames: Frames, s3: Server) -> None:
+async def test_a_frame_is_deleted_when_it_expires(frames: Frames, s3: Server) -> None:
     await frames.first.publish(await frames.task())
     frames.now += timedelta(hours=1)
     await frames.sweep()
     assert await s3.keys() == []
 
 
-async def test_what_was_noted_and_never_put_is_forgotten(frames: Frames, s3: Server) -> None:
+async def test_a_recorded_object_that_was_never_stored_is_deleted(
+    frames: Frames, s3: Server
+) -> None:
     await frames.storage.frame_objects.note("never.jpg", 77, expires_at=NOON)
     await frames.sweep()
     assert await frames.storage.frame_objects.over(NOON) == []

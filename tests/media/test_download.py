@@ -130,15 +130,13 @@ async def test_a_video_is_written_whole_and_its_size_told(host: Host, file: io.B
     assert file.getvalue() == VIDEO
 
 
-async def test_a_signed_link_is_asked_exactly_as_it_was_written(
-    host: Host, file: io.BytesIO
-) -> None:
+async def test_a_signed_link_is_requested_unchanged(host: Host, file: io.BytesIO) -> None:
     signed = "/a%2Fb/video.mp4?X-Amz-Credential=K%2F2026%2Fs3&sig=a%2Bb%3D&x=~'"
     await LOCAL(f"http://127.0.0.1:{host.port}{signed}", file)
     assert host.asked[0].raw_path == signed
 
 
-async def test_the_server_learns_nothing_about_us(host: Host, file: io.BytesIO) -> None:
+async def test_requests_do_not_identify_the_bot(host: Host, file: io.BytesIO) -> None:
     host.redirects["/video.mp4"] = "/next.mp4"
     await LOCAL(host.url, file)
     for request in host.asked:
@@ -152,7 +150,7 @@ async def test_redirects_are_followed_relative_and_absolute(host: Host, file: io
     assert [request.path for request in host.asked] == ["/video.mp4", "/two", "/three"]
 
 
-async def test_a_circle_of_redirects_ends(host: Host) -> None:
+async def test_a_redirect_loop_ends(host: Host) -> None:
     host.redirects["/video.mp4"] = "/video.mp4"
     assert "redirects" in await failure(DownloadFailed, host.url)
     assert len(host.asked) == 6
@@ -162,13 +160,13 @@ async def test_a_circle_of_redirects_ends(host: Host) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-async def test_a_dead_link_is_gone(host: Host, status: int) -> None:
+async def test_a_dead_link_raises_download_gone(host: Host, status: int) -> None:
     host.answers(status=status)
     await failure(DownloadGone, host.url)
 
 
 @pytest.mark.parametrize("status", [204, 206, 400, 401, 408, 429, 500, 502, 503, 504])
-async def test_other_answers_may_be_better_later(host: Host, status: int) -> None:
+async def test_other_answers_raise_download_failed(host: Host, status: int) -> None:
     host.answers(status=status, body=VIDEO if status == 206 else None)
     assert str(status) in await failure(DownloadFailed, host.url)
 
@@ -184,18 +182,16 @@ async def test_other_answers_may_be_better_later(host: Host, status: int) -> Non
         ({"act": "reset_before", "times": 0}, "ClientOSError"),
     ],
 )
-async def test_what_is_no_whole_video_fails(
-    host: Host, fault: dict[str, object], words: str
-) -> None:
+async def test_an_incomplete_video_fails(host: Host, fault: dict[str, object], words: str) -> None:
     host.answers(**fault)
     assert words in await failure(DownloadFailed, host.url)
 
 
-async def test_a_server_that_is_not_there_fails() -> None:
+async def test_an_unreachable_server_fails() -> None:
     await failure(DownloadFailed, f"http://127.0.0.1:1/video.mp4?{SECRET}")
 
 
-async def test_a_name_that_is_not_there_fails() -> None:
+async def test_an_unknown_name_fails() -> None:
     nowhere = Downloader(resolver=Names)
     assert "DNS" in await failure(DownloadFailed, f"https://files.test/v.mp4?{SECRET}", nowhere)
 
@@ -241,7 +237,7 @@ async def test_a_file_that_hides_its_length_is_stopped_at_the_limit(file: io.Byt
         ({"act": "slow", "rate": 100_000}, {"seconds": 0.3, "stall_bytes": 1}),
     ],
 )
-async def test_a_server_that_dawdles_is_left(
+async def test_a_stalled_download_is_cancelled(
     host: Host, fault: dict[str, object], limits: dict[str, float]
 ) -> None:
     host.answers(**fault)
@@ -249,7 +245,7 @@ async def test_a_server_that_dawdles_is_left(
     assert "too slow" in await failure(DownloadFailed, host.url, impatient)
 
 
-async def test_progress_buys_time(host: Host, file: io.BytesIO) -> None:
+async def test_progress_extends_the_download(host: Host, file: io.BytesIO) -> None:
     host.answers(act="slow", rate=200_000)
     patient = Downloader(allow_private=True, stall_seconds=0.6, stall_bytes=10_000)
     assert await patient(host.url, file) == len(VIDEO)
@@ -318,7 +314,7 @@ async def test_a_link_of_another_kind_is_refused(url: str, downloader: Downloade
         "[fd00::1]",
     ],
 )
-async def test_no_way_of_writing_a_private_address_reaches_it(host: Host, address: str) -> None:
+async def test_no_spelling_of_a_private_address_reaches_it(host: Host, address: str) -> None:
     with pytest.raises(DownloadError) as caught:
         await Downloader()(f"https://{address}:{host.port}/v.mp4?{SECRET}", io.BytesIO())
     assert caught.type is DownloadRefused, caught.value
@@ -331,7 +327,7 @@ async def test_plain_http_is_refused_unless_allowed(host: Host) -> None:
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["93.184.216.34", "10.0.0.1"], ["::1"]])
-async def test_a_name_that_leads_inside_is_refused_even_among_good_addresses(
+async def test_a_name_with_any_private_address_is_refused(
     host: Host, addresses: list[str]
 ) -> None:
     guarded = Downloader(resolver=lambda: Names(addresses))
@@ -364,14 +360,14 @@ async def fetch(connector: aiohttp.TCPConnector, url: str) -> bytes:
         return await answer.read()
 
 
-async def test_the_address_that_was_judged_is_the_one_that_is_dialled(host: Host) -> None:
+async def test_the_checked_address_is_the_one_that_is_connected(host: Host) -> None:
     names = Names(["127.0.0.1"], ["127.0.0.2"])
     connector = guarded_connector(names, lambda address: address == "127.0.0.1")
     assert await fetch(connector, f"http://files.test:{host.port}/video.mp4") == VIDEO
     assert names.questions == ["files.test"]
 
 
-async def test_a_name_that_changes_between_hops_is_judged_again(host: Host) -> None:
+async def test_a_name_is_checked_again_at_each_redirect(host: Host) -> None:
     host.redirects["/video.mp4"] = f"http://files.test:{host.port}/inside"
     names = Names(["127.0.0.1"], ["127.0.0.2"])
     connector = guarded_connector(names, lambda address: address == "127.0.0.1")
@@ -380,7 +376,7 @@ async def test_a_name_that_changes_between_hops_is_judged_again(host: Host) -> N
     assert len(host.asked) == 1
 
 
-async def test_a_redirect_to_a_bare_private_address_is_not_dialled(host: Host) -> None:
+async def test_a_redirect_to_a_private_ip_is_not_connected(host: Host) -> None:
     host.redirects["/video.mp4"] = f"http://127.0.0.2:{host.port}/inside"
     connector = guarded_connector(Names(["127.0.0.1"]), lambda address: address == "127.0.0.1")
     with pytest.raises(DownloadRefused):

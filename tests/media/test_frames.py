@@ -1,4 +1,4 @@
-"""What becomes of the pictures people send, told on real files made here."""
+"""Conversion of people's pictures, tested with real files made here."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ async def refused(data: bytes) -> InputError:
     return caught.value
 
 
-# -- what is taken -----------------------------------------------------------------------------
+# -- accepted pictures -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF"])
-async def test_every_usual_format_is_taken_whatever_the_file_is_called(format_: str) -> None:
+async def test_every_usual_format_is_accepted_under_any_name(format_: str) -> None:
     data = encoded(picture(700, 500), format_)
     info = await frames.check(data)
     assert (info.format, info.width, info.height) == (format_, 700, 500)
@@ -88,7 +88,7 @@ async def test_every_usual_format_is_taken_whatever_the_file_is_called(format_: 
     assert close(frame.getpixel((250, 250)), RED)
 
 
-async def test_an_open_file_is_as_good_as_its_bytes() -> None:
+async def test_an_open_file_works_like_its_bytes() -> None:
     data = encoded(picture())
     file = io.BytesIO(data)
     file.seek(0, io.SEEK_END)
@@ -115,7 +115,7 @@ async def test_every_kind_of_pixel_becomes_plain_colour(
     assert close(frame.getpixel((100, 100)), wanted, by=4), name
 
 
-async def test_a_palette_with_a_transparent_colour_lies_on_white() -> None:
+async def test_a_transparent_palette_colour_becomes_white() -> None:
     data = encoded(picture(color=BLUE).quantize(8), transparency=0)
     frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
     assert close(frame.getpixel((9, 9)), WHITE, by=4)
@@ -127,7 +127,7 @@ async def test_a_printers_jpeg_keeps_its_colours() -> None:
     assert close(frame.getpixel((9, 9)), GREEN)
 
 
-async def test_the_first_picture_of_a_long_animation_is_taken() -> None:
+async def test_the_first_picture_of_an_animation_is_used() -> None:
     first, rest = picture(400, 400, RED), picture(400, 400, BLUE)
     others = [Image.blend(rest, picture(400, 400, GREEN), n / 100) for n in range(100)]
     data = encoded(first, "GIF", save_all=True, append_images=others, duration=20)
@@ -136,7 +136,7 @@ async def test_the_first_picture_of_a_long_animation_is_taken() -> None:
     assert close(frame.getpixel((200, 200)), RED)
 
 
-# -- what is refused ---------------------------------------------------------------------------
+# -- refused pictures --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -156,12 +156,12 @@ async def test_the_first_picture_of_a_long_animation_is_taken() -> None:
     ],
     ids=lambda data: repr(data[:12]),
 )
-async def test_what_is_no_picture_is_refused(data: bytes) -> None:
+async def test_a_file_that_is_not_a_picture_is_refused(data: bytes) -> None:
     assert (await refused(data)).problem is Problem.NOT_AN_IMAGE
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "GIF", "HEIF", "BMP"])
-async def test_a_picture_that_was_cut_short_is_refused(format_: str) -> None:
+async def test_a_truncated_picture_is_refused(format_: str) -> None:
     noise = Image.effect_noise((500, 500), 90).convert("RGB")
     data = encoded(noise, format_)
     assert (await refused(data[: len(data) // 2])).problem is Problem.NOT_AN_IMAGE
@@ -192,7 +192,7 @@ async def test_a_file_over_20_mb_is_refused_with_its_size() -> None:
 
 
 @pytest.mark.parametrize("size", [(63, 400), (400, 63), (1, 1)])
-async def test_a_picture_in_which_nothing_can_be_seen_is_refused_with_its_sides(
+async def test_a_tiny_picture_is_refused_with_its_sides(
     size: tuple[int, int],
 ) -> None:
     error = await refused(encoded(Image.new("1", size)))
@@ -204,7 +204,7 @@ async def test_a_picture_in_which_nothing_can_be_seen_is_refused_with_its_sides(
 @pytest.mark.parametrize(
     "size", [(64, 64), (250, 240), (1500, 420), (420, 1500), (6001, 400), (20_000, 70)]
 )
-async def test_whatever_is_brought_what_is_sent_fits(
+async def test_every_accepted_picture_becomes_a_valid_frame(
     size: tuple[int, int], ratio: AspectRatio
 ) -> None:
     made = decoded(await frames.make_frame(encoded(Image.new("RGB", size, "red"), "JPEG"), ratio))
@@ -231,7 +231,7 @@ async def test_an_avif_is_a_picture() -> None:
 @pytest.mark.parametrize(
     ("size", "blurry"), [((250, 240), True), ((1280, 960), False), ((1500, 420), True)]
 )
-def test_a_small_picture_is_called_blurry(size: tuple[int, int], blurry: bool) -> None:
+def test_a_small_picture_is_marked_blurry(size: tuple[int, int], blurry: bool) -> None:
     assert frames.is_blurry(*size, frames.nearest_ratio(*size)) is blurry
 
 
@@ -323,7 +323,7 @@ def test_no_picture_takes_more_than_300_mib(make: Callable[[], bytes], outcome: 
     assert peak < 300
 
 
-# -- what comes out ----------------------------------------------------------------------------
+# -- frames -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ratio", list(AspectRatio))
@@ -381,7 +381,7 @@ async def test_pictures_are_turned_upright(orientation: int, format_: str) -> No
         assert close(frame.getpixel(spot), (color[0], color[1], color[2]))
 
 
-async def test_nothing_but_the_pixels_leaves() -> None:
+async def test_a_frame_contains_only_pixels() -> None:
     exif = Image.Exif()
     exif[0x010E] = "SECRET-DESCRIPTION"
     exif[0x010F] = "SECRET-CAMERA"
@@ -424,7 +424,7 @@ async def test_a_broken_profile_or_exif_block_does_not_spoil_the_picture() -> No
     assert close(frame.getpixel((50, 50)), RED)
 
 
-async def test_a_preview_is_small_and_dims_what_the_cut_takes_away() -> None:
+async def test_a_preview_is_small_and_dims_the_parts_cut_off() -> None:
     data = encoded(stripes(RED, GREEN, BLUE, across=1800, down=900))
     whole = decoded(await frames.make_preview(data))
     assert whole.size == (640, 320)

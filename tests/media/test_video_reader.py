@@ -1,4 +1,4 @@
-"""What is read from a finished video, told on real MP4s made here."""
+"""Reading finished videos, tested with real MP4s made here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ import pytest
 from PIL import Image
 
 from bot.media import reader_process, video_reader
+from tests.support import media_files
 
 
 def mp4(
@@ -33,6 +35,7 @@ def mp4(
     options: dict[str, str] | None = None,
     noise: bool = False,
     later: str = "0",
+    pixel: Fraction | None = None,
 ) -> bytes:
     """An MP4 whose left half is red and right half blue; 24 pictures a second."""
     path = folder / "made.mp4"
@@ -43,6 +46,8 @@ def mp4(
     with av.open(str(path), "w", options=options or {}) as file:
         stream = file.add_stream("libx264", rate=24, options={"preset": "ultrafast", "bf": later})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        if pixel is not None:
+            stream.sample_aspect_ratio = pixel
         audio = file.add_stream("aac", rate=48000) if sound else None
         for _ in range(round(seconds * 24)):
             frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
@@ -194,6 +199,51 @@ async def test_a_file_open_for_reading_only_is_read_and_left_as_it_was(tmp_path:
     assert path.read_bytes() == before
 
 
+async def test_pixels_that_are_not_square_are_stretched(file: BinaryIO, tmp_path: Path) -> None:
+    """320 × 180 pixels, each twice as wide as high: 640 × 180 as every player shows it."""
+    file.write(mp4(tmp_path, size=(320, 180), pixel=Fraction(2)))
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height) == (640, 180)
+    assert Image.open(io.BytesIO(video.thumbnail)).size == (320, 90)
+    last = Image.open(io.BytesIO(await video_reader.last_frame(file)))
+    assert last.size == (640, 180)
+    assert not video.is_document
+
+
+async def test_a_stretch_without_sense_is_ignored(file: BinaryIO, tmp_path: Path) -> None:
+    file.write(mp4(tmp_path, pixel=Fraction(400)))
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height) == (160, 96)
+
+
+CONTAINERS = {
+    "webm": ("webm", "libvpx"),
+    "mkv": ("matroska", "libx264"),
+    "avi": ("avi", "mpeg4"),
+    "ogv": ("ogg", "libvpx"),
+    "flv": ("flv", "libx264"),
+    "ts": ("mpegts", "libx264"),
+    "mpg": ("mpeg", "mpeg2video"),
+    "wmv": ("asf", "wmv2"),
+    "gif": ("gif", "gif"),
+}
+
+
+@pytest.mark.parametrize("extension", CONTAINERS)
+async def test_other_containers_are_read_and_go_as_documents(
+    file: BinaryIO, extension: str
+) -> None:
+    data = media_files.film(*CONTAINERS[extension])
+    file.write(data)
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height) == (160, 96)
+    assert 1 <= video.info.duration <= 2
+    assert (video.info.container, video.is_document) == (extension, True)
+    assert Image.open(io.BytesIO(video.thumbnail)).size == (160, 96)
+    assert video.file.read() == data
+    assert (await video_reader.readers.details(file)).width == 160
+
+
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/x.ts\n"
 
 
@@ -210,14 +260,14 @@ PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/x.
     ],
     ids=["nothing", "zeros", "html", "playlist", "only a head", "another format", "a huge box"],
 )
-async def test_what_is_no_mp4_is_named_so(file: BinaryIO, data: bytes) -> None:
+async def test_a_file_that_is_not_an_mp4_is_reported(file: BinaryIO, data: bytes) -> None:
     file.write(data)
     with pytest.raises(video_reader.NotAVideo):
         await video_reader.prepare(file)
 
 
 @pytest.mark.parametrize("options", [{}, {"movflags": "+faststart"}], ids=["behind", "in front"])
-async def test_a_video_without_its_end_is_no_video(
+async def test_a_truncated_video_is_not_a_video(
     file: BinaryIO, tmp_path: Path, options: dict[str, str]
 ) -> None:
     file.write(mp4(tmp_path, options=options)[:-100])
@@ -225,7 +275,7 @@ async def test_a_video_without_its_end_is_no_video(
         await video_reader.prepare(file)
 
 
-async def test_sound_alone_is_no_video(file: BinaryIO, tmp_path: Path) -> None:
+async def test_a_file_with_sound_only_is_not_a_video(file: BinaryIO, tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as made:
         stream = made.add_stream("aac", rate=48000)
@@ -306,7 +356,7 @@ async def test_a_reader_that_cannot_start_is_not_the_files_fault(
         await readers.prepare(file)
 
 
-async def test_a_maker_of_readers_that_was_killed_is_replaced(
+async def test_a_killed_reader_server_is_replaced(
     file: BinaryIO, tmp_path: Path, readers: video_reader.Readers
 ) -> None:
     file.write(mp4(tmp_path))
@@ -317,7 +367,7 @@ async def test_a_maker_of_readers_that_was_killed_is_replaced(
     assert readers.pid != killed
 
 
-async def test_a_reader_says_nothing_when_whoever_asked_has_gone(
+async def test_a_reader_ends_quietly_when_its_caller_is_gone(
     file: BinaryIO,
     tmp_path: Path,
     readers: video_reader.Readers,
@@ -347,7 +397,7 @@ async def reader_besides(maker: int, *known: int) -> int:
     return others.pop()
 
 
-async def test_a_reader_that_was_killed_is_not_the_files_fault_and_holds_up_nobody(
+async def test_a_killed_reader_is_not_the_files_fault_and_delays_nobody(
     file: BinaryIO, tmp_path: Path, readers: video_reader.Readers
 ) -> None:
     file.write(changing(tmp_path, [(200, 20, 20), (20, 20, 200)] * 5, (640, 360)))
@@ -368,7 +418,7 @@ async def test_a_reader_that_was_killed_is_not_the_files_fault_and_holds_up_nobo
         await second
 
 
-async def test_the_maker_has_read_a_film_of_its_own_and_has_no_threads(
+async def test_the_reader_server_has_warmed_up_and_has_no_threads(
     file: BinaryIO, tmp_path: Path, readers: video_reader.Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
@@ -395,7 +445,7 @@ async def test_twenty_files_are_read_at_once(
         assert len({one.read() for one in files}) == 1
 
 
-async def test_a_maker_without_room_for_a_reader_says_nothing_and_stays(
+async def test_a_reader_server_without_resources_stays_alive(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def no_room() -> int:
@@ -451,7 +501,7 @@ async def test_the_last_picture_is_the_one_that_the_video_ends_with(
     assert file.read() == video
 
 
-async def test_no_picture_is_taken_from_what_is_no_video(file: BinaryIO) -> None:
+async def test_no_picture_is_taken_from_a_file_that_is_not_a_video(file: BinaryIO) -> None:
     file.write(b"not a video at all" * 100)
     with pytest.raises(video_reader.NotAVideo):
         await video_reader.last_frame(file)

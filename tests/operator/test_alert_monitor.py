@@ -1,4 +1,4 @@
-"""The operator hears of each thing that is wrong: once when it begins, once when it ends."""
+"""The operator is told about each problem once when it starts and once when it ends."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from bot import texts
 from bot.core.alerts import AlertKind, AlertSignals, Switch
-from bot.core.errors import IntakeHeld, ProviderBusy
+from bot.core.errors import IntakeHeld, PhotosHeld, ProviderBusy, ProviderHeld
 from bot.core.notices import Notice, NoticeKind
-from bot.core.task import Chat, Hold, TaskState
+from bot.core.task import Chat, Hold, Reason, TaskState
 from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, AlertMonitor
 from bot.runtime.health import HealthReport
 from bot.texts import keyboards
@@ -23,15 +23,15 @@ from bot.texts.admin import ALERTS
 from bot.texts.i18n import LANGUAGES
 from storage import IncomingUpdate, Storage, open_storage
 from storage.tables import tasks
-from tests.support.factories import NOON, leased, queued, task_in
+from tests.support.factories import NOON, PHOTO, leased, queued, task_in
 
-ADMINS = (1, 2)
+ADMINS = frozenset({1, 2})
 MINUTE = timedelta(minutes=1)
 
 
 @dataclass
-class Post:
-    """A watchman and all that it looks at."""
+class MonitorHarness:
+    """An alert monitor and all its inputs."""
 
     storage: Storage
     signals: AlertSignals = field(default_factory=AlertSignals)
@@ -42,6 +42,7 @@ class Post:
     reads: bool = True  # this process, not another
     free: int = 10 << 30
     failure_breaker: int = 0
+    refused: Hold | None = None
 
     def __post_init__(self) -> None:
         self.alert_monitor = AlertMonitor(
@@ -59,6 +60,8 @@ class Post:
 
     async def _balance(self) -> Decimal:
         self.asked += 1
+        if self.refused is not None:
+            raise ProviderHeld(self.refused, "HTTP 401")
         if self.funds is None:
             raise ProviderBusy("no answer")
         return self.funds
@@ -101,79 +104,81 @@ async def make_task(
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Post]:
+async def harness(tmp_path: Path) -> AsyncIterator[MonitorHarness]:
     async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
-        yield Post(storage)
+        yield MonitorHarness(storage)
 
 
-async def test_updates_that_never_came_are_missed_from_the_start(post: Post) -> None:
-    post.age = None
-    assert await post.look(4 * MINUTE) == []
-    assert heard(await post.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
-    assert await post.look(MINUTE) == []
-    post.age = 1.0
-    assert heard(await post.look()) == [("alert_over", AlertKind.NO_UPDATES.value)]
+async def test_missing_updates_are_noticed_from_the_start(harness: MonitorHarness) -> None:
+    harness.age = None
+    assert await harness.look(4 * MINUTE) == []
+    assert heard(await harness.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
+    assert await harness.look(MINUTE) == []
+    harness.age = 1.0
+    assert heard(await harness.look()) == [("alert_over", AlertKind.NO_UPDATES.value)]
 
 
-async def test_whoever_takes_the_reading_over_has_its_time(post: Post) -> None:
-    post.age, post.reads = None, False
-    assert await post.look(20 * MINUTE) == []
-    post.reads = True
-    assert await post.look(4 * MINUTE) == []
-    assert heard(await post.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
+async def test_a_process_that_takes_over_polling_gets_its_full_time(
+    harness: MonitorHarness,
+) -> None:
+    harness.age, harness.reads = None, False
+    assert await harness.look(20 * MINUTE) == []
+    harness.reads = True
+    assert await harness.look(4 * MINUTE) == []
+    assert heard(await harness.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]
 
 
 def heard(notices: list[Notice]) -> list[tuple[str, str]]:
     return [(notice.kind.value, str(notice.params["alert"])) for notice in notices]
 
 
-async def test_a_quiet_bot_says_nothing(post: Post) -> None:
-    assert await post.look() == []
-    assert await post.look(MINUTE) == []
+async def test_a_healthy_bot_sends_no_alerts(harness: MonitorHarness) -> None:
+    assert await harness.look() == []
+    assert await harness.look(MINUTE) == []
 
 
-def low_balance(post: Post, wrong: bool) -> None:
-    post.funds = Decimal("99.5") if wrong else Decimal(100)
+def low_balance(harness: MonitorHarness, wrong: bool) -> None:
+    harness.funds = Decimal("99.5") if wrong else Decimal(100)
 
 
-def no_updates(post: Post, wrong: bool) -> None:
-    post.age = 301.0 if wrong else 0.0
+def no_updates(harness: MonitorHarness, wrong: bool) -> None:
+    harness.age = 301.0 if wrong else 0.0
 
 
-def disk_low(post: Post, wrong: bool) -> None:
-    post.free = DISK_LOW - 1 if wrong else DISK_ENOUGH + 1
+def disk_low(harness: MonitorHarness, wrong: bool) -> None:
+    harness.free = DISK_LOW - 1 if wrong else DISK_ENOUGH + 1
 
 
-def held(hold: Hold) -> Callable[[Post, bool], None]:
-    def change(post: Post, wrong: bool) -> None:
+def held(hold: Hold) -> Callable[[MonitorHarness, bool], None]:
+    def change(harness: MonitorHarness, wrong: bool) -> None:
         if wrong:
-            post.signals.held = (hold, post.now)
+            harness.signals.held = (hold, harness.now)
         else:
-            post.signals.took("m", post.now + MINUTE)
+            harness.signals.took("m", harness.now + MINUTE)
 
     return change
 
 
-def overloaded(post: Post, wrong: bool) -> None:
+def overloaded(harness: MonitorHarness, wrong: bool) -> None:
     if wrong:
-        post.signals.busy_since = post.now
+        harness.signals.busy_since = harness.now
     else:
-        post.signals.took("m", post.now + MINUTE)
+        harness.signals.took("m", harness.now + MINUTE)
 
 
-def model_gone(post: Post, wrong: bool) -> None:
+def model_gone(harness: MonitorHarness, wrong: bool) -> None:
     if wrong:
-        post.signals.gone["m"] = post.now
+        harness.signals.gone["m"] = harness.now
     else:
-        post.signals.took("m", post.now + MINUTE)
+        harness.signals.took("m", harness.now + MINUTE)
 
 
-def other_poller(post: Post, wrong: bool) -> None:
+def other_poller(harness: MonitorHarness, wrong: bool) -> None:
     if wrong:
-        post.signals.conflict(post.now)
-        post.signals.conflict(post.now + timedelta(seconds=15))
+        harness.signals.conflict(harness.now)
+        harness.signals.conflict(harness.now + timedelta(seconds=15))
     else:
-        post.signals.polled_at = post.now + 20 * MINUTE
+        harness.signals.polled_at = harness.now + 20 * MINUTE
 
 
 @pytest.mark.parametrize(
@@ -190,87 +195,110 @@ def other_poller(post: Post, wrong: bool) -> None:
         (AlertKind.OTHER_POLLER, other_poller),
     ],
 )
-async def test_each_is_told_once_and_once_when_it_ends_and_again_when_it_comes_back(
-    post: Post, kind: AlertKind, change: Callable[[Post, bool], None]
+async def test_each_alert_is_sent_once_per_start_and_end(
+    harness: MonitorHarness, kind: AlertKind, change: Callable[[MonitorHarness, bool], None]
 ) -> None:
     for _ in range(2):
-        change(post, True)
+        change(harness, True)
         soon = BALANCE_AGE if kind is AlertKind.LOW_BALANCE else timedelta(seconds=20)
-        assert heard(await post.look(soon)) == [("alert", kind.value)]
+        assert heard(await harness.look(soon)) == [("alert", kind.value)]
         if kind is not AlertKind.OTHER_POLLER:
-            assert await post.look(BALANCE_AGE) == []
-        change(post, False)
-        assert heard(await post.look(20 * MINUTE)) == [("alert_over", kind.value)]
-        assert await post.look(BALANCE_AGE) == []
+            assert await harness.look(BALANCE_AGE) == []
+        change(harness, False)
+        assert heard(await harness.look(20 * MINUTE)) == [("alert_over", kind.value)]
+        assert await harness.look(BALANCE_AGE) == []
 
 
-async def test_another_process_that_saw_nothing_ends_no_alert(post: Post) -> None:
-    post.signals.held = (Hold.KEY_REFUSED, post.now)
-    assert len(await post.look()) == 1
-    other = Post(post.storage, now=post.now)
+async def test_a_process_without_observations_ends_no_alert(harness: MonitorHarness) -> None:
+    harness.signals.held = (Hold.KEY_REFUSED, harness.now)
+    assert len(await harness.look()) == 1
+    other = MonitorHarness(harness.storage, now=harness.now)
     assert await other.look(MINUTE) == []
     other.signals.took("m", other.now)
     assert heard(await other.look(MINUTE)) == [("alert_over", "key_refused")]
 
 
-async def test_an_unknown_and_an_undeliverable_order_are_told_by_their_numbers(post: Post) -> None:
-    unknown = await task_in(post.storage, TaskState.UNKNOWN)
-    kept = await task_in(post.storage, TaskState.UNDELIVERABLE)
-    told = await post.look()
+async def test_unknown_and_undeliverable_orders_are_reported_by_number(
+    harness: MonitorHarness,
+) -> None:
+    unknown = await task_in(harness.storage, TaskState.UNKNOWN)
+    kept = await task_in(harness.storage, TaskState.UNDELIVERABLE)
+    told = await harness.look()
     assert heard(told) == [("alert", "unknown"), ("alert", "undeliverable")]
     assert [notice.params["task"] for notice in told] == [unknown.id, kept.id]
-    assert await post.look(MINUTE) == []
-    assert await post.look(timedelta(days=2)) == []  # it rests still: nothing has ended
-    await post.storage.tasks.redeliver(kept.id, user_id=kept.user_id, now=post.now)
-    assert heard(await post.look()) == [("alert_over", "undeliverable")]
+    assert await harness.look(MINUTE) == []
+    assert await harness.look(timedelta(days=2)) == []  # it rests still: nothing has ended
+    await harness.storage.tasks.redeliver(kept.id, user_id=kept.user_id, now=harness.now)
+    assert heard(await harness.look()) == [("alert_over", "undeliverable")]
 
 
-async def test_what_came_to_rest_long_ago_is_no_news(post: Post) -> None:
-    await task_in(post.storage, TaskState.UNKNOWN)
-    post.now += timedelta(days=3)
-    assert await post.look() == []
+async def test_old_problems_are_not_reported(harness: MonitorHarness) -> None:
+    await task_in(harness.storage, TaskState.UNKNOWN)
+    harness.now += timedelta(days=3)
+    assert await harness.look() == []
 
 
-async def test_an_update_that_was_set_aside_is_told_with_its_reason(post: Post) -> None:
+async def test_an_update_set_aside_is_reported_with_its_reason(harness: MonitorHarness) -> None:
     rows = [IncomingUpdate(update_id=5, chat_key="7", payload="{}")]
-    await post.storage.inbox.add(rows, now=post.now)
-    await post.storage.inbox.set_aside(5, error="the handler fails", now=post.now)
-    [told] = await post.look()
+    await harness.storage.inbox.add(rows, now=harness.now)
+    await harness.storage.inbox.set_aside(5, error="the handler fails", now=harness.now)
+    [told] = await harness.look()
     assert (told.params["alert"], told.params["update"]) == ("set_aside", 5)
     assert "the handler fails" in texts.notices.notice(told).render()[0]
 
 
-async def test_the_balance_is_asked_for_rarely_and_its_silence_ends_nothing(post: Post) -> None:
-    post.funds = Decimal(1)
-    assert len(await post.look()) == 1
+async def test_the_balance_is_requested_rarely_and_no_answer_ends_no_alert(
+    harness: MonitorHarness,
+) -> None:
+    harness.funds = Decimal(1)
+    assert len(await harness.look()) == 1
     for _ in range(5):
-        await post.look(timedelta(seconds=5))
-    assert post.asked == 1
-    post.funds = None
-    assert await post.look(BALANCE_AGE) == []
-    assert post.asked == 2
+        await harness.look(timedelta(seconds=5))
+    assert harness.asked == 1
+    harness.funds = None
+    assert await harness.look(BALANCE_AGE) == []
+    assert harness.asked == 2
 
 
-async def test_a_short_conflict_while_one_process_takes_over_is_not_told(post: Post) -> None:
-    post.signals.conflict(post.now)
-    post.signals.conflict(post.now + timedelta(seconds=3))
-    assert await post.look(timedelta(seconds=5)) == []
+async def test_a_key_that_is_refused_at_the_start_is_told_at_once_and_ends_when_it_works(
+    harness: MonitorHarness,
+) -> None:
+    harness.refused = Hold.KEY_REFUSED
+    assert heard(await harness.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
+    assert await harness.look(BALANCE_AGE) == []
+    harness.refused = None
+    restarted = MonitorHarness(harness.storage, now=harness.now)
+    assert heard(await restarted.look()) == [("alert_over", AlertKind.KEY_REFUSED.value)]
 
 
-async def test_two_who_see_it_at_once_tell_it_once(post: Post) -> None:
-    other = Post(post.storage, free=0)
-    post.free = 0
-    assert len(await post.look()) + len(await other.look()) == 1
+async def test_an_order_that_was_refused_is_not_ended_by_the_balance(
+    harness: MonitorHarness,
+) -> None:
+    harness.signals.held = (Hold.KEY_REFUSED, harness.now)
+    assert heard(await harness.look()) == [("alert", AlertKind.KEY_REFUSED.value)]
+    assert await harness.look(BALANCE_AGE) == []
+
+
+async def test_a_short_conflict_while_one_process_takes_over_is_not_told(
+    harness: MonitorHarness,
+) -> None:
+    harness.signals.conflict(harness.now)
+    harness.signals.conflict(harness.now + timedelta(seconds=3))
+    assert await harness.look(timedelta(seconds=5)) == []
+
+
+async def test_two_processes_that_see_a_problem_report_it_once(harness: MonitorHarness) -> None:
+    other = MonitorHarness(harness.storage, free=0)
+    harness.free = 0
+    assert len(await harness.look()) + len(await other.look()) == 1
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("kind", AlertKind)
-def test_every_alert_has_words_for_both_ends_and_a_button_that_acts(
-    kind: AlertKind, lang: str
-) -> None:
+def test_every_alert_has_texts_for_start_and_end_and_a_button(kind: AlertKind, lang: str) -> None:
     assert set(ALERTS) == set(AlertKind)
     names = ("model", "task", "update", "reason", "error", "roubles", "threshold", "minutes",
-             "megabytes", "count")  # fmt: skip
+             "megabytes", "count", "stars", "user", "refund")  # fmt: skip
     values = dict.fromkeys(names, 7)
     params = {"alert": kind.value, "seconds": 90.0, **values}
 
@@ -286,53 +314,107 @@ def test_every_alert_has_words_for_both_ends_and_a_button_that_acts(
     assert keyboards.notices.notice(end) is None
 
 
+async def test_a_refused_refund_is_an_alert_until_it_is_decided(harness: MonitorHarness) -> None:
+    stars = harness.storage.stars
+    assert await stars.purchase(
+        user_id=7, payment_id="stx", stars=10, credit=Decimal(17), now=harness.now
+    )
+    assert await stars.refund("stx", now=harness.now)
+    assert await harness.look() == []
+    await stars.refund_refused("stx", now=harness.now, error="CHARGE_ID_INVALID")
+    [told] = await harness.look()
+    assert (told.params["user"], told.params["stars"]) == (7, 10)
+    assert await harness.look(timedelta(days=3)) == []
+    entry = int(str(told.params["refund"]))
+    assert await stars.decide_refused(entry, again=False, by=1, now=harness.now)
+    assert heard(await harness.look()) == [("alert_over", AlertKind.REFUND_REFUSED.value)]
+
+
 # --- what is held --------------------------------------------------------------------------
 
 
-async def test_a_held_intake_takes_no_order_and_a_released_one_does(post: Post) -> None:
-    assert await post.storage.alerts.hold(Switch.INTAKE, by=1, now=NOON)
-    assert not await post.storage.alerts.hold(Switch.INTAKE, by=2, now=NOON)
+async def test_a_paused_intake_accepts_no_orders_until_it_is_resumed(
+    harness: MonitorHarness,
+) -> None:
+    assert await harness.storage.alerts.hold(Switch.INTAKE, by=1, now=NOON)
+    assert not await harness.storage.alerts.hold(Switch.INTAKE, by=2, now=NOON)
     with pytest.raises(IntakeHeld):
-        await queued(post.storage)
-    counts = await post.storage.tasks.counts()
+        await queued(harness.storage)
+    counts = await harness.storage.tasks.counts()
     assert (counts[TaskState.DRAFT], counts[TaskState.QUEUED]) == (1, 0)
-    assert await post.storage.alerts.release([Switch.INTAKE], by=1, now=NOON)
-    assert (await queued(post.storage)).state is TaskState.QUEUED
-    acts = await post.storage.audit.latest()
+    assert await harness.storage.alerts.release([Switch.INTAKE], by=1, now=NOON)
+    assert (await queued(harness.storage)).state is TaskState.QUEUED
+    acts = await harness.storage.audit.latest()
     assert [act.act for act in acts] == ["release intake", "hold intake"]
 
 
-async def test_held_submits_leave_the_queue_alone_and_the_rest_goes_on(post: Post) -> None:
-    begun = await task_in(post.storage, TaskState.GENERATING)
-    waiting = await queued(post.storage)
-    await post.storage.alerts.hold(Switch.SUBMITS, by=1, now=NOON)
+async def test_held_submits_stop_the_queue_and_nothing_else(harness: MonitorHarness) -> None:
+    begun = await task_in(harness.storage, TaskState.GENERATING)
+    waiting = await queued(harness.storage)
+    await harness.storage.alerts.hold(Switch.SUBMITS, by=1, now=NOON)
 
     async def claim() -> set[int]:
-        claimed = await post.storage.tasks.claim_due(
+        claimed = await harness.storage.tasks.claim_due(
             owner="one", now=NOON + MINUTE, lease_for=MINUTE, limit=9, slots=20
         )
         return {task.id for task in claimed}
 
     assert await claim() == {begun.id}
-    await post.storage.alerts.release([Switch.SUBMITS], by=1, now=NOON)
+    await harness.storage.alerts.release([Switch.SUBMITS], by=1, now=NOON)
     assert await claim() == {waiting.id}
 
 
-async def test_a_drain_is_told_when_nothing_is_under_way(post: Post) -> None:
-    await queued(post.storage)
-    await post.storage.alerts.hold(Switch.DRAIN, by=1, now=NOON)
-    assert await post.look() == []
-    lease = await leased(post.storage)
+async def test_held_photos_leave_the_queue_of_photos_alone_and_the_rest_goes_on(
+    harness: MonitorHarness,
+) -> None:
+    photo = await queued(harness.storage, frame=PHOTO)
+    words = await queued(harness.storage)
+    await harness.storage.alerts.hold(Switch.PHOTOS, by=1, now=NOON)
+
+    async def claim() -> set[int]:
+        claimed = await harness.storage.tasks.claim_due(
+            owner="one", now=NOON + MINUTE, lease_for=MINUTE, limit=9, slots=20
+        )
+        return {task.id for task in claimed}
+
+    assert await claim() == {words.id}
+    with pytest.raises(PhotosHeld):
+        await queued(harness.storage, frame=PHOTO)
+    assert heard(await harness.look()) == []  # an admin knows what they did
+    await harness.storage.alerts.release([Switch.PHOTOS], by=1, now=NOON)
+    assert await claim() == {photo.id}
+
+
+async def test_photos_that_the_program_held_are_told_until_an_admin_takes_them_again(
+    harness: MonitorHarness,
+) -> None:
+    task = await task_in(harness.storage, TaskState.FAILED)
+    async with harness.storage.database.transaction() as connection:
+        await connection.execute(sa.update(tasks).values(reason=Reason.FRAME_UNFETCHED.value))
+    await harness.storage.alerts.hold(Switch.PHOTOS, by=0, now=NOON)
+    [told] = await harness.look(MINUTE)
+    assert heard([told]) == [("alert", AlertKind.PHOTOS_UNFETCHED.value)]
+    assert told.params["task"] == task.id
+    assert await harness.look(MINUTE) == []
+    await harness.storage.alerts.release([Switch.PHOTOS], by=1, now=NOON)
+    assert heard(await harness.look()) == [("alert_over", AlertKind.PHOTOS_UNFETCHED.value)]
+
+
+async def test_a_drain_is_told_when_nothing_is_under_way(harness: MonitorHarness) -> None:
+    await queued(harness.storage)
+    await harness.storage.alerts.hold(Switch.DRAIN, by=1, now=NOON)
+    assert await harness.look() == []
+    lease = await leased(harness.storage)
     ended = lease.to(TaskState.FAILED, run_at=NOON)
-    assert await post.storage.tasks.save(lease, ended, now=NOON)
-    [told] = await post.look()
+    assert await harness.storage.tasks.save(lease, ended, now=NOON)
+    [told] = await harness.look()
     assert told.kind is NoticeKind.DRAINED
-    assert await post.look() == []
+    assert await harness.look() == []
     with pytest.raises(IntakeHeld):
-        await queued(post.storage)
+        await queued(harness.storage)
 
 
-async def test_a_group_hears_it_in_the_language_of_the_admin_who_acted_last(
+async def test_a_group_gets_alerts_in_the_language_of_the_last_admin(
     tmp_path: Path,
 ) -> None:
     async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
@@ -350,34 +432,36 @@ async def test_a_group_hears_it_in_the_language_of_the_admin_who_acted_last(
         assert langs == [(group, "en"), (group, "ru")]
 
 
-async def finished(post: Post, *, failed: bool, count: int) -> None:
+async def finished(harness: MonitorHarness, *, failed: bool, count: int) -> None:
     """Orders that the provider charged, ended one after the other."""
     for number in range(count):
-        post.now += MINUTE
-        key = f"{post.now:%H%M}-{number}"
-        task = await make_task(post.storage, 7, now=post.now, provider_id=key, failed=failed)
+        harness.now += MINUTE
+        key = f"{harness.now:%H%M}-{number}"
+        task = await make_task(harness.storage, 7, now=harness.now, provider_id=key, failed=failed)
         assert task
 
 
-async def test_a_series_of_charged_failures_is_told_and_ends_with_a_video(post: Post) -> None:
-    await finished(post, failed=True, count=4)
-    assert heard(await post.look()) == []
-    await finished(post, failed=True, count=1)
-    [told] = await post.look()
+async def test_a_series_of_charged_failures_is_reported_and_ends_with_a_video(
+    harness: MonitorHarness,
+) -> None:
+    await finished(harness, failed=True, count=4)
+    assert heard(await harness.look()) == []
+    await finished(harness, failed=True, count=1)
+    [told] = await harness.look()
     assert heard([told]) == [("alert", AlertKind.CHARGED_FAILURES.value)]
     assert (told.params["count"], told.params["roubles"]) == (5, "85.00")
-    assert await post.look(MINUTE) == []
-    assert not await post.storage.alerts.is_held(Switch.INTAKE)
-    await finished(post, failed=False, count=1)
-    assert heard(await post.look()) == [("alert_over", AlertKind.CHARGED_FAILURES.value)]
+    assert await harness.look(MINUTE) == []
+    assert not await harness.storage.alerts.is_held(Switch.INTAKE)
+    await finished(harness, failed=False, count=1)
+    assert heard(await harness.look()) == [("alert_over", AlertKind.CHARGED_FAILURES.value)]
 
 
-async def test_the_failure_breaker_pauses_new_orders_by_itself(tmp_path: Path) -> None:
+async def test_the_failure_breaker_pauses_new_orders(tmp_path: Path) -> None:
     async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
-        post = Post(storage, failure_breaker=3)
-        await finished(post, failed=True, count=2)
-        await post.look()
+        harness = MonitorHarness(storage, failure_breaker=3)
+        await finished(harness, failed=True, count=2)
+        await harness.look()
         assert not await storage.alerts.is_held(Switch.INTAKE)
-        await finished(post, failed=True, count=1)
-        await post.look()
+        await finished(harness, failed=True, count=1)
+        await harness.look()
         assert await storage.alerts.is_held(Switch.INTAKE)

@@ -1,4 +1,4 @@
-"""A message to everybody reaches each person once, whatever stops on the way."""
+"""A broadcast reaches each person once, even if processes stop meanwhile."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from aiogram.methods import CopyMessage
 from aiogram.utils.formatting import Text
 
+from bot.core.access import Access
 from bot.core.errors import TelegramError, TelegramLater, TelegramLost, TelegramUnreachable
 from bot.operator.broadcaster import PAGE, Broadcaster
 from storage import Storage, open_storage
@@ -19,6 +20,7 @@ from tests.support.factories import NOON
 
 B = BroadcastState
 PEOPLE = list(range(100, 150))
+OPEN = Access(is_open=True)
 
 
 class Telegram:
@@ -49,7 +51,11 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
 
 
 def broadcaster(
-    storage: Storage, telegram: Telegram, owner: str = "one", **later: int
+    storage: Storage,
+    telegram: Telegram,
+    owner: str = "one",
+    access: Access = OPEN,
+    **later: int,
 ) -> Broadcaster:
     async def sleep(seconds: float) -> None:
         return None
@@ -58,6 +64,7 @@ def broadcaster(
         telegram,  # type: ignore[arg-type]
         storage,
         telegram,  # type: ignore[arg-type]
+        access=access,
         clock=lambda: NOON + timedelta(**later),
         owner=owner,
         sleep=sleep,
@@ -66,7 +73,7 @@ def broadcaster(
 
 async def started(storage: Storage) -> int:
     made = await storage.broadcasts.draft(
-        by=1, lang="en", from_chat_id=1, message_id=77, update_id=5, now=NOON
+        by=1, lang="en", from_chat_id=1, message_id=77, update_id=5, now=NOON, access=OPEN
     )
     assert made.total == len(PEOPLE)
     assert await storage.broadcasts.start(made.id, shown_message_id=78, by=1, now=NOON)
@@ -91,12 +98,12 @@ async def test_everybody_gets_it_once_and_the_progress_is_shown(storage: Storage
 
 async def test_a_draft_is_sent_to_nobody(storage: Storage) -> None:
     await storage.broadcasts.draft(
-        by=1, lang="en", from_chat_id=1, message_id=77, update_id=5, now=NOON
+        by=1, lang="en", from_chat_id=1, message_id=77, update_id=5, now=NOON, access=OPEN
     )
     assert not await broadcaster(storage, Telegram()).page()
 
 
-async def test_after_a_kill_the_next_process_goes_on_behind_those_who_have_it(
+async def test_after_a_kill_the_next_process_continues_after_the_last_recipient(
     storage: Storage,
 ) -> None:
     await started(storage)
@@ -107,7 +114,7 @@ async def test_after_a_kill_the_next_process_goes_on_behind_those_who_have_it(
     assert telegram.copies == PEOPLE
 
 
-async def test_who_lost_the_lease_counts_nobody_twice(storage: Storage) -> None:
+async def test_a_process_that_lost_the_lease_counts_nobody_twice(storage: Storage) -> None:
     number, telegram = await started(storage), Telegram()
     slow = await storage.broadcasts.claim(owner="slow", now=NOON, lease_for=timedelta(seconds=60))
     assert slow is not None
@@ -115,7 +122,7 @@ async def test_who_lost_the_lease_counts_nobody_twice(storage: Storage) -> None:
     assert not await storage.broadcasts.advance(number, 999, owner="slow", sent=True)
 
 
-async def test_a_stop_ends_it_after_one_more_at_the_most(storage: Storage) -> None:
+async def test_a_cancelled_broadcast_sends_at_most_one_more(storage: Storage) -> None:
     number, telegram = await started(storage), Telegram()
     hand = broadcaster(storage, telegram)
     await hand.page()
@@ -125,12 +132,12 @@ async def test_a_stop_ends_it_after_one_more_at_the_most(storage: Storage) -> No
     assert telegram.copies == PEOPLE[:PAGE]
 
 
-async def test_who_is_shut_out_gets_nothing_and_who_blocked_the_bot_is_counted(
+async def test_banned_people_get_nothing_and_blocked_sends_are_counted(
     storage: Storage,
 ) -> None:
     await storage.access.ban(PEOPLE[0], by=1, now=NOON)
     made = await storage.broadcasts.draft(
-        by=1, lang="en", from_chat_id=1, message_id=77, update_id=6, now=NOON
+        by=1, lang="en", from_chat_id=1, message_id=77, update_id=6, now=NOON, access=OPEN
     )
     await storage.broadcasts.start(made.id, shown_message_id=78, by=1, now=NOON)
     telegram = Telegram()
@@ -144,3 +151,24 @@ async def test_who_is_shut_out_gets_nothing_and_who_blocked_the_bot_is_counted(
     end = await storage.broadcasts.get(made.id)
     assert end is not None
     assert (end.total, end.sent, end.refused) == (len(PEOPLE) - 1, len(PEOPLE) - 2, 1)
+
+
+async def test_a_closed_bot_sends_to_whom_it_serves_and_not_to_who_only_asked(
+    storage: Storage,
+) -> None:
+    """Somebody who asked for access and was never let in has a row too."""
+    admin, named, let_in, banned, named_and_banned, asked = PEOPLE[:6]
+    access = Access(admins=frozenset({admin}), allowed=frozenset({named, named_and_banned}))
+    await storage.access.allow(let_in, by=admin, now=NOON)
+    await storage.access.ban(banned, by=admin, now=NOON)
+    await storage.access.ban(named_and_banned, by=admin, now=NOON)
+    await storage.access.ban(admin, by=2, now=NOON)  # nobody can
+    made = await storage.broadcasts.draft(
+        by=admin, lang="en", from_chat_id=1, message_id=77, update_id=9, now=NOON, access=access
+    )
+    assert made.total == 3
+    await storage.broadcasts.start(made.id, shown_message_id=78, by=admin, now=NOON)
+    telegram = Telegram()
+    await to_the_end(broadcaster(storage, telegram, access=access))
+    assert telegram.copies == [admin, named, let_in]
+    assert asked not in telegram.copies

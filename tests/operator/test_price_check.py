@@ -72,7 +72,7 @@ def test_differences_name_the_model_and_both_prices() -> None:
     assert differences([LITE], {LITE.id: Decimal("17.00")}) == []
 
 
-async def test_a_difference_is_told_once_and_again_when_it_comes_back(
+async def test_a_difference_is_reported_once_and_again_when_it_returns(
     storage: Storage, path: Path
 ) -> None:
     provider = Provider()
@@ -93,7 +93,7 @@ async def test_a_difference_is_told_once_and_again_when_it_comes_back(
     assert [act.act for act in await storage.audit.latest()] == [ACT] * 3
 
 
-async def test_no_answer_is_no_news(storage: Storage, path: Path) -> None:
+async def test_a_missing_answer_is_not_reported(storage: Storage, path: Path) -> None:
     await run(Provider(), storage)
     assert told(path) == []
     assert await storage.audit.latest() == []
@@ -114,7 +114,7 @@ async def test_the_list_of_the_provider_is_read_exactly() -> None:
 @pytest.mark.parametrize(
     "body", [{"code": 99}, {"models": []}, {"models": "x"}, {"models": [{"id": "a"}]}, "no JSON"]
 )
-async def test_what_is_no_list_counts_as_no_answer(body: Any) -> None:
+async def test_an_answer_that_is_not_a_list_counts_as_none(body: Any) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(body)
 
@@ -148,7 +148,7 @@ def buttons(path: Path) -> list[bool]:
     return [bool(json.loads(params).get("takes")) for (params,) in rows]
 
 
-async def test_what_is_new_gone_or_dearer_comes_with_a_button_only_if_there_is_a_file(
+async def test_price_changes_have_a_button_only_with_a_catalog_file(
     storage: Storage, path: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "catalog.toml"
@@ -164,7 +164,7 @@ async def test_what_is_new_gone_or_dearer_comes_with_a_button_only_if_there_is_a
     assert buttons(path) == [True, False]
 
 
-async def test_a_lower_price_is_told_without_a_button(
+async def test_a_lower_price_is_reported_without_a_button(
     storage: Storage, path: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "catalog.toml"
@@ -175,7 +175,7 @@ async def test_a_lower_price_is_told_without_a_button(
     assert buttons(path) == [False]
 
 
-async def test_a_take_over_changes_the_file_and_lets_it_be_read_again(tmp_path: Path) -> None:
+async def test_taking_prices_over_changes_the_file_and_reloads_it(tmp_path: Path) -> None:
     file, provider, read_again = tmp_path / "catalog.toml", Provider(), list[int]()
     write(file, listed(), replace=False)
 

@@ -20,7 +20,7 @@ def distribution() -> DurationDistribution:
     return DurationDistribution(random.Random(7))
 
 
-def test_a_deployment_that_copes_is_what_the_arithmetic_says(
+def test_a_sufficient_deployment_matches_the_arithmetic(
     distribution: DurationDistribution,
 ) -> None:
     deployment = Deployment("copes", 100_000, 2, 250)
@@ -29,7 +29,9 @@ def test_a_deployment_that_copes_is_what_the_arithmetic_says(
     assert quantile(hour.telegram, 0.95) < 1
 
 
-def test_words_beyond_telegrams_rate_wait_ever_longer(distribution: DurationDistribution) -> None:
+def test_calls_beyond_telegrams_rate_wait_longer_and_longer(
+    distribution: DurationDistribution,
+) -> None:
     deployment = Deployment("too much for one bot", 400_000, 8, 1000)
     short, long = (
         quantile(simulate(deployment, distribution, random.Random(7), seconds).telegram, 0.95)
@@ -38,7 +40,7 @@ def test_words_beyond_telegrams_rate_wait_ever_longer(distribution: DurationDist
     assert 60 < short < long
 
 
-def test_too_few_places_let_people_wait(distribution: DurationDistribution) -> None:
+def test_too_few_slots_make_people_wait(distribution: DurationDistribution) -> None:
     enough, few = (
         quantile(
             simulate(
@@ -58,7 +60,7 @@ def test_status_edits_grow_rarer() -> None:
     assert max(waits) <= 30
 
 
-def test_the_page_tells_the_figures_of_the_report() -> None:
+def test_the_page_has_the_figures_of_the_report() -> None:
     page = (DOCS / "scale.md").read_text(encoding="utf-8")
     report = json.loads((DOCS / "bench" / "paper.json").read_text(encoding="utf-8"))
     for row in report["rows"]:

@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path
 
+import babel
 import pytest
 
 from bot.runtime.health import Health
@@ -82,15 +84,58 @@ def test_the_image_is_made_in_two_stages_from_the_same_named_base() -> None:
 
 def test_what_the_image_installs_is_locked_with_hashes() -> None:
     first, last = stages()
-    installs = [rest for word, rest in first if word == "RUN" and "pip install" in rest]
+    installs = [rest for word, rest in first if word == "RUN" and " install " in rest]
     assert len(installs) == 1
     assert "--require-hashes" in installs[0]
-    assert not [rest for word, rest in last if word == "RUN" and "pip" in rest]
+    assert not [rest for word, rest in last if word == "RUN" and "pip install" in rest]
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     pinned = re.findall(
         r"^\S+==[^\\]+\\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", lock, re.M
     )
     assert len(pinned) == len(re.findall(r"^[a-zA-Z]", lock, re.M)) > 20
+
+
+def test_the_image_has_no_pip() -> None:
+    first, last = stages()
+    assert "python -m venv --without-pip /opt/venv" in [
+        rest for word, rest in first if word == "RUN"
+    ]
+    [removed] = [rest for word, rest in last if word == "RUN" and rest.startswith("rm -rf")]
+    for part in ("site-packages/*", "ensurepip", "bin/pip*"):
+        assert part in removed
+
+
+def test_the_bot_needs_no_language_that_the_image_leaves_out(tmp_path: Path) -> None:
+    [trim] = [rest for word, rest in stages()[0] if word == "RUN" and "locale-data" in rest]
+    kept = re.findall(r"! -name '?([\w*.]+)'?", trim)
+    assert kept == ["root.dat", "en*.dat", "ru*.dat"]
+    whole = Path(babel.__file__).parent
+    dropped = [file.name for file in (whole / "locale-data").iterdir()
+               if not any(fnmatch(file.name, name) for name in kept)]  # fmt: skip
+    assert len(dropped) > 500
+    shutil.copytree(
+        whole,
+        tmp_path / "babel",
+        ignore=lambda folder, names: {*dropped, "__pycache__"} & {*names},
+    )
+    program = (
+        "import babel, bot.texts\n"
+        "from datetime import date\n"
+        "from babel.dates import format_date\n"
+        "from babel.numbers import format_decimal\n"
+        "from babel.units import format_unit\n"
+        f"assert babel.__file__.startswith({str(tmp_path)!r})\n"
+        "for lang in ('ru', 'en'):\n"
+        "    print(format_date(date(2026, 11, 28), locale=lang))\n"
+        "    print(format_decimal(1234.5, locale=lang))\n"
+        "    print(format_unit(5, 'duration-second', locale=lang))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "28" in ran.stdout
 
 
 def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
@@ -102,7 +147,7 @@ def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
     assert {line[1:] for line in ignored if line.startswith("!")} == {a for a, _ in copied()}
 
 
-def test_the_image_runs_as_nobody_in_particular_and_ends_on_sigterm() -> None:
+def test_the_image_runs_as_an_unprivileged_user_and_ends_on_sigterm() -> None:
     last = stages()[-1]
     user, group = only(last, "USER").split(":")
     assert int(user) >= 1000
@@ -164,7 +209,7 @@ def run_entry_point(image: Path, *args: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_the_entry_point_starts_and_names_what_is_not_set(image: Path) -> None:
+def test_the_entry_point_starts_and_names_missing_settings(image: Path) -> None:
     ended = run_entry_point(image)
     assert ended.returncode == 2
     assert "BOT_TOKEN: is not set" in ended.stderr

@@ -1,4 +1,4 @@
-"""The search for secrets finds them wherever they could be, and nothing where all is well."""
+"""The search for secrets finds them in every place, and reports nothing in correct records."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def photo() -> bytes:
     return out.getvalue()
 
 
-async def test_what_is_as_it_should_be_is_no_spill(
+async def test_correct_calls_are_not_reported_as_leaks(
     telegram: TelegramEmulator, tmp_path: Path
 ) -> None:
     (tmp_path / "bot.db").write_bytes(b"a red fox")
     telegram.world.files.new_path().write_bytes(photo())  # a person's own
-    assert canaries.spilled_to_telegram(telegram) == []
-    assert canaries.spilled_to_the_provider(provider(b"\xff\xd8")) == []
-    assert canaries.spilled_on_disk(tmp_path) == []
+    assert canaries.leaks_to_telegram(telegram) == []
+    assert canaries.leaks_to_provider(provider(b"\xff\xd8")) == []
+    assert canaries.leaks_on_disk(tmp_path) == []
 
 
 @pytest.mark.parametrize("secret", [TOKEN, TOKEN.partition(":")[2], KEY, PACKED])
@@ -68,15 +68,15 @@ async def test_a_secret_in_a_call_of_telegram_is_found(
 ) -> None:
     spoilt = f"so: {secret}"
     setattr(telegram.calls[0], place, {"x": spoilt} if place != "description" else spoilt)
-    assert canaries.spilled_to_telegram(telegram)
+    assert canaries.leaks_to_telegram(telegram)
 
 
-async def test_a_place_in_what_the_bot_uploaded_is_found(telegram: TelegramEmulator) -> None:
+async def test_a_location_in_an_upload_is_found(telegram: TelegramEmulator) -> None:
     content = photo()
     telegram.world.files.new_path().write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     telegram.calls[0].uploads = {"photo": {"name": "x", "size": 1, "sha256": digest}}
-    assert canaries.spilled_to_telegram(telegram)
+    assert canaries.leaks_to_telegram(telegram)
 
 
 @pytest.mark.parametrize(
@@ -90,23 +90,23 @@ async def test_a_place_in_what_the_bot_uploaded_is_found(telegram: TelegramEmula
     ids=["token in a body", "key in a body", "key in a header", "key to a download"],
 )
 async def test_a_secret_in_a_call_of_the_provider_is_found(call: dict[str, Any]) -> None:
-    assert canaries.spilled_to_the_provider(provider(**call))
+    assert canaries.leaks_to_provider(provider(**call))
 
 
-async def test_a_place_in_a_first_frame_is_found() -> None:
-    assert canaries.spilled_to_the_provider(provider(photo()))
+async def test_a_location_in_a_first_frame_is_found() -> None:
+    assert canaries.leaks_to_provider(provider(photo()))
 
 
 @pytest.mark.parametrize("content", [TOKEN.encode(), KEY.encode(), canaries.PLACE.encode()])
 def test_a_secret_in_a_file_is_found(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "bot.db-wal").write_bytes(b"\0" + content + b"\0")
-    assert canaries.spilled_on_disk(tmp_path)
+    assert canaries.leaks_on_disk(tmp_path)
 
 
 def test_a_secret_in_a_line_or_its_exception_is_found() -> None:
     logger = logging.getLogger("bot.jobs.steps")
-    with canaries.spilled_in_lines() as found:
+    with canaries.leaks_in_log() as found:
         logger.error("all is well with %d", 7)
         assert found == []
         logger.error("so: %s", TOKEN)

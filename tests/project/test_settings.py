@@ -44,12 +44,12 @@ def lines_of(given: Any, **environment: str) -> list[str]:
     return caught.value.lines
 
 
-def test_what_is_empty_is_not_set(given: Any) -> None:
+def test_an_empty_value_is_not_set(given: Any) -> None:
     names = {name.upper(): "" for name in Settings.model_fields}
     assert given(**(names | NEEDED)) == given()
 
 
-def test_the_file_beside_it_says_the_same_as_the_environment(given: Any) -> None:
+def test_a_secret_file_works_like_the_environment(given: Any) -> None:
     Path(".env").write_bytes(
         b"\xef\xbb\xbf# first\r\nexport ADMINS='1, 2'\r\nACCESS=open\r\nPUBLIC_URL=\r\n"
         b"DATABASE_URL=postgresql+asyncpg://u:a$b#c@h/d\r\nCAP_USER_PER_DAY=7\r\n"
@@ -60,7 +60,7 @@ def test_the_file_beside_it_says_the_same_as_the_environment(given: Any) -> None
     assert settings.database_url == "postgresql+asyncpg://u:a$b#c@h/d"
 
 
-def test_a_file_in_another_encoding_is_one_line(given: Any) -> None:
+def test_a_file_in_another_encoding_is_one_error(given: Any) -> None:
     Path(".env").write_bytes("# кто\n".encode("cp1251"))
     assert lines_of(given) == [".env: should be text in UTF-8"]
 
@@ -69,7 +69,7 @@ def test_a_file_in_another_encoding_is_one_line(given: Any) -> None:
     ("written", "people"),
     [("1001", {1001}), ("1,2", {1, 2}), (" 1, 2 ,", {1, 2}), ("1 2\t3", {1, 2, 3}), (" ", set())],
 )
-def test_people_are_numbers_with_commas_or_spaces(
+def test_user_ids_are_separated_by_commas_or_spaces(
     given: Any, written: str, people: set[int]
 ) -> None:
     settings = given(ADMINS=written, ALLOWED_USERS=written)
@@ -77,12 +77,12 @@ def test_people_are_numbers_with_commas_or_spaces(
 
 
 @pytest.mark.parametrize("written", ["canary", "1;2", "-5", "[1]", "9" * 40, "1.5", "١"])
-def test_anything_else_is_nobody(given: Any, written: str) -> None:
+def test_anything_else_is_not_a_user_id(given: Any, written: str) -> None:
     [line] = lines_of(given, ADMINS=written)
     assert line.startswith("ADMINS: should be Telegram user IDs")
 
 
-def test_secrets_come_from_files_and_a_value_outdoes_its_file(given: Any) -> None:
+def test_secrets_are_read_from_files_and_a_value_overrides_its_file(given: Any) -> None:
     Path("token").write_text(f"{TOKEN}\n")
     files = {"BOT_TOKEN_FILE": "token", "GPTUNNEL_API_KEY_FILE": "not there"}
     settings = given(BOT_TOKEN="", **files)
@@ -90,7 +90,7 @@ def test_secrets_come_from_files_and_a_value_outdoes_its_file(given: Any) -> Non
     assert settings.gptunnel_api_key.get_secret_value() == "canary-key"
 
 
-def test_each_file_that_cannot_be_read_has_its_line_beside_all_others(given: Any) -> None:
+def test_each_unreadable_file_has_its_own_error(given: Any) -> None:
     Path("bytes").write_bytes(b"\xff\xfe")
     assert lines_of(
         given,
@@ -106,7 +106,7 @@ def test_each_file_that_cannot_be_read_has_its_line_beside_all_others(given: Any
     ]
 
 
-def test_what_others_need_has_a_line_each(given: Any) -> None:
+def test_each_missing_dependency_of_a_setting_has_its_own_error(given: Any) -> None:
     lines = lines_of(given, UPDATES="WEBHOOK", FRAMES_S3_BUCKET="canary", FRAMES_S3_ENDPOINT="")
     assert [line.partition(":")[0] for line in lines] == [
         "FRAMES_S3_ENDPOINT", "FRAMES_S3_ACCESS_KEY", "FRAMES_S3_SECRET_KEY", "PUBLIC_URL",
@@ -183,7 +183,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
      "ssh://user@host:canary", "ssh://user@host:70000", "ssh://user@host:0", "ssh://user@host/canary",
      "https://canary.example", "cloudflared://canary", "Cloudflared"],
 )  # fmt: skip
-def test_a_tunnel_of_another_form_names_itself(given: Any, value: str) -> None:
+def test_a_wrong_tunnel_names_the_setting(given: Any, value: str) -> None:
     [line] = lines_of(given, PUBLIC_TUNNEL=value)
     assert line == (
         "PUBLIC_TUNNEL: should be `cloudflared` or ssh://user@host:port, without a password"
@@ -191,7 +191,7 @@ def test_a_tunnel_of_another_form_names_itself(given: Any, value: str) -> None:
 
 
 @pytest.mark.usefixtures("program")
-def test_a_tunnel_brings_photos_and_a_listener_for_the_operator(given: Any) -> None:
+def test_a_tunnel_enables_photos_and_a_listener_for_the_operator(given: Any) -> None:
     known = given(PUBLIC_TUNNEL="cloudflared")
     assert (known.photos_on, known.admin_port, known.needs_tunnel) == (True, 8081, True)
     assert known.tunnel_owner == "Cloudflare"
@@ -204,14 +204,14 @@ def test_a_tunnel_brings_photos_and_a_listener_for_the_operator(given: Any) -> N
 
 
 @pytest.mark.usefixtures("program")
-def test_a_quick_tunnel_has_an_address_of_its_own(given: Any) -> None:
+def test_a_quick_tunnel_has_its_own_address(given: Any) -> None:
     [line] = lines_of(given, PUBLIC_TUNNEL="cloudflared", PUBLIC_URL="https://bot.example")
     assert line.startswith("PUBLIC_URL: leave it empty with PUBLIC_TUNNEL=cloudflared")
     own = given(PUBLIC_TUNNEL="ssh://me@bot.example", PUBLIC_URL="https://bot.example")
     assert own.photos_on
 
 
-def test_a_program_that_is_not_there_is_named(
+def test_a_missing_program_is_named(
     given: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -240,7 +240,7 @@ def test_a_bucket_needs_no_tunnel_for_photos(given: Any) -> None:
     assert known.warnings == ("PUBLIC_TUNNEL is not used: first frames are in the bucket",)
 
 
-def test_what_is_allowed_and_probably_not_wanted_is_told(given: Any) -> None:
+def test_probable_mistakes_are_reported(given: Any) -> None:
     assert given(ADMINS="7").warnings == ()
     assert "anybody can spend" in given(ACCESS="open").warnings[0]
     assert given(ACCESS="open", CAP_USER_PER_DAY="5").warnings == ()
@@ -258,11 +258,13 @@ def test_a_misspelt_name_ends_the_start_and_names_the_setting(
     assert line == f"{name}: not a setting; did you mean {meant}?"
 
 
-def test_names_of_other_programs_in_the_environment_are_left_alone(given: Any) -> None:
+def test_variables_of_other_programs_are_ignored(given: Any) -> None:
     given(HTTP_PROXY="http://x:1", TELEGRAM_API_ID="1", COMPOSE_PROJECT_NAME="x", PATH="/bin")
 
 
-def test_an_old_name_still_works_and_is_told(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_name_still_works_and_is_reported(
+    given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert given(PROVIDER_PLACES="7").provider_concurrency == 7
     monkeypatch.setenv("PROVIDER_PLACES", "7")
     assert setting_names.renamed(None) == ["PROVIDER_PLACES is now called PROVIDER_CONCURRENCY"]
@@ -278,6 +280,45 @@ def test_an_unknown_name_in_env_is_refused_and_composes_own_are_known(tmp_path: 
     ]
 
 
+def test_a_time_zone_is_one(given: Any) -> None:
+    assert given().order_rules().zone.key == "UTC"
+    assert given(DAY_TIMEZONE="Europe/Moscow").order_rules().zone.key == "Europe/Moscow"
+    for wrong in ("canary/Zone", "../etc/passwd", "+03:00"):
+        [line] = lines_of(given, DAY_TIMEZONE=wrong)
+        assert line == "DAY_TIMEZONE: should be a time zone, like Europe/Moscow"
+
+
 def test_what_compose_reads_is_known() -> None:
     compose = (Path(__file__).parents[2] / "compose.yaml").read_text(encoding="utf-8")
-    assert set(re.findall(r"\$\{(\w+)", compose)) <= setting_names.OF_OTHERS
+    ours = {name.upper() for name in Settings.model_fields}
+    assert set(re.findall(r"\$\{(\w+)", compose)) <= setting_names.OF_OTHERS | ours
+
+
+@pytest.mark.parametrize(
+    ("in_file", "in_environment", "model"),
+    [
+        (None, None, "auto"),
+        ("", None, ""),
+        (None, "", ""),
+        ("gpt-4o", None, "gpt-4o"),
+        ("", "gpt-4o", "gpt-4o"),
+        ("gpt-4o", "", "gpt-4o"),
+    ],
+)
+def test_an_empty_translate_model_is_off_and_none_is_auto(
+    given: Any, in_file: str | None, in_environment: str | None, model: str
+) -> None:
+    if in_file is not None:
+        Path(".env").write_text(f"TRANSLATE_MODEL={in_file}\n")
+    environment = {} if in_environment is None else {"TRANSLATE_MODEL": in_environment}
+    assert given(**environment).translate_model == model
+
+
+def test_people_who_pay_see_prices(given: Any) -> None:
+    [line] = lines_of(given, SHOW_PRICES="never", STARS_PACKAGES="100:170")
+    assert line.startswith("SHOW_PRICES: people who pay have to see prices")
+    view = given(ADMINS="7", SHOW_PRICES="", STARS_PACKAGES="").price_view(frozenset({7}))
+    assert (view.seen_by(7), view.seen_by(8), view.for_everybody) == (True, False, False)
+    assert given(STARS_PACKAGES="100:170").price_view().for_everybody
+    assert given(STARS_PACKAGES="", SHOW_PRICES="Always").price_view().seen_by(8)
+    assert not given(STARS_PACKAGES="", SHOW_PRICES="never").price_view(frozenset({7})).seen_by(7)

@@ -45,7 +45,7 @@ def test_the_list_of_parts_is_the_lock_with_its_hashes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["audit"])
-def test_an_audit_that_could_not_ask_fails(word: str, tmp_path: Path) -> None:
+def test_an_audit_without_an_answer_fails(word: str, tmp_path: Path) -> None:
     asked = command(word)
     assert "--strict" in asked
     assert {"requirements.txt", "requirements-dev.txt"} <= set(asked)

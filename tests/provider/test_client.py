@@ -101,7 +101,7 @@ async def test_a_code_is_read_at_any_http_status(
 
 
 @pytest.mark.parametrize("path", ["model", ["model"], ["body", "model"]])
-async def test_an_issue_on_the_model_means_that_it_is_gone(path: object) -> None:
+async def test_an_issue_on_the_model_means_that_it_was_removed(path: object) -> None:
     with pytest.raises(ProviderRefused) as caught:
         await create(saying(code=3, issues=[{"path": path, "expected": "x", "message": "y"}]))
     assert caught.value.reason is Reason.MODEL_GONE
@@ -125,7 +125,7 @@ async def test_an_issue_on_the_model_means_that_it_is_gone(path: object) -> None
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b'{"cod', b"[]", b"null"])
-async def test_a_create_answered_without_a_code_goes_by_the_status(
+async def test_a_create_without_a_code_is_classified_by_the_http_status(
     status: int, kind: type[ProviderError], body: bytes
 ) -> None:
     provider, _ = answering(lambda _: httpx.Response(status, content=body))
@@ -158,7 +158,7 @@ async def test_a_create_may_be_done_at_once() -> None:
 
 
 @pytest.mark.parametrize("status", ["idle", "running", "processing", "dancing", "", None, 7])
-async def test_a_status_nobody_knows_is_still_pending(status: object) -> None:
+async def test_an_unknown_status_is_pending(status: object) -> None:
     job = await saying(code=0, id=ID, status=status).result(ID)
     assert job.status is JobStatus.PENDING
 
@@ -180,7 +180,7 @@ async def test_a_failed_job_may_come_as_a_code_with_or_without_a_status(
         assert (job.status, job.reason) == (JobStatus.FAILED, reason)
 
 
-async def test_done_without_a_link_says_so() -> None:
+async def test_done_without_a_link_has_no_url() -> None:
     job = await saying(code=0, id=ID, status="done", url=None).result(ID)
     assert (job.status, job.url) == (JobStatus.DONE, None)
 
@@ -191,11 +191,11 @@ async def test_a_busy_provider_is_asked_again(code: int) -> None:
         await saying(code=code).result(ID)
 
 
-async def test_a_code_nobody_documented_ends_no_paid_job() -> None:
+async def test_an_undocumented_code_ends_no_paid_job() -> None:
     assert (await saying(code=4242).result(ID)).status is JobStatus.PENDING
 
 
-async def test_an_answer_about_another_job_is_not_believed() -> None:
+async def test_an_answer_about_another_job_is_ignored() -> None:
     with pytest.raises(ProviderBusy):
         await saying(code=0, id="f" * 24, status="failed").result(ID)
 
@@ -210,9 +210,7 @@ async def test_an_answer_about_another_job_is_not_believed() -> None:
         ({}, "code 6"),
     ],
 )
-async def test_the_operator_reads_the_providers_own_words(
-    answer: dict[str, Any], words: str
-) -> None:
+async def test_the_operator_gets_the_providers_message(answer: dict[str, Any], words: str) -> None:
     with pytest.raises(ProviderBusy) as caught:
         await create(saying(code=6, **answer))
     assert str(caught.value) == words
@@ -242,7 +240,7 @@ async def test_what_is_final_names_its_code_too(code: int, kind: type[ProviderEr
         (499, ProviderLost, None),
     ],
 )
-async def test_an_openai_error_goes_by_its_status_and_says_its_words(
+async def test_an_openai_error_is_classified_by_its_status_with_its_message(
     status: int, kind: type[ProviderError], what: object
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -258,7 +256,7 @@ async def test_an_openai_error_goes_by_its_status_and_says_its_words(
     ("header", "seconds"),
     [("0", 0), ("0.5", 0.5), ("86399", 86399), ("86400", None), ("-1", None), ("soon", None)],
 )
-async def test_a_mad_retry_after_is_no_order_to_wait(header: str, seconds: float | None) -> None:
+async def test_an_absurd_retry_after_is_ignored(header: str, seconds: float | None) -> None:
     for body in (b"", b'{"code": 6}'):
         provider, _ = answering(
             lambda _, body=body: httpx.Response(  # type: ignore[misc]
@@ -286,14 +284,14 @@ async def test_an_issue_on_something_else_is_bad_input(issues: object) -> None:
     assert caught.value.reason is Reason.INVALID_INPUT
 
 
-async def test_a_result_is_asked_for_by_its_id() -> None:
+async def test_a_result_is_requested_by_its_id() -> None:
     provider, seen = answering(lambda _: httpx.Response(200, json={"code": 0, "status": "idle"}))
     assert (await provider.result(ID)).detail == "idle"
     assert seen[0].method == "GET"
     assert str(seen[0].url) == f"http://provider.test/v1/media/result?task_id={ID}"
 
 
-async def test_a_question_is_written_once_and_kept_until_it_is_answered_for_good() -> None:
+async def test_the_request_of_a_poll_is_built_once_and_kept_until_the_final_answer() -> None:
     said = ["idle", "running", "done", "done"]
     provider, seen = answering(
         lambda _: httpx.Response(200, json={"code": 0, "status": said[len(seen) - 1]})
@@ -303,7 +301,7 @@ async def test_a_question_is_written_once_and_kept_until_it_is_answered_for_good
     assert seen[0] is seen[1] is seen[2] is not seen[3]
 
 
-async def test_a_failed_job_keeps_the_providers_words() -> None:
+async def test_a_failed_job_keeps_the_providers_message() -> None:
     job = await saying(code=0, id=ID, status="failed", message="too hard").result(ID)
     assert job.detail == "too hard"
     job = await saying(code=1001, message="naked").result(ID)
@@ -311,7 +309,7 @@ async def test_a_failed_job_keeps_the_providers_words() -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(200, ProviderBusy), (404, ProviderHeld)])
-async def test_a_result_without_code_and_status_goes_by_http(
+async def test_a_result_without_code_and_status_is_classified_by_http(
     status: int, kind: type[ProviderError]
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -320,17 +318,17 @@ async def test_a_result_without_code_and_status_goes_by_http(
         assert str(caught.value) == "result: HTTP 200 without a code"
 
 
-async def test_a_status_without_a_code_is_believed() -> None:
+async def test_a_status_without_a_code_counts() -> None:
     job = await saying(status="done", url="https://cdn.test/v.mp4").result(ID)
     assert (job.status, job.url) == (JobStatus.DONE, "https://cdn.test/v.mp4")
 
 
 @pytest.mark.parametrize("url", ["", 7, None, ["x"]])
-async def test_a_link_that_is_no_text_is_no_link(url: object) -> None:
+async def test_a_link_that_is_not_a_text_is_ignored(url: object) -> None:
     assert (await saying(code=0, status="done", url=url).result(ID)).url is None
 
 
-async def test_a_forgotten_job_is_told_apart_even_with_a_status() -> None:
+async def test_a_forgotten_job_is_recognised_even_with_a_status() -> None:
     with pytest.raises(ProviderRefused) as caught:
         await saying(code=4, status="failed", message="gone").result(ID)
     assert (caught.value.reason, str(caught.value)) == (Reason.PROVIDER_FORGOT, "code 4 gone")
@@ -405,7 +403,7 @@ async def cut() -> AsyncIterator[Callable[[bytes], Awaitable[Gptunnel]]]:
     "answer",
     [b"", b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"code": 0, "id"', b"garbage\r\n"],
 )
-async def test_an_answer_that_breaks_off_is_lost_and_not_refused(
+async def test_a_truncated_answer_is_lost_and_not_refused(
     answer: bytes, cut: Callable[[bytes], Awaitable[Gptunnel]]
 ) -> None:
     with pytest.raises(ProviderLost):

@@ -66,14 +66,14 @@ def test_a_failure_is_a_failure_although_a_link_is_there(answer: dict[str, Any])
     assert status(answer)[0] is JobStatus.FAILED
 
 
-def test_a_link_that_is_nested_without_end_is_none() -> None:
+def test_a_link_nested_too_deep_is_ignored() -> None:
     answer: Any = LINK
     for _ in range(50):
         answer = {"result": [answer]}
     assert link_in(answer) is None
 
 
-def test_a_form_is_told_by_keys_and_types_alone() -> None:
+def test_a_form_is_described_by_keys_and_types_only() -> None:
     answer = {"code": 0, "status": "done", "result": [{"url": LINK, "n": 1}]}
     assert not is_documented(answer)
     shape = shape_of(answer)

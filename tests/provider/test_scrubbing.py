@@ -1,4 +1,4 @@
-"""What the provider said, without what must stay here."""
+"""The provider's answers without secrets, prompts and links."""
 
 from __future__ import annotations
 

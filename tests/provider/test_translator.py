@@ -1,13 +1,19 @@
-"""Words for the video model, over the real wire; nothing ever fails because of them."""
+"""Translation of prompts over real HTTP; its failures never fail an order."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
 
-from bot.provider.translator import Translator, is_foreign
+from bot.core.chat_models import ChatModel
+from bot.core.errors import ProviderBusy
+from bot.provider.client import Gptunnel
+from bot.provider.translator import Translator, is_foreign, quoted_words
+from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 
 
@@ -43,9 +49,7 @@ async def translator(provider: GptunnelEmulator) -> AsyncIterator[Translator]:
         ("42 🎬", False),
     ],
 )
-def test_what_may_need_a_translation_is_told_from_what_does_not(
-    prompt: str, foreign: bool
-) -> None:
+def test_prompts_that_may_need_a_translation_are_recognised(prompt: str, foreign: bool) -> None:
     assert is_foreign(prompt) is foreign
 
 
@@ -57,7 +61,7 @@ async def test_russian_is_translated(provider: GptunnelEmulator, translator: Tra
     assert call.body["messages"][-1] == {"role": "user", "content": "рыжий кот бежит"}
 
 
-async def test_english_and_chinese_are_not_even_asked_about(
+async def test_english_and_chinese_cause_no_request(
     provider: GptunnelEmulator, translator: Translator
 ) -> None:
     assert await translator.translate("A cat runs through the snow") is None
@@ -65,7 +69,7 @@ async def test_english_and_chinese_are_not_even_asked_about(
     assert provider.calls == []
 
 
-async def test_what_comes_back_unchanged_is_no_translation(translator: Translator) -> None:
+async def test_an_unchanged_answer_is_not_a_translation(translator: Translator) -> None:
     assert await translator.translate("red fox running") is None
 
 
@@ -95,16 +99,16 @@ def answering(status: int, body: str) -> Translator:
         (200, " " * 300_000),
     ],
 )
-async def test_an_answer_that_cannot_be_used_is_none(status: int, body: str) -> None:
+async def test_an_unusable_answer_is_none(status: int, body: str) -> None:
     assert await answering(status, body).translate("кот бежит") is None
 
 
-async def test_an_answer_is_cleaned_as_a_prompt_is() -> None:
+async def test_an_answer_is_cleaned_like_a_prompt() -> None:
     said = '{"choices": [{"message": {"content": " A cat\\nruns --ar 1:1 "}}]}'
     assert await answering(200, said).translate("кот бежит") == "A cat runs"
 
 
-async def test_an_answer_that_does_not_come_in_time_is_none(provider: GptunnelEmulator) -> None:
+async def test_a_late_answer_is_none(provider: GptunnelEmulator) -> None:
     client = httpx.AsyncClient(base_url="http://127.0.0.1:9")  # nobody listens
     assert await Translator(client, "chatty").translate("кот бежит") is None
     await client.aclose()
@@ -117,3 +121,54 @@ async def test_an_answer_that_does_not_come_in_time_is_none(provider: GptunnelEm
 
     slow = httpx.AsyncClient(base_url="http://chat", transport=httpx.MockTransport(never))
     assert await Translator(slow, "chatty", translate_seconds=0.01).translate("кот бежит") is None
+
+
+RUSSIAN = [  # a prompt, and what its translation keeps
+    ("Маша и кот идут по улице", ["Masha", "cat"]),
+    ("Кот Борис летит в небе над Казанью", ["Boris", "Kazan", "Cat"]),
+    ("вывеска «Добро пожаловать» у моря", ["«Добро пожаловать»", "sea"]),
+    ('на экране слово "ПРИВЕТ", ночь', ['"ПРИВЕТ"', "night"]),
+    ("плакат “Сдаётся дом”, дождь", ["“Сдаётся дом”", "rain"]),
+    ("крупный план: собака бежит по снегу", ["close-up", "dog", "snow"]),
+    ("замедленная съёмка, волны в море", ["slow motion", "waves"]),
+    ("съёмка с дрона, лес на рассвете, 4K", ["drone shot", "forest", "4K"]),
+    ("наезд камеры на старый город, 1920 год", ["dolly in", "old", "city", "1920"]),
+    ("Надпись «Кафе Пушкинъ», наезд камеры, Анна идёт", ["«Кафе Пушкинъ»", "dolly in", "Anna"]),
+]
+
+
+@pytest.mark.parametrize(("prompt", "kept"), RUSSIAN)
+async def test_a_translation_keeps_names_quoted_words_and_the_camera(
+    provider: GptunnelEmulator, translator: Translator, prompt: str, kept: list[str]
+) -> None:
+    said = await translator.translate(prompt)
+    assert said is not None
+    assert all(words in said for words in kept), said
+    rest = said
+    for words in quoted_words(prompt):
+        rest = rest.replace(words, "")
+    assert not any("а" <= char <= "я" for char in rest.lower()), said
+    [call] = provider.calls
+    task = call.body["messages"][0]["content"]
+    assert all(asked in task for asked in ("names", "quotation marks", "camera", "numbers"))
+
+
+async def test_a_translation_that_lost_quoted_words_is_not_used() -> None:
+    said = '{"choices": [{"message": {"content": "A sign “Welcome” by the sea"}}]}'
+    assert await answering(200, said).translate("вывеска «Добро пожаловать» у моря") is None
+
+
+async def test_the_list_of_chat_models_has_their_prices(provider: GptunnelEmulator) -> None:
+    client = Gptunnel.connect(provider.base_url, provider.api_key)
+    assert ChatModel("gpt-4o-mini", Decimal("0.12"), Decimal("0.48")) in await client.chat_models()
+    provider.faults.add(
+        Fault(on="chat_models", act="answer", body={"data": [{"id": "x"}, {"id": 5}, "y"]})
+    )
+    assert await client.chat_models() == [ChatModel("x")]
+    bodies: list[Any] = [{"data": None}, [], {"error": {"message": "bad key"}}]
+    for body in bodies:
+        provider.faults.clear()
+        provider.faults.add(Fault(on="chat_models", act="answer", body=body))
+        with pytest.raises(ProviderBusy):
+            await client.chat_models()
+    await client.close()

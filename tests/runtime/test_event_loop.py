@@ -27,11 +27,11 @@ def said(*words: str) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop")
-def test_it_is_uvloops_and_seldom_looks_for_garbage() -> None:
+def test_the_loop_is_uvloop_with_rare_garbage_collections() -> None:
     assert said() == ["uvloop", "10000", "50", "20", "True"]
 
 
-def test_without_uvloop_it_is_asyncios() -> None:
+def test_without_uvloop_the_loop_is_asyncio() -> None:
     module, *rest = said("without")
     assert module.startswith("asyncio.")
     assert rest == ["10000", "50", "20", "True"]

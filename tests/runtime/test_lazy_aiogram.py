@@ -1,5 +1,5 @@
-"""aiogram with models built at first use does what aiogram as it comes does, and what the bot has
-no use for is not loaded.
+"""aiogram with lazily built models behaves like aiogram itself, and unneeded modules are not
+loaded.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def test_the_installed_versions_are_known(both: tuple[dict[str, Any], dict[str, 
 @pytest.mark.parametrize(
     ("what", "at_least"), [("parsed", 80), ("serialized", 19), ("answered", 10), ("models", 590)]
 )
-def test_nothing_comes_out_differently(
+def test_all_outcomes_are_the_same(
     both: tuple[dict[str, Any], dict[str, Any]], what: str, at_least: int
 ) -> None:
     deferred, plain = both
@@ -75,7 +75,7 @@ def test_every_model_can_be_built(both: tuple[dict[str, Any], dict[str, Any]]) -
         "sys.modules['aiogram'] = sys",
     ],
 )
-async def test_what_is_not_known_is_left_alone(given: str) -> None:
+async def test_unknown_versions_are_not_touched(given: str) -> None:
     code = f"""
 import os, sys
 from pydantic import BaseModel
@@ -89,7 +89,7 @@ assert dict(vars(BaseModel)) == before
     await run(("-c", code))
 
 
-async def test_after_a_surprise_aiogram_is_imported_as_it_comes() -> None:
+async def test_after_a_surprise_aiogram_is_imported_normally() -> None:
     code = """
 import logging, sys
 from importlib import import_module
@@ -112,11 +112,11 @@ assert all(model.__pydantic_complete__ for model in (SendMessage, Chat, Message,
 assert Update.model_validate({"update_id": 1}).update_id == 1
 """
     said = (await run(("-c", code))).decode()
-    assert "aiogram is imported as it comes" in said
+    assert "aiogram is imported without lazy models" in said
     assert "Response" in said
 
 
-async def test_what_few_starts_need_or_none_is_not_loaded() -> None:
+async def test_optional_modules_are_not_loaded() -> None:
     code = """
 import sys
 from bot import __main__ as program

@@ -6,7 +6,10 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,15 +23,16 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.core.errors import ProviderBusy, StorageUnavailable, TelegramLater
-from bot.core.task import TaskState
+from bot.core.task import Reason, TaskState
 from bot.operator.metrics_endpoint import MetricsEndpoint
 from bot.runtime import logs, metrics, sentry
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
-from storage import IncomingUpdate, Storage, open_storage
+from storage import IncomingUpdate, Storage, journal, open_storage
 from tests.support.factories import task_in
 
-OPS = Path(__file__).parents[2] / "docs" / "ops"
+ROOT = Path(__file__).parents[2]
+OPS = ROOT / "docs" / "ops"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
 WORD = 'canary "pass" \\ word'
@@ -51,7 +55,7 @@ class Balance:
         self.asked += 1
         if self.away:
             raise ProviderBusy("no connection")
-        metrics.BALANCE.set(77.5)
+        metrics.balance(77.5)
         return Decimal("77.5")
 
 
@@ -88,7 +92,7 @@ async def open_app_harness(storage: Storage, balance: Balance) -> AsyncIterator[
 
 
 @pytest.fixture
-async def locked_house(storage: Storage, balance: Balance) -> AsyncIterator[Any]:
+async def locked_harness(storage: Storage, balance: Balance) -> AsyncIterator[Any]:
     async for served in serving(storage, balance, "canary-metrics"):
         yield served
 
@@ -103,7 +107,7 @@ async def scraped(client: httpx.AsyncClient) -> dict[str, float]:
     }
 
 
-async def test_metrics_tell_what_the_database_says_now(
+async def test_metrics_show_the_current_rows(
     open_app_harness: Any, storage: Storage, balance: Balance
 ) -> None:
     client, _ = open_app_harness
@@ -124,6 +128,21 @@ async def test_metrics_tell_what_the_database_says_now(
     assert found["process_resident_memory_bytes"] > 1e6
 
 
+def test_the_balance_does_not_exist_until_it_is_known() -> None:
+    """In a process of its own: the registry is one for all tests."""
+    told = (
+        "from prometheus_client import generate_latest\n"
+        "from bot.runtime import metrics\n"
+        "print('bot_balance_roubles' in generate_latest(metrics.REGISTRY).decode())\n"
+        "metrics.balance(0), metrics.balance(3)\n"
+        "print('bot_balance_roubles 3.0' in generate_latest(metrics.REGISTRY).decode())\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert ran.stdout.split() == ["False", "True"]
+
+
 async def test_the_provider_is_not_asked_at_every_scrape(
     open_app_harness: Any, balance: Balance
 ) -> None:
@@ -133,7 +152,7 @@ async def test_the_provider_is_not_asked_at_every_scrape(
     assert balance.asked == 1
 
 
-async def test_without_a_database_the_rest_is_told(
+async def test_without_a_database_the_other_metrics_are_returned(
     open_app_harness: Any, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(_states: object) -> dict[TaskState, int]:
@@ -146,9 +165,7 @@ async def test_without_a_database_the_rest_is_told(
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
-async def test_metrics_are_not_for_who_comes_through_a_proxy(
-    open_app_harness: Any, name: str
-) -> None:
+async def test_metrics_are_refused_through_a_proxy(open_app_harness: Any, name: str) -> None:
     answer = await open_app_harness[0].get("/metrics", headers={name: "127.0.0.1"})
     assert answer.status_code == 404
 
@@ -162,11 +179,11 @@ async def test_metrics_are_not_for_who_comes_through_a_proxy(
         (b"Bearer \xff\xfe", 404),
     ],
 )
-async def test_with_a_token_it_is_asked_for(
-    locked_house: Any, shown: str | bytes | None, status: int
+async def test_a_configured_token_is_required(
+    locked_harness: Any, shown: str | bytes | None, status: int
 ) -> None:
     headers = {} if shown is None else {"Authorization": shown}
-    assert (await locked_house[0].get("/metrics", headers=headers)).status_code == status
+    assert (await locked_harness[0].get("/metrics", headers=headers)).status_code == status
 
 
 async def test_stages_and_money_are_counted_when_a_task_moves(storage: Storage) -> None:
@@ -197,11 +214,28 @@ def test_calls_are_counted_by_how_they_ended() -> None:
     assert value("bot_telegram_calls_total", method="canaryMethod", outcome="later") == 1
 
 
+def test_what_rules_count_is_there_before_the_first_event() -> None:
+    """`increase()` does not see the first event of a series that begins with it."""
+    metrics.show_zeros(states=TaskState, reasons=Reason, models=["m"], balance_alert=300)
+    text = (OPS / "alerts.yml").read_text(encoding="utf-8")
+    asked = re.findall(r"increase\(\s*(\w+)\{([^}]+)\}", text)
+    assert len(asked) >= 4
+    for name, labels in asked:
+        wanted = dict(re.findall(r'(\w+)=~?"([^"]*)"', labels))
+        for value_ in wanted.get("reason", "").split("|"):
+            shown = wanted | ({"reason": value_} if value_ else {})
+            if name == "bot_task_transitions_total":
+                shown = {"reason": "", **shown}
+            assert metrics.REGISTRY.get_sample_value(name, shown) is not None, shown
+    assert value("bot_balance_alert_roubles") == 300
+
+
 def named_in(text: str) -> set[str]:
     return set(re.findall(r"\bbot_[a-z_]+", text))
 
 
 def told() -> set[str]:
+    metrics.balance(1)
     text = generate_latest(metrics.REGISTRY).decode()
     names: set[str] = set()
     for family, kind in re.findall(r"^# TYPE (\S+) (\S+)", text, flags=re.MULTILINE):
@@ -209,14 +243,14 @@ def told() -> set[str]:
     return names
 
 
-def test_dashboard_and_alerts_ask_only_for_what_is_told() -> None:
+def test_dashboard_and_alerts_use_only_existing_metrics() -> None:
     for file in ("grafana-dashboard.json", "alerts.yml"):
         asked = named_in((OPS / file).read_text(encoding="utf-8"))
         assert len(asked) > 8
         assert asked <= told(), file
 
 
-def test_the_dashboard_and_the_alerts_are_whole() -> None:
+def test_the_dashboard_and_the_alerts_are_valid() -> None:
     board = json.loads((OPS / "grafana-dashboard.json").read_text(encoding="utf-8"))
     assert all(panel["targets"] for panel in board["panels"])
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]) > 10
@@ -229,7 +263,7 @@ def test_the_dashboard_and_the_alerts_are_whole() -> None:
 # -- readiness -----------------------------------------------------------------------------------
 
 
-async def test_readyz_tells_why_not(open_app_harness: Any) -> None:
+async def test_readyz_gives_the_reasons(open_app_harness: Any) -> None:
     client, health = open_app_harness
     answer = await client.get("/readyz")
     assert answer.status_code == 503
@@ -257,7 +291,7 @@ class Terminal(io.StringIO):
 def kept_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in logs.QUIET}
+    levels = {name: logging.getLogger(name).level for name in (*logs.QUIET, *logs.OURS)}
     yield
     root.handlers[:], root.level = handlers, level
     for name, old in levels.items():
@@ -303,11 +337,89 @@ def test_no_secret_and_no_variable_is_in_a_line(out: io.StringIO) -> None:
         assert canary not in text
 
 
+async def test_each_event_is_one_line_with_fields_of_one_type_and_without_words(
+    kept_logging: None, storage: Storage
+) -> None:
+    out = io.StringIO()
+    logs.set_up(logging.DEBUG, [], out, form="json")
+    delivered = await task_in(storage, TaskState.DELIVERED, prompt=PROMPT)
+    await task_in(storage, TaskState.FAILED, prompt=PROMPT)
+    unknown = await task_in(storage, TaskState.UNKNOWN, prompt=PROMPT)
+    await storage.stars.purchase(
+        user_id=7, payment_id="p", stars=50, credit=Decimal(100), now=NOON
+    )
+    await storage.stars.refund("p", now=NOON, admin=1)
+    await storage.access.allow(7, by=1, now=NOON)
+    await storage.operator.settle(unknown.id, charged=True, by=1, now=NOON)
+    with suppress(RuntimeError):
+        async with storage.database.transaction() as connection:
+            journal.note(connection, "rolled back")
+            raise RuntimeError
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert PROMPT not in out.getvalue()
+    assert {line["logger"].partition(".")[0] for line in lines} <= set(logs.OURS)
+    said = [line["message"] for line in lines if line["logger"] == "storage.journal"]
+    starts = [
+        f"task {delivered.id}: ordered: seedance-1-lite-480P-5s, 16.4 ₽",
+        f"task {delivered.id}: accepted as p{delivered.id} after",
+        f"task {delivered.id}: delivered after",
+        "task 2: ordered", "task 2: failed after",
+        "task 3: ordered",
+        "ID 7: paid 50 Stars for 100 ₽",
+        "ID 7: 50 Stars refunded", "admin 1: refund, ID 7",
+        "ID 7: let in by admin 1", "admin 1: allow, ID 7",
+        "task 3: failed after", f"admin 1: settle, ID {unknown.user_id}, task 3",
+    ]  # fmt: skip
+    assert [
+        text for text, start in zip(said, starts, strict=True) if not text.startswith(start)
+    ] == []
+    kinds: dict[str, set[type]] = {}
+    for line in lines:
+        for name in journal.FIELDS:
+            if name in line:
+                kinds.setdefault(name, set()).add(type(line[name]))
+    texts = {"model", "reason", "act"}
+    assert set(kinds) == set(journal.FIELDS)
+    for name, found in kinds.items():
+        wanted = str if name in texts else float if name in ("roubles", "seconds") else int
+        assert found == {wanted}, name
+
+
+@pytest.mark.usefixtures("kept_logging")
+@pytest.mark.parametrize(
+    ("form", "out", "is_json"),
+    [
+        ("auto", Terminal(), False), ("auto", io.StringIO(), True),
+        ("json", Terminal(), True), ("text", io.StringIO(), False),
+    ],
+)  # fmt: skip
+def test_the_format_can_be_chosen(form: Any, out: io.StringIO, is_json: bool) -> None:
+    logs.set_up(logging.INFO, [], out, form=form)
+    logging.getLogger("bot.canary").info("привет")
+    [line] = out.getvalue().splitlines()
+    assert line.startswith("{") is is_json
+    assert ("\x1b" in line) is (out.isatty() and not is_json)
+    assert "привет" in line
+
+
+@pytest.mark.usefixtures("kept_logging")
+def test_only_our_own_lines_are_there_at_debug() -> None:
+    out = io.StringIO()
+    logs.set_up(logging.DEBUG, [], out)
+    with metrics.provider_call("canary"):
+        pass
+    for name in ("aiosqlite", "asyncpg", "sqlalchemy.engine", "asyncio", "aiohttp.client"):
+        logging.getLogger(name).debug("executing %s", PROMPT)
+    [line] = map(json.loads, out.getvalue().splitlines())
+    assert (line["logger"], line["level"]) == ("bot.runtime.metrics", "debug")
+    assert line["message"].startswith("GPTunnel: canary: ok after")
+
+
 # -- Sentry --------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("kept_logging")
-def test_what_goes_to_sentry_holds_no_secret_and_nothing_of_people() -> None:
+def test_sentry_events_contain_no_secret_and_no_personal_data() -> None:
     import sentry_sdk
     from sentry_sdk.envelope import Envelope
     from sentry_sdk.transport import Transport

@@ -1,4 +1,4 @@
-"""The ways out through a proxy: http and socks5, each edge over real sockets."""
+"""Connections through a proxy: http and socks5, every client over real sockets."""
 
 from __future__ import annotations
 
@@ -159,9 +159,7 @@ async def test_results_come_through_the_provider_s_proxy(
         ("https://[::1]/a.mp4", "::1"),
     ],
 )
-async def test_the_proxy_is_not_asked_for_an_address_that_is_not_public(
-    link: str, leads_to: str
-) -> None:
+async def test_the_proxy_gets_no_request_for_a_private_address(link: str, leads_to: str) -> None:
     async with tiny_proxy("socks5") as proxy:
         download = Downloader(proxy_url=proxy.url, resolver=lambda: Names(leads_to))
         with pytest.raises(DownloadRefused):

@@ -109,7 +109,7 @@ async def fetched(address: PublicAddress) -> bytes:
         ("INF |  http://127.0.0.1:41000 |", "http://127.0.0.1:41000"),
     ],
 )  # fmt: skip
-def test_an_address_is_found_however_it_is_printed(line: str, found: str) -> None:
+def test_an_address_is_found_in_every_printed_form(line: str, found: str) -> None:
     assert Printed().addresses(line + "\r\n") == [found]
 
 
@@ -133,7 +133,7 @@ def test_other_links_are_not_taken_for_the_address(line: str) -> None:
     assert Printed().addresses(line + "\n") == []
 
 
-def test_an_address_that_comes_in_pieces_is_read_when_its_line_is_complete() -> None:
+def test_an_address_in_pieces_is_read_when_its_line_is_complete() -> None:
     printed = Printed()
     assert printed.addresses("first\n  https://a.trycl") == []
     assert printed.addresses("oudflare.com") == []
@@ -240,7 +240,7 @@ async def test_a_host_of_ones_own_prints_nothing_and_its_public_url_is_the_addre
     assert service.sessions == []
 
 
-async def test_a_server_that_nobody_has_is_tried_again_with_growing_pauses(
+async def test_an_unreachable_server_is_retried_with_growing_pauses(
     server: HttpServer, tmp_path: Path
 ) -> None:
     service, waits = SshService(1), Waits()  # nobody listens there
@@ -253,7 +253,7 @@ async def test_a_server_that_nobody_has_is_tried_again_with_growing_pauses(
     assert waits.seconds[:9] == [1, 2, 4, 8, 16, 32, 64, 120, 120]
 
 
-async def test_a_server_that_says_nothing_any_more_is_given_up(
+async def test_a_silent_server_is_given_up(
     service: SshService, server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.runtime.tunnel.ssh.ALIVE_SECONDS", 0.05)
@@ -264,7 +264,7 @@ async def test_a_server_that_says_nothing_any_more_is_given_up(
         writers.append(writer)
         while (data := await reader.read(1 << 16)) and not frozen.is_set():
             writer.write(data)
-        await asyncio.Event().wait()  # the cable is out: nobody hangs up
+        await asyncio.Event().wait()  # as without a network cable: nobody closes the connection
 
     async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inward, outward = await asyncio.open_connection("127.0.0.1", service.port)
@@ -321,7 +321,7 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-async def test_why_cloudflared_gives_no_tunnel_is_told(
+async def test_the_reason_of_a_failed_cloudflared_is_logged(
     program: cloudflared.Cloudflared, server: HttpServer
 ) -> None:
     program.refuse()
@@ -336,7 +336,7 @@ async def test_why_cloudflared_gives_no_tunnel_is_told(
         await until(lambda: address.url)
 
 
-async def test_a_program_that_is_gone_is_a_reason_and_not_the_end() -> None:
+async def test_a_missing_program_is_retried() -> None:
     with pytest.raises(TunnelClosed, match="FileNotFoundError"):
         await Cloudflared("http://127.0.0.1:1", {"PATH": "/nowhere"})(lambda address: None)
 
@@ -372,6 +372,20 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FIRST_SECONDS", 0.05),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, seconds)
+
+
+async def test_a_stop_just_when_the_connection_fails_is_not_lost() -> None:
+    opened = asyncio.Event()
+
+    async def hold(report: Report) -> None:
+        opened.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise TunnelClosed("the connection failed") from None
+
+    async with asyncio.timeout(30), running(hold, Fake().probe):
+        await opened.wait()
 
 
 @pytest.mark.usefixtures("quick")

@@ -91,7 +91,7 @@ async def test_a_canned_answer_replaces_the_effect(
     assert headers["Content-Type"].startswith(kind)
 
 
-async def test_a_content_type_of_ones_own_is_kept() -> None:
+async def test_a_given_content_type_is_kept() -> None:
     async with serving() as server:
         server.faults.add(
             Fault(on="pay", act="answer", headers={"content-type": "video/mp4"}, body="<html>")
@@ -123,14 +123,14 @@ async def test_a_hang_after_the_effect_lasts_until_the_client_gives_up() -> None
         assert server.effects == 1
 
 
-async def test_an_answer_after_the_effect_lies_about_it() -> None:
+async def test_a_false_answer_may_follow_the_effect() -> None:
     async with serving() as server:
         server.faults.add(Fault(on="pay", act="answer_after", status=504, body="<h1>504</h1>"))
         status, _, _ = await ask(server.url)
     assert (status, server.effects) == (504, 1)
 
 
-async def test_a_slow_answer_is_whole_and_comes_in_pieces() -> None:
+async def test_a_slow_answer_is_complete_and_comes_in_pieces() -> None:
     async with serving() as server:
         server.faults.add(Fault(on="pay", act="slow", rate=40_000))
         _, body, _ = await ask(server.url)
@@ -172,7 +172,7 @@ def test_a_fault_without_times_stays_until_it_is_removed() -> None:
     assert taken(faults, "pay") == [False]
 
 
-def test_only_the_named_call_suffers_and_a_star_means_every_one() -> None:
+def test_only_the_named_call_is_affected_and_a_star_means_every_call() -> None:
     faults = Faults()
     faults.add(Fault(on="pay", act="reset_before"))
     assert taken(faults, "look", "pay") == [False, True]
@@ -212,7 +212,7 @@ def test_clear_switches_everything_off() -> None:
 
 
 @pytest.mark.parametrize("body", [b"\xff\x00mp4", "text", {"code": 1001}, None, [1, "a"], 7])
-def test_a_fault_survives_the_way_through_json(body: bytes | str | None) -> None:
+def test_a_fault_survives_a_json_round_trip(body: bytes | str | None) -> None:
     fault = Fault(on="download", act="answer", body=body, match={"chat_id": 1}, delay=1.5)
     assert Fault.model_validate_json(fault.model_dump_json()) == fault
 
@@ -229,7 +229,7 @@ def test_a_fault_survives_the_way_through_json(body: bytes | str | None) -> None
         {"on": "pay", "act": "answer", "typo": 1},
     ],
 )
-def test_a_fault_that_says_nothing_sensible_is_refused(wrong: dict[str, object]) -> None:
+def test_an_invalid_fault_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Fault.model_validate(wrong)
 

@@ -252,7 +252,7 @@ async def test_bad_input_is_code_3_with_the_field_and_costs_nothing(
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'"text"', b"", b"\xff"])
-async def test_a_body_that_is_no_json_object_is_code_3(client: Client, body: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_code_3(client: Client, body: bytes) -> None:
     kind = {"Content-Type": "application/json"}
     async with client.session.post(
         client.emulator.base_url + "/media/create",
@@ -262,7 +262,7 @@ async def test_a_body_that_is_no_json_object_is_code_3(client: Client, body: byt
         assert (answer.status, (await answer.json())["code"]) == (200, 3)
 
 
-async def test_a_form_is_not_json(client: Client) -> None:
+async def test_a_form_is_refused_as_json(client: Client) -> None:
     _, answer = await client.ask("POST", "/media/create", data=ORDER)
     assert answer["code"] == 3
 
@@ -290,7 +290,7 @@ async def test_a_ratio_may_be_left_out(client: Client, studio: Studio) -> None:
     assert (studio.scenes[0].width, studio.scenes[0].height) == (864, 480)
 
 
-async def test_an_unknown_task_is_code_4_and_a_question_without_id_code_3(
+async def test_an_unknown_task_is_code_4_and_a_poll_without_id_code_3(
     client: Client,
 ) -> None:
     assert (await client.result("0" * 24))["code"] == 4
@@ -324,7 +324,7 @@ async def test_the_first_frame_is_fetched_after_create_and_shown(
     assert task.made.image == scene.frame
 
 
-async def test_a_frame_that_was_not_cut_bends_the_video_to_its_shape(
+async def test_an_uncut_frame_decides_the_shape_of_the_video(
     client: Client, studio: Studio, pictures: str
 ) -> None:
     await client.finished(images=[f"{pictures}/800x600.png"])
@@ -376,7 +376,7 @@ async def test_moderation_refuses_before_it_charges(
         ("no-url-test", 0, "done"),
     ],
 )
-async def test_words_in_a_prompt_choose_how_it_ends_without_a_video(
+async def test_words_in_a_prompt_decide_its_failure(
     client: Client, prompt: str, code: int, status: str
 ) -> None:
     end = await client.finished(prompt=prompt)
@@ -416,7 +416,7 @@ async def test_a_failed_task_stays_failed_and_a_hanging_one_comes_late(client: C
     assert (await client.result(hanging["id"]))["status"] == "done"
 
 
-async def test_a_link_dies_when_its_time_is_over(client: Client, clock: Moment) -> None:
+async def test_a_link_expires(client: Client, clock: Moment) -> None:
     url = (await client.finished())["url"]
     clock.now += client.emulator.link_ttl
     assert (await client.download(url))[0] == 200
@@ -430,7 +430,7 @@ async def test_links_may_live_on_another_host(client: Client) -> None:
     assert done["url"] == f"https://files.test/result/{done['id']}_result.mp4"
 
 
-async def test_every_call_is_written_down_with_its_outcome(client: Client) -> None:
+async def test_every_call_is_recorded_with_its_outcome(client: Client) -> None:
     created = await client.create()
     await client.result(created["id"])
     await client.ask("GET", "/balance", key="wrong")
@@ -449,7 +449,7 @@ async def test_every_call_is_written_down_with_its_outcome(client: Client) -> No
 
 
 @pytest.mark.parametrize(("act", "charges"), [("reset_before", 0), ("reset_after", 1)])
-async def test_a_lost_create_is_charged_or_not_and_written_down(
+async def test_a_lost_create_is_recorded_charged_or_not(
     client: Client, act: str, charges: int
 ) -> None:
     client.emulator.faults.add(Fault.model_validate({"on": "create", "act": act}))
@@ -489,7 +489,7 @@ async def test_create_takes_its_time_on_both_sides_of_the_charge(
     assert len(emulator.charges) == 2
 
 
-def test_the_law_of_delays_has_its_median_and_a_tail() -> None:
+def test_the_distribution_of_delays_has_its_median_and_tail() -> None:
     draw = lognormal(45, 0.35, tail=0.01, dice=random.Random(1))
     drawn = sorted(draw() for _ in range(10_001))
     assert 44 < drawn[5_000] < 46
@@ -524,6 +524,6 @@ async def test_a_chat_without_messages_is_a_400(client: Client, body: Json) -> N
     assert "message" in answer["error"]
 
 
-def test_words_nobody_knows_are_written_in_latin_letters() -> None:
+def test_unknown_words_are_transliterated() -> None:
     assert translate("Щука и ёж в городе") == "Shchuka and yozh in city"
     assert translate("a cat, 你好") == "a cat, 你好"

@@ -79,7 +79,7 @@ async def test_a_mode_is_switched_on_and_cleared(
     assert (state["mode"], emulator.mode) == ("well", Mode.WELL)
 
 
-async def test_a_fault_is_added_listed_suffered_and_removed(
+async def test_a_fault_is_added_listed_applied_and_removed(
     session: aiohttp.ClientSession,
 ) -> None:
     fault = {"on": "balance", "act": "answer", "status": 502, "body": "<h1>Oh</h1>", "times": 2}
@@ -96,7 +96,7 @@ async def test_a_fault_is_added_listed_suffered_and_removed(
         assert answer.status == 200
 
 
-async def test_clearing_takes_the_faults_along(
+async def test_clearing_also_removes_the_faults(
     session: aiohttp.ClientSession, emulator: GptunnelEmulator
 ) -> None:
     await post(session, "/sandbox/fault", {"on": "*", "act": "reset_before", "times": 0})
@@ -117,7 +117,7 @@ async def test_clearing_takes_the_faults_along(
         ("fault", []),
     ],
 )
-async def test_a_senseless_wish_is_a_400_with_what_is_wrong(
+async def test_an_invalid_setting_is_a_400_with_the_problem(
     session: aiohttp.ClientSession, path: str, body: Any
 ) -> None:
     status, answer = await post(session, f"/sandbox/{path}", body)
@@ -125,7 +125,7 @@ async def test_a_senseless_wish_is_a_400_with_what_is_wrong(
     assert answer["errors"]
 
 
-async def test_what_is_no_json_is_a_400_and_a_form_is_a_415(
+async def test_invalid_json_is_a_400_and_a_form_is_a_415(
     session: aiohttp.ClientSession,
 ) -> None:
     for kind, status in [("application/json", 400), ("text/plain", 415)]:
@@ -135,7 +135,7 @@ async def test_what_is_no_json_is_a_400_and_a_form_is_a_415(
             assert answer.status == status
 
 
-async def test_the_calls_are_shown_and_the_switches_are_not_among_them(
+async def test_the_calls_are_shown_without_those_of_the_switches(
     session: aiohttp.ClientSession,
 ) -> None:
     await post(session, "/v1/media/create", {})
@@ -153,7 +153,7 @@ async def test_the_calls_are_shown_and_the_switches_are_not_among_them(
         ("null", False),
     ],
 )
-async def test_only_pages_on_loopback_may_press(
+async def test_only_pages_on_loopback_may_use_the_switches(
     session: aiohttp.ClientSession, origin: str, allowed: bool
 ) -> None:
     async with session.options("/sandbox/fault", headers={"Origin": origin}) as answer:

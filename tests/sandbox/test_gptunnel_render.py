@@ -67,7 +67,7 @@ def test_the_file_is_what_the_provider_promises(
     assert video.index(b"moov") < video.index(b"mdat"), "it must play before it is loaded"
 
 
-def test_the_video_begins_with_the_frame_given() -> None:
+def test_the_video_begins_with_the_given_frame() -> None:
     frame = quarters((480, 864), "JPEG")
     shown = list(pictures(render(Scene(480, 864, 2, "waves", "9:16", frame))))
     with Image.open(io.BytesIO(frame)) as given:
@@ -81,7 +81,7 @@ def test_a_frame_of_another_size_fills_the_picture() -> None:
         assert difference(shown, expected) < 4
 
 
-def test_without_a_frame_the_prompt_makes_a_moving_scene_of_its_own() -> None:
+def test_without_a_frame_the_prompt_decides_the_moving_scene() -> None:
     cat = list(pictures(render(Scene(864, 480, 2, "a cat", "16:9"))))
     dog = first_picture(render(Scene(864, 480, 2, "a dog", "16:9")))
     assert difference(cat[0], dog) > 3
@@ -89,7 +89,7 @@ def test_without_a_frame_the_prompt_makes_a_moving_scene_of_its_own() -> None:
     assert len(cat[0].getcolors(1_000_000) or ()) > 500, "more than a flat colour"
 
 
-def test_the_same_scene_is_the_same_film() -> None:
+def test_the_same_prompt_gives_the_same_film() -> None:
     """To the eye: x264 does not write the same bytes each time, whatever it is given."""
     scene = Scene(480, 480, 2, "a cat", "1:1")
     one, other = (list(pictures(render.__wrapped__(scene))) for _ in range(2))
@@ -134,7 +134,7 @@ def test_every_model_has_even_sides_and_its_price() -> None:
         (Fraction(4, 3), (736, 560)),
     ],
 )
-def test_a_frame_of_another_shape_wins_over_the_ratio(
+def test_a_frame_of_another_shape_overrides_the_ratio(
     shape: Fraction, size: tuple[int, int]
 ) -> None:
     assert MODELS["seedance-1-lite-480P-5s"].size("9:16", shape) == size

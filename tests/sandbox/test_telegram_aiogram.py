@@ -1,4 +1,4 @@
-"""A bot library that knows nothing of the emulator takes it for Telegram."""
+"""A bot library works with the emulator as with Telegram."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,7 +75,7 @@ async def test_updates_of_all_kinds_are_handled() -> None:
         assert anna.messages[-1]["text"] == "On its way"
 
 
-async def test_files_go_up_and_come_down(tmp_path: Path) -> None:
+async def test_files_are_uploaded_and_downloaded(tmp_path: Path) -> None:
     async with aiogram_bot() as (bot, emulator, anna):
         clip = tmp_path / "film.mp4"
         clip.write_bytes(mp4(tmp_path))
@@ -125,7 +125,7 @@ async def test_refusals_become_the_librarys_errors() -> None:
             await stranger.get_me()
 
 
-async def test_all_that_people_do_can_be_parsed() -> None:
+async def test_updates_of_all_acts_can_be_parsed() -> None:
     async with aiogram_bot() as (bot, emulator, anna):
         await bot.set_my_commands([BotCommand(command="start", description="Begin")])
         group = emulator.add_group("Films", [anna], topics=["Talk"])

@@ -104,7 +104,7 @@ async def test_forms_and_query_strings_are_read_like_json() -> None:
         assert emulator.calls_of("sendMessage")[0].params["disable_notification"] is True
 
 
-async def test_an_edit_must_change_something_of_ones_own() -> None:
+async def test_an_edit_must_change_a_message_of_the_bot() -> None:
     async with talking() as (_, bot, anna):
         sent = (await bot("sendMessage", chat_id=anna.id, text="one")).result
         place = {"chat_id": anna.id, "message_id": sent["message_id"]}
@@ -150,7 +150,7 @@ async def test_deleting_twice_and_too_late_is_refused() -> None:
         assert anna.messages[-1]["text"] == "two"
 
 
-async def test_a_reply_may_be_sent_without_what_it_replies_to() -> None:
+async def test_a_reply_may_be_sent_without_its_target() -> None:
     async with talking() as (emulator, bot, anna):
         wanted: dict[str, Any] = {"message_id": 99, "allow_sending_without_reply": True}
         sent = await bot("sendMessage", chat_id=anna.id, text="x", reply_parameters=wanted)
@@ -311,7 +311,7 @@ async def _status(other: TelegramEmulator, bot: Client) -> int:
 
 
 @pytest.mark.parametrize("few", [1, 8, 40])
-async def test_a_form_in_odd_slices_is_read_as_it_was_meant(few: int) -> None:
+async def test_a_form_in_odd_pieces_is_read_correctly(few: int) -> None:
     """What a line makes of an upload: the beginning of a value, a few bytes more, all the rest."""
     async with talking() as (emulator, bot, anna):
         text = "о" * 4096

@@ -1,4 +1,4 @@
-"""The page's doors: acts, events, switches and records over HTTP; closed to other sites' pages."""
+"""The page's HTTP API: acts, events, switches and records; closed to pages of other sites."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ async def test_the_state_is_what_this_person_sees() -> None:
 
 
 @pytest.mark.parametrize(("header", "name"), [("ru-RU,ru;q=0.9", "Анна"), ("de", "Anna")])
-async def test_who_opens_the_page_first_is_somebody_of_that_language(
+async def test_the_first_visitor_becomes_a_person_with_the_browsers_language(
     header: str, name: str
 ) -> None:
     async with TelegramEmulator() as emulator, aiohttp.ClientSession() as session:
@@ -109,7 +109,7 @@ async def test_events_stream_to_the_person_they_concern() -> None:
         assert event["message"]["text"] == "for Anna"
 
 
-async def test_media_is_served_in_ranges_and_never_run() -> None:
+async def test_media_is_served_in_ranges_and_never_executed() -> None:
     async with talking() as (emulator, bot, anna):
         data = b"<script>alert(1)</script>"
         message = await anna.send_document(data, "a.html", "text/html")
@@ -156,7 +156,7 @@ async def test_updates_are_injected_and_delivered_again_over_http() -> None:
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Host": "evil.example"}])
-async def test_other_sites_pages_are_turned_away(headers: dict[str, str]) -> None:
+async def test_pages_of_other_sites_are_refused(headers: dict[str, str]) -> None:
     async with talking() as (emulator, bot, anna):
         url = f"{emulator.url}/sandbox/people/{anna.id}/text"
         async with bot.session.post(url, json={"text": "x"}, headers=headers) as answer:
@@ -179,7 +179,7 @@ async def test_the_page_reaches_the_providers_switches() -> None:
     await provider.stop()
 
 
-async def test_the_page_and_all_it_needs_come_from_here() -> None:
+async def test_the_page_loads_nothing_from_elsewhere() -> None:
     async with talking() as (emulator, bot, _):
         async with bot.session.get(f"{emulator.url}/") as answer:
             page = await answer.text()

@@ -42,7 +42,7 @@ async def test_a_document_keeps_its_bytes() -> None:
         assert await download(bot, message["document"]["file_id"]) == data
 
 
-async def test_a_video_is_taken_at_its_word_and_sent_again_for_free(tmp_path: Path) -> None:
+async def test_a_video_has_the_senders_values_and_is_resent_by_id(tmp_path: Path) -> None:
     clip = mp4(tmp_path)
     async with talking() as (emulator, bot, anna):
         files = {"v": ("v.mp4", clip), "t": ("t.jpg", jpeg(100, 150))}
@@ -69,7 +69,7 @@ async def test_a_video_is_taken_at_its_word_and_sent_again_for_free(tmp_path: Pa
         assert second.uploads == {}
 
 
-async def test_a_video_without_a_word_is_square_and_lasts_nothing(tmp_path: Path) -> None:
+async def test_a_video_without_values_is_square_with_no_duration(tmp_path: Path) -> None:
     async with talking() as (emulator, bot, anna):
         files = {"video": ("v.mp4", mp4(tmp_path)), "thumbnail": ("t.jpg", jpeg(400, 300))}
         message = (await bot.upload("sendVideo", files, chat_id=anna.id)).result
@@ -116,7 +116,7 @@ async def test_a_file_cannot_change_its_kind() -> None:
         assert (await bot("sendPhoto", chat_id=anna.id, photo=photo)).result["photo"]
 
 
-async def test_what_is_no_picture_and_what_is_no_file_is_refused() -> None:
+async def test_missing_and_invalid_pictures_are_refused() -> None:
     async with talking() as (_, bot, anna):
         wrong = await bot.upload("sendPhoto", {"photo": ("a.jpg", b"no")}, chat_id=anna.id)
         assert wrong.error == "Bad Request: IMAGE_PROCESS_FAILED"
@@ -142,7 +142,7 @@ async def test_uploads_over_50_mb_and_downloads_over_20_mb_are_refused() -> None
         assert error == "Bad Request: file is too big"
 
 
-async def test_an_album_is_sent_whole_or_not_at_all() -> None:
+async def test_an_album_is_all_or_nothing() -> None:
     async with talking() as (_, bot, anna):
         files = {"a": ("a.jpg", jpeg()), "b": ("b.jpg", jpeg())}
         media = [

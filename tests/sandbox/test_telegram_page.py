@@ -198,6 +198,28 @@ async def test_switches_groups_and_blocking_from_the_panel() -> None:
         await expect(page.locator("#text")).to_be_visible()
 
 
+async def test_a_group_refuses_the_bot_from_the_panel() -> None:
+    async with opened(DESK) as (page, emulator, bot, anna):
+        group = emulator.add_group("Films", [anna], topics=["Talk"])
+        post = {"chat_id": group.id, "text": "x", "message_thread_id": 2}
+        await page.locator(".chat-item", has_text="Films").click()
+        await page.get_by_role("switch", name="No messages").click()
+        await expect(page.get_by_role("switch", name="No messages")).to_be_checked()
+        assert (await bot("sendMessage", **post)).error.endswith("text messages to the chat")
+        await page.get_by_role("switch", name="No messages").click()
+        await expect(page.get_by_role("switch", name="No messages")).not_to_be_checked()
+        await page.get_by_role("switch", name="Close the topics").click()
+        await expect(page.get_by_role("switch", name="Close the topics")).to_be_checked()
+        assert (await bot("sendMessage", **post)).error == "Bad Request: TOPIC_CLOSED"
+        await page.get_by_role("switch", name="Close the topics").click()
+        await expect(page.get_by_role("switch", name="Close the topics")).not_to_be_checked()
+        await page.get_by_role("switch", name="Slow mode").click()
+        await expect(page.get_by_role("switch", name="Slow mode")).to_be_checked()
+        assert [(await bot("sendMessage", **post)).status for _ in range(2)] == [200, 429]
+        await page.locator(".chat-item", has_text="Sandbox bot").click()
+        await expect(page.get_by_role("switch", name="Slow mode")).to_have_count(0)
+
+
 async def test_text_of_anybody_is_never_markup() -> None:
     async with opened(DESK) as (page, _emulator, bot, anna):
         evil = '<img src=x onerror="document.title=1">'

@@ -1,4 +1,6 @@
-"""Stars in the pretend Telegram: invoices, checkouts, payments and refunds, refused as there."""
+"""Stars in the emulated Telegram: invoices, checkouts, payments and refunds, with Telegram's
+errors.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ async def checkout(bot: Client) -> dict[str, Any]:
     return query
 
 
-async def test_a_payment_goes_through_the_checkout_and_back_once() -> None:
+async def test_a_payment_is_checked_out_and_refunded_once() -> None:
     async with talking() as (_, bot, anna):
         invoice = (await bot("sendInvoice", chat_id=anna.id, **INVOICE)).result
         assert invoice["reply_markup"]["inline_keyboard"] == [[{"text": "Pay ⭐50", "pay": True}]]

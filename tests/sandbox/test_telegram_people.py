@@ -22,7 +22,7 @@ async def test_commands_mentions_and_links_in_a_persons_text_are_entities() -> N
         assert found == {"bot_command": (3, 23), "url": (31, 15), "mention": (48, 5)}
 
 
-async def test_in_a_group_the_bot_reads_only_what_is_meant_for_it() -> None:
+async def test_in_a_group_the_bot_gets_only_messages_for_it() -> None:
     async with talking() as (emulator, bot, anna):
         group = emulator.add_group("Films", [anna])
         sent = (await bot("sendMessage", chat_id=group.id, text="I am here")).result
@@ -74,7 +74,7 @@ async def test_a_group_that_migrates_says_where_it_went() -> None:
             schema.load().check_object("Update", update)
 
 
-async def test_an_anonymous_admin_is_nobody() -> None:
+async def test_an_anonymous_admin_has_no_user() -> None:
     async with talking() as (emulator, bot, anna):
         group = emulator.add_group("Films", [anna])
         await anna.send_text("/video x", chat=group, anonymous=True)
@@ -106,7 +106,7 @@ async def test_two_people_press_the_same_button_each_for_themselves() -> None:
         assert presses[0]["chat_instance"] == presses[1]["chat_instance"]
 
 
-async def test_what_a_client_would_not_allow_raises() -> None:
+async def test_an_act_that_a_client_forbids_raises() -> None:
     async with talking() as (emulator, bot, anna):
         boris = emulator.add_person("Boris")
         off = {"inline_keyboard": [[{"text": "off", "disabled": {}}]]}
@@ -157,7 +157,7 @@ async def test_a_live_photo_has_both_its_parts() -> None:
         assert message["photo"][-1]["width"] == 800
 
 
-async def test_inline_mode_finds_sends_and_tells_what_was_chosen() -> None:
+async def test_inline_mode_finds_sends_and_reports_the_choice() -> None:
     async with talking() as (_, bot, anna):
         photo = (await anna.send_photo(jpeg()))["photo"][-1]["file_id"]
         asked = await anna.inline_query("sea")
@@ -179,7 +179,7 @@ async def test_inline_mode_finds_sends_and_tells_what_was_chosen() -> None:
         assert "too old" in again.error
 
 
-async def test_waiting_for_what_does_not_come_says_what_is_there() -> None:
+async def test_a_failed_wait_lists_the_messages_of_the_chat() -> None:
     async with talking() as (_, _bot, anna):
         with pytest.raises(TimeoutError, match="'hi'"):
             await anna.expect(lambda m: "video" in m, within=0.01)

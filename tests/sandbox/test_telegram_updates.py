@@ -49,7 +49,7 @@ async def test_a_second_poller_ends_the_first_with_a_conflict() -> None:
         assert second.result().result[0]["message"]["text"] == "for the second"
 
 
-async def test_only_the_kinds_asked_for_are_made() -> None:
+async def test_only_requested_kinds_of_updates_are_created() -> None:
     async with talking() as (_, bot, anna):
         await anna.react(anna.messages[0], "👍")
         await bot("getUpdates", allowed_updates=["message_reaction"])
@@ -150,7 +150,7 @@ async def test_a_webhook_set_while_polling_ends_the_poll() -> None:
         assert "unallowed characters" in wrong.error
 
 
-async def test_flood_is_answered_as_telegram_does_and_only_as_often_as_told() -> None:
+async def test_flood_control_is_answered_like_telegram_and_a_given_number_of_times() -> None:
     async with talking() as (emulator, bot, anna):
         emulator.flood("sendMessage", retry_after=7)
         answer = await bot("sendMessage", chat_id=anna.id, text="x")

@@ -94,5 +94,5 @@ class Judge(Verdict):
         if spoken.locked and not self._disturbances.stops:
             self._wrong("database is locked")
 
-    def _spills(self) -> None:
+    def _leaks(self) -> None:
         """Secrets are looked for where there is HTTP: in the campaign and in tests/faults."""

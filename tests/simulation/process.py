@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sqlite3
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -16,6 +17,7 @@ from aiogram import Bot
 
 from bot.core.clock import wait_for
 from bot.core.errors import StorageUnavailable
+from bot.jobs import films, worker
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.worker import Worker
 from bot.media.video_reader import Video, VideoInfo
@@ -37,9 +39,8 @@ from tests.support.process_harness import KEY, TOKEN
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-IDLE_SECONDS = 1.0
-"""Waits of exactly this length look for work; while there is none, nothing is woken for them."""
-IDLE_LOOKS = 6
+IDLE_LOOKS = {worker.IDLE_SECONDS: 6, films.IDLE_SECONDS: 6}
+"""Waits of exactly this length look for work: while there is none, so many of them are one."""
 DISK_FAULTS = {
     "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
     "i/o error": (sqlite3.SQLITE_IOERR, "disk I/O error"),
@@ -165,8 +166,8 @@ class Process(Mortal):
             pass
         if alone:
             await free_leases(database, world.clock())
-        storage = Storage.over(database, settings.order_rules)
-        storage = without_idle_claims(storage, settings.order_rules, world.is_due)
+        rules = settings.order_rules()
+        storage = without_idle_claims(Storage.over(database, rules), rules, world.is_due)
         parts = self.parts = build(settings, storage, self._edges(settings))
         stoppable: list[Inbox | Worker | OutboxSender] = [parts.inbox, parts.worker, parts.notices]
         await supervise(
@@ -175,6 +176,7 @@ class Process(Mortal):
             endless=[
                 parts.polling.run(),
                 parts.progress.run(),
+                parts.films.run(),
                 parts.waiting.run(),
                 parts.probe.run(),
                 parts.refunds.run(),
@@ -196,6 +198,7 @@ class Process(Mortal):
             provider=Gptunnel(PROVIDER, KEY, asking=transport, ordering=transport),
             fetch=partial(download, world, self),
             prepare=_prepare,
+            join=_join,
             clock=world.clock,
             wait=self._wait,
             owner=self.name,
@@ -206,7 +209,7 @@ class Process(Mortal):
 
         They change nothing, and cost more than everything else in a minute of waiting.
         """
-        for _ in range(IDLE_LOOKS if seconds == IDLE_SECONDS else 1):
+        for _ in range(IDLE_LOOKS.get(seconds, 1)):
             if await wait_for(event, seconds) or self._world.is_due():
                 break
         return event.is_set()
@@ -218,3 +221,9 @@ async def _prepare(file: BinaryIO) -> Video:
     file.seek(0)
     info = VideoInfo(width=64, height=96, duration=1, has_audio=False)
     return Video(file=file, size=size, info=info, thumbnail=b"")
+
+
+async def _join(parts: Sequence[BinaryIO], film: BinaryIO) -> None:
+    """Join videos that are only signatures: one after the other."""
+    for part in parts:
+        film.write(part.read())

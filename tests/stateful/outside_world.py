@@ -24,6 +24,7 @@ from bot.core.errors import (
     TelegramLost,
     TelegramUnreachable,
 )
+from bot.core.prices import PriceView
 from bot.core.task import Hold, Reason, Task
 from bot.media.download import DownloadFailed, DownloadGone
 from bot.provider.answers import Job, JobStatus
@@ -32,7 +33,7 @@ from storage import Database, TaskStore
 
 
 class Crash(BaseException):
-    """The process is gone at this very instruction: nothing after it happens."""
+    """The process dies at this instruction: nothing after it runs."""
 
 
 @dataclass
@@ -162,6 +163,8 @@ class FakeDelivery:
 class NoProgress:
     """The status message, which nothing depends on."""
 
+    prices = PriceView()
+
     def show(self, *args: object, **kwargs: object) -> None: ...
 
     def leave(self, *args: object, **kwargs: object) -> None: ...
@@ -191,7 +194,7 @@ class FakeFrames:
 class FusedTasks(TaskStore):
     """The real store, whose process may end right before or right after a commit.
 
-    It knows who leased a task last: nobody else's write may take effect.
+    It knows the last holder of each task: only that holder's write may take effect.
     """
 
     def __init__(self, database: Database, fuse: Fuse) -> None:

@@ -55,7 +55,7 @@ LEASE = timedelta(seconds=30)
 T = TypeVar("T")
 
 
-class Life(RuleBasedStateMachine):
+class TaskLifecycle(RuleBasedStateMachine):
     """One database, two workers that may crash or lose their leases, three people."""
 
     fresh_url: ClassVar[Iterator[str]]
@@ -177,7 +177,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(data=st.data(), crash_at=st.none() | st.integers(0, 9))
     def step(self, data: st.DataObject, crash_at: int | None) -> None:
-        """Whoever holds a task goes on with it, also long after the lease is lost."""
+        """A holder continues with its task, even long after the lease is lost."""
         if not self.in_hand:
             self.clock.pass_(60.0)
             self.claim(0, 3)
@@ -228,7 +228,7 @@ class Life(RuleBasedStateMachine):
             self.loop.close()
 
     def _drain(self) -> None:
-        """All faults end, and time goes on: nothing may be left over."""
+        """All faults end and time passes: no work may be left."""
         self.provider.on_create, self.delivery.on_send = "well", "well"
         self.provider.ending, self.provider.pending = "done", 0
         self.frames.on_publish = "well"
@@ -305,7 +305,9 @@ def test_any_order_of_events_keeps_the_promises_on_sqlite(
             path = shutil.copy(sqlite_template, tmp_path / f"{number}.db")
             yield f"sqlite+aiosqlite:///{path}"
 
-    run_state_machine_as_test(type("OnSqlite", (Life,), {"fresh_url": fresh()}), settings=_FULL)
+    run_state_machine_as_test(
+        type("OnSqlite", (TaskLifecycle,), {"fresh_url": fresh()}), settings=_FULL
+    )
 
 
 def test_any_order_of_events_keeps_the_promises_on_postgresql(postgres: PostgresServer) -> None:
@@ -314,6 +316,6 @@ def test_any_order_of_events_keeps_the_promises_on_postgresql(postgres: Postgres
             yield asyncio.run(postgres.create_filled(_make_tables))
 
     run_state_machine_as_test(
-        type("OnPostgres", (Life,), {"fresh_url": fresh()}),
+        type("OnPostgres", (TaskLifecycle,), {"fresh_url": fresh()}),
         settings=settings(_FULL, max_examples=max(_FULL.max_examples // 2, 1)),
     )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bot.core.errors import StorageError
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import TaskState
 from storage import Database, IncomingUpdate, Storage, migrate, open_storage
@@ -90,9 +91,7 @@ async def test_a_copy_has_every_row_as_it_was(url: str, target: str) -> None:
     assert report.rows == {name: len(found) for name, found in before.items()}
 
 
-async def test_numbers_go_on_after_a_copy_and_no_old_one_comes_again(
-    url: str, target: str
-) -> None:
+async def test_ids_continue_after_a_copy_without_reuse(url: str, target: str) -> None:
     async with open_storage(url) as storage:
         gone = [await draft(storage) for _ in range(3)][-1]
         async with storage.database.transaction() as connection:
@@ -103,9 +102,7 @@ async def test_numbers_go_on_after_a_copy_and_no_old_one_comes_again(
         assert (await draft(storage)).id == gone.id + 1
 
 
-async def test_a_target_with_rows_is_left_alone_unless_they_are_given_up(
-    url: str, target: str
-) -> None:
+async def test_a_target_with_rows_is_refused_without_replace(url: str, target: str) -> None:
     async with open_storage(url) as storage:
         await task_in(storage, S.DELIVERED)
     async with open_storage(target) as storage:
@@ -119,7 +116,7 @@ async def test_a_target_with_rows_is_left_alone_unless_they_are_given_up(
     assert await rows(target) == await rows(url)
 
 
-async def test_a_copy_that_breaks_off_changes_nothing(url: str, target: str) -> None:
+async def test_an_interrupted_copy_changes_nothing(url: str, target: str) -> None:
     async with open_storage(url) as storage:
         await fill(storage)
     async with open_storage(target) as storage:
@@ -135,7 +132,7 @@ async def test_a_copy_that_breaks_off_changes_nothing(url: str, target: str) -> 
     assert await rows(target) == before
 
 
-async def test_a_backup_is_one_moment_while_others_write(url: str, tmp_path: Path) -> None:
+async def test_a_backup_is_a_snapshot_while_others_write(url: str, tmp_path: Path) -> None:
     file = tmp_path / "kept.db"
     async with open_storage(url) as storage:
         await fill(storage)
@@ -167,7 +164,7 @@ async def test_a_backup_is_one_moment_while_others_write(url: str, tmp_path: Pat
     assert [path.name for path in siblings(tmp_path) if path.stem == "kept"] == ["kept.db"]
 
 
-async def test_what_was_backed_up_can_be_restored_anywhere(
+async def test_a_backup_can_be_restored_to_either_database(
     url: str, target: str, tmp_path: Path
 ) -> None:
     async with open_storage(url) as storage:
@@ -181,7 +178,7 @@ async def test_what_was_backed_up_can_be_restored_anywhere(
     assert await rows(url) == before
 
 
-async def test_an_older_backup_is_brought_up_on_the_way(tmp_path: Path, target: str) -> None:
+async def test_an_older_backup_is_migrated_during_the_copy(tmp_path: Path, target: str) -> None:
     file = tmp_path / "old.db"
     database = await Database.open(f"sqlite+aiosqlite:///{file}")
     await migrate(database, "0001")
@@ -200,14 +197,14 @@ async def test_an_older_backup_is_brought_up_on_the_way(tmp_path: Path, target: 
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a database at all" * 99])
-async def test_a_file_that_is_no_backup_is_refused_and_the_target_kept(
+async def test_a_file_that_is_not_a_backup_is_refused_and_the_target_kept(
     content: bytes | None, url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "kept.db"
     if content is not None:
         file.write_bytes(content)
     before = await rows(url)
-    with pytest.raises(CopyRefused, match=r"kept\.db"):
+    with pytest.raises(StorageError, match=r"kept\.db"):
         await restore(file, url, progress=silent, replace=True)
     assert await rows(url) == before
 
@@ -225,7 +222,7 @@ async def test_a_database_is_not_copied_onto_itself(url: str) -> None:
         await copy(url, url, progress=silent, replace=True)
 
 
-async def test_what_is_wrong_is_found(sqlite_url: str) -> None:
+async def test_verification_finds_problems(sqlite_url: str) -> None:
     async with open_storage(sqlite_url) as storage:
         task = await task_in(storage, S.QUEUED)
         assert (await verify(sqlite_url, progress=silent)).problems == ()
@@ -240,7 +237,7 @@ async def test_what_is_wrong_is_found(sqlite_url: str) -> None:
     assert problem.startswith("tasks: ")
 
 
-async def test_an_old_version_is_found(sqlite_url: str) -> None:
+async def test_verification_finds_an_old_version(sqlite_url: str) -> None:
     database = await Database.open(sqlite_url)
     await migrate(database, "0001")
     await database.close()

@@ -23,7 +23,7 @@ async def test_without_a_row_creates_are_free(storage: Storage) -> None:
     assert not await storage.breaker.close()
 
 
-async def test_an_open_breaker_stops_other_processes_and_outlives_them(
+async def test_an_open_breaker_stops_other_processes_and_survives_restarts(
     storage: Storage, other: Storage
 ) -> None:
     await storage.breaker.open(NOON)
@@ -33,7 +33,7 @@ async def test_an_open_breaker_stops_other_processes_and_outlives_them(
     assert known.failures == 1
 
 
-async def test_of_many_processes_one_order_goes_first(storage: Storage, other: Storage) -> None:
+async def test_one_process_of_many_sends_the_trial(storage: Storage, other: Storage) -> None:
     await ready(storage)
     permits = await asyncio.gather(
         *(which.breaker.permit(NOON) for which in (storage, other) * 10)
@@ -45,7 +45,9 @@ async def test_of_many_processes_one_order_goes_first(storage: Storage, other: S
     assert await other.breaker.permit(NOON + TRIAL) is Permit.TRIAL  # whoever tried has died
 
 
-async def test_an_accepted_order_closes_it_and_a_lost_one_does_not(storage: Storage) -> None:
+async def test_an_accepted_order_closes_the_breaker_and_a_lost_one_does_not(
+    storage: Storage,
+) -> None:
     await ready(storage)
     assert await storage.breaker.permit(NOON) is Permit.TRIAL
     await storage.breaker.open(NOON + timedelta(seconds=1))

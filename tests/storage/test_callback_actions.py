@@ -1,4 +1,4 @@
-"""Drafts that buttons make; history; what is forgotten. The same on both databases."""
+"""Drafts created by buttons; history; deletion of old rows. The same on both databases."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def again(storage: Storage, source: Task, update_id: int = 1, **changes: A
     return await storage.callback_actions.draft_from(source.id, update_id=update_id, **wish)
 
 
-async def test_a_press_makes_one_draft_with_the_same_wish_on_todays_terms(
+async def test_a_press_creates_one_draft_with_the_same_prompt_and_current_price(
     storage: Storage, other: Storage
 ) -> None:
     source = await task_in(storage, S.DELIVERED)
@@ -50,7 +50,7 @@ async def test_a_press_makes_one_draft_with_the_same_wish_on_todays_terms(
     assert [event.state for event in await other.tasks.events(made.id)] == [S.DRAFT]
 
 
-async def test_nobody_makes_a_draft_of_somebody_elses_order(storage: Storage) -> None:
+async def test_nobody_creates_a_draft_from_another_persons_order(storage: Storage) -> None:
     source = await task_in(storage, S.DELIVERED)
     assert await again(storage, source, user_id=BOB) is None
     assert await storage.callback_actions.made(1) is None
@@ -59,7 +59,7 @@ async def test_nobody_makes_a_draft_of_somebody_elses_order(storage: Storage) ->
     assert await again(storage, source, user_id=BOB) is None
 
 
-async def test_a_draft_without_words_takes_the_next_ones_once(storage: Storage) -> None:
+async def test_a_draft_without_a_prompt_takes_the_next_text_once(storage: Storage) -> None:
     source = await task_in(storage, S.DELIVERED)
     frame = Frame(file_id="last", kind="photo")
     made = await again(storage, source, words=False, frame=frame)
@@ -70,7 +70,7 @@ async def test_a_draft_without_words_takes_the_next_ones_once(storage: Storage) 
     assert await draft(storage, message_id=7_000_001, prompt="it flies away") == completed
 
 
-async def test_a_photo_that_cannot_be_had_is_left_out(storage: Storage) -> None:
+async def test_an_unavailable_photo_is_left_out(storage: Storage) -> None:
     first = await storage.tasks.draft_from_frame(
         user_id=ANN, chat=CHAT, message_id=7_000_002, lang="ru", model="m", price=Decimal(1),
         frame=PHOTO, prompt="fly", now=NOON,
@@ -83,7 +83,7 @@ async def test_a_photo_that_cannot_be_had_is_left_out(storage: Storage) -> None:
     assert kept.frame == PHOTO
 
 
-async def test_the_same_again_is_known_while_it_is_on_its_way(storage: Storage) -> None:
+async def test_an_identical_open_order_is_recognised(storage: Storage) -> None:
     source = await task_in(storage, S.DELIVERED)
     made = await again(storage, source)
     assert made is not None
@@ -105,7 +105,7 @@ async def test_the_same_again_is_known_while_it_is_on_its_way(storage: Storage) 
     assert await running(2) is None
 
 
-async def test_what_is_on_its_way_is_the_newest_of_the_same_wish_below_the_same_video(
+async def test_the_newest_identical_open_order_below_the_video_is_returned(
     storage: Storage,
 ) -> None:
     source, elsewhere = await task_in(storage, S.DELIVERED), await task_in(storage, S.DELIVERED)
@@ -158,7 +158,7 @@ async def test_a_video_is_uploaded_as_a_file_once(storage: Storage, other: Stora
     await storage.callback_actions.keep_document(999_999, "of nothing")
 
 
-async def test_presses_are_forgotten_when_telegram_repeats_them_no_more(storage: Storage) -> None:
+async def test_presses_are_deleted_when_telegram_no_longer_repeats_them(storage: Storage) -> None:
     source = await task_in(storage, S.DELIVERED)
     await again(storage, source)
     assert await storage.callback_actions.forget(before=NOON) == 0
@@ -169,7 +169,7 @@ async def test_presses_are_forgotten_when_telegram_repeats_them_no_more(storage:
 # --- history ---------------------------------------------------------------------------------
 
 
-async def test_history_has_pages_of_what_was_ordered_the_newest_first(storage: Storage) -> None:
+async def test_history_has_pages_of_orders_the_newest_first(storage: Storage) -> None:
     ordered = [await queued(storage) for _ in range(7)]
     await draft(storage)
     await queued(storage, user_id=BOB)
@@ -219,9 +219,7 @@ async def test_an_order_that_is_over_can_be_erased_by_its_owner(storage: Storage
     assert await storage.tasks.get(going_on.id) == going_on
 
 
-async def test_a_person_is_erased_with_all_that_tells_of_them(
-    storage: Storage, other: Storage
-) -> None:
+async def test_a_person_is_deleted_with_all_their_data(storage: Storage, other: Storage) -> None:
     for user_id in (ANN, BOB):
         await storage.users.see(user_id, lang="ru", name="N", now=NOON)
         await cancelled_with_photo(storage, user_id)
@@ -281,7 +279,7 @@ async def test_a_worker_that_held_an_erased_task_writes_nothing(storage: Storage
     assert not await storage.tasks.record_late_id(lease.id, "p", now=NOON)
 
 
-async def test_what_has_rested_long_is_forgotten_and_nothing_else(storage: Storage) -> None:
+async def test_only_expired_rows_are_deleted(storage: Storage) -> None:
     old, new = NOON, NOON + 50 * DAY
     drafts = [await draft(storage, now=when) for when in (old, new)]
     over = [await task_in(storage, state) for state in (S.FAILED, S.DELIVERED, S.UNKNOWN)]
@@ -295,7 +293,7 @@ async def test_what_has_rested_long_is_forgotten_and_nothing_else(storage: Stora
     assert await storage.tasks.get(active.id) == active
 
 
-async def test_updates_that_were_set_aside_are_forgotten_in_the_end(storage: Storage) -> None:
+async def test_old_updates_set_aside_are_deleted(storage: Storage) -> None:
     await storage.inbox.add([update(1), update(2)], now=NOON)
     await storage.inbox.set_aside(1, error="x", now=NOON)
     assert await storage.privacy.forget_updates(before=NOON) == 0
@@ -303,7 +301,7 @@ async def test_updates_that_were_set_aside_are_forgotten_in_the_end(storage: Sto
     assert [str(number) for number in (await storage.inbox.counts()).values()] == ["1", "0", "0"]
 
 
-async def test_a_chat_elsewhere_keeps_its_drafts_apart(storage: Storage) -> None:
+async def test_drafts_of_different_chats_are_separate(storage: Storage) -> None:
     source = await task_in(storage, S.DELIVERED)
     made = await again(storage, source, words=False)
     elsewhere = await draft(storage, chat=Chat(chat_id=-9), prompt="not for that one")
@@ -311,7 +309,7 @@ async def test_a_chat_elsewhere_keeps_its_drafts_apart(storage: Storage) -> None
     assert elsewhere.id != made.id
 
 
-async def test_what_was_reserved_for_waiting_orders_is_given_back(storage: Storage) -> None:
+async def test_reservations_of_waiting_orders_are_returned(storage: Storage) -> None:
     generating = await task_in(storage, S.GENERATING)
     waiting = await queued(storage)
     await storage.privacy.erase_person(ANN, now=NOON)

@@ -1,4 +1,4 @@
-"""What is claimed, shown and ticked off in a commit that somebody makes anyway."""
+"""Claims, status messages and finished updates that share the commit of another change."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def done(storage: Storage) -> int:
     return (await storage.inbox.counts())[InboxState.DONE]
 
 
-async def test_who_has_hands_free_has_the_order_with_its_commit(
+async def test_a_free_worker_leases_the_order_in_its_commit(
     storage: Storage, other: Storage
 ) -> None:
     task, worker = await draft(storage), Worker(slots=1)
@@ -67,7 +67,7 @@ async def test_who_has_hands_free_has_the_order_with_its_commit(
     assert worker.taken == [ordered]
 
 
-async def test_all_variants_of_an_order_are_taken_as_far_as_there_are_places(
+async def test_variants_are_leased_as_far_as_there_are_slots(
     storage: Storage,
 ) -> None:
     task, worker = await draft(storage), Worker(slots=2)
@@ -77,7 +77,7 @@ async def test_all_variants_of_an_order_are_taken_as_far_as_there_are_places(
     assert task.id in [taken.id for taken in worker.taken]
 
 
-async def test_whoever_waits_longer_is_taken_first(storage: Storage) -> None:
+async def test_the_longest_waiting_order_is_leased_first(storage: Storage) -> None:
     task = await draft(storage)
     older = await queued(storage, now=NOON - SECOND)
     worker = Worker(slots=1)
@@ -88,7 +88,7 @@ async def test_whoever_waits_longer_is_taken_first(storage: Storage) -> None:
     assert await storage.tasks.queue_position(task.id) == 2
 
 
-async def test_what_is_refused_gives_nobody_anything(storage: Storage) -> None:
+async def test_a_refused_order_leases_nothing(storage: Storage) -> None:
     await queued(storage, user_id=BOB)
     task, worker = await draft(storage), Worker()
     storage.tasks.terms = OrderRules(caps={Cap.GLOBAL_AT_ONCE: Limit(videos=1)})
@@ -98,7 +98,7 @@ async def test_what_is_refused_gives_nobody_anything(storage: Storage) -> None:
     assert await leased(storage)
 
 
-async def test_who_takes_nothing_leaves_it_to_others(storage: Storage) -> None:
+async def test_a_worker_that_takes_no_tasks_leaves_orders_to_others(storage: Storage) -> None:
     class Stopped(Worker):
         def claim(self) -> None:
             return None
@@ -114,7 +114,7 @@ async def test_who_takes_nothing_leaves_it_to_others(storage: Storage) -> None:
 @pytest.mark.parametrize(
     ("pressed", "is_media"), [((70, False), True), ((71, False), False), ((71, True), True)]
 )
-async def test_an_order_is_shown_on_what_was_pressed_from_its_commit_on(
+async def test_the_pressed_message_shows_the_order_from_its_commit_on(
     storage: Storage, pressed: tuple[int, bool], is_media: bool
 ) -> None:
     """Of the card that is known it is known whether it has a picture."""
@@ -133,7 +133,7 @@ async def test_an_order_with_a_photo_is_the_consent(storage: Storage) -> None:
     assert await storage.privacy.consented(BOB)
 
 
-async def test_a_card_is_noted_with_the_end_of_its_update(storage: Storage) -> None:
+async def test_a_card_is_recorded_with_the_end_of_its_update(storage: Storage) -> None:
     await update(storage)
     task = await draft(storage)
     await storage.tasks.card_shown(task, card_message_id=70)
@@ -142,7 +142,9 @@ async def test_a_card_is_noted_with_the_end_of_its_update(storage: Storage) -> N
     assert await done(storage) == 1
 
 
-async def test_what_ended_is_noted_with_the_next_step_of_any_task(storage: Storage) -> None:
+async def test_finished_updates_are_marked_with_the_next_step_of_any_task(
+    storage: Storage,
+) -> None:
     await update(storage)
     await queued(storage)
     task = await leased(storage)
@@ -156,7 +158,7 @@ async def test_what_ended_is_noted_with_the_next_step_of_any_task(storage: Stora
     assert await done(storage) == 1
 
 
-async def test_what_ended_and_was_noted_is_noted_once(storage: Storage) -> None:
+async def test_finished_updates_are_marked_once(storage: Storage) -> None:
     await update(storage)
     storage.inbox.ended.add(7)
     await storage.inbox.done([7], now=NOON)

@@ -1,4 +1,4 @@
-"""Processes on one PostgreSQL wake each other, and agree on what only one of them does."""
+"""Processes on one PostgreSQL wake each other, and choose one of them for each common job."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from storage import Cluster, Database, Storage, open_cluster
 from tests.support.process_harness import until
-from tests.support.tcp_proxy import Cutter, cutter
+from tests.support.tcp_proxy import TcpProxy, open_tcp_proxy
 
 
 @asynccontextmanager
 async def process(url: str, **hearing: Callable[[], None]) -> AsyncIterator[Cluster]:
-    """What one process has of it, running."""
+    """The running cluster of one process."""
     database = await Database.open(url)
     made = open_cluster(database)
     for word, call in hearing.items():
@@ -30,13 +30,28 @@ async def process(url: str, **hearing: Callable[[], None]) -> AsyncIterator[Clus
             await database.close()
 
 
+@asynccontextmanager
+async def worker(url: str) -> AsyncIterator[Cluster]:
+    """A process that works on tasks."""
+    database = await Database.open(url)
+    made = open_cluster(database)
+    made.join_workers()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(made.run())
+        try:
+            yield made
+        finally:
+            running.cancel()
+            await database.close()
+
+
 @pytest.fixture
-async def cuts(postgres_url: str) -> AsyncIterator[Cutter]:
-    async with cutter(postgres_url) as made:
+async def cuts(postgres_url: str) -> AsyncIterator[TcpProxy]:
+    async with open_tcp_proxy(postgres_url) as made:
         yield made
 
 
-class Chore:
+class Job:
     """Work without an end, and who does it."""
 
     def __init__(self) -> None:
@@ -50,7 +65,7 @@ class Chore:
             self.doing.remove(name)
 
 
-async def test_a_word_is_heard_by_every_process(postgres_url: str) -> None:
+async def test_an_event_reaches_every_process(postgres_url: str) -> None:
     heard: list[str] = []
     async with (
         process(postgres_url, ordered=lambda: heard.append("one")) as one,
@@ -66,7 +81,7 @@ async def test_a_word_is_heard_by_every_process(postgres_url: str) -> None:
         assert heard == ["one", "two"]
 
 
-async def test_a_process_that_is_alone_hears_itself_and_is_the_one(sqlite_url: str) -> None:
+async def test_a_single_process_gets_its_own_events_and_does_every_job(sqlite_url: str) -> None:
     heard: list[str] = []
 
     async def work() -> None:
@@ -79,18 +94,18 @@ async def test_a_process_that_is_alone_hears_itself_and_is_the_one(sqlite_url: s
 
 
 @asynccontextmanager
-async def two(cuts: Cutter) -> AsyncIterator[tuple[Cluster, list[str]]]:
-    """One process, and what another hears of it, which does hear it."""
+async def two(cuts: TcpProxy) -> AsyncIterator[tuple[Cluster, list[str]]]:
+    """One process, and the events that a connected second process receives."""
     heard: list[str] = []
     async with (
         process(cuts.url) as one,
         process(cuts.url, ordered=lambda: heard.append("two")),
     ):
-        await until(lambda: _rings(one, heard))
+        await until(lambda: _receives(one, heard))
         yield one, heard
 
 
-async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cuts: Cutter) -> None:
+async def test_missed_events_are_checked_after_a_reconnection(cuts: TcpProxy) -> None:
     async with two(cuts) as (one, heard):
         heard.clear()
         cuts.open = False
@@ -100,25 +115,25 @@ async def test_what_was_said_while_nobody_was_heard_is_looked_for_afterwards(cut
         cuts.open = True
         await until(lambda: heard)  # nothing was rung since
         heard.clear()
-        await until(lambda: _rings(one, heard))
+        await until(lambda: _receives(one, heard))
 
 
-async def test_a_server_that_says_goodbye_and_does_not_hang_up_is_left(cuts: Cutter) -> None:
+async def test_a_connection_that_the_server_terminates_is_dropped(cuts: TcpProxy) -> None:
     async with two(cuts) as (one, heard):
-        cuts.farewell()
+        cuts.terminate_sessions()
         await asyncio.sleep(0.1)  # it was read, and nothing was asked since
         one.notify("ordered")
         heard.clear()
-        await until(lambda: _rings(one, heard))
+        await until(lambda: _receives(one, heard))
 
 
-def _rings(one: Cluster, heard: list[str]) -> bool:
+def _receives(one: Cluster, heard: list[str]) -> bool:
     one.notify("ordered")
     return bool(heard)
 
 
-async def test_one_of_several_does_it_and_another_when_that_one_ends(postgres_url: str) -> None:
-    chore = Chore()
+async def test_one_process_does_the_job_and_another_takes_over(postgres_url: str) -> None:
+    chore = Job()
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(process(postgres_url)) for _ in range(3)]
         group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -137,8 +152,8 @@ async def test_one_of_several_does_it_and_another_when_that_one_ends(postgres_ur
             task.cancel()
 
 
-async def test_what_only_one_does_ends_with_its_connection_and_is_taken_over(cuts: Cutter) -> None:
-    chore = Chore()
+async def test_a_job_is_cancelled_with_its_connection_and_taken_over(cuts: TcpProxy) -> None:
+    chore = Job()
     async with process(cuts.url) as one, process(cuts.url) as two, asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(who.run_exclusively("chores", partial(chore.by, name)))
@@ -154,7 +169,26 @@ async def test_what_only_one_does_ends_with_its_connection_and_is_taken_over(cut
             task.cancel()
 
 
-async def test_an_error_of_the_work_is_the_callers(postgres_url: str) -> None:
+async def test_workers_know_how_many_they_are(postgres_url: str) -> None:
+    async with process(postgres_url) as intake, worker(postgres_url) as one:
+        await until(lambda: one.workers == intake.workers == 1)
+        async with worker(postgres_url) as two:
+            await until(lambda: one.workers == two.workers == 2)
+        # the lock goes with the connection of a dead one
+        await until(lambda: one.workers == 1)
+
+
+async def test_a_worker_that_hears_nobody_leaves_nothing_to_others(cuts: TcpProxy) -> None:
+    async with worker(cuts.url) as one, worker(cuts.url):
+        await until(lambda: one.workers == 2)
+        cuts.open = False
+        cuts.cut()
+        await until(lambda: one.workers == 1)
+        cuts.open = True
+        await until(lambda: one.workers == 2)
+
+
+async def test_an_error_of_the_job_is_raised_to_the_caller(postgres_url: str) -> None:
     async def work() -> None:
         raise TimeoutError("its own")
 
@@ -163,7 +197,7 @@ async def test_an_error_of_the_work_is_the_callers(postgres_url: str) -> None:
             await one.run_exclusively("chores", work)
 
 
-async def test_all_processes_stand_in_one_line(postgres_url: str) -> None:
+async def test_all_processes_share_one_rate_limit(postgres_url: str) -> None:
     async with AsyncExitStack() as stack:
         stores = []
         for _ in range(2):
@@ -178,7 +212,7 @@ async def test_all_processes_stand_in_one_line(postgres_url: str) -> None:
         assert await stores[0].wait("others", each=10.0, burst=30.0) == 0.0
 
 
-async def test_a_process_that_is_alone_stands_in_no_line(sqlite_url: str) -> None:
+async def test_a_single_process_needs_no_shared_rate_limit(sqlite_url: str) -> None:
     database = await Database.open(sqlite_url)
     rates = Storage.over(database).rates
     assert [await rates.wait("calls", each=60.0, burst=60.0) for _ in range(3)] == [0.0] * 3

@@ -50,9 +50,7 @@ async def test_two_processes_claim_each_of_2000_tasks_once(storage: Storage, url
     assert set(claimed.values()) == {1}
 
 
-async def test_claims_at_once_never_take_more_than_there_are_places(
-    storage: Storage, other: Storage
-) -> None:
+async def test_concurrent_claims_never_exceed_the_slots(storage: Storage, other: Storage) -> None:
     await fill_queue(storage, 60)
     claims = await asyncio.gather(
         *(
@@ -64,9 +62,7 @@ async def test_claims_at_once_never_take_more_than_there_are_places(
     assert len(taken) == len(set(taken)) == 7
 
 
-async def test_the_bound_of_places_holds_over_whole_lives(
-    storage: Storage, other: Storage
-) -> None:
+async def test_the_limit_of_slots_holds_for_whole_orders(storage: Storage, other: Storage) -> None:
     await fill_queue(storage, 30)
     at_provider: set[int] = set()
     most = 0
@@ -124,7 +120,7 @@ async def test_chats_keep_their_order_among_many_handlers(
         assert handled[str(chat)] == list(range(chat, 160, 8))
 
 
-async def test_a_fenced_off_worker_and_its_successor_never_both_write(
+async def test_a_stale_worker_and_its_successor_never_both_write(
     storage: Storage, other: Storage
 ) -> None:
     await fill_queue(storage, 40)
@@ -142,7 +138,7 @@ async def test_a_fenced_off_worker_and_its_successor_never_both_write(
     assert saves == [False] * 40 + [True] * 40
 
 
-async def test_cancelling_and_submitting_at_once_have_one_winner(
+async def test_concurrent_cancelling_and_submitting_have_one_winner(
     storage: Storage, other: Storage
 ) -> None:
     await fill_queue(storage, 40)
@@ -161,7 +157,7 @@ async def test_cancelling_and_submitting_at_once_have_one_winner(
         assert found.state is (S.SUBMITTING if sent else S.CANCELLED)
 
 
-async def test_a_frame_is_not_published_for_a_task_that_ends_or_is_taken_at_that_moment(
+async def test_a_frame_is_not_published_for_a_task_that_ends_or_is_taken_concurrently(
     storage: Storage, other: Storage
 ) -> None:
     """It would stay behind, or take the place of a frame whose link is at the provider."""

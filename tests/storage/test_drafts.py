@@ -31,7 +31,7 @@ async def waiting(storage: Storage, **changes: Any) -> int:
 # --- the photo after the words ---------------------------------------------------------------
 
 
-async def test_a_photo_right_after_the_words_belongs_to_them(storage: Storage) -> None:
+async def test_a_photo_right_after_a_prompt_belongs_to_it(storage: Storage) -> None:
     words = await draft(storage, message_id=1)
     photo = wish(frame=PHOTO, prompt=None, message_id=2, now=NOON + timedelta(minutes=1))
     joined = await storage.tasks.draft_from_frame(**photo)
@@ -52,14 +52,16 @@ async def test_a_photo_right_after_the_words_belongs_to_them(storage: Storage) -
     ],
     ids=lambda changes: next(iter(changes)),
 )
-async def test_a_photo_of_its_own_stays_one(storage: Storage, changes: dict[str, Any]) -> None:
+async def test_an_unrelated_photo_stays_separate(
+    storage: Storage, changes: dict[str, Any]
+) -> None:
     words = await draft(storage)
     own = await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt=None) | changes)
     assert own.id != words.id
     assert await storage.tasks.get(words.id) == words
 
 
-async def test_a_photo_belongs_to_the_last_words_and_only_while_they_are_a_draft(
+async def test_a_photo_belongs_to_the_last_prompt_while_it_is_a_draft(
     storage: Storage,
 ) -> None:
     first = await draft(storage)
@@ -90,7 +92,7 @@ async def test_an_album_is_one_draft_with_its_first_picture(storage: Storage) ->
 
 
 @pytest.mark.parametrize("captioned", [1, 2, 3])
-async def test_the_words_of_any_picture_are_those_of_the_album(
+async def test_the_caption_of_any_picture_is_that_of_the_album(
     storage: Storage, captioned: int
 ) -> None:
     for number in (1, 2, 3):
@@ -106,7 +108,7 @@ async def test_the_words_of_any_picture_are_those_of_the_album(
     assert len(await storage.tasks.latest(ANN)) == 1
 
 
-async def test_an_album_after_its_words_belongs_to_them(storage: Storage) -> None:
+async def test_an_album_after_its_prompt_belongs_to_it(storage: Storage) -> None:
     words = await draft(storage, message_id=1)
     for number in (2, 3):
         values = wish(frame=PHOTO, prompt=None, media_group_id="g", message_id=number)
@@ -128,7 +130,7 @@ async def test_an_album_that_was_ordered_is_not_ordered_again(storage: Storage) 
 # --- answers to photos and cards -------------------------------------------------------------
 
 
-async def test_an_answer_gives_words_to_the_photo_it_answers(storage: Storage) -> None:
+async def test_a_reply_to_a_photo_is_its_prompt(storage: Storage) -> None:
     older = await waiting(storage, message_id=1)
     newer = await waiting(storage, message_id=2)
     task = await draft(storage, replied_to=1, frame=PHOTO)
@@ -139,7 +141,7 @@ async def test_an_answer_gives_words_to_the_photo_it_answers(storage: Storage) -
     assert (await draft(storage)).id == newer
 
 
-async def test_an_answer_to_a_card_changes_its_words(storage: Storage) -> None:
+async def test_a_reply_to_a_card_changes_its_prompt(storage: Storage) -> None:
     task = await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt="it waves"))
     await storage.tasks.card_shown(task, card_message_id=70, is_media=True)
     changed = await draft(storage, replied_to=70, prompt="it runs", message_id=9)
@@ -150,7 +152,7 @@ async def test_an_answer_to_a_card_changes_its_words(storage: Storage) -> None:
     assert (strangers.id != task.id, strangers.frame) == (True, None)
 
 
-async def test_an_answer_to_a_card_that_was_ordered_is_about_the_same_photo(
+async def test_a_reply_to_an_ordered_card_uses_the_same_photo(
     storage: Storage,
 ) -> None:
     task = await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt="it waves"))
@@ -201,7 +203,7 @@ async def test_an_edited_photo_is_the_new_picture(storage: Storage) -> None:
     assert (edited.frame, edited.prompt, edited.revision) == (OTHER, "it waves", 1)
 
 
-async def test_the_owner_of_a_draft_chooses_what_is_made(storage: Storage) -> None:
+async def test_only_the_owner_of_a_draft_chooses_its_options(storage: Storage) -> None:
     task = await draft(storage)
     choice: dict[str, Any] = {
         "user_id": ANN,
@@ -216,7 +218,7 @@ async def test_the_owner_of_a_draft_chooses_what_is_made(storage: Storage) -> No
     assert await storage.tasks.choose(task.id, user_id=ANN, variants=2) is None
 
 
-async def test_other_words_are_taken_only_for_the_revision_they_were_made_of(
+async def test_a_rewritten_prompt_applies_only_to_its_revision(
     storage: Storage,
 ) -> None:
     task = await draft(storage)
@@ -259,7 +261,7 @@ async def ordered(storage: Storage, variants: int) -> list[int]:
     return [task.id for task in reversed(await storage.tasks.latest(ANN))]
 
 
-async def test_each_variant_is_an_order_of_its_own_once(storage: Storage) -> None:
+async def test_each_variant_is_a_separate_order_once(storage: Storage) -> None:
     first, second, third = await ordered(storage, 3)
     for number in (second, third):
         task = await storage.tasks.get(number)
@@ -272,7 +274,7 @@ async def test_each_variant_is_an_order_of_its_own_once(storage: Storage) -> Non
     assert slots == [1, 2, 3]
 
 
-async def test_cancelling_takes_back_all_variants_that_still_wait(storage: Storage) -> None:
+async def test_cancelling_cancels_all_variants_that_still_wait(storage: Storage) -> None:
     first, second, third = await ordered(storage, 3)
     async with storage.database.transaction() as connection:
         await connection.execute(
@@ -285,7 +287,7 @@ async def test_cancelling_takes_back_all_variants_that_still_wait(storage: Stora
     assert states == [TaskState.CANCELLED, TaskState.CANCELLED, TaskState.SUBMITTING]
 
 
-async def test_a_cap_that_not_all_variants_keep_to_lets_none_through(url: str) -> None:
+async def test_a_cap_exceeded_by_the_variants_allows_none(url: str) -> None:
     terms = OrderRules(caps={Cap.USER_AT_ONCE: Limit(videos=2)})
     async with open_storage(url, terms) as storage:
         task = await draft(storage)
@@ -304,7 +306,7 @@ async def test_a_cap_that_not_all_variants_keep_to_lets_none_through(url: str) -
         assert len(await storage.tasks.latest(ANN)) == 2
 
 
-async def test_cancelling_takes_back_no_other_cards_variants(storage: Storage) -> None:
+async def test_cancelling_keeps_the_variants_of_other_cards(storage: Storage) -> None:
     first = await ordered(storage, 2)
     second = (await ordered(storage, 2))[2:]
     assert await storage.tasks.cancel(first[0], user_id=ANN, now=NOON)

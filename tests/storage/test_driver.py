@@ -31,7 +31,7 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @on_sqlite
-async def test_a_statement_is_one_visit_and_its_rows_are_another(
+async def test_a_statement_is_one_round_trip_and_its_rows_another(
     storage: Storage, visits: list[str]
 ) -> None:
     async with storage.database.transaction() as connection:
@@ -44,7 +44,7 @@ async def test_a_statement_is_one_visit_and_its_rows_are_another(
 
 
 @on_sqlite
-async def test_several_rows_are_one_visit(storage: Storage, visits: list[str]) -> None:
+async def test_several_rows_are_one_round_trip(storage: Storage, visits: list[str]) -> None:
     async with storage.database.transaction() as connection:
         await connection.execute(
             sa.text("DELETE FROM users WHERE user_id = :id"), [{"id": 1}, {"id": 2}]
@@ -53,7 +53,9 @@ async def test_several_rows_are_one_visit(storage: Storage, visits: list[str]) -
 
 
 @on_sqlite
-async def test_an_error_takes_one_visit_to_roll_back(storage: Storage, visits: list[str]) -> None:
+async def test_an_error_takes_one_round_trip_to_roll_back(
+    storage: Storage, visits: list[str]
+) -> None:
     with suppress(ZeroDivisionError):
         async with storage.database.transaction() as connection:
             await connection.execute(sa.text("DELETE FROM users"))
@@ -72,7 +74,7 @@ async def test_an_error_takes_one_visit_to_roll_back(storage: Storage, visits: l
         ("PRAGMA synchronous = FULL", False),
     ],
 )
-async def test_whatever_is_said_first_begins_as_a_writer(
+async def test_the_first_statement_begins_a_write_transaction(
     tmp_path: Path, statement: str, begins: bool
 ) -> None:
     async with driver.connect(str(tmp_path / "bot.db")) as connection:

@@ -1,4 +1,4 @@
-"""No statement that is run all day reads what has ended: it must not matter how much that is.
+"""No frequent statement reads ended rows, so their number must not matter.
 
 On both databases, filled, with the statements as the stores say them.
 """
@@ -111,7 +111,7 @@ async def stats(storage: Storage) -> None:
     since = day_start(NOON)
     await storage.operator.outcomes(since=since)
     await storage.operator.chart_orders(since=since)
-    await storage.operator.money(since=since, days=1)
+    await storage.operator.money([since, since + timedelta(days=1)])
     await storage.ledger.totals(since, NOON)
     await storage.tasks.counts(ACTIVE)
 
@@ -146,13 +146,13 @@ Act = Callable[[Storage], Awaitable[None]]
     [intake, gate, order, work, tell, look_back, stats, watch, scrape, forget],
     ids=lambda a: a.__name__,
 )
-async def test_what_is_run_all_day_does_not_read_what_has_ended(grown: Storage, act: Act) -> None:
+async def test_frequent_statements_do_not_read_ended_rows(grown: Storage, act: Act) -> None:
     with listening() as said:
         await act(grown)
     assert await found_in(grown, said) == []
 
 
-async def test_a_full_read_is_seen(grown: Storage) -> None:
+async def test_a_full_table_scan_is_noticed(grown: Storage) -> None:
     with listening() as said:
         async with grown.database.transaction() as connection:
             await connection.scalar(sa.select(tasks.c.id).where(tasks.c.prompt == "a cat"))

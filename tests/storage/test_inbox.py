@@ -44,7 +44,7 @@ async def test_a_thousand_updates_fit_in_one_commit(storage: Storage) -> None:
     assert ids(await claim(storage, limit=5_000)) == list(range(5_000))
 
 
-async def test_what_is_urgent_passes_all_that_wait(storage: Storage) -> None:
+async def test_an_urgent_update_passes_all_waiting_ones(storage: Storage) -> None:
     await storage.inbox.add([update(n, chat=str(n)) for n in range(50)], now=NOON)
     hurried = IncomingUpdate(update_id=99, chat_key="checkout 1", payload="{}", is_urgent=True)
     await storage.inbox.add([hurried], now=NOON + SECOND)
@@ -65,7 +65,7 @@ async def test_a_chat_is_handled_in_order_and_chats_side_by_side(storage: Storag
     assert ids(await claim(storage, limit=1)) == [4]
 
 
-async def test_a_chat_waits_for_an_update_that_was_put_off(storage: Storage) -> None:
+async def test_a_chat_waits_for_a_postponed_update(storage: Storage) -> None:
     await storage.inbox.add([update(1), update(2)], now=NOON)
     assert ids(await claim(storage)) == [1]
     await storage.inbox.later(1, run_at=NOON + 5 * SECOND, error="locked")
@@ -75,7 +75,7 @@ async def test_a_chat_waits_for_an_update_that_was_put_off(storage: Storage) -> 
     assert (again.update_id, again.attempts) == (1, 2)
 
 
-async def test_a_chat_goes_on_after_an_update_that_was_set_aside(
+async def test_a_chat_continues_after_an_update_set_aside(
     storage: Storage, other: Storage
 ) -> None:
     await storage.inbox.add([update(1), update(2)], now=NOON)
@@ -90,7 +90,7 @@ async def test_a_chat_goes_on_after_an_update_that_was_set_aside(
     assert await other.inbox.add([update(1)], now=NOON) == 0
 
 
-async def test_what_was_finished_stays_finished(storage: Storage) -> None:
+async def test_a_finished_update_stays_finished(storage: Storage) -> None:
     await storage.inbox.add([update(1)], now=NOON)
     await claim(storage)
     await storage.inbox.done([1], now=NOON)
@@ -119,7 +119,7 @@ async def test_a_heartbeat_keeps_an_update(storage: Storage) -> None:
     assert await claim(storage, owner="two", now=until - SECOND) == []
 
 
-async def test_a_clean_stop_frees_the_updates_and_counts_no_try(storage: Storage) -> None:
+async def test_a_clean_stop_releases_the_updates_and_counts_no_attempt(storage: Storage) -> None:
     await storage.inbox.add([update(1)], now=NOON)
     await claim(storage)
     await storage.inbox.release("two")
@@ -129,7 +129,7 @@ async def test_a_clean_stop_frees_the_updates_and_counts_no_try(storage: Storage
     assert again.attempts == 1
 
 
-async def test_done_updates_are_forgotten_after_a_while_others_are_not(
+async def test_only_done_updates_are_deleted_after_a_while(
     storage: Storage,
 ) -> None:
     await storage.inbox.add([update(n, str(n)) for n in (1, 2, 3, 4)], now=NOON)

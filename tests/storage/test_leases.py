@@ -47,7 +47,9 @@ async def now_as(storage: Storage, task: Task) -> Task:
     return found
 
 
-async def test_a_claim_is_written_before_it_is_given(storage: Storage, other: Storage) -> None:
+async def test_a_claim_is_committed_before_it_is_returned(
+    storage: Storage, other: Storage
+) -> None:
     task = await queued(storage)
     [lease] = await claim(storage)
     assert lease == await now_as(other, task)
@@ -55,6 +57,35 @@ async def test_a_claim_is_written_before_it_is_given(storage: Storage, other: St
     assert await claim(other, owner="two", now=NOON + MINUTE - SECOND) == []
     [taken_over] = await claim(other, owner="two", now=NOON + MINUTE)
     assert (taken_over.lease_owner, taken_over.fence, taken_over.claims) == ("two", 2, 2)
+
+
+async def test_of_two_workers_each_takes_its_share(storage: Storage, other: Storage) -> None:
+    for number in range(9):
+        await queued(storage, prompt=f"{number}")
+    terms = {"now": NOON, "lease_for": MINUTE, "limit": 100, "slots": None, "workers": 2}
+
+    async def take(place: Storage, owner: str, **changes: object) -> int:
+        return len(await place.tasks.claim_due(**(terms | {"owner": owner} | changes)))  # type: ignore[arg-type]
+
+    assert [await take(storage, "one") for _ in range(3)] == [5, 0, 0]
+    assert [await take(other, "two") for _ in range(2)] == [4, 0]
+    # alone again, it takes the rest too, once the leases of the other one are over
+    assert await take(storage, "one", workers=1, now=NOON + MINUTE - SECOND) == 0
+    assert await take(storage, "one", workers=1, now=NOON + MINUTE) == 9
+
+
+async def test_the_share_of_the_queue_is_a_share_of_the_slots(
+    storage: Storage, other: Storage
+) -> None:
+    for number in range(9):
+        await queued(storage, prompt=f"{number}")
+    claims = [
+        await place.tasks.claim_due(
+            owner=owner, now=NOON, lease_for=MINUTE, limit=100, slots=4, workers=2
+        )
+        for place, owner in ((storage, "one"), (storage, "one"), (other, "two"))
+    ]
+    assert [len(claim) for claim in claims] == [2, 0, 2]
 
 
 @pytest.mark.parametrize("state", sorted(S))
@@ -65,7 +96,7 @@ async def test_only_states_with_work_to_do_are_claimed(storage: Storage, state: 
     assert claimed == ([task.id] if state in ACTIVE else [])
 
 
-async def test_what_is_not_due_is_left_alone_until_it_is(storage: Storage) -> None:
+async def test_a_task_is_claimed_only_when_it_is_due(storage: Storage) -> None:
     await draft(storage)
     assert await storage.tasks.next_due(NOON) is None
     await queued(storage)
@@ -129,7 +160,7 @@ async def test_a_lost_lease_writes_nothing(storage: Storage, other: Storage) -> 
     assert await other.tasks.save(fresh, fresh.to(S.SUBMITTING, run_at=NOON), now=NOON)
 
 
-async def test_a_save_whose_answer_was_lost_is_known_at_its_repeat(storage: Storage) -> None:
+async def test_a_repeated_save_after_a_lost_answer_is_recognised(storage: Storage) -> None:
     await queued(storage)
     lease = await leased(storage)
     after = lease.to(TaskState.SUBMITTING, run_at=NOON)
@@ -165,7 +196,7 @@ async def test_a_kept_video_is_left_to_its_disk_for_a_while(
     assert await claimed("here", NOON + HEAD_START) == 1
 
 
-async def test_a_lease_that_ran_out_still_writes_while_nobody_took_the_task(
+async def test_an_expired_lease_still_writes_while_nobody_took_the_task(
     storage: Storage,
 ) -> None:
     await queued(storage)
@@ -200,13 +231,13 @@ async def test_an_ended_task_never_changes(storage: Storage, state: TaskState) -
     assert await now_as(storage, ended) == ended
 
 
-async def test_an_ended_task_takes_no_words_either(storage: Storage) -> None:
+async def test_an_ended_task_accepts_no_prompt(storage: Storage) -> None:
     ended = await task_in(storage, S.DELIVERED)
     assert not await storage.tasks.save(ended, replace(ended, detail="late"), now=NOON)
     assert await now_as(storage, ended) == ended
 
 
-async def test_what_others_wrote_meanwhile_is_not_overwritten(storage: Storage) -> None:
+async def test_a_save_does_not_overwrite_other_columns(storage: Storage) -> None:
     task = await queued(storage)
     lease = await leased(storage)
     await storage.tasks.set_card(task.id, card_message_id=5, is_media=True)
@@ -215,7 +246,7 @@ async def test_what_others_wrote_meanwhile_is_not_overwritten(storage: Storage) 
     assert (found.card_message_id, found.card_is_media, found.attempts) == (5, True, 1)
 
 
-async def test_a_lease_ends_when_the_holder_gives_it_back(storage: Storage) -> None:
+async def test_a_lease_ends_when_the_holder_releases_it(storage: Storage) -> None:
     await queued(storage)
     lease = await leased(storage)
     assert await storage.tasks.save(lease, lease.again(run_at=NOON), now=NOON, keep_lease=False)
@@ -223,7 +254,7 @@ async def test_a_lease_ends_when_the_holder_gives_it_back(storage: Storage) -> N
     assert again.fence == lease.fence + 1
 
 
-async def test_a_heartbeat_prolongs_what_is_still_held(storage: Storage, other: Storage) -> None:
+async def test_a_heartbeat_renews_only_held_leases(storage: Storage, other: Storage) -> None:
     tasks = [await queued(storage) for _ in range(4)]
     leases = await claim(storage)
     await storage.tasks.cancel(tasks[0].id, user_id=ANN, now=NOON)
@@ -247,7 +278,7 @@ async def test_a_heartbeat_carries_thousands_of_leases(storage: Storage) -> None
     assert await storage.tasks.extend("one", [], now=NOON, until=until) == set()
 
 
-async def test_a_clean_stop_frees_the_tasks_and_counts_no_claim(storage: Storage) -> None:
+async def test_a_clean_stop_releases_the_tasks_and_counts_no_claim(storage: Storage) -> None:
     await queued(storage)
     lease = await leased(storage)
     await storage.tasks.release("two", [(lease.id, lease.fence)])
@@ -279,14 +310,14 @@ async def test_a_late_id_is_recorded_whoever_holds_the_task(
 
 
 @pytest.mark.parametrize("state", sorted(set(S) - {S.SUBMITTING, S.UNKNOWN}))
-async def test_no_other_state_takes_a_late_id(storage: Storage, state: TaskState) -> None:
+async def test_no_other_state_accepts_a_late_id(storage: Storage, state: TaskState) -> None:
     task = await task_in(storage, state)
     assert not await storage.tasks.record_late_id(task.id, "late", now=NOON)
     assert await now_as(storage, task) == task
 
 
 @pytest.mark.parametrize("state", sorted(set(S) - {S.DRAFT}))
-async def test_the_frame_goes_in_the_commit_after_which_nobody_needs_it(
+async def test_the_frame_is_deleted_in_the_commit_that_ends_its_need(
     storage: Storage, other: Storage, state: TaskState
 ) -> None:
     task = await queued(storage, frame=PHOTO)
@@ -310,7 +341,7 @@ async def test_the_frame_goes_in_the_commit_after_which_nobody_needs_it(
     assert kept == (b"jpeg" if state in NEEDS_FRAME else None)
 
 
-async def test_an_order_that_may_be_out_keeps_its_frame_until_the_link_ends(
+async def test_an_unknown_order_keeps_its_frame_until_the_link_expires(
     storage: Storage,
 ) -> None:
     await queued(storage)
@@ -324,7 +355,7 @@ async def test_an_order_that_may_be_out_keeps_its_frame_until_the_link_ends(
     assert await storage.frames.forget_expired(until) == 1
 
 
-async def test_the_queue_waits_for_a_place_at_the_provider(storage: Storage) -> None:
+async def test_the_queue_waits_for_a_slot_at_the_provider(storage: Storage) -> None:
     waiting = [await queued(storage, now=NOON + n * SECOND) for n in range(4)]
     at = NOON + 10 * SECOND
     first = await claim(storage, now=at, slots=2)
@@ -340,7 +371,7 @@ async def test_the_queue_waits_for_a_place_at_the_provider(storage: Storage) -> 
     assert [task.id for task in await claim(storage, now=at)] == [waiting[3].id]
 
 
-async def test_a_slow_holder_keeps_its_place(storage: Storage, other: Storage) -> None:
+async def test_a_slow_holder_keeps_its_slot(storage: Storage, other: Storage) -> None:
     """Else it would wake up and send one more than the provider takes."""
     held = await queued(storage, now=NOON)
     [zombie] = await claim(storage, slots=1)
@@ -353,7 +384,7 @@ async def test_a_slow_holder_keeps_its_place(storage: Storage, other: Storage) -
     assert [task.id for task in await claim(other, now=late, slots=1)] == [sooner.id]
 
 
-async def test_polling_and_sending_never_wait_for_a_place(storage: Storage) -> None:
+async def test_polling_and_sending_never_wait_for_a_slot(storage: Storage) -> None:
     generating = await task_in(storage, S.GENERATING)
     rendered = await task_in(storage, S.RENDERED)
     later = NOON + 2 * MINUTE
@@ -361,7 +392,7 @@ async def test_polling_and_sending_never_wait_for_a_place(storage: Storage) -> N
     assert [task.id for task in claimed] == [rendered.id, generating.id]
 
 
-async def test_a_moment_is_kept_to_the_microsecond(storage: Storage, other: Storage) -> None:
+async def test_a_time_is_stored_to_the_microsecond(storage: Storage, other: Storage) -> None:
     exact = NOON + timedelta(microseconds=1)
     task = await queued(storage, now=exact)
     assert (await now_as(other, task)).run_at == exact
@@ -369,7 +400,7 @@ async def test_a_moment_is_kept_to_the_microsecond(storage: Storage, other: Stor
     assert len(await claim(storage, now=exact)) == 1
 
 
-async def test_a_video_that_is_there_takes_no_place(storage: Storage) -> None:
+async def test_a_finished_video_uses_no_slot(storage: Storage) -> None:
     await task_in(storage, S.RENDERED)
     waiting = await queued(storage, now=NOON + 2 * MINUTE)
     claimed = await claim(storage, now=NOON + 2 * MINUTE, slots=1)
@@ -377,7 +408,7 @@ async def test_a_video_that_is_there_takes_no_place(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("claims", [0, 1, 2])
-async def test_a_stop_takes_back_one_claim_and_never_more_than_there_were(
+async def test_a_stop_uncounts_one_claim_and_never_goes_below_zero(
     storage: Storage, claims: int
 ) -> None:
     task = await queued(storage)
@@ -390,14 +421,14 @@ async def test_a_stop_takes_back_one_claim_and_never_more_than_there_were(
     assert (await now_as(storage, task)).claims == max(claims - 1, 0)
 
 
-async def test_nothing_is_due_but_what_a_worker_carries(storage: Storage) -> None:
+async def test_only_active_tasks_become_due(storage: Storage) -> None:
     await draft(storage, now=NOON + MINUTE)
     assert await storage.tasks.next_due(NOON) is None
     await queued(storage, now=NOON + 2 * MINUTE)
     assert await storage.tasks.next_due(NOON) == NOON + 2 * MINUTE
 
 
-async def test_no_more_is_taken_than_was_asked_for_of_both_kinds_together(
+async def test_a_claim_never_exceeds_its_limit_over_both_kinds(
     storage: Storage,
 ) -> None:
     await task_in(storage, S.RENDERED)
@@ -407,7 +438,7 @@ async def test_no_more_is_taken_than_was_asked_for_of_both_kinds_together(
     assert len(await claim(storage, now=later, limit=2, slots=9)) == 2
 
 
-async def test_a_task_with_a_late_id_begins_anew_and_its_holder_has_lost_it(
+async def test_a_late_id_resets_the_task_and_its_holder_loses_it(
     storage: Storage,
 ) -> None:
     task = await queued(storage)

@@ -40,7 +40,7 @@ async def entries(storage: Storage, task: Task) -> list[tuple[Entry, Decimal]]:
 
 
 async def end(storage: Storage, task: Task, *way: TaskState) -> None:
-    """A queued task goes this way; the holder is whoever asks."""
+    """Move a queued task through these states, with any holder."""
     [lease] = [
         found
         for found in await storage.tasks.claim_due(
@@ -79,20 +79,20 @@ async def test_each_state_has_its_entries(
     assert await entries(other, task) == [(kind, PRICE) for kind in kinds]
 
 
-async def test_an_order_cancelled_in_time_is_given_back(storage: Storage, other: Storage) -> None:
+async def test_a_cancelled_order_is_returned(storage: Storage, other: Storage) -> None:
     task = await queued(storage)
     assert await storage.tasks.cancel(task.id, user_id=ANN, now=NOON)
     assert await entries(other, task) == [(Entry.RESERVATION, PRICE), (Entry.RETURN, PRICE)]
 
 
-async def test_an_id_that_comes_late_is_a_charge_once(storage: Storage, other: Storage) -> None:
+async def test_a_late_id_is_charged_once(storage: Storage, other: Storage) -> None:
     task = await task_in(storage, S.UNKNOWN)
     for _ in range(2):
         assert await storage.tasks.record_late_id(task.id, "late", now=NOON)
     assert await entries(other, task) == [(Entry.RESERVATION, PRICE), (Entry.CHARGE, PRICE)]
 
 
-async def test_a_lost_lease_enters_nothing(storage: Storage, other: Storage) -> None:
+async def test_a_lost_lease_writes_no_entry(storage: Storage, other: Storage) -> None:
     task = await queued(storage)
     lease = await leased(storage)
     await storage.tasks.cancel(task.id, user_id=ANN, now=NOON)
@@ -135,7 +135,7 @@ def _walks(seed: int, count: int) -> Iterator[tuple[TaskState, ...]]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_the_sums_agree_with_the_states_on_any_way(
+async def test_the_sums_agree_with_the_states_on_every_path(
     storage: Storage, other: Storage, seed: int
 ) -> None:
     dice = random.Random(seed)
@@ -189,7 +189,7 @@ async def tap(storage: Storage, task: Task, update_id: int, now: Any = NOON) -> 
         (cap(Cap.USER_PER_DAY, roubles=50), 30),
     ],
 )
-async def test_a_hundred_taps_at_once_from_many_chats_never_pass_a_cap(
+async def test_a_hundred_concurrent_taps_never_exceed_a_cap(
     storage: Storage, other: Storage, terms: OrderRules, passes: int
 ) -> None:
     drafts = [
@@ -223,7 +223,7 @@ async def test_a_refused_tap_leaves_the_draft_as_it_was(storage: Storage, other:
     assert [event.state for event in await other.tasks.events(task.id)] == [S.DRAFT]
 
 
-async def test_a_repeated_tap_is_no_second_one(storage: Storage) -> None:
+async def test_a_repeated_tap_is_not_counted_again(storage: Storage) -> None:
     strict = limited(storage, cap(Cap.USER_PER_DAY, videos=1))
     task = await draft(storage)
     first = await tap(strict, task, 1)
@@ -241,14 +241,14 @@ async def test_a_cap_per_day_renews_at_midnight_of_utc(storage: Storage) -> None
     assert await tap(strict, late, 3, NOON + timedelta(hours=12))
 
 
-async def test_caps_of_a_person_are_no_one_elses(storage: Storage) -> None:
+async def test_caps_count_each_person_separately(storage: Storage) -> None:
     strict = limited(storage, cap(Cap.USER_PER_DAY, videos=1))
     assert await tap(strict, await draft(storage), 1)
     assert await tap(strict, await draft(storage, user_id=BOB), 2)
 
 
 @pytest.mark.parametrize("which", list(Cap))
-async def test_what_fails_before_it_is_charged_counts_no_more(
+async def test_an_order_that_fails_before_its_charge_no_longer_counts(
     storage: Storage, which: Cap
 ) -> None:
     strict = limited(storage, cap(which, videos=1, roubles=20))
@@ -263,7 +263,7 @@ async def test_what_fails_before_it_is_charged_counts_no_more(
     assert await tap(strict, await draft(storage), 3)
 
 
-async def test_what_fails_after_it_was_charged_counts_for_the_day(storage: Storage) -> None:
+async def test_an_order_that_fails_after_its_charge_counts_for_the_day(storage: Storage) -> None:
     strict = limited(storage, cap(Cap.GLOBAL_PER_DAY, roubles=20))
     task = await draft(storage)
     assert await tap(strict, task, 1)
@@ -272,13 +272,13 @@ async def test_what_fails_after_it_was_charged_counts_for_the_day(storage: Stora
         await tap(strict, await draft(storage), 2)
 
 
-async def test_what_is_made_is_not_under_way_any_more(storage: Storage) -> None:
+async def test_a_finished_order_is_no_longer_in_progress(storage: Storage) -> None:
     strict = limited(storage, cap(Cap.GLOBAL_AT_ONCE, videos=1))
     await task_in(storage, S.RENDERED)
     assert await tap(strict, await draft(storage), 2)
 
 
-async def test_trying_an_unknown_one_again_keeps_to_the_caps(storage: Storage) -> None:
+async def test_retrying_an_unknown_order_respects_the_caps(storage: Storage) -> None:
     task = await task_in(storage, S.UNKNOWN)
     strict = limited(storage, cap(Cap.USER_PER_DAY, videos=1))
     with pytest.raises(LimitReached):
@@ -315,9 +315,7 @@ async def test_a_payment_is_counted_once_however_often_it_comes(
     assert await other.ledger.credit(ANN) == 50
 
 
-async def test_only_credit_that_is_there_can_be_ordered_for(
-    storage: Storage, other: Storage
-) -> None:
+async def test_an_order_needs_enough_credit(storage: Storage, other: Storage) -> None:
     await buy(storage, 3 * PRICE)
     drafts = [await draft(storage) for _ in range(10)]
     both = (limited(storage, SOLD), limited(other, SOLD))
@@ -329,13 +327,13 @@ async def test_only_credit_that_is_there_can_be_ordered_for(
     assert await other.ledger.credit(ANN) == 0
 
 
-async def test_those_for_whom_it_is_free_pay_nothing(storage: Storage) -> None:
+async def test_free_users_pay_nothing(storage: Storage) -> None:
     assert await tap(limited(storage, SOLD), await draft(storage, user_id=BOB), 1)
     assert await storage.ledger.credit(BOB) == 0
 
 
 @pytest.mark.parametrize("charged", [False, True])
-async def test_a_failed_video_gives_the_credit_back(storage: Storage, charged: bool) -> None:
+async def test_a_failed_video_returns_the_credit(storage: Storage, charged: bool) -> None:
     await buy(storage, 5 * PRICE)
     task = await draft(storage)
     assert await tap(limited(storage, SOLD), task, 1)
@@ -346,7 +344,7 @@ async def test_a_failed_video_gives_the_credit_back(storage: Storage, charged: b
 
 
 @pytest.mark.parametrize("charged", [False, True])
-async def test_a_payment_that_was_for_the_failed_video_goes_back_once(
+async def test_the_payment_for_a_failed_video_is_refunded_once(
     storage: Storage, charged: bool
 ) -> None:
     await buy(storage, PRICE + 1)
@@ -360,7 +358,7 @@ async def test_a_payment_that_was_for_the_failed_video_goes_back_once(
     assert sums[Entry.PURCHASE].stars + sums[Entry.REFUND].stars == 0
 
 
-async def test_a_cancelled_order_gives_the_credit_back_and_no_stars(storage: Storage) -> None:
+async def test_a_cancelled_order_returns_credit_and_no_stars(storage: Storage) -> None:
     await buy(storage, PRICE)
     task = await draft(storage)
     assert await tap(limited(storage, SOLD), task, 1)
@@ -369,7 +367,7 @@ async def test_a_cancelled_order_gives_the_credit_back_and_no_stars(storage: Sto
     assert await refunds(storage) == []
 
 
-async def test_refunds_and_orders_at_once_never_spend_a_star_twice(
+async def test_concurrent_refunds_and_orders_never_spend_credit_twice(
     storage: Storage, other: Storage
 ) -> None:
     for n in range(6):
@@ -388,14 +386,14 @@ async def test_refunds_and_orders_at_once_never_spend_a_star_twice(
     assert len(await refunds(other)) == refunded
 
 
-async def test_nobody_refunds_what_is_somebody_elses(storage: Storage) -> None:
+async def test_nobody_refunds_a_payment_of_another_person(storage: Storage) -> None:
     await buy(storage, PRICE)
     assert not await storage.stars.refund("pay-1", now=NOON, user_id=BOB)
     assert not await storage.stars.refund("pay-2", now=NOON, user_id=ANN)
     assert await storage.stars.refund("pay-1", now=NOON, user_id=ANN)
 
 
-async def test_a_refund_waits_until_telegram_knows_of_it(storage: Storage, other: Storage) -> None:
+async def test_a_refund_waits_until_telegram_confirms_it(storage: Storage, other: Storage) -> None:
     await buy(storage, PRICE)
     await storage.stars.refund("pay-1", now=NOON)
 

@@ -1,15 +1,17 @@
-"""Where a cap begins and where it ends, to the kopeck and the moment; and what is summed up."""
+"""The bounds of caps, to the kopeck and the microsecond, and the sums of the ledger."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from bot.core.alerts import Switch
 from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
 from bot.core.errors import IntakeHeld, LimitReached
+from bot.core.prices import Left
 from bot.core.task import AspectRatio, Task, TaskState
 from storage import Entry, Storage
 from tests.support.factories import ANN, BOB, MINUTE, NOON, draft, queued
@@ -67,6 +69,36 @@ def test_a_day_begins_at_midnight_of_utc_to_the_microsecond() -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "now", "begins", "hours"),
+    [
+        ("Europe/Moscow", "2026-03-01T20:59:59", "2026-02-28T21:00:00", 24),
+        ("Europe/Moscow", "2026-03-01T21:00:00", "2026-03-01T21:00:00", 24),
+        ("Asia/Kolkata", "2026-03-01T12:00:00", "2026-02-28T18:30:00", 24),
+        ("Europe/Berlin", "2026-03-29T12:00:00", "2026-03-28T23:00:00", 23),
+        ("Europe/Berlin", "2026-10-25T12:00:00", "2026-10-24T22:00:00", 25),
+    ],
+)
+def test_a_day_begins_at_midnight_of_its_zone(
+    zone: str, now: str, begins: str, hours: int
+) -> None:
+    moment, first = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (now, begins))
+    assert day_start(moment, ZoneInfo(zone)) == first
+    assert next_day(moment, ZoneInfo(zone)) == first + timedelta(hours=hours)
+    assert day_start(moment, ZoneInfo(zone), days=1) == next_day(moment, ZoneInfo(zone))
+
+
+async def test_a_cap_per_day_renews_at_midnight_of_its_zone(storage: Storage) -> None:
+    terms = OrderRules(caps={Cap.USER_PER_DAY: Limit(videos=1)}, zone=ZoneInfo("Europe/Moscow"))
+    capped = Storage.over(storage.database, terms)
+    evening = datetime(2026, 3, 1, 20, 59, tzinfo=UTC)  # 23:59 in Moscow
+    await queued(capped, now=evening)
+    with pytest.raises(LimitReached) as reached:
+        await queued(capped, now=evening)
+    assert reached.value.renews_at == evening + timedelta(minutes=1)
+    await queued(capped, now=evening + timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
     ("at", "counts"), [(MIDNIGHT, True), (MIDNIGHT - MICROSECOND, False)], ids=["first", "before"]
 )
 async def test_the_first_moment_of_a_day_belongs_to_it(
@@ -98,9 +130,7 @@ async def test_a_video_that_is_charged_counts_once(storage: Storage) -> None:
 
 
 @pytest.mark.parametrize("price", [PRICE, Decimal(1), Decimal("0.01")])
-async def test_what_is_given_back_makes_room_for_itself_alone(
-    storage: Storage, price: Decimal
-) -> None:
+async def test_a_return_frees_only_its_own_amount(storage: Storage, price: Decimal) -> None:
     strict = capped(storage, Cap.USER_PER_DAY, videos=2)
     first = await order(strict, price=price)
     await order(strict, price=price)
@@ -109,7 +139,7 @@ async def test_what_is_given_back_makes_room_for_itself_alone(
     await refused(strict, price=price)
 
 
-async def test_credit_that_comes_back_for_a_charged_video_makes_no_room(storage: Storage) -> None:
+async def test_returned_credit_of_a_charged_video_frees_no_cap(storage: Storage) -> None:
     strict = capped(storage, Cap.USER_PER_DAY, sold=True, videos=1)
     assert await storage.stars.purchase(
         user_id=ANN, payment_id="p", stars=1, credit=9 * PRICE, now=NOON
@@ -127,7 +157,7 @@ async def test_credit_that_comes_back_for_a_charged_video_makes_no_room(storage:
 
 
 @pytest.mark.parametrize("switch", [Switch.INTAKE, Switch.DRAIN])
-async def test_no_order_is_taken_while_an_admin_holds_them(
+async def test_no_order_is_accepted_while_an_admin_pauses_them(
     storage: Storage, switch: Switch
 ) -> None:
     assert await storage.alerts.hold(switch, by=1, now=NOON)
@@ -137,9 +167,7 @@ async def test_no_order_is_taken_while_an_admin_holds_them(
 
 
 @pytest.mark.parametrize("switch", list(Switch))
-async def test_the_queue_stands_when_submits_are_held_and_for_nothing_else(
-    storage: Storage, switch: Switch
-) -> None:
+async def test_only_held_submits_stop_the_queue(storage: Storage, switch: Switch) -> None:
     waiting = await queued(storage)
     assert await storage.alerts.hold(switch, by=1, now=NOON)
     claimed = await storage.tasks.claim_due(
@@ -152,7 +180,7 @@ async def test_the_queue_stands_when_submits_are_held_and_for_nothing_else(
 # --- sums ------------------------------------------------------------------------------------
 
 
-async def test_sums_are_of_their_time_and_their_person(storage: Storage) -> None:
+async def test_sums_are_limited_to_their_period_and_person(storage: Storage) -> None:
     for number, (who, at) in enumerate(
         ((ANN, NOON - MICROSECOND), (ANN, NOON), (BOB, NOON), (ANN, NOON + MINUTE))
     ):
@@ -165,3 +193,41 @@ async def test_sums_are_of_their_time_and_their_person(storage: Storage) -> None
     hers = (await book.totals(NOON, NOON + MINUTE, user_id=ANN))[Entry.PURCHASE]
     assert (hers.rows, hers.stars, hers.credit, hers.roubles) == (1, 10, PRICE, Decimal(0))
     assert (await book.totals(NOON, NOON + DAY))[Entry.CHARGE].rows == 0
+
+
+# --- what is left ------------------------------------------------------------------------------
+
+
+async def test_what_is_left_today_is_what_can_still_be_ordered(storage: Storage) -> None:
+    bot = capped(storage, Cap.USER_PER_DAY, videos=3)
+    rules = OrderRules(caps={Cap.USER_PER_DAY: Limit(videos=3)})
+
+    async def left(user_id: int = ANN, now: datetime = NOON) -> Left | None:
+        return await bot.ledger.left_today(user_id, rules, PRICE, now)
+
+    assert await left() == Left(3, 3)
+    for number in (2, 1, 0):
+        task = await order(bot)
+        assert await left() == Left(number, 3)
+    await refused(bot)
+    assert await left() == Left(0, 3)
+    assert await left(BOB) == Left(3, 3)
+    assert await left(now=NOON + DAY) == Left(3, 3)
+    await bot.tasks.cancel(task.id, user_id=ANN, now=NOON)
+    assert await left() == Left(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("limit", "left"),
+    [
+        (Limit(), None),
+        (Limit(roubles=40), Left(2)),
+        (Limit(videos=1, roubles=40), Left(1)),
+        (Limit(videos=9, roubles=40), Left(2)),
+    ],
+)
+async def test_a_cap_in_roubles_leaves_as_many_videos_as_it_pays(
+    storage: Storage, limit: Limit, left: Left | None
+) -> None:
+    rules = OrderRules(caps={Cap.USER_PER_DAY: limit})
+    assert await storage.ledger.left_today(ANN, rules, PRICE, NOON) == left

@@ -1,4 +1,4 @@
-"""Bringing the tables up to date: whole or not at all, by one process, never backwards unasked."""
+"""Migrations: all or nothing, by one process, never a downgrade by themselves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from bot.core.errors import StorageTooNew
+from bot.core.errors import StorageTooNew, StorageUnusable
 from storage import Database, Storage, migrate, migrations, open_storage
 from storage.migrate import HEAD
 from storage.tables import metadata, tasks
@@ -88,7 +88,7 @@ async def test_the_migrations_lead_to_exactly_these_tables(url: str, empty_url: 
             await made.close()
 
 
-async def test_down_and_up_again_comes_to_the_same(url: str) -> None:
+async def test_a_downgrade_and_upgrade_restore_the_schema(url: str) -> None:
     database = await Database.open(url)
     try:
         before = await shape(database)
@@ -111,7 +111,7 @@ def test_the_newest_version_is_known_without_alembic() -> None:
     assert ScriptDirectory(migrations.__path__[0]).get_current_head() == HEAD
 
 
-async def test_a_database_of_a_newer_program_is_left_alone(url: str) -> None:
+async def test_a_database_of_a_newer_program_is_not_changed(url: str) -> None:
     database = await Database.open(url)
     try:
         task = await draft(Storage.over(database))
@@ -148,7 +148,7 @@ async def test_two_processes_at_once_migrate_once(empty_url: str) -> None:
         await database.close()
 
 
-async def test_starts_at_the_very_same_moment_wait_for_each_other(empty_url: str) -> None:
+async def test_concurrent_starts_wait_for_each_other(empty_url: str) -> None:
     databases = [await Database.open(empty_url) for _ in range(4)]
     try:
         await asyncio.gather(*(migrate(database) for database in databases))
@@ -158,7 +158,7 @@ async def test_starts_at_the_very_same_moment_wait_for_each_other(empty_url: str
             await database.close()
 
 
-async def test_a_migration_that_is_cut_short_leaves_nothing(storage: Storage) -> None:
+async def test_an_interrupted_migration_leaves_nothing(storage: Storage) -> None:
     before = await shape(storage.database)
 
     async def cut_short() -> None:
@@ -194,7 +194,7 @@ async def test_rebuilding_a_table_keeps_the_rows_that_refer_to_it(storage: Stora
 async def test_a_migration_that_breaks_references_is_undone(sqlite_url: str) -> None:
     async with open_storage(sqlite_url) as storage:
         task = await draft(storage)
-        with pytest.raises(RuntimeError, match="references"):
+        with pytest.raises(StorageUnusable, match="references"):
             async with storage.database.schema_transaction() as connection:
                 await connection.execute(sa.delete(tasks))
         assert await storage.tasks.get(task.id) == task

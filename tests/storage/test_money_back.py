@@ -1,4 +1,4 @@
-"""Payments on their way back: which one, how often, who is told, and what the books say then."""
+"""Refunds: which payment, how often, the notices, and the entries of the ledger."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def failed(storage: Storage, price: Decimal = PRICE) -> Task:
 # --- which payment ---------------------------------------------------------------------------
 
 
-async def test_of_several_payments_the_newest_that_bought_one_video_goes_back(
+async def test_the_newest_payment_for_one_video_is_refunded(
     storage: Storage,
 ) -> None:
     await buy(storage, "old")
@@ -80,7 +80,7 @@ async def test_of_several_payments_the_newest_that_bought_one_video_goes_back(
     assert await storage.ledger.credit(BOB) == PRICE
 
 
-async def test_what_went_back_before_does_not_go_back_again(storage: Storage) -> None:
+async def test_a_refunded_payment_is_not_refunded_again(storage: Storage) -> None:
     await buy(storage, "older")
     await buy(storage, "newer")
     await failed(storage)
@@ -89,7 +89,7 @@ async def test_what_went_back_before_does_not_go_back_again(storage: Storage) ->
     assert await storage.ledger.credit(ANN) == 0
 
 
-async def test_a_payment_that_the_credit_does_not_cover_any_more_stays(storage: Storage) -> None:
+async def test_a_payment_already_spent_is_not_refunded(storage: Storage) -> None:
     await buy(storage, "small", PRICE + 5)
     selling = Storage.over(storage.database, OrderRules(sold=True))
     spent = await draft(storage, price=Decimal(5))
@@ -103,7 +103,7 @@ async def test_a_payment_that_the_credit_does_not_cover_any_more_stays(storage: 
     assert (chat, params) == (ANN, {"price": "16.4"})
 
 
-async def test_the_credit_is_told_where_no_stars_go_back(storage: Storage) -> None:
+async def test_returned_credit_is_reported_when_no_stars_are_refunded(storage: Storage) -> None:
     await buy(storage, "of one video")
     await failed(storage)
     assert await told(storage, NoticeKind.CREDIT_BACK) == []
@@ -112,10 +112,10 @@ async def test_the_credit_is_told_where_no_stars_go_back(storage: Storage) -> No
     assert await told(storage, NoticeKind.CREDIT_BACK) == [(ANN, {"price": "16.4"})]
 
 
-# --- the books -------------------------------------------------------------------------------
+# --- the ledger ------------------------------------------------------------------------------
 
 
-async def test_a_refund_takes_credit_and_stars_back_and_no_roubles_that_were_spent(
+async def test_a_refund_reverses_credit_and_stars_and_no_spent_roubles(
     storage: Storage,
 ) -> None:
     await buy(storage, "p", stars=77)
@@ -130,7 +130,7 @@ async def test_a_refund_takes_credit_and_stars_back_and_no_roubles_that_were_spe
     assert (refund.at, refund.payment_id, refund.task_id) == (NOON + MINUTE, "p", None)
 
 
-async def test_payments_are_a_persons_own_the_newest_first_and_nothing_else(
+async def test_only_a_persons_own_payments_are_listed_newest_first(
     storage: Storage,
 ) -> None:
     for number in range(12):
@@ -143,7 +143,7 @@ async def test_payments_are_a_persons_own_the_newest_first_and_nothing_else(
     assert {row.kind for row in await storage.stars.payments(ANN, limit=99)} == {Entry.PURCHASE}
 
 
-async def test_a_purchase_is_told_with_all_the_credit_there_is(storage: Storage) -> None:
+async def test_a_purchase_notice_shows_the_whole_credit(storage: Storage) -> None:
     await buy(storage, "one")
     await buy(storage, "two", Decimal(5), stars=3)
     assert await told(storage, NoticeKind.STARS_PAID) == [
@@ -152,7 +152,7 @@ async def test_a_purchase_is_told_with_all_the_credit_there_is(storage: Storage)
     ]
 
 
-async def test_a_gift_that_buys_nothing_is_entered_and_not_told(storage: Storage) -> None:
+async def test_a_payment_without_credit_is_entered_without_a_notice(storage: Storage) -> None:
     await buy(storage, "nothing", Decimal(0))
     assert await told(storage, NoticeKind.STARS_PAID) == []
     assert len(await storage.stars.payments(ANN)) == 1
@@ -168,7 +168,7 @@ async def claim(
     return [(refund.payment_id, refund.attempts) for refund in found]
 
 
-async def test_refunds_are_taken_in_their_order_and_no_more_than_asked_for(
+async def test_refunds_are_leased_in_order_up_to_the_limit(
     storage: Storage,
 ) -> None:
     for number, payment in enumerate(("a late", "z early", "b later")):
@@ -185,7 +185,7 @@ async def test_refunds_are_taken_in_their_order_and_no_more_than_asked_for(
     assert await claim(storage, now + 2 * MINUTE, limit=1) == [("z early", 2)]
 
 
-async def test_a_refund_that_waits_is_nobodys_and_says_why(storage: Storage) -> None:
+async def test_a_postponed_refund_has_no_lease_and_a_reason(storage: Storage) -> None:
     await buy(storage, "p")
     assert await storage.stars.refund("p", now=NOON)
     await claim(storage, NOON)
@@ -200,7 +200,7 @@ async def test_a_refund_that_waits_is_nobodys_and_says_why(storage: Storage) -> 
     assert (row["lease_owner"], row["lease_until"]) == (None, None)
 
 
-async def test_stars_that_came_back_are_told_once_and_whose_they_were(storage: Storage) -> None:
+async def test_a_confirmed_refund_notifies_its_payer_once(storage: Storage) -> None:
     await buy(storage, "other", stars=99)
     await buy(storage, "of a failed one", stars=33)
     await failed(storage)
@@ -216,7 +216,7 @@ async def test_stars_that_came_back_are_told_once_and_whose_they_were(storage: S
 
 
 @pytest.mark.parametrize("known", [False, True])
-async def test_what_telegram_gave_back_by_itself_is_entered_once_and_not_asked_for(
+async def test_a_refund_made_by_telegram_is_entered_once_and_not_requested(
     storage: Storage, known: bool
 ) -> None:
     await buy(storage, "p")
@@ -233,7 +233,7 @@ async def test_what_telegram_gave_back_by_itself_is_entered_once_and_not_asked_f
     assert await claim(storage, NOON) == ([("p", 1)] if known else [])
 
 
-async def test_credit_below_what_was_bought_is_not_given_back(storage: Storage) -> None:
+async def test_a_payment_is_refunded_only_if_all_its_credit_is_unused(storage: Storage) -> None:
     await buy(storage, "p")
     selling = Storage.over(storage.database, OrderRules(sold=True))
     task = await draft(storage, price=Decimal("0.01"))

@@ -1,4 +1,4 @@
-"""What is done for one person changes no row of another, who has all the same beside them.
+"""Acts for one person change no row of another person with the same data.
 
 One world like the other: tasks in every state, cards and messages of the same numbers, payments,
 refunds, presses, files. Every row of every table is compared.
@@ -116,7 +116,7 @@ async def check(storage: Storage, other: Storage, acts: dict[str, Act], before: 
         everything = now
 
 
-async def test_what_a_person_does_changes_nothing_of_another(
+async def test_acts_of_a_person_change_no_rows_of_another(
     storage: Storage, other: Storage
 ) -> None:
     await settle_in(storage, BOB)
@@ -183,7 +183,7 @@ async def test_what_a_person_does_changes_nothing_of_another(
     await check(storage, other, acts, before)
 
 
-async def test_what_a_worker_does_changes_nothing_of_other_tasks(
+async def test_acts_of_a_worker_change_no_rows_of_other_tasks(
     storage: Storage, other: Storage
 ) -> None:
     await settle_in(storage, BOB)
@@ -204,9 +204,7 @@ async def test_what_a_worker_does_changes_nothing_of_other_tasks(
     await check(storage, other, acts, before)
 
 
-async def test_what_is_paid_back_changes_nothing_of_another(
-    storage: Storage, other: Storage
-) -> None:
+async def test_refunds_change_no_rows_of_another_person(storage: Storage, other: Storage) -> None:
     bob = await settle_in(storage, BOB)
     # Somebody else is about to give his Stars back.
     await storage.stars.claim_refunds(owner="his", now=NOON, lease_for=30 * DAY, limit=9)
@@ -233,7 +231,7 @@ async def test_what_is_paid_back_changes_nothing_of_another(
     } == set()
 
 
-async def test_a_stranger_changes_nothing_at_all(storage: Storage, other: Storage) -> None:
+async def test_acts_of_a_stranger_change_nothing(storage: Storage, other: Storage) -> None:
     bob = await settle_in(storage, BOB)
     ann = await settle_in(storage, ANN)
     before = await rows(storage)

@@ -1,4 +1,4 @@
-"""What has ended is never read again: the statements of every second keep to partial indexes."""
+"""Ended rows are never read again: frequent statements use only partial indexes."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def newest_of_a_person(storage: Storage) -> None:
         (newest_of_a_person, {"ix_tasks_user"}),
     ],
 )
-async def test_no_statement_of_every_second_reads_a_whole_table(
+async def test_no_frequent_statement_reads_a_whole_table(
     sqlite_url: str, act: Any, indexes: set[str]
 ) -> None:
     async with open_storage(sqlite_url) as storage:

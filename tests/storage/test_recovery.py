@@ -1,4 +1,4 @@
-"""At a start on a SQLite file: what dead processes held is free at once, and nothing else is."""
+"""At a start on a SQLite file, only the leases of dead processes are released at once."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ asyncio.run(hold(sys.argv[1]))
 """
 
 
-async def held_by_the_dead(storage: Storage) -> None:
-    """One task, one update and one notice, in hand when somebody died."""
+async def leased_by_dead_process(storage: Storage) -> None:
+    """One task, one update and one notice, leased by a process that died."""
     await queued(storage)
     await storage.inbox.add([IncomingUpdate(update_id=1, chat_key="1", payload="{}")], now=NOON)
     notice = Notice(kind=NoticeKind.DRAINED, chat=Chat(chat_id=1), lang="en")
@@ -48,34 +48,34 @@ async def free_at(
     return len(tasks), len(updates), len(notices)
 
 
-async def test_who_is_alone_takes_over_what_the_dead_held(
+async def test_a_lone_process_frees_the_leases_of_dead_ones(
     storage: Storage, sqlite_url: str, url: str
 ) -> None:
-    await held_by_the_dead(storage)
+    await leased_by_dead_process(storage)
     async with process_presence(storage.database, url, NOON) as alone:
         assert alone is (url == sqlite_url)
         assert await free_at(storage) == ((1, 1, 1) if alone else (0, 0, 0))
     assert await free_at(storage, minutes=2) == (1, 1, 1)
 
 
-async def test_nothing_is_taken_from_a_process_that_lives(
+async def test_leases_of_a_live_process_are_kept(
     storage: Storage, other: Storage, url: str
 ) -> None:
     async with process_presence(other.database, url, NOON):
-        await held_by_the_dead(other)
+        await leased_by_dead_process(other)
         async with process_presence(storage.database, url, NOON) as alone:
             assert not alone
             assert await free_at(storage) == (0, 0, 0)
 
 
-async def test_whoever_came_second_is_met_by_the_third(
+async def test_a_third_process_notices_the_second(
     storage: Storage, other: Storage, url: str
 ) -> None:
     first = process_presence(other.database, url, NOON)
     await first.__aenter__()
     async with process_presence(storage.database, url, NOON):
         await first.__aexit__(None, None, None)
-        await held_by_the_dead(storage)
+        await leased_by_dead_process(storage)
         async with process_presence(other.database, url, NOON) as alone:
             assert not alone
             assert await free_at(other) == (0, 0, 0)
@@ -97,13 +97,13 @@ async def test_a_killed_process_leaves_no_lock(storage: Storage, sqlite_url: str
         assert alone
 
 
-async def test_what_died_in_hand_before_comes_one_after_the_other(
+async def test_rows_that_were_open_at_several_deaths_are_spread(
     storage: Storage, sqlite_url: str
 ) -> None:
-    """Whoever kills again is then alone with the process."""
+    """A row that kills again is then the only one in the process."""
     ids = [(await queued(storage)).id for _ in range(3)]
 
-    async def died_with(*, minute: int, limit: int) -> list[int]:
+    async def died_holding(*, minute: int, limit: int) -> list[int]:
         claimed = await storage.tasks.claim_due(
             owner="dead",
             now=NOON + minute * MINUTE,
@@ -113,9 +113,9 @@ async def test_what_died_in_hand_before_comes_one_after_the_other(
         )
         return [task.id for task in claimed]
 
-    assert await died_with(minute=0, limit=1) == ids[:1]  # held once more than the others
-    assert await died_with(minute=2, limit=3) == ids
-    assert await died_with(minute=4, limit=3) == ids
+    assert await died_holding(minute=0, limit=1) == ids[:1]  # held once more than the others
+    assert await died_holding(minute=2, limit=3) == ids
+    assert await died_holding(minute=4, limit=3) == ids
     fresh = await queued(storage)
     now = NOON + 4 * MINUTE
     async with process_presence(storage.database, sqlite_url, now):
@@ -133,7 +133,7 @@ async def test_what_died_in_hand_before_comes_one_after_the_other(
     assert come == [(0, fresh.id), (10, ids[1]), (20, ids[2]), (30, ids[0])]
 
 
-async def test_a_folder_that_cannot_be_locked_keeps_nobody_from_working(
+async def test_a_folder_that_cannot_be_locked_stops_no_process(
     storage: Storage, tmp_path: Path
 ) -> None:
     async with process_presence(

@@ -36,7 +36,7 @@ async def test_a_notice_waits_until_it_was_sent(storage: Storage, other: Storage
     assert (again.id, again.attempts) == (waiting[0].id, 2)
 
 
-async def test_a_notice_can_be_put_off_kept_and_given_back(storage: Storage) -> None:
+async def test_a_notice_can_be_postponed_renewed_and_released(storage: Storage) -> None:
     async def claim(seconds: int, owner: str = "one") -> list[int]:
         found = await storage.outbox.claim(
             owner=owner, now=NOON + seconds * SECOND, lease_for=MINUTE, limit=9
@@ -59,9 +59,7 @@ async def test_a_notice_can_be_put_off_kept_and_given_back(storage: Storage) -> 
     assert await claim(100, "two") == [2]
 
 
-async def test_a_frame_stands_behind_its_link_until_its_time(
-    storage: Storage, other: Storage
-) -> None:
+async def test_a_frame_is_available_until_it_expires(storage: Storage, other: Storage) -> None:
     task = await queued(storage)
     until = NOON + MINUTE
     jpeg = bytes(range(256)) * 4_000
@@ -71,7 +69,7 @@ async def test_a_frame_stands_behind_its_link_until_its_time(
     assert await other.frames.get("b", NOON) is None
 
 
-async def test_a_new_frame_takes_the_place_of_the_old(storage: Storage) -> None:
+async def test_a_new_frame_replaces_the_old_one(storage: Storage) -> None:
     task = await queued(storage)
     for token in ("a", "b"):
         assert await storage.frames.publish(
@@ -81,7 +79,7 @@ async def test_a_new_frame_takes_the_place_of_the_old(storage: Storage) -> None:
     assert await storage.frames.get("b", NOON) == b"b"
 
 
-async def test_a_holder_who_lost_the_task_leaves_the_frame_of_the_next_one(
+async def test_a_stale_holder_does_not_replace_the_next_holders_frame(
     storage: Storage,
 ) -> None:
     await queued(storage)
@@ -93,7 +91,7 @@ async def test_a_holder_who_lost_the_task_leaves_the_frame_of_the_next_one(
     assert await storage.frames.get("new", NOON) == b"new"
 
 
-async def test_frames_that_expired_are_forgotten(storage: Storage) -> None:
+async def test_expired_frames_are_deleted(storage: Storage) -> None:
     for n in (1, 2):
         task = await queued(storage)
         await storage.frames.publish(task, token=str(n), jpeg=b"x", expires_at=NOON + n * MINUTE)
@@ -130,7 +128,7 @@ async def test_a_language_that_was_chosen_stays(storage: Storage) -> None:
     assert (seen.lang, seen.lang_chosen) == ("en", True)
 
 
-async def test_strikes_are_counted_each(storage: Storage, other: Storage) -> None:
+async def test_each_refusal_by_moderation_is_counted(storage: Storage, other: Storage) -> None:
     await storage.users.see(ANN, lang="ru", name="Ann", now=NOON)
     await storage.users.see(BOB, lang="ru", name="Bob", now=NOON)
     counted = await asyncio.gather(
@@ -154,7 +152,7 @@ async def test_the_newest_durations_of_each_model_are_kept_in_order(storage: Sto
     assert await storage.durations.recent("none") == []
 
 
-async def test_a_task_that_is_deleted_takes_its_traces_along(
+async def test_a_deleted_task_is_deleted_with_its_dependent_rows(
     storage: Storage, other: Storage
 ) -> None:
     import sqlalchemy as sa
@@ -173,7 +171,7 @@ async def test_a_task_that_is_deleted_takes_its_traces_along(
     assert (await queued(storage)).id > task.id  # old buttons never meet a new task
 
 
-async def test_an_object_is_over_with_its_task_its_time_or_its_row(
+async def test_an_object_expires_with_its_task_its_time_or_its_row(
     storage: Storage, other: Storage
 ) -> None:
     waits, ended = await queued(storage), await task_in(storage, S.FAILED)

@@ -1,4 +1,4 @@
-"""What people wish of their tasks: drafts, one tap, cancelling, trying again, sending again."""
+"""People's operations on tasks: drafts, one tap, cancelling, ordering again, sending again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ S = TaskState
 WIDE = AspectRatio.WIDE
 
 
-async def test_a_text_becomes_a_draft_with_everything_that_was_said(
+async def test_a_text_becomes_a_draft_with_all_its_fields(
     storage: Storage, other: Storage
 ) -> None:
     chat = Chat(chat_id=-5, message_thread_id=7, business_connection_id="biz")
@@ -72,7 +72,7 @@ async def test_the_next_text_completes_the_photo_that_waits(storage: Storage) ->
     assert (await storage.tasks.draft_from_text(**wish(prompt="new"))).frame is None
 
 
-async def test_a_photo_waits_for_words_of_its_own_person_and_place(storage: Storage) -> None:
+async def test_a_photo_waits_for_a_prompt_of_its_person_and_place(storage: Storage) -> None:
     group = Chat(chat_id=-7, message_thread_id=3)
     waiting = await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt=None, chat=group))
     for elsewhere in (
@@ -94,7 +94,7 @@ async def test_a_photo_with_a_caption_or_a_cancelled_one_waits_for_nothing(
     assert (await draft(storage)).frame is None
 
 
-async def test_copies_of_one_message_at_once_make_one_task(
+async def test_concurrent_copies_of_a_message_make_one_task(
     storage: Storage, other: Storage
 ) -> None:
     await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt=None))
@@ -108,7 +108,7 @@ async def test_copies_of_one_message_at_once_make_one_task(
     assert len(waiting) == 1
 
 
-async def test_the_card_is_remembered(storage: Storage, other: Storage) -> None:
+async def test_the_card_is_recorded(storage: Storage, other: Storage) -> None:
     task = await draft(storage)
     await storage.tasks.set_card(task.id, card_message_id=77, is_media=True)
     found = await other.tasks.get(task.id)
@@ -131,7 +131,7 @@ async def test_one_tap_queues_the_task(storage: Storage, other: Storage) -> None
     ]
 
 
-async def test_a_hundred_taps_at_once_queue_it_once(storage: Storage, other: Storage) -> None:
+async def test_a_hundred_concurrent_taps_queue_it_once(storage: Storage, other: Storage) -> None:
     task = await draft(storage)
     taps = await asyncio.gather(
         *(
@@ -148,7 +148,7 @@ async def test_a_hundred_taps_at_once_queue_it_once(storage: Storage, other: Sto
     ]
 
 
-async def test_the_update_that_confirmed_is_answered_again_after_a_crash(
+async def test_a_repeated_confirmation_returns_the_task_again(
     storage: Storage,
 ) -> None:
     task = await draft(storage)
@@ -184,7 +184,7 @@ async def test_a_photo_without_words_cannot_be_confirmed(storage: Storage) -> No
 
 
 @pytest.mark.parametrize("state", sorted(S))
-async def test_only_what_was_not_asked_for_yet_can_be_cancelled(
+async def test_only_an_unsubmitted_task_can_be_cancelled(
     storage: Storage, state: TaskState
 ) -> None:
     task = await task_in(storage, state)
@@ -199,9 +199,7 @@ async def test_only_what_was_not_asked_for_yet_can_be_cancelled(
         assert found == task
 
 
-async def test_cancelling_takes_the_task_from_the_worker_that_holds_it(
-    storage: Storage, other: Storage
-) -> None:
+async def test_cancelling_ends_the_lease_of_the_worker(storage: Storage, other: Storage) -> None:
     await queued(storage)
     lease = await leased(storage)
     assert await other.tasks.cancel(lease.id, user_id=ANN, now=NOON) is not None
@@ -229,9 +227,7 @@ async def test_cancel_without_a_number_means_the_newest_in_this_chat(storage: St
         assert await storage.tasks.get(untouched.id) == untouched
 
 
-async def test_an_unknown_task_is_tried_again_once_and_knowingly(
-    storage: Storage, other: Storage
-) -> None:
+async def test_an_unknown_task_is_retried_once(storage: Storage, other: Storage) -> None:
     first = await storage.tasks.draft_from_frame(**wish(frame=PHOTO, prompt="fly"))
     await storage.tasks.confirm(first.id, user_id=ANN, aspect_ratio=WIDE, update_id=1, now=NOON)
     lease = await leased(storage)
@@ -266,7 +262,7 @@ async def test_an_unknown_task_is_tried_again_once_and_knowingly(
 
 
 @pytest.mark.parametrize("state", sorted(set(S) - {S.UNKNOWN}))
-async def test_only_an_unknown_task_is_tried_again(storage: Storage, state: TaskState) -> None:
+async def test_only_an_unknown_task_is_retried(storage: Storage, state: TaskState) -> None:
     task = await task_in(storage, state)
     assert await storage.tasks.retry_unknown(task.id, user_id=ANN, update_id=1, now=NOON) is None
     assert len(await storage.tasks.latest(ANN)) == 1
@@ -286,7 +282,7 @@ async def test_only_a_kept_video_is_sent_again(storage: Storage, state: TaskStat
         assert await storage.tasks.get(task.id) == task
 
 
-async def test_the_place_in_the_queue_goes_by_the_moment_of_the_tap(storage: Storage) -> None:
+async def test_the_position_in_the_queue_follows_the_time_of_the_tap(storage: Storage) -> None:
     waiting = await draft(storage)
     second = await queued(storage, now=NOON + 2 * SECOND)
     first = await queued(storage, now=NOON + SECOND)
@@ -316,7 +312,7 @@ async def test_tasks_are_counted_by_state(storage: Storage) -> None:
     assert counts == dict.fromkeys(S, 0) | {S.DRAFT: 1, S.DELIVERED: 2}
 
 
-async def test_a_group_that_moved_takes_its_open_tasks_along(storage: Storage) -> None:
+async def test_open_tasks_follow_a_migrated_group(storage: Storage) -> None:
     old, new = Chat(chat_id=-5), Chat(chat_id=-1005)
     words = wish(prompt="a cat", chat=old, message_id=7)
     task = await storage.tasks.draft_from_text(**words)
@@ -333,7 +329,7 @@ async def test_a_group_that_moved_takes_its_open_tasks_along(storage: Storage) -
 
 
 @pytest.mark.parametrize("state", sorted(ENDED))
-async def test_a_card_pressed_again_changes_nothing_of_a_task_that_has_ended(
+async def test_a_press_on_an_old_card_does_not_change_an_ended_task(
     storage: Storage, state: TaskState
 ) -> None:
     task = await task_in(storage, state)
@@ -344,7 +340,7 @@ async def test_a_card_pressed_again_changes_nothing_of_a_task_that_has_ended(
 # --- of several, the one that was meant ------------------------------------------------------
 
 
-async def test_the_latest_that_is_cancelled_is_the_persons_own_in_a_group(
+async def test_cancel_in_a_group_affects_only_the_persons_own_task(
     storage: Storage,
 ) -> None:
     group = Chat(chat_id=-7)
@@ -356,7 +352,7 @@ async def test_the_latest_that_is_cancelled_is_the_persons_own_in_a_group(
     assert await storage.tasks.get(theirs.id) == theirs
 
 
-async def test_of_two_unknown_tasks_the_one_that_was_pressed_is_tried_again(
+async def test_the_pressed_one_of_two_unknown_tasks_is_retried(
     storage: Storage,
 ) -> None:
     first = await task_in(storage, S.UNKNOWN, prompt="one")
@@ -373,7 +369,7 @@ async def test_of_two_unknown_tasks_the_one_that_was_pressed_is_tried_again(
     assert await again(first.id, user_id=ANN, update_id=2, now=NOON) is not None
 
 
-async def test_a_video_that_is_sent_again_carries_no_old_complaint(storage: Storage) -> None:
+async def test_a_video_sent_again_has_no_old_reason(storage: Storage) -> None:
     task = await task_in(storage, S.RENDERED)
     [lease] = await storage.tasks.claim_due(
         owner="w", now=NOON, lease_for=MINUTE, limit=1, slots=None
@@ -386,9 +382,7 @@ async def test_a_video_that_is_sent_again_carries_no_old_complaint(storage: Stor
     assert (sent.reason, sent.detail, sent.attempts, sent.claims) == (None, None, 0, 0)
 
 
-async def test_words_that_wait_for_a_group_that_moved_go_where_it_is_now(
-    storage: Storage, other: Storage
-) -> None:
+async def test_waiting_notices_follow_a_migrated_group(storage: Storage, other: Storage) -> None:
     old, new = Chat(chat_id=-5, message_thread_id=3), Chat(chat_id=-1005)
     there = Notice(kind=NoticeKind.OVERDUE, chat=old, lang="ru", reply_to=9)
     elsewhere = Notice(kind=NoticeKind.OVERDUE, chat=CHAT, lang="ru", reply_to=9)
@@ -405,7 +399,7 @@ async def test_words_that_wait_for_a_group_that_moved_go_where_it_is_now(
     assert not moved.card_is_media
 
 
-async def test_the_first_of_the_queue_are_told_their_places_but_for_those_in_hand(
+async def test_positions_are_listed_without_tasks_being_worked_on(
     storage: Storage,
 ) -> None:
     second = await queued(storage, now=NOON + 2 * SECOND)
@@ -419,7 +413,7 @@ async def test_the_first_of_the_queue_are_told_their_places_but_for_those_in_han
     assert await storage.tasks.waiting(limit=9) == [(second, 2), (third, 3), (fourth, 4)]
 
 
-async def test_whoever_held_a_cancelled_task_holds_it_no_more(storage: Storage) -> None:
+async def test_the_holder_of_a_cancelled_task_loses_it(storage: Storage) -> None:
     await queued(storage)
     held = await leased(storage)
     cancelled = await storage.tasks.cancel(held.id, user_id=ANN, now=NOON)

@@ -12,22 +12,27 @@ import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware
 
+from bot.core.access import Admins
+from bot.core.breaker import NEEDED
 from bot.core.errors import StorageUnavailable
 from bot.core.task import ACTIVE, AspectRatio, Task, TaskState
 from bot.core.task import Chat as TaskChat
+from bot.jobs.delivery import Prepare
 from bot.media import video_reader
 from bot.media.download import Downloader
-from bot.provider.client import Gptunnel
+from bot.provider.client import CONNECTIONS, Gptunnel
+from bot.provider.transport import transport
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.records import Call as ProviderCall
 from bot.sandbox.gptunnel.server import GptunnelEmulator
@@ -35,13 +40,14 @@ from bot.sandbox.telegram.calls import Call
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.state import Chat, Json
-from bot.settings import read_settings
+from bot.settings import Settings, read_settings
 from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter
 from bot.wiring import Edges, Parts, build
-from storage import Database, Storage
+from storage import Cluster, Database, Storage
 from storage.engine import Connection
 from tests.support import canaries
+from tests.support.outages import ProviderLine
 from tests.support.process_harness import KEY, TOKEN, free_port
 from tests.support.virtual_clock import MovedTime
 
@@ -50,7 +56,7 @@ DELAY = 2.5
 """Seconds that a video takes: it is ready at the first question."""
 QUIET_ROUNDS = 25
 """Rounds of the loop without open work: longer than the gaps of any exchange on loopback."""
-REAL_SECONDS = 20.0
+REAL_SECONDS = 60.0
 SHORT_WAIT, LONG_WAIT = 0.0005, 0.01
 """Seconds from one look at open work to the next: what takes longer is looked at less often."""
 
@@ -58,9 +64,15 @@ _HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat
 _WAITING = {
     "tasks": "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(ACTIVE))),
     "inbox": f"update_id IN ({_HEADS})",
-    "outbox": "true",
+    "outbox": "waits_for IS NULL",
+    "films": "run_at IS NOT NULL",
 }
 """Rows that become due, by table: of a chat's updates only the first."""
+_STOPPED = (
+    "state = 'queued' AND EXISTS (SELECT 1 FROM provider_breaker"  # noqa: S608
+    f" WHERE good < {NEEDED} OR trial_until > :now)"
+)
+"""Orders that no worker claims while the breaker is open."""
 
 
 class WatchedDatabase(Database):
@@ -82,7 +94,7 @@ class WatchedDatabase(Database):
 
 
 class _InHand(BaseRequestMiddleware):
-    """Counts calls on the wire, behind every wait of ours."""
+    """Counts calls on the network, after all waits of the program."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -110,8 +122,22 @@ class AppHarness:
     path: Path
     books: sqlite3.Connection
     wire: _InHand
+    line: ProviderLine
+    workers: list[Process]
     threads: list[int] = field(default_factory=lambda: [0])
     running: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def start_workers(self) -> None:
+        """Start the other processes, each of which works on the same database."""
+        for process in self.workers:
+            self.run(process.parts.worker, process.parts.notices, process.parts.progress)
+
+    def run(self, *parts: Any) -> None:
+        """Run parts of the program until the end of the test."""
+        self.running += [
+            asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251
+            for part in parts
+        ]
 
     # --- time --------------------------------------------------------------------------------
 
@@ -166,9 +192,12 @@ class AppHarness:
         return bool(
             self.database.open_now
             or self.wire.calls
+            or any(one.database.open_now or one.wire.calls for one in self.workers)
             or self.threads[0]
             or any(c.ended is None for c in self.telegram.calls[-50:] if c.method != "getUpdates")
-            or any(not task.work.done() for task in self.provider.tasks.values())
+            or any(
+                not task.work.done() for task in islice(reversed(self.provider.tasks.values()), 50)
+            )
             or (self.telegram.world.pending and polls and polls[-1].ended is None)
         )
 
@@ -201,11 +230,13 @@ class AppHarness:
         )
 
     def _something_waits(self) -> bool:
-        """Whether a row is due that no worker has claimed yet."""
+        """Whether a row is due that no worker has claimed yet, but may."""
+        but = {"tasks": f"AND NOT ({_STOPPED})"}
         return any(
             self.rows(
                 f"SELECT 1 FROM {table} WHERE {which} AND run_at <= :now"  # noqa: S608
-                " AND (lease_until IS NULL OR lease_until <= :now) LIMIT 1",
+                " AND (lease_until IS NULL OR lease_until <= :now)"
+                f" {but.get(table, '')} LIMIT 1",
                 self._now(),
             )
             for table, which in _WAITING.items()
@@ -320,7 +351,9 @@ class AppHarness:
     async def ended(self, state: str, task_id: int = 1, *, within: float = 3600.0) -> None:
         """Wait until the task is in this state and nothing waits to be sent or shown."""
         await self.until(lambda: self.state(task_id) == state, within=within)
-        await self.until(lambda: not self.rows("SELECT 1 FROM outbox"), within=within)
+        await self.until(
+            lambda: not self.rows("SELECT 1 FROM outbox WHERE waits_for IS NULL"), within=within
+        )
         await self.settle()
 
     # --- faults ------------------------------------------------------------------------------
@@ -386,9 +419,14 @@ async def open_app_harness(
     provider_starts: bool = True,
     lease: timedelta | None = timedelta(days=3),
     busy_timeout: float = 5.0,
+    workers: int = 0,
+    at_once: int | None = None,
     **settings: Any,
 ) -> AsyncIterator[AppHarness]:
     """Open a working bot, after its first getUpdates.
+
+    With `workers` it takes orders only, and so many other processes make the videos, `at_once`
+    each, once they are started.
 
     Without `provider_starts` nothing listens at `provider.origin` yet. `lease`: of the worker, so
     long that heartbeats do not divide a day; None: unchanged.
@@ -418,68 +456,131 @@ async def open_app_harness(
             "public_url": f"http://127.0.0.1:{port}",
             "allow_private_result_hosts": True,
             "access": "open",
+            "show_prices": "always",
             **settings,
         },
     )
-    pace, wire = RateLimiter(time.monotonic), _InHand()
-    bot = telegram_client.connect(
-        known.bot_token,
-        known.telegram_api_url,
-        pace,
-        seconds=telegram_seconds,
-        sleep=time.pause,
-    )
-    bot.session.middleware(wire)
-    client = Gptunnel.connect(
-        known.gptunnel_base_url, KEY, create_seconds=provider_seconds, ask_seconds=provider_seconds
-    )
-    client.create = _counted(client.create, threads)  # type: ignore[method-assign]
-    client.result = _counted(client.result, threads)  # type: ignore[method-assign]
-    database = await WatchedDatabase.open(known.database_url, busy_timeout=busy_timeout)
-    assert isinstance(database, WatchedDatabase)
-    await _without_fsync(database)
-    books = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-    storage = Storage.over(database)
-    edges = Edges(
-        bot=bot,
-        pace=pace,
-        provider=client,
-        fetch=_counted(download or Downloader(allow_private=True), threads),
-        prepare=_counted(video_reader.prepare if read_videos else quick_prepare(clip), threads),
-        clock=time,
-        wait=time.wait,
-        sleep=time.sleep,
+    line = ProviderLine(time, threads)
+    compose = partial(
+        _compose,
+        known,
+        time,
+        line,
+        threads,
+        download=download or Downloader(allow_private=True),
+        prepare=video_reader.prepare if read_videos else quick_prepare(clip),
         lease=lease,
+        busy_timeout=busy_timeout,
+        provider_seconds=provider_seconds,
+        telegram_seconds=telegram_seconds,
     )
-    parts = build(known, storage, edges)
+    first = await compose(Cluster())
+    others = [await compose(first.storage.cluster, at_once=at_once) for _ in range(workers)]
+    books = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    parts = first.parts
     harness = AppHarness(
-        emulator, provider, storage, database, time, parts, path, books, wire, threads
-    )
+        emulator, provider, first.storage, first.database, time, parts, path, books, first.wire,
+        line, others, threads,
+    )  # fmt: skip
     try:
         await parts.server.start()
-        for part in (
-            parts.inbox, parts.worker, parts.notices, parts.polling, parts.progress, parts.probe,
-        ):  # fmt: skip
-            harness.running.append(
-                asyncio.create_task(part.run(), name=type(part).__name__)  # noqa: TID251
-            )
-        with canaries.spilled_in_lines() as said:
+        harness.run(
+            parts.inbox, parts.notices, parts.polling, parts.progress, parts.probe,
+            parts.admin_list, parts.films,
+        )  # fmt: skip
+        if not workers:
+            harness.run(parts.worker)
+        with canaries.leaks_in_log() as said:
             yield harness
-        said += canaries.spilled_to_telegram(emulator)
-        said += canaries.spilled_to_the_provider(provider)
-        said += canaries.spilled_on_disk(folder)
+        said += canaries.leaks_to_telegram(emulator)
+        said += canaries.leaks_to_provider(provider)
+        said += canaries.leaks_on_disk(folder)
         assert said == [], "a secret went where it must not go"
     finally:
         for task in harness.running:
             task.cancel()
         await asyncio.gather(*harness.running, return_exceptions=True)
         await parts.server.stop()
-        await client.close()
-        await bot.session.close()
         books.close()
-        await database.close()
+        for process in (first, *others):
+            await process.close()
         await emulator.stop()
         await provider.stop()
+
+
+@dataclass(frozen=True)
+class Process:
+    """The parts of one process, with its own connections."""
+
+    parts: Parts
+    storage: Storage
+    database: WatchedDatabase
+    client: Gptunnel
+    bot: Bot
+    wire: _InHand
+
+    async def close(self) -> None:
+        await self.client.close()
+        await self.bot.session.close()
+        await self.database.close()
+
+
+async def _compose(
+    settings: Settings,
+    time: MovedTime,
+    line: ProviderLine,
+    threads: list[int],
+    cluster: Cluster,
+    *,
+    download: Downloader,
+    prepare: Prepare,
+    lease: timedelta | None,
+    busy_timeout: float,
+    provider_seconds: float,
+    telegram_seconds: float,
+    at_once: int | None = None,
+) -> Process:
+    """Compose one process; those with the same `cluster` wake each other."""
+    pace, wire = RateLimiter(time.monotonic), _InHand()
+    bot = telegram_client.connect(
+        settings.bot_token,
+        settings.telegram_api_url,
+        pace,
+        seconds=telegram_seconds,
+        sleep=time.pause,
+    )
+    bot.session.middleware(wire)
+    client = Gptunnel(
+        settings.gptunnel_base_url,
+        KEY,
+        asking=line.over(transport(limit=CONNECTIONS)),
+        ordering=line.over(transport(limit=CONNECTIONS, force_close=True)),
+        create_seconds=provider_seconds,
+        ask_seconds=provider_seconds,
+    )
+    for name in ("create", "result", "probe", "balance"):
+        setattr(client, name, _counted(getattr(client, name), threads))
+    database = await WatchedDatabase.open(settings.database_url, busy_timeout=busy_timeout)
+    assert isinstance(database, WatchedDatabase)
+    await _without_fsync(database)
+    storage = replace(Storage.over(database), cluster=cluster)
+    edges = Edges(
+        bot=bot,
+        pace=pace,
+        provider=client,
+        fetch=_counted(download, threads),
+        prepare=_counted(prepare, threads),
+        join=_counted(video_reader.join, threads),
+        clock=time,
+        wait=time.wait,
+        sleep=time.sleep,
+        lease=lease,
+        admins=Admins(settings.admins),
+    )
+    parts = build(settings, storage, edges)
+    if at_once is not None:
+        parts.worker._at_once = at_once  # or the process that is first claims everything
+    return Process(parts, storage, database, client, bot, wire)
 
 
 async def _without_fsync(database: Database) -> None:

@@ -1,8 +1,7 @@
-"""Find the token, the key and a place in everything that a run left behind.
+"""Find the token, the key and a location in everything that a run left behind.
 
 The token belongs into URLs of the Bot API and the key into the provider's `Authorization`;
-anywhere else it is a leak. It knows what the emulators record, and nothing of the bot but its
-files.
+anywhere else it is a leak. It knows the emulators' records, and of the bot only its files.
 """
 
 from __future__ import annotations
@@ -41,58 +40,58 @@ def exif() -> Image.Exif:
     return made
 
 
-def spills(what: str, content: bytes | str) -> list[str]:
+def leaks(what: str, content: bytes | str) -> list[str]:
     """The secrets in one text or file, which is called `what`."""
     data = content if isinstance(content, bytes) else content.encode(errors="replace")
     return [f"{name} stands in {what}" for form, name in _NEEDLES.items() if form in data]
 
 
-def spilled_to_telegram(telegram: TelegramEmulator) -> list[str]:
+def leaks_to_telegram(telegram: TelegramEmulator) -> list[str]:
     """In any call, header, answer or file; a place in any file that the bot uploaded."""
     found = []
     uploaded: set[str] = set()
     for call in telegram.calls:
         what = f"call {call.number} of Telegram, {call.method}"
-        found += spills(what, repr(call))
+        found += leaks(what, repr(call))
         uploaded |= {upload["sha256"] for upload in call.uploads.values()}
     for path, content in _files(telegram.world.files.folder):
-        found += spills(f"the file {path.name} at Telegram", content)
+        found += leaks(f"the file {path.name} at Telegram", content)
         if PLACE.encode() in content and hashlib.sha256(content).hexdigest() in uploaded:
             found.append(f"a place stands in {path.name}, which the bot uploaded")
     return found
 
 
-def spilled_to_the_provider(provider: GptunnelEmulator) -> list[str]:
+def leaks_to_provider(provider: GptunnelEmulator) -> list[str]:
     """In any call, header or first frame; the key only where it belongs."""
     found = []
     for call in provider.calls:
         headers = dict(call.headers)
         if call.name not in ("download", "unknown"):
             headers.pop("Authorization", None)
-        found += spills(f"a call of the provider, {call.name}", f"{headers} {call.body}")
+        found += leaks(f"a call of the provider, {call.name}", f"{headers} {call.body}")
     for task in provider.tasks.values():
         image = task.made.image if task.made is not None else None
-        found += spills(f"the order {task.id}", f"{task.prompt} {task.image}")
+        found += leaks(f"the order {task.id}", f"{task.prompt} {task.image}")
         if image is not None and any(one in image for one in (PLACE.encode(), b"Exif")):
             found.append(f"a place stands in the first frame of {task.id}")
     return found
 
 
-def spilled_on_disk(folder: Path) -> list[str]:
+def leaks_on_disk(folder: Path) -> list[str]:
     """In any file below it: logs, the database with its WAL, videos, whatever was left."""
     found = []
     for path, content in _files(folder):
-        found += spills(path.name, content)
+        found += leaks(path.name, content)
         if PLACE.encode() in content:
             found.append(f"a place stands in {path.name}")
     return found
 
 
 @contextlib.contextmanager
-def spilled_in_lines() -> Iterator[list[str]]:
-    """In our own log lines and their exceptions, before the last net takes secrets out."""
+def leaks_in_log() -> Iterator[list[str]]:
+    """Search the bot's log lines and their exceptions, before the last filter removes secrets."""
     found: list[str] = []
-    handler = _Ear(found)
+    handler = _LeakHandler(found)
     ears = [logging.getLogger(name) for name in _OUR_LOGGERS]
     for logger in ears:
         logger.addHandler(handler)
@@ -103,18 +102,18 @@ def spilled_in_lines() -> Iterator[list[str]]:
             logger.removeHandler(handler)
 
 
-class _Ear(logging.Handler):
+class _LeakHandler(logging.Handler):
     def __init__(self, found: list[str]) -> None:
         super().__init__()
         self._found = found
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._found += spills(f"a line of {record.name}, {record.msg!r}", self.format(record))
+        self._found += leaks(f"a line of {record.name}, {record.msg!r}", self.format(record))
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:
     for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):  # a living bot tidies up
+        with contextlib.suppress(FileNotFoundError):  # a running bot deletes files
             if path.is_file():
                 yield path, path.read_bytes()

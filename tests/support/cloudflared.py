@@ -78,7 +78,7 @@ class Cloudflared:
         return int(str(self.runs[-1]["pid"]))
 
     def refuse(self, refuses: bool = True) -> None:
-        """Give no tunnel, as a service does that is asked too often."""
+        """Refuse a tunnel, like a service that is asked too often."""
         file = self.folder / "refuses"
         file.touch() if refuses else file.unlink()
 

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from aiogram.methods.base import TelegramType
 from aiogram.types import InputFile, Update
 from PIL import Image
 
+from bot.core.access import Admins
 from bot.core.catalog import CATALOG
 from bot.core.catalog_file import Taken
 from bot.core.task import Task
@@ -136,6 +138,8 @@ class FakeTelegram(BaseSession):
         else:
             self.calls.append(call)
             status, answer = 200, {"ok": True, "result": self._result(call)}
+            for content in contents.values():  # what was sent can be fetched
+                self.contents.setdefault(f"{call.name}-{call.message_id}", content)
         response = self.check_response(bot, method, status, json.dumps(answer))
         result: TelegramType = response.result  # type: ignore[assignment]
         return result
@@ -206,7 +210,7 @@ class Clock:
 
 @dataclass
 class ClaimOnCommit:
-    """The worker of this process: as a rule it is somewhere else."""
+    """The worker of this process; by default it is in another process."""
 
     free: bool = False
     taken: list[Task] = field(default_factory=list)
@@ -236,12 +240,22 @@ class HandlerHarness:
     forgotten: list[int] = field(default_factory=list)
     jobs: dict[str, bool | None] = field(default_factory=dict)
     taken: Taken = Taken.DONE
+    funds: Decimal | None = Decimal(500)
     claim_on_commit: ClaimOnCommit = field(default_factory=ClaimOnCommit)
     last_update: int = 0
 
     async def find_job(self, job_id: str) -> bool | None:
         """The provider knows every id, except those named here."""
         return self.jobs.get(job_id, True)
+
+    async def admins_changed(self) -> None:
+        """Read the admins' rows, as bot.operator.claim.AdminList does."""
+        admins = self.dispatcher["access"].admins
+        assert isinstance(admins, Admins)
+        admins.learn(await self.storage.admins.claimed())
+
+    async def balance(self) -> Decimal | None:
+        return self.funds
 
     async def take_over(self) -> Taken:
         return self.taken

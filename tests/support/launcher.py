@@ -1,6 +1,6 @@
 """Start the bot as a process: by tests/support/fork_server.py, or plainly by `python -m bot`.
 
-It knows nothing of what the process is started for.
+It must not know the purpose of the process.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ UP = "started: http on"
 """What a bot logs once it is ready."""
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120.0
-"""A process is there by then, even when the fork server has yet to import everything."""
+"""Seconds within which a process starts, even if the fork server first imports everything."""
 
 
 @dataclass
-class Life:
+class BotRun:
     """One started process, from its start to its exit code."""
 
     pid: int
@@ -81,7 +81,7 @@ class Launcher:
     def __init__(self, *, plain: bool) -> None:
         self._plain = plain
         self._ends: set[asyncio.Task[None]] = set()
-        self._lives: list[Life] = []
+        self._lives: list[BotRun] = []
 
     async def start(
         self,
@@ -92,11 +92,12 @@ class Launcher:
         argv: Sequence[str] = (),
         prepare: str = "",
         wish: Mapping[str, Any] | None = None,
-    ) -> Life:
+    ) -> BotRun:
         """Start the bot and return when its process is there.
 
         `argv`: what follows `python -m bot`. `prepare`: "module:function", called with `wish`
-        (JSON) before the bot runs, by the fork server alone. Raises RuntimeError when the fork server is gone.
+        (JSON) before the bot runs, by the fork server alone. Raises RuntimeError when the fork
+        server is gone.
         """
         start = self._start_plain if self._plain else self._fork
         order = {
@@ -112,7 +113,7 @@ class Launcher:
         for life in self._lives:
             await life.kill()
 
-    async def _fork(self, order: dict[str, Any], port: int) -> Life:
+    async def _fork(self, order: dict[str, Any], port: int) -> BotRun:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -129,18 +130,20 @@ class Launcher:
         except BaseException:
             writer.transport.abort()
             raise
-        life = Life(int(said), Path(order["log"]), port, asyncio.Future())
+        life = BotRun(int(said), Path(order["log"]), port, asyncio.Future())
 
         async def wait() -> None:
             try:
-                life.ended.set_result(int(await reader.readline() or -signal.SIGKILL))
+                code = int(await reader.readline() or -signal.SIGKILL)
+                if not life.ended.done():  # the test was cancelled
+                    life.ended.set_result(code)
             finally:
                 writer.transport.abort()
 
         self._keep(asyncio.create_task(wait()))  # noqa: TID251 - ends with the process
         return life
 
-    async def _start_plain(self, order: dict[str, Any], port: int) -> Life:
+    async def _start_plain(self, order: dict[str, Any], port: int) -> BotRun:
         log = Path(order["log"])
         with open(log, "ab") as file:  # noqa: ASYNC230, PTH123
             process = await asyncio.create_subprocess_exec(
@@ -152,7 +155,7 @@ class Launcher:
                 stdout=file,
                 stderr=file,
             )
-        life = Life(process.pid, log, port, asyncio.Future())
+        life = BotRun(process.pid, log, port, asyncio.Future())
 
         async def wait() -> None:
             life.ended.set_result(await process.wait())

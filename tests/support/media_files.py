@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +42,23 @@ def _clip(width: int, height: int, pictures: int, frame: bytes | None) -> bytes:
                 file.mux(stream.encode(picture))
             file.mux(stream.encode(None))
         return path.read_bytes()
+
+
+def film(kind: str, codec: str, pixel: Fraction | None = None) -> bytes:
+    """A red film of two seconds, 160 × 96 px, in any container and codec that libav writes."""
+    data = io.BytesIO()
+    with av.open(data, "w", format=kind) as made:
+        stream = made.add_stream(codec, rate=24)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = 160, 96
+        stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+        if pixel is not None:
+            stream.sample_aspect_ratio = pixel
+        for _ in range(48):
+            picture = Image.new("RGB", (160, 96), RED)
+            made.mux(stream.encode(av.VideoFrame.from_image(picture)))  # type: ignore[no-untyped-call]
+        made.mux(stream.encode(None))
+    return data.getvalue()
 
 
 def flag(size: tuple[int, int], *colours: tuple[int, int, int]) -> Image.Image:

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class PostgresServer:
         return int(self._server.get_pid())
 
     async def restart(self) -> None:
-        """As an operator would: whoever is connected is put out."""
+        """Restart as an operator would: open connections are closed."""
         await asyncio.to_thread(self._server.stop)
         await asyncio.to_thread(self._server.start)
 
@@ -75,7 +76,9 @@ def running_postgres() -> Iterator[PostgresServer]:
     server = get_server(folder, cleanup_mode="stop")
     try:
         dsn = server.get_uri()
-        asyncio.run(_do_not_wait_for_the_disk(dsn))
+        # In a thread: the first test to ask for the server may do so within its event loop.
+        with ThreadPoolExecutor(1) as other:
+            other.submit(asyncio.run, _do_not_wait_for_the_disk(dsn)).result()
         yield PostgresServer(dsn, server)
     finally:
         server.cleanup()

@@ -1,7 +1,7 @@
 """The bot as a separate process between the two emulators, for journeys and campaigns.
 
-The emulators run in the test's own event loop, and their records are asserted: not the bot's
-database, and not what the bot says.
+The emulators run in the test's own event loop. Tests assert on their records, not on the bot's
+database or its logs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.gptunnel.studio import Renderer
 from bot.sandbox.telegram.emulator import TelegramEmulator
-from tests.support.launcher import UP, Launcher, Life, launching
+from tests.support.launcher import UP, BotRun, Launcher, launching
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
 KEY = "canary-key-0123456789"
@@ -40,7 +40,7 @@ def free_port() -> int:
 class BotProcess:
     """One run of the bot; its log is a file that outlives it."""
 
-    life: Life
+    life: BotRun
     http: str
 
     @property
@@ -86,7 +86,9 @@ class ProcessHarness:
     bots: list[BotProcess] = field(default_factory=list)
 
     def settings(self, **changes: str) -> dict[str, str]:
-        """The bot's environment: its settings, and nothing of ours but the way to Python."""
+        """The bot's environment: its settings, and from the test's environment only the path to
+        Python.
+        """
         port = changes.get("HTTP_PORT", str(self.http_port))
         kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LEAN")
         return {
@@ -102,6 +104,9 @@ class ProcessHarness:
             "HTTP_PORT": port,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "ALLOW_PRIVATE_RESULT_HOSTS": "true",
+            # Off: what people write is what the provider gets. Tests of `auto` set it.
+            "TRANSLATE_MODEL": "",
+            "SHOW_PRICES": "always",
             **changes,
         }
 

@@ -1,4 +1,4 @@
-"""A tiny proxy, http or socks5, on loopback: it writes down where it was asked to go."""
+"""A tiny proxy, http or socks5, on loopback; it records the requested addresses."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class SshService:
         self.port = self._server.get_port()
 
     async def kill(self) -> None:
-        """Everything is gone at once, without a word."""
+        """Close everything abruptly, without a message."""
         if self._server is not None:
             self._server.close()
         for connection in self._connections:

@@ -1,4 +1,4 @@
-"""A tiny proxy in front of PostgreSQL: it cuts connections, or takes none, when a test says so."""
+"""A tiny proxy in front of PostgreSQL: it cuts or refuses connections when a test says so."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sqlalchemy.engine import make_url
 
 
 @dataclass
-class Cutter:
-    """`url` leads through it; `cuts` counts what it has cut."""
+class TcpProxy:
+    """`url` leads through the proxy; `cuts` counts the connections that it has cut."""
 
     url: str
     open: bool = True
@@ -24,7 +24,7 @@ class Cutter:
     _silent: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def cut(self, share: float = 1.0, dice: random.Random | None = None) -> int:
-        """Cuts so many of the connections there are, in the middle of whatever they carry."""
+        """Cut a share of the open connections, in the middle of their data."""
         chosen = [way for way in list(self._ways) if dice is None or dice.random() < share]
         for way in chosen:
             for end in way:
@@ -32,8 +32,8 @@ class Cutter:
         self.cuts += len(chosen)
         return len(chosen)
 
-    def farewell(self) -> None:
-        """The server's last word on every connection that there is; it does not hang up yet."""
+    def terminate_sessions(self) -> None:
+        """Send PostgreSQL's termination message on every connection, without closing it yet."""
         fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
         for client, _ in list(self._ways):
             client.write(b"E" + (4 + len(fields)).to_bytes(4) + fields)
@@ -71,12 +71,12 @@ class Cutter:
 
 
 @asynccontextmanager
-async def cutter(url: str) -> AsyncIterator[Cutter]:
+async def open_tcp_proxy(url: str) -> AsyncIterator[TcpProxy]:
     """In front of the PostgreSQL at `url`, which listens on a socket in a folder."""
     there = make_url(url)
     folder = there.query["host"]
     assert isinstance(folder, str)
-    made = Cutter("")
+    made = TcpProxy("")
     target = Path(folder) / f".s.PGSQL.{there.port or 5432}"
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import bot.jobs.films
 import bot.jobs.provider_probe
 import bot.jobs.worker
 import bot.telegram.inbox
@@ -19,11 +20,13 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TICKS = frozenset(
     {
         bot.jobs.worker.IDLE_SECONDS,
+        bot.jobs.films.IDLE_SECONDS,
         bot.jobs.provider_probe.IDLE_SECONDS,
         bot.telegram.inbox.HEARTBEAT_SECONDS,
     }
 )
-"""Waits of exactly this length only poll for work: time does not pass for them."""
+"""Waits of exactly this length only poll for work: time does not pass for them. No back-off may
+have one of these lengths."""
 
 
 @dataclass
@@ -43,7 +46,7 @@ class MovedTime:
         return NOON.timestamp() + self.elapsed
 
     def monotonic(self) -> float:
-        """What no jump of the wall clock changes."""
+        """The monotonic time, which no jump of the wall clock changes."""
         return self.elapsed
 
     async def sleep(self, seconds: float) -> None:

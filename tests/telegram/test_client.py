@@ -1,4 +1,4 @@
-"""Everything that can go wrong on the wire to Telegram, sorted by what to do; and the rates."""
+"""All errors of calls to Telegram, classified by what to do; and the rate limits."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from python_socks import ProxyError
 from bot.core.errors import (
     TelegramConflict,
     TelegramError,
+    TelegramFlood,
     TelegramLater,
     TelegramLost,
     TelegramMoved,
@@ -65,7 +66,7 @@ def refused() -> aiohttp.ClientConnectorError:
 @pytest.mark.parametrize(
     ("raised", "means"),
     [
-        (TelegramRetryAfter(SEND, "x", 17), TelegramLater),
+        (TelegramRetryAfter(SEND, "x", 17), TelegramFlood),
         (TelegramMigrateToChat(SEND, "x", -100), TelegramMoved),
         (TelegramUnauthorizedError(SEND, "x"), TelegramUnauthorized),
         (TelegramNotFound(GetMe(), "Not Found"), TelegramUnauthorized),
@@ -80,7 +81,7 @@ def refused() -> aiohttp.ClientConnectorError:
         (caused(TelegramNetworkError(SEND, "x"), refused()), TelegramLater),
         (caused(TelegramNetworkError(SEND, "x"), TimeoutError()), TelegramLost),
         (ClientDecodeError("x", ValueError(), "<html>"), TelegramLost),
-        (TelegramAPIError(SEND, "Too Many Requests: slow down"), TelegramLater),
+        (TelegramAPIError(SEND, "Too Many Requests: slow down"), TelegramFlood),
         (TelegramAPIError(SEND, "something new"), TelegramRejected),
         (aiohttp.ClientPayloadError("x"), TelegramLost),
         (TimeoutError(), TelegramLost),
@@ -108,13 +109,44 @@ def test_each_error_has_one_meaning(raised: Exception, means: type[TelegramError
         ("Bad Request: message to be replied not found", TelegramRejected),
         ("Bad Request: can't parse entities", TelegramRejected),
         ("Bad Request: query is too old and response timeout expired", TelegramRejected),
-        ("Bad Request: message thread not found", TelegramRejected),
+        *[
+            (f"Bad Request: {words}", TelegramUnreachable)
+            for words in (
+                "message thread not found",
+                "TOPIC_CLOSED",
+                "TOPIC_DELETED",
+                "CHAT_SEND_VIDEOS_FORBIDDEN",
+                "CHAT_SEND_PLAIN_FORBIDDEN",
+                "CHAT_SEND_MEDIA_FORBIDDEN",
+                "CHAT_SEND_DOCS_FORBIDDEN",
+                "CHAT_RESTRICTED",
+                "CHAT_GUEST_SEND_FORBIDDEN",
+                "CHAT_ADMIN_REQUIRED",
+                "CHANNEL_PRIVATE",
+                "USER_BANNED_IN_CHANNEL",
+                "YOU_BLOCKED_USER",
+                "ALLOW_PAYMENT_REQUIRED_5",
+                "have no write access to the chat",
+                "not enough rights to send documents to the",
+                "need administrator rights in the channel chat",
+                "BUSINESS_PEER_INVALID",
+            )
+        ],
+        ("Bad Request: SLOWMODE_WAIT_17", TelegramLater),
+        ("Bad Request: SLOWMODE_MULTI_MSGS_DISABLED", TelegramRejected),
+        ("Bad Request: message can't be deleted", TelegramRejected),
     ],
 )
-def test_bad_requests_are_told_apart_by_their_words(
+def test_bad_requests_are_classified_by_their_description(
     words: str, means: type[TelegramError]
 ) -> None:
     assert type(classify(TelegramBadRequest(SEND, words))) is means
+
+
+def test_a_wait_that_telegram_names_is_kept() -> None:
+    later = classify(TelegramBadRequest(SEND, "Bad Request: SLOWMODE_WAIT_17"))
+    assert isinstance(later, TelegramLater)
+    assert later.retry_after == 17
 
 
 @pytest.mark.parametrize(
@@ -122,8 +154,14 @@ def test_bad_requests_are_told_apart_by_their_words(
     [
         (TelegramRetryAfter(SEND, "x", 17), "flood control"),
         (TelegramMigrateToChat(SEND, "x", -100), "the group has moved"),
-        (TelegramUnauthorizedError(SEND, "Unauthorized"), "Unauthorized"),
-        (TelegramNotFound(GetMe(), "?"), "Not Found: the token is not one of this server's"),
+        (
+            TelegramUnauthorizedError(SEND, "Unauthorized"),
+            "BOT_TOKEN: Telegram does not accept it (Unauthorized); @BotFather shows it",
+        ),
+        (
+            TelegramNotFound(GetMe(), "?"),
+            "BOT_TOKEN: the server of TELEGRAM_API_URL does not know it (Not Found)",
+        ),
         (TelegramConflictError(SEND, "Conflict: two"), "Conflict: two"),
         (TelegramForbiddenError(SEND, "Forbidden: blocked"), "Forbidden: blocked"),
         (TelegramEntityTooLarge(SEND, "Too Large"), "Too Large"),
@@ -143,7 +181,7 @@ def test_bad_requests_are_told_apart_by_their_words(
         (ProxyError("secret"), "no connection through the proxy (ProxyError)"),
     ],
 )
-def test_the_operator_reads_what_telegram_said(raised: Exception, words: str) -> None:
+def test_an_error_contains_telegrams_description(raised: Exception, words: str) -> None:
     assert str(classify(raised)) == words
 
 
@@ -153,12 +191,12 @@ def test_a_flood_without_a_time_waits_half_a_minute() -> None:
     assert flood.retry_after == 30
 
 
-def test_a_proxy_at_fault_means_that_nothing_was_sent() -> None:
+def test_a_proxy_error_means_that_nothing_was_sent() -> None:
     wrapped = classify(caused(TelegramNetworkError(SEND, "x"), ProxyError("secret")))
     assert type(wrapped) is TelegramLater
 
 
-def test_what_is_told_goes_along() -> None:
+def test_an_error_carries_its_parameters() -> None:
     flood = classify(TelegramRetryAfter(SEND, "x", 17))
     assert isinstance(flood, TelegramLater)
     assert flood.retry_after == 17
@@ -168,7 +206,7 @@ def test_what_is_told_goes_along() -> None:
 
 
 @pytest.mark.parametrize("bug", [KeyError("x"), ValueError("x"), asyncio.CancelledError()])
-def test_our_own_bugs_are_not_telegrams(bug: BaseException) -> None:
+def test_bugs_of_the_program_are_not_telegram_errors(bug: BaseException) -> None:
     assert classify(bug) is None
 
 
@@ -205,7 +243,7 @@ def test_all_chats_together_keep_to_the_rate() -> None:
     assert latest == pytest.approx(280 / 28 - 1)
 
 
-def test_time_gives_the_places_back() -> None:
+def test_turns_become_free_with_time() -> None:
     ticks = Ticks()
     pace = RateLimiter(ticks)
     for _ in range(4):
@@ -216,7 +254,7 @@ def test_time_gives_the_places_back() -> None:
     assert pace.wait(5) == 0
 
 
-def test_looking_takes_no_place() -> None:
+def test_a_check_reserves_no_turn() -> None:
     pace = RateLimiter(Ticks())
     assert not any(pace.busy(5) for _ in range(100))
     assert pace.wait(5) == 0
@@ -231,7 +269,7 @@ def test_other_chats_do_not_wait_for_a_busy_one() -> None:
     assert pace.wait(None) == 0
 
 
-def test_all_chats_together_can_be_busy() -> None:
+def test_the_total_rate_can_be_busy() -> None:
     pace = RateLimiter(Ticks())
     for chat in range(1, 30):
         pace.wait(chat)
@@ -240,7 +278,7 @@ def test_all_chats_together_can_be_busy() -> None:
 
 
 @pytest.mark.parametrize("ends", [1.0, 60.0])
-async def test_what_goes_away_lets_videos_go_first_but_not_for_ever(ends: float) -> None:
+async def test_a_deletion_waits_for_other_calls_but_not_forever(ends: float) -> None:
     """`ends`: so long new calls keep the line full."""
     ticks, gone = Ticks(), asyncio.Event()
     pace, begin = RateLimiter(ticks), ticks.now
@@ -296,12 +334,12 @@ def _messages(method: Any) -> int:
     return 1 if isinstance(method, SendMessage) else 0
 
 
-async def test_what_a_chat_sees_waits_for_its_turn() -> None:
+async def test_visible_calls_wait_for_their_turn() -> None:
     assert await waits(*[SEND] * 5) == [0, 0, 0, 1, 2]
     assert await waits(*[SEND] * 3, SendMessage(chat_id=2, text="x")) == [0, 0, 0, 0]
 
 
-async def test_what_no_chat_sees_takes_no_place() -> None:
+async def test_invisible_calls_reserve_no_turn() -> None:
     action: Any = SendChatAction(chat_id=1, action="upload_video")
     assert await waits(*[action, GetMe()] * 50, *[SEND] * 4) == [0] * 103 + [1]
 
@@ -327,7 +365,7 @@ def test_a_channel_by_name_counts_as_a_group(channel: str | int) -> None:
     assert waits[5] == pytest.approx(3)
 
 
-def test_a_place_that_is_nearly_free_is_still_busy() -> None:
+def test_a_turn_that_is_nearly_free_is_still_busy() -> None:
     ticks = Ticks()
     pace = RateLimiter(ticks)
     for _ in range(3):
@@ -338,7 +376,7 @@ def test_a_place_that_is_nearly_free_is_still_busy() -> None:
     assert not pace.busy(5)
 
 
-def test_chats_of_long_ago_are_forgotten() -> None:
+def test_old_chats_are_forgotten() -> None:
     ticks = Ticks()
     pace = RateLimiter(ticks)
     for chat in range(1, RateLimiter.KEPT + 1):

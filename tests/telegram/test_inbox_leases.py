@@ -1,4 +1,4 @@
-"""Updates in hand belong to who handles them for as long as that takes, and not much longer."""
+"""An update stays leased by its handler while it runs, and not much longer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
         yield opened
 
 
-async def test_a_long_handler_keeps_its_update_and_a_dead_one_loses_it(storage: Storage) -> None:
+async def test_a_long_handler_keeps_its_lease_and_a_dead_one_loses_it(storage: Storage) -> None:
     now = NOON
     update = incoming({"update_id": 7, "message": {"message_id": 1, "date": 0,
                        "chat": {"id": 5, "type": "private"}}})  # fmt: skip
@@ -91,7 +91,7 @@ async def test_a_long_handler_keeps_its_update_and_a_dead_one_loses_it(storage: 
     await bot.session.close()
 
 
-async def test_who_slept_past_a_lease_does_not_handle_the_update_twice(storage: Storage) -> None:
+async def test_a_process_suspended_past_a_lease_handles_the_update_once(storage: Storage) -> None:
     now = NOON
     update = incoming({"update_id": 7, "message": {"message_id": 1, "date": 0,
                        "chat": {"id": 5, "type": "private"}}})  # fmt: skip

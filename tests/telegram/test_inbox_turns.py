@@ -1,4 +1,4 @@
-"""Different chats side by side, whatever one of them does, and one commit for all that ended."""
+"""Different chats are handled in parallel, and finished handlers share one commit."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def running(storage: Storage, handler: Handler) -> AsyncIterator[Inbox]:
     await bot.session.close()
 
 
-async def test_a_chat_that_floods_lets_the_others_have_their_turn(storage: Storage) -> None:
+async def test_a_flooding_chat_does_not_block_others(storage: Storage) -> None:
     others = set(range(1, 21))
     await send(storage, [FLOODER] * 300 + sorted(others))
     handler = Handler()
@@ -101,7 +101,7 @@ async def test_a_chat_that_floods_lets_the_others_have_their_turn(storage: Stora
         assert handler.begun.count(FLOODER) <= len(others)
 
 
-async def test_a_chat_that_is_slow_takes_one_place_and_keeps_its_order(storage: Storage) -> None:
+async def test_a_slow_chat_uses_one_slot_and_keeps_its_order(storage: Storage) -> None:
     others = set(range(1, 2 * HANDLERS_AT_ONCE))
     await send(storage, [SLOW] * 50 + sorted(others))
     handler = Handler()
@@ -112,7 +112,7 @@ async def test_a_chat_that_is_slow_takes_one_place_and_keeps_its_order(storage: 
     assert handler.numbers[SLOW] == sorted(handler.numbers[SLOW])
 
 
-async def test_what_ends_while_the_database_is_busy_is_noted_in_one_commit(
+async def test_handlers_that_end_during_a_commit_are_marked_in_one_commit(
     storage: Storage,
 ) -> None:
     chats = set(range(1, 1 + HANDLERS_AT_ONCE))
@@ -129,7 +129,7 @@ async def test_what_ends_while_the_database_is_busy_is_noted_in_one_commit(
     assert (await storage.inbox.counts())[InboxState.DONE] == len(chats)
 
 
-async def test_a_stop_notes_what_took_effect(storage: Storage) -> None:
+async def test_a_stop_marks_finished_updates(storage: Storage) -> None:
     await send(storage, [SLOW, 1, 2])
     handler = Handler()
     async with running(storage, handler) as inbox:
@@ -139,7 +139,7 @@ async def test_a_stop_notes_what_took_effect(storage: Storage) -> None:
     assert (await storage.inbox.counts())[InboxState.DONE] == 3
 
 
-async def test_what_comes_is_kept_and_leased_in_one_commit(storage: Storage) -> None:
+async def test_new_updates_are_stored_and_leased_in_one_commit(storage: Storage) -> None:
     chats = set(range(1, 11))
     handler = Handler()
     async with running(storage, handler) as inbox:
@@ -155,7 +155,7 @@ async def test_what_comes_is_kept_and_leased_in_one_commit(storage: Storage) -> 
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])
-async def test_what_comes_while_nobody_handles_updates_is_kept(
+async def test_updates_are_stored_while_no_handler_runs(
     storage: Storage, is_stopped: bool
 ) -> None:
     handler = Handler()
@@ -166,7 +166,7 @@ async def test_what_comes_while_nobody_handles_updates_is_kept(
     assert (await storage.inbox.counts())[InboxState.PENDING] == 1
 
 
-async def test_what_was_brought_before_it_ran_wakes_it(
+async def test_updates_brought_before_the_start_wake_the_inbox(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handler, may_be_kept, looked = Handler(), asyncio.Event(), asyncio.Event()
@@ -195,7 +195,7 @@ async def test_what_was_brought_before_it_ran_wakes_it(
     await bot.session.close()
 
 
-async def test_whoever_brings_updates_hears_that_they_are_not_kept(
+async def test_a_caller_gets_the_error_of_a_failed_commit(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: Any, **__: Any) -> None:
@@ -231,7 +231,7 @@ async def rounds(storage: Storage) -> None:
             await asyncio.sleep(0)
 
 
-async def test_what_may_be_handled_again_waits_for_somebodys_commit(storage: Storage) -> None:
+async def test_a_repeatable_update_is_marked_with_another_commit(storage: Storage) -> None:
     """That of a task, or the next turn; a stop at the latest."""
     handler = Quick(storage)
     async with running(storage, handler) as inbox:
@@ -249,7 +249,7 @@ async def test_what_may_be_handled_again_waits_for_somebodys_commit(storage: Sto
     assert (await storage.inbox.counts())[InboxState.DONE] == 2
 
 
-async def test_nobody_in_the_same_chat_waits_for_that(storage: Storage) -> None:
+async def test_a_waiting_update_of_the_chat_is_not_delayed_by_that(storage: Storage) -> None:
     handler = Quick(storage)
     async with running(storage, handler) as inbox:
         await asyncio.sleep(0)
@@ -260,7 +260,7 @@ async def test_nobody_in_the_same_chat_waits_for_that(storage: Storage) -> None:
                 await handler.changed.wait()
 
 
-async def test_what_failed_is_not_over(storage: Storage) -> None:
+async def test_a_failed_update_is_not_marked_done(storage: Storage) -> None:
     handler = Quick(storage, fails=True)
     async with running(storage, handler) as inbox:
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A Bot API server of one's own on this machine (TELEGRAM_LOCAL): files by path, large videos."""
+"""A local Bot API server on this machine (TELEGRAM_LOCAL): files by path, large videos."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def bot(api: TelegramEmulator) -> AsyncIterator[Bot]:
     await connected.session.close()
 
 
-async def test_a_file_is_read_where_the_server_keeps_it(api: TelegramEmulator, bot: Bot) -> None:
+async def test_a_file_is_read_from_the_servers_folder(api: TelegramEmulator, bot: Bot) -> None:
     stored = api.world.files.add("document", bytes(21_000_000), name="large.png")
     data = await fetch_file(bot, stored.file_id, limit=22_000_000)
     assert len(data) == 21_000_000
@@ -51,9 +51,7 @@ async def test_a_file_is_read_where_the_server_keeps_it(api: TelegramEmulator, b
         await fetch_file(bot, stored.file_id, limit=20_000_000)
 
 
-async def test_a_file_that_cannot_be_seen_from_here_waits_for_the_operator(
-    api: TelegramEmulator, bot: Bot
-) -> None:
+async def test_an_invisible_file_waits_for_the_operator(api: TelegramEmulator, bot: Bot) -> None:
     stored = api.world.files.add("document", b"x", name="a.txt")
     stored.path.unlink()
     with pytest.raises(TelegramLater, match="FileNotFoundError"):
@@ -61,7 +59,7 @@ async def test_a_file_that_cannot_be_seen_from_here_waits_for_the_operator(
 
 
 @pytest.mark.parametrize(("limit", "goes"), [(LOCAL_UPLOAD_LIMIT, True), (UPLOAD_LIMIT, False)])
-async def test_a_video_over_50_mb_goes_through_a_local_server_only(
+async def test_a_video_over_50_mb_needs_a_local_server(
     api: TelegramEmulator, bot: Bot, tmp_path: Path, limit: int, goes: bool
 ) -> None:
     anna = api.add_person("Anna", language_code="en")
@@ -85,12 +83,12 @@ async def test_a_video_over_50_mb_goes_through_a_local_server_only(
             upload_limit=limit,
         )  # fmt: skip
         if goes:
-            assert await deliver(task, Text("words"), None)
+            assert await deliver(task, lambda _: Text("words"), None)
             [call] = api.calls_of("sendVideo")
             assert call.ok
         else:
             with pytest.raises(DownloadTooLarge):
-                await deliver(task, Text("words"), None)
+                await deliver(task, lambda _: Text("words"), None)
 
 
 async def test_a_photo_becomes_a_video_through_a_local_server(tmp_path: Path) -> None:

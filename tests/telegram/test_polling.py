@@ -1,4 +1,4 @@
-"""Who reads the updates: a webhook of before goes, and nothing waits for that."""
+"""Polling for updates: an old webhook is deleted, and nothing waits for that."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACTIVE = TelegramConflict("can't use getUpdates method while webhook is active")
 
 
-class Enough(BaseException):
+class StopLoop(BaseException):
     """Ends a loop without an end."""
 
 
@@ -40,7 +40,7 @@ class Telegram:
 
     async def __call__(self, method: Any, *args: Any, **kwargs: Any) -> Any:
         if not self.answers:
-            raise Enough
+            raise StopLoop
         self.calls.append(type(method).__name__)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -74,24 +74,24 @@ async def read(storage: Storage, *answers: Any) -> list[str]:
         allowed_updates=["message"],
         sleep=sleep,
     )
-    with pytest.raises(Enough):
+    with pytest.raises(StopLoop):
         await polling.run()
     return list(telegram.calls)
 
 
-async def test_a_webhook_of_before_is_deleted_once(storage: Storage) -> None:
+async def test_an_old_webhook_is_deleted_once(storage: Storage) -> None:
     assert await read(storage, True, [], ACTIVE, []) == ["DeleteWebhook"] + ["GetRawUpdates"] * 3
 
 
 @pytest.mark.parametrize("away", [TelegramRejected("not found"), TelegramLost("a time-out")])
-async def test_updates_are_read_though_the_webhook_could_not_be_deleted(
+async def test_updates_are_read_even_if_the_webhook_was_not_deleted(
     storage: Storage, away: Exception
 ) -> None:
     calls = await read(storage, away, [], ACTIVE, True, [])
     assert calls == ["DeleteWebhook", *["GetRawUpdates"] * 2, "DeleteWebhook", "GetRawUpdates"]
 
 
-async def test_a_refused_token_ends_it_at_the_first_call(storage: Storage) -> None:
+async def test_a_refused_token_ends_polling_at_the_first_call(storage: Storage) -> None:
     telegram: Any = Telegram([TelegramUnauthorized("Unauthorized")])
     polling = Polling(
         telegram,
@@ -113,12 +113,12 @@ def test_only_a_checkout_is_urgent() -> None:
 
 
 @pytest.mark.parametrize("number", [-1, 1 << 63, True, "7", None])
-def test_what_has_no_number_of_an_update_is_none(number: object) -> None:
+def test_an_object_without_update_id_is_not_an_update(number: object) -> None:
     assert incoming({"update_id": number, "message": {}}) is None
 
 
 @pytest.mark.parametrize("text", ["\ud83d", "\udc00\ud83d", "\0", "\\u0000", "🦊", "\\\0"])
-async def test_every_text_can_be_kept(storage: Storage, text: str) -> None:
+async def test_every_text_can_be_stored(storage: Storage, text: str) -> None:
     row = incoming({"update_id": 7, "pre_checkout_query": {"id": text, "payload": text}})
     assert row is not None
     row.payload.encode()

@@ -1,4 +1,4 @@
-"""What becomes of a task whose workers died again and again, by where it was."""
+"""The end of a task whose workers died repeatedly, by its state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
 
 
 async def set_aside(storage: Storage, state: TaskState) -> Task:
-    """A task in this state, after the worker that took it once too often."""
+    """A task in this state, after the worker that took it one time too many."""
     task = await task_in(storage, state)
     now = NOON
     for _ in range(POISON_CLAIMS + 1):
@@ -77,7 +77,7 @@ async def told(storage: Storage) -> list[NoticeKind]:
         (S.RENDERED, S.UNDELIVERABLE, NoticeKind.UNDELIVERABLE),
     ],
 )
-async def test_it_ends_where_nothing_paid_is_lost_by_that_and_is_told(
+async def test_a_task_set_aside_ends_without_losing_a_paid_video_and_is_reported(
     storage: Storage, state: TaskState, after: TaskState, kind: NoticeKind
 ) -> None:
     task = await set_aside(storage, state)
@@ -86,7 +86,7 @@ async def test_it_ends_where_nothing_paid_is_lost_by_that_and_is_told(
     assert await told(storage) == [kind]
 
 
-async def test_one_that_is_being_made_is_paid_for_and_only_put_off(storage: Storage) -> None:
+async def test_a_paid_generating_task_is_only_postponed(storage: Storage) -> None:
     task = await set_aside(storage, S.GENERATING)
     assert task.state is S.GENERATING
     assert task.claims == 0

@@ -1,4 +1,4 @@
-"""What Telegram is answered, and when: over real sockets, with a database that can be away."""
+"""Answers to Telegram's calls, over real sockets, with a database that can fail."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PUBLIC = "https://bot.example/sub"
 
 
-class Enough(Exception):
+class StopLoop(Exception):
     """Ends a loop without an end."""
 
 
@@ -66,7 +66,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     async def sleep(wait: float) -> None:
         slept.append(wait)
         if len(slept) > 20:
-            raise Enough
+            raise StopLoop
 
     async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as storage:
         health = Health(storage.database.writable, now=lambda: seconds[0])
@@ -136,14 +136,16 @@ async def test_the_same_update_again_is_confirmed_and_kept_once(
     "secret",
     [None, "", "canary-secre", "canary-secrets", "CANARY-SECRET", "тайна".encode(), b"\xff\xfe"],
 )
-async def test_without_the_very_secret_nothing_is_taken(
+async def test_without_the_secret_nothing_is_accepted(
     rig: Rig, http: httpx.AsyncClient, secret: str | bytes | None
 ) -> None:
     assert await bring(http, update(), secret) == 401
     assert await pending(rig) == 0
 
 
-async def test_what_is_too_large_is_not_read_to_its_end(rig: Rig, http: httpx.AsyncClient) -> None:
+async def test_an_oversized_update_is_not_read_completely(
+    rig: Rig, http: httpx.AsyncClient
+) -> None:
     assert await bring(http, b" " * (BODY_LIMIT + 1)) == 413
 
     async def endless() -> AsyncIterator[bytes]:
@@ -156,14 +158,14 @@ async def test_what_is_too_large_is_not_read_to_its_end(rig: Rig, http: httpx.As
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"update_id": true}', b"[" * 9000])
-async def test_what_is_no_update_is_refused(
+async def test_an_invalid_update_is_refused(
     rig: Rig, http: httpx.AsyncClient, body: bytes
 ) -> None:
     assert await bring(http, body) == 400
     assert await pending(rig) == 0
 
 
-async def test_while_the_database_is_away_telegram_keeps_the_update(
+async def test_without_the_database_telegram_keeps_the_update(
     rig: Rig, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(rows: list[IncomingUpdate], *, now: datetime) -> int:
@@ -176,7 +178,7 @@ async def test_while_the_database_is_away_telegram_keeps_the_update(
     assert await pending(rig) == 1
 
 
-async def test_it_can_only_be_posted_to(http: httpx.AsyncClient) -> None:
+async def test_only_post_is_accepted(http: httpx.AsyncClient) -> None:
     assert (await http.get(PATH, headers={SECRET_HEADER: SECRET})).status_code == 404
 
 
@@ -203,7 +205,7 @@ async def watch(rig: Rig, *answers: Any) -> list[str]:
     return [type(call).__name__ for call in rig.telegram.calls[:-1]]
 
 
-async def test_it_is_set_with_the_secret_and_nothing_that_waits_is_dropped(rig: Rig) -> None:
+async def test_the_webhook_is_set_with_the_secret_and_keeps_pending_updates(rig: Rig) -> None:
     assert await watch(rig, True, info()) == ["SetWebhook", "GetWebhookInfo"]
     call = rig.telegram.calls[0]
     assert (call.url, call.secret_token) == (PUBLIC + PATH, SECRET)
@@ -212,13 +214,13 @@ async def test_it_is_set_with_the_secret_and_nothing_that_waits_is_dropped(rig: 
     assert (await rig.health.report()).ages["updates"] is not None
 
 
-async def test_taken_away_by_somebody_it_is_set_again(rig: Rig) -> None:
+async def test_a_webhook_deleted_by_somebody_is_set_again(rig: Rig) -> None:
     made = await watch(rig, True, info(), info(url=""), True, info(url="https://other"), True)
     assert made == ["SetWebhook", *["GetWebhookInfo"] * 2, "SetWebhook", "GetWebhookInfo",
                     "SetWebhook"]  # fmt: skip
 
 
-async def test_while_telegram_cannot_deliver_the_bot_is_not_well(rig: Rig) -> None:
+async def test_failed_deliveries_make_the_bot_unhealthy(rig: Rig) -> None:
     rig.seconds[0] = 1000.0
     broken = info(waiting=3, failed=NOON - timedelta(seconds=5))
     await watch(rig, True, broken, broken)
@@ -235,19 +237,19 @@ async def test_while_telegram_cannot_deliver_the_bot_is_not_well(rig: Rig) -> No
         info(waiting=3, failed=NOON - timedelta(hours=5)),
     ],
 )
-async def test_an_old_error_or_a_short_queue_is_no_trouble(rig: Rig, well: WebhookInfo) -> None:
+async def test_an_old_error_or_a_short_queue_is_healthy(rig: Rig, well: WebhookInfo) -> None:
     await watch(rig, True, well)
     assert (await rig.health.report()).ages["updates"] is not None
 
 
-async def test_a_telegram_that_is_away_is_asked_again(rig: Rig) -> None:
+async def test_an_unreachable_telegram_is_asked_again(rig: Rig) -> None:
     away = TelegramLater("flood control", retry_after=40)
     made = await watch(rig, away, away, True, away, info())
     assert made == ["SetWebhook"] * 3 + ["GetWebhookInfo"] * 2
     assert rig.slept[0] == 40
 
 
-async def test_an_address_that_telegram_does_not_take_ends_the_program(rig: Rig) -> None:
+async def test_an_address_refused_by_telegram_ends_the_program(rig: Rig) -> None:
     rig.telegram.answers = [TelegramRejected("bad webhook: An HTTPS URL must be provided")]
     with pytest.raises(TelegramRejected, match="HTTPS"):
         await rig.hook.run()
@@ -274,7 +276,7 @@ async def test_the_address_of_a_tunnel_is_awaited_and_followed(rig: Rig) -> None
     assert urls == [f"https://a{n}.example{PATH}" for n in (1, 2, 3, 3)]
 
 
-async def test_a_server_that_does_not_tell_of_webhooks_brings_updates_all_the_same(
+async def test_a_server_without_webhook_info_still_delivers_updates(
     rig: Rig,
 ) -> None:
     mute = TelegramRejected("Not Found: method not found")

@@ -26,7 +26,10 @@ from bot.texts.callback_data import (
     DecideAccess,
     DeleteMe,
     DropVideo,
+    FilmAct,
+    FirstStep,
     Improve,
+    OfFilm,
     OpenOrder,
     Operate,
     Operation,
@@ -35,12 +38,17 @@ from bot.texts.callback_data import (
     Redeliver,
     RefundPayment,
     RetryUnknown,
+    RevokeInvite,
+    SetCap,
     SetLanguage,
     SetModel,
     SetRatio,
     Several,
     ShowExample,
+    ShowInvites,
+    ShowPeople,
     ShowVideo,
+    Step,
     TakeExample,
     TurnPage,
 )
@@ -92,7 +100,7 @@ def test_the_ratio_nearest_to_the_photo_is_first_and_marked() -> None:
     assert [b.style for b in ratios] == ["primary", None, None]
 
 
-def test_a_photo_without_words_can_only_be_cancelled() -> None:
+def test_a_photo_without_a_prompt_can_only_be_cancelled() -> None:
     assert rows(keyboards.cards.card(task(prompt=None))) == [[("Cancel", "x|7")]]
 
 
@@ -155,7 +163,7 @@ def test_every_failure_has_a_button() -> None:
         assert rows(keyboards.results.failed(7, "en", reason))
 
 
-def test_a_video_has_all_that_can_be_done_with_it() -> None:
+def test_a_video_has_all_its_buttons() -> None:
     video = task(state=TaskState.RENDERED)
     assert rows(keyboards.results.result(video)) == [
         [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Change prompt", "b|w|7")],
@@ -171,10 +179,21 @@ def test_a_video_has_all_that_can_be_done_with_it() -> None:
     ]
 
 
+def test_a_part_of_a_film_leads_to_the_whole_film() -> None:
+    first = task(state=TaskState.RENDERED, film_id=3, film_place=1)
+    assert rows(keyboards.results.result(first)) == rows(
+        keyboards.results.result(task(state=TaskState.RENDERED))
+    )
+    second = task(state=TaskState.RENDERED, film_id=3, film_place=2)
+    whole = [("▶️ Whole film", "f|w|3|0"), ("✂️ Parts", "f|p|3|0")]
+    assert rows(keyboards.results.result(second))[2] == whole
+    told = Notice(kind=NoticeKind.FILM_NOT_JOINED, chat=Chat(chat_id=1), lang="en",
+                  params={"film": 3, "problem": "size", "part": 2})  # fmt: skip
+    assert rows(keyboards.notices.notice(told)) == [[("✂️ Parts", "f|p|3|0")]]
+
+
 @pytest.mark.parametrize(("letter", "fits"), [("я", 256), ("🐈", 128)])
-def test_a_prompt_that_no_button_can_hold_is_not_offered_to_be_copied(
-    letter: str, fits: int
-) -> None:
+def test_a_prompt_too_long_for_a_button_is_not_offered_for_copying(letter: str, fits: int) -> None:
     assert keyboards.results.copy(task(prompt=letter * fits))
     assert keyboards.results.copy(task(prompt=letter * fits + "!")) == []
 
@@ -201,7 +220,7 @@ def test_languages_are_offered_in_their_own_names() -> None:
     assert rows(keyboards.personal.languages()) == [[("English", "l|en"), ("Русский", "l|ru")]]
 
 
-def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
+def test_callback_data_fits_64_bytes_and_round_trips() -> None:
     carried: list[CallbackData] = [
         *(PickRatio(task_id=LARGEST_ID, ratio=ratio) for ratio in AspectRatio),
         CancelTask(task_id=LARGEST_ID),
@@ -211,14 +230,20 @@ def test_whatever_a_button_carries_fits_64_bytes_and_comes_back() -> None:
         *(Below(act=act, task_id=LARGEST_ID) for act in Act),
         ShowVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
         DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
+        *(OfFilm(act=act, film_id=LARGEST_ID, task_id=LARGEST_ID) for act in FilmAct),
         TurnPage(user_id=LARGEST_ID, page=1_000_000),
         OpenOrder(task_id=LARGEST_ID),
         BuyPackage(stars=100_000, roubles=9_999_999),
         RefundPayment(entry=LARGEST_ID),
         AskAccess(),
+        ShowPeople(section="a", page=1_000_000),
+        ShowInvites(),
+        RevokeInvite(number=LARGEST_ID),
+        SetCap(subject_id=-LARGEST_ID, per_day=True, videos=100),
         DecideAccess(user_id=LARGEST_ID, allow=True),
         DeleteMe(user_id=LARGEST_ID, sure=1),
         *(Operate(operation=one, number=LARGEST_ID) for one in Operation),
+        *(FirstStep(step=one) for one in Step),
         *_card_buttons(),
     ]
     kinds = {
@@ -254,7 +279,7 @@ def test_below_an_album_each_video_has_all_its_buttons() -> None:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_the_words_on_buttons_fit_a_phone(lang: str) -> None:
+def test_labels_of_buttons_fit_a_phone(lang: str) -> None:
     for text in (
         texts.statuses.button_cancel(lang),
         texts.results.button_redeliver(lang),
@@ -271,6 +296,9 @@ def test_two_buttons_side_by_side_fit_a_phone(lang: str) -> None:
             task(lang=lang, state=TaskState.RENDERED, price=Decimal("117.60"))
         ),
         keyboards.results.failed(7, lang, Reason.PROVIDER_FAILED, Decimal("117.60")),
+        keyboards.films.film(lang, 3, task(lang=lang)),
+        keyboards.films.list_of_parts(lang, 3, (task(lang=lang), task(id=8, lang=lang))),
+        keyboards.films.part(lang, 3, task(lang=lang), (7, 8)),
         keyboards.personal.delete_me(7, lang),
     ):
         for row in markup.inline_keyboard:

@@ -1,8 +1,9 @@
-"""Everything people read exists whole in every language, and fits where it is shown."""
+"""All texts exist completely in every language, and fit Telegram's limits."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from bot import texts
 from bot.core.catalog import CATALOG
+from bot.core.film import FilmProblem
 from bot.core.notices import Notice, NoticeKind
 from bot.core.prompt import PROMPT_LIMIT
 from bot.core.schedule import PRIOR, DurationDistribution
@@ -38,6 +40,7 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.FAILED: {"reason": Reason.NO_RESULT.value, "charge": Charge.TAKEN.value},
     NoticeKind.UNKNOWN: {"price": "17"},
     NoticeKind.ALBUM: {"videos": "1.2.3"},
+    NoticeKind.FILM_NOT_JOINED: {"film": "1", "problem": "size", "part": "2"},
     NoticeKind.VIDEO_LINK: {"url": "https://videos.test/1.mp4"},
     NoticeKind.ACCESS_ASKED: {"user_id": "7", "name": "Ann", "username": "ann"},
     NoticeKind.ALERT: {"alert": "unknown", "task": "7"},
@@ -46,6 +49,7 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.STARS_BACK: {"stars": "21", "failed": "yes"},
     NoticeKind.STARS_PAID: {"stars": "21", "credit": "35.50"},
     NoticeKind.CREDIT_BACK: {"price": "17"},
+    NoticeKind.CREDIT_GIVEN: {"roubles": "100", "credit": "117.50"},
 }
 
 
@@ -93,7 +97,7 @@ def fields(template: str) -> set[str | None]:
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
-def test_a_catalog_holds_exactly_what_the_program_says(lang: str) -> None:
+def test_a_catalog_has_exactly_the_messages_of_the_program(lang: str) -> None:
     spoken = {
         forms(message)
         for file in Path(texts.__file__).parent.glob("*.py")
@@ -120,7 +124,7 @@ def test_every_message_has_all_its_forms_with_the_same_fields(lang: str) -> None
             assert fields(string) == fields(forms(message.id)[0]), message.id
 
 
-def test_english_says_what_the_program_says_and_russian_says_it_in_russian() -> None:
+def test_english_equals_the_msgid_and_russian_is_translated() -> None:
     for message in messages("en"):
         assert forms(message.string) == forms(message.id)
     for message in messages("ru"):
@@ -128,12 +132,12 @@ def test_english_says_what_the_program_says_and_russian_says_it_in_russian() -> 
             assert any("а" <= char <= "я" for char in string.lower()), message.id
 
 
-def test_the_catalogs_are_read_once_and_know_every_language() -> None:
+def test_the_catalogs_are_read_once_and_have_every_language() -> None:
     assert catalogs() is catalogs()
     assert set(catalogs().available_locales) == set(LANGUAGES)
 
 
-# --- everything has words ------------------------------------------------------------------
+# --- everything has a text -----------------------------------------------------------------
 
 
 def both(speak: Callable[[str], Text | str]) -> tuple[str, str]:
@@ -172,7 +176,7 @@ def test_failures_differ_from_each_other() -> None:
 
 
 @pytest.mark.parametrize("problem", Problem)
-def test_every_problem_says_what_is_wrong_and_what_to_do(problem: Problem) -> None:
+def test_every_problem_text_has_problem_and_remedy(problem: Problem) -> None:
     assert set(texts.failures.PROBLEMS) == set(Problem)
     details = DETAILS.get(problem, {})
     for text in both(lambda lang: texts.failures.problem(lang, problem, details)):
@@ -183,8 +187,34 @@ def test_every_problem_says_what_is_wrong_and_what_to_do(problem: Problem) -> No
             assert f"{details['width']}×{details['height']}" in wrong
 
 
+@pytest.mark.parametrize("problem", FilmProblem)
+def test_every_film_that_is_not_joined_says_why_the_money_and_what_to_do(
+    problem: FilmProblem,
+) -> None:
+    assert set(texts.films.PROBLEMS) == set(FilmProblem)
+    for text in both(lambda lang: texts.films.not_joined(lang, problem, 2)):
+        head, why, money, advice = text.split("\n")
+        assert head
+        assert why
+        assert "None" not in text
+        assert money.startswith("💳")
+        assert advice
+
+
+def test_a_list_of_many_long_parts_fits_and_counts_its_seconds() -> None:
+    parts = [task(prompt="🐈" * PROMPT_LIMIT, film_id=1, film_place=n) for n in range(99)]
+    english, russian = both(lambda lang: texts.films.parts(lang, parts))
+    assert "Film of 99 parts · 8 minutes 15 seconds" in english
+    assert "Фильм из 99 частей · 8 минут 15 секунд" in russian
+    assert "99. 🐈" in english
+    both(lambda lang: texts.films.parts(lang, []))
+    both(lambda lang: texts.films.caption(lang, [*parts[:2], task(model="gone-model")]))
+    both(lambda lang: texts.films.part(lang, parts[0], 1, 2))
+    both(lambda lang: texts.films.part(lang, parts[0], 2, 2))
+
+
 @pytest.mark.parametrize("kind", NoticeKind)
-def test_every_notice_has_words(kind: NoticeKind) -> None:
+def test_every_notice_has_a_text(kind: NoticeKind) -> None:
     both(
         lambda lang: texts.notices.notice(
             Notice(kind=kind, chat=Chat(chat_id=1), lang=lang, params=PARAMS.get(kind, {}))
@@ -192,8 +222,37 @@ def test_every_notice_has_words(kind: NoticeKind) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", NoticeKind)
+def test_a_notice_said_elsewhere_begins_with_the_order(kind: NoticeKind) -> None:
+    """As when the group of the order cannot be written to."""
+    group = Chat(chat_id=-5, message_thread_id=3)
+    for lang in LANGUAGES:
+        order = task(lang, chat=group, prompt="A cat on a roof")
+        told = Notice(kind=kind, chat=order.own_chat, lang=lang, params=PARAMS.get(kind, {}))
+        there = Notice(kind=kind, chat=group, lang=lang, params=PARAMS.get(kind, {}))
+        about = "A cat on a roof" in said(texts.notices.notice(told, order))
+        assert about is (kind is not NoticeKind.ALBUM)
+        assert "A cat on a roof" not in said(texts.notices.notice(there, order))
+
+
+def test_a_redirected_video_says_why_and_the_group_where_it_is() -> None:
+    both(texts.statuses.status_redirected)
+    for lang, why in (("en", "does not let me send it"), ("ru", "не даёт мне его отправить")):
+        long = task(lang, redirected=True, prompt="x" * 3000)
+        assert why in said(texts.results.caption(long))
+        assert sizeof(said(texts.results.caption(long))) <= texts.formatting.CAPTION_LIMIT
+        assert why not in said(texts.results.caption(task(lang)))
+
+
+def test_a_video_that_comes_as_a_file_says_why() -> None:
+    for lang, why in (("en", "comes as a file"), ("ru", "приходит файлом")):
+        assert why in said(texts.results.caption(task(lang), as_file=True))
+        assert why in said(texts.results.caption(task(lang, video_is_document=True)))
+        assert why not in said(texts.results.caption(task(lang)))
+
+
 @pytest.mark.parametrize("state", TaskState)
-def test_a_press_that_changes_nothing_says_why_in_every_state(state: TaskState) -> None:
+def test_a_press_without_effect_is_explained_in_every_state(state: TaskState) -> None:
     both(lambda lang: texts.statuses.press_done(lang, state))
 
 
@@ -251,7 +310,7 @@ def test_commands_are_answered_with_the_price_and_what_is_possible(photos_on: bo
         texts.results.button_redeliver,
     ],
 )  # fmt: skip
-def test_what_needs_no_task_is_said_in_both_languages(say: Callable[[str], Text | str]) -> None:
+def test_texts_without_a_task_exist_in_both_languages(say: Callable[[str], Text | str]) -> None:
     both(say)
 
 
@@ -285,7 +344,7 @@ def test_durations_have_russian_plurals(seconds: float, russian: str) -> None:
     assert words("ru").duration(seconds) == russian
 
 
-def test_an_estimate_is_told_only_when_it_was_learnt() -> None:
+def test_an_estimate_is_shown_only_when_it_was_learnt() -> None:
     learnt = DurationDistribution(early=42, median=50, late=78, last=100, known=True)
     quick = said(
         texts.statuses.status_generating("ru", task("ru"), elapsed=41, distribution=learnt)
@@ -309,7 +368,7 @@ def test_an_estimate_is_told_only_when_it_was_learnt() -> None:
     [(1, 4, "0–5 секунд"), (20, 119, "20–120 секунд"), (70, 121, "1–3 минуты"),
      (100, 290, "1–5 минут")],
 )  # fmt: skip
-def test_a_range_holds_what_was_learnt(early: float, late: float, russian: str) -> None:
+def test_a_range_shows_the_learnt_durations(early: float, late: float, russian: str) -> None:
     distribution = DurationDistribution(
         early=early, median=early, late=late, last=late, known=True
     )
@@ -318,7 +377,7 @@ def test_a_range_holds_what_was_learnt(early: float, late: float, russian: str) 
     )
 
 
-def test_the_status_tells_the_place_and_whether_it_can_be_cancelled() -> None:
+def test_the_status_shows_the_position_and_whether_it_can_be_cancelled() -> None:
     queued = task("ru", state=TaskState.QUEUED, aspect_ratio=AspectRatio.TALL)
     assert "3" in said(texts.statuses.status_queued("ru", queued, 3)).split("\n")[0]
     assert "следующий" in said(texts.statuses.status_queued("ru", queued, 1))
@@ -340,7 +399,7 @@ def test_an_unknown_order_names_the_price_that_may_be_lost() -> None:
 
 
 @pytest.mark.parametrize("reason", Reason)
-def test_a_video_that_did_not_arrive_is_called_kept_only_when_it_is(reason: Reason) -> None:
+def test_an_undelivered_video_is_called_kept_only_if_it_is(reason: Reason) -> None:
     kept = reason is Reason.CHAT_UNREACHABLE
     for lang, word in (("en", "is kept"), ("ru", "хранится")):
         notice = Notice(kind=NoticeKind.UNDELIVERABLE, chat=Chat(chat_id=1), lang=lang,
@@ -351,7 +410,7 @@ def test_a_video_that_did_not_arrive_is_called_kept_only_when_it_is(reason: Reas
         assert kept or words(lang)(texts.failures.REASONS[reason][0]) in text
 
 
-def test_a_link_hides_its_address_behind_words() -> None:
+def test_a_link_is_shown_as_text() -> None:
     text, entities = texts.results.video_link("en", "https://videos.test/x").render()
     assert "https" not in text
     assert [e.url for e in entities if e.type == "text_link"] == ["https://videos.test/x"]
@@ -429,7 +488,7 @@ def test_the_language_follows_telegrams(code: str | None, lang: str) -> None:
 # --- below a video, history, their data ------------------------------------------------------
 
 
-def test_what_a_press_makes_is_told_with_what_it_costs() -> None:
+def test_the_effect_of_a_press_is_shown_with_its_price() -> None:
     source = task("ru", frame=Frame(file_id="x", kind="photo"))
     for say in (texts.cards.new_words, texts.cards.last_frame):
         for lang in LANGUAGES:
@@ -459,7 +518,7 @@ def test_a_page_of_history_names_each_order_its_state_and_its_day() -> None:
 
 
 @pytest.mark.parametrize("state", TaskState)
-def test_an_order_without_a_video_says_what_became_of_it(state: TaskState) -> None:
+def test_an_order_without_a_video_shows_its_outcome(state: TaskState) -> None:
     for text in both(lambda lang: texts.history.order(lang, task(lang, state=state))):
         assert text.startswith("A cat\n")
 
@@ -474,13 +533,13 @@ def test_an_order_without_a_video_says_what_became_of_it(state: TaskState) -> No
         texts.results.video_gone, *texts.results.BUTTONS.values(),
     ],
 )  # fmt: skip
-def test_what_is_said_about_videos_and_data_is_said_in_both_languages(
+def test_texts_about_videos_and_data_exist_in_both_languages(
     say: Callable[[str], Text | str],
 ) -> None:
     both(say)
 
 
-def test_a_repeated_refusal_is_counted_where_it_is_told() -> None:
+def test_a_repeated_refusal_shows_its_count() -> None:
     unsafe, none = Reason.UNSAFE_PROMPT, Charge.NONE
     assert "so far: 3." in said(texts.failures.failure("en", unsafe, none, 3))
     for strikes in (0, 1):
@@ -490,7 +549,7 @@ def test_a_repeated_refusal_is_counted_where_it_is_told() -> None:
     assert "Отказов вам уже: 2." in said(texts.notices.notice(told))
 
 
-def test_privacy_says_how_long_and_how_to_end_it() -> None:
+def test_privacy_names_the_retention_and_the_deletion() -> None:
     english, russian = both(lambda lang: texts.privacy.privacy(lang, 90))
     assert "90 days" in english
     assert "90 дней" in russian
@@ -518,3 +577,15 @@ def test_groups_have_a_short_menu() -> None:
         menu = texts.commands.group_commands(lang)
         assert {"video", "cancel"} <= {name for name, _ in menu}
         assert len(menu) < len(texts.commands.commands(lang))
+
+
+@pytest.mark.parametrize("say", [texts.commands.start, texts.commands.help])
+def test_where_prompts_are_translated_people_write_in_their_own_language(
+    say: Callable[..., Text],
+) -> None:
+    model = CATALOG["seedance-1-lite-480P-5s"]
+    russian = said(say("ru", model, photos_on=True, translates=True))
+    assert not re.search("[a-z]{4,}", re.sub(r"/\w+|GPTunnel|Seedance Lite", "", russian)), russian
+    plain = said(say("ru", model, photos_on=True))
+    assert "английск" in plain
+    both(lambda lang: say(lang, model, photos_on=True, translates=True))

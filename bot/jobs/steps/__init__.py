@@ -1,7 +1,7 @@
-"""What is done for a task in each state; one step ends in one guarded write.
+"""The step of a task in each state; each step ends in one guarded write.
 
-It must not know how tasks are leased, nor any wire format: errors of the provider and of Telegram
-are those of bot/core/errors.py.
+It must not know how tasks are leased or any wire format: the provider's and Telegram's errors
+arrive as those of bot/core/errors.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bot.jobs.steps.submit import Submit
 from bot.jobs.steps.watch import Watch
 
 POISON_CLAIMS = 10
-"""A task leased this often without a completed step kills its workers."""
+"""A task leased this many times without a completed step counts as one that kills its workers."""
 
 
 class Steps:
@@ -35,13 +35,13 @@ class Steps:
         self.release = submit.release
 
     def held(self, now: datetime) -> bool:
-        """Whether nothing is submitted at present because of the provider."""
+        """Whether submits are on hold because of the provider."""
         return self._submit.held_until(now) is not None
 
     async def take(self, task: Task) -> Task | None:
-        """Run the next step; return the task after it, or None when it was put off or has ended.
+        """Run the next step; return the task after it, or None if it was postponed or has ended.
 
-        Raises LeaseLost when another worker has it, and StorageUnavailable.
+        Raises LeaseLost when another worker has the task, and StorageUnavailable.
         """
         if task.claims > POISON_CLAIMS:
             return await self._set_aside(task)

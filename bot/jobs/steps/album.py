@@ -1,8 +1,8 @@
 """Send variants of one order as one album when they finish close together.
 
-Variants of this worker wait here with their videos open. The last one sends all, and one commit
-ends them all. No variant waits long, nor for one that is not near; a variant without an album is
-sent alone. It must not know how a video is fetched or sent.
+Variants of this worker wait here with their video files open. The last variant sends all of them,
+and one commit ends all their tasks. No variant waits long, or for a variant that will not finish
+soon; a variant without an album is sent alone. It must not know how a video is fetched or sent.
 """
 
 from __future__ import annotations
@@ -27,16 +27,19 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Task, TaskState
 from bot.jobs.delivery import Delivery, PreparedVideo
 from bot.jobs.steps.context import StepContext
+from bot.texts.audience import reader
 
 logger = logging.getLogger(__name__)
 
 WINDOW = timedelta(seconds=20)
 """The longest time in seconds that a finished video waits for the others of its order."""
 LOOK_SECONDS = 2.0
-"""A waiting variant checks this often whether the others are still near."""
+"""Seconds between a waiting variant's checks whether the others will finish soon."""
 
 Meeting = Callable[[PreparedVideo], Awaitable[bool]]
-"""Waits for the others; True: it was sent with them, and that is committed."""
+"""Waits for the other variants; returns True if the video was sent with them and that is
+committed.
+"""
 
 
 @dataclass(eq=False)
@@ -47,7 +50,7 @@ class _WaitingVariant:
 
 
 class Albums:
-    """Where the variants of an order wait for each other."""
+    """The meeting point where the variants of an order wait for each other."""
 
     def __init__(self, context: StepContext, delivery: Delivery) -> None:
         self._context = context
@@ -55,7 +58,7 @@ class Albums:
         self._waiting: dict[int, dict[int, _WaitingVariant]] = {}
 
     def meeting(self, task: Task) -> Meeting | None:
-        """Return the meeting point of the task's order; None: the task is sent alone.
+        """Return the meeting point of the task's order; None if the task is sent alone.
 
         A task that failed once is sent alone: an album that Telegram rejects is not tried again.
         """
@@ -64,7 +67,7 @@ class Albums:
         return partial(self._meet, task, task.order)
 
     async def _meet(self, task: Task, order: int, prepared: PreparedVideo) -> bool:
-        """Wait for the others. Raises what Telegram answered to the album, and LeaseLost."""
+        """Wait for the others. Raises Telegram's error about the album, and LeaseLost."""
         waiting = self._waiting.setdefault(order, {})
         me = waiting[task.id] = _WaitingVariant(prepared)
         try:
@@ -89,13 +92,13 @@ class Albums:
     async def _wait(
         self, task: Task, order: int, waiting: dict[int, _WaitingVariant], me: _WaitingVariant
     ) -> None:
-        """Wait until no other variant is near, or another one sends this one."""
+        """Wait until no other variant will finish soon, or another one sends this one."""
         until = (task.rendered_at or self._context.clock()) + WINDOW
         while me.came is None and (left := (until - self._context.clock()).total_seconds()) > 0:
             if not await self._any_near(task, order, waiting):
                 return
             if me.came is None and not await self._context.wait(task.id, min(left, LOOK_SECONDS)):
-                return  # the program stops: what is here is sent
+                return  # the program stops: send the waiting videos
 
     async def _any_near(self, task: Task, order: int, waiting: dict[int, _WaitingVariant]) -> bool:
         others: list[Task] = []
@@ -122,12 +125,13 @@ class Albums:
         self, prepared_videos: Sequence[PreparedVideo]
     ) -> dict[int, BotError | bool]:
         tasks = [prepared.task for prepared in prepared_videos]
-        if len(tasks) == 1 or not self._delivery.fit(prepared_videos):
+        places = {(task.video_chat.chat_id, task.video_chat.message_thread_id) for task in tasks}
+        if len(tasks) == 1 or len(places) > 1 or not self._delivery.fit(prepared_videos):
             return {}
+        with reader(pays=self._context.progress.prices.seen_by(tasks[0].user_id)):
+            caption = texts.results.caption(tasks[0], len(tasks))
         try:
-            sent = await self._delivery.album(
-                prepared_videos, texts.results.caption(tasks[0], len(tasks))
-            )
+            sent = await self._delivery.album(prepared_videos, caption)
         except TelegramRejected as exc:
             logger.warning("tasks %s come one by one: %s", [task.id for task in tasks], exc)
             return {}
@@ -172,7 +176,7 @@ def _buttons(tasks: Sequence[Task], reply_to: int) -> Notice:
     first = tasks[0]
     return Notice(
         kind=NoticeKind.ALBUM,
-        chat=first.chat,
+        chat=first.video_chat,
         lang=first.lang,
         task_id=first.id,
         reply_to=reply_to,

@@ -1,12 +1,13 @@
-"""What every step works with: guarded writes, the ends of a task, timers and estimates.
+"""Shared operations of all steps: guarded writes, ending a task, timers and estimates.
 
-It must not know the wire formats of Telegram or the provider, nor how tasks are leased.
+It must not know the wire formats of Telegram and the provider, or how tasks are leased.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -14,11 +15,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from bot.core.alerts import Switch
 from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import LeaseLost, StorageUnavailable
+from bot.core.gate import Gate
 from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import PRIOR, DurationDistribution, Durations, back_off
-from bot.core.task import ACTIVE, Reason, Task, TaskState
+from bot.core.task import ACTIVE, Charge, Reason, Task, TaskState
+from bot.jobs.gates import Gates
 from bot.jobs.progress import Progress
 from bot.runtime import metrics
 from storage import Storage
@@ -26,11 +30,17 @@ from storage import Storage
 logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(days=1)
-"""How long an order may wait to be accepted, a late job is polled, and a delivery is retried."""
+"""How long an order may wait for acceptance, a late job is polled, and a delivery is retried."""
 _DETAIL = 1000
 Saved = TypeVar("Saved")
 
 _STRIKES = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT})
+
+_FOR_WANT_OF_A_PHOTO = frozenset(
+    {Reason.PROVIDER_FAILED, Reason.INVALID_INPUT, Reason.PROVIDER_REFUSED, Reason.NO_RESULT,
+     Reason.NEVER_FINISHED}
+)  # fmt: skip
+"""Failures that a first frame which nobody fetched explains; moderation may refuse before it."""
 
 
 class StepContext:
@@ -55,6 +65,7 @@ class StepContext:
         self._learning = asyncio.Lock()
         self._lost: set[int] = set()
         self._timers: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self.gates = Gates(clock, self._wake)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -76,7 +87,7 @@ class StepContext:
         return after
 
     async def save_with_retry(self, task: Task, after: Task) -> Task:
-        """Write what happened outside and cannot be undone: retry until it is written."""
+        """Write an outside event that cannot be undone: retry until it is written."""
         return await self._save_with_retry(task.id, lambda: self.save(task, after))
 
     async def save_all_with_retry(
@@ -107,7 +118,7 @@ class StepContext:
                 await self.sleep(back_off(failures, first=0.2, cap=5))
 
     async def later(self, task: Task, seconds: float, detail: str, **changes: Any) -> None:
-        """Put the same step off; any worker may take it then."""
+        """Postpone the same step; any worker may take it then."""
         logger.warning("task %d: again in %.0f s: %s", task.id, seconds, detail)
         run_at = self.clock() + timedelta(seconds=seconds)
         after = task.again(run_at=run_at, detail=detail[:_DETAIL], **changes)
@@ -115,8 +126,13 @@ class StepContext:
 
     async def fail(self, task: Task, reason: Reason, detail: str) -> None:
         """End the task without a video."""
-        logger.warning("task %d: failed: %s (%s)", task.id, reason, detail)
+        if reason in _FOR_WANT_OF_A_PHOTO and await self._hold_photos(task):
+            reason = Reason.FRAME_UNFETCHED
+        logger.debug("task %d: fails: %s (%s)", task.id, reason, detail)
         after = self._ended(task, TaskState.FAILED, reason, detail)
+        charge = after.charge
+        if await self.storage.ledger.is_paid_by_person(task.id):
+            charge = Charge.RETURNED  # in the commit that saves the failure
         strikes = 0
         if reason in _STRIKES:
             with suppress(StorageUnavailable):
@@ -126,7 +142,7 @@ class StepContext:
             NoticeKind.FAILED,
             task,
             reason=reason.value,
-            charge=after.charge.value,
+            charge=charge.value,
             price=str(task.price),
             strikes=str(strikes),
         )
@@ -135,8 +151,18 @@ class StepContext:
             with suppress(StorageUnavailable):
                 await self.storage.users.count_refusal(task.user_id)
 
+    async def _hold_photos(self, task: Task) -> bool:
+        """Pause orders with a photo when the provider accepted this one and nobody has fetched its
+        photo: every other would fail and be charged in the same way. Frames in a bucket are not
+        seen. Before the failure is saved: that deletes the frame."""
+        if task.provider_id is None or not await self.storage.frames.is_unfetched(task.id):
+            return False
+        if await self.storage.alerts.hold(Switch.PHOTOS, by=0, now=self.clock()):
+            logger.error("task %d: nobody fetched its photo: photos are paused", task.id)
+        return True
+
     async def unknown(self, task: Task, detail: str) -> None:
-        """End in UNKNOWN: whether the provider accepted it is not known here; it is not
+        """End in UNKNOWN: it is not known whether the provider accepted the order; it is not
         repeated.
         """
         logger.error("task %d: nobody knows whether it was accepted: %s", task.id, detail)
@@ -145,15 +171,16 @@ class StepContext:
         await self.save(task, after, notices=(words,))
 
     async def undeliverable(self, task: Task, reason: Reason, detail: str, **changes: Any) -> None:
-        """End in UNDELIVERABLE: there is a video, but the chat does not accept it or it cannot be
-        fetched."""
+        """End in UNDELIVERABLE: the video exists, but the chat does not accept it or it cannot be
+        fetched.
+        """
         logger.error("task %d: the video cannot be delivered: %s (%s)", task.id, reason, detail)
         after = replace(self._ended(task, TaskState.UNDELIVERABLE, reason, detail), **changes)
         words = notice(NoticeKind.UNDELIVERABLE, task, reason=reason.value)
         await self.save(task, after, notices=(words,))
 
     async def close(self, task: Task) -> None:
-        """Return the notice that replaces the status message: the task has ended."""
+        """Return the notice about the end of the task; it replaces the status message."""
         await close_status(self.storage, self.progress, task)
 
     def _ended(self, task: Task, state: TaskState, reason: Reason, detail: str) -> Task:
@@ -162,12 +189,24 @@ class StepContext:
     # --- waiting -----------------------------------------------------------------------------
 
     async def wait(self, task_id: int, seconds: float) -> bool:
-        """Wait; False when the program stops first; LeaseLost when the task is taken away."""
+        """Wait; return False if the program stops first; raise LeaseLost if another worker takes
+        the task.
+        """
         if not self.stopping and task_id not in self._lost and seconds > 0:
             await self._wait_for(self._timers[task_id], seconds)
         if task_id in self._lost:
             raise LeaseLost("somebody else has the task")
         return not self.stopping
+
+    async def wait_turn(self, task_id: int, gate: Gate, *, at_most: float = math.inf) -> bool:
+        """Wait until the gate may let the task through; False when the program stops first."""
+        if not await self.wait(task_id, min(gate.seconds(task_id), at_most)):
+            return False
+        self._timers[task_id].clear()  # the gate may have set it
+        return True
+
+    def _wake(self, task_id: int) -> None:
+        self._timers[task_id].set()
 
     def stop(self) -> None:
         """Stop waiting for all timers."""
@@ -187,6 +226,7 @@ class StepContext:
 
     def dropped(self, task_id: int) -> None:
         """Forget the task: this worker has finished with it."""
+        self.gates.leave(task_id)
         self._lost.discard(task_id)
         self._timers.pop(task_id, None)
         self.progress.forget(task_id)
@@ -194,7 +234,7 @@ class StepContext:
     # --- learning ----------------------------------------------------------------------------
 
     def current_estimate(self, model: str) -> DurationDistribution:
-        """Return the estimate in memory: good enough to be shown."""
+        """Return the estimate in memory, which is good enough for a status text."""
         known = self._durations.get(model)
         return known.distribution() if known else PRIOR
 
@@ -204,11 +244,12 @@ class StepContext:
 
     async def learn(self, model: str, low: float, high: float) -> None:
         """Record that a job was pending `low` seconds after its acceptance and done at `high`; the
-        next `save` writes it."""
+        next `save` writes this.
+        """
         (await self._learnt(model)).add(low, high)
 
     async def _learnt(self, model: str) -> Durations:
-        async with self._learning:  # a hundred tasks that were claimed together ask together
+        async with self._learning:  # a hundred tasks claimed together ask together
             if model not in self._durations:
                 recent = await self.storage.durations.recent(model)
                 self._durations[model] = Durations.of(recent)
@@ -216,8 +257,9 @@ class StepContext:
 
 
 async def close_status(storage: Storage, progress: Progress, task: Task) -> None:
-    """Delete the status message with the last task of an order; until then, once its own task has
-    ended, it shows how many are to come."""
+    """Delete the status message with the last task of an order. Before that, once its own task has
+    ended, it shows how many videos are still missing.
+    """
     if task.order is None:
         return await progress.close(task)
     with suppress(StorageUnavailable):

@@ -1,12 +1,19 @@
-"""RENDERED → the chat. A failure here is never a failure of the video: it is kept and retried."""
+"""RENDERED → the chat. A failed delivery is not a failed video: the video is kept, and the
+delivery is retried.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
+from dataclasses import replace
+
+from aiogram.utils.formatting import Text
 
 from bot import texts
 from bot.core.errors import (
+    NotNow,
     ProviderError,
     TelegramError,
     TelegramLater,
@@ -15,6 +22,7 @@ from bot.core.errors import (
     TelegramTooLarge,
     TelegramUnreachable,
 )
+from bot.core.gate import Gate
 from bot.core.notices import NoticeKind
 from bot.core.schedule import back_off
 from bot.core.task import Reason, Task, TaskState
@@ -25,9 +33,12 @@ from bot.jobs.steps.watch import ResultClient
 from bot.media import video_reader
 from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
 from bot.texts import keyboards
+from bot.texts.audience import reader
+
+logger = logging.getLogger(__name__)
 
 TRIES = 5
-"""For a link without a video, and for a video that Telegram rejects."""
+"""Attempts for a link without a video, and for a video that Telegram rejects."""
 
 
 class Deliver:
@@ -39,15 +50,36 @@ class Deliver:
         self._delivery = delivery
         self._albums = Albums(context, delivery)
 
-    async def __call__(self, task: Task) -> None:
-        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off."""
+    async def __call__(self, task: Task) -> Task | None:
+        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off: None.
+
+        Returns the task when it goes on at once, to the person's own chat, and unchanged when the
+        program stops.
+        """
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
+        while True:
+            try:
+                return await self._deliver(task)
+            except NotNow as exc:  # the host of the video, or Telegram, is away
+                if not await context.wait_turn(task.id, exc.gate):
+                    return task
+
+    async def _deliver(self, task: Task) -> Task | None:
+        context = self._context
+        pays = context.progress.prices.seen_by(task.user_id)
+        with reader(pays=pays):
+            keyboard = keyboards.results.result(task)
+
+        def caption(as_file: bool) -> Text:
+            with reader(pays=pays):
+                return texts.results.caption(task, as_file=as_file)
+
         try:
             sent = await self._delivery(
                 task,
-                texts.results.caption(task),
-                keyboards.results.result(task),
+                caption,
+                keyboard,
                 self._albums.meeting(task),
             )
         except (DownloadTooLarge, TelegramTooLarge) as exc:
@@ -59,9 +91,12 @@ class Deliver:
         except video_reader.NotAVideo as exc:
             return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
         except (DownloadFailed, OSError, RuntimeError) as exc:
-            # The fault of the network or of this machine, not of the video.
-            return await self._again(task, exc, Reason.RESULT_GONE, refresh=True)
+            # These errors are faults of the network or of this machine, not of the video.
+            at = context.gates.host(task.video_url)
+            return await self._again(task, exc, Reason.RESULT_GONE, at, refresh=True)
         except TelegramUnreachable as exc:
+            if task.video_chat != task.own_chat:
+                return await self._redirect(task, str(exc))
             return await self._give_up(task, Reason.CHAT_UNREACHABLE, str(exc))
         except TelegramMoved as exc:
             await context.storage.tasks.migrate_chat(task.chat.chat_id, exc.chat_id)
@@ -69,29 +104,42 @@ class Deliver:
         except TelegramRejected as exc:
             if task.attempts + 1 >= TRIES:
                 return await self._link_only(task, str(exc))
-            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE, context.gates.telegram)
         except TelegramError as exc:
-            return await self._again(task, exc, Reason.CHAT_UNREACHABLE)
+            return await self._again(task, exc, Reason.CHAT_UNREACHABLE, context.gates.telegram)
         if sent is not None:
             after = task.to(
                 TaskState.DELIVERED,
                 run_at=context.clock(),
                 video_message_id=sent.message_id,
                 video_file_id=sent.file_id or task.video_file_id,
+                video_is_document=sent.is_document if sent.file_id else task.video_is_document,
             )
             await context.save_with_retry(task, after)
         await asyncio.to_thread(self._delivery.forget, task.id)
         await context.close(task)
         return None
 
+    async def _redirect(self, task: Task, detail: str) -> Task:
+        """Send it to the person instead: the place was tried once and takes nothing.
+
+        Written before that send: after a kill the place is not tried again.
+        """
+        logger.warning("task %d: goes to the person's own chat: %s", task.id, detail)
+        kept_by = await self._delivery.kept_by(task)
+        after = replace(task, redirected=True, claims=0, detail=detail, kept_by=kept_by)
+        return await self._context.save(task, after)
+
     async def _again(
-        self, task: Task, exc: Exception, reason: Reason, *, refresh: bool = False
+        self, task: Task, exc: Exception, reason: Reason, gate: Gate, *, refresh: bool = False
     ) -> None:
         if self._context.clock() - (task.rendered_at or task.created_at) > PATIENCE:
             return await self._give_up(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=300)
         if isinstance(exc, TelegramLater):
             wait = max(wait, exc.retry_after)
+        if gate.is_away:
+            wait = 0.0  # the gate says when
         url = await self._link(task) if refresh and task.attempts >= TRIES else task.video_url
         kept_by = await self._delivery.kept_by(task)
         return await self._context.later(task, wait, str(exc), video_url=url, kept_by=kept_by)
@@ -101,9 +149,7 @@ class Deliver:
         return await self._context.undeliverable(task, reason, detail, kept_by=kept_by)
 
     async def _fresh_link(self, task: Task, exc: Exception, reason: Reason) -> None:
-        """Try again later: the provider may give another link, or the old one may need a
-        moment.
-        """
+        """Try again later: the provider may return another link, or the old one may work then."""
         if task.attempts + 1 >= TRIES:
             return await self._context.undeliverable(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=60)
@@ -117,7 +163,7 @@ class Deliver:
         return task.video_url
 
     async def _link_only(self, task: Task, detail: str) -> None:
-        """Deliver the link, because Telegram does not accept the file."""
+        """Send the link instead, because Telegram does not accept the file."""
         words = notice(NoticeKind.VIDEO_LINK, task, url=task.video_url or "")
         after = task.to(TaskState.DELIVERED, run_at=self._context.clock(), detail=detail)
         await self._context.save(task, after, notices=(words,))

@@ -1,7 +1,7 @@
 """QUEUED → the provider: the only place where money is spent.
 
-The order of steps matters: SUBMITTING is committed before the call and the id after it, one task
-at a time, so that a kill leaves at most one UNKNOWN task.
+The order of steps matters: SUBMITTING is committed before the call, and the provider's id after
+it. Tasks are submitted one at a time, so that a kill leaves at most one UNKNOWN task.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class CreateClient(Protocol):
 
 
 OVERLOADED = 3
-"""After so many busy answers in a row, for any task, the provider is overloaded."""
+"""After this many busy answers in a row, for any task, the provider counts as overloaded."""
 
 NO_ADDRESS = "waits for the address of the tunnel"
 
@@ -87,20 +87,21 @@ class Submit:
         self._holds = 0
 
     def held_until(self, now: datetime) -> datetime | None:
-        """The time until which the provider stops all submits; None: submits are allowed."""
+        """The time until which all submits are on hold; None while they are allowed."""
         if self._hold is None:
             return None
-        # A clock that went back must not prolong the hold by hours.
+        # A clock that was set back must not prolong the hold by hours.
         since, until = self._hold
         return until if since <= now < until else None
 
     def release(self) -> None:
-        """End the hold: the operator says the cause is fixed; the next task tries."""
+        """End the hold because the operator reports that the cause is fixed; the next task is
+        tried.
+        """
         self._hold = None
 
     async def __call__(self, task: Task) -> tuple[Task, Job] | Task | None:
-        """Return the accepted task and its job; the unchanged task when the program stops; or
-        None."""
+        """Return the accepted task and its job, the same task if the program stops, or None."""
         context = self._context
         if task.frame is not None and self._frames_away():
             return await self._wait_for_address(task)
@@ -142,13 +143,19 @@ class Submit:
                 await context.save(task, task.again(run_at=until), keep_lease=False)
                 return None
             if await context.storage.alerts.is_held(Switch.SUBMITS):
-                # Nobody claims it until it is released; then it starts at once.
+                # No worker claims it until an admin releases the queue; then it starts at once.
                 context.progress.leave(task, context.current_estimate(task.model), held=True)
+                await context.save(task, replace(task, claims=0), keep_lease=False)
+                return None
+            if task.frame is not None and await context.storage.alerts.is_held(Switch.PHOTOS):
+                context.progress.leave(
+                    task, context.current_estimate(task.model), held=False, no_address=True
+                )
                 await context.save(task, replace(task, claims=0), keep_lease=False)
                 return None
             permit = await context.storage.breaker.permit(context.clock())
             if permit is Permit.NO:
-                # Nobody claims it until the provider answers again.
+                # No worker claims it until the provider answers again.
                 context.progress.leave(
                     task, context.current_estimate(task.model), held=False, away=True
                 )
@@ -157,9 +164,9 @@ class Submit:
             return await self._create(task, image, permit)
 
     async def _wait_for_address(self, task: Task) -> None:
-        """Put a photo off unchanged: nothing was tried, so nothing is counted."""
+        """Postpone an order with a photo unchanged: nothing was tried, so nothing is counted."""
         context, now = self._context, self._context.clock()
-        if task.detail != NO_ADDRESS:  # then the words are there already
+        if task.detail != NO_ADDRESS:  # the status text says so already
             logger.warning("task %d: %s", task.id, NO_ADDRESS)
             context.progress.leave(
                 task, context.current_estimate(task.model), held=False, no_address=True
@@ -175,7 +182,7 @@ class Submit:
     ) -> tuple[Task, Job] | None:
         now = self._context.clock()
         # Written before the call: after a crash we know that a request may be under way. Retried
-        # until written: a lost write would look like a request.
+        # until written: if only the answer is lost, the row claims a request that was never sent.
         task = await self._context.save_with_retry(
             task,
             task.to(
@@ -197,7 +204,7 @@ class Submit:
             return await self._context.unknown(task, str(exc))
         except ProviderError as exc:
             if permit is Permit.TRIAL:
-                with suppress(StorageUnavailable):  # its time ends by itself
+                with suppress(StorageUnavailable):  # its maximum time ends it
                     await self._context.storage.breaker.end_trial()
             return await self._not_accepted(task, exc)
         self._hold, self._holds, self._busy = None, 0, 0
@@ -208,7 +215,7 @@ class Submit:
         return accepted, job
 
     async def _not_accepted(self, task: Task, exc: ProviderError) -> None:
-        """Handle an answer that says that the order was certainly not accepted."""
+        """Handle an answer according to which the order was certainly not accepted."""
         if isinstance(exc, ProviderBusy):
             wait = max(back_off(task.attempts + 1, first=3, cap=300), exc.retry_after or 0)
             self._hold_when_overloaded(exc)
@@ -222,7 +229,7 @@ class Submit:
         return await self._context.fail(task, exc.reason, str(exc))
 
     async def _stop_creates(self) -> None:
-        """Open the breaker, before anything else: the next create would be lost too."""
+        """Open the breaker first: the answer to the next create would be lost too."""
         breaker, failures = self._context.storage.breaker, 0
         while True:
             try:
@@ -232,21 +239,19 @@ class Submit:
                 logger.error("the creates of other processes are not stopped yet: %s", exc)
                 await self._context.sleep(back_off(failures, first=0.2, cap=5))
             else:
-                logger.error("the provider is away: creates are stopped")
+                logger.error("the provider does not answer: creates are stopped")
                 self._context.storage.cluster.notify(AWAY)
                 return
 
     async def _start_creates(self) -> None:
-        """Close the breaker; a close that is not written leaves one order at a time."""
+        """Close the breaker; if this cannot be written, orders are sent one at a time."""
         with suppress(StorageUnavailable):
             if await self._context.storage.breaker.close():
                 logger.info("the provider accepts orders again")
                 self._context.storage.cluster.notify(ORDERED)
 
     async def _accepted(self, task: Task, job: Job) -> Task:
-        """Save the id, which is paid for: retry until it is written, even if the lease was
-        lost.
-        """
+        """Save the id of the paid order: retry until it is written, even if the lease was lost."""
         now, tasks = self._context.clock(), self._context.storage.tasks
         after = task.to(TaskState.GENERATING, run_at=now, provider_id=job.id, accepted_at=now)
         failures = 0
@@ -255,11 +260,10 @@ class Submit:
                 if await tasks.save(task, after, now=now):
                     metrics.moved(task, after, now)
                     metrics.spent(task.model, task.price)
-                    logger.info("task %d: accepted as %s", task.id, job.id)
                     return after
                 metrics.spent(task.model, task.price)
                 if not await tasks.record_late_id(task.id, job.id, now=now):
-                    logger.error("task %d: ended before its id %s came", task.id, job.id)
+                    logger.error("task %d: ended before its id %s arrived", task.id, job.id)
                 raise LeaseLost("the lease ran out during the call")
             except StorageUnavailable as exc:
                 failures += 1
@@ -280,8 +284,8 @@ class Submit:
         await self._context.save(task, after, keep_lease=False)
 
     def _hold_all(self, exc: ProviderHeld) -> float:
-        """Hold the whole queue, since every task would fail in the same way; return the
-        seconds.
+        """Hold the whole queue, since every task would fail in the same way; return the duration
+        in seconds.
         """
         self._holds += 1
         seconds = back_off(self._holds, first=15, cap=300)
@@ -292,7 +296,7 @@ class Submit:
         return seconds
 
     def _hold_when_overloaded(self, exc: ProviderBusy) -> None:
-        """Hold tasks that would each be refused in the same way; later one of them tries."""
+        """Postpone tasks that would all be refused in the same way; later one of them is tried."""
         self._busy += 1
         if self._busy < OVERLOADED:
             return

@@ -1,16 +1,17 @@
-"""GENERATING → the provider's final answer: ask at the times of bot.core.schedule.
+"""GENERATING → the provider's final answer: poll at the times of bot.core.schedule.
 
-A paid task is given up slowly: an answer that would end it is asked for again, and past the
-deadline the task is asked about more and more rarely, for a day.
+A paid task is not given up quickly: an answer that would end it has to be repeated, and past the
+deadline the task is polled for another day, at growing intervals.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.core.errors import ProviderBusy, ProviderHeld, ProviderRefused
+from bot.core.errors import NotNow, ProviderBusy, ProviderHeld, ProviderRefused
 from bot.core.notices import NoticeKind
 from bot.core.schedule import back_off, next_question, overdue_wait
 from bot.core.task import Reason, Task, TaskState
@@ -20,9 +21,9 @@ from bot.provider.answers import Job, JobStatus
 logger = logging.getLogger(__name__)
 
 CONFIRMATIONS = 3
-"""Answers that would end a paid task must be repeated this often before they count."""
+"""An answer that would end a paid task must come this many times before it counts."""
 PUT_OFF_SECONDS = 3600.0
-"""A paid task may kill its worker this often."""
+"""A paid task may kill its worker this many times."""
 
 
 class ResultClient(Protocol):
@@ -39,19 +40,21 @@ class Watch:
         self._provider = provider
 
     async def __call__(self, task: Task) -> Task | None:
-        """Return the rendered task; the unchanged task when the program stops; None: put off or
-        ended."""
+        """Return the rendered task, the unchanged task if the program stops, or None if it was
+        postponed or ended.
+        """
         assert task.provider_id is not None
         context, since = self._context, task.accepted_at or task.created_at
         distribution = await context.distribution(task.model)
         context.progress.show(task, distribution)
+        gate = context.gates.questions
         pending_at, failures, doubts = 0.0, 0, 0
-        # Taken over from another worker: it may have been ready for long, and one answer shows
-        # that it does not kill workers.
+        # Taken over from another worker: it may be ready already, and one answer shows that it
+        # does not kill workers.
         late = task.overdue or task.claims > 1 or self._age(since) > distribution.early
         wait = 0.0 if late else None
         while True:
-            since = min(since, context.clock())  # a clock that went back must not add waiting time
+            since = min(since, context.clock())  # a clock set back must not add waiting time
             if wait is None:
                 wait = self._until_next(task, since, failures)
             if not await context.wait(task.id, wait):
@@ -59,8 +62,17 @@ class Watch:
             wait = None
             job: Job | None = None
             try:
-                job = await self._provider.result(task.provider_id)
+                with gate.turn(task.id, since, away=_is_away):
+                    job = await self._provider.result(task.provider_id)
                 failures = 0
+            except NotNow:
+                if not await context.wait_turn(task.id, gate, at_most=self._until_told(task)):
+                    return task
+                if self._until_told(task) <= 0:
+                    gate.leave(task.id)
+                    return await self._past_deadline(task, since)
+                wait = 0.0
+                continue
             except ProviderBusy as exc:
                 failures += 1
                 logger.info("task %d: %s", task.id, exc)
@@ -70,7 +82,7 @@ class Watch:
                     )
             except ProviderHeld as exc:
                 failures += 1
-                logger.error("task %d: cannot be asked for: %s (%s)", task.id, exc.hold, exc)
+                logger.error("task %d: cannot be polled: %s (%s)", task.id, exc.hold, exc)
             except ProviderRefused as exc:
                 doubts += 1
                 if doubts >= CONFIRMATIONS:
@@ -84,13 +96,17 @@ class Watch:
                     doubts += 1
                     if doubts >= CONFIRMATIONS:
                         return await context.fail(task, Reason.NO_RESULT, "done without a link")
-            if task.deadline_at is not None and context.clock() >= task.deadline_at:
+            if gate.is_away:
+                wait = 0.0  # the gate says when
+            is_late = task.deadline_at is not None and context.clock() >= task.deadline_at
+            # Put off, an overdue task would be asked about long after the outage.
+            if is_late and not (task.overdue and gate.is_away):
                 return await self._past_deadline(task, since)
-            if task.claims > 1:  # a step with it was completed, so it does not kill workers
+            if task.claims > 1:  # it completed a step, so it does not kill workers
                 task = await context.save(task, task.again(run_at=task.run_at, attempts=0))
 
     async def judge(self, task: Task, job: Job, *, pending_at: float) -> Task | None:
-        """Handle a finished job; at the age of `pending_at` seconds it was still pending."""
+        """Handle a finished job, which was still pending at the age of `pending_at` seconds."""
         if job.status is JobStatus.FAILED:
             return await self._context.fail(task, job.reason or Reason.PROVIDER_FAILED, job.detail)
         if job.status is JobStatus.PENDING or job.url is None:
@@ -104,9 +120,10 @@ class Watch:
         return after
 
     async def put_off(self, task: Task, detail: str) -> None:
-        """Ask again much later: its workers died repeatedly, perhaps for another reason, and it is
-        paid for."""
-        logger.error("task %d: put off for %.0f s: %s", task.id, PUT_OFF_SECONDS, detail)
+        """Poll again much later: its workers died repeatedly, perhaps for another reason, and the
+        task is paid for.
+        """
+        logger.error("task %d: postponed for %.0f s: %s", task.id, PUT_OFF_SECONDS, detail)
         run_at = self._context.clock() + timedelta(seconds=PUT_OFF_SECONDS)
         words = () if task.overdue else (notice(NoticeKind.OVERDUE, task),)
         after = task.again(run_at=run_at, overdue=True, detail=detail)
@@ -115,6 +132,12 @@ class Watch:
     def _age(self, since: datetime) -> float:
         return (self._context.clock() - since).total_seconds()
 
+    def _until_told(self, task: Task) -> float:
+        """Return the seconds until the person is told that it takes longer."""
+        if task.deadline_at is None or task.overdue:
+            return math.inf
+        return (task.deadline_at - self._context.clock()).total_seconds()
+
     def _until_next(self, task: Task, since: datetime, failures: int) -> float:
         age, distribution = self._age(since), self._context.current_estimate(task.model)
         wait = next_question(age, distribution) - age
@@ -122,11 +145,13 @@ class Watch:
             return max(back_off(failures, first=distribution.step, cap=60), wait)
         if task.deadline_at is None or task.overdue:
             return wait
-        # The last question before the person is told is asked at the deadline itself.
+        # The last poll before the person is told is at the deadline itself.
         return min(wait, max((task.deadline_at - self._context.clock()).total_seconds(), 0.0))
 
     async def _past_deadline(self, task: Task, since: datetime) -> None:
-        """Tell the person once; then any worker may ask, more and more rarely."""
+        """Tell the person once that it takes longer; then any worker may poll, at growing
+        intervals.
+        """
         assert task.deadline_at is not None
         now = self._context.clock()
         if now > task.deadline_at + PATIENCE:
@@ -136,3 +161,8 @@ class Watch:
         after = task.again(run_at=run_at, overdue=True)
         await self._context.save(task, after, keep_lease=False, notices=words)
         return None
+
+
+def _is_away(exc: Exception) -> bool:
+    """Whether the same question about another task would fail as well."""
+    return isinstance(exc, ProviderBusy | ProviderHeld)

@@ -1,7 +1,7 @@
-"""A tunnel from a public address to the bot's HTTP server: opened, watched and opened again.
+"""A tunnel from a public address to the bot's HTTP server: opens, watches and reopens it.
 
 `cloudflared.py` and `ssh.py` open one and report addresses; both end with TunnelClosed. It must
-not know what the server answers, nor who uses the address
+not know what the server answers or who uses the address
 (docs/decisions/0020-photos-through-a-tunnel.md).
 """
 
@@ -18,29 +18,31 @@ from bot.runtime.public_address import PublicAddress
 logger = logging.getLogger(__name__)
 
 FIRST_SECONDS = 60.0
-"""From the start of a tunnel to its address."""
+"""Seconds from the start of a tunnel until it must have an address."""
 TRUST_SECONDS = 20.0
-"""An address that this machine cannot fetch from is used after that: a network may not lead back
-to itself, and a resolver may remember that a new name did not exist."""
+"""Seconds after which an address is used even if this machine cannot fetch from it: a network may
+not route back to itself, and a resolver may have cached that a new name does not exist.
+"""
 RETRY_SECONDS = 1.0
 WATCH_SECONDS = 30.0
 MISSES = 3
-"""After so many failed looks in a row through an address that once worked, the tunnel is opened
-again."""
+"""After this many failed checks in a row of an address that once worked, the tunnel is opened
+again.
+"""
 LONGEST_SECONDS = 120.0
-"""Between two tries; services refuse clients that hurry."""
+"""Seconds between two attempts; services refuse clients that reconnect too fast."""
 
 
 class TunnelClosed(Exception):
-    """The tunnel ended, or could not be opened; the text says why, without secrets."""
+    """The tunnel ended or could not be opened; the text gives the reason, without secrets."""
 
 
 Report = Callable[[str], None]
-"""Takes each address that the tunnel has, the newest last."""
+"""Is called with each address of the tunnel, the newest last."""
 Hold = Callable[[Report], Awaitable[None]]
 """Opens a tunnel and keeps it open until it is cancelled or raises TunnelClosed."""
 Probe = Callable[[str], Awaitable[bool]]
-"""Whether an address leads to this server."""
+"""Returns whether an address leads to this server."""
 
 
 class Tunnel:
@@ -63,10 +65,13 @@ class Tunnel:
         self._failures = 0
 
     async def run(self) -> None:
-        """Open it, and again whenever it ends, until cancelled."""
+        """Open the tunnel, and open it again whenever it ends, until cancelled."""
         self._address.set("", f"{self._name}: is being opened")
         while True:
             why = await self._once()
+            if (task := asyncio.current_task()) and task.cancelling():
+                # Python 3.11's wait_for, in asyncssh, loses it if the connection fails just then.
+                raise asyncio.CancelledError
             self._address.set("", f"{self._name}: {why}")
             self._failures += 1
             wait = back_off(self._failures, first=1, cap=LONGEST_SECONDS)
@@ -74,7 +79,7 @@ class Tunnel:
             await self._sleep(wait)
 
     async def _once(self) -> str:
-        """Hold one tunnel to its end; return why it ended."""
+        """Keep one tunnel open until it ends; return the reason."""
         addresses: asyncio.Queue[str] = asyncio.Queue()
         why = "it ended"
         try:
@@ -87,7 +92,9 @@ class Tunnel:
         return why
 
     async def _watch(self, addresses: asyncio.Queue[str]) -> None:
-        """Use each address once it leads here, and look now and then whether it still does."""
+        """Use each address once it leads to this server, and check at intervals whether it still
+        does.
+        """
         try:
             async with asyncio.timeout(FIRST_SECONDS):
                 address = await addresses.get()
@@ -111,7 +118,7 @@ class Tunnel:
         return True
 
     async def _next(self, address: str, addresses: asyncio.Queue[str], *, leads: bool) -> str:
-        """Watch an address until another one is reported; return that."""
+        """Watch an address until another one is reported; return the new one."""
         misses = 0
         while True:
             try:

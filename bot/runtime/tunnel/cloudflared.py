@@ -1,4 +1,4 @@
-"""The tunnel of the program `cloudflared`: an account-less quick tunnel.
+"""The tunnel of the program `cloudflared`: a quick tunnel, which needs no account.
 
 It must not know the settings.
 """
@@ -19,13 +19,15 @@ from bot.runtime.tunnel.printed import Printed
 
 PROGRAM = "cloudflared"
 STOP_SECONDS = 1.0
-"""It would wait 30 s for open requests; the bot has ended by then."""
+"""Seconds for a stop of the program; open requests could delay it by 30 s."""
 _WORDS = 200
 _SET_PDEATHSIG = 1  # prctl(2)
 
 
 class Cloudflared:
-    """Holds one quick tunnel to `target`; the program gets only `environment`."""
+    """Keeps one quick tunnel to `target` open; the program gets no environment except
+    `environment`.
+    """
 
     def __init__(self, target: str, environment: Mapping[str, str]) -> None:
         self._target = target
@@ -52,11 +54,11 @@ class Cloudflared:
 
 
 async def _read(process: asyncio.subprocess.Process, report: Report) -> str:
-    """Report the address; return why the program ended."""
+    """Report the address; return the reason when the program ends."""
     assert process.stdout is not None
     printed, decoder = Printed(), codecs.getincrementaldecoder("utf-8")("replace")
     is_known = False
-    while data := await process.stdout.read(1 << 16):  # until its end: a full pipe would stop it
+    while data := await process.stdout.read(1 << 16):  # a full pipe would block it
         for address in printed.addresses(decoder.decode(data)):
             if not is_known:
                 is_known = True
@@ -76,18 +78,18 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _dies_with(parent: int) -> Callable[[], None] | None:
-    """Return what the child runs before the program: Linux then ends it with the bot.
+    """Return a function for the child to run first, so that Linux ends the child with the bot.
 
-    A bot that is killed cannot end anything, and each start would leave one more tunnel to a port
+    A killed bot cannot end its child, and each start would leave one more tunnel to a port
     that the next bot opens. Other systems have no such signal.
     """
     if sys.platform != "linux":
         return None
-    prctl = ctypes.CDLL(None).prctl  # found before the fork: the child only calls it
+    prctl = ctypes.CDLL(None).prctl  # looked up before the fork: the child only calls it
 
     def work() -> None:
         prctl(_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died in between
+        if os.getppid() != parent:  # the bot died in between
             os._exit(1)
 
     return work

@@ -1,8 +1,8 @@
-"""Find the address of a tunnel in what its program or server prints for people.
+"""Find the address of a tunnel in the output of its program or server, which is meant for people.
 
-Such lines are no interface and change between versions, so the rule is wide: a bare http(s)
-address, without a path, that stands apart from other characters and is not a documentation or an
-account page. It must not know who prints.
+The lines are not a stable interface, so the rule is general: a bare http(s) address without a
+path, surrounded by spaces, that is not a documentation or account page. It must not know which
+program prints.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _BARE = re.compile(
     r"""(?=[\s|"'>)\]]|$)"""
 )
 _LONGEST = 4096
-"""Characters of a line that is kept; the rest of a longer one is not an address."""
+"""Characters of a line that are kept; no address is longer."""
 _PAGES = frozenset(
     {
         "account", "admin", "api", "app", "blog", "community", "console", "dash", "dashboard",
@@ -32,14 +32,14 @@ _SITES = frozenset(
 
 
 class Printed:
-    """Reads a stream of text in pieces of any size; `last` is its last line with words."""
+    """Reads a stream of text in pieces of any size; `last` is its last non-empty line."""
 
     def __init__(self) -> None:
         self.last = ""
         self._rest = ""
 
     def addresses(self, text: str) -> list[str]:
-        """Return the addresses in the lines that `text` completes."""
+        """Add `text`; return the addresses in the lines that it completes."""
         *lines, rest = (self._rest + text).replace("\r", "\n").split("\n")
         self._rest = rest[-_LONGEST:]
         found = []
@@ -56,9 +56,9 @@ def _is_page(address: str) -> bool:
 
 
 def follows(new: str, old: str) -> bool:
-    """Whether `new` may replace `old` in one session: another name at the same service.
+    """Return whether `new` may replace `old` in a session: it must belong to the same service.
 
-    Some servers also print what visitors send; an address from there must not be taken.
+    Some servers also print requests of visitors; an address in a request must not be used.
     """
     ours, theirs = urlsplit(old), urlsplit(new)
     same_site = _site(ours.hostname) == _site(theirs.hostname)

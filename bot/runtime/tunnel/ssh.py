@@ -1,6 +1,6 @@
 """The tunnel of an SSH server: remote forwarding to the bot's HTTP server.
 
-With a public URL the server is the operator's own, and nothing is read. Without one it is a
+With a public URL the server is the operator's own, and its output is not read. Without one it is a
 service that prints an address in the session. asyncssh is imported here and only when such a
 tunnel is opened: it takes 0.2 s and 15 MB. It must not know the settings.
 """
@@ -24,18 +24,19 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 20.0
 ALIVE_SECONDS, ALIVE_MISSES = 10.0, 3
-"""A server that answers nothing for 30 s is given up."""
+"""Seconds between keepalives, and how many may fail: a server silent for 30 s is given up."""
 SERVICE_PORT = 80
-"""What services that print an address expect to be asked for."""
+"""The remote port of the request; services that print an address expect this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ssh:
-    """Holds one forwarding from `server` (ssh://user@host[:port]) to `host` and `port` here.
+    """Keeps one forwarding open, from `server` (ssh://user@host[:port]) to the local `host` and
+    `port`.
 
-    `public_url`: where a server of one's own passes requests to its loopback port `port`.
-    `pins`: the file of the server's key, in the form of known_hosts; without `remembers` a first
-    key is used and not written.
+    `public_url`: the address at which the operator's own server passes requests to its loopback
+    port `port`. `pins`: the file of the server's key, in the form of known_hosts; without
+    `remembers`, a first key is accepted but not written.
     """
 
     server: str
@@ -56,7 +57,7 @@ class Ssh:
                 pin.host,
                 pin.port,
                 username=where.username or "",
-                config=None,  # keys of ~/.ssh and of the agent are offered, nothing else is read
+                config=None,  # keys of ~/.ssh and of the agent are offered; no other file is read
                 known_hosts=(pin.keys(), [], []),
                 client_factory=lambda: _client(pin),
                 connect_timeout=CONNECT_SECONDS,
@@ -67,11 +68,11 @@ class Ssh:
             try:
                 await self._forward(connection, report)
             finally:
-                connection.abort()  # a clean end would wait for a server that may be gone
+                connection.abort()  # a clean close would wait for a server that may be gone
         except asyncssh.HostKeyNotVerifiable:
             raise TunnelClosed(pin.refusal) from None
         except asyncssh.KeyExchangeFailed as exc:
-            # It has no key of the pinned kind any more.
+            # The server no longer has a key of the pinned type.
             raise TunnelClosed(pin.refusal if pin.keys() else str(exc)) from None
         except (asyncssh.Error, asyncssh.ChannelListenError, OSError, ValueError) as exc:
             raise TunnelClosed(str(exc) or type(exc).__name__) from None
@@ -87,7 +88,7 @@ class Ssh:
 
 
 async def _read(connection: asyncssh.SSHClientConnection, report: Report) -> str:
-    """Report each address that the session prints; return why it ended."""
+    """Report each address that the session prints; return the reason when it ends."""
     import asyncssh
 
     printed, known = Printed(), ""
@@ -101,7 +102,7 @@ async def _read(connection: asyncssh.SSHClientConnection, report: Report) -> str
 
 
 class _Pin:
-    """The key of one server: the first one is written down, any other is refused."""
+    """The host key of one server: the first key is pinned, any other is refused."""
 
     def __init__(self, file: Path, host: str, port: int, *, remembers: bool) -> None:
         self.host = host
@@ -129,7 +130,7 @@ class _Pin:
         return [asyncssh.import_public_key(key) for name, _, key in lines if name == self._name]
 
     def accept(self, key: asyncssh.SSHKey) -> bool:
-        """Whether this is a first key; it is pinned and the operator is told."""
+        """Return whether this is the first key; if so, pin it and log a warning."""
         if self.keys():
             return False
         if self._remembers:

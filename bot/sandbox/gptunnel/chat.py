@@ -1,4 +1,4 @@
-"""A small translator in place of a chat model: the same words always get the same answer."""
+"""A small translator in place of a chat model: the same text always gets the same answer."""
 
 from __future__ import annotations
 
@@ -55,6 +55,18 @@ _STEMS = {
     "у": "by",
     "очень": "very",
 }
+_CAMERA = {  # phrases first: their words mean something else alone
+    "крупный план": "close-up",
+    "крупным планом": "in close-up",
+    "общий план": "wide shot",
+    "наезд камеры": "dolly in",
+    "отъезд камеры": "dolly out",
+    "замедленная съёмка": "slow motion",
+    "съёмка с дрона": "drone shot",
+    "вид от первого лица": "first-person view",
+    "панорама": "pan",
+    "таймлапс": "time-lapse",
+}
 _SCENERY = ", wide shot, soft evening light, a gentle wind, the camera moves slowly closer"
 _ENDING = 3
 _RUSSIAN = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
@@ -62,15 +74,27 @@ _LATIN = "a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e
 _LETTERS = dict(zip(_RUSSIAN, _LATIN.split(), strict=True))
 
 
+_PIECES = re.compile(
+    rf"(«[^«»]*»|“[^“”]*”|\"[^\"]*\")|({'|'.join(_CAMERA)})|[а-яё]+", re.IGNORECASE
+)
+
+
 def translate(text: str) -> str:
-    """Translate Russian words into English: known ones by their stem, others transliterated. Other
-    words stay as they are."""
-    return re.sub(r"[а-яё]+", lambda found: _word(found[0]), text, flags=re.IGNORECASE)
+    """Translate Russian words into English: known ones by their stem, others transliterated, terms
+    of the camera as a whole. Words in quotation marks and other words stay as they are."""
+
+    def piece(found: re.Match[str]) -> str:
+        if found[1]:
+            return found[1]
+        return _CAMERA[found[2].lower()] if found[2] else _word(found[0])
+
+    return _PIECES.sub(piece, text)
 
 
 def answer(task: str, text: str) -> str:
-    """Return a model's answer to `text` with the system message `task`: a translation, and for a
-    scene a little more."""
+    """Return a model's answer to `text` with the system message `task`: a translation, with some
+    added words for a scene.
+    """
     words = translate(text)
     return f"{words}{_SCENERY}" if "scene" in task.lower() else words
 

@@ -1,4 +1,5 @@
-"""The emulator's switches over HTTP, for a page: `/sandbox/…`. No part of GPTunnel's API.
+"""The emulator's switches over HTTP, for the page: `/sandbox/…`. They are not part of GPTunnel's
+API.
 
 GET  state   settings, faults, tasks and charges
 GET  calls   every call so far
@@ -25,7 +26,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Emulator(Protocol):
-    """What this API shows and changes of the emulator."""
+    """The part of the emulator that this API uses."""
 
     delay: float | Callable[[], float]
     create_latency: float | Callable[[], float]
@@ -140,8 +141,9 @@ class _Control:
 async def _from_loopback_pages(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Let a page on loopback with another port use the switches, and no other page: a browser asks
-    first for JSON bodies, and only a loopback origin is allowed."""
+    """Let only pages on loopback, also with another port, use the switches: a browser sends a
+    preflight request before a JSON body, and only a loopback origin is allowed.
+    """
     try:
         if request.method == "POST" and request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType

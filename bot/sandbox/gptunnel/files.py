@@ -1,4 +1,4 @@
-"""Serve a finished video as object storage does: whole, or the part that was asked for.
+"""Serve a finished video as object storage does: the whole file or the requested part.
 
 It must not know tasks.
 """
@@ -15,7 +15,7 @@ def video_file(request: web.Request, content: bytes) -> web.Response:
     headers = {"Accept-Ranges": "bytes"}
     try:
         start, stop, _ = request.http_range.indices(len(content))
-    except ValueError:  # an unreadable range counts as none
+    except ValueError:  # an invalid range is ignored
         start, stop = 0, len(content)
     if stop - start == len(content):
         return web.Response(body=content, content_type=VIDEO, headers=headers)

@@ -1,6 +1,6 @@
 """The provider's own list: its models, their prices and the sizes of their videos.
 
-Deliberately not the bot's catalog: a wrong price or id there must be noticed against this one.
+It is deliberately separate from the bot's catalog, so that a wrong price or id there is noticed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PRICES: Mapping[str, tuple[str | None, ...]] = {
     "seedance-1-5-pro-1080P": (None, "58", "116", None),
 }
 
-# provider.md: "The video"; 1080P is not given there and extends the row.
+# provider.md: "The video"; the sizes for 1080P are not there, and are extrapolated.
 _SIZES: Mapping[str, Mapping[str, tuple[int, int]]] = {
     "480P": {"16:9": (864, 480), "9:16": (480, 864), "1:1": (640, 640)},
     "720P": {"16:9": (1248, 704), "9:16": (704, 1248), "1:1": (960, 960)},
@@ -64,6 +64,12 @@ class Model:
 def _whole(side: float) -> int:
     return max(AREA_STEP, round(side / AREA_STEP) * AREA_STEP)
 
+
+CHAT_MODELS: Mapping[str, tuple[Decimal, Decimal]] = {
+    "gpt-4o": (Decimal("1.35"), Decimal("5.4")),
+    "gpt-4o-mini": (Decimal("0.12"), Decimal("0.48")),
+}
+"""Roubles for 1000 tokens, read and written; pretended."""
 
 MODELS: Mapping[str, Model] = {
     (name := f"{family}-{seconds}s"): Model(

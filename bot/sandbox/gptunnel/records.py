@@ -1,4 +1,4 @@
-"""The emulator's records: calls, charges and tasks. No HTTP, no rendering."""
+"""The emulator's records: calls, charges and tasks. It must not know HTTP or rendering."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.sandbox.gptunnel.models import Model
 
 
 class Mode(StrEnum):
-    """The mode of the whole provider; set on the page or in a test."""
+    """The mode of the emulated provider; set on the page or by a test."""
 
     WELL = "well"
     REFUSES = "refuses"  # every create is sensitive content: code 1001
@@ -31,13 +31,14 @@ class Word(StrEnum):
     FAIL = "fail-test"  # accepted, then code 0 and status failed
     HANG = "hang-test"  # accepted, never done
     INSTANT = "instant-test"  # create already answers done
-    NO_URL = "no-url-test"  # done without a url
+    NO_URL = "no-url-test"  # done, but without a url
 
 
 @dataclass
 class Call:
-    """One request as received. `name` is the one faults use; `at` and `ended` are Unix times;
-    `outcome` is the answer ("code 0", "HTTP 404"), then the fault that changed it, if any."""
+    """One request as received. `name` is the name that faults use; `at` and `ended` are Unix
+    times; `outcome` is the answer ("code 0", "HTTP 404"), then the fault that changed it, if
+    any."""
 
     name: str
     headers: dict[str, str]
@@ -48,7 +49,7 @@ class Call:
 
     @property
     def is_order(self) -> bool:
-        """Whether it asks for a video; a create with an empty body is only a question."""
+        """Whether it orders a video; a create with an empty body is only a probe."""
         return self.name == "create" and bool(self.body)
 
 
@@ -64,8 +65,7 @@ class Charge:
 
 @dataclass(frozen=True)
 class Made:
-    """The studio's result: a video, or an error text. `image` is the first frame as it was
-    fetched."""
+    """The studio's result: a video or an error text. `image` is the fetched first frame."""
 
     video: bytes | None
     image: bytes | None = None
@@ -84,7 +84,7 @@ class Task:
     created_at: float
     ready_at: float
     work: asyncio.Future[Made] = field(repr=False)
-    end: Mode | Word | None = None  # how it ended, when it has; WELL is a video
+    end: Mode | Word | None = None  # the outcome, once it has ended; WELL means a video
 
     @property
     def echo(self) -> str:
@@ -93,7 +93,7 @@ class Task:
 
     @property
     def made(self) -> Made | None:
-        """None while the studio is working."""
+        """The result; None while the studio is working."""
         return self.work.result() if self.work.done() else None
 
     def says(self, word: Word) -> bool:

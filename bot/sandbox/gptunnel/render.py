@@ -84,7 +84,7 @@ def _encode(path: Path, scene: Scene, pictures: Iterator[Image.Image]) -> None:
 
 
 def _still(scene: Scene, content: bytes) -> Draw:
-    """A slow zoom into the first frame."""
+    """The scene for a first frame: a slow zoom into it."""
     with Image.open(io.BytesIO(content)) as opened:
         image = ImageOps.fit(
             ImageOps.exif_transpose(opened).convert("RGB"),
@@ -168,7 +168,9 @@ _HILLS = 4
 
 
 def _landscape(scene: Scene) -> Draw:
-    """A drive along hills towards the light; which hills and which light follows the prompt."""
+    """The scene without a first frame: a drive along hills towards the light; the prompt decides
+    the hills and the light.
+    """
     dice = _dice(scene)
     mood = dice.choice(_MOODS)
     size = (scene.width, scene.height)
@@ -180,7 +182,7 @@ def _landscape(scene: Scene) -> Draw:
     glow = _glow(round(unit * 1.2))
     sun_x = round(scene.width * dice.uniform(0.25, 0.75))
     rise_from, rise_to = dice.uniform(0.56, 0.64), dice.uniform(0.26, 0.36)
-    # Whole pixels per picture: hills between pixels would flicker.
+    # Whole pixels per picture, because hills between pixels would flicker.
     pace = max(1, round(scene.height / 700))
     hills = [_hills(scene, dice, layer, speed=pace * layer) for layer in range(_HILLS)]
     colours = [_mix(mood.far, mood.near, layer / (_HILLS - 1)) for layer in range(_HILLS)]
@@ -272,7 +274,7 @@ def _captioned(scene: Scene, draw: Draw) -> Iterator[Image.Image]:
 
 
 def _caption(scene: Scene) -> tuple[Image.Image, Image.Image]:
-    """The strip at the bottom: the prompt in at most two lines, the caption below."""
+    """Draw the strip at the bottom: the prompt in at most two lines, the caption below."""
     size = max(12, round(min(scene.width, scene.height) / 24))
     large = ImageFont.truetype(_FONT, size)
     small = ImageFont.truetype(_FONT, round(size * 0.72))
@@ -294,7 +296,7 @@ def _caption(scene: Scene) -> tuple[Image.Image, Image.Image]:
 
 
 def _wrap(text: str, font: ImageFont.FreeTypeFont, width: float, *, limit: int) -> list[str]:
-    """Return at most `limit` lines no wider than `width`; the rest is cut with an ellipsis."""
+    """Return at most `limit` lines no wider than `width`; the rest is replaced by an ellipsis."""
     words = text.split()
     lines: list[str] = []
     while words and len(lines) < limit:

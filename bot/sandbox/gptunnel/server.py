@@ -1,7 +1,7 @@
 """The HTTP server of the GPTunnel emulator, as strict as the real one (docs/provider.md).
 
-It knows only the public API and nothing about its callers.
-It is one file although it is long: every call, and what every call goes through.
+It knows only the public API and nothing about its callers. The file is long on purpose: all calls
+share one record, one check of the key and one place where faults change the answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bot.sandbox.faults import Faults, suffer
 from bot.sandbox.gptunnel import control
 from bot.sandbox.gptunnel.chat import answer
 from bot.sandbox.gptunnel.files import video_file
-from bot.sandbox.gptunnel.models import MODELS, RATIOS
+from bot.sandbox.gptunnel.models import CHAT_MODELS, MODELS, RATIOS
 from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
 from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.studio import IMAGE_SECONDS, Renderer, Studio
@@ -54,8 +54,9 @@ def lognormal(
     tail: float = 0.01,
     dice: random.Random | None = None,
 ) -> Callable[[], float]:
-    """Return a distribution for `delay`: seconds around `median`; the share `tail` takes five
-    times as long."""
+    """Return a distribution for `delay`: seconds around `median`; a fraction `tail` takes five
+    times as long.
+    """
     throw = dice or random.Random()
 
     def draw() -> float:
@@ -66,14 +67,15 @@ def lognormal(
 
 
 class GptunnelEmulator:
-    """A GPTunnel on loopback.
+    """An emulated GPTunnel on loopback.
 
     Settings may change while it runs: `delay`, the seconds per video, and `create_latency`, the
     seconds per create, half before and half after it counts (both numbers or functions that return
-    one); `mode`; `balance` and `credit_limit` in roubles; `models` by id; `link_ttl`, the seconds
-    a result's link is valid, and `result_base`, the start of its address; `faults`, by the calls
-    `create`, `result`, `models`, `balance`, `chat`, `download` (parameter `file`) and `unknown`.
-    Some words in a prompt decide its outcome: see `records.Word`.
+    one); `mode`; `balance` and `credit_limit` in roubles; `models` by id; `chat_models`, the
+    roubles for 1000 tokens read and written by id; `link_ttl`, the seconds a result's link is
+    valid, and `result_base`, the start of its address; `faults`, by the calls `create`, `result`,
+    `models`, `chat_models`, `balance`, `chat`, `download` (parameter `file`) and `unknown`. Some
+    words in a prompt decide its outcome: see `records.Word`.
 
     Records: `calls`, `charges` and `tasks` (by id), in order.
     """
@@ -98,6 +100,7 @@ class GptunnelEmulator:
         self.balance = balance
         self.credit_limit = credit_limit
         self.models = dict(MODELS)
+        self.chat_models = dict(CHAT_MODELS)
         self.link_ttl = LINK_SECONDS
         self.result_base = ""
         self.faults = Faults()
@@ -115,7 +118,7 @@ class GptunnelEmulator:
         return f"{self.origin}/v1"
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; port 0 takes a free one. Raises OSError when it cannot."""
+        """Listen; port 0 means any free port. Raises OSError when the port is taken."""
         app = web.Application(client_max_size=_BODY_BYTES)
         app.add_routes(
             [
@@ -124,6 +127,7 @@ class GptunnelEmulator:
                 web.post("/v1/media/result", self._answering("result", self._result)),
                 web.get("/v1/media/models", self._answering("models", self._list_models)),
                 web.post("/v1/media/models", self._answering("models", self._list_models)),
+                web.get("/v1/models", self._answering("chat_models", self._list_chat_models)),
                 web.get("/v1/balance", self._answering("balance", self._balance)),
                 web.post("/v1/chat/completions", self._answering("chat", self._chat)),
                 web.get("/result/{file}", self._answering("download", self._download)),
@@ -175,7 +179,7 @@ class GptunnelEmulator:
             answer["message"] = made.failure or "Generation failed"
         return answer
 
-    # Every call: recorded, checked for its key, then answered or changed by a fault.
+    # Every call is recorded, its key is checked, then it is answered or changed by a fault.
 
     def _answering(
         self, name: str, effect: Effect
@@ -230,7 +234,7 @@ class GptunnelEmulator:
             given.encode(), self.api_key.encode()
         ):
             return None
-        if name in ("balance", "chat"):
+        if name in ("balance", "chat", "chat_models"):
             return _openai_error(401, "Incorrect API key provided", "invalid_api_key")
         return _refusal(2)
 
@@ -277,9 +281,7 @@ class GptunnelEmulator:
         return web.json_response(self.look(task))
 
     def _issues(self, body: Mapping[str, Any]) -> list[Issue]:
-        """Return what is wrong with a create's body, by field; the real service names every
-        model.
-        """
+        """Return the problems of a create's body, by field; the real service lists every model."""
         if "" in body:
             return [_issue("", "object", "the body must be a JSON object")]
         issues = []
@@ -314,6 +316,21 @@ class GptunnelEmulator:
             for model in self.models.values()
         ]
         return web.json_response({"code": 0, "models": models})
+
+    async def _list_chat_models(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        models = [
+            {
+                "id": name,
+                "object": "model",
+                "created": int(self._clock()),
+                "title": name,
+                "max_capacity": 128_000,
+                "cost_context": f"{read:.4f}",
+                "cost_completion": f"{written:.4f}",
+            }
+            for name, (read, written) in self.chat_models.items()
+        ]
+        return web.json_response({"object": "list", "data": models})
 
     async def _balance(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         return web.json_response(

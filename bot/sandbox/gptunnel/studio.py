@@ -1,6 +1,6 @@
 """Make the videos of tasks in threads: fetch the first frame, check it, render.
 
-Runs beside the event loop and must not touch it, nor the records.
+It runs in threads and must not use the event loop or the records.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _FETCHERS = 4
 
 
 class BadImage(Exception):
-    """The first frame cannot be fetched or used; the text says why."""
+    """The first frame cannot be fetched or used; the text gives the reason."""
 
 
 class Studio:
-    """Accepts orders in parallel and renders one at a time: the machine has other work."""
+    """Accepts orders in parallel and renders one at a time, to leave CPU for other programs."""
 
     def __init__(self, renderer: Renderer = render, image_seconds: float = IMAGE_SECONDS) -> None:
         self._renderer = renderer
@@ -46,7 +46,7 @@ class Studio:
     def order(
         self, model: Model, prompt: str, ratio: str | None, image: str | None
     ) -> asyncio.Future[Made]:
-        """Start at once; the future never fails, its `Made` may."""
+        """Start at once; the future never raises, but its `Made` may contain an error."""
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._threads, self._make, model, prompt, ratio, image)
 
@@ -71,7 +71,7 @@ class Studio:
 
 
 def _fetch(url: str, seconds: float) -> bytes:
-    """Fetch a link. Raises BadImage when it does not return an image soon."""
+    """Return the image at the link; raise BadImage if it does not arrive soon."""
     content = bytearray()
     try:
         with (

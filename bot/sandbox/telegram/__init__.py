@@ -1,4 +1,4 @@
-"""A replacement for api.telegram.org with a chat page; knows the Bot API and nothing of our
+"""A replacement for api.telegram.org with a chat page; it knows the Bot API and must not know the
 bot.
 """
 

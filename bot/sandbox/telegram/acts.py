@@ -73,7 +73,7 @@ async def _text(person: Person, form: Form) -> Json:
 
 
 async def _photo(person: Person, form: Form) -> Any:
-    """One file is a photo, several are an album."""
+    """Send photos: one file is a photo, several are an album."""
     caption, photos = form.fields.get("caption", ""), [data for _, _, data in form.files]
     if len(photos) > 1:
         return await person.send_album(photos, caption, **form.where())
@@ -91,7 +91,7 @@ async def _video(person: Person, form: Form) -> Json:
 
 
 async def _live_photo(person: Person, form: Form) -> Json:
-    """Two files: the picture, then the clip."""
+    """Send a live photo from two files: the picture, then the clip."""
     photo, video = (data for _, _, data in form.files)
     caption = form.fields.get("caption", "")
     return await person.send_live_photo(photo, video, caption, **form.where())
@@ -106,7 +106,7 @@ async def _voice(person: Person, form: Form) -> Json:
 
 
 async def _forward(person: Person, form: Form) -> Json:
-    """`message_id` of `from_chat_id` goes to `chat_id`."""
+    """Forward the message `message_id` of `from_chat_id` to `chat_id`."""
     source = Form({"chat_id": form.fields.get("from_chat_id"), **_only(form, "message_id")})
     return await person.forward(_message(person, source), **form.where())
 
@@ -125,7 +125,7 @@ async def _delete(person: Person, form: Form) -> bool:
 
 
 async def _press(person: Person, form: Form) -> Json:
-    """`button` is its text or its callback data."""
+    """Press a button; `button` is its text or its callback data."""
     query = await person.press(_message(person, form), str(form.fields["button"]))
     return {"query_id": query.id}
 

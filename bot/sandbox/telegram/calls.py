@@ -1,4 +1,4 @@
-"""The record of each call, and what a method's code is given."""
+"""The record of each call, and the checked call that a method's code receives."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Call:
     params: Json
     started: float
     ended: float | None = None
-    # HTTP status of the answer; None while it runs, and when a fault broke it off.
+    # HTTP status of the answer; None while the call runs, or if a fault interrupted it.
     status: int | None = None
     result: Any = None
     description: str | None = None
@@ -32,7 +32,7 @@ class Call:
 
     @property
     def ok(self) -> bool:
-        """Whether the method did its work (a fault may still have dropped the answer)."""
+        """Whether the method had its effect (a fault may still have dropped the answer)."""
         return self.description is None and self.result is not None
 
     def json(self) -> Json:
@@ -42,7 +42,7 @@ class Call:
 
 @dataclass
 class Request:
-    """A checked call on its way into a method."""
+    """A checked call, as a method receives it."""
 
     world: World
     params: Json

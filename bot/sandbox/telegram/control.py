@@ -20,6 +20,7 @@ from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.telegram import acts
 from bot.sandbox.telegram.calls import Call, Json
 from bot.sandbox.telegram.errors import ApiError
+from bot.sandbox.telegram.outgoing import KINDS
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.profile import commands_for, profile_text
 from bot.sandbox.telegram.state import Chat, World
@@ -38,12 +39,13 @@ POLICY = (
 
 
 class Emulator(Protocol):
-    """What this API shows and changes of the emulator."""
+    """The part of the emulator that this API uses."""
 
     world: World
     people: dict[int, Person]
     faults: Faults
     provider_control: str | None
+    start_link: str | None
 
     @property
     def calls(self) -> list[Call]:
@@ -72,7 +74,7 @@ class Emulator(Protocol):
         """Turn a group into a supergroup."""
 
     def inject(self, update: Json) -> Json:
-        """Queue any update as it is."""
+        """Queue any update unchanged."""
 
     def redeliver(self, update_id: int) -> Json:
         """Deliver an update a second time; KeyError for an unknown one."""
@@ -82,7 +84,7 @@ class Emulator(Protocol):
 
 
 class Control:
-    """HTTP over one emulator."""
+    """The HTTP API of one emulator."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -105,6 +107,7 @@ class Control:
                 web.post("/sandbox/people/{person}/{act}", self._act),
                 web.post("/sandbox/groups", self._add_group),
                 web.post("/sandbox/groups/{chat}/migrate", self._migrate),
+                web.post("/sandbox/groups/{chat}/rights", self._set_rights),
                 web.post("/sandbox/inject", self._inject),
                 web.post("/sandbox/redeliver", self._redeliver),
                 web.get("/sandbox/faults", self._faults),
@@ -151,6 +154,7 @@ class Control:
                 ],
                 "flood": bool(self._flood),
                 "provider": self._emulator.provider_control is not None,
+                "start_link": self._emulator.start_link,
             }
         )
 
@@ -162,6 +166,7 @@ class Control:
             "reactions": chat.reactions,
             "drafts": list(chat.drafts.values()),
             "topics": chat.topics,
+            **_rights(chat),
             "members": len(chat.members),
             "bot_status": status,
             "commands": commands_for(self._world, person.id, chat.id),
@@ -178,7 +183,7 @@ class Control:
         stored = self._world.files.get(request.match_info["file_id"])
         if stored is None:
             raise web.HTTPNotFound
-        # Uploads are shown, never executed: no sniffing, no scripts.
+        # Uploads are shown but never executed: no content sniffing, no scripts.
         headers = {
             "Content-Type": stored.mime_type or "application/octet-stream",
             "X-Content-Type-Options": "nosniff",
@@ -254,6 +259,23 @@ class Control:
         group = self._world.chats[int(request.match_info["chat"])]
         return web.json_response(self._world.chat_json(self._emulator.migrate(group)))
 
+    async def _set_rights(self, request: web.Request) -> web.Response:
+        """What a group takes from the bot; what is not named stays.
+
+        `{"forbidden": ["videos"], "closed": [2], "slow_mode": 30, "bot_status": "member"}`: kinds
+        as in `outgoing.KINDS`, topics by their ids, seconds.
+        """
+        group, wanted = self._world.chats[int(request.match_info["chat"])], await _json(request)
+        if not set(forbidden := wanted.get("forbidden", group.forbidden)) <= set(KINDS):
+            raise web.HTTPBadRequest(text=f"kinds: {', '.join(KINDS)}")
+        group.forbidden = set(forbidden)
+        group.closed_topics = {int(one) for one in wanted.get("closed", group.closed_topics)}
+        group.slow_mode = int(wanted.get("slow_mode", group.slow_mode))
+        bot_id = self._world.bot["id"]
+        group.members[bot_id] = str(wanted.get("bot_status", group.members[bot_id]))
+        self._world.emit("people")
+        return web.json_response(_rights(group))
+
     async def _inject(self, request: web.Request) -> web.Response:
         return web.json_response(self._emulator.inject(await _json(request)))
 
@@ -287,7 +309,9 @@ class Control:
         return web.json_response({"ok": removed}, status=200 if removed else 404)
 
     async def _set_flood(self, request: web.Request) -> web.Response:
-        """`{"on": true, "retry_after": 3}`: 429 to all sending until it is switched off."""
+        """Take `{"on": true, "retry_after": 3}`: answer 429 to all sending until it is switched
+        off.
+        """
         wanted = await _json(request)
         for key in self._flood:
             self._emulator.faults.remove(key)
@@ -300,7 +324,7 @@ class Control:
         return web.json_response({"on": bool(self._flood)})
 
     async def _provider(self, request: web.Request) -> web.StreamResponse:
-        """Forward to the other emulator's control: the page may talk to one origin only."""
+        """Forward to the other emulator's control, because the page may use only one origin."""
         base = self._emulator.provider_control
         if base is None:
             raise web.HTTPNotFound(text="no provider emulator")
@@ -320,6 +344,14 @@ class Control:
                 )
         except (aiohttp.ClientError, TimeoutError):
             raise web.HTTPBadGateway(text="the provider emulator does not answer") from None
+
+
+def _rights(chat: Chat) -> Json:
+    return {
+        "forbidden": sorted(chat.forbidden),
+        "closed": sorted(chat.closed_topics),
+        "slow_mode": chat.slow_mode,
+    }
 
 
 async def _json(request: web.Request) -> Any:

@@ -26,8 +26,8 @@ class TelegramEmulator:
     """A replacement for api.telegram.org on loopback, with people who talk to its one bot.
 
     `clock` returns Unix seconds. `latency` returns the seconds a method takes, by its name.
-    `local`: as a server that runs with --local. `provider_control` is the base URL of the other
-    emulator's control, for the page's switches.
+    `local`: behave as a server that runs with --local. `provider_control` is the base URL of the
+    other emulator's control, for the page's switches.
     """
 
     def __init__(
@@ -61,13 +61,14 @@ class TelegramEmulator:
         self.api = BotApi(self.world, self.token, self.faults, latency)
         self.people: dict[int, Person] = {}
         self.provider_control = provider_control
+        self.start_link: str | None = None
         self._next_group = 4_100_500_000
         self._control = Control(self)
         self._runner: web.AppRunner | None = None
         self.url = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen; `url` is the address from then on. Port 0 is any free one."""
+        """Listen; `url` is the address from then on. Port 0 means any free port."""
         app = web.Application(client_max_size=80 << 20)
         app.add_routes(self.api.routes())
         self._control.attach(app)
@@ -108,8 +109,8 @@ class TelegramEmulator:
         ]
 
     async def wait_for_poll(self, *, within: float = 10) -> None:
-        """Wait until a bot waits in getUpdates: it has read all updates. TimeoutError
-        otherwise.
+        """Wait until a bot waits in getUpdates, which means that it has read all updates.
+        TimeoutError otherwise.
         """
         async with self.world.listen() as events, asyncio.timeout(within):
             while not self.api.delivery.polled:
@@ -125,7 +126,7 @@ class TelegramEmulator:
         username: str | None = None,
         id: int | None = None,
     ) -> Person:
-        """A new person with a private chat, in which nothing has been said yet."""
+        """Add a new person with an empty private chat."""
         user_id = id or FIRST_PERSON + len(self.people) * 1009
         user: Json = {"id": user_id, "is_bot": False, "first_name": first_name}
         user["language_code"] = language_code
@@ -147,14 +148,14 @@ class TelegramEmulator:
         topics: Sequence[str] = (),
         bot_status: str = "member",
     ) -> Chat:
-        """A group with these people and the bot; topics (ids 2, 3, …) make it a forum."""
+        """Add a group with these people and the bot; with topics (ids 2, 3, …) it is a forum."""
         self._next_group += 1
         kind = "supergroup" if supergroup or topics else "group"
         chat_id = -1_000_000_000_000 - self._next_group if kind != "group" else -self._next_group
         chat = Chat(chat_id, kind, title, is_forum=bool(topics), started=True)
         chat.members = {person.id: "member" for person in people}
         chat.members[self.world.bot["id"]] = bot_status
-        # The message that opens a topic is its id.
+        # The id of a topic is that of the message that opens it.
         for topic in topics:
             chat.last_id += 1 if chat.last_id else 2
             chat.topics[chat.last_id] = topic
@@ -162,8 +163,13 @@ class TelegramEmulator:
         self.world.emit("people")
         return chat
 
+    def show_start_link(self, link: str) -> None:
+        """Show a link that the bot printed in its terminal, to be opened on the page."""
+        self.start_link = link
+        self.world.emit("people")
+
     def migrate(self, group: Chat) -> Chat:
-        """Turns a group into a supergroup: a new id, service messages in both."""
+        """Turn a group into a supergroup, with a new id and service messages in both chats."""
         world, starter = self.world, next(iter(self.people.values())).user
         people = [self.people[i] for i in group.members if i in self.people]
         to = self.add_group(group.title, people, bot_status=group.members[world.bot["id"]])
@@ -175,15 +181,15 @@ class TelegramEmulator:
         return to
 
     def inject(self, update: Json) -> Json:
-        """Queues any update as it is; without an `update_id` it gets the next one."""
+        """Queue any update unchanged; without an `update_id` it gets the next one."""
         return self.world.push({"update_id": self.world.next_update_id(), **update})
 
     def redeliver(self, update_id: int) -> Json:
-        """Delivers an update a second time, under the same id; KeyError for an unknown one."""
+        """Deliver an update a second time, under the same id; raise KeyError for an unknown id."""
         return self.world.repeat(update_id)
 
     def flood(self, method: str = "*", *, retry_after: int = 3, times: int = 1) -> str:
-        """Telegram answers 429 to the next `times` calls of a method (0: until removed)."""
+        """Answer 429 to the next `times` calls of a method (0: until removed)."""
         body: Any = {
             "ok": False,
             "error_code": 429,

@@ -1,4 +1,4 @@
-"""The errors of the Bot API: its codes and its own wording, in one place."""
+"""The errors of the Bot API: the only place for its codes and its wording."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ NAMES = {
 
 
 class ApiError(Exception):
-    """An answer `ok: false`; `code` is also the HTTP status.
+    """An answer with `ok: false`; `code` is also the HTTP status.
 
     `parameters` is the ResponseParameters object (`migrate_to_chat_id`, `retry_after`).
     """
@@ -42,7 +42,7 @@ class ApiError(Exception):
         super().__init__(self.description)
 
     def body(self) -> dict[str, Any]:
-        """The JSON body of the answer."""
+        """Return the JSON body of the answer."""
         body: dict[str, Any] = {
             "ok": False,
             "error_code": self.code,
@@ -51,6 +51,11 @@ class ApiError(Exception):
         if self.parameters:
             body["parameters"] = self.parameters
         return body
+
+
+def too_many(seconds: int) -> ApiError:
+    """Return a 429: again after so many seconds."""
+    return ApiError(429, f"retry after {seconds}", retry_after=seconds)
 
 
 def bad_request(text: str) -> ApiError:

@@ -1,6 +1,6 @@
 """Files on the emulated servers: kept on disk, measured by content, identified by `file_id`.
 
-It knows nothing of chats and messages. Blocking: callers run the methods in a thread.
+It must not know chats or messages. The methods block: callers run them in a thread.
 """
 
 import base64
@@ -67,7 +67,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Probe:
-    """What the container says; `video` is False for a file without moving pictures."""
+    """The data from a container; `video` is False for a file without moving pictures."""
 
     video: bool = False
     audio: bool = False
@@ -96,7 +96,9 @@ def probe(path: Path) -> Probe:
 
 
 class FileStore:
-    """All files by `file_id`; `folder` is the caller's and outlives the store."""
+    """The store of all files by `file_id`; `folder` belongs to the caller and must outlive the
+    store.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -104,15 +106,15 @@ class FileStore:
         self._paths: dict[str, StoredFile] = {}
 
     def get(self, file_id: str) -> StoredFile | None:
-        """None when no file has this id."""
+        """Return the file with this id, or None."""
         return self._files.get(file_id)
 
     def by_path(self, file_path: str) -> StoredFile | None:
-        """The file that getFile gave this `file_path` for."""
+        """Return the file for which getFile returned this `file_path`."""
         return self._paths.get(file_path)
 
     def new_path(self) -> Path:
-        """Where an upload may be written."""
+        """Return a path where an upload can be written."""
         return self.folder / secrets.token_hex(12)
 
     def add(self, kind: str, data: bytes | Path, **fields: Any) -> StoredFile:
@@ -140,7 +142,7 @@ class FileStore:
         return stored
 
     def photo(self, data: bytes) -> StoredFile:
-        """A picture as Telegram keeps it: upright JPEG sizes up to 1280 px, without EXIF."""
+        """Store a picture as Telegram does: upright JPEG sizes up to 1280 px, without EXIF."""
         if len(data) > PHOTO_LIMIT:
             raise bad_request("file is too big: a photo must be at most 10 MB in size")
         try:
@@ -162,7 +164,7 @@ class FileStore:
     def video(
         self, source: bytes | Path, kind: str, *, thumbnail: StoredFile | None, **given: Any
     ) -> StoredFile:
-        """Store a clip; `given` is what the sender said about it.
+        """Store a clip; `given` are the sender's values about it.
 
         An upload is not measured: without width, height and duration the preview is square and
         00:00 (telegram-bot-api #127, #442). A file that is not a video becomes a document.
@@ -183,7 +185,7 @@ class FileStore:
         )
 
     def measured_video(self, data: bytes, kind: str) -> StoredFile:
-        """A clip that a person sends: the clients measure it and make its preview."""
+        """Store a clip that a person sends: clients measure it and make its preview."""
         path = self.new_path()
         path.write_bytes(data)
         found = probe(path)
@@ -191,7 +193,7 @@ class FileStore:
         return self.add(kind, path, name="clip.mp4", mime_type="video/mp4", shape=shape)
 
     def thumbnail(self, path: Path) -> StoredFile | str:
-        """The preview given with a clip, or why Telegram would leave it out."""
+        """Return the preview given with a clip, or the reason why Telegram would ignore it."""
         size = path.stat().st_size
         if size > THUMB_BYTES:
             return f"thumbnail ignored: {size} bytes, more than 200 kB"
@@ -207,7 +209,7 @@ class FileStore:
         return self.add("thumbnail", path, shape=shape)
 
     def document(self, source: bytes | Path, name: str, mime_type: str) -> StoredFile:
-        """Bytes as they are; images get a thumbnail, as the clients make one."""
+        """Store bytes unchanged; images get a thumbnail, as clients make one."""
         stored = self.add("document", source, name=name, mime_type=mime_type)
         if mime_type.startswith("image/") and stored.size < DOWNLOAD_LIMIT:
             try:
@@ -230,8 +232,8 @@ class FileStore:
     def resend(self, file_id: str, kind: str) -> StoredFile:
         """Return the file for a `file_id` where a `kind` is expected.
 
-        Documents, videos, animations… are interchangeable and keep their own kind; a photo is only
-        a photo (td: FileManager::check_input_file_id).
+        Documents, videos and animations can be sent for each other and keep their own kind; a
+        photo can only be sent as a photo (td: FileManager::check_input_file_id).
         """
         stored = self.get(file_id)
         if stored is None or stored.kind == "thumbnail":

@@ -64,7 +64,7 @@ def _upload(req: Request, value: Any) -> Upload | None:
 
 
 async def _from_url(req: Request, url: str, kind: str) -> StoredFile:
-    """Bot API: Sending files. A clip without sound that comes by URL turns into an animation."""
+    """Bot API: Sending files. A clip without sound that is sent by URL becomes an animation."""
     try:
         data, mime_type = await req.fetch(url)
     except OSError:
@@ -126,11 +126,11 @@ def _mime(name: str) -> str:
 
 
 def _sender(kind: str) -> Method:
-    """sendPhoto, sendVideo, sendAnimation and sendDocument differ in one word."""
+    """Return the method that sends files of this `kind`: they differ only in it."""
     method = f"send{kind.title()}"
 
     async def send_media(req: Request) -> Json:
-        chat = writable_chat(req)
+        chat = writable_chat(req, f"{kind}s")
         caption = text_of(req, method, "caption")
         stored = await stored_file(req, req.params[kind], kind, req.params)
         return send(req, chat, media_content(stored) | caption)
@@ -158,11 +158,13 @@ async def _input_media(req: Request, media: Json) -> tuple[StoredFile, Json]:
 
 async def send_media_group(req: Request) -> list[Json]:
     """Bot API: sendMediaGroup; photos and videos mix, documents keep to themselves."""
-    chat = writable_chat(req)
     kinds = {media["type"] for media in req.params["media"]}
+    chat = writable_chat(req, *(f"{kind}s" for kind in sorted(kinds)))
+    if chat.slow_mode and chat.members.get(req.world.bot["id"]) != "administrator":
+        raise bad_request("SLOWMODE_MULTI_MSGS_DISABLED")
     if not (kinds <= ALBUM_KINDS or kinds == {"document"}):
         raise bad_request("document can't be mixed with other media types")
-    # All or nothing: the first wrong file refuses the album.
+    # All or nothing: one wrong file rejects the whole album.
     album = [await _input_media(req, media) for media in req.params["media"]]
     group = str(secrets.randbelow(9 * 10**16) + 10**16)
     return [send(req, chat, content, media_group_id=group) for _, content in album]

@@ -6,6 +6,7 @@ from typing import Any
 from bot.sandbox.telegram.calls import Method, Request
 from bot.sandbox.telegram.errors import bad_request
 from bot.sandbox.telegram.outgoing import (
+    KINDS,
     edited,
     find_chat,
     own_message,
@@ -61,7 +62,7 @@ SERVICE = {"migrate_to_chat_id", "migrate_from_chat_id", "new_chat_members", "le
 
 async def send_message(req: Request) -> Json:
     """Bot API: sendMessage."""
-    chat = writable_chat(req)
+    chat = writable_chat(req, "text messages")
     return send(req, chat, text_of(req, "sendMessage"))
 
 
@@ -102,7 +103,7 @@ async def delete_message(req: Request) -> bool:
 
 
 async def delete_messages(req: Request) -> bool:
-    """Bot API: deleteMessages; those that are not there are skipped."""
+    """Bot API: deleteMessages; missing messages are skipped."""
     chat = writable_chat(req)
     found = [m for i in req.params["message_ids"] if (m := chat.messages.get(i))]
     for message in found:
@@ -133,7 +134,8 @@ def _source(req: Request, word: str) -> Json:
 
 async def copy_message(req: Request) -> Json:
     """Bot API: copyMessage; a new caption replaces the old one."""
-    chat, source = writable_chat(req), _source(req, "copy")
+    source = _source(req, "copy")
+    chat = writable_chat(req, *_kinds(source))
     content = {k: v for k, v in source.items() if k not in NOT_COPIED}
     if "caption" in req.params and "text" not in content:
         content = {k: v for k, v in content.items() if not k.startswith("caption")}
@@ -143,13 +145,19 @@ async def copy_message(req: Request) -> Json:
 
 async def forward_message(req: Request) -> Json:
     """Bot API: forwardMessage."""
-    chat, source = writable_chat(req), _source(req, "forward")
+    source = _source(req, "forward")
+    chat = writable_chat(req, *_kinds(source))
     content = {k: v for k, v in source.items() if k not in NOT_COPIED}
     return send(req, chat, content, forward_origin=forward_origin(source))
 
 
+def _kinds(source: Json) -> list[str]:
+    """The kind of a copied message, as the rights of members name it."""
+    return [kind for kind in KINDS if kind.split()[0].rstrip("s") in source]
+
+
 def forward_origin(source: Json) -> Json:
-    """Where a forwarded message came from; a forward of a forward keeps the first."""
+    """Return the origin of a forwarded message; a forward of a forward keeps the first origin."""
     origin: Json = source.get("forward_origin") or {
         "type": "user",
         "date": source["date"],
@@ -169,7 +177,7 @@ async def send_chat_action(req: Request) -> bool:
 
 
 async def set_message_reaction(req: Request) -> bool:
-    """Bot API: setMessageReaction; a bot has one reaction, an empty list takes it back."""
+    """Bot API: setMessageReaction; a bot has one reaction, an empty list removes it."""
     chat = writable_chat(req)
     reaction = req.params.get("reaction", [])
     if req.params["message_id"] not in chat.messages:
@@ -187,7 +195,7 @@ async def set_message_reaction(req: Request) -> bool:
 
 
 async def send_message_draft(req: Request) -> bool:
-    """Bot API: sendMessageDraft; private chats only, shown for 30 s or until a message."""
+    """Bot API: sendMessageDraft; private chats only, shown for 30 s or until the next message."""
     chat = writable_chat(req)
     if not chat.private:
         raise bad_request("message drafts can be sent to private chats only")

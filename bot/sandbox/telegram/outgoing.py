@@ -1,14 +1,15 @@
-"""What all methods that send or edit share: the chat, the text, the reply, the keyboard."""
+"""Shared by all methods that send or edit: the chat, the text, the reply, the keyboard."""
 
+import math
 from typing import Any
 
 from bot.sandbox.telegram import schema
 from bot.sandbox.telegram.calls import Request
-from bot.sandbox.telegram.errors import NOT_MODIFIED, ApiError, bad_request
+from bot.sandbox.telegram.errors import NOT_MODIFIED, ApiError, bad_request, too_many
 from bot.sandbox.telegram.state import Chat, Json, World
 from bot.sandbox.telegram.text import formatted, utf16_len
 
-# Parameters of the Bot API without a function in the emulator: recorded, not ignored silently.
+# Parameters of the Bot API without an effect in the emulator: they are recorded.
 UNSUPPORTED = {
     "business_connection_id",
     "direct_messages_topic_id",
@@ -34,7 +35,7 @@ BUTTON_KINDS = {
 
 
 def find_chat(world: World, chat_id: int | str) -> Chat:
-    """The chat of that id, or Telegram's 400 and 403 for one the bot cannot reach."""
+    """Return the chat with that id, or raise Telegram's 400 or 403 if the bot cannot reach it."""
     chat = world.chats.get(chat_id) if isinstance(chat_id, int) else None
     if chat is None:
         raise bad_request("chat not found")
@@ -47,8 +48,12 @@ def find_chat(world: World, chat_id: int | str) -> Chat:
     return chat
 
 
-def writable_chat(req: Request) -> Chat:
-    """The chat that `chat_id` names, if the bot may write there."""
+KINDS = ("text messages", "photos", "videos", "animations", "documents")
+"""What the rights of members name, in the words of Telegram's refusal."""
+
+
+def writable_chat(req: Request, *kinds: str) -> Chat:
+    """The chat that `chat_id` names, if the bot may write there, and send messages of `kinds`."""
     for name in UNSUPPORTED & req.params.keys():
         raise ApiError(501, f"the sandbox does not do {name}")
     world, chat = req.world, find_chat(req.world, req.params["chat_id"])
@@ -65,11 +70,28 @@ def writable_chat(req: Request) -> Chat:
     thread = req.params.get("message_thread_id")
     if thread is not None and thread not in chat.topics:
         raise bad_request("message thread not found")
+    if status != "administrator":
+        _check_rights(world, chat, thread, kinds)
     return chat
 
 
+def _check_rights(world: World, chat: Chat, thread: int | None, kinds: tuple[str, ...]) -> None:
+    """As tdlib's can_send_message_content, and then the server, for a member."""
+    for kind in kinds:
+        if kind in chat.forbidden:
+            raise bad_request(f"not enough rights to send {kind} to the chat")
+    if thread in chat.closed_topics:
+        raise bad_request("TOPIC_CLOSED")
+    if kinds and chat.slow_mode and chat.bot_sent_at is not None:
+        left = chat.bot_sent_at + chat.slow_mode - world.clock()
+        if left > 0:
+            raise too_many(math.ceil(left))
+
+
 def text_of(req: Request, method: str, field: str = "text") -> Json:
-    """`text`/`entities` or `caption`/`caption_entities` of a message, parsed and measured."""
+    """Return `text`/`entities` or `caption`/`caption_entities` of a message, parsed and checked
+    for length.
+    """
     params = req.params
     entities_field = "entities" if field == "text" else "caption_entities"
     return text_content(
@@ -84,7 +106,7 @@ def text_content(
     owner: str,
     field: str,
 ) -> Json:
-    """As `text_of`, for texts inside InputMedia and inline results (`owner` is their type)."""
+    """Like `text_of`, for texts inside InputMedia and inline results (`owner` is their type)."""
     plain, found = formatted(text or "", parse_mode, entities)
     limit = schema.load().limit(owner, field)
     if utf16_len(plain) > limit:
@@ -100,7 +122,7 @@ def text_content(
 
 
 def reply_of(req: Request, chat: Chat) -> Json:
-    """`reply_to` and `quote` for `World.post`."""
+    """Return `reply_to` and `quote` for `World.post`."""
     wanted: Json | None = req.params.get("reply_parameters")
     if wanted is None:
         return {}
@@ -124,7 +146,9 @@ def reply_of(req: Request, chat: Chat) -> Json:
 
 
 def inline_keyboard(markup: Json | None) -> Json | None:
-    """The keyboard as kept in the message; an empty one is none. Refuses wrong buttons."""
+    """Return the keyboard as stored in the message; an empty keyboard counts as none. Refuses
+    wrong buttons.
+    """
     if not markup or not any(markup["inline_keyboard"]):
         return None
     for button in (b for row in markup["inline_keyboard"] for b in row):
@@ -147,9 +171,9 @@ def inline_keyboard(markup: Json | None) -> Json | None:
 
 
 def send(req: Request, chat: Chat, content: Json, **extra: Any) -> Json:
-    """Posts the bot's message: with its reply, topic and keyboard; the draft gives way to it."""
+    """Post the bot's message with its reply, topic and keyboard; it replaces a streamed draft."""
     params, world = req.params, req.world
-    # Checked before anything is posted: a refused call leaves no trace.
+    # Checked before anything is posted: a refused call has no effect.
     extra |= reply_of(req, chat)
     markup = params.get("reply_markup")
     if markup and "inline_keyboard" in markup:
@@ -165,12 +189,13 @@ def send(req: Request, chat: Chat, content: Json, **extra: Any) -> Json:
     if params.get("protect_content"):
         extra["has_protected_content"] = True
     chat.drafts.clear()
+    chat.bot_sent_at = world.clock()
     thread = params.get("message_thread_id")
     return world.post(chat, world.bot, content, thread=thread, **extra)
 
 
 def own_message(req: Request) -> tuple[Chat, Json]:
-    """The bot's message that an edit names, by chat and id or by inline id."""
+    """Return the bot's message to edit, found by chat and id or by inline id."""
     params, world = req.params, req.world
     for name in UNSUPPORTED & params.keys():
         raise ApiError(501, f"the sandbox does not do {name}")
@@ -193,9 +218,9 @@ def own_message(req: Request) -> tuple[Chat, Json]:
 
 
 def edited(req: Request, chat: Chat, old: Json, new: Json, *, content: bool = True) -> Any:
-    """Replaces a message by its new version; refuses one that is the same as before.
+    """Replace a message by its new version; refuse an unchanged one.
 
-    The Message, or True for an inline message. `content` sets the date of the edit.
+    Return the Message, or True for an inline message. `content` sets the date of the edit.
     """
     markup = inline_keyboard(req.params.get("reply_markup"))
     new = {k: v for k, v in new.items() if k not in {"reply_markup", "edit_date"}}

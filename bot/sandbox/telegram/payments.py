@@ -10,7 +10,7 @@ from bot.sandbox.telegram.till import CHECKOUT_SECONDS, CURRENCY
 
 
 async def send_invoice(req: Request) -> Json:
-    """Bot API: sendInvoice, in Stars alone."""
+    """Bot API: sendInvoice, for Stars only."""
     params = req.params
     if params["currency"] != CURRENCY:
         raise ApiError(501, "the sandbox takes Stars only")
@@ -40,7 +40,7 @@ async def send_invoice(req: Request) -> Json:
 
 
 async def answer_pre_checkout_query(req: Request) -> bool:
-    """Bot API: answerPreCheckoutQuery, once and within ten seconds."""
+    """Bot API: answerPreCheckoutQuery; it works once, and within ten seconds."""
     checkout = req.world.till.checkouts.get(req.params["pre_checkout_query_id"])
     late = checkout is not None and req.world.clock() - checkout.at > CHECKOUT_SECONDS
     if checkout is None or late or checkout.answered.is_set():

@@ -1,7 +1,8 @@
-"""The person's side: what people do in their clients, as Python. Nothing here calls the bot.
+"""The person's side: the actions of people in their clients, as Python methods. Nothing here calls
+the bot.
 
-A `Person` acts in a chat (the private one with the bot unless `chat` is given); each action makes
-the update that Telegram would make of it.
+A `Person` acts in a chat (the private one with the bot unless `chat` is given); each action
+creates the same update as Telegram.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ class Person(Watching):
     """One user of the emulated Telegram."""
 
     def set_language(self, language_code: str) -> None:
-        """Changes the client's language; the bot learns it with the next update."""
+        """Change the client's language; the bot gets it with the next update."""
         self._world.users[self.id] = {**self.user, "language_code": language_code}
         self._world.emit("people")
 
@@ -38,13 +39,14 @@ class Person(Watching):
     async def send_text(
         self, text: str, *, entities: list[Json] | None = None, **where: Any
     ) -> Json:
-        """A text message. `where` of all senders: chat, reply_to (message or id), thread,
-        anonymous=True (as the group's anonymous admin)."""
+        """Send a text. `where` of all send methods: chat, reply_to (message or
+        id), thread, anonymous=True (as the group's anonymous admin).
+        """
         found = with_automatic(text, entities or [])
         return self._send({"text": text, **({"entities": found} if found else {})}, **where)
 
     async def send_photo(self, data: bytes, caption: str = "", **where: Any) -> Json:
-        """A compressed photo: sizes, JPEG, no EXIF."""
+        """Send a compressed photo: several sizes, JPEG, no EXIF."""
         return self._send(await self._photo(data) | _caption(caption), **where)
 
     async def send_document(
@@ -55,19 +57,19 @@ class Person(Watching):
         caption: str = "",
         **where: Any,
     ) -> Json:
-        """A file as it is."""
+        """Send an unchanged file."""
         files = self._world.files
         stored = await asyncio.to_thread(files.document, data, name, mime_type)
         return self._send(media_content(stored) | _caption(caption), **where)
 
     async def send_video(self, data: bytes, caption: str = "", **where: Any) -> Json:
-        """A clip, measured as the clients do."""
+        """Send a clip, measured as clients do."""
         return self._send(media_content(await self._clip(data)) | _caption(caption), **where)
 
     async def send_live_photo(
         self, photo: bytes, video: bytes, caption: str = "", **where: Any
     ) -> Json:
-        """A live photo: `live_photo` and `photo` both."""
+        """Send a live photo, with both `live_photo` and `photo`."""
         files = self._world.files
         still = await asyncio.to_thread(files.photo, photo)
         clip = await self._clip(video, "live_photo")
@@ -95,19 +97,19 @@ class Person(Watching):
         return self._send(media_content(stored), **where)
 
     async def send_album(self, photos: list[bytes], caption: str = "", **where: Any) -> list[Json]:
-        """Photos as one album; the caption stands on the first."""
+        """Send photos as one album; the first has the caption."""
         group = str(secrets.randbelow(9 * 10**16) + 10**16)
         contents = [await self._photo(data) for data in photos]
         contents[0] |= _caption(caption)
         return [self._send(content, media_group_id=group, **where) for content in contents]
 
     async def forward(self, message: Json, **where: Any) -> Json:
-        """Forwards any message, from any chat."""
+        """Forward any message, from any chat."""
         content = {k: v for k, v in message.items() if k not in NOT_COPIED}
         return self._send(content | {"forward_origin": forward_origin(message)}, **where)
 
     async def send_raw(self, content: Json, **where: Any) -> Json:
-        """Any other content: location, contact, dice…"""
+        """Send any other content: location, contact, dice…"""
         return self._send(content, **where)
 
     async def _photo(self, data: bytes) -> Json:
@@ -149,7 +151,9 @@ class Person(Watching):
         return message
 
     def _reaches_bot(self, chat: Chat, message: Json) -> bool:
-        """Privacy mode: in groups a bot reads commands, mentions and replies to it alone."""
+        """Whether the bot gets the message in privacy mode: in groups it gets only commands,
+        mentions and replies to it.
+        """
         world, bot = self._world, self._world.bot
         status = world.member_status(chat, bot["id"])
         if chat.private or status == "administrator" or not world.privacy_mode:
@@ -173,7 +177,7 @@ class Person(Watching):
     # --- changing ---
 
     async def edit_text(self, message: Json, text: str) -> Json:
-        """Edits one's own message: its text, or its caption when it has media."""
+        """Edit one's own message: its text, or its caption if it has media."""
         chat = self.chat_of(message["chat"]["id"])
         old = chat.messages.get(message["message_id"])
         if old is None or old["from"]["id"] != self.id:
@@ -190,7 +194,7 @@ class Person(Watching):
         return new
 
     async def delete(self, message: Json) -> None:
-        """Deletes a message; bots are not told."""
+        """Delete a message; bots get no update."""
         chat = self.chat_of(message["chat"]["id"])
         if not self._world.delete(chat, message["message_id"]):
             raise CannotAct("there is no such message")
@@ -235,7 +239,7 @@ class Person(Watching):
     async def pay(self, message: Json) -> Json:
         """Pay an invoice and return the service message. CannotAct when the bot declines.
 
-        Telegram asks the bot first, and gives up when it does not answer in time.
+        Telegram asks the bot first, and cancels if the bot does not answer in time.
         """
         world, chat = self._world, self.chat_of(message["chat"]["id"])
         invoice = message.get("invoice")
@@ -261,7 +265,7 @@ class Person(Watching):
         return self._send({"successful_payment": paid}, chat=chat)
 
     async def react(self, message: Json, emoji: str | None) -> None:
-        """Sets or takes back one's reaction."""
+        """Set or remove one's reaction."""
         chat = self.chat_of(message["chat"]["id"])
         of_message = chat.reactions.setdefault(message["message_id"], {})
         before = of_message.get(self.id, [])
@@ -276,7 +280,7 @@ class Person(Watching):
         world.update("message_reaction", update | {"old_reaction": before, "new_reaction": after})
 
     async def stop_draft(self, draft_id: int) -> None:
-        """The Stop button of a streamed draft."""
+        """Press the Stop button of a streamed draft."""
         draft = self.chat.drafts.get(draft_id)
         if draft is None or not draft["can_stop"]:
             raise CannotAct("there is no draft to stop")
@@ -287,7 +291,7 @@ class Person(Watching):
         self._world.update("stopped_message_generation", update)
 
     async def block_bot(self) -> None:
-        """Stops the bot in the private chat."""
+        """Block the bot in the private chat."""
         self._set_bot_status("kicked")
 
     async def unblock_bot(self) -> None:
@@ -311,7 +315,7 @@ class Person(Watching):
     async def inline_query(
         self, query: str, *, offset: str = "", chat: ChatRef = None
     ) -> InlineQuery:
-        """Types `@bot query`; the results come with `wait_inline`."""
+        """Type `@bot query`; `wait_inline` returns the results."""
         world, place = self._world, self.chat_of(chat)
         asked = InlineQuery(new_id(), self.id, place.id, query, world.clock())
         world.inline_queries[asked.id] = asked
@@ -323,7 +327,7 @@ class Person(Watching):
     async def choose(
         self, query: InlineQuery, result_id: str, *, thread: int | None = None
     ) -> Json:
-        """Sends one of the results into the chat of the query, or a topic of it."""
+        """Send one of the results into the chat of the query, or into a topic of it."""
         for result in (query.results or {}).get("results", []):
             if result["id"] == result_id:
                 break
@@ -342,7 +346,7 @@ class Person(Watching):
     async def choose_by_id(
         self, query_id: str, result_id: str, *, thread: int | None = None
     ) -> Json:
-        """As `choose`, by the id of one's own query."""
+        """Like `choose`, by the id of one's own query."""
         query = self._world.inline_queries.get(query_id)
         if query is None or query.user_id != self.id:
             raise CannotAct("no such inline query")

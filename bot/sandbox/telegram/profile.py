@@ -18,7 +18,7 @@ async def get_me(req: Request) -> Json:
 
 
 def language_of(params: Json) -> str:
-    """The two letters of `language_code`, or none for all languages."""
+    """Return the two letters of `language_code`, or "" for all languages."""
     code: str = params.get("language_code", "")
     if code and not LANGUAGE.fullmatch(code):
         raise bad_request("invalid language_code specified")
@@ -58,7 +58,7 @@ async def delete_my_commands(req: Request) -> bool:
 
 
 def commands_for(world: World, user_id: int, chat_id: int) -> list[Json]:
-    """The menu that a person sees in a chat (Bot API: Determining list of commands)."""
+    """Return the menu that a person sees in a chat (Bot API: Determining list of commands)."""
     chat, code = world.chats[chat_id], world.users[user_id].get("language_code", "")[:2]
     if chat.private:
         scopes = [f"chat:{chat_id}", "all_private_chats", "default"]
@@ -95,7 +95,7 @@ def _getter(field: str) -> Method:
 
 
 def profile_text(world: World, field: str, language: str) -> str:
-    """The name or description in this language, or the one for all others."""
+    """Return the name or description in this language, or the one for all other languages."""
     own = world.bot["first_name"] if field == "name" else ""
     return world.profile.get((field, language)) or world.profile.get((field, "")) or own
 
@@ -132,7 +132,7 @@ async def get_chat_member(req: Request) -> Json:
 
 
 def member_json(user: Json, status: str) -> Json:
-    """A ChatMember of this status."""
+    """Return a ChatMember with this status."""
     if status == "kicked":
         return {"status": status, "user": user, "until_date": 0}
     if status != "administrator":

@@ -1,4 +1,4 @@
-"""Answers to button presses and inline queries, each once and in time."""
+"""Answers to button presses and inline queries; each can be answered once and in time."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ async def answer_callback_query(req: Request) -> bool:
 
 
 async def answer_inline_query(req: Request) -> bool:
-    """Bot API: answerInlineQuery; cached media and articles are what the sandbox shows."""
+    """Bot API: answerInlineQuery; the sandbox shows only cached media and articles."""
     query = req.world.inline_queries.get(req.params["inline_query_id"])
     if query is None or query.results is not None:
         raise bad_request(OLD_QUERY)
@@ -72,7 +72,7 @@ async def answer_inline_query(req: Request) -> bool:
 
 
 def result_content(req: Request, result: Json) -> Json:
-    """The message that choosing this result would send."""
+    """Return the message that choosing this result would send."""
     content: Json = {}
     kind, owner = result["type"], "InlineQueryResultCachedVideo"
     if text := result.get("input_message_content"):

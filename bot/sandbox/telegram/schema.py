@@ -1,7 +1,7 @@
 """Check requests (and our own answers) against the published Bot API schema.
 
-It knows names, types and limits; nothing of chats, messages or files. Stricter than Telegram in
-one point: an unknown parameter is refused here and ignored there.
+It knows names, types and limits, and must not know chats, messages or files. It is stricter than
+Telegram in one point: it refuses unknown parameters, which Telegram ignores.
 """
 
 import json
@@ -50,7 +50,7 @@ SIZES = {
     ("setWebhook", "secret_token"): "bad webhook: secret token contains unallowed characters",
     ("InlineQueryResult", "id"): "RESULT_ID_INVALID",
 }
-# A String anywhere may be text of the person; these unions have members that are not objects.
+# These unions also allow plain values, not only objects.
 FREE = {"RichText", "InputFile"}
 
 
@@ -64,16 +64,19 @@ class Schema:
         self._by_lower = {name.lower(): name for name in self.methods}
 
     def method(self, name: str) -> str | None:
-        """The method's proper name; method names are case-insensitive. None: there is none."""
+        """Return the proper name of a method, whose names are case-insensitive; None for an
+        unknown method.
+        """
         return self._by_lower.get(name.lower())
 
     def limit(self, owner: str, field: str) -> int:
-        """The most UTF-16 units that `field` of a method or type may hold."""
+        """Return the largest number of UTF-16 units for `field` of a method or type."""
         fields = self.methods.get(owner) or self.types[owner]["fields"]
         return int(fields[field]["characters"][1])
 
     def check(self, method: str, raw: dict[str, Any]) -> dict[str, Any]:
-        """Typed parameters; form fields arrive as text and are read as JSON where the type asks.
+        """Return typed parameters; form fields arrive as text and are read as JSON where the type
+        requires it.
 
         Raises ApiError for unknown, missing, wrong-typed and over-long parameters.
         """
@@ -92,7 +95,7 @@ class Schema:
         return params
 
     def check_object(self, kind: str, value: object) -> None:
-        """Raises ApiError when `value` is not a whole and proper object of the type `kind`."""
+        """Raise ApiError if `value` is not a complete and valid object of the type `kind`."""
         self._value({"type": kind}, value, owner="", name=kind, top=False)
 
     def _value(self, field: Field, value: Any, *, owner: str, name: str, top: bool) -> Any:
@@ -227,5 +230,5 @@ def _mistyped(name: str, kind: str) -> ApiError:
 
 @cache
 def load() -> Schema:
-    """The schema of this folder, read once."""
+    """Return the schema of this folder, read once."""
     return Schema(json.loads(Path(__file__).with_name("schema.json").read_text()))

@@ -33,7 +33,7 @@ class BotApi:
         self.world = world
         self.token = token
         self.faults = faults
-        # Seconds before a method does its work, by its name; None for at once.
+        # Seconds before a method has its effect, by its name; None means no delay.
         self.latency = latency
         self.calls: list[Call] = []
         self.delivery = Delivery(world)
@@ -49,7 +49,7 @@ class BotApi:
         }
 
     def routes(self) -> list[web.RouteDef]:
-        """For the emulator's application."""
+        """Return the routes for the emulator's application."""
         return [
             web.route("*", "/bot{token}/{method}", self.handle),
             web.get("/file/bot{token}/{path:.+}", self.download),
@@ -87,7 +87,7 @@ class BotApi:
         return await suffer(request, fault, effect)
 
     def begin(self, method: str, request: web.Request | None = None) -> Call:
-        """Record a call. `request`: None for one that came as the answer to a webhook, or from
+        """Start the record of a call; `request` is None for a call in a webhook's answer, or of
         this process.
         """
         call = Call(len(self.calls) + 1, method, {}, self.world.clock())

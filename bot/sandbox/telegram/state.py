@@ -1,6 +1,6 @@
 """The state of the emulated Telegram: people, chats, messages, updates, queries.
 
-It knows nothing of HTTP and of methods. Messages are Bot API JSON and are replaced, never changed
+It must not know HTTP or methods. Messages are Bot API JSON and are replaced, never changed
 in place: a waiting update keeps its content.
 """
 
@@ -17,7 +17,7 @@ from bot.sandbox.telegram.till import Till
 
 Json = dict[str, Any]
 
-# Bot API: setWebhook, getUpdates. Not delivered unless asked for by name.
+# Bot API: setWebhook, getUpdates. These kinds are not delivered unless requested by name.
 ONLY_IF_ASKED = {"chat_member", "message_reaction", "message_reaction_count"}
 FIRST_UPDATE_ID = 703_114_001
 ANONYMOUS_ADMIN: Json = {
@@ -41,6 +41,11 @@ class Chat:
     messages: dict[int, Json] = field(default_factory=dict)
     reactions: dict[int, dict[int, list[Json]]] = field(default_factory=dict)
     topics: dict[int, str] = field(default_factory=dict)
+    closed_topics: set[int] = field(default_factory=set)
+    # Kinds of messages that members may not send, in the words of Telegram's refusal.
+    forbidden: set[str] = field(default_factory=set)
+    slow_mode: int = 0  # seconds between two messages of a member
+    bot_sent_at: float | None = None
     drafts: dict[int, Json] = field(default_factory=dict)
     migrated_to: int | None = None
     last_id: int = 0
@@ -89,14 +94,14 @@ class Webhook:
 
 
 class World:
-    """The state; all methods run on the loop's thread."""
+    """The whole state; all methods run on the event loop's thread."""
 
     def __init__(self, files: FileStore, clock: Callable[[], float], bot: Json) -> None:
         self.files = files
         self.clock = clock
-        # As a server that was started with --local: files by path, no limit of 20 MB.
+        # Behave as a server with --local: files by path, no limit of 20 MB.
         self.local = False
-        # As getMe shows it; messages carry the plain User.
+        # The bot as in getMe; messages carry only the plain User.
         self.me = bot
         self.bot = {k: bot[k] for k in ("id", "is_bot", "first_name", "username")}
         self.users: dict[int, Json] = {}
@@ -110,9 +115,9 @@ class World:
         self.webhook = Webhook()
         self.allowed: set[str] | None = None
         self.privacy_mode = True
-        # Unconfirmed updates, and all updates ever (to deliver one again).
+        # Unconfirmed updates, and all updates so far (to deliver one again).
         self.pending: deque[Json] = deque()
-        # Confirmed updates to deliver a second time, whatever the offset.
+        # Confirmed updates to deliver a second time, regardless of the offset.
         self.repeated: deque[Json] = deque()
         self.updates: list[Json] = []
         self.on_update: Callable[[], None] = lambda: None
@@ -121,14 +126,14 @@ class World:
 
     @property
     def upload_limit(self) -> int:
-        """Bytes: 50 MB at the public server."""
+        """Largest upload in bytes: 50 MB at the public server."""
         return LOCAL_UPLOAD_LIMIT if self.local else UPLOAD_LIMIT
 
     def now(self) -> int:
-        """Unix time, whole seconds, as messages carry it."""
+        """Return the Unix time in whole seconds, as in messages."""
         return int(self.clock())
 
-    # --- events for the page and for those who wait ---
+    # --- events for the page and for waiting code ---
 
     def emit(self, kind: str, **data: Any) -> None:
         """Notify all listeners."""
@@ -137,7 +142,7 @@ class World:
 
     @asynccontextmanager
     async def listen(self) -> AsyncIterator[asyncio.Queue[Json]]:
-        """Events from now on, in order."""
+        """Iterate over events from now on, in order."""
         queue: asyncio.Queue[Json] = asyncio.Queue()
         self._listeners.add(queue)
         try:
@@ -160,7 +165,7 @@ class World:
         return self._next_update - 1
 
     def push(self, update: Json) -> Json:
-        """Queue an update as it is, valid or not; only its id must be a number."""
+        """Queue an update unchanged, valid or not; only its id must be a number."""
         if not isinstance(update.get("update_id"), int):
             raise ValueError("update_id must be an integer")
         self.pending.append(update)
@@ -173,7 +178,7 @@ class World:
         self.pending = deque(u for u in self.pending if u["update_id"] >= before)
 
     def repeat(self, update_id: int) -> Json:
-        """Deliver an update once more; KeyError for an unknown id."""
+        """Deliver an update once more; raise KeyError for an unknown id."""
         for update in self.updates:
             if update["update_id"] == update_id:
                 self.repeated.append(update)
@@ -184,7 +189,7 @@ class World:
     # --- people and chats ---
 
     def chat_json(self, chat: Chat) -> Json:
-        """The Chat object inside messages."""
+        """Return the Chat object for messages."""
         if chat.private:
             user = self.users[chat.id]
             names = ("first_name", "last_name", "username")
@@ -193,11 +198,11 @@ class World:
         return {**body, "is_forum": True} if chat.is_forum else body
 
     def member_status(self, chat: Chat, user_id: int) -> str:
-        """The status of a member; `left` for everybody else."""
+        """Return the status of a member; `left` for everybody else."""
         return chat.members.get(user_id, "left")
 
     def sees(self, user_id: int, chat: Chat) -> bool:
-        """Whether this person has the chat in the list."""
+        """Whether this person sees the chat in their list."""
         if chat.private:
             return chat.id == user_id
         return chat.members.get(user_id, "left") not in {"left", "kicked"}
@@ -236,14 +241,14 @@ class World:
         return message
 
     def delete(self, chat: Chat, message_id: int) -> bool:
-        """False when there is no such message."""
+        """Delete a message; return False if there is no such message."""
         if chat.messages.pop(message_id, None) is None:
             return False
         self.emit("deleted", chat_id=chat.id, message_id=message_id)
         return True
 
     def find_inline(self, inline_message_id: str) -> tuple[Chat, Json] | None:
-        """The message that was sent through the bot in inline mode."""
+        """Return the message that was sent through the bot in inline mode."""
         place = self.inline_messages.get(inline_message_id)
         if place is None:
             return None
@@ -253,5 +258,5 @@ class World:
 
 
 def new_id() -> str:
-    """An id of a query, as long as Telegram's."""
+    """Return an id of a query, as long as Telegram's."""
     return str(secrets.randbelow(9 * 10**18) + 10**18)

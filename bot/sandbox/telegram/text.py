@@ -1,4 +1,4 @@
-"""Formatted text as Telegram has it: UTF-16 units, HTML mode, entities checked and found."""
+"""Formatted text as in Telegram: UTF-16 units, HTML mode, checking and finding entities."""
 
 import html
 import re
@@ -24,7 +24,7 @@ TAGS = {
 }
 KINDS = {*TAGS.values(), "blockquote", "expandable_blockquote", "text_link", "text_mention"}
 KINDS |= {"custom_emoji", "date_time"}
-# Found by the server itself; entities of these kinds from a bot are dropped and searched anew.
+# The server finds these kinds itself; such entities from a bot are dropped and searched again.
 AUTOMATIC = ("mention", "hashtag", "cashtag", "bot_command", "url", "email", "phone_number")
 FOUND = re.compile(
     r"(?P<bot_command>(?<![\w/])/[A-Za-z0-9_]{1,32}(?:@[A-Za-z]\w{3,31})?(?![\w/]))"
@@ -38,14 +38,14 @@ ATTRIBUTE = re.compile(r"([\w-]+)(?:\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+
 
 
 def utf16_len(text: str) -> int:
-    """The length as Telegram counts it: a character outside the BMP is two units."""
+    """Return the length as Telegram counts it: a character outside the BMP is two units."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def formatted(
     text: str, parse_mode: str | None, entities: list[Entity] | None
 ) -> tuple[str, list[Entity]]:
-    """The text as it is kept and its entities, sorted.
+    """Return the stored form of a text, and its entities, sorted.
 
     Raises ApiError 400 "can't parse entities: …" or for entities out of the text's bounds.
     """
@@ -62,7 +62,9 @@ def formatted(
 
 
 def with_automatic(text: str, entities: list[Entity]) -> list[Entity]:
-    """`entities` and the commands, mentions, links… that the server itself finds in `text`."""
+    """Return `entities` and the commands, mentions and links that the server itself finds in
+    `text`.
+    """
     taken = [(e["offset"], e["offset"] + e["length"]) for e in entities if e["type"] in _OPAQUE]
     result = list(entities)
     for match in FOUND.finditer(text):
@@ -77,7 +79,7 @@ _OPAQUE = {"code", "pre", "text_link", "text_mention"}
 
 
 def checked(text: str, entities: list[Entity]) -> list[Entity]:
-    """Entities given by a bot; those the server finds by itself are left out."""
+    """Return the entities given by a bot, without those that the server finds itself."""
     end = utf16_len(text)
     kept = []
     for entity in entities:

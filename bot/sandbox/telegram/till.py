@@ -1,6 +1,6 @@
 """The state of Stars: invoices, checkouts and payments.
 
-It knows neither chats nor methods.
+It must not know chats or methods.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ CHECKOUT_SECONDS = 10
 
 @dataclass
 class Checkout:
-    """A question to the bot: may this person pay?"""
+    """A pre-checkout query to the bot: may this person pay?"""
 
     id: str
     user_id: int
@@ -26,7 +26,7 @@ class Checkout:
 
 @dataclass
 class Payment:
-    """Stars that a person gave."""
+    """A payment in Stars."""
 
     charge_id: str
     user_id: int

@@ -22,7 +22,7 @@ MEMBER = re.compile(r"^ - (\w+)$", re.MULTILINE)
 
 
 def trim_field(field: dict[str, Any]) -> dict[str, Any]:
-    """One parameter or field; limits by what its description says."""
+    """Return one parameter or field, with limits taken from its description."""
     text, kind = field["description"], field["type"]
     short: dict[str, Any] = {"type": kind}
     if field["required"]:
@@ -60,7 +60,7 @@ def trim(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def dump(trimmed: dict[str, Any]) -> str:
-    """Write one line per entry, so that a new version reads well as a diff."""
+    """Write one line per entry, so that a new version gives a readable diff."""
     parts = [f'"version": {json.dumps(trimmed["version"])}']
     for name in ("methods", "types"):
         lines = [

@@ -21,7 +21,7 @@ SECRET = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Delivery:
-    """The delivery of one bot: who polls now, and where the webhook is."""
+    """The delivery of updates to one bot: the current poll, or the webhook."""
 
     def __init__(self, world: World, retry_delay: float = 1.0) -> None:
         self.world = world
@@ -34,7 +34,9 @@ class Delivery:
         world.on_update = self._news
 
     async def get_updates(self, req: Request) -> list[Json]:
-        """Bot API: getUpdates. A second poller ends the first with 409, as at Telegram."""
+        """Bot API: getUpdates. A second poll ends the first one with 409, as
+        at Telegram.
+        """
         world, params = self.world, req.params
         if world.webhook.url:
             raise ApiError(409, WEBHOOK_ACTIVE)
@@ -52,7 +54,7 @@ class Delivery:
         return (repeated + list(world.pending))[:limit]
 
     async def _wait(self, seconds: float) -> None:
-        # None: there are updates; a text: why this poll ended.
+        # None if there are updates, or the reason why this poll ended.
         ended: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self._poller = ended
         self.world.emit("poll")
@@ -69,7 +71,7 @@ class Delivery:
 
     @property
     def polled(self) -> bool:
-        """Whether a getUpdates is waiting now."""
+        """Whether a getUpdates call is waiting now."""
         return self._poller is not None
 
     def _news(self) -> None:
@@ -86,7 +88,9 @@ class Delivery:
             self.world.allowed = set(params["allowed_updates"]) or None
 
     async def set_webhook(self, req: Request) -> bool:
-        """Bot API: setWebhook. Plain http is allowed for loopback, unlike at Telegram."""
+        """Bot API: setWebhook. Unlike at Telegram, plain http is allowed for
+        loopback.
+        """
         world, params = self.world, req.params
         url = params["url"]
         if not url:
@@ -132,7 +136,7 @@ class Delivery:
         return info
 
     async def stop(self) -> None:
-        """Ends the webhook's deliveries and any poll that waits."""
+        """End the webhook's deliveries and any waiting poll."""
         self._end_poll("terminated by other getUpdates request")
         if self._task is not None:
             self._task.cancel()
@@ -140,7 +144,7 @@ class Delivery:
             self._task = None
 
     async def _deliver(self) -> None:
-        """Updates one by one; each is tried until the webhook answers 2xx."""
+        """Deliver updates one by one; each is repeated until the webhook answers 2xx."""
         world, hook, delay = self.world, self.world.webhook, self.retry_delay
         headers = {"X-Telegram-Bot-Api-Secret-Token": hook.secret} if hook.secret else {}
         async with aiohttp.ClientSession(headers=headers) as session:
@@ -175,7 +179,7 @@ class Delivery:
         return None
 
     def methods(self) -> dict[str, Method]:
-        """The methods that this object answers."""
+        """Return the methods that this object answers."""
         return {
             "getUpdates": self.get_updates,
             "setWebhook": self.set_webhook,
@@ -185,7 +189,7 @@ class Delivery:
 
 
 def _method_in(body: bytes) -> Json | None:
-    """A method call in the webhook's answer (Bot API: Making requests when getting updates)."""
+    """Run a call in the webhook's answer (Bot API: Making requests when getting updates)."""
     try:
         reply: Any = json.loads(body)
     except ValueError:

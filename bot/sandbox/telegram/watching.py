@@ -1,4 +1,4 @@
-"""What a person sees: the chats, the menu, and waiting for what the bot does."""
+"""The view of a person: the chats, the menu, and waiting for the bot's actions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ class Watching:
 
     @property
     def user(self) -> Json:
-        """The User object, as it is now."""
+        """The current User object."""
         return self._world.users[self.id]
 
     @property
@@ -33,7 +33,7 @@ class Watching:
 
     @property
     def messages(self) -> list[Json]:
-        """The messages in the private chat now, the oldest first."""
+        """The current messages of the private chat, the oldest first."""
         return list(self.chat.messages.values())
 
     def chat_of(self, chat: ChatRef) -> Chat:
@@ -67,7 +67,7 @@ class Watching:
         """Return the first message of the chat that `wanted` accepts, now or within `within`
         seconds.
 
-        TimeoutError shows what is in the chat instead.
+        The text of a TimeoutError lists the messages of the chat.
         """
         place = self._world.chats[chat] if isinstance(chat, int) else chat or self.chat
 
@@ -78,7 +78,7 @@ class Watching:
         return found
 
     async def answer_to(self, query: CallbackQuery, *, within: float = 30) -> Json:
-        """What the bot answered to a press: text, show_alert, url."""
+        """Return the bot's answer to a press: text, show_alert, url."""
 
         async def look() -> Json | None:
             return query.answer
@@ -87,7 +87,7 @@ class Watching:
         return answer
 
     async def inline_results(self, query: InlineQuery, *, within: float = 30) -> list[Json]:
-        """What the bot answered to an inline query."""
+        """Return the bot's answer to an inline query."""
 
         async def look() -> list[Json] | None:
             return None if query.results is None else query.results["results"]

@@ -1,6 +1,6 @@
-"""Inline keyboards, one module per subject: which buttons stand below a message and their labels.
+"""Inline keyboards, one module per subject: the buttons below a message and their labels.
 
-What each button carries is defined in bot/texts/callback_data.py. The package must not know what
+The data of each button is defined in bot/texts/callback_data.py. The package must not know what
 a press does.
 """
 
@@ -8,10 +8,24 @@ from bot.texts.keyboards import (
     access,
     admin,
     cards,
+    films,
+    first_steps,
     notices,
     payments,
+    people,
     personal,
     results,
 )
 
-__all__ = ["access", "admin", "cards", "notices", "payments", "personal", "results"]
+__all__ = [
+    "access",
+    "admin",
+    "cards",
+    "films",
+    "first_steps",
+    "notices",
+    "payments",
+    "people",
+    "personal",
+    "results",
+]

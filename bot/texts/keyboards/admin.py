@@ -1,4 +1,4 @@
-"""Keyboards for admins: what can be done about an alert, and operations on one thing."""
+"""Keyboards for admins: operations that help with an alert, and operations on one object."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
     AlertKind.PROVIDER_AWAY: (_O.TRY_NOW, _O.TODAY),
     AlertKind.UNDELIVERABLE: (_O.REDELIVER, _O.LOOK),
     AlertKind.UNKNOWN: (_O.NOT_CHARGED, _O.CHARGED, _O.LOOK),
+    AlertKind.REFUND_REFUSED: (_O.REFUND_AGAIN, _O.REFUND_SETTLED),
     AlertKind.SET_ASIDE: (_O.HANDLE, _O.UPDATE),
     AlertKind.NO_UPDATES: (_O.TODAY,),
     AlertKind.OTHER_POLLER: (_O.TODAY,),
+    AlertKind.PHOTOS_UNFETCHED: (_O.RELEASE_PHOTOS, _O.LOOK),
     AlertKind.DISK_LOW: (_O.HOLD_INTAKE, _O.TODAY),
 }
 
 
 def alert(lang: str, params: Params) -> InlineKeyboardMarkup:
     """Return the operations that help with an alert."""
-    number = int(params.get("task") or params.get("update") or 0)
+    number = int(params.get("task") or params.get("update") or params.get("refund") or 0)
     return parts.rows(
         *([operation(lang, one, number)] for one in _BELOW_ALERTS[AlertKind(str(params["alert"]))])
     )
@@ -49,5 +51,5 @@ def operation(lang: str, one: Operation, number: int = 0) -> InlineKeyboardButto
 
 
 def operations(lang: str, *rows: Sequence[Operation], number: int = 0) -> InlineKeyboardMarkup:
-    """Return rows of an admin's buttons about the same thing."""
+    """Return rows of an admin's buttons about the same object."""
     return parts.rows(*([operation(lang, one, number) for one in row] for row in rows))

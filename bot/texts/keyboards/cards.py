@@ -30,7 +30,7 @@ VARIANTS = (1, 2, 3)
 
 @dataclass(frozen=True, kw_only=True)
 class CardOptions:
-    """What a card offers beside aspect ratios."""
+    """The options of a card in addition to aspect ratios."""
 
     models: tuple[Model, ...] = ()
     improves: bool = False  # a chat model is set
@@ -41,7 +41,8 @@ def card(
     task: Task, nearest: AspectRatio | None = None, card_options: CardOptions | None = None
 ) -> InlineKeyboardMarkup:
     """Return the ratios in one row, the `nearest` to the photo first and marked; a photo without a
-    prompt has only Cancel. One tap on a ratio orders, whatever else is shown."""
+    prompt has only Cancel. One tap on a ratio orders, even while options are shown.
+    """
     model = CATALOG.get(task.model)
     ratios = list(model.ratios) if model else list(AspectRatio)
     if nearest in ratios:
@@ -105,8 +106,8 @@ def choices(
     models: Sequence[Model],
     carrying: Callable[[Model], CallbackData],
 ) -> list[list[InlineKeyboardButton]]:
-    """Return kinds, qualities and lengths, a row each, the chosen ones marked; single choices are
-    left out.
+    """Return a row each for kinds, qualities and lengths, the chosen ones marked; a row with one
+    choice is left out.
 
     A press changes one property and keeps the others as near as the catalog allows.
     """
@@ -143,7 +144,7 @@ def _unlike(one: Model, other: Model | None) -> tuple[bool, bool, bool, Decimal]
 
 
 def begin(lang: str) -> InlineKeyboardMarkup:
-    """Below the first message: something to start from."""
+    """Below the first message: buttons to start with."""
     return parts.rows([parts.button(texts.cards.button_examples(lang), ShowExample(index=0))])
 
 

@@ -1,4 +1,4 @@
-"""Keyboards of notices: which buttons are below a message of the outbox."""
+"""Keyboards of notices: the buttons below a message of the outbox."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.texts.callback_data import (
     Act,
     Operation,
 )
-from bot.texts.keyboards import access, admin, parts, results
+from bot.texts.keyboards import access, admin, films, parts, results
 
 
 def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | None:
@@ -25,6 +25,8 @@ def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | N
         return admin.operations(notice.lang, [Operation.TAKE_OVER])
     if notice.kind is NoticeKind.DRAINED:
         return admin.operations(notice.lang, [Operation.RELEASE_INTAKE])
+    if notice.kind is NoticeKind.FILM_NOT_JOINED:
+        return films.parts_only(notice.lang, int(notice.params["film"] or 0))
     if notice.task_id is None:
         return None
     if notice.kind is NoticeKind.ALBUM and task is not None:

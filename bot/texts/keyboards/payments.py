@@ -1,4 +1,4 @@
-"""Keyboards for buying credit with Stars and giving payments back."""
+"""Keyboards for buying credit with Stars and for refunds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def refunds(lang: str, payments: Sequence[tuple[int, int, datetime]]) -> InlineK
     )
 
 
-def refund_payment(lang: str, entry: int, stars: int, at: datetime) -> InlineKeyboardButton:
-    """Return an admin's button that refunds a payment."""
-    data = Operate(operation=Operation.REFUND, number=entry)
-    return parts.button(texts.payments.button_refund(lang, stars, at), data)
+def refund_payment(
+    lang: str, entry: int, stars: int, at: datetime, *, is_used: bool = False
+) -> InlineKeyboardButton:
+    """Return an admin's button that refunds a payment; `is_used`: in part."""
+    operation = Operation.REFUND_REST if is_used else Operation.REFUND
+    label = texts.payments.button_refund_rest if is_used else texts.payments.button_refund
+    return parts.button(label(lang, stars, at), Operate(operation=operation, number=entry))

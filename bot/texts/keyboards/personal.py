@@ -24,7 +24,7 @@ from bot.texts.keyboards.cards import choices
 def settings(
     lang: str, model: Model, ratio: AspectRatio | None, models: Sequence[Model]
 ) -> InlineKeyboardMarkup:
-    """Return a person's defaults: a press chooses; on the chosen ratio it removes the choice."""
+    """Return a person's defaults; a press sets a default, or removes the ratio already set."""
     ratios = [
         parts.button(
             one.value,
@@ -41,7 +41,7 @@ def settings(
 
 
 def delete_me(user_id: int, lang: str) -> InlineKeyboardMarkup:
-    """Return the second tap; in a group only the person's own counts."""
+    """Return the button to confirm; in a group it works only for this person."""
     return parts.rows(
         [
             parts.button(

@@ -21,16 +21,16 @@ from bot.texts.callback_data import (
     ShowVideo,
     TurnPage,
 )
-from bot.texts.keyboards import parts
+from bot.texts.keyboards import films, parts
 
 
 def status(task: Task) -> InlineKeyboardMarkup | None:
-    """Return Cancel while it is free."""
+    """Return the Cancel button while cancelling is free."""
     return parts.rows([parts.cancel(task)]) if task.state is TaskState.QUEUED else None
 
 
 def unknown(task_id: int, lang: str, price: Decimal) -> InlineKeyboardMarkup:
-    """Return the button to order again knowingly."""
+    """Return the button to order again although the first order may have been paid."""
     return parts.rows(
         [parts.button(texts.results.button_retry(lang, price), RetryUnknown(task_id=task_id))]
     )
@@ -50,21 +50,24 @@ def undeliverable(task_id: int, lang: str) -> InlineKeyboardMarkup:
 
 
 COPY_LIMIT = 256
-"""UTF-16 units that a button can copy (Bot API: CopyTextButton)."""
+"""The largest text that a button can copy, in UTF-16 units (Bot API: CopyTextButton)."""
 
 _REFUSED = frozenset({Reason.SENSITIVE_CONTENT, Reason.UNSAFE_PROMPT, Reason.INVALID_INPUT})
 
-_FRAME_LOST = frozenset({Reason.FRAME_UNAVAILABLE, Reason.FRAME_UNUSABLE, Reason.FRAMES_OFF})
+_FRAME_LOST = frozenset(
+    {Reason.FRAME_UNAVAILABLE, Reason.FRAME_UNUSABLE, Reason.FRAMES_OFF, Reason.FRAME_UNFETCHED}
+)
 
 
 def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
-    """Return the buttons below a video; `forget`: from the history, where Delete is permanent."""
+    """Return the buttons below a video; with `forget` (in the history) Delete is permanent."""
     has_video = task.video_file_id is not None or task.state is TaskState.RENDERED
     return parts.rows(
         [_again(task.id, task.lang, task.price), below(Act.EDIT_PROMPT, task.id, task.lang)],
         [below(Act.RATIO, task.id, task.lang), below(Act.CONTINUE, task.id, task.lang)]
         if has_video
         else [below(Act.RATIO, task.id, task.lang)],
+        films.of_part(task) if has_video else [],
         [*([below(Act.FILE, task.id, task.lang)] if has_video else []), *copy(task)],
         [below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)],
     )
@@ -89,7 +92,7 @@ def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
 
 
 def copy(task: Task) -> list[InlineKeyboardButton]:
-    """Return the button that copies the prompt, if a button can hold it."""
+    """Return the button that copies the prompt, if the prompt is short enough for a button."""
     if not task.prompt or sizeof(task.prompt) > COPY_LIMIT:
         return []
     words = CopyTextButton(text=task.prompt)
@@ -99,7 +102,9 @@ def copy(task: Task) -> list[InlineKeyboardButton]:
 def failed(
     task_id: int, lang: str, reason: Reason, price: Decimal | None = None
 ) -> InlineKeyboardMarkup:
-    """Return what helps after this failure: another prompt, no photo, or the same again."""
+    """Return the buttons that help after this failure: another prompt, no photo, or the same
+    again.
+    """
     if reason in _REFUSED:
         return parts.rows([below(Act.EDIT_PROMPT, task_id, lang)])
     if reason in _FRAME_LOST:
@@ -108,7 +113,7 @@ def failed(
 
 
 def words_wanted(draft: Task, source: Task) -> InlineKeyboardMarkup:
-    """Return the buttons below the question for a new prompt, with the old one to copy."""
+    """Return the buttons below the request for a new prompt, with a button to copy the old one."""
     return parts.rows(copy(source), [parts.cancel(draft)])
 
 
@@ -150,7 +155,7 @@ def order(task: Task) -> InlineKeyboardMarkup | None:
 
 
 def _again(task_id: int, lang: str, price: Decimal | None) -> InlineKeyboardButton:
-    """Return a button that orders at once, with its price; without a price it shows a card."""
+    """Return a button that orders at once and shows the price; without a price it opens a card."""
     data = Below(act=Act.AGAIN, task_id=task_id)
     return parts.button(texts.results.button_again(lang, price), data)
 

@@ -1,4 +1,4 @@
-"""What is kept of first frames outside: objects of a bucket that have to be deleted."""
+"""Add the records of first frames in a bucket, which have to be deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Presses that make something, consents, videos sent as files; what rests knows since when."""
+"""Add presses that create something, consents, videos sent as files, and when a task ended."""
 
 from __future__ import annotations
 

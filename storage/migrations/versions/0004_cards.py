@@ -1,4 +1,4 @@
-"""Cards that change: revisions, albums, rewritten words, variants; a person's defaults."""
+"""Add editable cards: revisions, albums, rewritten prompts, variants; and a person's defaults."""
 
 from __future__ import annotations
 

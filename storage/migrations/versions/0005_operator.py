@@ -1,4 +1,4 @@
-"""Who may use the bot, what admins did, and the ledger, which only grows."""
+"""Add permits, the audit log, and the append-only ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GROWS_ONLY = {
     ),
 }
 
-# What was ordered before there was a ledger
+# Entries for orders that were made before there was a ledger
 BOOKED = "prompt IS NOT NULL AND confirmed_at IS NOT NULL"
 FILL = (
     ("reservation", "confirmed_at", BOOKED),

@@ -1,4 +1,4 @@
-"""What the operator was told, what they switched off, and what they send to everybody."""
+"""Add alerts, switches and broadcasts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several hosts: whose disk keeps a video, and rates that all processes share."""
+"""Support several hosts: add the disk that keeps a video, and shared rate limits."""
 
 from __future__ import annotations
 

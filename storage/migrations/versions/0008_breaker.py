@@ -1,4 +1,4 @@
-"""The breaker in front of creates: one row while the provider is away."""
+"""Add the breaker in front of creates: one row while the provider does not answer."""
 
 from __future__ import annotations
 

@@ -39,6 +39,8 @@ export const provider = (path, body) => body ? json(`/sandbox/provider/${path}`,
 export const addPerson = (first_name, language_code) => json("/sandbox/people", { first_name, language_code });
 export const addGroup = (title, people, topics) => json("/sandbox/groups", { title, people, topics });
 
+export const setRights = (group, rights) => json(`/sandbox/groups/${group}/rights`, rights);
+
 /** Events of this person; `onready` again after each reconnection. */
 export function listen({ onready, onevent, onlost }) {
   const source = new EventSource(`/sandbox/events?person=${person}`);

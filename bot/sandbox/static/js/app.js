@@ -60,7 +60,7 @@ function onEvent(event) {
   if (event.chat_id === open) { drawHead(); drawMessages(); drawKeyboard(); }
 }
 
-/** A draft goes by itself when the bot does not renew it. */
+/** A draft disappears when the bot does not renew it. */
 function showDraft(place, draft) {
   place.drafts = [draft];
   setTimeout(() => {
@@ -111,7 +111,7 @@ function drawHead() {
   }
 }
 
-/** Only what changed is drawn anew: clips play on, what is gone leaves with a move. */
+/** Draws only the changes: clips continue to play, removed messages disappear with an animation. */
 function drawMessages() {
   const list = $("messages"), one = chat();
   const atEnd = fromEnd() < 160;
@@ -158,11 +158,13 @@ function drawKeyboard() {
 }
 
 function show(id) {
-  if (id !== open) { composer.reset(); $("messages").replaceChildren(); }
+  const other = id !== open;
+  if (other) { composer.reset(); $("messages").replaceChildren(); }
   open = id;
   unread.delete(id);
   $("app").dataset.view = "chat";
   drawAll();
+  if (other) panel.draw(state);
 }
 
 // --- deeds ---
@@ -175,7 +177,7 @@ async function press(message, button, node) {
     node.classList.add("waiting");
     try {
       const { query_id } = await api.act("press", { chat_id: open, message_id: message.message_id, button: button.callback_data });
-      // A quick bot answers before the emulator has told the number of the press.
+      // A fast bot answers before the emulator has returned the id of the press.
       if (early.delete(query_id)) return void node.classList.remove("waiting");
       pressed.set(query_id, setTimeout(() => { answered({ query_id }); toast(t("no_answer")); }, PRESS_SECONDS * 1000));
       node.dataset.query = query_id;
@@ -241,6 +243,9 @@ Object.assign(panel.hooks, {
   block: (on) => api.act("block", { on }),
   blocked: () => chats.get(state.me.id)?.bot_status === "kicked",
   people: () => state.people,
+  // Telegram's client opens the private chat with the bot, wherever the link was.
+  start: (payload) => { show(state.me.id); return sendText(`/start ${payload}`); },
+  group: () => chat().type === "private" ? null : chat(),
 });
 
 function showPanel(on) {
@@ -261,7 +266,7 @@ $("topic").addEventListener("change", (event) => { thread = event.target.value; 
 $("languages").addEventListener("click", (event) => event.target.dataset.language && api.act("language", { language_code: event.target.dataset.language }));
 document.addEventListener("visibilitychange", () => { if (!document.hidden && open) { unread.delete(open); drawChats(); } });
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && matchMedia("(max-width: 1080px)").matches && !$("app").classList.contains("no-panel") && $("menu").hidden) showPanel(false); });
-// Whoever reads the end stays there while pictures load and the composer grows.
+// If the end of the chat is visible, it stays visible while pictures load and the composer grows.
 const keeper = new ResizeObserver(() => { if ($("to-end").hidden) toEnd("instant"); });
 for (const id of ["messages", "scroll"]) keeper.observe($(id));
 
@@ -270,7 +275,7 @@ else $("open-panel").setAttribute("aria-expanded", "true");
 await load();
 let first = true;
 api.listen({
-  // Events may have been missed while the line was down, or before it was up.
+  // Events may have been missed while there was no connection.
   onready: async () => { if (!online) toast(t("connection_back")); online = true; if (!first) await load(); first = false; },
   onevent: onEvent,
   onlost: () => { if (online) toast(t("connection_lost")); online = false; },

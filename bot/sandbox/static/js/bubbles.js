@@ -1,5 +1,5 @@
 // One message (or one album) as an element. Knows what a message looks like, not what it does:
-// the deeds come as `hooks` from app.js.
+// the actions come as `hooks` from app.js.
 import { render } from "./entities.js";
 import { avatar, el, iconButton } from "./dom.js";
 import { album, gist, media, thumb, width } from "./media.js";
@@ -76,7 +76,7 @@ function bubble({ group, place, reactions, mine, inGroup, me }, old) {
 const mediaKey = (group) => group.map((one) =>
   (one.photo?.at(-1) || one.video || one.animation || one.document || one.sticker || one.voice)?.file_id).join();
 
-/** A clip that plays goes on playing when only the words or the buttons change. */
+/** A playing clip continues when only the text or the buttons change. */
 function keptMedia(group, old) {
   if (old?._media && old._media.key === mediaKey(group)) return old._media.shown;
   return group.length > 1 ? { node: album(group), kind: group[0].document ? "inline" : "full" } : media(group[0]);
@@ -124,7 +124,7 @@ function draftBubble(draft) {
   return el("li.message.draft", {}, stack);
 }
 
-/** The first thing in an empty chat. */
+/** The content of an empty chat. */
 export function welcome(bot) {
   return el("li.welcome", {}, avatar(el("span.avatar"), bot.name, 0), el("h2", {}, bot.name), el("p", {}, bot.description || bot.short_description || t("nothing_yet")));
 }

@@ -18,10 +18,10 @@ export function editOwn(message) {
 
 export function insert(text) { input.value = text; grow(); suggest(); input.focus(); }
 
-/** The menu of commands has changed while somebody was typing one. */
+/** Called when the menu of commands changes while a command is being typed. */
 export const refresh = () => { if (input.value.startsWith("/")) suggest(); };
 
-/** Nothing half-written stays when another chat is opened. */
+/** Clears the unsent text when another chat is opened. */
 export function reset() { setContext(null); setFiles([]); input.value = ""; hideOptions(); grow(); }
 
 function setContext(next, title) {
@@ -54,7 +54,7 @@ export const addFiles = (list, asFile = false) => { if (asFile) $("as-file").che
 
 function grow() {
   input.style.height = "auto";
-  // Nothing can be measured while the chat is not shown.
+  // Sizes cannot be measured while the chat is hidden.
   if (input.scrollHeight) input.style.height = `${Math.min(input.scrollHeight, 168)}px`;
   $("send").disabled = !input.value.trim() && !files.length;
 }
@@ -69,7 +69,7 @@ async function send(event) {
     else if (attached.length) await hooks.files(attached, text, asFile, now?.message);
     else await hooks.text(text, now?.message);
   } catch (error) {
-    // What could not be sent is given back.
+    // Text that could not be sent is put back.
     input.value = text; setFiles(attached); toast(error.message);
   }
   grow(); input.focus();

@@ -25,7 +25,7 @@ function build(part, text, into) {
     into.append(text.slice(place, child.start));
     into.append(wrap(child, text));
     place = child.end;
-    // A quote is a block already: the line break after it would be an empty line.
+    // A quote is a block, so the line break after it would show as an empty line.
     if (/quote|^pre$/.test(child.entity.type) && text[place] === "\n") place += 1;
   }
   into.append(text.slice(place, part.end));
@@ -52,7 +52,7 @@ function wrap(part, text) {
 }
 
 function link(url, node, text) {
-  // Only what a chat opens; never javascript: and the like.
+  // Only schemes that a chat client opens; never javascript: or similar.
   if (/^(https?|mailto|tg):/i.test(url)) Object.assign(node, { href: url, target: "_blank", rel: "noopener noreferrer" });
   if (text) node.textContent = text;
   return node;

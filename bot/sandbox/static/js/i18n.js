@@ -21,6 +21,9 @@ const TEXTS = {
       spent: "Spent in play money", balance: "{0} ₽ for {1}, {2} ₽ left", videos: ["video", "videos"], no_provider: "The video service is not here.",
       telegram: "Telegram", flood: "Too many requests (429)", flood_hint: "All sending is put off by 3 s again and again, until you switch this off.",
       block: "Block the bot", block_hint: "As a person who has had enough of it.", people: "People and groups", add_person: "Add a person", add_group: "Make a group", name: "Name", add: "Add", group_name: "Name of the group", topics: "with topics",
+      terminal: "Terminal", start_link: "The bot has no admin yet, so its terminal shows a link:", open_link: "Open the link",
+      rights: "This group and the bot", no_videos: "No videos", no_videos_hint: "Text is allowed, videos are not.", no_messages: "No messages", no_messages_hint: "Members may send nothing, and the bot is a member.", slow_mode: "Slow mode", slow_mode_hint: "One message in 30 s.",
+      close_topics: "Close the topics", close_topics_hint: "Only admins write in them.", remove_bot: "Remove the bot", remove_bot_hint: "It can no longer write here.",
       calls: "What the bot asked Telegram", everything_well: "Everything works again",
     },
   },
@@ -45,6 +48,9 @@ const TEXTS = {
       spent: "Истрачено игрушечных денег", balance: "{0} ₽ за {1}, осталось {2} ₽", videos: ["видео", "видео", "видео"], no_provider: "Видеосервиса здесь нет.",
       telegram: "Телеграм", flood: "Слишком много запросов (429)", flood_hint: "Любая отправка снова и снова откладывается на 3 с, пока вы это не выключите.",
       block: "Заблокировать бота", block_hint: "Как человек, которому он надоел.", people: "Люди и группы", add_person: "Добавить человека", add_group: "Создать группу", name: "Имя", add: "Добавить", group_name: "Название группы", topics: "с темами",
+      terminal: "Терминал", start_link: "У бота ещё нет администратора, поэтому в терминале есть ссылка:", open_link: "Открыть ссылку",
+      rights: "Эта группа и бот", no_videos: "Без видео", no_videos_hint: "Текст разрешён, видео нет.", no_messages: "Без сообщений", no_messages_hint: "Участникам писать нельзя, а бот — участник.", slow_mode: "Медленный режим", slow_mode_hint: "Одно сообщение в 30 с.",
+      close_topics: "Закрыть темы", close_topics_hint: "В них пишут только админы.", remove_bot: "Удалить бота из группы", remove_bot_hint: "Он больше не может здесь писать.",
       calls: "О чём бот просил Телеграм", everything_well: "Всё снова работает",
     },
   },
@@ -52,7 +58,7 @@ const TEXTS = {
 
 let language = "en";
 
-/** Two letters; anything but Russian reads English. */
+/** Two letters; every language but Russian gets English. */
 export function setLanguage(code) {
   language = (code || "").startsWith("ru") ? "ru" : "en";
   document.documentElement.lang = language;

@@ -7,7 +7,7 @@ const WIDEST = 360, TALLEST = 440, NARROWEST = 220;
 
 const box = (width, height) => ({ "--ratio": `${width} / ${height}` });
 
-/** How wide the bubble of this media is: the whole shape is seen without scrolling. */
+/** The width of the bubble for this media, so that all of it is visible without scrolling. */
 export function width(messages) {
   if (messages.length > 1) return WIDEST;
   const [message] = messages;
@@ -51,7 +51,7 @@ function file(document_) {
     el("span", {}, el("strong", {}, name), el("small", {}, bytes(document_.file_size || 0))));
 }
 
-/** {node, kind}: what stands above the caption; null for a text. `kind`: full | inline | bare. */
+/** {node, kind}: the media above the caption; null for a text. `kind`: full | inline | bare. */
 export function media(message) {
   if (message.live_photo) return { node: photo(message.photo || message.live_photo.photo, t("live_photo")), kind: "full" };
   if (message.photo) return { node: photo(message.photo), kind: "full" };

@@ -3,19 +3,21 @@ import * as api from "./api.js";
 import { $, el, toast } from "./dom.js";
 import { locale, plural, t } from "./i18n.js";
 
-export const hooks = { block: async () => {}, blocked: () => false, people: () => [] };
+export const hooks = {
+  block: async () => {}, blocked: () => false, people: () => [], start: async () => {}, group: () => null,
+};
 let provider = null, flooded = false, lastCall = 0;
 const asked = [];
 
-/** Draws everything anew; `state` is the emulator's. */
+/** Redraws everything; `state` is the emulator's. */
 export async function draw(state) {
   flooded = state.flood;
   provider = state.provider ? await api.provider("state").catch(() => null) : null;
   const focus = document.activeElement?.id;
   $("panel-body").replaceChildren(
-    el("p.note", {}, t("panel.note")),
+    el("p.note", {}, t("panel.note")), state.start_link ? linkSection(state.start_link) : "",
     state.provider && provider ? serviceSection() : el("p.hint", {}, t("panel.no_provider")),
-    telegramSection(), peopleSection(), callsSection());
+    telegramSection(), ...groupSection(), peopleSection(), callsSection());
   if (focus) $(focus)?.focus();
   warn();
   await refreshCalls();
@@ -24,6 +26,13 @@ export async function draw(state) {
 function warn() {
   const odd = flooded || hooks.blocked() || (provider && provider.mode !== "well");
   $("open-panel").classList.toggle("warn", Boolean(odd));
+}
+
+/** What the bot printed in its terminal: opening it sends /start, as Telegram's client does. */
+function linkSection(link) {
+  return el("section", { "aria-label": t("panel.terminal") }, el("h3", {}, t("panel.terminal")),
+    el("p.hint", {}, t("panel.start_link")), el("code.start-link", {}, link),
+    el("button.secondary", { type: "button", id: "open-link", onclick: () => attempt(() => hooks.start(new URL(link).searchParams.get("start"))) }, t("panel.open_link")));
 }
 
 function serviceSection() {
@@ -66,6 +75,22 @@ function telegramSection() {
     toggle("block", t("panel.block"), t("panel.block_hint"), hooks.blocked(), (on) => hooks.block(on)));
 }
 
+/** What the open group takes from the bot. */
+function groupSection() {
+  const group = hooks.group();
+  if (!group) return [];
+  const set = (rights) => api.setRights(group.id, rights);
+  const forbid = (id, kinds) => toggle(id, t(`panel.${id}`), t(`panel.${id}_hint`), kinds.every((kind) => group.forbidden.includes(kind)),
+    (on) => set({ forbidden: group.forbidden.filter((kind) => !kinds.includes(kind)).concat(on ? kinds : []) }));
+  const topics = Object.keys(group.topics).map(Number);
+  return [el("section", { "aria-label": t("panel.rights") }, el("h3", {}, t("panel.rights")),
+    forbid("no_videos", ["videos"]),
+    forbid("no_messages", ["text messages", "photos", "videos", "animations", "documents"]),
+    toggle("slow_mode", t("panel.slow_mode"), t("panel.slow_mode_hint"), group.slow_mode > 0, (on) => set({ slow_mode: on ? 30 : 0 })),
+    topics.length ? toggle("close_topics", t("panel.close_topics"), t("panel.close_topics_hint"), group.closed.length > 0, (on) => set({ closed: on ? topics : [] })) : null,
+    toggle("remove_bot", t("panel.remove_bot"), t("panel.remove_bot_hint"), group.bot_status === "kicked", (on) => set({ bot_status: on ? "kicked" : "member" })))];
+}
+
 function peopleSection() {
   const form = (label, id, submit, extra) => el("form.inline-form", { onsubmit: (event) => { event.preventDefault(); const field = $(id); if (field.value.trim()) attempt(() => submit(field.value.trim())); field.value = ""; } },
     el("input", { id, placeholder: label, "aria-label": label, maxLength: 60 }), extra, el("button.secondary", { type: "submit" }, t("panel.add")));
@@ -85,7 +110,7 @@ async function attempt(action) {
 }
 
 let pending = null;
-/** Called for each event; asks for the records at most every half second, when they are seen. */
+/** Called for each event; requests the records at most every half second, and only while they are visible. */
 export function refreshSoon() {
   if ($("app").classList.contains("no-panel")) return;
   pending ??= setTimeout(async () => { pending = null; await refreshCalls().catch(() => {}); }, 500);

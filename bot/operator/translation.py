@@ -1,0 +1,95 @@
+"""Choose the chat model that translates prompts, from what the provider offers.
+
+In the background: a list that is late or missing delays nothing, and until it is there prompts go
+out as they are written. It must not know how a prompt is translated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from bot.core.chat_models import AUTO, KNOWN, ChatModel, choose
+from bot.core.clock import Sleep
+from bot.core.errors import ProviderError
+from bot.core.schedule import back_off
+
+logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 6 * 3600.0
+"""The list is read again: models come and go."""
+RETRY_FIRST, RETRY_CAP = 5.0, 600.0
+
+
+class Takes(Protocol):
+    """The part of bot.provider.translator that is used here."""
+
+    def take(self, model: str) -> None:
+        """Use this model from now on."""
+
+
+class TranslationModel:
+    """Keeps the translator's model up to date; `use`: called with what is used, None: nothing."""
+
+    def __init__(
+        self,
+        listed: Callable[[], Awaitable[Sequence[ChatModel]]],
+        translator: Takes,
+        wanted: str,
+        use: Callable[[ChatModel | None], None],
+        *,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._listed = listed
+        self._translator = translator
+        self._wanted = wanted
+        self._use = use
+        self._sleep = sleep
+        self._told: ChatModel | str | None = None
+
+    async def run(self) -> None:
+        """Choose now and four times a day; runs until cancelled."""
+        while True:
+            for failures in range(1, sys.maxsize):
+                try:
+                    self._choose(await self._listed())
+                    break
+                except ProviderError as exc:
+                    logger.info("the list of chat models is not known yet: %s", exc)
+                    await self._sleep(back_off(failures, first=RETRY_FIRST, cap=RETRY_CAP))
+            await self._sleep(AGAIN_SECONDS)
+
+    def _choose(self, listed: Sequence[ChatModel]) -> None:
+        found = choose(self._wanted, listed)
+        if found is not None:
+            self._translator.take(found.id)
+            self._use(found)
+        elif self._wanted == AUTO:
+            self._use(None)
+        self._tell(found)
+
+    def _tell(self, found: ChatModel | None) -> None:
+        """Log what changed, once."""
+        if found is not None:
+            if found == self._told:
+                return
+            self._told = found
+            logger.info("translation: by %s, %s", found.id, cost(found))
+        elif self._told != "none":
+            self._told = "none"
+            missing = ", ".join(KNOWN) if self._wanted == AUTO else self._wanted
+            logger.warning(
+                "translation: %s; GPTunnel does not list %s",
+                "off" if self._wanted == AUTO else "may fail",
+                missing,
+            )
+
+
+def cost(model: ChatModel) -> str:
+    """What a translation costs, for the log and the terminal."""
+    if model.price is None:
+        return "its price is not known"
+    return f"about {model.price:.2f} ₽ a prompt"

@@ -1,0 +1,152 @@
+"""Wire handlers: the dispatcher, and what handlers may ask of the provider and the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+
+from aiogram import Dispatcher
+
+from bot.core import catalog, examples
+from bot.core.catalog_file import Taken
+from bot.core.chat_models import AUTO, ChatModel
+from bot.core.errors import ProviderError, ProviderRefused
+from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
+from bot.core.task import Reason
+from bot.operator import price_check
+from bot.operator.claim import AdminList
+from bot.operator.translation import TranslationModel
+from bot.provider.client import Gptunnel
+from bot.runtime.public_address import PublicAddress
+from bot.settings import Settings
+from bot.wiring.edges import Edges
+from bot.wiring.jobs import Jobs
+from handlers import build_router
+from handlers.context import Offer
+from storage import Cluster, Storage
+
+BALANCE_SECONDS = 4.0
+"""An admin waits for the answer to a command."""
+
+
+logger = logging.getLogger(__name__)
+
+
+def wire_handlers(
+    settings: Settings,
+    storage: Storage,
+    edges: Edges,
+    jobs: Jobs,
+    address: PublicAddress,
+    admin_list: AdminList,
+) -> Dispatcher:
+    """Create the dispatcher with the routers and the values that handlers receive by name."""
+    path = settings.examples_file
+    cluster = storage.cluster
+    dispatcher = Dispatcher(disable_fsm=True)
+    dispatcher.include_router(build_router())
+    dispatcher.workflow_data.update(
+        storage=storage,
+        clock=edges.clock,
+        access=settings.access_rules(edges.admins),
+        stars_packages=settings.stars_offer,
+        wake=partial(cluster.notify, ORDERED),
+        claim_on_commit=jobs.worker,
+        try_now=partial(cluster.notify, MENDED),
+        find_job=partial(_find_job, edges.provider),
+        take_over=partial(_take_over, settings, edges.provider, cluster),
+        admins_changed=partial(_admins_changed, admin_list, cluster),
+        balance=partial(_balance, edges.provider),
+        prices=settings.price_view(edges.admins),
+        forget_files=jobs.retention.forget_files,
+        offer=Offer(
+            model=settings.default_model,
+            photos_on=settings.photos_on,
+            tunnel_owner=settings.tunnel_owner,
+            tunnel_state=lambda: address.state,
+            zone=settings.day_zone,
+            retention_days=settings.retention_days,
+            models=settings.models,
+            examples=examples.read(path) if path else examples.bundled(),
+            # With `auto` there is none until the provider's list of models was read.
+            translator=None if settings.translate_model == AUTO else edges.translator,
+            rules=settings.order_rules(edges.admins),
+            clock=edges.clock,
+        ),
+    )
+    cluster.subscribe(CATALOG, partial(_read_catalog, settings, dispatcher))
+    return dispatcher
+
+
+def wire_translation(
+    settings: Settings, edges: Edges, dispatcher: Dispatcher
+) -> TranslationModel | None:
+    """Make what chooses the chat model; None: nothing is translated."""
+    translator = edges.translator
+    if translator is None:
+        return None
+
+    def use(model: ChatModel | None) -> None:
+        dispatcher["offer"] = replace(
+            dispatcher["offer"],
+            translator=None if model is None else translator,
+            translates_by=model,
+        )
+
+    return TranslationModel(
+        edges.provider.chat_models,
+        translator,
+        settings.translate_model,
+        use,
+        sleep=edges.sleep,
+    )
+
+
+async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -> Taken:
+    path = settings.catalog_file
+    if path is None:
+        return Taken.NOT_WRITTEN
+    # The next start would refuse a MODEL that is not in the catalog, unless it is the default.
+    keep = frozenset({settings.model} - {Settings.model_fields["model"].default})
+    return await price_check.take_over(provider, path, partial(cluster.notify, CATALOG), keep=keep)
+
+
+def _read_catalog(settings: Settings, dispatcher: Dispatcher) -> None:
+    """Read CATALOG_FILE again; an invalid file changes nothing."""
+    if settings.catalog_file is None:
+        return
+    try:
+        models, model = settings.models, settings.default_model
+    except ValueError as exc:
+        logger.error("CATALOG_FILE is not read again: %s", exc)
+        return
+    catalog.learn(models)
+    dispatcher["offer"] = replace(dispatcher["offer"], model=model, models=models)
+
+
+async def _admins_changed(admin_list: AdminList, cluster: Cluster) -> None:
+    await admin_list.read()
+    cluster.notify(ADMINS)
+
+
+async def _balance(provider: Gptunnel) -> Decimal | None:
+    """Return the funds at the provider in roubles; None: it does not answer now."""
+    try:
+        async with asyncio.timeout(BALANCE_SECONDS):
+            return await provider.balance()
+    except (ProviderError, TimeoutError):
+        return None
+
+
+async def _find_job(provider: Gptunnel, job_id: str) -> bool | None:
+    """Return whether the provider knows the id; None if it does not answer now."""
+    try:
+        await provider.result(job_id)
+    except ProviderRefused as exc:
+        return exc.reason is not Reason.PROVIDER_FORGOT
+    except ProviderError:
+        return None
+    return True

@@ -1,0 +1,139 @@
+"""Errors of the database drivers as one line each: which database, what is wrong, what to do.
+
+The text never holds a password. It must not know what a statement was for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import sqlite3
+import ssl
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from bot.core.errors import StorageError, StorageUnavailable, StorageUnusable
+
+# sqlite.org/rescode.html: the primary codes that mean "not now" and are not about the statement
+_SQLITE_AGAIN = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+_SQLITE_NEVER = {
+    sqlite3.SQLITE_NOTADB: "is no SQLite database: check the path; a damaged file looks like this "
+    "too, then move it away and run `bot restore` with the latest backup",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: stop the bot, move the file away with its -wal "
+    "and -shm, and run `bot restore` with the latest backup",
+    sqlite3.SQLITE_PERM: "may not be read by this user",
+    sqlite3.SQLITE_AUTH: "may not be read by this user",
+}
+_SQLITE_HINTS = {
+    sqlite3.SQLITE_READONLY: "this user must be able to write the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "this user must be able to read and write the file and its folder",
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_BUSY: "another program holds the file; a SQLite file has one bot",
+}
+
+# PostgreSQL, appendix A: connection, resources, operator intervention, system error, rolled back
+# because of others, lock not available, read-only (a standby that took over)
+_POSTGRES_AGAIN = ("08", "53", "57P", "57014", "58", "40", "55P03", "25006", "25P03")
+_POSTGRES_NEVER = {
+    "28P01": "check the user and the password; @ : / ? # % in a password are written as %40 and "
+    "so on",
+    "28": "the server does not let this user in from here: check the user, pg_hba.conf and "
+    "sslmode",
+    "3D000": "create it: CREATE DATABASE {database} OWNER {user}",
+    "3F000": "create the schema, and let {user} make tables in it",
+    "42501": "let {user} make tables: as a superuser, in database {database}, GRANT ALL ON SCHEMA "
+    "public TO {user}; tables that exist must belong to it",
+}
+
+
+def where(url: URL, name: str = "") -> str:
+    """Return what people call this database; `name` instead of the path of a temporary copy."""
+    if url.get_backend_name() == "sqlite":
+        return name or str(url.database)
+    host = _host(url)
+    return f"PostgreSQL at {host}, database {url.database or url.username}"
+
+
+def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None:
+    """Return the StorageError of a driver's error; None when it is about the statement."""
+    place = where(url, name)
+    if isinstance(exc, PoolTimeout):
+        return StorageUnavailable(f"{place}: no free connection")
+    if isinstance(exc, OSError | asyncio.TimeoutError):
+        return StorageUnavailable(f"{place}: {_no_connection(exc)}")
+    cause = exc.orig if isinstance(exc, DBAPIError) else exc
+    code = getattr(cause, "sqlite_errorcode", None)
+    state = getattr(cause, "sqlstate", None)
+    said = _first_line(cause)
+    if code is not None:
+        code &= 0xFF
+        if code in _SQLITE_NEVER:
+            return StorageUnusable(f"{place}: {_SQLITE_NEVER[code]} ({said})")
+        if code in _SQLITE_AGAIN:
+            hint = f"; {_SQLITE_HINTS[code]}" if code in _SQLITE_HINTS else ""
+            return StorageUnavailable(f"{place}: {said}{hint}")
+    if state is not None:
+        if state.startswith(_POSTGRES_AGAIN):
+            return StorageUnavailable(f"{place}: {said}")
+        for known, hint in _POSTGRES_NEVER.items():
+            if state.startswith(known):
+                words = hint.format(user=url.username or "the user", database=url.database)
+                return StorageUnusable(f"{place}: {said}; {words}")
+    if isinstance(exc, DBAPIError) and exc.connection_invalidated:
+        return StorageUnavailable(f"{place}: {said}")
+    if type(exc).__module__.startswith("asyncpg."):  # raised while connecting
+        return StorageUnusable(f"{place}: {said}")
+    return None
+
+
+def explain_schema(exc: BaseException, url: URL, name: str = "") -> StorageError | None:
+    """Like `explain`, for statements that make tables: what remains is a database of others."""
+    if (error := explain(exc, url, name)) is not None or not isinstance(exc, DBAPIError):
+        return error
+    return StorageUnusable(
+        f"{where(url, name)}: its tables are not those of this program "
+        f"({_first_line(exc.orig)}); nothing was changed"
+    )
+
+
+def _host(url: URL) -> str:
+    hosts = url.host or url.query.get("host") or "localhost"
+    if isinstance(hosts, tuple):
+        hosts = ", ".join(hosts)
+    return f"{hosts}:{url.port}" if url.port else hosts
+
+
+def _no_connection(exc: BaseException) -> str:
+    kind = type(exc).__name__
+    if isinstance(exc, ssl.SSLError):
+        return f"TLS failed ({exc.reason or kind}); see sslmode and sslrootcert in the address"
+    if "SSL" in str(exc):  # asyncpg: a plain ConnectionError
+        return "the server has no TLS; sslmode=disable in the address connects without"
+    if isinstance(exc, socket.gaierror):
+        return f"no host has this name ({kind}); check the address"
+    if isinstance(exc, ConnectionRefusedError | FileNotFoundError):
+        return f"nothing listens there ({kind}); is the server running?"
+    if isinstance(exc, TimeoutError | asyncio.TimeoutError):
+        return f"no answer in time ({kind})"
+    return f"no connection ({kind})"
+
+
+def _first_line(exc: object) -> str:
+    """Return the driver's own words: the details below them may repeat values of a row."""
+    line = str(exc).strip().partition("\n")[0]
+    return re.sub(r"^<class '[^']+'>: ", "", line) or type(exc).__name__
