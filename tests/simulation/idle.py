@@ -15,6 +15,7 @@ from bot.core.caps import OrderRules
 from bot.core.task import Task
 from storage import (
     Claim,
+    FilmStore,
     InboxStore,
     InboxUpdate,
     IncomingUpdate,
@@ -22,6 +23,7 @@ from storage import (
     Storage,
     TaskStore,
     WaitingNotice,
+    WantedFilm,
 )
 from storage.inbox import InboxTurn
 
@@ -34,6 +36,13 @@ class _Tasks(TaskStore):
 
     async def claim_due(self, **claim: Unpack[Claim]) -> list[Task]:
         return await super().claim_due(**claim) if self.is_due("tasks") else []
+
+
+class _Films(FilmStore):
+    is_due: IsDue
+
+    async def claim(self, **claim: Any) -> list[WantedFilm]:
+        return await super().claim(**claim) if self.is_due("films") else []
 
 
 class _Outbox(OutboxStore):
@@ -73,9 +82,10 @@ class _Inbox(InboxStore):
 def without_idle_claims(storage: Storage, terms: OrderRules | None, is_due: IsDue) -> Storage:
     """Return the same storage with these stores."""
     database, ended = storage.database, storage.inbox.ended
-    tasks, inbox, outbox = (
+    tasks, inbox, outbox, films = (
         _Tasks(database, terms, ended), _Inbox(database, ended), _Outbox(database),
+        _Films(database),
     )  # fmt: skip
-    for store in (tasks, inbox, outbox):
+    for store in (tasks, inbox, outbox, films):
         store.is_due = is_due
-    return replace(storage, tasks=tasks, inbox=inbox, outbox=outbox)
+    return replace(storage, tasks=tasks, inbox=inbox, outbox=outbox, films=films)

@@ -12,6 +12,7 @@ from bot.core.breaker import NEEDED
 from tests.crash.actors import Order
 from tests.crash.environment import Environment
 from tests.crash.verdict import Verdict
+from tests.simulation.films import Film, marks
 from tests.simulation.world import Create, World
 
 if TYPE_CHECKING:
@@ -24,12 +25,41 @@ SLACK = 0.5
 class Judge(Verdict):
     """Judges when it is created."""
 
-    def __init__(self, world: World, orders: list[Order], found: Sequence[str]) -> None:
+    def __init__(
+        self, world: World, orders: list[Order], films: Sequence[Film], found: Sequence[str]
+    ) -> None:
         self._world = world
+        self.films = 0
         super().__init__(cast(Environment, world), orders, world.disturbances)
         self.violations += found
+        for film in films:
+            self._judge_film(film)
         self._creates_stop()
         self._questions_back_off()
+
+    def _judge_film(self, film: Film) -> None:
+        """It comes for a request, whole, with its parts in order, and not more often."""
+        telegram = self._world.telegram
+        for query in film.requests:
+            if not telegram.calls_of("answerCallbackQuery", callback_query_id=query.id):
+                self._wrong("a press for a whole film has no answer")
+        if not film.requests:
+            return
+        sent = [
+            call
+            for call in self._replies.get((film.person.id, film.asked_at), [])
+            if call.method == "sendVideo"
+        ]
+        if not sent:
+            self._wrong(f"the film of {film.parts} was asked for and never came")
+        for call in sent:
+            stored = telegram.world.files.get(call.result["video"]["file_id"])
+            joined = marks(stored.path.read_bytes()) if stored else []
+            if joined != film.parts:
+                self._wrong(f"the film of {film.parts} was joined from {joined}")
+        if len(film.requests) == 1:
+            self._explain("a film", sent)
+        self.films += bool(sent)
 
     def _creates_stop(self) -> None:
         """After a lost create nothing is sent until free questions were answered; then one."""

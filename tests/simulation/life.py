@@ -25,6 +25,7 @@ from tests.crash.actors import Kind, People
 from tests.crash.observer import Observer
 from tests.simulation.disk import prepare
 from tests.simulation.fate import EventLog, Fate, seeded_secrets
+from tests.simulation.films import FilmMaker, pictures_without_videos
 from tests.simulation.judge import Judge
 from tests.simulation.loop import Stalled, VirtualLoop, owned_by
 from tests.simulation.process import Process
@@ -70,7 +71,7 @@ def live(
     keep: bool = False,
 ) -> Result:
     """Live a life; `only` these of its faults happen. `keep`: the event log comes with it."""
-    with _folder() as folder, seeded_secrets(seed):
+    with _folder() as folder, seeded_secrets(seed), pictures_without_videos():
         loop = VirtualLoop()
         fate, log = Fate(seed, only), EventLog(loop.time, keep=keep)
         world = World(loop, fate, log, _settings(folder), folder)
@@ -121,7 +122,8 @@ class Life:
         world.spawn(self._wake_sleepers(), owned_by(None))
         if world.weather.restarts:
             world.spawn(self._restarts(), owned_by(None))
-        await self._order_all(people)
+        makers = self._film_makers(people)
+        await self._order_all(people, makers)
         await self._calm()
         observer = Observer(f"sqlite:///{world.path}")
         left = await self._drain(observer)
@@ -131,16 +133,25 @@ class Life:
         for slot in slots:
             slot.cancel()
         found = left or await observer.faults()
-        judge = Judge(world, people.orders, found)
+        judge = Judge(world, people.orders, [maker.film for maker in makers], found)
         world.violations += judge.violations
         self.numbers = judge.numbers.videos, judge.numbers.unknown
 
     # --- people ------------------------------------------------------------------------------
 
-    async def _order_all(self, people: People) -> None:
+    def _film_makers(self, people: People) -> list[FilmMaker]:
+        """One person, in half of the lives; their two videos are among the orders."""
+        dice = self._fate.dice("films")
+        if self._orders < 2 or dice.random() < 0.5:
+            return []
+        return [FilmMaker(self._world.telegram, people, dice)]
+
+    async def _order_all(self, people: People, makers: list[FilmMaker]) -> None:
         dice = self._fate.dice("orders")
         async with asyncio.TaskGroup() as group:
-            for _ in range(self._orders):
+            for maker in makers:
+                group.create_task(maker.make(CARD_SECONDS))
+            for _ in range(self._orders - 2 * len(makers)):
                 kind = dice.choices(list(Kind), weights=(27, 1, 1, 1))[0]
                 group.create_task(people.order(CARD_SECONDS, kind=kind))
                 await asyncio.sleep(dice.uniform(*ORDER_EACH))
@@ -225,7 +236,7 @@ class Life:
         until = world.loop.now + DRAIN_SECONDS
         left: list[str] = []
         while world.loop.now < until:
-            left = await observer.open_work()
+            left = await observer.open_work() + world.films_wanted()
             open_calls = [call for call in world.telegram.calls[-50:] if call.ended is None]
             if not (
                 left

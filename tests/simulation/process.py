@@ -9,27 +9,29 @@ from __future__ import annotations
 import asyncio
 import io
 import sqlite3
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from aiogram import Bot
 
+import bot.jobs.films
+import bot.jobs.worker
 from bot.core.clock import wait_for
 from bot.core.errors import StorageUnavailable
-from bot.jobs import films, worker
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.worker import Worker
 from bot.media.video_reader import Video, VideoInfo
 from bot.provider.client import Gptunnel
 from bot.runtime.supervisor import supervise
 from bot.settings import Settings
+from bot.telegram.answer_types import KeepAnswerTypes
 from bot.telegram.errors import ErrorMiddleware
 from bot.telegram.inbox import Inbox
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware
 from bot.wiring import Edges, Parts, build
 from storage import Storage
 from storage.recovery import free_leases
+from tests.simulation import films
 from tests.simulation.disk import Connection, disk_error, open_database
 from tests.simulation.idle import without_idle_claims
 from tests.simulation.loop import Mortal, owned_by
@@ -39,8 +41,9 @@ from tests.support.process_harness import KEY, TOKEN
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-IDLE_LOOKS = {worker.IDLE_SECONDS: 6, films.IDLE_SECONDS: 6}
+IDLE_LOOKS = {bot.jobs.worker.IDLE_SECONDS: 6, bot.jobs.films.IDLE_SECONDS: 6}
 """Waits of exactly this length look for work: while there is none, so many of them are one."""
+_ANSWERS = KeepAnswerTypes()  # one for all: a process keeps its own for as long as it lives
 DISK_FAULTS = {
     "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
     "i/o error": (sqlite3.SQLITE_IOERR, "disk I/O error"),
@@ -192,13 +195,14 @@ class Process(Mortal):
         session = Session(world, self)
         session.middleware(RateLimitMiddleware(pace))
         session.middleware(ErrorMiddleware())
+        session.middleware(_ANSWERS)
         return Edges(
             bot=Bot(TOKEN, session=session),
             pace=pace,
             provider=Gptunnel(PROVIDER, KEY, asking=transport, ordering=transport),
             fetch=partial(download, world, self),
             prepare=_prepare,
-            join=_join,
+            join=films.join,
             clock=world.clock,
             wait=self._wait,
             owner=self.name,
@@ -221,9 +225,3 @@ async def _prepare(file: BinaryIO) -> Video:
     file.seek(0)
     info = VideoInfo(width=64, height=96, duration=1, has_audio=False)
     return Video(file=file, size=size, info=info, thumbnail=b"")
-
-
-async def _join(parts: Sequence[BinaryIO], film: BinaryIO) -> None:
-    """Join videos that are only signatures: one after the other."""
-    for part in parts:
-        film.write(part.read())

@@ -60,6 +60,7 @@ _DUE = {
         ),
         "inbox": f"update_id IN ({_HEADS})",
         "outbox": "true",
+        "films": "run_at IS NOT NULL",
     }.items()
 }
 """Rows that somebody can claim, or more; of a chat's updates only the first."""
@@ -239,6 +240,11 @@ class World:
         now = self.clock().strftime("%Y-%m-%d %H:%M:%S.%f")
         which = " OR ".join(_DUE[table] for table in tables or _DUE)
         return bool(self._books.execute(f"SELECT {which}", {"now": now}).fetchone()[0])
+
+    def films_wanted(self) -> list[str]:
+        """Return the films that somebody waits for."""
+        rows = self._books.execute("SELECT id FROM films WHERE run_at IS NOT NULL")
+        return [f"film {number} is not joined" for (number,) in rows.fetchall()]
 
     def frame(self, link: str) -> bytes | None:
         """Return the first frame behind a link, as long as the bot shows it."""
