@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from storage import Database, driver
-from storage.engine import BUSY_TIMEOUT, parse, sqlite_engine
+from storage.address import parse
+from storage.engine import BUSY_TIMEOUT, sqlite_engine
 from tests.simulation.loop import OWNER
 
 RETRY_SECONDS = 0.05
