@@ -20,6 +20,8 @@ from storage import (
     InboxUpdate,
     IncomingUpdate,
     OutboxStore,
+    StarPaymentStore,
+    StarRefund,
     Storage,
     TaskStore,
     WaitingNotice,
@@ -37,6 +39,9 @@ class _Tasks(TaskStore):
     async def claim_due(self, **claim: Unpack[Claim]) -> list[Task]:
         return await super().claim_due(**claim) if self.is_due("tasks") else []
 
+    async def waiting(self, *, limit: int) -> list[tuple[Task, int]]:
+        return await super().waiting(limit=limit) if self.is_due("queue") else []
+
 
 class _Films(FilmStore):
     is_due: IsDue
@@ -50,6 +55,13 @@ class _Outbox(OutboxStore):
 
     async def claim(self, **claim: Any) -> list[WaitingNotice]:
         return await super().claim(**claim) if self.is_due("outbox") else []
+
+
+class _Stars(StarPaymentStore):
+    is_due: IsDue
+
+    async def claim_refunds(self, **claim: Any) -> list[StarRefund]:
+        return await super().claim_refunds(**claim) if self.is_due("star_refunds") else []
 
 
 class _Turn(InboxTurn):
@@ -82,10 +94,13 @@ class _Inbox(InboxStore):
 def without_idle_claims(storage: Storage, terms: OrderRules | None, is_due: IsDue) -> Storage:
     """Return the same storage with these stores."""
     database, ended = storage.database, storage.inbox.ended
-    tasks, inbox, outbox, films = (
-        _Tasks(database, terms, ended), _Inbox(database, ended), _Outbox(database),
-        _Films(database),
-    )  # fmt: skip
-    for store in (tasks, inbox, outbox, films):
+    stores: dict[str, Any] = {
+        "tasks": _Tasks(database, terms, ended),
+        "inbox": _Inbox(database, ended),
+        "outbox": _Outbox(database),
+        "films": _Films(database),
+        "stars": _Stars(database),
+    }
+    for store in stores.values():
         store.is_due = is_due
-    return replace(storage, tasks=tasks, inbox=inbox, outbox=outbox, films=films)
+    return replace(storage, **stores)

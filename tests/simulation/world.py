@@ -61,9 +61,11 @@ _DUE = {
         "inbox": f"update_id IN ({_HEADS})",
         "outbox": "true",
         "films": "run_at IS NOT NULL",
+        "star_refunds": "done_at IS NULL AND refused_at IS NULL",
     }.items()
 }
 """Rows that somebody can claim, or more; of a chat's updates only the first."""
+_LOOKS = _DUE | {"queue": "EXISTS (SELECT 1 FROM tasks WHERE state = 'queued')"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,9 +238,11 @@ class World:
         return self.creates[-1]
 
     def is_due(self, *tables: str) -> bool:
-        """Whether a row waits that nobody has claimed, in one of these tables or in any."""
+        """Whether a row waits that nobody has claimed, in one of these tables or in any; "queue":
+        whether an order waits for its turn.
+        """
         now = self.clock().strftime("%Y-%m-%d %H:%M:%S.%f")
-        which = " OR ".join(_DUE[table] for table in tables or _DUE)
+        which = " OR ".join(_LOOKS[table] for table in tables or _DUE)
         return bool(self._books.execute(f"SELECT {which}", {"now": now}).fetchone()[0])
 
     def films_wanted(self) -> list[str]:
