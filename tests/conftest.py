@@ -10,8 +10,11 @@ from aiogram.client.session.aiohttp import AiohttpSession  # noqa: E402 - what w
 
 from tests.support.fork_server import share_certificates  # noqa: E402
 from tests.support.launcher import end_fork_server  # noqa: E402
+from tests.support.shared_caches import share_signatures, share_statements  # noqa: E402
 
 share_certificates()
+share_signatures()
+share_statements()
 
 
 async def _close_at_once(session: AiohttpSession) -> None:
