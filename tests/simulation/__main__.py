@@ -28,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     import_aiogram()
+    from tests.support.shared_caches import share_signatures
+
+    share_signatures()
     from tests.simulation.bugs import BUGS
     from tests.simulation.life import ORDERS
 

@@ -22,19 +22,19 @@ from storage import engine
 
 def share_statements() -> None:
     """Give all SQLite engines one dialect and one cache of compiled statements."""
-    make = engine._sqlite
+    make = engine.sqlite_engine
     compiled: dict[Any, Any] = {}
 
     @functools.cache
     def dialect() -> sa.Dialect:
         return sa.create_engine("sqlite+aiosqlite://").dialect
 
-    def make_with_cache(url: URL, busy_timeout: float) -> sa.Engine:
-        made = make(url, busy_timeout)
+    def make_with_cache(url: URL, busy_timeout: float, *connect: Any) -> sa.Engine:
+        made = make(url, busy_timeout, *connect)
         made.dialect = dialect()  # a part of the cache's keys
         return made.execution_options(compiled_cache=compiled)
 
-    engine._sqlite = make_with_cache
+    engine.sqlite_engine = make_with_cache
 
 
 def share_signatures() -> None:
