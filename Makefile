@@ -10,7 +10,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium promtool sbom audit crash scale crash-selftest sweep soak outages database-death
+.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium promtool sbom audit crash scale crash-selftest simulate sweep soak outages database-death
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -128,6 +128,10 @@ scale: $(READY) ## two intakes and two workers on one PostgreSQL, killed and cut
 
 crash-selftest: $(READY) ## planted bugs, each of which the campaign must notice
 	$(BIN)/python -m tests.crash selftest $(ARGS)
+
+# ARGS="--seconds 3600", "--seed 7 --lives 1 --jobs 1", "--seed 7 --log", selftest, …
+simulate: $(READY) ## simulated lives on a virtual clock, a minute on two cores
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 # ARGS="--processes 4 --only reset"
 outages: $(READY) ## outages of the provider: eight kinds, four lengths, one and four processes

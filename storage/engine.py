@@ -183,7 +183,7 @@ class Database:
         """
         parsed = parse(url)
         if parsed.drivername == "sqlite+aiosqlite":
-            database = cls(_sqlite(parsed, busy_timeout), parsed, name)
+            database = cls(sqlite_engine(parsed, busy_timeout), parsed, name)
         else:
             connect = _connector(parsed)
             database = cls(_postgres(parsed, connect), parsed, name, connect)
@@ -333,7 +333,10 @@ class Database:
             return False
 
 
-def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
+def sqlite_engine(
+    url: URL, busy_timeout: float, connect: Callable[..., Any] = driver.connect
+) -> sa.Engine:
+    """Return an engine with one connection, which `connect` opens as aiosqlite would."""
     if url.database and url.database != ":memory:":
         file = Path(url.database)
         try:
@@ -346,7 +349,7 @@ def _sqlite(url: URL, busy_timeout: float) -> sa.Engine:
             make_file(file, "-wal", "-shm")
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": busy_timeout, "async_creator_fn": driver.connect},
+        connect_args={"timeout": busy_timeout, "async_creator_fn": connect},
         poolclass=sa.AsyncAdaptedQueuePool,
         pool_size=1,
         max_overflow=0,

@@ -54,7 +54,7 @@ async def process_presence(database: Database, url: str, now: datetime) -> Async
     with _opened(_folder(url)) as lock:
         alone = lock is not None and _locked(lock, fcntl.LOCK_EX)
         if alone:
-            await _free(database, now)
+            await free_leases(database, now)
         for _ in range(_TRIES if lock is not None else 0):
             if _locked(lock, fcntl.LOCK_SH):
                 break
@@ -73,7 +73,8 @@ def only_process(url: str) -> Iterator[bool]:
         yield lock is None or _locked(lock, fcntl.LOCK_EX, unknown=True)
 
 
-async def _free(database: Database, now: datetime) -> None:
+async def free_leases(database: Database, now: datetime) -> None:
+    """Free every lease: the processes that held them are dead."""
     async with database.transaction() as connection:
         for table, tries, alive in _LEASED:
             held = sa.and_(alive, table.c.lease_until.is_not(None))

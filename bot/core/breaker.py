@@ -64,6 +64,8 @@ class Breaker:
             failures=self.failures,
             good=self.good + 1,
             probe_at=now + BETWEEN_GOOD,
+            # Two processes may ask at once: the later answer must not let a second order out.
+            trial_until=self.trial_until,
         )
 
     def has_room(self, now: datetime) -> bool:

@@ -174,7 +174,8 @@ class Worker:
             self._steps.lost(task.id)
         if twice:
             await self._release(twice)
-        return [task for task in claimed if task.id not in self._held]
+        # Not those that ended meanwhile either: their leases are released.
+        return [task for task in claimed if task not in twice]
 
     async def _run_task(self, task: Task) -> None:
         with logs.about(task=task.id, chat=task.chat.chat_id):

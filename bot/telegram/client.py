@@ -34,6 +34,7 @@ from bot.core.errors import (
     TelegramTooLarge,
 )
 from bot.runtime import metrics, proxy
+from bot.telegram.answer_types import KeepAnswerTypes
 from bot.telegram.errors import ErrorMiddleware
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware, SharedLimiter
 
@@ -87,6 +88,7 @@ def connect(
     session.middleware(RateLimitMiddleware(pace, sleep, line))
     session.middleware(CountMiddleware())
     session.middleware(ErrorMiddleware())
+    session.middleware(KeepAnswerTypes())
     return Bot(token.get_secret_value(), session=session)
 
 

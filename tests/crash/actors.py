@@ -82,12 +82,20 @@ class People:
         self.orders: list[Order] = []
 
     async def order(
-        self, patience: float, *, kind: Kind | None = None, plan: Plan | None = None
+        self,
+        patience: float,
+        *,
+        kind: Kind | None = None,
+        plan: Plan | None = None,
+        person: Person | None = None,
     ) -> Order:
         """Let the next free person order; return when they have done their part.
 
         Without a card within `patience` seconds they give up. The dice decide what is not given.
+        `person`: this one instead, who is in nobody's way.
         """
+        if person is not None:
+            return await self._order(person, patience, kind, plan)
         person = await self._free.get()
         try:
             return await self._order(person, patience, kind, plan)

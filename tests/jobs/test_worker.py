@@ -172,6 +172,53 @@ async def test_a_task_that_another_worker_released_is_claimed_again(storage: Sto
     assert second.fence > other.fence > first.fence
 
 
+async def test_a_task_whose_lease_was_given_back_is_not_started(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The running step may end while the second lease of its task is released."""
+    now, ended = NOON, asyncio.Event()
+    leases: list[set[int]] = []
+    release = storage.tasks.release
+
+    class Leased(Held):
+        async def take(self, task: Task) -> Task | None:
+            pair = task.id, task.fence
+            leases.append(await storage.tasks.extend("one", [pair], now=now, until=now + LEASE))
+            return await super().take(task)
+
+        def lost(self, task_id: int) -> None:
+            self.lost_ids.append(task_id)  # and the step goes on with its request
+
+        def dropped(self, task_id: int) -> None:
+            ended.set()
+
+    async def release_late(owner: str, held: Any) -> None:
+        steps.begun.clear()
+        steps.may_end.set()
+        await ended.wait()
+        await release(owner, held)
+
+    monkeypatch.setattr(storage.tasks, "release", release_late)
+    task = await queued(storage)
+    steps = Leased()
+    worker = sleeper(storage, steps, lambda: now)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await steps.begun.wait()
+        now += 2 * LEASE
+        [other] = await storage.tasks.claim_due(
+            owner="two", now=now, lease_for=LEASE, limit=1, slots=None
+        )
+        await release("two", [(other.id, other.fence)])
+        worker.wake()
+        await ended.wait()
+        await steps.begun.wait()
+        worker.stop()
+        await running
+    assert [taken.id for taken in steps.taken] == [task.id, task.id]
+    assert leases == [{task.id}, {task.id}]
+
+
 async def test_a_task_handed_over_is_run_without_a_claim(storage: Storage) -> None:
     steps = Held()
     worker = sleeper(storage, steps, lambda: NOON)

@@ -54,3 +54,13 @@ async def test_an_accepted_order_closes_the_breaker_and_a_lost_one_does_not(
     assert await storage.breaker.permit(NOON) is Permit.NO
     assert await storage.breaker.close()
     assert await storage.breaker.permit(NOON) is Permit.FREE
+
+
+async def test_an_answer_that_comes_late_lets_no_second_order_out(
+    storage: Storage, other: Storage
+) -> None:
+    """Found by the simulation: two processes had asked the free question at the same time."""
+    await ready(storage)
+    assert await storage.breaker.permit(NOON) is Permit.TRIAL
+    await other.breaker.probed(NOON + timedelta(seconds=1), answered=True)
+    assert await other.breaker.permit(NOON + timedelta(seconds=1)) is Permit.NO

@@ -22,18 +22,18 @@ from storage import engine
 
 def share_statements() -> None:
     """Give all SQLite engines one dialect and one cache of compiled statements."""
-    make = engine._sqlite
+    make = engine.sqlite_engine
     compiled: dict[Any, Any] = {}
     shared: sa.Dialect | None = None
 
-    def make_with_cache(url: URL, busy_timeout: float) -> sa.Engine:
+    def make_with_cache(url: URL, busy_timeout: float, *connect: Any) -> sa.Engine:
         nonlocal shared
-        made = make(url, busy_timeout)
+        made = make(url, busy_timeout, *connect)
         # A part of the cache's keys. The first engine's own first connection completes it.
         shared = made.dialect = shared or made.dialect
         return made.execution_options(compiled_cache=compiled)
 
-    engine._sqlite = make_with_cache
+    engine.sqlite_engine = make_with_cache
 
 
 def share_signatures() -> None:

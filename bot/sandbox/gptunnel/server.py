@@ -94,6 +94,7 @@ class GptunnelEmulator:
         clock: Callable[[], float] = time.time,
         renderer: Renderer = render,
         image_seconds: float = IMAGE_SECONDS,
+        studio: Studio | None = None,
     ) -> None:
         self.api_key = api_key
         self.delay = delay
@@ -113,7 +114,7 @@ class GptunnelEmulator:
         self.tasks: dict[str, Task] = {}
         self.origin = ""
         self._clock = clock
-        self._studio = Studio(renderer, image_seconds)
+        self._studio = studio or Studio(renderer, image_seconds)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -193,15 +194,10 @@ class GptunnelEmulator:
     ) -> Callable[..., Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             sent = await _read(request)
-            call = Call(name, dict(request.headers), sent, self._clock())
-            self.calls.append(call)
+            call = self.begin(name, request.headers, sent)
 
             async def answer() -> web.Response:
-                response = self._forbid(name, request) or await effect(
-                    request, sent if isinstance(sent, dict) else {"": sent}
-                )
-                call.outcome = _outcome(response)
-                return response
+                return await self._perform(call, request, effect)
 
             params = dict(request.match_info)
             params |= sent if isinstance(sent, dict) else {}
@@ -216,8 +212,31 @@ class GptunnelEmulator:
 
         return handle
 
-    def _forbid(self, name: str, request: web.Request) -> web.Response | None:
-        given = request.headers.get("Authorization", "")
+    def begin(self, name: str, headers: Mapping[str, str], sent: Any) -> Call:
+        """Record a call; `sent` is its JSON or query."""
+        call = Call(name, dict(headers), sent, self._clock())
+        self.calls.append(call)
+        return call
+
+    async def perform(self, call: Call) -> web.Response:
+        """Do what a recorded create, question or balance asks for, without HTTP."""
+        effects: dict[str, Effect] = {
+            "create": self._create,
+            "result": self._result,
+            "models": self._list_models,
+            "balance": self._balance,
+        }
+        no_request: Any = None  # only a download looks at it
+        return await self._perform(call, no_request, effects[call.name])
+
+    async def _perform(self, call: Call, request: web.Request, effect: Effect) -> web.Response:
+        body = call.body if isinstance(call.body, dict) else {"": call.body}
+        response = self._forbid(call.name, call.headers) or await effect(request, body)
+        call.outcome = _outcome(response)
+        return response
+
+    def _forbid(self, name: str, headers: Mapping[str, str]) -> web.Response | None:
+        given = next((v for k, v in headers.items() if k.lower() == "authorization"), "")
         if name == "transcribe":  # as OpenAI's own service, which needs "Bearer"
             scheme, _, given = given.partition(" ")
             given = given if scheme == "Bearer" else ""
@@ -386,11 +405,16 @@ class GptunnelEmulator:
             return _openai_error(400, str(exc), "invalid_file")
         return web.json_response({"text": text})
 
+    def video(self, file: str) -> bytes | None:
+        """Return what a result's link leads to; None: no video, or not any more."""
+        task = self.tasks.get(file.removesuffix("_result.mp4"))
+        if task is None or task.made is None or task.end is not Mode.WELL:
+            return None
+        return None if self._clock() > task.ready_at + self.link_ttl else task.made.video
+
     async def _download(self, request: web.Request, body: dict[str, Any]) -> web.Response:
-        task = self.tasks.get(request.match_info["file"].removesuffix("_result.mp4"))
-        expired = task is not None and self._clock() > task.ready_at + self.link_ttl
-        video = task.made.video if task is not None and task.made is not None else None
-        if task is None or expired or task.end is not Mode.WELL or video is None:
+        video = self.video(request.match_info["file"])
+        if video is None:
             return web.Response(
                 status=404,
                 text="<Error><Code>NoSuchKey</Code></Error>",

@@ -67,7 +67,7 @@ class BotApi:
         if name is None or request.method not in {"GET", "POST"}:
             await request.read()
             return _answer(ApiError(404))
-        call = self._begin(name, request)
+        call = self.begin(name, request)
         try:
             return await self._answer_call(call, request)
         finally:
@@ -85,19 +85,22 @@ class BotApi:
             call.fault = fault.act
 
         async def effect() -> web.Response:
-            return await self._perform(call, raw, files)
+            return await self.perform(call, raw, files)
 
         return await suffer(request, fault, effect)
 
-    def _begin(self, method: str, request: web.Request | None = None) -> Call:
-        """Start the record of a call; `request` is None for a call in a webhook's answer."""
+    def begin(self, method: str, request: web.Request | None = None) -> Call:
+        """Start the record of a call; `request` is None for a call in a webhook's answer, or of
+        this process.
+        """
         call = Call(len(self.calls) + 1, method, {}, self.world.clock())
         if request is not None:
             call.headers = dict(request.headers)
         self.calls.append(call)
         return call
 
-    async def _perform(self, call: Call, raw: Json, files: dict[str, Upload]) -> web.Response:
+    async def perform(self, call: Call, raw: Json, files: dict[str, Upload]) -> web.Response:
+        """Do what a recorded call asks for; `raw` and `files` are its form."""
         try:
             method = self._methods.get(call.method)
             if method is None:
@@ -128,8 +131,8 @@ class BotApi:
         name = self._schema.method(str(reply.get("method")))
         if name is not None:
             raw = {key: value for key, value in reply.items() if key != "method"}
-            call = self._begin(name)
-            await self._perform(call, raw, {})
+            call = self.begin(name)
+            await self.perform(call, raw, {})
 
     # --- reading a request ---
 
@@ -177,7 +180,7 @@ class BotApi:
             return _answer(ApiError(401))
         path = request.match_info["path"]
         stored = self.world.files.by_path(path)
-        call = self._begin("download", request)
+        call = self.begin("download", request)
         call.params = {"file_path": path}
         fault = self.faults.take("download", call.params)
 

@@ -1,0 +1,146 @@
+"""`python -m tests.simulation`: live simulated lives of the bot, and check its promises.
+
+Every fault is drawn from the seed of its life. A life that breaks a promise is printed with its
+seed, and shrunk to the fewest orders and faults that still break it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import multiprocessing
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from bot.runtime.lazy_aiogram import import_aiogram
+
+MINUTE = 60.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return the exit code: 0 when every promise was kept (selftest: when every bug was found)."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    import_aiogram()
+    from tests.support.shared_caches import share_signatures
+
+    share_signatures()
+    from tests.simulation.bugs import BUGS
+    from tests.simulation.life import ORDERS
+
+    parser.add_argument("what", nargs="?", default="lives", choices=("lives", "selftest"))
+    parser.add_argument("--seconds", type=float, default=MINUTE, help="of CPU, for each core")
+    parser.add_argument("--lives", type=int, default=None, help="at most, on each core")
+    parser.add_argument("--orders", type=int, default=ORDERS, help="in one life")
+    parser.add_argument("--seed", type=int, default=None, help="of the first life")
+    parser.add_argument("--jobs", type=int, default=2, help="cores")
+    parser.add_argument("--bug", choices=tuple(BUGS), help="plant this one")
+    parser.add_argument("--log", action="store_true", help="print the events of one life")
+    args = parser.parse_args(argv)
+    if args.seed is None:
+        args.seed = secrets.randbelow(10**6)
+    if args.log:
+        return _print_life(args)
+    return _selftest(args) if args.what == "selftest" else _lives(args)
+
+
+def _lives(args: argparse.Namespace) -> int:
+    from tests.simulation.search import Summary
+
+    say(f"seeds from {args.seed} (--seed {args.seed} replays them)")
+    began = time.monotonic()
+    with multiprocessing.Pool(args.jobs) as pool:
+        parts = pool.map(partial(_search, args), range(args.jobs))
+    total = Summary()
+    for part in parts:
+        for name, value in vars(part).items():
+            setattr(total, name, getattr(total, name) + value)
+    say(total.text())
+    wall = time.monotonic() - began
+    say(f"{total.orders / wall * 60:.0f} orders a minute on the clock, with {args.jobs} jobs")
+    for result in total.broken[:3]:
+        _tell_shortest(args, result)
+    return 1 if total.broken else 0
+
+
+def _search(args: argparse.Namespace, job: int) -> object:
+    from tests.simulation.bugs import planted
+    from tests.simulation.search import search
+
+    with planted(args.bug):
+        return search(
+            itertools.count(args.seed + job, args.jobs),
+            seconds=args.seconds,
+            lives=args.lives,
+            orders=args.orders,
+        )
+
+
+def _tell_shortest(args: argparse.Namespace, result: object) -> None:
+    import re
+
+    from tests.simulation.bugs import planted
+    from tests.simulation.life import Result
+    from tests.simulation.search import shrink
+
+    assert isinstance(result, Result)
+    say(f"BROKEN: seed {result.seed}, {len(result.faults)} faults: {result.violations[0]}")
+    kind = re.sub(r"\\?\d[\d.]*", r"[\\d.]+", re.escape(result.violations[0])[:80])
+    with planted(args.bug):
+        short = shrink(result, kind)
+    say(f"  shortest: --seed {short.seed} --orders {short.orders} --lives 1 --jobs 1, with only")
+    for fault in short.faults:
+        say(f"    {fault}")
+    for words in short.violations:
+        say(f"  {words}")
+
+
+def _selftest(args: argparse.Namespace) -> int:
+    from tests.simulation.bugs import BUGS, FOUND_AS, planted
+    from tests.simulation.search import breaks, search, shrink
+
+    missed = 0
+    for bug in [args.bug] if args.bug else BUGS:
+        with planted(bug):
+            seen = search(itertools.count(args.seed), seconds=args.seconds, wanted=FOUND_AS[bug])
+            found = [one for one in seen.broken if breaks(one, FOUND_AS[bug])]
+            if not found:
+                missed += 1
+                say(f"{bug}: NOT FOUND in {seen.lives} lives")
+                continue
+            short = shrink(found[-1], FOUND_AS[bug])
+        say(
+            f"{bug}: found in life {seen.lives}, {seen.seconds:.1f} s, seed {short.seed}; "
+            f"shortest: {short.orders} orders, {len(short.faults)} faults "
+            f"{list(short.faults)}: {short.violations[0]}"
+        )
+    return 1 if missed else 0
+
+
+def _print_life(args: argparse.Namespace) -> int:
+    from tests.simulation.bugs import planted
+    from tests.simulation.life import live
+
+    with planted(args.bug):
+        result = live(args.seed, orders=args.orders, keep=True)
+    say("\n".join(result.lines))
+    say(f"digest {result.digest}; faults: {list(result.faults)}")
+    for words in result.violations:
+        say(f"BROKEN: {words}")
+    return 1 if result.violations else 0
+
+
+def say(words: str) -> None:
+    """Print for people, at once."""
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

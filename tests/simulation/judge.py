@@ -1,0 +1,128 @@
+"""The judge of a life: the promises of the campaign, and what an outage may cost.
+
+It reads the emulators' books and what went over the wires, never what the bot says about itself.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, cast
+
+from bot.core.breaker import NEEDED
+from tests.crash.actors import Order
+from tests.crash.environment import Environment
+from tests.crash.verdict import Verdict
+from tests.simulation.films import Film, marks
+from tests.simulation.world import Create, World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SLACK = 0.5
+"""Seconds from a lost answer to the commit that stops other creates."""
+
+
+class Judge(Verdict):
+    """Judges when it is created."""
+
+    def __init__(
+        self, world: World, orders: list[Order], films: Sequence[Film], found: Sequence[str]
+    ) -> None:
+        self._world = world
+        self.films = 0
+        super().__init__(cast(Environment, world), orders, world.disturbances)
+        self.violations += found
+        for film in films:
+            self._judge_film(film)
+        self._creates_stop()
+        self._questions_back_off()
+
+    def _judge_film(self, film: Film) -> None:
+        """It comes for a request, whole, with its parts in order, and not more often."""
+        telegram = self._world.telegram
+        for query in film.requests:
+            if not telegram.calls_of("answerCallbackQuery", callback_query_id=query.id):
+                self._wrong("a press for a whole film has no answer")
+        if not film.requests:
+            return
+        sent = [
+            call
+            for call in self._replies.get((film.person.id, film.asked_at), [])
+            if call.method == "sendVideo"
+        ]
+        if not sent:
+            self._wrong(f"the film of {film.parts} was asked for and never came")
+        for call in sent:
+            stored = telegram.world.files.get(call.result["video"]["file_id"])
+            joined = marks(stored.path.read_bytes()) if stored else []
+            if joined != film.parts:
+                self._wrong(f"the film of {film.parts} was joined from {joined}")
+        if len(film.requests) == 1:
+            self._explain("a film", sent)
+        self.films += bool(sent)
+
+    def _creates_stop(self) -> None:
+        """After a lost create nothing is sent until free questions were answered; then one."""
+        creates = self._world.creates
+        for lost in creates:
+            if not lost.paid or not lost.lost or lost.known_at is None:
+                continue
+            known = lost.known_at
+            if self._was_struck(lost.sent_at, known + SLACK):
+                continue
+            later = [one for one in creates if one.paid and one.sent_at > known + SLACK]
+            if not later:
+                continue
+            first = later[0]
+            since = [one for one in creates if known < (one.known_at or 0) <= first.sent_at]
+            if any(one.paid and one.accepted for one in since):
+                continue  # one that was out before says that the provider is there
+            good = sum(not one.paid and one.answered for one in since)
+            if good < NEEDED:
+                self._wrong(
+                    f"a create went out {first.sent_at - known:.1f} s after one was lost, "
+                    f"and {good} free questions had been answered"
+                )
+            elif first.known_at is not None:
+                self._one_goes_first(first, later[1:])
+
+    def _one_goes_first(self, first: Create, rest: Sequence[Create]) -> None:
+        assert first.known_at is not None
+        early = [one for one in rest if one.sent_at < first.known_at]
+        if early and not self._was_struck(first.sent_at, first.known_at):
+            self._wrong(f"{len(early)} creates went out before the first one was answered")
+
+    def _was_struck(self, start: float, end: float) -> bool:
+        """Whether a process died, slept or lost its disk meanwhile."""
+        disturbances, zero = self._world.disturbances, self._world.unix() - self._world.loop.now
+        moments = [at - zero for at in (*disturbances.kills, *disturbances.cuts)]
+        return any(start <= at <= end for at in moments) or any(
+            stopped - zero <= end and start <= woken - zero
+            for stopped, woken in disturbances.stops
+        )
+
+    def _questions_back_off(self) -> None:
+        """In an outage each task is asked about more and more rarely."""
+        zero = self._world.unix() - self._world.loop.now
+        for outage in self._world.weather.outages:
+            if outage.side != "provider":
+                continue
+            asked = Counter(
+                call.body.get("task_id")
+                for call in self._world.provider.calls
+                if call.name == "result" and outage.start <= call.at - zero < outage.end
+            )
+            began = sum(one.started_at < outage.end for one in self._world.processes)
+            most = (8 + (outage.end - outage.start) / 20) * began
+            for task, count in asked.items():
+                if count > most:
+                    self._wrong(f"{task} was asked for {count} times in {outage}")
+
+    def _logs(self) -> None:
+        spoken = self._world.spoken
+        self.violations += [f"a traceback: {line}" for line in spoken.tracebacks]
+        if spoken.locked and not self._disturbances.stops:
+            self._wrong("database is locked")
+
+    def _leaks(self) -> None:
+        """Secrets are looked for where there is HTTP: in the campaign and in tests/faults."""

@@ -1,0 +1,151 @@
+"""An event loop whose time is virtual, and in which a process can die or freeze at any callback.
+
+It waits for nothing real: with nothing to run it jumps to the next timer. It has no sockets and no
+threads; work for a thread runs at once. It must not know the bot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from contextvars import Context, ContextVar, copy_context
+from typing import Any
+
+SPINS = 100_000
+"""Rounds of the loop in one moment: more are a program that waits for nothing and never ends."""
+
+
+class Stalled(Exception):
+    """Nothing will ever happen again, or nothing ever waits."""
+
+
+class Mortal:
+    """What a process is to the loop: its callbacks run, or are put aside while it is frozen.
+
+    Those of a dead process are put aside too: without them its tasks could not be taken apart.
+    """
+
+    def __init__(self) -> None:
+        self.alive = True
+        self.frozen = False
+        self.stashed: list[asyncio.Handle] = []
+
+
+OWNER: ContextVar[Mortal | None] = ContextVar("OWNER", default=None)
+"""The process that a callback belongs to; tasks and timers inherit it. None: the world."""
+
+
+class _Handle(asyncio.Handle):
+    def _run(self) -> None:
+        if _may_run(self):
+            super()._run()
+
+
+class _TimerHandle(asyncio.TimerHandle):
+    def _run(self) -> None:
+        if _may_run(self):
+            super()._run()
+
+
+def _may_run(handle: Any) -> bool:
+    owner: Mortal | None = handle._context.get(OWNER)
+    if owner is None or (owner.alive and not owner.frozen):
+        return True
+    owner.stashed.append(handle)
+    return False
+
+
+class _Selector:
+    """Stands where the loop waits for sockets: time passes at once."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self._spins = 0
+
+    def select(self, timeout: float | None) -> list[Any]:
+        if timeout is None:
+            raise Stalled("nothing is due any more")
+        if timeout > 0:
+            self._loop.now += timeout
+            self._spins = 0
+        else:
+            self._spins += 1
+            if self._spins > SPINS:
+                self._spins = 0
+                raise Stalled(f"{SPINS} rounds without any wait")
+        return []
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """`now`: seconds since the start of the life."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self._selector = _Selector(self)
+
+    def time(self) -> float:
+        return self.now
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = _Handle(callback, args, self, copy_context() if context is None else context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        context = copy_context() if context is None else context
+        timer = _TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> Any:
+        """Run the work at once; its result comes in the next round, as from a thread."""
+        future = self.create_future()
+        try:
+            result = func(*args)
+        except Exception as exc:
+            self.call_soon(_settle, future, None, exc)
+        else:
+            self.call_soon(_settle, future, result, None)
+        return future
+
+    def thaw(self, owner: Mortal) -> None:
+        """Let a frozen process go on with everything that became due meanwhile."""
+        owner.frozen = False
+        self._ready.extend(owner.stashed)  # type: ignore[attr-defined]
+        owner.stashed = []
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """There are none: nothing here has a socket."""
+
+    def _write_to_self(self) -> None:
+        """Nobody sleeps in a selector."""
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+def owned_by(owner: Mortal | None) -> Context:
+    """Return a context whose tasks belong to this process; None: to the world."""
+    context = copy_context()
+    context.run(OWNER.set, owner)
+    return context

@@ -1,0 +1,227 @@
+"""One process of the bot: composed as by bot/app.py, between simulated edges, and mortal.
+
+`kill -9` and SIGSTOP act on its callbacks (tests/simulation/loop.py): no `finally` of it runs. It
+must not know when it is killed, nor what is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sqlite3
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
+
+from aiogram import Bot
+
+import bot.jobs.films
+import bot.jobs.worker
+from bot.core.clock import wait_for
+from bot.core.errors import StorageUnavailable
+from bot.jobs.outbox_sender import OutboxSender
+from bot.jobs.worker import Worker
+from bot.media.video_reader import Video, VideoInfo
+from bot.provider.client import Gptunnel
+from bot.runtime.supervisor import supervise
+from bot.settings import Settings
+from bot.telegram.answer_types import KeepAnswerTypes
+from bot.telegram.errors import ErrorMiddleware
+from bot.telegram.inbox import Inbox
+from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware
+from bot.wiring import Edges, Parts, build
+from storage import Storage
+from storage.recovery import free_leases
+from tests.simulation import films
+from tests.simulation.disk import Connection, disk_error, open_database
+from tests.simulation.idle import without_idle_claims
+from tests.simulation.loop import Mortal, owned_by
+from tests.simulation.sides import PROVIDER, Session, Transport, download
+from tests.support.process_harness import KEY, TOKEN
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+IDLE_LOOKS = {bot.jobs.worker.IDLE_SECONDS: 6, bot.jobs.films.IDLE_SECONDS: 6}
+"""Waits of exactly this length look for work: while there is none, so many of them are one."""
+_ANSWERS = KeepAnswerTypes()  # one for all: a process keeps its own for as long as it lives
+DISK_FAULTS = {
+    "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
+    "i/o error": (sqlite3.SQLITE_IOERR, "disk I/O error"),
+}
+
+
+class Process(Mortal):
+    """A process from its start to its end; `ended` is set when it has ended, however."""
+
+    def __init__(self, world: World, number: int) -> None:
+        super().__init__()
+        self._world = world
+        self.name = f"p{number}"
+        self.database = world.path
+        self.connections: list[Connection] = []
+        self.parts: Parts | None = None
+        self.ended = asyncio.Event()
+        self.started_at = world.loop.now
+        self.task: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._buried = False
+
+    # --- life and death ----------------------------------------------------------------------
+
+    def start(self, *, alone: bool) -> None:
+        """Begin to live; `alone`: no other process has the database, dead ones had leases."""
+        self._world.log.note(self.name, "starts", "alone" if alone else "beside another")
+        self.task = self._world.spawn(self._main(alone=alone), owned_by(self))
+        self.task.add_done_callback(self._returned, context=owned_by(None))
+
+    def stop(self) -> None:
+        """Ask it to end, as SIGTERM does."""
+        self._world.log.note(self.name, "is asked to end")
+        self._stop.set()
+
+    def kill(self, where: str) -> None:
+        """End it here and now; whatever it had begun stays as it is."""
+        if not self.alive:
+            return
+        self.alive = False
+        self._world.log.note(self.name, "is killed at", where)
+        self._world.disturbances.kills.append(self._world.unix())
+        self._gone()
+
+    def freeze(self, where: str) -> None:
+        """Suspend it, as SIGSTOP does; the world decides when it goes on."""
+        self._world.log.note(self.name, "freezes at", where)
+        self.frozen = True
+        self._world.froze(self)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self.alive and self.frozen:
+            self._world.log.note(self.name, "goes on")
+            self._world.loop.thaw(self)
+
+    def bury(self) -> None:
+        """Let its callbacks run once more, so that they can be cancelled; it does nothing more."""
+        self._buried = True
+        self.alive = True
+        self._world.loop.thaw(self)
+        self._gone()
+
+    def _returned(self, task: asyncio.Task[None]) -> None:
+        if not self.alive or self._buried:
+            return
+        self.alive = False
+        error = None if task.cancelled() else task.exception()
+        self._world.log.note(self.name, "has ended", type(error).__name__ if error else "")
+        if error is not None and not isinstance(error, StorageUnavailable):
+            self._world.wrong(f"{self.name} ended by itself: {error!r}")
+        self._gone()
+
+    def _gone(self) -> None:
+        for connection in self.connections:
+            connection.drop()
+        self.ended.set()
+
+    # --- what may happen at every await ------------------------------------------------------
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was asked to end: then it cancels what it waits for."""
+        return self._stop.is_set()
+
+    async def passes(self, point: str, *, weight: float = 1.0) -> None:
+        """Pass a point; may never return."""
+        if self._buried:
+            raise StorageUnavailable("the process is dead")
+        weather = self._world.weather
+        shares = [("kill", weather.kills * weight), ("freeze", weather.freezes * weight)]
+        if point in ("statement", "commit"):
+            shares += [(kind, weather.disk) for kind in DISK_FAULTS]
+        fault = self._world.fault(point, shares, self)
+        if fault == "kill":
+            self.kill(point)
+            await asyncio.Event().wait()
+        elif fault == "freeze":
+            self.freeze(point)
+        elif fault is not None:
+            self._world.log.note(self.name, point, fault)
+            self._world.disturbances.cuts.append(self._world.unix())
+            raise disk_error(*DISK_FAULTS[fault])
+        if self.frozen:
+            await asyncio.sleep(0)  # it goes on when it is thawed
+        elif point == "committed":
+            self._world.log.note(self.name, "committed")
+
+    def dies_in(self, point: str, seconds: float, *, weight: float = 1.0) -> None:
+        """Draw whether it is killed so many seconds from now, in the middle of something."""
+        share = self._world.weather.kills * weight
+        if self._world.fault(point, [("kill", share)], self):
+            kill = partial(self.kill, point)
+            self._world.loop.call_later(seconds, kill, context=owned_by(None))
+
+    # --- the program -------------------------------------------------------------------------
+
+    async def _main(self, *, alone: bool) -> None:
+        """As bot.app.serve and bot.app._run, without servers and signals."""
+        world, settings = self._world, self._world.settings
+        database = open_database()
+        async with database.transaction():
+            pass
+        if alone:
+            await free_leases(database, world.clock())
+        rules = settings.order_rules()
+        storage = without_idle_claims(Storage.over(database, rules), rules, world.is_due)
+        parts = self.parts = build(settings, storage, self._edges(settings))
+        stoppable: list[Inbox | Worker | OutboxSender] = [parts.inbox, parts.worker, parts.notices]
+        await supervise(
+            until=self._stop,
+            ends_by_itself=[part.run() for part in stoppable],
+            endless=[
+                parts.polling.run(),
+                parts.progress.run(),
+                parts.films.run(),
+                parts.waiting.run(),
+                parts.probe.run(),
+                parts.refunds.run(),
+            ],
+            last=[storage.cluster.run()],
+            stop=[parts.health.stop, *(part.stop for part in stoppable)],
+        )
+        await database.close()
+
+    def _edges(self, settings: Settings) -> Edges:
+        world = self._world
+        pace, transport = RateLimiter(world.loop.time), Transport(world, self)
+        session = Session(world, self)
+        session.middleware(RateLimitMiddleware(pace))
+        session.middleware(ErrorMiddleware())
+        session.middleware(_ANSWERS)
+        return Edges(
+            bot=Bot(TOKEN, session=session),
+            pace=pace,
+            provider=Gptunnel(PROVIDER, KEY, asking=transport, ordering=transport),
+            fetch=partial(download, world, self),
+            prepare=_prepare,
+            join=films.join,
+            clock=world.clock,
+            wait=self._wait,
+            owner=self.name,
+        )
+
+    async def _wait(self, event: asyncio.Event, seconds: float) -> bool:
+        """bot.core.clock.Wait; looks for work that find nothing are left out.
+
+        They change nothing, and cost more than everything else in a minute of waiting.
+        """
+        for _ in range(IDLE_LOOKS.get(seconds, 1)):
+            if await wait_for(event, seconds) or self._world.is_due():
+                break
+        return event.is_set()
+
+
+async def _prepare(file: BinaryIO) -> Video:
+    """Take the video at its word: it is only a signature (tests.crash.environment.sign)."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    info = VideoInfo(width=64, height=96, duration=1, has_audio=False)
+    return Video(file=file, size=size, info=info, thumbnail=b"")

@@ -1,0 +1,7 @@
+"""Half a minute of simulated lives, with odd seeds."""
+
+from tests.simulation.halves import keep_the_promises
+
+
+def test_simulated_lives_of_odd_seeds_keep_the_promises() -> None:
+    keep_the_promises(1)
