@@ -25,7 +25,7 @@ from bot.jobs.delivery import KeptVideos
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.worker import Worker
 from bot.media import video_reader
-from bot.operator import claim, price_check
+from bot.operator import charging, claim, price_check
 from bot.runtime import metrics
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
@@ -120,6 +120,9 @@ async def _run(
         logger.info(
             "health and metrics: http on %s:%d", settings.http_host, parts.admin_server.port
         )
+    await charging.take_over(
+        storage, settings.data_dir, settings.account_mark, wanted=settings.settle_by_balance
+    )
     for line in settings.warnings:
         logger.warning("settings: %s", line)
     stoppable: list[Inbox | Worker | OutboxSender] = []
@@ -198,6 +201,7 @@ async def _background_jobs(
                 parts.refunds.run(),
                 parts.waiting.run(),
                 parts.probe.run(),
+                parts.doubts.run(),
                 parts.retention.run(),
                 parts.frames.sweep(),
                 _compare_prices(settings, storage, edges),

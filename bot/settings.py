@@ -38,6 +38,7 @@ from bot.core.catalog import CATALOG
 from bot.core.chat_models import AUTO
 from bot.core.prices import PriceView, Show
 from bot.core.stars import StarsPackages, read_packages
+from bot.provider.account import account_mark
 from bot.setting_types import (
     CLOUDFLARED,
     ApiKey,
@@ -107,6 +108,10 @@ class Settings(BaseSettings):
     """A chat that receives alerts (`-100...`), instead of each admin in private."""
     balance_alert: Count = 100
     """An alert is sent when the GPTunnel balance falls below this many roubles; 0: never."""
+    settle_by_balance: bool = False
+    """An order whose answer was lost is settled by the change of the GPTunnel balance, if
+    `bot check --order` saw that it moves at acceptance; only for a key that serves this bot alone.
+    """
     failure_breaker: Count = 0
     """New orders are paused after this many charged failures in a row; 0: never."""
 
@@ -385,6 +390,11 @@ class Settings(BaseSettings):
         """The folder for files: beside the SQLite file, otherwise `data`."""
         file = sqlite_file(self.database_url)
         return file.parent if file else Path("data")
+
+    @property
+    def account_mark(self) -> str:
+        """What stands for the account at GPTunnel where the key must not."""
+        return account_mark(self.gptunnel_base_url, self.gptunnel_api_key.get_secret_value())
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -133,7 +133,10 @@ async def _show_order(message: Message, task_id: int, storage: Storage, lang: st
         acts.append([keyboards.admin.operation(lang, O.NOT_CHARGED, task.id)])
         acts.append([keyboards.admin.operation(lang, O.CHARGED, task.id)])
     acts.append([keyboards.admin.operation(lang, O.PERSON, task.user_id)])
-    text = texts.admin.order(lang, task, await storage.tasks.events(task.id), in_doubt=in_doubt)
+    text = texts.admin.order(
+        lang, task, await storage.tasks.events(task.id),
+        in_doubt=in_doubt, trail=await storage.doubts.trail(task.id),
+    )  # fmt: skip
     await reply.say(message, text, InlineKeyboardMarkup(inline_keyboard=acts))
 
 
@@ -152,7 +155,9 @@ async def settle(
 ) -> None:
     given = _SETTLE.fullmatch((command.args or "").strip())
     if given is None:
-        await reply.say(message, texts.admin.settle_usage(lang))
+        known = _number(command)
+        trail = await storage.doubts.trail(known) if known else None
+        await reply.say(message, texts.admin.settle_usage(lang, trail))
         return
     found = await find_job(given[2])
     if not found:
@@ -165,7 +170,8 @@ async def settle(
         await reply.say(message, texts.admin.not_given(lang))
         return
     wake()
-    await reply.say(message, texts.admin.given(lang, task))
+    trail = await storage.doubts.trail(task.id)
+    await reply.say(message, texts.admin.given(lang, task, trail))
 
 
 async def broadcast(

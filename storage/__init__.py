@@ -17,6 +17,7 @@ from storage.audit import Act, AuditStore
 from storage.breaker import BreakerStore
 from storage.broadcasts import BroadcastStore
 from storage.cluster import Cluster
+from storage.doubts import DoubtStore
 from storage.durations import DurationStore
 from storage.engine import Database
 from storage.films import Film, FilmStore, WantedFilm
@@ -31,6 +32,7 @@ from storage.operator import OperatorStore
 from storage.outbox import OutboxStore, WaitingNotice
 from storage.people import OpenInvite, PeopleStore, Section, Subject
 from storage.privacy import PrivacyStore
+from storage.provider_account import AccountStore, Charging
 from storage.rates import RateStore
 from storage.recovery import process_presence
 from storage.tables import Entry, InboxState
@@ -42,17 +44,20 @@ from storage.users import User, UserStore
 
 __all__ = [
     "AccessStore",
+    "AccountStore",
     "Act",
     "AdminStore",
     "AlertStore",
     "AuditStore",
     "BreakerStore",
     "CallbackActionStore",
+    "Charging",
     "Claim",
     "ClaimOnCommit",
     "ClaimResult",
     "Cluster",
     "Database",
+    "DoubtStore",
     "DurationStore",
     "Entry",
     "Film",
@@ -109,6 +114,8 @@ class Storage:
     alerts: AlertStore
     operator: OperatorStore
     breaker: BreakerStore
+    account: AccountStore
+    doubts: DoubtStore
     broadcasts: BroadcastStore
     inbox: InboxStore
     outbox: OutboxStore
@@ -139,6 +146,8 @@ class Storage:
             alerts=AlertStore(database),
             operator=OperatorStore(database),
             breaker=BreakerStore(database),
+            account=AccountStore(database),
+            doubts=DoubtStore(database),
             broadcasts=BroadcastStore(database),
             inbox=InboxStore(database, ended),
             outbox=OutboxStore(database),

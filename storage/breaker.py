@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.breaker import TRIAL, Breaker, Permit
 from storage.engine import Connection, Database
+from storage.provider_account import has_readings_due
 from storage.tables import provider_breaker
 
 _COLUMNS = ("opened_at", "failures", "good", "probe_at", "trial_until")
@@ -42,7 +43,7 @@ class BreakerStore:
             breaker = await read_breaker(connection)
             if breaker is None:
                 return Permit.FREE
-            if not breaker.has_room(now):
+            if not breaker.has_room(now) or await has_readings_due(connection):
                 return Permit.NO
             taken = await connection.execute(
                 sa.update(provider_breaker)

@@ -19,6 +19,7 @@ from bot.core.task import TaskState
 from storage.engine import Connection, Database
 from storage.films import forget_films
 from storage.money.ledger import settle
+from storage.provider_account import disturb
 from storage.rows import task_from
 from storage.tables import (
     InboxState,
@@ -41,6 +42,8 @@ _AT_REST = frozenset(
     {TaskState.CANCELLED, TaskState.FAILED, TaskState.DELIVERED, TaskState.UNKNOWN,
      TaskState.UNDELIVERABLE}
 )  # fmt: skip
+
+_AT_PROVIDER = frozenset({TaskState.SUBMITTING, TaskState.GENERATING})
 
 _OVER = _AT_REST - {TaskState.UNKNOWN}
 
@@ -87,10 +90,15 @@ class PrivacyStore:
             for row in (await connection.execute(waiting.with_for_update())).all():
                 cancelled = replace(task_from(row), state=TaskState.CANCELLED)
                 await settle(connection, cancelled, now)
-            gone = await connection.scalars(
-                sa.delete(tasks).where(tasks.c.user_id == user_id).returning(tasks.c.id)
+            gone = await connection.execute(
+                sa.delete(tasks)
+                .where(tasks.c.user_id == user_id)
+                .returning(tasks.c.id, tasks.c.state)
             )
-            erased = list(gone.all())
+            rows = gone.all()
+            erased = [row.id for row in rows]
+            if any(row.state in _AT_PROVIDER for row in rows):
+                await disturb(connection, now)  # charged or given back without a row
             await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
             await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))

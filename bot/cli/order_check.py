@@ -1,7 +1,7 @@
 """`bot check --order`: order the cheapest video twice and compare the provider with its documents.
 
-A plain script, not the bot's worker: it writes no rows. An order that was sent is never repeated,
-and its id is printed as soon as it is known.
+A plain script, not the bot's worker: it writes no rows of orders. An order that was sent is never
+repeated, and its id is printed as soon as it is known.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot import wiring
+from bot.cli import order_account
 from bot.cli.frame_host import Fetch, PublishedFrame, draw, publish
 from bot.cli.order_report import Charged, Order, OrderReport, Outcome
 from bot.cli.video_facts import VideoFacts
@@ -31,6 +32,7 @@ from bot.provider.documented import Mark
 from bot.provider.observed import ObservedGptunnel
 from bot.provider.scrubbing import Scrubber
 from bot.settings import Settings
+from storage import Charging
 
 Say = Callable[[str], None]
 Confirm = Callable[[str], bool]
@@ -119,7 +121,7 @@ class OrderCheck:
             return False
         self._report = OrderReport(
             at=utc_now(), model=model, price=price, orders=orders, facts=self._facts,
-            scrub=self._scrub, secrets=self._settings.secrets,
+            scrub=self._scrub, secrets=self._settings.secrets, account=self._settings.account_mark,
         )  # fmt: skip
         return True
 
@@ -152,14 +154,21 @@ class OrderCheck:
         """Order, follow both orders to the end and print the table, even after an interruption."""
         report = self._report
         assert report is not None  # prepare
+        url = self._settings.database_url
         try:
             await self._mistakes()
+            await order_account.disturb(url, utc_now())
             for order in report.orders:
                 await self._one(order, report)
                 if order.outcome not in (Outcome.DONE, Outcome.FAILED):
                     break  # the next order would fail for the same reason
         finally:
             self._finish(report)
+        await order_account.disturb(url, utc_now())
+        await order_account.learn(
+            url,
+            Charging(charged=report.charged, account=report.account, seen_at=report.at),
+        )
         ended = all(order.outcome is Outcome.DONE for order in report.orders)
         return ended and report.deviations == 0
 

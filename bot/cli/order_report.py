@@ -17,14 +17,13 @@ from typing import Any
 from bot import __version__
 from bot.core.catalog import Model
 from bot.core.task import AspectRatio
+from bot.operator.charging import REPORT
 from bot.provider.comparison import Comparison
 from bot.provider.observed import Exchange
 from bot.provider.scrubbing import Scrubber
 from bot.runtime.logs import Secrets
 
 FORMAT = 1
-NAME = "order-check.json"
-"""File name; the file is in the folder of the database."""
 
 
 class Outcome(StrEnum):
@@ -111,23 +110,29 @@ class OrderReport:
     facts: Comparison
     scrub: Scrubber
     secrets: tuple[str, ...] = ()
+    account: str = ""  # bot.provider.account.account_mark
 
     @property
     def deviations(self) -> int:
         """How many facts are different or new."""
         return sum(fact.is_deviation for fact in self.facts.facts)
 
+    @property
+    def charged(self) -> Charged:
+        """When the balance moved; a refused order says nothing about charging."""
+        known = [o.charged for o in self.orders if o.charged is not Charged.UNKNOWN]
+        return known[0] if len(set(known)) == 1 else Charged.UNKNOWN
+
     def as_json(self, exchanges: list[Exchange]) -> dict[str, Any]:
         """Return the report without key, links, prompts and ids."""
-        # A refused order says nothing about charging.
-        known = [o.charged for o in self.orders if o.charged is not Charged.UNKNOWN]
         return {
             "format": FORMAT,
             "program": __version__,
             "at": self.at.isoformat(),
             "model": self.model.id,
             "price": _roubles(self.price),
-            "charged": (known[0] if len(set(known)) == 1 else Charged.UNKNOWN).value,
+            "account": self.account,
+            "charged": self.charged.value,
             "deviations": self.deviations,
             "orders": [order.as_json() for order in self.orders],
             "facts": [fact.as_json() for fact in self.facts.facts],
@@ -162,7 +167,7 @@ class OrderReport:
         text = json.dumps(self.as_json(exchanges), ensure_ascii=False, indent=1)
         text = Secrets(secret for secret in self.secrets if len(secret) >= 8)(text)
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / NAME
+        path = folder / REPORT
         part = path.with_suffix(".part")
         part.write_text(text + "\n", encoding="utf-8")
         part.replace(path)

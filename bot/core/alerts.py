@@ -28,6 +28,7 @@ class AlertKind(StrEnum):
     CHARGED_FAILURES = "charged_failures"
     UNDELIVERABLE = "undeliverable"
     UNKNOWN = "unknown"
+    ID_WANTED = "id_wanted"
     REFUND_REFUSED = "refund_refused"
     SET_ASIDE = "set_aside"
     NO_UPDATES = "no_updates"

@@ -17,6 +17,8 @@ class NoticeKind(StrEnum):
 
     FAILED = "failed"  # the order ended without a video
     UNKNOWN = "unknown"  # the answer to a create was lost: nobody here knows whether it was paid
+    BACK_IN_QUEUE = "back_in_queue"  # the balance shows that it was not accepted
+    CHARGED = "charged"  # the balance shows that it was accepted; its id is not known
     OVERDUE = "overdue"  # it takes longer than promised and continues
     # the video exists and is kept, but the chat does not accept it
     UNDELIVERABLE = "undeliverable"

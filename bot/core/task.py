@@ -37,8 +37,8 @@ ALLOWED: dict[TaskState, frozenset[TaskState]] = {
     S.SUBMITTING: frozenset({S.QUEUED, S.GENERATING, S.FAILED, S.UNKNOWN}),
     S.GENERATING: frozenset({S.RENDERED, S.FAILED}),
     S.RENDERED: frozenset({S.DELIVERED, S.UNDELIVERABLE}),
-    # an id that arrives late, or the operator's decision
-    S.UNKNOWN: frozenset({S.GENERATING, S.FAILED}),
+    # an id that arrives late, the operator's decision, or the balance's (bot/core/balance.py)
+    S.UNKNOWN: frozenset({S.QUEUED, S.GENERATING, S.FAILED}),
     # the person came back and asked for the video
     S.UNDELIVERABLE: frozenset({S.RENDERED}),
     S.DELIVERED: frozenset(),

@@ -151,7 +151,7 @@ def _about(notice: Notice) -> str:
 def still_true(kind: NoticeKind, task: Task) -> bool:
     """Whether the notice is still true: a late id or a late video may have overtaken it."""
     match kind:
-        case NoticeKind.UNKNOWN:
+        case NoticeKind.UNKNOWN | NoticeKind.CHARGED:
             return task.state is TaskState.UNKNOWN
         case NoticeKind.OVERDUE:
             return task.state is TaskState.GENERATING

@@ -11,11 +11,13 @@ import asyncio
 import logging
 import shutil
 from collections.abc import Awaitable, Callable, Set
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from bot.core.alerts import CONFLICT_QUIET, HOLDS, Alert, AlertKind, AlertSignals, Switch
+from bot.core.balance import Verdict, params_of
 from bot.core.clock import Clock, Sleep
 from bot.core.errors import ProviderError, ProviderHeld, StorageUnavailable
 from bot.core.task import Reason, TaskState
@@ -36,6 +38,8 @@ FAILED_IN_A_ROW, LOOK_BACK = 5, 20
 """A series of charged failures: this many in a row, or half of the last this many."""
 DISK_LOW, DISK_ENOUGH = 512 << 20, 1 << 30
 """Free bytes on the data disk: an alert starts below the first and ends above the second."""
+TRAIL_WAIT = timedelta(minutes=3)
+"""An order in doubt is reported with the balance around it, or after this time without."""
 CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
 
 BALANCE = "balance"
@@ -165,15 +169,28 @@ class AlertMonitor:
         resting = await self._storage.alerts.resting(CONCERN, since=since)
         aside = await self._storage.alerts.set_aside(since=since)
         now_true = set()
+        in_doubt = [task_id for task_id, state, _ in resting if state is TaskState.UNKNOWN]
+        trails = await self._storage.doubts.of_tasks(in_doubt)
         for task_id, state, reason in resting:
             alert = Alert.of(_OF_STATE[state], task_id, task=task_id, reason=reason or "")
             now_true.add(alert.key)
-            await self._open(known, alert)
+            if (trail := trails.get(task_id)) is None:
+                await self._open(known, alert)
+                continue
+            charged = trail.verdict is Verdict.CHARGED
+            wanted = Alert.of(A.ID_WANTED, task_id, task=task_id, **params_of(trail))
+            now_true |= {wanted.key} if charged else set()
+            if charged:
+                await self._open(known, wanted)
+            elif not trail.is_reading or self._clock() - trail.lost_at >= TRAIL_WAIT:
+                await self._open(
+                    known, replace(alert, params={**alert.params, **params_of(trail)})
+                )
         for update_id, error in aside:
             alert = Alert.of(A.SET_ASIDE, update_id, update=update_id, error=(error or "")[:200])
             now_true.add(alert.key)
             await self._open(known, alert)
-        rows = {*_OF_STATE.values(), A.SET_ASIDE}
+        rows = {*_OF_STATE.values(), A.ID_WANTED, A.SET_ASIDE}
         for alert_row in list(known.values()):
             # Problems older than FRESH stay open if they were reported before.
             old = alert_row.opened_at < since

@@ -29,14 +29,15 @@ from bot.core.clock import Sleep
 class RateLimiter:
     """Telegram's rates: about 30 a second in all, 1 a second in a chat, 20 a minute in a group.
 
-    Short bursts are allowed, as by Telegram (docs/telegram.md: limits). For each key the time is
-    stored at which it is free again; a call reserves its turn and waits for it.
+    Short bursts are allowed in a chat, as by Telegram (docs/telegram.md: limits). For each key the
+    time is stored at which it is free again; a call reserves its turn and waits for it.
     """
 
-    ALL = (1 / 28, 1.0)
-    """Seconds per call, and the size of a burst in seconds of calls."""
+    ALL = (1 / 26, 0.1)
+    """Seconds per call, and the size of a burst in seconds of calls: at most 29 in any second."""
     PRIVATE = (1.0, 3.0)
-    GROUP = (3.0, 15.0)
+    GROUP = (4.0, 16.0)
+    """At most 4 + 15 in any minute."""
     KEPT = 10_000
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -113,7 +114,7 @@ class RateLimitMiddleware(BaseRequestMiddleware):
             messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
             chat_id = getattr(method, "chat_id", None)
             wait = max(self._pace.wait(chat_id) for _ in range(messages))
-            each, burst = RateLimiter.ALL
+            each, burst = self._pace.ALL
             if self._line is not None and (ahead := await self._line(each * messages, burst)):
                 self._pace.behind(ahead)
                 wait = max(wait, ahead)

@@ -12,9 +12,11 @@ from decimal import Decimal
 from aiogram.utils.formatting import Bold, Code, Text
 
 from bot.core.alerts import AlertKind, Params, Switch
+from bot.core.balance import Trail
 from bot.core.catalog_file import Taken
 from bot.core.chat_models import ChatModel
 from bot.core.task import Task, TaskEvent
+from bot.texts import balance
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
 
@@ -74,6 +76,11 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
         N_("Check GPTunnel's own list, then settle the order. It is not repeated automatically."),
         N_("Order {task} is settled."),
     ),
+    AlertKind.ID_WANTED: (
+        N_("Order {task} was accepted and charged, but its ID is not known"),
+        N_("Find it in GPTunnel's own list and send /settle {task} with its ID."),
+        N_("Order {task} is settled."),
+    ),
     AlertKind.REFUND_REFUSED: (
         N_("Telegram refuses to give back {stars} Stars to person {user}"),
         N_("Their credit is taken back already. Try again, or settle it with them: {error}"),
@@ -115,7 +122,8 @@ def alert(lang: str, params: Params) -> Text:
     _ = words(lang)
     what, advice, _end = ALERTS[AlertKind(str(params["alert"]))]
     values = {name: str(value) for name, value in params.items()}
-    return message("🚨", _(what).format(**values), _(advice).format(**values))
+    money = balance.of_params(lang, params) if "finding" in params else None
+    return message("🚨", _(what).format(**values), _(advice).format(**values), money)
 
 
 def alert_over(lang: str, params: Params) -> Text:
@@ -252,10 +260,17 @@ def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
     return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
 
 
-def order(lang: str, task: Task, events: Sequence[TaskEvent], *, in_doubt: bool = False) -> Text:
+def order(
+    lang: str,
+    task: Task,
+    events: Sequence[TaskEvent],
+    *,
+    in_doubt: bool = False,
+    trail: Trail | None = None,
+) -> Text:
     """A task and its history, for an admin; without the prompt, which belongs to the person.
 
-    `in_doubt`: it can be settled.
+    `in_doubt`: it can be settled. `trail`: the balance around it, if its answer was lost.
     """
     _ = words(lang)
     facts = [
@@ -265,6 +280,7 @@ def order(lang: str, task: Task, events: Sequence[TaskEvent], *, in_doubt: bool 
         f"{task.reason}: {task.detail or '—'}" if task.reason else None,
         "",
         *(f"{event.at:%d.%m %H:%M:%S} · {event.state}" for event in events[-20:]),
+        *(("", balance.line(lang, trail)) if trail else ()),
         "" if in_doubt else None,
         fill(
             _("Found at GPTunnel? Send {command} and its ID there, and the bot polls it."),
@@ -310,19 +326,23 @@ def not_found_there(lang: str, *, answered: bool) -> Text:
     )
 
 
-def settle_usage(lang: str) -> Text:
+def settle_usage(lang: str, trail: Trail | None = None) -> Text:
+    """`trail`: of the order that was named without an ID."""
     _ = words(lang)
     return message(
         "❓",
         _("Settling an order"),
+        balance.line(lang, trail) if trail else None,
         _("/settle 12 followed by GPTunnel's ID: the bot polls the video."),
         _("If the order is not there, use the buttons below /order 12."),
     )
 
 
-def given(lang: str, task: Task) -> Text:
+def given(lang: str, task: Task, trail: Trail | None = None) -> Text:
+    """`trail`: the balance around it, against which the ID can be checked."""
     _ = words(lang)
-    return message("✅", _("Order {task} is polled now.").format(task=task.id))
+    money = balance.line(lang, trail) if trail else None
+    return message("✅", _("Order {task} is polled now.").format(task=task.id), money)
 
 
 def not_given(lang: str) -> Text:

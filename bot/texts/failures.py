@@ -172,6 +172,35 @@ def unknown(lang: str, price: Decimal) -> Text:
     )
 
 
+def back_in_queue(lang: str) -> Text:
+    """The balance shows that an order in doubt was not accepted: it is sent again."""
+    _ = words(lang)
+    return message(
+        "🔁",
+        _("Your order is back in the queue."),
+        _("It is certain now that the video service did not accept it."),
+        _("💳 Nothing was taken for it. The video starts by itself: you need not order it again.")
+        if _.money
+        else _("🎟 It counts as one video only. It starts by itself: you need not order it again."),
+    )
+
+
+def charged(lang: str, price: Decimal) -> Text:
+    """The balance shows that an order in doubt was accepted; an admin has to find its ID."""
+    _ = words(lang)
+    return message(
+        "🔎",
+        _("Your order was accepted."),
+        fill(_("💳 {price} was taken for it, so the video is being made."), price=_.price(price))
+        if _.money
+        else _("🎟 It counts as one of your videos, which is being made."),
+        _(
+            "The operator was asked to find it; then it arrives here. Do not order it again: "
+            "you would get it twice."
+        ),
+    )
+
+
 def undeliverable(
     lang: str,
     reason: Reason = Reason.CHAT_UNREACHABLE,

@@ -93,6 +93,11 @@ class Words:
         pattern = "#,##0" if roubles == roubles.to_integral_value() else "#,##0.00"
         return f"{format_decimal(roubles, format=pattern, locale=self.lang)}\N{NO-BREAK SPACE}₽"
 
+    def kopecks(self, roubles: Decimal) -> str:
+        """17.00 ₽: always with kopecks, for sums to compare."""
+        said = format_decimal(roubles, format="#,##0.00", locale=self.lang)
+        return f"{said}\N{NO-BREAK SPACE}₽"
+
     def day(self, when: datetime) -> str:
         """12 May 2026; 12 мая 2026."""
         return format_date(when, "d MMMM y", locale=self.lang)

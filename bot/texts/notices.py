@@ -15,7 +15,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task
 from bot.texts import admin
 from bot.texts.access import access_asked, access_denied, access_granted
-from bot.texts.failures import failure, undeliverable, unknown
+from bot.texts.failures import back_in_queue, charged, failure, undeliverable, unknown
 from bot.texts.films import not_joined
 from bot.texts.formatting import CAPTION_LIMIT, cut, lines
 from bot.texts.i18n import words
@@ -51,6 +51,10 @@ def _said(notice: Notice, *, elsewhere: bool) -> Text:
             return failure(lang, reason, charge, int(params.get("strikes") or 0))
         case NoticeKind.UNKNOWN:
             return unknown(lang, Decimal(str(params["price"])))
+        case NoticeKind.BACK_IN_QUEUE:
+            return back_in_queue(lang)
+        case NoticeKind.CHARGED:
+            return charged(lang, Decimal(str(params["price"])))
         case NoticeKind.OVERDUE:
             return overdue(lang)
         case NoticeKind.UNDELIVERABLE:

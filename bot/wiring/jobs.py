@@ -11,6 +11,7 @@ from bot.jobs.delivery import (
     Delivery,
     KeptVideos,
 )
+from bot.jobs.doubts import BalanceBefore, DoubtSettler
 from bot.jobs.films import READ_LIMIT, FilmJoiner
 from bot.jobs.first_frames import FirstFrames
 from bot.jobs.outbox_sender import OutboxSender
@@ -48,6 +49,7 @@ class Jobs:
     films: FilmJoiner
     kept: KeptVideos
     probe: ProviderProbe
+    doubts: DoubtSettler
 
 
 def wire_jobs(
@@ -85,6 +87,7 @@ def wire_jobs(
             deadline=deadline,
             frames_away=frames.are_away,
             still_leads=frames.still_leads,
+            read_balance=BalanceBefore(storage, edges.provider.balance, clock=clock),
         ),
         Watch(context, edges.provider),
         Deliver(context, edges.provider, delivery),
@@ -136,6 +139,13 @@ def wire_jobs(
         ),
         kept=kept,
         probe=ProviderProbe(storage, edges.provider.probe, clock=clock, wait=wait, sleep=sleep),
+        doubts=DoubtSettler(
+            storage,
+            edges.provider.balance,
+            clock=clock,
+            account=settings.account_mark if settings.settle_by_balance else None,
+            wait=wait,
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from bot.core.events import ADMINS, MENDED, ORDERED
 from bot.jobs.delivery import (
     KeptVideos,
 )
+from bot.jobs.doubts import DoubtSettler
 from bot.jobs.films import FilmJoiner
 from bot.jobs.first_frames import FirstFrames
 from bot.jobs.outbox_sender import OutboxSender
@@ -61,6 +62,7 @@ class Parts:
     frames: FirstFrames
     films: FilmJoiner
     probe: ProviderProbe
+    doubts: DoubtSettler
     admin_list: AdminList
     translation: TranslationModel | None
 
@@ -111,6 +113,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         frames=jobs.frames,
         films=jobs.films,
         probe=jobs.probe,
+        doubts=jobs.doubts,
         admin_list=admin_list,
         translation=translation,
     )

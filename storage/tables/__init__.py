@@ -5,6 +5,7 @@ Partial indexes exclude finished rows, so that claims stay fast. The names are c
 because the metadata is complete only when every module is imported.
 """
 
+from storage.tables.balance import balance_trails, provider_account
 from storage.tables.base import metadata, one_of
 from storage.tables.film import films
 from storage.tables.message import InboxState, inbox, outbox
@@ -51,6 +52,7 @@ __all__ = [
     "alerts",
     "at_rest",
     "audit",
+    "balance_trails",
     "broadcasts",
     "callback_actions",
     "claim_code",
@@ -69,6 +71,7 @@ __all__ = [
     "outbox",
     "own_caps",
     "permits",
+    "provider_account",
     "provider_breaker",
     "rates",
     "star_refunds",

@@ -21,6 +21,7 @@ from storage.inbox import note_done
 from storage.journal import note_state
 from storage.money.ledger import settle
 from storage.outbox import insert_notices
+from storage.provider_account import has_readings_due, note_create
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
 from storage.tables import frames, in_states, provider_breaker, switches, task_events, tasks
 
@@ -150,16 +151,20 @@ class LeasedTasks:
         notices: Sequence[Notice] = (),
         keep_lease: bool = True,
         took: tuple[float, float] | None = None,
+        call_ended: bool = False,
     ) -> bool:
         """Write the changes from `lease` to `after`, with the event and notices, and the duration
-        of the video if it is now known (`took`, an interval in seconds).
+        of the video if it is now known (`took`, an interval in seconds). `call_ended`: the holder
+        itself saw its create end.
 
         Return True also if it was written before and the answer was lost with the connection.
         Return False, without a write, if another worker has the task or it was cancelled. The
         lease ends with `keep_lease=False` and wherever a worker has nothing left to do.
         """
         async with self._database.transaction() as connection:
-            if not await _save(connection, lease, after, now, keep_lease=keep_lease):
+            if not await _save(
+                connection, lease, after, now, keep_lease=keep_lease, call_ended=call_ended
+            ):
                 return await _is_written(connection, lease, after)
             await insert_notices(connection, notices, now)
             if took is not None:
@@ -269,7 +274,13 @@ class LeasedTasks:
 
 
 async def _save(
-    connection: Connection, lease: Task, after: Task, now: datetime, *, keep_lease: bool
+    connection: Connection,
+    lease: Task,
+    after: Task,
+    now: datetime,
+    *,
+    keep_lease: bool,
+    call_ended: bool = False,
 ) -> bool:
     if after.state is not lease.state and after.state not in ALLOWED[lease.state]:
         raise IllegalTransition(f"task {lease.id}: {lease.state} -> {after.state}")
@@ -295,6 +306,7 @@ async def _save(
     if after.state is not lease.state:
         await add_event(connection, after, now)
         await drop_frame(connection, after)
+        await note_create(connection, lease, after, now, call_ended=call_ended)
     return True
 
 
@@ -355,7 +367,9 @@ async def _room(
         return 0, which
     if "breaker" in stopped:
         known = await read_breaker(connection)
-        return (1 if known is None or known.has_room(now) else 0), which
+        if known is None or not known.has_room(now):
+            return (1 if known is None else 0), which
+        return (0 if await has_readings_due(connection) else 1), which
     return room, which
 
 

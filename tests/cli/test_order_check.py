@@ -21,11 +21,11 @@ from aiohttp import web
 
 from bot.cli import order_check
 from bot.cli.frame_host import draw, publish
-from bot.cli.order_report import NAME
 from bot.core.catalog import CATALOG
 from bot.core.task import AspectRatio
 from bot.media import video_reader
 from bot.media.bucket import Bucket
+from bot.operator.charging import REPORT as NAME
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.records import Mode, Task
 from bot.sandbox.gptunnel.render import FPS, Scene
@@ -453,8 +453,8 @@ async def test_the_report_and_the_table_hold_no_key_no_prompt_and_no_link(tmp_pa
             assert canary.lower() not in said, canary
         assert CHEAPEST in check.text
         assert list(check.report) == [
-            "format", "program", "at", "model", "price", "charged", "deviations", "orders",
-            "facts", "answers",
+            "format", "program", "at", "model", "price", "account", "charged", "deviations",
+            "orders", "facts", "answers",
         ]  # fmt: skip
 
 

@@ -53,7 +53,9 @@ def no_intent() -> None:
 def repost() -> None:
     """A create whose answer was lost is sent again."""
 
-    async def unknown(self: StepContext, task: Task, detail: str) -> None:
+    async def unknown(
+        self: StepContext, task: Task, detail: str, *, call_ended: bool = False
+    ) -> None:
         after = task.to(TaskState.QUEUED, run_at=self.clock(), submitted_at=None, deadline_at=None)
         await self.save(task, after, keep_lease=False)
 

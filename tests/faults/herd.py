@@ -163,6 +163,7 @@ async def downloads(harness: AppHarness, clip: bytes, count: int) -> str:
 
 async def telegram(harness: AppHarness, clip: bytes, count: int, fault: Fault = AWAY) -> str:
     """Let Telegram be away for an hour with so many videos ready."""
+    harness.telegram.limit()
     waiting = harness.person(name="Waiting")
     harness.provider.delay = 10 * HOUR
     await harness.order(waiting)
@@ -195,8 +196,9 @@ async def telegram(harness: AppHarness, clip: bytes, count: int, fault: Fault = 
     took = sent[-1].started - sent[0].started
     figures = (
         f"{tried} tries in the hour; then {len(sent)} videos in {took:.0f} s, at most"
-        f" {max(seen.values())} calls a second"
+        f" {max(seen.values())} calls a second; {len(harness.telegram.refused)} answers 429"
     )
+    assert harness.telegram.refused == []  # by the published rates, which the emulator enforces
     assert tried <= 20 + HOUR / 60 + 10
     assert sorted(chats) == sorted(p.id for p in people)  # each once
     # The first is the try that found Telegram back; the others keep their order within a batch.

@@ -16,7 +16,7 @@ from bot.core.alerts import AlertKind, AlertSignals, Switch
 from bot.core.errors import IntakeHeld, PhotosHeld, ProviderBusy, ProviderHeld
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat, Hold, Reason, TaskState
-from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, AlertMonitor
+from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, TRAIL_WAIT, AlertMonitor
 from bot.runtime.health import HealthReport
 from bot.texts import keyboards
 from bot.texts.admin import ALERTS
@@ -224,8 +224,11 @@ async def test_unknown_and_undeliverable_orders_are_reported_by_number(
     unknown = await task_in(harness.storage, TaskState.UNKNOWN)
     kept = await task_in(harness.storage, TaskState.UNDELIVERABLE)
     told = await harness.look()
-    assert heard(told) == [("alert", "unknown"), ("alert", "undeliverable")]
-    assert [notice.params["task"] for notice in told] == [unknown.id, kept.id]
+    assert heard(told) == [("alert", "undeliverable")]
+    told += await harness.look(TRAIL_WAIT)  # the balance around it could not be read
+    assert heard(told) == [("alert", "undeliverable"), ("alert", "unknown")]
+    assert [notice.params["task"] for notice in told] == [kept.id, unknown.id]
+    assert told[1].params["finding"] == "reading"
     assert await harness.look(MINUTE) == []
     assert await harness.look(timedelta(days=2)) == []  # it rests still: nothing has ended
     await harness.storage.tasks.redeliver(kept.id, user_id=kept.user_id, now=harness.now)

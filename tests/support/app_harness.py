@@ -70,7 +70,8 @@ _WAITING = {
 """Rows that become due, by table: of a chat's updates only the first."""
 _STOPPED = (
     "state = 'queued' AND EXISTS (SELECT 1 FROM provider_breaker"  # noqa: S608
-    f" WHERE good < {NEEDED} OR trial_until > :now)"
+    f" WHERE good < {NEEDED} OR trial_until > :now"
+    " OR EXISTS (SELECT 1 FROM balance_trails WHERE verdict IS NULL AND due_at IS NOT NULL))"
 )
 """Orders that no worker claims while the breaker is open."""
 
@@ -486,7 +487,7 @@ async def open_app_harness(
         await parts.server.start()
         harness.run(
             parts.inbox, parts.notices, parts.polling, parts.progress, parts.probe,
-            parts.admin_list, parts.films,
+            parts.doubts, parts.admin_list, parts.films,
         )  # fmt: skip
         if not workers:
             harness.run(parts.worker)

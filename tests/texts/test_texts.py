@@ -39,6 +39,7 @@ DETAILS = {
 PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.FAILED: {"reason": Reason.NO_RESULT.value, "charge": Charge.TAKEN.value},
     NoticeKind.UNKNOWN: {"price": "17"},
+    NoticeKind.CHARGED: {"price": "17"},
     NoticeKind.ALBUM: {"videos": "1.2.3"},
     NoticeKind.FILM_NOT_JOINED: {"film": "1", "problem": "size", "part": "2"},
     NoticeKind.VIDEO_LINK: {"url": "https://videos.test/1.mp4"},

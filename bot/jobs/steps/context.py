@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from bot.core.alerts import Switch
 from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import LeaseLost, StorageUnavailable
+from bot.core.events import DOUBT
 from bot.core.gate import Gate
 from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import PRIOR, DurationDistribution, Durations, back_off
@@ -77,10 +78,17 @@ class StepContext:
         notices: tuple[Notice, ...] = (),
         keep_lease: bool = True,
         took: tuple[float, float] | None = None,
+        call_ended: bool = False,
     ) -> Task:
         """Write once, guarded by the lease; raises LeaseLost when another worker has the task."""
         if not await self.storage.tasks.save(
-            task, after, now=self.clock(), notices=notices, keep_lease=keep_lease, took=took
+            task,
+            after,
+            now=self.clock(),
+            notices=notices,
+            keep_lease=keep_lease,
+            took=took,
+            call_ended=call_ended,
         ):
             raise LeaseLost("somebody else has the task")
         metrics.moved(task, after, self.clock())
@@ -161,14 +169,15 @@ class StepContext:
             logger.error("task %d: nobody fetched its photo: photos are paused", task.id)
         return True
 
-    async def unknown(self, task: Task, detail: str) -> None:
+    async def unknown(self, task: Task, detail: str, *, call_ended: bool = False) -> None:
         """End in UNKNOWN: it is not known whether the provider accepted the order; it is not
-        repeated.
+        repeated. `call_ended`: the call was made here and is over.
         """
         logger.error("task %d: nobody knows whether it was accepted: %s", task.id, detail)
         after = self._ended(task, TaskState.UNKNOWN, Reason.ANSWER_LOST, detail)
         words = notice(NoticeKind.UNKNOWN, task, price=str(task.price))
-        await self.save(task, after, notices=(words,))
+        await self.save(task, after, notices=(words,), call_ended=call_ended)
+        self.storage.cluster.notify(DOUBT)
 
     async def undeliverable(self, task: Task, reason: Reason, detail: str, **changes: Any) -> None:
         """End in UNDELIVERABLE: the video exists, but the chat does not accept it or it cannot be

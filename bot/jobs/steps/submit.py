@@ -73,12 +73,14 @@ class Submit:
         deadline: timedelta,
         frames_away: Callable[[], bool] = bool,
         still_leads: Callable[[str], bool] = bool,
+        read_balance: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._context = context
         self._provider = provider
         self._publish_frame = publish_frame
         self._frames_away = frames_away
         self._still_leads = still_leads
+        self._read_balance = read_balance
         self._deadline = deadline
         self.signals = AlertSignals()
         self._one_at_a_time = asyncio.Lock()
@@ -153,6 +155,8 @@ class Submit:
                 )
                 await context.save(task, replace(task, claims=0), keep_lease=False)
                 return None
+            if self._read_balance is not None:
+                await self._read_balance()
             permit = await context.storage.breaker.permit(context.clock())
             if permit is Permit.NO:
                 # No worker claims it until the provider answers again.
@@ -201,7 +205,7 @@ class Submit:
             )
         except ProviderLost as exc:
             await self._stop_creates()
-            return await self._context.unknown(task, str(exc))
+            return await self._context.unknown(task, str(exc), call_ended=True)
         except ProviderError as exc:
             if permit is Permit.TRIAL:
                 with suppress(StorageUnavailable):  # its maximum time ends it

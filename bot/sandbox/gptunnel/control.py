@@ -3,7 +3,8 @@ API.
 
 GET  state   settings, faults, tasks and charges
 GET  calls   every call so far
-POST delay   {"seconds": 5} a video, and/or {"create_seconds": 0.2} a create
+POST delay   {"seconds": 5} a video, and/or {"create_seconds": 0.2} a create, and/or
+             {"charge_seconds": 30} from an accepted order until the balance moves
 POST fault   {"mode": "refuses" | "fails" | "hangs" | "overloaded" | "no balance" | "clear"}
              or a fault of bot.sandbox.faults: {"on": "create", "act": "reset_after"}
 DELETE fault/{id}
@@ -30,6 +31,7 @@ class Emulator(Protocol):
 
     delay: float | Callable[[], float]
     create_latency: float | Callable[[], float]
+    charge_delay: float
     mode: Mode
     balance: Decimal
     faults: Faults
@@ -50,6 +52,7 @@ class _Delay(BaseModel):
 
     seconds: NonNegativeFloat | None = None
     create_seconds: NonNegativeFloat | None = None
+    charge_seconds: NonNegativeFloat | None = None
 
 
 class _SetMode(BaseModel):
@@ -89,6 +92,7 @@ class _Control:
                 "create_delay": (
                     None if callable(emulator.create_latency) else emulator.create_latency
                 ),
+                "charge_delay": emulator.charge_delay,
                 "mode": emulator.mode,
                 "balance": float(emulator.balance),
                 "faults": {key: fault.model_dump(mode="json") for key, fault in faults},
@@ -117,6 +121,8 @@ class _Control:
             self._emulator.delay = wanted.seconds
         if wanted.create_seconds is not None:
             self._emulator.create_latency = wanted.create_seconds
+        if wanted.charge_seconds is not None:
+            self._emulator.charge_delay = wanted.charge_seconds
         return await self.state(request)
 
     async def fault(self, request: web.Request) -> web.Response:

@@ -71,11 +71,12 @@ class GptunnelEmulator:
 
     Settings may change while it runs: `delay`, the seconds per video, and `create_latency`, the
     seconds per create, half before and half after it counts (both numbers or functions that return
-    one); `mode`; `balance` and `credit_limit` in roubles; `models` by id; `chat_models`, the
-    roubles for 1000 tokens read and written by id; `link_ttl`, the seconds a result's link is
-    valid, and `result_base`, the start of its address; `faults`, by the calls `create`, `result`,
-    `models`, `chat_models`, `balance`, `chat`, `download` (parameter `file`) and `unknown`. Some
-    words in a prompt decide its outcome: see `records.Word`.
+    one); `mode`; `balance` and `credit_limit` in roubles; `charge_delay`, the seconds from an
+    accepted order until the balance moves; `models` by id; `chat_models`, the roubles for 1000
+    tokens read and written by id; `link_ttl`, the seconds a result's link is valid, and
+    `result_base`, the start of its address; `faults`, by the calls `create`, `result`, `models`,
+    `chat_models`, `balance`, `chat`, `download` (parameter `file`) and `unknown`. Some words in a
+    prompt decide its outcome: see `records.Word`.
 
     Records: `calls`, `charges` and `tasks` (by id), in order.
     """
@@ -98,6 +99,8 @@ class GptunnelEmulator:
         self.create_latency = create_latency
         self.mode = Mode.WELL
         self.balance = balance
+        self.charge_delay = 0.0
+        self._owed: list[tuple[float, Decimal]] = []  # due at, price
         self.credit_limit = credit_limit
         self.models = dict(MODELS)
         self.chat_models = dict(CHAT_MODELS)
@@ -274,11 +277,18 @@ class GptunnelEmulator:
             work=self._studio.order(model, prompt, body.get("ar"), image),
         )
         self.tasks[task.id] = task
-        self.balance -= model.price
+        self._owed.append((now + self.charge_delay, model.price))
+        self._collect()
         self.charges.append(Charge(task.id, model.id, model.price, now))
         if instant:
             await asyncio.wait([task.work])
         return web.json_response(self.look(task))
+
+    def _collect(self) -> None:
+        """Move the balance for the orders whose charge is due."""
+        now = self._clock()
+        self.balance -= sum((price for at, price in self._owed if at <= now), Decimal(0))
+        self._owed = [(at, price) for at, price in self._owed if at > now]
 
     def _issues(self, body: Mapping[str, Any]) -> list[Issue]:
         """Return the problems of a create's body, by field; the real service lists every model."""
@@ -333,6 +343,7 @@ class GptunnelEmulator:
         return web.json_response({"object": "list", "data": models})
 
     async def _balance(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        self._collect()
         return web.json_response(
             {
                 "orgId": "0" * 24,

@@ -14,6 +14,7 @@ from bot.sandbox.faults import Fault, Faults
 from bot.sandbox.telegram.calls import Call, Json
 from bot.sandbox.telegram.control import Control
 from bot.sandbox.telegram.files import FileStore
+from bot.sandbox.telegram.limits import PublishedLimits
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.server import BotApi, Latency
 from bot.sandbox.telegram.state import Chat, World
@@ -26,8 +27,8 @@ class TelegramEmulator:
     """A replacement for api.telegram.org on loopback, with people who talk to its one bot.
 
     `clock` returns Unix seconds. `latency` returns the seconds a method takes, by its name.
-    `local`: behave as a server that runs with --local. `provider_control` is the base URL of the
-    other emulator's control, for the page's switches.
+    `local`: behave as a server that runs with --local. `limited`: enforce the published rates.
+    `provider_control` is the base URL of the other emulator's control, for the page's switches.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class TelegramEmulator:
         latency: Latency | None = None,
         provider_control: str | None = None,
         local: bool = False,
+        limited: bool = False,
     ) -> None:
         self.token = token or f"{BOT_ID}:AA{secrets.token_urlsafe(25)[:33]}"
         self._folder = tempfile.TemporaryDirectory(prefix="telegram-emulator-")
@@ -59,6 +61,8 @@ class TelegramEmulator:
         self.world = World(FileStore(Path(self._folder.name)), clock, bot)
         self.world.local = local
         self.api = BotApi(self.world, self.token, self.faults, latency)
+        if limited:
+            self.limit()
         self.people: dict[int, Person] = {}
         self.provider_control = provider_control
         self.start_link: str | None = None
@@ -93,7 +97,16 @@ class TelegramEmulator:
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
 
+    def limit(self) -> None:
+        """Answer 429 from now on to calls over the published rates."""
+        self.api.limits = PublishedLimits()
+
     # --- records ---
+
+    @property
+    def refused(self) -> list[Call]:
+        """The calls that were answered with 429."""
+        return [call for call in self.calls if call.status == 429]
 
     @property
     def calls(self) -> list[Call]:

@@ -14,8 +14,9 @@ from aiohttp import web
 from bot.sandbox.faults import Faults, suffer
 from bot.sandbox.telegram import media, messages, payments, profile, queries, schema
 from bot.sandbox.telegram.calls import Call, Json, Method, Request, public, uploaded
-from bot.sandbox.telegram.errors import ApiError, bad_request
+from bot.sandbox.telegram.errors import ApiError, bad_request, too_many
 from bot.sandbox.telegram.files import URL_LIMIT
+from bot.sandbox.telegram.limits import PublishedLimits
 from bot.sandbox.telegram.schema import Upload
 from bot.sandbox.telegram.state import World
 from bot.sandbox.telegram.updates import Delivery
@@ -35,6 +36,8 @@ class BotApi:
         self.faults = faults
         # Seconds before a method has its effect, by its name; None means no delay.
         self.latency = latency
+        # The published rates, when they are to be enforced.
+        self.limits: PublishedLimits | None = None
         self.calls: list[Call] = []
         self.delivery = Delivery(world)
         self.delivery.on_reply = self._webhook_reply
@@ -105,6 +108,10 @@ class BotApi:
             params = self._schema.check(call.method, raw)
             call.params = {key: public(value) for key, value in params.items()}
             call.uploads = uploaded(params, files)
+            if self.limits is not None and (
+                wait := self.limits.seconds(call.method, params, self.world.clock())
+            ):
+                raise too_many(wait)
             if self.latency is not None and call.method != "getUpdates":
                 await asyncio.sleep(self.latency(call.method))
             result = await method(Request(self.world, params, files, call, fetch))

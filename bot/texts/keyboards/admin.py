@@ -27,6 +27,7 @@ _BELOW_ALERTS: dict[AlertKind, tuple[Operation, ...]] = {
     AlertKind.PROVIDER_AWAY: (_O.TRY_NOW, _O.TODAY),
     AlertKind.UNDELIVERABLE: (_O.REDELIVER, _O.LOOK),
     AlertKind.UNKNOWN: (_O.NOT_CHARGED, _O.CHARGED, _O.LOOK),
+    AlertKind.ID_WANTED: (_O.LOOK, _O.CHARGED, _O.NOT_CHARGED),
     AlertKind.REFUND_REFUSED: (_O.REFUND_AGAIN, _O.REFUND_SETTLED),
     AlertKind.SET_ASIDE: (_O.HANDLE, _O.UPDATE),
     AlertKind.NO_UPDATES: (_O.TODAY,),
