@@ -13,13 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.core.balance import Trail, Verdict
 from bot.core.breaker import Breaker, Permit
 from bot.jobs.steps import watch
 from bot.jobs.steps.context import StepContext
 from bot.jobs.steps.submit import Submit
 from bot.provider.client import Gptunnel
 from bot.telegram.inbox import Inbox
-from storage import Database, TaskStore, driver
+from storage import Database, TaskStore, doubts, driver
 from storage.breaker import BreakerStore
 from storage.inbox import InboxTurn
 from tests.crash import seeded_bugs
@@ -94,6 +95,17 @@ def herd_after_outage() -> None:
     BreakerStore.probed = first_answer  # type: ignore[method-assign]
 
 
+def settles_by_ambiguous_balance() -> None:
+    """Whatever the balance does is taken for the order's doing."""
+
+    async def verdict(connection: Any, trail: Trail, account: str | None, now: datetime) -> Any:
+        if account is None or trail.before is None or trail.after is None:
+            return Verdict.PERSON
+        return Verdict.CHARGED if trail.after < trail.before else Verdict.NOT_ACCEPTED
+
+    doubts._verdict = verdict
+
+
 def questions_without_back_off() -> None:
     """While the provider does not answer, every task asks as often as before."""
     watch.back_off = lambda attempts, *, first, cap: 0.5  # type: ignore[attr-defined]
@@ -106,6 +118,7 @@ OF_OUTAGES: dict[str, Callable[[], None]] = {
     "breaker-per-process": breaker_per_process,
     "probe-costs-money": probe_costs_money,
     "herd-after-outage": herd_after_outage,
+    "settles-by-ambiguous-balance": settles_by_ambiguous_balance,
     "questions-without-back-off": questions_without_back_off,
 }
 BUGS = OF_CAMPAIGN | OF_OUTAGES
@@ -122,13 +135,14 @@ FOUND_AS = {
     "breaker-per-process": "a create went out",
     "probe-costs-money": "is for nobody's order",
     "herd-after-outage": "a create went out|creates went out",
+    "settles-by-ambiguous-balance": "was charged|was settled as paid",
     "questions-without-back-off": "was asked for",
 }
 """Words of the violation by which each bug must be found."""
 
 _TOUCHED: tuple[Any, ...] = (
     BreakerStore, Database, Gptunnel, Inbox, InboxTurn, StepContext, Submit, TaskStore, driver,
-    driver.Writer, sa.Select, watch,
+    driver.Writer, doubts, sa.Select, watch,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, cast
 
 from bot.core.breaker import NEEDED
+from bot.sandbox.telegram.calls import Call
 from tests.crash.actors import Order
 from tests.crash.environment import Environment
 from tests.crash.verdict import Verdict
@@ -30,12 +31,27 @@ class Judge(Verdict):
     ) -> None:
         self._world = world
         self.films = 0
+        self._came: Counter[str] = Counter()
         super().__init__(cast(Environment, world), orders, world.disturbances)
         self.violations += found
         for film in films:
             self._judge_film(film)
+        self._settled_by_balance()
         self._creates_stop()
         self._questions_back_off()
+
+    def _judge_videos(self, order: Order, calls: list[Call]) -> Counter[str]:
+        videos = super()._judge_videos(order, calls)
+        self._came[order.mark] = len(videos)
+        return videos
+
+    def _settled_by_balance(self) -> None:
+        """Who is told that an order was paid was charged for it: the video never came."""
+        said = Counter(prompt.rpartition(" ")[2] for prompt in self._world.said_to_be_charged())
+        for mark, count in said.items():
+            charges = len(self._charges[mark])
+            if charges < count + self._came[mark]:
+                self._wrong(f"{mark} was settled as paid, and was charged {charges} times")
 
     def _judge_film(self, film: Film) -> None:
         """It comes for a request, whole, with its parts in order, and not more often."""

@@ -14,12 +14,14 @@ import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
+from bot.core.balance import ACCEPTANCE
 from bot.core.schedule import ENOUGH
 from bot.settings import Settings, read_settings
-from storage import open_storage
+from storage import Charging, open_storage
 from storage.durations import add_duration
 from tests.crash.actors import Kind, People
 from tests.crash.observer import Observer
@@ -122,6 +124,8 @@ class Life:
         world.spawn(self._wake_sleepers(), owned_by(None))
         if world.weather.restarts:
             world.spawn(self._restarts(), owned_by(None))
+        for number in range(world.weather.top_ups):
+            world.spawn(self._top_up(number), owned_by(None))
         makers = self._film_makers(people)
         await self._order_all(people, makers)
         await self._calm()
@@ -145,6 +149,14 @@ class Life:
         if self._orders < 2 or dice.random() < 0.5:
             return []
         return [FilmMaker(self._world.telegram, people, dice)]
+
+    async def _top_up(self, number: int) -> None:
+        """Somebody pays money in: the balance grows, and says less about the orders."""
+        dice = self._fate.dice(f"top-up {number}")
+        await asyncio.sleep(dice.uniform(1.0, 120.0))
+        if self._fate.allow(f"top-up#{number}"):
+            self._world.log.note("the account is topped up")
+            self._world.provider.balance += Decimal(dice.randrange(50_000, 300_000)) / 100
 
     async def _order_all(self, people: People, makers: list[FilmMaker]) -> None:
         dice = self._fate.dice("orders")
@@ -298,6 +310,10 @@ def _template() -> Path:
             for number in range(ENOUGH):
                 took = low + (high - low) * number / ENOUGH
                 await add_duration(connection, _known().model, took - 1.0, took, NOON)
+        async with open_storage(f"sqlite+aiosqlite:///{path}") as storage:
+            await storage.account.learn_charging(
+                Charging(charged=ACCEPTANCE, account=_known().account_mark, seen_at=NOON)
+            )
 
     asyncio.run(make())
     asyncio.run(prepare())

@@ -182,6 +182,7 @@ class Process(Mortal):
                 parts.films.run(),
                 parts.waiting.run(),
                 parts.probe.run(),
+                parts.doubts.run(),
                 parts.refunds.run(),
             ],
             last=[storage.cluster.run()],

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 30.0
 STRIKES, FREEZES = 6, 2
 """Kills and freezes in one life, at most: more is poison, which is another promise."""
+TOP_UPS = 8
 OUTAGE_SECONDS = (1.0, 25.0, 25.0, 60.0, 120.0)
 HEAVY = ("create", "sendVideo", "sendMediaGroup", "sendMessage", "sendPhoto", "download")
 VIDEO_SECONDS = (2.0, 10.0)
@@ -79,6 +80,8 @@ class Weather:
     outages: tuple[Outage, ...]
     workers: int
     restarts: bool
+    settles: bool  # SETTLE_BY_BALANCE
+    top_ups: int  # of the account at the provider: what makes its balance ambiguous
 
     @classmethod
     def drawn(cls, fate: Fate) -> Weather:
@@ -102,6 +105,8 @@ class Weather:
             )
             if fate.allow(f"outage#{number} of {side}, {outage.act}, {outage.end - start:.0f} s"):
                 outages.append(outage)
+        settles = dice.random() < 0.5
+        top_ups = dice.choice((0, TOP_UPS)) if settles else 0
         return cls(
             kills=kills,
             freezes=freezes,
@@ -110,6 +115,8 @@ class Weather:
             outages=tuple(outages),
             workers=workers,
             restarts=restarts,
+            settles=settles,
+            top_ups=top_ups,
         )
 
 
@@ -148,10 +155,10 @@ class World:
         self.loop = loop
         self.fate = fate
         self.log = log
-        self.settings = settings
         self.folder = folder
         self.path = folder / "bot.db"
         self.weather = Weather.drawn(fate)
+        self.settings = settings.model_copy(update={"settle_by_balance": self.weather.settles})
         self.disturbances = Disturbances(lease_seconds=LEASE_SECONDS)
         self.violations: list[str] = []
         self.creates: list[Create] = []
@@ -244,6 +251,14 @@ class World:
         now = self.clock().strftime("%Y-%m-%d %H:%M:%S.%f")
         which = " OR ".join(_LOOKS[table] for table in tables or _DUE)
         return bool(self._books.execute(f"SELECT {which}", {"now": now}).fetchone()[0])
+
+    def said_to_be_charged(self) -> list[str]:
+        """Return the prompts of the orders that were settled by the balance, as paid ones."""
+        rows = self._books.execute(
+            "SELECT prompt FROM audit JOIN tasks ON tasks.id = audit.task_id"
+            " WHERE act = 'settle by balance' AND json_extract(details, '$.charged')"
+        )
+        return [prompt for (prompt,) in rows.fetchall()]
 
     def films_wanted(self) -> list[str]:
         """Return the films that somebody waits for."""
