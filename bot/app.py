@@ -80,6 +80,8 @@ def _open_edges(
     stack.push_async_callback(provider.close)
     if translator := wiring.connect_translator(settings):
         stack.push_async_callback(translator.close)
+    if storyteller := wiring.connect_storyteller(settings):
+        stack.push_async_callback(storyteller.close)
     return wiring.Edges(
         bot=bot,
         pace=pace,
@@ -87,6 +89,7 @@ def _open_edges(
         fetch=wiring.wire_downloads(settings),
         bucket=wiring.open_bucket(settings),
         translator=translator,
+        storyteller=storyteller,
         admins=admins,
     )
 
@@ -129,6 +132,8 @@ async def _run(
         endless.append(_updates(settings, parts, storage.cluster))
         if parts.translation is not None:
             endless.append(parts.translation.run())
+        if parts.stories is not None:
+            endless.append(parts.stories.run())
     if settings.makes_videos:
         stoppable += [parts.worker, parts.notices]
         endless += [

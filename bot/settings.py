@@ -184,6 +184,9 @@ class Settings(BaseSettings):
     """The scenes of `/examples`, as TOML or JSON, instead of the built-in ones."""
     translate_model: str = AUTO
     """The GPTunnel chat model that translates prompts; `auto`: a known one; empty: none."""
+    story_model: str = ""
+    """The GPTunnel chat model that proposes the scenes of `/film`; `auto`: a known one; empty:
+    people write the scenes."""
     task_deadline_seconds: Positive = 900
     """After this many seconds the bot tells the person that the video takes longer."""
     provider_concurrency: Annotated[

@@ -32,6 +32,7 @@ from handlers import (
     settings,
     stars,
     stopped,
+    storyboard,
 )
 from handlers.gate import Gate, LimitAnswers
 from handlers.middlewares import InputErrorAnswers, Person
@@ -55,7 +56,7 @@ def build_router() -> Router:
     root.include_router(reports.router())
     root.include_router(stars.router())
     for module in (
-        commands, settings, examples, groups, edited, prompt, picture, card,
+        commands, settings, examples, groups, edited, storyboard, prompt, picture, card,
         options, retry, result, film, history, data, inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())

@@ -98,6 +98,7 @@ async def _today(
         tunnel=offer.tunnel_state(),
         translates=offer.translator is not None,
         translates_by=offer.translates_by,
+        stories_by=offer.stories_by,
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held
     photos = O.RELEASE_PHOTOS if Switch.PHOTOS in held else O.HOLD_PHOTOS

@@ -22,6 +22,7 @@ from bot.core.chat_models import ChatModel
 from bot.core.clock import Clock, utc_now
 from bot.core.examples import Example
 from bot.core.prices import Left
+from bot.core.storyboard import Scene
 from bot.core.task import AspectRatio, Chat
 from bot.texts.audience import shows_money
 from bot.texts.keyboards.cards import CardOptions
@@ -37,6 +38,13 @@ class Translates(Protocol):
 
     async def improve(self, prompt: str) -> str | None:
         """Return a fuller scene made from a few words."""
+
+
+class TellsStories(Protocol):
+    """Proposes the scenes of a film; returns None if there is no usable answer in time."""
+
+    async def tell(self, idea: str, lang: str) -> list[Scene] | None:
+        """Return the scenes, with what the person reads in the language `lang`."""
 
 
 Wake = Callable[[], None]
@@ -76,6 +84,8 @@ class Offer:
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
     translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
+    storyteller: TellsStories | None = None
+    stories_by: ChatModel | None = None
     rules: OrderRules = field(default_factory=OrderRules)
 
     clock: Clock = utc_now

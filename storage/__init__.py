@@ -33,6 +33,7 @@ from storage.people import OpenInvite, PeopleStore, Section, Subject
 from storage.privacy import PrivacyStore
 from storage.rates import RateStore
 from storage.recovery import process_presence
+from storage.storyboards import Rest, StoryboardStore
 from storage.tables import Entry, InboxState
 from storage.tasks.callback_actions import CallbackActionStore
 from storage.tasks.history import HistoryStore, Page
@@ -77,10 +78,12 @@ __all__ = [
     "RedeemResult",
     "Request",
     "RequestStatus",
+    "Rest",
     "Section",
     "StarPaymentStore",
     "StarRefund",
     "Storage",
+    "StoryboardStore",
     "Subject",
     "TaskStore",
     "User",
@@ -119,6 +122,7 @@ class Storage:
     callback_actions: CallbackActionStore
     history: HistoryStore
     films: FilmStore
+    storyboards: StoryboardStore
     privacy: PrivacyStore
     rates: RateStore
     cluster: Cluster
@@ -127,9 +131,10 @@ class Storage:
     def over(cls, database: Database, terms: OrderRules | None = None) -> Storage:
         """Return the stores of a migrated database; `terms` are the rules for orders."""
         ended: set[int] = set()
+        tasks = TaskStore(database, terms, ended)
         return cls(
             database=database,
-            tasks=TaskStore(database, terms, ended),
+            tasks=tasks,
             ledger=LedgerStore(database),
             stars=StarPaymentStore(database),
             access=AccessStore(database),
@@ -149,6 +154,7 @@ class Storage:
             callback_actions=CallbackActionStore(database),
             history=HistoryStore(database),
             films=FilmStore(database),
+            storyboards=StoryboardStore(database, tasks),
             privacy=PrivacyStore(database),
             rates=RateStore(database),
             cluster=open_cluster(database),

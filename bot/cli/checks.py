@@ -22,7 +22,7 @@ import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo
 
-from bot.core.chat_models import AUTO, KNOWN, choose
+from bot.core.chat_models import AUTO, KNOWN, ChatModel, choose
 from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
@@ -33,7 +33,7 @@ from bot.core.errors import (
     TelegramUnauthorized,
 )
 from bot.operator.price_check import differences
-from bot.operator.translation import cost
+from bot.operator.translation import story_cost, translation_cost
 from bot.provider.client import Gptunnel
 from bot.runtime import proxy
 from bot.runtime.http_server import HttpServer, frame_url, local_url
@@ -97,6 +97,11 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("balance", gptunnel, lambda: _balance(provider, settings)),
         ("model", gptunnel, lambda: _model(provider, settings)),
         ("translation", gptunnel, lambda: _translation(provider, settings)),
+        *(
+            [("stories", gptunnel, lambda: _stories(provider, settings))]
+            if settings.story_model
+            else []
+        ),
         ("photos", photos, lambda: _photos(settings)),
         ("admins", "DATABASE_URL", lambda: _admins(settings)),
         ("database", "DATABASE_URL", lambda: _database(settings)),
@@ -186,6 +191,16 @@ async def _translation(provider: Gptunnel, settings: Settings) -> Words:
     wanted = settings.translate_model
     if not wanted:
         return Level.OK, "off (TRANSLATE_MODEL is empty)"
+    return await _chat_model(provider, wanted, "TRANSLATE_MODEL", translation_cost)
+
+
+async def _stories(provider: Gptunnel, settings: Settings) -> Words:
+    return await _chat_model(provider, settings.story_model, "STORY_MODEL", story_cost)
+
+
+async def _chat_model(
+    provider: Gptunnel, wanted: str, setting: str, cost: Callable[[ChatModel], str]
+) -> Words:
     try:
         found = choose(wanted, await provider.chat_models())
     except ProviderError as exc:
@@ -194,7 +209,7 @@ async def _translation(provider: Gptunnel, settings: Settings) -> Words:
         return Level.OK, f"by {found.id}, {cost(found)}"
     if wanted == AUTO:
         return Level.NOTE, f"off: GPTunnel lists none of {', '.join(KNOWN)}"
-    return Level.NOTE, f"{wanted}: GPTunnel does not list it (TRANSLATE_MODEL)"
+    return Level.NOTE, f"{wanted}: GPTunnel does not list it ({setting})"
 
 
 async def _photos(settings: Settings) -> Words:

@@ -1,4 +1,4 @@
-"""The chat models that translate prompts: which one is taken, and what it costs.
+"""The chat models that translate prompts and tell stories: which one is taken, what it costs.
 
 Pure: it must not know HTTP, Telegram or the texts.
 """
@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 AUTO = "auto"
-"""TRANSLATE_MODEL: the first of KNOWN that the provider offers."""
+"""TRANSLATE_MODEL, STORY_MODEL: the first of KNOWN that the provider offers."""
 KNOWN = ("gpt-4.1-mini", "gpt-4o-mini", "deepseek-chat", "gpt-4.1-nano", "gpt-4o")
 """Models that translate well for little, the best first (docs/provider.md: "Other calls")."""
 TOKENS_READ, TOKENS_WRITTEN = 300, 100
 """Of one translation, by counting: the instruction and a prompt of 60 Russian words; 60 English
 words."""
+STORY_READ, STORY_WRITTEN = 350, 700
+"""Of one story, by counting: the instruction and an idea; six scenes in Russian with their
+prompts in English."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,13 @@ class ChatModel:
         if self.read is None or self.written is None:
             return None
         return (self.read * TOKENS_READ + self.written * TOKENS_WRITTEN) / 1000
+
+    @property
+    def story_price(self) -> Decimal | None:
+        """Roubles for the scenes of one film, about; None: the provider does not say."""
+        if self.read is None or self.written is None:
+            return None
+        return (self.read * STORY_READ + self.written * STORY_WRITTEN) / 1000
 
 
 def choose(wanted: str, listed: Iterable[ChatModel]) -> ChatModel | None:

@@ -1,7 +1,7 @@
-"""Choose the chat model that translates prompts, from what the provider offers.
+"""Choose the chat models that translate prompts and tell stories, from what the provider offers.
 
 In the background: a list that is late or missing delays nothing, and until it is there prompts go
-out as they are written. It must not know how a prompt is translated.
+out as they are written. It must not know how a prompt is translated or a story told.
 """
 
 from __future__ import annotations
@@ -41,8 +41,12 @@ class TranslationModel:
         wanted: str,
         use: Callable[[ChatModel | None], None],
         *,
+        name: str = "translation",
+        cost: Callable[[ChatModel], str] | None = None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        self._name = name
+        self._cost = cost or translation_cost
         self._listed = listed
         self._translator = translator
         self._wanted = wanted
@@ -77,19 +81,27 @@ class TranslationModel:
             if found == self._told:
                 return
             self._told = found
-            logger.info("translation: by %s, %s", found.id, cost(found))
+            logger.info("%s: by %s, %s", self._name, found.id, self._cost(found))
         elif self._told != "none":
             self._told = "none"
             missing = ", ".join(KNOWN) if self._wanted == AUTO else self._wanted
             logger.warning(
-                "translation: %s; GPTunnel does not list %s",
+                "%s: %s; GPTunnel does not list %s",
+                self._name,
                 "off" if self._wanted == AUTO else "may fail",
                 missing,
             )
 
 
-def cost(model: ChatModel) -> str:
+def translation_cost(model: ChatModel) -> str:
     """What a translation costs, for the log and the terminal."""
     if model.price is None:
         return "its price is not known"
     return f"about {model.price:.2f} ₽ a prompt"
+
+
+def story_cost(model: ChatModel) -> str:
+    """What the scenes of a film cost, for the log and the terminal."""
+    if model.story_price is None:
+        return "its price is not known"
+    return f"about {model.story_price:.2f} ₽ a film"

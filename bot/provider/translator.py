@@ -7,16 +7,14 @@ database, and logs no prompts.
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import re
 
-import aiohttp
 import httpx
 
 from bot.core.errors import InputError
 from bot.core.prompt import clean_prompt
+from bot.provider.chat import ask
 from bot.provider.transport import client
 
 logger = logging.getLogger(__name__)
@@ -27,7 +25,6 @@ IMPROVE_SECONDS = 12.0
 """Seconds that a person who pressed the button waits; Telegram allows some 15 s
 (docs/telegram.md).
 """
-BODY_LIMIT = 1 << 18
 
 _TRANSLATE = (
     "You translate prompts for a model that makes videos. Translate what the user writes into"
@@ -132,32 +129,12 @@ class Translator:
         return await self._ask(_IMPROVE, prompt, self._improve_seconds)
 
     async def _ask(self, task: str, prompt: str, seconds: float) -> str | None:
-        body = {
-            "model": self._model,
-            "messages": [
-                {"role": "system", "content": task},
-                {"role": "user", "content": prompt},
-            ],
-        }
+        answer = await ask(self._client, self._model, task, prompt, seconds)
+        if answer is None:
+            return None
         try:
-            async with (
-                asyncio.timeout(seconds),
-                self._client.stream("POST", "chat/completions", json=body) as response,
-            ):
-                content = b""
-                async for chunk in response.aiter_bytes():
-                    content += chunk
-                    if len(content) > BODY_LIMIT:
-                        raise ValueError("the answer is too long")
-            if response.status_code != 200:
-                logger.warning("the chat model answers HTTP %d", response.status_code)
-                return None
-            said = clean_prompt(str(json.loads(content)["choices"][0]["message"]["content"]))
-        except (
-            httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, InputError,
-            ValueError, LookupError, TypeError, RecursionError,
-        ) as exc:  # fmt: skip
-            # Only the error's type: its text may contain the address or the prompt.
+            said = clean_prompt(answer)
+        except InputError as exc:
             logger.warning("the chat model gives nothing: %s", type(exc).__name__)
             return None
         return None if said == prompt else said

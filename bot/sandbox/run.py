@@ -130,6 +130,7 @@ def _environment(
         "HTTP_PORT": str(port),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "ALLOW_PRIVATE_RESULT_HOSTS": "true",
+        "STORY_MODEL": "auto",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -21,6 +21,7 @@ from bot.texts import (
     reports,
     results,
     statuses,
+    storyboards,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "reports",
     "results",
     "statuses",
+    "storyboards",
 ]

@@ -192,6 +192,7 @@ class Today:
     tunnel: str = ""  # its state; empty: there is none
     translates: bool = False
     translates_by: ChatModel | None = None
+    stories_by: ChatModel | None = None
 
 
 ALERTS_SHOWN = 6
@@ -221,6 +222,7 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("🔑 Access requests: {n}"), n=Bold(numbers.asked)) if numbers.asked else None,
         fill(_("🚇 Tunnel: {state}"), state=numbers.tunnel) if numbers.tunnel else None,
         _translation(_, numbers),
+        _stories(_, numbers),
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
         *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
         f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"
@@ -245,6 +247,17 @@ def _translation(_: Words, numbers: Today) -> Text | str:
         return fill(_("🌐 Translation: {model}"), model=model.id)
     price = _.price(model.price.quantize(Decimal("0.01")))
     return fill(_("🌐 Translation: {model}, about {price} a prompt"), model=model.id, price=price)
+
+
+def _stories(_: Words, numbers: Today) -> Text | None:
+    """By which model scenes of films are proposed, and what that costs."""
+    model = numbers.stories_by
+    if model is None:
+        return None
+    if model.story_price is None:
+        return fill(_("🎞 Stories: {model}"), model=model.id)
+    price = _.price(model.story_price.quantize(Decimal("0.01")))
+    return fill(_("🎞 Stories: {model}, about {price} a film"), model=model.id, price=price)
 
 
 def _wrong(_: Words, kind: AlertKind, params: Params) -> str:

@@ -29,6 +29,7 @@ from bot.media import video_reader
 from bot.media.bucket import Bucket
 from bot.media.download import Downloader
 from bot.provider.client import Gptunnel
+from bot.provider.storyteller import Storyteller
 from bot.provider.translator import Translator
 from bot.settings import Settings
 from bot.telegram import client as telegram_client
@@ -46,6 +47,7 @@ class Edges:
     fetch: Download
     bucket: Bucket | None = None
     translator: Translator | None = None
+    storyteller: Storyteller | None = None
     admins: Admins = field(default_factory=Admins)
     prepare: Prepare = video_reader.prepare
     join: Join = video_reader.join
@@ -76,6 +78,18 @@ def connect_translator(settings: Settings) -> Translator | None:
         settings.gptunnel_base_url,
         settings.gptunnel_api_key.get_secret_value(),
         "" if auto else settings.translate_model,
+        proxy_url=settings.provider_proxy,
+    )
+
+
+def connect_storyteller(settings: Settings) -> Storyteller | None:
+    """Open the connection to the chat models; None when STORY_MODEL is empty."""
+    if not settings.story_model:
+        return None
+    return Storyteller.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        "" if settings.story_model == AUTO else settings.story_model,
         proxy_url=settings.provider_proxy,
     )
 

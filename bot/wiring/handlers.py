@@ -18,7 +18,7 @@ from bot.core.events import ADMINS, CATALOG, MENDED, ORDERED
 from bot.core.task import Reason
 from bot.operator import price_check
 from bot.operator.claim import AdminList
-from bot.operator.translation import TranslationModel
+from bot.operator.translation import TranslationModel, story_cost
 from bot.provider.client import Gptunnel
 from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
@@ -73,6 +73,7 @@ def wire_handlers(
             examples=examples.read(path) if path else examples.bundled(),
             # With `auto` there is none until the provider's list of models was read.
             translator=None if settings.translate_model == AUTO else edges.translator,
+            storyteller=None if settings.story_model == AUTO else edges.storyteller,
             rules=settings.order_rules(edges.admins),
             clock=edges.clock,
         ),
@@ -101,6 +102,32 @@ def wire_translation(
         translator,
         settings.translate_model,
         use,
+        sleep=edges.sleep,
+    )
+
+
+def wire_stories(
+    settings: Settings, edges: Edges, dispatcher: Dispatcher
+) -> TranslationModel | None:
+    """Make what chooses the chat model of stories; None: people write the scenes."""
+    storyteller = edges.storyteller
+    if storyteller is None:
+        return None
+
+    def use(model: ChatModel | None) -> None:
+        dispatcher["offer"] = replace(
+            dispatcher["offer"],
+            storyteller=None if model is None else storyteller,
+            stories_by=model,
+        )
+
+    return TranslationModel(
+        edges.provider.chat_models,
+        storyteller,
+        settings.story_model,
+        use,
+        name="stories",
+        cost=story_cost,
         sleep=edges.sleep,
     )
 

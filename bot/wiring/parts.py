@@ -31,7 +31,7 @@ from bot.telegram.inbox import Inbox
 from bot.telegram.polling import Polling
 from bot.telegram.webhook import Webhook
 from bot.wiring.edges import Edges
-from bot.wiring.handlers import wire_handlers, wire_translation
+from bot.wiring.handlers import wire_handlers, wire_stories, wire_translation
 from bot.wiring.jobs import try_now, wire_jobs
 from bot.wiring.operator import wire_operator
 from bot.wiring.runtime import frame_reader, wire_address, wire_runtime, wire_servers
@@ -63,6 +63,7 @@ class Parts:
     probe: ProviderProbe
     admin_list: AdminList
     translation: TranslationModel | None
+    stories: TranslationModel | None
 
 
 def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
@@ -81,6 +82,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     cluster.subscribe(ADMINS, admin_list.changed)
     dispatcher = wire_handlers(settings, storage, edges, jobs, address, admin_list)
     translation = wire_translation(settings, edges, dispatcher)
+    stories = wire_stories(settings, edges, dispatcher)
     operator = wire_operator(settings, storage, edges, jobs, health)
     inbox, polling = wire_telegram(
         settings, storage, edges, dispatcher, jobs.steps, address, health
@@ -113,4 +115,5 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         probe=jobs.probe,
         admin_list=admin_list,
         translation=translation,
+        stories=stories,
     )

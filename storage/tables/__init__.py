@@ -28,6 +28,7 @@ from storage.tables.person import (
     permits,
     users,
 )
+from storage.tables.storyboard import BoardState, storyboards
 from storage.tables.task import (
     RESTING,
     at_rest,
@@ -43,6 +44,7 @@ from storage.tables.task import (
 
 __all__ = [
     "RESTING",
+    "BoardState",
     "BroadcastState",
     "Entry",
     "InboxState",
@@ -72,6 +74,7 @@ __all__ = [
     "provider_breaker",
     "rates",
     "star_refunds",
+    "storyboards",
     "switches",
     "task_events",
     "tasks",

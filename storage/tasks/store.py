@@ -22,6 +22,7 @@ from storage.money.caps import reserve
 from storage.people import move_caps
 from storage.privacy import note_consent
 from storage.rows import COPIED, FRESH, PLACED, UNLEASED, chat_values, in_chat, task_from
+from storage.storyboards import move_boards
 from storage.tables import RESTING, at_rest, films, in_states, outbox, task_events, tasks
 from storage.tasks.callback_actions import record_action, task_of_action
 from storage.tasks.drafts import Drafts
@@ -86,6 +87,7 @@ class TaskStore(Drafts):
                     tasks.c.user_id == user_id,
                     in_states({S.DRAFT}),
                     tasks.c.prompt.is_not(None),
+                    tasks.c.storyboard_id.is_(None),  # a later part begins by itself
                 ],
                 state=S.QUEUED,
                 aspect_ratio=aspect_ratio,
@@ -244,6 +246,7 @@ class TaskStore(Drafts):
                 .where(films.c.chat_id == old, films.c.run_at.is_not(None))
                 .values(chat_id=new, message_thread_id=None, reply_to=None)
             )
+            await move_boards(connection, old, new)
             await move_permit(connection, old, new)
             await move_caps(connection, old, new)
             return moved.rowcount

@@ -15,6 +15,7 @@ from bot.texts.keyboards import (
     people,
     personal,
     results,
+    storyboards,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "people",
     "personal",
     "results",
+    "storyboards",
 ]
