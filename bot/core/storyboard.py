@@ -62,7 +62,7 @@ def read_lines(text: str) -> list[str]:
     lines = [line.strip().lstrip("-–—•*").strip() for line in text.splitlines()]
     found = []
     for line in filter(None, lines):
-        head, dot, rest = line.partition(".")
+        head, dot, rest = line.partition(". ")
         numbered = dot and head.isdecimal() and len(head) < 3 and rest.strip()
         found.append(clean_prompt(rest if numbered else line))
     return found

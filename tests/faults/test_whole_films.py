@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -10,9 +12,12 @@ from bot.core.caps import Cap, Limit, OrderRules
 from bot.sandbox.gptunnel import server as gptunnel_server
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.state import Json
+from tests.faults.answers import broken
 from tests.faults.refusals import REJECTED
 from tests.support.app_harness import PRICE, AppHarness, OpenAppHarness, _buttons
+from tests.support.handler_harness import jpeg
 
+LOST = broken("reset_after")
 SCENES = ("a keeper wakes", "he finds a letter", "he sails away", "the light goes on")
 GO_ON, STOP = "▶️ Go on from here", "⏹ Stop after this part"
 
@@ -228,3 +233,66 @@ async def test_a_strange_story_falls_back_to_the_persons_own_scenes(
         await order(harness, anna, card)
         await harness.ended("delivered", 2)
         assert prompts(harness) == list(SCENES[:2])
+
+
+@pytest.mark.parametrize(
+    ("part", "state"),
+    [
+        (1, "queued"), (1, "generating"), (1, "rendered"), (1, "delivered"), (2, "generating"),
+        (2, "rendered"), (2, "delivered"), (3, "rendered"),
+    ],
+)  # fmt: skip
+async def test_a_kill_between_two_commits_repeats_no_part(
+    make_harness: OpenAppHarness, part: int, state: str
+) -> None:
+    async with make_harness(workers=2, lease=timedelta(seconds=30)) as harness:
+        first, second = harness.workers
+        anna = harness.person()
+        card = await card_of(harness, anna, *SCENES[:3])
+        await anna.press(card, "9:16")
+        await harness.until(lambda: len(harness.states()) == 3)
+        before = len(harness.running)
+        harness.run(first.parts.worker, first.parts.notices, first.parts.progress)
+        await harness.until(lambda: harness.state(part) == state)
+        killed, harness.running[before:] = harness.running[before:], []
+        for task in killed:
+            task.cancel()
+        await asyncio.gather(*killed, return_exceptions=True)
+        assert harness.state(3) != "delivered", "it was killed before the end"
+        harness.run(second.parts.worker, second.parts.notices, second.parts.progress)
+        await harness.ended("delivered", 3)
+        assert prompts(harness) == list(SCENES[:3])
+        assert [state for *_, state in places(harness)] == ["delivered"] * 3
+        assert money(harness, "charge") == 3 * PRICE
+
+
+async def test_a_kill_during_the_paid_call_stops_the_film_and_pays_for_nothing_more(
+    make_harness: OpenAppHarness,
+) -> None:
+    async with make_harness(read_videos=True) as harness:
+        anna = harness.person()
+        card = await card_of(harness, anna)
+        harness.spoil(LOST, "create")
+        await order(harness, anna, card)
+        await harness.ended("unknown")
+        told = await said(harness, anna, "Your film stops at part 1 of 4.")
+        assert f"3 parts were not ordered. Not spent: {3 * PRICE}\xa0₽" in told["text"]
+        assert GO_ON in _buttons(told)
+        assert len(harness.asked("create")) == 1
+        assert money(harness, "return") == 3 * PRICE
+
+
+async def test_a_card_survives_a_restart_and_a_photo_begins_the_film(
+    make_harness: OpenAppHarness,
+) -> None:
+    async with make_harness(read_videos=True, story_model="gpt-4o-mini") as harness:
+        anna = harness.person("ru")
+        await anna.send_photo(jpeg(720, 1280), "/film старый кот находит письмо")
+        card = await harness.find(anna.chat, lambda m: "9:16" in _buttons(m))
+        assert "Начало: старый кот находит письмо" in card["text"]
+        assert "Ваша фотография" in card["text"] or "фото" in card["text"]
+        await order(harness, anna, card)
+        await harness.ended("delivered", 4)
+        images = [call.body.get("images") for call in harness.asked("create")]
+        assert all(images)
+        assert prompts(harness)[0].startswith("old cat")
