@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Text
+from aiogram.utils.formatting import Bold, ExpandableBlockQuote, Text, sizeof
 
 from bot.core.catalog import CATALOG
 from bot.core.prices import Left
@@ -76,7 +76,7 @@ def _listed(scenes: Sequence[Scene], first: int, room: int) -> list[Text]:
     for number, scene in enumerate(scenes, first):
         text = cut(scene.text, min(SCENE_ROOM, each))
         rows.append(Text(Bold(f"{number}."), " ", text))
-        left = each - len(text)
+        left = each - sizeof(text)
         if scene.prompt != scene.text and left > 30:
             rows.append(Text(ExpandableBlockQuote(cut(scene.prompt, left))))
     return rows

@@ -57,7 +57,7 @@ MADE = (S.SUBMITTING, S.GENERATING, S.RENDERED, S.DELIVERED)
 
 async def states(storage: Storage, *ids: int) -> list[TaskState | None]:
     found = [await storage.tasks.get(one) for one in ids]
-    return [one and one.state for one in found]
+    return [one.state if one is not None else None for one in found]
 
 
 async def reserved(storage: Storage) -> Decimal:
@@ -100,6 +100,7 @@ async def test_only_the_owner_is_asked_and_answers(storage: Storage) -> None:
         assert await storage.storyboards.answered(CHAT, BOB, message_id) is None
     assert await storage.storyboards.answered(Chat(chat_id=-5), ANN, 500) is None
     # a repeat of the answer says the same; a number of a scene that was moved says nothing
+    assert found is not None
     answered = await storage.storyboards.change(found, scenes=SCENES, now=NOON, is_answer=True)
     assert answered is not None
     assert answered.asked_scene == 1
@@ -110,7 +111,7 @@ async def test_only_the_owner_is_asked_and_answers(storage: Storage) -> None:
 
 async def test_cancel_takes_the_newest_card_once(storage: Storage) -> None:
     old, new = await board(storage), await board(storage)
-    latest = {"user_id": ANN, "chat": CHAT, "now": NOON}
+    latest: dict[str, Any] = {"user_id": ANN, "chat": CHAT, "now": NOON}
     for _ in range(2):
         found = await storage.storyboards.cancel_latest(**latest, update_id=5)
         assert found is not None
