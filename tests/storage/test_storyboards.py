@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.errors import CreditTooLow, LimitReached, PhotosHeld
 from bot.core.storyboard import Scene, Storyboard
 from bot.core.task import AspectRatio, Chat, Frame, Reason, Task, TaskState
-from storage import Entry, Rest, Storage
+from storage import Entry, Rest, Storage, migrate
 from tests.support.factories import ANN, BOB, CHAT, MINUTE, NOON, PHOTO, SECOND, wish
 
 S = TaskState
@@ -423,3 +424,18 @@ async def test_a_kept_video_comes_before_the_rest(storage: Storage) -> None:
     assert await rest(storage, first.id) is Rest.KEPT
     other = await storage.tasks.draft_from_text(**wish(prompt="no film"))
     assert await rest(storage, other.id) is Rest.GONE
+
+
+async def test_an_older_version_gives_back_what_waits(storage: Storage) -> None:
+    ids = [one.id for one in await ordered(storage, await board(storage))]
+    await move(storage, await lease(storage), *MADE)
+    await storage.tasks.draft_from_text(**wish(prompt="a card"))
+    await migrate(storage.database, "0015")
+    await migrate(storage.database)
+    assert await states(storage, *ids) == [S.DELIVERED, S.QUEUED, S.CANCELLED]
+    totals = await storage.ledger.totals(NOON - MINUTE, datetime.max.replace(tzinfo=UTC))
+    assert totals[Entry.RETURN].rows == 1
+    assert totals[Entry.RETURN].roubles == PRICE
+    assert [event.state for event in await storage.tasks.events(ids[2])] == [S.DRAFT, S.CANCELLED]
+    [card] = await storage.tasks.latest(ANN, states=[S.DRAFT])
+    assert card.prompt == "a card"
