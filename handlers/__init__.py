@@ -18,6 +18,7 @@ from handlers import (
     examples,
     fallback,
     film,
+    film_order,
     first_steps,
     groups,
     history,
@@ -57,7 +58,7 @@ def build_router() -> Router:
     root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, storyboard, prompt, picture, card,
-        options, retry, result, film, history, data, inline, stopped, fallback,
+        options, retry, result, film, film_order, history, data, inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

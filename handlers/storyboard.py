@@ -19,7 +19,6 @@ from aiogram.utils.formatting import Text
 
 from bot import texts
 from bot.core.alerts import Switch
-from bot.core.catalog import CATALOG
 from bot.core.clock import Clock
 from bot.core.errors import TelegramError
 from bot.core.prompt import clean_prompt
@@ -33,22 +32,18 @@ from bot.core.storyboard import (
     read_lines,
     without,
 )
-from bot.core.task import AspectRatio, Chat, Frame, TaskState
+from bot.core.task import AspectRatio, Chat, Frame
 from bot.texts import keyboards
 from bot.texts.callback_data import (
     BoardAct,
     BoardModel,
-    GoOnFilm,
     OfBoard,
-    OrderFilm,
-    StopFilm,
 )
 from handlers import reply
-from handlers.card import cancelled, start_status, why_not
-from handlers.context import Offer, Wake, draft_texts, origin, own_ratio
+from handlers.context import Offer, draft_texts, origin, own_ratio
 from handlers.filters import addressed, written
 from handlers.picture import answered, document, frame_of, photo
-from storage import Rest, Storage, User
+from storage import Storage, User
 
 
 def router() -> Router:
@@ -62,9 +57,6 @@ def router() -> Router:
     press.register(change, OfBoard.filter(F.act.in_(_CHANGES)))
     press.register(show, OfBoard.filter())
     press.register(choose, BoardModel.filter())
-    press.register(order, OrderFilm.filter())
-    press.register(stop, StopFilm.filter())
-    press.register(go_on, GoOnFilm.filter())
     return router
 
 
@@ -185,7 +177,7 @@ async def send_card(
     bot: Bot | None = None,
 ) -> None:
     """Send the card below `message`; it takes the place of an earlier one."""
-    text, keyboard = await _card(board, storage, offer, nearest)
+    text, keyboard = await card_of(board, storage, offer, nearest)
     card_id = await reply.say(message, text, keyboard)
     await storage.storyboards.shown(board.id, card_id)
     if bot is not None:
@@ -224,17 +216,17 @@ async def show(
     person: User,
 ) -> None:
     """Show the whole film, one scene, or the models."""
-    board = await _theirs(query, callback_data.board_id, storage, lang)
+    board = await theirs(query, callback_data.board_id, storage, lang)
     if board is None:
         return
     await reply.toast(query)
     if callback_data.act is BoardAct.SCENE and callback_data.scene < len(board.scenes):
-        await _rewrite(query, board, bot, *_scene(board, callback_data.scene))
+        await rewrite(query, board, bot, *_scene(board, callback_data.scene))
         return
-    text, keyboard = await _card(board, storage, offer, own_ratio(person))
+    text, keyboard = await card_of(board, storage, offer, own_ratio(person))
     if callback_data.act is BoardAct.MODELS:
         keyboard = keyboards.storyboards.models(board, offer.models)
-    await _rewrite(query, board, bot, text, keyboard)
+    await rewrite(query, board, bot, text, keyboard)
 
 
 async def change(
@@ -248,7 +240,7 @@ async def change(
     person: User,
 ) -> None:
     """Move a scene or remove it."""
-    board = await _theirs(query, callback_data.board_id, storage, lang)
+    board = await theirs(query, callback_data.board_id, storage, lang)
     if board is None:
         return
     index = callback_data.scene
@@ -267,21 +259,21 @@ async def change(
     now = changed or await storage.storyboards.get(board.id) or board
     await reply.toast(query)
     if changed and callback_data.act is not BoardAct.REMOVE and 0 <= index < len(now.scenes):
-        await _rewrite(query, now, bot, *_scene(now, index))
+        await rewrite(query, now, bot, *_scene(now, index))
         return
-    await _rewrite(query, now, bot, *await _card(now, storage, offer, own_ratio(person)))
+    await rewrite(query, now, bot, *await card_of(now, storage, offer, own_ratio(person)))
 
 
 async def edit(query: CallbackQuery, callback_data: OfBoard, storage: Storage, lang: str) -> None:
     """Ask for other words of a scene."""
-    board = await _theirs(query, callback_data.board_id, storage, lang)
+    board = await theirs(query, callback_data.board_id, storage, lang)
     if board is not None and callback_data.scene < len(board.scenes):
         await _ask(query, board, callback_data.scene, storage, lang)
 
 
 async def add(query: CallbackQuery, callback_data: OfBoard, storage: Storage, lang: str) -> None:
     """Ask for the words of one more scene."""
-    board = await _theirs(query, callback_data.board_id, storage, lang)
+    board = await theirs(query, callback_data.board_id, storage, lang)
     if board is not None and len(board.scenes) < MOST:
         await _ask(query, board, len(board.scenes), storage, lang)
 
@@ -306,7 +298,7 @@ async def choose(
     person: User,
 ) -> None:
     """Set the model of all parts, with its price."""
-    board = await _theirs(query, callback_data.board_id, storage, lang)
+    board = await theirs(query, callback_data.board_id, storage, lang)
     if board is None:
         return
     model = next((one for one in offer.models if one.id == callback_data.model), None)
@@ -317,8 +309,8 @@ async def choose(
             or board
         )
     await reply.toast(query)
-    text, _ = await _card(board, storage, offer, own_ratio(person))
-    await _rewrite(query, board, bot, text, keyboards.storyboards.models(board, offer.models))
+    text, _ = await card_of(board, storage, offer, own_ratio(person))
+    await rewrite(query, board, bot, text, keyboards.storyboards.models(board, offer.models))
 
 
 async def cancel(
@@ -337,127 +329,16 @@ async def cancel(
         now=clock(),
     )
     if board is None:
-        await _theirs(query, callback_data.board_id, storage, lang, over=True)
+        await theirs(query, callback_data.board_id, storage, lang, over=True)
         return
     await reply.toast(query)
-    await _rewrite(query, board, bot, texts.storyboards.cancelled(lang), None)
-
-
-# --- ordering ------------------------------------------------------------------------------
-
-
-async def order(
-    query: CallbackQuery,
-    callback_data: OrderFilm,
-    event_update: Update,
-    bot: Bot,
-    storage: Storage,
-    clock: Clock,
-    wake: Wake,
-    offer: Offer,
-    lang: str,
-) -> None:
-    """Order all parts with one press; the card becomes the status message of the film."""
-    user_id, board = query.from_user.id, await storage.storyboards.get(callback_data.board_id)
-    if board is None or board.user_id != user_id or query.message is None:
-        await _theirs(query, callback_data.board_id, storage, lang, over=True)
-        return
-    if board.is_open and board.revision != callback_data.revision:
-        await reply.toast(query, texts.storyboards.press_changed(lang), alert=True)
-        await _rewrite(query, board, bot, *await _card(board, storage, offer, callback_data.ratio))
-        return
-    parts = await storage.storyboards.order(
-        board,
-        user_id=user_id,
-        aspect_ratio=callback_data.ratio,
-        update_id=event_update.update_id,
-        now=clock(),
-        card_message_id=query.message.message_id,
-    )
-    if parts is None:
-        words = (
-            texts.storyboards.press_goes_on(lang)
-            if board.film_id is not None
-            else texts.storyboards.press_over(lang)
-        )
-        await reply.toast(query, words, alert=True)
-        return
-    answer = texts.storyboards.ordered(lang, len(parts))
-    await start_status(query, parts[0], answer, bot, storage, wake)
-
-
-async def stop(
-    query: CallbackQuery,
-    callback_data: StopFilm,
-    bot: Bot,
-    storage: Storage,
-    clock: Clock,
-    lang: str,
-) -> None:
-    """Order no more parts; the one that is being made still arrives."""
-    task = await storage.tasks.get(callback_data.task_id)
-    if task is None or task.user_id != query.from_user.id or task.storyboard_id is None:
-        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
-        return
-    stopped = await storage.storyboards.stop(task.id, user_id=task.user_id, now=clock())
-    if not stopped:
-        await reply.toast(query, texts.storyboards.press_nothing_to_stop(lang), alert=True)
-        return
-    await reply.toast(query, texts.storyboards.press_stopped(lang))
-    words, keyboard = await cancelled(task, storage)
-    for one in await storage.storyboards.parts(task.storyboard_id):
-        begun = one.state is TaskState.CANCELLED and one.confirmed_at is not None
-        if begun and one.card_message_id is not None:
-            await reply.rewrite(
-                bot, one.chat, one.card_message_id, words, is_media=False, keyboard=keyboard
-            )
-            return
-    await reply.say(reply.below(query, task.chat), words, keyboard)
-
-
-async def go_on(
-    query: CallbackQuery,
-    callback_data: GoOnFilm,
-    event_update: Update,
-    storage: Storage,
-    clock: Clock,
-    offer: Offer,
-    lang: str,
-) -> None:
-    """Show a card of the parts that are missing; nothing is ordered by this press."""
-    task = await storage.tasks.get(callback_data.task_id)
-    if task is None or task.user_id != query.from_user.id or query.message is None:
-        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
-        return
-    model = CATALOG.get(task.model, offer.model)
-    board = await storage.storyboards.continued(
-        task.id,
-        user_id=task.user_id,
-        update_id=event_update.update_id,
-        lang=lang,
-        model=model.id,
-        price=model.price,
-        now=clock(),
-    )
-    if isinstance(board, Rest):
-        await reply.toast(query, _RESTS[board](lang), alert=True)
-        return
-    await reply.toast(query, texts.results.press_card(lang))
-    await send_card(reply.below(query, task.chat), board, storage, offer, task.aspect_ratio)
-
-
-_RESTS = {
-    Rest.COMPLETE: texts.storyboards.press_complete,
-    Rest.UNDER_WAY: texts.storyboards.press_goes_on,
-    Rest.KEPT: texts.storyboards.press_get_it_first,
-    Rest.GONE: texts.storyboards.press_part_gone,
-}
+    await rewrite(query, board, bot, texts.storyboards.cancelled(lang), None)
 
 
 # --- what they have in common --------------------------------------------------------------
 
 
-async def _theirs(
+async def theirs(
     query: CallbackQuery, board_id: int, storage: Storage, lang: str, *, over: bool = False
 ) -> Storyboard | None:
     """Return the open storyboard of the person who pressed; answer everybody else. `over`: it is
@@ -472,9 +353,10 @@ async def _theirs(
     return board
 
 
-async def _card(
+async def card_of(
     board: Storyboard, storage: Storage, offer: Offer, nearest: AspectRatio | None
 ) -> tuple[Text, InlineKeyboardMarkup]:
+    """Return the card with its buttons."""
     asks = board.frame is not None and not await storage.privacy.consented(board.user_id)
     text = texts.storyboards.card(
         board.lang,
@@ -490,7 +372,7 @@ def _scene(board: Storyboard, index: int) -> tuple[Text, InlineKeyboardMarkup]:
     return text, keyboards.storyboards.scene(board, index)
 
 
-async def _rewrite(
+async def rewrite(
     query: CallbackQuery,
     board: Storyboard,
     bot: Bot,

@@ -19,6 +19,7 @@ from storage.broadcasts import BroadcastStore
 from storage.cluster import Cluster
 from storage.durations import DurationStore
 from storage.engine import Database
+from storage.film_orders import Rest, StoryboardStore
 from storage.films import Film, FilmStore, WantedFilm
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
@@ -33,7 +34,6 @@ from storage.people import OpenInvite, PeopleStore, Section, Subject
 from storage.privacy import PrivacyStore
 from storage.rates import RateStore
 from storage.recovery import process_presence
-from storage.storyboards import Rest, StoryboardStore
 from storage.tables import Entry, InboxState
 from storage.tasks.callback_actions import CallbackActionStore
 from storage.tasks.history import HistoryStore, Page

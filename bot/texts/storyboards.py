@@ -54,11 +54,11 @@ def card(
         else None,
         consent(lang) if asks_consent and board.frame else None,
         "",
-        _("Each part starts where the one before it ends. If one fails, nothing more is ordered,"
-          " and you pay only for the parts that were made.")
+        _("Each part starts where the one before it ends. If one fails, the rest is not ordered"
+          " and not paid for.")
         if _.money
-        else _("Each part starts where the one before it ends. If one fails, nothing more is"
-               " ordered, and only the parts that were made count."),
+        else _("Each part starts where the one before it ends. If one fails, the rest is not"
+               " ordered and does not count."),
         _("Press a number to change a scene, or an aspect ratio to order all parts:"),
     )  # fmt: skip
     return lines(
