@@ -7,6 +7,7 @@ in storage/tasks/chain.py.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -110,7 +111,6 @@ async def film(
             told = await offer.storyteller.tell(idea, lang)
         board = await storage.storyboards.create(
             **origin(message, offer, lang, clock(), person),
-            idea=idea,
             scenes=told or (),
             frame=frame,
         )
@@ -200,7 +200,8 @@ async def _frame(message: Message, bot: Bot, offer: Offer) -> Frame | None:
 
 async def _scenes(lines: Sequence[str], offer: Offer) -> list[Scene]:
     """Return scenes that a person wrote, with their prompts as they are sent."""
-    return [Scene(line, (await draft_texts(offer, line))["prompt"]) for line in lines]
+    said = await asyncio.gather(*(draft_texts(offer, line) for line in lines))
+    return [Scene(line, one["prompt"]) for line, one in zip(lines, said, strict=True)]
 
 
 # --- changing ------------------------------------------------------------------------------

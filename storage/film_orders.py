@@ -206,7 +206,6 @@ class StoryboardStore(Storyboards):
                 lang=lang,
                 model=model,
                 price_kopecks=price,
-                idea="",
                 scenes=stored_scenes(scenes),
                 frame_file_id=frame and frame.file_id,
                 frame_kind=frame and frame.kind,

@@ -18,7 +18,7 @@ from bot.core.storyboard import Scene, Storyboard
 from bot.core.task import Chat, Frame, TaskState
 from storage.engine import Connection, Database
 from storage.rows import chat_from, chat_values, in_chat
-from storage.tables import BoardState, in_states, storyboards, tasks
+from storage.tables import BoardState, callback_actions, in_states, storyboards, tasks
 
 S = TaskState
 
@@ -49,7 +49,6 @@ class Storyboards:
         model: str,
         price: Decimal,
         now: datetime,
-        idea: str,
         scenes: Sequence[Scene] = (),
         frame: Frame | None = None,
     ) -> Storyboard:
@@ -65,7 +64,6 @@ class Storyboards:
                 lang=lang,
                 model=model,
                 price_kopecks=price,
-                idea=idea,
                 scenes=stored_scenes(scenes),
                 frame_file_id=frame and frame.file_id,
                 frame_kind=frame and frame.kind,
@@ -158,6 +156,7 @@ class Storyboards:
             in_states({S.DRAFT, S.QUEUED}),
             tasks.c.created_at > storyboards.c.created_at,
         )
+        done = sa.exists().where(callback_actions.c.update_id == update_id)  # it took an order
         newest = (
             sa.select(storyboards.c.id)
             .where(
@@ -165,6 +164,7 @@ class Storyboards:
                 storyboards.c.chat_id == chat.chat_id,
                 IS_OPEN,
                 ~newer,
+                ~done,
             )
             .order_by(storyboards.c.id.desc())
             .limit(1)
@@ -250,7 +250,6 @@ def board_from(row: sa.Row[Any]) -> Storyboard:
         chat=chat_from(row),
         message_id=row.message_id,
         lang=row.lang,
-        idea=row.idea,
         model=row.model,
         price=row.price_kopecks,
         scenes=tuple(Scene(text, prompt) for text, prompt in row.scenes),

@@ -35,7 +35,6 @@ class Storyboard:
     chat: Chat
     message_id: int  # the person's message that videos reply to; 0 means none
     lang: str
-    idea: str
     model: str
     price: Decimal  # roubles for one part
     scenes: tuple[Scene, ...] = ()  # none: the person was asked to write them

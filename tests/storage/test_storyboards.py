@@ -23,7 +23,7 @@ SCENES = [Scene("кот бежит", "a cat runs"), Scene("it jumps", "it jumps"
 
 
 async def board(storage: Storage, **changes: Any) -> Storyboard:
-    return await storage.storyboards.create(**wish(idea="", scenes=SCENES) | changes)
+    return await storage.storyboards.create(**wish(scenes=SCENES) | changes)
 
 
 async def ordered(storage: Storage, of: Storyboard, update_id: int = 1) -> list[Task]:
@@ -71,7 +71,7 @@ async def reserved(storage: Storage) -> Decimal:
 
 
 async def test_the_same_message_makes_one_storyboard(storage: Storage, other: Storage) -> None:
-    terms = wish(idea="a cat", scenes=SCENES, frame=PHOTO)
+    terms = wish(scenes=SCENES, frame=PHOTO)
     first = await storage.storyboards.create(**terms)
     assert await other.storyboards.create(**terms | {"scenes": []}) == first
     assert first.scenes == tuple(SCENES)
@@ -122,6 +122,9 @@ async def test_cancel_takes_the_newest_card_once(storage: Storage) -> None:
         card_message_id=None,
     ) is None  # fmt: skip
     await storage.tasks.draft_from_text(**wish(prompt="newer", now=NOON + SECOND))
+    assert await storage.storyboards.cancel_latest(**latest, update_id=7) is None
+    # the order is cancelled; the same update again takes no card besides
+    assert await storage.tasks.cancel_latest(user_id=ANN, chat=CHAT, update_id=7, now=NOON)
     assert await storage.storyboards.cancel_latest(**latest, update_id=7) is None
     assert (await storage.storyboards.get(old.id)) == old
 

@@ -27,7 +27,6 @@ def board(lang: str = "en", **changes: Any) -> Storyboard:
         chat=Chat(chat_id=3),
         message_id=4,
         lang=lang,
-        idea="an idea",
         model="seedance-1-lite-480P-5s",
         price=Decimal(17),
         scenes=(Scene("кот бежит", "a cat runs"), Scene("it jumps", "it jumps")),

@@ -31,7 +31,6 @@ def upgrade() -> None:
         sa.Column("business_connection_id", sa.Text()),
         sa.Column("message_id", sa.BigInteger(), nullable=False),
         sa.Column("lang", sa.Text(), nullable=False),
-        sa.Column("idea", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("price_kopecks", Kopecks, nullable=False),
         sa.Column("scenes", sa.JSON(), nullable=False),
