@@ -84,6 +84,8 @@ def _open_edges(
         stack.push_async_callback(viewer.close)
     if transcriber := wiring.connect_transcriber(settings):
         stack.push_async_callback(transcriber.close)
+    if storyteller := wiring.connect_storyteller(settings):
+        stack.push_async_callback(storyteller.close)
     return wiring.Edges(
         bot=bot,
         pace=pace,
@@ -93,6 +95,7 @@ def _open_edges(
         translator=translator,
         viewer=viewer,
         transcriber=transcriber,
+        storyteller=storyteller,
         admins=admins,
     )
 
@@ -142,6 +145,8 @@ async def _run(
             endless.append(parts.vision.run())
         if parts.hearing is not None:
             endless.append(parts.hearing.run())
+        if parts.stories is not None:
+            endless.append(parts.stories.run())
     if settings.makes_videos:
         stoppable += [parts.worker, parts.notices]
         endless += [

@@ -204,6 +204,9 @@ class Settings(BaseSettings):
     """The service of that model in the OpenAI form, `https://api.openai.com/v1`."""
     transcribe_key: SecretStr = SecretStr("")
     """Its key, without `Bearer`; empty: it needs none."""
+    story_model: str = ""
+    """The GPTunnel chat model that proposes the scenes of `/film`; `auto`: a known one; empty:
+    people write the scenes."""
     task_deadline_seconds: Positive = 900
     """After this many seconds the bot tells the person that the video takes longer."""
     provider_concurrency: Annotated[

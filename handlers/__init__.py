@@ -18,6 +18,7 @@ from handlers import (
     examples,
     fallback,
     film,
+    film_order,
     first_steps,
     groups,
     history,
@@ -32,6 +33,7 @@ from handlers import (
     settings,
     stars,
     stopped,
+    storyboard,
     suggestions,
     voice,
 )
@@ -57,8 +59,9 @@ def build_router() -> Router:
     root.include_router(reports.router())
     root.include_router(stars.router())
     for module in (
-        commands, settings, examples, groups, edited, prompt, voice, picture, suggestions, card,
-        options, retry, result, film, history, data, inline, stopped, fallback,
+        commands, settings, examples, groups, edited, storyboard, prompt, voice, picture,
+        suggestions, card, options, retry, result, film, film_order, history, data, inline,
+        stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

@@ -100,6 +100,7 @@ async def _today(
         translates_by=offer.translates_by,
         views=offer.viewer is not None,
         views_by=offer.views_by,
+        stories_by=offer.stories_by,
     )
     closed = Switch.INTAKE in held or Switch.DRAIN in held
     photos = O.RELEASE_PHOTOS if Switch.PHOTOS in held else O.HOLD_PHOTOS

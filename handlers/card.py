@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aiogram import Bot, Router
-from aiogram.types import BufferedInputFile, CallbackQuery, InputFile, Message, Update
+from aiogram.types import (
+    BufferedInputFile,
+    CallbackQuery,
+    InlineKeyboardMarkup,
+    InputFile,
+    Message,
+    Update,
+)
 from aiogram.utils.formatting import Text
 
 from bot import texts
@@ -266,14 +273,26 @@ async def cancel(
             await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
             return
     await reply.toast(query, texts.statuses.press_cancelled(lang))
+    words, keyboard = await cancelled(task, storage)
     shown = {task.card_message_id: task.card_is_media}
     if isinstance(query.message, Message):
         shown.setdefault(query.message.message_id, bool(query.message.photo))
     for message_id, is_media in shown.items():
         if message_id is not None:
             await reply.rewrite(
-                bot, task.chat, message_id, texts.statuses.cancelled(task.lang), is_media=is_media
+                bot, task.chat, message_id, words, is_media=is_media, keyboard=keyboard
             )
+
+
+async def cancelled(
+    task: Task, storage: Storage, prompt: str | None = None, *, others: bool = False
+) -> tuple[Text, InlineKeyboardMarkup | None]:
+    """Return what is said of a cancelled order, or of the film whose part it is."""
+    if task.storyboard_id is None:
+        return texts.statuses.cancelled(task.lang, prompt, others=others), None
+    parts = await storage.storyboards.parts(task.storyboard_id)
+    keyboard = keyboards.storyboards.after_end(None, task)
+    return texts.storyboards.stopped_by_person(task.lang, parts), keyboard
 
 
 def why_not(task: Task | None, user_id: int, lang: str) -> str:

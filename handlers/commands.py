@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiogram import Bot, Router
 from aiogram.enums import ChatType
 from aiogram.filters import Command
@@ -17,8 +19,10 @@ from bot.texts import keyboards
 from bot.texts.callback_data import SetLanguage
 from bot.texts.i18n import LANGUAGES
 from handlers import reply
+from handlers.card import cancelled
 from handlers.context import Offer
 from handlers.gate import EVERYBODY
+from handlers.storyboard import take_away_card
 from storage import Storage
 
 _BEING_MADE = (TaskState.SUBMITTING, TaskState.GENERATING, TaskState.RENDERED)
@@ -93,6 +97,13 @@ async def cancel(
     lang: str,
 ) -> None:
     chat, user_id = reply.place(message), event_from_user.id
+    board = await storage.storyboards.cancel_latest(
+        user_id=user_id, chat=chat, update_id=event_update.update_id, now=clock()
+    )
+    if board is not None:
+        await take_away_card(board, bot)
+        await reply.say(message, texts.storyboards.cancelled(lang))
+        return
     task = await storage.tasks.cancel_latest(
         user_id=user_id, chat=chat, update_id=event_update.update_id, now=clock()
     )
@@ -105,15 +116,25 @@ async def cancel(
         )
         await reply.say(message, answer)
         return
-    if task.card_message_id is not None:
-        await reply.rewrite(
-            bot,
-            task.chat,
-            task.card_message_id,
-            texts.statuses.cancelled(task.lang),
-            is_media=task.card_is_media,
-        )
-    await reply.say(message, texts.statuses.cancelled(lang, task.prompt, others=bool(made)))
+    ended = [task]
+    if task.storyboard_id is not None:
+        parts = await storage.storyboards.parts(task.storyboard_id)
+        ended = [part for part in parts if part.state is TaskState.CANCELLED]
+    words, keyboard = await cancelled(task, storage)
+    for one in ended:
+        if one.card_message_id is not None:
+            await reply.rewrite(
+                bot,
+                one.chat,
+                one.card_message_id,
+                words,
+                is_media=one.card_is_media,
+                keyboard=keyboard,
+            )
+    words, keyboard = await cancelled(
+        replace(task, lang=lang), storage, task.prompt, others=bool(made)
+    )
+    await reply.say(message, words, keyboard)
 
 
 async def language(message: Message) -> None:

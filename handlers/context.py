@@ -22,6 +22,7 @@ from bot.core.chat_models import ChatModel
 from bot.core.clock import Clock, utc_now
 from bot.core.examples import Example
 from bot.core.prices import Left
+from bot.core.storyboard import Scene
 from bot.core.suggestions import Suggestion
 from bot.core.task import AspectRatio, Chat
 from bot.texts.audience import shows_money
@@ -52,6 +53,13 @@ class Hears(Protocol):
 
     async def hear(self, sound: bytes, extension: str) -> str | None:
         """Return the words, "" without any; None if they cannot be had now."""
+
+
+class TellsStories(Protocol):
+    """Proposes the scenes of a film; returns None if there is no usable answer in time."""
+
+    async def tell(self, idea: str, lang: str) -> list[Scene] | None:
+        """Return the scenes, with what the person reads in the language `lang`."""
 
 
 Wake = Callable[[], None]
@@ -95,6 +103,8 @@ class Offer:
     views_by: ChatModel | None = None  # as translates_by
     transcriber: Hears | None = None
     transcriber_host: str = ""  # who gets voice messages; empty: nobody, it is this machine
+    storyteller: TellsStories | None = None
+    stories_by: ChatModel | None = None
     rules: OrderRules = field(default_factory=OrderRules)
 
     clock: Clock = utc_now

@@ -20,6 +20,7 @@ from storage.cluster import Cluster
 from storage.doubts import DoubtStore
 from storage.durations import DurationStore
 from storage.engine import Database
+from storage.film_orders import Rest, StoryboardStore
 from storage.films import Film, FilmStore, WantedFilm
 from storage.frame_objects import FrameObjectStore
 from storage.frames import FrameStore
@@ -87,10 +88,12 @@ __all__ = [
     "RedeemResult",
     "Request",
     "RequestStatus",
+    "Rest",
     "Section",
     "StarPaymentStore",
     "StarRefund",
     "Storage",
+    "StoryboardStore",
     "Subject",
     "SuggestionStore",
     "TaskStore",
@@ -133,6 +136,7 @@ class Storage:
     callback_actions: CallbackActionStore
     history: HistoryStore
     films: FilmStore
+    storyboards: StoryboardStore
     privacy: PrivacyStore
     suggestions: SuggestionStore
     photo_requests: PhotoRequestStore
@@ -143,9 +147,10 @@ class Storage:
     def over(cls, database: Database, terms: OrderRules | None = None) -> Storage:
         """Return the stores of a migrated database; `terms` are the rules for orders."""
         ended: set[int] = set()
+        tasks = TaskStore(database, terms, ended)
         return cls(
             database=database,
-            tasks=TaskStore(database, terms, ended),
+            tasks=tasks,
             ledger=LedgerStore(database),
             stars=StarPaymentStore(database),
             access=AccessStore(database),
@@ -168,6 +173,7 @@ class Storage:
             callback_actions=CallbackActionStore(database),
             history=HistoryStore(database),
             films=FilmStore(database),
+            storyboards=StoryboardStore(database, tasks),
             privacy=PrivacyStore(database),
             suggestions=SuggestionStore(database),
             photo_requests=PhotoRequestStore(database),

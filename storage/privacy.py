@@ -23,6 +23,7 @@ from storage.money.ledger import settle
 from storage.provider_account import disturb
 from storage.rows import task_from
 from storage.tables import (
+    BoardState,
     InboxState,
     access_requests,
     at_rest,
@@ -34,6 +35,7 @@ from storage.tables import (
     operator_messages,
     outbox,
     photo_requests,
+    storyboards,
     tasks,
     users,
 )
@@ -93,7 +95,10 @@ class PrivacyStore:
         The ledger keeps its sums under their user ID, and decisions of admins stay. Reservations
         of queued orders are returned.
         """
-        waiting = sa.select(tasks).where(tasks.c.user_id == user_id, in_states({TaskState.QUEUED}))
+        # of drafts, only later parts of a film have a reservation
+        waiting = sa.select(tasks).where(
+            tasks.c.user_id == user_id, in_states({TaskState.DRAFT, TaskState.QUEUED})
+        )
         async with self._database.transaction() as connection:
             for row in (await connection.execute(waiting.with_for_update())).all():
                 cancelled = replace(task_from(row), state=TaskState.CANCELLED)
@@ -108,6 +113,9 @@ class PrivacyStore:
             if any(row.state in _AT_PROVIDER for row in rows):
                 await disturb(connection, now)  # charged or given back without a row
             await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
+            await connection.execute(
+                sa.delete(storyboards).where(storyboards.c.user_id == user_id)
+            )
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
             await connection.execute(
                 sa.delete(photo_requests).where(photo_requests.c.user_id == user_id)
@@ -129,7 +137,11 @@ class PrivacyStore:
     async def forget(self, *, drafts_before: datetime, orders_before: datetime) -> list[int]:
         """Delete a batch of older rows; call it again until nothing is left."""
         old = sa.or_(
-            sa.and_(at_rest({TaskState.DRAFT}), tasks.c.run_at < drafts_before),
+            sa.and_(
+                at_rest({TaskState.DRAFT}),
+                tasks.c.storyboard_id.is_(None),  # or the part before it is still made
+                tasks.c.run_at < drafts_before,
+            ),
             sa.and_(at_rest(_AT_REST), tasks.c.run_at < orders_before),
         )
         some = sa.select(tasks.c.id).where(old).limit(AT_ONCE).scalar_subquery()
@@ -144,6 +156,7 @@ class PrivacyStore:
             )
             erased = gone.all()
             await forget_films(connection, [row.film_id for row in erased])
+            await _forget_boards(connection, drafts_before, orders_before)
             return [row.id for row in erased]
 
     async def forget_updates(self, *, before: datetime) -> int:
@@ -164,6 +177,18 @@ async def note_consent(connection: Connection, user_id: int, now: datetime) -> N
         .values(user_id=user_id, at=now)
         .on_conflict_do_nothing(index_elements=["user_id"])
     )
+
+
+async def _forget_boards(
+    connection: Connection, drafts_before: datetime, orders_before: datetime
+) -> None:
+    is_draft = storyboards.c.state == BoardState.DRAFT
+    old = sa.or_(
+        sa.and_(is_draft, storyboards.c.changed_at < drafts_before),
+        sa.and_(~is_draft, storyboards.c.changed_at < orders_before),
+    )
+    some = sa.select(storyboards.c.id).where(old).limit(AT_ONCE).scalar_subquery()
+    await connection.execute(sa.delete(storyboards).where(storyboards.c.id.in_(some), old))
 
 
 async def _erase_updates(connection: Connection, user_id: int) -> None:

@@ -35,7 +35,7 @@ from bot.core.errors import (
     TelegramUnreachable,
 )
 from bot.operator.price_check import differences
-from bot.operator.translation import picture_cost, prompt_cost
+from bot.operator.translation import picture_cost, prompt_cost, story_cost
 from bot.provider.client import Gptunnel
 from bot.runtime import proxy
 from bot.runtime.http_server import HttpServer, frame_url, local_url
@@ -112,6 +112,11 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
         ("translation", gptunnel, lambda: _translation(provider, settings)),
         ("ideas", gptunnel, lambda: _vision(provider, settings)),
         ("voice", _address("TRANSCRIBE_URL", settings.transcribe_url), lambda: _voice(settings)),
+        *(
+            [("stories", gptunnel, lambda: _stories(provider, settings))]
+            if settings.story_model
+            else []
+        ),
         ("photos", photos, lambda: _photos(settings)),
         ("admins", "DATABASE_URL", lambda: _admins(settings)),
         ("alerts", telegram, lambda: _alerts(bot, settings)),
@@ -208,6 +213,10 @@ async def _vision(provider: Gptunnel, settings: Settings) -> Words:
     return await _chat_model(
         provider, "VISION_MODEL", settings.vision_model, KNOWN_SEEING, picture_cost
     )
+
+
+async def _stories(provider: Gptunnel, settings: Settings) -> Words:
+    return await _chat_model(provider, "STORY_MODEL", settings.story_model, KNOWN, story_cost)
 
 
 async def _chat_model(

@@ -1,4 +1,5 @@
-"""The chat models that translate prompts or look at photos: which is taken, and what it costs.
+"""The chat models that translate prompts, look at photos or tell stories: which is taken, and what
+it costs.
 
 Pure: it must not know HTTP, Telegram or the texts.
 """
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 AUTO = "auto"
-"""TRANSLATE_MODEL: the first of KNOWN that the provider offers; VISION_MODEL: of KNOWN_SEEING."""
+"""TRANSLATE_MODEL, STORY_MODEL: the first of KNOWN that the provider offers; VISION_MODEL: of
+KNOWN_SEEING.
+"""
 KNOWN = ("gpt-4.1-mini", "gpt-4o-mini", "deepseek-chat", "gpt-4.1-nano", "gpt-4o")
 """Models that translate well for little, the best first (docs/provider.md: "Other calls")."""
 TOKENS_READ, TOKENS_WRITTEN = 300, 100
@@ -23,6 +26,9 @@ PICTURE_TOKENS, PICTURE_TOKENS_OF = 500, {"gpt-4o-mini": 2833}
 LOOK_READ, LOOK_WRITTEN = 200, 250
 """Tokens of one look at a photo besides the picture: the instruction; three suggestions, one part
 of them in Russian."""
+STORY_READ, STORY_WRITTEN = 350, 700
+"""Of one story, by counting: the instruction and an idea; six scenes in Russian with their
+prompts in English."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,13 @@ class ChatModel:
             return None
         read = LOOK_READ + PICTURE_TOKENS_OF.get(self.id, PICTURE_TOKENS)
         return (self.read * read + self.written * LOOK_WRITTEN) / 1000
+
+    @property
+    def story_price(self) -> Decimal | None:
+        """Roubles for the scenes of one film, about; None: the provider does not say."""
+        if self.read is None or self.written is None:
+            return None
+        return (self.read * STORY_READ + self.written * STORY_WRITTEN) / 1000
 
 
 def choose(

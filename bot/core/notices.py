@@ -40,6 +40,12 @@ class NoticeKind(StrEnum):
     STARS_BACK = "stars_back"  # a payment was refunded
 
 
+ENDS_PART = frozenset(
+    {NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE, NoticeKind.VIDEO_LINK}
+)
+"""Notices about a part of a film after which no other part begins by itself."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Notice:
     """One message to one chat."""

@@ -28,7 +28,7 @@ _SWITCH = re.compile(r"(?:^|(?<=\s))--[^\s\-][^\s=]*(?:=\S*|\s+(?!--)\S+)?")
 _SHAPING = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
 
 
-def clean_prompt(raw: str) -> str:
+def clean_prompt(raw: str, *, limit: int = PROMPT_LIMIT) -> str:
     """Return `raw` without switches and control characters, with single spaces, in NFC.
 
     Raises InputError: EMPTY_PROMPT when no letter, digit or picture is left; PROMPT_TOO_LONG with
@@ -38,8 +38,8 @@ def clean_prompt(raw: str) -> str:
     text = " ".join(_SWITCH.sub(" ", text).split())
     if not any(unicodedata.category(char)[0] in "LNS" for char in text):
         raise InputError(Problem.EMPTY_PROMPT)
-    if len(text) > PROMPT_LIMIT:
-        raise InputError(Problem.PROMPT_TOO_LONG, length=len(text), limit=PROMPT_LIMIT)
+    if len(text) > limit:
+        raise InputError(Problem.PROMPT_TOO_LONG, length=len(text), limit=limit)
     return text
 
 

@@ -15,7 +15,9 @@ from typing import Any, Self
 class TaskState(StrEnum):
     """The state of a task. Other columns say when it is due and who works on it."""
 
-    DRAFT = "draft"  # a card in the chat; costs nothing
+    # a card in the chat, which costs nothing; or a later part of an ordered film, whose price is
+    # reserved until the part before it is delivered
+    DRAFT = "draft"
     CANCELLED = "cancelled"
     QUEUED = "queued"  # confirmed; not yet sent to the provider
     SUBMITTING = "submitting"  # committed before the paid call: a request may be under way
@@ -197,6 +199,8 @@ class Task:
     film_id: int | None = None  # the film that it is a part of
     film_place: int | None = None  # its place in the film, from 1; gaps are allowed
     film_since: datetime | None = None  # when it took its place: the newest version is shown
+    storyboard_id: int | None = None  # it is a part of a film that was ordered as a whole
+    film_last: int | None = None  # the place of the last part of that order
     # update_id of the press that ordered it: a repeated update changes nothing
     confirmed_by: int | None = None
     confirmed_at: datetime | None = None
@@ -239,6 +243,16 @@ class Task:
     def order(self) -> int | None:
         """The first of the tasks that were ordered together; None if it was ordered alone."""
         return self.variant_of or (self.id if self.variants > 1 else None)
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether it is ordered, and waits in DRAFT for the part of the film before it."""
+        return self.state is S.DRAFT and self.storyboard_id is not None
+
+    @property
+    def parts_after(self) -> int:
+        """How many parts of the same order come after it."""
+        return max(0, (self.film_last or 0) - (self.film_place or 0)) if self.film_last else 0
 
     @property
     def reply_to(self) -> int | None:

@@ -1,7 +1,9 @@
-"""Choose the chat model that translates prompts or looks at photos, from what is offered.
+"""Choose the chat models that translate prompts, look at photos and tell stories, from what is
+offered.
 
 In the background: a list that is late or missing delays nothing, and until it is there prompts go
-out as they are written, and photos get no suggestions. It must not know how a model is asked.
+out as they are written, photos get no suggestions and people write the scenes of films. It must
+not know how a model is asked.
 """
 
 from __future__ import annotations
@@ -108,6 +110,11 @@ def prompt_cost(model: ChatModel) -> str:
 def picture_cost(model: ChatModel) -> str:
     """What the suggestions for a photo cost, for the log and the terminal."""
     return _about(model.picture_price, "photo")
+
+
+def story_cost(model: ChatModel) -> str:
+    """What the scenes of a film cost, for the log and the terminal."""
+    return _about(model.story_price, "film")
 
 
 def _about(price: Decimal | None, what: str) -> str:

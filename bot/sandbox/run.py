@@ -134,6 +134,7 @@ def _environment(
         "TRANSCRIBE_MODEL": "whisper-1",
         "TRANSCRIBE_URL": provider.origin,
         "TRANSCRIBE_KEY": provider.api_key,
+        "STORY_MODEL": "auto",
         "PYTHONUNBUFFERED": "1",
     }
 

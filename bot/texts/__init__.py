@@ -21,6 +21,7 @@ from bot.texts import (
     reports,
     results,
     statuses,
+    storyboards,
     suggestions,
     templates,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "reports",
     "results",
     "statuses",
+    "storyboards",
     "suggestions",
     "templates",
 ]

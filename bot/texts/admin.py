@@ -202,6 +202,7 @@ class Today:
     translates_by: ChatModel | None = None
     views: bool = False
     views_by: ChatModel | None = None
+    stories_by: ChatModel | None = None
 
 
 ALERTS_SHOWN = 6
@@ -232,6 +233,7 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("🚇 Tunnel: {state}"), state=numbers.tunnel) if numbers.tunnel else None,
         _translation(_, numbers),
         _ideas(_, numbers),
+        _stories(_, numbers),
         *(_(_HELD[switch]) for switch in sorted(numbers.held)),
         *(_wrong(_, kind, params) for kind, params in numbers.alerts[:ALERTS_SHOWN]),
         f"🚨 + {len(numbers.alerts) - ALERTS_SHOWN}"
@@ -271,6 +273,17 @@ def _ideas(_: Words, numbers: Today) -> Text | str | None:
     return fill(
         _("💡 Ideas for photos: {model}, about {price} a photo"), model=model.id, price=price
     )
+
+
+def _stories(_: Words, numbers: Today) -> Text | None:
+    """By which model scenes of films are proposed, and what that costs."""
+    model = numbers.stories_by
+    if model is None:
+        return None
+    if model.story_price is None:
+        return fill(_("🎞 Stories: {model}"), model=model.id)
+    price = _.price(model.story_price.quantize(Decimal("0.01")))
+    return fill(_("🎞 Stories: {model}, about {price} a film"), model=model.id, price=price)
 
 
 def _wrong(_: Words, kind: AlertKind, params: Params) -> str:

@@ -186,6 +186,57 @@ class OfFilm(CallbackData, prefix="f", sep="|"):
     task_id: int = 0
 
 
+class BoardAct(StrEnum):
+    """What can be done with the scenes of a film before it is ordered; one letter each, which
+    never changes."""
+
+    CARD = "c"  # shows the whole film
+    SCENE = "s"  # shows the buttons of one scene
+    EDIT = "e"
+    UP = "u"
+    DOWN = "d"
+    REMOVE = "x"
+    ADD = "a"
+    MODELS = "m"  # shows the models
+    CANCEL = "q"
+
+
+class OfBoard(CallbackData, prefix="fb", sep="|"):
+    """A button of a storyboard; `revision`: what it shows, `scene`: counted from 0."""
+
+    act: BoardAct
+    board_id: int
+    revision: int
+    scene: int = 0
+
+
+class BoardModel(CallbackData, prefix="fm", sep="|"):
+    """Sets the model of a film before it is ordered."""
+
+    board_id: int
+    model: str
+
+
+class OrderFilm(CallbackData, prefix="fr", sep="|"):
+    """Orders all scenes of a storyboard with one tap. A ratio contains a colon."""
+
+    board_id: int
+    revision: int
+    ratio: AspectRatio
+
+
+class StopFilm(CallbackData, prefix="fx", sep="|"):
+    """Orders no more parts of the film of this part."""
+
+    task_id: int
+
+
+class GoOnFilm(CallbackData, prefix="fg", sep="|"):
+    """Shows a card of the parts that are missing in the film of this part."""
+
+    task_id: int
+
+
 class ShowVideo(CallbackData, prefix="v", sep="|"):
     """Selects one of an album's videos. `steps`: the offsets of the album's tasks from the first
     task of the order, separated by dots, since three whole numbers do not fit.

@@ -118,6 +118,7 @@ def help(
         "",
         _("/examples – scenes to start from"),
         _("/settings – quality, length, aspect ratio, language"),
+        _("/film – a film of several scenes from your idea") if photos_on else None,
         _("/video – a prompt in a group"),
         _("/cancel – cancel the last order"),
         _("/history – your videos"),
@@ -151,6 +152,7 @@ def commands(lang: str, *, sells: bool = False, is_admin: bool = False) -> list[
         ("start", _("How to start")),
         ("help", _("How it works and what it costs") if _.money else _("How it works")),
         ("video", _("Make a video: the prompt after the command")),
+        ("film", _("Make a film of several scenes from an idea")),
         ("examples", _("Examples to start from")),
         ("history", _("My videos")),
         ("settings", _("Quality, length, aspect ratio, language")),
@@ -160,7 +162,7 @@ def commands(lang: str, *, sells: bool = False, is_admin: bool = False) -> list[
         ("delete_me", _("Delete everything about me")),
     ]
     if sells:
-        menu[6:6] = [("buy", _("Balance and Stars"))]
+        menu[7:7] = [("buy", _("Balance and Stars"))]
         menu[-1:-1] = [("paysupport", _("Refunds and questions")), ("terms", _("Terms"))]
     return admin_commands(lang) + menu if is_admin else menu
 
@@ -187,7 +189,7 @@ def admin_commands(lang: str) -> list[tuple[str, str]]:
 
 def group_commands(lang: str) -> list[tuple[str, str]]:
     """Return the short menu of groups."""
-    wanted = ("video", "help", "cancel")
+    wanted = ("video", "film", "help", "cancel")
     return [(name, said) for name, said in commands(lang) if name in wanted]
 
 

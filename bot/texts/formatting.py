@@ -59,6 +59,9 @@ def left_today(_: Words, left: Left | None) -> str | None:
 def model_line(_: Words, task: Task) -> str:
     model = CATALOG.get(task.model)
     facts = [model.title, model.quality, _.duration(model.seconds)] if model else [task.model]
+    if task.film_last and task.film_place:
+        part = _("part {number} of {count}").format(number=task.film_place, count=task.film_last)
+        facts.insert(0, part)
     if task.aspect_ratio:
         facts.append(task.aspect_ratio.value)
     if task.variants > 1 and task.rendered_at is None:

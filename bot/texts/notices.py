@@ -11,7 +11,7 @@ from typing import assert_never
 from aiogram.utils.formatting import ExpandableBlockQuote, Text
 
 from bot.core.film import FilmProblem
-from bot.core.notices import Notice, NoticeKind
+from bot.core.notices import ENDS_PART, Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task
 from bot.texts import admin
 from bot.texts.access import access_asked, access_denied, access_granted
@@ -22,6 +22,7 @@ from bot.texts.i18n import words
 from bot.texts.payments import credit_back, credit_given, prices_differ, stars_back, stars_paid
 from bot.texts.results import album, video_link
 from bot.texts.statuses import held, overdue
+from bot.texts.storyboards import stopped
 
 
 def notice(notice: Notice, task: Task | None = None) -> Text:
@@ -29,12 +30,14 @@ def notice(notice: Notice, task: Task | None = None) -> Text:
 
     Said elsewhere than at the place of the order, it begins with what was ordered.
     """
+    film = stopped(notice.lang, task) if task and notice.kind in ENDS_PART else None
     if task is None or not said_elsewhere(notice, task):
-        return _said(notice, elsewhere=False)
+        said = _said(notice, elsewhere=False)
+        return said if film is None else lines(said, film)
     _ = words(notice.lang)
     about = Text(_("About an order of yours in another chat:"))
     prompt = ExpandableBlockQuote(cut(task.prompt, CAPTION_LIMIT)) if task.prompt else None
-    return lines(about, prompt, _said(notice, elsewhere=True))
+    return lines(about, prompt, _said(notice, elsewhere=True), film)
 
 
 def said_elsewhere(notice: Notice, task: Task) -> bool:

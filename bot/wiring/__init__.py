@@ -8,6 +8,7 @@ from __future__ import annotations
 from bot.wiring.edges import (
     Edges,
     connect_provider,
+    connect_storyteller,
     connect_telegram,
     connect_transcriber,
     connect_translator,
@@ -24,6 +25,7 @@ __all__ = [
     "Parts",
     "build",
     "connect_provider",
+    "connect_storyteller",
     "connect_telegram",
     "connect_transcriber",
     "connect_translator",

@@ -30,6 +30,7 @@ from bot.media.bucket import Bucket
 from bot.media.download import Downloader
 from bot.media.speech import LocalTranscriber
 from bot.provider.client import Gptunnel
+from bot.provider.storyteller import Storyteller
 from bot.provider.transcriber import Transcriber
 from bot.provider.translator import Translator
 from bot.provider.vision import Viewer
@@ -52,6 +53,7 @@ class Edges:
     translator: Translator | None = None
     viewer: Viewer | None = None
     transcriber: Transcriber | LocalTranscriber | None = None
+    storyteller: Storyteller | None = None
     admins: Admins = field(default_factory=Admins)
     prepare: Prepare = video_reader.prepare
     join: Join = video_reader.join
@@ -95,6 +97,18 @@ def connect_viewer(settings: Settings) -> Viewer | None:
         settings.gptunnel_base_url,
         settings.gptunnel_api_key.get_secret_value(),
         "" if auto else settings.vision_model,
+        proxy_url=settings.provider_proxy,
+    )
+
+
+def connect_storyteller(settings: Settings) -> Storyteller | None:
+    """Open the connection to the chat models; None when STORY_MODEL is empty."""
+    if not settings.story_model:
+        return None
+    return Storyteller.connect(
+        settings.gptunnel_base_url,
+        settings.gptunnel_api_key.get_secret_value(),
+        "" if settings.story_model == AUTO else settings.story_model,
         proxy_url=settings.provider_proxy,
     )
 

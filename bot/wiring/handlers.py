@@ -20,7 +20,7 @@ from bot.core.task import Reason
 from bot.operator import price_check
 from bot.operator.claim import AdminList
 from bot.operator.hearing import HearingCheck
-from bot.operator.translation import TranslationModel, picture_cost
+from bot.operator.translation import TranslationModel, picture_cost, story_cost
 from bot.provider.client import Gptunnel
 from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
@@ -82,6 +82,7 @@ def wire_handlers(
             transcriber=edges.transcriber,
             transcriber_host=urlsplit(settings.transcribe_url).hostname or "",
             viewer=None if settings.vision_model == AUTO else edges.viewer,
+            storyteller=None if settings.story_model == AUTO else edges.storyteller,
             rules=settings.order_rules(edges.admins),
             clock=edges.clock,
         ),
@@ -135,6 +136,32 @@ def wire_vision(
         what="ideas for photos",
         known=KNOWN_SEEING,
         cost=picture_cost,
+        sleep=edges.sleep,
+    )
+
+
+def wire_stories(
+    settings: Settings, edges: Edges, dispatcher: Dispatcher
+) -> TranslationModel | None:
+    """Make what chooses the chat model of stories; None: people write the scenes."""
+    storyteller = edges.storyteller
+    if storyteller is None:
+        return None
+
+    def use(model: ChatModel | None) -> None:
+        dispatcher["offer"] = replace(
+            dispatcher["offer"],
+            storyteller=None if model is None else storyteller,
+            stories_by=model,
+        )
+
+    return TranslationModel(
+        edges.provider.chat_models,
+        storyteller,
+        settings.story_model,
+        use,
+        what="stories",
+        cost=story_cost,
         sleep=edges.sleep,
     )
 

@@ -34,7 +34,13 @@ from bot.telegram.inbox import Inbox
 from bot.telegram.polling import Polling
 from bot.telegram.webhook import Webhook
 from bot.wiring.edges import Edges
-from bot.wiring.handlers import wire_handlers, wire_hearing, wire_translation, wire_vision
+from bot.wiring.handlers import (
+    wire_handlers,
+    wire_hearing,
+    wire_stories,
+    wire_translation,
+    wire_vision,
+)
 from bot.wiring.jobs import try_now, wire_jobs
 from bot.wiring.operator import wire_operator
 from bot.wiring.runtime import frame_reader, wire_address, wire_runtime, wire_servers
@@ -70,6 +76,7 @@ class Parts:
     translation: TranslationModel | None
     vision: TranslationModel | None
     hearing: HearingCheck | None
+    stories: TranslationModel | None
 
 
 def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
@@ -89,6 +96,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     dispatcher = wire_handlers(settings, storage, edges, jobs, address, admin_list)
     translation = wire_translation(settings, edges, dispatcher)
     vision = wire_vision(settings, edges, dispatcher)
+    stories = wire_stories(settings, edges, dispatcher)
     operator = wire_operator(settings, storage, edges, jobs, health)
     inbox, polling = wire_telegram(
         settings, storage, edges, dispatcher, jobs.steps, address, health
@@ -125,4 +133,5 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         translation=translation,
         vision=vision,
         hearing=wire_hearing(settings, edges),
+        stories=stories,
     )

@@ -30,6 +30,7 @@ from storage.tables.person import (
     permits,
     users,
 )
+from storage.tables.storyboard import BoardState, storyboards
 from storage.tables.task import (
     RESTING,
     at_rest,
@@ -45,6 +46,7 @@ from storage.tables.task import (
 
 __all__ = [
     "RESTING",
+    "BoardState",
     "BroadcastState",
     "Entry",
     "InboxState",
@@ -78,6 +80,7 @@ __all__ = [
     "provider_breaker",
     "rates",
     "star_refunds",
+    "storyboards",
     "suggestions",
     "switches",
     "task_events",

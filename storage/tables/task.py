@@ -61,6 +61,9 @@ tasks = sa.Table(
     sa.Column("film_id", sa.BigInteger),
     sa.Column("film_place", sa.Integer),
     sa.Column("film_since", UtcDateTime),
+    # parts of a film that were ordered together; a later part waits in DRAFT
+    sa.Column("storyboard_id", sa.BigInteger),
+    sa.Column("film_last", sa.Integer),
     # the request and its state
     sa.Column("state", text_of(TaskState, "state"), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
@@ -151,6 +154,18 @@ sa.Index(
     tasks.c.film_place,
     sqlite_where=_of_film,
     postgresql_where=_of_film,
+)
+
+_of_order = tasks.c.storyboard_id.is_not(None)
+
+# unique: a film never has a part twice
+sa.Index(
+    "ix_tasks_storyboard",
+    tasks.c.storyboard_id,
+    tasks.c.film_place,
+    unique=True,
+    sqlite_where=_of_order,
+    postgresql_where=_of_order,
 )
 
 task_events = sa.Table(

@@ -172,7 +172,11 @@ class Drafts(LeasedTasks):
                 if prompt is None:
                     words["prompt"], ratio = request.prompt, request.ratio
             elif prompt is None:
-                newest = _newest(tasks.c.user_id == user_id, in_chat(tasks, chat))
+                newest = _newest(
+                    tasks.c.user_id == user_id,
+                    in_chat(tasks, chat),
+                    sa.not_(sa.and_(in_states({S.DRAFT}), tasks.c.storyboard_id.is_not(None))),
+                )
                 if joined := await _update(
                     connection,
                     tasks.c.id == newest,
@@ -314,6 +318,7 @@ class Drafts(LeasedTasks):
                 tasks.c.user_id == user_id,
                 in_states({S.DRAFT}),
                 tasks.c.prompt.is_not(None),
+                tasks.c.storyboard_id.is_(None),
                 *([] if revision is None else [tasks.c.revision == revision]),
             )
             return known and await self._changed(connection, known, changes)

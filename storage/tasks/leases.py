@@ -24,6 +24,7 @@ from storage.outbox import insert_notices
 from storage.provider_account import has_readings_due, note_create
 from storage.rows import UNLEASED, free, next_due, task_from, values_of
 from storage.tables import frames, in_states, provider_breaker, switches, task_events, tasks
+from storage.tasks.chain import follow
 
 S = TaskState
 
@@ -79,12 +80,16 @@ _PAIRS = 5_000
 
 
 async def add_event(connection: Connection, task: Task, now: datetime) -> None:
-    """Write the state's event and its ledger entries in the same commit."""
+    """Write the state's event and its ledger entries in the same commit, and go on with the film
+    that the task is a part of."""
     await connection.execute(
         sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
     )
     await settle(connection, task, now)
     note_state(connection, task, now)
+    for changed in await follow(connection, task, now):
+        await add_event(connection, changed, now)
+        await drop_frame(connection, changed)
 
 
 async def drop_frame(connection: Connection, task: Task) -> None:

@@ -22,6 +22,7 @@ from storage.money.caps import reserve
 from storage.people import move_caps
 from storage.privacy import note_consent
 from storage.rows import COPIED, FRESH, PLACED, UNLEASED, chat_values, in_chat, task_from
+from storage.storyboards import move_boards
 from storage.tables import (
     RESTING,
     at_rest,
@@ -95,6 +96,7 @@ class TaskStore(Drafts):
                     tasks.c.user_id == user_id,
                     in_states({S.DRAFT}),
                     tasks.c.prompt.is_not(None),
+                    tasks.c.storyboard_id.is_(None),  # a later part begins by itself
                 ],
                 state=S.QUEUED,
                 aspect_ratio=aspect_ratio,
@@ -258,6 +260,7 @@ class TaskStore(Drafts):
                 .where(photo_requests.c.chat_id == old)
                 .values(chat_id=new, message_thread_id=None)
             )
+            await move_boards(connection, old, new)
             await move_permit(connection, old, new)
             await move_caps(connection, old, new)
             return moved.rowcount

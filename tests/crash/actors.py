@@ -21,8 +21,11 @@ from bot.sandbox.telegram.state import Json
 from tests.support import canaries
 
 PICK, CANCEL, AGAIN, SEVERAL = "r|", "x|", "u|", "n|"
+PICK_FILM, CANCEL_FILM = "fr|", "fb|q|"
 """Prefixes of callback data; old messages keep them (bot/texts/callback_data.py)."""
 RATIOS = ("1:1", "16:9", "9:16")
+PARTS = 3
+"""Of a film."""
 
 
 class Plan(StrEnum):
@@ -45,6 +48,7 @@ class Kind(StrEnum):
     PHOTO = "photo"  # with the prompt as its caption
     PHOTO_FIRST = "photo, then words"
     DOCUMENT = "document"
+    FILM = "film"  # of PARTS scenes, ordered with one press
 
 
 @dataclass
@@ -106,13 +110,15 @@ class People:
         self, person: Person, patience: float, kind: Kind | None, plan: Plan | None
     ) -> Order:
         dice = self._dice
-        kind = kind or dice.choices(list(Kind), weights=(6, 2, 1, 1))[0]
+        kind = kind or dice.choices(list(Kind), weights=(6, 2, 1, 1, 1))[0]
         if kind is Kind.PHOTO_FIRST and person.id in self._left:
             kind = Kind.PHOTO  # a photo without a caption would join the remaining card
         plan = plan or dice.choices(list(Plan), weights=(50, 20, 8, 8, 6, 4, 4, 0))[0]
         repeat = dice.random() < 0.1
         first, second = dice.sample(RATIOS, 2)
         order = Order(f"order-{len(self.orders):04}-{dice.randrange(10**6):06}", person, kind)
+        if kind is Kind.FILM:
+            order.videos = PARTS
         self.orders.append(order)
         message = await self._say(order)
         self._await_answer(order, message)
@@ -124,8 +130,8 @@ class People:
         except TimeoutError:
             return order
         data = [button["callback_data"] for row in _rows(card) for button in row]
-        [cancel] = [one for one in data if one.startswith(CANCEL)]
-        picks = {one.rpartition("|")[2]: one for one in data if one.startswith(PICK)}
+        [cancel] = [one for one in data if one.startswith((CANCEL, CANCEL_FILM))]
+        picks = {one.rpartition("|")[2]: one for one in data if one.startswith((PICK, PICK_FILM))}
         match plan:
             case Plan.PRESS:
                 await self._pick(order, card, picks[first])
@@ -159,6 +165,9 @@ class People:
         match order.kind:
             case Kind.TEXT:
                 sent.append(await person.send_text(words))
+            case Kind.FILM:
+                scenes = [f"Scene {place}: {words}" for place in range(1, PARTS + 1)]
+                sent.append(await person.send_text("/film " + "\n".join(scenes)))
             case Kind.PHOTO:
                 sent.append(await person.send_photo(_picture("JPEG"), words))
             case Kind.DOCUMENT:
@@ -206,7 +215,11 @@ class People:
     async def _notice(self, chat_id: int, replied: int, message: Json) -> None:
         data = [button.get("callback_data", "") for row in _rows(message) for button in row]
         waiting = self._answers.get((chat_id, replied))
-        if waiting and not waiting.done() and any(one.startswith(PICK) for one in data):
+        if (
+            waiting
+            and not waiting.done()
+            and any(one.startswith((PICK, PICK_FILM)) for one in data)
+        ):
             waiting.set_result(message)
         order = self._seen.get((chat_id, replied))
         for one in data:

@@ -128,9 +128,22 @@ class Observer:
         events = defaultdict(list)
         for row in await self.rows("SELECT task_id, state FROM task_events ORDER BY id"):
             events[row["task_id"]].append(TaskState(row["state"]))
+        found += await self._films()
+        begun = {
+            row["storyboard_id"]: row["place"]
+            for row in await self.rows(
+                "SELECT storyboard_id, min(film_place) AS place FROM tasks"
+                " WHERE storyboard_id IS NOT NULL GROUP BY storyboard_id"
+            )
+        }
         for row in await self.rows("SELECT * FROM tasks"):
             way = events.pop(row["id"], [])
-            ordered_at_once = row["retry_of"] is not None or row["variant_of"] is not None
+            # of a film that was ordered as a whole, the first part is queued and the others wait
+            film = (row.get("storyboard_id"), row.get("film_place"))
+            begins = film[0] is not None and film[1] == begun[film[0]]
+            ordered_at_once = (
+                row["retry_of"] is not None or row["variant_of"] is not None or begins
+            )
             first = TaskState.QUEUED if ordered_at_once else TaskState.DRAFT
             told = f"task {row['id']}: {' → '.join(way)}; it is {row['state']}"
             if not way or way[0] is not first or way[-1].value != row["state"]:
@@ -144,6 +157,36 @@ class Observer:
                 found.append(f"it rests and is leased: {told}")
         found += [f"task {id_} has a history and no row" for id_ in events]
         return found
+
+    async def _films(self) -> list[str]:
+        """Films with a part twice, or with one that began before the part before it was there."""
+        twice = await self.rows(
+            "SELECT storyboard_id, film_place FROM tasks WHERE storyboard_id IS NOT NULL"
+            " GROUP BY storyboard_id, film_place HAVING count(*) > 1"
+        )
+        early = await self.rows(
+            "SELECT part.storyboard_id, part.film_place FROM tasks AS part"
+            " JOIN tasks AS before ON before.storyboard_id = part.storyboard_id"
+            " AND before.film_place = part.film_place - 1"
+            " JOIN task_events AS begun ON begun.task_id = part.id AND begun.state = 'queued'"
+            " LEFT JOIN task_events AS there ON there.task_id = before.id"
+            " AND there.state = 'delivered'"
+            " WHERE there.id IS NULL OR there.id > begun.id"
+        )
+        idle = await self.rows(
+            "SELECT storyboard_id, min(film_place) AS film_place FROM tasks"
+            " WHERE storyboard_id IS NOT NULL GROUP BY storyboard_id"
+            " HAVING sum(CASE WHEN state = 'draft' THEN 1 ELSE 0 END) > 0"
+            " AND sum(CASE WHEN state IN ('queued', 'submitting', 'generating', 'rendered')"
+            " THEN 1 ELSE 0 END) = 0"
+        )
+        return [
+            f"film of storyboard {row['storyboard_id']}: part {row['film_place']} {what}"
+            for rows, what in (
+                (twice, "exists twice"), (early, "began too early"), (idle, "goes on no more"),
+            )
+            for row in rows
+        ]  # fmt: skip
 
 
 def _values(states: Iterable[TaskState]) -> set[str]:

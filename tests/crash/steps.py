@@ -75,6 +75,7 @@ JOURNEYS = {
             telegram=(Fault(on="sendVideo", act="answer", status=502),),
         ),
         Journey(name="album", kind=Kind.TEXT, plan=Plan.TWO_VIDEOS),
+        Journey(name="film", kind=Kind.FILM),
     )
 }
 

@@ -75,6 +75,22 @@ async def test_any_call_may_fail_once(launcher: Launcher, tmp_path: Path) -> Non
     assert len(swept.ended) - len(swept.missed) >= 5
 
 
+async def test_a_film_is_made_part_by_part(launcher: Launcher, tmp_path: Path) -> None:
+    result = await lead(JOURNEYS["film"], launcher, tmp_path)
+    assert result.violations == []
+    assert (result.numbers.charges, result.numbers.videos) == (3, 3)
+
+
+@pytest.mark.parametrize("deaths", [(45, 30), (90, 20)])
+async def test_a_film_that_is_killed_twice_has_no_part_twice_or_out_of_order(
+    launcher: Launcher, tmp_path: Path, deaths: tuple[int, int]
+) -> None:
+    result = await lead(JOURNEYS["film"], launcher, tmp_path, deaths)
+    assert result.violations == []
+    assert len(result.deaths) == 2
+    assert result.numbers.charges + result.numbers.unknown >= 1
+
+
 async def test_an_order_with_a_lost_answer_is_repeated_only_by_its_button(
     launcher: Launcher, tmp_path: Path
 ) -> None:

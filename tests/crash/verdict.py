@@ -17,7 +17,7 @@ from bot import texts
 from bot.sandbox.gptunnel.records import Charge
 from bot.sandbox.telegram.calls import Call
 from bot.texts.audience import reader
-from tests.crash.actors import AGAIN, PICK, Kind, Order
+from tests.crash.actors import AGAIN, PICK, PICK_FILM, Kind, Order
 from tests.crash.environment import Environment, signature
 from tests.crash.processes import Wish
 from tests.support import canaries
@@ -150,15 +150,37 @@ class Verdict:
             )
         if order.picks:
             self.numbers.confirmed += 1
-            if len(videos) + len(told) < order.videos and not cancelled:
+            # a part whose fate is unknown stops its film
+            stopped = order.kind is Kind.FILM and bool(told)
+            if len(videos) + len(told) < order.videos and not (cancelled or stopped):
                 words = [call.params.get("text", "")[:200] for call in calls]
                 self._wrong(
                     f"{order.mark} ({order.kind}) was ordered and {len(videos)} came: {words}"
                 )
+        if order.kind is Kind.FILM:
+            self._judge_film(order, charges)
         if cancelled:
             self.numbers.cancelled += 1
             if charges:
                 self._wrong(f"{order.mark} was said to be cancelled, and charged")
+
+    def _judge_film(self, order: Order, charges: list[Charge]) -> None:
+        """A film never has a part twice or out of order, as the provider saw it. An unknown part
+        that the person ordered once more is the one that may come twice.
+        """
+        tasks = [self._environment.provider.tasks[charge.task_id] for charge in charges]
+        made = sorted(tasks, key=lambda one: one.created_at)
+        places = [int(one.prompt.removeprefix("Scene ")[0]) for one in made]
+        twice = len(places) - len(set(places))
+        if places != sorted(places) or twice > len(order.agains):
+            self._wrong(f"{order.mark}: its parts were made in the order {places}")
+        if sorted(set(places)) != list(range(1, len(set(places)) + 1)) and not order.agains:
+            self._wrong(f"{order.mark}: a part is missing among {places}")
+        if any(
+            (one.image is None) is not (place == 1)
+            for one, place in zip(made, places, strict=True)
+        ):
+            self._wrong(f"{order.mark}: a part does not start from the one before it: {places}")
 
     def _count_interrupted_creates(self) -> None:
         """Creates are sent one by one: each killed process leaves at most one `unknown`."""
@@ -181,7 +203,9 @@ class Verdict:
     def _judge_cards(self, order: Order, calls: list[Call]) -> None:
         cards: dict[str, list[Call]] = defaultdict(list)
         for call in calls:
-            tasks = {one.split("|")[1] for one in _buttons(call) if one.startswith(PICK)}
+            tasks = {
+                one.split("|")[1] for one in _buttons(call) if one.startswith((PICK, PICK_FILM))
+            }
             for task in tasks:
                 cards[task].append(call)
         if len(cards) > 1:
@@ -220,7 +244,7 @@ class Verdict:
         """How often each video of the order came."""
         sends: dict[str, list[Call]] = defaultdict(list)
         for call in calls:
-            if call.method != "sendVideo":
+            if call.method != "sendVideo" or _is_whole_film(call):
                 continue
             signed = self._signature(call)
             sends[signed].append(call)
@@ -300,6 +324,11 @@ def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:
         else:
             answers.append(call)
     return found
+
+
+def _is_whole_film(call: Call) -> bool:
+    """Whether the video is a film joined from its parts, which costs nothing."""
+    return str(call.params.get("caption") or "").startswith("🎞 ")
 
 
 def _buttons(call: Call) -> list[str]:

@@ -63,7 +63,7 @@ async def test_the_menu_has_the_commands_in_the_persons_language(
     menu = [(one["command"], one["description"]) for one in person.commands()]
     assert menu == texts.commands.commands(lang)
     assert [name for name, _ in menu] == [
-        "start", "help", "video", "examples", "history", "settings", "cancel", "language",
+        "start", "help", "video", "film", "examples", "history", "settings", "cancel", "language",
         "privacy", "delete_me",
     ]  # fmt: skip
 

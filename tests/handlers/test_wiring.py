@@ -14,6 +14,7 @@ from aiogram.types import TelegramObject
 from handlers import build_router
 from handlers.filters import addressed
 from handlers.middlewares import Person as PersonMiddleware
+from handlers.storyboard import answers_board
 from tests.support.handler_harness import HandlerHarness, Person
 
 
@@ -34,6 +35,8 @@ def given_by(handler: HandlerObject) -> set[str]:
             names.add("callback_data")
         elif one.callback is addressed:
             names.add("words")
+        elif one.callback is answers_board:
+            names.add("board")
     return names
 
 
@@ -101,8 +104,8 @@ def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
         "first_steps", "access", "admin", "people", "reports", "stars", "commands", "settings",
-        "examples", "groups", "edited", "prompt", "voice", "picture",
-        "suggestions", "card", "options", "retry", "result", "film",
+        "examples", "groups", "edited", "storyboard", "prompt", "voice", "picture",
+        "suggestions", "card", "options", "retry", "result", "film", "film_order",
         "history", "data", "inline", "stopped", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)

@@ -10,7 +10,13 @@ import pytest
 
 from bot.core.chat_models import AUTO, KNOWN, KNOWN_SEEING, ChatModel, choose
 from bot.core.errors import ProviderBusy
-from bot.operator.translation import AGAIN_SECONDS, RETRY_FIRST, TranslationModel, picture_cost
+from bot.operator.translation import (
+    AGAIN_SECONDS,
+    RETRY_FIRST,
+    TranslationModel,
+    picture_cost,
+    story_cost,
+)
 
 BEST = ChatModel(KNOWN[0], Decimal("0.3"), Decimal("1.2"))
 SECOND = ChatModel(KNOWN[1])
@@ -113,3 +119,19 @@ async def test_the_model_that_looks_at_photos_is_chosen_the_same_way(
     assert [r.message for r in caplog.records] == [
         f"ideas for photos: by {seeing.id}, about 0.48 ₽ a photo"
     ]
+
+
+async def test_the_model_of_stories_is_told_with_its_price(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, logger="bot.operator.translation")
+    provider = Provider([BEST])
+    job = TranslationModel(
+        provider.listed, provider, AUTO, provider.used.append,
+        what="stories", cost=story_cost, sleep=provider.sleep,
+    )  # fmt: skip
+    with pytest.raises(asyncio.CancelledError):
+        await job.run()
+    assert BEST.story_price == Decimal("0.945")
+    assert [r.message for r in caplog.records] == [f"stories: by {BEST.id}, about 0.94 ₽ a film"]
+    assert story_cost(SECOND) == "its price is not known"

@@ -32,6 +32,7 @@ from bot.jobs.delivery import Prepare
 from bot.media import video_reader
 from bot.media.download import Downloader
 from bot.provider.client import CONNECTIONS, Gptunnel
+from bot.provider.storyteller import Storyteller
 from bot.provider.transport import transport
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.records import Call as ProviderCall
@@ -43,7 +44,7 @@ from bot.sandbox.telegram.state import Chat, Json
 from bot.settings import Settings, read_settings
 from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter
-from bot.wiring import Edges, Parts, build
+from bot.wiring import Edges, Parts, build, connect_storyteller
 from storage import Cluster, Database, Storage
 from storage.engine import Connection
 from tests.support import canaries
@@ -483,6 +484,8 @@ async def open_app_harness(
         emulator, provider, first.storage, first.database, time, parts, path, books, first.wire,
         line, others, threads,
     )  # fmt: skip
+    last_frame = video_reader.last_frame
+    video_reader.last_frame = _counted(last_frame, threads)
     try:
         await parts.server.start()
         harness.run(
@@ -498,6 +501,7 @@ async def open_app_harness(
         said += canaries.leaks_on_disk(folder)
         assert said == [], "a secret went where it must not go"
     finally:
+        video_reader.last_frame = last_frame
         for task in harness.running:
             task.cancel()
         await asyncio.gather(*harness.running, return_exceptions=True)
@@ -519,8 +523,11 @@ class Process:
     client: Gptunnel
     bot: Bot
     wire: _InHand
+    storyteller: Storyteller | None = None
 
     async def close(self) -> None:
+        if self.storyteller is not None:
+            await self.storyteller.close()
         await self.client.close()
         await self.bot.session.close()
         await self.database.close()
@@ -565,6 +572,9 @@ async def _compose(
     assert isinstance(database, WatchedDatabase)
     await _without_fsync(database)
     storage = replace(Storage.over(database), cluster=cluster)
+    storyteller = connect_storyteller(settings)
+    if storyteller is not None:
+        storyteller.tell = _counted(storyteller.tell, threads)  # type: ignore[method-assign]
     edges = Edges(
         bot=bot,
         pace=pace,
@@ -577,11 +587,12 @@ async def _compose(
         sleep=time.sleep,
         lease=lease,
         admins=Admins(settings.admins),
+        storyteller=storyteller,
     )
     parts = build(settings, storage, edges)
     if at_once is not None:
         parts.worker._at_once = at_once  # or the process that is first claims everything
-    return Process(parts, storage, database, client, bot, wire)
+    return Process(parts, storage, database, client, bot, wire, storyteller)
 
 
 async def _without_fsync(database: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,11 +13,13 @@ import pytest
 from bot import texts
 from bot.core.caps import Cap, Limit
 from bot.core.catalog import CATALOG
+from bot.core.prices import Left
 from bot.core.schedule import PRIOR
-from bot.core.task import Charge, Reason, TaskState
+from bot.core.task import Charge, Frame, Reason, TaskState
 from bot.texts import keyboards
 from bot.texts.audience import reader
 from bot.texts.i18n import LANGUAGES
+from tests.texts.test_storyboards import board
 from tests.texts.test_texts import said, task
 
 MONEY = re.compile(
@@ -52,6 +55,7 @@ def everything(lang: str) -> Iterator[str]:
         yield said(texts.cards.card(lang, one))
         yield said(texts.cards.new_words(lang, one))
         yield said(texts.cards.last_frame(lang, one))
+    yield from of_films(lang)
     for cap in Cap:
         for limit in (Limit(3), Limit(0, 100), Limit(3, 100)):
             yield texts.payments.limit_reached(lang, cap, limit, 90)
@@ -69,10 +73,40 @@ def everything(lang: str) -> Iterator[str]:
         texts.results.video_gone, texts.results.video_too_big, texts.privacy.delete_me,
     ]  # fmt: skip
     yield from (said(speak(lang)) for speak in simple)  # type: ignore[arg-type]
-    for subject in (texts.statuses, texts.results, texts.cards):
+    for subject in (texts.statuses, texts.results, texts.cards, texts.storyboards):
         for name, press in inspect.getmembers(subject, inspect.isfunction):
             if name.startswith("press_") and name != "press_done":
                 yield said(press(lang))
+
+
+def of_films(lang: str) -> Iterator[str]:
+    """What is read of films that are ordered as a whole."""
+    film = board(lang)
+    frames = (None, Frame(file_id="f", kind="photo"), Frame(file_id="f", kind="video"))
+    for frame in frames:
+        one = replace(film, frame=frame, first_place=2)
+        yield said(texts.storyboards.card(lang, one, asks_consent=True, left=Left(3, 5)))
+    yield said(texts.storyboards.scene(lang, film, 0))
+    yield said(texts.storyboards.cancelled(lang))
+    for failed in (True, False):
+        yield said(texts.storyboards.ask_scenes(lang, failed=failed))
+        yield said(texts.storyboards.usage(lang, tells=failed))
+    yield said(texts.storyboards.photos_off(lang))
+    for count in (1, 2, 7):
+        yield said(texts.storyboards.wrong_number(lang, count))
+        yield texts.storyboards.ordered(lang, count)
+    for state in TaskState:
+        parts = [
+            replace(
+                task(lang, state=state if place == 2 else TaskState.CANCELLED),
+                film_id=1, film_place=place, film_last=3, storyboard_id=1,
+            )
+            for place in (2, 3)
+        ]  # fmt: skip
+        yield said(texts.storyboards.stopped_by_person(lang, parts))
+        for part in parts:
+            stopped = texts.storyboards.stopped(lang, part)
+            yield said(stopped) if stopped is not None else ""
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

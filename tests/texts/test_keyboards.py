@@ -11,7 +11,7 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import InlineKeyboardMarkup
 
 from bot import texts
-from bot.core.catalog import ID_LIMIT
+from bot.core.catalog import CATALOG, ID_LIMIT
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import AspectRatio, Chat, Reason, Task, TaskState
 from bot.texts import callback_data, keyboards
@@ -20,6 +20,8 @@ from bot.texts.callback_data import (
     AskAccess,
     AskIdeas,
     Below,
+    BoardAct,
+    BoardModel,
     BuyPackage,
     CancelTask,
     Choose,
@@ -30,12 +32,15 @@ from bot.texts.callback_data import (
     DropVideo,
     FilmAct,
     FirstStep,
+    GoOnFilm,
     Improve,
+    OfBoard,
     OfFilm,
     OpenOrder,
     Operate,
     Operation,
     Options,
+    OrderFilm,
     OwnWords,
     PickRatio,
     Redeliver,
@@ -52,6 +57,7 @@ from bot.texts.callback_data import (
     ShowPeople,
     ShowVideo,
     Step,
+    StopFilm,
     TakeExample,
     TakeIdea,
     TurnPage,
@@ -239,6 +245,11 @@ def test_callback_data_fits_64_bytes_and_round_trips() -> None:
         ShowVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
         DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
         *(OfFilm(act=act, film_id=LARGEST_ID, task_id=LARGEST_ID) for act in FilmAct),
+        *(OfBoard(act=act, board_id=LARGEST_ID, revision=1_000_000, scene=5) for act in BoardAct),
+        *(BoardModel(board_id=LARGEST_ID, model=one) for one in CATALOG),
+        OrderFilm(board_id=LARGEST_ID, revision=1_000_000, ratio=AspectRatio.WIDE),
+        StopFilm(task_id=LARGEST_ID),
+        GoOnFilm(task_id=LARGEST_ID),
         TurnPage(user_id=LARGEST_ID, page=1_000_000),
         OpenOrder(task_id=LARGEST_ID),
         BuyPackage(stars=100_000, roubles=9_999_999),

@@ -269,6 +269,10 @@ async def close_status(storage: Storage, progress: Progress, task: Task) -> None
     """Delete the status message with the last task of an order. Before that, once its own task has
     ended, it shows how many videos are still missing.
     """
+    if task.parts_after and task.storyboard_id is not None:
+        with suppress(StorageUnavailable):
+            if await storage.storyboards.goes_on(task.storyboard_id):
+                return progress.forget(task.id)  # the message goes on with the next part
     if task.order is None:
         return await progress.close(task)
     with suppress(StorageUnavailable):

@@ -1,7 +1,10 @@
-"""A small translator in place of a chat model: the same text always gets the same answer."""
+"""A small translator and storyteller in place of a chat model: the same text always gets the same
+answer.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 
 _STEMS = {
@@ -95,8 +98,47 @@ def answer(task: str, text: str) -> str:
     """Return a model's answer to `text` with the system message `task`: a translation, with some
     added words for a scene.
     """
+    if "storyboard" in task:
+        return story(text, russian="in Russian" in task)
     words = translate(text)
     return f"{words}{_SCENERY}" if "scene" in task.lower() else words
+
+
+def story(idea: str, *, russian: bool) -> str:
+    """Return a story of four scenes about `idea`, as the JSON that the bot asks for."""
+    idea = " ".join(idea.split()).rstrip(".!… ")
+    english = translate(idea)
+    told = zip(_STORY_RU if russian else _STORY_EN, _STORY_PROMPTS, strict=True)
+    scenes = [
+        {"scene": scene.format(idea=_short(idea)), "prompt": prompt.format(idea=_short(english))}
+        for scene, prompt in told
+    ]
+    return json.dumps({"scenes": scenes}, ensure_ascii=False)
+
+
+_STORY_EN = (
+    "It begins: {idea}. The morning is quiet.",
+    "Something unexpected appears and changes everything.",
+    "The way leads on, and the weather turns.",
+    "It ends well, in the warm light of the evening.",
+)
+_STORY_RU = (
+    "Начало: {idea}. Тихое утро.",
+    "Появляется что-то неожиданное и меняет всё.",
+    "Путь продолжается, погода портится.",
+    "Всё кончается хорошо, в тёплом вечернем свете.",
+)
+_STORY_PROMPTS = (
+    "{idea}, quiet early morning, wide shot, soft mist, the camera moves slowly closer",
+    "{idea}, a sudden discovery, close-up, surprise, the light grows brighter",
+    "{idea}, on the way, gathering clouds, wind, the camera follows from the side",
+    "{idea}, a happy end, warm evening light, wide shot, the camera slowly moves away",
+)
+_IDEA_LIMIT = 200
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _IDEA_LIMIT else text[:_IDEA_LIMIT].rsplit(" ", 1)[0] + "…"
 
 
 def _word(word: str) -> str:

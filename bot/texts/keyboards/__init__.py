@@ -15,6 +15,7 @@ from bot.texts.keyboards import (
     people,
     personal,
     results,
+    storyboards,
     suggestions,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "people",
     "personal",
     "results",
+    "storyboards",
     "suggestions",
 ]

@@ -8,14 +8,14 @@ from decimal import Decimal
 from aiogram.types import InlineKeyboardMarkup
 
 from bot.core.alerts import Switch
-from bot.core.notices import Notice, NoticeKind
+from bot.core.notices import ENDS_PART, Notice, NoticeKind
 from bot.core.task import Reason, Task
 from bot.texts.callback_data import (
     Act,
     Operate,
     Operation,
 )
-from bot.texts.keyboards import access, admin, films, parts, results
+from bot.texts.keyboards import access, admin, films, parts, results, storyboards
 
 
 def operator(
@@ -47,6 +47,11 @@ def buttons(keyboard: InlineKeyboardMarkup | None) -> str:
 
 def notice(notice: Notice, task: Task | None = None) -> InlineKeyboardMarkup | None:
     """Return the buttons of a notice; `task`: its task in the current state."""
+    keyboard = _notice(notice, task)
+    return storyboards.after_end(keyboard, task) if notice.kind in ENDS_PART else keyboard
+
+
+def _notice(notice: Notice, task: Task | None) -> InlineKeyboardMarkup | None:
     if notice.kind is NoticeKind.ACCESS_ASKED:
         return access.decide_access(int(notice.params["user_id"] or 0), notice.lang)
     if notice.kind is NoticeKind.ALERT:

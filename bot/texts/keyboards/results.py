@@ -21,12 +21,14 @@ from bot.texts.callback_data import (
     ShowVideo,
     TurnPage,
 )
-from bot.texts.keyboards import films, parts
+from bot.texts.keyboards import films, parts, storyboards
 
 
 def status(task: Task) -> InlineKeyboardMarkup | None:
-    """Return the Cancel button while cancelling is free."""
-    return parts.rows([parts.cancel(task)]) if task.state is TaskState.QUEUED else None
+    """Return the Cancel button while cancelling is free; later parts of a film can be stopped."""
+    if task.state is TaskState.QUEUED:
+        return parts.rows([parts.cancel(task)])
+    return parts.rows([storyboards.stop(task)]) if task.parts_after else None
 
 
 def unknown(task_id: int, lang: str, price: Decimal) -> InlineKeyboardMarkup:
@@ -151,6 +153,8 @@ def order(task: Task) -> InlineKeyboardMarkup | None:
             rows = [[_again(task.id, task.lang, task.price)]]
         case _:
             return None
+    keyboard = storyboards.after_end(parts.rows(*rows), task)
+    rows = keyboard.inline_keyboard if keyboard else []
     return parts.rows(*rows, [below(Act.FORGET, task.id, task.lang)])
 
 

@@ -1,0 +1,84 @@
+"""The parts of a film that was ordered as a whole: what happens when one of them ends.
+
+Called in the commit that changes a part, whoever changes it, so that no kill comes between. It
+must not know why a part ended, nor how people are told.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from bot.core.task import Task, TaskState
+from storage.engine import Connection
+from storage.films import want
+from storage.rows import UNLEASED, task_from
+from storage.tables import in_states, tasks
+
+S = TaskState
+
+_STOPS = frozenset({S.CANCELLED, S.FAILED, S.UNKNOWN, S.UNDELIVERABLE})
+"""States of a part after which no other part of the order begins by itself."""
+
+
+async def follow(connection: Connection, task: Task, now: datetime) -> list[Task]:
+    """Go on with the film of a task that has just changed its state; return the tasks that were
+    changed with it.
+
+    A delivered part queues the next one, which starts from its last picture; after the last one
+    the whole film is requested. A part without a video cancels those that wait for it.
+    """
+    if task.storyboard_id is None:
+        return []
+    if task.state in _STOPS:
+        return await stop(connection, task.storyboard_id, now)
+    if task.state is not S.DELIVERED:
+        return []
+    if task.video_file_id is None:  # sent as a link: its last picture cannot be fetched
+        return await stop(connection, task.storyboard_id, now)
+    if task.parts_after:
+        return await _begin_next(connection, task, now)
+    if task.film_id is not None:
+        await want(
+            connection, task.film_id, chat=task.video_chat, lang=task.lang,
+            reply_to=task.video_reply_to, now=now,
+        )  # fmt: skip
+    return []
+
+
+async def stop(connection: Connection, storyboard_id: int, now: datetime) -> list[Task]:
+    """Cancel the parts that the provider was not asked for yet; return them."""
+    rows = await connection.execute(
+        sa.update(tasks)
+        .where(tasks.c.storyboard_id == storyboard_id, in_states({S.DRAFT, S.QUEUED}))
+        .values(
+            state=S.CANCELLED, ended_at=now, attempts=0, claims=0, fence=tasks.c.fence + 1,
+            **UNLEASED,
+        )
+        .returning(*tasks.c)
+    )  # fmt: skip
+    return sorted((task_from(row) for row in rows.all()), key=lambda task: task.id)
+
+
+async def _begin_next(connection: Connection, task: Task, now: datetime) -> list[Task]:
+    """Queue the part after this one; the status message of the film goes on with it."""
+    rows = await connection.execute(
+        sa.update(tasks)
+        .where(
+            tasks.c.storyboard_id == task.storyboard_id,
+            tasks.c.film_place == (task.film_place or 0) + 1,
+            in_states({S.DRAFT}),
+        )
+        .values(
+            state=S.QUEUED,
+            run_at=now,
+            confirmed_at=now,
+            frame_file_id=task.video_file_id,
+            frame_kind="video",
+            card_message_id=task.card_message_id,
+            card_is_media=task.card_is_media,
+        )
+        .returning(*tasks.c)
+    )
+    return [task_from(row) for row in rows.all()]
