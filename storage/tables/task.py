@@ -61,6 +61,9 @@ tasks = sa.Table(
     sa.Column("film_id", sa.BigInteger),
     sa.Column("film_place", sa.Integer),
     sa.Column("film_since", UtcDateTime),
+    # a picture (bot.core.task.TaskKind), and the card that it is for: a number that may be gone
+    sa.Column("kind", sa.Text, server_default=sa.text("'video'"), nullable=False),
+    sa.Column("picture_for", sa.BigInteger),
     # the request and its state
     sa.Column("state", text_of(TaskState, "state"), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
