@@ -375,8 +375,10 @@ class Settings(BaseSettings):
         if self.public_tunnel and self.frames_s3_bucket and self.updates != "webhook":
             found.append("PUBLIC_TUNNEL is not used: first frames are in the bucket")
         if self.image_model and not self.photos_on:
-            found.append("IMAGE_MODEL without PUBLIC_URL: a picture could not start a video, so "
-                         "there is no button")
+            found.append(
+                "IMAGE_MODEL without PUBLIC_URL: a picture could not start a video, so "
+                "there is no button"
+            )
         return tuple(found)
 
     def order_rules(self, admins: Set[int] = frozenset()) -> OrderRules:

@@ -14,6 +14,7 @@ from handlers import (
     card,
     commands,
     data,
+    drawing,
     edited,
     examples,
     fallback,
@@ -56,7 +57,7 @@ def build_router() -> Router:
     root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, prompt, picture, card,
-        options, retry, result, film, history, data, inline, stopped, fallback,
+        options, retry, drawing, result, film, history, data, inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

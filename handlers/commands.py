@@ -16,6 +16,7 @@ from bot.telegram.profile import follow_choice, set_menu
 from bot.texts import keyboards
 from bot.texts.callback_data import SetLanguage
 from bot.texts.i18n import LANGUAGES
+from bot.texts.subject import speak_of
 from handlers import reply
 from handlers.context import Offer
 from handlers.gate import EVERYBODY
@@ -84,6 +85,7 @@ async def cancel(
         user_id=user_id, chat=chat, update_id=event_update.update_id, now=clock()
     )
     made = await storage.tasks.latest(user_id, chat=chat, states=_BEING_MADE, limit=1)
+    speak_of(task or next(iter(made), None))
     if task is None:
         answer = (
             texts.statuses.too_late_to_cancel(lang)

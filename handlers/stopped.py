@@ -11,6 +11,7 @@ from aiogram.types import MessageGenerationStopped
 from bot import texts
 from bot.core.clock import Clock
 from bot.core.task import TaskState
+from bot.texts.subject import about
 from handlers import reply
 from storage import Storage
 
@@ -28,10 +29,8 @@ async def stop(event: MessageGenerationStopped, bot: Bot, storage: Storage, cloc
     if task is None or task.user_id != user_id or task.card_message_id is None:
         return
     if task.state is TaskState.CANCELLED:
+        with about(task):
+            text = texts.statuses.cancelled(task.lang)
         await reply.rewrite(
-            bot,
-            task.chat,
-            task.card_message_id,
-            texts.statuses.cancelled(task.lang),
-            is_media=task.card_is_media,
+            bot, task.chat, task.card_message_id, text, is_media=task.card_is_media
         )

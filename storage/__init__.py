@@ -37,6 +37,7 @@ from storage.tables import Entry, InboxState
 from storage.tasks.callback_actions import CallbackActionStore
 from storage.tasks.history import HistoryStore, Page
 from storage.tasks.leases import Claim, ClaimOnCommit
+from storage.tasks.pictures import PictureStore
 from storage.tasks.store import TaskStore
 from storage.users import User, UserStore
 
@@ -72,6 +73,7 @@ __all__ = [
     "OutboxStore",
     "Page",
     "PeopleStore",
+    "PictureStore",
     "PrivacyStore",
     "RateStore",
     "RedeemResult",
@@ -119,6 +121,7 @@ class Storage:
     callback_actions: CallbackActionStore
     history: HistoryStore
     films: FilmStore
+    pictures: PictureStore
     privacy: PrivacyStore
     rates: RateStore
     cluster: Cluster
@@ -149,6 +152,7 @@ class Storage:
             callback_actions=CallbackActionStore(database),
             history=HistoryStore(database),
             films=FilmStore(database),
+            pictures=PictureStore(database),
             privacy=PrivacyStore(database),
             rates=RateStore(database),
             cluster=open_cluster(database),

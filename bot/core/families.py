@@ -1,7 +1,8 @@
 """Facts about each family of models, as data; the form of an id names the family.
 
-A family of videos is in the table when its models take `prompt`, `ar` and one image, one of
-pictures when they take `prompt` and `ar` (provider.md: "Families"). Prices come from the provider's own list. It must not know files or HTTP.
+A family of videos is in the table when its models take `prompt`, `ar` and one image, a family of
+pictures when they take `prompt` and `ar` (provider.md: "Families"). Prices come from the
+provider's own list. It must not know files or HTTP.
 """
 
 from __future__ import annotations

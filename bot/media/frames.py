@@ -34,6 +34,7 @@ __all__ = [
     "check",
     "is_blurry",
     "make_frame",
+    "make_photo",
     "make_preview",
     "nearest_ratio",
 ]
@@ -69,6 +70,20 @@ async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
         from bot.media import pictures
 
         return pictures.make_frame(source, ratio)
+
+    return await _off_the_loop(work)
+
+
+async def make_photo(source: bytes | BinaryIO) -> bytes:
+    """Return the whole picture as a JPEG of at most PHOTO_SIDE px: upright, sRGB, no metadata.
+
+    Raises InputError as `check` does.
+    """
+
+    def work() -> bytes:
+        from bot.media import pictures
+
+        return pictures.make_photo(source)
 
     return await _off_the_loop(work)
 
