@@ -21,10 +21,12 @@ from bot.texts.callback_data import (
     Below,
     BuyPackage,
     CancelTask,
+    ChangePhoto,
     Choose,
     ChooseWording,
     DecideAccess,
     DeleteMe,
+    DrawPicture,
     DropVideo,
     FilmAct,
     FirstStep,
@@ -51,6 +53,7 @@ from bot.texts.callback_data import (
     Step,
     TakeExample,
     TurnPage,
+    UsePicture,
 )
 from bot.texts.i18n import LANGUAGES
 
@@ -229,7 +232,10 @@ def test_callback_data_fits_64_bytes_and_round_trips() -> None:
         *(SetLanguage(lang=lang) for lang in LANGUAGES),
         *(Below(act=act, task_id=LARGEST_ID) for act in Act),
         ShowVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
-        DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
+        DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000.300000000"),
+        DrawPicture(task_id=LARGEST_ID),
+        ChangePhoto(task_id=LARGEST_ID),
+        UsePicture(task_id=LARGEST_ID, steps="0.100000000.200000000.300000000"),
         *(OfFilm(act=act, film_id=LARGEST_ID, task_id=LARGEST_ID) for act in FilmAct),
         TurnPage(user_id=LARGEST_ID, page=1_000_000),
         OpenOrder(task_id=LARGEST_ID),
