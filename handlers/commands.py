@@ -63,7 +63,13 @@ async def start(
 
 async def help(message: Message, lang: str, offer: Offer) -> None:
     translates = offer.translator is not None
-    text = texts.commands.help(lang, offer.model, photos_on=offer.photos_on, translates=translates)
+    text = texts.commands.help(
+        lang,
+        offer.model,
+        photos_on=offer.photos_on,
+        translates=translates,
+        image_model=offer.image_model,
+    )
     await reply.say(message, text)
 
 

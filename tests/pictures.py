@@ -237,6 +237,37 @@ async def albums(page: Page, *, shown: Shown = nothing) -> None:
     await shown("album")
 
 
+async def pictures_first(page: Page, *, shown: Shown = nothing) -> None:
+    """Four pictures from words, and the card of a video that starts with one of them."""
+    await say(page, "A lighthouse above the sea in the evening")
+    await tap(page, "🖼 Picture first", then="becomes the first frame of your video")
+    await tap(page, "×4", then="4 × 6")
+    await tap(page, "9:16")
+    await expect(log(page).get_by_text("other buttons are those of picture 1 of 4")).to_be_visible(
+        timeout=MADE_SECONDS * 1000
+    )
+    await shown("pictures")
+    await tap(page, "🎬 2", then="The picture is the first frame.")
+    await tap(page, "Cancel", then="Cancelled.")
+
+
+async def pictures_in_russian(page: Page, *, shown: Shown = nothing) -> None:
+    """A photo that is changed with words, in the other language."""
+    await attach(page, picture("meadow.jpg", meadow()), caption="Трава колышется")
+    await tap(page, "🖌 Изменить фото", then="Напишите, что изменить в картинке.")
+    await say(page, "Пусть будет ночь")
+    await expect(log(page).get_by_text("Картинка изменится по вашим словам")).to_be_visible(
+        timeout=20_000
+    )
+    await tap(page, "×2", then="2 × 6")
+    await tap(page, "9:16")
+    await expect(log(page).get_by_text("Остальные кнопки – картинки 1 из 2")).to_be_visible(
+        timeout=MADE_SECONDS * 1000
+    )
+    await shown("pictures-russian")
+    await tap(page, "🎬 1", then="Картинка станет первым кадром.")
+
+
 async def files(page: Page, *, shown: Shown = nothing) -> None:
     """An image as a file in, a video as a file out."""
     await attach(page, picture("meadow.jpg", meadow()), caption="Birds fly home", as_file=True)
@@ -261,7 +292,7 @@ async def in_russian(page: Page, *, shown: Shown = nothing) -> None:
     await shown("russian")
 
 
-FLOWS = (albums, files, in_a_group, inline, in_russian)
+FLOWS = (albums, pictures_first, files, in_a_group, inline, in_russian)
 """One after the other, by the same person."""
 
 
