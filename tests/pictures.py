@@ -239,7 +239,7 @@ async def albums(page: Page, *, shown: Shown = nothing) -> None:
 
 async def pictures_first(page: Page, *, shown: Shown = nothing) -> None:
     """Four pictures from words, and the card of a video that starts with one of them."""
-    await say(page, "A lighthouse above the sea in the evening")
+    await say(page, "Mountains under an evening sky")
     await tap(page, "🖼 Picture first", then="becomes the first frame of your video")
     await tap(page, "×4", then="4 × 6")
     await tap(page, "9:16")

@@ -150,7 +150,7 @@ async def test_four_pictures_are_one_album_and_a_number_opens_the_card(
     )
     await harness.until(lambda: "picture 1 of 4" in anna.chat.messages[at]["text"])
     cards = [
-        m for m in anna.messages if "💳 Price: 17\xa0₽" in m.get("caption", m.get("text", ""))
+        m for m in anna.messages if "💳 Price: 17\xa0₽" in str(m.get("caption") or m.get("text"))
     ]
     assert len(cards) == 1
     assert cards[0]["photo"][-1]["file_id"] == album[0]["photo"][-1]["file_id"]
