@@ -336,19 +336,24 @@ def meadow() -> bytes:
     return out.getvalue()
 
 
+async def keep(page: Page, path: Path) -> None:
+    """Write what is shown at the end of the chat, with fewer colours."""
+    await page.mouse.move(1, 1)
+    await page.evaluate("document.getElementById('scroll').scrollTo(0, 1e9)")
+    await page.wait_for_timeout(3000)  # what is said for a moment goes
+    await page.screenshot(path=path)
+    smaller = Image.open(path).convert("RGB").quantize(128)
+    smaller.save(path, optimize=True)
+
+
 async def draw(folder: Path) -> None:
     """sandbox.png: a video that came, on a desk; sandbox-phone.png: a card at a phone's width;
-    phone-*.png: what people do there.
+    sandbox-pictures.png: pictures there; phone-*.png: what people do there.
     """
     async with sandbox("--delay", "3") as address, browsing(address, PHONE) as page:
 
         async def shown(name: str) -> None:
-            await page.mouse.move(1, 1)
-            await page.evaluate("document.getElementById('scroll').scrollTo(0, 1e9)")
-            await page.wait_for_timeout(3000)  # what is said for a moment goes
-            await page.screenshot(path=(path := folder / f"phone-{name}.png"))
-            smaller = Image.open(path).convert("RGB").quantize(128)
-            smaller.save(path, optimize=True)
+            await keep(page, folder / f"phone-{name}.png")
 
         for flow in FLOWS:
             await flow(page, shown=shown)
@@ -370,6 +375,11 @@ async def draw(folder: Path) -> None:
             )
             await page.wait_for_timeout(1000)
             await page.screenshot(path=folder / "sandbox-phone.png")
+
+            async def kept(name: str) -> None:
+                await keep(page, folder / f"sandbox-{name}.png")
+
+            await pictures_first(page, shown=kept)
 
 
 if __name__ == "__main__":

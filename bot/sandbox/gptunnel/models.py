@@ -76,7 +76,7 @@ CHAT_MODELS: Mapping[str, tuple[Decimal, Decimal]] = {
 }
 """Roubles for 1000 tokens, read and written; pretended."""
 
-# provider.md: "Image"; the prices are pretended, since nobody publishes them.
+# provider.md: "Families"; the prices are pretended, since nobody publishes them.
 _PICTURES = {
     "seedream-3": ("6", True),
     "nano-banana": ("7", True),

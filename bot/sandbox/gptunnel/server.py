@@ -266,7 +266,7 @@ class GptunnelEmulator:
         return web.json_response(self.look(task))
 
     def _seconds(self, model: Model) -> float:
-        """How long it takes: a picture is done within seconds (provider.md: "Image")."""
+        """How long it takes: a picture is done within seconds (provider.md: "Families")."""
         return _draw(self.delay) * (PICTURE_SHARE if model.is_picture else 1.0)
 
     def _issues(self, body: Mapping[str, Any]) -> list[Issue]:
