@@ -247,7 +247,7 @@ async def _compare_prices(settings: Settings, storage: Storage, edges: wiring.Ed
             await price_check.compare(
                 edges.provider,
                 storage,
-                settings.models,
+                settings.priced_models,
                 settings.alert_chats(edges.admins),
                 utc_now,
                 path=settings.catalog_file,

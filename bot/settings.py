@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import logging
 import shutil
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -31,13 +31,14 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot import setting_names
-from bot.core import catalog, examples
+from bot.core import catalog, examples, families
 from bot.core.access import Access
 from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
 from bot.core.chat_models import AUTO
 from bot.core.prices import PriceView, Show
 from bot.core.stars import StarsPackages, read_packages
+from bot.core.task import TaskKind
 from bot.media import speech
 from bot.provider.account import account_mark
 from bot.setting_types import (
@@ -186,6 +187,8 @@ class Settings(BaseSettings):
     """The models that a card offers, as TOML or JSON; `bot catalog` writes one."""
     model: str = "seedance-1-lite-480P-5s"
     """The model of new cards; its name includes resolution and length."""
+    image_model: str = ""
+    """The image model of 🖼 on a card, priced in `CATALOG_FILE`; empty: no pictures are made."""
     examples_file: ExamplesFile = None
     """The scenes and photo templates of `/examples`, as TOML or JSON, instead of the built-in
     ones.
@@ -285,8 +288,13 @@ class Settings(BaseSettings):
     @classmethod
     def _model(cls, value: str, info: ValidationInfo) -> str:
         path = info.data.get("catalog_file")
-        known = [model.id for model in catalog.read(path)] if path else list(CATALOG)
+        listed = catalog.read(path) if path else ()
+        known = [model.id for model in catalog.videos(listed)] or [
+            model.id for model in catalog.videos(CATALOG.values())
+        ]
         is_default = path and value == cls.model_fields["model"].default
+        if value not in known and (value in _pictures(listed) or families.makes_pictures(value)):
+            raise ValueError("makes pictures; set it as IMAGE_MODEL, and a video model here")
         if value not in known and not is_default:
             nearest = difflib.get_close_matches(value, known, n=5, cutoff=0)
             source = "CATALOG_FILE" if path else "the catalog"
@@ -302,6 +310,26 @@ class Settings(BaseSettings):
             offered = catalog.read(path) if path else catalog.offered(info.data["model"])
             examples.read(value, [model.id for model in offered])
         return value
+
+    @field_validator("image_model")
+    @classmethod
+    def _image_model(cls, value: str, info: ValidationInfo) -> str:
+        path = info.data.get("catalog_file")
+        listed = catalog.read(path) if path else ()
+        pictures = _pictures(listed)
+        if not value or value in pictures:
+            return value
+        if value in {model.id for model in catalog.videos((*listed, *CATALOG.values()))}:
+            raise ValueError(
+                f"makes videos, not pictures; image models: {', '.join(families.IMAGE_MODELS)}"
+            )
+        if value in families.IMAGE_MODELS:
+            raise ValueError("has no price: name it in CATALOG_FILE, which `bot catalog` writes")
+        if families.makes_pictures(value):
+            raise ValueError(f"cannot be used: it {families.why_unfit(value)}")
+        known = sorted({*pictures, *families.IMAGE_MODELS})
+        nearest = difflib.get_close_matches(value, known, n=3, cutoff=0)
+        raise ValueError(f"is no image model that is known; the nearest: {', '.join(nearest)}")
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
@@ -394,6 +422,11 @@ class Settings(BaseSettings):
             found.append("STARS_PACKAGES without SUPPORT_CONTACT: nobody answers about payments")
         if self.public_tunnel and self.frames_s3_bucket and self.updates != "webhook":
             found.append("PUBLIC_TUNNEL is not used: first frames are in the bucket")
+        if self.image_model and not self.photos_on:
+            found.append(
+                "IMAGE_MODEL without PUBLIC_URL: a picture could not start a video, so "
+                "there is no button"
+            )
         return tuple(found)
 
     def order_rules(self, admins: Set[int] = frozenset()) -> OrderRules:
@@ -494,10 +527,24 @@ class Settings(BaseSettings):
 
     @property
     def models(self) -> tuple[catalog.Model, ...]:
-        """The models that people can choose."""
-        if self.catalog_file is None:
-            return catalog.offered(self.model)
-        return catalog.read(self.catalog_file)
+        """The video models that people can choose: those of the operator's catalog, or built-in
+        ones when it names none."""
+        listed = () if self.catalog_file is None else catalog.read(self.catalog_file)
+        return catalog.videos(listed) or catalog.offered(self.model)
+
+    @property
+    def drawing_model(self) -> catalog.Model | None:
+        """The image model of 🖼; None: no pictures are made."""
+        if not self.image_model or self.catalog_file is None or not self.photos_on:
+            return None
+        listed = catalog.read(self.catalog_file)
+        return next((one for one in listed if one.id == self.image_model), None)
+
+    @property
+    def priced_models(self) -> tuple[catalog.Model, ...]:
+        """All models whose prices people see, or may have seen."""
+        listed = () if self.catalog_file is None else catalog.read(self.catalog_file)
+        return (*self.models, *(one for one in listed if one.kind is TaskKind.PICTURE))
 
     @property
     def default_model(self) -> catalog.Model:
@@ -573,6 +620,10 @@ def _line(error: Any) -> str:
             f" (or set {name.upper()}_FILE to a file that holds it)" if name in _SECRETS else ""
         )
     return f"{name.upper()}: {message}" if name else message
+
+
+def _pictures(models: Iterable[catalog.Model]) -> set[str]:
+    return {model.id for model in models if model.kind is TaskKind.PICTURE}
 
 
 def _password(address: str) -> str:

@@ -14,6 +14,7 @@ from handlers import (
     card,
     commands,
     data,
+    drawing,
     edited,
     examples,
     fallback,
@@ -60,8 +61,8 @@ def build_router() -> Router:
     root.include_router(stars.router())
     for module in (
         commands, settings, examples, groups, edited, storyboard, prompt, voice, picture,
-        suggestions, card, options, retry, result, film, film_order, history, data, inline,
-        stopped, fallback,
+        suggestions, card, options, retry, drawing, result, film, film_order, history, data,
+        inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

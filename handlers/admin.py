@@ -28,6 +28,7 @@ from bot.core.clock import Clock
 from bot.core.task import ACTIVE, TaskState
 from bot.texts import keyboards
 from bot.texts.callback_data import Operate, Operation, Step
+from bot.texts.subject import speak_of
 from handlers import first_steps, operator_messages, people, reply
 from handlers.context import Balance, FindJob, Offer, TakeOver, Wake
 from handlers.filters import admin
@@ -128,6 +129,7 @@ async def _show_order(message: Message, task_id: int, storage: Storage, lang: st
     if task is None:
         await reply.say(message, texts.admin.nothing_found(lang))
         return
+    speak_of(task)
     acts: list[list[InlineKeyboardButton]] = []
     if task.state is S.UNDELIVERABLE:
         acts.append([keyboards.admin.operation(lang, O.REDELIVER, task.id)])

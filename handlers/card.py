@@ -19,12 +19,19 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.alerts import HOLDS, AlertKind, Switch
 from bot.core.clock import Clock
-from bot.core.errors import InputError, TelegramError, TelegramRejected, TelegramTooLarge
+from bot.core.errors import (
+    InputError,
+    NotOrdered,
+    TelegramError,
+    TelegramRejected,
+    TelegramTooLarge,
+)
 from bot.core.task import AspectRatio, Frame, Problem, Task, TaskState
 from bot.media import frames
 from bot.telegram.first_frame import fetch_frame
 from bot.texts import keyboards
 from bot.texts.callback_data import CancelTask, PickRatio
+from bot.texts.subject import speak_of
 from handlers import reply
 from handlers.context import Offer, Wake
 from storage import ClaimOnCommit, Storage
@@ -67,7 +74,7 @@ async def look_at(bot: Bot, frame: Frame, ratio: AspectRatio | None = None) -> P
     return Picture(
         nearest=nearest,
         preview=await frames.make_preview(content, nearest if is_cut else None)
-        if is_cut or frame.kind != "photo"
+        if is_cut or not frame.is_photo
         else None,
         is_cut=is_cut,
         is_blurry=frames.is_blurry(info.width, info.height, nearest),
@@ -112,8 +119,9 @@ async def send_card(
         except InputError:
             pass  # the picture was checked when it arrived; the order will check it again
         except TelegramError:
-            if task.frame.kind != "photo":
+            if not task.frame.is_photo:
                 raise
+    speak_of(task)
     text = texts.cards.card(
         task.lang,
         task,
@@ -159,7 +167,9 @@ async def _ask_for_words(
     """Ask for the prompt of a photo, with a button for suggestions if a model can look at it."""
     if offer is None or offer.viewer is None:
         kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
-        return await reply.say(message, kept(task.lang), keyboards.cards.card(task))
+        options = offer.card_options() if offer else None
+        keyboard = keyboards.cards.card(task, card_options=options)
+        return await reply.say(message, kept(task.lang), keyboard)
     text = texts.suggestions.frame_kept(
         task.lang,
         is_album=task.media_group_id is not None,
@@ -170,13 +180,15 @@ async def _ask_for_words(
 
 async def asks_consent(task: Task, storage: Storage) -> bool:
     """Whether the card has to tell the person who receives the photo."""
-    return task.frame is not None and not await storage.privacy.consented(task.user_id)
+    if task.frame is None or not task.frame.is_own:
+        return False
+    return not await storage.privacy.consented(task.user_id)
 
 
 def _photo_of(frame: Frame | None, picture: Picture | None) -> str | InputFile | None:
     if picture and picture.preview:
         return BufferedInputFile(picture.preview, "frame.jpg")
-    return frame.file_id if frame and frame.kind == "photo" else None
+    return frame.file_id if frame and frame.is_photo else None
 
 
 # --- pressing ------------------------------------------------------------------------------
@@ -193,19 +205,24 @@ async def pick_ratio(
     claim_on_commit: ClaimOnCommit,
     lang: str,
 ) -> None:
-    task = await storage.tasks.confirm(
-        callback_data.task_id,
-        user_id=query.from_user.id,
-        aspect_ratio=callback_data.ratio,
-        update_id=event_update.update_id,
-        now=clock(),
-        shown=_pressed(query),
-        claim_on_commit=claim_on_commit,
-    )
+    try:
+        task = await storage.tasks.confirm(
+            callback_data.task_id,
+            user_id=query.from_user.id,
+            aspect_ratio=callback_data.ratio,
+            update_id=event_update.update_id,
+            now=clock(),
+            shown=_pressed(query),
+            claim_on_commit=claim_on_commit,
+        )
+    except NotOrdered:
+        speak_of(await storage.tasks.get(callback_data.task_id))  # the refusal names it
+        raise
     if task is None:
         known = await storage.tasks.get(callback_data.task_id)
         await reply.toast(query, why_not(known, query.from_user.id, lang), alert=True)
         return
+    speak_of(task)
     await start_status(query, task, texts.statuses.press_accepted(lang), bot, storage, wake)
     if task.lease_owner is not None:
         # A repeat would show the toast and the position again: harmless.
@@ -216,6 +233,7 @@ async def start_status(
     query: CallbackQuery, task: Task, answer: str, bot: Bot, storage: Storage, wake: Wake
 ) -> None:
     """Turn the pressed card into the status message of the ordered task."""
+    speak_of(task)
     message_id, is_media = task.card_message_id, task.card_is_media
     pressed = _pressed(query)
     if pressed is not None and pressed[0] != message_id:
@@ -272,6 +290,7 @@ async def cancel(
         if task is None or task.user_id != user_id or task.state is not TaskState.CANCELLED:
             await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
             return
+    speak_of(task)
     await reply.toast(query, texts.statuses.press_cancelled(lang))
     words, keyboard = await cancelled(task, storage)
     shown = {task.card_message_id: task.card_is_media}
@@ -297,6 +316,7 @@ async def cancelled(
 
 def why_not(task: Task | None, user_id: int, lang: str) -> str:
     """Tell the person why a press changed nothing."""
+    speak_of(task)
     if task is None:
         return texts.statuses.press_expired(lang)
     if task.user_id != user_id:
@@ -312,6 +332,7 @@ def why_not(task: Task | None, user_id: int, lang: str) -> str:
 
 def why_not_cancelled(task: Task | None, user_id: int, lang: str) -> str:
     """Tell the person why a press on Cancel changed nothing."""
+    speak_of(task)
     if task and task.user_id == user_id and task.state in _BEING_MADE:
         return texts.statuses.press_too_late(lang)
     return why_not(task, user_id, lang)

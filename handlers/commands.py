@@ -18,6 +18,7 @@ from bot.telegram.profile import follow_choice, set_menu
 from bot.texts import keyboards
 from bot.texts.callback_data import SetLanguage
 from bot.texts.i18n import LANGUAGES
+from bot.texts.subject import speak_of
 from handlers import reply
 from handlers.card import cancelled
 from handlers.context import Offer
@@ -72,6 +73,7 @@ async def help(message: Message, lang: str, offer: Offer) -> None:
         photos_on=offer.photos_on,
         translates=translates,
         hears=offer.transcriber is not None,
+        image_model=offer.image_model,
     )
     await reply.say(message, text)
 
@@ -108,6 +110,7 @@ async def cancel(
         user_id=user_id, chat=chat, update_id=event_update.update_id, now=clock()
     )
     made = await storage.tasks.latest(user_id, chat=chat, states=_BEING_MADE, limit=1)
+    speak_of(task or next(iter(made), None))
     if task is None:
         answer = (
             texts.statuses.too_late_to_cancel(lang)

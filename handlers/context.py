@@ -96,6 +96,7 @@ class Offer:
     zone: tzinfo = UTC  # whose midnight begins a day
     retention_days: int = 0  # days after which finished orders are deleted; 0: never
     models: tuple[Model, ...] = ()  # the models that a card offers
+    image_model: Model | None = None  # makes first frames; None: no pictures are made
     examples: tuple[Example, ...] = ()
     translator: Translates | None = None
     translates_by: ChatModel | None = None  # None: nothing, or its list is not read yet
@@ -127,10 +128,13 @@ class Offer:
 
     def card_options(self, *, is_open: bool = False) -> CardOptions | None:
         """Return the options of a card in addition to aspect ratios; None without any."""
-        if not self.models and self.translator is None:
+        if not self.models and self.translator is None and self.image_model is None:
             return None
         return CardOptions(
-            models=self.models, improves=self.translator is not None, is_open=is_open
+            models=self.models,
+            improves=self.translator is not None,
+            is_open=is_open,
+            image_model=self.image_model,
         )
 
 

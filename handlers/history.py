@@ -11,9 +11,10 @@ from aiogram.filters import Command
 from aiogram.types import CallbackQuery, Message, User
 
 from bot import texts
-from bot.core.task import TaskState
+from bot.core.task import TaskKind, TaskState
 from bot.texts import keyboards
 from bot.texts.callback_data import OpenOrder, TurnPage
+from bot.texts.subject import speak_of
 from handlers import reply
 from handlers.card import why_not
 from storage import Storage
@@ -68,6 +69,7 @@ async def open_order(
         await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
         return
     await reply.toast(query, "")
+    speak_of(task)
     message = reply.below(query, reply.place(query.message))
     if (
         task.state is TaskState.DELIVERED
@@ -78,6 +80,7 @@ async def open_order(
             texts.results.caption(task),
             keyboards.results.result(task, forget=True),
             is_document=task.video_is_document,
+            is_photo=task.kind is TaskKind.PICTURE,
         )
     ):
         return

@@ -14,6 +14,7 @@ from bot.core.errors import InputError
 from bot.core.prices import PriceView
 from bot.texts.audience import reader
 from bot.texts.i18n import language_of
+from bot.texts.subject import about
 from handlers import reply
 from storage import Storage
 
@@ -50,7 +51,7 @@ class Person(BaseMiddleware):
         if person.owed and isinstance(event, Message):
             await storage.outbox.unpark(user.id, reply.place(event), now=clock())
         prices: PriceView = data["prices"]
-        with reader(pays=prices.seen_by(user.id)):
+        with reader(pays=prices.seen_by(user.id)), about(None):
             return await handler(event, data)
 
 

@@ -9,6 +9,7 @@ from bot import texts
 from bot.core.task import AspectRatio, Task, TaskState
 from bot.texts import keyboards
 from bot.texts.callback_data import Choose, ChooseWording, Improve, Options, Several
+from bot.texts.subject import speak_of
 from handlers import reply
 from handlers.card import asks_consent, why_not
 from handlers.context import Offer
@@ -65,12 +66,13 @@ async def several(
     offer: Offer,
     lang: str,
 ) -> None:
+    known = await storage.tasks.get(callback_data.task_id)
     task = None
-    if callback_data.count in keyboards.cards.VARIANTS:
+    if known is not None and callback_data.count in keyboards.cards.VARIANTS[known.kind]:
         task = await storage.tasks.choose(
             callback_data.task_id, user_id=query.from_user.id, variants=callback_data.count
         )
-    known = await storage.tasks.get(callback_data.task_id)
+        known = await storage.tasks.get(callback_data.task_id)
     await _shown(query, task, known, bot, storage, offer, lang, is_open=True)
 
 
@@ -163,6 +165,7 @@ async def _redrawn(
     if not isinstance(message, Message):
         return
     is_media = bool(message.photo)
+    speak_of(task)
     await reply.rewrite(
         bot,
         reply.place(message),

@@ -98,9 +98,16 @@ async def video(
     keyboard: InlineKeyboardMarkup | None = None,
     *,
     is_document: bool = False,
+    is_photo: bool = False,
 ) -> bool:
-    """Answer with a video that Telegram has; False when Telegram no longer has it."""
-    send = message.answer_document if is_document else message.answer_video
+    """Answer with a video or picture that Telegram has; False when Telegram no longer has it."""
+    send = (
+        message.answer_photo
+        if is_photo
+        else message.answer_document
+        if is_document
+        else message.answer_video
+    )
     with suppress(TelegramRejected):
         await send(
             file_id,

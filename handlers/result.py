@@ -17,11 +17,12 @@ from bot import texts
 from bot.core.catalog import CATALOG, Model
 from bot.core.clock import Clock
 from bot.core.errors import TelegramRejected, TelegramTooLarge
-from bot.core.task import AspectRatio, FilmPlace, Frame, Task, TaskState
+from bot.core.task import AspectRatio, FilmPlace, Frame, Task, TaskKind, TaskState
 from bot.media import video_reader
 from bot.telegram.client import fetch_file
 from bot.texts import keyboards
 from bot.texts.callback_data import Act, Below, DropVideo, ShowVideo, of_album
+from bot.texts.subject import speak_of
 from handlers import reply
 from handlers.card import send_card, why_not
 from handlers.context import Offer, Wake
@@ -70,6 +71,9 @@ async def again(
         await reply.toast(query, texts.results.press_running(lang), alert=True)
         return
     model = _terms(source, offer)
+    if model is None:
+        await reply.toast(query, texts.pictures.press_off(lang), alert=True)
+        return
     same = (model.id, model.price) == (source.model, source.price) and ratio in model.ratios
     draft = await make_draft(query, source, event_update, storage, clock, offer, lang)
     if draft is None:
@@ -129,6 +133,9 @@ async def card(
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
         return
+    if _terms(source, offer) is None:
+        await reply.toast(query, texts.pictures.press_off(lang), alert=True)
+        return
     await reply.toast(query, texts.results.press_card(lang))
     frameless = callback_data.act is Act.FRAMELESS
     draft = await make_draft(
@@ -150,6 +157,9 @@ async def edit_prompt(
     """Make a draft that waits for a new prompt; photo and model stay."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
+        return
+    if _terms(source, offer) is None:
+        await reply.toast(query, texts.pictures.press_off(lang), alert=True)
         return
     await reply.toast(query, texts.results.press_edit_prompt(lang))
     draft = await make_draft(query, source, event_update, storage, clock, offer, lang, words=False)
@@ -175,6 +185,9 @@ async def continue_video(
     prompt."""
     source = await _theirs(query, callback_data, storage, lang)
     if source is None:
+        return
+    if source.kind is TaskKind.PICTURE:
+        await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
     if not offer.photos_on:
         await reply.toast(query, texts.results.press_photos_off(lang), alert=True)
@@ -227,7 +240,8 @@ async def as_file(
     video = await _video(bot, message, source, lang)
     if video is None:
         return
-    name = f"video-{source.id}.mp4"
+    drawn = source.kind is TaskKind.PICTURE
+    name = f"picture-{source.id}.jpg" if drawn else f"video-{source.id}.mp4"
     if sent := await reply.document(message, BufferedInputFile(video, name)):
         await storage.callback_actions.keep_document(source.id, sent)
 
@@ -248,7 +262,7 @@ async def show_video(
     source = await _theirs(query, callback_data, storage, lang)
     if source is not None:
         await reply.toast(query)
-        await _point_at(query, source, of_album(source, callback_data.steps), bot)
+        await point_at(query, source, of_album(source, callback_data.steps), bot)
 
 
 async def drop_video(
@@ -266,7 +280,7 @@ async def drop_video(
     for left in (others := [one for one in album if one != source.id]):
         other = await storage.tasks.get(left)
         if other is not None and other.user_id == source.user_id:
-            await _point_at(query, other, others, bot)
+            await point_at(query, other, others, bot)
             return
     await _delete_pressed(query, bot)
 
@@ -279,6 +293,7 @@ async def forget(
     if not await storage.privacy.erase_task(callback_data.task_id, user_id=user_id):
         known = await storage.tasks.get(callback_data.task_id)
         if known is not None:
+            speak_of(known)
             foreign = known.user_id != user_id
             words = (
                 texts.statuses.press_foreign(lang)
@@ -302,12 +317,17 @@ async def _theirs(
     if task is None or task.user_id != query.from_user.id or query.message is None:
         await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
         return None
+    speak_of(task)
     return task
 
 
-def _terms(source: Task, offer: Offer) -> Model:
-    """Return the current price of the same model, or of the default when it is gone."""
-    return CATALOG.get(source.model, offer.model)
+def _terms(source: Task, offer: Offer) -> Model | None:
+    """Return the current price of the same model, or of the default when it is gone; None: it is a
+    picture, and no pictures are made now."""
+    model = CATALOG.get(source.model)
+    if source.kind is TaskKind.PICTURE and (offer.image_model is None or model is None):
+        return offer.image_model
+    return model or offer.model
 
 
 async def make_draft(
@@ -328,6 +348,8 @@ async def make_draft(
     assert query.message
     chat, message_id = reply.pressed_in(query, source.chat), query.message.message_id
     model = _terms(source, offer)
+    if model is None:
+        return None
     return await storage.callback_actions.draft_from(
         source.id,
         user_id=query.from_user.id,
@@ -368,7 +390,7 @@ async def _video(bot: Bot, message: Message, task: Task, lang: str) -> bytes | N
     return None
 
 
-async def _point_at(query: CallbackQuery, task: Task, videos: list[int], bot: Bot) -> None:
+async def point_at(query: CallbackQuery, task: Task, videos: list[int], bot: Bot) -> None:
     assert query.message
     await reply.rewrite(
         bot,

@@ -7,8 +7,10 @@ from aiogram.types import CallbackQuery, Update
 
 from bot import texts
 from bot.core.clock import Clock
+from bot.core.errors import NotOrdered
 from bot.core.task import TaskState
 from bot.texts.callback_data import Redeliver, RetryUnknown
+from bot.texts.subject import speak_of
 from handlers import reply
 from handlers.card import start_status, why_not
 from handlers.context import Wake
@@ -33,13 +35,19 @@ async def retry_unknown(
     lang: str,
 ) -> None:
     user_id = query.from_user.id
-    task = await storage.tasks.retry_unknown(
-        callback_data.task_id, user_id=user_id, update_id=event_update.update_id, now=clock()
-    )
+    try:
+        task = await storage.tasks.retry_unknown(
+            callback_data.task_id, user_id=user_id, update_id=event_update.update_id, now=clock()
+        )
+    except NotOrdered:
+        speak_of(await storage.tasks.get(callback_data.task_id))  # the refusal names it
+        raise
     if task is not None:
+        speak_of(task)
         await start_status(query, task, texts.results.press_retried(lang), bot, storage, wake)
         return
     known = await storage.tasks.get(callback_data.task_id)
+    speak_of(known)
     if known and known.user_id == user_id and known.state is TaskState.UNKNOWN:
         # It has been ordered again before, and the new order is under way.
         await reply.toast(query, texts.statuses.press_done(lang, TaskState.QUEUED), alert=True)

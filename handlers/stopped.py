@@ -12,6 +12,7 @@ from bot.core.clock import Clock
 from bot.core.prices import PriceView
 from bot.core.task import TaskState
 from bot.texts.audience import reader
+from bot.texts.subject import about
 from handlers import reply
 from handlers.card import cancelled
 from storage import Storage
@@ -32,7 +33,7 @@ async def stop(
     if task is None or task.user_id != user_id or task.card_message_id is None:
         return
     if task.state is TaskState.CANCELLED:
-        with reader(pays=prices.seen_by(user_id)):
+        with reader(pays=prices.seen_by(user_id)), about(task):
             words, keyboard = await cancelled(task, storage)
         await reply.rewrite(
             bot,

@@ -43,6 +43,7 @@ from storage.tables import Entry, InboxState
 from storage.tasks.callback_actions import CallbackActionStore
 from storage.tasks.history import HistoryStore, Page
 from storage.tasks.leases import Claim, ClaimOnCommit
+from storage.tasks.pictures import PictureStore
 from storage.tasks.store import TaskStore
 from storage.users import User, UserStore
 
@@ -83,6 +84,7 @@ __all__ = [
     "PeopleStore",
     "PhotoRequest",
     "PhotoRequestStore",
+    "PictureStore",
     "PrivacyStore",
     "RateStore",
     "RedeemResult",
@@ -137,6 +139,7 @@ class Storage:
     history: HistoryStore
     films: FilmStore
     storyboards: StoryboardStore
+    pictures: PictureStore
     privacy: PrivacyStore
     suggestions: SuggestionStore
     photo_requests: PhotoRequestStore
@@ -174,6 +177,7 @@ class Storage:
             history=HistoryStore(database),
             films=FilmStore(database),
             storyboards=StoryboardStore(database, tasks),
+            pictures=PictureStore(database),
             privacy=PrivacyStore(database),
             suggestions=SuggestionStore(database),
             photo_requests=PhotoRequestStore(database),

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.core.notices import Notice, NoticeKind
-from bot.core.task import Charge, Reason, Task, TaskState
+from bot.core.task import Charge, Reason, Task, TaskKind, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.money.ledger import is_paid_by_person, settle
@@ -56,7 +56,7 @@ class ChartOrder:
     user_id: int
     state: TaskState
     confirmed_at: datetime
-    seconds: float | None  # from the press to the video; None without a video
+    seconds: float | None  # from the press to the video; None without a video, and for a picture
 
 
 class OperatorStore:
@@ -249,7 +249,7 @@ class OperatorStore:
     async def chart_orders(self, *, since: datetime) -> list[ChartOrder]:
         """Return every order since that time."""
         wanted = sa.select(
-            tasks.c.user_id, tasks.c.state, tasks.c.confirmed_at, tasks.c.ended_at
+            tasks.c.user_id, tasks.c.state, tasks.c.kind, tasks.c.confirmed_at, tasks.c.ended_at
         ).join_from(ledger, tasks, _ordered(since))
         async with self._database.transaction() as connection:
             rows = (await connection.execute(wanted)).all()
@@ -259,7 +259,7 @@ class OperatorStore:
                 state=row.state,
                 confirmed_at=row.confirmed_at,
                 seconds=(row.ended_at - row.confirmed_at).total_seconds()
-                if row.state is S.DELIVERED and row.ended_at
+                if row.state is S.DELIVERED and row.kind == TaskKind.VIDEO and row.ended_at
                 else None,
             )
             for row in rows

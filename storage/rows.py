@@ -11,12 +11,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.core.task import Chat, Frame, Reason, Task
+from bot.core.task import Chat, Frame, Reason, Task, TaskKind
 from storage.engine import Connection
 
 # The fields with a column of the same name; `values_of` adds the others
 _PLAIN = tuple(
-    field.name for field in fields(Task) if field.name not in {"chat", "frame", "price", "reason"}
+    field.name
+    for field in fields(Task)
+    if field.name not in {"chat", "frame", "kind", "price", "reason"}
 )
 
 
@@ -30,6 +32,7 @@ def task_from(row: sa.Row[Any]) -> Task:
         **values,
         chat=chat_from(row),
         frame=frame,
+        kind=TaskKind(row.kind),
         price=row.price_kopecks,
         reason=None if row.reason is None else Reason(row.reason),
     )
@@ -42,6 +45,7 @@ def values_of(task: Task) -> dict[str, Any]:
         **chat_values(task.chat),
         "frame_file_id": task.frame and task.frame.file_id,
         "frame_kind": task.frame and task.frame.kind,
+        "kind": task.kind.value,
         "price_kopecks": task.price,
         "reason": task.reason and task.reason.value,
     }
@@ -112,7 +116,7 @@ FRESH: dict[str, Any] = {
 COPIED = (
     "user_id", "chat_id", "message_thread_id", "business_connection_id", "message_id", "lang",
     "model", "price_kopecks", "prompt", "original", "rewritten", "frame_file_id", "frame_kind",
-    "aspect_ratio",
+    "aspect_ratio", "kind", "picture_for",
 )  # fmt: skip
 """The values that a task copies from the task it is made from."""
 

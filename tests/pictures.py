@@ -237,6 +237,37 @@ async def albums(page: Page, *, shown: Shown = nothing) -> None:
     await shown("album")
 
 
+async def pictures_first(page: Page, *, shown: Shown = nothing) -> None:
+    """Four pictures from words, and the card of a video that starts with one of them."""
+    await say(page, "Mountains under an evening sky")
+    await tap(page, "🖼 Picture first", then="becomes the first frame of your video")
+    await tap(page, "×4", then="4 × 6")
+    await tap(page, "9:16")
+    await expect(log(page).get_by_text("other buttons are those of picture 1 of 4")).to_be_visible(
+        timeout=MADE_SECONDS * 1000
+    )
+    await shown("pictures")
+    await tap(page, "🎬 2", then="The picture is the first frame.")
+    await tap(page, "Cancel", then="Cancelled.")
+
+
+async def pictures_in_russian(page: Page, *, shown: Shown = nothing) -> None:
+    """A photo that is changed with words, in the other language."""
+    await attach(page, picture("meadow.jpg", meadow()), caption="Трава колышется")
+    await tap(page, "🖌 Изменить фото", then="Напишите, что изменить в картинке.")
+    await say(page, "Пусть будет ночь")
+    await expect(log(page).get_by_text("Картинка изменится по вашим словам")).to_be_visible(
+        timeout=20_000
+    )
+    await tap(page, "×2", then="2 × 6")
+    await tap(page, "9:16")
+    await expect(log(page).get_by_text("Остальные кнопки – картинки 1 из 2")).to_be_visible(
+        timeout=MADE_SECONDS * 1000
+    )
+    await shown("pictures-russian")
+    await tap(page, "🎬 1", then="Картинка станет первым кадром.")
+
+
 async def files(page: Page, *, shown: Shown = nothing) -> None:
     """An image as a file in, a video as a file out."""
     await attach(page, picture("meadow.jpg", meadow()), caption="Birds fly home", as_file=True)
@@ -261,7 +292,7 @@ async def in_russian(page: Page, *, shown: Shown = nothing) -> None:
     await shown("russian")
 
 
-FLOWS = (albums, files, in_a_group, inline, in_russian)
+FLOWS = (albums, pictures_first, files, in_a_group, inline, in_russian)
 """One after the other, by the same person."""
 
 
@@ -305,19 +336,24 @@ def meadow() -> bytes:
     return out.getvalue()
 
 
+async def keep(page: Page, path: Path) -> None:
+    """Write what is shown at the end of the chat, with fewer colours."""
+    await page.mouse.move(1, 1)
+    await page.evaluate("document.getElementById('scroll').scrollTo(0, 1e9)")
+    await page.wait_for_timeout(3000)  # what is said for a moment goes
+    await page.screenshot(path=path)
+    smaller = Image.open(path).convert("RGB").quantize(128)
+    smaller.save(path, optimize=True)
+
+
 async def draw(folder: Path) -> None:
     """sandbox.png: a video that came, on a desk; sandbox-phone.png: a card at a phone's width;
-    phone-*.png: what people do there.
+    sandbox-pictures.png: pictures there; phone-*.png: what people do there.
     """
     async with sandbox("--delay", "3") as address, browsing(address, PHONE) as page:
 
         async def shown(name: str) -> None:
-            await page.mouse.move(1, 1)
-            await page.evaluate("document.getElementById('scroll').scrollTo(0, 1e9)")
-            await page.wait_for_timeout(3000)  # what is said for a moment goes
-            await page.screenshot(path=(path := folder / f"phone-{name}.png"))
-            smaller = Image.open(path).convert("RGB").quantize(128)
-            smaller.save(path, optimize=True)
+            await keep(page, folder / f"phone-{name}.png")
 
         for flow in FLOWS:
             await flow(page, shown=shown)
@@ -339,6 +375,11 @@ async def draw(folder: Path) -> None:
             )
             await page.wait_for_timeout(1000)
             await page.screenshot(path=folder / "sandbox-phone.png")
+
+            async def kept(name: str) -> None:
+                await keep(page, folder / f"sandbox-{name}.png")
+
+            await pictures_first(page, shown=kept)
 
 
 if __name__ == "__main__":

@@ -198,9 +198,14 @@ async def _model(provider: Gptunnel, settings: Settings) -> Words:
         return Level.NOTE, f"{own.id}: the provider's list does not answer; {own.price} ₽ here"
     if own.id not in listed:
         return Level.FAIL, f"{own.id}: the provider no longer has it (MODEL)"
-    if lines := differences(settings.models, listed):
+    image = settings.image_model
+    if image and image not in listed:
+        return Level.FAIL, f"{image}: the provider no longer has it (IMAGE_MODEL)"
+    if lines := differences(settings.priced_models, listed):
         return Level.FAIL, f"other prices there (here → there): {'; '.join(lines)}"
-    return Level.OK, f"{own.id}, {own.price} ₽; every price as the provider's"
+    drawing = settings.drawing_model
+    pictures = f"; pictures by {drawing.id}, {drawing.price} ₽" if drawing else ""
+    return Level.OK, f"{own.id}, {own.price} ₽{pictures}; every price as the provider's"
 
 
 async def _translation(provider: Gptunnel, settings: Settings) -> Words:

@@ -1,7 +1,8 @@
-"""The video models on offer and what they cost: the only place that knows prices.
+"""The models on offer and what they cost: the only place that knows prices.
 
-The provider changes ids and prices (provider.md: "Models and prices"); a model's id contains
-resolution and length. It must not know who orders or who pays.
+The provider changes ids and prices (provider.md: "Models and prices"); the id of a video model
+contains resolution and length. Image models have no built-in price: nobody publishes one. It must
+not know who orders or who pays.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from bot.core.task import AspectRatio
+from bot.core.task import AspectRatio, TaskKind
 
 # Roubles per video, mid-2026 (provider.md: "Models and prices"): family -> resolution -> seconds.
 _PRICES: dict[str, dict[str, dict[int, str]]] = {
@@ -54,10 +55,12 @@ class Model:
 
     id: str
     title: str
-    quality: str  # "480p"
-    seconds: int
+    quality: str = ""  # "480p"; of a video
+    seconds: int = 0
     price: Decimal  # roubles
     ratios: tuple[AspectRatio, ...] = tuple(AspectRatio)
+    kind: TaskKind = TaskKind.VIDEO
+    takes_image: bool = True  # a first frame, or a photo to change
 
 
 def _build() -> dict[str, Model]:
@@ -100,6 +103,11 @@ def offered(default: str) -> tuple[Model, ...]:
     return tuple(CATALOG[id_] for id_ in ids)
 
 
+def videos(models: Iterable[Model]) -> tuple[Model, ...]:
+    """Return the models that make videos."""
+    return tuple(model for model in models if model.kind is TaskKind.VIDEO)
+
+
 def learn(models: Iterable[Model]) -> None:
     """Use the operator's models and prices instead of the built-in ones."""
     CATALOG.update({model.id: model for model in models})
@@ -130,21 +138,34 @@ def read(path: Path) -> tuple[Model, ...]:
 
 
 def _line(number: int, line: Any) -> Model:
-    """Read one model: id, title, quality, seconds, price (roubles), ratios (default: all)."""
+    """Read one model: id, title, quality, seconds, price (roubles), ratios (default: all).
+
+    One of kind "picture" has no quality and no seconds, but `takes_image` (default: false).
+    """
     if not isinstance(line, dict):
         raise ValueError(
             f"model {number}: should be a table of id, title, quality, seconds, price"
         )
-    values: dict[str, Any] = {"ratios": list(AspectRatio)} | line
-    wrong = {"id", "title", "quality", "seconds", "price", "ratios"} ^ values.keys()
+    values: dict[str, Any] = {"ratios": list(AspectRatio), "kind": "video"} | line
+    if values["kind"] not in list(TaskKind):
+        raise ValueError(f"model {number}: kind should be among {', '.join(TaskKind)}")
+    kind = TaskKind(values["kind"])
+    names, of_kind = ["id", "title"], {"takes_image"}
+    if kind is TaskKind.PICTURE:
+        values = {"takes_image": False} | values
+    else:
+        names, of_kind = [*names, "quality"], {"quality", "seconds"}
+    wrong = {"id", "title", "price", "ratios", "kind", *of_kind} ^ values.keys()
     if wrong:
         raise ValueError(f"model {number}: missing or unknown: {', '.join(sorted(wrong))}")
-    for name in ("id", "title", "quality"):
+    if not isinstance(values.get("takes_image", True), bool):
+        raise ValueError(f"model {number}: takes_image should be true or false")
+    for name in names:
         if not isinstance(values[name], str) or not values[name].strip():
             raise ValueError(f"model {number}: {name} should be a text")
     if len(values["id"].encode()) > ID_LIMIT or "|" in values["id"]:
         raise ValueError(f"model {number}: id should have at most {ID_LIMIT} bytes, and no |")
-    seconds = values["seconds"]
+    seconds = values.get("seconds", 1)
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= 600:
         raise ValueError(f"model {number}: seconds should be a whole number")
     try:
@@ -159,6 +180,15 @@ def _line(number: int, line: Any) -> Model:
         ratios = ()
     if not ratios:
         raise ValueError(f"model {number}: ratios should be among {', '.join(AspectRatio)}")
+    if kind is TaskKind.PICTURE:
+        return Model(
+            id=values["id"],
+            title=values["title"],
+            price=price,
+            ratios=ratios,
+            kind=kind,
+            takes_image=values["takes_image"],
+        )
     return Model(
         id=values["id"],
         title=values["title"],

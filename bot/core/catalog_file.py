@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bot.core import catalog, families
 from bot.core.catalog import Model
-from bot.core.task import AspectRatio
+from bot.core.task import AspectRatio, TaskKind
 
 Listed = Mapping[str, Decimal]
 """The provider's list: roubles by model."""
@@ -149,8 +149,9 @@ def render(made: Plan, listed: Listed, suffix: str) -> str:
     """Return the text of a file: TOML with comments, or JSON, which has none."""
     if suffix.lower() != ".toml":
         lines = ",\n".join(
-            f'  {{"id": {_text(one.id)}, "title": {_text(one.title)}, "quality": '
-            f'{_text(one.quality)}, "seconds": {one.seconds}, "price": {one.price.normalize():f}, '
+            f'  {{"id": {_text(one.id)}, "title": {_text(one.title)}, '
+            + "".join(f'"{name}": {value}, ' for name, value in _of_kind(one))
+            + f'"price": {one.price.normalize():f}, '
             f'"ratios": {json.dumps([ratio.value for ratio in one.ratios])}}}'
             for one in made.offered
         )
@@ -167,13 +168,20 @@ def _toml(model: Model) -> str:
         "[[models]]",
         f"id = {_text(model.id)}",
         f"title = {_text(model.title)}",
-        f"quality = {_text(model.quality)}",
-        f"seconds = {model.seconds}",
+        *(f"{name} = {value}" for name, value in _of_kind(model)),
         f"price = {model.price.normalize():f}",
     ]
     if model.ratios != tuple(AspectRatio):
         lines.append(f"ratios = {json.dumps([ratio.value for ratio in model.ratios])}")
     return "\n".join(lines) + "\n"
+
+
+def _of_kind(model: Model) -> list[tuple[str, str]]:
+    """Return the names and values that only models of this kind have."""
+    if model.kind is TaskKind.VIDEO:
+        return [("quality", _text(model.quality)), ("seconds", str(model.seconds))]
+    takes_image = [("takes_image", "true")] if model.takes_image else []
+    return [("kind", _text(model.kind.value)), *takes_image]
 
 
 def _hidden(id_: str, why: str, price: Decimal | None) -> str:

@@ -169,15 +169,19 @@ class NotNow(BotError):
         self.gate = gate
 
 
-class IntakeHeld(BotError):
+class NotOrdered(BotError):
+    """An order was not accepted here; the task stays as it was."""
+
+
+class IntakeHeld(NotOrdered):
     """An admin paused new orders; nothing was ordered."""
 
 
-class PhotosHeld(BotError):
+class PhotosHeld(NotOrdered):
     """Orders with a photo are paused; nothing was ordered."""
 
 
-class LimitReached(BotError):
+class LimitReached(NotOrdered):
     """A cap is reached; `renews_at` is None when it resets as soon as an open video ends."""
 
     def __init__(self, cap: Cap, bound: Limit, renews_at: datetime | None) -> None:
@@ -187,7 +191,7 @@ class LimitReached(BotError):
         self.renews_at = renews_at
 
 
-class CreditTooLow(BotError):
+class CreditTooLow(NotOrdered):
     """The order costs `price` roubles, more than the person's `credit`."""
 
     def __init__(self, price: Decimal, credit: Decimal) -> None:

@@ -1,7 +1,8 @@
-"""Facts about each family of video models, as data; the form of an id names the family.
+"""Facts about each family of models, as data; the form of an id names the family.
 
-A family is in the table when its models take `prompt`, `ar` and one image (provider.md:
-"Families"). Prices come from the provider's own list. It must not know files or HTTP.
+A family of videos is in the table when its models take `prompt`, `ar` and one image, a family of
+pictures when they take `prompt` and `ar` (provider.md: "Families"). Prices come from the
+provider's own list. It must not know files or HTTP.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
 from bot.core.catalog import ID_LIMIT, Model
-from bot.core.task import AspectRatio
+from bot.core.task import AspectRatio, TaskKind
 
 SOUND = "🔊"
 """Added to the title of a model whose videos have sound."""
 
 _ALL = tuple(AspectRatio)
+_PICTURE = TaskKind.PICTURE
 _PARTS = r"-(?P<quality>\d{3,4}[Pp])-(?P<seconds>\d{1,2})s"
 
 
@@ -31,6 +33,8 @@ class Family:
     sound: bool = False
     ratios: tuple[AspectRatio, ...] = _ALL
     unfit: str = ""  # why its models cannot be offered
+    kind: TaskKind = TaskKind.VIDEO
+    takes_image: bool = True
 
 
 FAMILIES = (
@@ -59,6 +63,18 @@ FAMILIES = (
     ),
     Family(title="Hailuo 2.3", ids=r"minimax-hailuo-2\.3" + _PARTS, ratios=(AspectRatio.WIDE,)),
     Family(title="Wan 2.5", ids=r"wan-2\.5" + _PARTS, sound=True),
+    Family(title="Seedream 3", ids="seedream-3", kind=_PICTURE),
+    Family(
+        title="Seedream 4", ids="seedream-4", kind=_PICTURE, unfit="has a call of its own",
+    ),
+    Family(title="Nano Banana", ids="nano-banana", kind=_PICTURE),
+    Family(title="GPT Image 1", ids="gpt-image-1-high", kind=_PICTURE),
+    Family(title="Flux 2 Flex", ids="flux-2-flex", kind=_PICTURE),
+    Family(title="Imagen 3", ids="google-imagen-3", kind=_PICTURE, takes_image=False),
+    Family(
+        title="YandexART", ids="yandex-art", kind=_PICTURE, takes_image=False,
+        unfit="takes no aspect ratio",
+    ),
 )  # fmt: skip
 """In the order in which a catalog lists them."""
 
@@ -86,8 +102,26 @@ def known(model_id: str, price: Decimal) -> Model:
             seconds=int(parts.get("seconds") or family.seconds),
             price=whole_kopecks(price),
             ratios=family.ratios,
+            kind=family.kind,
+            takes_image=family.takes_image,
         )
     raise Unfit("nothing is known of its parameters")
+
+
+IMAGE_MODELS = tuple(
+    family.ids for family in FAMILIES if family.kind is _PICTURE and not family.unfit
+)
+"""The ids of the image models that can be offered: each family of pictures has one."""
+
+
+def makes_pictures(model_id: str) -> bool:
+    """Whether the id is that of an image model, also of one that cannot be offered."""
+    return any(family.kind is _PICTURE and family.ids == model_id for family in FAMILIES)
+
+
+def why_unfit(model_id: str) -> str:
+    """Return why an image model cannot be offered; "" when it can."""
+    return next((family.unfit for family in FAMILIES if family.ids == model_id), "")
 
 
 def whole_kopecks(price: Decimal) -> Decimal:

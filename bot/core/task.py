@@ -1,4 +1,4 @@
-"""A task is one video, from the draft to its delivery; its states and transitions.
+"""A task is one video or one picture, from the draft to its delivery; its states and transitions.
 
 Pure: it must not know Telegram, HTTP, SQL or the clock.
 """
@@ -53,6 +53,13 @@ ENDED = frozenset(state for state, after in ALLOWED.items() if not after)
 
 ACTIVE = frozenset({S.QUEUED, S.SUBMITTING, S.GENERATING, S.RENDERED})
 """States in which a worker acts; in every other state the task waits for a person."""
+
+
+class TaskKind(StrEnum):
+    """What a task makes. The states, the money and the promises are the same."""
+
+    VIDEO = "video"
+    PICTURE = "picture"  # a first frame, made by an image model
 
 
 class AspectRatio(StrEnum):
@@ -154,8 +161,19 @@ class Frame:
     """A first frame by its Telegram `file_id`; the bytes are downloaded when they are needed."""
 
     file_id: str
-    # "photo", "document" (its file_id cannot be sent as a photo) or "video" (its last picture)
+    # "photo", "document" (its file_id cannot be sent as a photo), "video" (its last picture) or
+    # "picture" (made by an image model; Telegram has it as a photo)
     kind: str
+
+    @property
+    def is_photo(self) -> bool:
+        """Whether the file_id can be sent as a photo."""
+        return self.kind in ("photo", "picture")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it came from the person, who then has to know who receives it."""
+        return self.kind != "picture"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +200,8 @@ class Task:
     run_at: datetime
     created_at: datetime
     prompt: str | None = None  # None while a photo waits for its prompt
+    kind: TaskKind = TaskKind.VIDEO
+    picture_for: int | None = None  # the card whose first frame the picture is to become
     frame: Frame | None = None
     # the photo's message, when the prompt came in a later message
     frame_message_id: int | None = None

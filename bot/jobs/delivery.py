@@ -25,9 +25,9 @@ from aiogram.utils.formatting import Text
 
 from bot.core.clock import utc_now
 from bot.core.errors import NotNow, TelegramError, TelegramFlood, TelegramLater
-from bot.core.task import Task
+from bot.core.task import Task, TaskKind
 from bot.jobs.gates import Gates
-from bot.media import video_reader
+from bot.media import picture_reader, video_reader
 from bot.media.download import DownloadFailed, DownloadTooLarge, NotStored
 from bot.runtime.private_files import make_folder
 from bot.telegram.messenger import Messenger, SentVideo
@@ -43,6 +43,7 @@ AT_ONCE = 20
 
 Prepare = Callable[[BinaryIO], Awaitable[video_reader.Video]]
 """Probes a video and prepares it for sending; raises video_reader.NotAVideo."""
+Prepared = video_reader.Video | picture_reader.Picture
 Caption = Callable[[bool], Text]
 """The text below a video; True: it comes as a document."""
 Download = Callable[[str, BinaryIO], Awaitable[int]]
@@ -54,10 +55,10 @@ Raises the errors of bot.media.download.
 
 @dataclass(frozen=True)
 class PreparedVideo:
-    """A task's video in an open file, ready to be sent."""
+    """A task's video or picture in an open file, ready to be sent."""
 
     task: Task
-    video: video_reader.Video
+    video: Prepared
     is_kept: bool  # Kept has a copy of it
 
 
@@ -119,7 +120,7 @@ class KeptVideos:
             self.drop(task_id)
 
     def _path(self, task_id: int) -> Path:
-        return self._folder / f"{task_id}.mp4"
+        return self._folder / f"{task_id}.mp4"  # also that of a picture
 
 
 class Delivery:
@@ -165,7 +166,9 @@ class Delivery:
         """
         if task.video_file_id is not None:
             send = (
-                self._messenger.send_document
+                self._messenger.send_photo
+                if task.kind is TaskKind.PICTURE
+                else self._messenger.send_document
                 if task.video_is_document
                 else self._messenger.send_video
             )
@@ -205,20 +208,38 @@ class Delivery:
 
     async def _prepared(self, task: Task, file: BinaryIO, *, is_kept: bool) -> PreparedVideo:
         video, _ = await asyncio.gather(
-            self._read(file), self._messenger.action(task.video_chat, "upload_video")
+            self._read(task, file), self._messenger.action(task.video_chat, _uploading(task))
         )
         if video.size > self._upload_limit:
             raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
         return PreparedVideo(task, video, is_kept)
 
-    async def _read(self, file: BinaryIO) -> video_reader.Video:
+    async def _read(self, task: Task, file: BinaryIO) -> Prepared:
+        if task.kind is TaskKind.PICTURE:
+            return await self._read_picture(file)
         async with self._reading:
             return await self._prepare(file)
+
+    @staticmethod
+    async def _read_picture(file: BinaryIO) -> picture_reader.Picture:
+        try:
+            return await picture_reader.prepare(file)
+        except picture_reader.PictureTooLarge as exc:
+            raise DownloadTooLarge(str(exc)) from None
 
     async def _send(
         self, prepared: PreparedVideo, caption: Caption, keyboard: InlineKeyboardMarkup | None
     ) -> SentVideo:
         task, video = prepared.task, prepared.video
+        if isinstance(video, picture_reader.Picture):
+            return await self._messenger.send_photo(
+                task.video_chat,
+                video.file,
+                size=video.size,
+                caption=caption(False),
+                reply_to=task.video_reply_to,
+                keyboard=keyboard,
+            )
         if video.is_document:
             return await self._messenger.send_document(
                 task.video_chat,
@@ -253,7 +274,7 @@ class Delivery:
         files = [(one.task, one.video.file, one.is_kept) for one in prepared_videos]
         async with self._slots, self._keeping(files):
             with self._turn(first):
-                await self._messenger.action(first.video_chat, "upload_video")
+                await self._messenger.action(first.video_chat, _uploading(first))
                 return await self._messenger.send_album(
                     first.video_chat,
                     [prepared.video for prepared in prepared_videos],
@@ -303,6 +324,11 @@ class Delivery:
             return
         with tempfile.TemporaryFile() as file:
             yield file, False
+
+
+def _uploading(task: Task) -> str:
+    """Return the chat action of the upload (Bot API: sendChatAction)."""
+    return "upload_photo" if task.kind is TaskKind.PICTURE else "upload_video"
 
 
 def _since(task: Task) -> datetime:

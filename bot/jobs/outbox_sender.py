@@ -30,6 +30,7 @@ from bot.runtime import logs
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
 from bot.texts.audience import reader
+from bot.texts.subject import about
 from storage import Storage, WaitingNotice
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class OutboxSender:
         now = self._clock()
         # A notice without a task is for the person of this private chat.
         reads = task.user_id if task else notice.chat.chat_id
-        with reader(pays=self._progress.prices.seen_by(reads)):
+        with reader(pays=self._progress.prices.seen_by(reads)), about(task):
             text = texts.notices.notice(notice, task)
             keyboard = keyboards.notices.notice(notice, task)
         operator = self._storage.operator_messages

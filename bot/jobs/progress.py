@@ -21,10 +21,11 @@ from bot.core.clock import Clock, Sleep
 from bot.core.errors import TelegramError, TelegramLater
 from bot.core.prices import PriceView
 from bot.core.schedule import PRIOR, DurationDistribution
-from bot.core.task import Task, TaskState
+from bot.core.task import Task, TaskKind, TaskState
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
 from bot.texts.audience import reader
+from bot.texts.subject import about
 
 logger = logging.getLogger(__name__)
 
@@ -187,14 +188,18 @@ class Progress:
         if task.card_message_id is None:
             return
         if task.redirected and task.state in (TaskState.RENDERED, TaskState.DELIVERED):
-            await self._say_last(task, texts.statuses.status_redirected(task.lang))
+            with about(task):
+                text = texts.statuses.status_redirected(task.lang)
+            await self._say_last(task, text)
         else:
             await self._messenger.delete(task.chat, task.card_message_id)
 
     async def rest(self, task: Task, videos: int) -> None:
         """Show in the status message of an order how many of its videos have not arrived yet."""
         self._watched.pop(task.id, None)
-        await self._say_last(task, texts.statuses.status_rest(task.lang, videos))
+        with about(task):
+            text = texts.statuses.status_rest(task.lang, videos)
+        await self._say_last(task, text)
 
     async def _say_last(self, task: Task, text: Text) -> None:
         """Edit the status message of a task that has ended, best effort."""
@@ -230,7 +235,9 @@ class Progress:
             return
         in_group = watched.task.chat.chat_id < 0
         watched.act_at = now + (GROUP_SECONDS if in_group else ACTION_SECONDS)
-        if not await self._messenger.action(watched.task.chat, "record_video"):
+        video = watched.task.kind is TaskKind.VIDEO
+        action = "record_video" if video else "upload_photo"
+        if not await self._messenger.action(watched.task.chat, action):
             watched.act_at = math.inf
 
     async def _edit(self, watched: _Watched) -> None:
@@ -239,7 +246,7 @@ class Progress:
             return
         if watched.last:
             self._watched.pop(task.id, None)
-        with reader(pays=self.prices.seen_by(task.user_id)):
+        with reader(pays=self.prices.seen_by(task.user_id)), about(task):
             text = self._words(watched)
         watched.next_at = self._now() + watched.step
         watched.step = min(watched.step * GROWTH, max(LONGEST_SECONDS, GROUP_SECONDS))

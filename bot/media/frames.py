@@ -35,6 +35,7 @@ __all__ = [
     "is_blurry",
     "make_frame",
     "make_glance",
+    "make_photo",
     "make_preview",
     "nearest_ratio",
 ]
@@ -84,6 +85,20 @@ async def make_glance(source: bytes | BinaryIO) -> bytes:
         from bot.media import pictures
 
         return pictures.make_glance(source)
+
+    return await _off_the_loop(work)
+
+
+async def make_photo(source: bytes | BinaryIO) -> bytes:
+    """Return the whole picture as a JPEG of at most PHOTO_SIDE px: upright, sRGB, no metadata.
+
+    Raises InputError as `check` does.
+    """
+
+    def work() -> bytes:
+        from bot.media import pictures
+
+        return pictures.make_photo(source)
 
     return await _off_the_loop(work)
 

@@ -30,6 +30,9 @@ from bot.core.task import AspectRatio, Problem
 FRAME_SIDE = 2048
 QUALITY = 90
 GLANCE_QUALITY = 80
+# px, the longest side of a photo that clients show (Bot API: sendPhoto takes 10 MB, and at most
+# 10 000 px of width and height together)
+PHOTO_SIDE = 2560
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
 # A larger picture is a bomb in any format: no camera makes one, and Pillow warns at this size too.
@@ -52,6 +55,7 @@ _MAX_PIXELS_OF = {
 # the two bytes by chance, once in 64 KiB.
 _MAX_SCANNED = 4_000_000_000  # px, the total of all scans
 _STRIP_PIXELS = 2_000_000
+_LONGEST = 20  # width by height, or the other way round, of a photo (Bot API: sendPhoto)
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -82,17 +86,20 @@ def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
 
 def make_glance(source: bytes | BinaryIO) -> bytes:
     with _open(source) as (image, info):
-        scale = min(1.0, GLANCE_SIDE / max(info.width, info.height))
-        size = max(1, round(info.width * scale)), max(1, round(info.height * scale))
-        return _jpeg(_render(image, (0.0, 0.0, 1.0, 1.0), size), quality=GLANCE_QUALITY)
+        return _jpeg(_render(image, _WHOLE, _within(info, GLANCE_SIDE)), quality=GLANCE_QUALITY)
+
+
+def make_photo(source: bytes | BinaryIO) -> bytes:
+    with _open(source) as (image, info):
+        if max(info.width, info.height) > _LONGEST * min(info.width, info.height):
+            raise InputError(Problem.NOT_AN_IMAGE)
+        return _jpeg(_render(image, _WHOLE, _within(info, PHOTO_SIDE)))
 
 
 def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
     with _open(source) as (image, info):
-        scale = min(1.0, PREVIEW_SIDE / max(info.width, info.height))
-        size = max(1, round(info.width * scale)), max(1, round(info.height * scale))
-        whole = (0.0, 0.0, 1.0, 1.0)
-        picture = _render(image, whole, size)
+        size = _within(info, PREVIEW_SIDE)
+        picture = _render(image, _WHOLE, size)
         if ratio is None:
             return _jpeg(picture)
         left, top, right, bottom = _cut(info, ratio)
@@ -175,6 +182,13 @@ def _load(image: Image.Image) -> None:
 # -- cutting ---------------------------------------------------------------------------------
 
 _Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions of the sides
+_WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+def _within(info: ImageInfo, side: int) -> tuple[int, int]:
+    """Return the size of the whole picture with no side longer than `side` px."""
+    scale = min(1.0, side / max(info.width, info.height))
+    return max(1, round(info.width * scale)), max(1, round(info.height * scale))
 
 
 def _cut(info: ImageInfo, ratio: AspectRatio) -> _Box:

@@ -60,14 +60,15 @@ TRANSITIONS = Counter(
 )  # fmt: skip
 STAGES = Histogram(
     "bot_task_stage_seconds",
-    "Time per stage: queue, accept, generate, deliver, and total from the press to the video.",
-    ["stage"],
+    "Time per stage: queue, accept, generate, deliver, and total from the press to the result. "
+    "Kind: video or picture.",
+    ["stage", "kind"],
     buckets=(0.1, 0.3, 1, 3, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 900, 1800, 3600, 86400),
     registry=REGISTRY,
 )
 UNKNOWNS = Counter("bot_unknown", "Creates whose answer was lost: paid or not.", registry=REGISTRY)
 SPEND = Counter(
-    "bot_spend_roubles", "Prices of the videos that the provider accepted.", ["model"],
+    "bot_spend_roubles", "Prices of the orders that the provider accepted.", ["model"],
     registry=REGISTRY,
 )  # fmt: skip
 # Registered with the first answer: a 0 before it would look like an empty balance.
@@ -128,7 +129,7 @@ def show_zeros(
     for model in models:
         SPEND.labels(model)
     for stage in ("queue", "accept", "generate", "deliver", "total"):
-        STAGES.labels(stage)
+        STAGES.labels(stage, "video")
 
 
 # Cached: there are thousands of polls, and finding the counter takes longer than increasing it.
@@ -192,14 +193,14 @@ def moved(before: Task, after: Task, now: datetime) -> None:
     TRANSITIONS.labels(after.state.value, after.reason.value if after.reason else "").inc()
     match after.state.value:
         case "submitting":
-            _stage("queue", after.confirmed_at, after.submitted_at)
+            _stage("queue", after, after.confirmed_at, after.submitted_at)
         case "generating":
-            _stage("accept", after.submitted_at, after.accepted_at)
+            _stage("accept", after, after.submitted_at, after.accepted_at)
         case "rendered" if before.state.value == "generating":
-            _stage("generate", after.accepted_at, after.rendered_at)
+            _stage("generate", after, after.accepted_at, after.rendered_at)
         case "delivered":
-            _stage("deliver", after.rendered_at, now)
-            _stage("total", after.confirmed_at, now)
+            _stage("deliver", after, after.rendered_at, now)
+            _stage("total", after, after.confirmed_at, now)
         case "unknown":
             UNKNOWNS.inc()
 
@@ -209,9 +210,9 @@ def spent(model: str, price: Decimal) -> None:
     SPEND.labels(model).inc(float(price))
 
 
-def _stage(name: str, since: datetime | None, until: datetime | None) -> None:
+def _stage(name: str, task: Task, since: datetime | None, until: datetime | None) -> None:
     if since is not None and until is not None:
-        STAGES.labels(name).observe(max((until - since).total_seconds(), 0.0))
+        STAGES.labels(name, task.kind.value).observe(max((until - since).total_seconds(), 0.0))
 
 
 def _outcome(exc: BaseException) -> str:

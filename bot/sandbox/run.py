@@ -25,6 +25,7 @@ DELAY_SECONDS = 6.0
 STOP_SECONDS = 12.0
 GUESTS_PER_DAY = "20"
 """Videos of one person: guests see what is left of them where the admin sees a price."""
+IMAGE_MODEL = "seedream-3"
 _START_LINK = re.compile(r"https://t\.me/\w+\?start=[\w-]+")
 
 
@@ -62,6 +63,8 @@ async def _run(port: int, delay: float, *, claim: bool) -> int:
         await telegram.start(port=port)
         stack.push_async_callback(telegram.stop)
         frames_port = _free_port()
+        catalog = folder / "catalog.toml"
+        catalog.write_text(_catalog(provider), encoding="utf-8")
         bot = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -106,6 +109,15 @@ async def _show_links(log: asyncio.StreamReader, telegram: TelegramEmulator) -> 
             telegram.show_start_link(found[0])
 
 
+def _catalog(provider: GptunnelEmulator) -> str:
+    """Return a CATALOG_FILE that adds the image model to the built-in video models."""
+    model = provider.models[IMAGE_MODEL]
+    return (
+        f'[[models]]\nid = "{model.id}"\ntitle = "Seedream 3"\nkind = "picture"\n'
+        f"takes_image = {str(model.takes_image).lower()}\nprice = {model.price}\n"
+    )
+
+
 def _environment(
     telegram: TelegramEmulator,
     provider: GptunnelEmulator,
@@ -127,6 +139,8 @@ def _environment(
         "GPTUNNEL_BASE_URL": provider.base_url,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bot.db'}",
         **({} if claim else people),
+        "CATALOG_FILE": str(folder / "catalog.toml"),
+        "IMAGE_MODEL": IMAGE_MODEL,
         "HTTP_PORT": str(port),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "ALLOW_PRIVATE_RESULT_HOSTS": "true",

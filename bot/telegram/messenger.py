@@ -23,12 +23,14 @@ from aiogram.methods import (
     SendMediaGroup,
     SendMessage,
     SendMessageDraft,
+    SendPhoto,
     SendVideo,
 )
 from aiogram.types import (
     BufferedInputFile,
     InlineKeyboardMarkup,
     InputFile,
+    InputMediaPhoto,
     InputMediaVideo,
     LinkPreviewOptions,
     MediaUnion,
@@ -44,6 +46,7 @@ from bot.core.errors import (
     TelegramUnreachable,
 )
 from bot.core.task import Chat
+from bot.media.picture_reader import Picture
 from bot.media.video_reader import Video, VideoInfo
 from bot.telegram.client import REQUEST_SECONDS
 from bot.telegram.rate_limits import RateLimiter
@@ -57,6 +60,10 @@ class _SendMessage(SendMessage):
 
 
 class _SendVideo(SendVideo):
+    __returning__ = Any  # type: ignore[assignment]
+
+
+class _SendPhoto(SendPhoto):
     __returning__ = Any  # type: ignore[assignment]
 
 
@@ -163,6 +170,36 @@ class Messenger:
         words = caption.as_caption_kwargs()
         return _sent_video(await _send_plain_if_needed(attempt, words, "caption_entities"))
 
+    async def send_photo(
+        self,
+        chat: Chat,
+        photo: BinaryIO | str,
+        *,
+        size: int = 0,
+        caption: Text,
+        reply_to: int | None = None,
+        keyboard: InlineKeyboardMarkup | None = None,
+    ) -> SentVideo:
+        """Send a picture, uploaded from an open file or by its `file_id` (Bot API: sendPhoto)."""
+        file = photo if isinstance(photo, str) else OpenFile(photo, "picture.jpg")
+
+        async def attempt(words: dict[str, Any]) -> Any:
+            return await self._bot(
+                _SendPhoto(
+                    chat_id=chat.chat_id,
+                    message_thread_id=chat.message_thread_id,
+                    business_connection_id=chat.business_connection_id,
+                    photo=file,
+                    reply_parameters=_reply(reply_to),
+                    reply_markup=keyboard,
+                    **words,
+                ),
+                request_timeout=REQUEST_SECONDS + size // SLOWEST_UPLOAD,
+            )
+
+        words = caption.as_caption_kwargs()
+        return _sent_video(await _send_plain_if_needed(attempt, words, "caption_entities"))
+
     async def send_document(
         self,
         chat: Chat,
@@ -200,20 +237,26 @@ class Messenger:
     async def send_album(
         self,
         chat: Chat,
-        videos: Sequence[Video],
+        videos: Sequence[Video | Picture],
         *,
         caption: Text,
         reply_to: int | None = None,
     ) -> list[SentVideo]:
-        """Send several videos, uploaded from open files, as one album (Bot API: sendMediaGroup).
+        """Send several videos or pictures, uploaded from open files, as one album (Bot API:
+        sendMediaGroup).
 
-        Only the first video has the caption: clients then show it below the album.
+        Only the first has the caption: clients then show it below the album.
         """
-        files = [OpenFile(video.file, "video.mp4") for video in videos]
+        files = [
+            OpenFile(one.file, "picture.jpg" if isinstance(one, Picture) else "video.mp4")
+            for one in videos
+        ]
 
         async def attempt(words: dict[str, Any]) -> Any:
             album: list[MediaUnion] = [
-                InputMediaVideo(
+                InputMediaPhoto(media=file, **({} if number else words))
+                if isinstance(video, Picture)
+                else InputMediaVideo(
                     media=file,
                     width=video.info.width,
                     height=video.info.height,
@@ -365,6 +408,11 @@ def _thumbnail(jpeg: bytes | None) -> BufferedInputFile | None:
 
 def _sent_video(answer: Any) -> SentVideo:
     message_id = _message_id(answer)
+    if isinstance(sizes := answer.get("photo"), list):  # the sizes of one picture
+        found = [size for size in sizes if isinstance(size, dict) and size.get("file_id")]
+        if found:
+            largest = max(found, key=lambda size: size.get("width", 0) * size.get("height", 0))
+            return SentVideo(message_id, str(largest["file_id"]))
     # A silent clip may come back as an animation or a document.
     for kind in ("video", "animation", "document"):
         if isinstance(media := answer.get(kind), dict) and media.get("file_id"):

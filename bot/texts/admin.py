@@ -67,9 +67,9 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
         N_("Videos are delivered again."),
     ),
     AlertKind.UNDELIVERABLE: (
-        N_("The video of order {task} cannot be delivered"),
+        N_("Order {task} cannot be delivered"),
         N_("It is paid for and kept. Reason: {reason}"),
-        N_("Order {task} is settled: its video is being sent, or the order was deleted."),
+        N_("Order {task} is settled: it is being sent, or it was deleted."),
     ),
     AlertKind.UNKNOWN: (
         N_("Nobody knows whether order {task} was accepted"),
@@ -102,7 +102,7 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
         N_("No other program reads this bot's updates any more."),
     ),
     AlertKind.PHOTOS_UNFETCHED: (
-        N_("Nobody fetched the photo of order {task}, and its video failed"),
+        N_("Nobody fetched the photo of order {task}, and the order failed"),
         N_(
             "Orders with a photo are paused, the rest continues. Check that PUBLIC_URL or the "
             "tunnel leads to this bot from the internet, then take photos again."

@@ -259,6 +259,26 @@ def of_album(task: Task, steps: str) -> list[int]:
     return found if task.id in found else [task.id]
 
 
+class DrawPicture(CallbackData, prefix="fp", sep="|"):
+    """Opens the card of a picture for this card."""
+
+    task_id: int
+
+
+class ChangePhoto(CallbackData, prefix="cp", sep="|"):
+    """Asks for the words with which the photo of a card, or a picture, is changed."""
+
+    task_id: int
+
+
+class UsePicture(CallbackData, prefix="up", sep="|"):
+    """Opens the card that starts with this picture; `steps` of its album as in ShowVideo, or
+    empty."""
+
+    task_id: int
+    steps: str = ""
+
+
 class TurnPage(CallbackData, prefix="hp", sep="|"):
     """Shows another page of somebody's history."""
 

@@ -16,7 +16,8 @@ from aiogram.utils.formatting import (
 
 from bot.core.catalog import Model
 from bot.core.prices import Left
-from bot.core.task import Task
+from bot.core.task import Task, TaskKind
+from bot.texts import pictures
 from bot.texts.formatting import (
     CAPTION_LIMIT,
     TEXT_LIMIT,
@@ -54,9 +55,7 @@ def card(
         fill(_("💳 Price: {price}"), price=Bold(price_of_all(_, task, task.variants)))
         if _.money
         else left_today(_, left),
-        _("🖼 Your photo is the first frame; edges that do not fit are cut off.")
-        if task.frame
-        else None,
+        *_what_becomes(lang, task, counts=left is not None),
         _("🔍 The picture is small, so the video may look blurry.") if is_blurry else None,
         _("🗂 The first picture of the album is used.") if task.media_group_id else None,
         consent(lang) if asks_consent and task.frame else None,
@@ -73,6 +72,19 @@ def card(
     room = limit - sizeof(prompt) - 1 - len(rest) - sizeof(head) - 2
     both = lines(head, ExpandableBlockQuote(cut(other, room)), rest) if room > 20 else rest
     return quoted(prompt, both, limit=limit)
+
+
+def _what_becomes(lang: str, task: Task, *, counts: bool) -> list[str]:
+    """What becomes of the photo, or of the picture that is ordered; `counts`: for a guest."""
+    _ = words(lang)
+    if task.kind is TaskKind.PICTURE:
+        counted = [pictures.counts(lang)] if counts else []
+        return [*counted, pictures.of_card(lang, task)]
+    if task.frame is None:
+        return []
+    if not task.frame.is_own:
+        return [pictures.first_frame(lang)]
+    return [_("🖼 Your photo is the first frame; edges that do not fit are cut off.")]
 
 
 def frame_kept(lang: str) -> Text:

@@ -14,7 +14,7 @@ from bot.core.catalog import Model
 from bot.core.prices import Left
 from bot.core.task import AspectRatio
 from bot.texts.formatting import left_today, lines, message
-from bot.texts.i18n import fill, words
+from bot.texts.i18n import Words, fill, words
 
 
 def settings(lang: str, model: Model, ratio: AspectRatio | None) -> Text:
@@ -78,7 +78,13 @@ def start(
 
 
 def help(
-    lang: str, model: Model, *, photos_on: bool, translates: bool = False, hears: bool = False
+    lang: str,
+    model: Model,
+    *,
+    photos_on: bool,
+    translates: bool = False,
+    hears: bool = False,
+    image_model: Model | None = None,
 ) -> Text:
     _ = words(lang)
     return lines(
@@ -94,6 +100,7 @@ def help(
         if _.money
         else _("3. Press 1:1, 16:9 or 9:16: that is the order."),
         _("4. The video arrives as a reply, usually within a few minutes."),
+        _pictures(_, image_model) if image_model else None,
         "",
         fill(
             _("Now: {model}, {quality}, {length}, {price} a video. It has no sound."),
@@ -123,6 +130,23 @@ def help(
         _("/cancel – cancel the last order"),
         _("/history – your videos"),
         _("/privacy – what is stored and who sees it"),
+    )
+
+
+def _pictures(_: Words, model: Model) -> Text:
+    if not _.money:
+        return Text(
+            _(
+                "🖼 on a card makes a picture first; a number below the pictures starts the video "
+                "from it. Each counts as a video."
+            )
+        )
+    return fill(
+        _(
+            "🖼 on a card makes a picture first, {price} each; a number below the pictures starts "
+            "the video from it."
+        ),
+        price=_.price(model.price),
     )
 
 

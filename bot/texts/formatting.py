@@ -17,7 +17,7 @@ from aiogram.utils.formatting import (
 
 from bot.core.catalog import CATALOG
 from bot.core.prices import Left
-from bot.core.task import Task
+from bot.core.task import Task, TaskKind
 from bot.texts.i18n import Words
 
 CAPTION_LIMIT = 1024  # UTF-16 units, as Telegram counts
@@ -58,7 +58,10 @@ def left_today(_: Words, left: Left | None) -> str | None:
 
 def model_line(_: Words, task: Task) -> str:
     model = CATALOG.get(task.model)
-    facts = [model.title, model.quality, _.duration(model.seconds)] if model else [task.model]
+    picture = task.kind is TaskKind.PICTURE
+    facts = [model.title if model else task.model]
+    if model and not picture:
+        facts += [model.quality, _.duration(model.seconds)]
     if task.film_last and task.film_place:
         part = _("part {number} of {count}").format(number=task.film_place, count=task.film_last)
         facts.insert(0, part)
@@ -66,7 +69,7 @@ def model_line(_: Words, task: Task) -> str:
         facts.append(task.aspect_ratio.value)
     if task.variants > 1 and task.rendered_at is None:
         facts.append(f"×{task.variants}")
-    return "🎬 " + " · ".join(facts)
+    return ("🖼 " if picture else "🎬 ") + " · ".join(facts)
 
 
 def seconds_range(_: Words, low: float, high: float) -> str:

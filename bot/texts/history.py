@@ -13,12 +13,13 @@ from aiogram.utils.formatting import (
     Text,
 )
 
-from bot.core.task import Charge, Reason, Task, TaskState
+from bot.core.task import Charge, Reason, Task, TaskKind, TaskState
 from bot.texts.failures import failure, undeliverable, unknown
 from bot.texts.formatting import N_, TEXT_LIMIT, cut, lines, message, model_line, quoted
 from bot.texts.i18n import words
 from bot.texts.results import video_gone
 from bot.texts.statuses import cancelled, status_queued, status_sending
+from bot.texts.subject import about
 
 _STATES: dict[TaskState, tuple[str, str]] = {
     TaskState.DRAFT: ("📝", N_("a card")),
@@ -52,9 +53,12 @@ def history(lang: str, orders: Sequence[Task], page: int, pages: int) -> Text:
     rows: list[Any] = []
     for number, task in enumerate(orders, 1):
         sign, state = _STATES[task.state]
-        facts = " · ".join([_(state), _.day(task.confirmed_at or task.created_at)])
-        rows += [Text(Bold(f"{number}."), " ", title(task)), Text("    ", sign, " ", facts)]
-    head = _("Your videos")
+        with about(task):
+            facts = " · ".join([_(state), _.day(task.confirmed_at or task.created_at)])
+        mark = "🖼 " if task.kind is TaskKind.PICTURE else ""
+        rows += [Text(Bold(f"{number}."), " ", mark, title(task)), Text("    ", sign, " ", facts)]
+    drawn = any(task.kind is TaskKind.PICTURE for task in orders)
+    head = _("Your videos and pictures") if drawn else _("Your videos")
     if pages > 1:
         counted = _("page {page} of {pages}").format(page=page + 1, pages=pages)
         head = f"{head} · {counted}"
@@ -63,7 +67,9 @@ def history(lang: str, orders: Sequence[Task], page: int, pages: int) -> Text:
         "",
         *rows,
         "",
-        _("Press a number to get the video or to see the state of the order."),
+        _("Press a number to get the video or picture, or to see the state of the order.")
+        if drawn
+        else _("Press a number to get the video or to see the state of the order."),
     )
 
 

@@ -22,10 +22,15 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
+from bot.core.task import TaskKind
 from bot.texts.audience import shows_money
+from bot.texts.subject import subject
 
 LANGUAGES = ("en", "ru")
 LOCALES = Path(__file__).parent / "locales"
+
+PICTURE = TaskKind.PICTURE.value
+"""The context of messages about a picture (bot/texts/subject.py)."""
 
 # Languages of countries where most people read Russian; everybody can choose another language.
 _READ_RUSSIAN = frozenset({"ru", "be", "uk", "kk", "ky", "tg", "tt", "uz"})
@@ -77,11 +82,24 @@ class Words:
         self.lang = lang if lang in LANGUAGES else LANGUAGES[0]
 
     def __call__(self, message: str) -> str:
+        if subject() is TaskKind.PICTURE:
+            # gettext returns the message itself when the context has no entry for it
+            found = self._catalog.pgettext(PICTURE, message)
+            if found != message:
+                return found
         return catalogs().gettext(message, locale=self.lang)
 
     def plural(self, one: str, many: str, n: int) -> str:
         """Return the index of the plural form that this language uses with `n`."""
+        if subject() is TaskKind.PICTURE:
+            found = self._catalog.npgettext(PICTURE, one, many, n)
+            if found not in (one, many):
+                return found
         return catalogs().gettext(one, many, n, locale=self.lang)
+
+    @property
+    def _catalog(self) -> gettext.NullTranslations:
+        return catalogs().locales[self.lang]
 
     @property
     def money(self) -> bool:

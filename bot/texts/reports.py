@@ -66,7 +66,7 @@ def chart_titles(lang: str) -> Mapping[str, str]:
     """The labels in the picture."""
     _ = words(lang)
     return {
-        "videos": _("Videos a day"),
+        "videos": _("Orders a day"),
         "delivered": _("delivered"),
         "failed": _("failed"),
         "other": _("others"),

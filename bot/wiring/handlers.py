@@ -72,6 +72,7 @@ def wire_handlers(
             zone=settings.day_zone,
             retention_days=settings.retention_days,
             models=settings.models,
+            image_model=settings.drawing_model,
             examples=tuple(
                 one
                 for one in (examples.read(path) if path else examples.bundled())
@@ -179,8 +180,10 @@ async def _take_over(settings: Settings, provider: Gptunnel, cluster: Cluster) -
     path = settings.catalog_file
     if path is None:
         return Taken.NOT_WRITTEN
-    # The next start would refuse a MODEL that is not in the catalog, unless it is the default.
-    keep = frozenset({settings.model} - {Settings.model_fields["model"].default})
+    # The next start would refuse a MODEL or IMAGE_MODEL that is not in the catalog, except for the
+    # default.
+    kept = {settings.model, settings.image_model} - {Settings.model_fields["model"].default, ""}
+    keep = frozenset(kept)
     return await price_check.take_over(provider, path, partial(cluster.notify, CATALOG), keep=keep)
 
 
@@ -193,8 +196,10 @@ def _read_catalog(settings: Settings, dispatcher: Dispatcher) -> None:
     except ValueError as exc:
         logger.error("CATALOG_FILE is not read again: %s", exc)
         return
-    catalog.learn(models)
-    dispatcher["offer"] = replace(dispatcher["offer"], model=model, models=models)
+    catalog.learn(settings.priced_models)
+    dispatcher["offer"] = replace(
+        dispatcher["offer"], model=model, models=models, image_model=settings.drawing_model
+    )
 
 
 async def _admins_changed(admin_list: AdminList, cluster: Cluster) -> None:

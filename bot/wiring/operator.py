@@ -35,7 +35,7 @@ def wire_operator(
     clock, sleep = edges.clock, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
     metrics.show_zeros(
-        states=TaskState, reasons=Reason, models=(model.id for model in settings.models),
+        states=TaskState, reasons=Reason, models=(model.id for model in settings.priced_models),
         balance_alert=settings.balance_alert,
     )  # fmt: skip
     return Operator(

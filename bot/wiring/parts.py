@@ -81,7 +81,7 @@ class Parts:
 
 def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
     """Create all components between the external connections and the storage."""
-    catalog.learn(settings.models)
+    catalog.learn(settings.priced_models)
     address = wire_address(settings)
     health = wire_runtime(settings, storage, address)
     jobs = wire_jobs(settings, storage, edges, address, health)

@@ -64,6 +64,9 @@ tasks = sa.Table(
     # parts of a film that were ordered together; a later part waits in DRAFT
     sa.Column("storyboard_id", sa.BigInteger),
     sa.Column("film_last", sa.Integer),
+    # a picture (bot.core.task.TaskKind), and the card that it is for: a number that may be gone
+    sa.Column("kind", sa.Text, server_default=sa.text("'video'"), nullable=False),
+    sa.Column("picture_for", sa.BigInteger),
     # the request and its state
     sa.Column("state", text_of(TaskState, "state"), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),

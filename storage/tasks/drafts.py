@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bot.core.task import ENDED, Chat, Frame, Task, TaskState
+from bot.core.task import ENDED, Chat, Frame, Task, TaskKind, TaskState
 from storage.engine import Connection
 from storage.inbox import note_done
 from storage.photo_requests import PhotoRequest, take_request
@@ -183,6 +183,7 @@ class Drafts(LeasedTasks):
                     in_states({S.DRAFT}),
                     tasks.c.prompt.is_not(None),
                     tasks.c.frame_file_id.is_(None),
+                    tasks.c.kind == TaskKind.VIDEO.value,
                     tasks.c.created_at > now - JOIN_WITHIN,
                     **picture,
                     source_chat_id=chat.chat_id,
@@ -366,19 +367,27 @@ async def _of_message(connection: Connection, chat: Chat, message_id: int) -> Ta
 async def _frame_of_card(
     connection: Connection, chat: Chat, user_id: int, message_id: int
 ) -> Frame | None:
-    """Return the person's own picture for a card, since the card itself shows only a preview."""
+    """Return the person's own picture for a card, since the card itself shows only a preview; or
+    the picture of a message, made by an image model.
+    """
+    drawn = sa.and_(tasks.c.kind == TaskKind.PICTURE.value, tasks.c.video_message_id == message_id)
     row = (
         await connection.execute(
             sa.select(tasks)
             .where(
                 tasks.c.chat_id == chat.chat_id,
                 tasks.c.user_id == user_id,
-                tasks.c.card_message_id == message_id,
+                sa.or_(tasks.c.card_message_id == message_id, drawn),
             )
             .limit(1)
         )
     ).one_or_none()
-    return None if row is None else task_from(row).frame
+    if row is None:
+        return None
+    found = task_from(row)
+    if found.video_message_id == message_id and found.video_file_id is not None:
+        return Frame(file_id=found.video_file_id, kind="picture")
+    return found.frame
 
 
 async def _update(
@@ -410,8 +419,12 @@ async def _insert(connection: Connection, now: datetime, **values: Any) -> Task:
 
 
 def _unless_pressed(terms: dict[str, Any]) -> dict[str, Any]:
-    """Return the source video's model for drafts that were created by a button below it."""
-    pressed = sa.exists().where(callback_actions.c.task_id == tasks.c.id)
+    """Return the source video's model for drafts that were created by a button below it, and the
+    image model for pictures."""
+    pressed = sa.or_(
+        sa.exists().where(callback_actions.c.task_id == tasks.c.id),
+        tasks.c.kind == TaskKind.PICTURE.value,
+    )
     return {
         name: sa.case((pressed, tasks.c[name]), else_=sa.literal(value, tasks.c[name].type))
         for name, value in terms.items()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from bot.core.task import Task, TaskState
+from bot.core.task import Task, TaskKind, TaskState
 from storage.engine import Database
 from storage.rows import task_from
 from storage.tables import tasks
@@ -65,6 +65,7 @@ class HistoryStore:
             tasks.c.state == TaskState.DELIVERED,
             tasks.c.video_file_id.is_not(None),
             tasks.c.video_is_document.is_(False),  # inline mode sends videos
+            tasks.c.kind == TaskKind.VIDEO.value,
         )
         if before is not None:
             wanted = wanted.where(tasks.c.id < before)

@@ -113,7 +113,7 @@ class TaskStore(Drafts):
                     tasks.c.confirmed_by == update_id,
                 )
             await reserve(connection, confirmed, self.terms, now)
-            if confirmed.frame is not None:
+            if confirmed.frame is not None and confirmed.frame.is_own:
                 # the card told the person who receives the photo
                 await note_consent(connection, user_id, now)
             for _ in range(1, confirmed.variants):

@@ -8,7 +8,18 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import ViewportSize, expect
 
-from tests.pictures import DESK, FLOWS, PHONE, ask, browsing, press, sandbox, say, watch
+from tests.pictures import (
+    DESK,
+    FLOWS,
+    PHONE,
+    ask,
+    browsing,
+    pictures_in_russian,
+    press,
+    sandbox,
+    say,
+    watch,
+)
 from tests.support.media_files import BLUE, GREEN, RED, flag, jpeg
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -111,7 +122,11 @@ async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_
 
         for flow in FLOWS:
             await flow(page, shown=shown)
-        assert seen == ["album", "files", "group-stranger", "group", "inline", "russian"]
+        await pictures_in_russian(page, shown=shown)
+        assert seen == [
+            "album", "pictures", "files", "group-stranger", "group", "inline", "russian",
+            "pictures-russian",
+        ]  # fmt: skip
         # Messages of one topic are not in the other.
         await page.locator("#back").click()
         await page.locator("#chats").get_by_role("button").filter(has_text="Film club").click()

@@ -105,7 +105,7 @@ def test_the_routers_can_be_built_more_than_once() -> None:
     assert [router.name for router in first.sub_routers] == [
         "first_steps", "access", "admin", "people", "reports", "stars", "commands", "settings",
         "examples", "groups", "edited", "storyboard", "prompt", "voice", "picture",
-        "suggestions", "card", "options", "retry", "result", "film", "film_order",
+        "suggestions", "card", "options", "retry", "drawing", "result", "film", "film_order",
         "history", "data", "inline", "stopped", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)

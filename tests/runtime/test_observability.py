@@ -193,11 +193,14 @@ async def test_stages_and_money_are_counted_when_a_task_moves(storage: Storage) 
     before = replace(task, accepted_at=NOON, confirmed_at=NOON, reason=None)
     rendered = before.to(TaskState.RENDERED, run_at=NOON, rendered_at=NOON + timedelta(seconds=40))
     names = ("bot_task_stage_seconds_sum", "bot_task_stage_seconds_count")
-    was = [value(name, stage="generate") for name in names]
+    was = [value(name, stage="generate", kind="video") for name in names]
     moved = value("bot_task_transitions_total", state="rendered", reason="")
     metrics.moved(before, rendered, NOON)
     metrics.moved(rendered, rendered, NOON)
-    assert [value(name, stage="generate") for name in names] == [was[0] + 40, was[1] + 1]
+    assert [value(name, stage="generate", kind="video") for name in names] == [
+        was[0] + 40,
+        was[1] + 1,
+    ]
     assert value("bot_task_transitions_total", state="rendered", reason="") == moved + 1
     spent = value("bot_spend_roubles_total", model="m")
     metrics.spent("m", Decimal("6.8"))

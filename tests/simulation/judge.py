@@ -35,7 +35,7 @@ class Judge(Verdict):
         super().__init__(cast(Environment, world), orders, world.disturbances)
         self.violations += found
         for film in films:
-            self._judge_film(film)
+            self._judge_whole_film(film)
         self._settled_by_balance()
         self._creates_stop()
         self._questions_back_off()
@@ -53,7 +53,7 @@ class Judge(Verdict):
             if charges < count + self._came[mark]:
                 self._wrong(f"{mark} was settled as paid, and was charged {charges} times")
 
-    def _judge_film(self, film: Film) -> None:
+    def _judge_whole_film(self, film: Film) -> None:
         """It comes for a request, whole, with its parts in order, and not more often."""
         telegram = self._world.telegram
         for query in film.requests:

@@ -33,7 +33,7 @@ def share_statements() -> None:
         shared = made.dialect = shared or made.dialect
         return made.execution_options(compiled_cache=compiled)
 
-    engine.sqlite_engine = make_with_cache
+    engine.sqlite_engine = make_with_cache  # type: ignore[assignment]
 
 
 def share_signatures() -> None:

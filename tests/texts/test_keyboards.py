@@ -24,10 +24,12 @@ from bot.texts.callback_data import (
     BoardModel,
     BuyPackage,
     CancelTask,
+    ChangePhoto,
     Choose,
     ChooseWording,
     DecideAccess,
     DeleteMe,
+    DrawPicture,
     DropRequest,
     DropVideo,
     FilmAct,
@@ -61,6 +63,7 @@ from bot.texts.callback_data import (
     TakeExample,
     TakeIdea,
     TurnPage,
+    UsePicture,
 )
 from bot.texts.i18n import LANGUAGES
 
@@ -243,7 +246,10 @@ def test_callback_data_fits_64_bytes_and_round_trips() -> None:
         *(SetLanguage(lang=lang) for lang in LANGUAGES),
         *(Below(act=act, task_id=LARGEST_ID) for act in Act),
         ShowVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
-        DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
+        DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000.300000000"),
+        DrawPicture(task_id=LARGEST_ID),
+        ChangePhoto(task_id=LARGEST_ID),
+        UsePicture(task_id=LARGEST_ID, steps="0.100000000.200000000.300000000"),
         *(OfFilm(act=act, film_id=LARGEST_ID, task_id=LARGEST_ID) for act in FilmAct),
         *(OfBoard(act=act, board_id=LARGEST_ID, revision=1_000_000, scene=5) for act in BoardAct),
         *(BoardModel(board_id=LARGEST_ID, model=one) for one in CATALOG),

@@ -128,7 +128,9 @@ def test_every_message_has_all_its_forms_with_the_same_fields(lang: str) -> None
 
 def test_english_equals_the_msgid_and_russian_is_translated() -> None:
     for message in messages("en"):
-        assert forms(message.string) == forms(message.id)
+        # with a context, an entry exists because the words differ
+        same = forms(message.string) == forms(message.id)
+        assert same is (message.context is None), message.id
     for message in messages("ru"):
         for string in forms(message.string):
             assert any("а" <= char <= "я" for char in string.lower()), message.id

@@ -24,15 +24,18 @@ from bot.core.errors import (
     TelegramRejected,
 )
 from bot.core.notices import Notice, NoticeKind
-from bot.core.task import Task, TaskState
+from bot.core.task import Task, TaskKind, TaskState
 from bot.jobs.delivery import Delivery, PreparedVideo
 from bot.jobs.steps.context import StepContext
 from bot.texts.audience import reader
+from bot.texts.subject import about
 
 logger = logging.getLogger(__name__)
 
 WINDOW = timedelta(seconds=20)
 """The longest time in seconds that a finished video waits for the others of its order."""
+PICTURE_WINDOW = timedelta(seconds=90)
+"""The same for pictures, which are made within seconds but submitted one after the other."""
 LOOK_SECONDS = 2.0
 """Seconds between a waiting variant's checks whether the others will finish soon."""
 
@@ -93,7 +96,8 @@ class Albums:
         self, task: Task, order: int, waiting: dict[int, _WaitingVariant], me: _WaitingVariant
     ) -> None:
         """Wait until no other variant will finish soon, or another one sends this one."""
-        until = (task.rendered_at or self._context.clock()) + WINDOW
+        window = PICTURE_WINDOW if task.kind is TaskKind.PICTURE else WINDOW
+        until = (task.rendered_at or self._context.clock()) + window
         while me.came is None and (left := (until - self._context.clock()).total_seconds()) > 0:
             if not await self._any_near(task, order, waiting):
                 return
@@ -128,7 +132,8 @@ class Albums:
         places = {(task.video_chat.chat_id, task.video_chat.message_thread_id) for task in tasks}
         if len(tasks) == 1 or len(places) > 1 or not self._delivery.fit(prepared_videos):
             return {}
-        with reader(pays=self._context.progress.prices.seen_by(tasks[0].user_id)):
+        pays = self._context.progress.prices.seen_by(tasks[0].user_id)
+        with reader(pays=pays), about(tasks[0]):
             caption = texts.results.caption(tasks[0], len(tasks))
         try:
             sent = await self._delivery.album(prepared_videos, caption)
@@ -157,11 +162,17 @@ class Albums:
         return {task.id: True if task.id in written else lost for task in tasks}
 
 
+_BEFORE = (TaskState.QUEUED, TaskState.SUBMITTING)
+"""A picture may be done in the answer to its create, while the next one waits to be submitted."""
+
+
 def _is_near(other: Task, task: Task) -> bool:
     """Whether `other` is likely to finish soon after `task`: it takes as long, and its lease is
     held here or by nobody."""
     if other.lease_owner not in (None, task.lease_owner):
         return False
+    if other.kind is TaskKind.PICTURE and other.state in _BEFORE:
+        return other.attempts == 0
     if other.state is TaskState.RENDERED:
         return other.attempts == 0 and other.video_file_id is None
     if other.state is not TaskState.GENERATING or other.overdue:

@@ -30,10 +30,11 @@ from bot.jobs.delivery import Delivery
 from bot.jobs.steps.album import Albums
 from bot.jobs.steps.context import PATIENCE, StepContext, notice
 from bot.jobs.steps.watch import ResultClient
-from bot.media import video_reader
+from bot.media import picture_reader, video_reader
 from bot.media.download import DownloadFailed, DownloadGone, DownloadRefused, DownloadTooLarge
 from bot.texts import keyboards
 from bot.texts.audience import reader
+from bot.texts.subject import about
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +69,11 @@ class Deliver:
     async def _deliver(self, task: Task) -> Task | None:
         context = self._context
         pays = context.progress.prices.seen_by(task.user_id)
-        with reader(pays=pays):
+        with reader(pays=pays), about(task):
             keyboard = keyboards.results.result(task)
 
         def caption(as_file: bool) -> Text:
-            with reader(pays=pays):
+            with reader(pays=pays), about(task):
                 return texts.results.caption(task, as_file=as_file)
 
         try:
@@ -88,7 +89,7 @@ class Deliver:
             return await self._fresh_link(task, exc, Reason.RESULT_REFUSED)
         except DownloadGone as exc:
             return await self._fresh_link(task, exc, Reason.RESULT_GONE)
-        except video_reader.NotAVideo as exc:
+        except (video_reader.NotAVideo, picture_reader.NotAPicture) as exc:
             return await self._fresh_link(task, exc, Reason.RESULT_UNUSABLE)
         except (DownloadFailed, OSError, RuntimeError) as exc:
             # These errors are faults of the network or of this machine, not of the video.

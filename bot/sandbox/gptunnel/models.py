@@ -1,4 +1,4 @@
-"""The provider's own list: its models, their prices and the sizes of their videos.
+"""The provider's own list: its models, their prices and the sizes of what they make.
 
 It is deliberately separate from the bot's catalog, so that a wrong price or id there is noticed.
 """
@@ -43,12 +43,17 @@ DEFAULT_RATIO = "16:9"
 
 @dataclass(frozen=True)
 class Model:
-    """`price` in roubles, `seconds` of video."""
+    """`price` in roubles, `seconds` of video; 0: it makes a picture."""
 
     id: str
     price: Decimal
     resolution: str
     seconds: int
+    takes_image: bool = True
+
+    @property
+    def is_picture(self) -> bool:
+        return self.seconds == 0
 
     def size(self, ratio: str, shape: Fraction | None = None) -> tuple[int, int]:
         """Return width and height. A first frame with another `shape` (width / height) than
@@ -71,11 +76,27 @@ CHAT_MODELS: Mapping[str, tuple[Decimal, Decimal]] = {
 }
 """Roubles for 1000 tokens, read and written; pretended."""
 
-MODELS: Mapping[str, Model] = {
+# provider.md: "Families"; the prices are pretended, since nobody publishes them.
+_PICTURES = {
+    "seedream-3": ("6", True),
+    "nano-banana": ("7", True),
+    "gpt-image-1-high": ("25", True),
+    "google-imagen-3": ("9", False),
+}
+
+_VIDEOS: Mapping[str, Model] = {
     (name := f"{family}-{seconds}s"): Model(
         name, Decimal(price), family.rpartition("-")[2], seconds
     )
     for family, prices in _PRICES.items()
     for seconds, price in zip(_SECONDS, prices, strict=True)
     if price is not None
+}
+
+MODELS: Mapping[str, Model] = {
+    **_VIDEOS,
+    **{
+        name: Model(name, Decimal(price), "720P", 0, takes_image)
+        for name, (price, takes_image) in _PICTURES.items()
+    },
 }

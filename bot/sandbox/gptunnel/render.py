@@ -43,6 +43,7 @@ class Scene:
     prompt: str
     caption: str
     frame: bytes | None = None
+    number: int = 0  # of a picture: one prompt has several variants
 
     @property
     def frames(self) -> int:
@@ -66,6 +67,14 @@ def still(scene: Scene, passed: float) -> Image.Image:
     """Return one picture of a scene without a first frame; `passed`: 0 at the start, 1 at the
     end."""
     return _landscape(scene)(round(passed * (scene.frames - 1)))
+
+
+def picture_of(scene: Scene, picture: Image.Image | None = None) -> Image.Image:
+    """Return the scene in the middle of its light, or another picture, with the words below."""
+    drawn = picture or _landscape(scene)(scene.frames // 2)
+    words, mask = _caption(scene)
+    drawn.paste(words, (0, scene.height - mask.height), mask)
+    return drawn
 
 
 def _encode(path: Path, scene: Scene, pictures: Iterator[Image.Image]) -> None:
@@ -323,7 +332,8 @@ def _clip(line: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 
 def _dice(scene: Scene) -> random.Random:
-    return random.Random(hashlib.sha256(scene.prompt.encode()).digest())
+    seed = f"{scene.prompt} {scene.number}" if scene.number else scene.prompt
+    return random.Random(hashlib.sha256(seed.encode()).digest())
 
 
 def _eased(passed: float) -> float:

@@ -22,8 +22,9 @@ from aiohttp import BodyPartReader, web
 from bot.sandbox.faults import Faults, suffer
 from bot.sandbox.gptunnel import control
 from bot.sandbox.gptunnel.chat import answer
-from bot.sandbox.gptunnel.files import video_file
-from bot.sandbox.gptunnel.models import CHAT_MODELS, MODELS, RATIOS
+from bot.sandbox.gptunnel.files import PICTURE, VIDEO, result_file
+from bot.sandbox.gptunnel.models import CHAT_MODELS, MODELS, RATIOS, Model
+from bot.sandbox.gptunnel.paint import paint
 from bot.sandbox.gptunnel.records import Call, Charge, Made, Mode, Task, Word
 from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.senses import BadPicture, BadSound, hear, is_picture, look
@@ -34,6 +35,7 @@ Effect = Callable[[web.Request, dict[str, Any]], Awaitable[web.Response]]
 Issue = dict[str, str]
 
 LINK_SECONDS = 24 * 3600.0
+PICTURE_SHARE = 0.3
 _STOP_SECONDS = 0.1
 _BODY_BYTES = 1 << 20
 
@@ -93,6 +95,7 @@ class GptunnelEmulator:
         credit_limit: Decimal = Decimal(0),
         clock: Callable[[], float] = time.time,
         renderer: Renderer = render,
+        painter: Renderer = paint,
         image_seconds: float = IMAGE_SECONDS,
         studio: Studio | None = None,
     ) -> None:
@@ -114,7 +117,7 @@ class GptunnelEmulator:
         self.tasks: dict[str, Task] = {}
         self.origin = ""
         self._clock = clock
-        self._studio = studio or Studio(renderer, image_seconds)
+        self._studio = studio or Studio(renderer, image_seconds, painter)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -179,7 +182,8 @@ class GptunnelEmulator:
         }
         if task.end is Mode.WELL:
             base = self.result_base or self.origin
-            answer["url"] = f"{base}/result/{task.id}_result.mp4"
+            suffix = "png" if task.model.is_picture else "mp4"
+            answer["url"] = f"{base}/result/{task.id}_result.{suffix}"
         elif task.end is Word.LATE_SENSITIVE:
             answer |= {"code": 1001, "message": _MESSAGES[1001]}
         elif status == "failed":
@@ -281,7 +285,7 @@ class GptunnelEmulator:
             ratio=body.get("ar"),
             image=image,
             created_at=now,
-            ready_at=now if instant else now + _draw(self.delay),
+            ready_at=now if instant else now + self._seconds(model),
             work=self._studio.order(model, prompt, body.get("ar"), image),
         )
         self.tasks[task.id] = task
@@ -298,6 +302,10 @@ class GptunnelEmulator:
         self.balance -= sum((price for at, price in self._owed if at <= now), Decimal(0))
         self._owed = [(at, price) for at, price in self._owed if at > now]
 
+    def _seconds(self, model: Model) -> float:
+        """How long it takes: a picture is done within seconds (provider.md: "Families")."""
+        return _draw(self.delay) * (PICTURE_SHARE if model.is_picture else 1.0)
+
     def _issues(self, body: Mapping[str, Any]) -> list[Issue]:
         """Return the problems of a create's body, by field; the real service lists every model."""
         if "" in body:
@@ -312,6 +320,9 @@ class GptunnelEmulator:
             issues.append(_issue("ar", " | ".join(RATIOS), "unknown aspect ratio"))
         if "images" in body and not _is_one_link(body["images"]):
             issues.append(_issue("images", "array of 1 http(s) link", "invalid images"))
+        model = self.models.get(str(body.get("model")))
+        if "images" in body and model is not None and not model.takes_image:
+            issues.append(_issue("images", "nothing", "this model takes no images"))
         issues += [
             _issue(name, "nothing", "unknown field")
             for name in body
@@ -406,8 +417,8 @@ class GptunnelEmulator:
         return web.json_response({"text": text})
 
     def video(self, file: str) -> bytes | None:
-        """Return what a result's link leads to; None: no video, or not any more."""
-        task = self.tasks.get(file.removesuffix("_result.mp4"))
+        """Return what a result's link leads to; None: nothing, or not any more."""
+        task = self.tasks.get(file.rpartition("_result.")[0])
         if task is None or task.made is None or task.end is not Mode.WELL:
             return None
         return None if self._clock() > task.ready_at + self.link_ttl else task.made.video
@@ -420,7 +431,8 @@ class GptunnelEmulator:
                 text="<Error><Code>NoSuchKey</Code></Error>",
                 content_type="application/xml",
             )
-        return video_file(request, video)
+        model = self.tasks[request.match_info["file"].rpartition("_result.")[0]].model
+        return result_file(request, video, PICTURE if model.is_picture else VIDEO)
 
     async def _unknown(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         return _refusal(99, status=404)

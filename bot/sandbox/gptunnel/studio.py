@@ -1,4 +1,4 @@
-"""Make the videos of tasks in threads: fetch the first frame, check it, render.
+"""Make the videos and pictures of tasks in threads: fetch the first frame, check it, render.
 
 It runs in threads and must not use the event loop or the records.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import httpx
 from PIL import Image
 
 from bot.sandbox.gptunnel.models import DEFAULT_RATIO, Model
+from bot.sandbox.gptunnel.paint import paint
 from bot.sandbox.gptunnel.records import Made
 from bot.sandbox.gptunnel.render import Scene, render
 
@@ -37,8 +39,15 @@ class BadImage(Exception):
 class Studio:
     """Accepts orders in parallel and renders one at a time, to leave CPU for other programs."""
 
-    def __init__(self, renderer: Renderer = render, image_seconds: float = IMAGE_SECONDS) -> None:
+    def __init__(
+        self,
+        renderer: Renderer = render,
+        image_seconds: float = IMAGE_SECONDS,
+        painter: Renderer = paint,
+    ) -> None:
         self._renderer = renderer
+        self._painter = painter
+        self._painted = itertools.count(1)
         self._image_seconds = image_seconds
         self._rendering = threading.Lock()
         self._threads = ThreadPoolExecutor(_FETCHERS, "gptunnel-studio")
@@ -66,6 +75,10 @@ class Studio:
         width, height = model.size(ratio or DEFAULT_RATIO, shape)
         caption = f"{ratio or DEFAULT_RATIO} · {model.id}"
         with self._rendering:
+            if model.is_picture:
+                number = next(self._painted)
+                scene = Scene(width, height, 1, prompt, caption, frame, number)
+                return Made(self._painter(scene), frame)
             video = self._renderer(Scene(width, height, model.seconds, prompt, caption, frame))
         return Made(video, frame)
 

@@ -12,10 +12,12 @@ from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
 
 from bot import texts
 from bot.core.catalog import CATALOG, Model
-from bot.core.task import AspectRatio, Task
+from bot.core.task import AspectRatio, Task, TaskKind
 from bot.texts.callback_data import (
+    ChangePhoto,
     Choose,
     ChooseWording,
+    DrawPicture,
     DropRequest,
     Improve,
     Options,
@@ -26,7 +28,7 @@ from bot.texts.callback_data import (
 )
 from bot.texts.keyboards import parts
 
-VARIANTS = (1, 2, 3)
+VARIANTS = {TaskKind.VIDEO: (1, 2, 3), TaskKind.PICTURE: (1, 2, 3, 4)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class CardOptions:
     models: tuple[Model, ...] = ()
     improves: bool = False  # a chat model is set
     is_open: bool = False  # the options are open
+    image_model: Model | None = None  # what makes first frames
 
 
 def card(
@@ -58,10 +61,13 @@ def card(
         for ratio in ratios
     ]
     if not task.prompt:
-        return parts.rows([parts.cancel(task)])
+        return parts.rows(_pictures(task, card_options), [parts.cancel(task)])
+    if task.kind is TaskKind.PICTURE:
+        return parts.rows(picks, _variants(task), _wording(task), [parts.cancel(task)])
     return parts.rows(
         picks,
         *(_option_rows(task, model, card_options) if card_options else []),
+        _pictures(task, card_options) if card_options and not card_options.is_open else [],
         [parts.cancel(task)],
     )
 
@@ -71,19 +77,11 @@ def _option_rows(
 ) -> list[list[InlineKeyboardButton]]:
     lang = task.lang
     if card_options.is_open:
-        variants = [
-            parts.button(
-                f"×{count}",
-                Several(task_id=task.id, count=count),
-                ButtonStyle.SUCCESS if count == task.variants else None,
-            )
-            for count in VARIANTS
-        ]
         return [
             *choices(
                 lang, model, card_options.models, lambda one: Choose(task_id=task.id, model=one.id)
             ),
-            variants,
+            _variants(task),
             [parts.button(texts.cards.button_done(lang), Options(task_id=task.id, shown=False))],
         ]
     options = parts.button(
@@ -93,12 +91,41 @@ def _option_rows(
     row = [options]
     if card_options.improves:
         row.append(parts.button(texts.cards.button_improve(lang), Improve(task_id=task.id)))
-    rows = [row]
-    if task.original and task.rewritten:
-        own = task.prompt != task.original
-        text = texts.cards.button_as_written(lang) if own else texts.cards.button_rewritten(lang)
-        rows.append([parts.button(text, ChooseWording(task_id=task.id, own=own))])
-    return rows
+    return [row, _wording(task)]
+
+
+def _wording(task: Task) -> list[InlineKeyboardButton]:
+    """Return the button that sends the other version of the prompt, if there are two."""
+    if not (task.original and task.rewritten):
+        return []
+    own, lang = task.prompt != task.original, task.lang
+    text = texts.cards.button_as_written(lang) if own else texts.cards.button_rewritten(lang)
+    return [parts.button(text, ChooseWording(task_id=task.id, own=own))]
+
+
+def _variants(task: Task) -> list[InlineKeyboardButton]:
+    return [
+        parts.button(
+            f"×{count}",
+            Several(task_id=task.id, count=count),
+            ButtonStyle.SUCCESS if count == task.variants else None,
+        )
+        for count in VARIANTS[task.kind]
+    ]
+
+
+def _pictures(task: Task, card_options: CardOptions | None) -> list[InlineKeyboardButton]:
+    """Return the button that makes the first frame, or changes the photo, with an image model."""
+    model = card_options.image_model if card_options else None
+    if model is None or task.kind is TaskKind.PICTURE:
+        return []
+    if task.frame is None:
+        text, data = texts.pictures.button_draw(task.lang), DrawPicture(task_id=task.id)
+        return [parts.button(text, data)] if task.prompt else []
+    if not model.takes_image:
+        return []
+    text = texts.pictures.button_change(task.lang)
+    return [parts.button(text, ChangePhoto(task_id=task.id))]
 
 
 def choices(

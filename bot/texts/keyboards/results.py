@@ -10,16 +10,19 @@ from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMa
 from aiogram.utils.formatting import sizeof
 
 from bot import texts
-from bot.core.task import Reason, Task, TaskState
+from bot.core.catalog import CATALOG
+from bot.core.task import Reason, Task, TaskKind, TaskState
 from bot.texts.callback_data import (
     Act,
     Below,
+    ChangePhoto,
     DropVideo,
     OpenOrder,
     Redeliver,
     RetryUnknown,
     ShowVideo,
     TurnPage,
+    UsePicture,
 )
 from bot.texts.keyboards import films, parts, storyboards
 
@@ -63,6 +66,8 @@ _FRAME_LOST = frozenset(
 
 def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
     """Return the buttons below a video; with `forget` (in the history) Delete is permanent."""
+    if task.kind is TaskKind.PICTURE:
+        return _picture(task, forget=forget)
     has_video = task.video_file_id is not None or task.state is TaskState.RENDERED
     return parts.rows(
         [_again(task.id, task.lang, task.price), below(Act.EDIT_PROMPT, task.id, task.lang)],
@@ -75,22 +80,41 @@ def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
     )
 
 
+def _picture(task: Task, *, forget: bool, use: bool = True) -> InlineKeyboardMarkup:
+    """Return the buttons below a picture; without `use`, numbers above them open its card."""
+    there = task.video_file_id is not None or task.state is TaskState.RENDERED
+    lang, model = task.lang, CATALOG.get(task.model)
+    start = parts.button(
+        texts.pictures.button_use(lang), UsePicture(task_id=task.id), ButtonStyle.PRIMARY
+    )
+    change = parts.button(texts.pictures.button_change(lang), ChangePhoto(task_id=task.id))
+    ratio = below(Act.RATIO, task.id, lang)
+    return parts.rows(
+        [start] if there and use else [],
+        [_again(task.id, lang, task.price), below(Act.EDIT_PROMPT, task.id, lang)],
+        [ratio, change] if there and model is not None and model.takes_image else [ratio],
+        [*([below(Act.FILE, task.id, lang)] if there else []), *copy(task)],
+        [below(Act.FORGET if forget else Act.DELETE, task.id, lang)],
+    )
+
+
 def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
     """Return the buttons below an album: a number for each video, and the buttons of this one."""
     steps = ".".join(str(task_id - (task.order or task.id)) for task_id in videos)
+    drawn = task.kind is TaskKind.PICTURE
     numbers = [
         parts.button(
-            str(number),
-            ShowVideo(task_id=task_id, steps=steps),
+            f"🎬 {number}" if drawn else str(number),
+            (UsePicture if drawn else ShowVideo)(task_id=task_id, steps=steps),
             ButtonStyle.PRIMARY if task_id == task.id else None,
         )
         for number, task_id in enumerate(videos, 1)
     ]
     drop = DropVideo(task_id=task.id, steps=steps)
     delete = parts.button(texts.results.BUTTONS[Act.DELETE](task.lang), drop)
-    return parts.rows(
-        numbers if len(numbers) > 1 else [], *result(task).inline_keyboard[:-1], [delete]
-    )
+    several = len(numbers) > 1
+    under = _picture(task, forget=False, use=not several) if drawn else result(task)
+    return parts.rows(numbers if several else [], *under.inline_keyboard[:-1], [delete])
 
 
 def copy(task: Task) -> list[InlineKeyboardButton]:
