@@ -19,6 +19,7 @@ from handlers import (
     fallback,
     film,
     first_steps,
+    gifts,
     groups,
     history,
     inline,
@@ -54,6 +55,7 @@ def build_router() -> Router:
     root.include_router(people.router())
     root.include_router(reports.router())
     root.include_router(stars.router())
+    root.include_router(gifts.router())
     for module in (
         commands, settings, examples, groups, edited, prompt, picture, card,
         options, retry, result, film, history, data, inline, stopped, fallback,

@@ -48,7 +48,10 @@ async def start(
     in_group = message.chat.type != ChatType.PRIVATE
     if access.is_admin(event_from_user.id) and not in_group:
         sells = bool(stars_packages.packages)
-        await set_menu(bot, event_from_user.id, lang, sells=sells, is_admin=True)
+        await set_menu(
+            bot, event_from_user.id, lang, sells=sells, refers=offer.bonus is not None,
+            is_admin=True,
+        )  # fmt: skip
     text = texts.commands.start(
         lang,
         offer.model,
@@ -67,7 +70,12 @@ async def help(message: Message, lang: str, offer: Offer) -> None:
 
 
 async def privacy(message: Message, lang: str, offer: Offer) -> None:
-    await reply.say(message, texts.privacy.privacy(lang, offer.retention_days, offer.tunnel_owner))
+    await reply.say(
+        message,
+        texts.privacy.privacy(
+            lang, offer.retention_days, offer.tunnel_owner, refers=offer.bonus is not None
+        ),
+    )
 
 
 async def cancel(
@@ -114,6 +122,7 @@ async def set_language(
     access: Access,
     stars_packages: StarsPackages,
     storage: Storage,
+    offer: Offer,
     lang: str,
 ) -> None:
     chosen = callback_data.lang
@@ -127,6 +136,7 @@ async def set_language(
             query.from_user,
             chosen,
             sells=bool(stars_packages.packages),
+            refers=offer.bonus is not None,
             is_admin=access.is_admin(query.from_user.id),
         )
     text = texts.commands.language_set(chosen)

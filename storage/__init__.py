@@ -25,6 +25,7 @@ from storage.frames import FrameStore
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
 from storage.migrate import migrate
 from storage.money.entries import LedgerRow
+from storage.money.gifts import Balance, FriendResult, GiftStore, Promo, PromoResult
 from storage.money.ledger import LedgerStore, LedgerTotal
 from storage.money.stars import StarPaymentStore, StarRefund
 from storage.operator import OperatorStore
@@ -46,6 +47,7 @@ __all__ = [
     "AdminStore",
     "AlertStore",
     "AuditStore",
+    "Balance",
     "BreakerStore",
     "CallbackActionStore",
     "Claim",
@@ -59,6 +61,8 @@ __all__ = [
     "FilmStore",
     "FrameObjectStore",
     "FrameStore",
+    "FriendResult",
+    "GiftStore",
     "HistoryStore",
     "InboxState",
     "InboxStore",
@@ -73,6 +77,8 @@ __all__ = [
     "Page",
     "PeopleStore",
     "PrivacyStore",
+    "Promo",
+    "PromoResult",
     "RateStore",
     "RedeemResult",
     "Request",
@@ -119,6 +125,7 @@ class Storage:
     callback_actions: CallbackActionStore
     history: HistoryStore
     films: FilmStore
+    gifts: GiftStore
     privacy: PrivacyStore
     rates: RateStore
     cluster: Cluster
@@ -149,6 +156,7 @@ class Storage:
             callback_actions=CallbackActionStore(database),
             history=HistoryStore(database),
             films=FilmStore(database),
+            gifts=GiftStore(database),
             privacy=PrivacyStore(database),
             rates=RateStore(database),
             cluster=open_cluster(database),

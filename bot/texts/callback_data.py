@@ -260,6 +260,12 @@ class RevokeInvite(CallbackData, prefix="pr", sep="|"):
     number: int
 
 
+class RevokePromo(CallbackData, prefix="pm", sep="|"):
+    """Revokes a promo code, by the number of the update that made it."""
+
+    number: int
+
+
 class SetCap(CallbackData, prefix="oc", sep="|"):
     """Sets an own cap of a person or a group; `videos` 0: no limit, -1: as the settings say."""
 

@@ -49,6 +49,9 @@ def card(
         fill(_("💳 Price: {price}"), price=Bold(price_of_all(_, task, task.variants)))
         if _.money
         else left_today(_, left),
+        _("🎁 Your gift videos are used first. You have: {n}.").format(n=left.gifts)
+        if _.money and left and left.gifts > 0
+        else None,
         _("🖼 Your photo is the first frame; edges that do not fit are cut off.")
         if task.frame
         else None,

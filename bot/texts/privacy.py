@@ -10,13 +10,14 @@ from aiogram.utils.formatting import (
     Text,
 )
 
+from bot.core.gifts import FRIEND_DAYS
 from bot.texts.formatting import lines, message
 from bot.texts.i18n import fill, words
 
 
-def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
+def privacy(lang: str, days: int = 0, tunnel: str = "", *, refers: bool = False) -> Text:
     """`days` after which finished orders are deleted (0: never); `tunnel`: the owner of the tunnel
-    for photos.
+    for photos; `refers`: people invite each other.
     """
     _ = words(lang)
     return lines(
@@ -50,6 +51,11 @@ def privacy(lang: str, days: int = 0, tunnel: str = "") -> Text:
         ),
         fill(_("• A finished order is deleted after {days}."), days=_.days(days))
         if days
+        else None,
+        _("• Who invited you is kept until your first video, {days} at most.").format(
+            days=_.days(FRIEND_DAYS)
+        )
+        if refers
         else None,
         _("• /delete_me deletes everything about you, immediately and permanently."),
     )

@@ -74,6 +74,7 @@ def wire_handlers(
             # With `auto` there is none until the provider's list of models was read.
             translator=None if settings.translate_model == AUTO else edges.translator,
             rules=settings.order_rules(edges.admins),
+            bonus=settings.bonus,
             clock=edges.clock,
         ),
     )

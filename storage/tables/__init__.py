@@ -7,6 +7,7 @@ because the metadata is complete only when every module is imported.
 
 from storage.tables.base import metadata, one_of
 from storage.tables.film import films
+from storage.tables.gift import promos, referrals
 from storage.tables.message import InboxState, inbox, outbox
 from storage.tables.money import Entry, ledger, star_refunds
 from storage.tables.operator import (
@@ -69,8 +70,10 @@ __all__ = [
     "outbox",
     "own_caps",
     "permits",
+    "promos",
     "provider_breaker",
     "rates",
+    "referrals",
     "star_refunds",
     "switches",
     "task_events",

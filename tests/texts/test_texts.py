@@ -50,6 +50,7 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.STARS_PAID: {"stars": "21", "credit": "35.50"},
     NoticeKind.CREDIT_BACK: {"price": "17"},
     NoticeKind.CREDIT_GIVEN: {"roubles": "100", "credit": "117.50"},
+    NoticeKind.GIFT: {"why": "friend", "videos": "2", "roubles": "0", "have": "3"},
 }
 
 
@@ -562,6 +563,13 @@ def test_privacy_names_who_passes_photos_on() -> None:
     assert "Its owner, Cloudflare, passes the picture on" in english
     assert "Его владелец, Cloudflare, передаёт картинку дальше" in russian
     assert "tunnel" not in said(texts.privacy.privacy("en"))
+
+
+def test_privacy_names_referrals_where_there_are_any() -> None:
+    english, russian = both(lambda lang: texts.privacy.privacy(lang, refers=True))
+    assert "Who invited you is kept until your first video, 30 days at most" in english
+    assert "30 дней" in russian
+    assert "invited" not in said(texts.privacy.privacy("en"))
 
 
 def test_a_card_asks_for_consent_only_where_a_photo_goes_out() -> None:
