@@ -190,6 +190,31 @@ class TurnPage(CallbackData, prefix="hp", sep="|"):
     page: int
 
 
+class TurnFound(CallbackData, prefix="hs", sep="|"):
+    """Shows another page of what was found in somebody's history; `words` as `searchable` cuts
+    them."""
+
+    user_id: int
+    page: int
+    words: str
+
+
+WORDS_BYTES = 32
+"""Bytes of the words in TurnFound (Bot API: 64 in all, beside the largest numbers)."""
+
+
+def searchable(words: str) -> str:
+    """Return the words of a search as a button can carry them; what does not fit is cut."""
+    whole = " ".join(words.replace("|", " ").split())
+    return whole.encode()[:WORDS_BYTES].decode(errors="ignore").strip()
+
+
+class OpenFilm(CallbackData, prefix="hf", sep="|"):
+    """Shows one film of the history."""
+
+    film_id: int
+
+
 class OpenOrder(CallbackData, prefix="ho", sep="|"):
     """Shows one order of the history."""
 

@@ -30,6 +30,7 @@ from bot.texts.callback_data import (
     FirstStep,
     Improve,
     OfFilm,
+    OpenFilm,
     OpenOrder,
     Operate,
     Operation,
@@ -51,6 +52,7 @@ from bot.texts.callback_data import (
     ShowVideo,
     Step,
     TakeExample,
+    TurnFound,
     TurnPage,
 )
 from bot.texts.i18n import LANGUAGES
@@ -207,6 +209,16 @@ def test_a_page_of_history_leads_to_its_orders_and_to_other_pages() -> None:
     ]
     assert rows(keyboards.results.history(orders, 2, 0, 1)) == [[("1", "ho|9"), ("2", "ho|8")]]
     assert keyboards.results.history([], 2, 0, 1) is None
+    film = task(id=9, film_id=3)
+    assert rows(keyboards.results.history([film], 2, 0, 2, films=[9], words="fox")) == [
+        [("1", "hf|3")], [("›", "hs|2|1|fox")],
+    ]  # fmt: skip
+
+
+def test_the_words_of_a_search_fit_their_button() -> None:
+    assert callback_data.searchable("  a|b   Лиса ") == "a b Лиса"
+    words = callback_data.searchable("лиса бежит по свежему снегу на рассвете")
+    assert words == "лиса бежит по све"
 
 
 @pytest.mark.parametrize("state", TaskState)
@@ -233,6 +245,8 @@ def test_callback_data_fits_64_bytes_and_round_trips() -> None:
         DropVideo(task_id=LARGEST_ID, steps="0.100000000.200000000"),
         *(OfFilm(act=act, film_id=LARGEST_ID, task_id=LARGEST_ID) for act in FilmAct),
         TurnPage(user_id=LARGEST_ID, page=1_000_000),
+        TurnFound(user_id=LARGEST_ID, page=1_000_000, words=callback_data.searchable("лиса " * 9)),
+        OpenFilm(film_id=LARGEST_ID),
         OpenOrder(task_id=LARGEST_ID),
         BuyPackage(stars=100_000, roubles=9_999_999),
         RefundPayment(entry=LARGEST_ID),

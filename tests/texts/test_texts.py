@@ -506,16 +506,29 @@ def test_the_effect_of_a_press_is_shown_with_its_price() -> None:
 
 def test_a_page_of_history_names_each_order_its_state_and_its_day() -> None:
     orders = [
-        task(id=number, prompt=f"A cat\nnumber {number} " + "x" * 100, state=state)
+        texts.history.Entry(
+            task=(
+                one := task(id=number, prompt=f"A cat\nnumber {number} " + "x" * 100, state=state)
+            ),
+            title=texts.history.title(one),
+            parts=3 if state is TaskState.FAILED else 1,
+        )
         for number, state in enumerate(TaskState)
     ]
-    english, russian = both(lambda lang: texts.history.history(lang, orders, 1, 3))
+    english, russian = both(lambda lang: texts.history.listed(lang, orders, 1, 3))
     assert "page 2 of 3" in english
     assert "страница 2 из 3" in russian
     assert "ready · 1 January 2026" in english
     assert "готово · 1 января 2026" in russian
     assert all(sizeof(line) < 80 for line in english.split("\n"))
-    both(lambda lang: texts.history.history(lang, [], 0, 1))
+    assert "film of 3 parts" in english
+    assert "фильм из 3 частей" in russian
+    for caption in both(lambda lang: texts.history.history(lang, orders[:6], 0, 1, sought="cat")):
+        assert sizeof(caption) <= texts.formatting.CAPTION_LIMIT
+        assert "2026" not in caption
+    both(lambda lang: texts.history.listed(lang, [], 0, 1))
+    english, russian = both(lambda lang: texts.history.history(lang, [], 0, 1, sought="fox"))
+    assert "Nothing found: fox" in english
 
 
 @pytest.mark.parametrize("state", TaskState)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from aiogram.enums import ButtonStyle
@@ -15,10 +15,12 @@ from bot.texts.callback_data import (
     Act,
     Below,
     DropVideo,
+    OpenFilm,
     OpenOrder,
     Redeliver,
     RetryUnknown,
     ShowVideo,
+    TurnFound,
     TurnPage,
 )
 from bot.texts.keyboards import films, parts
@@ -118,16 +120,33 @@ def words_wanted(draft: Task, source: Task) -> InlineKeyboardMarkup:
 
 
 def history(
-    orders: Sequence[Task], user_id: int, page: int, pages: int
+    orders: Sequence[Task],
+    user_id: int,
+    page: int,
+    pages: int,
+    *,
+    films: Collection[int] = (),
+    words: str = "",
 ) -> InlineKeyboardMarkup | None:
-    """Return a number for each order, and the arrows to other pages; `page` counts from 0."""
+    """Return a number for each order, and the arrows to other pages; `page` counts from 0.
+
+    `films`: orders that stand for a whole film; `words`: of the search.
+    """
     numbers = [
-        InlineKeyboardButton(text=str(number), callback_data=OpenOrder(task_id=task.id).pack())
+        parts.button(
+            str(number),
+            OpenFilm(film_id=task.film_id)
+            if task.film_id is not None and task.id in films
+            else OpenOrder(task_id=task.id),
+        )
         for number, task in enumerate(orders, 1)
     ]
     turns = [
-        InlineKeyboardButton(
-            text=sign, callback_data=TurnPage(user_id=user_id, page=page + step).pack()
+        parts.button(
+            sign,
+            TurnFound(user_id=user_id, page=page + step, words=words)
+            if words
+            else TurnPage(user_id=user_id, page=page + step),
         )
         for sign, step in (("‹", -1), ("›", 1))
         if 0 <= page + step < pages

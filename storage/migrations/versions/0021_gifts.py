@@ -1,4 +1,4 @@
-"""Gift videos in the ledger, promo codes, referrals."""
+"""Gift videos in the ledger, promo codes, referrals, and pictures of videos for /history."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def upgrade() -> None:
         "ledger",
         sa.Column("videos", sa.Integer(), server_default=sa.text("0"), nullable=False),
     )
+    op.add_column("tasks", sa.Column("thumbnail_file_id", sa.Text()))
     op.add_column("users", sa.Column("referral", sa.Text()))
     op.create_index("ix_users_referral", "users", ["referral"], unique=True)
     op.create_table(
@@ -61,4 +62,5 @@ def downgrade() -> None:
     op.drop_table("promos")
     op.drop_index("ix_users_referral", table_name="users")
     op.drop_column("users", "referral")
+    op.drop_column("tasks", "thumbnail_file_id")
     op.drop_column("ledger", "videos")
