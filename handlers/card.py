@@ -93,7 +93,7 @@ async def send_card(
     if task.prompt is None:
         # There is no card yet: it is sent when the prompt arrives.
         kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
-        await reply.say(message, kept(task.lang), keyboards.cards.card(task))
+        await reply.say(message, kept(task.lang), keyboards.cards.card(task), quotes=True)
         await storage.tasks.card_shown(task, card_message_id=None, ends=ends)
         return
     is_new = picture is not None
@@ -131,12 +131,12 @@ async def send_card(
     card_id = None
     if shown is not None:
         try:
-            card_id = await reply.show(message, shown, text, keyboard)
+            card_id = await reply.show(message, shown, text, keyboard, quotes=True)
         except TelegramRejected:
             card_id = None
     is_media = card_id is not None
     if card_id is None:
-        card_id = await reply.say(message, text, keyboard)
+        card_id = await reply.say(message, text, keyboard, quotes=True)
     await storage.tasks.card_shown(task, card_message_id=card_id, is_media=is_media, ends=ends)
     if old is not None:
         await reply.take_away(bot, task.chat, old)

@@ -31,6 +31,9 @@ READ_LIMIT = 20 * 1000 * 1000
 """Bytes that a bot can download (Bot API: getFile)."""
 
 
+_FOLDS = frozenset({Act.MORE, Act.LESS, Act.MORE_KEPT, Act.LESS_KEPT})
+
+
 def router() -> Router:
     router = Router(name="result")
     press = router.callback_query
@@ -44,6 +47,7 @@ def router() -> Router:
     press.register(show_video, ShowVideo.filter())
     press.register(drop_video, DropVideo.filter())
     press.register(forget, Below.filter(F.act == Act.FORGET))
+    press.register(fold, Below.filter(F.act.in_(_FOLDS)))
     return router
 
 
@@ -230,6 +234,25 @@ async def as_file(
     name = f"video-{source.id}.mp4"
     if sent := await reply.document(message, BufferedInputFile(video, name)):
         await storage.callback_actions.keep_document(source.id, sent)
+
+
+async def fold(
+    query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
+) -> None:
+    """Show all buttons below a video, or only the first ones."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is None or query.message is None:
+        return
+    await reply.toast(query)
+    act = callback_data.act
+    keyboard = keyboards.results.result(
+        source,
+        forget=act in (Act.MORE_KEPT, Act.LESS_KEPT),
+        is_open=act in (Act.MORE, Act.MORE_KEPT),
+    )
+    await reply.change_buttons(
+        bot, reply.pressed_in(query, source.video_chat), query.message.message_id, keyboard
+    )
 
 
 async def delete(

@@ -58,6 +58,11 @@ class Model:
     seconds: int
     price: Decimal  # roubles
     ratios: tuple[AspectRatio, ...] = tuple(AspectRatio)
+    typical_seconds: int | None = None  # that making one takes; None: not known
+
+
+TYPICAL_SECONDS = 60
+"""Until a model's own durations are learnt; between 30 and 120 s (provider.md: "The video")."""
 
 
 def _build() -> dict[str, Model]:
@@ -68,6 +73,7 @@ def _build() -> dict[str, Model]:
             quality=quality.lower(),
             seconds=seconds,
             price=Decimal(price),
+            typical_seconds=TYPICAL_SECONDS,
         )
         for family, qualities in _PRICES.items()
         for quality, lengths in qualities.items()
@@ -130,13 +136,15 @@ def read(path: Path) -> tuple[Model, ...]:
 
 
 def _line(number: int, line: Any) -> Model:
-    """Read one model: id, title, quality, seconds, price (roubles), ratios (default: all)."""
+    """Read one model: id, title, quality, seconds, price (roubles), ratios (default: all),
+    typical_seconds (default: not known)."""
     if not isinstance(line, dict):
         raise ValueError(
             f"model {number}: should be a table of id, title, quality, seconds, price"
         )
-    values: dict[str, Any] = {"ratios": list(AspectRatio)} | line
-    wrong = {"id", "title", "quality", "seconds", "price", "ratios"} ^ values.keys()
+    values: dict[str, Any] = {"ratios": list(AspectRatio), "typical_seconds": None} | line
+    known = {"id", "title", "quality", "seconds", "price", "ratios", "typical_seconds"}
+    wrong = known ^ values.keys()
     if wrong:
         raise ValueError(f"model {number}: missing or unknown: {', '.join(sorted(wrong))}")
     for name in ("id", "title", "quality"):
@@ -147,6 +155,9 @@ def _line(number: int, line: Any) -> Model:
     seconds = values["seconds"]
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= 600:
         raise ValueError(f"model {number}: seconds should be a whole number")
+    typical = values["typical_seconds"]
+    if typical is not None and (type(typical) is not int or not 1 <= typical <= 86_400):
+        raise ValueError(f"model {number}: typical_seconds should be a whole number")
     try:
         price = Decimal(str(values["price"]))
     except InvalidOperation:
@@ -166,4 +177,5 @@ def _line(number: int, line: Any) -> Model:
         seconds=seconds,
         price=price,
         ratios=ratios,
+        typical_seconds=typical,
     )

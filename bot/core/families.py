@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
-from bot.core.catalog import ID_LIMIT, Model
+from bot.core.catalog import ID_LIMIT, TYPICAL_SECONDS, Model
 from bot.core.task import AspectRatio
 
 SOUND = "🔊"
@@ -30,6 +30,7 @@ class Family:
     seconds: int = 0
     sound: bool = False
     ratios: tuple[AspectRatio, ...] = _ALL
+    typical_seconds: int = TYPICAL_SECONDS
     unfit: str = ""  # why its models cannot be offered
 
 
@@ -86,6 +87,7 @@ def known(model_id: str, price: Decimal) -> Model:
             seconds=int(parts.get("seconds") or family.seconds),
             price=whole_kopecks(price),
             ratios=family.ratios,
+            typical_seconds=family.typical_seconds,
         )
     raise Unfit("nothing is known of its parameters")
 

@@ -131,6 +131,10 @@ class Act(StrEnum):
     FRAMELESS = "n"
     DELETE = "x"  # the message
     FORGET = "z"  # the message, and everything stored about the order
+    MORE = "m"  # shows all buttons
+    LESS = "l"
+    MORE_KEPT = "o"  # the same in the history, where Delete is permanent
+    LESS_KEPT = "p"
 
 
 class Below(CallbackData, prefix="b", sep="|"):

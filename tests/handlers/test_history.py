@@ -190,7 +190,11 @@ async def test_a_number_sends_the_video_without_an_upload(
     assert (video.name, video.params["video"]) == ("sendVideo", "video-1")
     assert video.files == {}
     assert video.text.startswith("Cat 1")
-    assert video.buttons[-1] == [("🗑 Delete for good", "b|z|1")]
+    assert video.buttons[-1] == [("🎞 Continue", "b|f|1"), ("⋯ More", "b|o|1")]
+    await harness.feed(**ann.press("b|o|1"))
+    [opened] = harness.telegram.edits
+    assert opened.name == "editMessageReplyMarkup"
+    assert opened.buttons[-1] == [("🗑 Delete for good", "b|z|1")]
     assert harness.states() == ["delivered"]
 
 

@@ -168,18 +168,25 @@ def test_every_failure_has_a_button() -> None:
 
 def test_a_video_has_all_its_buttons() -> None:
     video = task(state=TaskState.RENDERED)
+    first = [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Edit", "b|w|7")]
     assert rows(keyboards.results.result(video)) == [
-        [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Change prompt", "b|w|7")],
-        [("📐 Other ratio", "b|r|7"), ("🎞 Continue it", "b|f|7")],
-        [("📄 As a file", "b|d|7"), ("📋 Copy prompt", None)],
+        first,
+        [("🎞 Continue", "b|f|7"), ("⋯ More", "b|m|7")],
+    ]
+    assert rows(keyboards.results.result(video, is_open=True)) == [
+        first,
+        [("🎞 Continue", "b|f|7"), ("⋯ Less", "b|l|7")],
+        [("📐 Other ratio", "b|r|7"), ("📄 As a file", "b|d|7")],
+        [("📋 Copy prompt", None)],
         [("🗑 Delete", "b|x|7")],
     ]
     [button] = keyboards.results.copy(video)
     assert button.copy_text is not None
     assert button.copy_text.text == "A cat"
-    assert rows(keyboards.results.result(video, forget=True))[-1] == [
-        ("🗑 Delete for good", "b|z|7")
-    ]
+    assert rows(keyboards.results.result(video, forget=True))[-1][-1] == ("⋯ More", "b|o|7")
+    opened = rows(keyboards.results.result(video, forget=True, is_open=True))
+    assert opened[1][-1] == ("⋯ Less", "b|p|7")
+    assert opened[-1] == [("🗑 Delete for good", "b|z|7")]
 
 
 def test_a_part_of_a_film_leads_to_the_whole_film() -> None:
@@ -281,7 +288,8 @@ def test_below_an_album_each_video_has_all_its_buttons() -> None:
     for one, others in ((first, other), (other, first)):
         [numbers, *acts] = rows(keyboards.results.album(one, [7, second]))
         assert [text for text, _ in numbers] == ["1", "2"]
-        alone = rows(keyboards.results.result(one))
+        alone = rows(keyboards.results.result(one, is_open=True))
+        alone[1].pop()  # there is nothing more to show
         assert acts[:-1] == alone[:-1]
         assert [text for text, _ in acts[-1]] == [text for text, _ in alone[-1]]
         drop = DropVideo.unpack(str(acts[-1][0][1]))

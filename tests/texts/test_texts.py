@@ -345,7 +345,7 @@ def test_durations_have_russian_plurals(seconds: float, russian: str) -> None:
     assert words("ru").duration(seconds) == russian
 
 
-def test_an_estimate_is_shown_only_when_it_was_learnt() -> None:
+def test_an_estimate_is_learnt_and_before_that_the_catalogs() -> None:
     learnt = DurationDistribution(early=42, median=50, late=78, last=100, known=True)
     quick = said(
         texts.statuses.status_generating("ru", task("ru"), elapsed=41, distribution=learnt)
@@ -360,8 +360,12 @@ def test_an_estimate_is_shown_only_when_it_was_learnt() -> None:
     assert "Обычно: 40–80 секунд" in quick
     assert "дольше обычного" not in quick
     assert "дольше обычного" in slow
-    assert "Обычно" not in guess
+    assert "Обычно: 1 минута" in guess
     assert "дольше" not in guess
+    unknown = task("ru", model="gone-from-the-catalog")
+    assert "Обычно" not in said(
+        texts.statuses.status_generating("ru", unknown, elapsed=41, distribution=PRIOR)
+    )
 
 
 @pytest.mark.parametrize(

@@ -61,18 +61,44 @@ _FRAME_LOST = frozenset(
 )
 
 
-def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
-    """Return the buttons below a video; with `forget` (in the history) Delete is permanent."""
-    has_video = task.video_file_id is not None or task.state is TaskState.RENDERED
+def result(task: Task, *, forget: bool = False, is_open: bool = False) -> InlineKeyboardMarkup:
+    """Return the buttons below a video: two rows, and the rest when they `is_open`; with `forget`
+    (in the history) Delete is permanent.
+    """
+    if is_open:
+        act = Act.LESS_KEPT if forget else Act.LESS
+    else:
+        act = Act.MORE_KEPT if forget else Act.MORE
     return parts.rows(
-        [_again(task.id, task.lang, task.price), below(Act.EDIT_PROMPT, task.id, task.lang)],
-        [below(Act.RATIO, task.id, task.lang), below(Act.CONTINUE, task.id, task.lang)]
-        if has_video
-        else [below(Act.RATIO, task.id, task.lang)],
-        films.of_part(task) if has_video else [],
-        [*([below(Act.FILE, task.id, task.lang)] if has_video else []), *copy(task)],
-        [below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)],
+        *_first_rows(task, below(act, task.id, task.lang)),
+        *(_other_rows(task) if is_open else []),
+        [below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)] if is_open else [],
     )
+
+
+def _has_video(task: Task) -> bool:
+    return task.video_file_id is not None or task.state is TaskState.RENDERED
+
+
+def _first_rows(
+    task: Task, more: InlineKeyboardButton | None = None
+) -> list[list[InlineKeyboardButton]]:
+    """Return what is wanted most; a part of a film leads to the whole of it."""
+    edit = parts.button(
+        texts.results.button_edit(task.lang), Below(act=Act.EDIT_PROMPT, task_id=task.id)
+    )
+    go_on = [below(Act.CONTINUE, task.id, task.lang)] if _has_video(task) else []
+    return [
+        [_again(task.id, task.lang, task.price), edit],
+        [*go_on, *([more] if more else [])],
+        films.of_part(task) if _has_video(task) else [],
+    ]
+
+
+def _other_rows(task: Task) -> list[list[InlineKeyboardButton]]:
+    """Return what ⋯ shows, without Delete."""
+    file = [below(Act.FILE, task.id, task.lang)] if _has_video(task) else []
+    return [[below(Act.RATIO, task.id, task.lang), *file], copy(task)]
 
 
 def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
@@ -89,7 +115,7 @@ def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
     drop = DropVideo(task_id=task.id, steps=steps)
     delete = parts.button(texts.results.BUTTONS[Act.DELETE](task.lang), drop)
     return parts.rows(
-        numbers if len(numbers) > 1 else [], *result(task).inline_keyboard[:-1], [delete]
+        numbers if len(numbers) > 1 else [], *_first_rows(task), *_other_rows(task), [delete]
     )
 
 
