@@ -1,7 +1,8 @@
 """The buttons below a video, or below the notice of a failure.
 
 The task's row has all data, so the buttons work after a restart and on old messages. Buttons that
-cost money open a card first, except 🔁, which shows the price.
+cost money open a card first, except 🔁, which shows the price. The file is long on purpose: what a
+press below a video does is read in one place.
 """
 
 from __future__ import annotations

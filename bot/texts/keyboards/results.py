@@ -96,7 +96,7 @@ def _first_rows(
 
 
 def _other_rows(task: Task) -> list[list[InlineKeyboardButton]]:
-    """Return what ⋯ shows, without Delete."""
+    """Return what ⋯ shows, without Delete; further buttons of a result belong here."""
     file = [below(Act.FILE, task.id, task.lang)] if _has_video(task) else []
     return [[below(Act.RATIO, task.id, task.lang), *file], copy(task)]
 
