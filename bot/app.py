@@ -231,11 +231,12 @@ async def _background_jobs(
 async def _greet(bot: Bot, settings: Settings, storage: Storage) -> None:
     """Set the bot's profile and the menus of admins, once; nothing depends on it."""
     sells, names_prices = bool(settings.stars_offer.packages), settings.price_view().for_everybody
+    refers = settings.bonus is not None
     try:
-        await set_profile(bot, sells=sells, names_prices=names_prices)
+        await set_profile(bot, sells=sells, refers=refers, names_prices=names_prices)
         for admin in sorted(settings.admins):
             if (user := await storage.users.get(admin)) is not None:
-                await set_menu(bot, admin, user.lang, sells=sells, is_admin=True)
+                await set_menu(bot, admin, user.lang, sells=sells, refers=refers, is_admin=True)
     except Exception:
         logger.exception("the bot's profile was not set")
 

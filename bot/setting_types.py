@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from bot.core import catalog, examples
+from bot.core.gifts import read_gift
 from bot.core.stars import read_packages
 from storage.address import parse
 
@@ -127,6 +128,12 @@ def _packages(value: str) -> str:
     return value
 
 
+def _bonus(value: str) -> str:
+    if value and read_gift(value) is None:
+        raise ValueError("should be a number of videos, like 1, or credit, like 50₽")
+    return value
+
+
 def _catalog_file(value: Path | None) -> Path | None:
     if value is not None:
         catalog.read(value)
@@ -161,6 +168,8 @@ TimeZone = Annotated[str, AfterValidator(_time_zone)]
 UserIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_user_ids)]
 """Telegram user IDs, in the environment as `1001,1002`."""
 Packages = Annotated[str, AfterValidator(_packages)]
+Bonus = Annotated[str, AfterValidator(_bonus)]
+"""A gift as `bot.core.gifts.read_gift` reads it."""
 CatalogFile = Annotated[Path | None, AfterValidator(_catalog_file)]
 ExamplesFile = Annotated[Path | None, AfterValidator(_examples_file)]
 Lower = BeforeValidator(_lower)

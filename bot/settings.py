@@ -36,6 +36,7 @@ from bot.core.access import Access
 from bot.core.caps import OF_SETTINGS, Limit, OrderRules
 from bot.core.catalog import CATALOG
 from bot.core.chat_models import AUTO
+from bot.core.gifts import Gift, read_gift
 from bot.core.prices import PriceView, Show
 from bot.core.stars import StarsPackages, read_packages
 from bot.core.task import TaskKind
@@ -44,6 +45,7 @@ from bot.provider.account import account_mark
 from bot.setting_types import (
     CLOUDFLARED,
     ApiKey,
+    Bonus,
     BotToken,
     CatalogFile,
     Count,
@@ -143,6 +145,8 @@ class Settings(BaseSettings):
 
     stars_packages: Packages = ""
     """Credit sold for Telegram Stars, as `100:170,500:900` (Stars and roubles); empty: none."""
+    referral_bonus: Bonus = ""
+    """Gift of the first video to a new person and who invited them: `1` or `50₽`; empty: none."""
     support_contact: str = ""
     """Who answers questions about payments: @name or an address."""
 
@@ -420,6 +424,8 @@ class Settings(BaseSettings):
             found.append("ACCESS=open without caps or Stars: anybody can spend your balance")
         if self.stars_packages and not self.support_contact:
             found.append("STARS_PACKAGES without SUPPORT_CONTACT: nobody answers about payments")
+        if self.bonus and self.bonus.roubles and not self.stars_packages:
+            found.append("REFERRAL_BONUS in roubles without STARS_PACKAGES: nobody can use credit")
         if self.public_tunnel and self.frames_s3_bucket and self.updates != "webhook":
             found.append("PUBLIC_TUNNEL is not used: first frames are in the bucket")
         if self.image_model and not self.photos_on:
@@ -453,6 +459,11 @@ class Settings(BaseSettings):
         """Who sees prices."""
         sold = bool(self.stars_offer.packages)
         return PriceView(show=self.show_prices, sold=sold, admins=admins)
+
+    @property
+    def bonus(self) -> Gift | None:
+        """What a referral brings both people; None: nothing."""
+        return read_gift(self.referral_bonus)
 
     @property
     def stars_offer(self) -> StarsPackages:

@@ -21,6 +21,7 @@ from handlers import (
     film,
     film_order,
     first_steps,
+    gifts,
     groups,
     history,
     inline,
@@ -59,6 +60,7 @@ def build_router() -> Router:
     root.include_router(people.router())
     root.include_router(reports.router())
     root.include_router(stars.router())
+    root.include_router(gifts.router())
     for module in (
         commands, settings, examples, groups, edited, storyboard, prompt, voice, picture,
         suggestions, card, options, retry, drawing, result, film, film_order, history, data,

@@ -149,12 +149,12 @@ async def send_card(
     card_id = None
     if shown is not None:
         try:
-            card_id = await reply.show(message, shown, text, keyboard)
+            card_id = await reply.show(message, shown, text, keyboard, quotes=True)
         except TelegramRejected:
             card_id = None
     is_media = card_id is not None
     if card_id is None:
-        card_id = await reply.say(message, text, keyboard)
+        card_id = await reply.say(message, text, keyboard, quotes=True)
     await storage.tasks.card_shown(task, card_message_id=card_id, is_media=is_media, ends=ends)
     if old is not None:
         await reply.take_away(bot, task.chat, old)
@@ -169,13 +169,13 @@ async def _ask_for_words(
         kept = texts.cards.album_kept if task.media_group_id else texts.cards.frame_kept
         options = offer.card_options() if offer else None
         keyboard = keyboards.cards.card(task, card_options=options)
-        return await reply.say(message, kept(task.lang), keyboard)
+        return await reply.say(message, kept(task.lang), keyboard, quotes=True)
     text = texts.suggestions.frame_kept(
         task.lang,
         is_album=task.media_group_id is not None,
         asks_consent=await asks_consent(task, storage),
     )
-    return await reply.say(message, text, keyboards.suggestions.wordless(task))
+    return await reply.say(message, text, keyboards.suggestions.wordless(task), quotes=True)
 
 
 async def asks_consent(task: Task, storage: Storage) -> bool:

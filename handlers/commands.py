@@ -53,7 +53,10 @@ async def start(
     in_group = message.chat.type != ChatType.PRIVATE
     if access.is_admin(event_from_user.id) and not in_group:
         sells = bool(stars_packages.packages)
-        await set_menu(bot, event_from_user.id, lang, sells=sells, is_admin=True)
+        await set_menu(
+            bot, event_from_user.id, lang, sells=sells, refers=offer.bonus is not None,
+            is_admin=True,
+        )  # fmt: skip
     text = texts.commands.start(
         lang,
         offer.model,
@@ -85,6 +88,7 @@ async def privacy(message: Message, lang: str, offer: Offer) -> None:
         offer.tunnel_owner,
         ideas=offer.viewer is not None,
         voice=None if offer.transcriber is None else offer.transcriber_host,
+        refers=offer.bonus is not None,
     )
     await reply.say(message, text)
 
@@ -151,6 +155,7 @@ async def set_language(
     access: Access,
     stars_packages: StarsPackages,
     storage: Storage,
+    offer: Offer,
     lang: str,
 ) -> None:
     chosen = callback_data.lang
@@ -164,6 +169,7 @@ async def set_language(
             query.from_user,
             chosen,
             sells=bool(stars_packages.packages),
+            refers=offer.bonus is not None,
             is_admin=access.is_admin(query.from_user.id),
         )
     text = texts.commands.language_set(chosen)

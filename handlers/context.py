@@ -21,6 +21,7 @@ from bot.core.catalog_file import Taken
 from bot.core.chat_models import ChatModel
 from bot.core.clock import Clock, utc_now
 from bot.core.examples import Example
+from bot.core.gifts import Gift
 from bot.core.prices import Left
 from bot.core.storyboard import Scene
 from bot.core.suggestions import Suggestion
@@ -107,13 +108,19 @@ class Offer:
     storyteller: TellsStories | None = None
     stories_by: ChatModel | None = None
     rules: OrderRules = field(default_factory=OrderRules)
+    bonus: Gift | None = None  # of a referral; None: there are none
 
     clock: Clock = utc_now
 
     async def left(self, storage: Storage, user_id: int, price: Decimal) -> Left | None:
-        """Return what a guest may still order today; None: no cap, or they see prices."""
+        """Return what a guest may still order today; None: no cap, or they see prices.
+
+        Of a person who pays, only their gift videos, if there are any.
+        """
         if shows_money():
-            return None
+            pays = self.rules.pays(user_id)
+            gifts = (await storage.gifts.balance(user_id)).videos if pays else 0
+            return Left(0, gifts=gifts) if gifts > 0 else None
         return await storage.ledger.left_today(user_id, self.rules, price, self.clock())
 
     def model_for(self, person: User | None) -> Model:

@@ -15,7 +15,7 @@ from bot.texts import keyboards
 from bot.texts.callback_data import DeleteMe
 from bot.texts.i18n import language_of
 from handlers import reply
-from handlers.context import ForgetFiles
+from handlers.context import ForgetFiles, Offer
 from handlers.gate import EVERYBODY
 from storage import Storage
 
@@ -44,6 +44,7 @@ async def delete(
     forget_files: ForgetFiles,
     access: Access,
     stars_packages: StarsPackages,
+    offer: Offer,
     lang: str,
 ) -> None:
     user_id, message = query.from_user.id, query.message
@@ -58,6 +59,7 @@ async def delete(
                 query.from_user,
                 None,
                 sells=bool(stars_packages.packages),
+                refers=offer.bonus is not None,
                 is_admin=access.is_admin(user_id),
             )
     await reply.toast(query, "")

@@ -55,15 +55,16 @@ class Gate(BaseMiddleware):
         banned = Verdict.BANNED in (decided.person, decided.chat)
         lang = language_of(user.language_code)
         if not banned and isinstance(event, Message) and event.chat.type == ChatType.PRIVATE:
-            await _tell_how_to_ask(event, user, access, data["event_update"], lang)
+            await tell_how_to_ask(event, user, access, data["event_update"], lang)
         else:
             await _refuse(event, data["event_update"], lang, banned=banned)
         return None
 
 
-async def _tell_how_to_ask(
+async def tell_how_to_ask(
     message: Message, user: User, access: Access, update: Update, lang: str
 ) -> None:
+    """Tell a stranger in private that the bot is closed, and how to ask for access."""
     if message is not update.message:
         return  # an edited message
     heard = bool(access.admins)

@@ -14,7 +14,7 @@ from aiogram.utils.formatting import Text
 
 from bot import texts
 from bot.core.access import Access
-from bot.core.caps import own_caps
+from bot.core.caps import Cap, own_caps
 from bot.core.clock import Clock
 from bot.texts import keyboards
 from bot.texts.callback_data import (
@@ -191,8 +191,9 @@ async def overview(
     ]
     if user is None:
         name = known.name if known else None
-        text = texts.people.subject(lang, subject_id, name, verdict)
+        text = texts.people.subject(lang, subject_id, name, verdict, caps.get(Cap.GROUP_ALLOWANCE))
         return text, InlineKeyboardMarkup(inline_keyboard=below)
+    have = await storage.gifts.balance(subject_id)
     about = texts.people.PersonOverview(
         user_id=subject_id,
         name=user.name,
@@ -200,7 +201,8 @@ async def overview(
         verdict=verdict,
         lang=user.lang,
         strikes=user.strikes,
-        credit=await storage.ledger.credit(subject_id),
+        credit=have.credit,
+        gifts=have.videos,
         seen=f"{user.seen_at:%d.%m.%Y %H:%M}",
         orders=await storage.tasks.latest(subject_id),
     )

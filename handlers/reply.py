@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiogram import Bot
-from aiogram.methods import DeleteMessage, EditMessageCaption, EditMessageMedia, EditMessageText
+from aiogram.enums import ChatType
+from aiogram.methods import (
+    DeleteMessage,
+    EditMessageCaption,
+    EditMessageMedia,
+    EditMessageReplyMarkup,
+    EditMessageText,
+)
 from aiogram.types import (
     CallbackQuery,
     InaccessibleMessage,
@@ -45,11 +52,17 @@ def place(message: Message | InaccessibleMessage) -> Chat:
     )
 
 
-async def say(message: Message, text: Text, keyboard: InlineKeyboardMarkup | None = None) -> int:
-    """Answer with a text; return the id of the answer."""
+async def say(
+    message: Message,
+    text: Text,
+    keyboard: InlineKeyboardMarkup | None = None,
+    *,
+    quotes: bool = False,
+) -> int:
+    """Answer with a text; return the id of the answer. `quotes`: also a command in private."""
     sent = await message.answer(
         **text.as_kwargs(),
-        reply_parameters=_to(message),
+        reply_parameters=_to(message, quotes=quotes),
         reply_markup=keyboard,
         link_preview_options=_NO_PREVIEW,
     )
@@ -61,9 +74,11 @@ async def show(
     photo: str | InputFile,
     caption: Text,
     keyboard: InlineKeyboardMarkup | None = None,
+    *,
+    quotes: bool = False,
 ) -> int:
-    """Answer with a picture; return the id of the answer."""
-    return (await picture(message, photo, caption, keyboard)).message_id
+    """Answer with a picture; return the id of the answer. `quotes`: see `say`."""
+    return (await picture(message, photo, caption, keyboard, quotes=quotes)).message_id
 
 
 async def picture(
@@ -71,12 +86,14 @@ async def picture(
     photo: str | InputFile,
     caption: Text,
     keyboard: InlineKeyboardMarkup | None = None,
+    *,
+    quotes: bool = False,
 ) -> Message:
     """Answer with a picture; return the answer, which identifies Telegram's copy."""
     return await message.answer_photo(
         photo,
         **caption.as_caption_kwargs(),
-        reply_parameters=_to(message),
+        reply_parameters=_to(message, quotes=quotes),
         reply_markup=keyboard,
     )
 
@@ -175,6 +192,21 @@ async def rewrite(
     return True
 
 
+async def change_buttons(
+    bot: Bot, chat: Chat, message_id: int, keyboard: InlineKeyboardMarkup
+) -> None:
+    """Replace the buttons below a message of the bot, if it still exists."""
+    with suppress(TelegramNotModified, TelegramRejected):
+        await bot(
+            EditMessageReplyMarkup(
+                chat_id=chat.chat_id,
+                message_id=message_id,
+                business_connection_id=chat.business_connection_id,
+                reply_markup=keyboard,
+            )
+        )
+
+
 async def replace(
     bot: Bot,
     chat: Chat,
@@ -217,5 +249,14 @@ async def toast(query: CallbackQuery, text: str = "", *, alert: bool = False) ->
         await query.answer(text, show_alert=alert)
 
 
-def _to(message: Message) -> ReplyParameters:
+def _to(message: Message, *, quotes: bool = False) -> ReplyParameters | None:
+    """Return what the answer replies to. In a private chat a command needs no quote: its answer
+    is next to it."""
+    if not quotes and message.chat.type == ChatType.PRIVATE and _is_command(message):
+        return None
     return ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True)
+
+
+def _is_command(message: Message) -> bool:
+    entities = message.entities or ()
+    return any(one.type == "bot_command" and one.offset == 0 for one in entities)

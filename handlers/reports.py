@@ -33,6 +33,7 @@ LEDGER_DAYS, MOST_LEDGER_DAYS = 30, 366
 TOP = 8
 COLUMNS = (
     "id", "at", "kind", "user_id", "task_id", "payment_id", "roubles", "credit", "stars",
+    "videos",
 )  # fmt: skip
 
 _NUMBER = re.compile(r"[0-9]{1,3}")
@@ -135,7 +136,7 @@ def as_csv(rows: Iterable[LedgerRow]) -> bytes:
         writer.writerow(
             [
                 row.id, row.at.isoformat(), row.kind.value, row.user_id, row.task_id,
-                row.payment_id, row.roubles, row.credit, row.stars,
+                row.payment_id, row.roubles, row.credit, row.stars, row.videos,
             ]
         )  # fmt: skip
     return out.getvalue().encode()

@@ -1,7 +1,8 @@
 """The buttons below a video, or below the notice of a failure.
 
 The task's row has all data, so the buttons work after a restart and on old messages. Buttons that
-cost money open a card first, except 🔁, which shows the price.
+cost money open a card first, except 🔁, which shows the price. The file is long on purpose: what a
+press below a video does is read in one place.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ READ_LIMIT = 20 * 1000 * 1000
 """Bytes that a bot can download (Bot API: getFile)."""
 
 
+_FOLDS = frozenset({Act.MORE, Act.LESS, Act.MORE_KEPT, Act.LESS_KEPT})
+
+
 def router() -> Router:
     router = Router(name="result")
     press = router.callback_query
@@ -45,6 +49,7 @@ def router() -> Router:
     press.register(show_video, ShowVideo.filter())
     press.register(drop_video, DropVideo.filter())
     press.register(forget, Below.filter(F.act == Act.FORGET))
+    press.register(fold, Below.filter(F.act.in_(_FOLDS)))
     return router
 
 
@@ -244,6 +249,31 @@ async def as_file(
     name = f"picture-{source.id}.jpg" if drawn else f"video-{source.id}.mp4"
     if sent := await reply.document(message, BufferedInputFile(video, name)):
         await storage.callback_actions.keep_document(source.id, sent)
+
+
+async def fold(
+    query: CallbackQuery,
+    callback_data: Below,
+    bot: Bot,
+    storage: Storage,
+    offer: Offer,
+    lang: str,
+) -> None:
+    """Show all buttons below a video, or only the first ones."""
+    source = await _theirs(query, callback_data, storage, lang)
+    if source is None or query.message is None:
+        return
+    await reply.toast(query)
+    act = callback_data.act
+    keyboard = keyboards.results.result(
+        source,
+        forget=act in (Act.MORE_KEPT, Act.LESS_KEPT),
+        is_open=act in (Act.MORE, Act.MORE_KEPT),
+        draws=offer.image_model is not None and offer.photos_on,
+    )
+    await reply.change_buttons(
+        bot, reply.pressed_in(query, source.video_chat), query.message.message_id, keyboard
+    )
 
 
 async def delete(

@@ -74,10 +74,10 @@ async def buy(
     stars_packages: StarsPackages,
     lang: str,
 ) -> None:
-    credit = await storage.ledger.credit(event_from_user.id)
+    have = await storage.gifts.balance(event_from_user.id)
     await reply.say(
         message,
-        texts.payments.buy(lang, credit),
+        texts.payments.buy(lang, have.credit, have.videos),
         keyboards.payments.packages(lang, stars_packages.packages),
     )
 

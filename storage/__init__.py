@@ -27,6 +27,7 @@ from storage.frames import FrameStore
 from storage.inbox import InboxStore, InboxUpdate, IncomingUpdate
 from storage.migrate import migrate
 from storage.money.entries import LedgerRow
+from storage.money.gifts import Balance, FriendResult, GiftStore, Promo, PromoResult
 from storage.money.ledger import LedgerStore, LedgerTotal
 from storage.money.stars import StarPaymentStore, StarRefund
 from storage.operator import OperatorStore
@@ -54,6 +55,7 @@ __all__ = [
     "AdminStore",
     "AlertStore",
     "AuditStore",
+    "Balance",
     "BreakerStore",
     "CallbackActionStore",
     "Charging",
@@ -69,6 +71,8 @@ __all__ = [
     "FilmStore",
     "FrameObjectStore",
     "FrameStore",
+    "FriendResult",
+    "GiftStore",
     "HistoryStore",
     "InboxState",
     "InboxStore",
@@ -86,6 +90,8 @@ __all__ = [
     "PhotoRequestStore",
     "PictureStore",
     "PrivacyStore",
+    "Promo",
+    "PromoResult",
     "RateStore",
     "RedeemResult",
     "Request",
@@ -140,6 +146,7 @@ class Storage:
     films: FilmStore
     storyboards: StoryboardStore
     pictures: PictureStore
+    gifts: GiftStore
     privacy: PrivacyStore
     suggestions: SuggestionStore
     photo_requests: PhotoRequestStore
@@ -178,6 +185,7 @@ class Storage:
             films=FilmStore(database),
             storyboards=StoryboardStore(database, tasks),
             pictures=PictureStore(database),
+            gifts=GiftStore(database),
             privacy=PrivacyStore(database),
             suggestions=SuggestionStore(database),
             photo_requests=PhotoRequestStore(database),

@@ -16,7 +16,7 @@ from storage.engine import Connection as StorageConnection
 from storage.engine import Database
 from storage.tables import metadata
 
-HEAD = "0020"
+HEAD = "0021"
 """The newest of migrations/versions."""
 
 VERSION_TABLE = "alembic_version"

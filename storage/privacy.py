@@ -19,6 +19,7 @@ from bot.core.notices import access_asked_about
 from bot.core.task import TaskState
 from storage.engine import Connection, Database
 from storage.films import forget_films
+from storage.money.gifts import forget_referrals
 from storage.money.ledger import settle
 from storage.provider_account import disturb
 from storage.rows import task_from
@@ -130,6 +131,7 @@ class PrivacyStore:
             await connection.execute(
                 sa.delete(access_requests).where(access_requests.c.user_id == user_id)
             )
+            await forget_referrals(connection, user_id)
             await connection.execute(sa.delete(users).where(users.c.user_id == user_id))
             await _erase_updates(connection, user_id)
         return sorted(erased)

@@ -29,6 +29,7 @@ class User:
     ratio: str | None = None  # offered first
     model: str | None = None  # on a new card
     username: str | None = None  # without the @
+    referral: str | None = None  # the token of their referral link
     owed: bool = False  # notices wait for their next message
 
 

@@ -275,6 +275,7 @@ async def files(page: Page, *, shown: Shown = nothing) -> None:
     await expect(log(page).locator(".button", has_text="9:16")).to_be_visible(timeout=20_000)
     async with _another_video(page):
         await tap(page, "9:16")
+    await tap(page, "⋯ More")
     await tap(page, "As a file")
     name = log(page).locator("a.file", has_text=".mp4")
     await expect(name).to_be_visible(timeout=20_000)

@@ -21,6 +21,7 @@ class Cap(StrEnum):
     GLOBAL_PER_DAY = "global_per_day"
     GROUP_AT_ONCE = "group_at_once"  # of one group, set by an admin alone
     GROUP_PER_DAY = "group_per_day"
+    GROUP_ALLOWANCE = "group_allowance"  # of one group per day, set by the group's own admins
 
 
 OF_PERSON = (Cap.USER_AT_ONCE, Cap.USER_PER_DAY)

@@ -61,6 +61,11 @@ class Model:
     ratios: tuple[AspectRatio, ...] = tuple(AspectRatio)
     kind: TaskKind = TaskKind.VIDEO
     takes_image: bool = True  # a first frame, or a photo to change
+    typical_seconds: int | None = None  # that making one takes; None: not known
+
+
+TYPICAL_SECONDS = 60
+"""Until a model's own durations are learnt; between 30 and 120 s (provider.md: "The video")."""
 
 
 def _build() -> dict[str, Model]:
@@ -71,6 +76,7 @@ def _build() -> dict[str, Model]:
             quality=quality.lower(),
             seconds=seconds,
             price=Decimal(price),
+            typical_seconds=TYPICAL_SECONDS,
         )
         for family, qualities in _PRICES.items()
         for quality, lengths in qualities.items()
@@ -138,7 +144,8 @@ def read(path: Path) -> tuple[Model, ...]:
 
 
 def _line(number: int, line: Any) -> Model:
-    """Read one model: id, title, quality, seconds, price (roubles), ratios (default: all).
+    """Read one model: id, title, quality, seconds, price (roubles), ratios (default: all),
+    typical_seconds (default: not known).
 
     One of kind "picture" has no quality and no seconds, but `takes_image` (default: false).
     """
@@ -146,7 +153,11 @@ def _line(number: int, line: Any) -> Model:
         raise ValueError(
             f"model {number}: should be a table of id, title, quality, seconds, price"
         )
-    values: dict[str, Any] = {"ratios": list(AspectRatio), "kind": "video"} | line
+    values: dict[str, Any] = {
+        "ratios": list(AspectRatio),
+        "kind": "video",
+        "typical_seconds": None,
+    } | line
     if values["kind"] not in list(TaskKind):
         raise ValueError(f"model {number}: kind should be among {', '.join(TaskKind)}")
     kind = TaskKind(values["kind"])
@@ -155,7 +166,8 @@ def _line(number: int, line: Any) -> Model:
         values = {"takes_image": False} | values
     else:
         names, of_kind = [*names, "quality"], {"quality", "seconds"}
-    wrong = {"id", "title", "price", "ratios", "kind", *of_kind} ^ values.keys()
+    known = {"id", "title", "price", "ratios", "kind", "typical_seconds", *of_kind}
+    wrong = known ^ values.keys()
     if wrong:
         raise ValueError(f"model {number}: missing or unknown: {', '.join(sorted(wrong))}")
     if not isinstance(values.get("takes_image", True), bool):
@@ -168,6 +180,9 @@ def _line(number: int, line: Any) -> Model:
     seconds = values.get("seconds", 1)
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= 600:
         raise ValueError(f"model {number}: seconds should be a whole number")
+    typical = values["typical_seconds"]
+    if typical is not None and (type(typical) is not int or not 1 <= typical <= 86_400):
+        raise ValueError(f"model {number}: typical_seconds should be a whole number")
     try:
         price = Decimal(str(values["price"]))
     except InvalidOperation:
@@ -188,6 +203,7 @@ def _line(number: int, line: Any) -> Model:
             ratios=ratios,
             kind=kind,
             takes_image=values["takes_image"],
+            typical_seconds=typical,
         )
     return Model(
         id=values["id"],
@@ -196,4 +212,5 @@ def _line(number: int, line: Any) -> Model:
         seconds=seconds,
         price=price,
         ratios=ratios,
+        typical_seconds=typical,
     )

@@ -152,7 +152,8 @@ def render(made: Plan, listed: Listed, suffix: str) -> str:
             f'  {{"id": {_text(one.id)}, "title": {_text(one.title)}, '
             + "".join(f'"{name}": {value}, ' for name, value in _of_kind(one))
             + f'"price": {one.price.normalize():f}, '
-            f'"ratios": {json.dumps([ratio.value for ratio in one.ratios])}}}'
+            f'"ratios": {json.dumps([ratio.value for ratio in one.ratios])}'
+            + (f', "typical_seconds": {one.typical_seconds}}}' if one.typical_seconds else "}")
             for one in made.offered
         )
         return f'{{"models": [\n{lines}\n]}}\n'
@@ -173,6 +174,8 @@ def _toml(model: Model) -> str:
     ]
     if model.ratios != tuple(AspectRatio):
         lines.append(f"ratios = {json.dumps([ratio.value for ratio in model.ratios])}")
+    if model.typical_seconds:
+        lines.append(f"typical_seconds = {model.typical_seconds}")
     return "\n".join(lines) + "\n"
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
-from bot.core.catalog import ID_LIMIT, Model
+from bot.core.catalog import ID_LIMIT, TYPICAL_SECONDS, Model
 from bot.core.task import AspectRatio, TaskKind
 
 SOUND = "🔊"
@@ -32,6 +32,7 @@ class Family:
     seconds: int = 0
     sound: bool = False
     ratios: tuple[AspectRatio, ...] = _ALL
+    typical_seconds: int = TYPICAL_SECONDS
     unfit: str = ""  # why its models cannot be offered
     kind: TaskKind = TaskKind.VIDEO
     takes_image: bool = True
@@ -104,6 +105,7 @@ def known(model_id: str, price: Decimal) -> Model:
             ratios=family.ratios,
             kind=family.kind,
             takes_image=family.takes_image,
+            typical_seconds=family.typical_seconds,
         )
     raise Unfit("nothing is known of its parameters")
 

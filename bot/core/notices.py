@@ -36,6 +36,7 @@ class NoticeKind(StrEnum):
     PRICES_DIFFER = "prices_differ"  # to an admin: the provider lists other prices
     CREDIT_BACK = "credit_back"  # the price of a failed video was returned to the credit
     CREDIT_GIVEN = "credit_given"  # an admin gave credit
+    GIFT = "gift"  # videos or credit of an admin or a referral, or a gift video came back
     STARS_PAID = "stars_paid"
     STARS_BACK = "stars_back"  # a payment was refunded
 

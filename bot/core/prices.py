@@ -32,7 +32,11 @@ class PriceView:
 
 @dataclass(frozen=True)
 class Left:
-    """What a person may still order today: `videos` of `total`; 0: only the rest is known."""
+    """What a person may still order today: `videos` of `total`; 0: only the rest is known.
+
+    `gifts`: gift videos, which come on top and last longer than the day.
+    """
 
     videos: int
     total: int = 0
+    gifts: int = 0

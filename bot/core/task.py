@@ -238,6 +238,7 @@ class Task:
     provider_id: str | None = None
     video_url: str | None = None
     video_file_id: str | None = None
+    thumbnail_file_id: str | None = None  # Telegram's small picture of the video
     video_is_document: bool = False  # Telegram has it as a file, not as a video
     video_message_id: int | None = None
     # the video goes to the person's own chat: the place of the order cannot be written to

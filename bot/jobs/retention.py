@@ -87,6 +87,7 @@ class Retention:
         await privacy.forget_updates(before=orders)
         await self._storage.callback_actions.forget(before=now - KEEP_PRESSES)
         await self._storage.operator_messages.forget(before=now - KEEP_OPERATOR_MESSAGES)
+        await self._storage.gifts.forget(now=now)
         await self._storage.outbox.forget_parked(before=now - KEEP_PARKED)
         if gone:
             logger.info("deleted %d expired orders and cards", gone)

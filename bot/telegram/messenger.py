@@ -96,6 +96,7 @@ class SentVideo:
     message_id: int
     file_id: str | None
     is_document: bool = False  # a document's file_id cannot be sent as a video
+    thumbnail_file_id: str | None = None  # None: it has no small picture
 
 
 class Messenger:
@@ -416,7 +417,15 @@ def _sent_video(answer: Any) -> SentVideo:
     # A silent clip may come back as an animation or a document.
     for kind in ("video", "animation", "document"):
         if isinstance(media := answer.get(kind), dict) and media.get("file_id"):
-            return SentVideo(message_id, str(media["file_id"]), kind == "document")
+            small = media.get("thumbnail")
+            return SentVideo(
+                message_id,
+                str(media["file_id"]),
+                kind == "document",
+                str(small["file_id"])
+                if isinstance(small, dict) and small.get("file_id")
+                else None,
+            )
     return SentVideo(message_id, None)
 
 

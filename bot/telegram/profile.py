@@ -40,11 +40,17 @@ LANGUAGES: tuple[tuple[str, str | None], ...] = (("en", None), ("ru", "ru"))
 """
 
 
-async def set_profile(bot: Bot, *, sells: bool = False, names_prices: bool = True) -> None:
-    """Update the profile; the bot works without it. `sells`: for Stars."""
+async def set_profile(
+    bot: Bot, *, sells: bool = False, refers: bool = False, names_prices: bool = True
+) -> None:
+    """Update the profile; the bot works without it. `sells`: for Stars, `refers`: for a bonus."""
     failed: list[str] = []
     with reader(pays=names_prices):
-        parts = [part for lang, code in LANGUAGES for part in _parts(lang, code, sells=sells)]
+        parts = [
+            part
+            for lang, code in LANGUAGES
+            for part in _parts(lang, code, sells=sells, refers=refers)
+        ]
     try:
         for part in parts:
             failed += await _bring(bot, *part)
@@ -55,7 +61,13 @@ async def set_profile(bot: Bot, *, sells: bool = False, names_prices: bool = Tru
 
 
 async def follow_choice(
-    bot: Bot, user: User, lang: str | None, *, sells: bool = False, is_admin: bool = False
+    bot: Bot,
+    user: User,
+    lang: str | None,
+    *,
+    sells: bool = False,
+    refers: bool = False,
+    is_admin: bool = False,
 ) -> None:
     """Set the menu of a private chat to the chosen language, where Telegram would not do so by
     itself; None: no language is chosen any more. An admin always has a menu of their own."""
@@ -64,12 +76,14 @@ async def follow_choice(
         with suppress(TelegramError):  # a menu is not worth a retry of the press
             await bot(DeleteMyCommands(scope=BotCommandScopeChat(chat_id=user.id)))
     else:
-        await set_menu(bot, user.id, lang or own, sells=sells, is_admin=is_admin)
+        await set_menu(bot, user.id, lang or own, sells=sells, refers=refers, is_admin=is_admin)
 
 
-async def set_menu(bot: Bot, chat_id: int, lang: str, *, sells: bool, is_admin: bool) -> None:
+async def set_menu(
+    bot: Bot, chat_id: int, lang: str, *, sells: bool, is_admin: bool, refers: bool = False
+) -> None:
     """Set the menu of one private chat, best effort: Telegram knows no chat before /start."""
-    wanted = _menu(texts.commands.commands(lang, sells=sells, is_admin=is_admin))
+    wanted = _menu(texts.commands.commands(lang, sells=sells, refers=refers, is_admin=is_admin))
     with suppress(TelegramError):
         await bot(SetMyCommands(commands=wanted, scope=BotCommandScopeChat(chat_id=chat_id)))
 
@@ -93,10 +107,10 @@ async def _bring(
 Part = tuple[TelegramMethod[Any], object, TelegramMethod[bool]]
 
 
-def _parts(lang: str, code: str | None, *, sells: bool) -> Iterator[Part]:
+def _parts(lang: str, code: str | None, *, sells: bool, refers: bool) -> Iterator[Part]:
     """The question, the wanted answer, and the call that sets it."""
     for scope, commands in (
-        (BotCommandScopeDefault(), texts.commands.commands(lang, sells=sells)),
+        (BotCommandScopeDefault(), texts.commands.commands(lang, sells=sells, refers=refers)),
         (BotCommandScopeAllGroupChats(), texts.commands.group_commands(lang)),
     ):
         wanted = _menu(commands)

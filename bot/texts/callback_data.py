@@ -156,6 +156,10 @@ class Act(StrEnum):
     FRAMELESS = "n"
     DELETE = "x"  # the message
     FORGET = "z"  # the message, and everything stored about the order
+    MORE = "m"  # shows all buttons
+    LESS = "l"
+    MORE_KEPT = "o"  # the same in the history, where Delete is permanent
+    LESS_KEPT = "p"
 
 
 class Below(CallbackData, prefix="b", sep="|"):
@@ -286,6 +290,31 @@ class TurnPage(CallbackData, prefix="hp", sep="|"):
     page: int
 
 
+class TurnFound(CallbackData, prefix="hs", sep="|"):
+    """Shows another page of what was found in somebody's history; `words` as `searchable` cuts
+    them."""
+
+    user_id: int
+    page: int
+    words: str
+
+
+WORDS_BYTES = 32
+"""Bytes of the words in TurnFound (Bot API: 64 in all, beside the largest numbers)."""
+
+
+def searchable(words: str) -> str:
+    """Return the words of a search as a button can carry them; what does not fit is cut."""
+    whole = " ".join(words.replace("|", " ").split())
+    return whole.encode()[:WORDS_BYTES].decode(errors="ignore").strip()
+
+
+class OpenFilm(CallbackData, prefix="hf", sep="|"):
+    """Shows one film of the history."""
+
+    film_id: int
+
+
 class OpenOrder(CallbackData, prefix="ho", sep="|"):
     """Shows one order of the history."""
 
@@ -352,6 +381,12 @@ class ShowInvites(CallbackData, prefix="pi", sep="|"):
 
 class RevokeInvite(CallbackData, prefix="pr", sep="|"):
     """Revokes an invite, by the number of the update that made it."""
+
+    number: int
+
+
+class RevokePromo(CallbackData, prefix="pm", sep="|"):
+    """Revokes a promo code, by the number of the update that made it."""
 
     number: int
 

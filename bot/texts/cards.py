@@ -55,6 +55,9 @@ def card(
         fill(_("💳 Price: {price}"), price=Bold(price_of_all(_, task, task.variants)))
         if _.money
         else left_today(_, left),
+        _("🎁 Your gift videos are used first. You have: {n}.").format(n=left.gifts)
+        if _.money and left and left.gifts > 0
+        else None,
         *_what_becomes(lang, task, counts=left is not None),
         _("🔍 The picture is small, so the video may look blurry.") if is_blurry else None,
         _("🗂 The first picture of the album is used.") if task.media_group_id else None,

@@ -129,6 +129,7 @@ def help(
         _("/video – a prompt in a group"),
         _("/cancel – cancel the last order"),
         _("/history – your videos"),
+        _("/promo – use a promo code"),
         _("/privacy – what is stored and who sees it"),
     )
 
@@ -168,9 +169,11 @@ def language_set(lang: str) -> Text:
 LANGUAGE_NAMES = {"en": "English", "ru": "Русский"}
 
 
-def commands(lang: str, *, sells: bool = False, is_admin: bool = False) -> list[tuple[str, str]]:
+def commands(
+    lang: str, *, sells: bool = False, refers: bool = False, is_admin: bool = False
+) -> list[tuple[str, str]]:
     """Return name and description (Bot API: setMyCommands), in the order of the menu; `sells`: for
-    Stars."""
+    Stars, `refers`: a referral brings a bonus."""
     _ = words(lang)
     menu = [
         ("start", _("How to start")),
@@ -185,6 +188,8 @@ def commands(lang: str, *, sells: bool = False, is_admin: bool = False) -> list[
         ("privacy", _("What is stored and who sees it")),
         ("delete_me", _("Delete everything about me")),
     ]
+    if refers:
+        menu[6:6] = [("friends", _("Invite a friend"))]
     if sells:
         menu[7:7] = [("buy", _("Balance and Stars"))]
         menu[-1:-1] = [("paysupport", _("Refunds and questions")), ("terms", _("Terms"))]
@@ -205,6 +210,8 @@ def admin_commands(lang: str) -> list[tuple[str, str]]:
         ("order", _("An order")),
         ("settle", _("Settle an order in doubt")),
         ("credit", _("Give credit")),
+        ("gift", _("Give videos or credit")),
+        ("promo", _("Promo codes")),
         ("stats", _("Charts")),
         ("ledger", _("The ledger as a file")),
         ("broadcast", _("Message to everybody")),

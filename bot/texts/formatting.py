@@ -50,10 +50,17 @@ def left_today(_: Words, left: Left | None) -> str | None:
     if left is None:
         return None
     if left.total:
-        return _("🎟 {left} of {total} left today").format(left=left.videos, total=left.total)
-    return _.plural("🎟 {n} video left today", "🎟 {n} videos left today", left.videos).format(
-        n=left.videos
-    )
+        said = _("🎟 {left} of {total} left today").format(left=left.videos, total=left.total)
+    else:
+        said = _.plural("🎟 {n} video left today", "🎟 {n} videos left today", left.videos).format(
+            n=left.videos
+        )
+    return said if left.gifts < 1 else f"{said} · {gift_videos(_, left.gifts)}"
+
+
+def gift_videos(_: Words, number: int) -> str:
+    """How many gift videos somebody has."""
+    return "🎁 " + _.plural("{n} gift video", "{n} gift videos", number).format(n=number)
 
 
 def model_line(_: Words, task: Task) -> str:

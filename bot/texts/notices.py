@@ -13,7 +13,7 @@ from aiogram.utils.formatting import ExpandableBlockQuote, Text
 from bot.core.film import FilmProblem
 from bot.core.notices import ENDS_PART, Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task
-from bot.texts import admin
+from bot.texts import admin, gifts
 from bot.texts.access import access_asked, access_denied, access_granted
 from bot.texts.failures import back_in_queue, charged, failure, undeliverable, unknown
 from bot.texts.films import not_joined
@@ -96,6 +96,8 @@ def _said(notice: Notice, *, elsewhere: bool) -> Text:
         case NoticeKind.CREDIT_GIVEN:
             given, credit = Decimal(str(params["roubles"])), Decimal(str(params["credit"]))
             return credit_given(lang, given, credit)
+        case NoticeKind.GIFT:
+            return gifts.notice(lang, params)
         case NoticeKind.STARS_PAID:
             credit = Decimal(str(params["credit"]))
             return stars_paid(lang, int(params["stars"] or 0), credit)

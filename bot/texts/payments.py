@@ -16,7 +16,7 @@ from aiogram.utils.formatting import (
 
 from bot.core.caps import Cap, Limit
 from bot.core.stars import Package
-from bot.texts.formatting import cut, lines, message
+from bot.texts.formatting import cut, gift_videos, lines, message
 from bot.texts.i18n import words
 
 
@@ -36,12 +36,13 @@ def prices_differ(lang: str, lines: str, *, takes: bool = False) -> Text:
     )
 
 
-def buy(lang: str, credit: Decimal) -> Text:
-    """With the packages as buttons."""
+def buy(lang: str, credit: Decimal, gifts: int = 0) -> Text:
+    """With the packages as buttons; `gifts`: videos that are used before the balance."""
     _ = words(lang)
     return message(
         "⭐",
         _("Your balance: {credit}").format(credit=_.price(credit)),
+        gift_videos(_, gifts) if gifts > 0 else None,
         _("Videos are paid from it, each at the price on its card."),
         _("Failed videos are refunded. More: /terms, /paysupport"),
     )
@@ -217,7 +218,7 @@ def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> s
         )
         own = {
             Cap.USER_AT_ONCE: at_once, Cap.USER_PER_DAY: today,
-            Cap.GROUP_AT_ONCE: at_once, Cap.GROUP_PER_DAY: today,
+            Cap.GROUP_AT_ONCE: at_once, Cap.GROUP_PER_DAY: today, Cap.GROUP_ALLOWANCE: today,
         }  # fmt: skip
     what = (
         own.get(cap)
@@ -236,6 +237,10 @@ def limit_reached(lang: str, cap: Cap, bound: Limit, seconds: float | None) -> s
             ),
             Cap.GROUP_PER_DAY: _(
                 "This group has reached today's limit ({limit} a day). Press again in "
+                "{duration}, when a new day begins."
+            ),
+            Cap.GROUP_ALLOWANCE: _(
+                "This group has used what its admins allow it ({limit} a day). Press again in "
                 "{duration}, when a new day begins."
             ),
             Cap.GLOBAL_AT_ONCE: _(

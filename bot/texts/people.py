@@ -13,7 +13,7 @@ from aiogram.utils.formatting import Code, Text
 
 from bot.core.access import Verdict
 from bot.core.task import Task
-from bot.texts.formatting import N_, cut, message
+from bot.texts.formatting import N_, cut, gift_videos, message
 from bot.texts.i18n import Words, fill, words
 
 _SECTIONS = {"a": N_("Let in"), "b": N_("Banned"), "g": N_("Groups")}
@@ -36,6 +36,7 @@ class PersonOverview:
     lang: str
     strikes: int
     credit: Decimal
+    gifts: int = 0
     seen: str
     orders: Sequence[Task] = field(default_factory=tuple)
 
@@ -51,19 +52,28 @@ def person(lang: str, about: PersonOverview) -> Text:
         fill(_("Last seen: {when}, language: {lang}"), when=about.seen, lang=about.lang),
         fill(_("Refused as unsafe: {n}"), n=about.strikes),
         fill(_("Credit: {price}"), price=_.price(about.credit)),
+        gift_videos(_, about.gifts) if about.gifts > 0 else None,
         "",
         *(f"{task.id} · {task.created_at:%d.%m %H:%M} · {task.state}" for task in about.orders),
     )
 
 
-def subject(lang: str, subject_id: int, name: str | None, verdict: Verdict | None) -> Text:
-    """A group, or a person whom the bot has not met, for an admin."""
+def subject(
+    lang: str,
+    subject_id: int,
+    name: str | None,
+    verdict: Verdict | None,
+    allowance: int | None = None,
+) -> Text:
+    """A group, or a person whom the bot has not met, for an admin; `allowance`: videos a day that
+    the group's own admins allow it."""
     _ = words(lang)
     return message(
         "👥" if subject_id < 0 else "👤",
         named(name, None),
         fill(_("ID: {id}"), id=Code(subject_id)),
         _(_VERDICTS[verdict]),
+        _("Allowance by the group's admins: {n} a day").format(n=allowance) if allowance else None,
     )
 
 

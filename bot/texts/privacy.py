@@ -10,16 +10,24 @@ from aiogram.utils.formatting import (
     Text,
 )
 
+from bot.core.gifts import FRIEND_DAYS
 from bot.texts.formatting import lines, message
 from bot.texts.i18n import fill, words
 
 
 def privacy(
-    lang: str, days: int = 0, tunnel: str = "", *, ideas: bool = False, voice: str | None = None
+    lang: str,
+    days: int = 0,
+    tunnel: str = "",
+    *,
+    ideas: bool = False,
+    voice: str | None = None,
+    refers: bool = False,
 ) -> Text:
     """`days` after which finished orders are deleted (0: never); `tunnel`: the owner of the tunnel
     for photos; `ideas`: a chat model suggests what could happen in a photo;
-    `voice`: the host that turns speech into text ("": this machine, None: nobody).
+    `voice`: the host that turns speech into text ("": this machine, None: nobody);
+    `refers`: people invite each other.
     """
     _ = words(lang)
     return lines(
@@ -75,6 +83,11 @@ def privacy(
         ),
         fill(_("• A finished order is deleted after {days}."), days=_.days(days))
         if days
+        else None,
+        _("• Who invited you is kept until your first video, {days} at most.").format(
+            days=_.days(FRIEND_DAYS)
+        )
+        if refers
         else None,
         _("• /delete_me deletes everything about you, immediately and permanently."),
     )

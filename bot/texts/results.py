@@ -99,6 +99,22 @@ def button_edit_prompt(lang: str) -> str:
     return _("✏️ Change prompt")
 
 
+def button_edit(lang: str) -> str:
+    """The short label below a video."""
+    _ = words(lang)
+    return _("✏️ Edit")
+
+
+def button_more(lang: str) -> str:
+    _ = words(lang)
+    return _("⋯ More")
+
+
+def button_less(lang: str) -> str:
+    _ = words(lang)
+    return _("⋯ Less")
+
+
 def button_ratio(lang: str) -> str:
     _ = words(lang)
     return _("📐 Other ratio")
@@ -106,7 +122,7 @@ def button_ratio(lang: str) -> str:
 
 def button_continue(lang: str) -> str:
     _ = words(lang)
-    return _("🎞 Continue it")
+    return _("🎞 Continue")
 
 
 def button_file(lang: str) -> str:
@@ -143,6 +159,10 @@ BUTTONS: dict[str, Callable[[str], str]] = {  # bot.texts.callback_data.Act
     "n": button_frameless,
     "x": button_delete,
     "z": button_forget,
+    "m": button_more,
+    "l": button_less,
+    "o": button_more,
+    "p": button_less,
 }
 
 

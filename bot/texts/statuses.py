@@ -10,6 +10,7 @@ from aiogram.utils.formatting import (
     Text,
 )
 
+from bot.core.catalog import CATALOG
 from bot.core.schedule import DurationDistribution
 from bot.core.task import Task, TaskState
 from bot.texts.formatting import CAPTION_LIMIT, cut, message, model_line, seconds_range
@@ -43,9 +44,11 @@ def status_generating(
     lang: str, task: Task, *, elapsed: float, distribution: DurationDistribution
 ) -> Text:
     """The video is being made; `elapsed` seconds since the provider accepted it. Typical durations
-    are shown once they are known.
+    are shown once they are learnt; before that, the typical one of the catalog.
     """
     _ = words(lang)
+    model = CATALOG.get(task.model)
+    typical = model.typical_seconds if model and not distribution.known else None
     slow = distribution.known and elapsed > distribution.late
     return message(
         "⏳",
@@ -54,6 +57,7 @@ def status_generating(
         fill(_("Usually: {range}"), range=seconds_range(_, distribution.early, distribution.late))
         if distribution.known
         else None,
+        _("Usually: {duration}").format(duration=_.duration(typical)) if typical else None,
         _("It takes longer than usual, but it is still being made. You need not do anything.")
         if slow
         else None,

@@ -85,6 +85,7 @@ def wire_handlers(
             viewer=None if settings.vision_model == AUTO else edges.viewer,
             storyteller=None if settings.story_model == AUTO else edges.storyteller,
             rules=settings.order_rules(edges.admins),
+            bonus=settings.bonus,
             clock=edges.clock,
         ),
     )

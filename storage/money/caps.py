@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -15,7 +15,7 @@ from bot.core.task import ACTIVE, Task, TaskState
 from storage.alerts import is_held
 from storage.engine import Connection
 from storage.journal import note
-from storage.money.entries import credit_of, enter
+from storage.money.entries import credit_of, enter, gift_videos_of
 from storage.people import caps_of
 from storage.tables import Entry, in_states, ledger, tasks
 
@@ -25,7 +25,8 @@ S = TaskState
 async def reserve(connection: Connection, task: Task, terms: OrderRules, now: datetime) -> None:
     """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
-    Own caps of the person and of the group replace those of the settings.
+    Own caps of the person and of the group replace those of the settings. A gift video is used
+    instead of credit, or beyond the person's cap of a day.
 
     Raises IntakeHeld, PhotosHeld, LimitReached and CreditTooLow: the transaction must then be
     rolled back. On PostgreSQL the lock makes orders count one after the other; SQLite's
@@ -36,14 +37,19 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
     if task.frame is not None and await is_held(connection, Switch.PHOTOS):
         raise PhotosHeld("orders with a photo are paused")
     paid = terms.pays(task.user_id)
+    own = await caps_of(connection, [task.user_id, task.chat.chat_id])
+    caps, is_gift = terms.caps | own, False
+    if counted := terms.counted or bool(own):
+        await connection.lock("ledger")
+        is_gift = await _uses_gift(connection, task, terms, caps.get(Cap.USER_PER_DAY), now)
     await enter(
         connection,
         Entry.RESERVATION,
         now,
         task,
-        credit_kopecks=-task.price if paid else Decimal(0),
+        credit_kopecks=-task.price if paid and not is_gift else Decimal(0),
+        videos=-1 if is_gift else 0,
     )
-    own = await caps_of(connection, [task.user_id, task.chat.chat_id])
     note(
         connection,
         f"task {task.id}: ordered: {task.model}, {task.price} ₽",
@@ -52,12 +58,10 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
         model=task.model,
         roubles=task.price,
     )
-    if not terms.counted and not own:
+    if not counted:
         return
-    await connection.lock("ledger")
-    caps = terms.caps | own
     for at_once, day, in_task, in_ledger in (
-        (*OF_PERSON, tasks.c.user_id == task.user_id, ledger.c.user_id == task.user_id),
+        (*OF_PERSON, tasks.c.user_id == task.user_id, _of_day(task.user_id)),
         (*OF_GROUP, tasks.c.chat_id == task.chat.chat_id,
          ledger.c.chat_id == task.chat.chat_id),
         (Cap.GLOBAL_AT_ONCE, Cap.GLOBAL_PER_DAY, None, None),
@@ -67,10 +71,42 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
             await _check(connection, _under_way(*whose), at_once, bound, None)
         if bound := caps.get(day):
             whose = [] if in_ledger is None else [in_ledger]
+            if is_gift and day is Cap.USER_PER_DAY:
+                continue
             ordered = _ordered_since(day_start(now, terms.zone), *whose)
             await _check(connection, ordered, day, bound, next_day(now, terms.zone))
-    if paid and (credit := await credit_of(connection, task.user_id)) < 0:
+    if bound := caps.get(Cap.GROUP_ALLOWANCE):
+        ordered = _ordered_since(day_start(now, terms.zone), ledger.c.chat_id == task.chat.chat_id)
+        await _check(connection, ordered, Cap.GROUP_ALLOWANCE, bound, next_day(now, terms.zone))
+    if paid and not is_gift and (credit := await credit_of(connection, task.user_id)) < 0:
         raise CreditTooLow(task.price, credit + task.price)
+
+
+async def _uses_gift(
+    connection: Connection, task: Task, terms: OrderRules, bound: Limit | None, now: datetime
+) -> bool:
+    """Whether the order uses a gift video: where it would be paid, or where the person has
+    reached `bound`, their cap of a day. The lock of the ledger is held."""
+    if await gift_videos_of(connection, task.user_id) < 1:
+        return False
+    if terms.pays(task.user_id):
+        return True
+    if not bound:
+        return False
+    since = day_start(now, terms.zone)
+    found = (await connection.execute(_ordered_since(since, _of_day(task.user_id)))).one()
+    return _exceeds(bound, found.videos + 1, (found.roubles or 0) + task.price)
+
+
+def _of_day(user_id: int) -> sa.ColumnElement[bool]:
+    """Rows that count against a person's cap of a day: gift videos come on top of it."""
+    return sa.and_(ledger.c.user_id == user_id, ledger.c.videos == 0)
+
+
+def _exceeds(bound: Limit, videos: int, roubles: Decimal) -> bool:
+    return bool(
+        (bound.videos and videos > bound.videos) or (bound.roubles and roubles > bound.roubles)
+    )
 
 
 def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
@@ -99,9 +135,17 @@ async def ordered_today(
     connection: Connection, user_id: int, now: datetime
 ) -> tuple[int, Decimal]:
     """Return the videos and roubles that count against a person's daily cap."""
-    ordered = _ordered_since(day_start(now), ledger.c.user_id == user_id)
+    ordered = _ordered_since(day_start(now), _of_day(user_id))
     row = (await connection.execute(ordered)).one()
     return row.videos, row.roubles or Decimal(0)
+
+
+async def ordered_in_group(
+    connection: Connection, chat_id: int, now: datetime, zone: tzinfo
+) -> int:
+    """Return the videos that count against a group's caps of a day."""
+    ordered = _ordered_since(day_start(now, zone), ledger.c.chat_id == chat_id)
+    return int((await connection.execute(ordered)).one().videos)
 
 
 async def _check(
@@ -112,6 +156,5 @@ async def _check(
     renews_at: datetime | None,
 ) -> None:
     found = (await connection.execute(ordered)).one()
-    videos, roubles = found.videos, found.roubles or 0
-    if (bound.videos and videos > bound.videos) or (bound.roubles and roubles > bound.roubles):
+    if _exceeds(bound, found.videos, found.roubles or Decimal(0)):
         raise LimitReached(cap, bound, renews_at)

@@ -30,6 +30,7 @@ class LedgerRow:
     roubles: Decimal
     credit: Decimal
     stars: int
+    videos: int = 0
 
 
 async def enter(
@@ -40,6 +41,7 @@ async def enter(
     *,
     kopecks: Decimal | None = None,
     credit_kopecks: Decimal = Decimal(0),
+    videos: int = 0,
 ) -> None:
     """Insert one entry of a task, `kopecks` defaulting to its price; a repeat inserts nothing."""
     await connection.execute(
@@ -53,6 +55,7 @@ async def enter(
             kopecks=task.price if kopecks is None else kopecks,
             credit_kopecks=credit_kopecks,
             stars=0,
+            videos=videos,
         )
         .on_conflict_do_nothing()
     )
@@ -64,6 +67,14 @@ async def credit_of(connection: Connection, user_id: int) -> Decimal:
         sa.select(sa.func.sum(ledger.c.credit_kopecks)).where(ledger.c.user_id == user_id)
     )
     return credit or Decimal(0)
+
+
+async def gift_videos_of(connection: Connection, user_id: int) -> int:
+    """Return how many gift videos the person has not used."""
+    videos: int | None = await connection.scalar(
+        sa.select(sa.func.sum(ledger.c.videos)).where(ledger.c.user_id == user_id)
+    )
+    return int(videos or 0)
 
 
 async def ledger_rows(database: Database, *conditions: sa.ColumnElement[bool]) -> list[LedgerRow]:
@@ -81,6 +92,7 @@ async def ledger_rows(database: Database, *conditions: sa.ColumnElement[bool]) -
                 roubles=row.kopecks,
                 credit=row.credit_kopecks,
                 stars=row.stars,
+                videos=row.videos,
             )
             for row in rows.all()
         ]

@@ -19,8 +19,9 @@ from bot.core.prices import Left
 from bot.core.task import Chat, Task, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
-from storage.money.caps import ordered_today
-from storage.money.entries import LedgerRow, credit_of, enter, ledger_rows
+from storage.money.caps import ordered_in_group, ordered_today
+from storage.money.entries import LedgerRow, credit_of, enter, gift_videos_of, ledger_rows
+from storage.money.gifts import pay_referral, tell_video_back
 from storage.money.stars import refund_payment_for_task
 from storage.outbox import insert_notices
 from storage.tables import Entry, ledger
@@ -48,6 +49,8 @@ async def settle(
     """
     if task.state is S.GENERATING:
         await enter(connection, Entry.CHARGE, now, task)
+    elif task.state is S.DELIVERED:
+        await pay_referral(connection, task, now)
     elif task.state in (S.CANCELLED, S.FAILED):
         await _give_back(connection, task, now, not_accepted=not_accepted)
 
@@ -57,7 +60,7 @@ async def _give_back(
 ) -> None:
     """Return what was reserved and not charged; a person's credit also when it was charged."""
     rows = await connection.execute(
-        sa.select(ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks).where(
+        sa.select(ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks, ledger.c.videos).where(
             ledger.c.task_id == task.id
         )
     )
@@ -69,8 +72,14 @@ async def _give_back(
     charged = Entry.CHARGE in known and not not_accepted
     roubles = Decimal(0) if charged else reserved.kopecks
     credit = -reserved.credit_kopecks
-    if roubles or credit:
-        await enter(connection, Entry.RETURN, now, task, kopecks=roubles, credit_kopecks=credit)
+    videos = -reserved.videos
+    if roubles or credit or videos:
+        await enter(
+            connection, Entry.RETURN, now, task, kopecks=roubles, credit_kopecks=credit,
+            videos=videos,
+        )  # fmt: skip
+    if videos and task.state is S.FAILED:
+        await tell_video_back(connection, task, now)
     if not credit or task.state is not S.FAILED:
         return
     if not await refund_payment_for_task(connection, task, now):
@@ -84,12 +93,13 @@ async def _give_back(
 
 
 async def is_paid_by_person(connection: Connection, task_id: int) -> bool:
-    """Whether an order was paid from the person's own credit, as part of a transaction."""
+    """Whether an order was paid from the person's own credit or with a gift video, as part of a
+    transaction."""
     found: int | None = await connection.scalar(
         sa.select(ledger.c.id).where(
             ledger.c.task_id == task_id,
             ledger.c.kind == Entry.RESERVATION,
-            ledger.c.credit_kopecks != 0,
+            sa.or_(ledger.c.credit_kopecks != 0, ledger.c.videos != 0),
         )
     )
     return found is not None
@@ -118,11 +128,18 @@ class LedgerStore:
             return None
         async with self._database.transaction() as connection:
             videos, roubles = await ordered_today(connection, user_id, now)
+            gifts = await gift_videos_of(connection, user_id)
         by_videos = max(bound.videos - videos, 0)
         by_roubles = max(int((bound.roubles - roubles) // price), 0) if price else by_videos
         if not bound.roubles:
-            return Left(by_videos, bound.videos)
-        return Left(min(by_videos, by_roubles) if bound.videos else by_roubles)
+            return Left(by_videos, bound.videos, gifts)
+        left = min(by_videos, by_roubles) if bound.videos else by_roubles
+        return Left(left, gifts=gifts)
+
+    async def ordered_in_group(self, chat_id: int, rules: OrderRules, now: datetime) -> int:
+        """Return the videos that count against a group's caps today."""
+        async with self._database.transaction() as connection:
+            return await ordered_in_group(connection, chat_id, now, rules.zone)
 
     async def totals(
         self, since: datetime, until: datetime, *, user_id: int | None = None

@@ -9,6 +9,7 @@ from storage.tables.balance import balance_trails, provider_account
 from storage.tables.base import metadata, one_of
 from storage.tables.draft import photo_requests, suggestions
 from storage.tables.film import films
+from storage.tables.gift import promos, referrals
 from storage.tables.message import InboxState, inbox, operator_messages, outbox
 from storage.tables.money import Entry, ledger, star_refunds
 from storage.tables.operator import (
@@ -76,9 +77,11 @@ __all__ = [
     "own_caps",
     "permits",
     "photo_requests",
+    "promos",
     "provider_account",
     "provider_breaker",
     "rates",
+    "referrals",
     "star_refunds",
     "storyboards",
     "suggestions",

@@ -18,7 +18,7 @@ class Entry(StrEnum):
     RETURN = "return"  # cancelled, refused or failed before it was charged
     PURCHASE = "purchase"  # Stars were received
     REFUND = "refund"  # Stars were returned
-    GRANT = "grant"  # an admin gave credit
+    GRANT = "grant"  # credit or videos as a gift: of an admin, a promo code, a referral
 
 
 # No foreign keys: rows outlive the tasks and people to which they refer. `kopecks`: money of the
@@ -32,11 +32,13 @@ ledger = sa.Table(
     sa.Column("user_id", sa.BigInteger, nullable=False),
     sa.Column("task_id", sa.BigInteger),
     sa.Column("chat_id", sa.BigInteger),  # of the task, for the caps of groups
-    # Bot API: telegram_payment_charge_id; of a grant: the update that made it
+    # Bot API: telegram_payment_charge_id; of a grant: what it came from, so that it comes once
     sa.Column("payment_id", sa.Text),
     sa.Column("kopecks", Kopecks, nullable=False),
     sa.Column("credit_kopecks", Kopecks, nullable=False),
     sa.Column("stars", sa.BigInteger, nullable=False),
+    # change of the person's gift videos: +3 given, -1 used for an order, +1 returned
+    sa.Column("videos", sa.Integer, server_default=sa.text("0"), nullable=False),
     sa.UniqueConstraint("task_id", "kind"),
     sa.UniqueConstraint("payment_id", "kind"),
     sa.Index("ix_ledger_user", "user_id", "at"),

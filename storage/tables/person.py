@@ -21,6 +21,8 @@ users = sa.Table(
     sa.Column("ratio", sa.Text),
     sa.Column("model", sa.Text),
     sa.Column("username", sa.Text),  # without the @; it may have changed since
+    sa.Column("referral", sa.Text),  # the token of their referral link, once they asked for it
+    sa.Index("ix_users_referral", "referral", unique=True),
 )
 
 

@@ -47,6 +47,12 @@ def test_a_catalog_is_read_from_toml_and_from_json(tmp_path: Path) -> None:
     assert catalog.read(plain)[0].ratios == tuple(AspectRatio)
 
 
+def test_a_catalog_may_say_how_long_a_video_takes(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.json"
+    path.write_text(json.dumps([LINE, {**LINE, "id": "m-2", "typical_seconds": 90}]))
+    assert [model.typical_seconds for model in catalog.read(path)] == [None, 90]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -66,6 +72,9 @@ def test_a_catalog_is_read_from_toml_and_from_json(tmp_path: Path) -> None:
         ([{**LINE, "price": 1.005}], "price"),
         ([{**LINE, "price": "NaN"}], "price"),
         ([{**LINE, "ratios": ["4:3"]}], "ratios"),
+        ([{**LINE, "typical_seconds": 0}], "typical_seconds"),
+        ([{**LINE, "typical_seconds": True}], "typical_seconds"),
+        ([{**LINE, "typical_seconds": "60"}], "typical_seconds"),
         ([{**LINE, "ratios": []}], "ratios"),
         ([{**LINE, "ratios": 5}], "ratios"),
     ],

@@ -70,8 +70,18 @@ def buttons(message: Json) -> list[list[str]]:
 
 
 def answers(message: Json) -> Callable[[Json], bool]:
-    """Return the texts that reply to this message."""
-    return lambda m: m.get("reply_to_message", {}).get("message_id") == message["message_id"]
+    """Return the texts that reply to this message, or follow it: commands are not quoted in
+    private."""
+    number = message["message_id"]
+    is_command = message["chat"]["type"] == "private" and words(message).startswith("/")
+
+    def replies(m: Json) -> bool:
+        quoted = m.get("reply_to_message", {}).get("message_id")
+        if quoted is None and is_command:
+            return bool(m["from"]["is_bot"]) and int(m["message_id"]) > int(number)
+        return bool(quoted == number)
+
+    return replies
 
 
 def has_button(text: str) -> Callable[[Json], bool]:

@@ -35,6 +35,14 @@ async def video_of(person: Person, prompt: str) -> Json:
     return await person.expect(lambda m: is_video(m) and words(m).startswith(prompt), within=60)
 
 
+async def more(person: Person, video: Json, label: str = "⋯ More") -> Json:
+    """Open all buttons below a video; return it with them."""
+    await person.press(video, label)
+    number = video["message_id"]
+    await until(lambda: len(buttons(person.chat.messages[number])) > 3)
+    return person.chat.messages[number]
+
+
 async def test_every_video_has_its_buttons_and_again_orders_another(
     harness: ProcessHarness,
 ) -> None:
@@ -42,10 +50,8 @@ async def test_every_video_has_its_buttons_and_again_orders_another(
     prompt = "a kite over the sea, again"
     video = await video_of(anna, prompt)
     assert buttons(video) == [
-        [f"🔁 Again · {PRICE}", "✏️ Change prompt"],
-        ["📐 Other ratio", "🎞 Continue it"],
-        ["📄 As a file", "📋 Copy prompt"],
-        ["🗑 Delete"],
+        [f"🔁 Again · {PRICE}", "✏️ Edit"],
+        ["🎞 Continue", "⋯ More"],
     ]
     pressed = await anna.press(video, f"🔁 Again · {PRICE}")
     assert (await anna.answer_to(pressed))["text"] == texts.results.press_retried("en")
@@ -57,13 +63,13 @@ async def test_every_video_has_its_buttons_and_again_orders_another(
 async def test_another_ratio_and_another_prompt_open_cards(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="ru")
     video = await video_of(anna, "бумажный кораблик")
-    await anna.press(video, "📐 Другой формат")
+    await anna.press(await more(anna, video, "⋯ Ещё"), "📐 Другой формат")
     card = await anna.expect(lambda m: answers(video)(m) and has_button("9:16")(m))
     await anna.press(card, "9:16")
     await until(lambda: len(creates(harness, "бумажный кораблик")) == 2)
     assert creates(harness, "бумажный кораблик")[1]["ar"] == "9:16"
 
-    await anna.press(video, "✏️ Другой промпт")
+    await anna.press(video, "✏️ Изменить")
     await anna.expect(lambda m: "Напишите новый промпт" in words(m))
     asked = await anna.send_text("бумажный самолётик")
     second = await anna.expect(lambda m: answers(asked)(m) and has_button("1:1")(m))
@@ -74,7 +80,7 @@ async def test_another_ratio_and_another_prompt_open_cards(harness: ProcessHarne
 async def test_a_video_continues_from_its_last_picture(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     video = await video_of(anna, "a gate opens slowly")
-    await anna.press(video, "🎞 Continue it")
+    await anna.press(video, "🎞 Continue")
     shown = await anna.expect(lambda m: "photo" in m and answers(video)(m))
     asked = await anna.send_text("and a dog comes through it")
     card = await anna.expect(lambda m: answers(asked)(m) and has_button("16:9")(m))
@@ -103,6 +109,7 @@ async def test_a_video_continues_from_its_last_picture(harness: ProcessHarness) 
 async def test_a_video_comes_as_a_file_and_can_be_deleted(harness: ProcessHarness) -> None:
     anna = harness.telegram.add_person("Anna", language_code="en")
     video = await video_of(anna, "a lamp in the rain")
+    video = await more(anna, video)
     await anna.press(video, "📄 As a file")
     file = await anna.expect(lambda m: "document" in m and answers(video)(m))
     assert file["document"]["file_name"].endswith(".mp4")

@@ -15,7 +15,7 @@ from tests.faults.refusals import LATER, TAKEN
 from tests.media.test_video_reader import mp4
 from tests.support.app_harness import AppHarness, OpenAppHarness
 
-WHOLE, PARTS, GO_ON = "▶️ Whole film", "✂️ Parts", "🎞 Continue it"
+WHOLE, PARTS, GO_ON = "▶️ Whole film", "✂️ Parts", "🎞 Continue"
 
 
 @pytest.fixture

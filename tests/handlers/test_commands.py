@@ -29,8 +29,20 @@ async def test_commands_are_answered_in_the_persons_language(
     assert english in first.text
     assert russian in second.text
     assert first.text != second.text
-    assert first.reply_to == 1
+    assert first.reply_to is None, "a command in private needs no quote"
     assert harness.states() == []
+
+
+async def test_a_command_is_quoted_in_a_group_and_its_card_everywhere(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    group = Person(harness, chat={"id": -5, "type": "supergroup", "title": "Friends"})
+    await harness.feed(**group.text("/help"))
+    assert harness.telegram.sent[-1].reply_to == 1
+    await harness.feed(**ann.text("/video a cat"))
+    assert harness.telegram.sent[-1].reply_to == 1
+    await harness.feed(**ann.text("/video"))
+    assert harness.telegram.sent[-1].reply_to is None
 
 
 async def test_a_chosen_language_wins_over_telegrams(harness: HandlerHarness, ann: Person) -> None:

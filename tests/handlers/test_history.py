@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from bot import texts
-from tests.support.handler_harness import HandlerHarness, Person
+from bot.texts import contact_sheet
+from tests.support.handler_harness import Call, HandlerHarness, Person, jpeg
+
+SIZES = [{"file_id": "sheet", "file_unique_id": "s", "width": 1280, "height": 800}]
 
 
 async def ordered(harness: HandlerHarness, person: Person, number: int) -> None:
@@ -25,19 +30,148 @@ async def ordered(harness: HandlerHarness, person: Person, number: int) -> None:
     harness.telegram.calls.clear()
 
 
-async def test_history_is_shown_in_pages(harness: HandlerHarness, ann: Person) -> None:
-    await ordered(harness, ann, 7)
+def picture(call: Call) -> Image.Image:
+    """The picture that was sent or put in place of another one."""
+    [content] = call.files.values()
+    image = Image.open(io.BytesIO(content))
+    image.load()
+    return image
+
+
+async def test_history_is_a_picture_in_pages_that_replace_each_other(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await ordered(harness, ann, 8)
     await harness.feed(**ann.text("/history"))
     [page] = harness.telegram.sent
-    assert "Cat 7" in page.text
+    assert page.name == "sendPhoto"
+    assert "Cat 8" in page.text
     assert "Cat 2" not in page.text
     assert page.buttons == [
-        [(str(n), f"ho|{8 - n}") for n in range(1, 6)], [("›", "hp|7|1")],
+        [(str(n), f"ho|{9 - n}") for n in range(1, 7)], [("›", "hp|7|1")],
     ]  # fmt: skip
+    first = picture(page)
+    assert first.format == "JPEG"
+    await harness.feed(**ann.press("hp|7|1", photo=SIZES))
+    [turned] = harness.telegram.edits
+    assert turned.name == "editMessageMedia"
+    assert "Cat 2" in turned.params["media"]
+    assert turned.buttons[-1] == [("‹", "hp|7|0")]
+    second = picture(turned)
+    assert second.width == first.width
+    assert second.height < first.height, "one row of pictures instead of two"
+
+
+async def test_the_small_pictures_of_telegram_are_on_the_sheet_and_the_rest_is_drawn(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await ordered(harness, ann, 3)
+    harness.rows("UPDATE tasks SET thumbnail_file_id = 'small-' || id WHERE id > 1")
+    harness.telegram.contents["small-3"] = jpeg(180, 320)  # red
+    harness.telegram.contents["small-2"] = b"no picture"
+    await harness.feed(**ann.text("/history"))
+    sheet = picture(harness.telegram.sent[0])
+    middles = [
+        sheet.getpixel(
+            (contact_sheet.GAP + n * (contact_sheet.CELL + contact_sheet.GAP) + 200, 240)
+        )
+        for n in range(3)
+    ]
+    reds = [pixel[0] > 150 and pixel[1] < 80 for pixel in middles]  # type: ignore[index]
+    assert reds == [True, False, False]
+    # Telegram lost one of them: the page comes all the same
+    harness.telegram.refuse("getFile", 400, "Bad Request: wrong file_id")
+    await harness.feed(**ann.text("/history"))
+    assert harness.telegram.sent[-1].name == "sendPhoto"
+
+
+async def test_a_chat_without_pictures_gets_the_list_in_words(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await ordered(harness, ann, 1)
+    harness.telegram.refuse("sendPhoto", 400, "Bad Request: not enough rights to send photos")
+    await harness.feed(**ann.text("/history"))
+    [page] = harness.telegram.sent
+    assert page.name == "sendMessage"
+    assert "✅ ready · 1 January 2026" in page.text
+    assert page.buttons == [[("1", "ho|1")]]
+
+
+async def test_an_old_page_in_words_becomes_a_picture(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await ordered(harness, ann, 7)
     await harness.feed(**ann.press("hp|7|1"))
     [turned] = harness.telegram.edits
-    assert "Cat 2" in turned.text
-    assert turned.buttons[-1] == [("‹", "hp|7|0")]
+    assert turned.name == "editMessageMedia"
+    harness.telegram.calls.clear()
+    harness.telegram.refuse("editMessageMedia", 400, "Bad Request: message can't be edited")
+    await harness.feed(**ann.press("hp|7|0"))
+    [turned] = harness.telegram.edits
+    assert turned.name == "editMessageText"
+    assert "ready" in turned.text
+
+
+async def test_history_is_searched_in_any_case_and_alphabet(
+    harness: HandlerHarness, ann: Person, boris: Person
+) -> None:
+    for words in ("A Red FOX", "a cat", "Рыжая ЛИСА в снегу", "a fox | again"):
+        await harness.feed(**ann.text(words))
+        await harness.feed(**ann.press(f"r|{len(harness.states())}|9:16"))
+    harness.rows("UPDATE tasks SET original = 'Кот', rewritten = prompt WHERE id = 2")
+    harness.telegram.calls.clear()
+    for sought, found in (
+        ("fox", [4, 1]), ("лиса СНЕГУ", [3]), ("кот", [2]), ("fox red", [1]), ("dog", []),
+    ):  # fmt: skip
+        await harness.feed(**ann.text(f"/history {sought}"))
+        page = harness.telegram.sent[-1]
+        opens = [data for row in page.buttons for _, data in row]
+        assert opens == [f"ho|{number}" for number in found], sought
+        assert sought in page.text
+    await harness.feed(**boris.text("/history fox"))
+    assert "Ничего не нашлось" in harness.telegram.sent[-1].text
+
+
+async def test_a_search_goes_on_over_its_pages(harness: HandlerHarness, ann: Person) -> None:
+    await ordered(harness, ann, 7)
+    await harness.feed(**ann.text("/history CAT"))
+    [page] = harness.telegram.sent
+    assert page.buttons[-1] == [("›", "hs|7|1|CAT")]
+    await harness.feed(**ann.press("hs|7|1|CAT", photo=SIZES))
+    [turned] = harness.telegram.edits
+    assert "Found: CAT" in turned.params["media"]
+    assert turned.buttons == [[("1", "ho|1")], [("‹", "hs|7|0|CAT")]]
+
+
+async def test_a_film_is_one_entry_that_opens_as_a_film(
+    harness: HandlerHarness, ann: Person, boris: Person
+) -> None:
+    await ordered(harness, ann, 4)
+    harness.rows("INSERT INTO films (id, user_id, created_at) VALUES (5, 7, '2026-01-01')")
+    for task_id, place in ((1, 1), (2, 2), (3, 3)):
+        harness.rows(
+            "UPDATE tasks SET film_id = 5, film_place = ?, film_since = ? WHERE id = ?",
+            place, "2026-01-01 12:00:00.000000", task_id,
+        )  # fmt: skip
+    harness.rows("UPDATE tasks SET state = 'failed', reason = 'no_result' WHERE id = 3")
+    await harness.feed(**ann.text("/history"))
+    [page] = harness.telegram.sent
+    # a failed part is an order that can be looked at; the two others are the film
+    assert page.buttons == [[("1", "ho|4"), ("2", "ho|3"), ("3", "hf|5")]]
+    assert "3. 🎞 Cat 1" in page.text
+    await harness.feed(**ann.press("hf|5", 50))
+    listed = harness.telegram.sent[-1]
+    assert "Film of 2 parts" in listed.text
+    assert listed.buttons[0] == [("▶️ Whole film", "f|w|5|0")]
+    harness.rows("UPDATE films SET file_id = 'film', joined = '1.2' WHERE id = 5")
+    await harness.feed(**ann.press("hf|5", 50))
+    assert (harness.telegram.sent[-1].name, harness.telegram.sent[-1].params["video"]) == (
+        "sendVideo", "film",
+    )  # fmt: skip
+    sent = len(harness.telegram.sent)
+    await harness.feed(**boris.press("hf|5", 50))
+    await harness.feed(**ann.press("hf|9", 50))
+    assert len(harness.telegram.sent) == sent
 
 
 async def test_an_empty_history_says_what_to_do(harness: HandlerHarness, boris: Person) -> None:
@@ -56,7 +190,11 @@ async def test_a_number_sends_the_video_without_an_upload(
     assert (video.name, video.params["video"]) == ("sendVideo", "video-1")
     assert video.files == {}
     assert video.text.startswith("Cat 1")
-    assert video.buttons[-1] == [("🗑 Delete for good", "b|z|1")]
+    assert video.buttons[-1] == [("🎞 Continue", "b|f|1"), ("⋯ More", "b|o|1")]
+    await harness.feed(**ann.press("b|o|1"))
+    [opened] = harness.telegram.edits
+    assert opened.name == "editMessageReplyMarkup"
+    assert opened.buttons[-1] == [("🗑 Delete for good", "b|z|1")]
     assert harness.states() == ["delivered"]
 
 

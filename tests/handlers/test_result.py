@@ -204,6 +204,29 @@ async def test_a_video_that_telegram_does_not_return_is_reported(
     assert harness.states() == ["delivered"]
 
 
+async def test_more_shows_all_buttons_and_less_the_first_ones(
+    harness: HandlerHarness, ann: Person, boris: Person
+) -> None:
+    await made(harness, ann)
+    for act, back, last in (("m", "l", "b|x|1"), ("o", "p", "b|z|1")):
+        await harness.feed(**ann.press(f"b|{act}|1", 900))
+        opened = harness.telegram.edits[-1]
+        assert opened.name == "editMessageReplyMarkup"
+        assert int(opened.params["message_id"]) == 900
+        data = [data for row in opened.buttons for _, data in row]
+        assert data == ["b|a|1", "b|w|1", "b|f|1", f"b|{back}|1", "b|r|1", "b|d|1", "", last]
+        await harness.feed(**ann.press(f"b|{back}|1", 900))
+        closed = [data for row in harness.telegram.edits[-1].buttons for _, data in row]
+        assert closed == ["b|a|1", "b|w|1", "b|f|1", f"b|{act}|1"]
+    edits = len(harness.telegram.edits)
+    await harness.feed(**boris.press("b|m|1", 900))
+    assert len(harness.telegram.edits) == edits
+    harness.telegram.refuse(
+        "editMessageReplyMarkup", 400, "Bad Request: message to edit not found"
+    )
+    await harness.feed(**ann.press("b|m|1", 900))
+
+
 async def test_a_deleted_video_leaves_the_chat_and_stays_in_the_history(
     harness: HandlerHarness, ann: Person
 ) -> None:

@@ -103,8 +103,8 @@ def test_every_requested_kind_of_update_has_a_handler() -> None:
 def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
-        "first_steps", "access", "admin", "people", "reports", "stars", "commands", "settings",
-        "examples", "groups", "edited", "storyboard", "prompt", "voice", "picture",
+        "first_steps", "access", "admin", "people", "reports", "stars", "gifts", "commands",
+        "settings", "examples", "groups", "edited", "storyboard", "prompt", "voice", "picture",
         "suggestions", "card", "options", "retry", "drawing", "result", "film", "film_order",
         "history", "data", "inline", "stopped", "fallback",
     ]  # fmt: skip

@@ -25,7 +25,7 @@ from aiogram import Bot, Dispatcher
 from aiogram.client.session.base import BaseSession
 from aiogram.methods import TelegramMethod
 from aiogram.methods.base import TelegramType
-from aiogram.types import InputFile, Update
+from aiogram.types import ChatMemberAdministrator, InputFile, Update
 from PIL import Image
 
 from bot.core.access import Admins
@@ -68,6 +68,14 @@ class Call:
         return json.loads(value)["message_id"] if value else None
 
 
+_RIGHTS = {
+    name: False
+    for name, field_ in ChatMemberAdministrator.model_fields.items()
+    if field_.annotation is bool
+}
+"""What Telegram tells about an administrator in addition (Bot API: ChatMemberAdministrator)."""
+
+
 @dataclass
 class Refusal:
     name: str
@@ -85,6 +93,7 @@ class FakeTelegram(BaseSession):
         self.calls: list[Call] = []
         self.refusals: list[Refusal] = []
         self.contents: dict[str, bytes] = {}  # file_id -> bytes
+        self.members: dict[int, str] = {}  # user_id -> status in every group
         self.last_id = 1000
 
     def refuse(self, name: str, status: int, description: str, **parameters: Any) -> None:
@@ -162,6 +171,10 @@ class FakeTelegram(BaseSession):
         if call.name == "getFile":
             file_id = call.params["file_id"]
             return {"file_id": file_id, "file_unique_id": file_id, "file_path": f"f/{file_id}"}
+        if call.name == "getChatMember":
+            user_id = int(call.params["user_id"])
+            user = {"id": user_id, "is_bot": False, "first_name": "X"}
+            return {"status": self.members.get(user_id, "member"), "user": user, **_RIGHTS}
         if call.name in ("answerPreCheckoutQuery", "refundStarPayment"):
             return True
         if call.name in ("answerCallbackQuery", "answerInlineQuery", "deleteMessage"):

@@ -13,6 +13,7 @@ import pytest
 from bot import texts
 from bot.core.caps import Cap, Limit
 from bot.core.catalog import CATALOG
+from bot.core.gifts import Gift
 from bot.core.prices import Left
 from bot.core.schedule import PRIOR
 from bot.core.task import Charge, Frame, Reason, TaskState
@@ -67,6 +68,19 @@ def everything(lang: str) -> Iterator[str]:
     yield from (words for _, words in texts.commands.commands(lang))
     yield texts.commands.description(lang)
     yield texts.payments.intake_held(lang)
+    for gift in (Gift(videos=3), Gift(roubles=100)):
+        yield said(texts.gifts.redeemed(lang, gift, 3, Decimal(100), sold=True))
+        yield said(texts.gifts.friends(lang, "https://t.me/x", gift, 2))
+        yield said(texts.gifts.friend_noted(lang, gift))
+        for why in ("admin", "welcome", "friend", "back"):
+            params = {"why": why, "videos": gift.videos, "roubles": gift.roubles, "have": 2}
+            yield said(texts.gifts.notice(lang, params))
+    for why in ("already", "expired", "used_up", "unknown"):
+        yield said(texts.gifts.promo_refused(lang, why, 2, Decimal(100)))
+    for why in ("own", "not_new", "unknown"):
+        yield said(texts.gifts.friend_refused(lang, why))
+    yield said(texts.gifts.promo_usage(lang))
+    yield said(texts.gifts.allowance(lang, 3, 2, 5))
     simple: list[Callable[..., object]] = [
         texts.statuses.held, texts.statuses.overdue, texts.statuses.cancelled,
         texts.statuses.too_late_to_cancel, texts.statuses.nothing_to_cancel,

@@ -38,6 +38,7 @@ from bot.texts.callback_data import (
     Improve,
     OfBoard,
     OfFilm,
+    OpenFilm,
     OpenOrder,
     Operate,
     Operation,
@@ -49,6 +50,7 @@ from bot.texts.callback_data import (
     RefundPayment,
     RetryUnknown,
     RevokeInvite,
+    RevokePromo,
     SetCap,
     SetLanguage,
     SetModel,
@@ -62,6 +64,7 @@ from bot.texts.callback_data import (
     StopFilm,
     TakeExample,
     TakeIdea,
+    TurnFound,
     TurnPage,
     UsePicture,
 )
@@ -182,18 +185,25 @@ def test_every_failure_has_a_button() -> None:
 
 def test_a_video_has_all_its_buttons() -> None:
     video = task(state=TaskState.RENDERED)
+    first = [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Edit", "b|w|7")]
     assert rows(keyboards.results.result(video)) == [
-        [("🔁 Again · 17\xa0₽", "b|a|7"), ("✏️ Change prompt", "b|w|7")],
-        [("📐 Other ratio", "b|r|7"), ("🎞 Continue it", "b|f|7")],
-        [("📄 As a file", "b|d|7"), ("📋 Copy prompt", None)],
+        first,
+        [("🎞 Continue", "b|f|7"), ("⋯ More", "b|m|7")],
+    ]
+    assert rows(keyboards.results.result(video, is_open=True)) == [
+        first,
+        [("🎞 Continue", "b|f|7"), ("⋯ Less", "b|l|7")],
+        [("📐 Other ratio", "b|r|7"), ("📄 As a file", "b|d|7")],
+        [("📋 Copy prompt", None)],
         [("🗑 Delete", "b|x|7")],
     ]
     [button] = keyboards.results.copy(video)
     assert button.copy_text is not None
     assert button.copy_text.text == "A cat"
-    assert rows(keyboards.results.result(video, forget=True))[-1] == [
-        ("🗑 Delete for good", "b|z|7")
-    ]
+    assert rows(keyboards.results.result(video, forget=True))[-1][-1] == ("⋯ More", "b|o|7")
+    opened = rows(keyboards.results.result(video, forget=True, is_open=True))
+    assert opened[1][-1] == ("⋯ Less", "b|p|7")
+    assert opened[-1] == [("🗑 Delete for good", "b|z|7")]
 
 
 def test_a_part_of_a_film_leads_to_the_whole_film() -> None:
@@ -223,6 +233,16 @@ def test_a_page_of_history_leads_to_its_orders_and_to_other_pages() -> None:
     ]
     assert rows(keyboards.results.history(orders, 2, 0, 1)) == [[("1", "ho|9"), ("2", "ho|8")]]
     assert keyboards.results.history([], 2, 0, 1) is None
+    film = task(id=9, film_id=3)
+    assert rows(keyboards.results.history([film], 2, 0, 2, films=[9], words="fox")) == [
+        [("1", "hf|3")], [("›", "hs|2|1|fox")],
+    ]  # fmt: skip
+
+
+def test_the_words_of_a_search_fit_their_button() -> None:
+    assert callback_data.searchable("  a|b   Лиса ") == "a b Лиса"
+    words = callback_data.searchable("лиса бежит по свежему снегу на рассвете")
+    assert words == "лиса бежит по све"
 
 
 @pytest.mark.parametrize("state", TaskState)
@@ -257,6 +277,8 @@ def test_callback_data_fits_64_bytes_and_round_trips() -> None:
         StopFilm(task_id=LARGEST_ID),
         GoOnFilm(task_id=LARGEST_ID),
         TurnPage(user_id=LARGEST_ID, page=1_000_000),
+        TurnFound(user_id=LARGEST_ID, page=1_000_000, words=callback_data.searchable("лиса " * 9)),
+        OpenFilm(film_id=LARGEST_ID),
         OpenOrder(task_id=LARGEST_ID),
         BuyPackage(stars=100_000, roubles=9_999_999),
         RefundPayment(entry=LARGEST_ID),
@@ -264,6 +286,7 @@ def test_callback_data_fits_64_bytes_and_round_trips() -> None:
         ShowPeople(section="a", page=1_000_000),
         ShowInvites(),
         RevokeInvite(number=LARGEST_ID),
+        RevokePromo(number=LARGEST_ID),
         SetCap(subject_id=-LARGEST_ID, per_day=True, videos=100),
         DecideAccess(user_id=LARGEST_ID, allow=True),
         DeleteMe(user_id=LARGEST_ID, sure=1),
@@ -290,7 +313,9 @@ def test_below_an_album_each_video_has_all_its_buttons() -> None:
     for one, others in ((first, other), (other, first)):
         [numbers, *acts] = rows(keyboards.results.album(one, [7, second]))
         assert [text for text, _ in numbers] == ["1", "2"]
-        alone = rows(keyboards.results.result(one))
+        alone = rows(keyboards.results.result(one, is_open=True))
+        alone[1].pop()  # there is nothing more to show
+        alone = [row for row in alone if row]
         assert acts[:-1] == alone[:-1]
         assert [text for text, _ in acts[-1]] == [text for text, _ in alone[-1]]
         drop = DropVideo.unpack(str(acts[-1][0][1]))

@@ -52,6 +52,7 @@ PARAMS: dict[NoticeKind, dict[str, str]] = {
     NoticeKind.STARS_PAID: {"stars": "21", "credit": "35.50"},
     NoticeKind.CREDIT_BACK: {"price": "17"},
     NoticeKind.CREDIT_GIVEN: {"roubles": "100", "credit": "117.50"},
+    NoticeKind.GIFT: {"why": "friend", "videos": "2", "roubles": "0", "have": "3"},
 }
 
 
@@ -348,7 +349,7 @@ def test_durations_have_russian_plurals(seconds: float, russian: str) -> None:
     assert words("ru").duration(seconds) == russian
 
 
-def test_an_estimate_is_shown_only_when_it_was_learnt() -> None:
+def test_an_estimate_is_learnt_and_before_that_the_catalogs() -> None:
     learnt = DurationDistribution(early=42, median=50, late=78, last=100, known=True)
     quick = said(
         texts.statuses.status_generating("ru", task("ru"), elapsed=41, distribution=learnt)
@@ -363,8 +364,12 @@ def test_an_estimate_is_shown_only_when_it_was_learnt() -> None:
     assert "Обычно: 40–80 секунд" in quick
     assert "дольше обычного" not in quick
     assert "дольше обычного" in slow
-    assert "Обычно" not in guess
+    assert "Обычно: 1 минута" in guess
     assert "дольше" not in guess
+    unknown = task("ru", model="gone-from-the-catalog")
+    assert "Обычно" not in said(
+        texts.statuses.status_generating("ru", unknown, elapsed=41, distribution=PRIOR)
+    )
 
 
 @pytest.mark.parametrize(
@@ -509,16 +514,29 @@ def test_the_effect_of_a_press_is_shown_with_its_price() -> None:
 
 def test_a_page_of_history_names_each_order_its_state_and_its_day() -> None:
     orders = [
-        task(id=number, prompt=f"A cat\nnumber {number} " + "x" * 100, state=state)
+        texts.history.Entry(
+            task=(
+                one := task(id=number, prompt=f"A cat\nnumber {number} " + "x" * 100, state=state)
+            ),
+            title=texts.history.title(one),
+            parts=3 if state is TaskState.FAILED else 1,
+        )
         for number, state in enumerate(TaskState)
     ]
-    english, russian = both(lambda lang: texts.history.history(lang, orders, 1, 3))
+    english, russian = both(lambda lang: texts.history.listed(lang, orders, 1, 3))
     assert "page 2 of 3" in english
     assert "страница 2 из 3" in russian
     assert "ready · 1 January 2026" in english
     assert "готово · 1 января 2026" in russian
     assert all(sizeof(line) < 80 for line in english.split("\n"))
-    both(lambda lang: texts.history.history(lang, [], 0, 1))
+    assert "film of 3 parts" in english
+    assert "фильм из 3 частей" in russian
+    for caption in both(lambda lang: texts.history.history(lang, orders[:6], 0, 1, sought="cat")):
+        assert sizeof(caption) <= texts.formatting.CAPTION_LIMIT
+        assert "2026" not in caption
+    both(lambda lang: texts.history.listed(lang, [], 0, 1))
+    english, russian = both(lambda lang: texts.history.history(lang, [], 0, 1, sought="fox"))
+    assert "Nothing found: fox" in english
 
 
 @pytest.mark.parametrize("state", TaskState)
@@ -566,6 +584,13 @@ def test_privacy_names_who_passes_photos_on() -> None:
     assert "Its owner, Cloudflare, passes the picture on" in english
     assert "Его владелец, Cloudflare, передаёт картинку дальше" in russian
     assert "tunnel" not in said(texts.privacy.privacy("en"))
+
+
+def test_privacy_names_referrals_where_there_are_any() -> None:
+    english, russian = both(lambda lang: texts.privacy.privacy(lang, refers=True))
+    assert "Who invited you is kept until your first video, 30 days at most" in english
+    assert "30 дней" in russian
+    assert "invited" not in said(texts.privacy.privacy("en"))
 
 
 def test_a_card_asks_for_consent_only_where_a_photo_goes_out() -> None:

@@ -151,6 +151,7 @@ class Albums:
                     run_at=now,
                     video_message_id=one.message_id,
                     video_file_id=one.file_id,
+                    thumbnail_file_id=one.thumbnail_file_id,
                 ),
             )
             for task, one in zip(tasks, sent, strict=True)

@@ -114,6 +114,7 @@ class Deliver:
                 run_at=context.clock(),
                 video_message_id=sent.message_id,
                 video_file_id=sent.file_id or task.video_file_id,
+                thumbnail_file_id=sent.thumbnail_file_id or task.thumbnail_file_id,
                 video_is_document=sent.is_document if sent.file_id else task.video_is_document,
             )
             await context.save_with_retry(task, after)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 
 from aiogram.enums import ButtonStyle
@@ -16,11 +16,14 @@ from bot.texts.callback_data import (
     Act,
     Below,
     ChangePhoto,
+    DrawPicture,
     DropVideo,
+    OpenFilm,
     OpenOrder,
     Redeliver,
     RetryUnknown,
     ShowVideo,
+    TurnFound,
     TurnPage,
     UsePicture,
 )
@@ -64,19 +67,22 @@ _FRAME_LOST = frozenset(
 )
 
 
-def result(task: Task, *, forget: bool = False) -> InlineKeyboardMarkup:
-    """Return the buttons below a video; with `forget` (in the history) Delete is permanent."""
+def result(
+    task: Task, *, forget: bool = False, is_open: bool = False, draws: bool = False
+) -> InlineKeyboardMarkup:
+    """Return the buttons below a video: two rows, and the rest when they `is_open`; with `forget`
+    (in the history) Delete is permanent; `draws`: an image model can make a picture of the words.
+    """
     if task.kind is TaskKind.PICTURE:
         return _picture(task, forget=forget)
-    has_video = task.video_file_id is not None or task.state is TaskState.RENDERED
+    if is_open:
+        act = Act.LESS_KEPT if forget else Act.LESS
+    else:
+        act = Act.MORE_KEPT if forget else Act.MORE
     return parts.rows(
-        [_again(task.id, task.lang, task.price), below(Act.EDIT_PROMPT, task.id, task.lang)],
-        [below(Act.RATIO, task.id, task.lang), below(Act.CONTINUE, task.id, task.lang)]
-        if has_video
-        else [below(Act.RATIO, task.id, task.lang)],
-        films.of_part(task) if has_video else [],
-        [*([below(Act.FILE, task.id, task.lang)] if has_video else []), *copy(task)],
-        [below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)],
+        *_first_rows(task, below(act, task.id, task.lang)),
+        *(_other_rows(task, draws=draws) if is_open else []),
+        [below(Act.FORGET if forget else Act.DELETE, task.id, task.lang)] if is_open else [],
     )
 
 
@@ -98,6 +104,36 @@ def _picture(task: Task, *, forget: bool, use: bool = True) -> InlineKeyboardMar
     )
 
 
+def _has_video(task: Task) -> bool:
+    return task.video_file_id is not None or task.state is TaskState.RENDERED
+
+
+def _first_rows(
+    task: Task, more: InlineKeyboardButton | None = None
+) -> list[list[InlineKeyboardButton]]:
+    """Return what is wanted most; a part of a film leads to the whole of it."""
+    edit = parts.button(
+        texts.results.button_edit(task.lang), Below(act=Act.EDIT_PROMPT, task_id=task.id)
+    )
+    go_on = [below(Act.CONTINUE, task.id, task.lang)] if _has_video(task) else []
+    return [
+        [_again(task.id, task.lang, task.price), edit],
+        [*go_on, *([more] if more else [])],
+        films.of_part(task) if _has_video(task) else [],
+    ]
+
+
+def _other_rows(task: Task, *, draws: bool = False) -> list[list[InlineKeyboardButton]]:
+    """Return what ⋯ shows, without Delete; further buttons of a result belong here."""
+    file = [below(Act.FILE, task.id, task.lang)] if _has_video(task) else []
+    draw = parts.button(texts.pictures.button_draw(task.lang), DrawPicture(task_id=task.id))
+    return [
+        [below(Act.RATIO, task.id, task.lang), *file],
+        [draw] if draws and task.prompt else [],
+        copy(task),
+    ]
+
+
 def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
     """Return the buttons below an album: a number for each video, and the buttons of this one."""
     steps = ".".join(str(task_id - (task.order or task.id)) for task_id in videos)
@@ -113,8 +149,11 @@ def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
     drop = DropVideo(task_id=task.id, steps=steps)
     delete = parts.button(texts.results.BUTTONS[Act.DELETE](task.lang), drop)
     several = len(numbers) > 1
-    under = _picture(task, forget=False, use=not several) if drawn else result(task)
-    return parts.rows(numbers if several else [], *under.inline_keyboard[:-1], [delete])
+    if drawn:
+        under = _picture(task, forget=False, use=not several).inline_keyboard[:-1]
+    else:
+        under = [*_first_rows(task), *_other_rows(task)]
+    return parts.rows(numbers if several else [], *under, [delete])
 
 
 def copy(task: Task) -> list[InlineKeyboardButton]:
@@ -144,16 +183,33 @@ def words_wanted(draft: Task, source: Task) -> InlineKeyboardMarkup:
 
 
 def history(
-    orders: Sequence[Task], user_id: int, page: int, pages: int
+    orders: Sequence[Task],
+    user_id: int,
+    page: int,
+    pages: int,
+    *,
+    films: Collection[int] = (),
+    words: str = "",
 ) -> InlineKeyboardMarkup | None:
-    """Return a number for each order, and the arrows to other pages; `page` counts from 0."""
+    """Return a number for each order, and the arrows to other pages; `page` counts from 0.
+
+    `films`: orders that stand for a whole film; `words`: of the search.
+    """
     numbers = [
-        InlineKeyboardButton(text=str(number), callback_data=OpenOrder(task_id=task.id).pack())
+        parts.button(
+            str(number),
+            OpenFilm(film_id=task.film_id)
+            if task.film_id is not None and task.id in films
+            else OpenOrder(task_id=task.id),
+        )
         for number, task in enumerate(orders, 1)
     ]
     turns = [
-        InlineKeyboardButton(
-            text=sign, callback_data=TurnPage(user_id=user_id, page=page + step).pack()
+        parts.button(
+            sign,
+            TurnFound(user_id=user_id, page=page + step, words=words)
+            if words
+            else TurnPage(user_id=user_id, page=page + step),
         )
         for sign, step in (("‹", -1), ("›", 1))
         if 0 <= page + step < pages
