@@ -9,20 +9,18 @@ import asyncio
 import os
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo, SendChatAction
 
-from bot.core.chat_models import AUTO, KNOWN, KNOWN_SEEING, ChatModel, choose
+from bot.cli import model_checks
+from bot.cli.findings import Finding, Level, Words, address
 from bot.core.clock import utc_now
 from bot.core.errors import (
     BotError,
@@ -34,9 +32,6 @@ from bot.core.errors import (
     TelegramUnauthorized,
     TelegramUnreachable,
 )
-from bot.operator.price_check import differences
-from bot.operator.translation import picture_cost, prompt_cost, story_cost
-from bot.provider.client import Gptunnel
 from bot.runtime import proxy
 from bot.runtime.http_server import HttpServer, frame_url, local_url
 from bot.runtime.public_address import PublicAddress
@@ -45,7 +40,6 @@ from bot.telegram.rate_limits import RateLimiter
 from bot.wiring import (
     connect_provider,
     connect_telegram,
-    connect_transcriber,
     open_bucket,
     wire_tunnel,
 )
@@ -65,55 +59,26 @@ CLAIMS_SINCE = "0009"
 """The version of the tables that has admins who claimed the bot."""
 
 
-class Level(StrEnum):
-    """The severity; only FAIL makes the exit code 1."""
-
-    OK = "ok"
-    NOTE = "note"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the report."""
-
-    what: str
-    level: Level
-    words: str
-
-    @property
-    def line(self) -> str:
-        """Return the line as it is printed."""
-        return f"{self.level:<5} {self.what}: {self.words}"
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the bot cannot work in this state."""
-        return self.level is Level.FAIL
-
-
-Words = tuple[Level, str]
-
-
 async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     """Run every check in parallel; return the lines in the order in which they are printed."""
     bot = connect_telegram(settings, RateLimiter())
     stack.push_async_callback(bot.session.close)
     provider = connect_provider(settings)
     stack.push_async_callback(provider.close)
-    telegram = _address("TELEGRAM_API_URL", settings.telegram_api_url)
-    gptunnel = _address("GPTUNNEL_BASE_URL", settings.gptunnel_base_url)
+    telegram = address("TELEGRAM_API_URL", settings.telegram_api_url)
+    gptunnel = address("GPTUNNEL_BASE_URL", settings.gptunnel_base_url)
+    transcription = address("TRANSCRIBE_URL", settings.transcribe_url)
     photos = _photo_address(settings)
     checks: list[tuple[str, str, Callable[[], Awaitable[Words]]]] = [
         ("token", telegram, lambda: _token(bot)),
         ("updates", telegram, lambda: _updates(bot, settings)),
-        ("balance", gptunnel, lambda: _balance(provider, settings)),
-        ("model", gptunnel, lambda: _model(provider, settings)),
-        ("translation", gptunnel, lambda: _translation(provider, settings)),
-        ("ideas", gptunnel, lambda: _vision(provider, settings)),
-        ("voice", _address("TRANSCRIBE_URL", settings.transcribe_url), lambda: _voice(settings)),
+        ("balance", gptunnel, lambda: model_checks.balance(provider, settings)),
+        ("model", gptunnel, lambda: model_checks.model(provider, settings)),
+        ("translation", gptunnel, lambda: model_checks.translation(provider, settings)),
+        ("ideas", gptunnel, lambda: model_checks.vision(provider, settings)),
+        ("voice", transcription, lambda: model_checks.voice(settings)),
         *(
-            [("stories", gptunnel, lambda: _stories(provider, settings))]
+            [("stories", gptunnel, lambda: model_checks.stories(provider, settings))]
             if settings.story_model
             else []
         ),
@@ -128,16 +93,12 @@ async def run_all(settings: Settings, stack: AsyncExitStack) -> list[Finding]:
     return [Finding("settings", *_settings(settings)), *found]
 
 
-def _address(setting: str, url: str) -> str:
-    return f"{setting}, {urlsplit(url).hostname}"
-
-
 def _photo_address(settings: Settings) -> str:
     if settings.frames_s3_bucket:
-        return _address("FRAMES_S3_ENDPOINT", settings.frames_s3_endpoint)
+        return address("FRAMES_S3_ENDPOINT", settings.frames_s3_endpoint)
     if settings.public_tunnel:
         return "PUBLIC_TUNNEL"
-    return _address("PUBLIC_URL", settings.public_url)
+    return address("PUBLIC_URL", settings.public_url)
 
 
 def _settings(settings: Settings) -> Words:
@@ -181,85 +142,6 @@ async def _updates(bot: Bot, settings: Settings) -> Words:
     if settings.updates == "webhook" and info.last_error_message and info.pending_update_count:
         return Level.FAIL, f"Telegram cannot deliver: {info.last_error_message}; {waiting}"
     return Level.OK, f"by {settings.updates}; {waiting}"
-
-
-async def _balance(provider: Gptunnel, settings: Settings) -> Words:
-    funds = await provider.balance()
-    price = settings.default_model.price
-    words = f"{funds:.2f} ₽ for {max(int(funds // price), 0)} videos of {price} ₽"
-    return (Level.OK if funds >= price else Level.FAIL), words
-
-
-async def _model(provider: Gptunnel, settings: Settings) -> Words:
-    own = settings.default_model
-    try:
-        listed = await provider.prices()
-    except ProviderError:
-        return Level.NOTE, f"{own.id}: the provider's list does not answer; {own.price} ₽ here"
-    if own.id not in listed:
-        return Level.FAIL, f"{own.id}: the provider no longer has it (MODEL)"
-    image = settings.image_model
-    if image and image not in listed:
-        return Level.FAIL, f"{image}: the provider no longer has it (IMAGE_MODEL)"
-    if lines := differences(settings.priced_models, listed):
-        return Level.FAIL, f"other prices there (here → there): {'; '.join(lines)}"
-    drawing = settings.drawing_model
-    pictures = f"; pictures by {drawing.id}, {drawing.price} ₽" if drawing else ""
-    return Level.OK, f"{own.id}, {own.price} ₽{pictures}; every price as the provider's"
-
-
-async def _translation(provider: Gptunnel, settings: Settings) -> Words:
-    return await _chat_model(
-        provider, "TRANSLATE_MODEL", settings.translate_model, KNOWN, prompt_cost
-    )
-
-
-async def _vision(provider: Gptunnel, settings: Settings) -> Words:
-    return await _chat_model(
-        provider, "VISION_MODEL", settings.vision_model, KNOWN_SEEING, picture_cost
-    )
-
-
-async def _stories(provider: Gptunnel, settings: Settings) -> Words:
-    return await _chat_model(provider, "STORY_MODEL", settings.story_model, KNOWN, story_cost)
-
-
-async def _chat_model(
-    provider: Gptunnel,
-    setting: str,
-    wanted: str,
-    known: Sequence[str],
-    cost: Callable[[ChatModel], str],
-) -> Words:
-    """Say which chat model a setting leads to, and what one use costs."""
-    if not wanted:
-        return Level.OK, f"off ({setting} is empty)"
-    try:
-        found = choose(wanted, await provider.chat_models(), known)
-    except ProviderError as exc:
-        return Level.NOTE, f"{wanted}: the list of chat models does not answer ({exc})"
-    if found is not None:
-        return Level.OK, f"by {found.id}, {cost(found)}"
-    if wanted == AUTO:
-        return Level.NOTE, f"off: GPTunnel lists none of {', '.join(known)}"
-    return Level.NOTE, f"{wanted}: GPTunnel does not list it ({setting})"
-
-
-async def _voice(settings: Settings) -> Words:
-    """Send a second of silence to the transcription; a model of this machine is not loaded."""
-    transcriber = connect_transcriber(settings)
-    if transcriber is None:
-        return Level.OK, "off (TRANSCRIBE_MODEL is empty)"
-    if settings.hears_here:
-        return Level.OK, f"{settings.transcribe_model} on this machine; a start loads it once"
-    try:
-        wrong = await transcriber.check()
-    finally:
-        await transcriber.close()
-    where = _address("TRANSCRIBE_URL", settings.transcribe_url)
-    if wrong:
-        return Level.NOTE, f"{settings.transcribe_model}: {wrong} ({where})"
-    return Level.OK, f"{settings.transcribe_model} answers ({where})"
 
 
 async def _photos(settings: Settings) -> Words:

@@ -2,7 +2,8 @@
 
 It sends to the complete place (topic, business connection, reply) and requests raw answers, so
 that an accepted message counts as sent even if aiogram cannot parse the answer. It must not know
-why something is sent.
+why something is sent. The file is long on purpose: how an accepted message is recognized is said
+in one place.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The data of a button: a task's number and little else.
 
 The database decides who owns it and whether the press still counts. Prefixes never change, since
-old messages keep their buttons. It must not know the labels.
+old messages keep their buttons. It must not know the labels. The file is long on purpose: two
+prefixes that are the same would be seen.
 """
 
 from __future__ import annotations

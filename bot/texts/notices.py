@@ -13,7 +13,7 @@ from aiogram.utils.formatting import ExpandableBlockQuote, Text
 from bot.core.film import FilmProblem
 from bot.core.notices import ENDS_PART, Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task
-from bot.texts import admin, gifts
+from bot.texts import alerts, gifts
 from bot.texts.access import access_asked, access_denied, access_granted
 from bot.texts.failures import back_in_queue, charged, failure, undeliverable, unknown
 from bot.texts.films import not_joined
@@ -102,9 +102,9 @@ def _said(notice: Notice, *, elsewhere: bool) -> Text:
             credit = Decimal(str(params["credit"]))
             return stars_paid(lang, int(params["stars"] or 0), credit)
         case NoticeKind.ALERT:
-            return admin.alert(lang, params)
+            return alerts.alert(lang, params)
         case NoticeKind.ALERT_OVER:
-            return admin.alert_over(lang, params)
+            return alerts.alert_over(lang, params)
         case NoticeKind.DRAINED:
-            return admin.drained(lang)
+            return alerts.drained(lang)
     assert_never(notice.kind)

@@ -1,7 +1,8 @@
 """Drafts: a message of a person becomes a draft, which can be changed until it is ordered.
 
 The same message again returns the same draft, in its current state. The `revision` grows with each
-change, so that a card knows whether it still shows what would be ordered.
+change, so that a card knows whether it still shows what would be ordered. The file is long on
+purpose: everything that makes a draft keeps the same rules about repeated messages.
 """
 
 from __future__ import annotations

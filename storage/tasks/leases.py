@@ -1,6 +1,7 @@
 """The worker's operations on tasks: claim, renew, save. Every write of a holder is fenced.
 
-It must not know the steps. No transaction here is held across the network.
+It must not know the steps. No transaction here is held across the network. The file is long on
+purpose: the order of locks in a claim and a write is read in one place.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bot.cli import checks
+from bot.cli.findings import Level
 from bot.core.access import Access, Admins
 from bot.core.alerts import Alert, AlertKind, Switch
 from bot.core.errors import TelegramMoved, TelegramUnreachable
@@ -151,11 +152,11 @@ async def test_check_tries_every_target(tmp_path: Path, wrong: int) -> None:
         admin_chat=GROUP,
     )  # fmt: skip
     good = CheckedBot({})
-    assert (await checks._alerts(good, settings))[0] is checks.Level.OK  # type: ignore[arg-type]
+    assert (await checks._alerts(good, settings))[0] is Level.OK  # type: ignore[arg-type]
     assert sorted(good.asked) == [GROUP, ANN, BORIS]
     bad = CheckedBot({wrong: TelegramUnreachable("chat not found")})
     level, words = await checks._alerts(bad, settings)  # type: ignore[arg-type]
-    assert level is checks.Level.FAIL
+    assert level is Level.FAIL
     assert ("ADMIN_CHAT -1001" if wrong == GROUP else "the admin 1") in words
     assert ("add the bot" if wrong == GROUP else "press /start") in words
     moved = CheckedBot({GROUP: TelegramMoved("moved", chat_id=-1002)})
@@ -174,9 +175,9 @@ async def test_check_knows_who_claimed_the_bot_also_before_an_upgrade(
         _env_file=None, bot_token="42:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", gptunnel_api_key="key",
         database_url=f"sqlite+aiosqlite:///{harness.path}",
     )  # fmt: skip
-    assert await checks._admins(settings) == (checks.Level.OK, "1 claimed the bot")
+    assert await checks._admins(settings) == (Level.OK, "1 claimed the bot")
     bot = CheckedBot({})
-    assert (await checks._alerts(bot, settings))[0] is checks.Level.OK  # type: ignore[arg-type]
+    assert (await checks._alerts(bot, settings))[0] is Level.OK  # type: ignore[arg-type]
     assert bot.asked == [ANN]
 
 

@@ -19,7 +19,7 @@ from bot.core.task import Chat, Hold, Reason, TaskState
 from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, TRAIL_WAIT, AlertMonitor
 from bot.runtime.health import HealthReport
 from bot.texts import keyboards
-from bot.texts.admin import ALERTS
+from bot.texts.alerts import ALERTS
 from bot.texts.i18n import LANGUAGES
 from storage import IncomingUpdate, Storage, open_storage
 from storage.tables import tasks

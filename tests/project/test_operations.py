@@ -20,7 +20,8 @@ from bot.runtime.supervisor import STOP_SECONDS
 from bot.setting_names import OF_OTHERS
 from bot.settings import ADMIN_PORT, Settings
 from bot.telegram import webhook
-from bot.texts.admin import ALERTS, BUTTONS
+from bot.texts.admin import BUTTONS
+from bot.texts.alerts import ALERTS
 from bot.texts.i18n import words
 
 ROOT = Path(__file__).parents[2]
