@@ -122,6 +122,7 @@ async def send_card(
             if not task.frame.is_photo:
                 raise
     speak_of(task)
+    old = task.card_message_id
     text = texts.cards.card(
         task.lang,
         task,
@@ -129,11 +130,11 @@ async def send_card(
         is_blurry=picture is not None and picture.is_blurry,
         heard=heard,
         left=await offer.left(storage, task.user_id, task.price) if offer else None,
+        answered=words_of(message) if old is None else None,  # an older card answers another
     )
     nearest = picture.nearest if picture else task.aspect_ratio or ratio
     keyboard = keyboards.cards.card(task, nearest, offer.card_options() if offer else None)
     shown = _photo_of(task.frame, picture)
-    old = task.card_message_id
     if old is not None and task.card_is_media == (shown is not None):
         if shown is not None and is_new:
             there = await reply.replace(bot, task.chat, old, shown, text, keyboard)
@@ -159,6 +160,12 @@ async def send_card(
     if old is not None:
         await reply.take_away(bot, task.chat, old)
     return None
+
+
+def words_of(message: Message | None) -> str | None:
+    """Return the words of a person's message without the spaces around them."""
+    words = message and (message.text or message.caption)
+    return words.strip() if words else None
 
 
 async def _ask_for_words(

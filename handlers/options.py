@@ -11,7 +11,7 @@ from bot.texts import keyboards
 from bot.texts.callback_data import Choose, ChooseWording, Improve, Options, Several
 from bot.texts.subject import speak_of
 from handlers import reply
-from handlers.card import asks_consent, why_not
+from handlers.card import asks_consent, why_not, words_of
 from handlers.context import Offer
 from storage import Storage
 
@@ -175,6 +175,7 @@ async def _redrawn(
             task,
             asks_consent=await asks_consent(task, storage),
             left=await offer.left(storage, task.user_id, task.price),
+            answered=words_of(message.reply_to_message),
         ),
         is_media=is_media,
         keyboard=keyboards.cards.card(task, _first(message), offer.card_options(is_open=is_open)),

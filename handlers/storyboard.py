@@ -118,7 +118,7 @@ async def film(
         await send_card(message, board, storage, offer, own_ratio(person))
         return
     text = texts.storyboards.ask_scenes(lang, failed=offer.storyteller is not None)
-    asked = await reply.say(message, text, keyboards.storyboards.asking(board))
+    asked = await reply.say(message, text, keyboards.storyboards.asking(board), quotes=True)
     await storage.storyboards.asked(board.id, asked, None)
 
 
@@ -178,7 +178,7 @@ async def send_card(
 ) -> None:
     """Send the card below `message`; it takes the place of an earlier one."""
     text, keyboard = await card_of(board, storage, offer, nearest)
-    card_id = await reply.say(message, text, keyboard)
+    card_id = await reply.say(message, text, keyboard, quotes=True)
     await storage.storyboards.shown(board.id, card_id)
     if bot is not None:
         await take_away_card(board, bot)

@@ -31,6 +31,9 @@ from bot.texts.formatting import (
 )
 from bot.texts.i18n import LANGUAGES, fill, words
 
+SHORT_PROMPT = 60
+"""Characters of a prompt that can be read in the quote above a reply, which has one line."""
+
 
 def card(
     lang: str,
@@ -40,11 +43,13 @@ def card(
     is_blurry: bool = False,
     heard: bool = False,
     left: Left | None = None,
+    answered: str | None = None,
 ) -> Text:
     """The draft with its prompt as it is sent; with a photo it is the photo's caption.
 
     `left`: what a guest may still order; None: as much as they like. `heard`: the words come from
-    speech, and may be misheard.
+    speech, and may be misheard. `answered`: the words of the message that the card answers; a short
+    prompt that is read there is not repeated.
     """
     _ = words(lang)
     rest = lines(
@@ -67,7 +72,8 @@ def card(
     )
     prompt, limit = task.prompt or "", CAPTION_LIMIT if task.frame else TEXT_LIMIT
     if not (task.original and task.rewritten):
-        return quoted(prompt, rest, limit=limit)
+        is_read_above = answered == prompt and len(prompt) <= SHORT_PROMPT
+        return quoted("" if is_read_above else prompt, rest, limit=limit)
     if prompt == task.original:
         head, other = _("Your own prompt is sent, not this version:"), task.rewritten
     else:

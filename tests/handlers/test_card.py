@@ -329,3 +329,26 @@ async def test_a_prompt_alone_needs_no_consent(harness: HandlerHarness, ann: Per
     await harness.feed(**ann.press("r|1|9:16"))
     assert "agree" not in harness.telegram.sent[-1].text
     assert harness.rows("SELECT count(*) FROM consents") == [(0,)]
+
+
+async def test_a_short_prompt_is_read_above_the_card_and_not_repeated(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    asked = ann.text("A cat")
+    await harness.feed(**asked)
+    [card] = harness.telegram.sent
+    assert (card.reply_to, "A cat" in card.text) == (asked["message"]["message_id"], False)
+    await harness.feed(**ann.press("o|1|1", text=card.text, reply_to_message=asked["message"]))
+    [edit] = harness.telegram.edits
+    assert edit.text == card.text
+    # Without the message above it, the card says itself what is ordered.
+    await harness.feed(**ann.press("o|1|1", text=card.text))
+    assert harness.telegram.edits[-1].text.startswith("A cat\n")
+
+
+@pytest.mark.parametrize("prompt", ["A cat " * 20, "A cat\non a roof"])
+async def test_a_prompt_that_does_not_fit_above_the_card_is_repeated(
+    harness: HandlerHarness, ann: Person, prompt: str
+) -> None:
+    await harness.feed(**ann.text(prompt))
+    assert harness.telegram.sent[0].text.startswith(" ".join(prompt.split()) + "\n")

@@ -195,7 +195,8 @@ async def test_a_failed_translation_keeps_the_original(
     knows(harness)
     await harness.feed(**boris.text("Кот бежит"))
     [card] = harness.telegram.sent
-    assert card.text.startswith("Кот бежит\n")
+    assert (card.text[0], card.reply_to) == ("🎬", 1)
+    assert harness.task()["prompt"] == "Кот бежит"
     assert texts_of(card)[1:] == [["⚙️ 480p · 5 с", "✨ Улучшить"], ["Отменить"]]
 
 

@@ -128,7 +128,7 @@ async def test_a_changed_prompt_keeps_the_photo(harness: HandlerHarness, ann: Pe
     assert harness.states() == ["failed", "draft"]
     second = harness.task(2)
     assert (second["prompt"], second["frame_file_id"]) == ("A dog", "photo-1")
-    assert harness.telegram.sent[-1].text.startswith("A dog")
+    assert harness.telegram.sent[-1].text.startswith("🎬")  # below "A dog"
 
 
 async def test_without_its_photo_a_lost_order_is_a_card_again(
