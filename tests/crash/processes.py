@@ -76,6 +76,8 @@ def shorten_waits(lease: float, notice: float, idle: float, poison: int) -> None
         },
         "storage.breaker": {"TRIAL": timedelta(seconds=2 * lease)},
         "bot.jobs.provider_probe": {"TRIAL_SECONDS": idle},
+        "storage.doubts": {"GAP": timedelta(seconds=1)},
+        "bot.jobs.doubts": {"LOOK_SECONDS": idle},
         "bot.core.schedule": {"PROBES": (0.3, 1.0, 2.0, 3.5)},
         "bot.jobs.steps": {"POISON_CLAIMS": poison},
         "storage.recovery": {"SPREAD": timedelta(seconds=lease)},

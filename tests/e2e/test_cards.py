@@ -108,7 +108,7 @@ async def test_a_ready_scene_is_found_by_browsing_and_chosen(harness: ProcessHar
     scene = await anna.expect(has_button("🎬 Взять эту сцену"))
     assert "photo" in scene
     await anna.press(scene, "›")
-    await until(lambda: "2/5" in words(now(anna, scene)))
+    await until(lambda: "2/17" in words(now(anna, scene)))
     await anna.press(now(anna, scene), "🎬 Взять эту сцену")
     card = await anna.expect(has_button("1:1"))
     assert words(card).startswith("A lighthouse stands in a storm")
