@@ -207,7 +207,7 @@ async def in_a_group(page: Page, *, shown: Shown = nothing) -> None:
     await become(page, "Anna")
     await go_to(page, "Film club")
     await page.locator("#topic").select_option(label="Videos")
-    async with _another_video(page):
+    async with _more_videos(page):
         await tap(page, "16:9")
     await shown("group")
 
@@ -268,12 +268,35 @@ async def pictures_in_russian(page: Page, *, shown: Shown = nothing) -> None:
     await tap(page, "🎬 1", then="Картинка станет первым кадром.")
 
 
+async def film(page: Page, *, shown: Shown = nothing) -> None:
+    """An idea becomes a card of scenes; two scenes of one's own become one video."""
+    await say(page, "/film an old lighthouse keeper finds a letter")
+    await expect(log(page).get_by_text("Film of 4 parts")).to_be_visible(timeout=20_000)
+    await shown("film-card")
+    await tap(page, "Cancel")
+    await say(page, "/film An old lighthouse keeper wakes up\nHe reads a letter at the window")
+    await expect(log(page).get_by_text("Film of 2 parts")).to_be_visible(timeout=20_000)
+    async with _more_videos(page, 3):  # two parts and the whole
+        await tap(page, "16:9")
+    await shown("film")
+
+
+async def ideas(page: Page, *, shown: Shown = nothing) -> None:
+    """A photo without words, in the other language: three suggestions, and a card after one."""
+    await tap(page, "Отменить", then="Отменено")  # or the photo joins these words
+    await attach(page, picture("meadow.jpg", meadow()))
+    await tap(page, "💡", then="Выберите, что будет происходить")
+    await shown("ideas")
+    await log(page).locator(".button").filter(has_not_text="Отменить").nth(-4).click()
+    await expect(log(page).get_by_text("Выберите формат").last).to_be_visible(timeout=20_000)
+
+
 async def files(page: Page, *, shown: Shown = nothing) -> None:
     """An image as a file in, a video as a file out."""
     await attach(page, picture("meadow.jpg", meadow()), caption="Birds fly home", as_file=True)
     await expect(log(page).get_by_text("Birds fly home").last).to_be_visible()
     await expect(log(page).locator(".button", has_text="9:16")).to_be_visible(timeout=20_000)
-    async with _another_video(page):
+    async with _more_videos(page):
         await tap(page, "9:16")
     await tap(page, "⋯ More")
     await tap(page, "As a file")
@@ -293,16 +316,16 @@ async def in_russian(page: Page, *, shown: Shown = nothing) -> None:
     await shown("russian")
 
 
-FLOWS = (albums, pictures_first, files, in_a_group, inline, in_russian)
+FLOWS = (albums, pictures_first, film, files, in_a_group, inline, in_russian)
 """One after the other, by the same person."""
 
 
 @asynccontextmanager
-async def _another_video(page: Page) -> AsyncIterator[None]:
+async def _more_videos(page: Page, number: int = 1) -> AsyncIterator[None]:
     videos = log(page).get_by_role("button", name="Play: Video")
     before = await videos.count()
     yield
-    await expect(videos).to_have_count(before + 1, timeout=MADE_SECONDS * 1000)
+    await expect(videos).to_have_count(before + number, timeout=number * MADE_SECONDS * 1000)
 
 
 def picture(name: str, jpeg: bytes) -> FilePayload:
