@@ -178,7 +178,7 @@ async def send_card(
 ) -> None:
     """Send the card below `message`; it takes the place of an earlier one."""
     text, keyboard = await card_of(board, storage, offer, nearest)
-    card_id = await reply.say(message, text, keyboard)
+    card_id = await reply.say(message, text, keyboard, quotes=True)  # as every card
     await storage.storyboards.shown(board.id, card_id)
     if bot is not None:
         await take_away_card(board, bot)

@@ -164,7 +164,7 @@ class Life:
             for maker in makers:
                 group.create_task(maker.make(CARD_SECONDS))
             for _ in range(self._orders - 2 * len(makers)):
-                kind = dice.choices(list(Kind), weights=(27, 1, 1, 1))[0]
+                kind = dice.choices(list(Kind), weights=(26, 1, 1, 1, 1))[0]
                 group.create_task(people.order(CARD_SECONDS, kind=kind))
                 await asyncio.sleep(dice.uniform(*ORDER_EACH))
 
