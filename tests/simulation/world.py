@@ -260,6 +260,20 @@ class World:
         )
         return [prompt for (prompt,) in rows.fetchall()]
 
+    def money(self) -> list[tuple[int, str, str | None, int, int, int]]:
+        """Return of every order its state, the provider's id, and its kopecks in the ledger:
+        reserved, returned, charged.
+        """
+        sums = ", ".join(
+            f"coalesce(sum(CASE WHEN ledger.kind = '{kind}' THEN ledger.kopecks END), 0)"
+            for kind in ("reservation", "return", "charge")
+        )
+        rows = self._books.execute(
+            f"SELECT tasks.id, state, provider_id, {sums}"  # noqa: S608
+            " FROM tasks LEFT JOIN ledger ON ledger.task_id = tasks.id GROUP BY tasks.id"
+        )
+        return rows.fetchall()
+
     def films_wanted(self) -> list[str]:
         """Return the films that somebody waits for."""
         rows = self._books.execute("SELECT id FROM films WHERE run_at IS NOT NULL")
