@@ -102,9 +102,7 @@ class Judge(Verdict):
         requests = [
             query
             for query in film.requests
-            if not telegram.calls_of(
-                "answerCallbackQuery", callback_query_id=query.id, text=early
-            )
+            if not telegram.calls_of("answerCallbackQuery", callback_query_id=query.id, text=early)
         ]
         if not requests:
             return

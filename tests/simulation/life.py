@@ -32,13 +32,15 @@ from tests.simulation.judge import Judge
 from tests.simulation.loop import Stalled, VirtualLoop, owned_by
 from tests.simulation.process import Process
 from tests.simulation.stories import Storyteller
-from tests.simulation.world import LEASE_SECONDS, VIDEO_SECONDS, World, listening
+from tests.simulation.world import LEASE_SECONDS, OPERATOR, VIDEO_SECONDS, World, listening
 from tests.support.process_harness import KEY, TOKEN
 from tests.support.virtual_clock import NOON
 
 ORDERS, PEOPLE = 40, 25
 CARD_SECONDS = 900.0
 """People wait for a card; who waits longer has lost their message."""
+MAKER_SECONDS = 300.0
+"""Who makes a film waits so long for each of its parts."""
 ORDER_EACH = (0.0, 2.5)
 """Seconds between two orders."""
 DRAIN_SECONDS = 3600.0
@@ -172,7 +174,7 @@ class Life:
         dice = self._fate.dice("orders")
         async with asyncio.TaskGroup() as group:
             for maker in (*makers, *tellers):
-                group.create_task(maker.make(CARD_SECONDS))
+                group.create_task(maker.make(MAKER_SECONDS))
             for _ in range(self._orders - 2 * len(makers) - len(tellers)):
                 kind = dice.choices(list(Kind), weights=(26, 1, 1, 1, 1))[0]
                 group.create_task(people.order(CARD_SECONDS, kind=kind))
@@ -339,6 +341,7 @@ def _known() -> Settings:
         database_url="sqlite+aiosqlite:///bot.db",
         public_url="https://bot.test",
         access="open",
+        admins=frozenset({OPERATOR}),
     )
 
 

@@ -40,6 +40,8 @@ from tests.support.virtual_clock import NOON
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
+OPERATOR = 5_559_000_000
+"""Is told of alerts, and answers none."""
 LEASE_SECONDS = 30.0
 STRIKES, FREEZES = 6, 2
 """Kills and freezes in one life, at most: more is poison, which is another promise."""
@@ -171,6 +173,7 @@ class World:
         self._numbers = itertools.count(1)
         self.telegram = TelegramEmulator(token=TOKEN, clock=self.unix)
         self.telegram.world.files = _Files(folder)
+        self.telegram.add_person("Operator", id=OPERATOR)
         videos = fate.dice("videos")
         self.provider = GptunnelEmulator(
             api_key=KEY,
