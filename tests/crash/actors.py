@@ -64,6 +64,8 @@ class Order:
     videos: int = 1  # ordered with one press
     cancels: list[CallbackQuery] = field(default_factory=list)
     agains: set[str] = field(default_factory=set)  # unknown tasks that were ordered once more
+    stops: list[str] = field(default_factory=list)  # of a film: presses that order no more parts
+    goes_on: int = 0  # of a film: orders of the parts that are missing
 
 
 class People:

@@ -84,6 +84,10 @@ class Numbers:
 class Verdict:
     """Judges when it is created; `violations` is empty when every promise was kept."""
 
+    about_to_send = 1
+    """Videos that a process may be about to send when it is suspended past its lease: the process
+    that takes over sends them too."""
+
     def __init__(
         self, environment: Environment, orders: list[Order], disturbances: Disturbances
     ) -> None:
@@ -102,7 +106,9 @@ class Verdict:
             self._wrong(f"{len(environment.telegram.world.pending)} updates were never taken")
         self._count_interrupted_creates()
         spoilt = sum(call.fault is not None for call in environment.telegram.calls)
-        if self.numbers.duplicate_videos > disturbances.count + spoilt:
+        most = len(disturbances.kills) + len(disturbances.cuts) + spoilt
+        most += self.about_to_send * len(disturbances.stops)
+        if self.numbers.duplicate_videos > most:
             self._wrong(
                 f"{self.numbers.duplicate_videos} videos came twice in {disturbances.count} kills"
             )
@@ -140,7 +146,8 @@ class Verdict:
         if order.agains - told:
             raise AssertionError("a button was pressed that no notice has")
         self.numbers.again += len(order.agains)
-        wanted = (order.videos if order.picks else 0) + len(order.agains)
+        # going on with a film orders no part again but the one whose fate was unknown
+        wanted = (order.videos if order.picks else 0) + len(order.agains) + order.goes_on
         if len(charges) > wanted:
             self._wrong(f"{order.mark} was charged {len(charges)} times, ordered {wanted}")
         if len(videos) + len(told) < len(charges):
@@ -151,7 +158,7 @@ class Verdict:
         if order.picks:
             self.numbers.confirmed += 1
             # a part whose fate is unknown stops its film
-            stopped = order.kind is Kind.FILM and bool(told)
+            stopped = order.kind is Kind.FILM and bool(told or order.stops)
             if len(videos) + len(told) < order.videos and not (cancelled or stopped):
                 words = [call.params.get("text", "")[:200] for call in calls]
                 self._wrong(
@@ -161,18 +168,18 @@ class Verdict:
             self._judge_film(order, charges)
         if cancelled:
             self.numbers.cancelled += 1
-            if charges:
+            if charges and not order.goes_on:
                 self._wrong(f"{order.mark} was said to be cancelled, and charged")
 
     def _judge_film(self, order: Order, charges: list[Charge]) -> None:
         """A film never has a part twice or out of order, as the provider saw it. An unknown part
-        that the person ordered once more is the one that may come twice.
+        that the person ordered once more, alone or by going on, is the one that may come twice.
         """
         tasks = [self._environment.provider.tasks[charge.task_id] for charge in charges]
         made = sorted(tasks, key=lambda one: one.created_at)
         places = [int(one.prompt.removeprefix("Scene ")[0]) for one in made]
         twice = len(places) - len(set(places))
-        if places != sorted(places) or twice > len(order.agains):
+        if places != sorted(places) or twice > len(order.agains) + order.goes_on:
             self._wrong(f"{order.mark}: its parts were made in the order {places}")
         if sorted(set(places)) != list(range(1, len(set(places)) + 1)) and not order.agains:
             self._wrong(f"{order.mark}: a part is missing among {places}")

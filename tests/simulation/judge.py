@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, cast
 
+from bot import texts
 from bot.core.breaker import NEEDED
 from bot.sandbox.telegram.calls import Call
 from tests.crash.actors import Order
 from tests.crash.environment import Environment
 from tests.crash.verdict import Verdict
 from tests.simulation.films import Film, marks
+from tests.simulation.network import CREATE_SECONDS
 from tests.simulation.world import Create, World
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ SLACK = 0.5
 class Judge(Verdict):
     """Judges when it is created."""
 
+    about_to_send = 20  # all orders of a life may be ready at the moment of a suspension
+
     def __init__(
         self, world: World, orders: list[Order], films: Sequence[Film], found: Sequence[str]
     ) -> None:
@@ -36,7 +40,10 @@ class Judge(Verdict):
         self.violations += found
         for film in films:
             self._judge_whole_film(film)
+        for order in orders:
+            self._stays_stopped(order)
         self._settled_by_balance()
+        self._ledger()
         self._creates_stop()
         self._questions_back_off()
 
@@ -53,13 +60,53 @@ class Judge(Verdict):
             if charges < count + self._came[mark]:
                 self._wrong(f"{mark} was settled as paid, and was charged {charges} times")
 
+    def _ledger(self) -> None:
+        """With nothing open, what was reserved and not returned is what the provider charged."""
+        prices = {charge.task_id: charge.price * 100 for charge in self._world.provider.charges}
+        for id_, state, provider_id, reserved, returned, charged in self._world.money():
+            kept = reserved - returned
+            if kept != charged and not (state == "unknown" and not charged):
+                self._wrong(
+                    f"task {id_} ({state}): {kept} kopecks are kept, {charged} were charged"
+                )
+            if provider_id is not None and charged != prices.get(provider_id, 0):
+                self._wrong(
+                    f"task {id_} ({state}): the ledger says {charged} kopecks, the provider "
+                    f"charged {prices.get(provider_id, 0)}"
+                )
+
+    def _stays_stopped(self, order: Order) -> None:
+        """After the answer to a stop the provider is asked for no more parts."""
+        if order.goes_on or order.agains:
+            return
+        for query in order.stops:
+            for call in self._world.telegram.calls_of(
+                "answerCallbackQuery", callback_query_id=query
+            ):
+                if call.params.get("text") != texts.storyboards.press_stopped("en"):
+                    continue
+                late = [
+                    charge
+                    for charge in self._charges[order.mark]
+                    if charge.at > call.started + CREATE_SECONDS[1]
+                ]
+                if late and not self._disturbances.stops:
+                    self._wrong(f"{order.mark} was stopped, and {len(late)} parts were made later")
+
     def _judge_whole_film(self, film: Film) -> None:
         """It comes for a request, whole, with its parts in order, and not more often."""
         telegram = self._world.telegram
         for query in film.requests:
             if not telegram.calls_of("answerCallbackQuery", callback_query_id=query.id):
                 self._wrong("a press for a whole film has no answer")
-        if not film.requests:
+        # A video whose answer was lost is there before its part: that press is told to wait.
+        early = texts.films.press_one_part("en")
+        requests = [
+            query
+            for query in film.requests
+            if not telegram.calls_of("answerCallbackQuery", callback_query_id=query.id, text=early)
+        ]
+        if not requests:
             return
         sent = [
             call
@@ -73,7 +120,7 @@ class Judge(Verdict):
             joined = marks(stored.path.read_bytes()) if stored else []
             if joined != film.parts:
                 self._wrong(f"the film of {film.parts} was joined from {joined}")
-        if len(film.requests) == 1:
+        if len(requests) == 1:
             self._explain("a film", sent)
         self.films += bool(sent)
 

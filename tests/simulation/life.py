@@ -31,13 +31,16 @@ from tests.simulation.films import FilmMaker, pictures_without_videos
 from tests.simulation.judge import Judge
 from tests.simulation.loop import Stalled, VirtualLoop, owned_by
 from tests.simulation.process import Process
-from tests.simulation.world import LEASE_SECONDS, VIDEO_SECONDS, World, listening
+from tests.simulation.stories import Storyteller
+from tests.simulation.world import LEASE_SECONDS, OPERATOR, VIDEO_SECONDS, World, listening
 from tests.support.process_harness import KEY, TOKEN
 from tests.support.virtual_clock import NOON
 
 ORDERS, PEOPLE = 40, 25
 CARD_SECONDS = 900.0
 """People wait for a card; who waits longer has lost their message."""
+MAKER_SECONDS = 300.0
+"""Who makes a film waits so long for each of its parts."""
 ORDER_EACH = (0.0, 2.5)
 """Seconds between two orders."""
 DRAIN_SECONDS = 3600.0
@@ -127,7 +130,7 @@ class Life:
         for number in range(world.weather.top_ups):
             world.spawn(self._top_up(number), owned_by(None))
         makers = self._film_makers(people)
-        await self._order_all(people, makers)
+        await self._order_all(people, makers, self._storytellers(people))
         await self._calm()
         observer = Observer(f"sqlite:///{world.path}")
         left = await self._drain(observer)
@@ -150,6 +153,13 @@ class Life:
             return []
         return [FilmMaker(self._world.telegram, people, dice)]
 
+    def _storytellers(self, people: People) -> list[Storyteller]:
+        """One person, in half of the lives; their film is among the orders."""
+        dice = self._fate.dice("stories")
+        if self._orders < 1 or dice.random() < 0.5:
+            return []
+        return [Storyteller(self._world.telegram, people, dice)]
+
     async def _top_up(self, number: int) -> None:
         """Somebody pays money in: the balance grows, and says less about the orders."""
         dice = self._fate.dice(f"top-up {number}")
@@ -158,13 +168,15 @@ class Life:
             self._world.log.note("the account is topped up")
             self._world.provider.balance += Decimal(dice.randrange(50_000, 300_000)) / 100
 
-    async def _order_all(self, people: People, makers: list[FilmMaker]) -> None:
+    async def _order_all(
+        self, people: People, makers: list[FilmMaker], tellers: list[Storyteller]
+    ) -> None:
         dice = self._fate.dice("orders")
         async with asyncio.TaskGroup() as group:
-            for maker in makers:
-                group.create_task(maker.make(CARD_SECONDS))
-            for _ in range(self._orders - 2 * len(makers)):
-                kind = dice.choices(list(Kind), weights=(27, 1, 1, 1))[0]
+            for maker in (*makers, *tellers):
+                group.create_task(maker.make(MAKER_SECONDS))
+            for _ in range(self._orders - 2 * len(makers) - len(tellers)):
+                kind = dice.choices(list(Kind), weights=(26, 1, 1, 1, 1))[0]
                 group.create_task(people.order(CARD_SECONDS, kind=kind))
                 await asyncio.sleep(dice.uniform(*ORDER_EACH))
 
@@ -329,6 +341,7 @@ def _known() -> Settings:
         database_url="sqlite+aiosqlite:///bot.db",
         public_url="https://bot.test",
         access="open",
+        admins=frozenset({OPERATOR}),
     )
 
 

@@ -184,6 +184,8 @@ class Process(Mortal):
                 parts.probe.run(),
                 parts.doubts.run(),
                 parts.refunds.run(),
+                parts.alert_monitor.run(),
+                parts.buttons.run(),
             ],
             last=[storage.cluster.run()],
             stop=[parts.health.stop, *(part.stop for part in stoppable)],

@@ -40,6 +40,8 @@ from tests.support.virtual_clock import NOON
 if TYPE_CHECKING:
     from tests.simulation.process import Process
 
+OPERATOR = 5_559_000_000
+"""Is told of alerts, and answers none."""
 LEASE_SECONDS = 30.0
 STRIKES, FREEZES = 6, 2
 """Kills and freezes in one life, at most: more is poison, which is another promise."""
@@ -171,6 +173,7 @@ class World:
         self._numbers = itertools.count(1)
         self.telegram = TelegramEmulator(token=TOKEN, clock=self.unix)
         self.telegram.world.files = _Files(folder)
+        self.telegram.add_person("Operator", id=OPERATOR)
         videos = fate.dice("videos")
         self.provider = GptunnelEmulator(
             api_key=KEY,
@@ -259,6 +262,20 @@ class World:
             " WHERE act = 'settle by balance' AND json_extract(details, '$.charged')"
         )
         return [prompt for (prompt,) in rows.fetchall()]
+
+    def money(self) -> list[tuple[int, str, str | None, int, int, int]]:
+        """Return of every order its state, the provider's id, and its kopecks in the ledger:
+        reserved, returned, charged.
+        """
+        sums = ", ".join(
+            f"coalesce(sum(CASE WHEN ledger.kind = '{kind}' THEN ledger.kopecks END), 0)"
+            for kind in ("reservation", "return", "charge")
+        )
+        rows = self._books.execute(
+            f"SELECT tasks.id, state, provider_id, {sums}"  # noqa: S608
+            " FROM tasks LEFT JOIN ledger ON ledger.task_id = tasks.id GROUP BY tasks.id"
+        )
+        return rows.fetchall()
 
     def films_wanted(self) -> list[str]:
         """Return the films that somebody waits for."""
