@@ -372,7 +372,7 @@ async def keep(page: Page, path: Path) -> None:
 
 async def draw(folder: Path) -> None:
     """sandbox.png: a video that came, on a desk; sandbox-phone.png: a card at a phone's width;
-    sandbox-pictures.png: pictures there; phone-*.png: what people do there.
+    sandbox-pictures.png, sandbox-film*.png: pictures and a film there; phone-*.png: what people do there.
     """
     async with sandbox("--delay", "3") as address, browsing(address, PHONE) as page:
 
@@ -404,6 +404,7 @@ async def draw(folder: Path) -> None:
                 await keep(page, folder / f"sandbox-{name}.png")
 
             await pictures_first(page, shown=kept)
+            await film(page, shown=kept)
 
 
 if __name__ == "__main__":

@@ -120,4 +120,4 @@ def test_a_wrong_catalog_and_a_model_that_is_not_in_it_name_the_setting(tmp_path
     assert {"seedance-1-lite-480P-5s", "seedance-1-lite-480P-10s"} <= set(nearest)
     with pytest.raises(SettingsError) as caught:
         settings(examples_file=path)
-    assert caught.value.lines[0].startswith("EXAMPLES_FILE: scene 1: prompt")
+    assert caught.value.lines[0].startswith("EXAMPLES_FILE: line 1, scene 1: id is no key")

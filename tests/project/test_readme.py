@@ -169,7 +169,7 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
 
 def test_the_pictures_are_there_and_say_what_they_show() -> None:
     images = re.findall(r'<img src="([^"]+)" width="[^"]+" alt="([^"]+)">', README)
-    assert len(images) == 3
+    assert len(images) == 5
     for source, words in images:
         with Image.open(ROOT / source) as picture:
             assert picture.format == "PNG"
