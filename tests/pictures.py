@@ -298,7 +298,7 @@ async def files(page: Page, *, shown: Shown = nothing) -> None:
     await expect(log(page).locator(".button", has_text="9:16")).to_be_visible(timeout=20_000)
     async with _more_videos(page):
         await tap(page, "9:16")
-    await tap(page, "⋯ More")
+    await tap(page, "⋯ More", then="⋯ Less")
     await tap(page, "As a file")
     name = log(page).locator("a.file", has_text=".mp4")
     await expect(name).to_be_visible(timeout=20_000)
@@ -372,7 +372,8 @@ async def keep(page: Page, path: Path) -> None:
 
 async def draw(folder: Path) -> None:
     """sandbox.png: a video that came, on a desk; sandbox-phone.png: a card at a phone's width;
-    sandbox-pictures.png, sandbox-film*.png: pictures and a film there; phone-*.png: what people do there.
+    sandbox-pictures.png, sandbox-film*.png: pictures and a film there; phone-*.png: what people
+    do there.
     """
     async with sandbox("--delay", "3") as address, browsing(address, PHONE) as page:
 

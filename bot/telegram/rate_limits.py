@@ -35,6 +35,8 @@ class RateLimiter:
 
     ALL = (1 / 26, 0.1)
     """Seconds per call, and the size of a burst in seconds of calls: at most 29 in any second."""
+    AHEAD = 0.2
+    """Seconds of calls that may wait in all chats before unimportant calls are postponed."""
     PRIVATE = (1.0, 3.0)
     GROUP = (4.0, 16.0)
     """At most 4 + 15 in any minute."""
@@ -54,12 +56,9 @@ class RateLimiter:
         self._free["all"] = max(self._free.get("all", 0.0), self._clock() + wait + burst)
 
     def busy(self, chat_id: int | str | None) -> bool:
-        """Whether an unimportant call should be postponed.
-
-        Half of the burst is left for videos and answers.
-        """
-        each, burst = self.ALL
-        ahead = self._line("all", (each, burst / 2), take=False)
+        """Whether an unimportant call should be postponed: videos and answers go first."""
+        each, _ = self.ALL
+        ahead = self._line("all", (each, self.AHEAD), take=False)
         return max(ahead, self._chat(chat_id, take=False)) > 0
 
     def _chat(self, chat_id: int | str | None, *, take: bool) -> float:

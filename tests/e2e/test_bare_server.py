@@ -116,6 +116,10 @@ async def test_a_video_needs_only_updates_messages_and_videos(tmp_path: Path, ki
         assert "a red fox" not in harness.bots[0].lines
 
 
+LONG = ", which falls on the hills and on the lake"
+"""A prompt that does not fit into the quote above the card is repeated on it."""
+
+
 async def test_a_broken_update_stops_no_other_and_is_not_logged(
     tmp_path: Path,
 ) -> None:
@@ -131,7 +135,7 @@ async def test_a_broken_update_stops_no_other_and_is_not_logged(
         server.person_says(update_id=10**30, message={"text": "canary words"})
         server.person_says(message={"message_id": 3, "text": "canary words"})
         said = {"message_id": 4, "date": 1, "chat": chat, "from": anna}
-        server.person_says(message={**said, "text": "a fox \ude00 \0 in the snow"})
+        server.person_says(message={**said, "text": "a fox \ude00 \0 in the snow" + LONG})
         await until(lambda: server.of("sendMessage"))
         assert "a fox � � in the snow" in server.of("sendMessage")[0]["text"]
         assert await harness.bots[0].stop() == 0

@@ -39,6 +39,9 @@ async def test_a_webm_comes_as_a_document_and_is_sent_again_as_one(
         page = await harness.find(anna.chat, lambda m: "ho|1" in str(m.get("reply_markup")))
         await anna.press(page, "1")
         await harness.until(lambda: len(harness.sent("sendDocument")) == 2)
+        await anna.press(file, "b|m|1")  # shows all buttons
+        shown = anna.chat.messages[file["message_id"]]
+        await harness.until(lambda: "b|d|1" in str(shown.get("reply_markup")))
         await anna.press(file, "b|d|1")
         await harness.until(lambda: len(harness.sent("sendDocument")) == 3)
         await harness.settle()

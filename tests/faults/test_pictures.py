@@ -267,7 +267,8 @@ async def test_a_photo_without_words_can_be_changed_before_it_gets_them(
     await anna.press(shown, USE)
     await harness.find(anna.chat, lambda m: "what should happen" in m.get("text", ""))
     await anna.send_text("snow falls on the roof")
-    await harness.find(anna.chat, lambda m: "snow falls on the roof" in m.get("caption", ""))
+    card = await harness.find(anna.chat, lambda m: "first frame" in m.get("caption", ""))
+    assert card["reply_to_message"]["text"] == "snow falls on the roof"
     assert harness.task(1)["prompt"] == "snow falls on the roof"
     assert harness.task(1)["frame_file_id"] == shown["photo"][-1]["file_id"]
     assert len(harness.states()) == 2
@@ -423,8 +424,8 @@ async def test_the_history_shows_pictures_and_sends_them_again(harness: AppHarne
     await anna.press(drawing, "9:16")
     await harness.ended("delivered", 2)
     await anna.send_text("/history")
-    page = await harness.find(anna.chat, lambda m: "Ваши видео и картинки" in m.get("text", ""))
-    assert "1. 🖼 рыжая лиса\n    ✅ готова" in page["text"]
+    page = await harness.find(anna.chat, lambda m: "Ваши видео и картинки" in m.get("caption", ""))
+    assert "1. 🖼 рыжая лиса" in page["caption"]
     before = len(harness.sent("sendPhoto"))
     await anna.press(page, "1")
     await harness.until(lambda: len(harness.sent("sendPhoto")) > before)

@@ -50,7 +50,7 @@ from storage.engine import Connection
 from tests.support import canaries
 from tests.support.outages import ProviderLine
 from tests.support.process_harness import KEY, TOKEN, free_port
-from tests.support.virtual_clock import MovedTime
+from tests.support.virtual_clock import NOON, MovedTime
 
 PRICE = 17
 DELAY = 2.5
@@ -226,10 +226,8 @@ class AppHarness:
         (soonest,) = self.rows(f"SELECT min(at) FROM ({every})", self._now())[0]  # noqa: S608
         if soonest is None:
             return None
-        return (
-            self.time.elapsed
-            + (datetime.fromisoformat(soonest).replace(tzinfo=UTC) - self.time()).total_seconds()
-        )
+        due = datetime.fromisoformat(soonest).replace(tzinfo=UTC)
+        return (due - NOON).total_seconds() - self.time.skew
 
     def _something_waits(self) -> bool:
         """Whether a row is due that no worker has claimed yet, but may."""
