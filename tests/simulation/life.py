@@ -173,7 +173,8 @@ class Life:
     ) -> None:
         dice = self._fate.dice("orders")
         async with asyncio.TaskGroup() as group:
-            for maker in (*makers, *tellers):
+            everyone: list[FilmMaker | Storyteller] = [*makers, *tellers]
+            for maker in everyone:
                 group.create_task(maker.make(MAKER_SECONDS))
             for _ in range(self._orders - 2 * len(makers) - len(tellers)):
                 kind = dice.choices(list(Kind), weights=(26, 1, 1, 1, 1))[0]
