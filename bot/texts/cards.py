@@ -48,8 +48,8 @@ def card(
     """The draft with its prompt as it is sent; with a photo it is the photo's caption.
 
     `left`: what a guest may still order; None: as much as they like. `heard`: the words come from
-    speech, and may be misheard. `answered`: the words of the message that the card answers; a short
-    prompt that is read there is not repeated.
+    speech, and may be misheard. `answered`: the words of the message that the card answers; a
+    short prompt that is read there is not repeated.
     """
     _ = words(lang)
     rest = lines(

@@ -84,10 +84,6 @@ class Numbers:
 class Verdict:
     """Judges when it is created; `violations` is empty when every promise was kept."""
 
-    about_to_send = 1
-    """Videos that a process may be about to send when it is suspended past its lease: the process
-    that takes over sends them too."""
-
     def __init__(
         self, environment: Environment, orders: list[Order], disturbances: Disturbances
     ) -> None:
@@ -106,14 +102,16 @@ class Verdict:
             self._wrong(f"{len(environment.telegram.world.pending)} updates were never taken")
         self._count_interrupted_creates()
         spoilt = sum(call.fault is not None for call in environment.telegram.calls)
-        most = len(disturbances.kills) + len(disturbances.cuts) + spoilt
-        most += self.about_to_send * len(disturbances.stops)
-        if self.numbers.duplicate_videos > most:
+        if self.numbers.duplicate_videos > self._most_repeats(disturbances) + spoilt:
             self._wrong(
                 f"{self.numbers.duplicate_videos} videos came twice in {disturbances.count} kills"
             )
         self._logs()
         self._leaks()
+
+    def _most_repeats(self, disturbances: Disturbances) -> int:
+        """Return how many videos the disturbances explain that came twice."""
+        return disturbances.count
 
     def _wrong(self, words: str) -> None:
         self.violations.append(words)

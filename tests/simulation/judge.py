@@ -13,7 +13,7 @@ from bot.core.breaker import NEEDED
 from bot.sandbox.telegram.calls import Call
 from tests.crash.actors import Order
 from tests.crash.environment import Environment
-from tests.crash.verdict import Verdict
+from tests.crash.verdict import Disturbances, Verdict
 from tests.simulation.films import Film, marks
 from tests.simulation.network import CREATE_SECONDS
 from tests.simulation.world import Create, World
@@ -27,8 +27,6 @@ SLACK = 0.5
 
 class Judge(Verdict):
     """Judges when it is created."""
-
-    about_to_send = 20  # all orders of a life may be ready at the moment of a suspension
 
     def __init__(
         self, world: World, orders: list[Order], films: Sequence[Film], found: Sequence[str]
@@ -92,6 +90,10 @@ class Judge(Verdict):
                 ]
                 if late and not self._disturbances.stops:
                     self._wrong(f"{order.mark} was stopped, and {len(late)} parts were made later")
+
+    def _most_repeats(self, disturbances: Disturbances) -> int:
+        """A process may be about to send all orders of a life when it is suspended."""
+        return len(disturbances.kills) + len(disturbances.cuts) + 20 * len(disturbances.stops)
 
     def _judge_whole_film(self, film: Film) -> None:
         """It comes for a request, whole, with its parts in order, and not more often."""

@@ -173,8 +173,9 @@ class Life:
     ) -> None:
         dice = self._fate.dice("orders")
         async with asyncio.TaskGroup() as group:
-            for make in (*(one.make for one in makers), *(one.make for one in tellers)):
-                group.create_task(make(MAKER_SECONDS))
+            everyone: list[FilmMaker | Storyteller] = [*makers, *tellers]
+            for maker in everyone:
+                group.create_task(maker.make(MAKER_SECONDS))
             for _ in range(self._orders - 2 * len(makers) - len(tellers)):
                 kind = dice.choices(list(Kind), weights=(26, 1, 1, 1, 1))[0]
                 group.create_task(people.order(CARD_SECONDS, kind=kind))

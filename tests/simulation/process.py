@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 IDLE_LOOKS = {bot.jobs.worker.IDLE_SECONDS: 6, bot.jobs.films.IDLE_SECONDS: 6}
 """Waits of exactly this length look for work: while there is none, so many of them are one."""
+SLOW_DISK = 0.05
+"""The longest wait of a statement in seconds, and about the share of statements that wait."""
 _ANSWERS = KeepAnswerTypes()  # one for all: a process keeps its own for as long as it lives
 DISK_FAULTS = {
     "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
@@ -133,7 +135,7 @@ class Process(Mortal):
         """Pass a point; may never return."""
         if self._buried:
             raise StorageUnavailable("the process is dead")
-        weather = self._world.weather
+        world, weather = self._world, self._world.weather
         shares = [("kill", weather.kills * weight), ("freeze", weather.freezes * weight)]
         if point in ("statement", "commit"):
             shares += [(kind, weather.disk) for kind in DISK_FAULTS]
@@ -149,6 +151,11 @@ class Process(Mortal):
             raise disk_error(*DISK_FAULTS[fault])
         if self.frozen:
             await asyncio.sleep(0)  # it goes on when it is thawed
+        elif point == "statement" and world.is_shared:
+            # The disk takes its time now and then: transactions of two processes overlap.
+            slow = world.fate.uniform(-SLOW_DISK, 1.0, "disk")
+            if slow < 0:
+                await asyncio.sleep(-slow)
         elif point == "committed":
             self._world.log.note(self.name, "committed")
 

@@ -232,6 +232,11 @@ class World:
         """Return how much likelier a process dies at this call: few calls matter much."""
         return 12.0 if name in HEAVY else 1.0
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether two processes are on the database."""
+        return sum(process.alive for process in self.processes) > 1
+
     def froze(self, process: Process) -> None:
         """Hand a frozen process to whoever wakes it."""
         self.sleepers.put_nowait(process)
