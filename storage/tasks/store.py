@@ -235,14 +235,19 @@ class TaskStore(Drafts):
             )
 
     async def migrate_chat(self, old: int, new: int) -> int:
-        """Move open tasks to the supergroup that a group became; return how many.
+        """Move open tasks, and those whose end is not told yet, to the supergroup that a group
+        became; return how many.
 
         Messages have other ids there, so old ones can no longer be edited or replied to.
         """
+        untold = sa.select(outbox.c.task_id).where(outbox.c.chat_id == old)
         async with self._database.transaction() as connection:
             moved = await connection.execute(
                 sa.update(tasks)
-                .where(tasks.c.chat_id == old, sa.not_(in_states(ENDED)))
+                .where(
+                    tasks.c.chat_id == old,
+                    sa.or_(sa.not_(in_states(ENDED)), tasks.c.id.in_(untold)),
+                )
                 .values(chat_id=new, message_id=0, card_message_id=None, card_is_media=False)
             )
             await connection.execute(

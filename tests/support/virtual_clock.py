@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ import bot.jobs.provider_probe
 import bot.jobs.worker
 import bot.telegram.inbox
 
+TICK = 1 / 64
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TICKS = frozenset(
     {
@@ -85,8 +87,12 @@ class MovedTime:
         )
 
     def move_to(self, elapsed: float) -> None:
-        """Lets the time pass and rings what is due by then."""
-        self.elapsed = max(self.elapsed, elapsed)
+        """Lets the time pass and rings what is due by then.
+
+        Up to a multiple of TICK, which floats and microseconds hold exactly: no difference of two
+        moments is then a little less than the wait between them.
+        """
+        self.elapsed = max(self.elapsed, math.ceil(elapsed / TICK) * TICK)
         for number, (at, _, fire) in list(self._timers.items()):
             if at <= self.elapsed:
                 del self._timers[number]
