@@ -282,10 +282,14 @@ async def film(page: Page, *, shown: Shown = nothing) -> None:
 
 
 async def ideas(page: Page, *, shown: Shown = nothing) -> None:
-    """A photo without words, in the other language: three suggestions, and a card after one."""
+    """A photo without words, in the other language: three suggestions, and a card after one.
+
+    They come by themselves to somebody who has agreed that photos go to GPTunnel.
+    """
     await tap(page, "Отменить", then="Отменено")  # or the photo joins these words
     await attach(page, picture("meadow.jpg", meadow()))
-    await tap(page, "💡", then="Выберите, что будет происходить")
+    choose = log(page).get_by_text("Выберите, что будет происходить")
+    await expect(choose).to_be_visible(timeout=20_000)
     await shown("ideas")
     await log(page).locator(".button").filter(has_not_text="Отменить").nth(-4).click()
     await expect(log(page).get_by_text("Выберите формат").last).to_be_visible(timeout=20_000)

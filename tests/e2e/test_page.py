@@ -14,6 +14,7 @@ from tests.pictures import (
     PHONE,
     ask,
     browsing,
+    ideas,
     pictures_in_russian,
     press,
     sandbox,
@@ -122,10 +123,11 @@ async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_
 
         for flow in FLOWS:
             await flow(page, shown=shown)
+        await ideas(page, shown=shown)
         await pictures_in_russian(page, shown=shown)
         assert seen == [
-            "album", "pictures", "files", "group-stranger", "group", "inline", "russian",
-            "pictures-russian",
+            "album", "pictures", "film-card", "film", "files", "group-stranger", "group", "inline",
+            "russian", "ideas", "pictures-russian",
         ]  # fmt: skip
         # Messages of one topic are not in the other.
         await page.locator("#back").click()
