@@ -1,20 +1,24 @@
 """aiosqlite under SQLAlchemy, with fewer round trips to its thread.
 
-Each round trip costs more than most statements (docs/performance.md: "The database"). A cursor
-here takes one for a statement and one for its rows; SQLAlchemy's also takes one to open and one to
-close. A transaction begins with its first statement, and is rolled back only if there is one. It
-must not know tables or the purpose of statements.
+Each round trip costs more than most statements (docs/performance.md: "The database"). A statement
+takes one here, its rows included; SQLAlchemy's cursor takes four. A transaction begins with its
+first statement, and is committed or rolled back only if there is one. It must not know tables or
+the purpose of statements.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, cast
 
 import aiosqlite
+
+from storage.cancellation import Answer, arrival, finish
+
+T = TypeVar("T")
 
 BEGIN = "BEGIN IMMEDIATE"
 """sqlite3's own BEGIN is late and deferred, which loses updates."""
@@ -37,71 +41,119 @@ class Writer(sqlite3.Connection):
         self._begin(sql)
         return super().executemany(sql, parameters)
 
+    def fetch(self, sql: str, parameters: Any) -> Result:
+        """Execute a statement and fetch its rows."""
+        cursor = self.execute(sql, parameters)
+        return Result(cursor.fetchall(), cursor.description, cursor.rowcount, cursor.lastrowid)
+
+    def fetch_many(self, sql: str, parameters: Iterable[Any]) -> Result:
+        """Execute a statement that returns no rows once for each set of parameters."""
+        cursor = self.executemany(sql, parameters)
+        return Result((), cursor.description, cursor.rowcount, cursor.lastrowid)
+
     def _begin(self, sql: str) -> None:
         if not self.in_transaction and not sql.startswith(_OUTSIDE):
             super().execute(BEGIN)
 
 
-class Cursor:
-    """A cursor that is opened by its statement, and closed when its last reference is dropped."""
+class Result(NamedTuple):
+    """What a statement came to, its rows included."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    rows: Sequence[Any] = ()
+    description: Any = None
+    rowcount: int = -1
+    lastrowid: int | None = None
+
+
+class Cursor:
+    """A cursor whose rows come with its statement."""
+
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._cursor: aiosqlite.Cursor | None = None
+        self._result = Result()
 
     async def __aenter__(self) -> Cursor:
         return self
 
-    async def execute(self, statement: str, parameters: Iterable[Any] | None = None) -> Cursor:
-        self._cursor = await self._connection.execute(statement, parameters)
+    async def execute(self, statement: str, parameters: Iterable[Any] = ()) -> Cursor:
+        self._result = await self._connection.fetch(statement, parameters)
         return self
 
     async def executemany(self, statement: str, parameters: Iterable[Iterable[Any]]) -> Cursor:
-        self._cursor = await self._connection.executemany(statement, parameters)
+        self._result = await self._connection.fetch_many(statement, parameters)
         return self
 
-    async def fetchall(self) -> Iterable[Any]:
-        return await self._cursor.fetchall() if self._cursor else ()
+    async def fetchall(self) -> Sequence[Any]:
+        return self._result.rows
 
     async def close(self) -> None:
         """Do nothing: the rows are fetched, and the row count may still be read."""
 
     @property
     def description(self) -> Any:
-        return self._cursor.description if self._cursor else None
+        return self._result.description
 
     @property
     def rowcount(self) -> int:
-        return self._cursor.rowcount if self._cursor else -1
+        return self._result.rowcount
 
     @property
     def lastrowid(self) -> int | None:
-        return self._cursor.lastrowid if self._cursor else None
+        return self._result.lastrowid
 
 
 class Connection(aiosqlite.Connection):
-    """aiosqlite's connection with these cursors."""
+    """aiosqlite's connection with these cursors, and with calls that are not interrupted."""
+
+    def __init__(self, database: str, **options: Any) -> None:
+        connect = partial(sqlite3.connect, database, factory=Writer, isolation_level=None)
+        super().__init__(partial(connect, **options), iter_chunk_size=64)
+        self._thread.daemon = True  # SQLAlchemy sets this when it connects by itself
 
     def cursor(self) -> Any:
         return Cursor(self)
 
+    async def fetch(self, statement: str, parameters: Iterable[Any]) -> Result:
+        """Execute a statement and fetch its rows in one visit to the thread."""
+        return await self._execute(self._writer.fetch, statement, parameters)
+
+    async def fetch_many(self, statement: str, parameters: Iterable[Iterable[Any]]) -> Result:
+        """Execute a statement once for each set of parameters."""
+        return await self._execute(self._writer.fetch_many, statement, parameters)
+
+    async def commit(self) -> None:
+        if self.in_transaction:
+            await super().commit()
+
+    async def rollback(self) -> None:
+        if self.in_transaction:
+            await super().rollback()
+
+    @property
+    def _writer(self) -> Writer:
+        return cast(Writer, self._conn)
+
+    async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Queue a call for the thread, as aiosqlite does, for an answer that cannot be cancelled.
+
+        A task for each call would do the same, and cost as much as the call.
+        """
+        if not self._running or not self._connection:
+            raise ValueError("Connection closed")
+        answer: Answer[T] = Answer(loop=asyncio.get_running_loop())
+        self._tx.put_nowait((answer, partial(fn, *args, **kwargs)))
+        return await arrival(answer)
+
     async def _connect(self) -> aiosqlite.Connection:
         try:
-            return await super()._connect()
+            return await finish(super()._connect())
         except Exception:
             # The thread reports its end to the loop, which is closed soon when a start fails: then
             # it would print a traceback after the one line that says why.
             await asyncio.to_thread(self._thread.join)
             raise
 
-    async def rollback(self) -> None:
-        if self.in_transaction:
-            await super().rollback()
-
 
 def connect(database: str, **options: Any) -> Connection:
     """Return a connection for SQLAlchemy's `async_creator_fn`."""
-    connector = partial(sqlite3.connect, database, factory=Writer, isolation_level=None, **options)
-    connection = Connection(connector, iter_chunk_size=64)
-    connection._thread.daemon = True  # SQLAlchemy sets this when it connects by itself
-    return connection
+    return Connection(database, **options)

@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, CursorResult, Dialect, ScalarResult
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import greenlet_spawn
 
@@ -31,6 +32,7 @@ from storage.address import (
     without_servers,
     without_tls,
 )
+from storage.cancellation import finish, raise_cancellation
 from storage.wal_guard import WalGuard
 
 Connect = Callable[..., Awaitable[Any]]
@@ -41,6 +43,9 @@ P = ParamSpec("P")
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes to the same SQLite file."""
+
+TURN_SECONDS = 30.0
+"""How long a transaction waits for those before it, as long as SQLAlchemy's pool."""
 
 APPLICATION = "video-bot"
 """How PostgreSQL names the sessions of this program."""
@@ -71,29 +76,34 @@ def lock_key(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-async def _uninterrupted(work: Callable[[], T]) -> T:
-    """Finish `work` of SQLAlchemy even if it is cancelled, then raise the cancellation.
+class Run(Protocol):
+    """Runs a function of SQLAlchemy to its end, then raises a cancellation that came meanwhile."""
 
-    An interrupted driver would leave its connection open, with SQLite's only write lock.
-    """
-    spawned = greenlet_spawn(work)
-    task = asyncio.ensure_future(spawned)  # noqa: TID251 - never detached: waited for right here
+    async def __call__(self, work: Callable[[], T]) -> T: ...
+
+
+async def _over_sqlite(work: Callable[[], T]) -> T:
+    """Run over `storage/driver.py`, whose calls are not interrupted: without a task of its own."""
     try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # nobody reads the exception any more, and asyncio would log it
-        raise
+        return await greenlet_spawn(work)
+    finally:
+        raise_cancellation()
+
+
+async def _over_postgres(work: Callable[[], T]) -> T:
+    """Run over asyncpg, whose calls could be interrupted."""
+    try:
+        return await finish(greenlet_spawn(work))
+    finally:
+        raise_cancellation()
 
 
 class Connection:
     """SQLAlchemy's connection within a transaction; cancellation interrupts no statement."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: sa.Connection, run: Run) -> None:
         self._connection = connection
+        self._run = run
         self._after: list[Callable[[], None]] = []
 
     def after_commit(self, act: Callable[[], None]) -> None:
@@ -114,22 +124,22 @@ class Connection:
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> CursorResult[Any]:
         """Execute one statement; with `parameters`, once for each of them."""
-        return await _uninterrupted(lambda: self._connection.execute(statement, parameters))
+        return await self._run(lambda: self._connection.execute(statement, parameters))
 
     async def scalar(self, statement: Executable) -> Any:
         """Return the first column of the first row; None without a row."""
-        return await _uninterrupted(lambda: self._connection.scalar(statement))
+        return await self._run(lambda: self._connection.scalar(statement))
 
     async def scalars(
         self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
     ) -> ScalarResult[Any]:
         """Return the first column of every row."""
-        return await _uninterrupted(lambda: self._connection.scalars(statement, parameters))
+        return await self._run(lambda: self._connection.scalars(statement, parameters))
 
     async def run_sync(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args,
                        **kwargs: P.kwargs) -> T:  # fmt: skip
         """Run a function with the synchronous connection, for Alembic."""
-        return await _uninterrupted(lambda: work(self._connection, *args, **kwargs))
+        return await self._run(lambda: work(self._connection, *args, **kwargs))
 
     async def lock(self, name: str) -> None:
         """Acquire the lock `name` until this transaction ends.
@@ -140,14 +150,14 @@ class Connection:
             await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
 
     async def commit(self) -> None:
-        await _uninterrupted(self._connection.commit)
+        await self._run(self._connection.commit)
 
     async def rollback(self) -> None:
-        await _uninterrupted(self._connection.rollback)
+        await self._run(self._connection.rollback)
 
     async def outside(self, statement: str) -> None:
         """Execute a statement of SQLite that has no effect inside a transaction."""
-        await _uninterrupted(lambda: self._connection.connection.cursor().execute(statement))
+        await self._run(lambda: self._connection.connection.cursor().execute(statement))
 
 
 class Database:
@@ -169,6 +179,8 @@ class Database:
         self._connect = connect
         self._name = name
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._turn = asyncio.Lock()
+        self._run: Run = _over_sqlite if self._is_sqlite else _over_postgres
         self._doubts = 1  # commits without an answer; those of the process before count as one
         self._settled = 0
         self._wal: WalGuard | None = None
@@ -266,14 +278,38 @@ class Database:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
+        if not self._is_sqlite:
+            async with self._checked_out() as connection:
+                yield connection
+            return
+        # The pool's own wait for its only connection can lose a cancellation on Python 3.11.
+        await self._take_turn()
+        try:
+            async with self._checked_out() as connection:
+                yield connection
+        finally:
+            self._turn.release()
+
+    async def _take_turn(self) -> None:
+        if not self._turn.locked():
+            await self._turn.acquire()
+            return
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise PoolTimeout("other transactions take too long") from None
+
+    @asynccontextmanager
+    async def _checked_out(self) -> AsyncIterator[Connection]:
         opened: list[sa.Connection] = []
         try:
             # The result is stored in a list, since a cancellation discards the return value.
-            await _uninterrupted(lambda: opened.append(self._engine.connect()))
-            yield Connection(opened[0])
+            await self._run(lambda: opened.append(self._engine.connect()))
+            yield Connection(opened[0], self._run)
         finally:
             for connection in opened:  # rolls back an uncommitted transaction
-                await _uninterrupted(connection.close)
+                await self._run(connection.close)
 
     async def _commit(self, connection: Connection) -> None:
         """Commit; after a commit without an answer, so that nothing before it can be forgotten.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from storage import Database, driver
 from storage.address import parse
+from storage.cancellation import finish
 from storage.engine import BUSY_TIMEOUT, sqlite_engine
 from tests.simulation.loop import OWNER
 
@@ -31,7 +32,8 @@ class Host(Protocol):
     connections: list[Connection]
 
     async def passes(self, point: str) -> None:
-        """Pass a point at which the process may die or freeze, or its disk fail."""
+        """Pass a point at which the process may die or freeze, or its disk fail; a cancellation
+        waits for it, as for aiosqlite's thread."""
 
 
 class Connection:
@@ -39,7 +41,7 @@ class Connection:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._link: sqlite3.Connection | None = None
+        self._link: driver.Writer | None = None
 
     def __await__(self) -> Any:
         return self._open().__await__()
@@ -63,14 +65,14 @@ class Connection:
     def cursor(self) -> Any:
         return driver.Cursor(self)  # type: ignore[arg-type]
 
-    async def execute(self, sql: str, parameters: Any = None) -> Any:
-        await self._host.passes("statement")
-        return await self._patiently(lambda link: _Rows(link.execute(sql, parameters or ())))
+    async def fetch(self, sql: str, parameters: Any) -> driver.Result:
+        """As storage/driver.py names it."""
+        return await self._at("statement", lambda link: link.fetch(sql, parameters))
 
-    async def executemany(self, sql: str, parameters: Iterable[Any]) -> Any:
-        await self._host.passes("statement")
+    async def fetch_many(self, sql: str, parameters: Iterable[Any]) -> driver.Result:
+        """As storage/driver.py names it."""
         rows = list(parameters)
-        return await self._patiently(lambda link: _Rows(link.executemany(sql, rows)))
+        return await self._at("statement", lambda link: link.fetch_many(sql, rows))
 
     async def create_function(self, *args: Any, **options: Any) -> None:
         """SQLAlchemy adds REGEXP to every connection."""
@@ -78,11 +80,9 @@ class Connection:
             self._link.create_function(*args, **options)
 
     async def commit(self) -> None:
-        if not self.in_transaction:
-            return
-        await self._host.passes("commit")
-        await self._patiently(lambda link: link.commit())
-        await self._host.passes("committed")
+        if self.in_transaction:
+            await self._at("commit", lambda link: link.commit())
+            await self._host.passes("committed")
 
     async def rollback(self) -> None:
         if self._link is not None and self._link.in_transaction:
@@ -101,8 +101,9 @@ class Connection:
             self._link.close()
             self._link = None
 
-    async def _patiently(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Wait for another process's lock, as long as the program would."""
+    async def _at(self, point: str, work: Callable[[driver.Writer], Any]) -> Any:
+        """Work at this point, waiting for another process's lock as long as the program would."""
+        await self._host.passes(point)
         waited = 0.0
         while True:
             if self._link is None:
@@ -112,25 +113,8 @@ class Connection:
             except sqlite3.OperationalError as exc:
                 if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or waited >= BUSY_TIMEOUT:
                     raise
-            await asyncio.sleep(RETRY_SECONDS)
+            await finish(asyncio.sleep(RETRY_SECONDS))
             waited += RETRY_SECONDS
-
-
-class _Rows:
-    """As much of aiosqlite's cursor as storage/driver.py uses."""
-
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
-        self._rows = cursor.fetchall() if cursor.description else []
-        self.description = cursor.description
-        self.rowcount = cursor.rowcount
-        self.lastrowid = cursor.lastrowid
-
-    def fetchall(self) -> Awaitable[list[Any]]:
-        return _ready(self._rows)
-
-
-async def _ready(rows: list[Any]) -> list[Any]:
-    return rows
 
 
 def disk_error(code: int, words: str) -> sqlite3.OperationalError:

@@ -30,6 +30,7 @@ from bot.telegram.inbox import Inbox
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware
 from bot.wiring import Edges, Parts, build
 from storage import Storage
+from storage.cancellation import finish
 from storage.recovery import free_leases
 from tests.simulation import films
 from tests.simulation.disk import Connection, disk_error, open_database
@@ -150,12 +151,12 @@ class Process(Mortal):
             self._world.disturbances.cuts.append(self._world.unix())
             raise disk_error(*DISK_FAULTS[fault])
         if self.frozen:
-            await asyncio.sleep(0)  # it goes on when it is thawed
+            await finish(asyncio.sleep(0))  # it goes on when it is thawed
         elif point == "statement" and world.is_shared:
             # The disk takes its time now and then: transactions of two processes overlap.
             slow = world.fate.uniform(-SLOW_DISK, 1.0, "disk")
             if slow < 0:
-                await asyncio.sleep(-slow)
+                await finish(asyncio.sleep(-slow))
         elif point == "committed":
             self._world.log.note(self.name, "committed")
 

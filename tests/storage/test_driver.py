@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import pytest
 import sqlalchemy as sa
 
@@ -20,26 +20,26 @@ on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def visits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was asked of the thread, one name for each visit."""
     made: list[str] = []
-    visit: Any = aiosqlite.Connection._execute
+    visit: Any = driver.Connection._execute
 
-    async def counted(self: aiosqlite.Connection, what: Any, *args: Any, **options: Any) -> Any:
+    async def counted(self: driver.Connection, what: Any, *args: Any, **options: Any) -> Any:
         made.append(what.__name__)
         return await visit(self, what, *args, **options)
 
-    monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+    monkeypatch.setattr(driver.Connection, "_execute", counted)
     return made
 
 
 @on_sqlite
-async def test_a_statement_is_one_round_trip_and_its_rows_another(
+async def test_a_statement_and_its_rows_are_one_round_trip(
     storage: Storage, visits: list[str]
 ) -> None:
     async with storage.database.transaction() as connection:
         assert await connection.scalar(sa.text("SELECT 7")) == 7
-        assert visits == ["execute", "fetchall"]
+        assert visits == ["fetch"]
         visits.clear()
         changed = await connection.execute(sa.text("UPDATE users SET strikes = 0"))
-        assert visits == ["execute"]
+        assert visits == ["fetch"]
         assert changed.rowcount == 0
 
 
@@ -49,7 +49,7 @@ async def test_several_rows_are_one_round_trip(storage: Storage, visits: list[st
         await connection.execute(
             sa.text("DELETE FROM users WHERE user_id = :id"), [{"id": 1}, {"id": 2}]
         )
-    assert visits == ["executemany", "commit"]
+    assert visits == ["fetch_many", "commit"]
 
 
 @on_sqlite
@@ -60,7 +60,61 @@ async def test_an_error_takes_one_round_trip_to_roll_back(
         async with storage.database.transaction() as connection:
             await connection.execute(sa.text("DELETE FROM users"))
             raise ZeroDivisionError
-    assert visits == ["execute", "rollback"]
+    assert visits == ["fetch", "rollback"]
+
+
+@on_sqlite
+async def test_a_cancellation_waits_for_the_statement_and_undoes_it(
+    storage: Storage, visits: list[str]
+) -> None:
+    begun = asyncio.Event()
+
+    async def changes() -> None:
+        async with storage.database.transaction() as connection:
+            begun.set()
+            await connection.execute(sa.text("DELETE FROM users"))
+            raise AssertionError("the cancellation is raised after the statement")
+
+    changing = asyncio.create_task(changes())  # noqa: TID251 - awaited below
+    await begun.wait()
+    await asyncio.sleep(0)
+    changing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await changing
+    assert visits == ["fetch", "rollback"]
+
+
+@on_sqlite
+async def test_a_cancellation_during_a_commit_is_raised_after_it(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, told = driver.Writer.commit, list[object]()
+
+    def commits(writer: driver.Writer) -> None:
+        loop.call_soon_threadsafe(changing.cancel)
+        commit(writer)
+        told.append(writer.in_transaction)
+
+    async def changes() -> None:
+        async with storage.database.transaction() as connection:
+            await connection.execute(sa.text("DELETE FROM users"))
+            connection.after_commit(lambda: told.append("after the commit"))
+            monkeypatch.setattr(driver.Writer, "commit", commits)
+
+    loop = asyncio.get_running_loop()
+    changing = asyncio.create_task(changes())  # noqa: TID251 - awaited below
+    with pytest.raises(asyncio.CancelledError):
+        await changing
+    assert told == [False]
+
+
+@on_sqlite
+async def test_a_timeout_during_a_statement_stays_a_timeout(storage: Storage) -> None:
+    async with storage.database.transaction() as connection:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await connection.execute(sa.text("DELETE FROM users"))
+        assert await connection.scalar(sa.text("SELECT 7")) == 7
 
 
 @pytest.mark.parametrize(
