@@ -315,12 +315,17 @@ async def link(storage: Storage, user_id: int = ANN) -> str:
     token = await storage.gifts.referral_token(user_id)
     assert token is not None
     assert token == await storage.gifts.referral_token(user_id)
-    assert str(user_id) not in token
     return token
 
 
 async def opened(storage: Storage, token: str, user_id: int = BOB) -> FriendResult:
     return await storage.gifts.open_link(token, user_id=user_id, bonus=Gift(videos=1), now=NOON)
+
+
+async def test_a_link_does_not_tell_whose_it_is(storage: Storage) -> None:
+    one, other = 5_123_456_789, 5_123_456_790  # as long as Telegram's: no token holds it by chance
+    assert str(one) not in await link(storage, one)
+    assert await link(storage, one) != await link(storage, other)
 
 
 async def test_both_get_the_bonus_with_the_first_video_and_never_again(storage: Storage) -> None:
