@@ -17,17 +17,17 @@ KNOWN_SEEING.
 KNOWN = ("gpt-4.1-mini", "gpt-4o-mini", "deepseek-chat", "gpt-4.1-nano", "gpt-4o")
 """Models that translate well for little, the best first (docs/provider.md: "Other calls")."""
 TOKENS_READ, TOKENS_WRITTEN = 300, 100
-"""Of one translation, by counting: the instruction and a prompt of 60 Russian words; 60 English
+"""Tokens of one translation, counted: the instruction and a prompt of 60 Russian words; 60 English
 words."""
 KNOWN_SEEING = ("gpt-4.1-mini", "gpt-4o-mini", "gpt-4o", "gpt-4.1")
 """Models that take images, the best for little first (docs/provider.md: "Other calls")."""
 PICTURE_TOKENS, PICTURE_TOKENS_OF = 500, {"gpt-4o-mini": 2833}
-"""Of one small picture in low detail (docs/provider.md: "Other calls")."""
+"""Tokens of one small picture in low detail (docs/provider.md: "Other calls")."""
 LOOK_READ, LOOK_WRITTEN = 200, 250
 """Tokens of one look at a photo besides the picture: the instruction; three suggestions, one part
 of them in Russian."""
 STORY_READ, STORY_WRITTEN = 350, 700
-"""Of one story, by counting: the instruction and an idea; six scenes in Russian with their
+"""Tokens of one story, counted: the instruction and an idea; six scenes in Russian with their
 prompts in English."""
 
 

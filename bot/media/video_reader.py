@@ -37,7 +37,7 @@ _FATAL_TO_READERS = {
 _NOT_A_VIDEO = 3  # the reader's exit code for a bad file
 _NOT_ALIKE = 4  # and for parts of a film that are not made alike
 MAX_PARTS = 99
-"""Of one film: the files are passed to the reader at once."""
+"""Parts that one film may have: their files are passed to the reader all at once."""
 _PASSED_ON = ("PATH", "PYTHONPATH", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 

@@ -40,7 +40,7 @@ def durations(dice: random.Random, count: int) -> list[float]:
 
 @dataclass(frozen=True)
 class Point:
-    """Of one policy: polls a task, and seconds from ready to seen."""
+    """The figures of one policy: polls of a task, and the seconds from ready to seen."""
 
     polls: float
     late: float

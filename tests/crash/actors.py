@@ -25,7 +25,7 @@ PICK_FILM, CANCEL_FILM = "fr|", "fb|q|"
 """Prefixes of callback data; old messages keep them (bot/texts/callback_data.py)."""
 RATIOS = ("1:1", "16:9", "9:16")
 PARTS = 3
-"""Of a film."""
+"""How many parts a film has."""
 
 
 class Plan(StrEnum):

@@ -39,7 +39,7 @@ WHERE before IS NOT NULL AND held_until > at
 
 
 class Claims:
-    """Of one PostgreSQL whose tables are there."""
+    """The claims of several processes on one PostgreSQL, which has its tables already."""
 
     def __init__(self, url: str) -> None:
         self._url = url.replace("+asyncpg", "")

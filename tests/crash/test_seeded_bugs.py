@@ -10,7 +10,8 @@ from tests.crash.processes import Launcher
 from tests.crash.steps import CARD_SECONDS, JOURNEYS, Point, lead
 
 LOST_SECONDS = 8.0
-"""Of a card that the bug loses; a card takes less than a second, on a busy machine some more."""
+"""How long the test waits for the card that the bug loses; a kept card takes less than a second,
+on a busy machine a little longer."""
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from bot.sandbox.telegram.state import Json
 from tests.support.app_harness import AppHarness, OpenAppHarness
 
 Commits = list[list[str]]
-"""Of each commit that wrote something, what it wrote: the beginnings of its statements."""
+"""For each commit that wrote something: the beginnings of its statements."""
 
 
 @contextmanager

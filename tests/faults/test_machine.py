@@ -40,7 +40,7 @@ async def locked(harness: AppHarness) -> AsyncIterator[None]:
     """Another process writes, and does not end."""
     other = sqlite3.connect(harness.path, isolation_level=None, check_same_thread=False)
     with closing(other):
-        # It waits for its turn, and the transaction before it for this loop.
+        # In a thread: BEGIN waits for an open transaction, which needs this loop to end.
         await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")

@@ -84,7 +84,7 @@ def pictures(data: bytes) -> list[bytes]:
 
 
 def packets(data: bytes) -> list[tuple[int, int | None, int, bytes]]:
-    """Of each stream: when each packet is shown and decoded, and what is in it."""
+    """For each stream: when each packet is shown and decoded, and what is in it."""
     with av.open(io.BytesIO(data), "r") as container:
         return sorted(
             (packet.stream.index, packet.pts, packet.dts, bytes(packet))

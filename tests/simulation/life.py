@@ -47,7 +47,7 @@ DRAIN_SECONDS = 3600.0
 """Longer than every wait of the program that does not depend on people."""
 LOOK_SECONDS = 5.0
 STOP_SECONDS = 15.0
-"""The bot gives itself 8.5 s (bot/runtime/supervisor.py)."""
+"""The bot ends itself at the latest 8.5 s after a stop (bot/runtime/supervisor.py)."""
 RESTART_SECONDS = (0.3, 8.0)
 NUMBERS = itertools.count()
 

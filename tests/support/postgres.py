@@ -45,7 +45,7 @@ class PostgresServer:
 
     @property
     def pid(self) -> int:
-        """Of the process from which all of its others come."""
+        """The process number of the server's first process, the parent of all others."""
         return int(self._server.get_pid())
 
     async def restart(self) -> None:

@@ -6,7 +6,7 @@ import ctypes
 from typing import Any
 
 DAC_OVERRIDE, DAC_READ_SEARCH = 1, 2
-"""Of linux/capability.h."""
+"""The numbers of these capabilities in linux/capability.h."""
 
 
 def obey_file_modes(_wish: Any) -> None:
