@@ -133,9 +133,12 @@ def _live(order: dict[str, Any]) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # it dies with this process
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         os.setsid()
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log, errors = (
+            os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            for name in ("log", "errors")
+        )
         null = os.open(os.devnull, os.O_RDONLY)
-        for old, new in ((null, 0), (log, 1), (log, 2)):
+        for old, new in ((null, 0), (log, 1), (errors, 2)):
             os.dup2(old, new)
         os.closerange(3, 4096)
         os.environ.clear()
