@@ -33,6 +33,8 @@ run: $(READY) ## the bot; without a BOT_TOKEN the sandbox in the browser
 
 # In memory where there is such a place: tests commit far more often than a bot does.
 test: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
+# Or each worker, and each process of a test, compiles the tree anew.
+test: export PYTHONDONTWRITEBYTECODE =
 # Files in their own order: the long ones, of tests/crash and tests/e2e, begin first.
 test: $(READY) chromium promtool ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)

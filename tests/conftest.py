@@ -1,7 +1,11 @@
 """Tests import aiogram in the same way as the bot; `LEAN=0` runs them with the normal import."""
 
 import gc
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 
 import pytest
 
@@ -28,6 +32,22 @@ async def _close_at_once(session: AiohttpSession) -> None:
 
 
 AiohttpSession.close = _close_at_once  # type: ignore[assignment, method-assign]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Import the test files, each worker from another one on, when each would import them all.
+
+    The workers compile them at the same moment; so each compiles its part and finds the others'.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
+    if not worker or sys.dont_write_bytecode:
+        return
+    root, given = session.config.rootpath, session.config.args
+    files = sorted(file for one in given for file in (root / one).rglob("test_*.py"))
+    first = len(files) * int(worker) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for file in files[first:] + files[:first]:
+        with suppress(Exception, pytest.skip.Exception):  # the collection tells it
+            import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
 def pytest_collection_finish() -> None:

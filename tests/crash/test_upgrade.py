@@ -28,7 +28,7 @@ from tests.support.process_harness import until
 
 S = TaskState
 NOW = datetime.now(UTC)  # noqa: TID251 - the bot that takes over has the real clock
-WISH = Wish(lease_seconds=2.0)
+WISH = Wish(lease_seconds=2.0, idle_seconds=0.5)
 AT_ONCE = 6
 """Versions at once: PostgreSQL takes 100 connections, and each bot has some ten."""
 AFTER = {
@@ -255,10 +255,10 @@ async def _migrate_and_continue(environment: Environment, revision: str) -> None
         found.update({row["id"]: row["state"] for row in rows if row["id"] in expected})
         return found == expected
 
-    for _ in range(900):
+    for _ in range(300):
         if await settled():
             break
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
     assert found == expected
     assert await _version(observer) == newest
     [pending] = await observer.rows("SELECT COUNT(*) AS n FROM inbox WHERE state = 'pending'")

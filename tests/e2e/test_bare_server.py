@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tests.e2e.test_start import run
 from tests.support.media_files import clip, learnt
 from tests.support.process_harness import TOKEN, ProcessHarness, open_process_harness, until
 
@@ -111,7 +110,7 @@ async def test_a_video_needs_only_updates_messages_and_videos(tmp_path: Path, ki
         assert {name for name, _ in server.calls} >= {"setMyCommands", "setMyDescription"}
         assert await harness.bots[0].stop() == 0
         assert "Traceback" not in harness.bots[0].lines
-        _, told, _ = await run(harness, "-m", "bot", "check", TELEGRAM_API_URL=url)
+        _, told, _ = await harness.run("check", TELEGRAM_API_URL=url)
         assert "ok    token: B\nnote  updates: by polling; whether a webhook is set" in told
         assert "a red fox" not in harness.bots[0].lines
 

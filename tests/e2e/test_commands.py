@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -20,6 +17,7 @@ from bot import __version__
 from bot.sandbox.faults import Fault
 from tests.e2e.conftest import card_for, is_video, order, words
 from tests.e2e.test_start import OTHER_TOKEN, run
+from tests.support.launcher import launching
 from tests.support.media_files import MODEL, clip, learnt
 from tests.support.process_harness import (
     KEY,
@@ -40,7 +38,7 @@ async def harness(tmp_path: Path) -> AsyncIterator[ProcessHarness]:
 
 async def checked(harness: ProcessHarness, **settings: str) -> tuple[int, dict[str, str]]:
     """The exit code, and each line by its name."""
-    code, out, err = await run(harness, "-m", "bot", "check", **settings)
+    code, out, err = await harness.run("check", **settings)
     assert err == ""
     assert TOKEN not in out
     assert KEY not in out
@@ -172,17 +170,17 @@ async def test_a_backup_of_a_running_bot_is_verified_restored_and_runs(
     await order(anna, "before the backup")
     await anna.expect(is_video, within=60)
     file = tmp_path / "kept.db"
-    code, out, err = await run(harness, "-m", "bot", "backup", str(file))
+    code, out, err = await harness.run("backup", str(file))
     assert (code, err) == (0, "")
     assert out.startswith(f"ok    {file}: ")
     await order(anna, "after the backup")
     await anna.expect(lambda m: is_video(m) and len(harness.provider.tasks) == 2, within=60)
     assert await bot.stop() == 0
 
-    code, out, _ = await run(harness, "-m", "bot", "restore", str(file))
+    code, out, _ = await harness.run("restore", str(file))
     assert code == 1
     assert "--replace" in out
-    code, out, _ = await run(harness, "-m", "bot", "restore", str(file), "--replace")
+    code, out, _ = await harness.run("restore", str(file), "--replace")
     assert code == 0, out
     assert "rows restored" in out
     assert "every row can be read" in out
@@ -196,12 +194,12 @@ async def test_copy_verify_and_migrate_print_their_results(
     harness: ProcessHarness, tmp_path: Path
 ) -> None:
     target = f"sqlite+aiosqlite:///{tmp_path / 'other' / 'bot.db'}"
-    code, out, _ = await run(harness, "-m", "bot", "migrate")
+    code, out, _ = await harness.run("migrate")
     assert (code, out) == (0, "ok    database: at the version of this program\n")
-    code, out, _ = await run(harness, "-m", "bot", "copy", harness.database_url, target)
+    code, out, _ = await harness.run("copy", harness.database_url, target)
     assert code == 0, out
     assert "rows copied" in out
-    code, out, _ = await run(harness, "-m", "bot", "verify", DATABASE_URL=target)
+    code, out, _ = await harness.run("verify", DATABASE_URL=target)
     assert code == 0
     assert out.startswith("ok    version ")
 
@@ -218,8 +216,8 @@ async def test_copy_verify_and_migrate_print_their_results(
 async def test_a_failed_command_prints_one_line_and_exits_with_1(
     harness: ProcessHarness, command: tuple[str, ...]
 ) -> None:
-    code, out, err = await run(
-        harness, "-m", "bot", *command, DATABASE_URL="sqlite+aiosqlite:///nothing/here.db"
+    code, out, err = await harness.run(
+        *command, DATABASE_URL="sqlite+aiosqlite:///nothing/here.db"
     )
     assert code == 1
     assert err == ""
@@ -235,38 +233,31 @@ async def test_the_database_commands_want_the_database_alone(tmp_path: Path) -> 
     url = f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}"
     (tmp_path / ".env").write_text(f"DATABASE_URL={url}\nHTTP_PORT=none\nADMIM=7\n")
     other = f"sqlite+aiosqlite:///{tmp_path / 'other.db'}"
-    for command in (
-        ("migrate",),
-        ("backup", "kept.backup"),
-        ("restore", "kept.backup", "--replace"),
-        ("verify",),
-        ("copy", url, other),
-    ):
-        ended = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-m", "bot", *command],
-            cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
+    async with launching() as launcher:
+        for command in (
+            ("migrate",),
+            ("backup", "kept.backup"),
+            ("restore", "kept.backup", "--replace"),
+            ("verify",),
+            ("copy", url, other),
+        ):
+            code, out, err = await launcher.run(env, tmp_path, *command)
+            assert (code, err) == (0, ""), (command, out)
+            assert out.startswith("ok    "), command
+        assert (tmp_path / "bot.db").exists()
+        (tmp_path / ".env").write_text(f"DATABSE_URL={url}\n")
+        assert await launcher.run(env, tmp_path, "verify") == (
+            2, "", "DATABSE_URL: not a setting; did you mean DATABASE_URL?\n"
         )  # fmt: skip
-        assert (ended.returncode, ended.stderr) == (0, ""), (command, ended.stdout)
-        assert ended.stdout.startswith("ok    "), command
-    assert (tmp_path / "bot.db").exists()
-    (tmp_path / ".env").write_text(f"DATABSE_URL={url}\n")
-    ended = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "bot", "verify"],
-        cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "DATABSE_URL: not a setting; did you mean DATABASE_URL?\n"
 
 
 async def test_check_with_an_order_as_a_process_passes_in_the_sandbox(
     harness: ProcessHarness,
 ) -> None:
-    code, out, _ = await run(harness, "-m", "bot", "check", "--order")
+    code, out, _ = await harness.run("check", "--order")
     assert (code, len(harness.provider.charges)) == (1, 0)
     assert "there is no terminal to ask on: add --yes" in out
-    code, out, err = await run(harness, "-m", "bot", "check", "--order", "--yes")
+    code, out, err = await harness.run("check", "--order", "--yes")
     assert code == 0, out + err
     assert KEY not in out + err
     assert "0 different or new" in out.splitlines()[-1]
@@ -292,13 +283,13 @@ async def test_ctrl_c_during_an_order_check_prints_the_orders(
 async def test_a_catalog_is_written_and_its_changes_are_taken_over_by_a_press(
     harness: ProcessHarness,
 ) -> None:
-    code, out, err = await run(harness, "-m", "bot", "catalog")
+    code, out, err = await harness.run("catalog")
     assert (code, err) == (0, "")
     file = harness.folder / "data" / "catalog.toml"
     assert out.splitlines()[-1].startswith("note  set CATALOG_FILE=")
     before = file.read_text(encoding="utf-8")
     catalog = {"CATALOG_FILE": str(file)}
-    code, out, _ = await run(harness, "-m", "bot", "catalog", **catalog)
+    code, out, _ = await harness.run("catalog", **catalog)
     assert (code, file.read_text(encoding="utf-8")) == (1, before)
     assert "--replace" in out
 

@@ -95,7 +95,7 @@ async def test_every_wrong_setting_has_its_line_and_no_value_is_repeated(
 async def test_missing_secrets_are_named_with_both_ways_to_give_them(
     harness: ProcessHarness,
 ) -> None:
-    code, _, err = await run(harness, "-m", "bot", BOT_TOKEN="unset", GPTUNNEL_API_KEY="")
+    code, _, err = await harness.run(BOT_TOKEN="unset", GPTUNNEL_API_KEY="")
     assert code == 2
     assert err.splitlines() == [
         f"{name}: is not set (or set {name}_FILE to a file that holds it)"
@@ -106,7 +106,7 @@ async def test_missing_secrets_are_named_with_both_ways_to_give_them(
 async def test_a_token_that_telegram_refuses_ends_the_program_with_a_clear_line(
     harness: ProcessHarness,
 ) -> None:
-    code, _, err = await run(harness, "-m", "bot", BOT_TOKEN=OTHER_TOKEN)
+    code, _, err = await harness.run(BOT_TOKEN=OTHER_TOKEN)
     assert code == 1
     last = json.loads(err.splitlines()[-1])
     assert last["level"] == "critical"

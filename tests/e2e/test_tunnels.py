@@ -25,7 +25,6 @@ from tests.e2e.conftest import (
     written,
 )
 from tests.e2e.test_commands import checked
-from tests.e2e.test_start import run
 from tests.support import cloudflared
 from tests.support.media_files import GREEN, clip, flag, jpeg, learnt
 from tests.support.process_harness import (
@@ -224,7 +223,7 @@ async def test_a_start_without_the_program_fails_and_names_the_setting(
 ) -> None:
     (tmp_path / "empty").mkdir()
     settings = through("cloudflared", PATH=str(tmp_path / "empty"))
-    code, out, err = await run(harness, "-m", "bot", **settings)
+    code, out, err = await harness.run(**settings)
     assert (code, out) == (2, "")
     [line] = err.splitlines()
     assert line.startswith("PUBLIC_TUNNEL: the program `cloudflared` is not on the PATH")

@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -237,6 +236,9 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 
 def problems_of(manifest: dict[str, Any]) -> list[str]:
     """Compare with Kubernetes' own definitions, in which an unknown field is an error."""
+    # Its import takes seconds, which every worker of pytest-xdist would wait for.
+    import jsonschema  # type: ignore[import-untyped]
+
     schema = json.loads(
         Path(__file__).with_name("kubernetes.schema.json").read_text(encoding="utf-8")
     )

@@ -29,12 +29,21 @@ from typing import Any
 import certifi
 
 ORDER_BYTES = 1 << 17
-METHODS = (
-    "AnswerCallbackQuery", "DeleteWebhook", "EditMessageCaption", "EditMessageReplyMarkup",
-    "EditMessageText", "GetFile", "GetMe", "GetUpdates", "GetWebhookInfo", "SendChatAction",
-    "SendMediaGroup", "SendMessage", "SendPhoto", "SendVideo", "SetMyCommands", "SetMyDescription",
-    "SetMyShortDescription",
-)  # fmt: skip
+MODELS = {
+    "aiogram.methods": (
+        "AnswerCallbackQuery", "DeleteMessage", "DeleteWebhook", "EditMessageCaption",
+        "EditMessageReplyMarkup", "EditMessageText", "GetFile", "GetMe", "GetMyCommands",
+        "GetMyDescription", "GetMyShortDescription", "GetUpdates", "GetWebhookInfo", "Response",
+        "SendChatAction", "SendMediaGroup", "SendMessage", "SendPhoto", "SendVideo",
+        "SetMyCommands", "SetMyDescription", "SetMyShortDescription",
+    ),
+    "aiogram.types": (
+        "BotCommand", "BotCommandScopeAllGroupChats", "BotCommandScopeDefault", "CopyTextButton",
+        "InlineKeyboardButton", "InlineKeyboardMarkup", "InputMediaVideo", "MessageEntity",
+        "ReplyParameters",
+    ),
+    "bot.telegram.client": ("GetRawUpdates",),
+}  # fmt: skip
 """What every bot sends; built once, instead of once in each child."""
 
 
@@ -77,14 +86,23 @@ def _import_everything() -> None:
     from bot.runtime.lazy_aiogram import import_aiogram
 
     import_aiogram()
-    for name in ("bot.app", "bot.runtime.logs", "alembic.command", "aiosqlite", "asyncpg"):
+    for name in (
+        "bot.app",
+        "bot.runtime.logs",
+        "alembic.command",
+        "aiosqlite",
+        "asyncpg",
+        "uvloop",
+    ):
         import_module(name)
-    methods = import_module("aiogram.methods")
-    for name in METHODS:
-        getattr(methods, name).model_rebuild()
+    for package, names in MODELS.items():
+        for name in names:
+            getattr(import_module(package), name).model_rebuild()
     import_module("bot.texts.i18n").catalogs()
     share_certificates()
     ssl.create_default_context(cafile=certifi.where())
+    import_module("tests.support.shared_caches").share_signatures()
+    import_module("handlers").build_router()
     gc.collect()
     gc.freeze()
 
@@ -133,9 +151,12 @@ def _live(order: dict[str, Any]) -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # it dies with this process
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         os.setsid()
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log, errors = (
+            os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            for name in ("log", "errors")
+        )
         null = os.open(os.devnull, os.O_RDONLY)
-        for old, new in ((null, 0), (log, 1), (log, 2)):
+        for old, new in ((null, 0), (log, 1), (errors, 2)):
             os.dup2(old, new)
         os.closerange(3, 4096)
         os.environ.clear()

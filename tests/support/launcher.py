@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -92,9 +93,11 @@ class Launcher:
         argv: Sequence[str] = (),
         prepare: str = "",
         wish: Mapping[str, Any] | None = None,
+        errors: Path | None = None,
     ) -> BotRun:
         """Start the bot and return when its process is there.
 
+        `errors`: the file for standard error, if not the log.
         `argv`: what follows `python -m bot`. `prepare`: "module:function", called with `wish`
         (JSON) before the bot runs, by the fork server alone. Raises RuntimeError when the fork
         server is gone.
@@ -102,11 +105,27 @@ class Launcher:
         start = self._start_plain if self._plain else self._fork
         order = {
             "environment": dict(environment), "folder": str(folder), "log": str(log),
-            "argv": argv, "prepare": prepare, "wish": wish,
+            "errors": str(errors or log), "argv": argv, "prepare": prepare, "wish": wish,
         }  # fmt: skip
-        life = await start(order, int(environment["HTTP_PORT"]))
+        port = environment.get("HTTP_PORT", "")
+        life = await start(order, int(port) if port.isdecimal() else 0)
         self._lives.append(life)
         return life
+
+    async def run(
+        self, environment: Mapping[str, str], folder: Path, *argv: str, seconds: float = 40.0
+    ) -> tuple[int, str, str]:
+        """Run a command that ends by itself; return exit code, standard output and error."""
+        with tempfile.TemporaryDirectory() as said:
+            out, err = Path(said) / "out", Path(said) / "err"
+            life = await self.start(environment, folder, out, argv=argv, errors=err)
+            try:
+                async with asyncio.timeout(seconds):
+                    code = await asyncio.shield(life.ended)
+            except TimeoutError:
+                await life.kill()
+                raise
+            return code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
 
     async def close(self) -> None:
         """Kill what still lives."""
@@ -145,7 +164,7 @@ class Launcher:
 
     async def _start_plain(self, order: dict[str, Any], port: int) -> BotRun:
         log = Path(order["log"])
-        with open(log, "ab") as file:  # noqa: ASYNC230, PTH123
+        with open(log, "ab") as file, open(order["errors"], "ab") as errors:  # noqa: ASYNC230, PTH123
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "bot", *order["argv"]),
@@ -153,7 +172,7 @@ class Launcher:
                 cwd=order["folder"],
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=file,
-                stderr=file,
+                stderr=errors,
             )
         life = BotRun(process.pid, log, port, asyncio.Future())
 

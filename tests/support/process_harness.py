@@ -130,6 +130,14 @@ class ProcessHarness:
             await until(reads, START_SECONDS)
         return bot
 
+    async def run(self, *argv: str, **settings: str) -> tuple[int, str, str]:
+        """Run `python -m bot` with these words; return exit code, standard output and error.
+
+        A setting that is "unset" is none.
+        """
+        known = {k: v for k, v in self.settings(**settings).items() if v != "unset"}
+        return await self.launcher.run(known, self.folder, *argv)
+
     @staticmethod
     def _polls(bot: BotProcess) -> bool:
         return UP in bot.lines

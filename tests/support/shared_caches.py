@@ -7,17 +7,16 @@ CPU time. It must not know the tests.
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from types import SimpleNamespace
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
-import aiogram.dispatcher.event.handler as aiogram_handler
 import sqlalchemy as sa
+from aiogram.dispatcher.event.handler import CallableObject
 from sqlalchemy.engine import URL
 
 from storage import engine
+
+Key = tuple[CodeType, bool]
 
 
 def share_statements() -> None:
@@ -37,14 +36,30 @@ def share_statements() -> None:
 
 
 def share_signatures() -> None:
-    """Let aiogram read the parameters of each handler and filter once."""
-    read = functools.cache(inspect.signature)
+    """Let aiogram read the parameters of each handler and filter once.
 
-    def signature(callback: Callable[..., Any]) -> inspect.Signature:
-        try:
-            return read(callback)
-        except TypeError:  # not hashable
-            return inspect.signature(callback)
+    Routers are built anew with new functions of the same code: `lambda: True` for each of a
+    router's 28 kinds of events.
+    """
+    read = CallableObject.__post_init__
+    known: dict[Key, tuple[bool, set[str], bool]] = {}
 
-    names = {name: getattr(inspect, name) for name in dir(inspect)}
-    vars(aiogram_handler)["inspect"] = SimpleNamespace(**{**names, "signature": signature})
+    def post_init(self: CallableObject) -> None:
+        key = _key(self.callback)
+        if key in known:
+            self.awaitable, self.params, self.varkw = known[key]
+        else:
+            read(self)
+            if key is not None:
+                known[key] = self.awaitable, self.params, self.varkw
+
+    CallableObject.__post_init__ = post_init  # type: ignore[method-assign]
+
+
+def _key(callback: Any) -> Key | None:
+    """Return what decides the parameters: the code, and whether the first one is bound."""
+    is_bound = isinstance(callback, MethodType)
+    function = callback.__func__ if is_bound else callback
+    # Attributes, as functools.wraps sets them, may say something else.
+    is_plain = isinstance(function, FunctionType) and not vars(function)
+    return (function.__code__, is_bound) if is_plain else None
