@@ -33,6 +33,9 @@ class Host(Protocol):
     async def passes(self, point: str) -> None:
         """Pass a point at which the process may die or freeze, or its disk fail."""
 
+    def wrote(self) -> None:
+        """Learn that the database has changed."""
+
 
 class Connection:
     """As much of aiosqlite's connection as storage/driver.py and SQLAlchemy use."""
@@ -81,7 +84,7 @@ class Connection:
         if not self.in_transaction:
             return
         await self._host.passes("commit")
-        await self._patiently(lambda link: link.commit())
+        await self._patiently(sqlite3.Connection.commit)
         await self._host.passes("committed")
 
     async def rollback(self) -> None:
@@ -108,7 +111,10 @@ class Connection:
             if self._link is None:
                 raise sqlite3.ProgrammingError("the connection is closed")
             try:
-                return work(self._link)
+                done = work(self._link)
+                if not self._link.in_transaction:
+                    self._host.wrote()
+                return done
             except sqlite3.OperationalError as exc:
                 if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or waited >= BUSY_TIMEOUT:
                     raise
@@ -183,3 +189,6 @@ class _Nobody:
 
     async def passes(self, point: str) -> None:
         """Pass."""
+
+    def wrote(self) -> None:
+        """Nobody looks."""
