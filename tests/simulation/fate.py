@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import random
 import secrets
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-_SCALE = 2.0**64
+_LINES_AT_ONCE = 500
 
 
 class Fate:
@@ -29,8 +28,7 @@ class Fate:
         self.only = None if only is None else frozenset(only)
         self.happened: list[str] = []
         self.calm = False  # from the end of the disturbances on
-        self._passed: Counter[str] = Counter()
-        self._key = f"{seed}".encode()
+        self._places: dict[str, _Place] = {}
 
     def dice(self, name: str) -> random.Random:
         """Return a separate source for something that draws often."""
@@ -59,10 +57,21 @@ class Fate:
         return True
 
     def _next(self, name: str) -> tuple[int, float]:
-        self._passed[name] += 1
-        number = self._passed[name]
-        said = hashlib.blake2b(f"{name} {number}".encode(), key=self._key, digest_size=8)
-        return number, int.from_bytes(said.digest(), "big") / _SCALE
+        place = self._places.get(name)
+        if place is None:
+            place = self._places[name] = _Place(self.dice(f"at {name}").random)
+        place.passed += 1
+        return place.passed, place.draw()
+
+
+class _Place:
+    """A place where something is drawn, with a source of its own."""
+
+    __slots__ = ("draw", "passed")
+
+    def __init__(self, draw: Callable[[], float]) -> None:
+        self.draw = draw
+        self.passed = 0
 
 
 class EventLog:
@@ -72,19 +81,27 @@ class EventLog:
         self._now = now
         self._digest = hashlib.sha256()
         self._keep = keep
+        self._told: list[str] = []  # and not in the digest yet
         self.count = 0
         self.lines: list[str] = []  # only with `keep`
 
     def note(self, *words: object) -> None:
         """Add an event at this moment."""
-        line = f"{self._now():.6f} {' '.join(map(str, words))}"
-        self._digest.update(line.encode() + b"\n")
+        line = f"{self._now():.6f} {' '.join(map(str, words))}\n"
+        self._told.append(line)
         self.count += 1
+        if len(self._told) >= _LINES_AT_ONCE:
+            self._tell()
         if self._keep:
-            self.lines.append(line)
+            self.lines.append(line[:-1])
+
+    def _tell(self) -> None:
+        self._digest.update("".join(self._told).encode())
+        self._told = []
 
     def digest(self) -> str:
         """Return the digest of all events so far."""
+        self._tell()
         return self._digest.hexdigest()
 
 

@@ -31,6 +31,7 @@ from tests.simulation.films import FilmMaker, pictures_without_videos
 from tests.simulation.judge import Judge
 from tests.simulation.loop import Stalled, VirtualLoop, owned_by
 from tests.simulation.process import Process
+from tests.simulation.routers import kept_routers
 from tests.simulation.stories import Storyteller
 from tests.simulation.world import LEASE_SECONDS, OPERATOR, VIDEO_SECONDS, World, listening
 from tests.support.process_harness import KEY, TOKEN
@@ -76,7 +77,12 @@ def live(
     keep: bool = False,
 ) -> Result:
     """Live a life; `only` these of its faults happen. `keep`: the event log comes with it."""
-    with _folder() as folder, seeded_secrets(seed), pictures_without_videos():
+    with (
+        _folder() as folder,
+        seeded_secrets(seed),
+        pictures_without_videos(),
+        kept_routers(),
+    ):
         loop = VirtualLoop()
         fate, log = Fate(seed, only), EventLog(loop.time, keep=keep)
         world = World(loop, fate, log, _settings(folder), folder)

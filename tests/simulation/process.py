@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -37,6 +36,7 @@ from tests.simulation.disk import Connection, disk_error, open_database
 from tests.simulation.idle import without_idle_claims
 from tests.simulation.loop import Mortal, owned_by
 from tests.simulation.sides import PROVIDER, Session, Transport, download
+from tests.simulation.world import DISK_FAULTS, KILL
 from tests.support.process_harness import KEY, TOKEN
 
 if TYPE_CHECKING:
@@ -47,10 +47,6 @@ IDLE_LOOKS = {bot.jobs.worker.IDLE_SECONDS: 6, bot.jobs.films.IDLE_SECONDS: 6}
 SLOW_DISK = 0.05
 """The longest wait of a statement in seconds, and about the share of statements that wait."""
 _ANSWERS = KeepAnswerTypes()  # one for all: a process keeps its own for as long as it lives
-DISK_FAULTS = {
-    "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
-    "i/o error": (sqlite3.SQLITE_IOERR, "disk I/O error"),
-}
 
 
 class Process(Mortal):
@@ -74,6 +70,7 @@ class Process(Mortal):
     def start(self, *, alone: bool) -> None:
         """Begin to live; `alone`: no other process has the database, dead ones had leases."""
         self._world.log.note(self.name, "starts", "alone" if alone else "beside another")
+        self._world.living += 1
         self.task = self._world.spawn(self._main(alone=alone), owned_by(self))
         self.task.add_done_callback(self._returned, context=owned_by(None))
 
@@ -86,7 +83,7 @@ class Process(Mortal):
         """End it here and now; whatever it had begun stays as it is."""
         if not self.alive:
             return
-        self.alive = False
+        self._ends()
         self._world.log.note(self.name, "is killed at", where)
         self._world.disturbances.kills.append(self._world.unix())
         self._gone()
@@ -113,12 +110,16 @@ class Process(Mortal):
     def _returned(self, task: asyncio.Task[None]) -> None:
         if not self.alive or self._buried:
             return
-        self.alive = False
+        self._ends()
         error = None if task.cancelled() else task.exception()
         self._world.log.note(self.name, "has ended", type(error).__name__ if error else "")
         if error is not None and not isinstance(error, StorageUnavailable):
             self._world.wrong(f"{self.name} ended by itself: {error!r}")
         self._gone()
+
+    def _ends(self) -> None:
+        self.alive = False
+        self._world.living -= 1
 
     def _gone(self) -> None:
         for connection in self.connections:
@@ -136,20 +137,10 @@ class Process(Mortal):
         """Pass a point; may never return."""
         if self._buried:
             raise StorageUnavailable("the process is dead")
-        world, weather = self._world, self._world.weather
-        shares = [("kill", weather.kills * weight), ("freeze", weather.freezes * weight)]
-        if point in ("statement", "commit"):
-            shares += [(kind, weather.disk) for kind in DISK_FAULTS]
-        fault = self._world.fault(point, shares, self)
-        if fault == "kill":
-            self.kill(point)
-            await asyncio.Event().wait()
-        elif fault == "freeze":
-            self.freeze(point)
-        elif fault is not None:
-            self._world.log.note(self.name, point, fault)
-            self._world.disturbances.cuts.append(self._world.unix())
-            raise disk_error(*DISK_FAULTS[fault])
+        world = self._world
+        fault = world.fault(point, weight)
+        if fault is not None:
+            await self._suffers(fault, point)
         if self.frozen:
             await finish(asyncio.sleep(0))  # it goes on when it is thawed
         elif point == "statement" and world.is_shared:
@@ -158,12 +149,26 @@ class Process(Mortal):
             if slow < 0:
                 await finish(asyncio.sleep(-slow))
         elif point == "committed":
-            self._world.log.note(self.name, "committed")
+            world.log.note(self.name, "committed")
+
+    async def _suffers(self, fault: str, point: str) -> None:
+        if fault == "kill":
+            self.kill(point)
+            await asyncio.Event().wait()
+        elif fault == "freeze":
+            self.freeze(point)
+        else:
+            self._world.log.note(self.name, point, fault)
+            self._world.disturbances.cuts.append(self._world.unix())
+            raise disk_error(*DISK_FAULTS[fault])
+
+    def wrote(self) -> None:
+        """Learn that the database has changed."""
+        self._world.committed()
 
     def dies_in(self, point: str, seconds: float, *, weight: float = 1.0) -> None:
         """Draw whether it is killed so many seconds from now, in the middle of something."""
-        share = self._world.weather.kills * weight
-        if self._world.fault(point, [("kill", share)], self):
+        if self._world.fault(point, weight, KILL):
             kill = partial(self.kill, point)
             self._world.loop.call_later(seconds, kill, context=owned_by(None))
 

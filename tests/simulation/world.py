@@ -11,7 +11,7 @@ import itertools
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
@@ -43,6 +43,12 @@ if TYPE_CHECKING:
 OPERATOR = 5_559_000_000
 """Is told of alerts, and answers none."""
 LEASE_SECONDS = 30.0
+DISK_FAULTS = {
+    "full": (sqlite3.SQLITE_FULL, "database or disk is full"),
+    "i/o error": (sqlite3.SQLITE_IOERR, "disk I/O error"),
+}
+ALL = frozenset({"kill", "freeze", *DISK_FAULTS})
+KILL = frozenset({"kill"})
 STRIKES, FREEZES = 6, 2
 """Kills and freezes in one life, at most: more is poison, which is another promise."""
 TOP_UPS = 8
@@ -55,8 +61,8 @@ SLOW, SLOW_SECONDS = 0.05, 60.0
 _SHUT = f"EXISTS (SELECT 1 FROM provider_breaker WHERE good < {NEEDED})"  # noqa: S608
 _HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat_key"
 _DUE = {
-    table: f"EXISTS (SELECT 1 FROM {table} WHERE {which} AND run_at <= :now"  # noqa: S608
-    " AND (lease_until IS NULL OR lease_until <= :now))"
+    table: "SELECT min(max(run_at, coalesce(lease_until, run_at)))"  # noqa: S608
+    f" FROM {table} WHERE {which}"
     for table, which in {
         "tasks": "state IN ({}) AND NOT (state = 'queued' AND {})".format(
             ", ".join(f"'{state}'" for state in sorted(ACTIVE)), _SHUT
@@ -67,8 +73,9 @@ _DUE = {
         "star_refunds": "done_at IS NULL AND refused_at IS NULL",
     }.items()
 }
-"""Rows that somebody can claim, or more; of a chat's updates only the first."""
-_LOOKS = _DUE | {"queue": "EXISTS (SELECT 1 FROM tasks WHERE state = 'queued')"}
+"""When the first row can be claimed, or earlier; of a chat's updates only the first."""
+_LOOKS = _DUE | {"queue": "SELECT max('') FROM tasks WHERE state = 'queued'"}
+_TIME = "%Y-%m-%d %H:%M:%S.%f"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,10 +172,13 @@ class World:
         self.violations: list[str] = []
         self.creates: list[Create] = []
         self.processes: list[Process] = []
+        self.living = 0  # processes
         self.lives: list[Any] = []  # of tests.crash.environment.Environment: logs of processes
         self.tasks: list[asyncio.Task[Any]] = []
         self.sleepers: asyncio.Queue[Process] = asyncio.Queue()
         self.spoken = _Lines()
+        self._shares: dict[tuple[str, float], list[tuple[str, float]]] = {}
+        self._due_at: dict[str, str] = {}  # until the next commit
         self._struck: Counter[str] = Counter()
         self._numbers = itertools.count(1)
         self.telegram = TelegramEmulator(token=TOKEN, clock=self.unix)
@@ -215,18 +225,31 @@ class World:
         kind = self.fate.fault(f"net {name}", [(act.value, share) for act in KINDS])
         return Act.WELL if kind is None else Act(kind)
 
-    def fault(
-        self, point: str, shares: Sequence[tuple[str, float]], process: Process
-    ) -> str | None:
-        """Decide what happens to a process at a point."""
-        if self._struck["kill"] + self._struck["freeze"] >= STRIKES:
-            shares = [(kind, share) for kind, share in shares if kind not in ("kill", "freeze")]
-        elif self._struck["freeze"] >= FREEZES:
-            shares = [(kind, share) for kind, share in shares if kind != "freeze"]
+    def fault(self, point: str, weight: float, kinds: frozenset[str] = ALL) -> str | None:
+        """Decide what happens to a process at a point; `weight` makes deaths likelier."""
+        key = point, weight
+        shares = self._shares.get(key)
+        if shares is None:
+            shares = self._shares[key] = self._drawn_at(point, weight, kinds)
         kind = self.fate.fault(point, shares)
         if kind is not None:
             self._struck[kind] += 1
+            self._shares.clear()
         return kind
+
+    def _drawn_at(
+        self, point: str, weight: float, kinds: frozenset[str]
+    ) -> list[tuple[str, float]]:
+        """Return what may happen at a point, with its shares."""
+        weather, struck = self.weather, self._struck
+        shares = {"kill": weather.kills * weight, "freeze": weather.freezes * weight}
+        if point in ("statement", "commit"):
+            shares |= dict.fromkeys(DISK_FAULTS, weather.disk)
+        if struck["kill"] + struck["freeze"] >= STRIKES:
+            del shares["kill"], shares["freeze"]
+        elif struck["freeze"] >= FREEZES:
+            del shares["freeze"]
+        return [(kind, share) for kind, share in shares.items() if kind in kinds]
 
     def weight(self, name: str) -> float:
         """Return how much likelier a process dies at this call: few calls matter much."""
@@ -235,7 +258,7 @@ class World:
     @property
     def is_shared(self) -> bool:
         """Whether two processes are on the database."""
-        return sum(process.alive for process in self.processes) > 1
+        return self.living > 1
 
     def froze(self, process: Process) -> None:
         """Hand a frozen process to whoever wakes it."""
@@ -252,13 +275,24 @@ class World:
         self.creates.append(Create(process.name, paid, self.loop.now))
         return self.creates[-1]
 
+    def committed(self) -> None:
+        """Note that the database has changed."""
+        self._due_at.clear()
+
     def is_due(self, *tables: str) -> bool:
         """Whether a row waits that nobody has claimed, in one of these tables or in any; "queue":
         whether an order waits for its turn.
         """
-        now = self.clock().strftime("%Y-%m-%d %H:%M:%S.%f")
-        which = " OR ".join(_LOOKS[table] for table in tables or _DUE)
-        return bool(self._books.execute(f"SELECT {which}", {"now": now}).fetchone()[0])
+        now = self.clock().strftime(_TIME)
+        return any(self._first_due(table) <= now for table in tables or _DUE)
+
+    def _first_due(self, table: str) -> str:
+        """Return when the first row of a table is due, as of the last commit; "~": never."""
+        found = self._due_at.get(table)
+        if found is None:
+            row = self._books.execute(_LOOKS[table]).fetchone()
+            found = self._due_at[table] = "~" if row[0] is None else row[0]
+        return found
 
     def said_to_be_charged(self) -> list[str]:
         """Return the prompts of the orders that were settled by the balance, as paid ones."""
