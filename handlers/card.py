@@ -248,9 +248,11 @@ async def start_status(
         await storage.tasks.set_card(task.id, card_message_id=message_id, is_media=is_media)
     wake()
     await reply.toast(query, answer)
+    if message_id is None or task.lease_owner is not None:
+        return  # this process's worker has the task since that commit, and shows its progress
     place = await storage.tasks.queue_position(task.id)
-    if message_id is None or place is None:
-        return  # the worker already has the task, and shows its progress
+    if place is None:
+        return  # another worker has it
     await reply.rewrite(
         bot,
         task.chat,

@@ -40,6 +40,8 @@ LOCAL_UPLOAD_LIMIT = 2000 * 1000 * 1000
 limits).
 """
 AT_ONCE = 20
+LONG_UPLOAD = 8 * 1000 * 1000
+"""Bytes; a smaller file arrives within a second, and is not announced by a chat action."""
 
 Prepare = Callable[[BinaryIO], Awaitable[video_reader.Video]]
 """Probes a video and prepares it for sending; raises video_reader.NotAVideo."""
@@ -207,9 +209,12 @@ class Delivery:
         return self._gates.telegram.turn(task.id, _since(task), away=_telegram_is_away)
 
     async def _prepared(self, task: Task, file: BinaryIO, *, is_kept: bool) -> PreparedVideo:
-        video, _ = await asyncio.gather(
-            self._read(task, file), self._messenger.action(task.video_chat, _uploading(task))
-        )
+        if os.fstat(file.fileno()).st_size < LONG_UPLOAD:
+            video = await self._read(task, file)
+        else:
+            video, _ = await asyncio.gather(
+                self._read(task, file), self._messenger.action(task.video_chat, _uploading(task))
+            )
         if video.size > self._upload_limit:
             raise DownloadTooLarge(f"{video.size} bytes are over what can be uploaded")
         return PreparedVideo(task, video, is_kept)

@@ -10,12 +10,17 @@ import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
 
 MAX_SIDE = 8192  # px
 MAX_BOXES = 10_000
+FIRST = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
+PIECE = 1 << 17  # larger pieces would be allocated anew each time
+AS_DECLARED = {"skip_frame": "all", "probesize": "32", "analyzeduration": "1"}
+"""Options of libav: believe the index. Otherwise it decodes a picture when it opens the file."""
 
 
 class Unusable(Exception):
@@ -54,47 +59,119 @@ class Positioned(io.RawIOBase):
         return self._place
 
 
+class Box(NamedTuple):
+    """One box (ISO/IEC 14496-12, 4.2): where it begins and how long it is, in bytes."""
+
+    kind: bytes
+    place: int
+    head: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        return self.place + self.length
+
+
+def boxes(file: io.RawIOBase | io.BytesIO, place: int, end: int) -> Iterator[Box]:
+    """Walk the boxes between two places. Raises Unusable where they do not fit in there."""
+    for _ in range(MAX_BOXES):
+        if place + 8 > end:
+            return
+        file.seek(place)
+        head = file.read(16) or b""
+        length, kind = struct.unpack(">I4s", head[:8])
+        long = length == 1 and len(head) == 16
+        if long:
+            [length] = struct.unpack(">Q", head[8:])
+        elif length == 0:
+            length = end - place
+        if length < 8:
+            raise Unusable("a box in it has no sensible size")
+        if place + length > end:
+            raise Unusable("its end is missing")
+        yield Box(kind, place, 16 if long else 8, length)
+        place += length
+    raise Unusable("it has too many boxes")
+
+
 def find_index(file: Positioned, size: int) -> tuple[int, bool]:
     """Return the size of the index (`moov`) in bytes, and whether it is before the data (`mdat`).
 
-    Walks the top-level boxes (ISO/IEC 14496-12, 4.2), which also shows whether the file is
-    complete.
+    Walks the top-level boxes, which also shows whether the file is complete.
     """
-    place, moov, mdat_first = 0, 0, False
-    for _ in range(MAX_BOXES):
-        if place + 8 > size:
-            break
-        file.seek(place)
-        head = file.read(16)
-        length, kind = struct.unpack(">I4s", head[:8])
-        if place == 0 and kind not in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}:
+    moov, mdat_first = 0, False
+    for box in boxes(file, 0, size):
+        if box.place == 0 and box.kind not in FIRST:
             raise Unusable("it is no MP4")
-        if length == 1 and len(head) == 16:
-            [length] = struct.unpack(">Q", head[8:])
-        elif length == 0:
-            length = size - place
-        if length < 8:
-            raise Unusable("a box in it has no sensible size")
-        if place + length > size:
-            raise Unusable("its end is missing")
-        if kind == b"moov":
-            moov = length
-        elif kind == b"mdat" and not moov:
+        if box.kind == b"moov":
+            moov = box.length
+        elif box.kind == b"mdat" and not moov:
             mdat_first = True
-        place += length
-    else:
-        raise Unusable("it has too many boxes")
     if not moov:
         raise Unusable("its index is missing")
     return moov, not mdat_first
 
 
+def move_index(descriptor: int) -> None:
+    """Move the index of a complete MP4 in front of its data, in place; not a byte of the data
+    changes, and the index only where it says at which place the data is.
+
+    A file for which that is impossible stays unchanged: it still plays, but starts later.
+    """
+    file, size = Positioned(descriptor), os.fstat(descriptor).st_size
+    found = list(boxes(file, 0, size))
+    kinds = [box.kind for box in found]
+    if kinds.count(b"moov") != 1 or b"moof" in kinds:
+        return
+    old, start = found[kinds.index(b"moov")], found[kinds.index(b"mdat")].place
+    index = io.BytesIO(os.pread(descriptor, old.length, old.place))
+    try:
+        _shift_offsets(index, Box(b"moov", 0, old.head, old.length), start, old.place)
+    except (Unusable, struct.error):  # damaged, or a place beyond four bytes
+        return
+    place = old.place
+    while place > start:  # from the end: the pieces move over each other
+        piece = os.pread(descriptor, min(PIECE, place - start), max(start, place - PIECE))
+        place -= len(piece)
+        os.pwrite(descriptor, piece, place + old.length)
+    os.pwrite(descriptor, index.getbuffer(), start)
+
+
+def _shift_offsets(index: io.BytesIO, box: Box, start: int, end: int) -> None:
+    """Add the length of the index to the places of data between `start` and `end`: the chunk
+    offsets below this box (8.7.5).
+    """
+    for inner in boxes(index, box.place + box.head, box.end):
+        if inner.kind in (b"trak", b"mdia", b"minf", b"stbl"):
+            _shift_offsets(index, inner, start, end)
+        elif inner.kind in (b"stco", b"co64"):
+            index.seek(inner.place + inner.head + 4)
+            [count] = struct.unpack(">I", index.read(4))
+            each, kind = (4, "I") if inner.kind == b"stco" else (8, "Q")
+            if inner.head + 8 + count * each > inner.length:
+                raise Unusable("an index in it has no sensible size")
+            numbers = struct.Struct(f">{count}{kind}")
+            added = len(index.getbuffer())
+            places = numbers.unpack(index.read(numbers.size))
+            index.seek(-numbers.size, os.SEEK_CUR)
+            index.write(numbers.pack(*(at + added * (start <= at < end) for at in places)))
+
+
 @contextmanager
-def film(descriptor: int, demuxer: str = "mp4") -> Iterator[InputContainer]:
-    """Open the file when it has pictures. Raises Unusable."""
+def film(
+    descriptor: int, demuxer: str = "mp4", *, as_declared: bool = False
+) -> Iterator[InputContainer]:
+    """Open the file when it has pictures. Raises Unusable.
+
+    `as_declared`: with what the index of an MP4 says of its streams, enough to decode them.
+    """
     # Only this demuxer: others open further files and addresses that a file names.
     with av.open(
-        Positioned(descriptor), "r", format=demuxer, metadata_errors="replace"
+        Positioned(descriptor),
+        "r",
+        format=demuxer,
+        metadata_errors="replace",
+        options=AS_DECLARED if as_declared and demuxer == "mp4" else None,
     ) as container:
         if not container.streams.video:
             raise Unusable("there is no video in it")

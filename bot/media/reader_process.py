@@ -23,19 +23,17 @@ import socket
 import struct
 import tempfile
 import traceback
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, NoReturn
 
 import av
 import av.error
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from PIL import Image
 
 from bot.media import film_join, sound_copy
-from bot.media.mp4 import MAX_SIDE, Positioned, Unusable, duration, film, find_index
+from bot.media.mp4 import MAX_SIDE, Positioned, Unusable, duration, film, find_index, move_index
 
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
 CPU_SECONDS = 8  # reading 50 MB takes less than one second
@@ -193,22 +191,20 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
     """Return exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
     try:
         demuxer, extension = container_of(Positioned(descriptor).read(64))
-        moov_size, in_front = 0, True
+        in_front = True
         if extension == "mp4":
-            moov_size, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
-        with film(descriptor, demuxer) as container:
+            _, in_front = find_index(Positioned(descriptor), os.fstat(descriptor).st_size)
+        with film(descriptor, demuxer, as_declared=word == b"p") as container:
             if word == b"l":
                 out.write(last(container))
                 return 0
             if word == b"d":
                 out.write(json.dumps(details(container, in_front)).encode())
                 return 0
-            seconds = duration(container)
-            packets = Packets(container)
-            if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
-                move_index(packets, descriptor, moov_size)
-            info, picture = describe(container, packets.first_picture(), seconds)
+            info, picture = describe(container, first_picture(container), duration(container))
             info["container"] = extension
+        if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
+            move_index(descriptor)
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
             raise  # a fault of the disk
@@ -226,35 +222,11 @@ def container_of(head: bytes) -> tuple[str, str]:
     return "mp4", "mp4"
 
 
-class Packets:
-    """Iterates once over the packets of a file, in order, and decodes the first picture on the
-    way.
-    """
-
-    def __init__(self, container: InputContainer) -> None:
-        self.streams = container.streams
-        self._video = container.streams.video[0]
-        self._packets = container.demux()
-        self._picture: VideoFrame | None = None
-
-    def __iter__(self) -> Iterator[Packet[Any]]:
-        return self
-
-    def __next__(self) -> Packet[Any]:
-        packet = next(self._packets)
-        if self._picture is None and packet.stream.index == self._video.index:
-            try:
-                self._picture = next(iter(self._video.decode(packet)), None)
-            except av.error.FFmpegError as exc:
-                raise Unusable(str(exc)) from None
-        return packet
-
-    def first_picture(self) -> VideoFrame:
-        """Return the first picture. Raises Unusable when there is none."""
-        while self._picture is None:
-            if next(self, None) is None:
-                raise Unusable("there is no picture in it")
-        return self._picture
+def first_picture(container: InputContainer) -> VideoFrame:
+    """Return the first picture. Raises Unusable when there is none."""
+    for frame in container.decode(container.streams.video[0]):
+        return frame
+    raise Unusable("there is no picture in it")
 
 
 def describe(
@@ -276,7 +248,8 @@ def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
     """Return the size at which the frame is shown before it is turned: its pixels may not be
     square (ISO/IEC 14496-12, 12.1.4.2: pasp). Players stretch the width.
     """
-    ratio = container.streams.video[0].sample_aspect_ratio
+    stream = container.streams.video[0]
+    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     if not ratio or not 1 / MAX_STRETCH <= ratio <= MAX_STRETCH:
         return frame.width, frame.height
     width = max(1, round(frame.width * ratio))
@@ -322,46 +295,12 @@ def thumbnail(frame: VideoFrame, width: int, height: int, turn: int) -> bytes:
 
 def jpeg(frame: VideoFrame, width: int, height: int, turn: int, *, quality: int) -> bytes:
     """Return the frame at this size, rotated as it is shown."""
-    picture: Image.Image = frame.to_image(width=width, height=height)  # type: ignore[no-untyped-call]
+    picture: Image.Image = frame.to_image(width=width, height=height, interpolation="AREA")  # type: ignore[no-untyped-call]
     if turn:
         picture = picture.rotate(turn, expand=True)
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=quality)
     return out.getvalue()
-
-
-def move_index(packets: Packets, descriptor: int, moov_size: int) -> None:
-    """Rewrite the file with its index in front: the same packets, without encoding.
-
-    If that is impossible, the file stays unchanged: it still plays, but starts later.
-    """
-    with tempfile.TemporaryFile() as copy:
-        try:
-            remux(packets, copy, moov_size)
-        except (OSError, MemoryError, ValueError, av.error.FFmpegError):
-            return
-        copy.seek(0)
-        place = 0
-        while chunk := copy.read(1 << 17):  # larger chunks would be allocated anew each time
-            place += os.pwrite(descriptor, chunk, place)
-        os.ftruncate(descriptor, place)
-
-
-def remux(packets: Packets, target: IO[bytes], moov_size: int) -> None:
-    """Copy sound and pictures to `target`, with room for the index in front."""
-    # faststart would read the file again by its name; reserved room needs no name
-    options = {"moov_size": str(moov_size + 4096)}
-    with av.open(target, "w", format="mp4", options=options) as new:
-        streams = {
-            stream.index: new.add_stream_from_template(stream)
-            for stream in packets.streams
-            if stream.type in {"video", "audio"}
-        }
-        for packet in packets:
-            if packet.dts is None or packet.stream.index not in streams:
-                continue
-            packet.stream = streams[packet.stream.index]
-            new.mux(packet)
 
 
 def serve(line: socket.socket) -> None:

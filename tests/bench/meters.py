@@ -21,6 +21,21 @@ def cpu_seconds(pid: int | None = None) -> float:
     return time.process_time() if pid is None else time.clock_gettime(~pid << 3 | 2)
 
 
+def children(pid: int) -> list[int]:
+    """Processes that this one has started and not waited for (proc(5): children)."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for one in tasks for child in one.read_text().split()]
+
+
+def cpu_seconds_of_all(pid: int) -> float:
+    """`cpu_seconds` of a process and of all that it has started, also of those that have ended
+    (proc(5): cutime and cstime, in hundredths of a second).
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ended = (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+    return cpu_seconds(pid) + ended + sum(map(cpu_seconds_of_all, children(pid)))
+
+
 def resident(pid: int | None = None) -> float:
     """MiB of a process that are in memory (proc(5): status)."""
     return _status(pid, "VmRSS")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.core.task import Reason
+from bot.jobs import delivery
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.people import Person
 from tests.faults import words
@@ -151,7 +152,10 @@ async def test_a_video_follows_its_group(harness: AppHarness) -> None:
 
 
 @pytest.mark.parametrize("cell", LATER)
-async def test_a_failed_chat_action_delays_nothing(harness: AppHarness, cell: str) -> None:
+async def test_a_failed_chat_action_delays_nothing(
+    harness: AppHarness, cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "LONG_UPLOAD", 0)
     harness.refuse(LATER[cell][0], on="sendChatAction")
     anna = harness.person()
     await harness.order(anna)
@@ -160,6 +164,14 @@ async def test_a_failed_chat_action_delays_nothing(harness: AppHarness, cell: st
     actions = [call.params["action"] for call in harness.sent("sendChatAction")]
     assert actions.count("upload_video") == len(harness.sent(SEND)) == 1
     made_once(harness)
+
+
+async def test_an_upload_that_takes_no_second_is_not_announced(harness: AppHarness) -> None:
+    await harness.order(harness.person())
+    await harness.ended("delivered", within=20)
+    actions = [call.params["action"] for call in harness.sent("sendChatAction")]
+    assert "upload_video" not in actions
+    assert len(harness.sent(SEND)) == 1
 
 
 @pytest.mark.parametrize("cell", [*LATER, *UNREACHABLE, *REJECTED])
