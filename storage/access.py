@@ -101,6 +101,14 @@ _REQUEST = (
 )
 
 
+_VERDICTS = sa.select(permits.c.subject_id, permits.c.verdict).where(
+    sa.or_(
+        permits.c.subject_id == sa.bindparam("person"),
+        permits.c.subject_id == sa.bindparam("chat"),
+    )
+)
+
+
 class AccessStore:
     """The store of permits, bans, access requests and invites."""
 
@@ -338,9 +346,7 @@ async def _verdicts(
     connection: Connection, user_id: int, chat_id: int | None = None
 ) -> dict[int, Verdict]:
     rows = await connection.execute(
-        sa.select(permits.c.subject_id, permits.c.verdict).where(
-            permits.c.subject_id.in_([user_id] if chat_id is None else [user_id, chat_id])
-        )
+        _VERDICTS, {"person": user_id, "chat": user_id if chat_id is None else chat_id}
     )
     return {row.subject_id: row.verdict for row in rows.all()}
 

@@ -212,11 +212,17 @@ class AlertStore:
             return True
 
 
+_HELD = (
+    sa.select(switches.c.name)
+    .where(switches.c.name.in_(sa.bindparam("names", expanding=True)))
+    .limit(1)
+)
+
+
 async def is_held(connection: Connection, *wanted: Switch) -> bool:
     """Whether one of these switches is set, as part of a transaction."""
-    found: str | None = await connection.scalar(
-        sa.select(switches.c.name).where(switches.c.name.in_([switch.value for switch in wanted]))
-    )
+    names = [switch.value for switch in wanted]
+    found: str | None = await connection.scalar(_HELD, {"names": names})
     return found is not None
 
 

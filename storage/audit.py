@@ -34,6 +34,9 @@ class Act:
     details: Mapping[str, Any]
 
 
+_ADD = sa.insert(audit)
+
+
 async def add_act(
     connection: Connection,
     act: str,
@@ -46,9 +49,15 @@ async def add_act(
 ) -> None:
     """Insert an action, as part of a transaction."""
     await connection.execute(
-        sa.insert(audit).values(
-            at=now, actor_id=by, act=act, subject_id=subject_id, task_id=task_id, details=details
-        )
+        _ADD,
+        {
+            "at": now,
+            "actor_id": by,
+            "act": act,
+            "subject_id": subject_id,
+            "task_id": task_id,
+            "details": details,
+        },
     )
     about = "".join(
         f", {name} {number}"
@@ -104,7 +113,7 @@ class AuditStore:
             if (known is None and silent) or (known is not None and known.details == details):
                 return False
             await connection.execute(
-                sa.insert(audit).values(at=now, actor_id=0, act=act, details=details)
+                _ADD, {"at": now, "actor_id": 0, "act": act, "details": details}
             )
             about = new_about(kind.value)
             told = [

@@ -156,7 +156,7 @@ class BroadcastStore:
 
     async def claim(self, *, owner: str, now: datetime, lease_for: timedelta) -> Broadcast | None:
         """Lease a running broadcast; its holder renews the lease with the same call."""
-        mine = sa.or_(broadcasts.c.lease_owner == owner, free(broadcasts, now))
+        mine = sa.or_(broadcasts.c.lease_owner == owner, free(broadcasts))
         first = (
             sa.select(broadcasts.c.id)
             .where(broadcasts.c.state == B.RUNNING, mine)
@@ -171,7 +171,8 @@ class BroadcastStore:
                     sa.update(broadcasts)
                     .where(broadcasts.c.id == first)
                     .values(lease_owner=owner, lease_until=now + lease_for)
-                    .returning(*_KNOWN)
+                    .returning(*_KNOWN),
+                    {"now": now},
                 )
             ).one_or_none()
         return None if row is None else Broadcast(**row._mapping)

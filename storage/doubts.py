@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.base import Executable
 
 from bot.core.balance import (
     ACCEPTANCE,
@@ -30,7 +31,7 @@ from storage.engine import Connection, Database
 from storage.money.ledger import is_paid_by_person, settle
 from storage.outbox import insert_notices
 from storage.provider_account import keep_reading, read_charging
-from storage.rows import UNLEASED, task_from
+from storage.rows import NOW, UNLEASED, task_from
 from storage.tables import at_rest, balance_trails, in_states, provider_account, tasks
 from storage.tasks.leases import add_event, drop_frame
 
@@ -45,6 +46,29 @@ CLOCKS = timedelta(minutes=1)
 """How far the clocks of two hosts may differ."""
 _SETTLED_BY_BALANCE = "settle by balance"
 
+_trails = sa.select(balance_trails).order_by(balance_trails.c.lost_at)
+_of_order = balance_trails.c.task_id == sa.bindparam("order")
+_TRAIL = _trails.where(_of_order)
+_UNDECIDED = _trails.where(balance_trails.c.verdict.is_(None))
+_OF_TASKS = _trails.where(balance_trails.c.task_id.in_(sa.bindparam("orders", expanding=True)))
+
+_due = sa.and_(_of_order, balance_trails.c.due_at <= NOW)
+_DUE = sa.select(balance_trails).where(_due).with_for_update()
+_ADD_READING = sa.update(balance_trails).where(_due)
+_CREATES = sa.select(provider_account.c.creates)
+_MISS = (
+    sa.update(balance_trails)
+    .where(_due)
+    .values(misses=balance_trails.c.misses + sa.bindparam("counts", type_=sa.Integer))
+    .returning(balance_trails.c.misses)
+)
+_SET = sa.update(balance_trails).where(_of_order)
+_TO_DECIDE = (
+    sa.select(balance_trails)
+    .where(_of_order, balance_trails.c.verdict.is_(None))
+    .with_for_update()
+)
+
 
 class DoubtStore:
     """The store of `balance_trails`."""
@@ -54,22 +78,21 @@ class DoubtStore:
 
     async def trail(self, task_id: int) -> Trail | None:
         """Return the trail of an order; None if its answer was never lost."""
-        found = await self._trails(balance_trails.c.task_id == task_id)
+        found = await self._read(_TRAIL, {"order": task_id})
         return found[0] if found else None
 
     async def undecided(self) -> list[Trail]:
         """Return the trails without a verdict, the oldest first."""
-        return await self._trails(balance_trails.c.verdict.is_(None))
+        return await self._read(_UNDECIDED, {})
 
     async def of_tasks(self, wanted: list[int]) -> dict[int, Trail]:
         """Return the trails of these orders, by order."""
-        found = await self._trails(balance_trails.c.task_id.in_(wanted)) if wanted else []
+        found = await self._read(_OF_TASKS, {"orders": wanted}) if wanted else []
         return {trail.task_id: trail for trail in found}
 
-    async def _trails(self, which: sa.ColumnElement[bool]) -> list[Trail]:
-        wanted = sa.select(balance_trails).where(which).order_by(balance_trails.c.lost_at)
+    async def _read(self, statement: Executable, which: dict[str, Any]) -> list[Trail]:
         async with self._database.transaction() as connection:
-            return [_trail_from(row) for row in (await connection.execute(wanted)).all()]
+            return [_trail_from(row) for row in (await connection.execute(statement, which)).all()]
 
     # --- readings ----------------------------------------------------------------------------
 
@@ -79,41 +102,29 @@ class DoubtStore:
         Creates that were sent since the order make it shared. The second reading is also the
         balance before the next create.
         """
-        due = sa.and_(balance_trails.c.task_id == task_id, balance_trails.c.due_at <= now)
+        due = {"order": task_id, "now": now}
         async with self._database.transaction() as connection:
-            row = (
-                await connection.execute(sa.select(balance_trails).where(due).with_for_update())
-            ).one_or_none()
+            row = (await connection.execute(_DUE, due)).one_or_none()
             if row is None:
                 return False
-            creates = await connection.scalar(sa.select(provider_account.c.creates)) or 0
+            creates = await connection.scalar(_CREATES) or 0
             values: dict[str, Any] = {"alone": row.alone and creates == row.creates, "misses": 0}
             if row.first_at is None:
                 values |= {"first_kopecks": kopecks(funds), "first_at": now, "due_at": now + GAP}
             else:
                 values |= {"second_kopecks": kopecks(funds), "second_at": now, "due_at": None}
-            added = await connection.execute(sa.update(balance_trails).where(due).values(values))
+            added = await connection.execute(_ADD_READING, {**due, **values})
             if added.rowcount == 1 and row.first_at is not None:
                 await keep_reading(connection, funds, row.creates, now)
             return added.rowcount == 1
 
     async def missed(self, task_id: int, *, now: datetime, wait: timedelta, counts: bool) -> None:
         """Repeat a reading after `wait`; with `counts`, only so often."""
-        due = sa.and_(balance_trails.c.task_id == task_id, balance_trails.c.due_at <= now)
+        missed = {"order": task_id, "now": now, "counts": int(counts), "due_at": now + wait}
         async with self._database.transaction() as connection:
-            missed = await connection.execute(
-                sa.update(balance_trails)
-                .where(due)
-                .values(misses=balance_trails.c.misses + int(counts), due_at=now + wait)
-                .returning(balance_trails.c.misses)
-            )
-            row = missed.one_or_none()
+            row = (await connection.execute(_MISS, missed)).one_or_none()
             if row is not None and row.misses >= MISSES:
-                await connection.execute(
-                    sa.update(balance_trails)
-                    .where(balance_trails.c.task_id == task_id)
-                    .values(due_at=None)
-                )
+                await connection.execute(_SET, {"order": task_id, "due_at": None})
 
     # --- verdicts ----------------------------------------------------------------------------
 
@@ -128,23 +139,13 @@ class DoubtStore:
         frozen process may still send it.
         """
         async with self._database.transaction() as connection:
-            row = (
-                await connection.execute(
-                    sa.select(balance_trails)
-                    .where(balance_trails.c.task_id == task_id, balance_trails.c.verdict.is_(None))
-                    .with_for_update()
-                )
-            ).one_or_none()
+            row = (await connection.execute(_TO_DECIDE, {"order": task_id})).one_or_none()
             if row is None or (trail := _trail_from(row)).is_reading:
                 return None
             verdict = await _verdict(connection, trail, account, now)
             if verdict is None:
                 return None
-            await connection.execute(
-                sa.update(balance_trails)
-                .where(balance_trails.c.task_id == task_id)
-                .values(verdict=verdict.value)
-            )
+            await connection.execute(_SET, {"order": task_id, "verdict": verdict.value})
             task = await _locked(connection, task_id)
             if task is None:
                 return Verdict.PERSON  # somebody was faster

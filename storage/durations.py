@@ -15,26 +15,33 @@ KEPT = 200
 """
 
 
+_of_model = durations.c.model == sa.bindparam("of_model")
+_oldest_kept = (
+    sa.select(durations.c.id)
+    .where(_of_model)
+    .order_by(durations.c.id.desc())
+    .offset(KEPT - 1)
+    .limit(1)
+    .scalar_subquery()
+)
+_ADD = sa.insert(durations)
+_TRIM = sa.delete(durations).where(_of_model, durations.c.id < _oldest_kept)
+_RECENT = (
+    sa.select(durations.c.low_seconds, durations.c.high_seconds)
+    .where(_of_model)
+    .order_by(durations.c.id.desc())
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+
+
 async def add_duration(
     connection: Connection, model: str, low: float, high: float, now: datetime
 ) -> None:
     """Insert a duration and delete all but the newest `KEPT` of the model."""
-    oldest_kept = (
-        sa.select(durations.c.id)
-        .where(durations.c.model == model)
-        .order_by(durations.c.id.desc())
-        .offset(KEPT - 1)
-        .limit(1)
-        .scalar_subquery()
-    )
     await connection.execute(
-        sa.insert(durations).values(
-            model=model, low_seconds=low, high_seconds=high, recorded_at=now
-        )
+        _ADD, {"model": model, "low_seconds": low, "high_seconds": high, "recorded_at": now}
     )
-    await connection.execute(
-        sa.delete(durations).where(durations.c.model == model, durations.c.id < oldest_kept)
-    )
+    await connection.execute(_TRIM, {"of_model": model})
 
 
 class DurationStore:
@@ -53,10 +60,5 @@ class DurationStore:
     async def recent(self, model: str, *, limit: int = KEPT) -> list[tuple[float, float]]:
         """Return (low, high) of the newest `limit`, the oldest first."""
         async with self._database.transaction() as connection:
-            rows = await connection.execute(
-                sa.select(durations.c.low_seconds, durations.c.high_seconds)
-                .where(durations.c.model == model)
-                .order_by(durations.c.id.desc())
-                .limit(limit)
-            )
+            rows = await connection.execute(_RECENT, {"of_model": model, "most": limit})
             return [(row.low_seconds, row.high_seconds) for row in reversed(rows.all())]

@@ -41,6 +41,9 @@ Connect = Callable[..., Awaitable[Any]]
 T = TypeVar("T")
 P = ParamSpec("P")
 
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""The values of a statement's parameters by name, or a sequence of them: once for each."""
+
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes to the same SQLite file."""
 
@@ -121,17 +124,19 @@ class Connection:
         return self._connection.dialect.name
 
     async def execute(
-        self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
+        self, statement: Executable, parameters: Parameters | None = None
     ) -> CursorResult[Any]:
-        """Execute one statement; with `parameters`, once for each of them."""
+        """Execute one statement; with a sequence of parameters, once for each of them."""
         return await self._run(lambda: self._connection.execute(statement, parameters))
 
-    async def scalar(self, statement: Executable) -> Any:
+    async def scalar(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Any:
         """Return the first column of the first row; None without a row."""
-        return await self._run(lambda: self._connection.scalar(statement))
+        return await self._run(lambda: self._connection.scalar(statement, parameters))
 
     async def scalars(
-        self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None
+        self, statement: Executable, parameters: Parameters | None = None
     ) -> ScalarResult[Any]:
         """Return the first column of every row."""
         return await self._run(lambda: self._connection.scalars(statement, parameters))

@@ -19,7 +19,7 @@ from bot.core.notices import Notice
 from bot.core.task import Chat, Task, TaskState
 from storage.engine import Connection, Database
 from storage.outbox import insert_notices
-from storage.rows import UNLEASED, chat_from, chat_values, free, task_from
+from storage.rows import NOW, UNLEASED, chat_from, chat_values, free, task_from
 from storage.tables import films, tasks
 
 
@@ -51,6 +51,40 @@ class WantedFilm:
     attempts: int  # leases taken, including this one
 
 
+_film = films.c.id == sa.bindparam("film")
+_due = (
+    sa.select(films.c.id)
+    .where(films.c.run_at <= NOW, free(films))
+    .order_by(films.c.run_at, films.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM = (
+    sa.update(films)
+    .where(films.c.id.in_(sa.select(_due.c.id)))
+    .values(
+        lease_owner=sa.bindparam("holder"),
+        lease_until=sa.bindparam("until"),
+        attempts=films.c.attempts + 1,
+    )
+    .returning(*films.c)
+)
+_GET = sa.select(films).where(_film)
+_PARTS = (
+    sa.select(tasks)
+    .where(
+        tasks.c.film_id == sa.bindparam("film"),
+        tasks.c.state == TaskState.DELIVERED,
+        tasks.c.video_file_id.is_not(None),
+    )
+    .order_by(tasks.c.film_place, tasks.c.film_since, tasks.c.id)
+)
+_WANT = sa.update(films).where(_film, films.c.run_at.is_(None))
+_WANT_OWN = _WANT.where(films.c.user_id == sa.bindparam("person"))
+_WRITE_HELD = sa.update(films).where(_film, films.c.lease_owner == sa.bindparam("holder"))
+
+
 class FilmStore:
     """Films and the requests for them."""
 
@@ -60,20 +94,10 @@ class FilmStore:
     async def get(self, film_id: int) -> Film | None:
         """Return the film with the parts that are delivered."""
         async with self._database.transaction() as connection:
-            row = (
-                await connection.execute(sa.select(films).where(films.c.id == film_id))
-            ).one_or_none()
+            row = (await connection.execute(_GET, {"film": film_id})).one_or_none()
             if row is None:
                 return None
-            found = await connection.execute(
-                sa.select(tasks)
-                .where(
-                    tasks.c.film_id == film_id,
-                    tasks.c.state == TaskState.DELIVERED,
-                    tasks.c.video_file_id.is_not(None),
-                )
-                .order_by(tasks.c.film_place, tasks.c.film_since, tasks.c.id)
-            )
+            found = await connection.execute(_PARTS, {"film": film_id})
             places = [
                 [task_from(part) for part in versions]
                 for _, versions in groupby(found.all(), key=lambda part: part.film_place)
@@ -141,32 +165,17 @@ class FilmStore:
         """Request the film for this chat; False: not theirs, or it is requested already."""
         async with self._database.transaction() as connection:
             return await want(
-                connection, film_id, films.c.user_id == user_id,
-                chat=chat, lang=lang, reply_to=reply_to, now=now,
+                connection, film_id, chat=chat, lang=lang, reply_to=reply_to, now=now,
+                user_id=user_id,
             )  # fmt: skip
 
     async def claim(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
     ) -> list[WantedFilm]:
         """Lease up to `limit` requested films that are due, the oldest request first."""
-        due = (
-            sa.select(films.c.id)
-            .where(films.c.run_at <= now, free(films, now))
-            .order_by(films.c.run_at, films.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
         async with self._database.transaction() as connection:
             rows = await connection.execute(
-                sa.update(films)
-                .where(films.c.id.in_(sa.select(due.c.id)))
-                .values(
-                    lease_owner=owner,
-                    lease_until=now + lease_for,
-                    attempts=films.c.attempts + 1,
-                )
-                .returning(*films.c)
+                _CLAIM, {"holder": owner, "now": now, "until": now + lease_for, "most": limit}
             )
             return [
                 WantedFilm(
@@ -214,17 +223,19 @@ _NOT_WANTED: dict[str, Any] = {"run_at": None, "attempts": 0, **UNLEASED}
 async def want(
     connection: Connection,
     film_id: int,
-    *conditions: sa.ColumnElement[bool],
+    *,
     chat: Chat,
     lang: str,
     reply_to: int | None,
     now: datetime,
+    user_id: int | None = None,
 ) -> bool:
-    """Request a film, as part of a transaction; False: it is requested already."""
+    """Request a film, as part of a transaction, of this person only with `user_id`; False: not
+    theirs, or it is requested already."""
+    values = {"lang": lang, "reply_to": reply_to, "run_at": now, "wanted_at": now}
     wanted = await connection.execute(
-        sa.update(films)
-        .where(films.c.id == film_id, films.c.run_at.is_(None), *conditions)
-        .values(**chat_values(chat), lang=lang, reply_to=reply_to, run_at=now, wanted_at=now)
+        _WANT if user_id is None else _WANT_OWN,
+        {"film": film_id, "person": user_id, **chat_values(chat), **values},
     )
     return wanted.rowcount == 1
 
@@ -268,9 +279,7 @@ async def forget_films(connection: Connection, film_ids: Iterable[int | None]) -
 async def _write_held(
     connection: Connection, owner: str, film_id: int, values: dict[str, Any]
 ) -> bool:
-    written = await connection.execute(
-        sa.update(films).where(films.c.id == film_id, films.c.lease_owner == owner).values(values)
-    )
+    written = await connection.execute(_WRITE_HELD, {"film": film_id, "holder": owner, **values})
     return written.rowcount == 1
 
 

@@ -12,8 +12,42 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.task import Task
 from storage.engine import Database
+from storage.rows import NOW
 from storage.tables import frames, in_states, tasks
 from storage.tasks.leases import NEEDS_FRAME
+
+_new = insert(frames).from_select(
+    ["task_id", "token", "jpeg", "expires_at"],
+    sa.select(
+        tasks.c.id,
+        sa.bindparam("new_token", type_=sa.Text),
+        sa.bindparam("new_jpeg", type_=sa.LargeBinary),
+        sa.bindparam("until", type_=frames.c.expires_at.type),
+    )
+    .where(
+        tasks.c.id == sa.bindparam("order"),
+        tasks.c.fence == sa.bindparam("held_fence"),
+        in_states(NEEDS_FRAME),
+    )
+    # waits for a concurrent transaction that ends or takes the task
+    .with_for_update(),
+)
+_PUBLISH = _new.on_conflict_do_update(
+    index_elements=["task_id"],
+    set_={
+        "token": _new.excluded.token,
+        "jpeg": _new.excluded.jpeg,
+        "expires_at": _new.excluded.expires_at,
+        "fetched_at": None,
+    },
+).returning(frames.c.task_id)
+_of_token = frames.c.token == sa.bindparam("of_token")
+_GET = sa.select(frames.c.jpeg).where(_of_token, frames.c.expires_at > NOW)
+_FETCHED = sa.update(frames).where(_of_token, frames.c.fetched_at.is_(None)).values(fetched_at=NOW)
+_IS_UNFETCHED = sa.select(frames.c.task_id).where(
+    frames.c.task_id == sa.bindparam("order"), frames.c.fetched_at.is_(None)
+)
+_FORGET_EXPIRED = sa.delete(frames).where(frames.c.expires_at <= NOW)
 
 
 class FrameStore:
@@ -30,65 +64,31 @@ class FrameStore:
         Return False if the task no longer needs a frame, or if another worker has it: that worker
         may have sent its link to the provider, and replacing the frame would break a paid order.
         """
-        # With a lock: waits for a concurrent transaction that ends or takes the task.
-        source = (
-            sa.select(
-                tasks.c.id,
-                sa.literal(token),
-                sa.literal(jpeg, sa.LargeBinary),
-                sa.literal(expires_at, frames.c.expires_at.type),
-            )
-            .where(
-                tasks.c.id == lease.id,
-                tasks.c.fence == lease.fence,
-                in_states(NEEDS_FRAME),
-            )
-            .with_for_update()
-        )
-        new = insert(frames).from_select(["task_id", "token", "jpeg", "expires_at"], source)
+        held = {"order": lease.id, "held_fence": lease.fence}
+        frame = {"new_token": token, "new_jpeg": jpeg, "until": expires_at}
         async with self._database.transaction() as connection:
-            written = await connection.scalar(
-                new.on_conflict_do_update(
-                    index_elements=["task_id"],
-                    set_={
-                        "token": new.excluded.token,
-                        "jpeg": new.excluded.jpeg,
-                        "expires_at": new.excluded.expires_at,
-                        "fetched_at": None,
-                    },
-                ).returning(frames.c.task_id)
-            )
+            written = await connection.scalar(_PUBLISH, {**held, **frame})
         return written is not None
 
     async def get(self, token: str, now: datetime) -> bytes | None:
         """Return the JPEG of a token; None after it expired."""
         async with self._database.transaction() as connection:
-            jpeg: bytes | None = await connection.scalar(
-                sa.select(frames.c.jpeg).where(frames.c.token == token, frames.c.expires_at > now)
-            )
+            jpeg: bytes | None = await connection.scalar(_GET, {"of_token": token, "now": now})
         return jpeg
 
     async def fetched(self, token: str, now: datetime) -> None:
         """Record that somebody fetched the frame; the first time counts."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                sa.update(frames)
-                .where(frames.c.token == token, frames.c.fetched_at.is_(None))
-                .values(fetched_at=now)
-            )
+            await connection.execute(_FETCHED, {"of_token": token, "now": now})
 
     async def is_unfetched(self, task_id: int) -> bool:
         """Whether the task's frame is there and nobody has fetched it."""
         async with self._database.transaction() as connection:
-            found: int | None = await connection.scalar(
-                sa.select(frames.c.task_id).where(
-                    frames.c.task_id == task_id, frames.c.fetched_at.is_(None)
-                )
-            )
+            found: int | None = await connection.scalar(_IS_UNFETCHED, {"order": task_id})
         return found is not None
 
     async def forget_expired(self, now: datetime) -> int:
         """Delete expired frames; return how many."""
         async with self._database.transaction() as connection:
-            gone = await connection.execute(sa.delete(frames).where(frames.c.expires_at <= now))
+            gone = await connection.execute(_FORGET_EXPIRED, {"now": now})
             return gone.rowcount

@@ -14,14 +14,68 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from storage.engine import Connection, Database
-from storage.rows import UNLEASED, free, next_due
+from storage.rows import NOW, UNLEASED, free, next_due
 from storage.tables import InboxState, inbox, one_of
-
-_pending = one_of(inbox.c.state, {InboxState.PENDING})
-
 
 AHEAD = timedelta(days=1)
 """Urgent updates get a `run_at` this much earlier, because claims are ordered by `run_at`."""
+
+_pending = one_of(inbox.c.state, {InboxState.PENDING})
+_earlier = inbox.alias("earlier")
+_due = (
+    sa.select(inbox.c.update_id)
+    .where(
+        _pending,
+        inbox.c.run_at <= NOW,
+        free(inbox),
+        ~sa.exists().where(
+            one_of(inbox.c.state, {InboxState.PENDING}, of=_earlier),
+            _earlier.c.chat_key == inbox.c.chat_key,
+            _earlier.c.update_id < inbox.c.update_id,
+        ),
+    )
+    .order_by(inbox.c.run_at, inbox.c.update_id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True, of=inbox)
+    .cte("due")
+)
+_ADD = (
+    insert(inbox).on_conflict_do_nothing(index_elements=["update_id"]).returning(inbox.c.update_id)
+)
+_CLAIM = (
+    sa.update(inbox)
+    .where(inbox.c.update_id.in_(sa.select(_due.c.update_id)))
+    .values(
+        lease_owner=sa.bindparam("holder"),
+        lease_until=sa.bindparam("until"),
+        attempts=inbox.c.attempts + 1,
+    )
+    .returning(
+        inbox.c.update_id,
+        inbox.c.chat_key,
+        inbox.c.payload,
+        inbox.c.attempts,
+        inbox.c.received_at,
+    )
+)
+_some = inbox.c.update_id.in_(sa.bindparam("ids", expanding=True))
+_FINISH = sa.update(inbox).where(_some, _pending).values(UNLEASED)
+_UNCOUNT = _FINISH.values(attempts=inbox.c.attempts - 1)
+_held = inbox.c.lease_owner == sa.bindparam("holder")
+_EXTEND = sa.update(inbox).where(_held, _some, _pending).returning(inbox.c.update_id)
+_RELEASE = (
+    sa.update(inbox).where(_held, _pending).values(attempts=inbox.c.attempts - 1, **UNLEASED)
+)
+_FORGET = sa.delete(inbox).where(
+    one_of(inbox.c.state, {InboxState.DONE}), inbox.c.finished_at < sa.bindparam("before")
+)
+_COUNT = {
+    # one query per state: each state has an index
+    state: sa.select(sa.func.count()).where(one_of(inbox.c.state, {state}))
+    for state in InboxState
+}
+_OLDEST = sa.select(sa.func.min(inbox.c.received_at)).where(_pending, inbox.c.run_at <= NOW)
+_NEXT_DUE = next_due(inbox, _pending)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +123,7 @@ class InboxTurn:
             # sorted, so that two processes that add the same updates do not deadlock
             for row in sorted(rows, key=lambda row: row.update_id)
         ]
-        added = await self._connection.scalars(
-            insert(inbox)
-            .on_conflict_do_nothing(index_elements=["update_id"])
-            .returning(inbox.c.update_id),
-            values,
-        )
+        added = await self._connection.scalars(_ADD, values)
         return len(added.all())
 
     async def claim(
@@ -86,39 +135,8 @@ class InboxTurn:
         """
         if limit <= 0:
             return []
-        earlier = inbox.alias("earlier")
-        due = (
-            sa.select(inbox.c.update_id)
-            .where(
-                _pending,
-                inbox.c.run_at <= now,
-                free(inbox, now),
-                ~sa.exists().where(
-                    one_of(inbox.c.state, {InboxState.PENDING}, of=earlier),
-                    earlier.c.chat_key == inbox.c.chat_key,
-                    earlier.c.update_id < inbox.c.update_id,
-                ),
-            )
-            .order_by(inbox.c.run_at, inbox.c.update_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=inbox)
-            .cte("due")
-        )
         rows = await self._connection.execute(
-            sa.update(inbox)
-            .where(inbox.c.update_id.in_(sa.select(due.c.update_id)))
-            .values(
-                lease_owner=owner,
-                lease_until=now + lease_for,
-                attempts=inbox.c.attempts + 1,
-            )
-            .returning(
-                inbox.c.update_id,
-                inbox.c.chat_key,
-                inbox.c.payload,
-                inbox.c.attempts,
-                inbox.c.received_at,
-            )
+            _CLAIM, {"holder": owner, "now": now, "until": now + lease_for, "most": limit}
         )
         claimed = [InboxUpdate(**row._mapping) for row in rows.all()]
         return sorted(claimed, key=lambda update: update.update_id)
@@ -165,7 +183,7 @@ class InboxStore:
         """Set an update aside with its text; the next updates of its chat are handled."""
         values = {"state": InboxState.SET_ASIDE, "finished_at": now, "error": error}
         async with self._database.transaction() as connection:
-            await _finish(connection, [update_id], values)
+            await connection.execute(_FINISH, {"ids": [update_id], **values})
 
     async def later(
         self, update_id: int, *, run_at: datetime, error: str, counts: bool = True
@@ -173,19 +191,15 @@ class InboxStore:
         """Postpone an update to `run_at`; its chat waits. Without `counts`, the attempt does not
         count.
         """
-        attempts = inbox.c.attempts if counts else inbox.c.attempts - 1
-        values = {"run_at": run_at, "error": error, "attempts": attempts}
+        values = {"ids": [update_id], "run_at": run_at, "error": error}
         async with self._database.transaction() as connection:
-            await _finish(connection, [update_id], values)
+            await connection.execute(_FINISH if counts else _UNCOUNT, values)
 
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
         """Renew the leases that `owner` still holds until `until`; return which."""
         async with self._database.transaction() as connection:
             rows = await connection.scalars(
-                sa.update(inbox)
-                .where(inbox.c.lease_owner == owner, inbox.c.update_id.in_(list(ids)), _pending)
-                .values(lease_until=until)
-                .returning(inbox.c.update_id)
+                _EXTEND, {"holder": owner, "ids": list(ids), "lease_until": until}
             )
             return set(rows.all())
 
@@ -194,59 +208,35 @@ class InboxStore:
         counted.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(
-                sa.update(inbox)
-                .where(inbox.c.lease_owner == owner, _pending)
-                .values(attempts=inbox.c.attempts - 1, **UNLEASED)
-            )
+            await connection.execute(_RELEASE, {"holder": owner})
 
     async def forget(self, *, before: datetime) -> int:
         """Delete the numbers of old updates; Telegram repeats nothing after 24 hours."""
         async with self._database.transaction() as connection:
-            gone = await connection.execute(
-                sa.delete(inbox).where(
-                    one_of(inbox.c.state, {InboxState.DONE}),
-                    inbox.c.finished_at < before,
-                )
-            )
+            gone = await connection.execute(_FORGET, {"before": before})
             return gone.rowcount
 
     async def counts(self, states: Iterable[InboxState] = InboxState) -> dict[InboxState, int]:
         """Count the updates in each of these states, including zeros; counting DONE is slow."""
         async with self._database.transaction() as connection:
-            return {
-                # one query per state: each state has an index
-                state: await connection.scalar(
-                    sa.select(sa.func.count()).where(one_of(inbox.c.state, {state}))
-                )
-                for state in states
-            }
+            return {state: await connection.scalar(_COUNT[state]) for state in states}
 
     async def lag(self, now: datetime) -> timedelta:
         """Return how long the oldest update due at `now` has been waiting."""
         async with self._database.transaction() as connection:
-            oldest = await connection.scalar(
-                sa.select(sa.func.min(inbox.c.received_at)).where(_pending, inbox.c.run_at <= now)
-            )
+            oldest = await connection.scalar(_OLDEST, {"now": now})
         return timedelta(0) if oldest is None else now - oldest
 
     async def next_due(self, now: datetime) -> datetime | None:
         """Return when, after `now`, a postponed update or an expired lease becomes claimable."""
         async with self._database.transaction() as connection:
-            return await next_due(connection, inbox, now, _pending)
+            found: datetime | None = await connection.scalar(_NEXT_DUE, {"now": now})
+        return found
 
 
 async def note_done(connection: Connection, ids: Collection[int], now: datetime) -> None:
     """Mark updates as done, as part of a transaction. The text is deleted, the number stays to
     recognise a repeat."""
     if ids:
-        values = {"payload": None, "finished_at": now, "error": None}
-        await _finish(connection, ids, {"state": InboxState.DONE, **values})
-
-
-async def _finish(connection: Connection, ids: Iterable[int], values: dict[str, object]) -> None:
-    await connection.execute(
-        sa.update(inbox)
-        .where(inbox.c.update_id.in_(list(ids)), _pending)
-        .values(**values, **UNLEASED)
-    )
+        values = {"state": InboxState.DONE, "payload": None, "finished_at": now, "error": None}
+        await connection.execute(_FINISH, {"ids": list(ids), **values})

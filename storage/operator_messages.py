@@ -24,6 +24,18 @@ from storage.users import lang_of
 
 _M = operator_messages.c
 
+_TELL = insert(operator_messages).on_conflict_do_nothing(index_elements=["about", "chat_id"])
+_WITH_BUTTONS = sa.select(operator_messages).where(_M.message_id.is_not(None), _M.buttons != "")
+_STATES = (
+    sa.select(
+        _M.about,
+        sa.func.max(_M.decided_at).label("decided_at"),
+        sa.func.max(_M.over_at).label("over_at"),
+    )
+    .where(_M.about.in_(sa.bindparam("abouts", expanding=True)))
+    .group_by(_M.about)
+)
+
 
 async def tell_operator(connection: Connection, notices: Sequence[Notice], now: datetime) -> None:
     """Insert notices with `about`, as part of a transaction; each chat is told an event once."""
@@ -32,16 +44,15 @@ async def tell_operator(connection: Connection, notices: Sequence[Notice], now: 
         # A request for access is shown from its own row: no copy of the name is kept here.
         kept = {} if notice.kind is NoticeKind.ACCESS_ASKED else dict(notice.params)
         entered = await connection.execute(
-            insert(operator_messages)
-            .values(
-                about=notice.about,
-                chat_id=notice.chat.chat_id,
-                kind=notice.kind.value,
-                lang=notice.lang,
-                params=kept,
-                created_at=now,
-            )
-            .on_conflict_do_nothing(index_elements=["about", "chat_id"])
+            _TELL,
+            {
+                "about": notice.about,
+                "chat_id": notice.chat.chat_id,
+                "kind": notice.kind.value,
+                "lang": notice.lang,
+                "params": kept,
+                "created_at": now,
+            },
         )
         if entered.rowcount == 1:
             new.append(notice)
@@ -125,9 +136,8 @@ class OperatorMessageStore:
 
     async def with_buttons(self) -> list[SentCopy]:
         """Return the copies that show buttons."""
-        wanted = sa.select(operator_messages).where(_M.message_id.is_not(None), _M.buttons != "")
         async with self._database.transaction() as connection:
-            rows = (await connection.execute(wanted)).all()
+            rows = (await connection.execute(_WITH_BUTTONS)).all()
             states = await _states(connection, {row.about for row in rows})
         return [
             SentCopy(
@@ -177,15 +187,7 @@ async def _states(connection: Connection, abouts: Set[str]) -> dict[str, tuple[b
     over when it was answered, however that was done, and when it is gone."""
     if not abouts:
         return {}
-    found = await connection.execute(
-        sa.select(
-            _M.about,
-            sa.func.max(_M.decided_at).label("decided_at"),
-            sa.func.max(_M.over_at).label("over_at"),
-        )
-        .where(_M.about.in_(abouts))
-        .group_by(_M.about)
-    )
+    found = await connection.execute(_STATES, {"abouts": list(abouts)})
     states = dict.fromkeys(abouts, (False, False)) | {
         row.about: (row.decided_at is not None, row.over_at is not None) for row in found.all()
     }

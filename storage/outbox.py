@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from storage.engine import Connection, Database
-from storage.rows import UNLEASED, chat_from, chat_values, free, next_due
+from storage.rows import NOW, UNLEASED, chat_from, chat_values, free, next_due
 from storage.tables import outbox
 
 
@@ -29,11 +29,55 @@ class WaitingNotice:
     notice: Notice
 
 
+_ADD = sa.insert(outbox)
+_due = (
+    sa.select(outbox.c.id)
+    .where(outbox.c.run_at <= NOW, outbox.c.waits_for.is_(None), free(outbox))
+    .order_by(outbox.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM = (
+    sa.update(outbox)
+    .where(outbox.c.id.in_(sa.select(_due.c.id)))
+    .values(
+        lease_owner=sa.bindparam("holder"),
+        lease_until=sa.bindparam("until"),
+        attempts=outbox.c.attempts + 1,
+    )
+    .returning(*outbox.c)
+)
+_one = outbox.c.id == sa.bindparam("number")
+_DONE = sa.delete(outbox).where(_one)
+_SET = sa.update(outbox).where(_one).values(UNLEASED)
+_WAKE = (
+    sa.update(outbox)
+    .where(
+        outbox.c.waits_for == sa.bindparam("person"),
+        sa.or_(sa.bindparam("private", type_=sa.Boolean), outbox.c.task_id.is_not(None)),
+    )
+    .values(UNLEASED)
+)
+_FORGET_PARKED = sa.delete(outbox).where(
+    outbox.c.waits_for.is_not(None), outbox.c.created_at < sa.bindparam("before")
+)
+_held = outbox.c.lease_owner == sa.bindparam("holder")
+_EXTEND = (
+    sa.update(outbox)
+    .where(_held, outbox.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .returning(outbox.c.id)
+)
+_RELEASE = sa.update(outbox).where(_held).values(attempts=outbox.c.attempts - 1, **UNLEASED)
+_NEXT_DUE = next_due(outbox, outbox.c.waits_for.is_(None))
+_COUNT = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.waits_for.is_(None))
+
+
 async def insert_notices(connection: Connection, notices: Sequence[Notice], now: datetime) -> None:
     """Insert notices, as part of a transaction."""
     if notices:
         await connection.execute(
-            sa.insert(outbox),
+            _ADD,
             [
                 {
                     "task_id": notice.task_id,
@@ -66,90 +110,55 @@ class OutboxStore:
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
     ) -> list[WaitingNotice]:
         """Lease up to `limit` due notices, the oldest first."""
-        due = (
-            sa.select(outbox.c.id)
-            .where(outbox.c.run_at <= now, outbox.c.waits_for.is_(None), free(outbox, now))
-            .order_by(outbox.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
         async with self._database.transaction() as connection:
             rows = await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.id.in_(sa.select(due.c.id)))
-                .values(
-                    lease_owner=owner,
-                    lease_until=now + lease_for,
-                    attempts=outbox.c.attempts + 1,
-                )
-                .returning(*outbox.c)
+                _CLAIM, {"holder": owner, "now": now, "until": now + lease_for, "most": limit}
             )
             return sorted((_notice(row) for row in rows.all()), key=lambda waiting: waiting.id)
 
     async def done(self, notice_id: int) -> None:
         """Delete a notice that was sent or never will be."""
         async with self._database.transaction() as connection:
-            await connection.execute(sa.delete(outbox).where(outbox.c.id == notice_id))
+            await connection.execute(_DONE, {"number": notice_id})
 
     async def later(self, notice_id: int, run_at: datetime) -> None:
         """Postpone a notice to `run_at`."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                sa.update(outbox).where(outbox.c.id == notice_id).values(run_at=run_at, **UNLEASED)
-            )
+            await connection.execute(_SET, {"number": notice_id, "run_at": run_at})
 
     async def redirect(self, notice_id: int, chat: Chat, *, now: datetime) -> None:
         """Send a notice to another chat instead, as a new notice."""
         async with self._database.transaction() as connection:
             await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.id == notice_id)
-                .values(**chat_values(chat), **_anew(now))
+                _SET, {"number": notice_id, **chat_values(chat), **_anew(now)}
             )
 
     async def park(self, notice_id: int, user_id: int) -> None:
         """Keep a notice until this person writes: now they cannot be told."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.id == notice_id)
-                .values(waits_for=user_id, **UNLEASED)
-            )
+            await connection.execute(_SET, {"number": notice_id, "waits_for": user_id})
 
     async def unpark(self, user_id: int, chat: Chat, *, now: datetime) -> int:
         """Send the notices that wait for this person, who wrote in `chat`; return how many.
 
         Those about their orders go to that chat; all others only to their own.
         """
-        private = chat.chat_id == user_id
-        theirs = outbox.c.waits_for == user_id
+        theirs = {"person": user_id, "private": chat.chat_id == user_id}
         async with self._database.transaction() as connection:
-            woken = await connection.execute(
-                sa.update(outbox)
-                .where(theirs, sa.true() if private else outbox.c.task_id.is_not(None))
-                .values(**chat_values(chat), **_anew(now))
-            )
+            woken = await connection.execute(_WAKE, {**theirs, **chat_values(chat), **_anew(now)})
             return woken.rowcount
 
     async def forget_parked(self, *, before: datetime) -> int:
         """Delete notices that were written before then and still wait for a person."""
         async with self._database.transaction() as connection:
-            gone = await connection.execute(
-                sa.delete(outbox).where(
-                    outbox.c.waits_for.is_not(None), outbox.c.created_at < before
-                )
-            )
+            gone = await connection.execute(_FORGET_PARKED, {"before": before})
             return gone.rowcount
 
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
         """Renew the leases that `owner` still holds until `until`; return which."""
         async with self._database.transaction() as connection:
             rows = await connection.scalars(
-                sa.update(outbox)
-                .where(outbox.c.lease_owner == owner, outbox.c.id.in_(list(ids)))
-                .values(lease_until=until)
-                .returning(outbox.c.id)
+                _EXTEND, {"holder": owner, "ids": list(ids), "lease_until": until}
             )
             return set(rows.all())
 
@@ -158,22 +167,18 @@ class OutboxStore:
         counted.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.lease_owner == owner)
-                .values(attempts=outbox.c.attempts - 1, **UNLEASED)
-            )
+            await connection.execute(_RELEASE, {"holder": owner})
 
     async def next_due(self, now: datetime) -> datetime | None:
         """Return when, after `now`, the first notice becomes claimable; None if none waits."""
         async with self._database.transaction() as connection:
-            return await next_due(connection, outbox, now, outbox.c.waits_for.is_(None))
+            found: datetime | None = await connection.scalar(_NEXT_DUE, {"now": now})
+        return found
 
     async def count(self) -> int:
         """Return how many notices wait to be sent, without those that wait for a person."""
-        number = sa.select(sa.func.count()).where(outbox.c.waits_for.is_(None))
         async with self._database.transaction() as connection:
-            return (await connection.scalar(number.select_from(outbox))) or 0
+            return (await connection.scalar(_COUNT)) or 0
 
 
 def _anew(now: datetime) -> dict[str, Any]:
@@ -184,7 +189,6 @@ def _anew(now: datetime) -> dict[str, Any]:
         "created_at": now,
         "run_at": now,
         "attempts": 0,
-        **UNLEASED,
     }
 
 

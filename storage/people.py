@@ -64,6 +64,11 @@ def _is_open(now: datetime) -> sa.ColumnElement[bool]:
     )
 
 
+_CAPS_OF = sa.select(own_caps.c.cap, own_caps.c.videos).where(
+    own_caps.c.subject_id.in_(sa.bindparam("subjects", expanding=True))
+)
+
+
 class PeopleStore:
     """Lists for admins, and the caps of one person or group."""
 
@@ -197,9 +202,7 @@ class PeopleStore:
 
 async def caps_of(connection: Connection, subjects: Sequence[int]) -> dict[Cap, Limit]:
     """Return the own caps of these people and groups, as part of a transaction."""
-    rows = await connection.execute(
-        sa.select(own_caps.c.cap, own_caps.c.videos).where(own_caps.c.subject_id.in_(subjects))
-    )
+    rows = await connection.execute(_CAPS_OF, {"subjects": subjects})
     return {Cap(row.cap): Limit(videos=row.videos) for row in rows.all()}
 
 

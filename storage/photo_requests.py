@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from bot.core.task import AspectRatio, Chat
 from storage.engine import Connection, Database
-from storage.rows import chat_values, in_chat
+from storage.rows import chat_values, in_chat, place_of
 from storage.tables import photo_requests
 
 WAITS = timedelta(days=1)
@@ -28,6 +28,19 @@ class PhotoRequest:
     prompt: str
     ratio: AspectRatio | None  # None: the nearest to the photo
     model: str | None  # None: the person's own
+
+
+_theirs = sa.and_(photo_requests.c.user_id == sa.bindparam("person"), in_chat(photo_requests))
+_REPLACE = sa.delete(photo_requests).where(_theirs)
+_ADD = sa.insert(photo_requests).returning(photo_requests.c.id)
+_OPEN = (
+    sa.select(photo_requests)
+    .where(_theirs, photo_requests.c.asked_at > sa.bindparam("too_old"))
+    .order_by(photo_requests.c.id.desc())
+    .limit(1)
+)
+_TAKE = sa.delete(photo_requests).where(photo_requests.c.id == sa.bindparam("number"))
+_CANCEL = _TAKE.where(photo_requests.c.user_id == sa.bindparam("person"))
 
 
 class PhotoRequestStore:
@@ -49,22 +62,17 @@ class PhotoRequestStore:
         """Wait for a photo; return the number of the request."""
         async with self._database.transaction() as connection:
             await self._database.lock(connection, f"drafts {chat.chat_id}")
-            await connection.execute(
-                sa.delete(photo_requests).where(
-                    photo_requests.c.user_id == user_id, in_chat(photo_requests, chat)
-                )
-            )
+            await connection.execute(_REPLACE, {"person": user_id, **place_of(chat)})
             number: int | None = await connection.scalar(
-                sa.insert(photo_requests)
-                .values(
+                _ADD,
+                {
                     **chat_values(chat),
-                    user_id=user_id,
-                    prompt=prompt,
-                    aspect_ratio=ratio,
-                    model=model,
-                    asked_at=now,
-                )
-                .returning(photo_requests.c.id)
+                    "user_id": user_id,
+                    "prompt": prompt,
+                    "aspect_ratio": ratio,
+                    "model": model,
+                    "asked_at": now,
+                },
             )
         assert number is not None
         return number
@@ -73,14 +81,7 @@ class PhotoRequestStore:
         """Return the request that this person's next photo in this place answers."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
-                sa.select(photo_requests)
-                .where(
-                    photo_requests.c.user_id == user_id,
-                    in_chat(photo_requests, chat),
-                    photo_requests.c.asked_at > now - WAITS,
-                )
-                .order_by(photo_requests.c.id.desc())
-                .limit(1)
+                _OPEN, {"person": user_id, **place_of(chat), "too_old": now - WAITS}
             )
             row = found.one_or_none()
         if row is None:
@@ -91,15 +92,11 @@ class PhotoRequestStore:
     async def cancel(self, number: int, *, user_id: int) -> bool:
         """Wait no longer; return whether the request was open and this person's."""
         async with self._database.transaction() as connection:
-            gone = await connection.execute(
-                sa.delete(photo_requests).where(
-                    photo_requests.c.id == number, photo_requests.c.user_id == user_id
-                )
-            )
+            gone = await connection.execute(_CANCEL, {"number": number, "person": user_id})
             return gone.rowcount == 1
 
 
 async def take_request(connection: Connection, number: int) -> bool:
     """Delete a request as part of a transaction; return whether it was still open."""
-    gone = await connection.execute(sa.delete(photo_requests).where(photo_requests.c.id == number))
+    gone = await connection.execute(_TAKE, {"number": number})
     return gone.rowcount == 1

@@ -53,6 +53,9 @@ _AT_PROVIDER = frozenset({TaskState.SUBMITTING, TaskState.GENERATING})
 
 _OVER = _AT_REST - {TaskState.UNKNOWN}
 
+_CONSENTED = sa.select(consents.c.user_id).where(consents.c.user_id == sa.bindparam("person"))
+_CONSENT = insert(consents).on_conflict_do_nothing(index_elements=["user_id"])
+
 
 class PrivacyStore:
     """Consents and deletion."""
@@ -65,9 +68,7 @@ class PrivacyStore:
         of one or asked for suggestions.
         """
         async with self._database.transaction() as connection:
-            found: int | None = await connection.scalar(
-                sa.select(consents.c.user_id).where(consents.c.user_id == user_id)
-            )
+            found: int | None = await connection.scalar(_CONSENTED, {"person": user_id})
         return found is not None
 
     async def consent(self, user_id: int, now: datetime) -> None:
@@ -174,11 +175,7 @@ class PrivacyStore:
 
 async def note_consent(connection: Connection, user_id: int, now: datetime) -> None:
     """Record a consent, as part of a transaction; the first time counts."""
-    await connection.execute(
-        insert(consents)
-        .values(user_id=user_id, at=now)
-        .on_conflict_do_nothing(index_elements=["user_id"])
-    )
+    await connection.execute(_CONSENT, {"user_id": user_id, "at": now})
 
 
 async def _forget_boards(

@@ -31,6 +31,46 @@ class Charging:
     seen_at: datetime
 
 
+READINGS_DUE = sa.exists().where(
+    balance_trails.c.verdict.is_(None), balance_trails.c.due_at.is_not(None)
+)
+"""Whether a balance is still to be read after a lost answer: creates wait for it."""
+
+_READ = sa.select(provider_account)
+_IS_CREATE_OUT = sa.select(sa.exists().where(in_states({S.SUBMITTING})))
+_new = insert(provider_account)
+_LEARN_CHARGING = _new.on_conflict_do_update(
+    index_elements=["id"],
+    set_={name: _new.excluded[name] for name in ("charged", "charged_account", "charged_seen_at")},
+    where=sa.or_(
+        provider_account.c.charged_seen_at.is_(None),
+        provider_account.c.charged_seen_at < _new.excluded.charged_seen_at,
+    ),
+)
+_KEEP_READING = _new.on_conflict_do_update(
+    index_elements=["id"],
+    set_={name: _new.excluded[name] for name in ("funds_kopecks", "read_at", "read_creates")},
+    where=provider_account.c.creates == _new.excluded.read_creates,
+)
+_COUNT_CREATE = _new.on_conflict_do_update(
+    index_elements=["id"],
+    set_={
+        "creates": provider_account.c.creates
+        + sa.bindparam("change", type_=provider_account.c.creates.type)
+    },
+)
+_DISTURB = sa.update(provider_account)
+_new_trail = insert(balance_trails)
+_BEGIN_TRAIL = _new_trail.on_conflict_do_update(
+    index_elements=["task_id"],
+    set_={
+        column.name: _new_trail.excluded[column.name]
+        for column in balance_trails.c
+        if not column.primary_key
+    },
+)
+
+
 class AccountStore:
     """The store of the only row of `provider_account`."""
 
@@ -42,13 +82,12 @@ class AccountStore:
         needed, because the last one is not old, or would prove nothing, because a create is out.
         """
         async with self._database.transaction() as connection:
-            row = (await connection.execute(sa.select(provider_account))).one_or_none()
+            row = (await connection.execute(_READ)).one_or_none()
             if row is not None and row.read_at and abs(now - row.read_at) < OLD:
                 return None
             if row is not None and row.disturbed_at and now - row.disturbed_at < REFUNDS:
                 return None
-            out = sa.exists().where(in_states({S.SUBMITTING}))
-            if await connection.scalar(sa.select(out)):
+            if await connection.scalar(_IS_CREATE_OUT):
                 return None
             return 0 if row is None else int(row.creates)
 
@@ -65,23 +104,13 @@ class AccountStore:
     async def learn_charging(self, seen: Charging) -> bool:
         """Keep what `bot check --order` saw; return False if a newer check is known."""
         values = {
+            "id": 1,
             "charged": seen.charged,
             "charged_account": seen.account,
             "charged_seen_at": seen.seen_at,
         }
-        account = provider_account.c
         async with self._database.transaction() as connection:
-            learnt = await connection.execute(
-                insert(provider_account)
-                .values(id=1, **values)
-                .on_conflict_do_update(
-                    index_elements=["id"],
-                    set_=values,
-                    where=sa.or_(
-                        account.charged_seen_at.is_(None), account.charged_seen_at < seen.seen_at
-                    ),
-                )
-            )
+            learnt = await connection.execute(_LEARN_CHARGING, values)
             return learnt.rowcount == 1
 
     async def charging(self) -> Charging | None:
@@ -92,7 +121,7 @@ class AccountStore:
 
 async def read_charging(connection: Connection) -> Charging | None:
     """See AccountStore.charging, as part of a transaction."""
-    row = (await connection.execute(sa.select(provider_account))).one_or_none()
+    row = (await connection.execute(_READ)).one_or_none()
     if row is None or row.charged_seen_at is None:
         return None
     return Charging(charged=row.charged, account=row.charged_account, seen_at=row.charged_seen_at)
@@ -103,31 +132,19 @@ async def keep_reading(
 ) -> bool:
     """See AccountStore.save_reading, as part of a transaction."""
     values = {"funds_kopecks": kopecks(funds), "read_at": now, "read_creates": creates}
-    saved = await connection.execute(
-        insert(provider_account)
-        .values(id=1, **values)
-        .on_conflict_do_update(
-            index_elements=["id"], set_=values, where=provider_account.c.creates == creates
-        )
-    )
+    saved = await connection.execute(_KEEP_READING, {"id": 1, **values})
     return saved.rowcount == 1
 
 
 async def count_create(connection: Connection, change: int = 1) -> None:
     """Count a create that begins (1) or that was certainly not accepted (-1)."""
-    await connection.execute(
-        insert(provider_account)
-        .values(id=1, creates=max(change, 0))
-        .on_conflict_do_update(
-            index_elements=["id"], set_={"creates": provider_account.c.creates + change}
-        )
-    )
+    await connection.execute(_COUNT_CREATE, {"id": 1, "creates": max(change, 0), "change": change})
 
 
 async def disturb(connection: Connection, now: datetime) -> None:
     """See AccountStore.disturb, as part of a transaction."""
     await count_create(connection)
-    await connection.execute(sa.update(provider_account).values(disturbed_at=now))
+    await connection.execute(_DISTURB, {"disturbed_at": now})
 
 
 async def note_create(
@@ -148,7 +165,7 @@ async def _begin_trail(
     connection: Connection, task: Task, now: datetime, *, call_ended: bool
 ) -> None:
     """Keep the balance before the create. The order was alone if it is the only create since."""
-    account = (await connection.execute(sa.select(provider_account))).one_or_none()
+    account = (await connection.execute(_READ)).one_or_none()
     creates = account.creates if account is not None else 0
     values = {
         "price_kopecks": task.price, "lost_at": now, "creates": creates, "alone": False,
@@ -160,18 +177,4 @@ async def _begin_trail(
     if account is not None and account.read_at and account.read_at >= sent_at - USABLE:
         values["before_kopecks"], values["before_at"] = account.funds_kopecks, account.read_at
         values["alone"] = account.creates == account.read_creates + 1
-    await connection.execute(
-        insert(balance_trails)
-        .values(task_id=task.id, **values)
-        .on_conflict_do_update(index_elements=["task_id"], set_=values)
-    )
-
-
-async def has_readings_due(connection: Connection) -> bool:
-    """Whether a balance is still to be read after a lost answer: creates wait for it."""
-    found: int | None = await connection.scalar(
-        sa.select(balance_trails.c.task_id)
-        .where(balance_trails.c.verdict.is_(None), balance_trails.c.due_at.is_not(None))
-        .limit(1)
-    )
-    return found is not None
+    await connection.execute(_BEGIN_TRAIL, {"task_id": task.id, **values})

@@ -12,8 +12,10 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -35,11 +37,36 @@ again then runs alone, after the others have completed a step.
 
 _TRIES, _PAUSE = 20, 0.1
 
+
+@dataclass(frozen=True)
+class _Leased:
+    """A table with leases: the statements that find the repeatedly leased rows, free all, and
+    postpone one."""
+
+    again: sa.Select[Any]
+    free: sa.Update
+    postpone: sa.Update
+
+
+def _leased(
+    table: sa.Table, tries: sa.ColumnElement[int], alive: sa.ColumnElement[bool]
+) -> _Leased:
+    held = sa.and_(alive, table.c.lease_until.is_not(None))
+    key = next(iter(table.primary_key))
+    return _Leased(
+        again=sa.select(key, table.c.run_at).where(held, tries > 1).order_by(tries, key),
+        free=sa.update(table).where(held).values(UNLEASED),
+        postpone=sa.update(table)
+        .where(key == sa.bindparam("suspect"))
+        .values(run_at=sa.bindparam("due")),
+    )
+
+
 _LEASED = (
-    (tasks, tasks.c.claims, in_states(ACTIVE)),
-    (inbox, inbox.c.attempts, one_of(inbox.c.state, {InboxState.PENDING})),
-    (outbox, outbox.c.attempts, sa.true()),
-    (films, films.c.attempts, films.c.run_at.is_not(None)),
+    _leased(tasks, tasks.c.claims, in_states(ACTIVE)),
+    _leased(inbox, inbox.c.attempts, one_of(inbox.c.state, {InboxState.PENDING})),
+    _leased(outbox, outbox.c.attempts, sa.true()),
+    _leased(films, films.c.attempts, films.c.run_at.is_not(None)),
 )
 
 
@@ -76,25 +103,15 @@ def only_process(url: str) -> Iterator[bool]:
 async def free_leases(database: Database, now: datetime) -> None:
     """Free every lease: the processes that held them are dead."""
     async with database.transaction() as connection:
-        for table, tries, alive in _LEASED:
-            held = sa.and_(alive, table.c.lease_until.is_not(None))
-            key = next(iter(table.primary_key))
-            again = await connection.execute(
-                sa.select(key, table.c.run_at).where(held, tries > 1).order_by(tries, key)
-            )
-            rows = again.all()
+        for leased in _LEASED:
+            rows = (await connection.execute(leased.again)).all()
             suspects = [
                 {"suspect": row[0], "due": max(row.run_at, now + SPREAD * (place / len(rows)))}
                 for place, row in enumerate(rows, 1)
             ]
-            await connection.execute(sa.update(table).where(held).values(UNLEASED))
+            await connection.execute(leased.free)
             if suspects:
-                await connection.execute(
-                    sa.update(table)
-                    .where(key == sa.bindparam("suspect"))
-                    .values(run_at=sa.bindparam("due")),
-                    suspects,
-                )
+                await connection.execute(leased.postpone, suspects)
 
 
 def _folder(url: str) -> Path | None:

@@ -12,7 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.core.task import Chat, Frame, Reason, Task, TaskKind
-from storage.engine import Connection
+from storage.engine import UtcDateTime
+
+NOW: sa.BindParameter[datetime] = sa.bindparam("now", type_=UtcDateTime())
+"""The time of a statement that is built once: executed with {"now": ...}."""
 
 # The fields with a column of the same name; `values_of` adds the others
 _PLAIN = tuple(
@@ -20,6 +23,9 @@ _PLAIN = tuple(
     for field in fields(Task)
     if field.name not in {"chat", "frame", "kind", "price", "reason"}
 )
+
+# The columns of `chat_values`
+_PLACE = ("chat_id", "message_thread_id", "business_connection_id")
 
 
 def task_from(row: sa.Row[Any]) -> Task:
@@ -69,34 +75,31 @@ def chat_values(chat: Chat) -> dict[str, Any]:
     }
 
 
-def in_chat(table: sa.Table, chat: Chat) -> sa.ColumnElement[bool]:
-    """Return the condition for rows of exactly this place; a place without a thread matches only
-    rows without one.
+def in_chat(table: sa.Table, chat: Chat | None = None) -> sa.ColumnElement[bool]:
+    """Return the condition for rows of exactly one place, without `chat` that of `place_of`; a
+    place without a thread matches only rows without one.
     """
-    return sa.and_(
-        *(table.c[name].is_not_distinct_from(value) for name, value in chat_values(chat).items())
-    )
+    place: dict[str, Any] = {name: sa.bindparam(f"in_{name}") for name in _PLACE}
+    values = place if chat is None else chat_values(chat)
+    return sa.and_(*(table.c[name].is_not_distinct_from(values[name]) for name in _PLACE))
 
 
-def free(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
-    """Return the condition for rows without a valid lease at `now`."""
-    return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
+def place_of(chat: Chat) -> dict[str, Any]:
+    """Return the parameters of a statement with `in_chat`."""
+    return {f"in_{name}": value for name, value in chat_values(chat).items()}
 
 
-async def next_due(
-    connection: Connection,
-    table: sa.Table,
-    now: datetime,
-    *conditions: sa.ColumnElement[bool],
-) -> datetime | None:
-    """Return when, after `now`, the first row becomes claimable; None if none waits."""
+def free(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Return the condition for rows without a valid lease at NOW."""
+    return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= NOW)
+
+
+def next_due(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[datetime | None]:
+    """Select when, after NOW, the first row becomes claimable; None if none waits."""
     when = sa.case(
         (table.c.lease_until > table.c.run_at, table.c.lease_until), else_=table.c.run_at
     )
-    found: datetime | None = await connection.scalar(
-        sa.select(sa.func.min(when)).where(*conditions, when > now)
-    )
-    return found
+    return sa.select(sa.func.min(when)).where(*conditions, when > NOW)
 
 
 UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}

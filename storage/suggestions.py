@@ -17,6 +17,20 @@ from bot.core.task import TaskState
 from storage.engine import Database
 from storage.tables import in_states, suggestions, tasks
 
+_new = insert(suggestions).from_select(
+    ["task_id", "content"],
+    sa.select(tasks.c.id, sa.bindparam("new_content", type_=sa.Text)).where(
+        tasks.c.id == sa.bindparam("draft"),
+        in_states({TaskState.DRAFT}),
+        tasks.c.prompt.is_(None),
+        tasks.c.frame_file_id.is_not(None),
+    ),
+)
+_KEEP = _new.on_conflict_do_update(
+    index_elements=["task_id"], set_={"content": _new.excluded.content}
+).returning(suggestions.c.task_id)
+_OF = sa.select(suggestions.c.content).where(suggestions.c.task_id == sa.bindparam("draft"))
+
 
 class SuggestionStore:
     """Suggestions by draft."""
@@ -27,25 +41,12 @@ class SuggestionStore:
     async def keep(self, task_id: int, found: Sequence[Suggestion]) -> bool:
         """Keep the suggestions of a photo that still waits for words; return whether it does."""
         content = json.dumps([[one.label, one.prompt] for one in found], ensure_ascii=False)
-        waiting = sa.select(tasks.c.id, sa.literal(content)).where(
-            tasks.c.id == task_id,
-            in_states({TaskState.DRAFT}),
-            tasks.c.prompt.is_(None),
-            tasks.c.frame_file_id.is_not(None),
-        )
         async with self._database.transaction() as connection:
-            kept = await connection.execute(
-                insert(suggestions)
-                .from_select(["task_id", "content"], waiting)
-                .on_conflict_do_update(index_elements=["task_id"], set_={"content": content})
-                .returning(suggestions.c.task_id)
-            )
+            kept = await connection.execute(_KEEP, {"draft": task_id, "new_content": content})
             return len(kept.all()) == 1
 
     async def of(self, task_id: int) -> tuple[Suggestion, ...]:
         """Return the suggestions of a draft; () without any."""
         async with self._database.transaction() as connection:
-            content: str | None = await connection.scalar(
-                sa.select(suggestions.c.content).where(suggestions.c.task_id == task_id)
-            )
+            content: str | None = await connection.scalar(_OF, {"draft": task_id})
         return tuple(Suggestion(*one) for one in json.loads(content)) if content else ()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.base import Executable
 
 from bot.core.alerts import Switch
-from bot.core.caps import OF_GROUP, OF_PERSON, Cap, Limit, OrderRules, day_start, next_day
+from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
 from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
 from bot.core.task import ACTIVE, Task, TaskState
 from storage.alerts import is_held
@@ -20,6 +22,47 @@ from storage.people import caps_of
 from storage.tables import Entry, in_states, ledger, tasks
 
 S = TaskState
+
+# Rows that count against a person's cap of a day: gift videos come on top of it
+_of_person = sa.and_(ledger.c.user_id == sa.bindparam("person"), ledger.c.videos == 0)
+_of_group = ledger.c.chat_id == sa.bindparam("group")
+
+
+def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
+    """Select the orders that are not finished."""
+    return sa.select(
+        sa.func.count().label("videos"), sa.func.sum(tasks.c.price_kopecks).label("roubles")
+    ).where(in_states(ACTIVE), tasks.c.state != S.RENDERED, *whose)
+
+
+def _ordered_since(*whose: sa.ColumnElement[bool]) -> Executable:
+    """Select the orders reserved since a time, without those returned before a charge."""
+    back = ledger.alias("back")
+    return sa.select(
+        sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")
+    ).where(
+        ledger.c.at >= sa.bindparam("since"),
+        ledger.c.kind == Entry.RESERVATION,
+        *whose,
+        ~sa.exists().where(
+            back.c.task_id == ledger.c.task_id, back.c.kind == Entry.RETURN, back.c.kopecks != 0
+        ),
+    )
+
+
+_DAY_OF_PERSON = _ordered_since(_of_person)
+_DAY_OF_GROUP = _ordered_since(_of_group)
+
+
+_UNDER_WAY_OF_PERSON = _under_way(tasks.c.user_id == sa.bindparam("person"))
+_UNDER_WAY_OF_GROUP = _under_way(tasks.c.chat_id == sa.bindparam("group"))
+
+# Caps of orders at once and of a day, with what counts against them
+_CAPS = (
+    (Cap.USER_AT_ONCE, _UNDER_WAY_OF_PERSON, Cap.USER_PER_DAY, _DAY_OF_PERSON),
+    (Cap.GROUP_AT_ONCE, _UNDER_WAY_OF_GROUP, Cap.GROUP_PER_DAY, _DAY_OF_GROUP),
+    (Cap.GLOBAL_AT_ONCE, _under_way(), Cap.GLOBAL_PER_DAY, _ordered_since()),
+)
 
 
 async def reserve(connection: Connection, task: Task, terms: OrderRules, now: datetime) -> None:
@@ -60,24 +103,19 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
     )
     if not counted:
         return
-    for at_once, day, in_task, in_ledger in (
-        (*OF_PERSON, tasks.c.user_id == task.user_id, _of_day(task.user_id)),
-        (*OF_GROUP, tasks.c.chat_id == task.chat.chat_id,
-         ledger.c.chat_id == task.chat.chat_id),
-        (Cap.GLOBAL_AT_ONCE, Cap.GLOBAL_PER_DAY, None, None),
-    ):  # fmt: skip
+    whose = {
+        "person": task.user_id,
+        "group": task.chat.chat_id,
+        "since": day_start(now, terms.zone),
+    }
+    renews_at = next_day(now, terms.zone)
+    for at_once, under_way, day, ordered in _CAPS:
         if bound := caps.get(at_once):
-            whose = [] if in_task is None else [in_task]
-            await _check(connection, _under_way(*whose), at_once, bound, None)
-        if bound := caps.get(day):
-            whose = [] if in_ledger is None else [in_ledger]
-            if is_gift and day is Cap.USER_PER_DAY:
-                continue
-            ordered = _ordered_since(day_start(now, terms.zone), *whose)
-            await _check(connection, ordered, day, bound, next_day(now, terms.zone))
+            await _check(connection, under_way, whose, at_once, bound, None)
+        if (bound := caps.get(day)) and not (is_gift and day is Cap.USER_PER_DAY):
+            await _check(connection, ordered, whose, day, bound, renews_at)
     if bound := caps.get(Cap.GROUP_ALLOWANCE):
-        ordered = _ordered_since(day_start(now, terms.zone), ledger.c.chat_id == task.chat.chat_id)
-        await _check(connection, ordered, Cap.GROUP_ALLOWANCE, bound, next_day(now, terms.zone))
+        await _check(connection, _DAY_OF_GROUP, whose, Cap.GROUP_ALLOWANCE, bound, renews_at)
     if paid and not is_gift and (credit := await credit_of(connection, task.user_id)) < 0:
         raise CreditTooLow(task.price, credit + task.price)
 
@@ -93,14 +131,9 @@ async def _uses_gift(
         return True
     if not bound:
         return False
-    since = day_start(now, terms.zone)
-    found = (await connection.execute(_ordered_since(since, _of_day(task.user_id)))).one()
+    theirs = {"person": task.user_id, "since": day_start(now, terms.zone)}
+    found = (await connection.execute(_DAY_OF_PERSON, theirs)).one()
     return _exceeds(bound, found.videos + 1, (found.roubles or 0) + task.price)
-
-
-def _of_day(user_id: int) -> sa.ColumnElement[bool]:
-    """Rows that count against a person's cap of a day: gift videos come on top of it."""
-    return sa.and_(ledger.c.user_id == user_id, ledger.c.videos == 0)
 
 
 def _exceeds(bound: Limit, videos: int, roubles: Decimal) -> bool:
@@ -109,34 +142,12 @@ def _exceeds(bound: Limit, videos: int, roubles: Decimal) -> bool:
     )
 
 
-def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
-    """Select the orders that are not finished."""
-    return sa.select(
-        sa.func.count().label("videos"), sa.func.sum(tasks.c.price_kopecks).label("roubles")
-    ).where(in_states(ACTIVE), tasks.c.state != S.RENDERED, *whose)
-
-
-def _ordered_since(moment: datetime, *whose: sa.ColumnElement[bool]) -> Executable:
-    """Select the orders reserved since that time, without those returned before a charge."""
-    back = ledger.alias("back")
-    return sa.select(
-        sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")
-    ).where(
-        ledger.c.at >= moment,
-        ledger.c.kind == Entry.RESERVATION,
-        *whose,
-        ~sa.exists().where(
-            back.c.task_id == ledger.c.task_id, back.c.kind == Entry.RETURN, back.c.kopecks != 0
-        ),
-    )
-
-
 async def ordered_today(
     connection: Connection, user_id: int, now: datetime
 ) -> tuple[int, Decimal]:
     """Return the videos and roubles that count against a person's daily cap."""
-    ordered = _ordered_since(day_start(now), _of_day(user_id))
-    row = (await connection.execute(ordered)).one()
+    theirs = {"person": user_id, "since": day_start(now)}
+    row = (await connection.execute(_DAY_OF_PERSON, theirs)).one()
     return row.videos, row.roubles or Decimal(0)
 
 
@@ -144,17 +155,18 @@ async def ordered_in_group(
     connection: Connection, chat_id: int, now: datetime, zone: tzinfo
 ) -> int:
     """Return the videos that count against a group's caps of a day."""
-    ordered = _ordered_since(day_start(now, zone), ledger.c.chat_id == chat_id)
-    return int((await connection.execute(ordered)).one().videos)
+    its = {"group": chat_id, "since": day_start(now, zone)}
+    return int((await connection.execute(_DAY_OF_GROUP, its)).one().videos)
 
 
 async def _check(
     connection: Connection,
-    ordered: Executable,
+    counted: Executable,
+    whose: Mapping[str, Any],
     cap: Cap,
     bound: Limit,
     renews_at: datetime | None,
 ) -> None:
-    found = (await connection.execute(ordered)).one()
+    found = (await connection.execute(counted, whose)).one()
     if _exceeds(bound, found.videos, found.roubles or Decimal(0)):
         raise LimitReached(cap, bound, renews_at)

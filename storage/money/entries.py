@@ -16,6 +16,11 @@ from bot.core.task import Task
 from storage.engine import Connection, Database
 from storage.tables import Entry, ledger
 
+_ENTER = insert(ledger).on_conflict_do_nothing()
+_of_person = ledger.c.user_id == sa.bindparam("person")
+_CREDIT = sa.select(sa.func.sum(ledger.c.credit_kopecks)).where(_of_person)
+_GIFT_VIDEOS = sa.select(sa.func.sum(ledger.c.videos)).where(_of_person)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerRow:
@@ -45,35 +50,30 @@ async def enter(
 ) -> None:
     """Insert one entry of a task, `kopecks` defaulting to its price; a repeat inserts nothing."""
     await connection.execute(
-        insert(ledger)
-        .values(
-            kind=kind,
-            at=now,
-            user_id=task.user_id,
-            task_id=task.id,
-            chat_id=task.chat.chat_id,
-            kopecks=task.price if kopecks is None else kopecks,
-            credit_kopecks=credit_kopecks,
-            stars=0,
-            videos=videos,
-        )
-        .on_conflict_do_nothing()
+        _ENTER,
+        {
+            "kind": kind,
+            "at": now,
+            "user_id": task.user_id,
+            "task_id": task.id,
+            "chat_id": task.chat.chat_id,
+            "kopecks": task.price if kopecks is None else kopecks,
+            "credit_kopecks": credit_kopecks,
+            "stars": 0,
+            "videos": videos,
+        },
     )
 
 
 async def credit_of(connection: Connection, user_id: int) -> Decimal:
     """Return the person's unused credit in roubles."""
-    credit: Decimal | None = await connection.scalar(
-        sa.select(sa.func.sum(ledger.c.credit_kopecks)).where(ledger.c.user_id == user_id)
-    )
+    credit: Decimal | None = await connection.scalar(_CREDIT, {"person": user_id})
     return credit or Decimal(0)
 
 
 async def gift_videos_of(connection: Connection, user_id: int) -> int:
     """Return how many gift videos the person has not used."""
-    videos: int | None = await connection.scalar(
-        sa.select(sa.func.sum(ledger.c.videos)).where(ledger.c.user_id == user_id)
-    )
+    videos: int | None = await connection.scalar(_GIFT_VIDEOS, {"person": user_id})
     return int(videos or 0)
 
 

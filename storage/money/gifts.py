@@ -75,6 +75,22 @@ class _UsedMeanwhile(Exception):
     """The same person used the same code in another transaction: nothing of this one counts."""
 
 
+_PAY_REFERRAL = (
+    sa.delete(referrals)
+    .where(
+        referrals.c.invited_id == sa.bindparam("person"),
+        referrals.c.at >= sa.bindparam("since"),
+        # a gift
+        ~sa.exists().where(
+            ledger.c.task_id == sa.bindparam("order"),
+            ledger.c.kind == Entry.RESERVATION,
+            ledger.c.videos != 0,
+        ),
+    )
+    .returning(*referrals.c)
+)
+
+
 def _works(now: datetime) -> sa.ColumnElement[bool]:
     return sa.and_(
         promos.c.expires_at > now, promos.c.revoked_at.is_(None), promos.c.used < promos.c.uses
@@ -300,16 +316,8 @@ async def pay_referral(connection: Connection, task: Task, now: datetime) -> Non
     """Give both the bonus when an invited person has their first video, as part of the commit
     that delivers it. A video that was itself a gift does not count: codes and links would feed
     each other."""
-    of_gift = sa.exists().where(
-        ledger.c.task_id == task.id, ledger.c.kind == Entry.RESERVATION, ledger.c.videos != 0
-    )
-    row = (
-        await connection.execute(
-            sa.delete(referrals)
-            .where(referrals.c.invited_id == task.user_id, referrals.c.at >= _since(now), ~of_gift)
-            .returning(*referrals.c)
-        )
-    ).one_or_none()
+    found = {"person": task.user_id, "since": _since(now), "order": task.id}
+    row = (await connection.execute(_PAY_REFERRAL, found)).one_or_none()
     if row is None:
         return
     gift = Gift(videos=row.videos, roubles=int(row.kopecks))

@@ -29,6 +29,16 @@ from storage.users import lang_of
 
 S = TaskState
 
+_of_order = ledger.c.task_id == sa.bindparam("order")
+_ENTERED = sa.select(
+    ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks, ledger.c.videos
+).where(_of_order)
+_IS_PAID_BY_PERSON = sa.select(ledger.c.id).where(
+    _of_order,
+    ledger.c.kind == Entry.RESERVATION,
+    sa.or_(ledger.c.credit_kopecks != 0, ledger.c.videos != 0),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerTotal:
@@ -59,11 +69,7 @@ async def _give_back(
     connection: Connection, task: Task, now: datetime, *, not_accepted: bool
 ) -> None:
     """Return what was reserved and not charged; a person's credit also when it was charged."""
-    rows = await connection.execute(
-        sa.select(ledger.c.kind, ledger.c.kopecks, ledger.c.credit_kopecks, ledger.c.videos).where(
-            ledger.c.task_id == task.id
-        )
-    )
+    rows = await connection.execute(_ENTERED, {"order": task.id})
     known = {row.kind: row for row in rows.all()}
     if (reserved := known.get(Entry.RESERVATION)) is None:
         return  # a draft
@@ -95,13 +101,7 @@ async def _give_back(
 async def is_paid_by_person(connection: Connection, task_id: int) -> bool:
     """Whether an order was paid from the person's own credit or with a gift video, as part of a
     transaction."""
-    found: int | None = await connection.scalar(
-        sa.select(ledger.c.id).where(
-            ledger.c.task_id == task_id,
-            ledger.c.kind == Entry.RESERVATION,
-            sa.or_(ledger.c.credit_kopecks != 0, ledger.c.videos != 0),
-        )
-    )
+    found: int | None = await connection.scalar(_IS_PAID_BY_PERSON, {"order": task_id})
     return found is not None
 
 

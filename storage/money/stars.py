@@ -17,7 +17,7 @@ from storage.engine import Connection, Database
 from storage.journal import note
 from storage.money.entries import LedgerRow, credit_of, ledger_rows
 from storage.outbox import insert_notices
-from storage.rows import free
+from storage.rows import NOW, free
 from storage.tables import Entry, ledger, star_refunds
 from storage.users import lang_of
 
@@ -128,6 +128,42 @@ async def _refund(
         )
     )
     return True
+
+
+_due = (
+    sa.select(star_refunds.c.payment_id)
+    .where(
+        star_refunds.c.done_at.is_(None),
+        star_refunds.c.refused_at.is_(None),
+        star_refunds.c.run_at <= NOW,
+        free(star_refunds),
+    )
+    .order_by(star_refunds.c.run_at)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM_REFUNDS = (
+    sa.update(star_refunds)
+    .where(star_refunds.c.payment_id.in_(sa.select(_due.c.payment_id)))
+    .values(
+        lease_owner=sa.bindparam("holder"),
+        lease_until=sa.bindparam("until"),
+        attempts=star_refunds.c.attempts + 1,
+    )
+    .returning(star_refunds.c.payment_id, star_refunds.c.user_id, star_refunds.c.attempts)
+)
+_REFUSED = (
+    sa.select(ledger.c.id.label("entry"), ledger.c.user_id, ledger.c.stars)
+    .add_columns(sa.func.coalesce(star_refunds.c.error, "").label("error"))
+    .join_from(star_refunds, ledger, ledger.c.payment_id == star_refunds.c.payment_id)
+    .where(
+        star_refunds.c.refused_at.is_not(None),
+        star_refunds.c.done_at.is_(None),
+        ledger.c.kind == Entry.PURCHASE,
+    )
+    .order_by(star_refunds.c.created_at)
+)
 
 
 class StarPaymentStore:
@@ -253,31 +289,10 @@ class StarPaymentStore:
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
     ) -> list[StarRefund]:
         """Lease refunds that Telegram has not confirmed."""
-        due = (
-            sa.select(star_refunds.c.payment_id)
-            .where(
-                star_refunds.c.done_at.is_(None),
-                star_refunds.c.refused_at.is_(None),
-                star_refunds.c.run_at <= now,
-                free(star_refunds, now),
-            )
-            .order_by(star_refunds.c.run_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
-        )
         async with self._database.transaction() as connection:
             rows = await connection.execute(
-                sa.update(star_refunds)
-                .where(star_refunds.c.payment_id.in_(sa.select(due.c.payment_id)))
-                .values(
-                    lease_owner=owner,
-                    lease_until=now + lease_for,
-                    attempts=star_refunds.c.attempts + 1,
-                )
-                .returning(
-                    star_refunds.c.payment_id, star_refunds.c.user_id, star_refunds.c.attempts
-                )
+                _CLAIM_REFUNDS,
+                {"holder": owner, "now": now, "until": now + lease_for, "most": limit},
             )
             return [StarRefund(**row._mapping) for row in rows.all()]
 
@@ -335,19 +350,8 @@ class StarPaymentStore:
 
     async def refused(self) -> list[RefusedRefund]:
         """Return the refunds that Telegram refuses, the oldest first."""
-        wanted = (
-            sa.select(ledger.c.id.label("entry"), ledger.c.user_id, ledger.c.stars)
-            .add_columns(sa.func.coalesce(star_refunds.c.error, "").label("error"))
-            .join_from(star_refunds, ledger, ledger.c.payment_id == star_refunds.c.payment_id)
-            .where(
-                star_refunds.c.refused_at.is_not(None),
-                star_refunds.c.done_at.is_(None),
-                ledger.c.kind == Entry.PURCHASE,
-            )
-            .order_by(star_refunds.c.created_at)
-        )
         async with self._database.transaction() as connection:
-            return [RefusedRefund(**row._mapping) for row in await connection.execute(wanted)]
+            return [RefusedRefund(**row._mapping) for row in await connection.execute(_REFUSED)]
 
     async def decide_refused(self, entry: int, *, again: bool, by: int, now: datetime) -> bool:
         """Ask Telegram again, or end a refused refund that an admin settled in another way.

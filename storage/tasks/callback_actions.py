@@ -19,16 +19,17 @@ from storage.rows import COPIED, FRESH, chat_values, task_from
 from storage.tables import callback_actions, documents, in_states, tasks
 from storage.tasks.leases import add_event
 
+_TASK_OF_ACTION = (
+    sa.select(tasks)
+    .join(callback_actions, callback_actions.c.task_id == tasks.c.id)
+    .where(callback_actions.c.update_id == sa.bindparam("update"))
+)
+_RECORD = sa.insert(callback_actions)
+
 
 async def task_of_action(connection: Connection, update_id: int) -> Task | None:
     """Return the task that this update created or ended before, in its current state."""
-    row = (
-        await connection.execute(
-            sa.select(tasks)
-            .join(callback_actions, callback_actions.c.task_id == tasks.c.id)
-            .where(callback_actions.c.update_id == update_id)
-        )
-    ).one_or_none()
+    row = (await connection.execute(_TASK_OF_ACTION, {"update": update_id})).one_or_none()
     return None if row is None else task_from(row)
 
 
@@ -41,11 +42,8 @@ async def record_action(
     source_id: int | None = None,
 ) -> None:
     """Record the action, as part of the transaction that performs it."""
-    await connection.execute(
-        sa.insert(callback_actions).values(
-            update_id=update_id, task_id=task_id, source_id=source_id, at=now
-        )
-    )
+    action = {"update_id": update_id, "task_id": task_id, "source_id": source_id, "at": now}
+    await connection.execute(_RECORD, action)
 
 
 async def _placed(

@@ -13,13 +13,30 @@ import sqlalchemy as sa
 from bot.core.task import Task, TaskState
 from storage.engine import Connection
 from storage.films import want
-from storage.rows import UNLEASED, task_from
+from storage.rows import NOW, UNLEASED, task_from
 from storage.tables import in_states, tasks
 
 S = TaskState
 
 _STOPS = frozenset({S.CANCELLED, S.FAILED, S.UNKNOWN, S.UNDELIVERABLE})
 """States of a part after which no other part of the order begins by itself."""
+
+_of_order = tasks.c.storyboard_id == sa.bindparam("board")
+_STOP = (
+    sa.update(tasks)
+    .where(_of_order, in_states({S.DRAFT, S.QUEUED}))
+    .values(
+        state=S.CANCELLED, ended_at=NOW, attempts=0, claims=0, fence=tasks.c.fence + 1,
+        **UNLEASED,
+    )
+    .returning(*tasks.c)
+)  # fmt: skip
+_BEGIN_NEXT = (
+    sa.update(tasks)
+    .where(_of_order, tasks.c.film_place == sa.bindparam("next_place"), in_states({S.DRAFT}))
+    .values(state=S.QUEUED, run_at=NOW, confirmed_at=NOW)
+    .returning(*tasks.c)
+)
 
 
 async def follow(connection: Connection, task: Task, now: datetime) -> list[Task]:
@@ -49,36 +66,22 @@ async def follow(connection: Connection, task: Task, now: datetime) -> list[Task
 
 async def stop(connection: Connection, storyboard_id: int, now: datetime) -> list[Task]:
     """Cancel the parts that the provider was not asked for yet; return them."""
-    rows = await connection.execute(
-        sa.update(tasks)
-        .where(tasks.c.storyboard_id == storyboard_id, in_states({S.DRAFT, S.QUEUED}))
-        .values(
-            state=S.CANCELLED, ended_at=now, attempts=0, claims=0, fence=tasks.c.fence + 1,
-            **UNLEASED,
-        )
-        .returning(*tasks.c)
-    )  # fmt: skip
+    rows = await connection.execute(_STOP, {"board": storyboard_id, "now": now})
     return sorted((task_from(row) for row in rows.all()), key=lambda task: task.id)
 
 
 async def _begin_next(connection: Connection, task: Task, now: datetime) -> list[Task]:
     """Queue the part after this one; the status message of the film goes on with it."""
+    next_part = {"board": task.storyboard_id, "next_place": (task.film_place or 0) + 1}
     rows = await connection.execute(
-        sa.update(tasks)
-        .where(
-            tasks.c.storyboard_id == task.storyboard_id,
-            tasks.c.film_place == (task.film_place or 0) + 1,
-            in_states({S.DRAFT}),
-        )
-        .values(
-            state=S.QUEUED,
-            run_at=now,
-            confirmed_at=now,
-            frame_file_id=task.video_file_id,
-            frame_kind="video",
-            card_message_id=task.card_message_id,
-            card_is_media=task.card_is_media,
-        )
-        .returning(*tasks.c)
+        _BEGIN_NEXT,
+        {
+            **next_part,
+            "now": now,
+            "frame_file_id": task.video_file_id,
+            "frame_kind": "video",
+            "card_message_id": task.card_message_id,
+            "card_is_media": task.card_is_media,
+        },
     )
     return [task_from(row) for row in rows.all()]

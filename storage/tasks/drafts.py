@@ -7,18 +7,19 @@ purpose: everything that makes a draft keeps the same rules about repeated messa
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.base import Executable
 
 from bot.core.task import ENDED, Chat, Frame, Task, TaskKind, TaskState
 from storage.engine import Connection
 from storage.inbox import note_done
 from storage.photo_requests import PhotoRequest, take_request
-from storage.rows import FRESH, chat_values, in_chat, task_from
+from storage.rows import FRESH, chat_values, in_chat, place_of, task_from, values_of
 from storage.tables import callback_actions, in_states, tasks
 from storage.tasks.leases import LeasedTasks, add_event
 
@@ -26,6 +27,111 @@ S = TaskState
 
 JOIN_WITHIN = timedelta(minutes=2)
 """A picture without a caption belongs to a text that came at most this long before."""
+
+
+def _newest(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    return (
+        sa.select(tasks.c.id)
+        .where(*conditions)
+        .order_by(tasks.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def _unless_pressed(name: str) -> sa.ColumnElement[Any]:
+    """Return the source video's value for drafts that were created by a button below it, and the
+    image model's for pictures."""
+    pressed = sa.or_(
+        sa.exists().where(callback_actions.c.task_id == tasks.c.id),
+        tasks.c.kind == TaskKind.PICTURE.value,
+    )
+    new = sa.bindparam(f"new_{name}", type_=tasks.c[name].type)
+    return sa.case((pressed, tasks.c[name]), else_=new)
+
+
+_is_draft = in_states({S.DRAFT})
+_one_task = tasks.c.id == sa.bindparam("order")
+_person = tasks.c.user_id == sa.bindparam("person")
+_revision = tasks.c.revision == sa.bindparam("seen_revision")
+
+_INSERT = sa.insert(tasks).returning(*tasks.c)
+
+_album = sa.and_(
+    tasks.c.source_chat_id == sa.bindparam("chat"), tasks.c.media_group_id == sa.bindparam("album")
+)
+_OF_ALBUM = sa.select(tasks).where(_album)
+_OF_MESSAGE = sa.select(tasks).where(
+    tasks.c.source_chat_id == sa.bindparam("chat"),
+    sa.or_(
+        tasks.c.source_message_id == sa.bindparam("message"),
+        tasks.c.frame_message_id == sa.bindparam("message"),
+    ),
+)
+_OF_CARD = (
+    sa.select(tasks)
+    .where(
+        tasks.c.chat_id == sa.bindparam("chat"),
+        _person,
+        sa.or_(
+            tasks.c.card_message_id == sa.bindparam("message"),
+            sa.and_(
+                tasks.c.kind == TaskKind.PICTURE.value,
+                tasks.c.video_message_id == sa.bindparam("message"),
+            ),
+        ),
+    )
+    .limit(1)
+)
+
+# The columns that change are the other parameters
+_change = sa.update(tasks).values(revision=tasks.c.revision + 1).returning(*tasks.c)
+_complete = _change.values({name: _unless_pressed(name) for name in ("model", "price_kopecks")})
+_theirs = sa.and_(_person, in_chat(tasks), _is_draft)
+_CHANGE_REPLIED = _change.where(_theirs, tasks.c.card_message_id == sa.bindparam("message"))
+_COMPLETE_REPLIED = _complete.where(
+    _theirs, tasks.c.frame_message_id == sa.bindparam("message"), tasks.c.prompt.is_(None)
+)
+_COMPLETE_WAITING = _complete.where(
+    tasks.c.id == _newest(_theirs, tasks.c.prompt.is_(None)), _is_draft, tasks.c.prompt.is_(None)
+)
+_CAPTION_ALBUM = _change.where(
+    _album,
+    _is_draft,
+    sa.or_(
+        tasks.c.prompt.is_(None),
+        # its prompt is from another, older message
+        tasks.c.source_message_id < tasks.c.frame_message_id,
+    ),
+)
+_JOIN = _change.where(
+    tasks.c.id
+    == _newest(
+        _person,
+        in_chat(tasks),
+        sa.not_(sa.and_(_is_draft, tasks.c.storyboard_id.is_not(None))),
+    ),
+    _is_draft,
+    tasks.c.prompt.is_not(None),
+    tasks.c.frame_file_id.is_(None),
+    tasks.c.kind == TaskKind.VIDEO.value,
+    tasks.c.created_at > sa.bindparam("since"),
+)
+_CHANGE_SEEN = _change.where(_one_task, _is_draft, _revision)
+
+_CHANGEABLE = sa.select(tasks).where(
+    _one_task, _person, _is_draft, tasks.c.prompt.is_not(None), tasks.c.storyboard_id.is_(None)
+)
+_CHANGEABLE_SEEN = _CHANGEABLE.where(_revision)
+_SUGGESTED = sa.select(tasks).where(
+    _one_task,
+    _person,
+    _is_draft,
+    sa.or_(
+        tasks.c.prompt.is_(None), tasks.c.prompt.in_(sa.bindparam("suggested", expanding=True))
+    ),
+)
+_CARD_SHOWN = sa.update(tasks).where(_one_task, sa.not_(in_states(ENDED)))
 
 
 class Drafts(LeasedTasks):
@@ -63,40 +169,28 @@ class Drafts(LeasedTasks):
             "source_chat_id": chat.chat_id,
             "source_message_id": key,
             "lang": lang,
-            "revision": tasks.c.revision + 1,
         }
         terms = {"model": model, "price_kopecks": price}
+        new_terms = {f"new_{name}": value for name, value in terms.items()}
+        theirs = {"person": user_id, **place_of(chat)}
         async with self._database.transaction() as connection:
             await self._database.lock(connection, f"drafts {chat.chat_id}")
             if known := await _of_message(connection, chat, key):
                 return known
-            theirs = [tasks.c.user_id == user_id, in_chat(tasks, chat), in_states({S.DRAFT})]
             if replied_to is not None:
-                if changed := await _update(
-                    connection, *theirs, tasks.c.card_message_id == replied_to, **words
-                ):
+                reply = {**theirs, "message": replied_to, **words}
+                if changed := await _one(connection, _CHANGE_REPLIED, reply):
                     return changed
-                if completed := await _update(
-                    connection,
-                    *theirs,
-                    tasks.c.frame_message_id == replied_to,
-                    tasks.c.prompt.is_(None),
-                    **words,
-                    **_unless_pressed(terms),
-                ):
+                if completed := await _one(connection, _COMPLETE_REPLIED, reply | new_terms):
                     return completed
                 frame = frame or await _frame_of_card(connection, chat, user_id, replied_to)
-            if frame is None and source_id is None:
-                waiting = _newest(*theirs, tasks.c.prompt.is_(None))
-                if completed := await _update(
-                    connection,
-                    tasks.c.id == waiting,
-                    in_states({S.DRAFT}),
-                    tasks.c.prompt.is_(None),
-                    **words,
-                    **_unless_pressed(terms),
-                ):
-                    return completed
+            waiting = theirs | words | new_terms
+            if (
+                frame is None
+                and source_id is None
+                and (completed := await _one(connection, _COMPLETE_WAITING, waiting))
+            ):
+                return completed
             return await _insert(
                 connection,
                 now,
@@ -135,7 +229,6 @@ class Drafts(LeasedTasks):
             "rewritten": rewritten,
             "message_id": message_id,
             "source_message_id": message_id,
-            "revision": tasks.c.revision + 1,
         }
         picture = {
             "frame_message_id": message_id,
@@ -148,47 +241,21 @@ class Drafts(LeasedTasks):
             if known := await _of_message(connection, chat, message_id):
                 return known
             if media_group_id is not None:
-                album = [
-                    tasks.c.source_chat_id == chat.chat_id,
-                    tasks.c.media_group_id == media_group_id,
-                ]
+                album = {"chat": chat.chat_id, "album": media_group_id}
                 if prompt is not None and (
-                    captioned := await _update(
-                        connection,
-                        *album,
-                        in_states({S.DRAFT}),
-                        sa.or_(
-                            tasks.c.prompt.is_(None),
-                            # its prompt is from another, older message
-                            tasks.c.source_message_id < tasks.c.frame_message_id,
-                        ),
-                        **words,
-                    )
+                    captioned := await _one(connection, _CAPTION_ALBUM, album | words)
                 ):
                     return captioned
-                if first := await _one(connection, *album):
+                if first := await _one(connection, _OF_ALBUM, album):
                     return first
             ratio = None
             if request is not None and await take_request(connection, request.id):
                 if prompt is None:
                     words["prompt"], ratio = request.prompt, request.ratio
             elif prompt is None:
-                newest = _newest(
-                    tasks.c.user_id == user_id,
-                    in_chat(tasks, chat),
-                    sa.not_(sa.and_(in_states({S.DRAFT}), tasks.c.storyboard_id.is_not(None))),
-                )
-                if joined := await _update(
-                    connection,
-                    tasks.c.id == newest,
-                    in_states({S.DRAFT}),
-                    tasks.c.prompt.is_not(None),
-                    tasks.c.frame_file_id.is_(None),
-                    tasks.c.kind == TaskKind.VIDEO.value,
-                    tasks.c.created_at > now - JOIN_WITHIN,
-                    **picture,
-                    source_chat_id=chat.chat_id,
-                    revision=tasks.c.revision + 1,
+                text = {"person": user_id, **place_of(chat), "since": now - JOIN_WITHIN}
+                if joined := await _one(
+                    connection, _JOIN, {**text, **picture, "source_chat_id": chat.chat_id}
                 ):
                     return joined
             return await _insert(
@@ -274,10 +341,8 @@ class Drafts(LeasedTasks):
         async with self._database.transaction() as connection:
             known = await _one(
                 connection,
-                tasks.c.id == task_id,
-                tasks.c.user_id == user_id,
-                in_states({S.DRAFT}),
-                sa.or_(tasks.c.prompt.is_(None), tasks.c.prompt.in_(suggested)),
+                _SUGGESTED,
+                {"order": task_id, "person": user_id, "suggested": list(suggested)},
             )
             rewritten = prompt if label else None
             words = {"prompt": prompt, "original": label, "rewritten": rewritten}
@@ -299,13 +364,13 @@ class Drafts(LeasedTasks):
         """
         async with self._database.transaction() as connection:
             await connection.execute(
-                sa.update(tasks)
-                .where(tasks.c.id == task.id, sa.not_(in_states(ENDED)))
-                .values(
-                    card_message_id=card_message_id,
-                    card_is_media=is_media,
-                    card_revision=task.revision,
-                )
+                _CARD_SHOWN,
+                {
+                    "order": task.id,
+                    "card_message_id": card_message_id,
+                    "card_is_media": is_media,
+                    "card_revision": task.revision,
+                },
             )
             if ends is not None:
                 await note_done(connection, [ends[0]], ends[1])
@@ -316,12 +381,8 @@ class Drafts(LeasedTasks):
         async with self._database.transaction() as connection:
             known = await _one(
                 connection,
-                tasks.c.id == task_id,
-                tasks.c.user_id == user_id,
-                in_states({S.DRAFT}),
-                tasks.c.prompt.is_not(None),
-                tasks.c.storyboard_id.is_(None),
-                *([] if revision is None else [tasks.c.revision == revision]),
+                _CHANGEABLE if revision is None else _CHANGEABLE_SEEN,
+                {"order": task_id, "person": user_id, "seen_revision": revision},
             )
             return known and await self._changed(connection, known, changes)
 
@@ -329,40 +390,22 @@ class Drafts(LeasedTasks):
         self, connection: Connection, known: Task, changes: dict[str, Any]
     ) -> Task | None:
         """Return the draft with `changes`, or the same draft if they change nothing."""
-        same = [tasks.c[name].is_not_distinct_from(value) for name, value in changes.items()]
-        if not changes or await _one(connection, tasks.c.id == known.id, *same):
+        before = values_of(known)
+        if all(before[name] == value for name, value in changes.items()):
             return known
-        return await _update(
-            connection,
-            tasks.c.id == known.id,
-            in_states({S.DRAFT}),
-            tasks.c.revision == known.revision,
-            **changes,
-            revision=known.revision + 1,
-        )
+        seen = {"order": known.id, "seen_revision": known.revision}
+        return await _one(connection, _CHANGE_SEEN, seen | changes)
 
 
-def _newest(*conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    return (
-        sa.select(tasks.c.id)
-        .where(*conditions)
-        .order_by(tasks.c.id.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-
-
-async def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Task | None:
-    row = (await connection.execute(sa.select(tasks).where(*conditions))).one_or_none()
+async def _one(
+    connection: Connection, statement: Executable, parameters: Mapping[str, Any]
+) -> Task | None:
+    row = (await connection.execute(statement, parameters)).one_or_none()
     return None if row is None else task_from(row)
 
 
 async def _of_message(connection: Connection, chat: Chat, message_id: int) -> Task | None:
-    return await _one(
-        connection,
-        tasks.c.source_chat_id == chat.chat_id,
-        sa.or_(tasks.c.source_message_id == message_id, tasks.c.frame_message_id == message_id),
-    )
+    return await _one(connection, _OF_MESSAGE, {"chat": chat.chat_id, "message": message_id})
 
 
 async def _frame_of_card(
@@ -371,62 +414,18 @@ async def _frame_of_card(
     """Return the person's own picture for a card, since the card itself shows only a preview; or
     the picture of a message, made by an image model.
     """
-    drawn = sa.and_(tasks.c.kind == TaskKind.PICTURE.value, tasks.c.video_message_id == message_id)
-    row = (
-        await connection.execute(
-            sa.select(tasks)
-            .where(
-                tasks.c.chat_id == chat.chat_id,
-                tasks.c.user_id == user_id,
-                sa.or_(tasks.c.card_message_id == message_id, drawn),
-            )
-            .limit(1)
-        )
-    ).one_or_none()
-    if row is None:
+    found = await _one(
+        connection, _OF_CARD, {"chat": chat.chat_id, "person": user_id, "message": message_id}
+    )
+    if found is None:
         return None
-    found = task_from(row)
     if found.video_message_id == message_id and found.video_file_id is not None:
         return Frame(file_id=found.video_file_id, kind="picture")
     return found.frame
 
 
-async def _update(
-    connection: Connection, *conditions: sa.ColumnElement[bool], **values: Any
-) -> Task | None:
-    row = (
-        await connection.execute(
-            sa.update(tasks).where(*conditions).values(**values).returning(*tasks.c)
-        )
-    ).one_or_none()
-    return None if row is None else task_from(row)
-
-
 async def _insert(connection: Connection, now: datetime, **values: Any) -> Task:
-    row = (
-        await connection.execute(
-            sa.insert(tasks)
-            .values(
-                FRESH
-                | values
-                | {"revision": 0, "state": S.DRAFT, "created_at": now, "run_at": now}
-            )
-            .returning(*tasks.c)
-        )
-    ).one()
-    draft = task_from(row)
+    new = {**FRESH, **values, "revision": 0, "state": S.DRAFT, "created_at": now, "run_at": now}
+    draft = task_from((await connection.execute(_INSERT, new)).one())
     await add_event(connection, draft, now)
     return draft
-
-
-def _unless_pressed(terms: dict[str, Any]) -> dict[str, Any]:
-    """Return the source video's model for drafts that were created by a button below it, and the
-    image model for pictures."""
-    pressed = sa.or_(
-        sa.exists().where(callback_actions.c.task_id == tasks.c.id),
-        tasks.c.kind == TaskKind.PICTURE.value,
-    )
-    return {
-        name: sa.case((pressed, tasks.c[name]), else_=sa.literal(value, tasks.c[name].type))
-        for name, value in terms.items()
-    }

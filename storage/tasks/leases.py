@@ -6,24 +6,25 @@ purpose: the order of locks in a claim and a write is read in one place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NotRequired, Protocol, TypedDict, Unpack
+from typing import Any, NotRequired, Protocol, TypedDict, Unpack
 
 import sqlalchemy as sa
+from sqlalchemy.sql.base import Executable
 
 from bot.core.alerts import Switch
 from bot.core.notices import Notice
 from bot.core.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
-from storage.breaker import read_breaker
+from storage.breaker import read_with_readings
 from storage.durations import add_duration
 from storage.engine import Connection, Database
 from storage.inbox import note_done
 from storage.journal import note_state
 from storage.money.ledger import settle
 from storage.outbox import insert_notices
-from storage.provider_account import has_readings_due, note_create
-from storage.rows import UNLEASED, free, next_due, task_from, values_of
+from storage.provider_account import note_create
+from storage.rows import NOW, UNLEASED, free, next_due, task_from, values_of
 from storage.tables import frames, in_states, provider_breaker, switches, task_events, tasks
 from storage.tasks.chain import follow
 
@@ -79,13 +80,127 @@ _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 # Both databases refuse statements with more than some 32 000 parameters
 _PAIRS = 5_000
 
+# --- the statements ------------------------------------------------------------------------
+
+_ADD_EVENT = sa.insert(task_events)
+_DROP_FRAME = sa.delete(frames).where(frames.c.task_id == sa.bindparam("order"))
+
+_one = tasks.c.id == sa.bindparam("order")
+_fenced = tasks.c.fence == sa.bindparam("held_fence")
+
+# The columns that change are the other parameters
+_SAVE = sa.update(tasks).where(
+    _one, tasks.c.state == sa.bindparam("held_state"), sa.not_(in_states(ENDED)), _fenced
+)
+_IS_WRITTEN = sa.select(tasks.c.id).where(
+    _one, _fenced, tasks.c.state == sa.bindparam("new_state")
+)
+_SAVE_LATE_ID = (
+    sa.update(tasks)
+    .where(_one, tasks.c.provider_id.is_(None), in_states({S.SUBMITTING, S.UNKNOWN}))
+    .values(
+        state=S.GENERATING,
+        provider_id=sa.bindparam("late_id"),
+        accepted_at=NOW,
+        run_at=NOW,
+        attempts=0,
+        claims=0,
+        reason=None,
+        detail=None,
+        fence=tasks.c.fence + 1,
+        **UNLEASED,
+    )
+    .returning(*tasks.c)
+)
+_ID = sa.select(tasks.c.provider_id).where(_one)
+
+_held = (
+    sa.update(tasks)
+    .where(
+        tasks.c.lease_owner == sa.bindparam("holder"),
+        sa.tuple_(tasks.c.id, tasks.c.fence).in_(sa.bindparam("pairs", expanding=True)),
+    )
+    .returning(tasks.c.id)
+)
+_EXTEND = _held.values(lease_until=sa.bindparam("until"))
+_RELEASE = _held.values(
+    claims=sa.case((tasks.c.claims > 0, tasks.c.claims - 1), else_=0), **UNLEASED
+)
+_NEXT_DUE = next_due(tasks, in_states(ACTIVE))
+
+
+def _is_set(switch: Switch) -> sa.Exists:
+    return sa.exists().where(switches.c.name == switch.value)
+
+
+# How many tasks are at the provider, or are queued ones that a worker may be about to submit; and
+# what decides how many more may be claimed
+_ROOM = sa.select(
+    sa.select(sa.func.count())
+    .select_from(tasks)
+    .where(in_states(ACTIVE), tasks.c.state != S.RENDERED, sa.not_(_WAITING))
+    .scalar_subquery()
+    .label("taken"),
+    sa.exists().where(in_states({S.QUEUED}), _WAITING).label("waits"),
+    _is_set(Switch.SUBMITS).label("submits_held"),
+    _is_set(Switch.PHOTOS).label("photos_held"),
+    sa.exists().where(provider_breaker.c.id == 1).label("breaker_open"),
+)
+
+_is_leased = sa.and_(tasks.c.lease_until.is_not(None), tasks.c.lease_until > NOW)
+_SHARE = sa.select(
+    sa.func.count()
+    .filter(_is_leased, tasks.c.lease_owner == sa.bindparam("holder"))
+    .label("mine"),
+    sa.func.count().filter(_is_leased).label("leased"),
+    sa.func.count().filter(sa.or_(_is_leased, tasks.c.run_at <= NOW)).label("open"),
+).where(in_states(ACTIVE))
+
+# Videos that are kept on another disk are left to that host for a while
+_HERE = sa.or_(
+    tasks.c.kept_by.is_(None),
+    tasks.c.kept_by == sa.bindparam("disk"),
+    tasks.c.run_at <= sa.bindparam("left_until"),
+)
+
+
+def _claim_of(*conditions: sa.ColumnElement[bool]) -> Executable:
+    due = (
+        sa.select(tasks.c.id)
+        .where(in_states(ACTIVE), *conditions, tasks.c.run_at <= NOW, free(tasks))
+        .order_by(_URGENCY, _SINCE, tasks.c.id)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    return (
+        sa.update(tasks)
+        .where(tasks.c.id.in_(sa.select(due.c.id)))
+        .values(
+            lease_owner=sa.bindparam("holder"),
+            lease_until=sa.bindparam("until"),
+            fence=tasks.c.fence + 1,
+            claims=tasks.c.claims + 1,
+        )
+        .returning(*tasks.c)
+    )
+
+
+# By whether this host has a disk of its own
+_CLAIM_ANY = {False: _claim_of(), True: _claim_of(_HERE)}
+_CLAIM_BEGUN = {
+    False: _claim_of(sa.not_(_WAITING)), True: _claim_of(sa.not_(_WAITING), _HERE),
+}  # fmt: skip
+# By whether orders with a photo are held
+_CLAIM_WAITING = {
+    False: _claim_of(_WAITING), True: _claim_of(_WAITING, tasks.c.frame_file_id.is_(None)),
+}  # fmt: skip
+
 
 async def add_event(connection: Connection, task: Task, now: datetime) -> None:
     """Write the state's event and its ledger entries in the same commit, and go on with the film
     that the task is a part of."""
-    await connection.execute(
-        sa.insert(task_events).values(task_id=task.id, state=task.state, at=now)
-    )
+    await connection.execute(_ADD_EVENT, {"task_id": task.id, "state": task.state, "at": now})
     await settle(connection, task, now)
     note_state(connection, task, now)
     for changed in await follow(connection, task, now):
@@ -96,7 +211,7 @@ async def add_event(connection: Connection, task: Task, now: datetime) -> None:
 async def drop_frame(connection: Connection, task: Task) -> None:
     """Delete the published frame in the commit after which it is not needed."""
     if task.frame is not None and task.state not in NEEDS_FRAME:
-        await connection.execute(sa.delete(frames).where(frames.c.task_id == task.id))
+        await connection.execute(_DROP_FRAME, {"order": task.id})
 
 
 class LeasedTasks:
@@ -125,27 +240,21 @@ class LeasedTasks:
         if (workers := terms.get("workers", 1)) > 1:
             limit = min(limit, await _share(connection, terms, workers))
         claim = {
-            "lease_owner": terms["owner"],
-            "lease_until": now + terms["lease_for"],
-            "fence": tasks.c.fence + 1,
-            "claims": tasks.c.claims + 1,
+            "holder": terms["owner"],
+            "until": now + terms["lease_for"],
+            "now": now,
+            "disk": disk,
+            "left_until": now - HEAD_START,
         }
-        here = sa.or_(
-            tasks.c.kept_by.is_(None), tasks.c.kept_by == disk, tasks.c.run_at <= now - HEAD_START
-        )
-        begun = [] if disk is None else [here]
+        has_disk = disk is not None
         if slots is None:
-            claimed = await _claim(connection, now, claim, limit, *begun)
+            claimed = await _claim(connection, _CLAIM_ANY[has_disk], claim, limit)
         else:
             await self._database.lock(connection, "places")
-            claimed = await _claim(connection, now, claim, limit, sa.not_(_WAITING), *begun)
-            room, which = slots - await _slots_taken(connection), [_WAITING]
-            if room > 0:
-                room, held = await _room(connection, room, now)
-                which += held
-            claimed += await _claim(
-                connection, now, claim, min(room, limit - len(claimed)), *which
-            )
+            claimed = await _claim(connection, _CLAIM_BEGUN[has_disk], claim, limit)
+            room, photos_held = await _room(connection, slots, now)
+            room = min(room, limit - len(claimed))
+            claimed += await _claim(connection, _CLAIM_WAITING[photos_held], claim, room)
         return sorted(claimed, key=_urgency)
 
     async def save(
@@ -209,35 +318,12 @@ class LeasedTasks:
         True also when it was saved before. The current holder loses the task.
         """
         async with self._database.transaction() as connection:
-            row = (
-                await connection.execute(
-                    sa.update(tasks)
-                    .where(
-                        tasks.c.id == task_id,
-                        tasks.c.provider_id.is_(None),
-                        in_states({S.SUBMITTING, S.UNKNOWN}),
-                    )
-                    .values(
-                        state=S.GENERATING,
-                        provider_id=provider_id,
-                        accepted_at=now,
-                        run_at=now,
-                        attempts=0,
-                        claims=0,
-                        reason=None,
-                        detail=None,
-                        fence=tasks.c.fence + 1,
-                        **UNLEASED,
-                    )
-                    .returning(*tasks.c)
-                )
-            ).one_or_none()
+            late = {"order": task_id, "late_id": provider_id, "now": now}
+            row = (await connection.execute(_SAVE_LATE_ID, late)).one_or_none()
             if row is not None:
                 await add_event(connection, task_from(row), now)
                 return True
-            known: str | None = await connection.scalar(
-                sa.select(tasks.c.provider_id).where(tasks.c.id == task_id)
-            )
+            known: str | None = await connection.scalar(_ID, {"order": task_id})
             return known == provider_id
 
     async def extend(
@@ -247,36 +333,29 @@ class LeasedTasks:
 
         An expired lease is renewed too, unless another worker took the task.
         """
-        return await self._write_held(owner, held, {"lease_until": until})
+        return await self._write_held(_EXTEND, held, {"holder": owner, "until": until})
 
     async def release(self, owner: str, held: Iterable[HeldTask]) -> None:
         """Release leases at a clean stop: other workers may take them, and no claim is counted."""
-        claims = sa.case((tasks.c.claims > 0, tasks.c.claims - 1), else_=0)
-        await self._write_held(owner, held, {"claims": claims, **UNLEASED})
+        await self._write_held(_RELEASE, held, {"holder": owner})
 
     async def _write_held(
-        self, owner: str, held: Iterable[HeldTask], values: dict[str, object]
+        self, change: Executable, held: Iterable[HeldTask], terms: dict[str, Any]
     ) -> set[int]:
         pairs = sorted(held)
         kept: set[int] = set()
         async with self._database.transaction() as connection:
             for start in range(0, len(pairs), _PAIRS):
-                rows = await connection.scalars(
-                    sa.update(tasks)
-                    .where(
-                        tasks.c.lease_owner == owner,
-                        sa.tuple_(tasks.c.id, tasks.c.fence).in_(pairs[start : start + _PAIRS]),
-                    )
-                    .values(values)
-                    .returning(tasks.c.id)
-                )
+                some = {"pairs": pairs[start : start + _PAIRS]}
+                rows = await connection.scalars(change, {**terms, **some})
                 kept.update(rows.all())
         return kept
 
     async def next_due(self, now: datetime) -> datetime | None:
         """Return when, after `now`, the first task becomes claimable; None if none waits."""
         async with self._database.transaction() as connection:
-            return await next_due(connection, tasks, now, in_states(ACTIVE))
+            found: datetime | None = await connection.scalar(_NEXT_DUE, {"now": now})
+        return found
 
 
 async def _save(
@@ -297,16 +376,8 @@ async def _save(
         changes["ended_at"] = after.ended_at or now
     if after.state not in ACTIVE or not keep_lease:
         changes |= UNLEASED
-    written = await connection.execute(
-        sa.update(tasks)
-        .where(
-            tasks.c.id == lease.id,
-            tasks.c.state == lease.state,
-            sa.not_(in_states(ENDED)),
-            tasks.c.fence == lease.fence,
-        )
-        .values(changes)
-    )
+    held = {"order": lease.id, "held_state": lease.state, "held_fence": lease.fence}
+    written = await connection.execute(_SAVE, {**held, **changes})
     if written.rowcount != 1:
         return False
     if after.state is not lease.state:
@@ -317,97 +388,46 @@ async def _save(
 
 
 async def _claim(
-    connection: Connection,
-    now: datetime,
-    claim: Mapping[str, object],
-    limit: int,
-    *conditions: sa.ColumnElement[bool],
+    connection: Connection, statement: Executable, claim: dict[str, Any], limit: int
 ) -> list[Task]:
     if limit <= 0:
         return []
-    due = (
-        sa.select(tasks.c.id)
-        .where(in_states(ACTIVE), *conditions, tasks.c.run_at <= now, free(tasks, now))
-        .order_by(_URGENCY, _SINCE, tasks.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    rows = await connection.execute(
-        sa.update(tasks)
-        .where(tasks.c.id.in_(sa.select(due.c.id)))
-        .values(claim)
-        .returning(*tasks.c)
-    )
+    rows = await connection.execute(statement, {**claim, "most": limit})
     return [task_from(row) for row in rows.all()]
 
 
 async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
     """Return whether the same change of state was already written under this fence."""
-    found = await connection.scalar(
-        sa.select(tasks.c.id).where(
-            tasks.c.id == lease.id,
-            tasks.c.fence == lease.fence,
-            tasks.c.state == after.state,
-            sa.literal(after.state is not lease.state),
-        )
-    )
-    return found is not None
+    if after.state is lease.state:
+        return False
+    same = {"order": lease.id, "held_fence": lease.fence, "new_state": after.state}
+    return await connection.scalar(_IS_WRITTEN, same) is not None
 
 
-async def _room(
-    connection: Connection, room: int, now: datetime
-) -> tuple[int, list[sa.ColumnElement[bool]]]:
-    """Return how many queued tasks may be claimed and of which kind: none while an admin holds the
-    queue, none with a photo while photos are held, and while the provider is away none but the one
-    that goes first."""
-    breaker = sa.select(sa.literal("breaker")).where(provider_breaker.c.id == 1)
-    submits = sa.select(switches.c.name).where(
-        switches.c.name.in_([Switch.SUBMITS.value, Switch.PHOTOS.value])
-    )
-    stopped = set((await connection.scalars(submits.union_all(breaker))).all())
-    which: list[sa.ColumnElement[bool]] = []
-    if Switch.PHOTOS.value in stopped:
-        which.append(tasks.c.frame_file_id.is_(None))
-    if Switch.SUBMITS.value in stopped:
-        return 0, which
-    if "breaker" in stopped:
-        known = await read_breaker(connection)
-        if known is None or not known.has_room(now):
-            return (1 if known is None else 0), which
-        return (0 if await has_readings_due(connection) else 1), which
-    return room, which
+async def _room(connection: Connection, slots: int, now: datetime) -> tuple[int, bool]:
+    """Return how many queued tasks may be claimed, and whether those with a photo are held: none
+    while an admin holds the queue, and while the provider is away none but the one that goes
+    first."""
+    found = (await connection.execute(_ROOM)).one()
+    room: int = slots - found.taken
+    if room <= 0 or not found.waits or found.submits_held:
+        return 0, found.photos_held
+    if found.breaker_open:
+        breaker, readings_due = await read_with_readings(connection)
+        if breaker is not None and (readings_due or not breaker.has_room(now)):
+            return 0, found.photos_held
+        return 1, found.photos_held
+    return room, found.photos_held
 
 
 async def _share(connection: Connection, terms: Claim, workers: int) -> int:
     """Return how many more tasks this worker may take: its part of those that are leased or due,
     less what it holds. Of queued ones only as many count as there are slots."""
-    now, count = terms["now"], sa.func.count()
-    leased = sa.and_(tasks.c.lease_until.is_not(None), tasks.c.lease_until > now)
-    found = (
-        await connection.execute(
-            sa.select(
-                count.filter(leased, tasks.c.lease_owner == terms["owner"]).label("mine"),
-                count.filter(leased).label("leased"),
-                count.filter(sa.or_(leased, tasks.c.run_at <= now)).label("open"),
-            ).where(in_states(ACTIVE))
-        )
-    ).one()
+    mine = {"holder": terms["owner"], "now": terms["now"]}
+    found = (await connection.execute(_SHARE, mine)).one()
     whole: int = found.open if terms["slots"] is None else min(found.open, terms["slots"])
     share = -(-max(whole, int(found.leased)) // workers)
     return max(0, share - int(found.mine))
-
-
-async def _slots_taken(connection: Connection) -> int:
-    """Return the condition for tasks at the provider, and for queued ones that a worker may be
-    about to submit.
-    """
-    taken: int = await connection.scalar(
-        sa.select(sa.func.count())
-        .select_from(tasks)
-        .where(in_states(ACTIVE), tasks.c.state != S.RENDERED, sa.not_(_WAITING))
-    )
-    return taken
 
 
 def _urgency(task: Task) -> tuple[int, datetime, int]:

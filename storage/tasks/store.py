@@ -7,12 +7,14 @@ the condition did not hold: another person's task, too late, or pressed before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.caps import OrderRules
 from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
@@ -21,7 +23,17 @@ from storage.engine import Connection, Database
 from storage.money.caps import reserve
 from storage.people import move_caps
 from storage.privacy import note_consent
-from storage.rows import COPIED, FRESH, PLACED, UNLEASED, chat_values, in_chat, task_from
+from storage.rows import (
+    COPIED,
+    FRESH,
+    NOW,
+    PLACED,
+    UNLEASED,
+    chat_values,
+    in_chat,
+    place_of,
+    task_from,
+)
 from storage.storyboards import move_boards
 from storage.tables import (
     RESTING,
@@ -42,6 +54,110 @@ S = TaskState
 _CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
 
 
+def _transition(*conditions: sa.ColumnElement[bool], **values: Any) -> ReturningUpdate[Any]:
+    """Build a person's transition, for `_change`."""
+    changed = sa.update(tasks).where(*conditions).values(attempts=0, claims=0, **values)
+    return changed.returning(*tasks.c)
+
+
+_one_task = tasks.c.id == sa.bindparam("order")
+_theirs = sa.and_(_one_task, tasks.c.user_id == sa.bindparam("person"))
+
+_GET = sa.select(tasks).where(_one_task)
+_SET_CARD = sa.update(tasks).where(_one_task, sa.not_(in_states(ENDED)))
+_CONFIRM = _transition(
+    _theirs,
+    in_states({S.DRAFT}),
+    tasks.c.prompt.is_not(None),
+    tasks.c.storyboard_id.is_(None),  # a later part begins by itself
+    state=S.QUEUED,
+    run_at=NOW,
+    confirmed_at=NOW,
+)
+_CONFIRM_SHOWN = _CONFIRM.values(
+    card_message_id=sa.bindparam("shown_id"),
+    card_is_media=sa.case(
+        (tasks.c.card_message_id == sa.bindparam("shown_id"), tasks.c.card_is_media),
+        else_=sa.bindparam("shown_is_media", type_=sa.Boolean),
+    ),
+)
+_confirmed = tasks.c.confirmed_by == sa.bindparam("update")
+_CONFIRMED = sa.select(tasks).where(_theirs, _confirmed)
+_RETRY = sa.select(tasks).where(
+    tasks.c.retry_of == sa.bindparam("order"),
+    tasks.c.user_id == sa.bindparam("person"),
+    _confirmed,
+)
+_cancelled: dict[str, Any] = {
+    "state": S.CANCELLED, "ended_at": NOW, "fence": tasks.c.fence + 1, **UNLEASED,
+}  # fmt: skip
+_CANCEL = _transition(_theirs, in_states(_CANCELLABLE), **_cancelled)
+_CANCEL_LATEST = _transition(
+    tasks.c.id
+    == sa.select(tasks.c.id)
+    .where(
+        tasks.c.user_id == sa.bindparam("person"),
+        tasks.c.chat_id == sa.bindparam("chat"),
+        in_states(_CANCELLABLE),
+    )
+    .order_by(tasks.c.id.desc())
+    .limit(1)
+    .with_for_update()
+    .scalar_subquery(),
+    tasks.c.user_id == sa.bindparam("person"),
+    in_states(_CANCELLABLE),
+    **_cancelled,
+)
+_QUEUED_VARIANTS = sa.select(tasks.c.id).where(
+    tasks.c.variant_of == sa.bindparam("order"), in_states({S.QUEUED})
+)
+_REDELIVER = _transition(
+    _theirs,
+    in_states({S.UNDELIVERABLE}),
+    state=S.RENDERED,
+    run_at=NOW,
+    reason=None,
+    detail=None,
+    redirected=False,
+)
+_REDELIVER_THERE = _REDELIVER.values(
+    message_id=sa.case((in_chat(tasks), tasks.c.message_id), else_=0),
+    card_message_id=sa.case((in_chat(tasks), tasks.c.card_message_id)),
+)
+_VARIANTS = (
+    sa.select(tasks)
+    .where(sa.or_(_one_task, tasks.c.variant_of == sa.bindparam("order")))
+    .order_by(tasks.c.id)
+)
+_mine = tasks.alias("mine")
+_ahead = (
+    sa.select(sa.func.count())
+    .select_from(tasks)
+    .where(
+        in_states({S.QUEUED}),
+        sa.or_(
+            tasks.c.confirmed_at < _mine.c.confirmed_at,
+            sa.and_(tasks.c.confirmed_at == _mine.c.confirmed_at, tasks.c.id <= _mine.c.id),
+        ),
+    )
+    .scalar_subquery()
+)
+_QUEUE_POSITION = sa.select(_ahead).where(
+    _mine.c.id == sa.bindparam("order"), _mine.c.state == S.QUEUED
+)
+_WAITING = (
+    sa.select(tasks)
+    .where(in_states({S.QUEUED}))
+    .order_by(tasks.c.confirmed_at, tasks.c.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+_EVENTS = (
+    sa.select(task_events.c.task_id, task_events.c.state, task_events.c.at)
+    .where(task_events.c.task_id == sa.bindparam("order"))
+    .order_by(task_events.c.id)
+)
+
+
 class TaskStore(Drafts):
     """All operations on tasks; those of workers are in LeasedTasks."""
 
@@ -57,11 +173,8 @@ class TaskStore(Drafts):
         A task that has ended stays as it is.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(
-                sa.update(tasks)
-                .where(tasks.c.id == task_id, sa.not_(in_states(ENDED)))
-                .values(card_message_id=card_message_id, card_is_media=is_media)
-            )
+            card = {"card_message_id": card_message_id, "card_is_media": is_media}
+            await connection.execute(_SET_CARD, {"order": task_id, **card})
 
     async def confirm(
         self,
@@ -82,36 +195,19 @@ class TaskStore(Drafts):
         (None: as recorded for the card). `claim_on_commit` claims due tasks in the same commit,
         perhaps also this one, which is then returned with its lease.
         """
-        changes: dict[str, Any] = {}
+        theirs = {"order": task_id, "person": user_id}
+        press: dict[str, Any] = {"aspect_ratio": aspect_ratio, "confirmed_by": update_id}
         if shown is not None:
-            is_card = tasks.c.card_message_id == shown[0]
-            changes["card_message_id"] = shown[0]
-            changes["card_is_media"] = sa.case((is_card, tasks.c.card_is_media), else_=shown[1])
+            press |= {"shown_id": shown[0], "shown_is_media": shown[1]}
         async with self._database.transaction() as connection:
             confirmed = await _change(
                 connection,
+                _CONFIRM if shown is None else _CONFIRM_SHOWN,
+                {**theirs, **press},
                 now,
-                [
-                    tasks.c.id == task_id,
-                    tasks.c.user_id == user_id,
-                    in_states({S.DRAFT}),
-                    tasks.c.prompt.is_not(None),
-                    tasks.c.storyboard_id.is_(None),  # a later part begins by itself
-                ],
-                state=S.QUEUED,
-                aspect_ratio=aspect_ratio,
-                run_at=now,
-                confirmed_by=update_id,
-                confirmed_at=now,
-                **changes,
             )
             if confirmed is None:
-                return await _one(
-                    connection,
-                    tasks.c.id == task_id,
-                    tasks.c.user_id == user_id,
-                    tasks.c.confirmed_by == update_id,
-                )
+                return await _one(connection, _CONFIRMED, {**theirs, "update": update_id})
             await reserve(connection, confirmed, self.terms, now)
             if confirmed.frame is not None and confirmed.frame.is_own:
                 # the card told the person who receives the photo
@@ -131,13 +227,12 @@ class TaskStore(Drafts):
         Its variants are cancelled with it, where that is still possible.
         """
         async with self._database.transaction() as connection:
-            cancelled = await _cancel(connection, now, tasks.c.id == task_id, user_id)
+            person = {"person": user_id}
+            cancelled = await _change(connection, _CANCEL, {"order": task_id, **person}, now)
             if cancelled is not None and cancelled.variants > 1:
-                queued = sa.select(tasks.c.id).where(
-                    tasks.c.variant_of == task_id, in_states({S.QUEUED})
-                )
-                for variant_id in (await connection.scalars(queued)).all():
-                    await _cancel(connection, now, tasks.c.id == variant_id, user_id)
+                queued = await connection.scalars(_QUEUED_VARIANTS, {"order": task_id})
+                for variant_id in queued.all():
+                    await _change(connection, _CANCEL, {"order": variant_id, **person}, now)
             return cancelled
 
     async def cancel_latest(
@@ -147,22 +242,11 @@ class TaskStore(Drafts):
 
         The same update returns the same task again, and cancels no other.
         """
-        latest = (
-            sa.select(tasks.c.id)
-            .where(
-                tasks.c.user_id == user_id,
-                tasks.c.chat_id == chat.chat_id,
-                in_states(_CANCELLABLE),
-            )
-            .order_by(tasks.c.id.desc())
-            .limit(1)
-            .with_for_update()
-            .scalar_subquery()
-        )
+        latest = {"person": user_id, "chat": chat.chat_id}
         async with self._database.transaction() as connection:
             if known := await task_of_action(connection, update_id):
                 return known
-            cancelled = await _cancel(connection, now, tasks.c.id == latest, user_id)
+            cancelled = await _change(connection, _CANCEL_LATEST, latest, now)
             if cancelled is not None:
                 await record_action(connection, update_id, cancelled.id, now)
             return cancelled
@@ -203,10 +287,7 @@ class TaskStore(Drafts):
                 await reserve(connection, retry, self.terms, now)
                 return retry
             return await _one(
-                connection,
-                tasks.c.retry_of == task_id,
-                tasks.c.user_id == user_id,
-                tasks.c.confirmed_by == update_id,
+                connection, _RETRY, {"order": task_id, "person": user_id, "update": update_id}
             )
 
     async def redeliver(
@@ -214,24 +295,13 @@ class TaskStore(Drafts):
     ) -> Task | None:
         """UNDELIVERABLE -> RENDERED, for its owner: the kept video is sent again, to `chat` when
         that is another place than the task's."""
-        there: dict[str, Any] = {}
-        if chat is not None:
-            same = in_chat(tasks, chat)
-            there = chat_values(chat) | {
-                "message_id": sa.case((same, tasks.c.message_id), else_=0),
-                "card_message_id": sa.case((same, tasks.c.card_message_id)),
-            }
+        there = {} if chat is None else chat_values(chat) | place_of(chat)
         async with self._database.transaction() as connection:
             return await _change(
                 connection,
+                _REDELIVER if chat is None else _REDELIVER_THERE,
+                {"order": task_id, "person": user_id, **there},
                 now,
-                [tasks.c.id == task_id, tasks.c.user_id == user_id, in_states({S.UNDELIVERABLE})],
-                state=S.RENDERED,
-                run_at=now,
-                reason=None,
-                detail=None,
-                redirected=False,
-                **there,
             )
 
     async def migrate_chat(self, old: int, new: int) -> int:
@@ -273,13 +343,12 @@ class TaskStore(Drafts):
     async def get(self, task_id: int) -> Task | None:
         """Return the task."""
         async with self._database.transaction() as connection:
-            return await _one(connection, tasks.c.id == task_id)
+            return await _one(connection, _GET, {"order": task_id})
 
     async def variants(self, order: int) -> list[Task]:
         """Return all tasks ordered with one press; `order` is the first of them."""
-        supervise = sa.or_(tasks.c.id == order, tasks.c.variant_of == order)
         async with self._database.transaction() as connection:
-            rows = await connection.execute(sa.select(tasks).where(supervise).order_by(tasks.c.id))
+            rows = await connection.execute(_VARIANTS, {"order": order})
             return [task_from(row) for row in rows.all()]
 
     async def latest(
@@ -307,23 +376,8 @@ class TaskStore(Drafts):
 
     async def queue_position(self, task_id: int) -> int | None:
         """Return the position in the queue, 1 is next; None when it is not queued."""
-        mine = tasks.alias("mine")
-        ahead = (
-            sa.select(sa.func.count())
-            .select_from(tasks)
-            .where(
-                in_states({S.QUEUED}),
-                sa.or_(
-                    tasks.c.confirmed_at < mine.c.confirmed_at,
-                    sa.and_(tasks.c.confirmed_at == mine.c.confirmed_at, tasks.c.id <= mine.c.id),
-                ),
-            )
-            .scalar_subquery()
-        )
         async with self._database.transaction() as connection:
-            place: int | None = await connection.scalar(
-                sa.select(ahead).where(mine.c.id == task_id, mine.c.state == S.QUEUED)
-            )
+            place: int | None = await connection.scalar(_QUEUE_POSITION, {"order": task_id})
         return place
 
     async def waiting(self, *, limit: int) -> list[tuple[Task, int]]:
@@ -331,12 +385,7 @@ class TaskStore(Drafts):
         worked on.
         """
         async with self._database.transaction() as connection:
-            rows = await connection.execute(
-                sa.select(tasks)
-                .where(in_states({S.QUEUED}))
-                .order_by(tasks.c.confirmed_at, tasks.c.id)
-                .limit(limit)
-            )
+            rows = await connection.execute(_WAITING, {"most": limit})
             queue = [task_from(row) for row in rows.all()]
         return [(task, place) for place, task in enumerate(queue, 1) if task.lease_owner is None]
 
@@ -358,16 +407,14 @@ class TaskStore(Drafts):
     async def events(self, task_id: int) -> list[TaskEvent]:
         """Return the states that a task entered, the oldest first."""
         async with self._database.transaction() as connection:
-            rows = await connection.execute(
-                sa.select(task_events.c.task_id, task_events.c.state, task_events.c.at)
-                .where(task_events.c.task_id == task_id)
-                .order_by(task_events.c.id)
-            )
+            rows = await connection.execute(_EVENTS, {"order": task_id})
             return [TaskEvent(**row._mapping) for row in rows.all()]
 
 
-async def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Task | None:
-    row = (await connection.execute(sa.select(tasks).where(*conditions))).one_or_none()
+async def _one(
+    connection: Connection, statement: Executable, which: Mapping[str, Any]
+) -> Task | None:
+    row = (await connection.execute(statement, which)).one_or_none()
     return None if row is None else task_from(row)
 
 
@@ -397,39 +444,15 @@ async def _variant(connection: Connection, first: Task, now: datetime) -> Task:
 
 
 async def _change(
-    connection: Connection,
-    now: datetime,
-    conditions: Iterable[sa.ColumnElement[bool]],
-    **values: Any,
+    connection: Connection, statement: Executable, which: Mapping[str, Any], now: datetime
 ) -> Task | None:
     """Execute a person's transition: one guarded statement, its event, and the deletion of the
     frame at the end.
     """
-    row = (
-        await connection.execute(
-            sa.update(tasks)
-            .where(*conditions)
-            .values(attempts=0, claims=0, **values)
-            .returning(*tasks.c)
-        )
-    ).one_or_none()
+    row = (await connection.execute(statement, {**which, "now": now})).one_or_none()
     if row is None:
         return None
     task = task_from(row)
     await add_event(connection, task, now)
     await drop_frame(connection, task)
     return task
-
-
-async def _cancel(
-    connection: Connection, now: datetime, which: sa.ColumnElement[bool], user_id: int
-) -> Task | None:
-    return await _change(
-        connection,
-        now,
-        [which, tasks.c.user_id == user_id, in_states(_CANCELLABLE)],
-        state=S.CANCELLED,
-        ended_at=now,
-        fence=tasks.c.fence + 1,
-        **UNLEASED,
-    )

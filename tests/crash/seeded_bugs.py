@@ -7,6 +7,7 @@ the reason for the code.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,8 @@ from bot.telegram.inbox import Inbox
 from storage import Database, TaskStore, driver
 from storage.inbox import InboxTurn
 from storage.tasks.leases import HeldTask
+
+_ROW_LOCK = re.compile(r" FOR UPDATE(?: OF \w+)?(?: SKIP LOCKED)?")
 
 
 def no_intent() -> None:
@@ -94,7 +97,13 @@ def no_skip_locked() -> None:
         if name != "places":
             await lock(self, connection, name)
 
-    sa.Select.with_for_update = lambda self, **how: self  # type: ignore[method-assign]
+    def unlock(
+        _connection: Any, _cursor: Any, text: str, values: Any, _context: Any, _many: bool
+    ) -> tuple[str, Any]:
+        return _ROW_LOCK.sub("", text), values
+
+    # the statements themselves are built when their modules are imported
+    sa.event.listen(sa.Engine, "before_cursor_execute", unlock, retval=True)
     Database.lock = unlocked  # type: ignore[method-assign]
 
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage import Storage, open_storage
-from tests.support.factories import MINUTE, NOON
+from tests.support.factories import MINUTE, NOON, queued
 
 Said = list[tuple[str, Any]]
 
@@ -70,6 +70,7 @@ async def test_no_frequent_statement_reads_a_whole_table(
     sqlite_url: str, act: Any, indexes: set[str]
 ) -> None:
     async with open_storage(sqlite_url) as storage:
+        await queued(storage)  # so that no statement is skipped
         with listening() as said:
             await act(storage)
         read: list[str] = []
@@ -83,7 +84,7 @@ async def test_no_frequent_statement_reads_a_whole_table(
         for line in tables
         if "INTEGER PRIMARY KEY" not in line
         and not any(f"INDEX {index}" in line for index in indexes)
-        and line not in {"SCAN due", "SCAN mine"}
+        and line not in {"SCAN due", "SCAN mine", "SCAN CONSTANT ROW"}
         and not line.startswith("SEARCH switches USING")  # three rows at the most
     ]
     assert tables
