@@ -13,12 +13,29 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from storage.due_updates import WINDOW, due
 from storage.engine import Connection, Database
-from storage.rows import UNLEASED, free, next_due
+from storage.rows import UNLEASED, next_due
 from storage.tables import InboxState, inbox, one_of
 
 _pending = one_of(inbox.c.state, {InboxState.PENDING})
 
+_CLAIM = (
+    sa.update(inbox)
+    .where(inbox.c.update_id.in_(sa.select(due.c.update_id)))
+    .values(
+        lease_owner=sa.bindparam("holder"),
+        lease_until=sa.bindparam("until"),
+        attempts=inbox.c.attempts + 1,
+    )
+    .returning(
+        inbox.c.update_id,
+        inbox.c.chat_key,
+        inbox.c.payload,
+        inbox.c.attempts,
+        inbox.c.received_at,
+    )
+)
 
 AHEAD = timedelta(days=1)
 """Urgent updates get a `run_at` this much earlier, because claims are ordered by `run_at`."""
@@ -86,40 +103,16 @@ class InboxTurn:
         """
         if limit <= 0:
             return []
-        earlier = inbox.alias("earlier")
-        due = (
-            sa.select(inbox.c.update_id)
-            .where(
-                _pending,
-                inbox.c.run_at <= now,
-                free(inbox, now),
-                ~sa.exists().where(
-                    one_of(inbox.c.state, {InboxState.PENDING}, of=earlier),
-                    earlier.c.chat_key == inbox.c.chat_key,
-                    earlier.c.update_id < inbox.c.update_id,
-                ),
-            )
-            .order_by(inbox.c.run_at, inbox.c.update_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True, of=inbox)
-            .cte("due")
-        )
         rows = await self._connection.execute(
-            sa.update(inbox)
-            .where(inbox.c.update_id.in_(sa.select(due.c.update_id)))
-            .values(
-                lease_owner=owner,
-                lease_until=now + lease_for,
-                attempts=inbox.c.attempts + 1,
-            )
-            .returning(
-                inbox.c.update_id,
-                inbox.c.chat_key,
-                inbox.c.payload,
-                inbox.c.attempts,
-                inbox.c.received_at,
-            )
-        )
+            _CLAIM,
+            [{
+                "holder": owner,
+                "now": now,
+                "until": now + lease_for,
+                "most": limit,
+                "window": limit + WINDOW,
+            }],
+        )  # fmt: skip
         claimed = [InboxUpdate(**row._mapping) for row in rows.all()]
         return sorted(claimed, key=lambda update: update.update_id)
 

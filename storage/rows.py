@@ -78,7 +78,7 @@ def in_chat(table: sa.Table, chat: Chat) -> sa.ColumnElement[bool]:
     )
 
 
-def free(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
+def free(table: sa.Table, now: datetime | sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
     """Return the condition for rows without a valid lease at `now`."""
     return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
