@@ -13,38 +13,21 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from storage.due_updates import WINDOW, due
 from storage.engine import Connection, Database
-from storage.rows import NOW, UNLEASED, free, next_due
+from storage.rows import NOW, UNLEASED, next_due
 from storage.tables import InboxState, inbox, one_of
 
 AHEAD = timedelta(days=1)
 """Urgent updates get a `run_at` this much earlier, because claims are ordered by `run_at`."""
 
 _pending = one_of(inbox.c.state, {InboxState.PENDING})
-_earlier = inbox.alias("earlier")
-_due = (
-    sa.select(inbox.c.update_id)
-    .where(
-        _pending,
-        inbox.c.run_at <= NOW,
-        free(inbox),
-        ~sa.exists().where(
-            one_of(inbox.c.state, {InboxState.PENDING}, of=_earlier),
-            _earlier.c.chat_key == inbox.c.chat_key,
-            _earlier.c.update_id < inbox.c.update_id,
-        ),
-    )
-    .order_by(inbox.c.run_at, inbox.c.update_id)
-    .limit(sa.bindparam("most", type_=sa.Integer))
-    .with_for_update(skip_locked=True, of=inbox)
-    .cte("due")
-)
 _ADD = (
     insert(inbox).on_conflict_do_nothing(index_elements=["update_id"]).returning(inbox.c.update_id)
 )
 _CLAIM = (
     sa.update(inbox)
-    .where(inbox.c.update_id.in_(sa.select(_due.c.update_id)))
+    .where(inbox.c.update_id.in_(sa.select(due.c.update_id)))
     .values(
         lease_owner=sa.bindparam("holder"),
         lease_until=sa.bindparam("until"),
@@ -136,7 +119,14 @@ class InboxTurn:
         if limit <= 0:
             return []
         rows = await self._connection.execute(
-            _CLAIM, {"holder": owner, "now": now, "until": now + lease_for, "most": limit}
+            _CLAIM,
+            {
+                "holder": owner,
+                "now": now,
+                "until": now + lease_for,
+                "most": limit,
+                "window": limit + WINDOW,
+            },
         )
         claimed = [InboxUpdate(**row._mapping) for row in rows.all()]
         return sorted(claimed, key=lambda update: update.update_id)

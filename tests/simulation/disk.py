@@ -70,12 +70,14 @@ class Connection:
 
     async def fetch(self, sql: str, parameters: Any) -> driver.Result:
         """As storage/driver.py names it."""
-        return await self._at("statement", lambda link: link.fetch(sql, parameters))
+        result: driver.Result = await self._at("statement", lambda link: link.fetch(sql, parameters))
+        return result
 
     async def fetch_many(self, sql: str, parameters: Iterable[Any]) -> driver.Result:
         """As storage/driver.py names it."""
         rows = list(parameters)
-        return await self._at("statement", lambda link: link.fetch_many(sql, rows))
+        result: driver.Result = await self._at("statement", lambda link: link.fetch_many(sql, rows))
+        return result
 
     async def create_function(self, *args: Any, **options: Any) -> None:
         """SQLAlchemy adds REGEXP to every connection."""

@@ -154,3 +154,19 @@ async def test_the_lag_is_the_age_of_the_oldest_update_that_could_be_handled(
     assert await storage.inbox.lag(NOON + 5 * SECOND) == 5 * SECOND
     await storage.inbox.later(1, run_at=NOON + MINUTE, error="?")
     assert await storage.inbox.lag(NOON + 5 * SECOND) == 3 * SECOND
+
+
+async def test_a_flood_of_one_chat_does_not_hide_the_others(
+    storage: Storage, other: Storage
+) -> None:
+    flood = [update(n, "flood") for n in range(4_000)]
+    people = [update(4_000 + n, chat=f"person {n % 40}") for n in range(80)]
+    await storage.inbox.add(flood, now=NOON)
+    await storage.inbox.add(people, now=NOON + SECOND)
+    now = NOON + SECOND
+    assert ids(await claim(storage, now=now, limit=10)) == [0, *range(4_000, 4_009)]
+    rest = ids(await claim(other, owner="two", now=now, limit=100))
+    assert rest == list(range(4_009, 4_040))
+    await storage.inbox.later(4_000, run_at=now + MINUTE, error="locked")
+    await storage.inbox.done([0, 4_001], now=now)
+    assert ids(await claim(other, owner="two", now=now)) == [1, 4_041]
