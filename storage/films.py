@@ -158,6 +158,7 @@ class FilmStore:
             .cte("due")
         )
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.execute(
                 sa.update(films)
                 .where(films.c.id.in_(sa.select(due.c.id)))

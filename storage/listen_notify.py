@@ -25,9 +25,11 @@ logger = logging.getLogger(__name__)
 CHANNEL = "bot"
 WORKERS = "workers"
 """Each worker holds this lock, shared; the server drops it with the connection of a dead one."""
+SOON_SECONDS = 0.5
+"""The longest wait before other processes hear of an event that may come often."""
 LOOK_SECONDS = 1.0
 """Seconds between two attempts to take a lock."""
-PING_SECONDS = 5.0
+PING_SECONDS = 30.0
 """Seconds between two checks of an idle connection."""
 ANSWER_SECONDS = 5.0
 
@@ -63,6 +65,7 @@ class PostgresCluster(Cluster):
         self._turns: dict[str, _Turn] = {}
         self._unsent: set[str] = set()
         self._wakeup = asyncio.Event()
+        self._soon: asyncio.TimerHandle | None = None
         self._failures = 0
         self._works = False
 
@@ -73,6 +76,13 @@ class PostgresCluster(Cluster):
         super().notify(event)
         self._unsent.add(event)
         self._wakeup.set()
+
+    def notify_soon(self, event: str) -> None:
+        super().notify(event)
+        self._unsent.add(event)
+        loop = asyncio.get_running_loop()
+        if self._soon is None or self._soon.when() <= loop.time():
+            self._soon = loop.call_later(SOON_SECONDS, self._wakeup.set)
 
     async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -126,7 +136,8 @@ class PostgresCluster(Cluster):
                 self._unsent.add(WORKERS)
             while True:
                 self._wakeup.clear()
-                await self._send(link)
+                if self._unsent:
+                    await self._send(link)
                 known = await link.fetchval(_COUNT, lock_key(WORKERS), timeout=ANSWER_SECONDS)
                 self.workers = max(1, known)
                 await self._compete(link, held)
@@ -151,9 +162,7 @@ class PostgresCluster(Cluster):
     async def _send(self, link: Any) -> None:
         events, self._unsent = sorted(self._unsent), set()
         say = "SELECT pg_notify($1, event) FROM unnest($2::text[]) AS event"
-        await link.fetch(
-            say, CHANNEL, events, timeout=ANSWER_SECONDS
-        )  # this also checks the connection
+        await link.fetch(say, CHANNEL, events, timeout=ANSWER_SECONDS)
 
     async def _compete(self, link: Any, held: set[str]) -> None:
         for name in held - self._turns.keys():

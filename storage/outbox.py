@@ -75,6 +75,7 @@ class OutboxStore:
             .cte("due")
         )
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.execute(
                 sa.update(outbox)
                 .where(outbox.c.id.in_(sa.select(due.c.id)))
@@ -145,6 +146,7 @@ class OutboxStore:
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
         """Renew the leases that `owner` still holds until `until`; return which."""
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.scalars(
                 sa.update(outbox)
                 .where(outbox.c.lease_owner == owner, outbox.c.id.in_(list(ids)))

@@ -83,6 +83,13 @@ def free(table: sa.Table, now: datetime) -> sa.ColumnElement[bool]:
     return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= now)
 
 
+def claimable_at(table: sa.Table) -> sa.Case[Any]:
+    """Return when a row becomes claimable: when it is due, or when its lease ends."""
+    return sa.case(
+        (table.c.lease_until > table.c.run_at, table.c.lease_until), else_=table.c.run_at
+    )
+
+
 async def next_due(
     connection: Connection,
     table: sa.Table,
@@ -90,9 +97,7 @@ async def next_due(
     *conditions: sa.ColumnElement[bool],
 ) -> datetime | None:
     """Return when, after `now`, the first row becomes claimable; None if none waits."""
-    when = sa.case(
-        (table.c.lease_until > table.c.run_at, table.c.lease_until), else_=table.c.run_at
-    )
+    when = claimable_at(table)
     found: datetime | None = await connection.scalar(
         sa.select(sa.func.min(when)).where(*conditions, when > now)
     )

@@ -267,6 +267,7 @@ class StarPaymentStore:
             .cte("due")
         )
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.execute(
                 sa.update(star_refunds)
                 .where(star_refunds.c.payment_id.in_(sa.select(due.c.payment_id)))

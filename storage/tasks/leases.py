@@ -115,6 +115,7 @@ class LeasedTasks:
         `workers` none takes more than its share of what is open.
         """
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             return await self._claim_due(connection, claim)
 
     async def _claim_due(self, connection: Connection, terms: Claim) -> list[Task]:
@@ -260,6 +261,8 @@ class LeasedTasks:
         pairs = sorted(held)
         kept: set[int] = set()
         async with self._database.transaction() as connection:
+            if values.keys() == {"lease_until"}:
+                connection.make_nothing_due()
             for start in range(0, len(pairs), _PAIRS):
                 rows = await connection.scalars(
                     sa.update(tasks)

@@ -12,9 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import bot.jobs.doubts
 import bot.jobs.films
-import bot.jobs.provider_probe
 import bot.jobs.worker
 import bot.telegram.inbox
 
@@ -23,9 +21,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TICKS = frozenset(
     {
         bot.jobs.worker.IDLE_SECONDS,
-        bot.jobs.doubts.IDLE_SECONDS,
         bot.jobs.films.IDLE_SECONDS,
-        bot.jobs.provider_probe.IDLE_SECONDS,
         bot.telegram.inbox.HEARTBEAT_SECONDS,
     }
 )
