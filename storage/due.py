@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.core.alerts import Switch
 from bot.core.breaker import NEEDED
 from bot.core.task import ACTIVE, TaskState
 from storage.broadcasts import B
@@ -33,6 +34,7 @@ from storage.tables import (
     outbox,
     provider_breaker,
     star_refunds,
+    switches,
     tasks,
 )
 
@@ -47,49 +49,63 @@ def _first(at: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]) -> sa
     return sa.select(sa.func.min(at)).where(*conditions)
 
 
-_KINDS: Mapping[str, tuple[sa.Table, sa.Select[Any]]] = {
-    "tasks": (tasks, _first(claimable_at(tasks), in_states(ACTIVE))),
-    "queue": (
-        tasks,
-        _first(tasks.c.run_at, in_states({TaskState.QUEUED}), tasks.c.lease_until.is_(None)),
+# Orders that wait until the provider answers probes, or until an admin lets the queue go on
+_STOPPED = sa.and_(
+    tasks.c.state == TaskState.QUEUED,
+    tasks.c.lease_owner.is_(None),
+    sa.or_(
+        sa.exists().where(provider_breaker.c.good < NEEDED),
+        sa.exists().where(switches.c.name == Switch.SUBMITS.value),
     ),
-    "inbox": (inbox, _first(claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING}))),
-    "outbox": (outbox, _first(claimable_at(outbox), outbox.c.waits_for.is_(None))),
-    "films": (films, _first(claimable_at(films), films.c.run_at.is_not(None))),
-    "refunds": (
-        star_refunds,
-        _first(
-            claimable_at(star_refunds),
-            star_refunds.c.done_at.is_(None),
-            star_refunds.c.refused_at.is_(None),
-        ),
+)
+_FIRST: Mapping[str, sa.Select[Any]] = {
+    "tasks": _first(claimable_at(tasks), in_states(ACTIVE), ~_STOPPED),
+    "queue": _first(tasks.c.run_at, in_states({TaskState.QUEUED}), tasks.c.lease_until.is_(None)),
+    "inbox": _first(claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING})),
+    "outbox": _first(claimable_at(outbox), outbox.c.waits_for.is_(None)),
+    "films": _first(claimable_at(films), films.c.run_at.is_not(None)),
+    "refunds": _first(
+        claimable_at(star_refunds),
+        star_refunds.c.done_at.is_(None),
+        star_refunds.c.refused_at.is_(None),
     ),
-    "broadcasts": (
-        broadcasts,
-        _first(
-            sa.func.coalesce(broadcasts.c.lease_until, broadcasts.c.created_at),
-            broadcasts.c.state == B.RUNNING,
-        ),
+    "broadcasts": _first(
+        sa.func.coalesce(broadcasts.c.lease_until, broadcasts.c.created_at),
+        broadcasts.c.state == B.RUNNING,
     ),
-    "doubts": (
-        balance_trails,
-        _first(
-            sa.func.coalesce(balance_trails.c.due_at, balance_trails.c.lost_at),
-            balance_trails.c.verdict.is_(None),
-        ),
+    "doubts": _first(
+        sa.func.coalesce(balance_trails.c.due_at, balance_trails.c.lost_at),
+        balance_trails.c.verdict.is_(None),
     ),
     # a probe, or the end of the trial order; after the probes it waits for an order
-    "breaker": (
-        provider_breaker,
-        _first(
-            sa.case(
-                (provider_breaker.c.good < NEEDED, provider_breaker.c.probe_at),
-                else_=provider_breaker.c.trial_until,
-            )
-        ),
+    "breaker": _first(
+        sa.case(
+            (provider_breaker.c.good < NEEDED, provider_breaker.c.probe_at),
+            else_=provider_breaker.c.trial_until,
+        )
     ),
 }
-_LOOK = sa.select(*(first.scalar_subquery().label(kind) for kind, (_, first) in _KINDS.items()))
+_TABLES: Mapping[str, tuple[sa.Table, ...]] = {
+    "tasks": (tasks, provider_breaker, switches),
+    "queue": (tasks,),
+    "inbox": (inbox,),
+    "outbox": (outbox,),
+    "films": (films,),
+    "refunds": (star_refunds,),
+    "broadcasts": (broadcasts,),
+    "doubts": (balance_trails,),
+    "breaker": (provider_breaker,),
+}
+"""The tables that the answer for a kind is read from."""
+_LOOK = sa.select(*(first.scalar_subquery().label(kind) for kind, first in _FIRST.items()))
+
+
+_ANSWERS: Mapping[str, frozenset[str]] = {
+    table.name: frozenset(kind for kind, read in _TABLES.items() if table in read)
+    for tables in _TABLES.values()
+    for table in tables
+}
+"""What a write to a table makes void."""
 
 
 class Due:
@@ -100,7 +116,7 @@ class Due:
         self._cluster: Cluster | None = None
         self._calls: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self._at: dict[str, datetime | None] = {}
-        self._void = set(_KINDS)
+        self._void = set(_FIRST)
         self._looked_at: datetime | None = None
         self._looking = asyncio.Lock()
         database.watch(self._written)
@@ -120,8 +136,8 @@ class Due:
             self._calls[table].append(call)
 
     def watch_kind(self, kind: str, call: Callable[[], None]) -> None:
-        """Call `call` after each write to the table of the rows of this kind."""
-        self.watch([_KINDS[kind][0].name], call)
+        """Call `call` after each write that may make rows of this kind due."""
+        self.watch([table.name for table in _TABLES[kind]], call)
 
     async def next(self, kind: str, now: datetime) -> datetime | None:
         """Return when the first row of this kind is or was due; None if none waits."""
@@ -162,4 +178,4 @@ class Due:
             call()
 
     def _make_void(self, table: str) -> None:
-        self._void.update(kind for kind, (of, _) in _KINDS.items() if of.name == table)
+        self._void |= _ANSWERS.get(table, frozenset())

@@ -93,6 +93,7 @@ class Inbox:
         self._running = False
         self._arrivals: list[_Arrival] = []
         self._in_hand: set[int] = set()
+        self._has_some = asyncio.Event()  # in hand, by the last look
         self._finished: list[int] = []  # open too, until their completion is committed
         self._behind: set[str] = set()  # chats with more updates than the open one
         self._stopping = False
@@ -141,6 +142,7 @@ class Inbox:
                 if update.update_id in self._in_hand:
                     continue  # suspended past its lease: the handler continues under this claim
                 self._in_hand.add(update.update_id)
+                self._has_some.set()
                 group.create_task(self._process(update), name=f"update {update.update_id}")
             if not self._stopping or self._in_hand:
                 await self._idle.until_due(IDLE_SECONDS)
@@ -150,8 +152,11 @@ class Inbox:
         nothing.
         """
         while True:
+            await self._has_some.wait()
             await self._sleep(HEARTBEAT_SECONDS)
-            if self._in_hand:
+            if not self._in_hand:
+                self._has_some.clear()
+            else:
                 try:
                     await self._storage.inbox.extend(
                         self._owner, list(self._in_hand), until=self._clock() + LEASE

@@ -100,7 +100,7 @@ async def test_no_frequent_statement_reads_a_whole_table(
         and not any(f"INDEX {index}" in line for index in indexes)
         and line not in {"SCAN due", "SCAN mine", "SCAN CONSTANT ROW"}
         and not line.startswith("SEARCH switches USING")  # three rows at the most
-        and line not in {"SEARCH outbox", "SEARCH broadcasts", "SEARCH provider_breaker"}  # few
+        and line.split()[1] not in {"outbox", "broadcasts", "provider_breaker"}  # few rows
     ]
     assert tables
     assert bad == []
