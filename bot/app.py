@@ -17,7 +17,7 @@ from aiogram import Bot
 
 from bot import __version__, wiring
 from bot.core.access import Admins
-from bot.core.clock import Clock, utc_now
+from bot.core.clock import Clock, Sleep, utc_now
 from bot.core.errors import StorageUnavailable
 from bot.core.events import ORDERED
 from bot.core.task import TaskState
@@ -38,7 +38,7 @@ from storage import Cluster, Storage, leftovers, open_storage, process_presence
 
 logger = logging.getLogger(__name__)
 
-TIDY_SECONDS = 60.0
+TIDY_SECONDS = 600.0
 PRICES_SECONDS = 6 * 3600.0
 KEEP_UPDATES = timedelta(days=3)
 """How long the number of an update is kept: Telegram repeats an update for at most 24 hours."""
@@ -277,7 +277,7 @@ async def _heartbeat(health: Health) -> None:
         metrics.LOOP_LAG.observe(max(time.perf_counter() - before - 1, 0.0))
 
 
-async def _tidy(storage: Storage, clock: Clock) -> None:
+async def _tidy(storage: Storage, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
     """Delete expired first frames and old updates."""
     while True:
         try:
@@ -286,4 +286,4 @@ async def _tidy(storage: Storage, clock: Clock) -> None:
             await storage.inbox.forget(before=now - KEEP_UPDATES)
         except StorageUnavailable as exc:
             logger.warning("tidying waits: %s", exc)
-        await asyncio.sleep(TIDY_SECONDS)
+        await sleep(TIDY_SECONDS)

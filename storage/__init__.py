@@ -18,6 +18,7 @@ from storage.breaker import BreakerStore
 from storage.broadcasts import BroadcastStore
 from storage.cluster import Cluster
 from storage.doubts import DoubtStore
+from storage.due import Due
 from storage.durations import DurationStore
 from storage.engine import Database
 from storage.film_orders import Rest, StoryboardStore
@@ -65,6 +66,7 @@ __all__ = [
     "Cluster",
     "Database",
     "DoubtStore",
+    "Due",
     "DurationStore",
     "Entry",
     "Film",
@@ -151,7 +153,11 @@ class Storage:
     suggestions: SuggestionStore
     photo_requests: PhotoRequestStore
     rates: RateStore
+    due: Due
     cluster: Cluster
+
+    def __post_init__(self) -> None:
+        self.due.join(self.cluster)
 
     @classmethod
     def over(cls, database: Database, terms: OrderRules | None = None) -> Storage:
@@ -190,6 +196,7 @@ class Storage:
             suggestions=SuggestionStore(database),
             photo_requests=PhotoRequestStore(database),
             rates=RateStore(database),
+            due=Due(database),
             cluster=open_cluster(database),
         )
 

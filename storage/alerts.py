@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -21,7 +21,18 @@ from bot.core.task import ACTIVE, Chat, TaskState
 from storage.audit import add_act
 from storage.engine import Connection, Database
 from storage.operator_messages import end_messages, tell_operator
-from storage.tables import InboxState, alerts, at_rest, in_states, inbox, one_of, switches, tasks
+from storage.tables import (
+    InboxState,
+    alerts,
+    at_rest,
+    in_states,
+    inbox,
+    one_of,
+    provider_breaker,
+    star_refunds,
+    switches,
+    tasks,
+)
 from storage.users import lang_of
 
 
@@ -42,6 +53,61 @@ class HeldSwitch:
     switch: Switch
     by: int
     at: datetime
+
+
+CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
+"""The states of orders that rest until somebody helps."""
+
+
+class WhatIsThere(NamedTuple):
+    """Of which kinds the alert monitor would find rows; `resting`: orders of CONCERN."""
+
+    alerts: bool
+    resting: bool
+    set_aside: bool
+    switches: bool
+    breaker: bool
+    refused_refunds: bool
+    charged_failures: bool
+
+
+_SINCE = sa.bindparam("since", type_=tasks.c.run_at.type)
+
+
+def _is_any(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    return sa.exists(sa.select(sa.literal(1)).select_from(table).where(*conditions))
+
+
+_IS_THERE = sa.select(
+    _is_any(alerts, alerts.c.closed_at.is_(None)),
+    _is_any(tasks, at_rest(CONCERN), tasks.c.run_at >= _SINCE),
+    _is_any(inbox, one_of(inbox.c.state, {InboxState.SET_ASIDE}), inbox.c.finished_at >= _SINCE),
+    _is_any(switches),
+    _is_any(provider_breaker),
+    _is_any(
+        star_refunds, star_refunds.c.refused_at.is_not(None), star_refunds.c.done_at.is_(None)
+    ),
+    _is_any(tasks, at_rest({TaskState.FAILED}), tasks.c.provider_id.is_not(None)),
+)
+
+
+def _newest_charged(state: TaskState) -> sa.Select[Any]:
+    newest = (
+        sa.select(
+            tasks.c.run_at,
+            tasks.c.id,
+            sa.literal(state is TaskState.FAILED).label("failed"),
+            tasks.c.price_kopecks,
+        )
+        .where(at_rest({state}), tasks.c.provider_id.is_not(None))
+        .order_by(tasks.c.run_at.desc())
+        .limit(sa.bindparam("limit"))
+        .subquery()
+    )
+    return sa.select(newest)
+
+
+_CHARGED = sa.union_all(_newest_charged(TaskState.FAILED), _newest_charged(TaskState.DELIVERED))
 
 
 class AlertStore:
@@ -117,23 +183,20 @@ class AlertStore:
             rows = (await connection.execute(wanted)).all()
         return [(row.id, row.state, row.reason) for row in rows]
 
+    async def what_is_there(self, *, since: datetime) -> WhatIsThere:
+        """Return what the other questions would find, in one statement."""
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(_IS_THERE.params(since=since))).one()
+        return WhatIsThere(*map(bool, row))
+
     async def charged_outcomes(self, limit: int) -> list[tuple[bool, Decimal]]:
         """Return the latest ended charged orders, the newest first: whether each failed, and its
         price.
         """
-        found: list[tuple[datetime, int, bool, Decimal]] = []
         async with self._database.transaction() as connection:
-            for state in (TaskState.FAILED, TaskState.DELIVERED):
-                rows = await connection.execute(
-                    sa.select(tasks.c.run_at, tasks.c.id, tasks.c.price_kopecks)
-                    .where(at_rest({state}), tasks.c.provider_id.is_not(None))
-                    .order_by(tasks.c.run_at.desc())
-                    .limit(limit)
-                )
-                failed = state is TaskState.FAILED
-                found += [(r.run_at, r.id, failed, r.price_kopecks) for r in rows.all()]
-        newest = sorted(found, reverse=True)[:limit]
-        return [(failed, price) for _, _, failed, price in newest]
+            rows = (await connection.execute(_CHARGED.params(limit=limit))).all()
+        newest = sorted(rows, key=lambda row: (row.run_at, row.id), reverse=True)[:limit]
+        return [(bool(row.failed), row.price_kopecks) for row in newest]
 
     async def set_aside(self, *, since: datetime) -> list[tuple[int, str | None]]:
         """Return the updates set aside since that time: number and reason."""

@@ -166,6 +166,7 @@ class BroadcastStore:
             .scalar_subquery()
         )
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             row = (
                 await connection.execute(
                     sa.update(broadcasts)

@@ -30,6 +30,10 @@ class Cluster:
         for call in self._subscribers[event]:
             call()
 
+    def notify_soon(self, event: str) -> None:
+        """Send an event that may come often: other processes get it once in a moment."""
+        self.notify(event)
+
     def join_workers(self) -> None:
         """Count this process among the workers, from the next `run` on."""
 

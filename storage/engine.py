@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -108,6 +108,9 @@ class Connection:
         self._connection = connection
         self._run = run
         self._after: list[Callable[[], None]] = []
+        self.written: set[str] = set()
+        """The tables that statements of this transaction write to."""
+        self.is_quiet = False
 
     def after_commit(self, act: Callable[[], None]) -> None:
         """Call `act` once the transaction was committed; never when it was rolled back."""
@@ -118,6 +121,14 @@ class Connection:
         for act in self._after:
             act()
 
+    def make_nothing_due(self) -> None:
+        """Say that this transaction only takes or keeps leases: nobody has to look at its rows."""
+        self.is_quiet = True
+
+    def _note(self, statement: Executable) -> None:
+        if isinstance(statement, sa.UpdateBase) and isinstance(statement.table, sa.Table):
+            self.written.add(statement.table.name)
+
     @property
     def dialect(self) -> str:
         """ "sqlite" or "postgresql"."""
@@ -127,18 +138,21 @@ class Connection:
         self, statement: Executable, parameters: Parameters | None = None
     ) -> CursorResult[Any]:
         """Execute one statement; with a sequence of parameters, once for each of them."""
+        self._note(statement)
         return await self._run(lambda: self._connection.execute(statement, parameters))
 
     async def scalar(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
     ) -> Any:
         """Return the first column of the first row; None without a row."""
+        self._note(statement)
         return await self._run(lambda: self._connection.scalar(statement, parameters))
 
     async def scalars(
         self, statement: Executable, parameters: Parameters | None = None
     ) -> ScalarResult[Any]:
         """Return the first column of every row."""
+        self._note(statement)
         return await self._run(lambda: self._connection.scalars(statement, parameters))
 
     async def run_sync(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args,
@@ -189,6 +203,7 @@ class Database:
         self._doubts = 1  # commits without an answer; those of the process before count as one
         self._settled = 0
         self._wal: WalGuard | None = None
+        self._watchers: list[Callable[[Set[str], bool], None]] = []
 
     @classmethod
     async def open(
@@ -223,6 +238,12 @@ class Database:
         _, where = self._engine.dialect.create_connect_args(self._engine.url)
         return await self._connect(**where, **tls_arguments(self._url), **_PATIENCE)
 
+    def watch(self, call: Callable[[Set[str], bool], None]) -> None:
+        """Call `call` after each transaction that wrote, with the tables, and whether it made
+        nothing due. It is called too when the answer to the commit was lost.
+        """
+        self._watchers.append(call)
+
     async def guard(self, busy_timeout: float = BUSY_TIMEOUT) -> None:
         """Notice from now on if the last commits of a SQLite file are taken away.
 
@@ -249,11 +270,18 @@ class Database:
         Raises StorageUnavailable when the database cannot serve at present, StorageUnusable when
         the operator must act: nothing was written.
         """
-        with self._explained():
-            async with self._connection() as connection:
-                yield connection
-                await self._commit(connection)
-        connection.committed()
+        written, is_quiet = set[str](), False
+        try:
+            with self._explained():
+                async with self._connection() as connection:
+                    yield connection
+                    written, is_quiet = connection.written, connection.is_quiet
+                    await self._commit(connection)
+            connection.committed()
+        finally:
+            if written:
+                for call in self._watchers:
+                    call(written, is_quiet)
 
     @asynccontextmanager
     async def schema_transaction(self) -> AsyncIterator[Connection]:

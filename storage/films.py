@@ -174,6 +174,7 @@ class FilmStore:
     ) -> list[WantedFilm]:
         """Lease up to `limit` requested films that are due, the oldest request first."""
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.execute(
                 _CLAIM, {"holder": owner, "now": now, "until": now + lease_for, "most": limit}
             )

@@ -88,11 +88,13 @@ class InboxTurn:
     def __init__(self, connection: Connection, ended: set[int]) -> None:
         self._connection = connection
         self._ended = ended
+        connection.make_nothing_due()  # but `add` does
 
     async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
         """Add updates; return how many were new. After the commit Telegram may forget them all."""
         if not rows:
             return 0
+        self._connection.is_quiet = False
         values = [
             {
                 "update_id": row.update_id,
@@ -188,6 +190,7 @@ class InboxStore:
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
         """Renew the leases that `owner` still holds until `until`; return which."""
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.scalars(
                 _EXTEND, {"holder": owner, "ids": list(ids), "lease_until": until}
             )

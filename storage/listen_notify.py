@@ -23,19 +23,26 @@ from storage.engine import lock_key
 logger = logging.getLogger(__name__)
 
 CHANNEL = "bot"
+LOCKS = "locks"
+"""The event of a lock that was taken or given back."""
 WORKERS = "workers"
 """Each worker holds this lock, shared; the server drops it with the connection of a dead one."""
-LOOK_SECONDS = 1.0
-"""Seconds between two attempts to take a lock."""
-PING_SECONDS = 5.0
-"""Seconds between two checks of an idle connection."""
+SOON_SECONDS = 0.5
+"""The longest wait before other processes hear of an event that may come often."""
+LOOK_SECONDS = 30.0
+"""Seconds between two checks of an idle connection, and two attempts to take the locks of a
+process that was killed; one that ends says so.
+"""
 ANSWER_SECONDS = 5.0
 
-# A lock with one number has its low half in objid (PostgreSQL: pg_locks).
-_COUNT = (
-    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted"
-    " AND classid = 0 AND objid = $1::bigint::oid AND objsubid = 1"
-    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+# The number of workers, and of the wanted locks those that are taken now. A lock with one number
+# has its low half in objid (PostgreSQL: pg_locks).
+_LOOK = (
+    "SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
+    " AND granted AND classid = 0 AND objid = $1::bigint::oid AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS workers,"
+    " ARRAY(SELECT name FROM unnest($2::text[], $3::bigint[]) AS wanted (name, key)"
+    " WHERE pg_try_advisory_lock(key)) AS taken"
 )
 
 _BROKEN = (
@@ -63,6 +70,7 @@ class PostgresCluster(Cluster):
         self._turns: dict[str, _Turn] = {}
         self._unsent: set[str] = set()
         self._wakeup = asyncio.Event()
+        self._soon: asyncio.TimerHandle | None = None
         self._failures = 0
         self._works = False
 
@@ -73,6 +81,13 @@ class PostgresCluster(Cluster):
         super().notify(event)
         self._unsent.add(event)
         self._wakeup.set()
+
+    def notify_soon(self, event: str) -> None:
+        super().notify(event)
+        self._unsent.add(event)
+        loop = asyncio.get_running_loop()
+        if self._soon is None or self._soon.when() <= loop.time():
+            self._soon = loop.call_later(SOON_SECONDS, self._wakeup.set)
 
     async def run_exclusively(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -123,20 +138,21 @@ class PostgresCluster(Cluster):
             if self._works:
                 lock = "SELECT pg_advisory_lock_shared($1)"
                 await link.fetchval(lock, lock_key(WORKERS), timeout=ANSWER_SECONDS)
-                self._unsent.add(WORKERS)
+                self._unsent.add(LOCKS)
             while True:
                 self._wakeup.clear()
-                await self._send(link)
-                known = await link.fetchval(_COUNT, lock_key(WORKERS), timeout=ANSWER_SECONDS)
-                self.workers = max(1, known)
+                await self._give_back(link, held)
+                if self._unsent:
+                    await self._send(link)
                 await self._compete(link, held)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(
-                        PING_SECONDS if self._turns.keys() <= held else LOOK_SECONDS
-                    ):
+                    async with asyncio.timeout(LOOK_SECONDS):
                         await self._wakeup.wait()
         except asyncio.CancelledError:
             with suppress(*_BROKEN):
+                # first, so that whoever hears of it can take them
+                await link.fetchval("SELECT pg_advisory_unlock_all()", timeout=ANSWER_SECONDS)
+                self._unsent.add(LOCKS)
                 await self._send(link)
             raise
         finally:
@@ -144,26 +160,27 @@ class PostgresCluster(Cluster):
 
     def _dispatch(self, link: Any, _: Any, pid: int, channel: str, event: str) -> None:
         if pid != link.get_server_pid():
-            if event == WORKERS:
+            if event == LOCKS:
                 self._wakeup.set()
             super().notify(event)
 
     async def _send(self, link: Any) -> None:
         events, self._unsent = sorted(self._unsent), set()
         say = "SELECT pg_notify($1, event) FROM unnest($2::text[]) AS event"
-        await link.fetch(
-            say, CHANNEL, events, timeout=ANSWER_SECONDS
-        )  # this also checks the connection
+        await link.fetch(say, CHANNEL, events, timeout=ANSWER_SECONDS)
 
-    async def _compete(self, link: Any, held: set[str]) -> None:
+    async def _give_back(self, link: Any, held: set[str]) -> None:
         for name in held - self._turns.keys():
             held.discard(name)
             unlock = "SELECT pg_advisory_unlock($1)"
             await link.fetchval(unlock, lock_key(name), timeout=ANSWER_SECONDS)
-        for name, turn in list(self._turns.items()):
-            if name not in held:
-                lock = "SELECT pg_try_advisory_lock($1)"
-                if not await link.fetchval(lock, lock_key(name), timeout=ANSWER_SECONDS):
-                    continue
-                held.add(name)
-            turn.begun.set()
+            self._unsent.add(LOCKS)
+
+    async def _compete(self, link: Any, held: set[str]) -> None:
+        wanted = sorted(self._turns.keys() - held)
+        keys = [lock_key(name) for name in wanted]
+        row = await link.fetchrow(_LOOK, lock_key(WORKERS), wanted, keys, timeout=ANSWER_SECONDS)
+        self.workers = max(1, row["workers"])
+        held.update(row["taken"])
+        for name in held & self._turns.keys():
+            self._turns[name].begun.set()

@@ -111,6 +111,7 @@ class OutboxStore:
     ) -> list[WaitingNotice]:
         """Lease up to `limit` due notices, the oldest first."""
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.execute(
                 _CLAIM, {"holder": owner, "now": now, "until": now + lease_for, "most": limit}
             )
@@ -157,6 +158,7 @@ class OutboxStore:
     async def extend(self, owner: str, ids: Iterable[int], *, until: datetime) -> set[int]:
         """Renew the leases that `owner` still holds until `until`; return which."""
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.scalars(
                 _EXTEND, {"holder": owner, "ids": list(ids), "lease_until": until}
             )

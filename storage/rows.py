@@ -94,11 +94,16 @@ def free(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= NOW)
 
 
-def next_due(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[datetime | None]:
-    """Select when, after NOW, the first row becomes claimable; None if none waits."""
-    when = sa.case(
+def claimable_at(table: sa.Table) -> sa.Case[Any]:
+    """Return when a row becomes claimable: when it is due, or when its lease ends."""
+    return sa.case(
         (table.c.lease_until > table.c.run_at, table.c.lease_until), else_=table.c.run_at
     )
+
+
+def next_due(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[datetime | None]:
+    """Select when, after NOW, the first row becomes claimable; None if none waits."""
+    when = claimable_at(table)
     return sa.select(sa.func.min(when)).where(*conditions, when > NOW)
 
 

@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from bot.core.balance import OLD, Trail, Verdict
 from bot.core.breaker import NEEDED
 from bot.core.clock import Clock, Wait, wait_for
 from bot.core.errors import ProviderError, StorageUnavailable
 from bot.core.events import AWAY, DOUBT, MENDED, ORDERED
+from bot.runtime.idle import Idle
 from storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -26,8 +28,6 @@ AskBalance = Callable[[], Awaitable[Decimal]]
 
 READ_SECONDS = 2.0
 """The longest wait of an order for the balance, at most once a minute."""
-IDLE_SECONDS = 37.0
-"""Between two checks while no order is in doubt; an event triggers a check immediately."""
 LOOK_SECONDS = 2.5
 """Between two checks while a reading has to wait for the provider."""
 DECIDE_SECONDS = 15.0
@@ -83,11 +83,11 @@ class DoubtSettler:
         self._balance = balance
         self._clock = clock
         self._account = account
-        self._wait = wait
-        self._due = asyncio.Event()
+        self._idle = Idle(partial(storage.due.next, "doubts"), clock=clock, wait=wait)
+        storage.due.watch_kind("doubts", self._idle.changed)
         self._missed: set[int] = set()
         for event in (AWAY, DOUBT, MENDED):
-            storage.cluster.subscribe(event, self._due.set)
+            storage.cluster.subscribe(event, self._idle.wake)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -98,18 +98,17 @@ class DoubtSettler:
                 logger.warning("orders in doubt wait: %s", exc)
                 seconds = LOOK_SECONDS
             if seconds > 0:
-                await self._wait(self._due, seconds)
-            self._due.clear()
+                await self._idle.until_due(seconds)
 
     async def once(self) -> float:
-        """Do what is due; return the seconds until the next check."""
+        """Do what is due; return after how many seconds it may be tried again."""
         trails = await self._storage.doubts.undecided()
         reading = [trail for trail in trails if trail.is_reading]
         done = [trail for trail in trails if not trail.is_reading]
         waits = [DECIDE_SECONDS for trail in done if not await self._decide(trail)]
         if reading:
             waits.append(await self._read(reading))
-        return min(waits, default=0.0 if done else IDLE_SECONDS)
+        return min(waits, default=0.0 if done else LOOK_SECONDS)
 
     async def _read(self, reading: list[Trail]) -> float:
         now = self._clock()

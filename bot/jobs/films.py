@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 from typing import BinaryIO
 
 from aiogram import Bot
@@ -34,6 +35,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import back_off
 from bot.jobs.delivery import Prepare
 from bot.media import video_reader
+from bot.runtime.idle import Idle
 from bot.telegram.client import download_file
 from bot.telegram.messenger import SLOWEST_UPLOAD, Messenger, SentVideo
 from bot.texts import keyboards
@@ -44,7 +46,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=180)
 """Longer than any step between two renewals, without the upload."""
 IDLE_SECONDS = 5.0
-"""The longest wait for a request of another process."""
+"""Between two looks while a request is due or changes; then it sleeps until one is due."""
 AT_ONCE = 2
 PATIENCE = timedelta(days=1)
 TRIES = 5
@@ -90,17 +92,16 @@ class FilmJoiner:
         self._read_limit = read_limit
         self._prepare = prepare
         self._join = join
-        self._wait = wait
-        self._due = asyncio.Event()
+        self._idle = Idle(partial(storage.due.next, "films"), clock=clock, wait=wait)
+        storage.due.watch_kind("films", self._idle.changed)
 
     def wake(self) -> None:
         """Look for requests at once."""
-        self._due.set()
+        self._idle.wake()
 
     async def run(self) -> None:
         """Run until cancelled; an interrupted film is joined again when its lease has expired."""
         while True:
-            self._due.clear()
             wanted: list[WantedFilm] = []
             try:
                 wanted = await self._storage.films.claim(
@@ -112,7 +113,7 @@ class FilmJoiner:
             except* StorageUnavailable as group_exc:
                 logger.warning("films wait: %s", group_exc.exceptions[0])
             if len(wanted) < AT_ONCE:
-                await self._wait(self._due, IDLE_SECONDS)
+                await self._idle.until_due(IDLE_SECONDS)
 
     async def _make(self, wanted: WantedFilm) -> None:
         now, films = self._clock(), self._storage.films

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Set
 from datetime import timedelta
+from functools import partial
 
 from bot import texts
 from bot.core.clock import Clock, Wait, wait_for
@@ -27,6 +28,7 @@ from bot.core.task import Chat, Task, TaskState
 from bot.jobs.progress import Progress
 from bot.jobs.steps.context import close_status
 from bot.runtime import logs
+from bot.runtime.idle import Idle
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
 from bot.texts.audience import reader
@@ -67,16 +69,18 @@ class OutboxSender:
         self._clock = clock
         self._owner = owner
         self._admins = admins  # it may change: somebody claims the bot
-        self._wait = wait
-        self._stopping = asyncio.Event()
+        self._idle = Idle(partial(storage.due.next, "outbox"), clock=clock, wait=wait)
+        storage.due.watch_kind("outbox", self._idle.changed)
+        self._stopping = False
 
     def stop(self) -> None:
         """Stop claiming notices."""
-        self._stopping.set()
+        self._stopping = True
+        self._idle.wake()
 
     async def run(self) -> None:
         """Run until `stop`; notices being sent are finished first."""
-        while not self._stopping.is_set():
+        while not self._stopping:
             try:
                 waiting = await self._storage.outbox.claim(
                     owner=self._owner, now=self._clock(), lease_for=LEASE, limit=AT_ONCE
@@ -88,7 +92,7 @@ class OutboxSender:
                 logger.warning("notices wait: %s", group_exc.exceptions[0])
                 waiting = []
             if len(waiting) < AT_ONCE:
-                await self._wait(self._stopping, IDLE_SECONDS)
+                await self._idle.until_due(IDLE_SECONDS)
 
     async def _send_notice(self, waiting: WaitingNotice) -> None:
         task_id, chat_id = waiting.notice.task_id, waiting.notice.chat.chat_id

@@ -78,6 +78,7 @@ class Progress:
         self._clock = clock
         self._sleep = sleep
         self._watched: dict[int, _Watched] = {}
+        self._is_watching = asyncio.Event()
         self._drafts = True
         self.hold: Callable[[], bool] = bool
         """Whether results have to go first: set by who wires it."""
@@ -102,6 +103,7 @@ class Progress:
             return
         at = self._now() + (SENDING_SECONDS if task.state is TaskState.RENDERED else 0.0)
         known = self._watched.get(task.id)
+        self._is_watching.set()
         if known is None:
             first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
             self._watched[task.id] = _Watched(
@@ -133,6 +135,7 @@ class Progress:
             if task.card_message_id is None:
                 continue
             seen.add(task.id)
+            self._is_watching.set()
             lacks = no_address and task.frame is not None
             known = self._watched.get(task.id)
             if known is None:
@@ -212,6 +215,9 @@ class Progress:
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
+            if not self._watched:
+                self._is_watching.clear()
+                await self._is_watching.wait()
             now = self._now()
             due = [
                 watched

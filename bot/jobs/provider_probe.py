@@ -5,19 +5,18 @@ Any answer in the provider's own form counts as good. The module must not know o
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
-from bot.core.clock import Clock, Sleep, Wait, wait_for
+from bot.core.clock import Clock, Wait, wait_for
 from bot.core.errors import ProviderError, StorageUnavailable
 from bot.core.events import AWAY, MENDED, ORDERED
+from bot.runtime.idle import Idle
 from storage import Storage
 
 logger = logging.getLogger(__name__)
 
-IDLE_SECONDS = 31.0
-"""Between two checks while the breaker is closed; an event triggers a check immediately."""
 TRIAL_SECONDS = 2.0
 """Between two checks during a trial order."""
 
@@ -32,41 +31,34 @@ class ProviderProbe:
         *,
         clock: Clock,
         wait: Wait = wait_for,
-        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._storage = storage
         self._ask = ask
         self._clock = clock
-        self._wait = wait
-        self._sleep = sleep
-        self._due = asyncio.Event()
+        self._idle = Idle(partial(storage.due.next, "breaker"), clock=clock, wait=wait)
+        storage.due.watch_kind("breaker", self._idle.changed)
         for event in (AWAY, MENDED):
-            storage.cluster.subscribe(event, self._due.set)
+            storage.cluster.subscribe(event, self._idle.wake)
 
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
             try:
-                seconds = await self.once()
+                if await self.once():
+                    continue
             except StorageUnavailable as exc:
                 logger.warning("the provider is not probed: %s", exc)
-                seconds = TRIAL_SECONDS
-            if seconds > 0:
-                await self._wait(self._due, seconds)
-            self._due.clear()
+            await self._idle.until_due(TRIAL_SECONDS)
 
-    async def once(self) -> float:
-        """Send a probe if one is due; return the seconds until the next check."""
+    async def once(self) -> bool:
+        """Send a probe; return False if none is due."""
         breaker = await self._storage.breaker.get()
         if breaker is None:
-            return IDLE_SECONDS
+            return False
         now = self._clock()
-        if breaker.has_room(now):
-            return IDLE_SECONDS
-        if breaker.trial_until is not None:
-            return TRIAL_SECONDS
-        if breaker.probe_at > now:
-            return (breaker.probe_at - now).total_seconds()
+        is_trial = breaker.has_room(now) or breaker.trial_until is not None
+        if is_trial or breaker.probe_at > now:
+            return False
         try:
             await self._ask()
         except ProviderError as exc:
@@ -78,4 +70,4 @@ class ProviderProbe:
         if after is not None and after.has_room(self._clock()):
             logger.info("the provider answers: one order goes first")
             self._storage.cluster.notify(ORDERED)
-        return 0.0
+        return True

@@ -5,15 +5,16 @@ It must not know why the queue waits or how a status is shown.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from bot.core.alerts import Switch
-from bot.core.clock import Clock, Sleep
+from bot.core.clock import Clock, Wait, wait_for
 from bot.core.errors import StorageUnavailable
 from bot.jobs.progress import Progress
+from bot.runtime.idle import Idle
 from storage import Storage
 
 logger = logging.getLogger(__name__)
@@ -38,14 +39,19 @@ class QueuePositions:
         *,
         clock: Clock,
         no_address: Callable[[], bool] = bool,
-        sleep: Sleep = asyncio.sleep,
+        wait: Wait = wait_for,
     ) -> None:
         self._storage = storage
         self._progress = progress
         self._held = held
         self._clock = clock
         self._no_address = no_address
-        self._sleep = sleep
+        self._shown = False
+        self._idle = Idle(
+            partial(storage.due.next, "queue"),
+            clock=clock, wait=wait, unwritten=lambda: self._shown,
+        )  # fmt: skip
+        storage.due.watch_kind("queue", self._idle.changed)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -54,11 +60,12 @@ class QueuePositions:
                 await self.once()
             except StorageUnavailable as exc:
                 logger.warning("places in the queue are not shown: %s", exc)
-            await self._sleep(EACH_SECONDS)
+            await self._idle.until_due(EACH_SECONDS)
 
     async def once(self) -> None:
         """Update every position once."""
         waiting = await self._storage.tasks.waiting(limit=SHOWN)
+        self._shown = bool(waiting)  # once more when nobody waits any longer
         away = bool(waiting) and await self._storage.breaker.get() is not None
         switches = await self._storage.alerts.held() if waiting else {}
         self._progress.queue(

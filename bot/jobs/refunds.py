@@ -8,14 +8,14 @@ is refunded.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import timedelta
+from functools import partial
 
 from aiogram import Bot
 from aiogram.methods import RefundStarPayment
 
-from bot.core.clock import Clock, Sleep
+from bot.core.clock import Clock, Wait, wait_for
 from bot.core.errors import (
     StorageUnavailable,
     TelegramError,
@@ -24,6 +24,7 @@ from bot.core.errors import (
     TelegramUnreachable,
 )
 from bot.core.schedule import back_off
+from bot.runtime.idle import Idle
 from storage import StarRefund, Storage
 
 logger = logging.getLogger(__name__)
@@ -46,13 +47,14 @@ class Refunds:
         *,
         clock: Clock,
         owner: str,
-        sleep: Sleep = asyncio.sleep,
+        wait: Wait = wait_for,
     ) -> None:
         self._bot = bot
         self._storage = storage
         self._clock = clock
         self._owner = owner
-        self._sleep = sleep
+        self._idle = Idle(partial(storage.due.next, "refunds"), clock=clock, wait=wait)
+        storage.due.watch_kind("refunds", self._idle.changed)
 
     async def run(self) -> None:
         """Run until cancelled; an interrupted refund is repeated when its lease has expired."""
@@ -64,7 +66,7 @@ class Refunds:
                     await self._refund(refund)
             except StorageUnavailable as exc:
                 logger.warning("refunds wait: %s", exc)
-            await self._sleep(IDLE_SECONDS)
+            await self._idle.until_due(IDLE_SECONDS)
 
     async def _refund(self, refund: StarRefund) -> None:
         try:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import LeaseLost, StorageUnavailable
@@ -19,6 +20,7 @@ from bot.core.task import ACTIVE, Task
 from bot.jobs.steps import Steps
 from bot.runtime import logs
 from bot.runtime.health import Health
+from bot.runtime.idle import Idle
 from storage import Claim, Storage
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ HEARTBEAT_SECONDS = 8.0
 SHARE_SECONDS = 3.0
 """What is still due after this time is not left to the other workers."""
 IDLE_SECONDS = 1.0
-"""The longest wait before work of another process is noticed."""
+"""Between two claims while something is due or changes; then it sleeps until a task is due."""
 AT_A_TIME = 100
 """The largest number of tasks per claim."""
 DRAIN_SECONDS = 7.0
@@ -71,7 +73,11 @@ class Worker:
         self._heartbeat_seconds = lease.total_seconds() / 4 if lease else HEARTBEAT_SECONDS
         self._wait = wait
         self._sleep = sleep
-        self._due = asyncio.Event()
+        self._idle = Idle(
+            partial(storage.due.next, "tasks"),
+            clock=clock, wait=wait, beat=lambda: health.mark("worker"),
+        )  # fmt: skip
+        storage.due.watch_kind("tasks", self._idle.changed)
         self._stopping = asyncio.Event()
         self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
         self._holding = asyncio.Event()
@@ -82,7 +88,7 @@ class Worker:
 
     def wake(self) -> None:
         """Check for due tasks at once."""
-        self._due.set()
+        self._idle.wake()
 
     def claim(self) -> Claim | None:
         """Return the claim parameters, or None if the worker cannot take tasks."""
@@ -107,13 +113,13 @@ class Worker:
             await self._release(tasks)
         else:
             self._handed += tasks
-            self._due.set()
+            self._idle.wake()
 
     def stop(self) -> None:
         """Stop claiming; `run` finishes or saves the open tasks and returns."""
         self._stopping.set()
         self._steps.stop()
-        self._due.set()
+        self._idle.wake()
 
     async def run(self) -> None:
         """Run until `stop`."""
@@ -122,7 +128,6 @@ class Worker:
             heartbeat = group.create_task(self._heartbeat(), name="heartbeat")
             try:
                 while not self._stopping.is_set():
-                    self._due.clear()
                     # tasks handed over come first, other due tasks in the next round
                     claimed, self._handed = self._handed, []
                     taken = await self._without_running(claimed or await self._claim())
@@ -133,8 +138,10 @@ class Worker:
                             group.create_task(self._run_task(task), name=f"task {task.id}"),
                         )
                     self._health.mark("worker")
-                    if not claimed and len(taken) < AT_A_TIME:  # or more tasks are due
-                        await self._wait(self._due, IDLE_SECONDS)
+                    if claimed or len(taken) == AT_A_TIME:
+                        continue  # more tasks may be due
+                    if await self._idle.until_due(IDLE_SECONDS):
+                        self._all_at = None  # the share counts from when something is due
                 await self._drain()
             finally:
                 heartbeat.cancel()
@@ -204,7 +211,7 @@ class Worker:
             if not self._held:
                 self._holding.clear()
             self._steps.dropped(task.id)
-            self._due.set()
+            self._idle.wake()
 
     async def _heartbeat(self) -> None:
         failures = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,16 +18,24 @@ from pathlib import Path
 
 from bot.core.alerts import CONFLICT_QUIET, HOLDS, Alert, AlertKind, AlertSignals, Switch
 from bot.core.balance import Verdict, params_of
-from bot.core.clock import Clock, Sleep
+from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import ProviderError, ProviderHeld, StorageUnavailable
 from bot.core.task import Reason, TaskState
-from bot.runtime.health import HealthReport
+from bot.runtime.idle import Idle
 from storage import Storage
-from storage.alerts import OpenAlert
+from storage.alerts import CONCERN, OpenAlert, WhatIsThere
 
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
+"""Between two looks at this process, and at rows that change."""
+OPEN_SECONDS, QUIET_SECONDS = 30.0, 300.0
+"""Between two looks at rows that do not change: while something is there, and while nothing is."""
+LOOKED_AT = (
+    "tasks", "inbox", "alerts", "switches", "star_refunds", "provider_breaker", "balance_trails",
+    "admins",
+)  # fmt: skip
+"""The tables whose writes may start or end an alert."""
 BALANCE_AGE = timedelta(minutes=10)
 NO_UPDATES_SECONDS = 300.0
 CONFLICT_LASTS = timedelta(seconds=10)
@@ -40,7 +48,6 @@ DISK_LOW, DISK_ENOUGH = 512 << 20, 1 << 30
 """Free bytes on the data disk: an alert starts below the first and ends above the second."""
 TRAIL_WAIT = timedelta(minutes=3)
 """An order in doubt is reported with the balance around it, or after this time without."""
-CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
 
 BALANCE = "balance"
 """The parameter `asked` of an alert that the question for the balance opened."""
@@ -60,7 +67,7 @@ class AlertMonitor:
         storage: Storage,
         signals: AlertSignals,
         balance: Callable[[], Awaitable[Decimal]],
-        health: Callable[[], Awaitable[HealthReport]],
+        ages: Callable[[], Mapping[str, float | None]],
         *,
         clock: Clock,
         told: Set[int],
@@ -69,12 +76,13 @@ class AlertMonitor:
         folder: Path,
         free: Callable[[Path], int] | None = None,
         disk: str | None = None,
+        wait: Wait = wait_for,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._storage = storage
         self._signals = signals
         self._balance = balance
-        self._health = health
+        self._ages = ages  # of the heartbeats (bot/runtime/health.py)
         self._clock = clock
         self._told = told  # it may change: somebody claims the bot
         self._balance_alert = balance_alert
@@ -85,42 +93,74 @@ class AlertMonitor:
         self._free = free or _free
         self._disk_name = disk
         self._sleep = sleep
+        self._is_behind, self._is_quiet = False, False
+        self._idle = Idle(clock=clock, wait=wait, unwritten=lambda: self._is_behind)
+        storage.due.watch(LOOKED_AT, self._idle.changed)
+        self._known_here: dict[str, OpenAlert] = {}
+        self._known_at: datetime | None = None
+        storage.due.watch(["alerts"], self._forget_known)
 
     async def run_here(self) -> None:
         """Check the facts that only this process can see; runs until cancelled."""
-        await self._again_and_again(self.check_here)
-
-    async def run(self) -> None:
-        """Check the facts that one process checks for all; runs until cancelled."""
-        await self._again_and_again(self.look)
-
-    async def _again_and_again(self, look: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await look()
+                await self.check_here()
             except StorageUnavailable as exc:
                 logger.warning("alerts wait: %s", exc)
             await self._sleep(LOOK_SECONDS)
 
+    async def run(self) -> None:
+        """Check the facts that one process checks for all; runs until cancelled."""
+        while True:
+            try:
+                await self.look()
+                self._is_behind = False
+            except StorageUnavailable as exc:
+                logger.warning("alerts wait: %s", exc)
+                self._is_behind = True
+            await self._idle.until_due(
+                LOOK_SECONDS, at_most=QUIET_SECONDS if self._is_quiet else OPEN_SECONDS
+            )
+
     async def check_here(self) -> None:
         """Check once the observations of this process and its disk."""
-        known = await self._storage.alerts.all_open()
+        known = await self._open_alerts()
         await self._provider(known)
         await self._updates(known)
         await self._disk(known)
 
     async def look(self) -> None:
-        """Check once the rows and the balance."""
-        known = await self._storage.alerts.all_open()
-        await self._tasks(known)
-        await self._breaker(known)
-        await self._failures(known)
-        await self._photos(known)
-        await self._refunds(known)
+        """Check once the rows and the balance; what nothing stands in is not read."""
+        now = self._clock()
+        there = await self._storage.alerts.what_is_there(since=now - FRESH)
+        self._is_quiet = not any(there)
+        known = await self._storage.alerts.all_open() if there.alerts else {}
+        await self._tasks(known, there)
+        await self._breaker(known, there)
+        if there.charged_failures or A.CHARGED_FAILURES.value in known:
+            await self._failures(known)
+        await self._photos(known, there)
+        await self._refunds(known, there)
         if self._told:
             await self._money(known)
-        if await self._storage.alerts.drained(told=self._told, now=self._clock()):
+        if there.switches and await self._storage.alerts.drained(told=self._told, now=now):
             logger.warning("drained: no order is open")
+
+    async def _open_alerts(self) -> dict[str, OpenAlert]:
+        """Return the open alerts; they are read again after a write, and now and then."""
+        now = self._clock()
+        at = self._known_at
+        if at is None or abs(now - at) >= timedelta(seconds=QUIET_SECONDS):
+            self._known_at = now  # before the rows: what is written meanwhile is read again
+            try:
+                self._known_here = await self._storage.alerts.all_open()
+            except StorageUnavailable:
+                self._forget_known()
+                raise
+        return self._known_here
+
+    def _forget_known(self) -> None:
+        self._known_at = None
 
     # --- checks ------------------------------------------------------------------------------
 
@@ -143,12 +183,12 @@ class AlertMonitor:
 
     async def _updates(self, known: dict[str, OpenAlert]) -> None:
         signals, now = self._signals, self._clock()
-        report = await self._health()
-        if "updates" not in report.ages:
+        ages = self._ages()
+        if "updates" not in ages:
             self._began = now  # another process polls; the time without updates starts again here
-        age = report.ages.get("updates")
+        age = ages.get("updates")
         quiet_for = (now - self._began).total_seconds() if age is None else age
-        late = "updates" in report.ages and quiet_for > NO_UPDATES_SECONDS
+        late = "updates" in ages and quiet_for > NO_UPDATES_SECONDS
         if late:
             await self._open(known, Alert.of(A.NO_UPDATES, minutes=int(NO_UPDATES_SECONDS // 60)))
         elif age is not None and (quiet_one := known.get(A.NO_UPDATES.value)):
@@ -164,10 +204,10 @@ class AlertMonitor:
         if alert and quiet and read and read - alert.opened_at >= CONFLICT_QUIET:
             await self._close(known, alert)
 
-    async def _tasks(self, known: dict[str, OpenAlert]) -> None:
-        since = self._clock() - FRESH
-        resting = await self._storage.alerts.resting(CONCERN, since=since)
-        aside = await self._storage.alerts.set_aside(since=since)
+    async def _tasks(self, known: dict[str, OpenAlert], there: WhatIsThere) -> None:
+        since, alerts = self._clock() - FRESH, self._storage.alerts
+        resting = await alerts.resting(CONCERN, since=since) if there.resting else []
+        aside = await alerts.set_aside(since=since) if there.set_aside else []
         now_true = set()
         in_doubt = [task_id for task_id, state, _ in resting if state is TaskState.UNKNOWN]
         trails = await self._storage.doubts.of_tasks(in_doubt)
@@ -199,16 +239,16 @@ class AlertMonitor:
                     continue
                 await self._close(known, alert_row)
 
-    async def _breaker(self, known: dict[str, OpenAlert]) -> None:
-        if await self._storage.breaker.get() is not None:
+    async def _breaker(self, known: dict[str, OpenAlert], there: WhatIsThere) -> None:
+        if there.breaker:
             await self._open(known, Alert.of(A.PROVIDER_AWAY))
         elif alert := known.get(A.PROVIDER_AWAY.value):
             await self._close(known, alert)
 
-    async def _refunds(self, known: dict[str, OpenAlert]) -> None:
+    async def _refunds(self, known: dict[str, OpenAlert], there: WhatIsThere) -> None:
         """Refunds that Telegram refuses, however old: somebody waits for their Stars."""
         now_true = set()
-        for refund in await self._storage.stars.refused():
+        for refund in await self._storage.stars.refused() if there.refused_refunds else []:
             alert = Alert.of(
                 A.REFUND_REFUSED, refund.entry, refund=refund.entry, user=refund.user_id,
                 stars=refund.stars, error=refund.error[:200],
@@ -240,9 +280,10 @@ class AlertMonitor:
         ):
             logger.error("new orders are paused after %d charged failures in a row", row)
 
-    async def _photos(self, known: dict[str, OpenAlert]) -> None:
+    async def _photos(self, known: dict[str, OpenAlert], there: WhatIsThere) -> None:
         """The program itself paused orders with a photo; an admin's release ends it."""
-        held = (await self._storage.alerts.held()).get(Switch.PHOTOS)
+        switches = await self._storage.alerts.held() if there.switches else {}
+        held = switches.get(Switch.PHOTOS)
         alert = known.get(A.PHOTOS_UNFETCHED.value)
         if held is not None and held.by == 0:
             if alert is None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from functools import partial
 
 from aiogram import Bot
 from aiogram.methods import CopyMessage
 
 from bot import texts
 from bot.core.access import Access
-from bot.core.clock import Clock, Sleep
+from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import (
     StorageUnavailable,
     TelegramError,
@@ -26,6 +27,7 @@ from bot.core.errors import (
     TelegramUnreachable,
 )
 from bot.core.task import Chat
+from bot.runtime.idle import Idle
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
 from bot.texts.callback_data import Operation
@@ -55,6 +57,7 @@ class Broadcaster:
         access: Access,
         clock: Clock,
         owner: str,
+        wait: Wait = wait_for,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._bot = bot
@@ -64,6 +67,8 @@ class Broadcaster:
         self._clock = clock
         self._owner = owner
         self._sleep = sleep
+        self._idle = Idle(partial(storage.due.next, "broadcasts"), clock=clock, wait=wait)
+        storage.due.watch_kind("broadcasts", self._idle.changed)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -73,7 +78,7 @@ class Broadcaster:
                     continue
             except StorageUnavailable as exc:
                 logger.warning("the broadcast waits: %s", exc)
-            await self._sleep(IDLE_SECONDS)
+            await self._idle.until_due(IDLE_SECONDS)
 
     async def page(self) -> bool:
         """Send to the next people of one broadcast; return False if there is nothing to do."""

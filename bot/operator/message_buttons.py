@@ -7,13 +7,13 @@ know the checks, nor who is told.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from bot import texts
-from bot.core.clock import Sleep
+from bot.core.clock import Clock, Wait, wait_for
 from bot.core.errors import StorageUnavailable, TelegramError, TelegramLater
 from bot.core.notices import NoticeKind
+from bot.runtime.idle import Idle
 from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
 from storage import Storage
@@ -21,33 +21,41 @@ from storage.operator_messages import SentCopy
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS, QUIET_SECONDS = 5.0, 300.0
+"""Between two looks: at rows that change, and at rows that do not."""
+SHOWN = ("operator_messages", "switches", "access_requests", "permits")
+"""The tables that the buttons depend on."""
 
 
 class MessageButtons:
     """Edits the copies whose buttons differ from those that make sense; one process does it."""
 
     def __init__(
-        self, storage: Storage, messenger: Messenger, *, sleep: Sleep = asyncio.sleep
+        self, storage: Storage, messenger: Messenger, *, clock: Clock, wait: Wait = wait_for
     ) -> None:
         self._storage = storage
         self._messenger = messenger
-        self._sleep = sleep
+        self._is_behind = False
+        self._idle = Idle(clock=clock, wait=wait, unwritten=lambda: self._is_behind)
+        storage.due.watch(SHOWN, self._idle.changed)
 
     async def run(self) -> None:
         """Look again and again; runs until cancelled."""
         while True:
+            self._is_behind = True
             try:
-                await self.look()
+                self._is_behind = not await self.look()
             except StorageUnavailable as exc:
                 logger.warning("the buttons of alerts wait: %s", exc)
-            await self._sleep(LOOK_SECONDS)
+            await self._idle.until_due(LOOK_SECONDS, at_most=QUIET_SECONDS)
 
-    async def look(self) -> None:
-        """Edit once what differs. What Telegram refuses for good is left as it is."""
+    async def look(self) -> bool:
+        """Edit once what differs; return False if Telegram wants the rest later. What it refuses
+        for good is left as it is.
+        """
         copies = await self._storage.operator_messages.with_buttons()
         if not copies:
-            return
+            return True
         held = await self._storage.alerts.held()
         for copy in copies:
             keyboard = keyboards.notices.operator(
@@ -62,10 +70,11 @@ class MessageButtons:
                         copy.notice.chat, copy.message_id, keyboard
                     )
             except TelegramLater:
-                return  # at the next look
+                return False
             except TelegramError as exc:
                 logger.info("the buttons of an old alert stay: %s", exc)
             await self._storage.operator_messages.shows(copy.notice, shown)
+        return True
 
     async def _answered(self, copy: SentCopy) -> bool:
         """Show the answer in a request for access; False: this is none, or it is gone."""

@@ -125,15 +125,20 @@ class Health:
             reasons.append(f"database: {trouble}")
         return HealthReport(
             reasons=tuple(reasons),
-            ages={
-                part: round(now - self._marks[part], 1) if part in self._marks else None
-                for part in self._since
-            },
+            ages=self.ages(),
             database=not trouble,
             stopping=self.stopping,
             troubles=dict(self._troubles),
             tunnel=self._tunnel(),
         )
+
+    def ages(self) -> dict[str, float | None]:
+        """Return the ages of a report, without a check of the database."""
+        now = self._now()
+        return {
+            part: round(now - self._marks[part], 1) if part in self._marks else None
+            for part in self._since
+        }
 
     async def _database(self) -> str:
         """Return what is wrong with the database, "" when nothing is."""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from aiogram import Bot, Dispatcher
@@ -28,6 +29,7 @@ from bot.core.errors import (
 )
 from bot.core.schedule import back_off
 from bot.runtime import logs, metrics
+from bot.runtime.idle import Idle
 from storage import InboxUpdate, IncomingUpdate, Storage
 
 logger = logging.getLogger(__name__)
@@ -87,15 +89,19 @@ class Inbox:
         self._storage = storage
         self._clock = clock
         self._owner = owner
-        self._wait = wait
         self._sleep = sleep
-        self._due = asyncio.Event()
         self._running = False
         self._arrivals: list[_Arrival] = []
         self._in_hand: set[int] = set()
+        self._has_some = asyncio.Event()  # in hand, by the last look
         self._finished: list[int] = []  # open too, until their completion is committed
         self._behind: set[str] = set()  # chats with more updates than the open one
         self._stopping = False
+        self._idle = Idle(
+            partial(storage.due.next, "inbox"),
+            clock=clock, wait=wait, unwritten=lambda: bool(self._finished),
+        )  # fmt: skip
+        storage.due.watch_kind("inbox", self._idle.changed)
 
     async def take(self, rows: Sequence[IncomingUpdate]) -> None:
         """Commit the updates; afterwards Telegram may forget them. Raises StorageUnavailable.
@@ -105,17 +111,17 @@ class Inbox:
         if self._running and not self._stopping:
             arrival = _Arrival(rows)
             self._arrivals.append(arrival)
-            self._due.set()
+            self._idle.wake()
             await arrival.kept
         else:
             await self._storage.inbox.add(rows, now=self._clock())
-            self._due.set()
+            self._idle.wake()
         metrics.UPDATES_RECEIVED.inc(len(rows))
 
     def stop(self) -> None:
         """Stop claiming; `run` finishes the open updates."""
         self._stopping = True
-        self._due.set()
+        self._idle.wake()
 
     async def run(self) -> None:
         """Run until `stop`, and then until all open updates are finished."""
@@ -132,22 +138,25 @@ class Inbox:
 
     async def _hand_out(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping or self._in_hand or self._arrivals:
-            self._due.clear()
             for update in await self._turn():
                 if update.update_id in self._in_hand:
                     continue  # suspended past its lease: the handler continues under this claim
                 self._in_hand.add(update.update_id)
+                self._has_some.set()
                 group.create_task(self._process(update), name=f"update {update.update_id}")
             if not self._stopping or self._in_hand:
-                await self._wait(self._due, IDLE_SECONDS)
+                await self._idle.until_due(IDLE_SECONDS)
 
     async def _heartbeat(self) -> None:
         """Renew the leases of open updates; if this fails, another run of the handler changes
         nothing.
         """
         while True:
+            await self._has_some.wait()
             await self._sleep(HEARTBEAT_SECONDS)
-            if self._in_hand:
+            if not self._in_hand:
+                self._has_some.clear()
+            else:
                 try:
                     await self._storage.inbox.extend(
                         self._owner, list(self._in_hand), until=self._clock() + LEASE
@@ -188,7 +197,7 @@ class Inbox:
                 return []
             self._finished = finished + self._finished
             await self._sleep(IDLE_SECONDS)
-            self._due.set()
+            self._idle.wake()
             return []
         self._answer(arrivals)
         self._in_hand.difference_update(finished)
@@ -235,7 +244,9 @@ class Inbox:
                 self._storage.inbox.ended.discard(update.update_id)
                 self._in_hand.discard(update.update_id)
             if hurry:
-                self._due.set()
+                self._idle.wake()
+            else:
+                self._idle.changed()
 
     async def _outcome(self, update: InboxUpdate) -> str | timedelta | None:
         """Return None if the update is done, a duration to retry after it, or the reason to set it

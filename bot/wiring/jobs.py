@@ -117,7 +117,7 @@ def wire_jobs(
             wait=wait,
         ),
         progress=progress,
-        refunds=Refunds(edges.bot, storage, clock=clock, owner=edges.owner, sleep=sleep),
+        refunds=Refunds(edges.bot, storage, clock=clock, owner=edges.owner, wait=wait),
         retention=Retention(
             storage,
             kept,
@@ -128,7 +128,7 @@ def wire_jobs(
             sleep=sleep,
         ),
         waiting=QueuePositions(
-            storage, progress, steps.held, clock=clock, no_address=frames.are_away, sleep=sleep
+            storage, progress, steps.held, clock=clock, no_address=frames.are_away, wait=wait
         ),
         frames=frames,
         films=FilmJoiner(
@@ -144,7 +144,7 @@ def wire_jobs(
             wait=wait,
         ),
         kept=kept,
-        probe=ProviderProbe(storage, edges.provider.probe, clock=clock, wait=wait, sleep=sleep),
+        probe=ProviderProbe(storage, edges.provider.probe, clock=clock, wait=wait),
         doubts=DoubtSettler(
             storage,
             edges.provider.balance,

@@ -290,6 +290,7 @@ class StarPaymentStore:
     ) -> list[StarRefund]:
         """Lease refunds that Telegram has not confirmed."""
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             rows = await connection.execute(
                 _CLAIM_REFUNDS,
                 {"holder": owner, "now": now, "until": now + lease_for, "most": limit},

@@ -230,6 +230,7 @@ class LeasedTasks:
         `workers` none takes more than its share of what is open.
         """
         async with self._database.transaction() as connection:
+            connection.make_nothing_due()
             return await self._claim_due(connection, claim)
 
     async def _claim_due(self, connection: Connection, terms: Claim) -> list[Task]:
@@ -345,6 +346,8 @@ class LeasedTasks:
         pairs = sorted(held)
         kept: set[int] = set()
         async with self._database.transaction() as connection:
+            if change is _EXTEND:
+                connection.make_nothing_due()
             for start in range(0, len(pairs), _PAIRS):
                 some = {"pairs": pairs[start : start + _PAIRS]}
                 rows = await connection.scalars(change, {**terms, **some})

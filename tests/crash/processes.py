@@ -69,6 +69,10 @@ def shorten_waits(lease: float, notice: float, idle: float, poison: int) -> None
             "TRIES": poison,
         },
         "bot.jobs.outbox_sender": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": idle},
+        # what a dead process held is noticed no later than by its lease
+        "bot.runtime.idle": {"LOOK_SECONDS": lease},
+        "storage.listen_notify": {"LOOK_SECONDS": 1.0},
+        "storage.due": {"VALID": timedelta(seconds=lease)},
         "bot.core.breaker": {
             "FIRST_SECONDS": 0.3,
             "LONGEST_SECONDS": 3.0,

@@ -225,7 +225,9 @@ class Watched:
         self.harness, self.storage = harness, harness.storage
         harness.clock.now = NOON
         harness.dispatcher["access"] = Access(admins=frozenset({ANN, BORIS}))
-        self.job = MessageButtons(self.storage, Messenger(harness.bot, RateLimiter()))
+        self.job = MessageButtons(
+            self.storage, Messenger(harness.bot, RateLimiter()), clock=lambda: NOON
+        )
 
     async def told(self, alert: Alert) -> None:
         await self.storage.alerts.open(alert, told={ANN, BORIS}, now=NOON)

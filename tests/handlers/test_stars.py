@@ -257,11 +257,12 @@ class Turns:
     def __init__(self, harness: HandlerHarness, turns: int, seconds: float) -> None:
         self._world, self._left, self._seconds = harness, turns, seconds
 
-    async def __call__(self, _: float) -> None:
+    async def __call__(self, event: asyncio.Event, seconds: float) -> bool:
         self._left -= 1
         self._world.clock.pass_(self._seconds)
         if not self._left:
             raise asyncio.CancelledError
+        return False
 
 
 async def turn(harness: HandlerHarness, turns: int = 1, seconds: float = 300) -> None:
@@ -270,7 +271,7 @@ async def turn(harness: HandlerHarness, turns: int = 1, seconds: float = 300) ->
         harness.storage,
         clock=harness.clock,
         owner="w",
-        sleep=Turns(harness, turns, seconds),
+        wait=Turns(harness, turns, seconds),
     )
     with pytest.raises(asyncio.CancelledError):
         await loop.run()

@@ -17,7 +17,6 @@ from bot.core.errors import IntakeHeld, PhotosHeld, ProviderBusy, ProviderHeld
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat, Hold, Reason, TaskState
 from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, TRAIL_WAIT, AlertMonitor
-from bot.runtime.health import HealthReport
 from bot.texts import keyboards
 from bot.texts.alerts import ALERTS
 from bot.texts.i18n import LANGUAGES
@@ -49,7 +48,7 @@ class MonitorHarness:
             self.storage,
             self.signals,
             self._balance,
-            self._report,
+            self._ages,
             clock=lambda: self.now,
             told=ADMINS,
             balance_alert=100,
@@ -66,9 +65,8 @@ class MonitorHarness:
             raise ProviderBusy("no answer")
         return self.funds
 
-    async def _report(self) -> HealthReport:
-        ages = {"updates": self.age} if self.reads else {}
-        return HealthReport(reasons=(), ages=ages, database=True)
+    def _ages(self) -> dict[str, float | None]:
+        return {"updates": self.age} if self.reads else {}
 
     async def look(self, after: timedelta = timedelta(0)) -> list[Notice]:
         """What the admins are told by it; each is told the same."""

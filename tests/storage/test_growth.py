@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from bot.core.alerts import Alert, AlertKind
 from bot.core.caps import Cap, Limit, OrderRules, day_start
 from bot.core.task import ACTIVE, AspectRatio, Chat, TaskState
-from bot.operator.alert_monitor import CONCERN
 from bot.operator.metrics_endpoint import _WAITING, _WATCHED
 from storage import Database, IncomingUpdate, Storage
+from storage.alerts import CONCERN
 from storage.tables import tasks
 from tests.storage.large_database import full_reads, grow
 from tests.storage.test_plans import Said, listening
@@ -122,6 +122,8 @@ async def watch(storage: Storage) -> None:
     await storage.alerts.drained(told=[ANN], now=NOON)
     await storage.alerts.open(Alert.of(AlertKind.LOW_BALANCE), told=[ANN], now=NOON)
     await storage.alerts.all_open()
+    await storage.alerts.what_is_there(since=NOON - timedelta(days=1))
+    await storage.due.next("tasks", NOON)
 
 
 async def forget(storage: Storage) -> None:

@@ -48,6 +48,10 @@ async def look_ahead(storage: Storage) -> None:
     await storage.inbox.lag(NOON)
 
 
+async def look_at_all(storage: Storage) -> None:
+    await storage.due.next("tasks", NOON)
+
+
 async def place_in_queue(storage: Storage) -> None:
     await storage.tasks.queue_position(1)
 
@@ -61,6 +65,17 @@ async def newest_of_a_person(storage: Storage) -> None:
     [
         (claim_tasks, {"ix_tasks_due", "ix_tasks_queue"}),
         (claim_updates, {"ix_inbox_due", "ix_inbox_pending"}),
+        (
+            look_at_all,
+            {
+                "ix_tasks_due",
+                "ix_tasks_queue",
+                "ix_inbox_due",
+                "ix_films_due",
+                "ix_star_refunds_due",
+                "ix_balance_trails_undecided",
+            },
+        ),
         (look_ahead, {"ix_tasks_due", "ix_inbox_due", "ix_inbox_pending"}),
         (place_in_queue, {"ix_tasks_queue"}),
         (newest_of_a_person, {"ix_tasks_user"}),
@@ -87,6 +102,7 @@ async def test_no_frequent_statement_reads_a_whole_table(
         and line not in {f"SCAN {name}" for name in ("due", "mine", "oldest", "found", "chats")}
         and line != "SCAN CONSTANT ROW"
         and not line.startswith("SEARCH switches USING")  # three rows at the most
+        and line.split()[1] not in {"outbox", "broadcasts", "provider_breaker"}  # few rows
     ]
     assert tables
     assert bad == []

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import islice
@@ -24,9 +24,8 @@ from aiogram import Bot
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware
 
 from bot.core.access import Admins
-from bot.core.breaker import NEEDED
 from bot.core.errors import StorageUnavailable
-from bot.core.task import ACTIVE, AspectRatio, Task, TaskState
+from bot.core.task import AspectRatio, Task, TaskState
 from bot.core.task import Chat as TaskChat
 from bot.jobs.delivery import Prepare
 from bot.media import video_reader
@@ -50,7 +49,7 @@ from storage.engine import Connection
 from tests.support import canaries
 from tests.support.outages import ProviderLine
 from tests.support.process_harness import KEY, TOKEN, free_port
-from tests.support.virtual_clock import NOON, MovedTime
+from tests.support.virtual_clock import MovedTime
 
 PRICE = 17
 DELAY = 2.5
@@ -60,21 +59,6 @@ QUIET_ROUNDS = 25
 REAL_SECONDS = 60.0
 SHORT_WAIT, LONG_WAIT = 0.0005, 0.01
 """Seconds from one look at open work to the next: what takes longer is looked at less often."""
-
-_HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat_key"
-_WAITING = {
-    "tasks": "state IN ({})".format(", ".join(f"'{state}'" for state in sorted(ACTIVE))),
-    "inbox": f"update_id IN ({_HEADS})",
-    "outbox": "waits_for IS NULL",
-    "films": "run_at IS NOT NULL",
-}
-"""Rows that become due, by table: of a chat's updates only the first."""
-_STOPPED = (
-    "state = 'queued' AND EXISTS (SELECT 1 FROM provider_breaker"  # noqa: S608
-    f" WHERE good < {NEEDED} OR trial_until > :now"
-    " OR EXISTS (SELECT 1 FROM balance_trails WHERE verdict IS NULL AND due_at IS NOT NULL))"
-)
-"""Orders that no worker claims while the breaker is open."""
 
 
 class WatchedDatabase(Database):
@@ -205,45 +189,11 @@ class AppHarness:
 
     async def _move(self, end: float) -> bool:
         """Advance to the next moment at which something is due, if it is not after `end`."""
-        lazy = self.time.next(lazy=True)  # looks at what waits
-        due = [at for at in (self.time.next(lazy=False), self._stored_due()) if at is not None]
-        unread = bool(self.telegram.world.pending) and min(due, default=end) >= end
-        if lazy is not None and (self._something_waits() or unread):
-            due.append(lazy)
-        if not due or min(due) > end:
+        due = self.time.next()
+        if due is None or due > end:
             return False
-        self.time.move_to(min(due))
+        self.time.move_to(due)
         return True
-
-    def _stored_due(self) -> float | None:
-        """Return when the next waiting row becomes claimable."""
-        when = "CASE WHEN lease_until > run_at THEN lease_until ELSE run_at END"
-        firsts = (
-            f"SELECT min({when}) AS at FROM {table} WHERE {which} AND {when} > :now"  # noqa: S608
-            for table, which in _WAITING.items()
-        )
-        every = " UNION ALL ".join(firsts)
-        (soonest,) = self.rows(f"SELECT min(at) FROM ({every})", self._now())[0]  # noqa: S608
-        if soonest is None:
-            return None
-        due = datetime.fromisoformat(soonest).replace(tzinfo=UTC)
-        return (due - NOON).total_seconds() - self.time.skew
-
-    def _something_waits(self) -> bool:
-        """Whether a row is due that no worker has claimed yet, but may."""
-        but = {"tasks": f"AND NOT ({_STOPPED})"}
-        return any(
-            self.rows(
-                f"SELECT 1 FROM {table} WHERE {which} AND run_at <= :now"  # noqa: S608
-                " AND (lease_until IS NULL OR lease_until <= :now)"
-                f" {but.get(table, '')} LIMIT 1",
-                self._now(),
-            )
-            for table, which in _WAITING.items()
-        )
-
-    def _now(self) -> str:
-        return self.time().astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
     def _how_it_is(self) -> object:
         return self.states(), self.words_in_all_chats()
@@ -553,7 +503,7 @@ async def _compose(
         settings.telegram_api_url,
         pace,
         seconds=telegram_seconds,
-        sleep=time.pause,
+        sleep=time.sleep,
     )
     bot.session.middleware(wire)
     client = Gptunnel(

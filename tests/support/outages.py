@@ -56,7 +56,7 @@ class ProviderLine:
         orders = request.url.path.endswith("create") and request.read() != b"{}"
         self.in_hand[0] -= 1
         try:
-            await self.time.pause(CREATE_SECONDS if orders else ASK_SECONDS)
+            await self.time.sleep(CREATE_SECONDS if orders else ASK_SECONDS)
         finally:
             self.in_hand[0] += 1
 

@@ -12,25 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import bot.jobs.doubts
-import bot.jobs.films
-import bot.jobs.provider_probe
-import bot.jobs.worker
-import bot.telegram.inbox
-
 TICK = 1 / 64
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-TICKS = frozenset(
-    {
-        bot.jobs.worker.IDLE_SECONDS,
-        bot.jobs.doubts.IDLE_SECONDS,
-        bot.jobs.films.IDLE_SECONDS,
-        bot.jobs.provider_probe.IDLE_SECONDS,
-        bot.telegram.inbox.HEARTBEAT_SECONDS,
-    }
-)
-"""Waits of exactly this length only poll for work: time does not pass for them. No back-off may
-have one of these lengths."""
 
 
 @dataclass
@@ -39,7 +22,7 @@ class MovedTime:
 
     elapsed: float = 0.0
     skew: float = 0.0
-    _timers: dict[int, tuple[float, bool, Callable[[], None]]] = field(default_factory=dict)
+    _timers: dict[int, tuple[float, Callable[[], None]]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     def __call__(self) -> datetime:
@@ -57,22 +40,15 @@ class MovedTime:
         """bot.core.clock.Sleep"""
         await self.wait(asyncio.Event(), seconds)
 
-    async def pause(self, seconds: float) -> None:
-        """The same, and never taken for a tick."""
-        await self._wait(asyncio.Event(), seconds, lazy=False)
-
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
         """bot.core.clock.Wait"""
-        return await self._wait(event, seconds, lazy=seconds in TICKS)
-
-    async def _wait(self, event: asyncio.Event, seconds: float, *, lazy: bool) -> bool:
         if event.is_set():
             return True
         loop, number = asyncio.get_running_loop(), next(self._numbers)
         try:
             async with asyncio.timeout(None) as scope:
                 fire = lambda: scope.reschedule(loop.time())  # noqa: E731
-                self._timers[number] = (self.elapsed + seconds, lazy, fire)
+                self._timers[number] = (self.elapsed + seconds, fire)
                 await event.wait()
         except TimeoutError:
             return event.is_set()
@@ -80,11 +56,9 @@ class MovedTime:
             self._timers.pop(number, None)
         return True
 
-    def next(self, *, lazy: bool) -> float | None:
+    def next(self) -> float | None:
         """When the first timer is due, in seconds since the start."""
-        return min(
-            (at for at, is_lazy, _ in self._timers.values() if is_lazy is lazy), default=None
-        )
+        return min((at for at, _ in self._timers.values()), default=None)
 
     def move_to(self, elapsed: float) -> None:
         """Lets the time pass and rings what is due by then.
@@ -93,7 +67,7 @@ class MovedTime:
         moments is then a little less than the wait between them.
         """
         self.elapsed = max(self.elapsed, math.ceil(elapsed / TICK) * TICK)
-        for number, (at, _, fire) in list(self._timers.items()):
+        for number, (at, fire) in list(self._timers.items()):
             if at <= self.elapsed:
                 del self._timers[number]
                 fire()

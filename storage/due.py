@@ -1,0 +1,181 @@
+"""When the next row of each kind is due: one statement for all kinds, repeated after a write.
+
+Whoever waits for rows asks here instead of trying to claim them. A write by any statement of this
+process, or of another one that tells it, makes the answer void. It must not know the clock, nor
+what is done with the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Set
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from bot.core.alerts import Switch
+from bot.core.breaker import NEEDED
+from bot.core.task import ACTIVE, TaskState
+from storage.broadcasts import B
+from storage.cluster import Cluster
+from storage.engine import Database
+from storage.rows import claimable_at
+from storage.tables import (
+    InboxState,
+    balance_trails,
+    broadcasts,
+    films,
+    in_states,
+    inbox,
+    one_of,
+    outbox,
+    provider_breaker,
+    star_refunds,
+    switches,
+    tasks,
+)
+
+VALID = timedelta(seconds=30)
+"""After this time the answer is read again: another process may not have told what it wrote."""
+
+_WRITTEN = "written "
+"""The event of a written table is this with its name."""
+
+
+def _first(at: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(sa.func.min(at)).where(*conditions)
+
+
+# Orders that wait until the provider answers probes, or until an admin lets the queue go on
+_STOPPED = sa.and_(
+    tasks.c.state == TaskState.QUEUED,
+    tasks.c.lease_owner.is_(None),
+    sa.or_(
+        sa.exists().where(provider_breaker.c.good < NEEDED),
+        sa.exists().where(switches.c.name == Switch.SUBMITS.value),
+    ),
+)
+_FIRST: Mapping[str, sa.Select[Any]] = {
+    "tasks": _first(claimable_at(tasks), in_states(ACTIVE), ~_STOPPED),
+    "queue": _first(tasks.c.run_at, in_states({TaskState.QUEUED}), tasks.c.lease_until.is_(None)),
+    "inbox": _first(claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING})),
+    "outbox": _first(claimable_at(outbox), outbox.c.waits_for.is_(None)),
+    "films": _first(claimable_at(films), films.c.run_at.is_not(None)),
+    "refunds": _first(
+        claimable_at(star_refunds),
+        star_refunds.c.done_at.is_(None),
+        star_refunds.c.refused_at.is_(None),
+    ),
+    "broadcasts": _first(
+        sa.func.coalesce(broadcasts.c.lease_until, broadcasts.c.created_at),
+        broadcasts.c.state == B.RUNNING,
+    ),
+    "doubts": _first(
+        sa.func.coalesce(balance_trails.c.due_at, balance_trails.c.lost_at),
+        balance_trails.c.verdict.is_(None),
+    ),
+    # a probe, or the end of the trial order; after the probes it waits for an order
+    "breaker": _first(
+        sa.case(
+            (provider_breaker.c.good < NEEDED, provider_breaker.c.probe_at),
+            else_=provider_breaker.c.trial_until,
+        )
+    ),
+}
+_TABLES: Mapping[str, tuple[sa.Table, ...]] = {
+    "tasks": (tasks, provider_breaker, switches),
+    "queue": (tasks,),
+    "inbox": (inbox,),
+    "outbox": (outbox,),
+    "films": (films,),
+    "refunds": (star_refunds,),
+    "broadcasts": (broadcasts,),
+    "doubts": (balance_trails,),
+    "breaker": (provider_breaker,),
+}
+"""The tables that the answer for a kind is read from."""
+_LOOK = sa.select(*(first.scalar_subquery().label(kind) for kind, first in _FIRST.items()))
+
+
+_ANSWERS: Mapping[str, frozenset[str]] = {
+    table.name: frozenset(kind for kind, read in _TABLES.items() if table in read)
+    for tables in _TABLES.values()
+    for table in tables
+}
+"""What a write to a table makes void."""
+
+
+class Due:
+    """When rows are due, and calls for whoever waits for a table to be written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._cluster: Cluster | None = None
+        self._calls: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        self._at: dict[str, datetime | None] = {}
+        self._void = set(_FIRST)
+        self._looked_at: datetime | None = None
+        self._looking = asyncio.Lock()
+        database.watch(self._written)
+
+    def join(self, cluster: Cluster) -> None:
+        """Tell the other processes of this cluster what is written here, and hear it of them."""
+        if self._cluster is not cluster:
+            self._cluster = cluster
+            for table in list(self._calls):
+                cluster.subscribe(_WRITTEN + table, partial(self._heard, table))
+
+    def watch(self, tables: Iterable[str], call: Callable[[], None]) -> None:
+        """Call `call` after each write to one of these tables that may make something due."""
+        for table in tables:
+            if table not in self._calls and self._cluster is not None:
+                self._cluster.subscribe(_WRITTEN + table, partial(self._heard, table))
+            self._calls[table].append(call)
+
+    def watch_kind(self, kind: str, call: Callable[[], None]) -> None:
+        """Call `call` after each write that may make rows of this kind due."""
+        self.watch([table.name for table in _TABLES[kind]], call)
+
+    async def next(self, kind: str, now: datetime) -> datetime | None:
+        """Return when the first row of this kind is or was due; None if none waits."""
+        if not self._is_known(kind, now):
+            async with self._looking:
+                if not self._is_known(kind, now):
+                    await self._look(now)
+        return self._at[kind]
+
+    def _is_known(self, kind: str, now: datetime) -> bool:
+        # A clock that was put back makes the answer void too.
+        looked_at = self._looked_at
+        return (
+            kind not in self._void
+            and looked_at is not None
+            and looked_at <= now < looked_at + VALID
+        )
+
+    async def _look(self, now: datetime) -> None:
+        void, self._void = self._void, set()  # what is written meanwhile is void again
+        try:
+            async with self._database.transaction() as connection:
+                row = (await connection.execute(_LOOK)).one()
+        except BaseException:
+            self._void |= void
+            raise
+        self._at, self._looked_at = dict(row._mapping), now
+
+    def _written(self, tables: Set[str], quietly: bool) -> None:
+        for table in tables:
+            self._make_void(table)
+            if not quietly and self._cluster is not None:
+                self._cluster.notify_soon(_WRITTEN + table)
+
+    def _heard(self, table: str) -> None:
+        self._make_void(table)
+        for call in self._calls[table]:
+            call()
+
+    def _make_void(self, table: str) -> None:
+        self._void |= _ANSWERS.get(table, frozenset())
