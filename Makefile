@@ -40,9 +40,10 @@ test: $(READY) chromium promtool ## all tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # BENCHES=start measures one of them.
-BENCHES ?= schedule start asking open_tasks delivery paper intake growth memory scale
+BENCHES ?= schedule start asking open_tasks delivery video paper intake growth memory scale
 bench: $(READY) ## costs, each figure a ratio within one run; written to docs/bench
 	@set -e; for name in $(BENCHES); do echo; echo "$$name"; $(BIN)/python -m tests.bench.$$name; done
+	$(BIN)/python -m tests.bench.goals
 
 # ARGS="--updates 5000 --orders 200 --minutes 3" looks shorter.
 soak: $(READY) ## 50 000 updates and 5 000 orders: does anything grow? at most 25 minutes

@@ -43,13 +43,12 @@ class Sampler:
 
     def _toggle(self, *_: object) -> None:
         self._running = not self._running
-        if self._running:
-            self._used = self._clocks()
-        else:
-            lines = [f"{stack} {weight}\n" for stack, weight in self._stacks.items()]
-            self._file.write_text("".join(lines))
         each = EVERY if self._running else 0
+        self._used = self._clocks()
         signal.setitimer(signal.ITIMER_PROF, each, each)
+        if not self._running:
+            lines = [f"{stack} {weight}\n" for stack, weight in self._stacks.copy().items()]
+            self._file.write_text("".join(lines))
 
     def _sample(self, _: int, here: FrameType | None) -> None:
         main, frames = threading.main_thread().ident, sys._current_frames()
