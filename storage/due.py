@@ -139,13 +139,18 @@ class Due:
         """Call `call` after each write that may make rows of this kind due."""
         self.watch([table.name for table in _TABLES[kind]], call)
 
-    async def next(self, kind: str, now: datetime) -> datetime | None:
-        """Return when the first row of this kind is or was due; None if none waits."""
+    async def next(self, kind: str, now: datetime) -> datetime:
+        """Return when the first row of this kind is or was due, or when to ask again if that is
+        sooner. So what a dead process held is noticed when its lease ends, even if nobody told of
+        it: a lease is no shorter than an answer is valid.
+        """
         if not self._is_known(kind, now):
             async with self._looking:
                 if not self._is_known(kind, now):
                     await self._look(now)
-        return self._at[kind]
+        assert self._looked_at is not None
+        at, again = self._at[kind], self._looked_at + VALID
+        return again if at is None else min(at, again)
 
     def _is_known(self, kind: str, now: datetime) -> bool:
         # A clock that was put back makes the answer void too.
