@@ -22,6 +22,7 @@ from bot.core.task import ACTIVE, TaskState
 from storage.broadcasts import B
 from storage.cluster import Cluster
 from storage.engine import Database
+from storage.inbox import IS_FIRST
 from storage.rows import claimable_at
 from storage.tables import (
     InboxState,
@@ -61,7 +62,7 @@ _STOPPED = sa.and_(
 _FIRST: Mapping[str, sa.Select[Any]] = {
     "tasks": _first(claimable_at(tasks), in_states(ACTIVE), ~_STOPPED),
     "queue": _first(tasks.c.run_at, in_states({TaskState.QUEUED}), tasks.c.lease_until.is_(None)),
-    "inbox": _first(claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING})),
+    "inbox": _first(claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING}), IS_FIRST),
     "outbox": _first(claimable_at(outbox), outbox.c.waits_for.is_(None)),
     "films": _first(claimable_at(films), films.c.run_at.is_not(None)),
     "refunds": _first(

@@ -18,7 +18,13 @@ from storage.rows import UNLEASED, free, next_due
 from storage.tables import InboxState, inbox, one_of
 
 _pending = one_of(inbox.c.state, {InboxState.PENDING})
-
+_earlier = inbox.alias("earlier")
+IS_FIRST = ~sa.exists().where(
+    one_of(inbox.c.state, {InboxState.PENDING}, of=_earlier),
+    _earlier.c.chat_key == inbox.c.chat_key,
+    _earlier.c.update_id < inbox.c.update_id,
+)
+"""No earlier update of the same chat waits."""
 
 AHEAD = timedelta(days=1)
 """Urgent updates get a `run_at` this much earlier, because claims are ordered by `run_at`."""
@@ -51,7 +57,7 @@ class InboxTurn:
     def __init__(self, connection: Connection, ended: set[int]) -> None:
         self._connection = connection
         self._ended = ended
-        connection.make_nothing_due()  # but `add` does
+        connection.make_nothing_due()  # but `add` and `done` do
 
     async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
         """Add updates; return how many were new. After the commit Telegram may forget them all."""
@@ -88,18 +94,13 @@ class InboxTurn:
         """
         if limit <= 0:
             return []
-        earlier = inbox.alias("earlier")
         due = (
             sa.select(inbox.c.update_id)
             .where(
                 _pending,
                 inbox.c.run_at <= now,
                 free(inbox, now),
-                ~sa.exists().where(
-                    one_of(inbox.c.state, {InboxState.PENDING}, of=earlier),
-                    earlier.c.chat_key == inbox.c.chat_key,
-                    earlier.c.update_id < inbox.c.update_id,
-                ),
+                IS_FIRST,
             )
             .order_by(inbox.c.run_at, inbox.c.update_id)
             .limit(limit)
@@ -126,7 +127,8 @@ class InboxTurn:
         return sorted(claimed, key=lambda update: update.update_id)
 
     async def done(self, ids: Collection[int], *, now: datetime) -> None:
-        """Mark updates as done."""
+        """Mark updates as done; the next of their chats may be due by that."""
+        self._connection.is_quiet = self._connection.is_quiet and not ids
         self._ended.difference_update(ids)
         await note_done(self._connection, ids, now)
 
