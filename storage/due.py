@@ -21,6 +21,7 @@ from bot.core.breaker import NEEDED
 from bot.core.task import ACTIVE, TaskState
 from storage.broadcasts import B
 from storage.cluster import Cluster
+from storage.due_updates import is_first
 from storage.engine import Database
 from storage.rows import claimable_at
 from storage.tables import (
@@ -61,7 +62,9 @@ _STOPPED = sa.and_(
 _FIRST: Mapping[str, sa.Select[Any]] = {
     "tasks": _first(claimable_at(tasks), in_states(ACTIVE), ~_STOPPED),
     "queue": _first(tasks.c.run_at, in_states({TaskState.QUEUED}), tasks.c.lease_until.is_(None)),
-    "inbox": _first(claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING})),
+    "inbox": _first(
+        claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING}), is_first(inbox)
+    ),
     "outbox": _first(claimable_at(outbox), outbox.c.waits_for.is_(None)),
     "films": _first(claimable_at(films), films.c.run_at.is_not(None)),
     "refunds": _first(
@@ -139,13 +142,18 @@ class Due:
         """Call `call` after each write that may make rows of this kind due."""
         self.watch([table.name for table in _TABLES[kind]], call)
 
-    async def next(self, kind: str, now: datetime) -> datetime | None:
-        """Return when the first row of this kind is or was due; None if none waits."""
+    async def next(self, kind: str, now: datetime) -> datetime:
+        """Return when the first row of this kind is or was due, or when to ask again if that is
+        sooner. So what a dead process held is noticed when its lease ends, even if nobody told of
+        it: a lease is no shorter than an answer is valid.
+        """
         if not self._is_known(kind, now):
             async with self._looking:
                 if not self._is_known(kind, now):
                     await self._look(now)
-        return self._at[kind]
+        assert self._looked_at is not None
+        at, again = self._at[kind], self._looked_at + VALID
+        return again if at is None else min(at, again)
 
     def _is_known(self, kind: str, now: datetime) -> bool:
         # A clock that was put back makes the answer void too.

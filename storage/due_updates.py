@@ -22,7 +22,7 @@ def _pending(of: sa.FromClause = inbox) -> sa.ColumnElement[bool]:
     return one_of(inbox.c.state, {InboxState.PENDING}, of=of)
 
 
-def _is_first(of: sa.FromClause) -> sa.ColumnElement[bool]:
+def is_first(of: sa.FromClause) -> sa.ColumnElement[bool]:
     """Return the condition that no earlier update of the same chat is pending."""
     earlier = inbox.alias("earlier")
     return ~sa.exists().where(
@@ -42,7 +42,7 @@ _oldest = (
     .limit(_window)
     .cte("oldest")
 )
-_found = sa.select(_oldest.c.update_id).where(_is_first(_oldest)).limit(_most).cte("found")
+_found = sa.select(_oldest.c.update_id).where(is_first(_oldest)).limit(_most).cte("found")
 
 # A few chats fill the window: step from each chat with pending updates to the next one.
 _is_full = sa.select(sa.func.count()).select_from(_oldest).scalar_subquery() >= _window
@@ -74,7 +74,7 @@ due = (
         inbox.c.update_id.in_(sa.select(_found.c.update_id).union(_heads)),
         # again, for rows that another process has changed meanwhile
         _is_due,
-        _is_first(inbox),
+        is_first(inbox),
     )
     .order_by(inbox.c.run_at, inbox.c.update_id)
     .limit(_most)

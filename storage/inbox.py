@@ -88,7 +88,7 @@ class InboxTurn:
     def __init__(self, connection: Connection, ended: set[int]) -> None:
         self._connection = connection
         self._ended = ended
-        connection.make_nothing_due()  # but `add` does
+        connection.make_nothing_due()  # but `add` and `done` do
 
     async def add(self, rows: Sequence[IncomingUpdate], *, now: datetime) -> int:
         """Add updates; return how many were new. After the commit Telegram may forget them all."""
@@ -134,7 +134,8 @@ class InboxTurn:
         return sorted(claimed, key=lambda update: update.update_id)
 
     async def done(self, ids: Collection[int], *, now: datetime) -> None:
-        """Mark updates as done."""
+        """Mark updates as done; the next of their chats may be due by that."""
+        self._connection.is_quiet = self._connection.is_quiet and not ids
         self._ended.difference_update(ids)
         await note_done(self._connection, ids, now)
 

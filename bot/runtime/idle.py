@@ -19,14 +19,14 @@ lost, and the wall clock may jump."""
 
 
 class Idle:
-    """The waits of one loop. `next_due`: when its first row is or was due; without it only what
-    changes is due. `unwritten`: whether the loop has something to do that no row shows. `beat` is
+    """The waits of one loop. `next_due`: when its first row is or was due, or when to ask again;
+    without it only what changes is due. `unwritten`: whether the loop has something to do that no row shows. `beat` is
     called at each look.
     """
 
     def __init__(
         self,
-        next_due: Callable[[datetime], Awaitable[datetime | None]] | None = None,
+        next_due: Callable[[datetime], Awaitable[datetime]] | None = None,
         *,
         clock: Clock,
         wait: Wait,
@@ -95,4 +95,4 @@ class Idle:
             at = await self._next_due(now)
         except StorageUnavailable:
             return 0.0  # the loop itself will tell
-        return LOOK_SECONDS if at is None else min((at - now).total_seconds(), LOOK_SECONDS)
+        return min((at - now).total_seconds(), LOOK_SECONDS)

@@ -78,7 +78,10 @@ async def run(seconds: float, *, postgres: bool) -> dict[str, Cost]:
     """Return the costs, by what ran."""
     costs: dict[str, Cost] = {}
     async with AsyncExitStack() as stack:
-        folder = lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))  # noqa: E731
+
+        def folder() -> Path:
+            return Path(stack.enter_context(tempfile.TemporaryDirectory()))
+
         [costs["SQLite"]] = await measure(seconds, folder(), None, 1)
         if postgres:
             server = stack.enter_context(running_postgres())

@@ -71,6 +71,7 @@ async def newest_of_a_person(storage: Storage) -> None:
                 "ix_tasks_due",
                 "ix_tasks_queue",
                 "ix_inbox_due",
+                "ix_inbox_pending",
                 "ix_films_due",
                 "ix_star_refunds_due",
                 "ix_balance_trails_undecided",
