@@ -132,7 +132,8 @@ scale: $(READY) ## two intakes and two workers on one PostgreSQL, killed and cut
 crash-selftest: $(READY) ## planted bugs, each of which the campaign must notice
 	$(BIN)/python -m tests.crash selftest $(ARGS)
 
-# ARGS="--seconds 3600", "--seed 7 --lives 1 --jobs 1", "--seed 7 --log", selftest, …
+# ARGS="--total 100000" is the campaign of docs/reliability.md (a line each minute, Ctrl-C prints what there is);
+# "--seconds 3600", "--seed 7 --lives 1 --jobs 1", "--seed 7 --log", selftest, …
 simulate: $(READY) ## simulated lives on a virtual clock, a minute on two cores
 	$(BIN)/python -m tests.simulation $(ARGS)
 

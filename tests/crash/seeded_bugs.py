@@ -132,11 +132,11 @@ def early_done() -> None:
 def confirmed_unsaved() -> None:
     """Telegram may forget updates that are only in this process's memory."""
     add = InboxTurn.add
-    kept: list[Any] = []
+    kept: dict[int, tuple[Any, list[Any]]] = {}  # of each process; `_ended` is its own
 
     async def later(self: InboxTurn, rows: Any, *, now: Any) -> int:
-        held = list(kept)
-        kept[:] = list(rows)
+        _, held = kept.get(id(self._ended), (None, []))
+        kept[id(self._ended)] = self._ended, list(rows)
         await add(self, held, now=now)
         return len(held)
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import multiprocessing
+import math
 import secrets
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 
 from bot.runtime.lazy_aiogram import import_aiogram
 
@@ -35,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tests.simulation.life import ORDERS
 
     parser.add_argument("what", nargs="?", default="lives", choices=("lives", "selftest"))
-    parser.add_argument("--seconds", type=float, default=MINUTE, help="of CPU, for each core")
+    parser.add_argument("--seconds", type=float, help="of CPU, for each core; by default 60")
+    parser.add_argument(
+        "--total", type=int, help="orders of all lives; without --seconds no limit"
+    )
     parser.add_argument("--lives", type=int, default=None, help="at most, on each core")
     parser.add_argument("--orders", type=int, default=ORDERS, help="in one life")
     parser.add_argument("--seed", type=int, default=None, help="of the first life")
@@ -51,35 +53,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _lives(args: argparse.Namespace) -> int:
-    from tests.simulation.search import Summary
+    from tests.simulation.campaign import Plan, run
 
     say(f"seeds from {args.seed} (--seed {args.seed} replays them)")
     began = time.monotonic()
-    with multiprocessing.Pool(args.jobs) as pool:
-        parts = pool.map(partial(_search, args), range(args.jobs))
-    total = Summary()
-    for part in parts:
-        for name, value in vars(part).items():
-            setattr(total, name, getattr(total, name) + value)
-    say(total.text())
-    wall = time.monotonic() - began
-    say(f"{total.orders / wall * 60:.0f} orders a minute on the clock, with {args.jobs} jobs")
+    seconds = args.seconds or (MINUTE if args.total is None else math.inf)
+    plan = Plan(
+        seed=args.seed,
+        jobs=args.jobs,
+        orders=args.orders,
+        seconds=seconds,
+        lives=args.lives,
+        total=args.total,
+        bug=args.bug,
+    )
+    tally, is_whole = run(plan, say)
+    wall, total = time.monotonic() - began, tally.summary
+    if not is_whole:
+        say("interrupted; so far:")
+    say(tally.text())
+    say(
+        f"{total.orders / wall * 60:.0f} orders a minute on the clock, with {args.jobs} jobs; "
+        f"at most {tally.peak} MB in a process"
+    )
     for result in total.broken[:3]:
-        _tell_shortest(args, result)
-    return 1 if total.broken else 0
-
-
-def _search(args: argparse.Namespace, job: int) -> object:
-    from tests.simulation.bugs import planted
-    from tests.simulation.search import search
-
-    with planted(args.bug):
-        return search(
-            itertools.count(args.seed + job, args.jobs),
-            seconds=args.seconds,
-            lives=args.lives,
-            orders=args.orders,
-        )
+        if is_whole:
+            _tell_shortest(args, result)
+        else:
+            say(f"BROKEN: seed {result.seed}: {result.violations[0]}")
+    return 1 if total.broken or not is_whole else 0
 
 
 def _tell_shortest(args: argparse.Namespace, result: object) -> None:
@@ -105,10 +107,10 @@ def _selftest(args: argparse.Namespace) -> int:
     from tests.simulation.bugs import BUGS, FOUND_AS, planted
     from tests.simulation.search import breaks, search, shrink
 
-    missed = 0
+    missed, seconds = 0, args.seconds or MINUTE
     for bug in [args.bug] if args.bug else BUGS:
         with planted(bug):
-            seen = search(itertools.count(args.seed), seconds=args.seconds, wanted=FOUND_AS[bug])
+            seen = search(itertools.count(args.seed), seconds=seconds, wanted=FOUND_AS[bug])
             found = [one for one in seen.broken if breaks(one, FOUND_AS[bug])]
             if not found:
                 missed += 1

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.core import gate
 from bot.core.balance import Trail, Verdict
 from bot.core.breaker import Breaker, Permit
 from bot.jobs.steps import watch
@@ -108,7 +109,18 @@ def settles_by_ambiguous_balance() -> None:
 
 def questions_without_back_off() -> None:
     """While the provider does not answer, every task asks as often as before."""
+    gate.TASKS = 10**9
     watch.back_off = lambda attempts, *, first, cap: 0.5  # type: ignore[attr-defined]
+
+
+def every_task_asks() -> None:
+    """No task waits for another's question: each has its own back-off in an outage."""
+    gate.TASKS = 10**9
+
+
+def gate_without_back_off() -> None:
+    """One task in turn tries during an outage, but as often as before."""
+    gate.back_off = lambda attempts, *, first, cap: 0.5  # type: ignore[attr-defined]
 
 
 OF_CAMPAIGN = {name: plant for name, plant in seeded_bugs.BUGS.items() if name != "no-skip-locked"}
@@ -120,6 +132,8 @@ OF_OUTAGES: dict[str, Callable[[], None]] = {
     "herd-after-outage": herd_after_outage,
     "settles-by-ambiguous-balance": settles_by_ambiguous_balance,
     "questions-without-back-off": questions_without_back_off,
+    "every-task-asks": every_task_asks,
+    "gate-without-back-off": gate_without_back_off,
 }
 BUGS = OF_CAMPAIGN | OF_OUTAGES
 
@@ -136,13 +150,15 @@ FOUND_AS = {
     "probe-costs-money": "is for nobody's order",
     "herd-after-outage": "a create went out|creates went out",
     "settles-by-ambiguous-balance": "was charged|was settled as paid",
-    "questions-without-back-off": "was asked for",
+    "questions-without-back-off": "was asked for|questions about",
+    "every-task-asks": "questions about",
+    "gate-without-back-off": "questions about",
 }
 """Words of the violation by which each bug must be found."""
 
 _TOUCHED: tuple[Any, ...] = (
     BreakerStore, Database, Gptunnel, Inbox, InboxTurn, StepContext, Submit, TaskStore, driver,
-    driver.Writer, doubts, sa.Select, watch,
+    driver.Writer, doubts, gate, sa.Select, watch,
 )  # fmt: skip
 
 

@@ -15,12 +15,18 @@ from tests.crash.actors import Order
 from tests.crash.environment import Environment
 from tests.crash.verdict import Disturbances, Verdict
 from tests.simulation.films import Film, marks
-from tests.simulation.network import CREATE_SECONDS
+from tests.simulation.network import CREATE_SECONDS, Act, Outage
 from tests.simulation.world import Create, World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+NOTICE_SECONDS, HANG_SECONDS = 10.0, 40.0
+"""From a process's first question in vain until it knows of an outage; a call waits 30 s."""
+MOST_QUESTIONS = 8
+"""In the rest of an outage of two minutes, since waits grow from 2 to 60 s; and one about each
+task, as too few may have failed when others are taken over.
+"""
 SLACK = 0.5
 """Seconds from a lost answer to the commit that stops other creates."""
 
@@ -182,6 +188,18 @@ class Judge(Verdict):
             for task, count in asked.items():
                 if count > most:
                     self._wrong(f"{task} was asked for {count} times in {outage}")
+            self._one_in_turn_asks(outage)
+
+    def _one_in_turn_asks(self, outage: Outage) -> None:
+        """Once a process knows of an outage, it asks rarely, however many tasks are open."""
+        notices = HANG_SECONDS if outage.act is Act.HANG_BEFORE else NOTICE_SECONDS
+        for name, questions in self._world.questions.items():
+            asked = [one for one in questions if outage.start <= one[0] < outage.end]
+            late = [task for at, task in asked if at >= asked[0][0] + notices]
+            if len(late) > MOST_QUESTIONS + len(set(late)):
+                self._wrong(
+                    f"{name} asked {len(late)} questions about {len(set(late))} tasks in {outage}"
+                )
 
     def _logs(self) -> None:
         spoken = self._world.spoken

@@ -25,6 +25,7 @@ from storage import Charging, open_storage
 from storage.durations import add_duration
 from tests.crash.actors import Kind, People
 from tests.crash.observer import Observer
+from tests.crash.verdict import Numbers
 from tests.simulation.disk import prepare
 from tests.simulation.fate import EventLog, Fate, seeded_secrets
 from tests.simulation.films import FilmMaker, pictures_without_videos
@@ -50,7 +51,8 @@ LOOK_SECONDS = 5.0
 STOP_SECONDS = 15.0
 """The bot ends itself at the latest 8.5 s after a stop (bot/runtime/supervisor.py)."""
 RESTART_SECONDS = (0.3, 8.0)
-NUMBERS = itertools.count()
+ROOT = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+"""Where lives have their folders; None: where temporary files are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,10 @@ class Result:
     seconds: float  # of virtual time
     deliveries: int
     doubts: int
+    confirmed: int = 0
+    charges: int = 0
+    cancelled: int = 0
+    repeats: int = 0  # videos that came twice
     lines: tuple[str, ...] = ()
 
 
@@ -93,7 +99,7 @@ def live(
             except Stalled as exc:
                 world.wrong(f"everything stands still: {exc}")
             digest, seconds = log.digest(), loop.now
-            deliveries, doubts = life.numbers
+            numbers = life.numbers
             _bury(world)
         world.close()
     return Result(
@@ -104,8 +110,12 @@ def live(
         digest=digest,
         events=log.count,
         seconds=seconds,
-        deliveries=deliveries,
-        doubts=doubts,
+        deliveries=numbers.videos,
+        doubts=numbers.unknown,
+        confirmed=numbers.confirmed,
+        charges=numbers.charges,
+        cancelled=numbers.cancelled,
+        repeats=numbers.duplicate_videos,
         lines=tuple(log.lines),
     )
 
@@ -122,7 +132,7 @@ class Life:
         self._heirs: dict[Process, Process] = {}
         self._asleep = 0
         self._over = False
-        self.numbers = 0, 0
+        self.numbers = Numbers()
 
     async def run(self) -> None:
         """Live it, and judge."""
@@ -148,7 +158,7 @@ class Life:
         found = left or await observer.faults()
         judge = Judge(world, people.orders, [maker.film for maker in makers], found)
         world.violations += judge.violations
-        self.numbers = judge.numbers.videos, judge.numbers.unknown
+        self.numbers = judge.numbers
 
     # --- people ------------------------------------------------------------------------------
 
@@ -306,8 +316,7 @@ async def _rounds() -> None:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    root = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-    folder = Path(tempfile.mkdtemp(prefix="life-", dir=root))
+    folder = Path(tempfile.mkdtemp(prefix="life-", dir=ROOT))
     try:
         shutil.copy(_template(), folder / "bot.db")
         yield folder
@@ -316,9 +325,14 @@ def _folder() -> Iterator[Path]:
 
 
 @cache
+def _template_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="lives-")  # removed at the end of the program
+
+
+@cache
 def _template() -> Path:
     """A database without people that knows how long a video takes; made once in a process."""
-    path = Path(tempfile.mkdtemp(prefix="lives-")) / "bot.db"
+    path = Path(_template_folder().name) / "bot.db"
 
     async def make() -> None:
         async with (

@@ -15,12 +15,13 @@ from aiogram import Router
 import bot.wiring.handlers
 from handlers import build_router
 
+MOST = 20
 _kept: list[Router] = []
 
 
 @contextmanager
 def kept_routers() -> Iterator[None]:
-    """Let every process of a life have one of the kept routers, which are free again afterwards."""
+    """Let every process of a life have one of them; afterwards they are free again."""
     module: Any = bot.wiring.handlers
     taken: list[Router] = []
 
@@ -37,3 +38,4 @@ def kept_routers() -> Iterator[None]:
         for router in taken:
             router._parent_router = None  # of the dispatcher that it was included in
         _kept.extend(taken)
+        del _kept[MOST:]

@@ -204,6 +204,9 @@ class Transport(httpx.AsyncBaseTransport):
         async def effect(act: Act) -> tuple[int, bytes]:
             return await _ask(provider, "create" if name == "probe" else name, headers, sent, act)
 
+        if name == "result":
+            asked = self._world.questions.setdefault(self._process.name, [])
+            asked.append((self._world.loop.now, sent["task_id"]))
         create = (
             self._world.begin_create(self._process, paid=name == "create")
             if (name in ("create", "probe"))

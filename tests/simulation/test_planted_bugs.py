@@ -18,7 +18,16 @@ from tests.simulation.search import breaks, search, shrink
 CPU_SECONDS = 60.0
 
 
-@pytest.mark.parametrize("bug", ["no-breaker", "repost", "probe-costs-money"])
+@pytest.mark.parametrize(
+    "bug",
+    [
+        "no-breaker",
+        "repost",
+        "probe-costs-money",
+        "confirmed-unsaved",
+        "questions-without-back-off",
+    ],
+)
 def test_a_planted_bug_is_found_within_a_minute(bug: str) -> None:
     with planted(bug):
         seen = search(itertools.count(1), seconds=CPU_SECONDS, wanted=FOUND_AS[bug])

@@ -171,6 +171,7 @@ class World:
         self.disturbances = Disturbances(lease_seconds=LEASE_SECONDS)
         self.violations: list[str] = []
         self.creates: list[Create] = []
+        self.questions: dict[str, list[tuple[float, str]]] = {}  # by process: when, about what
         self.processes: list[Process] = []
         self.living = 0  # processes
         self.lives: list[Any] = []  # of tests.crash.environment.Environment: logs of processes

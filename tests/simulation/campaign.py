@@ -1,0 +1,178 @@
+"""A campaign of many lives on several cores: steady memory, a line each minute, and the sum.
+
+A process lives few lives and is replaced by a fresh fork of this one, so that nothing grows from
+hour to hour. It must not know what a life does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import queue
+import re
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tests.simulation import life
+from tests.simulation.bugs import planted
+from tests.simulation.life import Result, live
+from tests.simulation.search import Summary, breaks, warm_up
+
+LIVES_EACH = 40
+"""Lives of one process."""
+REPORT_SECONDS = 60.0
+PATIENCE_SECONDS = 900.0
+"""Without the end of a life for so long, a process has died."""
+TWICE = "was charged"
+LOST = "was ordered and|no card|no answer|never taken|never came|is not sent|is pending"
+"""Words of the violations of the first two promises (docs/reliability.md)."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to live: until `total` orders, `lives` lives, or `seconds` of CPU on each core."""
+
+    seed: int
+    jobs: int
+    orders: int
+    seconds: float
+    lives: int | None = None
+    total: int | None = None
+    bug: str | None = None
+
+    def is_over(self, lives: int, orders: int, cpu: float) -> bool:
+        """Whether this much is enough."""
+        return (
+            cpu >= self.seconds * self.jobs
+            or (self.lives is not None and lives >= self.lives * self.jobs)
+            or (self.total is not None and orders >= self.total)
+        )
+
+
+@dataclass
+class Tally:
+    """What a campaign came to so far."""
+
+    summary: Summary = field(default_factory=Summary)
+    confirmed: int = 0
+    charges: int = 0
+    repeats: int = 0
+    cancelled: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    twice: int = 0  # lives with an order that was charged twice
+    lost: int = 0
+    peak: int = 0  # the most memory of one process, in MB
+
+    def add(self, result: Result, cpu: float, peak: int) -> None:
+        """Count one life."""
+        self.summary.add(result)
+        self.summary.seconds += cpu
+        self.confirmed += result.confirmed
+        self.charges += result.charges
+        self.repeats += result.repeats
+        self.cancelled += result.cancelled
+        self.faults.update(kind_of(fault) for fault in result.faults)
+        self.twice += breaks(result, TWICE)
+        self.lost += breaks(result, LOST)
+        self.peak = max(self.peak, peak)
+
+    def line(self, wall: float) -> str:
+        """For people, while it runs."""
+        seen = self.summary
+        return (
+            f"{wall / 60:.0f} min: {seen.lives} lives, {seen.orders} orders, "
+            f"{sum(self.faults.values())} faults, {len(seen.broken)} broken; "
+            f"{seen.orders / wall * 60:.0f} orders a minute, {self.peak} MB in a process"
+        )
+
+    def text(self) -> str:
+        """For people and docs/reliability.md, at the end."""
+        faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.most_common())
+        return (
+            f"{self.summary.text()}\n"
+            f"{self.confirmed} orders confirmed, {self.charges} charges, "
+            f"{self.summary.deliveries} videos, {self.repeats} of them twice, "
+            f"{self.summary.doubts} in doubt, {self.cancelled} cancelled\n"
+            f"charged twice: {self.twice}; lost: {self.lost}\n"
+            f"faults: {faults or 'none'}"
+        )
+
+
+def kind_of(fault: str) -> str:
+    """Return what kind of fault a name in `Result.faults` is."""
+    place, _, rest = fault.partition("#")
+    if place == "outage":
+        return "outage " + rest.partition(" ")[2].partition(",")[0]
+    _, _, kind = rest.partition(" ")
+    return kind or place
+
+
+def run(plan: Plan, say: Say) -> tuple[Tally, bool]:
+    """Live it; return what it came to, and whether it ran to its end: False after Ctrl-C."""
+    warm_up()  # before the forks, which have it from here
+    with tempfile.TemporaryDirectory(prefix="lives-", dir=life.ROOT) as folder:
+        before = tempfile.tempdir, life.ROOT
+        tempfile.tempdir, life.ROOT = folder, Path(folder)
+        try:
+            return _run(plan, say)
+        finally:
+            tempfile.tempdir, life.ROOT = before
+
+
+def _run(plan: Plan, say: Say) -> tuple[Tally, bool]:
+    tally, seeds, lived = Tally(), itertools.count(plan.seed), queue.SimpleQueue[Any]()
+    pool = multiprocessing.get_context("fork").Pool(
+        plan.jobs, initializer=_forked, maxtasksperchild=LIVES_EACH
+    )
+    began = told = time.monotonic()
+    begun = 0
+    try:
+        while True:
+            seen = tally.summary
+            while begun < seen.lives + 2 * plan.jobs and not (
+                plan.is_over(begun, begun * plan.orders, seen.seconds)
+            ):
+                task = next(seeds), plan.orders, plan.bug
+                pool.apply_async(_live, task, callback=lived.put, error_callback=lived.put)
+                begun += 1
+            if begun == seen.lives:
+                return tally, True
+            said = lived.get(timeout=PATIENCE_SECONDS)
+            if isinstance(said, BaseException):
+                raise said
+            tally.add(*said)
+            if time.monotonic() - told >= REPORT_SECONDS:
+                told = time.monotonic()
+                say(tally.line(told - began))
+    except KeyboardInterrupt:
+        return tally, False
+    finally:
+        pool.terminate()
+        pool.join()
+
+
+def _forked() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reports
+
+
+def _live(seed: int, orders: int, bug: str | None) -> tuple[Result, float, int]:
+    """Return a life, its seconds of CPU, and the memory of this process in MB."""
+    began = time.process_time()
+    with planted(bug):
+        result = live(seed, orders=orders)
+    kept = replace(result, lines=())
+    return kept, time.process_time() - began, _memory()
+
+
+def _memory() -> int:
+    status = Path("/proc/self/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    return int(found[1]) // 1024 if found else 0
