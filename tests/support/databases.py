@@ -13,8 +13,9 @@ from storage import open_storage
 
 def with_tables(path: Path) -> str:
     """Write an empty database of this version; return its address, as DATABASE_URL says it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_bytes(_migrated())
+    path.chmod(0o600)
     return f"sqlite+aiosqlite:///{path}"
 
 

@@ -14,6 +14,6 @@ PREPARE = "tests.support.short_waits:prepare"
 
 def prepare(wish: dict[str, Any]) -> None:
     """Set the balance to be read again so many seconds after a lost answer: `balance_gap`."""
-    doubts = import_module("storage.doubts")
+    doubts: Any = import_module("storage.doubts")
     assert isinstance(doubts.GAP, timedelta)  # it must still be there
     doubts.GAP = timedelta(seconds=wish["balance_gap"])
