@@ -26,6 +26,7 @@ from bot.__main__ import main
 from storage import open_storage
 from storage.address import parse
 from storage.driver_errors import explain
+from tests.support.databases import with_tables
 from tests.support.launcher import Launcher, launching
 from tests.support.postgres import PostgresServer, postgres
 from tests.support.process_harness import KEY, TOKEN, free_port
@@ -74,7 +75,7 @@ def run(
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    asyncio.run(_tables(f"sqlite+aiosqlite:///{tmp_path}/made/bot.db"))
+    with_tables(tmp_path / "made" / "bot.db")
     root = logging.getLogger()
     before = root.handlers[:], root.level
     monkeypatch.setenv("DATABASE_URL", "sqlite+aiosqlite:///made/bot.db")

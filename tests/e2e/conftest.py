@@ -33,7 +33,7 @@ async def session_harness(
         tmp_path_factory.mktemp("harness"), delay=QUICK, renderer=clip
     ) as opened:
         await learnt(opened.database_url, QUICK)
-        await opened.start(settings={"TASK_DEADLINE_SECONDS": "5"})
+        await opened.start(settings={"TASK_DEADLINE_SECONDS": "5"}, balance_gap=3.0)
         yield opened
         found = canaries.leaks_to_telegram(opened.telegram)
         found += canaries.leaks_to_provider(opened.provider)

@@ -122,7 +122,7 @@ async def test_a_lost_answer_is_repeated_only_by_the_person(
     assert (await anna.answer_to(pressed))["text"] == texts.results.press_retried("en")
     twice = await anna.press(said, again, old=True)
     assert (await anna.answer_to(twice))["show_alert"] is True
-    # The balance after the lost answer is read first, at once and a minute later.
+    # The balance after the lost answer is read first, at once and after `balance_gap`.
     video = await anna.expect(is_video, within=180)
     assert video["reply_to_message"]["message_id"] == asked["message_id"]
     assert len(creates(harness, prompt)) == 2

@@ -13,12 +13,13 @@ from bot.core.task import Task, TaskState
 from bot.jobs.delivery import Delivery, KeptVideos
 from bot.telegram.messenger import Messenger
 from storage import open_storage
+from tests.support.databases import with_tables
 from tests.support.factories import task_in
 
 
 @pytest.fixture
 async def task(tmp_path: Path) -> AsyncIterator[Task]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as storage:
         yield await task_in(storage, TaskState.RENDERED)
 
 

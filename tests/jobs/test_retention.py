@@ -14,6 +14,7 @@ from bot.core.task import TaskState
 from bot.jobs.delivery import KeptVideos
 from bot.jobs.retention import Retention
 from storage import IncomingUpdate, Storage, leftovers, open_storage, privacy
+from tests.support.databases import with_tables
 from tests.support.factories import NOON, draft, queued, task_in
 
 DAY = timedelta(days=1)
@@ -21,7 +22,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         yield opened
 
 

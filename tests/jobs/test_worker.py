@@ -23,6 +23,7 @@ from bot.provider.answers import Job, JobStatus
 from bot.runtime.health import Health
 from storage import Storage, open_storage
 from tests.stateful.outside_world import NoProgress
+from tests.support.databases import with_tables
 from tests.support.factories import NOON, leased, queued
 
 LEASE = timedelta(seconds=30)
@@ -61,7 +62,7 @@ class Held:
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         yield opened
 
 

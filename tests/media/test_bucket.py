@@ -26,6 +26,7 @@ from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter
 from storage import Storage, open_storage
 from tests.e2e.conftest import card_for, is_video
+from tests.support.databases import with_tables
 from tests.support.factories import task_in
 from tests.support.media_files import GREEN, clip, flag, jpeg, learnt
 from tests.support.process_harness import free_port, open_process_harness
@@ -156,7 +157,7 @@ class Frames:
 async def frames(s3: Server, tmp_path: Path) -> AsyncIterator[Frames]:
     async with (
         TelegramEmulator() as api,
-        open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as storage,
+        open_storage(with_tables(tmp_path / "bot.db")) as storage,
     ):
         made = Frames(storage, api, s3.bucket())
         yield made

@@ -22,6 +22,7 @@ from bot.texts.alerts import ALERTS
 from bot.texts.i18n import LANGUAGES
 from storage import IncomingUpdate, Storage, open_storage
 from storage.tables import tasks
+from tests.support.databases import with_tables
 from tests.support.factories import NOON, PHOTO, leased, queued, task_in
 
 ADMINS = frozenset({1, 2})
@@ -103,7 +104,7 @@ async def make_task(
 
 @pytest.fixture
 async def harness(tmp_path: Path) -> AsyncIterator[MonitorHarness]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as storage:
         yield MonitorHarness(storage)
 
 
@@ -418,7 +419,7 @@ async def test_a_drain_is_told_when_nothing_is_under_way(harness: MonitorHarness
 async def test_a_group_gets_alerts_in_the_language_of_the_last_admin(
     tmp_path: Path,
 ) -> None:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as storage:
         for person, lang in ((1, "ru"), (2, "en")):
             await storage.users.see(person, lang=lang, name="A", now=NOON)
         group = -100500
@@ -458,7 +459,7 @@ async def test_a_series_of_charged_failures_is_reported_and_ends_with_a_video(
 
 
 async def test_the_failure_breaker_pauses_new_orders(tmp_path: Path) -> None:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as storage:
         harness = MonitorHarness(storage, failure_breaker=3)
         await finished(harness, failed=True, count=2)
         await harness.look()

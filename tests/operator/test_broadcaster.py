@@ -16,6 +16,7 @@ from bot.core.errors import TelegramError, TelegramLater, TelegramLost, Telegram
 from bot.operator.broadcaster import PAGE, Broadcaster
 from storage import Storage, open_storage
 from storage.tables import BroadcastState
+from tests.support.databases import with_tables
 from tests.support.factories import NOON
 
 B = BroadcastState
@@ -44,7 +45,7 @@ class Telegram:
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         for user_id in PEOPLE:
             await opened.users.see(user_id, lang="en", name="N", now=NOON)
         yield opened

@@ -14,6 +14,7 @@ import pytest
 from bot.cli import order_account
 from bot.operator import charging
 from storage import Charging, Storage, open_storage
+from tests.support.databases import with_tables
 from tests.support.factories import MINUTE, NOON
 
 ACCOUNT = "a1b2c3d4e5f6"
@@ -21,7 +22,7 @@ ACCOUNT = "a1b2c3d4e5f6"
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as storage:
         yield storage
 
 

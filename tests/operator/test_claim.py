@@ -18,6 +18,7 @@ from bot.core.access import Access, Admins
 from bot.operator.claim import AdminList, offer
 from bot.runtime import logs
 from storage import ClaimResult, Storage, open_storage
+from tests.support.databases import with_tables
 from tests.support.handler_harness import FakeTelegram
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -31,7 +32,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         yield opened
 
 

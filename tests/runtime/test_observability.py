@@ -30,6 +30,7 @@ from bot.runtime import logs, metrics, sentry
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer
 from storage import IncomingUpdate, Storage, journal, open_storage
+from tests.support.databases import with_tables
 from tests.support.factories import task_in
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ class Balance:
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         yield opened
 
 

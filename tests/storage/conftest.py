@@ -34,8 +34,10 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def postgres_url(postgres: PostgresServer) -> str:
-    return await postgres.create_filled(_make_tables)
+async def postgres_url(postgres: PostgresServer) -> AsyncIterator[str]:
+    made = await postgres.create_filled(_make_tables)
+    yield made
+    await postgres.drop(made)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -77,10 +77,11 @@ class BotRun:
 
 
 class Launcher:
-    """Starts lives; `launching()` makes one. `plain`: by `python -m bot` and nothing else."""
+    """Starts lives; `launching()` makes one. `plain`: by `python -m bot` and nothing else. `tree`:
+    the bot of this folder, for the fork server."""
 
-    def __init__(self, *, plain: bool) -> None:
-        self._plain = plain
+    def __init__(self, *, plain: bool, tree: Path = ROOT) -> None:
+        self._plain, self._tree = plain, tree
         self._ends: set[asyncio.Task[None]] = set()
         self._lives: list[BotRun] = []
 
@@ -136,7 +137,9 @@ class Launcher:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                socket.send_fds(_fork_server(), [json.dumps(order).encode()], [theirs.fileno()])
+                socket.send_fds(
+                    _fork_server(self._tree), [json.dumps(order).encode()], [theirs.fileno()]
+                )
             except OSError as exc:
                 ours.close()
                 raise RuntimeError("the fork server is gone") from exc
@@ -188,9 +191,9 @@ class Launcher:
 
 
 @asynccontextmanager
-async def launching(*, plain: bool = False) -> AsyncIterator[Launcher]:
+async def launching(*, plain: bool = False, tree: Path = ROOT) -> AsyncIterator[Launcher]:
     """A launcher of this event loop; what it started and is still there is killed at the end."""
-    launcher = Launcher(plain=plain)
+    launcher = Launcher(plain=plain, tree=tree)
     try:
         yield launcher
     finally:
@@ -198,13 +201,14 @@ async def launching(*, plain: bool = False) -> AsyncIterator[Launcher]:
 
 
 @cache
-def _fork_server() -> socket.socket:
-    """Start the fork server, once for this process, and return the line to it."""
+def _fork_server(tree: Path) -> socket.socket:
+    """Start the fork server, once for each tree in this process, and return the line to it."""
     ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.fork_server"],
-            cwd=ROOT,
+            cwd=tree,  # from which `bot` is imported
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=theirs.fileno(),
             start_new_session=True,
         )

@@ -16,6 +16,8 @@ from bot.core.clock import utc_now
 from bot.core.schedule import ENOUGH
 from bot.sandbox.gptunnel.render import FPS, Scene
 from storage import open_storage
+from storage.address import sqlite_file
+from tests.support.databases import with_tables
 
 RED, GREEN, BLUE = (210, 30, 30), (30, 180, 40), (30, 40, 210)
 MODEL = "seedance-1-lite-480P-5s"
@@ -101,6 +103,9 @@ def from_a_camera(upright: Image.Image) -> bytes:
 
 async def learnt(database_url: str, seconds: float) -> None:
     """A bot that knows its model to take so long: it asks soon, and the tests are short."""
+    file = sqlite_file(database_url)
+    if file is not None and not file.exists():
+        with_tables(file)
     async with open_storage(database_url) as storage:
         for _ in range(ENOUGH):
             await storage.durations.add(MODEL, seconds, seconds, now=utc_now())

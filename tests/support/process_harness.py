@@ -23,6 +23,7 @@ from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.gptunnel.studio import Renderer
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from tests.support.launcher import UP, BotRun, Launcher, launching
+from tests.support.short_waits import PREPARE
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
 KEY = "canary-key-0123456789"
@@ -111,12 +112,24 @@ class ProcessHarness:
         }
 
     async def start(
-        self, *argv: str, ready: bool = True, settings: Mapping[str, str] | None = None
+        self,
+        *argv: str,
+        ready: bool = True,
+        settings: Mapping[str, str] | None = None,
+        balance_gap: float | None = None,
     ) -> BotProcess:
-        """Start the bot; with `ready`, return once it reads updates."""
+        """Start the bot; with `ready`, return once it reads updates.
+
+        `balance_gap`: seconds between two readings of the balance after a lost answer, instead of
+        the program's own.
+        """
         environment = self.settings(**(settings or {}))
         log = self.folder / f"bot-{len(self.bots)}.log"
-        life = await self.launcher.start(environment, self.folder, log, argv=argv)
+        prepare = PREPARE if balance_gap is not None else ""
+        life = await self.launcher.start(
+            environment, self.folder, log, argv=argv, prepare=prepare,
+            wish={"balance_gap": balance_gap},
+        )  # fmt: skip
         bot = BotProcess(life, f"http://127.0.0.1:{environment['HTTP_PORT']}")
         self.bots.append(bot)
         if ready:

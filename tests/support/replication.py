@@ -21,7 +21,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tests.support.postgres import family, kill_all, programs
+from tests.support.postgres import family, kill_all, new_folder, programs
 from tests.support.process_harness import free_port
 
 USER = "pgserver"
@@ -195,7 +195,7 @@ async def running_pair(*, synchronous: bool) -> AsyncIterator[Pair]:
 
 def _folders() -> tuple[Path, list[Path]]:
     """Make the folders of two servers, in a short one: a socket's path has some 100 bytes."""
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    folder = new_folder()
     folders = [folder / "one", folder / "two"]
     for one in folders:
         one.mkdir(mode=0o700)

@@ -15,6 +15,7 @@ from aiogram.types import Update
 from bot.telegram.inbox import HEARTBEAT_SECONDS, LEASE, Inbox
 from bot.telegram.updates import incoming
 from storage import InboxState, InboxUpdate, Storage, open_storage
+from tests.support.databases import with_tables
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -56,7 +57,7 @@ class Beats:
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         yield opened
 
 

@@ -20,6 +20,7 @@ from bot.telegram.updates import incoming
 from storage import InboxState, IncomingUpdate, Storage, open_storage
 from storage.inbox import InboxTurn
 from tests.storage.test_plans import listening
+from tests.support.databases import with_tables
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SLOW, FLOODER = 666, 777
@@ -53,7 +54,7 @@ class Handler(Dispatcher):
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         yield opened
 
 

@@ -24,6 +24,7 @@ from bot.telegram.messenger import Messenger
 from bot.telegram.rate_limits import RateLimiter
 from storage import open_storage
 from tests.e2e.conftest import card_for, is_video
+from tests.support.databases import with_tables
 from tests.support.factories import task_in
 from tests.support.media_files import GREEN, clip, flag, jpeg, learnt
 from tests.support.process_harness import open_process_harness
@@ -73,7 +74,7 @@ async def test_a_video_over_50_mb_needs_a_local_server(
         info = VideoInfo(width=864, height=480, duration=5, has_audio=False)
         return Video(file=file, size=size, info=info, thumbnail=b"\xff\xd8")
 
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as storage:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as storage:
         task = replace(
             await task_in(storage, TaskState.RENDERED), chat=Chat(chat_id=anna.id), message_id=0
         )

@@ -22,6 +22,7 @@ from bot.telegram.inbox import Inbox
 from bot.telegram.polling import Polling
 from bot.telegram.updates import incoming
 from storage import Storage, open_storage
+from tests.support.databases import with_tables
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ACTIVE = TelegramConflict("can't use getUpdates method while webhook is active")
@@ -50,7 +51,7 @@ class Telegram:
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         yield opened
 
 

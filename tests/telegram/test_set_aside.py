@@ -18,6 +18,7 @@ from bot.jobs.steps.deliver import Deliver
 from bot.jobs.steps.submit import Submit
 from bot.jobs.steps.watch import PUT_OFF_SECONDS, Watch
 from storage import Storage, open_storage
+from tests.support.databases import with_tables
 from tests.support.factories import MINUTE, NOON, task_in
 
 S = TaskState
@@ -33,7 +34,7 @@ class Nobody:
 
 @pytest.fixture
 async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as opened:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as opened:
         yield opened
 
 

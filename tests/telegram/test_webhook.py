@@ -22,6 +22,7 @@ from bot.runtime.public_address import PublicAddress
 from bot.telegram.inbox import Inbox
 from bot.telegram.webhook import BODY_LIMIT, PATH, SECRET_HEADER, Webhook
 from storage import InboxState, IncomingUpdate, Storage, open_storage
+from tests.support.databases import with_tables
 from tests.support.process_harness import until
 
 SECRET = "canary-secret"
@@ -68,7 +69,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         if len(slept) > 20:
             raise StopLoop
 
-    async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as storage:
+    async with open_storage(with_tables(tmp_path / "bot.db")) as storage:
         health = Health(storage.database.writable, now=lambda: seconds[0])
         telegram: Any = Telegram()
         hook = Webhook(
