@@ -19,8 +19,10 @@ lost, and the wall clock may jump."""
 
 
 class Idle:
-    """The waits of one loop. `next_due`: when its first row is or was due, or when to ask again;
-    without it only what changes is due. `unwritten`: whether the loop has something to do that no row shows. `beat` is
+    """The waits of one loop.
+
+    `next_due`: when its first row is or was due, or when to ask again; without it only what
+    changes is due. `unwritten`: whether the loop has something to do that no row shows. `beat` is
     called at each look.
     """
 

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -20,6 +20,8 @@ from storage.address import parse
 from storage.cancellation import finish
 from storage.engine import BUSY_TIMEOUT, sqlite_engine
 from tests.simulation.loop import OWNER
+
+T = TypeVar("T")
 
 RETRY_SECONDS = 0.05
 """Between two tries for a lock, as SQLite's busy handler has them (1 to 100 ms)."""
@@ -70,14 +72,12 @@ class Connection:
 
     async def fetch(self, sql: str, parameters: Any) -> driver.Result:
         """As storage/driver.py names it."""
-        result: driver.Result = await self._at("statement", lambda link: link.fetch(sql, parameters))
-        return result
+        return await self._at("statement", lambda link: link.fetch(sql, parameters))
 
     async def fetch_many(self, sql: str, parameters: Iterable[Any]) -> driver.Result:
         """As storage/driver.py names it."""
         rows = list(parameters)
-        result: driver.Result = await self._at("statement", lambda link: link.fetch_many(sql, rows))
-        return result
+        return await self._at("statement", lambda link: link.fetch_many(sql, rows))
 
     async def create_function(self, *args: Any, **options: Any) -> None:
         """SQLAlchemy adds REGEXP to every connection."""
@@ -106,7 +106,7 @@ class Connection:
             self._link.close()
             self._link = None
 
-    async def _at(self, point: str, work: Callable[[driver.Writer], Any]) -> Any:
+    async def _at(self, point: str, work: Callable[[driver.Writer], T]) -> T:
         """Work at this point, waiting for another process's lock as long as the program would."""
         await self._host.passes(point)
         waited = 0.0
