@@ -20,8 +20,8 @@ lost, and the wall clock may jump."""
 
 class Idle:
     """The waits of one loop. `next_due`: when its first row is or was due, or when to ask again;
-    without it only what changes is due. `unwritten`: whether the loop has something to do that no row shows. `beat` is
-    called at each look.
+    without it only what changes is due. `unwritten`: whether the loop has something to do that no
+    row shows. `beat` is called at each look.
     """
 
     def __init__(
