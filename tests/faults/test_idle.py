@@ -153,7 +153,10 @@ async def test_the_alert_monitor_hears_of_a_write_and_retries_a_failed_look(
     await harness.pass_(600)
     before = harness.time.elapsed
     await harness.storage.breaker.open(harness.time())
-    await harness.until(
-        lambda: harness.rows("SELECT 1 FROM alerts WHERE key = 'provider_away'"), within=60
-    )
-    assert harness.time.elapsed - before <= alert_monitor.LOOK_SECONDS
+    harness.database.fails = lambda: True
+    await harness.pass_(2 * alert_monitor.LOOK_SECONDS)
+    harness.database.fails = lambda: False
+    opened = "SELECT 1 FROM alerts WHERE key = 'provider_away'"
+    assert not harness.rows(opened)
+    await harness.until(lambda: harness.rows(opened), within=60)
+    assert harness.time.elapsed - before <= 3 * alert_monitor.LOOK_SECONDS
