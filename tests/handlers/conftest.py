@@ -17,6 +17,7 @@ from handlers import build_router
 from handlers.context import Offer
 from storage import open_storage
 from tests.support.handler_harness import MODEL, Clock, FakeTelegram, HandlerHarness, Person
+from tests.support.shared_caches import take_apart
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +60,7 @@ async def harness(empty_database: Path, tmp_path: Path) -> AsyncIterator[Handler
             offer=Offer(model=MODEL, photos_on=True),
         )
         yield harness
+    take_apart(dispatcher)
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ from storage.engine import Connection
 from tests.support import canaries
 from tests.support.outages import ProviderLine
 from tests.support.process_harness import KEY, TOKEN, free_port
+from tests.support.shared_caches import take_apart
 from tests.support.virtual_clock import MovedTime
 
 PRICE = 17
@@ -479,6 +480,7 @@ class Process:
         await self.client.close()
         await self.bot.session.close()
         await self.database.close()
+        take_apart(self.parts.inbox._dispatcher)
 
 
 async def _compose(

@@ -11,6 +11,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import sqlalchemy as sa
+from aiogram import Dispatcher
 from aiogram.dispatcher.event.handler import CallableObject
 from sqlalchemy.engine import URL
 
@@ -54,6 +55,17 @@ def share_signatures() -> None:
                 known[key] = self.awaitable, self.params, self.varkw
 
     CallableObject.__post_init__ = post_init  # type: ignore[method-assign]
+
+
+def take_apart(dispatcher: Dispatcher) -> None:
+    """Free the routers of a test at once: their 9,000 objects refer to each other in circles.
+
+    Otherwise they wait for the garbage collector, which takes as long as building them did.
+    """
+    for router in list(dispatcher.chain_tail):
+        for observer in (*router.observers.values(), router.startup, router.shutdown):
+            vars(observer).pop("router", None)
+        router.sub_routers.clear()
 
 
 def _key(callback: Any) -> Key | None:
