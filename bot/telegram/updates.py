@@ -11,6 +11,9 @@ from typing import Any
 
 from storage import IncomingUpdate
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+"""`json.dumps` would make an encoder for each update."""
+
 Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
 """The signature of `Inbox.take`."""
 
@@ -49,7 +52,7 @@ def incoming(raw: Any) -> IncomingUpdate | None:
     return IncomingUpdate(
         update_id=update_id,
         chat_key=_storable(chat_key(raw)),
-        payload=_storable(json.dumps(raw, ensure_ascii=False, separators=(",", ":"))),
+        payload=_storable(_encode(raw)),
         # Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery).
         is_urgent="pre_checkout_query" in raw,
     )
@@ -58,4 +61,8 @@ def incoming(raw: Any) -> IncomingUpdate | None:
 def _storable(text: str) -> str:
     """Return the text without characters that databases reject: NUL and unpaired surrogates."""
     text = text.replace("\\u0000", "\ufffd").replace("\0", "\ufffd")
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

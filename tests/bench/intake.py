@@ -113,6 +113,7 @@ async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
 
     from bot.core.clock import utc_now
     from bot.runtime.health import Health
+    from bot.telegram.answer_types import KeepAnswerTypes
     from bot.telegram.inbox import HANDLERS_AT_ONCE, Inbox
     from bot.telegram.polling import Polling
     from handlers.filters import written
@@ -157,6 +158,7 @@ async def carry(which: str, feed: Feed, folder: Path) -> dict[str, float]:
         storage = await stack.enter_async_context(open_storage(url))
         dispatcher["storage"] = storage
         if which == OURS:
+            bot.session.middleware(KeepAnswerTypes())  # as bot.telegram.client does
             gc.freeze()  # the imports above, as bot.runtime.event_loop does
         cpu, feed.began = cpu_seconds(), time.perf_counter()
         if which == OURS:
