@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiogram import Bot, Dispatcher
@@ -28,6 +28,7 @@ from bot.core.errors import (
 )
 from bot.core.schedule import back_off
 from bot.runtime import logs, metrics
+from bot.telegram.updates import PAGE
 from storage import InboxUpdate, IncomingUpdate, Storage
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,12 @@ PRESS_PATIENCE = timedelta(minutes=10)
 """The same for a button press: nobody reads a late answer, and its chat has to wait meanwhile."""
 
 IDLE_SECONDS = 1.0
+
+NEXT_PAGE_SECONDS = 0.01
+"""How long no handler is started after a full page: others wait behind the flood at Telegram."""
+
+PAGES_FIRST = timedelta(seconds=0.25)
+"""How long full pages without a pause may keep waiting updates from their handlers."""
 
 
 class _Failed(timedelta):
@@ -96,6 +103,8 @@ class Inbox:
         self._finished: list[int] = []  # open too, until their completion is committed
         self._behind: set[str] = set()  # chats with more updates than the open one
         self._stopping = False
+        self._arrived = asyncio.Event()
+        self._pages_since: datetime | None = None  # the first of the pages that go first
 
     async def take(self, rows: Sequence[IncomingUpdate]) -> None:
         """Commit the updates; afterwards Telegram may forget them. Raises StorageUnavailable.
@@ -105,6 +114,7 @@ class Inbox:
         if self._running and not self._stopping:
             arrival = _Arrival(rows)
             self._arrivals.append(arrival)
+            self._arrived.set()
             self._due.set()
             await arrival.kept
         else:
@@ -133,12 +143,15 @@ class Inbox:
     async def _hand_out(self, group: asyncio.TaskGroup) -> None:
         while not self._stopping or self._in_hand or self._arrivals:
             self._due.clear()
+            self._arrived.clear()
             for update in await self._turn():
                 if update.update_id in self._in_hand:
                     continue  # suspended past its lease: the handler continues under this claim
                 self._in_hand.add(update.update_id)
                 group.create_task(self._process(update), name=f"update {update.update_id}")
-            if not self._stopping or self._in_hand:
+            if self._pages_since is not None:
+                await self._wait(self._arrived, NEXT_PAGE_SECONDS)
+            elif not self._stopping or self._in_hand:
                 await self._wait(self._due, IDLE_SECONDS)
 
     async def _heartbeat(self) -> None:
@@ -163,6 +176,7 @@ class Inbox:
         """
         full = len(self._in_hand) >= HANDLERS_AT_ONCE
         if full and not self._finished and not self._arrivals:
+            self._pages_since = None
             return []
         finished: list[int] = []
         try:
@@ -170,16 +184,19 @@ class Inbox:
                 finished, self._finished = self._finished, []
                 arrivals = list(self._arrivals)
                 now, free = self._clock(), HANDLERS_AT_ONCE - len(self._in_hand) + len(finished)
+                if self._stopping or self._has_more(arrivals, now):
+                    free = 0
                 await turn.add([row for one in arrivals for row in one.rows], now=now)
                 await turn.done(finished, now=now)
                 claimed = await turn.claim(
                     owner=self._owner,
                     now=now,
                     lease_for=LEASE,
-                    limit=0 if self._stopping else free,
+                    limit=free,
                 )
         except StorageUnavailable as exc:
             logger.warning("the inbox waits: %s", exc)
+            self._pages_since = None
             self._answer(self._arrivals, exc)
             if self._stopping:
                 # Their leases expire, and another run of their handlers changes nothing.
@@ -201,6 +218,16 @@ class Inbox:
         )
         metrics.UPDATES.labels("done").inc(len(finished))
         return claimed
+
+    def _has_more(self, arrivals: list[_Arrival], now: datetime) -> bool:
+        """Return whether Telegram seems to have more, which goes before starting handlers.
+
+        Handlers would make every update behind a flood wait longer for its page.
+        """
+        since = self._pages_since or now
+        is_full = any(len(one.rows) >= PAGE for one in arrivals)
+        self._pages_since = since if is_full and now - since < PAGES_FIRST else None
+        return self._pages_since is not None
 
     def _answer(self, arrivals: list[_Arrival], error: StorageUnavailable | None = None) -> None:
         """Report the result to the callers of `take`."""

@@ -26,7 +26,7 @@ from bot.core.errors import (
 from bot.core.schedule import back_off
 from bot.runtime.health import Health
 from bot.telegram.client import GetRawUpdates
-from bot.telegram.updates import Take, incoming
+from bot.telegram.updates import PAGE, Take, incoming
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Polling:
             GetRawUpdates(
                 offset=offset,
                 timeout=POLL_SECONDS,
-                limit=100,
+                limit=PAGE,
                 allowed_updates=self._allowed_updates,
             ),
             request_timeout=POLL_SECONDS + 10,

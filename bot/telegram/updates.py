@@ -14,6 +14,9 @@ from storage import IncomingUpdate
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 """`json.dumps` would make an encoder for each update."""
 
+PAGE = 100
+"""The most updates that Telegram gives at once (Bot API: getUpdates); a full page: it has more."""
+
 Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
 """The signature of `Inbox.take`."""
 

@@ -15,8 +15,14 @@ from aiogram import Bot, Dispatcher
 from aiogram.types import Update
 
 from bot.core.errors import StorageUnavailable
-from bot.telegram.inbox import HANDLERS_AT_ONCE, HEARTBEAT_SECONDS, Inbox
-from bot.telegram.updates import incoming
+from bot.telegram.inbox import (
+    HANDLERS_AT_ONCE,
+    HEARTBEAT_SECONDS,
+    NEXT_PAGE_SECONDS,
+    PAGES_FIRST,
+    Inbox,
+)
+from bot.telegram.updates import PAGE, incoming
 from storage import InboxState, IncomingUpdate, Storage, open_storage
 from storage.inbox import InboxTurn
 from tests.storage.test_plans import listening
@@ -79,6 +85,7 @@ async def running(storage: Storage, handler: Handler) -> AsyncIterator[Inbox]:
     async def sleep(seconds: float) -> None:
         if seconds == HEARTBEAT_SECONDS:
             await asyncio.Event().wait()
+        await asyncio.sleep(0)
 
     bot = Bot("42:canary")
     inbox = Inbox(
@@ -99,6 +106,42 @@ async def test_a_flooding_chat_does_not_block_others(storage: Storage) -> None:
         await handler.until(others)
         # No more than a turn for each of theirs, although all of its words came first.
         assert handler.begun.count(FLOODER) <= len(others)
+
+
+async def test_full_pages_are_taken_in_before_handlers_start(storage: Storage) -> None:
+    """What is behind a flood at Telegram waits for its pages, not for its handlers."""
+    rows = messages([FLOODER] * 2 * PAGE + [1])
+    handler, clock, pauses = Handler(), [NOON], []
+    ended = asyncio.Event()
+
+    async def wait(event: asyncio.Event, seconds: float) -> bool:
+        if seconds == NEXT_PAGE_SECONDS:
+            pauses.append(len(handler.begun))
+            ended.set()
+        return await event.wait()
+
+    bot = Bot("42:canary")
+    inbox = Inbox(bot, handler, storage, clock=lambda: clock[0], owner="one", wait=wait)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(inbox.run())
+        await asyncio.sleep(0)
+        await inbox.take(rows[:PAGE])
+        await ended.wait()
+        await inbox.take(rows[PAGE : 2 * PAGE])
+        assert pauses and set(pauses) == {0}
+        await inbox.take(rows[2 * PAGE :])
+        await handler.until({FLOODER, 1})
+        pauses.clear()
+        # but they never keep the others from their handlers for long
+        later = messages([FLOODER] * 3 * PAGE + [2])[2 * PAGE + 1 :]
+        ended.clear()
+        await inbox.take(later[: PAGE - 1] + [later[-1]])
+        await ended.wait()
+        clock[0] += PAGES_FIRST
+        await inbox.take(rows[:PAGE])
+        await handler.until({2})
+        inbox.stop()
+    await bot.session.close()
 
 
 async def test_a_slow_chat_uses_one_slot_and_keeps_its_order(storage: Storage) -> None:
