@@ -12,7 +12,7 @@ from storage.rows import free
 from storage.tables import InboxState, inbox, one_of
 
 WINDOW = 64
-"""Due rows to read beyond the updates wanted: each costs a search for an earlier one of its chat."""
+"""Due rows to read beyond the updates wanted; each costs a search for an earlier one."""
 
 _now = sa.bindparam("now", type_=inbox.c.run_at.type)
 _most = sa.bindparam("most", type_=sa.Integer)

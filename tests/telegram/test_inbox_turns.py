@@ -128,14 +128,14 @@ async def test_full_pages_are_taken_in_before_handlers_start(storage: Storage) -
         await inbox.take(rows[:PAGE])
         await ended.wait()
         await inbox.take(rows[PAGE : 2 * PAGE])
-        assert pauses and set(pauses) == {0}
+        assert set(pauses) == {0}
         await inbox.take(rows[2 * PAGE :])
         await handler.until({FLOODER, 1})
         pauses.clear()
         # but they never keep the others from their handlers for long
         later = messages([FLOODER] * 3 * PAGE + [2])[2 * PAGE + 1 :]
         ended.clear()
-        await inbox.take(later[: PAGE - 1] + [later[-1]])
+        await inbox.take([*later[: PAGE - 1], later[-1]])
         await ended.wait()
         clock[0] += PAGES_FIRST
         await inbox.take(rows[:PAGE])
