@@ -12,7 +12,7 @@ from storage.rows import NOW, free
 from storage.tables import InboxState, inbox, one_of
 
 WINDOW = 64
-"""Due rows read beyond the wanted ones: each costs a search for an earlier one of its chat."""
+"""Due rows to read beyond the updates wanted; each costs a search for an earlier one."""
 
 _most = sa.bindparam("most", type_=sa.Integer)
 _window = sa.bindparam("window", type_=sa.Integer)

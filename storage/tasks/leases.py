@@ -77,9 +77,6 @@ _SINCE = sa.case((tasks.c.state == S.QUEUED, tasks.c.confirmed_at), else_=tasks.
 # The task uses no slot at the provider, and no worker is about to submit it
 _WAITING = sa.and_(tasks.c.state == S.QUEUED, tasks.c.lease_owner.is_(None))
 
-# Both databases refuse statements with more than some 32 000 parameters
-_PAIRS = 5_000
-
 # --- the statements ------------------------------------------------------------------------
 
 _ADD_EVENT = sa.insert(task_events)
@@ -114,11 +111,17 @@ _SAVE_LATE_ID = (
 )
 _ID = sa.select(tasks.c.provider_id).where(_one)
 
+# One parameter, however many tasks: both databases refuse more than some 32 000
+_fences = sa.func.json_each(sa.bindparam("fences", type_=sa.JSON)).table_valued("key", "value")
+_pairs = sa.select(
+    sa.cast(_fences.c.key, sa.BigInteger),
+    sa.cast(sa.cast(_fences.c.value, sa.Text), sa.BigInteger),
+)
 _held = (
     sa.update(tasks)
     .where(
         tasks.c.lease_owner == sa.bindparam("holder"),
-        sa.tuple_(tasks.c.id, tasks.c.fence).in_(sa.bindparam("pairs", expanding=True)),
+        sa.tuple_(tasks.c.id, tasks.c.fence).in_(_pairs),
     )
     .returning(tasks.c.id)
 )
@@ -343,16 +346,12 @@ class LeasedTasks:
     async def _write_held(
         self, change: Executable, held: Iterable[HeldTask], terms: dict[str, Any]
     ) -> set[int]:
-        pairs = sorted(held)
-        kept: set[int] = set()
+        """Write in one statement what is still held with these fences; return which."""
         async with self._database.transaction() as connection:
             if change is _EXTEND:
                 connection.make_nothing_due()
-            for start in range(0, len(pairs), _PAIRS):
-                some = {"pairs": pairs[start : start + _PAIRS]}
-                rows = await connection.scalars(change, {**terms, **some})
-                kept.update(rows.all())
-        return kept
+            rows = await connection.scalars(change, {**terms, "fences": dict(sorted(held))})
+            return set(rows.all())
 
     async def next_due(self, now: datetime) -> datetime | None:
         """Return when, after `now`, the first task becomes claimable; None if none waits."""

@@ -23,6 +23,7 @@ from bot.provider.answers import Job, JobStatus
 from bot.runtime.health import Health
 from storage import Storage, open_storage
 from tests.stateful.outside_world import NoProgress
+from tests.storage.test_plans import listening
 from tests.support.databases import with_tables
 from tests.support.factories import NOON, leased, queued
 
@@ -263,6 +264,37 @@ async def test_a_task_handed_over_during_a_stop_is_released_at_once(storage: Sto
     )
     assert {task.id for task in again} == {first.id, second.id}
     assert [task.claims for task in again] == [1, 1]
+
+
+async def test_a_clean_stop_gives_all_leases_back_in_one_statement(storage: Storage) -> None:
+    class Waiting(Held):
+        """Steps that wait for a later one."""
+
+        async def take(self, task: Task) -> Task | None:
+            await super().take(task)
+            return task
+
+    for number in range(60):
+        await queued(storage, prompt=f"{number}")
+    steps = Waiting()
+    worker = Worker(
+        storage, cast(Steps, steps), clock=lambda: NOON, at_once=1_000,
+        health=Health(storage.database.writable), owner="one", slots=None, sleep=never,
+    )  # fmt: skip
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        while len(steps.taken) < 60:
+            steps.begun.clear()
+            await steps.begun.wait()
+        with listening() as said:
+            worker.stop()
+            await running
+    assert len([text for text, _ in said if "UPDATE tasks" in text]) == 1
+    again = await storage.tasks.claim_due(
+        owner="two", now=NOON, lease_for=LEASE, limit=999, slots=None
+    )
+    assert len(again) == 60
+    assert {task.claims for task in again} == {1}
 
 
 async def test_a_worker_suspended_past_a_lease_first_finishes_its_running_step(

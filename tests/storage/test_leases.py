@@ -13,6 +13,7 @@ from bot.core.task import ACTIVE, ENDED, IllegalTransition, Reason, Task, TaskSt
 from storage import Storage
 from storage.tables import tasks
 from storage.tasks.leases import HEAD_START, NEEDS_FRAME
+from tests.storage.test_plans import listening
 from tests.support.factories import (
     ANN,
     MINUTE,
@@ -286,6 +287,44 @@ async def test_a_clean_stop_releases_the_tasks_and_counts_no_claim(storage: Stor
     await storage.tasks.release("one", [(lease.id, lease.fence)])
     [again] = await claim(storage, owner="two")
     assert (again.claims, again.fence) == (1, lease.fence + 1)
+
+
+async def test_ten_thousand_leases_are_given_back_in_one_statement(
+    storage: Storage, other: Storage
+) -> None:
+    await queued(storage)
+    lease = await leased(storage)
+    count = sa.select(sa.literal(1).label("n")).cte("numbers", recursive=True)
+    numbers = count.union_all(sa.select(count.c.n + 1).where(count.c.n < 9_999))
+    copied = [column for column in tasks.c if column.name != "id"]
+    values = [
+        numbers.c.n + 1_000_000 if column.name == "source_message_id" else column
+        for column in copied
+    ]
+    async with storage.database.transaction() as connection:
+        copies = sa.select(*values).select_from(tasks.join(numbers, sa.true()))
+        await connection.execute(
+            sa.insert(tasks).from_select([column.name for column in copied], copies)
+        )
+        held = (await connection.execute(sa.select(tasks.c.id, tasks.c.fence))).all()
+        # these two are in other hands by now
+        theirs = [row.id for row in held[-2:]]
+        gone = sa.case((tasks.c.id == theirs[0], "two"), else_=tasks.c.lease_owner)
+        await connection.execute(
+            sa.update(tasks)
+            .where(tasks.c.id.in_(theirs))
+            .values(lease_owner=gone, fence=tasks.c.fence + 1)
+        )
+    with listening() as said:
+        await storage.tasks.release("one", [(row.id, row.fence) for row in held])
+    assert [text for text, _ in said if "UPDATE tasks" in text] == [said[0][0]]
+    async with other.database.transaction() as connection:
+        still = await connection.scalars(
+            sa.select(tasks.c.id).where(tasks.c.lease_until.is_not(None))
+        )
+        assert len(held) == 10_000
+        assert set(still.all()) == set(theirs)
+    assert (await now_as(storage, lease)).claims == 0
 
 
 @pytest.mark.parametrize("state", [S.SUBMITTING, S.UNKNOWN])
