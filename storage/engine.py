@@ -174,6 +174,18 @@ class Connection:
     async def rollback(self) -> None:
         await self._run(self._connection.rollback)
 
+    async def undo(self) -> None:
+        """Roll back after a failed commit, which SQLAlchemy takes for the end of the transaction.
+
+        SQLite can keep it open, with its lock, and the next commit would write its rows.
+        """
+        if self._connection.invalidated:
+            return
+        try:
+            await self._run(lambda: self._connection.connection.rollback())
+        except Exception:
+            await self._run(self._connection.invalidate)
+
     async def outside(self, statement: str) -> None:
         """Execute a statement of SQLite that has no effect inside a transaction."""
         await self._run(lambda: self._connection.connection.cursor().execute(statement))
@@ -359,6 +371,7 @@ class Database:
             await connection.commit()
         except BaseException:
             self._doubts += 1
+            await connection.undo()
             raise
         if confirms:
             self._settled = max(self._settled, doubts)

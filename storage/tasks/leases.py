@@ -113,15 +113,13 @@ _ID = sa.select(tasks.c.provider_id).where(_one)
 
 # One parameter, however many tasks: both databases refuse more than some 32 000
 _fences = sa.func.json_each(sa.bindparam("fences", type_=sa.JSON)).table_valued("key", "value")
-_pairs = sa.select(
-    sa.cast(_fences.c.key, sa.BigInteger),
-    sa.cast(sa.cast(_fences.c.value, sa.Text), sa.BigInteger),
-)
 _held = (
     sa.update(tasks)
     .where(
+        tasks.c.id == sa.cast(_fences.c.key, sa.BigInteger),
+        tasks.c.fence == sa.cast(sa.cast(_fences.c.value, sa.Text), sa.BigInteger),
         tasks.c.lease_owner == sa.bindparam("holder"),
-        sa.tuple_(tasks.c.id, tasks.c.fence).in_(_pairs),
+        in_states(ACTIVE),  # as all leased ones are: their index is small
     )
     .returning(tasks.c.id)
 )

@@ -113,7 +113,8 @@ def _changes(context: Any) -> str | None:
     table = context.compiled.statement.table.name
     values = context.compiled_parameters[0] if context.compiled_parameters else {}
     words = [verb, table]
-    if values.get("lease_owner") and verb == "update":
+    # In a SET clause; the name of its value is that of the column or one of its own.
+    if "lease_owner=" in context.statement and values.get("lease_owner", values.get("holder")):
         words.append("lease")
     elif state := values.get("state"):
         words.append(str(state))

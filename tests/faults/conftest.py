@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from storage import open_storage
+from tests.support import app_harness
 from tests.support.app_harness import AppHarness, OpenAppHarness, open_app_harness
 
 
@@ -45,9 +46,15 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def make_harness(tmp_path: Path, empty_database: Path, clip: bytes) -> OpenAppHarness:
-    """Opens a harness with other settings: `async with make_harness(...) as harness`."""
-    return partial(open_app_harness, tmp_path, empty_database, clip)
+def make_harness(
+    tmp_path: Path, empty_database: Path, clip: bytes, request: pytest.FixtureRequest
+) -> OpenAppHarness:
+    """Opens a harness with other settings: `async with make_harness(...) as harness`.
+
+    A module that is about clocks and waits has the real seconds between looks as its LOOKS.
+    """
+    looks = getattr(request.module, "LOOKS", app_harness.LOOKS)
+    return partial(open_app_harness, tmp_path, empty_database, clip, looks=looks)
 
 
 @pytest.fixture

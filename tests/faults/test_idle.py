@@ -13,11 +13,14 @@ from bot import app
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from bot.operator import alert_monitor
+from bot.runtime import idle
 from bot.sandbox.telegram.people import Person
 from storage.outbox import insert_notices
 from storage.tables import outbox
 from tests.support.app_harness import AppHarness
 from tests.support.factories import MINUTE
+
+LOOKS = idle.LOOK_SECONDS
 
 PER_MINUTE = 4
 MINUTES = 10

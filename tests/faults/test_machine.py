@@ -13,12 +13,15 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
+from bot.runtime import idle
 from bot.sandbox.gptunnel.records import Mode
 from tests.faults import words
 from tests.faults.answers import http, says
 from tests.faults.refusals import LATER
 from tests.faults.test_telegram_words import cards, updates
 from tests.support.app_harness import AppHarness, OpenAppHarness
+
+LOOKS = idle.LOOK_SECONDS
 
 HOURS_2 = 7200.0
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bot.core.errors import StorageUnavailable
 from storage import Storage, driver
+from tests.support.factories import NOON
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 
@@ -106,6 +108,30 @@ async def test_a_cancellation_during_a_commit_is_raised_after_it(
     with pytest.raises(asyncio.CancelledError):
         await changing
     assert told == [False]
+
+
+@on_sqlite
+async def test_a_failed_commit_leaves_no_lock_and_nothing_for_the_next_one(
+    storage: Storage, other: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: SQLite keeps the transaction, and SQLAlchemy takes it for ended."""
+
+    def fails(writer: driver.Writer) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    async def see(where: Storage, user_id: int) -> None:
+        await where.users.see(user_id, lang="en", name="Ann", now=NOON)
+
+    with monkeypatch.context() as full:
+        full.setattr(driver.Writer, "commit", fails)
+        with pytest.raises(StorageUnavailable, match="disk is full"):
+            await see(storage, 1)
+    async with asyncio.timeout(2):  # less than the wait for a lock
+        await see(other, 2)
+    await see(storage, 3)
+    assert [await storage.users.get(one) is not None for one in (1, 2, 3)] == [False, True, True]
 
 
 @on_sqlite

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pytest
 from aiogram import Bot
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware
 
@@ -33,6 +34,7 @@ from bot.media.download import Downloader
 from bot.provider.client import CONNECTIONS, Gptunnel
 from bot.provider.storyteller import Storyteller
 from bot.provider.transport import transport
+from bot.runtime import idle
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.records import Call as ProviderCall
 from bot.sandbox.gptunnel.server import GptunnelEmulator
@@ -44,7 +46,7 @@ from bot.settings import Settings, read_settings
 from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter
 from bot.wiring import Edges, Parts, build, connect_storyteller
-from storage import Cluster, Database, Storage
+from storage import Cluster, Database, Storage, due
 from storage.engine import Connection
 from tests.support import canaries
 from tests.support.outages import ProviderLine
@@ -55,6 +57,8 @@ from tests.support.virtual_clock import MovedTime
 PRICE = 17
 DELAY = 2.5
 """Seconds that a video takes: it is ready at the first question."""
+LOOKS = 600.0
+"""Seconds: days pass in tests, and what a process writes wakes its loops in any case."""
 QUIET_ROUNDS = 25
 """Rounds of the loop without open work: longer than the gaps of any exchange on loopback."""
 REAL_SECONDS = 60.0
@@ -85,10 +89,15 @@ class _InHand(BaseRequestMiddleware):
 
     def __init__(self) -> None:
         self.calls = 0
+        self.polls = 0
 
     async def __call__(self, make_request: Any, bot: Bot, method: Any) -> Any:
         if method.__api_method__ == "getUpdates":
-            return await make_request(bot, method)
+            self.polls += 1
+            try:
+                return await make_request(bot, method)
+            finally:
+                self.polls -= 1
         self.calls += 1
         try:
             return await make_request(bot, method)
@@ -175,7 +184,6 @@ class AppHarness:
 
     def _in_hand(self) -> bool:
         """Whether something is under way that only real time finishes."""
-        polls = [c for c in self.telegram.calls[-20:] if c.method == "getUpdates"]
         return bool(
             self.database.open_now
             or self.wire.calls
@@ -185,7 +193,7 @@ class AppHarness:
             or any(
                 not task.work.done() for task in islice(reversed(self.provider.tasks.values()), 50)
             )
-            or (self.telegram.world.pending and polls and polls[-1].ended is None)
+            or (self.telegram.world.pending and self.wire.polls)
         )
 
     async def _move(self, end: float) -> bool:
@@ -372,6 +380,7 @@ async def open_app_harness(
     busy_timeout: float = 5.0,
     workers: int = 0,
     at_once: int | None = None,
+    looks: float = LOOKS,
     **settings: Any,
 ) -> AsyncIterator[AppHarness]:
     """Open a working bot, after its first getUpdates.
@@ -380,8 +389,12 @@ async def open_app_harness(
     each, once they are started.
 
     Without `provider_starts` nothing listens at `provider.origin` yet. `lease`: of the worker, so
-    long that heartbeats do not divide a day; None: unchanged.
+    long that heartbeats do not divide a day; None: unchanged. `looks`: seconds between the looks
+    of loops that nothing has woken.
     """
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr(idle, "LOOK_SECONDS", looks)
+    monkeypatch.setattr(due, "VALID", timedelta(seconds=looks))
     path = folder / "bot.db"
     shutil.copy(empty_database, path)
     time, threads = MovedTime(), count_threads()
@@ -460,6 +473,7 @@ async def open_app_harness(
             await process.close()
         await emulator.stop()
         await provider.stop()
+        monkeypatch.undo()
 
 
 @dataclass(frozen=True)
