@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -265,7 +266,7 @@ async def _migrate_and_continue(environment: Environment, revision: str) -> None
     assert pending["n"] == 0
     await until(lambda: _replies_to(environment, 500))
     # the waiting notice, and the one about the task that the takeover found
-    await until(lambda: len(_with_button(environment, "u|")) == 2)
+    await until(lambda: len(_buttons(environment, "u|")) == 2)
     # two of the earlier version, one that was queued, one from the old card
     assert len(environment.provider.charges) == 4
 
@@ -278,9 +279,11 @@ def _replies_to(environment: Environment, message_id: int) -> list[Any]:
     ]
 
 
-def _with_button(environment: Environment, data: str) -> list[Any]:
-    return [
-        call
+def _buttons(environment: Environment, start: str) -> set[str]:
+    """The different buttons that were sent: a message of a killed life may come again."""
+    found = re.compile(f'"({re.escape(start)}[^"]*)"')
+    return {
+        data
         for call in environment.telegram.calls_of("sendMessage")
-        if data in json.dumps(call.params.get("reply_markup") or {})
-    ]
+        for data in found.findall(json.dumps(call.params.get("reply_markup") or {}))
+    }
