@@ -120,6 +120,7 @@ class Due:
         self._calls: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self._at: dict[str, datetime | None] = {}
         self._void = set(_FIRST)
+        self._void_meanwhile = set[str]()  # since the look under way began
         self._looked_at: datetime | None = None
         self._looking = asyncio.Lock()
         database.watch(self._written)
@@ -165,14 +166,12 @@ class Due:
         )
 
     async def _look(self, now: datetime) -> None:
-        void, self._void = self._void, set()  # what is written meanwhile is void again
-        try:
-            async with self._database.transaction() as connection:
-                row = (await connection.execute(_LOOK)).one()
-        except BaseException:
-            self._void |= void
-            raise
+        # Until there is a new answer the old one stays void, also for whoever asks meanwhile.
+        self._void_meanwhile = set()
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(_LOOK)).one()
         self._at, self._looked_at = dict(row._mapping), now
+        self._void = self._void_meanwhile
 
     def _written(self, tables: Set[str], quietly: bool) -> None:
         for table in tables:
@@ -186,4 +185,6 @@ class Due:
             call()
 
     def _make_void(self, table: str) -> None:
-        self._void |= _ANSWERS.get(table, frozenset())
+        kinds = _ANSWERS.get(table, frozenset())
+        self._void |= kinds
+        self._void_meanwhile |= kinds

@@ -88,6 +88,15 @@ async def test_what_is_written_during_a_look_is_looked_at_again(
     assert await storage.due.next("outbox", NOON) == NOON
 
 
+async def test_who_asks_during_a_look_gets_its_answer_not_the_one_before(
+    storage: Storage,
+) -> None:
+    await storage.due.next("outbox", NOON)
+    await storage.outbox.add([NOTICE], now=NOON + SECOND)
+    asked = await asyncio.gather(*(storage.due.next("outbox", NOON) for _ in range(3)))
+    assert asked == [NOON + SECOND] * 3
+
+
 async def test_only_the_first_update_of_a_chat_is_due(storage: Storage) -> None:
     rows = [IncomingUpdate(update_id=n, chat_key="1", payload="{}") for n in (1, 2)]
     await storage.inbox.add(rows, now=NOON)
