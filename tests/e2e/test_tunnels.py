@@ -181,7 +181,7 @@ async def test_photos_go_through_cloudflared_that_dies_and_comes_back(
     os.kill(program.pid(), signal.SIGKILL)
     await photo(anna, "a green wave")
     await anna.expect(lambda m: waiting_words("en") in words(m), within=30)
-    assert "error code: 1015" in bot.lines
+    await until(lambda: "error code: 1015" in bot.lines)
     program.refuse(False)
     await anna.expect(is_video_of(anna, 2), within=60)
     assert not link(harness, "a green wave").startswith(first)
