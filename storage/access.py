@@ -19,7 +19,8 @@ from bot.core.access import Verdict, Verdicts
 from bot.core.notices import Notice, NoticeKind, access_asked_about
 from bot.core.task import Chat
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.journal import note
 from storage.operator_messages import tell_operator
 from storage.outbox import insert_notices

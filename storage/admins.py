@@ -17,7 +17,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access import CLAIM_LIFE, CLAIM_PREFIX, CLAIM_TRIES, Verdict
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.tables import admins, claim_code, permits
 
 

@@ -19,7 +19,8 @@ from bot.core.alerts import Alert, AlertKind, Switch
 from bot.core.notices import Notice, NoticeKind, new_about
 from bot.core.task import ACTIVE, Chat, TaskState
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.operator_messages import end_messages, tell_operator
 from storage.tables import (
     InboxState,

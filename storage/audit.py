@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from bot.core.notices import Notice, NoticeKind, new_about
 from bot.core.task import Chat
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.journal import note
 from storage.operator_messages import tell_operator
 from storage.tables import audit

@@ -26,8 +26,9 @@ from bot.core.task import TaskState
 from bot.runtime.private_files import make_file
 from storage import leftovers
 from storage.address import parse, sqlite_file
+from storage.connection import Connection
 from storage.driver_errors import explain
-from storage.engine import APPLICATION, Connection, Database
+from storage.engine import APPLICATION, Database
 from storage.migrate import HEAD, drop_all, migrate, migrate_within, too_new, version
 from storage.numbers import numbers, set_numbers
 from storage.recovery import only_process

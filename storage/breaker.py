@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.breaker import TRIAL, Breaker, Permit
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.provider_account import READINGS_DUE
 from storage.rows import NOW
 from storage.tables import provider_breaker

@@ -1,7 +1,7 @@
 """Calls of the database that a cancellation does not interrupt: it is raised when they have ended.
 
 An interrupted driver would leave its connection open, with SQLite's only write lock. What runs
-below SQLAlchemy notes a cancellation here; `storage/engine.py` raises it once SQLAlchemy has
+below SQLAlchemy notes a cancellation here; `storage/connection.py` raises it once SQLAlchemy has
 returned. It must not know the kind of database.
 """
 

@@ -27,7 +27,8 @@ from bot.core.balance import (
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task, TaskState
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.money.ledger import is_paid_by_person, settle
 from storage.outbox import insert_notices
 from storage.provider_account import keep_reading, read_charging

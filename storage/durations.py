@@ -6,7 +6,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.tables import durations
 
 KEPT = 200

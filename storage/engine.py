@@ -1,24 +1,19 @@
-"""The database: opening, transactions, locks, column types; the only module that distinguishes
-SQLite and PostgreSQL.
+"""The database: opening, transactions, and all in which SQLite and PostgreSQL differ.
 
-It must not know the meaning of the rows. It is long because the two databases differ nowhere else.
+It must not know the meaning of the rows.
 """
 
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, CursorResult, Dialect, ScalarResult
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import greenlet_spawn
 
 from bot.core.errors import StorageUnavailable, StorageUnusable
@@ -32,17 +27,11 @@ from storage.address import (
     without_servers,
     without_tls,
 )
-from storage.cancellation import finish, raise_cancellation
+from storage.connection import Connection, Run, over_postgres, over_sqlite
 from storage.wal_guard import WalGuard
 
 Connect = Callable[..., Awaitable[Any]]
 """asyncpg.connect, or what tries several servers with the same arguments."""
-
-T = TypeVar("T")
-P = ParamSpec("P")
-
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-"""The values of a statement's parameters by name, or a sequence of them: once for each."""
 
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes to the same SQLite file."""
@@ -74,123 +63,6 @@ _CONFIRM = sa.text(
 )
 
 
-def lock_key(name: str) -> int:
-    """Return PostgreSQL's number of the advisory lock `name`."""
-    return zlib.crc32(name.encode())
-
-
-class Run(Protocol):
-    """Runs a function of SQLAlchemy to its end, then raises a cancellation that came meanwhile."""
-
-    async def __call__(self, work: Callable[[], T]) -> T: ...
-
-
-async def _over_sqlite(work: Callable[[], T]) -> T:
-    """Run over `storage/driver.py`, whose calls are not interrupted: without a task of its own."""
-    try:
-        return await greenlet_spawn(work)
-    finally:
-        raise_cancellation()
-
-
-async def _over_postgres(work: Callable[[], T]) -> T:
-    """Run over asyncpg, whose calls could be interrupted."""
-    try:
-        return await finish(greenlet_spawn(work))
-    finally:
-        raise_cancellation()
-
-
-class Connection:
-    """SQLAlchemy's connection within a transaction; cancellation interrupts no statement."""
-
-    def __init__(self, connection: sa.Connection, run: Run) -> None:
-        self._connection = connection
-        self._run = run
-        self._after: list[Callable[[], None]] = []
-        self.written: set[str] = set()
-        """The tables that statements of this transaction write to."""
-        self.is_quiet = False
-
-    def after_commit(self, act: Callable[[], None]) -> None:
-        """Call `act` once the transaction was committed; never when it was rolled back."""
-        self._after.append(act)
-
-    def committed(self) -> None:
-        """Call what waits for the commit."""
-        for act in self._after:
-            act()
-
-    def make_nothing_due(self) -> None:
-        """Say that this transaction only takes or keeps leases: nobody has to look at its rows."""
-        self.is_quiet = True
-
-    def _note(self, statement: Executable) -> None:
-        if isinstance(statement, sa.UpdateBase) and isinstance(statement.table, sa.Table):
-            self.written.add(statement.table.name)
-
-    @property
-    def dialect(self) -> str:
-        """ "sqlite" or "postgresql"."""
-        return self._connection.dialect.name
-
-    async def execute(
-        self, statement: Executable, parameters: Parameters | None = None
-    ) -> CursorResult[Any]:
-        """Execute one statement; with a sequence of parameters, once for each of them."""
-        self._note(statement)
-        return await self._run(lambda: self._connection.execute(statement, parameters))
-
-    async def scalar(
-        self, statement: Executable, parameters: Mapping[str, Any] | None = None
-    ) -> Any:
-        """Return the first column of the first row; None without a row."""
-        self._note(statement)
-        return await self._run(lambda: self._connection.scalar(statement, parameters))
-
-    async def scalars(
-        self, statement: Executable, parameters: Parameters | None = None
-    ) -> ScalarResult[Any]:
-        """Return the first column of every row."""
-        self._note(statement)
-        return await self._run(lambda: self._connection.scalars(statement, parameters))
-
-    async def run_sync(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args,
-                       **kwargs: P.kwargs) -> T:  # fmt: skip
-        """Run a function with the synchronous connection, for Alembic."""
-        return await self._run(lambda: work(self._connection, *args, **kwargs))
-
-    async def lock(self, name: str) -> None:
-        """Acquire the lock `name` until this transaction ends.
-
-        SQLite needs no lock: its write transactions exclude each other.
-        """
-        if self._connection.dialect.name != "sqlite":
-            await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
-
-    async def commit(self) -> None:
-        await self._run(self._connection.commit)
-
-    async def rollback(self) -> None:
-        await self._run(self._connection.rollback)
-
-    async def undo(self) -> None:
-        """Roll back after a failed commit, which SQLAlchemy takes for the end of the transaction.
-
-        SQLite can keep it open, with its lock, and the next commit would write its rows.
-        """
-        if self._connection.invalidated:
-            return
-        try:
-            await self._run(lambda: self._connection.connection.rollback())
-        except Exception:
-            await self._run(self._connection.invalidate)
-
-    async def outside(self, statement: str) -> None:
-        """Execute a statement of SQLite that has no effect inside a transaction."""
-        await self._run(lambda: self._connection.connection.cursor().execute(statement))
-
-
 class Database:
     """A database with one engine; all access goes through `transaction()`.
 
@@ -211,7 +83,7 @@ class Database:
         self._name = name
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._turn = asyncio.Lock()
-        self._run: Run = _over_sqlite if self._is_sqlite else _over_postgres
+        self._run: Run = over_sqlite if self._is_sqlite else over_postgres
         self._doubts = 1  # commits without an answer; those of the process before count as one
         self._settled = 0
         self._wal: WalGuard | None = None
@@ -488,41 +360,3 @@ def _postgres(url: URL, connect: Connect) -> sa.Engine:
             context.is_disconnect = True
 
     return engine
-
-
-class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A column type for times: aware and in UTC on both sides, to the microsecond."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a time zone")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        # SQLite has no time zones: stored values are UTC
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Kopecks(sa.TypeDecorator[Decimal]):
-    """A column type for money: roubles in the program, whole kopecks in the database."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        kopecks = value * 100
-        if kopecks != int(kopecks):
-            raise ValueError(f"{value} roubles are not a whole number of kopecks")
-        return int(kopecks)
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value) / 100

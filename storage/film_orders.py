@@ -19,7 +19,8 @@ from bot.core.errors import PhotosHeld
 from bot.core.storyboard import Scene, Storyboard
 from bot.core.task import ACTIVE, AspectRatio, Frame, Task, TaskState
 from storage.alerts import is_held
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.money.caps import reserve
 from storage.privacy import note_consent
 from storage.rows import FRESH, chat_values, task_from

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 
 from bot.core.notices import Notice
 from bot.core.task import Chat, Task, TaskState
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.outbox import insert_notices
 from storage.rows import NOW, UNLEASED, chat_from, chat_values, free, task_from
 from storage.tables import films, tasks

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from storage.connection import Connection
 from storage.due_updates import WINDOW, due
-from storage.engine import Connection, Database
+from storage.engine import Database
 from storage.rows import NOW, UNLEASED, next_due
 from storage.tables import InboxState, inbox, one_of
 

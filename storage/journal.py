@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bot.core.task import Task, TaskState
-from storage.engine import Connection
+from storage.connection import Connection
 
 logger = logging.getLogger(__name__)
 

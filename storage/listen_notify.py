@@ -18,7 +18,7 @@ import asyncpg
 
 from bot.core.schedule import back_off
 from storage.cluster import Cluster
-from storage.engine import lock_key
+from storage.connection import lock_key
 
 logger = logging.getLogger(__name__)
 

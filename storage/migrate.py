@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bot.core.errors import StorageTooNew
-from storage.engine import Connection as StorageConnection
+from storage.connection import Connection as StorageConnection
 from storage.engine import Database
 from storage.tables import metadata
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from storage.engine import Connection
+from storage.connection import Connection
 from storage.tables import metadata
 
 

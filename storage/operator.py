@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Charge, Reason, Task, TaskKind, TaskState
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.money.ledger import is_paid_by_person, settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, task_from

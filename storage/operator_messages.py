@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.notices import Notice, NoticeKind, access_asked_about
 from bot.core.task import Chat
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED
 from storage.tables import access_requests, operator_messages, outbox, permits

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.rows import NOW, UNLEASED, chat_from, chat_values, free, next_due
 from storage.tables import outbox
 

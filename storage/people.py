@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 from bot.core.access import Verdict
 from bot.core.caps import Cap, Limit
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.tables import access_requests, invites, own_caps, permits, users
 
 

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from bot.core.task import AspectRatio, Chat
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.rows import chat_values, in_chat, place_of
 from storage.tables import photo_requests
 

@@ -17,7 +17,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.notices import access_asked_about
 from bot.core.task import TaskState
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.films import forget_films
 from storage.money.gifts import forget_referrals
 from storage.money.ledger import settle

@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.balance import OLD, REFUNDS, USABLE, kopecks
 from bot.core.task import Task, TaskState
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.tables import balance_trails, in_states, provider_account
 
 S = TaskState

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.core.task import Chat, Frame, Reason, Task, TaskKind
-from storage.engine import UtcDateTime
+from storage.column_types import UtcDateTime
 
 NOW: sa.BindParameter[datetime] = sa.bindparam("now", type_=UtcDateTime())
 """The time of a statement that is built once: executed with {"now": ...}."""

@@ -16,7 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.storyboard import Scene, Storyboard
 from bot.core.task import Chat, Frame, TaskState
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.rows import chat_from, chat_values, in_chat
 from storage.tables import BoardState, callback_actions, in_states, storyboards, tasks
 

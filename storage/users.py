@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.rows import NOW
 from storage.tables import audit, outbox, users
 

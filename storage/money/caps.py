@@ -15,7 +15,7 @@ from bot.core.caps import Cap, Limit, OrderRules, day_start, next_day
 from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
 from bot.core.task import ACTIVE, Task, TaskState
 from storage.alerts import is_held
-from storage.engine import Connection
+from storage.connection import Connection
 from storage.journal import note
 from storage.money.entries import credit_of, enter, gift_videos_of
 from storage.people import caps_of

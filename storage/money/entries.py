@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.task import Task
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.tables import Entry, ledger
 
 _ENTER = insert(ledger).on_conflict_do_nothing()

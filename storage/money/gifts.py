@@ -20,7 +20,8 @@ from bot.core.gifts import FRIEND_DAYS, FRIEND_PREFIX, NEW_FOR, Gift
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat, Task
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.journal import note
 from storage.money.entries import credit_of, gift_videos_of
 from storage.outbox import insert_notices

@@ -18,7 +18,8 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.prices import Left
 from bot.core.task import Chat, Task, TaskState
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.money.caps import ordered_in_group, ordered_today
 from storage.money.entries import LedgerRow, credit_of, enter, gift_videos_of, ledger_rows
 from storage.money.gifts import pay_referral, tell_video_back

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import insert
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat, Task
 from storage.audit import add_act
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.journal import note
 from storage.money.entries import LedgerRow, credit_of, ledger_rows
 from storage.outbox import insert_notices

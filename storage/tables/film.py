@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from storage.engine import UtcDateTime
+from storage.column_types import UtcDateTime
 from storage.tables.base import Id, metadata
 
 films = sa.Table(

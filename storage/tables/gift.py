@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from storage.engine import Kopecks, UtcDateTime
+from storage.column_types import Kopecks, UtcDateTime
 from storage.tables.base import Id, metadata
 
 # Who used a code is in the ledger, which outlives the data of a person

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from bot.core.access import Verdict
-from storage.engine import UtcDateTime
+from storage.column_types import UtcDateTime
 from storage.tables.base import Id, metadata, text_of
 
 users = sa.Table(

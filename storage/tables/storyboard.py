@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from storage.engine import Kopecks, UtcDateTime
+from storage.column_types import Kopecks, UtcDateTime
 from storage.tables.base import Id, metadata, text_of
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from bot.core.task import ACTIVE, AspectRatio, TaskState
-from storage.engine import Kopecks, UtcDateTime
+from storage.column_types import Kopecks, UtcDateTime
 from storage.tables.base import Id, metadata, one_of, text_of
 
 RESTING = frozenset(TaskState) - ACTIVE

@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.core.task import ACTIVE, AspectRatio, Chat, FilmPlace, Frame, Task, TaskState
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.films import go_on, same_place
 from storage.rows import COPIED, FRESH, chat_values, task_from
 from storage.tables import callback_actions, documents, in_states, tasks

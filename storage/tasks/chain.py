@@ -11,7 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from bot.core.task import Task, TaskState
-from storage.engine import Connection
+from storage.connection import Connection
 from storage.films import want
 from storage.rows import NOW, UNLEASED, task_from
 from storage.tables import in_states, tasks

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.base import Executable
 
 from bot.core.task import ENDED, Chat, Frame, Task, TaskKind, TaskState
-from storage.engine import Connection
+from storage.connection import Connection
 from storage.inbox import note_done
 from storage.photo_requests import PhotoRequest, take_request
 from storage.rows import FRESH, chat_values, in_chat, place_of, task_from, values_of

@@ -17,8 +17,9 @@ from bot.core.alerts import Switch
 from bot.core.notices import Notice
 from bot.core.task import ACTIVE, ALLOWED, ENDED, IllegalTransition, Task, TaskState
 from storage.breaker import read_with_readings
+from storage.connection import Connection
 from storage.durations import add_duration
-from storage.engine import Connection, Database
+from storage.engine import Database
 from storage.inbox import note_done
 from storage.journal import note_state
 from storage.money.ledger import settle

@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.core.task import Chat, Frame, Task, TaskKind, TaskState
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.films import same_place
 from storage.rows import FRESH, chat_values, in_chat, task_from
 from storage.tables import in_states, tasks

@@ -19,7 +19,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from bot.core.caps import OrderRules
 from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
 from storage.access import move_permit
-from storage.engine import Connection, Database
+from storage.connection import Connection
+from storage.engine import Database
 from storage.money.caps import reserve
 from storage.people import move_caps
 from storage.privacy import note_consent

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from bot.core.task import TaskState
 from storage import Storage
-from storage.engine import Connection
+from storage.connection import Connection
 from storage.tables import InboxState, callback_actions, inbox, ledger, task_events, tasks
 
 MOMENTS, PEOPLE, DAYS = 100, 1_000, 90

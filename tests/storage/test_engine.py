@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.core.errors import StorageUnavailable
 from storage import Database, Storage
-from storage.engine import Kopecks, UtcDateTime
+from storage.column_types import Kopecks, UtcDateTime
 from storage.tables import tasks, users
 from tests.support.factories import ANN, NOON, draft, queued
 from tests.support.tcp_proxy import open_tcp_proxy

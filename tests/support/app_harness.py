@@ -47,7 +47,7 @@ from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter
 from bot.wiring import Edges, Parts, build, connect_storyteller
 from storage import Cluster, Database, Storage, due
-from storage.engine import Connection
+from storage.connection import Connection
 from tests.support import canaries
 from tests.support.outages import ProviderLine
 from tests.support.process_harness import KEY, TOKEN, free_port

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from storage.engine import UtcDateTime
+from storage.column_types import UtcDateTime
 
 revision = "0018"
 down_revision = "0017"
