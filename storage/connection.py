@@ -23,6 +23,9 @@ Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """The values of a statement's parameters by name, or a sequence of them: once for each."""
 
 
+_LOCK = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger)))
+
+
 def lock_key(name: str) -> int:
     """Return PostgreSQL's number of the advisory lock `name`."""
     return zlib.crc32(name.encode())
@@ -115,7 +118,7 @@ class Connection:
         SQLite needs no lock: its write transactions exclude each other.
         """
         if self._connection.dialect.name != "sqlite":
-            await self.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_key(name))))
+            await self.execute(_LOCK, {"key": lock_key(name)})
 
     async def commit(self) -> None:
         await self._run(self._connection.commit)

@@ -177,7 +177,7 @@ class Database:
         with self._explained(schema=True):
             async with self._connection() as connection:
                 if not self._is_sqlite:
-                    await self.lock(connection, "schema")
+                    await connection.lock("schema")
                     yield connection
                     await connection.commit()
                     return
@@ -261,10 +261,6 @@ class Database:
             if error is None:
                 raise
             raise error from exc
-
-    async def lock(self, connection: Connection, name: str) -> None:
-        """The lock of `Connection.lock`."""
-        await connection.lock(name)
 
     async def writable(self) -> bool:
         """Return whether a commit reaches the disk at present."""

@@ -62,7 +62,7 @@ class PhotoRequestStore:
     ) -> int:
         """Wait for a photo; return the number of the request."""
         async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"drafts {chat.chat_id}")
+            await connection.lock(f"drafts {chat.chat_id}")
             await connection.execute(_REPLACE, {"person": user_id, **place_of(chat)})
             number: int | None = await connection.scalar(
                 _ADD,

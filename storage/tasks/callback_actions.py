@@ -107,7 +107,7 @@ class CallbackActionStore:
             }
         theirs = (tasks.c.id == source_id, tasks.c.user_id == user_id)
         async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"presses {user_id}")
+            await connection.lock(f"presses {user_id}")
             if made := await task_of_action(connection, update_id):
                 return made if made.user_id == user_id else None
             if film is not None:

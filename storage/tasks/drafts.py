@@ -174,7 +174,7 @@ class Drafts(LeasedTasks):
         new_terms = {f"new_{name}": value for name, value in terms.items()}
         theirs = {"person": user_id, **place_of(chat)}
         async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"drafts {chat.chat_id}")
+            await connection.lock(f"drafts {chat.chat_id}")
             if known := await _of_message(connection, chat, key):
                 return known
             if replied_to is not None:
@@ -237,7 +237,7 @@ class Drafts(LeasedTasks):
             "media_group_id": media_group_id,
         }
         async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"drafts {chat.chat_id}")
+            await connection.lock(f"drafts {chat.chat_id}")
             if known := await _of_message(connection, chat, message_id):
                 return known
             if media_group_id is not None:
@@ -286,7 +286,7 @@ class Drafts(LeasedTasks):
         `frame` is the picture of the edited message. An order stays as it was.
         """
         async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"drafts {chat.chat_id}")
+            await connection.lock(f"drafts {chat.chat_id}")
             known = await _of_message(connection, chat, message_id)
             if known is None or known.user_id != user_id or known.state is not S.DRAFT:
                 return known

@@ -253,7 +253,7 @@ class LeasedTasks:
         if slots is None:
             claimed = await _claim(connection, _CLAIM_ANY[has_disk], claim, limit)
         else:
-            await self._database.lock(connection, "places")
+            await connection.lock("places")
             claimed = await _claim(connection, _CLAIM_BEGUN[has_disk], claim, limit)
             room, photos_held = await _room(connection, slots, now)
             room = min(room, limit - len(claimed))

@@ -51,7 +51,7 @@ class PictureStore:
         waits for words. None: not theirs, or there is no photo to change or no prompt to draw.
         """
         async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"presses {user_id}")
+            await connection.lock(f"presses {user_id}")
             if made := await task_of_action(connection, update_id):
                 return made if made.user_id == user_id else None
             source = await _one(connection, tasks.c.id == source_id, tasks.c.user_id == user_id)
@@ -99,7 +99,7 @@ class PictureStore:
         new draft with the same prompt is made, once for each picture as long as it is open.
         """
         async with self._database.transaction() as connection:
-            await self._database.lock(connection, f"presses {user_id}")
+            await connection.lock(f"presses {user_id}")
             if made := await task_of_action(connection, update_id):
                 return made if made.user_id == user_id else None
             picture = await _one(

@@ -20,7 +20,8 @@ from bot.jobs.steps.context import StepContext
 from bot.jobs.steps.submit import Submit
 from bot.provider.answers import Job
 from bot.telegram.inbox import Inbox
-from storage import Database, TaskStore, driver
+from storage import TaskStore, driver
+from storage.connection import Connection
 from storage.inbox import InboxTurn
 from storage.tasks.leases import HeldTask
 
@@ -91,11 +92,11 @@ def no_skip_locked() -> None:
 
     Neither the row locks nor the lock for the provider's slots are taken.
     """
-    lock = Database.lock
+    lock = Connection.lock
 
-    async def unlocked(self: Database, connection: Any, name: str) -> None:
+    async def unlocked(self: Connection, name: str) -> None:
         if name != "places":
-            await lock(self, connection, name)
+            await lock(self, name)
 
     def unlock(
         _connection: Any, _cursor: Any, text: str, values: Any, _context: Any, _many: bool
@@ -104,7 +105,7 @@ def no_skip_locked() -> None:
 
     # the statements themselves are built when their modules are imported
     sa.event.listen(sa.Engine, "before_cursor_execute", unlock, retval=True)
-    Database.lock = unlocked  # type: ignore[method-assign]
+    Connection.lock = unlocked  # type: ignore[method-assign]
 
 
 def no_begin_immediate() -> None:

@@ -21,8 +21,9 @@ from bot.jobs.steps.context import StepContext
 from bot.jobs.steps.submit import Submit
 from bot.provider.client import Gptunnel
 from bot.telegram.inbox import Inbox
-from storage import Database, TaskStore, doubts, driver
+from storage import TaskStore, doubts, driver
 from storage.breaker import BreakerStore
+from storage.connection import Connection
 from storage.inbox import InboxTurn
 from tests.crash import seeded_bugs
 
@@ -157,7 +158,7 @@ FOUND_AS = {
 """Words of the violation by which each bug must be found."""
 
 _TOUCHED: tuple[Any, ...] = (
-    BreakerStore, Database, Gptunnel, Inbox, InboxTurn, StepContext, Submit, TaskStore, driver,
+    BreakerStore, Connection, Gptunnel, Inbox, InboxTurn, StepContext, Submit, TaskStore, driver,
     driver.Writer, doubts, gate, sa.Select, watch,
 )  # fmt: skip
 

@@ -135,7 +135,7 @@ async def test_no_update_is_lost_under_a_lock(storage: Storage, other: Storage) 
 
     async def count_up(database: Database) -> None:
         async with database.transaction() as connection:
-            await database.lock(connection, "count")
+            await connection.lock("count")
             found = await connection.scalar(sa.select(users.c.strikes))
             assert found is not None
             await connection.execute(sa.update(users).values(strikes=found + 1))
