@@ -20,7 +20,7 @@ from bot.core.task import Chat, Task, TaskState
 from storage.connection import Connection
 from storage.engine import Database
 from storage.outbox import insert_notices
-from storage.rows import NOW, UNLEASED, chat_from, chat_values, free, task_from
+from storage.rows import UNLEASED, chat_from, chat_values, first_due, lease, task_from
 from storage.tables import films, tasks
 
 
@@ -53,24 +53,8 @@ class WantedFilm:
 
 
 _film = films.c.id == sa.bindparam("film")
-_due = (
-    sa.select(films.c.id)
-    .where(films.c.run_at <= NOW, free(films))
-    .order_by(films.c.run_at, films.c.id)
-    .limit(sa.bindparam("most", type_=sa.Integer))
-    .with_for_update(skip_locked=True)
-    .cte("due")
-)
-_CLAIM = (
-    sa.update(films)
-    .where(films.c.id.in_(sa.select(_due.c.id)))
-    .values(
-        lease_owner=sa.bindparam("holder"),
-        lease_until=sa.bindparam("until"),
-        attempts=films.c.attempts + 1,
-    )
-    .returning(*films.c)
-)
+_due = first_due(films, order_by=(films.c.run_at, films.c.id))
+_CLAIM = lease(_due, films, films.c.attempts).returning(*films.c)
 _GET = sa.select(films).where(_film)
 _PARTS = (
     sa.select(tasks)

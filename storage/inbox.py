@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from storage.connection import Connection
 from storage.due_updates import WINDOW, due
 from storage.engine import Database
-from storage.rows import NOW, UNLEASED, next_due
+from storage.rows import NOW, UNLEASED, lease
 from storage.tables import InboxState, inbox, one_of
 
 AHEAD = timedelta(days=1)
@@ -26,21 +26,8 @@ _pending = one_of(inbox.c.state, {InboxState.PENDING})
 _ADD = (
     insert(inbox).on_conflict_do_nothing(index_elements=["update_id"]).returning(inbox.c.update_id)
 )
-_CLAIM = (
-    sa.update(inbox)
-    .where(inbox.c.update_id.in_(sa.select(due.c.update_id)))
-    .values(
-        lease_owner=sa.bindparam("holder"),
-        lease_until=sa.bindparam("until"),
-        attempts=inbox.c.attempts + 1,
-    )
-    .returning(
-        inbox.c.update_id,
-        inbox.c.chat_key,
-        inbox.c.payload,
-        inbox.c.attempts,
-        inbox.c.received_at,
-    )
+_CLAIM = lease(due, inbox, inbox.c.attempts).returning(
+    inbox.c.update_id, inbox.c.chat_key, inbox.c.payload, inbox.c.attempts, inbox.c.received_at
 )
 _some = inbox.c.update_id.in_(sa.bindparam("ids", expanding=True))
 _FINISH = sa.update(inbox).where(_some, _pending).values(UNLEASED)
@@ -59,7 +46,6 @@ _COUNT = {
     for state in InboxState
 }
 _OLDEST = sa.select(sa.func.min(inbox.c.received_at)).where(_pending, inbox.c.run_at <= NOW)
-_NEXT_DUE = next_due(inbox, _pending)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,12 +207,6 @@ class InboxStore:
         async with self._database.transaction() as connection:
             oldest = await connection.scalar(_OLDEST, {"now": now})
         return timedelta(0) if oldest is None else now - oldest
-
-    async def next_due(self, now: datetime) -> datetime | None:
-        """Return when, after `now`, a postponed update or an expired lease becomes claimable."""
-        async with self._database.transaction() as connection:
-            found: datetime | None = await connection.scalar(_NEXT_DUE, {"now": now})
-        return found
 
 
 async def note_done(connection: Connection, ids: Collection[int], now: datetime) -> None:

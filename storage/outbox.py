@@ -16,7 +16,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from storage.connection import Connection
 from storage.engine import Database
-from storage.rows import NOW, UNLEASED, chat_from, chat_values, free, next_due
+from storage.rows import UNLEASED, chat_from, chat_values, first_due, lease
 from storage.tables import outbox
 
 
@@ -31,24 +31,8 @@ class WaitingNotice:
 
 
 _ADD = sa.insert(outbox)
-_due = (
-    sa.select(outbox.c.id)
-    .where(outbox.c.run_at <= NOW, outbox.c.waits_for.is_(None), free(outbox))
-    .order_by(outbox.c.id)
-    .limit(sa.bindparam("most", type_=sa.Integer))
-    .with_for_update(skip_locked=True)
-    .cte("due")
-)
-_CLAIM = (
-    sa.update(outbox)
-    .where(outbox.c.id.in_(sa.select(_due.c.id)))
-    .values(
-        lease_owner=sa.bindparam("holder"),
-        lease_until=sa.bindparam("until"),
-        attempts=outbox.c.attempts + 1,
-    )
-    .returning(*outbox.c)
-)
+_due = first_due(outbox, outbox.c.waits_for.is_(None), order_by=(outbox.c.id,))
+_CLAIM = lease(_due, outbox, outbox.c.attempts).returning(*outbox.c)
 _one = outbox.c.id == sa.bindparam("number")
 _DONE = sa.delete(outbox).where(_one)
 _SET = sa.update(outbox).where(_one).values(UNLEASED)
@@ -70,7 +54,6 @@ _EXTEND = (
     .returning(outbox.c.id)
 )
 _RELEASE = sa.update(outbox).where(_held).values(attempts=outbox.c.attempts - 1, **UNLEASED)
-_NEXT_DUE = next_due(outbox, outbox.c.waits_for.is_(None))
 _COUNT = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.waits_for.is_(None))
 
 
@@ -171,12 +154,6 @@ class OutboxStore:
         """
         async with self._database.transaction() as connection:
             await connection.execute(_RELEASE, {"holder": owner})
-
-    async def next_due(self, now: datetime) -> datetime | None:
-        """Return when, after `now`, the first notice becomes claimable; None if none waits."""
-        async with self._database.transaction() as connection:
-            found: datetime | None = await connection.scalar(_NEXT_DUE, {"now": now})
-        return found
 
     async def count(self) -> int:
         """Return how many notices wait to be sent, without those that wait for a person."""

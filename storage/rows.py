@@ -5,6 +5,7 @@ It must not know the kind of database or when a row is claimed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -101,10 +102,35 @@ def claimable_at(table: sa.Table) -> sa.Case[Any]:
     )
 
 
-def next_due(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Select[datetime | None]:
-    """Select when, after NOW, the first row becomes claimable; None if none waits."""
-    when = claimable_at(table)
-    return sa.select(sa.func.min(when)).where(*conditions, when > NOW)
+def first_due(
+    table: sa.Table, *conditions: sa.ColumnElement[bool], order_by: Sequence[sa.ColumnElement[Any]]
+) -> sa.CTE:
+    """Select and lock the first `most` rows that are due at NOW and not leased, by their keys.
+
+    Rows that another transaction has locked are left out.
+    """
+    return (
+        sa.select(*table.primary_key)
+        .where(*conditions, table.c.run_at <= NOW, free(table))
+        .order_by(*order_by)
+        .limit(sa.bindparam("most", type_=sa.Integer))
+        .with_for_update(skip_locked=True, of=table)
+        .cte("due")
+    )
+
+
+def lease(due: sa.CTE, table: sa.Table, *counts: sa.Column[int]) -> sa.Update:
+    """Lease the rows with the keys of `due` to `holder` until `until`; these counts grow by 1."""
+    [key] = table.primary_key
+    return (
+        sa.update(table)
+        .where(key.in_(sa.select(due.c[key.name])))
+        .values(
+            lease_owner=sa.bindparam("holder"),
+            lease_until=sa.bindparam("until"),
+            **{count.name: count + 1 for count in counts},
+        )
+    )
 
 
 UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}

@@ -18,7 +18,7 @@ from storage.engine import Database
 from storage.journal import note
 from storage.money.entries import LedgerRow, credit_of, ledger_rows
 from storage.outbox import insert_notices
-from storage.rows import NOW, free
+from storage.rows import first_due, lease
 from storage.tables import Entry, ledger, star_refunds
 from storage.users import lang_of
 
@@ -131,28 +131,10 @@ async def _refund(
     return True
 
 
-_due = (
-    sa.select(star_refunds.c.payment_id)
-    .where(
-        star_refunds.c.done_at.is_(None),
-        star_refunds.c.refused_at.is_(None),
-        star_refunds.c.run_at <= NOW,
-        free(star_refunds),
-    )
-    .order_by(star_refunds.c.run_at)
-    .limit(sa.bindparam("most", type_=sa.Integer))
-    .with_for_update(skip_locked=True)
-    .cte("due")
-)
-_CLAIM_REFUNDS = (
-    sa.update(star_refunds)
-    .where(star_refunds.c.payment_id.in_(sa.select(_due.c.payment_id)))
-    .values(
-        lease_owner=sa.bindparam("holder"),
-        lease_until=sa.bindparam("until"),
-        attempts=star_refunds.c.attempts + 1,
-    )
-    .returning(star_refunds.c.payment_id, star_refunds.c.user_id, star_refunds.c.attempts)
+_is_open = sa.and_(star_refunds.c.done_at.is_(None), star_refunds.c.refused_at.is_(None))
+_due = first_due(star_refunds, _is_open, order_by=(star_refunds.c.run_at,))
+_CLAIM_REFUNDS = lease(_due, star_refunds, star_refunds.c.attempts).returning(
+    star_refunds.c.payment_id, star_refunds.c.user_id, star_refunds.c.attempts
 )
 _REFUSED = (
     sa.select(ledger.c.id.label("entry"), ledger.c.user_id, ledger.c.stars)

@@ -25,7 +25,7 @@ from storage.journal import note_state
 from storage.money.ledger import settle
 from storage.outbox import insert_notices
 from storage.provider_account import note_create
-from storage.rows import NOW, UNLEASED, free, next_due, task_from, values_of
+from storage.rows import NOW, UNLEASED, first_due, lease, task_from, values_of
 from storage.tables import frames, in_states, provider_breaker, switches, task_events, tasks
 from storage.tasks.chain import follow
 
@@ -128,7 +128,6 @@ _EXTEND = _held.values(lease_until=sa.bindparam("until"))
 _RELEASE = _held.values(
     claims=sa.case((tasks.c.claims > 0, tasks.c.claims - 1), else_=0), **UNLEASED
 )
-_NEXT_DUE = next_due(tasks, in_states(ACTIVE))
 
 
 def _is_set(switch: Switch) -> sa.Exists:
@@ -167,25 +166,8 @@ _HERE = sa.or_(
 
 
 def _claim_of(*conditions: sa.ColumnElement[bool]) -> Executable:
-    due = (
-        sa.select(tasks.c.id)
-        .where(in_states(ACTIVE), *conditions, tasks.c.run_at <= NOW, free(tasks))
-        .order_by(_URGENCY, _SINCE, tasks.c.id)
-        .limit(sa.bindparam("most", type_=sa.Integer))
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    return (
-        sa.update(tasks)
-        .where(tasks.c.id.in_(sa.select(due.c.id)))
-        .values(
-            lease_owner=sa.bindparam("holder"),
-            lease_until=sa.bindparam("until"),
-            fence=tasks.c.fence + 1,
-            claims=tasks.c.claims + 1,
-        )
-        .returning(*tasks.c)
-    )
+    due = first_due(tasks, in_states(ACTIVE), *conditions, order_by=(_URGENCY, _SINCE, tasks.c.id))
+    return lease(due, tasks, tasks.c.fence, tasks.c.claims).returning(*tasks.c)
 
 
 # By whether this host has a disk of its own
@@ -351,12 +333,6 @@ class LeasedTasks:
                 connection.make_nothing_due()
             rows = await connection.scalars(change, {**terms, "fences": dict(sorted(held))})
             return set(rows.all())
-
-    async def next_due(self, now: datetime) -> datetime | None:
-        """Return when, after `now`, the first task becomes claimable; None if none waits."""
-        async with self._database.transaction() as connection:
-            found: datetime | None = await connection.scalar(_NEXT_DUE, {"now": now})
-        return found
 
 
 async def _save(

@@ -44,7 +44,7 @@ async def intake(storage: Storage) -> None:
         await turn.claim(owner="w", now=NOON, lease_for=MINUTE, limit=9)
         await turn.done([row.update_id], now=NOON)
     await storage.inbox.extend("w", [row.update_id], until=NOON + MINUTE)
-    await storage.inbox.next_due(NOON)
+    await storage.due.next("inbox", NOON)
     await storage.inbox.forget(before=NOON - timedelta(days=100))
 
 
@@ -84,14 +84,14 @@ async def work(storage: Storage) -> None:
         after = lease.to(state, run_at=NOON, **changes)
         assert await storage.tasks.save(lease, after, now=NOON)
         lease = after
-    await storage.tasks.next_due(NOON)
+    await storage.due.next("tasks", NOON)
     await storage.tasks.waiting(limit=300)
     await storage.tasks.migrate_chat(-1, -2)
 
 
 async def tell(storage: Storage) -> None:
     await storage.outbox.claim(owner="w", now=NOON, lease_for=MINUTE, limit=9)
-    await storage.outbox.next_due(NOON)
+    await storage.due.next("outbox", NOON)
 
 
 async def look_back(storage: Storage) -> None:

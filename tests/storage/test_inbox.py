@@ -70,7 +70,7 @@ async def test_a_chat_waits_for_a_postponed_update(storage: Storage) -> None:
     assert ids(await claim(storage)) == [1]
     await storage.inbox.later(1, run_at=NOON + 5 * SECOND, error="locked")
     assert await claim(storage, now=NOON + SECOND) == []
-    assert await storage.inbox.next_due(NOON) == NOON + 5 * SECOND
+    assert await storage.due.next("inbox", NOON) == NOON + 5 * SECOND
     [again] = await claim(storage, now=NOON + 5 * SECOND)
     assert (again.update_id, again.attempts) == (1, 2)
 
@@ -103,7 +103,7 @@ async def test_a_finished_update_stays_finished(storage: Storage) -> None:
 async def test_an_update_whose_holder_died_is_handled_by_another(storage: Storage) -> None:
     await storage.inbox.add([update(1)], now=NOON)
     assert ids(await claim(storage)) == [1]
-    assert await storage.inbox.next_due(NOON) == NOON + MINUTE
+    assert await storage.due.next("inbox", NOON + MINUTE - SECOND) == NOON + MINUTE
     assert await claim(storage, owner="two", now=NOON + MINUTE - SECOND) == []
     [again] = await claim(storage, owner="two", now=NOON + MINUTE)
     assert again.attempts == 2

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import ACTIVE, ENDED, IllegalTransition, Reason, Task, TaskState
 from storage import Storage
+from storage.due import VALID
 from storage.tables import tasks
 from storage.tasks.leases import HEAD_START, NEEDS_FRAME
 from tests.storage.test_plans import listening
@@ -99,15 +100,14 @@ async def test_only_states_with_work_to_do_are_claimed(storage: Storage, state: 
 
 async def test_a_task_is_claimed_only_when_it_is_due(storage: Storage) -> None:
     await draft(storage)
-    assert await storage.tasks.next_due(NOON) is None
+    assert await storage.due.next("tasks", NOON) == NOON + VALID
     await queued(storage)
-    assert await storage.tasks.next_due(NOON) is None
-    assert await storage.tasks.next_due(NOON - SECOND) == NOON
+    assert await storage.due.next("tasks", NOON - SECOND) == NOON
     lease = await leased(storage)
-    assert await storage.tasks.next_due(NOON) == NOON + MINUTE
+    assert await storage.due.next("tasks", NOON + MINUTE - SECOND) == NOON + MINUTE
     later = lease.again(run_at=NOON + 2 * MINUTE)
     assert await storage.tasks.save(lease, later, now=NOON, keep_lease=False)
-    assert await storage.tasks.next_due(NOON) == NOON + 2 * MINUTE
+    assert await storage.due.next("tasks", NOON + 2 * MINUTE - SECOND) == NOON + 2 * MINUTE
     assert await claim(storage, now=NOON + 2 * MINUTE - SECOND) == []
     [again] = await claim(storage, now=NOON + 2 * MINUTE)
     assert again.attempts == 1
@@ -461,10 +461,10 @@ async def test_a_stop_uncounts_one_claim_and_never_goes_below_zero(
 
 
 async def test_only_active_tasks_become_due(storage: Storage) -> None:
-    await draft(storage, now=NOON + MINUTE)
-    assert await storage.tasks.next_due(NOON) is None
-    await queued(storage, now=NOON + 2 * MINUTE)
-    assert await storage.tasks.next_due(NOON) == NOON + 2 * MINUTE
+    await draft(storage, now=NOON + SECOND)
+    assert await storage.due.next("tasks", NOON) == NOON + VALID
+    await queued(storage, now=NOON + 2 * SECOND)
+    assert await storage.due.next("tasks", NOON) == NOON + 2 * SECOND
 
 
 async def test_a_claim_never_exceeds_its_limit_over_both_kinds(

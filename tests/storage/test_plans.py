@@ -43,8 +43,6 @@ async def claim_updates(storage: Storage) -> None:
 
 
 async def look_ahead(storage: Storage) -> None:
-    await storage.tasks.next_due(NOON)
-    await storage.inbox.next_due(NOON)
     await storage.inbox.lag(NOON)
 
 

@@ -9,6 +9,7 @@ import pytest
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import ALLOWED, Chat, TaskState
 from storage import Storage
+from storage.due import VALID
 from storage.durations import KEPT
 from tests.support.factories import ANN, BOB, CHAT, MINUTE, NOON, SECOND, leased, queued, task_in
 
@@ -43,12 +44,12 @@ async def test_a_notice_can_be_postponed_renewed_and_released(storage: Storage) 
         )
         return [each.attempts for each in found]
 
-    assert await storage.outbox.next_due(NOON - SECOND) is None
+    assert await storage.due.next("outbox", NOON - SECOND) == NOON - SECOND + VALID
     await storage.outbox.add([notice()], now=NOON)
-    assert await storage.outbox.next_due(NOON - SECOND) == NOON
+    assert await storage.due.next("outbox", NOON - SECOND) == NOON
     assert await claim(0) == [1]
     await storage.outbox.later(1, NOON + 5 * SECOND)
-    assert await storage.outbox.next_due(NOON) == NOON + 5 * SECOND
+    assert await storage.due.next("outbox", NOON) == NOON + 5 * SECOND
     assert (await claim(4), await claim(5)) == ([], [2])
     assert await storage.outbox.extend("two", [1], until=NOON) == set()
     assert await storage.outbox.extend("one", [1], until=NOON + 5 * MINUTE) == {1}
