@@ -187,7 +187,7 @@ class AlertStore:
     async def what_is_there(self, *, since: datetime) -> WhatIsThere:
         """Return what the other questions would find, in one statement."""
         async with self._database.transaction() as connection:
-            row = (await connection.execute(_IS_THERE.params(since=since))).one()
+            row = (await connection.execute(_IS_THERE, {"since": since})).one()
         return WhatIsThere(*map(bool, row))
 
     async def charged_outcomes(self, limit: int) -> list[tuple[bool, Decimal]]:
@@ -195,7 +195,7 @@ class AlertStore:
         price.
         """
         async with self._database.transaction() as connection:
-            rows = (await connection.execute(_CHARGED.params(limit=limit))).all()
+            rows = (await connection.execute(_CHARGED, {"limit": limit})).all()
         newest = sorted(rows, key=lambda row: (row.run_at, row.id), reverse=True)[:limit]
         return [(bool(row.failed), row.price_kopecks) for row in newest]
 
