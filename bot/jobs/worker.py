@@ -84,9 +84,8 @@ class Worker:
         self._held: dict[int, tuple[Task, asyncio.Task[None]]] = {}
         self._holding = asyncio.Event()
         self._handed: list[Task] = []  # leased here, but not running yet
-        self._stopped: list[
-            Task
-        ] = []  # their steps ended at a stop; leased until they are released
+        # their steps ended at a stop; leased until they are released
+        self._stopped: list[Task] = []
         # the known end of the current leases
         self._leased_until: datetime | None = None
         self._running = False
@@ -252,7 +251,7 @@ class Worker:
         return True
 
     async def _drain(self) -> None:
-        """Give the leases back: in one statement if all steps end soon, in two otherwise."""
+        """Give the leases back in one statement if all steps end soon, otherwise as they end."""
         for seconds in (RELEASE_SECONDS, DRAIN_SECONDS - RELEASE_SECONDS):
             if carries := [carry for _, carry in self._held.values()]:
                 await asyncio.wait(carries, timeout=seconds)
