@@ -37,9 +37,6 @@ class Host(Protocol):
         """Pass a point at which the process may die or freeze, or its disk fail; a cancellation
         waits for it, as for aiosqlite's thread."""
 
-    def wrote(self) -> None:
-        """Learn that the database has changed."""
-
 
 class Connection:
     """As much of aiosqlite's connection as storage/driver.py and SQLAlchemy use."""
@@ -114,10 +111,7 @@ class Connection:
             if self._link is None:
                 raise sqlite3.ProgrammingError("the connection is closed")
             try:
-                done = work(self._link)
-                if not self._link.in_transaction:
-                    self._host.wrote()
-                return done
+                return work(self._link)
             except sqlite3.OperationalError as exc:
                 if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or waited >= BUSY_TIMEOUT:
                     raise
@@ -175,6 +169,3 @@ class _Nobody:
 
     async def passes(self, point: str) -> None:
         """Pass."""
-
-    def wrote(self) -> None:
-        """Nobody looks."""

@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from aiogram import Bot
 
-import bot.jobs.films
-import bot.jobs.worker
-from bot.core.clock import wait_for
 from bot.core.errors import StorageUnavailable
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.worker import Worker
@@ -33,7 +30,6 @@ from storage.cancellation import finish
 from storage.recovery import free_leases
 from tests.simulation import films
 from tests.simulation.disk import Connection, disk_error, open_database
-from tests.simulation.idle import without_idle_claims
 from tests.simulation.loop import Mortal, owned_by
 from tests.simulation.sides import PROVIDER, Session, Transport, download
 from tests.simulation.world import DISK_FAULTS, KILL
@@ -42,8 +38,6 @@ from tests.support.process_harness import KEY, TOKEN
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-IDLE_LOOKS = {bot.jobs.worker.IDLE_SECONDS: 6, bot.jobs.films.IDLE_SECONDS: 6}
-"""Waits of exactly this length look for work: while there is none, so many of them are one."""
 SLOW_DISK = 0.05
 """The longest wait of a statement in seconds, and about the share of statements that wait."""
 _ANSWERS = KeepAnswerTypes()  # one for all: a process keeps its own for as long as it lives
@@ -162,10 +156,6 @@ class Process(Mortal):
             self._world.disturbances.cuts.append(self._world.unix())
             raise disk_error(*DISK_FAULTS[fault])
 
-    def wrote(self) -> None:
-        """Learn that the database has changed."""
-        self._world.committed()
-
     def dies_in(self, point: str, seconds: float, *, weight: float = 1.0) -> None:
         """Draw whether it is killed so many seconds from now, in the middle of something."""
         if self._world.fault(point, weight, KILL):
@@ -183,7 +173,7 @@ class Process(Mortal):
         if alone:
             await free_leases(database, world.clock())
         rules = settings.order_rules()
-        storage = without_idle_claims(Storage.over(database, rules), rules, world.is_due)
+        storage = Storage.over(database, rules)
         parts = self.parts = build(settings, storage, self._edges(settings))
         stoppable: list[Inbox | Worker | OutboxSender] = [parts.inbox, parts.worker, parts.notices]
         await supervise(
@@ -220,19 +210,8 @@ class Process(Mortal):
             prepare=_prepare,
             join=films.join,
             clock=world.clock,
-            wait=self._wait,
             owner=self.name,
         )
-
-    async def _wait(self, event: asyncio.Event, seconds: float) -> bool:
-        """bot.core.clock.Wait; looks for work that find nothing are left out.
-
-        They change nothing, and cost more than everything else in a minute of waiting.
-        """
-        for _ in range(IDLE_LOOKS.get(seconds, 1)):
-            if await wait_for(event, seconds) or self._world.is_due():
-                break
-        return event.is_set()
 
 
 async def _prepare(file: BinaryIO) -> Video:

@@ -20,8 +20,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bot.core.breaker import NEEDED
-from bot.core.task import ACTIVE
 from bot.sandbox.gptunnel.models import Model
 from bot.sandbox.gptunnel.records import Made
 from bot.sandbox.gptunnel.server import GptunnelEmulator
@@ -57,25 +55,6 @@ HEAVY = ("create", "sendVideo", "sendMediaGroup", "sendMessage", "sendPhoto", "d
 VIDEO_SECONDS = (2.0, 10.0)
 SLOW, SLOW_SECONDS = 0.05, 60.0
 """The share of videos that take longer, and how long at most."""
-
-_SHUT = f"EXISTS (SELECT 1 FROM provider_breaker WHERE good < {NEEDED})"  # noqa: S608
-_HEADS = "SELECT min(update_id) FROM inbox WHERE state = 'pending' GROUP BY chat_key"
-_DUE = {
-    table: "SELECT min(max(run_at, coalesce(lease_until, run_at)))"  # noqa: S608
-    f" FROM {table} WHERE {which}"
-    for table, which in {
-        "tasks": "state IN ({}) AND NOT (state = 'queued' AND {})".format(
-            ", ".join(f"'{state}'" for state in sorted(ACTIVE)), _SHUT
-        ),
-        "inbox": f"update_id IN ({_HEADS})",
-        "outbox": "true",
-        "films": "run_at IS NOT NULL",
-        "star_refunds": "done_at IS NULL AND refused_at IS NULL",
-    }.items()
-}
-"""When the first row can be claimed, or earlier; of a chat's updates only the first."""
-_LOOKS = _DUE | {"queue": "SELECT max('') FROM tasks WHERE state = 'queued'"}
-_TIME = "%Y-%m-%d %H:%M:%S.%f"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +158,6 @@ class World:
         self.sleepers: asyncio.Queue[Process] = asyncio.Queue()
         self.spoken = _Lines()
         self._shares: dict[tuple[str, float], list[tuple[str, float]]] = {}
-        self._due_at: dict[str, str] = {}  # until the next commit
         self._struck: Counter[str] = Counter()
         self._numbers = itertools.count(1)
         self.telegram = TelegramEmulator(token=TOKEN, clock=self.unix)
@@ -275,25 +253,6 @@ class World:
         """Note that a create or a free question goes out."""
         self.creates.append(Create(process.name, paid, self.loop.now))
         return self.creates[-1]
-
-    def committed(self) -> None:
-        """Note that the database has changed."""
-        self._due_at.clear()
-
-    def is_due(self, *tables: str) -> bool:
-        """Whether a row waits that nobody has claimed, in one of these tables or in any; "queue":
-        whether an order waits for its turn.
-        """
-        now = self.clock().strftime(_TIME)
-        return any(self._first_due(table) <= now for table in tables or _DUE)
-
-    def _first_due(self, table: str) -> str:
-        """Return when the first row of a table is due, as of the last commit; "~": never."""
-        found = self._due_at.get(table)
-        if found is None:
-            row = self._books.execute(_LOOKS[table]).fetchone()
-            found = self._due_at[table] = "~" if row[0] is None else row[0]
-        return found
 
     def said_to_be_charged(self) -> list[str]:
         """Return the prompts of the orders that were settled by the balance, as paid ones."""
