@@ -57,11 +57,12 @@ class HeldSwitch:
 
 
 CONCERN = (TaskState.UNKNOWN, TaskState.UNDELIVERABLE)
-"""The states of orders that rest until somebody helps."""
+"""States in which an order stays until a person decides."""
 
 
 class WhatIsThere(NamedTuple):
-    """Of which kinds the alert monitor would find rows; `resting`: orders of CONCERN."""
+    """Which kinds of rows exist that the alert monitor reports. `resting`: orders in a state of
+    CONCERN."""
 
     alerts: bool
     resting: bool
@@ -185,7 +186,7 @@ class AlertStore:
         return [(row.id, row.state, row.reason) for row in rows]
 
     async def what_is_there(self, *, since: datetime) -> WhatIsThere:
-        """Return what the other questions would find, in one statement."""
+        """Return, in one statement, which of the other methods would find rows."""
         async with self._database.transaction() as connection:
             row = (await connection.execute(_IS_THERE, {"since": since})).one()
         return WhatIsThere(*map(bool, row))

@@ -1,7 +1,8 @@
-"""Calls of the database that a cancellation does not interrupt: it is raised when they have ended.
+"""Database calls that run to their end even if the task is cancelled; the cancellation is raised
+afterwards.
 
-An interrupted driver would leave its connection open, with SQLite's only write lock. What runs
-below SQLAlchemy notes a cancellation here; `storage/connection.py` raises it once SQLAlchemy has
+An interrupted driver would leave its connection open, with SQLite's only write lock. Code below
+SQLAlchemy records a cancellation here; `storage/connection.py` raises it after SQLAlchemy has
 returned. It must not know the kind of database.
 """
 
@@ -16,11 +17,11 @@ from weakref import WeakSet
 T = TypeVar("T")
 
 _cancelled: WeakSet[asyncio.Task[Any]] = WeakSet()
-"""Tasks whose cancellation waits for the end of a call."""
+"""Cancelled tasks whose database call has not ended yet."""
 
 
 class Answer(asyncio.Future[T]):
-    """A result that arrives in any case; a waiting task is cancelled only after that."""
+    """A future that always gets its result: whoever waits for it is cancelled only after that."""
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Refuse: asyncio then cancels the waiting task at its next step."""
@@ -28,7 +29,7 @@ class Answer(asyncio.Future[T]):
 
 
 async def arrival(answer: Answer[T]) -> T:
-    """Wait for the answer; note a cancellation that came meanwhile."""
+    """Wait for the answer; record a cancellation that comes meanwhile."""
     try:
         return await answer
     except asyncio.CancelledError:
@@ -37,7 +38,7 @@ async def arrival(answer: Answer[T]) -> T:
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
-    """Finish work that could be interrupted; note a cancellation that came meanwhile."""
+    """Run `work` to its end in a task of its own; record a cancellation that comes meanwhile."""
     task = asyncio.ensure_future(work)  # noqa: TID251 - never detached: waited for right here
     try:
         return await asyncio.shield(task)
@@ -50,7 +51,7 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
 
 
 def raise_cancellation() -> None:
-    """Raise the cancellation of this task that was noted; do nothing without one."""
+    """Raise the recorded cancellation of this task, if there is one."""
     task = asyncio.current_task() if _cancelled else None
     if task is not None and task in _cancelled:
         _cancelled.discard(task)

@@ -31,7 +31,7 @@ class Cluster:
             call()
 
     def notify_soon(self, event: str) -> None:
-        """Send an event that may come often: other processes get it once in a moment."""
+        """Send a frequent event: other processes get several of them as one, a moment later."""
         self.notify(event)
 
     def join_workers(self) -> None:

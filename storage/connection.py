@@ -1,4 +1,5 @@
-"""A connection within a transaction: its statements, its lock, and which tables it writes.
+"""A connection within a transaction: it executes statements, takes locks and records written
+tables.
 
 It must not know how a transaction begins and ends, nor the meaning of the rows.
 """
@@ -20,7 +21,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-"""The values of a statement's parameters by name, or a sequence of them: once for each."""
+"""The values of a statement by name. With a sequence of them the statement runs once for each."""
 
 
 _LOCK = sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("key", type_=sa.BigInteger)))
@@ -38,7 +39,7 @@ class Run(Protocol):
 
 
 async def over_sqlite(work: Callable[[], T]) -> T:
-    """Run over `storage/driver.py`, whose calls are not interrupted: without a task of its own."""
+    """Run on `storage/driver.py`, which no cancellation interrupts, without a task of its own."""
     try:
         return await greenlet_spawn(work)
     finally:
@@ -46,7 +47,7 @@ async def over_sqlite(work: Callable[[], T]) -> T:
 
 
 async def over_postgres(work: Callable[[], T]) -> T:
-    """Run over asyncpg, whose calls could be interrupted."""
+    """Run on asyncpg, which a cancellation would interrupt."""
     try:
         return await finish(greenlet_spawn(work))
     finally:
@@ -69,12 +70,13 @@ class Connection:
         self._after.append(act)
 
     def committed(self) -> None:
-        """Call what waits for the commit."""
+        """Run the calls of `after_commit`."""
         for act in self._after:
             act()
 
     def make_nothing_due(self) -> None:
-        """Say that this transaction only takes or keeps leases: nobody has to look at its rows."""
+        """Declare that this transaction only takes or renews leases, so no loop has to check its
+        rows."""
         self.is_quiet = True
 
     def _note(self, statement: Executable) -> None:
@@ -127,9 +129,10 @@ class Connection:
         await self._run(self._connection.rollback)
 
     async def undo(self) -> None:
-        """Roll back after a failed commit, which SQLAlchemy takes for the end of the transaction.
+        """Roll back after a failed commit.
 
-        SQLite can keep it open, with its lock, and the next commit would write its rows.
+        SQLAlchemy considers the transaction ended. SQLite may keep it open, with its lock; the
+        next commit would then write its rows.
         """
         if self._connection.invalidated:
             return

@@ -57,7 +57,7 @@ class Writer(sqlite3.Connection):
 
 
 class Result(NamedTuple):
-    """What a statement came to, its rows included."""
+    """The result of a statement, including its rows."""
 
     rows: Sequence[Any] = ()
     description: Any = None
@@ -66,7 +66,7 @@ class Result(NamedTuple):
 
 
 class Cursor:
-    """A cursor whose rows come with its statement."""
+    """A cursor that gets its rows together with the answer to the statement."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -103,7 +103,7 @@ class Cursor:
 
 
 class Connection(aiosqlite.Connection):
-    """aiosqlite's connection with these cursors, and with calls that are not interrupted."""
+    """A connection of aiosqlite with such cursors, whose calls no cancellation interrupts."""
 
     def __init__(self, database: str, **options: Any) -> None:
         connect = partial(sqlite3.connect, database, factory=Writer, isolation_level=None)
@@ -114,7 +114,7 @@ class Connection(aiosqlite.Connection):
         return Cursor(self)
 
     async def fetch(self, statement: str, parameters: Iterable[Any]) -> Result:
-        """Execute a statement and fetch its rows in one visit to the thread."""
+        """Execute a statement and fetch its rows in one round trip to the thread."""
         return await self._execute(self._writer.fetch, statement, parameters)
 
     async def fetch_many(self, statement: str, parameters: Iterable[Iterable[Any]]) -> Result:
@@ -134,9 +134,9 @@ class Connection(aiosqlite.Connection):
         return cast(Writer, self._conn)
 
     async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Queue a call for the thread, as aiosqlite does, for an answer that cannot be cancelled.
+        """Queue a call for the thread, as aiosqlite does, with an answer that cannot be cancelled.
 
-        A task for each call would do the same, and cost as much as the call.
+        A task that shields each call would have the same effect and cost as much as the call.
         """
         if not self._running or not self._connection:
             raise ValueError("Connection closed")

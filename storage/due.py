@@ -1,8 +1,8 @@
-"""When the next row of each kind is due: one statement for all kinds, repeated after a write.
+"""Tell when the next row of each kind is due: one statement for all kinds, repeated after writes.
 
-Whoever waits for rows asks here instead of trying to claim them. A write by any statement of this
-process, or of another one that tells it, makes the answer void. It must not know the clock, nor
-what is done with the rows.
+Loops ask here instead of trying to claim rows. After a write by this process, or by another one
+that reports it, the known times are out of date. It must not know the clock, nor what is done with
+the rows.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ from storage.tables import (
 )
 
 VALID = timedelta(seconds=30)
-"""After this time the answer is read again: another process may not have told what it wrote."""
+"""How long the known times count. Another process may have written without a report."""
 
 _WRITTEN = "written "
-"""The event of a written table is this with its name."""
+"""The prefix of events: the name of the written table follows."""
 
 
 def _first(at: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
     return sa.select(sa.func.min(at)).where(*conditions)
 
 
-# Orders that wait until the provider answers probes, or until an admin lets the queue go on
+# Orders that wait for the provider, or for an admin who holds the queue
 _STOPPED = sa.and_(
     tasks.c.state == TaskState.QUEUED,
     tasks.c.lease_owner.is_(None),
@@ -80,7 +80,7 @@ _FIRST: Mapping[str, sa.Select[Any]] = {
         sa.func.coalesce(balance_trails.c.due_at, balance_trails.c.lost_at),
         balance_trails.c.verdict.is_(None),
     ),
-    # a probe, or the end of the trial order; after the probes it waits for an order
+    # the next probe, or the end of the trial order; None while there is no trial order yet
     "breaker": _first(
         sa.case(
             (provider_breaker.c.good < NEEDED, provider_breaker.c.probe_at),
@@ -99,7 +99,7 @@ _TABLES: Mapping[str, tuple[sa.Table, ...]] = {
     "doubts": (balance_trails,),
     "breaker": (provider_breaker,),
 }
-"""The tables that the answer for a kind is read from."""
+"""The tables on which the time of a kind depends."""
 _LOOK = sa.select(*(first.scalar_subquery().label(kind) for kind, first in _FIRST.items()))
 
 
@@ -108,11 +108,11 @@ _ANSWERS: Mapping[str, frozenset[str]] = {
     for tables in _TABLES.values()
     for table in tables
 }
-"""What a write to a table makes void."""
+"""The kinds whose times are out of date after a write to a table."""
 
 
 class Due:
-    """When rows are due, and calls for whoever waits for a table to be written."""
+    """The times at which rows are due, and callbacks for writes to a table."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -120,13 +120,13 @@ class Due:
         self._calls: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self._at: dict[str, datetime | None] = {}
         self._void = set(_FIRST)
-        self._void_meanwhile = set[str]()  # since the look under way began
+        self._void_meanwhile = set[str]()  # since the current statement began
         self._looked_at: datetime | None = None
         self._looking = asyncio.Lock()
         database.watch(self._written)
 
     def join(self, cluster: Cluster) -> None:
-        """Tell the other processes of this cluster what is written here, and hear it of them."""
+        """Report writes to the other processes of this cluster, and receive their reports."""
         if self._cluster is not cluster:
             self._cluster = cluster
             for table in list(self._calls):
@@ -145,8 +145,10 @@ class Due:
 
     async def next(self, kind: str, now: datetime) -> datetime:
         """Return when the first row of this kind is or was due, or when to ask again if that is
-        sooner. So what a dead process held is noticed when its lease ends, even if nobody told of
-        it: a lease is no shorter than an answer is valid.
+        sooner.
+
+        Thus the rows of a dead process are noticed when its lease ends, even without a report: no
+        lease is shorter than VALID.
         """
         if not self._is_known(kind, now):
             async with self._looking:
@@ -157,7 +159,7 @@ class Due:
         return again if at is None else min(at, again)
 
     def _is_known(self, kind: str, now: datetime) -> bool:
-        # A clock that was put back makes the answer void too.
+        # If the clock was set back, the times are out of date too.
         looked_at = self._looked_at
         return (
             kind not in self._void
@@ -166,7 +168,7 @@ class Due:
         )
 
     async def _look(self, now: datetime) -> None:
-        # Until there is a new answer the old one stays void, also for whoever asks meanwhile.
+        # The old times stay out of date until the new ones are there: others may ask meanwhile.
         self._void_meanwhile = set()
         async with self._database.transaction() as connection:
             row = (await connection.execute(_LOOK)).one()

@@ -1,7 +1,7 @@
-"""Which updates may be leased next, found without reading the backlog of a chat that floods.
+"""Select the updates to lease next without reading the thousands that one chat may have sent.
 
-Its parameters: `now`, `most` updates, and `window`, how many due rows are read in the usual case.
-It must not know who leases them.
+Parameters: `now`, `most` (updates to return) and `window` (due rows to read in the usual case). It
+must not know who leases them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from storage.rows import NOW, free
 from storage.tables import InboxState, inbox, one_of
 
 WINDOW = 64
-"""Due rows to read beyond the updates wanted; each costs a search for an earlier one."""
+"""Due rows to read in addition to the wanted number; each costs a search for an earlier update."""
 
 _most = sa.bindparam("most", type_=sa.Integer)
 _window = sa.bindparam("window", type_=sa.Integer)
@@ -44,7 +44,7 @@ _oldest = (
 )
 _found = sa.select(_oldest.c.update_id).where(is_first(_oldest)).limit(_most).cte("found")
 
-# A few chats fill the window: step from each chat with pending updates to the next one.
+# If few chats fill the window: go from chat to chat, and take the first update of each.
 _is_full = sa.select(sa.func.count()).select_from(_oldest).scalar_subquery() >= _window
 _is_short = sa.select(sa.func.count()).select_from(_found).scalar_subquery() < _most
 _chats = (
@@ -72,7 +72,7 @@ due = (
     sa.select(inbox.c.update_id)
     .where(
         inbox.c.update_id.in_(sa.select(_found.c.update_id).union(_heads)),
-        # again, for rows that another process has changed meanwhile
+        # checked again, since another process may have changed the row
         _is_due,
         is_first(inbox),
     )
@@ -81,4 +81,5 @@ due = (
     .with_for_update(skip_locked=True, of=inbox)
     .cte("due")
 )
-"""The oldest updates that are due and the first of their chats: `most` of them, locked."""
+"""Due updates without an earlier one of the same chat, the oldest first: at most `most`, locked.
+"""

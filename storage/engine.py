@@ -1,4 +1,4 @@
-"""The database: opening, transactions, and all in which SQLite and PostgreSQL differ.
+"""Open the database and run transactions; everything in which SQLite and PostgreSQL differ.
 
 It must not know the meaning of the rows.
 """
@@ -37,7 +37,7 @@ BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes to the same SQLite file."""
 
 TURN_SECONDS = 30.0
-"""How long a transaction waits for those before it, as long as SQLAlchemy's pool."""
+"""The longest wait in seconds for the transactions before it; the same as in SQLAlchemy's pool."""
 
 APPLICATION = "video-bot"
 """How PostgreSQL names the sessions of this program."""
@@ -123,8 +123,10 @@ class Database:
         return await self._connect(**where, **tls_arguments(self._url), **_PATIENCE)
 
     def watch(self, call: Callable[[Set[str], bool], None]) -> None:
-        """Call `call` after each transaction that wrote, with the tables, and whether it made
-        nothing due. It is called too when the answer to the commit was lost.
+        """Call `call` after each transaction that wrote, with the names of the tables and whether
+        the transaction made nothing due.
+
+        It is also called if the answer to the commit was lost.
         """
         self._watchers.append(call)
 

@@ -216,8 +216,8 @@ async def want(
     now: datetime,
     user_id: int | None = None,
 ) -> bool:
-    """Request a film, as part of a transaction, of this person only with `user_id`; False: not
-    theirs, or it is requested already."""
+    """Request a film, as part of a transaction; with `user_id`, only a film of this person. Return
+    False if it is not theirs or already requested."""
     values = {"lang": lang, "reply_to": reply_to, "run_at": now, "wanted_at": now}
     wanted = await connection.execute(
         _WANT if user_id is None else _WANT_OWN,

@@ -121,7 +121,7 @@ class InboxTurn:
         return sorted(claimed, key=lambda update: update.update_id)
 
     async def done(self, ids: Collection[int], *, now: datetime) -> None:
-        """Mark updates as done; the next of their chats may be due by that."""
+        """Mark updates as done; the next updates of their chats may become due."""
         self._connection.is_quiet = self._connection.is_quiet and not ids
         self._ended.difference_update(ids)
         await note_done(self._connection, ids, now)

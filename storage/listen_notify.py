@@ -24,15 +24,14 @@ logger = logging.getLogger(__name__)
 
 CHANNEL = "bot"
 LOCKS = "locks"
-"""The event of a lock that was taken or given back."""
+"""The event after a lock was taken or released."""
 WORKERS = "workers"
 """Each worker holds this lock, shared; the server drops it with the connection of a dead one."""
 SOON_SECONDS = 0.5
-"""The longest wait before other processes hear of an event that may come often."""
+"""Seconds in which frequent events are collected before other processes get them."""
 LOOK_SECONDS = 30.0
-"""Seconds between two checks of an idle connection, and two attempts to take the locks of a
-process that was killed; one that ends says so.
-"""
+"""Seconds between two checks of an idle connection, and between two tries to take the locks of a
+killed process. A process that stops reports it at once."""
 ANSWER_SECONDS = 5.0
 
 # The number of workers, and of the wanted locks those that are taken now. A lock with one number
@@ -150,7 +149,7 @@ class PostgresCluster(Cluster):
                         await self._wakeup.wait()
         except asyncio.CancelledError:
             with suppress(*_BROKEN):
-                # first, so that whoever hears of it can take them
+                # released first, so that the processes that get the event can take them
                 await link.fetchval("SELECT pg_advisory_unlock_all()", timeout=ANSWER_SECONDS)
                 self._unsent.add(LOCKS)
                 await self._send(link)

@@ -40,7 +40,7 @@ _TRIES, _PAUSE = 20, 0.1
 
 @dataclass(frozen=True)
 class _Leased:
-    """A table with leases: the statements that find the repeatedly leased rows, free all, and
+    """The statements for one table with leases: find rows that were leased repeatedly, free all,
     postpone one."""
 
     again: sa.Select[Any]

@@ -16,7 +16,7 @@ from bot.core.task import Chat, Frame, Reason, Task, TaskKind
 from storage.column_types import UtcDateTime
 
 NOW: sa.BindParameter[datetime] = sa.bindparam("now", type_=UtcDateTime())
-"""The time of a statement that is built once: executed with {"now": ...}."""
+"""The current time as a parameter of statements: execute with {"now": ...}."""
 
 # The fields with a column of the same name; `values_of` adds the others
 _PLAIN = tuple(
@@ -25,7 +25,7 @@ _PLAIN = tuple(
     if field.name not in {"chat", "frame", "kind", "price", "reason"}
 )
 
-# The columns of `chat_values`
+# The columns that `chat_values` fills
 _PLACE = ("chat_id", "message_thread_id", "business_connection_id")
 
 
@@ -77,8 +77,9 @@ def chat_values(chat: Chat) -> dict[str, Any]:
 
 
 def in_chat(table: sa.Table, chat: Chat | None = None) -> sa.ColumnElement[bool]:
-    """Return the condition for rows of exactly one place, without `chat` that of `place_of`; a
-    place without a thread matches only rows without one.
+    """Return the condition for rows of exactly one place: `chat`, or the parameters of `place_of`.
+
+    A place without a thread matches only rows without one.
     """
     place: dict[str, Any] = {name: sa.bindparam(f"in_{name}") for name in _PLACE}
     values = place if chat is None else chat_values(chat)
@@ -105,9 +106,9 @@ def claimable_at(table: sa.Table) -> sa.Case[Any]:
 def first_due(
     table: sa.Table, *conditions: sa.ColumnElement[bool], order_by: Sequence[sa.ColumnElement[Any]]
 ) -> sa.CTE:
-    """Select and lock the first `most` rows that are due at NOW and not leased, by their keys.
+    """Select the keys of the first `most` rows that are due at NOW and not leased, and lock them.
 
-    Rows that another transaction has locked are left out.
+    Rows that another transaction has locked are skipped.
     """
     return (
         sa.select(*table.primary_key)
@@ -120,7 +121,7 @@ def first_due(
 
 
 def lease(due: sa.CTE, table: sa.Table, *counts: sa.Column[int]) -> sa.Update:
-    """Lease the rows with the keys of `due` to `holder` until `until`; these counts grow by 1."""
+    """Lease the rows selected by `due` to `holder` until `until`; add 1 to each of `counts`."""
     [key] = table.primary_key
     return (
         sa.update(table)

@@ -47,7 +47,7 @@ _LANG_OF_LAST_ADMIN = (
     .limit(1)
 )
 
-# The person, unless something of this update is not known yet
+# Finds the person only if the row already has everything that this update says
 _KNOWN = sa.select(users, _owed).where(
     _theirs,
     users.c.name == sa.bindparam("new_name"),

@@ -35,9 +35,10 @@ AiohttpSession.close = _close_at_once  # type: ignore[assignment, method-assign]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Import the test files, each worker from another one on, when each would import them all.
+    """Import all test files, each worker in another order, before pytest does.
 
-    The workers compile them at the same moment; so each compiles its part and finds the others'.
+    Otherwise all workers compile the same file at the same moment; so each compiles a part and
+    finds the others already compiled.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
     if not worker or sys.dont_write_bytecode:

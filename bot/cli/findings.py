@@ -1,4 +1,4 @@
-"""One line of `bot check`: what was looked at, how it is, and in words why."""
+"""A line of the report of `bot check`: what was checked, the result, and the reason in words."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Finding:
 
 
 Words = tuple[Level, str]
-"""How it is, and why."""
+"""The severity and the reason of a finding."""
 
 
 def address(setting: str, url: str) -> str:
-    """Return what a failed connection is called: the setting and its host."""
+    """Return the name of a connection in the report: the setting and its host."""
     return f"{setting}, {urlsplit(url).hostname}"

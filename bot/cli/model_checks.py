@@ -18,7 +18,7 @@ from bot.wiring import connect_transcriber
 
 
 async def balance(provider: Gptunnel, settings: Settings) -> Words:
-    """Say for how many videos the balance is enough."""
+    """Say how many videos the balance pays for."""
     funds = await provider.balance()
     price = settings.default_model.price
     words = f"{funds:.2f} ₽ for {max(int(funds // price), 0)} videos of {price} ₽"
@@ -26,7 +26,7 @@ async def balance(provider: Gptunnel, settings: Settings) -> Words:
 
 
 async def model(provider: Gptunnel, settings: Settings) -> Words:
-    """Compare models and prices with the provider's list."""
+    """Compare our models and prices with the list of the provider."""
     own = settings.default_model
     try:
         listed = await provider.prices()
@@ -85,7 +85,8 @@ async def _chat_model(
 
 
 async def voice(settings: Settings) -> Words:
-    """Send a second of silence to the transcription; a model of this machine is not loaded."""
+    """Send a second of silence to the transcription service; a model that runs on this machine is
+    not loaded."""
     transcriber = connect_transcriber(settings)
     if transcriber is None:
         return Level.OK, "off (TRANSCRIBE_MODEL is empty)"

@@ -41,7 +41,7 @@ limits).
 """
 AT_ONCE = 20
 LONG_UPLOAD = 8 * 1000 * 1000
-"""Bytes; a smaller file arrives within a second, and is not announced by a chat action."""
+"""Bytes. A smaller file arrives within a second, so no chat action announces it."""
 
 Prepare = Callable[[BinaryIO], Awaitable[video_reader.Video]]
 """Probes a video and prepares it for sending; raises video_reader.NotAVideo."""

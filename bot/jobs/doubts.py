@@ -101,7 +101,7 @@ class DoubtSettler:
                 await self._idle.until_due(seconds)
 
     async def once(self) -> float:
-        """Do what is due; return after how many seconds it may be tried again."""
+        """Do what is due; return the seconds until the next try."""
         trails = await self._storage.doubts.undecided()
         reading = [trail for trail in trails if trail.is_reading]
         done = [trail for trail in trails if not trail.is_reading]

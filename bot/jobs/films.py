@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=180)
 """Longer than any step between two renewals, without the upload."""
 IDLE_SECONDS = 5.0
-"""Between two looks while a request is due or changes; then it sleeps until one is due."""
+"""Seconds between two tries while requests are due or change; without any, the loop sleeps."""
 AT_ONCE = 2
 PATIENCE = timedelta(days=1)
 TRIES = 5

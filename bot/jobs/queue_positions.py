@@ -65,7 +65,7 @@ class QueuePositions:
     async def once(self) -> None:
         """Update every position once."""
         waiting = await self._storage.tasks.waiting(limit=SHOWN)
-        self._shown = bool(waiting)  # once more when nobody waits any longer
+        self._shown = bool(waiting)  # one more update after the last one has left the queue
         away = bool(waiting) and await self._storage.breaker.get() is not None
         switches = await self._storage.alerts.held() if waiting else {}
         self._progress.queue(

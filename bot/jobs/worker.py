@@ -31,11 +31,11 @@ HEARTBEAT_SECONDS = 8.0
 SHARE_SECONDS = 3.0
 """What is still due after this time is not left to the other workers."""
 IDLE_SECONDS = 1.0
-"""Between two claims while something is due or changes; then it sleeps until a task is due."""
+"""Seconds between two claims while tasks are due or change; without any, the loop sleeps."""
 AT_A_TIME = 100
 """The largest number of tasks per claim."""
 RELEASE_SECONDS = 0.5
-"""Seconds after which the leases of ended steps are given back at a stop, though others go on."""
+"""Seconds after a stop until the leases of ended steps are released, although others still run."""
 DRAIN_SECONDS = 7.0
 """Seconds that running steps get at a stop; then they are cancelled, and resumed at the next
 start.
@@ -145,7 +145,7 @@ class Worker:
                     if claimed or len(taken) == AT_A_TIME:
                         continue  # more tasks may be due
                     if await self._idle.until_due(IDLE_SECONDS):
-                        self._all_at = None  # the share counts from when something is due
+                        self._all_at = None  # SHARE_SECONDS begin when a task is due
                 await self._drain()
             finally:
                 heartbeat.cancel()
@@ -251,7 +251,7 @@ class Worker:
         return True
 
     async def _drain(self) -> None:
-        """Give the leases back in one statement if all steps end soon, otherwise as they end."""
+        """Release the leases: in one statement if all steps end soon, otherwise as they end."""
         for seconds in (RELEASE_SECONDS, DRAIN_SECONDS - RELEASE_SECONDS):
             if carries := [carry for _, carry in self._held.values()]:
                 await asyncio.wait(carries, timeout=seconds)

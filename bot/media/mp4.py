@@ -20,7 +20,7 @@ MAX_BOXES = 10_000
 FIRST = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
 PIECE = 1 << 17  # larger pieces would be allocated anew each time
 AS_DECLARED = {"skip_frame": "all", "probesize": "32", "analyzeduration": "1"}
-"""Options of libav: believe the index. Otherwise it decodes a picture when it opens the file."""
+"""Options of libav: trust the index. Without them libav decodes a picture to open the file."""
 
 
 class Unusable(Exception):
@@ -73,7 +73,7 @@ class Box(NamedTuple):
 
 
 def boxes(file: io.RawIOBase | io.BytesIO, place: int, end: int) -> Iterator[Box]:
-    """Walk the boxes between two places. Raises Unusable where they do not fit in there."""
+    """Iterate over the boxes between two places. Raises Unusable if a box does not fit."""
     for _ in range(MAX_BOXES):
         if place + 8 > end:
             return
@@ -113,10 +113,10 @@ def find_index(file: Positioned, size: int) -> tuple[int, bool]:
 
 
 def move_index(descriptor: int) -> None:
-    """Move the index of a complete MP4 in front of its data, in place; not a byte of the data
-    changes, and the index only where it says at which place the data is.
+    """Move the index of a complete MP4 in front of its data, in place.
 
-    A file for which that is impossible stays unchanged: it still plays, but starts later.
+    The data stays the same; in the index only the places of the data change. If that is
+    impossible, the file stays as it is: it still plays, but starts later.
     """
     file, size = Positioned(descriptor), os.fstat(descriptor).st_size
     found = list(boxes(file, 0, size))
@@ -161,9 +161,9 @@ def _shift_offsets(index: io.BytesIO, box: Box, start: int, end: int) -> None:
 def film(
     descriptor: int, demuxer: str = "mp4", *, as_declared: bool = False
 ) -> Iterator[InputContainer]:
-    """Open the file when it has pictures. Raises Unusable.
+    """Open the file if it has pictures. Raises Unusable.
 
-    `as_declared`: with what the index of an MP4 says of its streams, enough to decode them.
+    `as_declared`: trust what the index says about the streams; that is enough to decode them.
     """
     # Only this demuxer: others open further files and addresses that a file names.
     with av.open(

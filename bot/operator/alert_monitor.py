@@ -28,14 +28,15 @@ from storage.alerts import CONCERN, OpenAlert, WhatIsThere
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
-"""Between two looks at this process, and at rows that change."""
+"""Seconds between two checks of this process, and of rows that change."""
 OPEN_SECONDS, QUIET_SECONDS = 30.0, 300.0
-"""Between two looks at rows that do not change: while something is there, and while nothing is."""
+"""Seconds between two checks of rows that do not change: with alerts or causes, and without any.
+"""
 LOOKED_AT = (
     "tasks", "inbox", "alerts", "switches", "star_refunds", "provider_breaker", "balance_trails",
     "admins",
 )  # fmt: skip
-"""The tables whose writes may start or end an alert."""
+"""The tables on which alerts depend."""
 BALANCE_AGE = timedelta(minutes=10)
 NO_UPDATES_SECONDS = 300.0
 CONFLICT_LASTS = timedelta(seconds=10)
@@ -130,7 +131,7 @@ class AlertMonitor:
         await self._disk(known)
 
     async def look(self) -> None:
-        """Check once the rows and the balance; what nothing stands in is not read."""
+        """Check the rows and the balance once; rows of a kind are read only if there are any."""
         now = self._clock()
         there = await self._storage.alerts.what_is_there(since=now - FRESH)
         self._is_quiet = not any(there)
@@ -147,11 +148,11 @@ class AlertMonitor:
             logger.warning("drained: no order is open")
 
     async def _open_alerts(self) -> dict[str, OpenAlert]:
-        """Return the open alerts; they are read again after a write, and now and then."""
+        """Return the open alerts, read again after each write and every few minutes."""
         now = self._clock()
         at = self._known_at
         if at is None or abs(now - at) >= timedelta(seconds=QUIET_SECONDS):
-            self._known_at = now  # before the rows: what is written meanwhile is read again
+            self._known_at = now  # set first: rows that are written meanwhile are read again
             try:
                 self._known_here = await self._storage.alerts.all_open()
             except StorageUnavailable:

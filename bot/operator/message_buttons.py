@@ -22,7 +22,7 @@ from storage.operator_messages import SentCopy
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS, QUIET_SECONDS = 5.0, 300.0
-"""Between two looks: at rows that change, and at rows that do not."""
+"""Seconds between two checks: of rows that change, and of rows that do not."""
 SHOWN = ("operator_messages", "switches", "access_requests", "permits")
 """The tables that the buttons depend on."""
 
@@ -50,8 +50,9 @@ class MessageButtons:
             await self._idle.until_due(LOOK_SECONDS, at_most=QUIET_SECONDS)
 
     async def look(self) -> bool:
-        """Edit once what differs; return False if Telegram wants the rest later. What it refuses
-        for good is left as it is.
+        """Edit all copies that differ once; return False if Telegram asks to wait.
+
+        A copy that Telegram refuses for good stays as it is.
         """
         copies = await self._storage.operator_messages.with_buttons()
         if not copies:

@@ -133,7 +133,7 @@ class Health:
         )
 
     def ages(self) -> dict[str, float | None]:
-        """Return the ages of a report, without a check of the database."""
+        """Return how long ago each part last worked, in seconds; the database is not checked."""
         now = self._now()
         return {
             part: round(now - self._marks[part], 1) if part in self._marks else None

@@ -1,7 +1,7 @@
-"""How a loop waits while it has nothing to do: until its next row is due, or something changes.
+"""How a loop waits while it has nothing to do: until its next row is due, or a row changes.
 
-A loop that finds nothing asks when something will be due, and sleeps until then. Writes wake it,
-but do not make it look more often than its own pace. It must not know what is due.
+A loop that finds no work asks when the next row is due, and sleeps until then. A write to its
+tables wakes it, but not more often than the loop may run. It must not know what the rows are for.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from bot.core.clock import Clock, Wait
 from bot.core.errors import StorageUnavailable
 
 LOOK_SECONDS = 30.0
-"""The longest sleep before it is asked again what is due: a message of another process may be
+"""The longest sleep in seconds. Then the loop asks again: a message of another process may be
 lost, and the wall clock may jump."""
 
 
 class Idle:
-    """The waits of one loop.
+    """Waits for one loop.
 
-    `next_due`: when its first row is or was due, or when to ask again; without it only what
-    changes is due. `unwritten`: whether the loop has something to do that no row shows. `beat` is
-    called at each look.
+    `next_due`: returns when the next row is due, or when to ask again; without it, only changes
+    count. `unwritten`: returns whether there is work that no row shows. `beat`: called before each
+    wait.
     """
 
     def __init__(
@@ -41,25 +41,25 @@ class Idle:
         self._unwritten = unwritten
         self._beat = beat
         self._urgent = asyncio.Event()
-        self._stirred = asyncio.Event()  # urgent, or changed
+        self._stirred = asyncio.Event()  # set by `wake` and by `changed`
         self._changed = False
 
     def wake(self) -> None:
-        """End the wait at once, or the next one."""
+        """End the current wait at once, or the next one."""
         self._urgent.set()
         self._stirred.set()
 
     def changed(self) -> None:
-        """Look again, at the pace of the loop: something may be due by now."""
+        """Tell the loop that its rows have changed; it checks them when its pace allows."""
         self._changed = True
         self._stirred.set()
 
     async def until_due(self, pace: float, *, at_most: float | None = None) -> bool:
-        """Wait until something is due, after the loop has done what it could.
+        """Wait until a row is due; return whether none was due for a while.
 
-        What is still due is tried again after `pace` seconds, and so is a question to the database
-        without an answer; changes are looked at no sooner than that after the last pass. With
-        `at_most` return after so many seconds in any case. Return whether nothing was due.
+        Rows that are still due are tried again after `pace` seconds, and so is the database after
+        an error. After a change the loop runs no sooner than `pace` seconds after its last run.
+        `at_most`: the longest wait in seconds.
         """
         began, tried, rested = self._clock(), True, False
         while not self._urgent.is_set():
@@ -87,7 +87,7 @@ class Idle:
         return rested
 
     async def _seconds(self) -> float:
-        """Return the seconds until something is due, at most LOOK_SECONDS; 0: now."""
+        """Return the seconds until a row is due, at most LOOK_SECONDS; 0 or less: now."""
         if self._unwritten():
             return 0.0
         if self._next_due is None:
@@ -96,5 +96,5 @@ class Idle:
         try:
             at = await self._next_due(now)
         except StorageUnavailable:
-            return 0.0  # the loop itself will tell
+            return 0.0  # the loop itself logs the error
         return min((at - now).total_seconds(), LOOK_SECONDS)

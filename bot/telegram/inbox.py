@@ -57,10 +57,11 @@ PRESS_PATIENCE = timedelta(minutes=10)
 IDLE_SECONDS = 1.0
 
 NEXT_PAGE_SECONDS = 0.01
-"""How long no handler is started after a full page: others wait behind the flood at Telegram."""
+"""Seconds after a full page in which no handler starts: Telegram probably has a next page, with
+updates of other chats."""
 
 PAGES_FIRST = timedelta(seconds=0.25)
-"""How long full pages without a pause may keep waiting updates from their handlers."""
+"""The longest time for which full pages, one after the other, delay handlers."""
 
 
 class _Failed(timedelta):
@@ -101,7 +102,7 @@ class Inbox:
         self._running = False
         self._arrivals: list[_Arrival] = []
         self._in_hand: set[int] = set()
-        self._has_some = asyncio.Event()  # in hand, by the last look
+        self._has_some = asyncio.Event()  # set while updates are in hand
         self._finished: list[int] = []  # open too, until their completion is committed
         self._behind: set[str] = set()  # chats with more updates than the open one
         self._stopping = False
@@ -111,7 +112,7 @@ class Inbox:
         )  # fmt: skip
         storage.due.watch_kind("inbox", self._idle.changed)
         self._arrived = asyncio.Event()
-        self._pages_since: datetime | None = None  # the first of the pages that go first
+        self._pages_since: datetime | None = None  # when the first of these full pages came
 
     async def take(self, rows: Sequence[IncomingUpdate]) -> None:
         """Commit the updates; afterwards Telegram may forget them. Raises StorageUnavailable.
@@ -230,9 +231,10 @@ class Inbox:
         return claimed
 
     def _has_more(self, arrivals: list[_Arrival], now: datetime) -> bool:
-        """Return whether Telegram seems to have more, which goes before starting handlers.
+        """Return whether to wait for the next page of updates before handlers start.
 
-        Handlers would make every update behind a flood wait longer for its page.
+        While one chat sends thousands of updates, those of other chats are behind them at
+        Telegram; handlers that start meanwhile would delay their page.
         """
         since = self._pages_since or now
         is_full = any(len(one.rows) >= PAGE for one in arrivals)

@@ -12,10 +12,11 @@ from typing import Any
 from storage import IncomingUpdate
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-"""`json.dumps` would make an encoder for each update."""
+"""Encodes updates; `json.dumps` would create an encoder for each."""
 
 PAGE = 100
-"""The most updates that Telegram gives at once (Bot API: getUpdates); a full page: it has more."""
+"""The largest number of updates in one answer (Bot API: getUpdates). After so many, Telegram
+probably has more."""
 
 Take = Callable[[Sequence[IncomingUpdate]], Awaitable[None]]
 """The signature of `Inbox.take`."""

@@ -23,7 +23,7 @@ from storage.tables import Entry, in_states, ledger, tasks
 
 S = TaskState
 
-# Rows that count against a person's cap of a day: gift videos come on top of it
+# Rows that count towards a person's daily cap; gift videos do not
 _of_person = sa.and_(ledger.c.user_id == sa.bindparam("person"), ledger.c.videos == 0)
 _of_group = ledger.c.chat_id == sa.bindparam("group")
 
@@ -36,7 +36,7 @@ def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
 
 
 def _ordered_since(*whose: sa.ColumnElement[bool]) -> Executable:
-    """Select the orders reserved since a time, without those returned before a charge."""
+    """Select the orders reserved since a time, except those returned before they were charged."""
     back = ledger.alias("back")
     return sa.select(
         sa.func.count().label("videos"), sa.func.sum(ledger.c.kopecks).label("roubles")
@@ -57,7 +57,7 @@ _DAY_OF_GROUP = _ordered_since(_of_group)
 _UNDER_WAY_OF_PERSON = _under_way(tasks.c.user_id == sa.bindparam("person"))
 _UNDER_WAY_OF_GROUP = _under_way(tasks.c.chat_id == sa.bindparam("group"))
 
-# Caps of orders at once and of a day, with what counts against them
+# The caps for orders at the same time and for a day, with the rows that count
 _CAPS = (
     (Cap.USER_AT_ONCE, _UNDER_WAY_OF_PERSON, Cap.USER_PER_DAY, _DAY_OF_PERSON),
     (Cap.GROUP_AT_ONCE, _UNDER_WAY_OF_GROUP, Cap.GROUP_PER_DAY, _DAY_OF_GROUP),

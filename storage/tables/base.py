@@ -37,8 +37,10 @@ def text_of(enum: type[StrEnum], name: str) -> sa.Enum:
 def one_of(
     column: sa.Column[Any], values: Iterable[StrEnum], *, of: sa.FromClause | None = None
 ) -> sa.ColumnElement[bool]:
-    """Return values as SQL text, not bound: a planner uses a partial index only if it sees the
-    values. They are values of an enum, so none needs an escape.
+    """Return the condition with the values as SQL text: a planner uses a partial index only if it
+    sees them.
+
+    They are values of an enum, so none needs an escape.
     """
     shown = column if of is None else of.c[column.name]
     return shown.in_([sa.literal_column(f"'{value}'", column.type) for value in sorted(values)])

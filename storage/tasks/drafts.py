@@ -84,7 +84,7 @@ _OF_CARD = (
     .limit(1)
 )
 
-# The columns that change are the other parameters
+# SET gets the columns that change: they are the remaining parameters
 _change = sa.update(tasks).values(revision=tasks.c.revision + 1).returning(*tasks.c)
 _complete = _change.values({name: _unless_pressed(name) for name in ("model", "price_kopecks")})
 _theirs = sa.and_(_person, in_chat(tasks), _is_draft)

@@ -86,7 +86,7 @@ _DROP_FRAME = sa.delete(frames).where(frames.c.task_id == sa.bindparam("order"))
 _one = tasks.c.id == sa.bindparam("order")
 _fenced = tasks.c.fence == sa.bindparam("held_fence")
 
-# The columns that change are the other parameters
+# SET gets the columns that change: they are the remaining parameters
 _SAVE = sa.update(tasks).where(
     _one, tasks.c.state == sa.bindparam("held_state"), sa.not_(in_states(ENDED)), _fenced
 )
@@ -112,7 +112,7 @@ _SAVE_LATE_ID = (
 )
 _ID = sa.select(tasks.c.provider_id).where(_one)
 
-# One parameter, however many tasks: both databases refuse more than some 32 000
+# One parameter for all tasks: both databases refuse more than some 32 000
 _fences = sa.func.json_each(sa.bindparam("fences", type_=sa.JSON)).table_valued("key", "value")
 _held = (
     sa.update(tasks)
@@ -120,7 +120,7 @@ _held = (
         tasks.c.id == sa.cast(_fences.c.key, sa.BigInteger),
         tasks.c.fence == sa.cast(sa.cast(_fences.c.value, sa.Text), sa.BigInteger),
         tasks.c.lease_owner == sa.bindparam("holder"),
-        in_states(ACTIVE),  # as all leased ones are: their index is small
+        in_states(ACTIVE),  # all leased tasks are active, and the index of active tasks is small
     )
     .returning(tasks.c.id)
 )
@@ -327,7 +327,7 @@ class LeasedTasks:
     async def _write_held(
         self, change: Executable, held: Iterable[HeldTask], terms: dict[str, Any]
     ) -> set[int]:
-        """Write in one statement what is still held with these fences; return which."""
+        """Change, in one statement, the rows still held with these fences; return their ids."""
         async with self._database.transaction() as connection:
             if change is _EXTEND:
                 connection.make_nothing_due()
@@ -382,9 +382,10 @@ async def _is_written(connection: Connection, lease: Task, after: Task) -> bool:
 
 
 async def _room(connection: Connection, slots: int, now: datetime) -> tuple[int, bool]:
-    """Return how many queued tasks may be claimed, and whether those with a photo are held: none
-    while an admin holds the queue, and while the provider is away none but the one that goes
-    first."""
+    """Return how many queued tasks may be claimed, and whether those with a photo are held.
+
+    None while an admin holds the queue; one, the trial order, after an outage of the provider.
+    """
     found = (await connection.execute(_ROOM)).one()
     room: int = slots - found.taken
     if room <= 0 or not found.waits or found.submits_held:

@@ -56,7 +56,7 @@ _CANCELLABLE = frozenset({S.DRAFT, S.QUEUED})
 
 
 def _transition(*conditions: sa.ColumnElement[bool], **values: Any) -> ReturningUpdate[Any]:
-    """Build a person's transition, for `_change`."""
+    """Return the statement of a transition that a person causes, for `_change`."""
     changed = sa.update(tasks).where(*conditions).values(attempts=0, claims=0, **values)
     return changed.returning(*tasks.c)
 

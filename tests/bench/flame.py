@@ -23,10 +23,10 @@ from typing import Any
 from tests.bench.report import svg
 
 EVERY = 0.001
-"""Seconds of CPU between two samples; the kernel may round this up to its tick."""
+"""Seconds of CPU between two samples; the kernel may round this up to its own clock tick."""
 WIDTH, ROW = 1400, 17
 NARROWEST = 2.5
-"""Narrower boxes are left out, px."""
+"""The smallest width of a box, in px; narrower boxes are not drawn."""
 LETTER = 6.6
 
 

@@ -18,7 +18,7 @@ BEGIN, END = "<!-- goals: begin -->\n", "<!-- goals: end -->\n"
 
 
 def table() -> str:
-    """One row for each goal of each report, with the command that measures it again."""
+    """Return a row for each goal of each report, with the command that measures it."""
     rows = [
         "| figure | ours | limit | met | command | date |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -39,7 +39,7 @@ def _row(path: Path, report: dict[str, Any], goal: dict[str, Any]) -> str:
 
 
 def page() -> str:
-    """Return docs/performance.md with the table of now."""
+    """Return the text of docs/performance.md with the current table."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"

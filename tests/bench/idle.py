@@ -22,7 +22,7 @@ from tests.support.process_harness import free_port, open_process_harness
 
 ROOT = Path(__file__).parents[2]
 SETTLE_SECONDS = 40.0
-"""After the start: byte code, the first price check, the menus."""
+"""Seconds to wait after the start: byte code is written, prices and menus are checked once."""
 COUNTER = """
 import os, sqlalchemy
 _out = os.open(os.environ["STATEMENTS"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

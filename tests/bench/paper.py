@@ -24,7 +24,7 @@ from bot.jobs.progress import FIRST_SECONDS, GROWTH, LONGEST_SECONDS
 from bot.telegram.rate_limits import RateLimiter
 from tests.bench.meters import quantile
 from tests.bench.report import Goal, publish
-from tests.bench.schedule import durations, true_law
+from tests.bench.schedule import durations, known_distribution
 
 DAY = 86_400.0
 PEAK = 2.0
@@ -75,7 +75,7 @@ class DurationDistribution:
 
     def __init__(self, dice: random.Random) -> None:
         sample = sorted(durations(dice, 20_000))
-        self._dice, self._law = dice, true_law(sample)
+        self._dice, self._law = dice, known_distribution(sample)
         taken = [self.ask(duration) for duration in sample[::10]]
         self.polls = sum(polls for polls, _ in taken) / len(taken)
         self.seconds = sum(seen for _, seen in taken) / len(taken)

@@ -174,13 +174,13 @@ def online(known: Durations, real: list[float], *, skip: int = 0) -> Point:
     return Point(polls / len(late), sum(late) / len(late), quantile(late, 0.95))
 
 
-def true_law(ordered: list[float]) -> DurationDistribution:
+def known_distribution(ordered: list[float]) -> DurationDistribution:
     """The distribution that is known from all of these durations."""
     early, median, late, last = (quantile(ordered, q) for q in (0.1, 0.5, 0.9, 0.99))
     return DurationDistribution(early=early, median=median, late=late, last=last, known=True)
 
 
-def changed_laws(real: list[float], optimum: Optimum) -> list[dict[str, object]]:
+def changed_durations(real: list[float], optimum: Optimum) -> list[dict[str, object]]:
     """A known model becomes slower or faster: the program's policy from the 50th task on."""
     rows: list[dict[str, object]] = []
     for times in (2.0, 0.5):
@@ -195,7 +195,7 @@ def changed_laws(real: list[float], optimum: Optimum) -> list[dict[str, object]]
         best = optimum.polls_at(point.late / times, real)
         rows.append(
             {
-                "law_became": f"× {times:g}",
+                "durations_became": f"× {times:g}",
                 "learnt_median_/_true": round(learnt, 2),
                 "polls": round(point.polls, 2),
                 "mean_late": round(point.late, 2),
@@ -214,7 +214,7 @@ def main() -> None:
     ordered = sorted(durations(dice, 20_000))
     optimum = Optimum(ordered)
     points = {
-        "ours, true law": measure(real, ours(true_law(ordered))),
+        "ours, distribution known": measure(real, ours(known_distribution(ordered))),
         "ours, learnt online": online(Durations(), real, skip=50),
         "ours, never seen": measure(real, ours(Durations().distribution())),
         **{f"fixed {step} s": measure(real, fixed(step)) for step in (2, 3, 5, 10)},
@@ -235,16 +235,19 @@ def main() -> None:
         }
         for name, point in points.items()
     ]
-    changed = changed_laws(real, optimum)
+    changed = changed_durations(real, optimum)
     print(table(changed), end="\n\n")
     curve = [measure(real, optimum.policy(0.05 * 1.6**i)) for i in range(20)]
     goals = [
-        Goal("polls / the optimum's, the law known", times["ours, true law"], 1.1),
+        Goal(
+            "polls / the optimum's, the distribution known", times["ours, distribution known"], 1.1
+        ),
         Goal("polls / the optimum's, learnt online", times["ours, learnt online"], 1.2),
         Goal("polls / the optimum's, a model never seen", times["ours, never seen"], 1.4),
         *(
             Goal(
-                f"50 tasks after the law became {row['law_became']}: learnt median, off by",
+                f"50 tasks after the durations became {row['durations_became']}:"
+                " learnt median, off by",
                 round(abs(float(str(row["learnt_median_/_true"])) - 1), 2),
                 0.1,
             )
@@ -257,7 +260,7 @@ def main() -> None:
         goals=goals,
         picture=picture(points, curve),
         tasks=args.tasks,
-        changed_laws=changed,
+        changed_durations=changed,
     )
 
 

@@ -39,7 +39,7 @@ from tests.support.process_harness import ProcessHarness, open_process_harness, 
 OURS, TUTORIAL = ("bot",), ("tests.bench.tutorial_bot",)
 LOOP = "asyncio.runners:Runner.run"
 SETTLE_SECONDS = 3.0
-"""After the last video: status messages are deleted, and updates are marked done."""
+"""Seconds to wait after the last video: status messages are deleted, updates are marked done."""
 
 SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "the database": ("storage.", "sqlalchemy.", "aiosqlite.", "sqlite3."),
@@ -51,12 +51,12 @@ SUBJECTS: Mapping[str, tuple[str, ...]] = {
     "steps of a task": ("bot.jobs.", "bot.core."),
     "reading the video": ("bot.media.",),
 }
-"""What a call belongs to, by its module; of a stack, the innermost call with a subject counts."""
+"""The subject of a call by its module; the innermost call with a subject decides for a stack."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that went by, and seconds of CPU: of the bot's first process, of its readers."""
+    """Elapsed seconds, and seconds of CPU of the first process of the bot and of its readers."""
 
     seconds: float = 0.0
     own: float = 0.0
@@ -79,7 +79,7 @@ class Cost:
 
 @asynccontextmanager
 async def running(harness: ProcessHarness, *module: str) -> AsyncIterator[int]:
-    """A bot as `python -m MODULE…`, from its first getUpdates until this is left; its pid."""
+    """Run a bot as `python -m MODULE…` and yield its process number after its first getUpdates."""
     seen = len(harness.telegram.calls_of("getUpdates"))
     with (harness.folder / "bench.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
@@ -106,12 +106,13 @@ async def one_video(person: Person, prompt: str) -> None:
 
 
 def _is_video_after(asked: Json, message: Json) -> bool:
-    """The next video: a person has one order at a time. Its reply may go to the card."""
+    """Return the next video of a person, who has one order at a time; its reply may go to the
+    card."""
     return is_video(message) and message["message_id"] > asked["message_id"]
 
 
 async def videos(harness: ProcessHarness, people: int, orders: int) -> None:
-    """All orders, one after the other for each person."""
+    """Make all orders: in parallel for different people, one after the other for each."""
     left = iter(range(orders))
 
     async def orders_of(person: Person) -> None:
@@ -126,7 +127,7 @@ async def videos(harness: ProcessHarness, people: int, orders: int) -> None:
 
 
 class Side:
-    """One bot that runs, and what it has used so far."""
+    """A running bot, and what it has used so far."""
 
     def __init__(self, harness: ProcessHarness, pid: int, people: int) -> None:
         self._harness = harness
@@ -137,12 +138,12 @@ class Side:
         self.idle = Cost()
 
     def used(self) -> Cost:
-        """Since it was started."""
+        """Seconds of CPU since the start."""
         own = cpu_seconds(self._pid)
         return Cost(time.monotonic(), own, cpu_seconds_of_all(self._pid) - own)
 
     async def warm_up(self) -> None:
-        """One video comes first, as to a bot that runs."""
+        """Make one video first, as for a bot that has been running."""
         await one_video(self._harness.telegram.add_person("First"), "A fox")
 
     async def work(self, orders: int) -> None:
@@ -151,7 +152,7 @@ class Side:
         self._made += orders
 
     def of_a_video(self) -> Cost:
-        """Seconds of each kind, without what the same time costs idle."""
+        """Return the seconds of each kind minus the cost of the same time without work."""
         share = self.working.seconds / self.idle.seconds
         return Cost(
             self.working.seconds / self._made,
@@ -161,7 +162,7 @@ class Side:
 
 
 async def take_turns(sides: Sequence[Side], orders: int, rounds: int) -> None:
-    """Each bot works while the others are idle, `rounds` times."""
+    """Let each bot work in turn while the others are idle, `rounds` times."""
     for side in sides:
         await side.warm_up()
     await asyncio.sleep(SETTLE_SECONDS)
@@ -191,7 +192,7 @@ async def between_emulators(delay: float, clip: bytes) -> AsyncIterator[ProcessH
 
 
 async def compare(args: argparse.Namespace, clip: bytes) -> tuple[Side, Side]:
-    """Our bot and the tutorial's, when all videos are made."""
+    """Return the costs of our bot and of the tutorial bot."""
     async with AsyncExitStack() as stack:
         sides = []
         for module in (OURS, TUTORIAL):
@@ -223,7 +224,7 @@ async def sample(args: argparse.Namespace, clip: bytes) -> Counter[tuple[str, ..
 
 
 def above_the_loop(stacks: Mapping[tuple[str, ...], int]) -> Counter[tuple[str, ...]]:
-    """The same without what starts the event loop: it is below every call."""
+    """Return the stacks without the calls that start the event loop: they are below every call."""
     found: Counter[tuple[str, ...]] = Counter()
     for stack, weight in stacks.items():
         if LOOP in stack:

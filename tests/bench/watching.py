@@ -58,9 +58,10 @@ def pending(method: str, target: str, body: bytes) -> bytes:
 async def fill(
     storage: Storage, count: int, step: float = STEP, *, supervise: bool = False
 ) -> None:
-    """`count` tasks at the provider, each of a chat of its own and with a status message, and a
-    law by which each is asked about every `step` seconds: one after the other, as they were
-    accepted, or all `supervise`.
+    """Store `count` tasks at the provider, each in a chat of its own with a status message.
+
+    The stored durations let each be polled every `step` seconds, one after the other as they were
+    accepted; with `supervise` all were accepted at this moment.
     """
     now = utc_now()
     waiting = Task(

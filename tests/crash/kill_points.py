@@ -113,7 +113,7 @@ def _changes(context: Any) -> str | None:
     table = context.compiled.statement.table.name
     values = context.compiled_parameters[0] if context.compiled_parameters else {}
     words = [verb, table]
-    # In a SET clause; the name of its value is that of the column or one of its own.
+    # Only a SET clause has it without spaces. Its value is named like the column, or "holder".
     if "lease_owner=" in context.statement and values.get("lease_owner", values.get("holder")):
         words.append("lease")
     elif state := values.get("state"):

@@ -69,7 +69,7 @@ def shorten_waits(lease: float, notice: float, idle: float, poison: int) -> None
             "TRIES": poison,
         },
         "bot.jobs.outbox_sender": {"LEASE": timedelta(seconds=notice), "IDLE_SECONDS": idle},
-        # what a dead process held is noticed no later than by its lease
+        # the rows of a dead process are noticed when its lease ends, at the latest
         "bot.runtime.idle": {"LOOK_SECONDS": lease},
         "storage.listen_notify": {"LOOK_SECONDS": 1.0},
         "storage.due": {"VALID": timedelta(seconds=lease)},

@@ -133,7 +133,7 @@ def early_done() -> None:
 def confirmed_unsaved() -> None:
     """Telegram may forget updates that are only in this process's memory."""
     add = InboxTurn.add
-    kept: dict[int, tuple[Any, list[Any]]] = {}  # of each process; `_ended` is its own
+    kept: dict[int, tuple[Any, list[Any]]] = {}  # one for each process, as `_ended` is
 
     async def later(self: InboxTurn, rows: Any, *, now: Any) -> int:
         _, held = kept.get(id(self._ended), (None, []))

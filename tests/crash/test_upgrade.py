@@ -280,7 +280,7 @@ def _replies_to(environment: Environment, message_id: int) -> list[Any]:
 
 
 def _buttons(environment: Environment, start: str) -> set[str]:
-    """The different buttons that were sent: a message of a killed life may come again."""
+    """Return the buttons that were sent, each once: a killed process may have sent one twice."""
     found = re.compile(f'"({re.escape(start)}[^"]*)"')
     return {
         data

@@ -312,7 +312,7 @@ async def test_an_update_that_comes_three_times_takes_effect_once(harness: Proce
     # A later message is answered, so these updates were received before.
     last = await anna.send_text("/help")
     await anna.expect(answers(last))
-    # The bot of all journeys may still tidy up behind the one before.
+    # All journeys share one bot, which may still delete the status message of the last one.
     methods = [
         call.method
         for call in harness.telegram.calls[before:]

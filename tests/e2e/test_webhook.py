@@ -40,7 +40,7 @@ async def test_a_journey_by_webhook_never_polls(harness: ProcessHarness) -> None
 
 
 def said(person: Person) -> list[Json]:
-    """What the bot wrote; answers to commands quote nothing."""
+    """Return what the bot wrote; answers to commands quote nothing."""
     return [m for m in person.messages if m["from"]["is_bot"]]
 
 

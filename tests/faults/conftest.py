@@ -49,9 +49,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def make_harness(
     tmp_path: Path, empty_database: Path, clip: bytes, request: pytest.FixtureRequest
 ) -> OpenAppHarness:
-    """Opens a harness with other settings: `async with make_harness(...) as harness`.
+    """Open a harness with other settings: `async with make_harness(...) as harness`.
 
-    A module that is about clocks and waits has the real seconds between looks as its LOOKS.
+    A test module about clocks and waits sets LOOKS to the real number of seconds.
     """
     looks = getattr(request.module, "LOOKS", app_harness.LOOKS)
     return partial(open_app_harness, tmp_path, empty_database, clip, looks=looks)

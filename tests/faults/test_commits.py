@@ -43,9 +43,8 @@ def counted() -> Iterator[Commits]:
 
 
 async def order(harness: AppHarness, people: list[Person]) -> int:
-    """Each writes a prompt, looks at the card, presses and gets the video; how many commits that
-    took in all, without the reading of the balance, which is at most one a minute.
-    """
+    """Let each person write a prompt, press and get the video; return the number of commits,
+    without those for the balance, which is read at most once a minute."""
     began = harness.time()
     with counted() as done:
         for person in people:
@@ -77,8 +76,8 @@ async def test_videos_ordered_together_take_at_most_eight_commits_each(
 ) -> None:
     async with make_harness() as harness:
         people = [await _known(harness) for _ in range(20)]
-        # Twenty answers to presses take turns at Telegram's rate, so few share a commit with their
-        # order; the updates of all are taken in together.
+        # Twenty answers to presses wait for each other at Telegram's rate, so few share a commit
+        # with their order; the updates of all are taken in together.
         shared = 4
         assert await order(harness, people) <= 8 * len(people) + shared
 

@@ -28,7 +28,7 @@ MINUTES = 10
 
 @contextmanager
 def said() -> Iterator[list[str]]:
-    """Statements of all engines of this process."""
+    """Record the statements of all engines of this process."""
     heard: list[str] = []
 
     def hear(*args: object) -> None:
@@ -42,7 +42,7 @@ def said() -> Iterator[list[str]]:
 
 
 class Tidying:
-    """What app.py runs without an object."""
+    """The tidying of app.py, as an object with `run`."""
 
     def __init__(self, harness: AppHarness) -> None:
         self._harness = harness
@@ -74,6 +74,15 @@ def run_all(harness: AppHarness) -> None:
     )  # fmt: skip
 
 
+async def idle_for(harness: AppHarness, seconds: float) -> Person:
+    """Let somebody get a card; then let the whole bot be idle for so long. Return the person."""
+    run_all(harness)
+    anna = harness.person()
+    await harness.card(anna)
+    await harness.pass_(seconds)
+    return anna
+
+
 async def test_an_idle_bot_says_next_to_nothing_to_its_database(harness: AppHarness) -> None:
     run_all(harness)
     await harness.pass_(60)
@@ -95,10 +104,7 @@ async def test_neither_does_one_after_its_work(harness: AppHarness) -> None:
 
 
 async def test_an_idle_bot_acts_at_once_on_what_is_written(harness: AppHarness) -> None:
-    run_all(harness)
-    anna = harness.person()
-    await harness.card(anna)
-    await harness.pass_(3600 + 7)
+    anna = await idle_for(harness, 3600 + 7)
     before = harness.time.elapsed
     said_before = harness.words(anna.chat)
     await harness.storage.outbox.add([notice_to(anna)], now=harness.time())
@@ -107,10 +113,7 @@ async def test_an_idle_bot_acts_at_once_on_what_is_written(harness: AppHarness) 
 
 
 async def test_what_was_put_off_is_done_when_it_is_due(harness: AppHarness) -> None:
-    run_all(harness)
-    anna = harness.person()
-    await harness.card(anna)
-    await harness.pass_(3600)
+    anna = await idle_for(harness, 3600)
     due = harness.time() + timedelta(minutes=7, seconds=11)
     said_before = harness.words(anna.chat)
     await harness.storage.outbox.add([notice_to(anna)], now=due)
@@ -133,13 +136,10 @@ async def test_a_jump_of_the_clock_does_not_make_it_sleep(
 
 
 async def test_leases_of_a_dead_process_are_taken_over_when_they_end(harness: AppHarness) -> None:
-    run_all(harness)
-    anna = harness.person()
-    await harness.card(anna)
-    await harness.pass_(600)
+    anna = await idle_for(harness, 600)
     now = harness.time()
     async with harness.storage.database.transaction() as connection:
-        connection.make_nothing_due()  # the other process does not tell this one
+        connection.make_nothing_due()  # as if another process wrote it without a report
         await insert_notices(connection, [notice_to(anna)], now)
         await connection.execute(
             sa.update(outbox).values(lease_owner="dead", lease_until=now + MINUTE)

@@ -75,7 +75,7 @@ class Screen:
         self.until = self.clock[0] + timedelta(seconds=seconds)
         running = asyncio.create_task(self.progress.run())  # noqa: TID251 - ended below
         looked_at: datetime | None = None
-        # Without anything to show it does not even look at the clock.
+        # With nothing to show, it does not read the clock.
         while not running.done() and looked_at != self.clock[0]:
             looked_at = self.clock[0]
             for _ in range(20):

@@ -268,7 +268,7 @@ async def test_a_task_handed_over_during_a_stop_is_released_at_once(storage: Sto
 
 async def test_a_clean_stop_gives_all_leases_back_in_one_statement(storage: Storage) -> None:
     class Waiting(Held):
-        """Steps that wait for a later one."""
+        """Steps that wait until a later call ends them."""
 
         async def take(self, task: Task) -> Task | None:
             await super().take(task)

@@ -11,7 +11,7 @@ from bot.media.mp4 import PIECE, move_index
 
 DATA = bytes(range(256)) * 1200  # more than one piece
 START = 16 + 8
-"""Where the data begins: after the first box and the head of the second."""
+"""The place where the data begins: after the first box and the header of the second."""
 
 
 def box(kind: bytes, *inside: bytes) -> bytes:

@@ -115,12 +115,12 @@ def questions_without_back_off() -> None:
 
 
 def every_task_asks() -> None:
-    """No task waits for another's question: each has its own back-off in an outage."""
+    """Every task asks during an outage, each with its own back-off."""
     gate.TASKS = 10**9
 
 
 def gate_without_back_off() -> None:
-    """One task in turn tries during an outage, but as often as before."""
+    """One task in turn asks during an outage, but the tries do not become rarer."""
     gate.back_off = lambda attempts, *, first, cap: 0.5  # type: ignore[attr-defined]
 
 

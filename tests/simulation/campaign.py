@@ -1,7 +1,7 @@
-"""A campaign of many lives on several cores: steady memory, a line each minute, and the sum.
+"""Run many lives on several cores: steady memory, a line each minute, and a sum at the end.
 
-A process lives few lives and is replaced by a fresh fork of this one, so that nothing grows from
-hour to hour. It must not know what a life does.
+A process lives a few lives and is then replaced by a fresh fork, so that nothing grows from hour
+to hour. It must not know what a life does.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ from tests.simulation.life import Result, live
 from tests.simulation.search import Summary, breaks, warm_up
 
 LIVES_EACH = 40
-"""Lives of one process."""
+"""The number of lives of one process."""
 REPORT_SECONDS = 60.0
 PATIENCE_SECONDS = 900.0
-"""Without the end of a life for so long, a process has died."""
+"""Seconds without a finished life after which a process counts as dead."""
 TWICE = "was charged"
 LOST = "was ordered and|no card|no answer|never taken|never came|is not sent|is pending"
-"""Words of the violations of the first two promises (docs/reliability.md)."""
+"""How violations of the first two promises begin (docs/reliability.md)."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to live: until `total` orders, `lives` lives, or `seconds` of CPU on each core."""
+    """The size of a campaign: it ends after `total` orders, `lives` lives, or `seconds` of CPU on
+    each core."""
 
     seed: int
     jobs: int
@@ -49,7 +50,7 @@ class Plan:
     bug: str | None = None
 
     def is_over(self, lives: int, orders: int, cpu: float) -> bool:
-        """Whether this much is enough."""
+        """Whether the campaign has reached its size."""
         return (
             cpu >= self.seconds * self.jobs
             or (self.lives is not None and lives >= self.lives * self.jobs)
@@ -59,7 +60,7 @@ class Plan:
 
 @dataclass
 class Tally:
-    """What a campaign came to so far."""
+    """The results of a campaign so far."""
 
     summary: Summary = field(default_factory=Summary)
     confirmed: int = 0
@@ -72,7 +73,7 @@ class Tally:
     peak: int = 0  # the most memory of one process, in MB
 
     def add(self, result: Result, cpu: float, peak: int) -> None:
-        """Count one life."""
+        """Add the results of one life."""
         self.summary.add(result)
         self.summary.seconds += cpu
         self.confirmed += result.confirmed
@@ -85,7 +86,7 @@ class Tally:
         self.peak = max(self.peak, peak)
 
     def line(self, wall: float) -> str:
-        """For people, while it runs."""
+        """Return the line that is printed each minute."""
         seen = self.summary
         return (
             f"{wall / 60:.0f} min: {seen.lives} lives, {seen.orders} orders, "
@@ -94,7 +95,7 @@ class Tally:
         )
 
     def text(self) -> str:
-        """For people and docs/reliability.md, at the end."""
+        """Return the summary for people and for docs/reliability.md."""
         faults = ", ".join(f"{count} {kind}" for kind, count in self.faults.most_common())
         return (
             f"{self.summary.text()}\n"
@@ -107,7 +108,7 @@ class Tally:
 
 
 def kind_of(fault: str) -> str:
-    """Return what kind of fault a name in `Result.faults` is."""
+    """Return the kind of a fault from its name in `Result.faults`."""
     place, _, rest = fault.partition("#")
     if place == "outage":
         return "outage " + rest.partition(" ")[2].partition(",")[0]
@@ -116,8 +117,8 @@ def kind_of(fault: str) -> str:
 
 
 def run(plan: Plan, say: Say) -> tuple[Tally, bool]:
-    """Live it; return what it came to, and whether it ran to its end: False after Ctrl-C."""
-    warm_up()  # before the forks, which have it from here
+    """Run the campaign; return its results, and False if Ctrl-C ended it."""
+    warm_up()  # before the forks, which inherit it
     with tempfile.TemporaryDirectory(prefix="lives-", dir=life.ROOT) as folder:
         before = tempfile.tempdir, life.ROOT
         tempfile.tempdir, life.ROOT = folder, Path(folder)
@@ -160,11 +161,11 @@ def _run(plan: Plan, say: Say) -> tuple[Tally, bool]:
 
 
 def _forked() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reports
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the main process handles Ctrl-C
 
 
 def _live(seed: int, orders: int, bug: str | None) -> tuple[Result, float, int]:
-    """Return a life, its seconds of CPU, and the memory of this process in MB."""
+    """Live one life; return it with its seconds of CPU and the memory of this process in MB."""
     began = time.process_time()
     with planted(bug):
         result = live(seed, orders=orders)

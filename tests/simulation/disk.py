@@ -34,8 +34,10 @@ class Host(Protocol):
     connections: list[Connection]
 
     async def passes(self, point: str) -> None:
-        """Pass a point at which the process may die or freeze, or its disk fail; a cancellation
-        waits for it, as for aiosqlite's thread."""
+        """Pass a point at which the process may die or freeze, or its disk may fail.
+
+        As with the thread of aiosqlite, a cancellation waits for the end.
+        """
 
 
 class Connection:
@@ -68,11 +70,11 @@ class Connection:
         return driver.Cursor(self)  # type: ignore[arg-type]
 
     async def fetch(self, sql: str, parameters: Any) -> driver.Result:
-        """As storage/driver.py names it."""
+        """Do as the method of the same name in storage/driver.py."""
         return await self._at("statement", lambda link: link.fetch(sql, parameters))
 
     async def fetch_many(self, sql: str, parameters: Iterable[Any]) -> driver.Result:
-        """As storage/driver.py names it."""
+        """Do as the method of the same name in storage/driver.py."""
         rows = list(parameters)
         return await self._at("statement", lambda link: link.fetch_many(sql, rows))
 
@@ -104,7 +106,8 @@ class Connection:
             self._link = None
 
     async def _at(self, point: str, work: Callable[[driver.Writer], T]) -> T:
-        """Work at this point, waiting for another process's lock as long as the program would."""
+        """Do the work of this point; wait for the lock of another process as long as the program
+        would."""
         await self._host.passes(point)
         waited = 0.0
         while True:

@@ -65,7 +65,7 @@ class Fate:
 
 
 class _Place:
-    """A place where something is drawn, with a source of its own."""
+    """A place at which faults are drawn, with random numbers of its own."""
 
     __slots__ = ("draw", "passed")
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOTICE_SECONDS, HANG_SECONDS = 10.0, 40.0
-"""From a process's first question in vain until it knows of an outage; a call waits 30 s."""
+"""Seconds from the first failed question of a process until it knows of an outage. A call that
+hangs takes 30 s."""
 MOST_QUESTIONS = 8
-"""In the rest of an outage of two minutes, since waits grow from 2 to 60 s; and one about each
-task, as too few may have failed when others are taken over.
-"""
+"""Questions of a process in the rest of an outage of two minutes: its waits grow from 2 to 60 s.
+One more is allowed for each task, since tasks are taken over."""
 SLACK = 0.5
 """Seconds from a lost answer to the commit that stops other creates."""
 

@@ -52,7 +52,7 @@ STOP_SECONDS = 15.0
 """The bot ends itself at the latest 8.5 s after a stop (bot/runtime/supervisor.py)."""
 RESTART_SECONDS = (0.3, 8.0)
 ROOT = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-"""Where lives have their folders; None: where temporary files are."""
+"""The folder for the files of lives; None: the system's folder for temporary files."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ OWNER: ContextVar[Mortal | None] = ContextVar("OWNER", default=None)
 
 
 class _Handle(asyncio.Handle):
-    """asyncio's own, without the question whether the loop is in debug mode."""
+    """A handle of asyncio that does not ask whether the loop is in debug mode."""
 
     __slots__ = ()
 
@@ -86,10 +86,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return timer
 
     def _run_once(self) -> None:
-        """Run what is ready; with nothing ready, jump to the next timer first.
+        """Run all ready callbacks; if there are none, jump to the next timer first.
 
-        In place of asyncio's own: this is passed a thousand times for each order. Callbacks of a
-        process that is dead or frozen are put aside.
+        It replaces asyncio's own method, which an order passes a thousand times. Callbacks of a
+        dead or frozen process are put aside.
         """
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
         while scheduled and scheduled[0]._cancelled:

@@ -21,7 +21,7 @@ _kept: list[Router] = []
 
 @contextmanager
 def kept_routers() -> Iterator[None]:
-    """Let every process of a life have one of them; afterwards they are free again."""
+    """Give every process of a life one of the kept routers, and take them back afterwards."""
     module: Any = bot.wiring.handlers
     taken: list[Router] = []
 

@@ -1,4 +1,4 @@
-"""A campaign adds up what its lives came to, also when it is interrupted, and leaves nothing."""
+"""A campaign sums up its lives, also when it is interrupted, and leaves no files behind."""
 
 from __future__ import annotations
 

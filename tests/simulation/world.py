@@ -205,7 +205,7 @@ class World:
         return Act.WELL if kind is None else Act(kind)
 
     def fault(self, point: str, weight: float, kinds: frozenset[str] = ALL) -> str | None:
-        """Decide what happens to a process at a point; `weight` makes deaths likelier."""
+        """Draw the fault of a process at a point; a larger `weight` makes deaths more likely."""
         key = point, weight
         shares = self._shares.get(key)
         if shares is None:
@@ -219,7 +219,7 @@ class World:
     def _drawn_at(
         self, point: str, weight: float, kinds: frozenset[str]
     ) -> list[tuple[str, float]]:
-        """Return what may happen at a point, with its shares."""
+        """Return the faults that may happen at a point, with their probabilities."""
         weather, struck = self.weather, self._struck
         shares = {"kill": weather.kills * weight, "freeze": weather.freezes * weight}
         if point in ("statement", "commit"):

@@ -237,7 +237,7 @@ class TaskLifecycle(RuleBasedStateMachine):
             self.clock.pass_(4_000)
             for _ in range(NEEDED):  # free questions, as bot.jobs.provider_probe asks them
                 self.run(self.storage.breaker.probed(self.clock(), answered=True))
-            for trail in self.run(self.storage.doubts.undecided()):  # as bot.jobs.doubts reads it
+            for trail in self.run(self.storage.doubts.undecided()):  # as bot.jobs.doubts does
                 if trail.is_reading:
                     read = self.storage.doubts.read(trail.task_id, Decimal(0), now=self.clock())
                     self.run(read)

@@ -23,7 +23,8 @@ S = TaskState
 
 @contextmanager
 def executed() -> Iterator[dict[int, Any]]:
-    """The statements executed meanwhile, by identity; kept, so that no two have the same."""
+    """Record the statements that are executed meanwhile, by identity; they are kept, so no two
+    have the same one."""
     found: dict[int, Any] = {}
 
     def hear(_c: Any, statement: Any, _many: Any, _params: Any, _options: Any) -> None:
@@ -37,7 +38,7 @@ def executed() -> Iterator[dict[int, Any]]:
 
 
 async def order(storage: Storage, number: int, *, slots: int | None) -> None:
-    """A person's words until the video, as the bot takes and works on them."""
+    """Run the statements of an order, from the person's words to the video."""
     row = IncomingUpdate(update_id=number, chat_key=str(ANN), payload="{}")
     async with storage.inbox.turn() as turn:
         await turn.add([row], now=NOON)

@@ -117,7 +117,7 @@ async def test_a_worker_that_takes_no_tasks_leaves_orders_to_others(storage: Sto
 async def test_the_pressed_message_shows_the_order_from_its_commit_on(
     storage: Storage, pressed: tuple[int, bool], is_media: bool
 ) -> None:
-    """The row knows of the card whether it shows a picture."""
+    """The row records whether the card shows a picture."""
     task, worker = await draft(storage), Worker()
     await storage.tasks.card_shown(task, card_message_id=70, is_media=True)
     await press(storage, task, shown=pressed, claim_on_commit=worker)

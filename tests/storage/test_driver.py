@@ -114,7 +114,8 @@ async def test_a_cancellation_during_a_commit_is_raised_after_it(
 async def test_a_failed_commit_leaves_no_lock_and_nothing_for_the_next_one(
     storage: Storage, other: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a full disk: SQLite keeps the transaction, and SQLAlchemy takes it for ended."""
+    """A commit fails, as on a full disk: SQLite keeps the transaction, SQLAlchemy considers it
+    ended."""
 
     def fails(writer: driver.Writer) -> None:
         error = sqlite3.OperationalError("database or disk is full")

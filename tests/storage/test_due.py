@@ -1,4 +1,4 @@
-"""One look says when rows are due; any write makes it void, and tells whoever waits."""
+"""One statement tells when rows are due; a write makes the times out of date and wakes loops."""
 
 from __future__ import annotations
 

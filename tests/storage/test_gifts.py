@@ -323,7 +323,10 @@ async def opened(storage: Storage, token: str, user_id: int = BOB) -> FriendResu
 
 
 async def test_a_link_does_not_tell_whose_it_is(storage: Storage) -> None:
-    one, other = 5_123_456_789, 5_123_456_790  # as long as Telegram's: no token holds it by chance
+    one, other = (
+        5_123_456_789,
+        5_123_456_790,
+    )  # as long as Telegram's ids, so that no token contains it by chance
     assert str(one) not in await link(storage, one)
     assert await link(storage, one) != await link(storage, other)
 

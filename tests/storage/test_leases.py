@@ -307,7 +307,7 @@ async def test_ten_thousand_leases_are_given_back_in_one_statement(
             sa.insert(tasks).from_select([column.name for column in copied], copies)
         )
         held = (await connection.execute(sa.select(tasks.c.id, tasks.c.fence))).all()
-        # these two are in other hands by now
+        # other workers have these two by now
         theirs = [row.id for row in held[-2:]]
         gone = sa.case((tasks.c.id == theirs[0], "two"), else_=tasks.c.lease_owner)
         await connection.execute(

@@ -58,7 +58,8 @@ PRICE = 17
 DELAY = 2.5
 """Seconds that a video takes: it is ready at the first question."""
 LOOKS = 600.0
-"""Seconds: days pass in tests, and what a process writes wakes its loops in any case."""
+"""Seconds between two looks of a loop that nothing woke. Tests let days pass, and the writes of a
+process wake its loops in any case."""
 QUIET_ROUNDS = 25
 """Rounds of the loop without open work: longer than the gaps of any exchange on loopback."""
 REAL_SECONDS = 60.0
@@ -383,14 +384,12 @@ async def open_app_harness(
     looks: float = LOOKS,
     **settings: Any,
 ) -> AsyncIterator[AppHarness]:
-    """Open a working bot, after its first getUpdates.
+    """Open a running bot, after its first getUpdates.
 
-    With `workers` it takes orders only, and so many other processes make the videos, `at_once`
-    each, once they are started.
-
-    Without `provider_starts` nothing listens at `provider.origin` yet. `lease`: of the worker, so
-    long that heartbeats do not divide a day; None: unchanged. `looks`: seconds between the looks
-    of loops that nothing has woken.
+    With `workers` it only takes orders; so many other processes, with `at_once` tasks each, make
+    the videos after they are started. Without `provider_starts` nothing listens at
+    `provider.origin` yet. `lease`: the lease of the worker, so long that heartbeats do not divide
+    a day; None: unchanged. `looks`: seconds between two looks of a loop that nothing woke.
     """
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setattr(idle, "LOOK_SECONDS", looks)

@@ -12,7 +12,7 @@ from storage import open_storage
 
 
 def with_tables(path: Path) -> str:
-    """Write an empty database of this version; return its address, as DATABASE_URL says it."""
+    """Create an empty database of this version; return its address in the form of DATABASE_URL."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_bytes(_migrated())
     path.chmod(0o600)
@@ -21,7 +21,7 @@ def with_tables(path: Path) -> str:
 
 @cache
 def _migrated() -> bytes:
-    """Twenty migrations take a tenth of a CPU second."""
+    """Migrate an empty file; twenty migrations take a tenth of a second of CPU."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as other:
         file = Path(folder) / "bot.db"
         # In a thread: a test may ask within its event loop.

@@ -156,7 +156,7 @@ def _live(order: dict[str, Any]) -> None:
     try:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # it dies with this process
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        # A shell that started the tests in its background ignores it, and so would this process.
+        # It is ignored if a shell started the tests in the background.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.setsid()
         log, errors = (

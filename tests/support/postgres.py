@@ -23,7 +23,7 @@ import asyncpg
 import pytest
 
 ROOM = 4 << 30
-"""Bytes that all servers of a run may need: 200 MB each, and 8 MB for each database left."""
+"""Bytes that all servers of a run may need: 200 MB for each, and 8 MB for each database."""
 
 
 class PostgresServer:
@@ -148,9 +148,8 @@ def running_postgres() -> Iterator[PostgresServer]:
 
 
 def new_folder() -> Path:
-    """A new folder with a short name, as a socket's path has some 100 bytes; in memory if there
-    is room: a database has a thousand files.
-    """
+    """Create a folder with a short name, since the path of a socket has at most 100 bytes; in
+    memory if there is room, since a database has a thousand files."""
     root = os.environ.get("PYTEST_DEBUG_TEMPROOT")
     in_memory = root is not None and shutil.disk_usage(root).free > ROOM
     return Path(tempfile.mkdtemp(prefix="pg-", dir=root if in_memory else None))

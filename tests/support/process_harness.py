@@ -144,9 +144,9 @@ class ProcessHarness:
         return bot
 
     async def run(self, *argv: str, **settings: str) -> tuple[int, str, str]:
-        """Run `python -m bot` with these words; return exit code, standard output and error.
+        """Run `python -m bot` with these arguments; return exit code, standard output and error.
 
-        A setting that is "unset" is none.
+        A setting with the value "unset" is removed.
         """
         known = {k: v for k, v in self.settings(**settings).items() if v != "unset"}
         return await self.launcher.run(known, self.folder, *argv)

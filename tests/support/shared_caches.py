@@ -37,10 +37,9 @@ def share_statements() -> None:
 
 
 def share_signatures() -> None:
-    """Let aiogram read the parameters of each handler and filter once.
+    """Let aiogram read the parameters of each handler and filter only once.
 
-    Routers are built anew with new functions of the same code: `lambda: True` for each of a
-    router's 28 kinds of events.
+    Routers are built again and again with new functions that share their code.
     """
     read = CallableObject.__post_init__
     known: dict[Key, tuple[bool, set[str], bool]] = {}
@@ -58,9 +57,9 @@ def share_signatures() -> None:
 
 
 def take_apart(dispatcher: Dispatcher) -> None:
-    """Free the routers of a test at once: their 9,000 objects refer to each other in circles.
+    """Free the routers of a test at once: their 9,000 objects refer to each other.
 
-    Otherwise they wait for the garbage collector, which takes as long as building them did.
+    Otherwise the garbage collector frees them, which takes as long as building them.
     """
     for router in list(dispatcher.chain_tail):
         for observer in (*router.observers.values(), router.startup, router.shutdown):
@@ -69,7 +68,7 @@ def take_apart(dispatcher: Dispatcher) -> None:
 
 
 def _key(callback: Any) -> Key | None:
-    """Return what decides the parameters: the code, and whether the first one is bound."""
+    """Return the key of a function's parameters: its code, and whether the first one is bound."""
     is_bound = isinstance(callback, MethodType)
     function = callback.__func__ if is_bound else callback
     # Attributes, as functools.wraps sets them, may say something else.

@@ -1,6 +1,6 @@
-"""What a bot of a test waits for in real time, shortened in its process before it runs.
+"""Shorten the real waits of a test's bot, in its process before it runs.
 
-The fork server calls `prepare` (`tests.support.launcher.Launcher.start`); it must not know a test.
+The fork server calls `prepare` (`tests.support.launcher.Launcher.start`). It must not know a test.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ PREPARE = "tests.support.short_waits:prepare"
 
 
 def prepare(wish: dict[str, Any]) -> None:
-    """Set the balance to be read again so many seconds after a lost answer: `balance_gap`."""
+    """Let the balance be read again `balance_gap` seconds after a lost answer."""
     doubts: Any = import_module("storage.doubts")
     assert isinstance(doubts.GAP, timedelta)  # it must still be there
     doubts.GAP = timedelta(seconds=wish["balance_gap"])

@@ -61,10 +61,10 @@ class MovedTime:
         return min((at for at, _ in self._timers.values()), default=None)
 
     def move_to(self, elapsed: float) -> None:
-        """Lets the time pass and rings what is due by then.
+        """Let the time pass, and fire the timers that are due by then.
 
-        Up to a multiple of TICK, which floats and microseconds hold exactly: no difference of two
-        moments is then a little less than the wait between them.
+        Times are multiples of TICK, which floats and microseconds represent exactly. So the
+        difference between two times is never a little less than the wait between them.
         """
         self.elapsed = max(self.elapsed, math.ceil(elapsed / TICK) * TICK)
         for number, (at, fire) in list(self._timers.items()):

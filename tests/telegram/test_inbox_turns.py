@@ -110,7 +110,7 @@ async def test_a_flooding_chat_does_not_block_others(storage: Storage) -> None:
 
 
 async def test_full_pages_are_taken_in_before_handlers_start(storage: Storage) -> None:
-    """What is behind a flood at Telegram waits for its pages, not for its handlers."""
+    """Updates behind a flood wait for the pages of the flood, but not for its handlers."""
     rows = messages([FLOODER] * 2 * PAGE + [1])
     handler, clock, pauses = Handler(), [NOON], []
     ended = asyncio.Event()
@@ -133,7 +133,7 @@ async def test_full_pages_are_taken_in_before_handlers_start(storage: Storage) -
         await inbox.take(rows[2 * PAGE :])
         await handler.until({FLOODER, 1})
         pauses.clear()
-        # but they never keep the others from their handlers for long
+        # but full pages delay handlers only for a short time
         later = messages([FLOODER] * 3 * PAGE + [2])[2 * PAGE + 1 :]
         ended.clear()
         await inbox.take([*later[: PAGE - 1], later[-1]])
