@@ -129,7 +129,7 @@ class PostgresCluster(Cluster):
         held: set[str] = set()
         try:
             link.add_termination_listener(lambda _: self._wakeup.set())
-            await link.add_listener(CHANNEL, partial(self._dispatch, link))
+            await link.add_listener(CHANNEL, partial(self._dispatch, link.get_server_pid()))
             for calls in list(self._subscribers.values()):  # earlier events may have been missed
                 for call in calls:
                     call()
@@ -157,8 +157,9 @@ class PostgresCluster(Cluster):
         finally:
             link.terminate()
 
-    def _dispatch(self, link: Any, _: Any, pid: int, channel: str, event: str) -> None:
-        if pid != link.get_server_pid():
+    def _dispatch(self, own: int, _: Any, pid: int, channel: str, event: str) -> None:
+        # It may run after the end of the connection, which then no longer knows its number.
+        if pid != own:
             if event == LOCKS:
                 self._wakeup.set()
             super().notify(event)

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 
 from storage import Cluster, Database, Storage, open_cluster
+from storage.listen_notify import CHANNEL, PostgresCluster
 from tests.support.process_harness import until
 from tests.support.tcp_proxy import TcpProxy, open_tcp_proxy
 
@@ -125,6 +127,41 @@ async def test_a_connection_that_the_server_terminates_is_dropped(cuts: TcpProxy
         one.notify("ordered")
         heard.clear()
         await until(lambda: _receives(one, heard))
+
+
+class Recorded:
+    """A connection that gives its listeners to the test."""
+
+    def __init__(self, link: Any) -> None:
+        self.link = link
+        self.calls: list[Callable[..., None]] = []
+
+    async def add_listener(self, channel: str, call: Callable[..., None]) -> None:
+        self.calls.append(call)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.link, name)
+
+
+async def test_an_event_counts_even_if_its_connection_has_ended(postgres_url: str) -> None:
+    """asyncpg calls a listener in the loop's next step, when the connection may be gone."""
+    heard: list[str] = []
+    database = await Database.open(postgres_url)
+    link = Recorded(await database.link())
+
+    async def connect() -> Recorded:
+        return link
+
+    cluster = PostgresCluster(connect)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(cluster.run())
+        await until(lambda: link.calls)
+        running.cancel()
+    await database.close()
+    assert link.is_closed()
+    cluster.subscribe("ordered", lambda: heard.append("ordered"))
+    link.calls[0](link.link, -1, CHANNEL, "ordered")
+    assert heard == ["ordered"]
 
 
 def _receives(one: Cluster, heard: list[str]) -> bool:
