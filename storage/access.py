@@ -118,8 +118,9 @@ class AccessStore:
 
     async def verdicts(self, user_id: int, chat_id: int | None = None) -> Verdicts:
         """Return the decisions about a person and about the chat."""
-        async with self._database.transaction() as connection:
-            found = await _verdicts(connection, user_id, chat_id)
+        both = {"person": user_id, "chat": user_id if chat_id is None else chat_id}
+        rows = await self._database.read(_VERDICTS, both)
+        found = {row.subject_id: row.verdict for row in rows}
         return Verdicts(
             person=found.get(user_id),
             chat=None if chat_id is None or chat_id == user_id else found.get(chat_id),
@@ -128,8 +129,7 @@ class AccessStore:
     async def let_in(self) -> frozenset[int]:
         """Return the people and groups that were let in."""
         wanted = sa.select(permits.c.subject_id).where(permits.c.verdict == Verdict.ALLOWED)
-        async with self._database.transaction() as connection:
-            return frozenset((await connection.scalars(wanted)).all())
+        return frozenset(row.subject_id for row in await self._database.read(wanted))
 
     async def ask(
         self,
@@ -143,7 +143,7 @@ class AccessStore:
     ) -> RequestStatus:
         """Record a request and tell every admin, once; a decided request returns its decision."""
         async with self._database.transaction() as connection:
-            if verdict := (await _verdicts(connection, user_id)).get(user_id):
+            if verdict := await _verdict(connection, user_id):
                 return (
                     RequestStatus.ALLOWED if verdict is Verdict.ALLOWED else RequestStatus.BANNED
                 )
@@ -200,7 +200,7 @@ class AccessStore:
         """Return a request with its answer, as the person's access is now; None: it is gone."""
         async with self._database.transaction() as connection:
             request = await _request(connection, user_id)
-            verdict = (await _verdicts(connection, user_id)).get(user_id)
+            verdict = await _verdict(connection, user_id)
         if request is None or verdict is None:
             return request
         return replace(request, allowed=verdict is Verdict.ALLOWED)
@@ -343,13 +343,9 @@ class AccessStore:
             return RedeemResult.WELCOME
 
 
-async def _verdicts(
-    connection: Connection, user_id: int, chat_id: int | None = None
-) -> dict[int, Verdict]:
-    rows = await connection.execute(
-        _VERDICTS, {"person": user_id, "chat": user_id if chat_id is None else chat_id}
-    )
-    return {row.subject_id: row.verdict for row in rows.all()}
+async def _verdict(connection: Connection, user_id: int) -> Verdict | None:
+    rows = (await connection.execute(_VERDICTS, {"person": user_id, "chat": user_id})).all()
+    return rows[0].verdict if rows else None
 
 
 async def _permit(

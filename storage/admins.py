@@ -39,21 +39,18 @@ class AdminStore:
 
     async def claimed(self) -> frozenset[int]:
         """Return everybody who claimed the bot and is still an admin."""
-        async with self._database.transaction() as connection:
-            return frozenset((await connection.scalars(sa.select(admins.c.user_id))).all())
+        rows = await self._database.read(sa.select(admins.c.user_id))
+        return frozenset(row.user_id for row in rows)
 
     async def claimed_at(self, user_id: int) -> datetime | None:
         """Return when the person claimed the bot; None: they did not."""
-        async with self._database.transaction() as connection:
-            found: datetime | None = await connection.scalar(
-                sa.select(admins.c.claimed_at).where(admins.c.user_id == user_id)
-            )
+        wanted = sa.select(admins.c.claimed_at).where(admins.c.user_id == user_id)
+        found: datetime | None = await self._database.read_scalar(wanted)
         return found
 
     async def nobody_let_in(self) -> bool:
         """Whether there is no claimed admin, and no person or group was let in."""
-        async with self._database.transaction() as connection:
-            return bool(await connection.scalar(sa.select(_nobody())))
+        return bool(await self._database.read_scalar(sa.select(_nobody())))
 
     async def offer_claim(self, now: datetime) -> str | None:
         """Make a new code in place of the last one. None: somebody was let in.

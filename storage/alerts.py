@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -93,6 +94,23 @@ _IS_THERE = sa.select(
 )
 
 
+_OPEN = (
+    sa.select(alerts.c.key, alerts.c.kind, alerts.c.params, alerts.c.opened_at)
+    .where(alerts.c.closed_at.is_(None))
+    .order_by(alerts.c.opened_at)
+)
+_SWITCHES = sa.select(switches)
+
+
+@cache
+def _resting(states: frozenset[TaskState]) -> sa.Select[Any]:
+    return (
+        sa.select(tasks.c.id, tasks.c.state, tasks.c.reason)
+        .where(at_rest(states), tasks.c.run_at >= _SINCE)
+        .order_by(tasks.c.id)
+    )
+
+
 def _newest_charged(state: TaskState) -> sa.Select[Any]:
     newest = (
         sa.select(
@@ -157,11 +175,7 @@ class AlertStore:
 
     async def all_open(self) -> dict[str, OpenAlert]:
         """Return the open alerts by key, the oldest first."""
-        wanted = sa.select(alerts.c.key, alerts.c.kind, alerts.c.params, alerts.c.opened_at).where(
-            alerts.c.closed_at.is_(None)
-        )
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(wanted.order_by(alerts.c.opened_at))).all()
+        rows = await self._database.read(_OPEN)
         return {
             row.key: OpenAlert(
                 key=row.key,
@@ -176,27 +190,19 @@ class AlertStore:
         self, states: Iterable[TaskState], *, since: datetime
     ) -> list[tuple[int, TaskState, str | None]]:
         """Return the tasks that entered one of `states` since that time: number, state, reason."""
-        wanted = (
-            sa.select(tasks.c.id, tasks.c.state, tasks.c.reason)
-            .where(at_rest(states), tasks.c.run_at >= since)
-            .order_by(tasks.c.id)
-        )
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(wanted)).all()
+        rows = await self._database.read(_resting(frozenset(states)), {"since": since})
         return [(row.id, row.state, row.reason) for row in rows]
 
     async def what_is_there(self, *, since: datetime) -> WhatIsThere:
         """Return, in one statement, which of the other methods would find rows."""
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(_IS_THERE, {"since": since})).one()
+        [row] = await self._database.read(_IS_THERE, {"since": since})
         return WhatIsThere(*map(bool, row))
 
     async def charged_outcomes(self, limit: int) -> list[tuple[bool, Decimal]]:
         """Return the latest ended charged orders, the newest first: whether each failed, and its
         price.
         """
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(_CHARGED, {"limit": limit})).all()
+        rows = await self._database.read(_CHARGED, {"limit": limit})
         newest = sorted(rows, key=lambda row: (row.run_at, row.id), reverse=True)[:limit]
         return [(bool(row.failed), row.price_kopecks) for row in newest]
 
@@ -206,8 +212,7 @@ class AlertStore:
             one_of(inbox.c.state, {InboxState.SET_ASIDE}),
             inbox.c.finished_at >= since,
         )
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(wanted)).all()
+        rows = await self._database.read(wanted)
         # Sorted here: for this order SQLite would read the whole table by its key.
         return sorted((row.update_id, row.error) for row in rows)
 
@@ -240,8 +245,7 @@ class AlertStore:
 
     async def held(self) -> dict[Switch, HeldSwitch]:
         """Return the switches that are set."""
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(sa.select(switches))).all()
+        rows = await self._database.read(_SWITCHES)
         return {
             Switch(row.name): HeldSwitch(switch=Switch(row.name), by=row.by, at=row.at)
             for row in rows
@@ -249,8 +253,7 @@ class AlertStore:
 
     async def is_held(self, *wanted: Switch) -> bool:
         """Whether one of these switches is set."""
-        async with self._database.transaction() as connection:
-            return await is_held(connection, *wanted)
+        return await self._database.read_one(_HELD, _names_of(wanted)) is not None
 
     async def drained(self, *, told: Iterable[int], now: datetime) -> bool:
         """If a drain has no open orders left, turn it into a plain pause and report it once."""
@@ -286,9 +289,12 @@ _HELD = (
 
 async def is_held(connection: Connection, *wanted: Switch) -> bool:
     """Whether one of these switches is set, as part of a transaction."""
-    names = [switch.value for switch in wanted]
-    found: str | None = await connection.scalar(_HELD, {"names": names})
+    found: str | None = await connection.scalar(_HELD, _names_of(wanted))
     return found is not None
+
+
+def _names_of(wanted: Iterable[Switch]) -> dict[str, Any]:
+    return {"names": [switch.value for switch in wanted]}
 
 
 async def _notify(

@@ -46,8 +46,8 @@ class BreakerStore:
 
     async def get(self) -> Breaker | None:
         """Return the open breaker; None if it is closed."""
-        async with self._database.transaction() as connection:
-            return await read_breaker(connection)
+        row = await self._database.read_one(_READ)
+        return _breaker_from(row) if row else None
 
     async def open(self, now: datetime) -> None:
         """Open the breaker after a lost create: stop all creates and any trial."""
@@ -59,6 +59,8 @@ class BreakerStore:
         """Return whether a create may be sent; after TRIAL, no other create may be sent until it
         ends.
         """
+        if await self.get() is None:
+            return Permit.FREE
         async with self._database.transaction() as connection:
             breaker, readings_due = await read_with_readings(connection)
             if breaker is None:

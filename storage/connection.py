@@ -109,6 +109,25 @@ class Connection:
         self._note(statement)
         return await self._run(lambda: self._connection.scalars(statement, parameters))
 
+    async def read(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[sa.Row[Any]]:
+        """Return the rows of one SELECT, on SQLite; it begins no transaction, so it takes no lock
+        and needs no commit."""
+        return await self._run(lambda: self._read(statement, parameters))
+
+    def _read(
+        self, statement: Executable, parameters: Mapping[str, Any] | None
+    ) -> Sequence[sa.Row[Any]]:
+        link: Any = self._connection.connection.driver_connection  # of storage/driver.py
+        link.reads = True
+        try:
+            rows = self._connection.execute(statement, parameters).all()
+        finally:
+            link.reads = False
+        self._connection.rollback()  # for SQLAlchemy there was a transaction
+        return rows
+
     async def run_sync(self, work: Callable[Concatenate[sa.Connection, P], T], *args: P.args,
                        **kwargs: P.kwargs) -> T:  # fmt: skip
         """Run a function with the synchronous connection, for Alembic."""

@@ -92,8 +92,7 @@ class DoubtStore:
         return {trail.task_id: trail for trail in found}
 
     async def _read(self, statement: Executable, which: dict[str, Any]) -> list[Trail]:
-        async with self._database.transaction() as connection:
-            return [_trail_from(row) for row in (await connection.execute(statement, which)).all()]
+        return [_trail_from(row) for row in await self._database.read(statement, which)]
 
     # --- readings ----------------------------------------------------------------------------
 

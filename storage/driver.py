@@ -2,8 +2,8 @@
 
 Each round trip costs more than most statements (docs/performance.md: "The database"). A statement
 takes one here, its rows included; SQLAlchemy's cursor takes four. A transaction begins with its
-first statement, and is committed or rolled back only if there is one. It must not know tables or
-the purpose of statements.
+first statement, unless that only reads, and is committed or rolled back only if there is one. It
+must not know tables or the purpose of statements.
 """
 
 from __future__ import annotations
@@ -43,8 +43,11 @@ class Writer(sqlite3.Connection):
 
     def fetch(self, sql: str, parameters: Any) -> Result:
         """Execute a statement and fetch its rows."""
-        cursor = self.execute(sql, parameters)
-        return Result(cursor.fetchall(), cursor.description, cursor.rowcount, cursor.lastrowid)
+        return _result_of(self.execute(sql, parameters))
+
+    def read(self, sql: str, parameters: Any) -> Result:
+        """Execute a SELECT without beginning a transaction, and fetch its rows."""
+        return _result_of(super().execute(sql, parameters))
 
     def fetch_many(self, sql: str, parameters: Iterable[Any]) -> Result:
         """Execute a statement that returns no rows once for each set of parameters."""
@@ -63,6 +66,10 @@ class Result(NamedTuple):
     description: Any = None
     rowcount: int = -1
     lastrowid: int | None = None
+
+
+def _result_of(cursor: sqlite3.Cursor) -> Result:
+    return Result(cursor.fetchall(), cursor.description, cursor.rowcount, cursor.lastrowid)
 
 
 class Cursor:
@@ -105,6 +112,9 @@ class Cursor:
 class Connection(aiosqlite.Connection):
     """A connection of aiosqlite with such cursors, whose calls no cancellation interrupts."""
 
+    reads = False
+    """Whether statements begin no transaction."""
+
     def __init__(self, database: str, **options: Any) -> None:
         connect = partial(sqlite3.connect, database, factory=Writer, isolation_level=None)
         super().__init__(partial(connect, **options), iter_chunk_size=64)
@@ -115,7 +125,8 @@ class Connection(aiosqlite.Connection):
 
     async def fetch(self, statement: str, parameters: Iterable[Any]) -> Result:
         """Execute a statement and fetch its rows in one round trip to the thread."""
-        return await self._execute(self._writer.fetch, statement, parameters)
+        fetch = self._writer.read if self.reads else self._writer.fetch
+        return await self._execute(fetch, statement, parameters)
 
     async def fetch_many(self, statement: str, parameters: Iterable[Iterable[Any]]) -> Result:
         """Execute a statement once for each set of parameters."""

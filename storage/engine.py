@@ -6,7 +6,15 @@ It must not know the meaning of the rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)  # fmt: skip
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.sql.base import Executable
 from sqlalchemy.util import greenlet_spawn
 
 from bot.core.errors import StorageUnavailable, StorageUnusable
@@ -83,6 +92,7 @@ class Database:
         self._name = name
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._turn = asyncio.Lock()
+        self._kept: sa.Connection | None = None  # of SQLite, from one transaction to the next
         self._run: Run = over_sqlite if self._is_sqlite else over_postgres
         self._doubts = 1  # commits without an answer; those of the process before count as one
         self._settled = 0
@@ -147,6 +157,8 @@ class Database:
 
     async def close(self) -> None:
         """Close the engine: an open aiosqlite connection would keep the process from ending."""
+        if self._kept is not None:
+            await self._give_back(self._kept)
         await greenlet_spawn(self._engine.dispose)
 
     @asynccontextmanager
@@ -168,6 +180,34 @@ class Database:
             if written:
                 for call in self._watchers:
                     call(written, is_quiet)
+
+    async def read(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[sa.Row[Any]]:
+        """Return the rows of one SELECT that stands alone.
+
+        Raises StorageUnavailable and StorageUnusable as `transaction` does.
+        """
+        if not self._is_sqlite:
+            async with self.transaction() as connection:
+                return (await connection.execute(statement, parameters)).all()
+        with self._explained():
+            async with self._connection() as connection:
+                return await connection.read(statement, parameters)
+
+    async def read_one(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> sa.Row[Any] | None:
+        """Return the row of a SELECT that finds at most one; as `read` otherwise."""
+        rows = await self.read(statement, parameters)
+        return rows[0] if rows else None
+
+    async def read_scalar(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Return the first column of the first row; None without a row."""
+        row = await self.read_one(statement, parameters)
+        return None if row is None else row[0]
 
     @asynccontextmanager
     async def schema_transaction(self) -> AsyncIterator[Connection]:
@@ -204,10 +244,24 @@ class Database:
         # The pool's own wait for its only connection can lose a cancellation on Python 3.11.
         await self._take_turn()
         try:
-            async with self._checked_out() as connection:
-                yield connection
+            if self._kept is None:
+                await self._run(self._keep)
+            assert self._kept is not None
+            try:
+                yield Connection(self._kept, self._run)
+            finally:
+                if self._kept.get_transaction() is not None:
+                    await self._give_back(self._kept)
         finally:
             self._turn.release()
+
+    def _keep(self) -> None:
+        self._kept = self._engine.connect()
+
+    async def _give_back(self, connection: sa.Connection) -> None:
+        """Return it to the pool, which rolls back; a connection that cannot is replaced."""
+        self._kept = None
+        await self._run(connection.close)
 
     async def _take_turn(self) -> None:
         if not self._turn.locked():

@@ -140,13 +140,12 @@ class StoryboardStore(Storyboards):
 
     async def goes_on(self, storyboard_id: int) -> bool:
         """Whether a part of this order is under way."""
-        async with self._database.transaction() as connection:
-            found: int | None = await connection.scalar(
-                sa.select(tasks.c.id)
-                .where(tasks.c.storyboard_id == storyboard_id, in_states(ACTIVE))
-                .limit(1)
-            )
-        return found is not None
+        part = (
+            sa.select(tasks.c.id)
+            .where(tasks.c.storyboard_id == storyboard_id, in_states(ACTIVE))
+            .limit(1)
+        )
+        return await self._database.read_one(part) is not None
 
     async def continued(
         self,

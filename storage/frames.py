@@ -72,8 +72,9 @@ class FrameStore:
 
     async def get(self, token: str, now: datetime) -> bytes | None:
         """Return the JPEG of a token; None after it expired."""
-        async with self._database.transaction() as connection:
-            jpeg: bytes | None = await connection.scalar(_GET, {"of_token": token, "now": now})
+        jpeg: bytes | None = await self._database.read_scalar(
+            _GET, {"of_token": token, "now": now}
+        )
         return jpeg
 
     async def fetched(self, token: str, now: datetime) -> None:
@@ -83,9 +84,7 @@ class FrameStore:
 
     async def is_unfetched(self, task_id: int) -> bool:
         """Whether the task's frame is there and nobody has fetched it."""
-        async with self._database.transaction() as connection:
-            found: int | None = await connection.scalar(_IS_UNFETCHED, {"order": task_id})
-        return found is not None
+        return await self._database.read_one(_IS_UNFETCHED, {"order": task_id}) is not None
 
     async def forget_expired(self, now: datetime) -> int:
         """Delete expired frames; return how many."""

@@ -204,8 +204,7 @@ class InboxStore:
 
     async def lag(self, now: datetime) -> timedelta:
         """Return how long the oldest update due at `now` has been waiting."""
-        async with self._database.transaction() as connection:
-            oldest = await connection.scalar(_OLDEST, {"now": now})
+        oldest = await self._database.read_scalar(_OLDEST, {"now": now})
         return timedelta(0) if oldest is None else now - oldest
 
 

@@ -199,8 +199,7 @@ class OperatorStore:
         wanted = sa.select(inbox.c.update_id, inbox.c.payload, inbox.c.error).where(
             inbox.c.update_id == update_id, one_of(inbox.c.state, {InboxState.SET_ASIDE})
         )
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(wanted)).one_or_none()
+        row = await self._database.read_one(wanted)
         return None if row is None else SetAside(**row._mapping)
 
     async def handle_again(self, update_id: int, *, by: int, now: datetime) -> bool:
@@ -243,8 +242,7 @@ class OperatorStore:
             .join_from(ledger, tasks, _ordered(since))
             .group_by(tasks.c.state)
         )
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(wanted)).all()
+        rows = await self._database.read(wanted)
         return {row.state: row.number for row in rows}
 
     async def chart_orders(self, *, since: datetime) -> list[ChartOrder]:
@@ -252,8 +250,7 @@ class OperatorStore:
         wanted = sa.select(
             tasks.c.user_id, tasks.c.state, tasks.c.kind, tasks.c.confirmed_at, tasks.c.ended_at
         ).join_from(ledger, tasks, _ordered(since))
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(wanted)).all()
+        rows = await self._database.read(wanted)
         return [
             ChartOrder(
                 user_id=row.user_id,

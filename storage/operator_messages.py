@@ -159,8 +159,7 @@ class OperatorMessageStore:
     async def about(self, chat_id: int, message_id: int) -> str | None:
         """Return the event of a message; None: it is about none."""
         wanted = sa.select(_M.about).where(_M.chat_id == chat_id, _M.message_id == message_id)
-        async with self._database.transaction() as connection:
-            found: str | None = await connection.scalar(wanted)
+        found: str | None = await self._database.read_scalar(wanted)
         return found
 
     async def decide(self, about: str, *, now: datetime) -> None:
@@ -173,8 +172,7 @@ class OperatorMessageStore:
     async def copies(self, about: str) -> list[tuple[int, Notice]]:
         """Return the messages of an event that were sent."""
         wanted = sa.select(operator_messages).where(_M.about == about, _M.message_id.is_not(None))
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(wanted)).all()
+        rows = await self._database.read(wanted)
         return [(row.message_id, _notice(row)) for row in rows]
 
     async def forget(self, *, before: datetime) -> None:

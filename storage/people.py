@@ -123,8 +123,7 @@ class PeopleStore:
             .limit(limit)
             .offset(offset)
         )
-        async with self._database.transaction() as connection:
-            rows = (await connection.execute(wanted)).all()
+        rows = await self._database.read(wanted)
         return [Subject(**row._mapping) for row in rows]
 
     async def counts(self) -> dict[Section, int]:

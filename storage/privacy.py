@@ -68,9 +68,7 @@ class PrivacyStore:
         """Return whether this person was told who receives their photos, and then ordered a video
         of one or asked for suggestions.
         """
-        async with self._database.transaction() as connection:
-            found: int | None = await connection.scalar(_CONSENTED, {"person": user_id})
-        return found is not None
+        return await self._database.read_one(_CONSENTED, {"person": user_id}) is not None
 
     async def consent(self, user_id: int, now: datetime) -> None:
         """Record that this person agreed before an order: to suggestions for a photo."""

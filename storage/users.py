@@ -100,16 +100,15 @@ class UserStore:
         """Return the person as known after this update, and whether notices wait for them; a
         chosen language stays. Nothing is written when nothing changed."""
         seen = {"person": user_id, "new_name": name, "new_username": username, "new_lang": lang}
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(_KNOWN, {**seen, "stale": now - SEEN})).one_or_none()
-            if row is None:
+        row = await self._database.read_one(_KNOWN, {**seen, "stale": now - SEEN})
+        if row is None:
+            async with self._database.transaction() as connection:
                 row = (await connection.execute(_SEE, {**seen, "now": now})).one()
         return User(**row._mapping)
 
     async def get(self, user_id: int) -> User | None:
         """Return the person; None if never seen."""
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(_GET, {"person": user_id})).one_or_none()
+        row = await self._database.read_one(_GET, {"person": user_id})
         return None if row is None else User(**row._mapping)
 
     async def set_lang(self, user_id: int, lang: str) -> bool:

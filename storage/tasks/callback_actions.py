@@ -159,16 +159,13 @@ class CallbackActionStore:
             .order_by(tasks.c.id.desc())
             .limit(1)
         )
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(wanted)).one_or_none()
+        row = await self._database.read_one(wanted)
         return None if row is None else task_from(row)
 
     async def document(self, task_id: int) -> str | None:
         """Return the `file_id` of the video as a document, if it was sent as one."""
-        async with self._database.transaction() as connection:
-            file_id: str | None = await connection.scalar(
-                sa.select(documents.c.file_id).where(documents.c.task_id == task_id)
-            )
+        wanted = sa.select(documents.c.file_id).where(documents.c.task_id == task_id)
+        file_id: str | None = await self._database.read_scalar(wanted)
         return file_id
 
     async def keep_document(self, task_id: int, file_id: str) -> None:

@@ -343,14 +343,12 @@ class TaskStore(Drafts):
 
     async def get(self, task_id: int) -> Task | None:
         """Return the task."""
-        async with self._database.transaction() as connection:
-            return await _one(connection, _GET, {"order": task_id})
+        row = await self._database.read_one(_GET, {"order": task_id})
+        return None if row is None else task_from(row)
 
     async def variants(self, order: int) -> list[Task]:
         """Return all tasks ordered with one press; `order` is the first of them."""
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(_VARIANTS, {"order": order})
-            return [task_from(row) for row in rows.all()]
+        return [task_from(row) for row in await self._database.read(_VARIANTS, {"order": order})]
 
     async def latest(
         self,
@@ -377,17 +375,14 @@ class TaskStore(Drafts):
 
     async def queue_position(self, task_id: int) -> int | None:
         """Return the position in the queue, 1 is next; None when it is not queued."""
-        async with self._database.transaction() as connection:
-            place: int | None = await connection.scalar(_QUEUE_POSITION, {"order": task_id})
+        place: int | None = await self._database.read_scalar(_QUEUE_POSITION, {"order": task_id})
         return place
 
     async def waiting(self, *, limit: int) -> list[tuple[Task, int]]:
         """Return the first tasks of the queue with their positions, without those being
         worked on.
         """
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(_WAITING, {"most": limit})
-            queue = [task_from(row) for row in rows.all()]
+        queue = [task_from(row) for row in await self._database.read(_WAITING, {"most": limit})]
         return [(task, place) for place, task in enumerate(queue, 1) if task.lease_owner is None]
 
     async def counts(self, states: Iterable[TaskState] = TaskState) -> dict[TaskState, int]:
@@ -407,9 +402,8 @@ class TaskStore(Drafts):
 
     async def events(self, task_id: int) -> list[TaskEvent]:
         """Return the states that a task entered, the oldest first."""
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(_EVENTS, {"order": task_id})
-            return [TaskEvent(**row._mapping) for row in rows.all()]
+        rows = await self._database.read(_EVENTS, {"order": task_id})
+        return [TaskEvent(**row._mapping) for row in rows]
 
 
 async def _one(

@@ -43,6 +43,8 @@ class Host(Protocol):
 class Connection:
     """As much of aiosqlite's connection as storage/driver.py and SQLAlchemy use."""
 
+    reads = False
+
     def __init__(self, host: Host) -> None:
         self._host = host
         self._link: driver.Writer | None = None
@@ -71,7 +73,10 @@ class Connection:
 
     async def fetch(self, sql: str, parameters: Any) -> driver.Result:
         """Do as the method of the same name in storage/driver.py."""
-        return await self._at("statement", lambda link: link.fetch(sql, parameters))
+        reads = self.reads
+        return await self._at(
+            "statement", lambda link: (link.read if reads else link.fetch)(sql, parameters)
+        )
 
     async def fetch_many(self, sql: str, parameters: Iterable[Any]) -> driver.Result:
         """Do as the method of the same name in storage/driver.py."""

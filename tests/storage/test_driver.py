@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from bot.core.errors import StorageUnavailable
 from storage import Storage, driver
+from storage.address import sqlite_file
 from tests.support.factories import NOON
 
 on_sqlite = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -63,6 +64,24 @@ async def test_an_error_takes_one_round_trip_to_roll_back(
             await connection.execute(sa.text("DELETE FROM users"))
             raise ZeroDivisionError
     assert visits == ["fetch", "rollback"]
+
+
+@on_sqlite
+async def test_a_select_that_stands_alone_takes_no_lock_and_no_commit(
+    storage: Storage, visits: list[str], url: str
+) -> None:
+    await storage.users.see(1, lang="en", name="Ann", now=NOON)
+    visits.clear()
+    with closing(sqlite3.connect(str(sqlite_file(url)), timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")  # only one connection may write
+        assert await storage.users.get(1) is not None
+        with pytest.raises(sa.exc.OperationalError, match="no such table"):
+            await storage.database.read(sa.text("SELECT * FROM nowhere"))
+        assert await storage.users.get(2) is None
+    assert visits == ["read"] * 3
+    async with storage.database.transaction() as connection:  # the next one begins as usual
+        await connection.execute(sa.text("DELETE FROM users"))
+    assert visits[3:] == ["fetch", "commit"]
 
 
 @on_sqlite

@@ -68,18 +68,18 @@ SHORT_WAIT, LONG_WAIT = 0.0005, 0.01
 
 
 class WatchedDatabase(Database):
-    """A database that knows whether a transaction is open, and can be made to fail."""
+    """A database that knows whether its connection is in use, and can be made to fail."""
 
     open_now = 0
     fails: Callable[[], bool] = staticmethod(lambda: False)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def _connection(self) -> AsyncIterator[Connection]:
         self.open_now += 1
         try:
             if self.fails():
                 raise StorageUnavailable("disk I/O error")
-            async with super().transaction() as connection:
+            async with super()._connection() as connection:
                 yield connection
         finally:
             self.open_now -= 1
