@@ -1,4 +1,5 @@
-"""Tell when the next row of each kind is due: one statement for all kinds, repeated after writes.
+"""Tell when the next row of each kind is due: one statement for all kinds, and after a write one
+for a kind that may have changed.
 
 Loops ask here instead of trying to claim rows. After a write by this process, or by another one
 that reports it, the known times are out of date. It must not know the clock, nor what is done with
@@ -23,6 +24,7 @@ from storage.broadcasts import B
 from storage.cluster import Cluster
 from storage.due_updates import is_first
 from storage.engine import Database
+from storage.provider_account import READINGS_DUE
 from storage.rows import claimable_at
 from storage.tables import (
     InboxState,
@@ -50,17 +52,24 @@ def _first(at: sa.ColumnElement[Any], *conditions: sa.ColumnElement[bool]) -> sa
     return sa.select(sa.func.min(at)).where(*conditions)
 
 
-# Orders that wait for the provider, or for an admin who holds the queue
-_STOPPED = sa.and_(
-    tasks.c.state == TaskState.QUEUED,
-    tasks.c.lease_owner.is_(None),
+_waits = sa.and_(tasks.c.state == TaskState.QUEUED, tasks.c.lease_owner.is_(None))
+# Orders that wait for the provider, for a reading of the balance, or for an admin who holds the
+# queue
+_is_stopped = sa.and_(
+    _waits,
     sa.or_(
         sa.exists().where(provider_breaker.c.good < NEEDED),
+        sa.and_(sa.exists().where(provider_breaker.c.id == 1), READINGS_DUE),
         sa.exists().where(switches.c.name == Switch.SUBMITS.value),
     ),
 )
+# They also wait for the end of a trial order
+_trial_until = sa.select(provider_breaker.c.trial_until).scalar_subquery()
+_tasks_at = sa.case(
+    (sa.and_(_waits, _trial_until > claimable_at(tasks)), _trial_until), else_=claimable_at(tasks)
+)
 _FIRST: Mapping[str, sa.Select[Any]] = {
-    "tasks": _first(claimable_at(tasks), in_states(ACTIVE), ~_STOPPED),
+    "tasks": _first(_tasks_at, in_states(ACTIVE), ~_is_stopped),
     "queue": _first(tasks.c.run_at, in_states({TaskState.QUEUED}), tasks.c.lease_until.is_(None)),
     "inbox": _first(
         claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING}), is_first(inbox)
@@ -89,7 +98,7 @@ _FIRST: Mapping[str, sa.Select[Any]] = {
     ),
 }
 _TABLES: Mapping[str, tuple[sa.Table, ...]] = {
-    "tasks": (tasks, provider_breaker, switches),
+    "tasks": (tasks, provider_breaker, balance_trails, switches),
     "queue": (tasks,),
     "inbox": (inbox,),
     "outbox": (outbox,),
@@ -100,8 +109,7 @@ _TABLES: Mapping[str, tuple[sa.Table, ...]] = {
     "breaker": (provider_breaker,),
 }
 """The tables on which the time of a kind depends."""
-_LOOK = sa.select(*(first.scalar_subquery().label(kind) for kind, first in _FIRST.items()))
-
+_ALL = sa.select(*(first.scalar_subquery().label(kind) for kind, first in _FIRST.items()))
 
 _ANSWERS: Mapping[str, frozenset[str]] = {
     table.name: frozenset(kind for kind, read in _TABLES.items() if table in read)
@@ -153,27 +161,30 @@ class Due:
         if not self._is_known(kind, now):
             async with self._looking:
                 if not self._is_known(kind, now):
-                    await self._look(now)
+                    await self._look(kind, now)
         assert self._looked_at is not None
         at, again = self._at[kind], self._looked_at + VALID
         return again if at is None else min(at, again)
 
     def _is_known(self, kind: str, now: datetime) -> bool:
+        return kind not in self._void and self._is_recent(now)
+
+    def _is_recent(self, now: datetime) -> bool:
         # If the clock was set back, the times are out of date too.
         looked_at = self._looked_at
-        return (
-            kind not in self._void
-            and looked_at is not None
-            and looked_at <= now < looked_at + VALID
-        )
+        return looked_at is not None and looked_at <= now < looked_at + VALID
 
-    async def _look(self, now: datetime) -> None:
+    async def _look(self, kind: str, now: datetime) -> None:
         # The old times stay out of date until the new ones are there: others may ask meanwhile.
         self._void_meanwhile = set()
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(_LOOK)).one()
-        self._at, self._looked_at = dict(row._mapping), now
-        self._void = self._void_meanwhile
+        if self._is_recent(now):
+            self._at[kind] = await self._database.read_scalar(_FIRST[kind])
+            self._void.discard(kind)
+        else:
+            [row] = await self._database.read(_ALL)
+            self._at, self._looked_at = dict(row._mapping), now
+            self._void.clear()
+        self._void |= self._void_meanwhile
 
     def _written(self, tables: Set[str], quietly: bool) -> None:
         for table in tables:

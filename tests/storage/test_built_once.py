@@ -39,6 +39,7 @@ def executed() -> Iterator[dict[int, Any]]:
 
 async def order(storage: Storage, number: int, *, slots: int | None) -> None:
     """Run the statements of an order, from the person's words to the video."""
+    await storage.due.next("outbox", NOON)  # asks for all kinds, and later for some of them again
     row = IncomingUpdate(update_id=number, chat_key=str(ANN), payload="{}")
     async with storage.inbox.turn() as turn:
         await turn.add([row], now=NOON)
@@ -74,6 +75,7 @@ async def order(storage: Storage, number: int, *, slots: int | None) -> None:
     [notice] = await storage.outbox.claim(owner="w", now=NOON, lease_for=MINUTE, limit=9)
     await storage.outbox.done(notice.id)
     await storage.due.next("tasks", NOON)
+    await storage.due.next("outbox", NOON)
     await storage.tasks.waiting(limit=9)
     await storage.alerts.what_is_there(since=NOON)
 

@@ -15,6 +15,7 @@ from bot.core.breaker import NEEDED, Permit
 from bot.core.notices import NoticeKind
 from bot.core.task import Task, TaskState
 from storage import Charging, Entry, Storage
+from storage.due import VALID
 from storage.tables import outbox
 from tests.support.factories import ANN, BOB, MINUTE, NOON, SECOND, queued, task_in
 
@@ -400,7 +401,9 @@ async def test_creates_wait_for_both_readings(storage: Storage, other: Storage) 
     terms: Any = {"owner": "x", "now": NOON, "lease_for": MINUTE, "limit": 9, "slots": 9}
     assert await other.breaker.permit(NOON) is Permit.NO
     assert await other.tasks.claim_due(**terms) == []
+    assert await storage.due.next("tasks", NOON) == NOON + VALID  # nobody tries meanwhile
     await read_twice(storage, task, FUNDS)
+    assert await storage.due.next("tasks", NOON) == NOON
     assert len(await other.tasks.claim_due(**terms)) == 1
     assert await other.breaker.permit(NOON) is Permit.TRIAL
 

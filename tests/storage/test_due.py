@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from bot.core.breaker import NEEDED, TRIAL, Permit
 from bot.core.errors import StorageUnavailable
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
@@ -16,7 +17,7 @@ from storage import Database, IncomingUpdate, Storage
 from storage.due import VALID
 from storage.tables import outbox
 from tests.storage.test_plans import listening
-from tests.support.factories import MINUTE, NOON
+from tests.support.factories import MINUTE, NOON, queued
 from tests.support.process_harness import until
 
 SECOND = timedelta(seconds=1)
@@ -74,16 +75,15 @@ async def test_a_lost_answer_to_a_commit_calls_too(
 async def test_what_is_written_during_a_look_is_looked_at_again(
     storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transaction = storage.database.transaction
+    read = storage.database.read
 
-    @asynccontextmanager
-    async def meanwhile():  # type: ignore[no-untyped-def]
-        async with transaction() as connection:
-            yield connection
+    async def meanwhile(statement: Any, parameters: Any = None) -> Any:
+        rows = await read(statement, parameters)
         monkeypatch.undo()
         await storage.outbox.add([NOTICE], now=NOON)
+        return rows
 
-    monkeypatch.setattr(storage.database, "transaction", meanwhile)
+    monkeypatch.setattr(storage.database, "read", meanwhile)
     await storage.due.next("outbox", NOON)
     assert await storage.due.next("outbox", NOON) == NOON
 
@@ -95,6 +95,21 @@ async def test_who_asks_during_a_look_gets_its_answer_not_the_one_before(
     await storage.outbox.add([NOTICE], now=NOON + SECOND)
     asked = await asyncio.gather(*(storage.due.next("outbox", NOON) for _ in range(3)))
     assert asked == [NOON + SECOND] * 3
+
+
+async def test_orders_wait_for_the_end_of_a_trial_order(storage: Storage) -> None:
+    await queued(storage)
+    assert await storage.due.next("tasks", NOON) == NOON
+    await storage.breaker.open(NOON)
+    assert await storage.due.next("tasks", NOON) == NOON + VALID  # the provider is away
+    for _ in range(NEEDED):
+        await storage.breaker.probed(NOON, answered=True)
+    assert await storage.due.next("tasks", NOON) == NOON
+    assert await storage.breaker.permit(NOON) is Permit.TRIAL
+    assert await storage.due.next("tasks", NOON) == NOON + VALID
+    assert await storage.due.next("tasks", NOON + TRIAL - SECOND) == NOON + TRIAL
+    await storage.breaker.end_trial()
+    assert await storage.due.next("tasks", NOON) == NOON
 
 
 async def test_only_the_first_update_of_a_chat_is_due(storage: Storage) -> None:
