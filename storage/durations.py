@@ -60,6 +60,5 @@ class DurationStore:
 
     async def recent(self, model: str, *, limit: int = KEPT) -> list[tuple[float, float]]:
         """Return (low, high) of the newest `limit`, the oldest first."""
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(_RECENT, {"of_model": model, "most": limit})
-            return [(row.low_seconds, row.high_seconds) for row in reversed(rows.all())]
+        rows = await self._database.read(_RECENT, {"of_model": model, "most": limit})
+        return [(row.low_seconds, row.high_seconds) for row in reversed(rows)]

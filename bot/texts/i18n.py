@@ -9,7 +9,7 @@ import gettext
 import io
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -126,15 +126,18 @@ class Words:
 
     def duration(self, seconds: float) -> str:
         """45 seconds; 1 minute 20 seconds; 2 hours 5 minutes."""
-        minutes, left = divmod(max(0, round(seconds)), 60)
-        hours, minutes = divmod(minutes, 60)
-        parts = [("hour", hours), ("minute", minutes), ("second", 0 if hours else left)]
-        said = [
-            format_unit(n, f"duration-{unit}", length="long", locale=self.lang)
-            for unit, n in parts
-            if n
-        ]
-        return " ".join(said) or format_unit(0, "duration-second", locale=self.lang)
+        return _duration(self.lang, max(0, round(seconds)))
+
+
+@lru_cache(maxsize=1000)
+def _duration(lang: str, seconds: int) -> str:
+    minutes, left = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [("hour", hours), ("minute", minutes), ("second", 0 if hours else left)]
+    said = [
+        format_unit(n, f"duration-{unit}", length="long", locale=lang) for unit, n in parts if n
+    ]
+    return " ".join(said) or format_unit(0, "duration-second", locale=lang)
 
 
 @cache
