@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +25,7 @@ _PLAIN = tuple(
     for field in fields(Task)
     if field.name not in {"chat", "frame", "kind", "price", "reason"}
 )
+_plain_of = attrgetter(*_PLAIN)
 
 # The columns that `chat_values` fills
 _PLACE = ("chat_id", "message_thread_id", "business_connection_id")
@@ -31,7 +33,7 @@ _PLACE = ("chat_id", "message_thread_id", "business_connection_id")
 
 def task_from(row: sa.Row[Any]) -> Task:
     """Return the task of a row of `tasks`."""
-    values = {name: getattr(row, name) for name in _PLAIN}
+    values = dict(zip(_PLAIN, _plain_of(row), strict=True))
     frame = None
     if row.frame_file_id is not None:
         frame = Frame(file_id=row.frame_file_id, kind=row.frame_kind)
@@ -48,7 +50,7 @@ def task_from(row: sa.Row[Any]) -> Task:
 def values_of(task: Task) -> dict[str, Any]:
     """Return the columns of `tasks` for this task."""
     return {
-        **{name: getattr(task, name) for name in _PLAIN},
+        **dict(zip(_PLAIN, _plain_of(task), strict=True)),
         **chat_values(task.chat),
         "frame_file_id": task.frame and task.frame.file_id,
         "frame_kind": task.frame and task.frame.kind,

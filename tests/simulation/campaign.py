@@ -6,6 +6,7 @@ to hour. It must not know what a life does.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import multiprocessing
 import queue
@@ -162,6 +163,7 @@ def _run(plan: Plan, say: Say) -> tuple[Tally, bool]:
 
 def _forked() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the main process handles Ctrl-C
+    gc.disable()  # _live collects between two lives
 
 
 def _live(seed: int, orders: int, bug: str | None) -> tuple[Result, float, int]:
@@ -169,6 +171,7 @@ def _live(seed: int, orders: int, bug: str | None) -> tuple[Result, float, int]:
     began = time.process_time()
     with planted(bug):
         result = live(seed, orders=orders)
+    gc.collect()
     kept = replace(result, lines=())
     return kept, time.process_time() - began, _memory()
 

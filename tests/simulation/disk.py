@@ -34,10 +34,7 @@ class Host(Protocol):
     connections: list[Connection]
 
     async def passes(self, point: str) -> None:
-        """Pass a point at which the process may die or freeze, or its disk may fail.
-
-        As with the thread of aiosqlite, a cancellation waits for the end.
-        """
+        """Pass a point at which the process may die or freeze, or its disk may fail."""
 
 
 class Connection:

@@ -64,6 +64,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.now = 0.0
         self._spins = 0
+        self._timers = 0
 
     def time(self) -> float:
         return self.now
@@ -81,7 +82,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         timer = asyncio.TimerHandle(when, callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        self._timers += 1  # so that two timers are never compared, which is slow
+        heapq.heappush(self._scheduled, (when, self._timers, timer))  # type: ignore[attr-defined]
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer
 
@@ -92,20 +94,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
         dead or frozen process are put aside.
         """
         ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
+        while scheduled and scheduled[0][2]._cancelled:
+            heapq.heappop(scheduled)[2]._scheduled = False
         if ready or self._stopping:  # type: ignore[attr-defined]
             self._spins += 1
         elif not scheduled:
             raise Stalled("nothing is due any more")
-        elif scheduled[0]._when > self.now:
-            self.now, self._spins = scheduled[0]._when, 0
+        elif scheduled[0][0] > self.now:
+            self.now, self._spins = scheduled[0][0], 0
         if self._spins > SPINS:
             self._spins = 0
             raise Stalled(f"{SPINS} rounds without any wait")
         now = self.now
-        while scheduled and scheduled[0]._when <= now:
-            timer = heapq.heappop(scheduled)
+        while scheduled and scheduled[0][0] <= now:
+            timer = heapq.heappop(scheduled)[2]
             timer._scheduled = False
             ready.append(timer)
         for _ in range(len(ready)):

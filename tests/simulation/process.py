@@ -38,6 +38,8 @@ from tests.support.process_harness import KEY, TOKEN
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+ON_DISK = frozenset({"statement", "commit", "committed"})
+"""Points at which a cancellation waits for the end, as with the thread of aiosqlite."""
 SLOW_DISK = 0.05
 """The longest wait of a statement in seconds, and about the share of statements that wait."""
 _ANSWERS = KeepAnswerTypes()  # one for all: a process keeps its own for as long as it lives
@@ -135,8 +137,9 @@ class Process(Mortal):
         fault = world.fault(point, weight)
         if fault is not None:
             await self._suffers(fault, point)
-        if self.frozen:
-            await finish(asyncio.sleep(0))  # it goes on when it is thawed
+        if self.frozen:  # it goes on when it is thawed
+            thawed = asyncio.sleep(0)
+            await (finish(thawed) if point in ON_DISK else thawed)
         elif point == "statement" and world.is_shared:
             # The disk takes its time now and then: transactions of two processes overlap.
             slow = world.fate.uniform(-SLOW_DISK, 1.0, "disk")

@@ -62,6 +62,11 @@ class Schema:
         self.methods: dict[str, dict[str, Field]] = data["methods"]
         self.types: dict[str, dict[str, Any]] = data["types"]
         self._by_lower = {name.lower(): name for name in self.methods}
+        self._required = {
+            kind: [name for name, field in type_["fields"].items() if field.get("required")]
+            for kind, type_ in self.types.items()
+            if "fields" in type_
+        }
 
     def method(self, name: str) -> str | None:
         """Return the proper name of a method, whose names are case-insensitive; None for an
@@ -156,13 +161,13 @@ class Schema:
         for name in value:
             if name not in fields:
                 raise bad_request(f'can\'t parse {kind}: unknown field "{name}" (strict sandbox)')
-        for name, field in fields.items():
+        for name in self._required[kind]:
             if value.get(name) is None:
-                if field.get("required"):
-                    raise bad_request(f"can't parse {kind}: Can't find field \"{name}\"")
-                continue
-            owner = "InlineQueryResult" if kind.startswith("InlineQueryResult") else kind
-            self._value(field, value[name], owner=owner, name=name, top=False)
+                raise bad_request(f"can't parse {kind}: Can't find field \"{name}\"")
+        owner = "InlineQueryResult" if kind.startswith("InlineQueryResult") else kind
+        for name, one in value.items():
+            if one is not None:
+                self._value(fields[name], one, owner=owner, name=name, top=False)
 
     def _limits(self, field: Field, value: Any, *, owner: str, name: str) -> None:
         if isinstance(value, str):
@@ -183,6 +188,7 @@ class Schema:
                 raise bad_request(f'"{name}" must include {low}-{high} items, not {len(value)}')
 
 
+@cache
 def _options(kind: str) -> list[str]:
     """`A or B` as [A, B]; `Array of A, B and C` as arrays of each would lose mixes: see below."""
     if kind.startswith("Array of ") and " and " in kind:
@@ -192,6 +198,7 @@ def _options(kind: str) -> list[str]:
     return [kind]
 
 
+@cache
 def _takes_text(kind: str) -> bool:
     return "String" in kind.split(" or ") or kind == "InputFile"
 
