@@ -93,6 +93,7 @@ class Database:
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._turn = asyncio.Lock()
         self._kept: sa.Connection | None = None  # of SQLite, from one transaction to the next
+        self._closed = False
         self._run: Run = over_sqlite if self._is_sqlite else over_postgres
         self._doubts = 1  # commits without an answer; those of the process before count as one
         self._settled = 0
@@ -157,7 +158,8 @@ class Database:
 
     async def close(self) -> None:
         """Close the engine: an open aiosqlite connection would keep the process from ending."""
-        if self._kept is not None:
+        self._closed = True
+        if self._kept is not None and not self._turn.locked():
             await self._give_back(self._kept)
         await greenlet_spawn(self._engine.dispose)
 
@@ -246,12 +248,13 @@ class Database:
         try:
             if self._kept is None:
                 await self._run(self._keep)
-            assert self._kept is not None
+            kept = self._kept
+            assert kept is not None
             try:
-                yield Connection(self._kept, self._run)
+                yield Connection(kept, self._run)
             finally:
-                if self._kept.get_transaction() is not None:
-                    await self._give_back(self._kept)
+                if kept.get_transaction() is not None or self._closed:
+                    await self._give_back(kept)
         finally:
             self._turn.release()
 

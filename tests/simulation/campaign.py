@@ -25,7 +25,7 @@ from tests.simulation.bugs import planted
 from tests.simulation.life import Result, live
 from tests.simulation.search import Summary, breaks, warm_up
 
-LIVES_EACH = 40
+LIVES_EACH = 250
 """The number of lives of one process."""
 REPORT_SECONDS = 60.0
 PATIENCE_SECONDS = 900.0

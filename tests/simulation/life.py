@@ -18,6 +18,8 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
+from aiogram.types import Update
+
 from bot.core.balance import ACCEPTANCE
 from bot.core.schedule import ENOUGH
 from bot.settings import Settings, read_settings
@@ -307,6 +309,7 @@ def _bury(world: World) -> None:
         with contextlib.suppress(Stalled):
             loop.run_until_complete(_rounds())
     loop.close()
+    vars(Update)["event_type"].fget.cache_clear()  # aiogram keeps the last updates, with their bot
 
 
 async def _rounds() -> None:

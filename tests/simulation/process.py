@@ -171,32 +171,38 @@ class Process(Mortal):
         """As bot.app.serve and bot.app._run, without servers and signals."""
         world, settings = self._world, self._world.settings
         database = open_database()
-        async with database.transaction():
-            pass
-        if alone:
-            await free_leases(database, world.clock())
-        rules = settings.order_rules()
-        storage = Storage.over(database, rules)
-        parts = self.parts = build(settings, storage, self._edges(settings))
-        stoppable: list[Inbox | Worker | OutboxSender] = [parts.inbox, parts.worker, parts.notices]
-        await supervise(
-            until=self._stop,
-            ends_by_itself=[part.run() for part in stoppable],
-            endless=[
-                parts.polling.run(),
-                parts.progress.run(),
-                parts.films.run(),
-                parts.waiting.run(),
-                parts.probe.run(),
-                parts.doubts.run(),
-                parts.refunds.run(),
-                parts.alert_monitor.run(),
-                parts.buttons.run(),
-            ],
-            last=[storage.cluster.run()],
-            stop=[parts.health.stop, *(part.stop for part in stoppable)],
-        )
-        await database.close()
+        try:
+            async with database.transaction():
+                pass
+            if alone:
+                await free_leases(database, world.clock())
+            rules = settings.order_rules()
+            storage = Storage.over(database, rules)
+            parts = self.parts = build(settings, storage, self._edges(settings))
+            stoppable: list[Inbox | Worker | OutboxSender] = [
+                parts.inbox,
+                parts.worker,
+                parts.notices,
+            ]
+            await supervise(
+                until=self._stop,
+                ends_by_itself=[part.run() for part in stoppable],
+                endless=[
+                    parts.polling.run(),
+                    parts.progress.run(),
+                    parts.films.run(),
+                    parts.waiting.run(),
+                    parts.probe.run(),
+                    parts.doubts.run(),
+                    parts.refunds.run(),
+                    parts.alert_monitor.run(),
+                    parts.buttons.run(),
+                ],
+                last=[storage.cluster.run()],
+                stop=[parts.health.stop, *(part.stop for part in stoppable)],
+            )
+        finally:
+            await database.close()
 
     def _edges(self, settings: Settings) -> Edges:
         world = self._world
