@@ -97,7 +97,7 @@ class FilmJoiner:
 
     def wake(self) -> None:
         """Look for requests at once."""
-        self._idle.wake()
+        self._idle.look()
 
     async def run(self) -> None:
         """Run until cancelled; an interrupted film is joined again when its lease has expired."""

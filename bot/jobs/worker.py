@@ -92,7 +92,7 @@ class Worker:
 
     def wake(self) -> None:
         """Check for due tasks at once."""
-        self._idle.wake()
+        self._idle.look()
 
     def claim(self) -> Claim | None:
         """Return the claim parameters, or None if the worker cannot take tasks."""
@@ -142,8 +142,10 @@ class Worker:
                             group.create_task(self._run_task(task), name=f"task {task.id}"),
                         )
                     self._health.mark("worker")
-                    if claimed or len(taken) == AT_A_TIME:
+                    if len(taken) == AT_A_TIME:
                         continue  # more tasks may be due
+                    if claimed:
+                        self._idle.look()
                     if await self._idle.until_due(IDLE_SECONDS):
                         self._all_at = None  # SHARE_SECONDS begin when a task is due
                 await self._drain()
@@ -215,7 +217,7 @@ class Worker:
             if not self._held:
                 self._holding.clear()
             self._steps.dropped(task.id)
-            self._idle.wake()
+            self._idle.look()
 
     async def _heartbeat(self) -> None:
         failures = 0

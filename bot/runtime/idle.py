@@ -40,12 +40,18 @@ class Idle:
         self._wait = wait
         self._unwritten = unwritten
         self._beat = beat
-        self._urgent = asyncio.Event()
-        self._stirred = asyncio.Event()  # set by `wake` and by `changed`
+        self._urgent = asyncio.Event()  # set by `wake` and by `look`
+        self._stirred = asyncio.Event()  # set by all three
+        self._woken = False
         self._changed = False
 
     def wake(self) -> None:
-        """End the current wait at once, or the next one."""
+        """End the current wait at once, or the next one: there is work that no row shows."""
+        self._woken = True
+        self.look()
+
+    def look(self) -> None:
+        """Ask at once whether a row is due, whatever the pace."""
         self._urgent.set()
         self._stirred.set()
 
@@ -58,11 +64,13 @@ class Idle:
         """Wait until a row is due; return whether none was due for a while.
 
         Rows that are still due are tried again after `pace` seconds, and so is the database after
-        an error. After a change the loop runs no sooner than `pace` seconds after its last run.
-        `at_most`: the longest wait in seconds.
+        an error. After a change the loop runs no sooner than `pace` seconds after its last run;
+        after `look` that does not matter. `at_most`: the longest wait in seconds.
         """
         began, tried, rested = self._clock(), True, False
-        while not self._urgent.is_set():
+        while not self._woken:
+            tried = tried and not self._urgent.is_set()
+            self._urgent.clear()
             self._stirred.clear()
             self._beat()
             seconds = await self._seconds()
@@ -83,7 +91,7 @@ class Idle:
                     await self._wait(self._urgent, pace - passed)
             tried = False
         self._urgent.clear()
-        self._changed = False
+        self._woken = self._changed = False
         return rested
 
     async def _seconds(self) -> float:
