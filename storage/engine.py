@@ -14,7 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
     Set,
-)  # fmt: skip
+)
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -264,6 +264,8 @@ class Database:
     async def _give_back(self, connection: sa.Connection) -> None:
         """Return it to the pool, which rolls back; a connection that cannot is replaced."""
         self._kept = None
+        if self._closed:
+            await self._run(connection.invalidate)
         await self._run(connection.close)
 
     async def _take_turn(self) -> None:

@@ -155,6 +155,19 @@ async def test_a_failed_commit_leaves_no_lock_and_nothing_for_the_next_one(
 
 
 @on_sqlite
+async def test_what_is_in_use_while_the_database_is_closed_is_closed_after_it(
+    storage: Storage, visits: list[str], url: str
+) -> None:
+    async with storage.database.transaction() as connection:
+        await connection.execute(sa.text("DELETE FROM users"))
+        await storage.database.close()
+        visits.clear()
+    assert visits == ["commit", "close"]
+    with closing(sqlite3.connect(str(sqlite_file(url)), timeout=0)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+
+@on_sqlite
 async def test_a_timeout_during_a_statement_stays_a_timeout(storage: Storage) -> None:
     async with storage.database.transaction() as connection:
         with pytest.raises(TimeoutError):
