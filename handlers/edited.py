@@ -1,4 +1,4 @@
-"""An edited message changes its draft; an order stays as it was ordered."""
+"""An edited message changes its draft or its film; an order stays as it was ordered."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from handlers.context import Offer, draft_texts, own_ratio
 from handlers.filters import addressed, private, written
 from handlers.picture import document, frame_of, photo
 from handlers.prompt import take_prompt
+from handlers.storyboard import edited_film
 from storage import Storage, User
 
 
 def router() -> Router:
     router = Router(name="edited")
     router.edited_message.register(edited_command, Command("video"))
+    router.edited_message.register(edited_film, Command("film"))
     router.edited_message.register(edited, written, addressed)
     router.edited_message.register(edited, photo, addressed)
     router.edited_message.register(edited, document, addressed)

@@ -81,39 +81,83 @@ async def film(
     if not offer.photos_on or await storage.alerts.is_held(Switch.PHOTOS):
         await reply.say(message, texts.storyboards.photos_off(lang))
         return
-    said = (command.args or "").strip()
-    chat = reply.place(message)
-    board = await storage.storyboards.of_message(chat, message.message_id)
+    board = await storage.storyboards.of_message(reply.place(message), message.message_id)
     if board is None:
-        told: list[Scene] | None = []
-        if said and not is_idea(said):
-            told = await _scenes(read_lines(said), offer)
-            if not FEWEST <= len(told) <= MOST:
-                await reply.say(message, texts.storyboards.wrong_number(lang, len(told)))
-                return
-        elif not said:
-            await reply.say(
-                message, texts.storyboards.usage(lang, tells=offer.storyteller is not None)
-            )
+        wanted = await _wanted(message, command, bot, offer, lang)
+        if wanted is None:
             return
-        frame = await _frame(message, bot, offer)  # a bad picture is told before a model is asked
-        idea = clean_prompt(said) if is_idea(said) else ""
-        if idea and offer.storyteller is not None:
-            with suppress(TelegramError):
-                await bot(
-                    SendChatAction(
-                        chat_id=chat.chat_id,
-                        action="typing",
-                        message_thread_id=chat.message_thread_id,
-                        business_connection_id=chat.business_connection_id,
-                    )
-                )
-            told = await offer.storyteller.tell(idea, lang)
+        scenes, frame = wanted
         board = await storage.storyboards.create(
-            **origin(message, offer, lang, clock(), person),
-            scenes=told or (),
-            frame=frame,
+            **origin(message, offer, lang, clock(), person), scenes=scenes, frame=frame
         )
+    await _show_new(message, board, storage, offer, lang, person)
+
+
+async def edited_film(
+    message: Message,
+    command: CommandObject,
+    bot: Bot,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    lang: str,
+    person: User,
+) -> None:
+    """Make the scenes of an edited message anew; what was ordered or cancelled stays."""
+    board = await storage.storyboards.of_message(reply.place(message), message.message_id)
+    if board is None:
+        # Perhaps the first version was refused, and this one is correct.
+        await film(message, command, bot, storage, clock, offer, lang, person)
+        return
+    if board.user_id != person.user_id or not board.is_open:
+        return
+    wanted = await _wanted(message, command, bot, offer, lang)
+    if wanted is None:
+        return
+    scenes, frame = wanted
+    changed = await storage.storyboards.edited(board, scenes=scenes, frame=frame, now=clock())
+    if changed is not None:  # otherwise a button was faster
+        await _show_new(message, changed, storage, offer, lang, person)
+        await take_away_card(board, bot)
+
+
+async def _wanted(
+    message: Message, command: CommandObject, bot: Bot, offer: Offer, lang: str
+) -> tuple[Sequence[Scene], Frame | None] | None:
+    """Return the scenes and the first frame that a command asks for, without scenes if the person
+    has to write them; answer one that asks for no film, and return None."""
+    said = (command.args or "").strip()
+    if not said:
+        tells = offer.storyteller is not None
+        await reply.say(message, texts.storyboards.usage(lang, tells=tells))
+        return None
+    told: list[Scene] | None = []
+    if not is_idea(said):
+        told = await _scenes(read_lines(said), offer)
+        if not FEWEST <= len(told) <= MOST:
+            await reply.say(message, texts.storyboards.wrong_number(lang, len(told)))
+            return None
+    frame = await _frame(message, bot, offer)  # a bad picture is told before a model is asked
+    idea = clean_prompt(said) if is_idea(said) else ""
+    if idea and offer.storyteller is not None:
+        chat = reply.place(message)
+        with suppress(TelegramError):
+            await bot(
+                SendChatAction(
+                    chat_id=chat.chat_id,
+                    action="typing",
+                    message_thread_id=chat.message_thread_id,
+                    business_connection_id=chat.business_connection_id,
+                )
+            )
+        told = await offer.storyteller.tell(idea, lang)
+    return told or (), frame
+
+
+async def _show_new(
+    message: Message, board: Storyboard, storage: Storage, offer: Offer, lang: str, person: User
+) -> None:
+    """Send the card of new scenes; without scenes, ask for them."""
     if board.scenes:
         await send_card(message, board, storage, offer, own_ratio(person))
         return

@@ -113,6 +113,24 @@ class Storyboards:
             values["scenes"] = stored_scenes(scenes)
         if model is not None and price is not None:
             values |= {"model": model, "price_kopecks": price}
+        return await self._change(board, values, now)
+
+    async def edited(
+        self, board: Storyboard, *, scenes: Sequence[Scene], frame: Frame | None, now: datetime
+    ) -> Storyboard | None:
+        """Set what the edited message asks for; None: as in `change`."""
+        values = {
+            "scenes": stored_scenes(scenes),
+            "frame_file_id": frame and frame.file_id,
+            "frame_kind": frame and frame.kind,
+            "asked_message_id": None,
+            "asked_scene": None,
+        }
+        return await self._change(board, values, now)
+
+    async def _change(
+        self, board: Storyboard, values: dict[str, Any], now: datetime
+    ) -> Storyboard | None:
         async with self._database.transaction() as connection:
             row = (
                 await connection.execute(

@@ -249,6 +249,73 @@ async def test_the_model_is_chosen_with_its_price(harness: HandlerHarness, ann: 
     ]
 
 
+def edited(event: dict[str, Any], text: str) -> dict[str, Any]:
+    """The update after the person has edited the message."""
+    return {"edited_message": event["message"] | {"text": text, "edit_date": 2}}
+
+
+async def test_an_edited_message_makes_its_scenes_anew(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    event = ann.text(f"/film {LINES}")
+    await harness.feed(**event)
+    shown = harness.telegram.sent[-1]
+    change = edited(event, "/film a dog runs\nit barks")
+    number = await harness.feed(**change)
+    new = harness.telegram.sent[-1]
+    assert scenes(harness) == ["a dog runs", "it barks"]
+    assert "Film of 2 parts" in new.text
+    gone = harness.telegram.named("deleteMessage")[-1].params["message_id"]
+    assert gone == str(shown.message_id)
+    await harness.again(number, **change)
+    assert harness.rows("SELECT count(*) FROM storyboards") == [(1,)]
+    await harness.feed(**edited(event, "/film"))
+    assert "Write the scenes of your film after the command." in harness.telegram.sent[-1].text
+    assert scenes(harness) == ["a dog runs", "it barks"], "they stay"
+    await harness.feed(**ann.press(pressed(new, "9:16")))
+    assert harness.telegram.toasts[-1].startswith("The film was changed meanwhile.")
+    await harness.feed(**ann.press(pressed(last_edit(harness), "9:16")))
+    sent = len(harness.telegram.sent)
+    await harness.feed(**edited(event, f"/film {LINES}"))
+    assert len(harness.telegram.sent) == sent, "it is ordered"
+    assert scenes(harness) == ["a dog runs", "it barks"]
+
+
+async def test_an_edited_idea_is_told_anew(harness: HandlerHarness, ann: Person) -> None:
+    teller = tells(harness, STORY)
+    event = ann.text("/film a cat")
+    await harness.feed(**event)
+    teller.story = None
+    await harness.feed(**edited(event, "/film a cat finds a letter"))
+    assert [idea for idea, _ in teller.asked] == ["a cat", "a cat finds a letter"]
+    asked = harness.telegram.sent[-1]
+    assert "I could not think of scenes" in asked.text
+    replied = {"message_id": asked.message_id, "date": 1, "chat": ann.chat, "from": _BOT}
+    await harness.feed(**ann.text(LINES, reply_to_message=replied))
+    assert scenes(harness) == LINES.splitlines()
+
+
+async def test_a_refused_film_is_taken_once_it_is_edited(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    event = ann.text("/film")
+    await harness.feed(**event)
+    await harness.feed(**edited(event, f"/film {LINES}"))
+    assert scenes(harness) == LINES.splitlines()
+
+
+async def test_an_edited_caption_changes_the_film_and_keeps_the_photo(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    entities = [{"type": "bot_command", "offset": 0, "length": 5}]
+    event = ann.photo(caption=f"/film {LINES}", caption_entities=entities)
+    await harness.feed(**event)
+    words = {"caption": "/film one\ntwo", "caption_entities": entities, "edit_date": 2}
+    await harness.feed(edited_message=event["message"] | words)
+    assert scenes(harness) == ["one", "two"]
+    assert harness.rows("SELECT frame_file_id FROM storyboards") == [("photo-1",)]
+
+
 # --- ordering ------------------------------------------------------------------------------
 
 
