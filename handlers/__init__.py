@@ -36,6 +36,7 @@ from handlers import (
     stars,
     stopped,
     storyboard,
+    storyboard_buttons,
     suggestions,
     voice,
 )
@@ -62,9 +63,9 @@ def build_router() -> Router:
     root.include_router(stars.router())
     root.include_router(gifts.router())
     for module in (
-        commands, settings, examples, groups, edited, storyboard, prompt, voice, picture,
-        suggestions, card, options, retry, drawing, result, film, film_order, history, data,
-        inline, stopped, fallback,
+        commands, settings, examples, groups, edited, storyboard, storyboard_buttons, prompt,
+        voice, picture, suggestions, card, options, retry, drawing, result, film, film_order,
+        history, data, inline, stopped, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

@@ -16,7 +16,8 @@ from bot.texts.callback_data import GoOnFilm, OrderFilm, StopFilm
 from handlers import reply
 from handlers.card import cancelled, start_status, why_not
 from handlers.context import Offer, Wake
-from handlers.storyboard import card_of, rewrite, send_card, theirs
+from handlers.storyboard import card_of, send_card
+from handlers.storyboard_buttons import rewrite, theirs
 from storage import Rest, Storage
 
 

@@ -104,8 +104,8 @@ def test_the_routers_can_be_built_more_than_once() -> None:
     first, second = build_router(), build_router()
     assert [router.name for router in first.sub_routers] == [
         "first_steps", "access", "admin", "people", "reports", "stars", "gifts", "commands",
-        "settings", "examples", "groups", "edited", "storyboard", "prompt", "voice", "picture",
-        "suggestions", "card", "options", "retry", "drawing", "result", "film", "film_order",
-        "history", "data", "inline", "stopped", "fallback",
+        "settings", "examples", "groups", "edited", "storyboard", "storyboard buttons", "prompt",
+        "voice", "picture", "suggestions", "card", "options", "retry", "drawing", "result", "film",
+        "film_order", "history", "data", "inline", "stopped", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)
