@@ -151,6 +151,12 @@ class Due:
         """Call `call` after each write that may make rows of this kind due."""
         self.watch([table.name for table in _TABLES[kind]], call)
 
+    def ask_again(self, kind: str) -> None:
+        """Count the known time of a kind as out of date: another process says that it has written,
+        before the report of the written tables comes."""
+        self._void.add(kind)
+        self._void_meanwhile.add(kind)
+
     async def next(self, kind: str, now: datetime) -> datetime:
         """Return when the first row of this kind is or was due, or when to ask again if that is
         sooner.

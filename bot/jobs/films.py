@@ -96,7 +96,8 @@ class FilmJoiner:
         storage.due.watch_kind("films", self._idle.changed)
 
     def wake(self) -> None:
-        """Look for requests at once."""
+        """Look for requests at once; another process may have written them."""
+        self._storage.due.ask_again("films")
         self._idle.look()
 
     async def run(self) -> None:

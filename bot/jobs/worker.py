@@ -91,7 +91,8 @@ class Worker:
         self._running = False
 
     def wake(self) -> None:
-        """Check for due tasks at once."""
+        """Check for due tasks at once; another process may have written them."""
+        self._storage.due.ask_again("tasks")
         self._idle.look()
 
     def claim(self) -> Claim | None:

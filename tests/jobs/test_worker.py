@@ -21,6 +21,7 @@ from bot.jobs.steps.submit import Submit
 from bot.jobs.worker import Worker
 from bot.provider.answers import Job, JobStatus
 from bot.runtime.health import Health
+from bot.runtime.idle import LOOK_SECONDS
 from storage import Storage, open_storage
 from tests.stateful.outside_world import NoProgress
 from tests.storage.test_plans import listening
@@ -148,6 +149,23 @@ async def test_two_workers_both_get_work_and_what_one_leaves_the_other_takes(
         for task in running:
             await task
     assert len(second.taken) == 5
+
+
+async def test_an_order_that_another_process_tells_of_is_taken_at_once(
+    storage: Storage, tmp_path: Path
+) -> None:
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: NOON)
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        assert await storage.due.next("tasks", NOON) > NOON  # known to both
+        async with open_storage(f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}") as other:
+            await queued(other)
+        worker.wake()
+        async with asyncio.timeout(LOOK_SECONDS / 2):  # no look by itself
+            await steps.begun.wait()
+        worker.stop()
+        await running
 
 
 async def test_a_task_that_another_worker_released_is_claimed_again(storage: Storage) -> None:

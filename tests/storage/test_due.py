@@ -124,6 +124,14 @@ async def test_only_the_first_update_of_a_chat_is_due(storage: Storage) -> None:
     assert await storage.due.next("inbox", NOON) == NOON
 
 
+async def test_a_report_of_another_process_makes_it_void(storage: Storage, other: Storage) -> None:
+    assert await other.due.next("tasks", NOON) == NOON + VALID
+    await queued(storage)
+    assert await other.due.next("tasks", NOON) == NOON + VALID  # it has heard of nothing
+    other.due.ask_again("tasks")
+    assert await other.due.next("tasks", NOON) == NOON
+
+
 async def test_other_processes_hear_of_a_write(postgres_url: str) -> None:
     async with asyncio.TaskGroup() as group:
         here, there = [Storage.over(await Database.open(postgres_url)) for _ in range(2)]
