@@ -180,16 +180,19 @@ class Worker:
     async def _without_running(self, claimed: list[Task]) -> list[Task]:
         """Return the claimed tasks without those still running here. A process that is suspended
         past a lease may lose it to any process, even to itself; then the running step ends first,
-        as if another process had the task.
+        as if another process had the task. Of two leases that were handed over only the later one
+        is valid.
         """
-        twice = [task for task in claimed if task.id in self._held]
+        last = {task.id: task for task in sorted(claimed, key=lambda task: task.fence)}
+        twice = [task for task in last.values() if task.id in self._held]
         for task in twice:
             logger.warning("task %d: the lease expired while the task was running", task.id)
             self._steps.lost(task.id)
+            del last[task.id]
         if twice:
             await self._release(twice)
         # Not those that ended meanwhile either: their leases are released.
-        return [task for task in claimed if task not in twice]
+        return [task for task in claimed if last.get(task.id) is task]
 
     async def _run_task(self, task: Task) -> None:
         with logs.about(task=task.id, chat=task.chat.chat_id):

@@ -239,6 +239,26 @@ async def test_a_task_whose_lease_was_given_back_is_not_started(
     assert leases == [{task.id}, {task.id}]
 
 
+async def test_of_two_leases_that_are_handed_over_only_the_later_one_is_run(
+    storage: Storage,
+) -> None:
+    """A process is suspended between two commits; the second claims what the first had leased."""
+    await queued(storage)
+    steps = Held()
+    worker = sleeper(storage, steps, lambda: NOON)
+    leases = [
+        await leased(storage, now=NOON), await leased(storage, now=NOON + 4 * LEASE),
+    ]  # fmt: skip
+    for lease in leases:
+        await worker.take([lease])
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        running = group.create_task(worker.run())
+        await steps.begun.wait()
+        worker.stop()
+        await running
+    assert [task.fence for task in steps.taken] == [leases[1].fence]
+
+
 async def test_a_task_handed_over_is_run_without_a_claim(storage: Storage) -> None:
     steps = Held()
     worker = sleeper(storage, steps, lambda: NOON)
