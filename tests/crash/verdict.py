@@ -63,6 +63,13 @@ class Disturbances:
             for stopped, woken in self.stops
         )
 
+    def slept(self, at: float) -> bool:
+        """Whether a process was suspended while it handled a press of this moment, which may have
+        waited for a restart: the time for the answer may have run out before it was sent."""
+        return any(
+            stopped - self.asleep <= at <= woken + self.after for stopped, woken in self.stops
+        )
+
 
 @dataclass
 class Numbers:
@@ -230,7 +237,10 @@ class Verdict:
     def _judge_presses(self, order: Order) -> None:
         answered = self._environment.telegram.calls_of
         for query in order.presses:
-            if not answered("answerCallbackQuery", callback_query_id=query.id):
+            if not (
+                answered("answerCallbackQuery", callback_query_id=query.id)
+                or self._disturbances.slept(query.at)
+            ):
                 self._wrong(f"a press on {order.mark} has no answer")
 
     def _judge_notices(self, order: Order, calls: list[Call]) -> set[str]:

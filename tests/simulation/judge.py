@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from bot import texts
 from bot.core.breaker import NEEDED
+from bot.core.gate import TASKS
 from bot.sandbox.telegram.calls import Call
 from tests.crash.actors import Order
 from tests.crash.environment import Environment
@@ -195,7 +196,11 @@ class Judge(Verdict):
         notices = HANG_SECONDS if outage.act is Act.HANG_BEFORE else NOTICE_SECONDS
         for name, questions in self._world.questions.items():
             asked = [one for one in questions if outage.start <= one[0] < outage.end]
-            late = [task for at, task in asked if at >= asked[0][0] + notices]
+            since = {task: at for at, task in reversed(asked)}
+            if len(since) < TASKS:
+                continue  # it cannot know of the outage by so few
+            knows = sorted(since.values())[TASKS - 1] + notices
+            late = [task for at, task in asked if at >= knows]
             if len(late) > MOST_QUESTIONS + len(set(late)):
                 self._wrong(
                     f"{name} asked {len(late)} questions about {len(set(late))} tasks in {outage}"

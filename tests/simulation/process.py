@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 ON_DISK = frozenset({"statement", "commit", "committed"})
 """Points at which a cancellation waits for the end, as with the thread of aiosqlite."""
+PAUSE = 0.01
+"""Seconds between two tries for the lock of who frees leases (storage/recovery.py)."""
 SLOW_DISK = 0.05
 """The longest wait of a statement in seconds, and about the share of statements that wait."""
 _ANSWERS = KeepAnswerTypes()  # one for all: a process keeps its own for as long as it lives
@@ -67,6 +69,8 @@ class Process(Mortal):
         """Begin to live; `alone`: no other process has the database, dead ones had leases."""
         self._world.log.note(self.name, "starts", "alone" if alone else "beside another")
         self._world.living += 1
+        if alone:
+            self._world.freeing = self
         self.task = self._world.spawn(self._main(alone=alone), owned_by(self))
         self.task.add_done_callback(self._returned, context=owned_by(None))
 
@@ -111,6 +115,9 @@ class Process(Mortal):
         self._world.log.note(self.name, "has ended", type(error).__name__ if error else "")
         if error is not None and not isinstance(error, StorageUnavailable):
             self._world.wrong(f"{self.name} ended by itself: {error!r}")
+        if any(one.process == self.name and one.cut_off for one in self._world.creates):
+            # It was asked to end, and could not wait for the answer: nobody knows of this order.
+            self._world.disturbances.kills.append(self._world.unix())
         self._gone()
 
     def _ends(self) -> None:
@@ -176,6 +183,11 @@ class Process(Mortal):
                 pass
             if alone:
                 await free_leases(database, world.clock())
+                world.freeing = None
+            while (  # noqa: ASYNC110 - as the program does
+                (other := world.freeing) is not None and other.alive and not other.frozen
+            ):
+                await asyncio.sleep(PAUSE)
             rules = settings.order_rules()
             storage = Storage.over(database, rules)
             parts = self.parts = build(settings, storage, self._edges(settings))

@@ -124,6 +124,11 @@ class Create:
     accepted: bool = False
 
     @property
+    def cut_off(self) -> bool:
+        """Whether the process was killed before the answer, or ended."""
+        return self.paid and self.act is None and self.known_at is None
+
+    @property
     def lost(self) -> bool:
         """Whether nobody can know if it was accepted."""
         return self.act not in (Act.WELL, Act.LATE, Act.REFUSED, Act.BUSY)
@@ -153,6 +158,7 @@ class World:
         self.questions: dict[str, list[tuple[float, str]]] = {}  # by process: when, about what
         self.processes: list[Process] = []
         self.living = 0  # processes
+        self.freeing: Process | None = None  # frees the leases of dead processes
         self.lives: list[Any] = []  # of tests.crash.environment.Environment: logs of processes
         self.tasks: list[asyncio.Task[Any]] = []
         self.sleepers: asyncio.Queue[Process] = asyncio.Queue()
