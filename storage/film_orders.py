@@ -25,7 +25,7 @@ from storage.money.caps import reserve
 from storage.privacy import note_consent
 from storage.rows import FRESH, chat_values, task_from
 from storage.storyboards import IS_OPEN, Storyboards, board_from, find, insert_board, stored_scenes
-from storage.tables import BoardState, films, in_states, storyboards, tasks
+from storage.tables import BoardState, films, in_states, storyboards, task_events, tasks
 from storage.tasks import chain
 from storage.tasks.leases import add_event, drop_frame
 
@@ -146,6 +146,22 @@ class StoryboardStore(Storyboards):
             .limit(1)
         )
         return await self._database.read_one(part) is not None
+
+    async def stopped_by_doubt(self, task: Task) -> bool:
+        """Whether this part of a film was in doubt, and no part after it waits, is made or is
+        there."""
+        of_film = tasks.c.storyboard_id == task.storyboard_id
+        if task.film_id is not None:  # the rest may have been ordered again
+            of_film = sa.or_(of_film, tasks.c.film_id == task.film_id)
+        after = sa.exists().where(
+            of_film,
+            tasks.c.film_place > task.film_place,
+            in_states({*ACTIVE, TaskState.DRAFT, TaskState.DELIVERED}),
+        )
+        doubt = sa.select(task_events.c.task_id).where(
+            task_events.c.task_id == task.id, task_events.c.state == TaskState.UNKNOWN, ~after
+        )
+        return await self._database.read_one(doubt.limit(1)) is not None
 
     async def continued(
         self,

@@ -25,6 +25,8 @@ class NoticeKind(StrEnum):
     UNDELIVERABLE = "undeliverable"
     HELD = "held"  # the queue waits until the operator acts
     FILM_NOT_JOINED = "film_not_joined"  # the parts of a film cannot be joined
+    # a part arrived whose order had been in doubt; those after it were given back meanwhile
+    FILM_STOPPED = "film_stopped"
     VIDEO_LINK = "video_link"  # the video is too big to send: a link to it
     ALBUM = "album"  # the buttons of videos that were sent as an album
     ACCESS_ASKED = "access_asked"  # to an admin: somebody asks for access
@@ -42,8 +44,11 @@ class NoticeKind(StrEnum):
 
 
 ENDS_PART = frozenset(
-    {NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE, NoticeKind.VIDEO_LINK}
-)
+    {
+        NoticeKind.FAILED, NoticeKind.UNKNOWN, NoticeKind.UNDELIVERABLE, NoticeKind.VIDEO_LINK,
+        NoticeKind.FILM_STOPPED,
+    }
+)  # fmt: skip
 """Notices about a part of a film after which no other part begins by itself."""
 
 

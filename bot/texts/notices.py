@@ -22,7 +22,7 @@ from bot.texts.i18n import words
 from bot.texts.payments import credit_back, credit_given, prices_differ, stars_back, stars_paid
 from bot.texts.results import album, video_link
 from bot.texts.statuses import held, overdue
-from bot.texts.storyboards import stopped
+from bot.texts.storyboards import arrived_after_doubt, stopped
 
 
 def notice(notice: Notice, task: Task | None = None) -> Text:
@@ -73,6 +73,8 @@ def _said(notice: Notice, *, elsewhere: bool) -> Text:
             return not_joined(
                 lang, FilmProblem(str(params["problem"])), int(part) if part else None
             )
+        case NoticeKind.FILM_STOPPED:
+            return arrived_after_doubt(lang)
         case NoticeKind.VIDEO_LINK:
             return video_link(lang, str(params["url"]))
         case NoticeKind.ACCESS_ASKED:

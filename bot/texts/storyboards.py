@@ -180,9 +180,18 @@ def cancelled(lang: str) -> Text:
 # --- a film that stopped -------------------------------------------------------------------
 
 
+def arrived_after_doubt(lang: str) -> Text:
+    """A part is there although its order was in doubt: meanwhile its film was stopped."""
+    _ = words(lang)
+    return message(
+        "🎬",
+        _("The order of this part was in doubt, but it had been accepted: its video is here."),
+    )
+
+
 def stopped(lang: str, task: Task) -> Text | None:
-    """What a part that ended without a video, or with a link to one, means for its film; None: it
-    is no part of one, or was the last and is there.
+    """What a part that ended without a video, with a link to one or after a doubt means for its
+    film; None: it is no part of one, or was the last and is there.
 
     What was made, what was not ordered, and what that does not cost.
     """
@@ -200,7 +209,7 @@ def stopped(lang: str, task: Task) -> Text | None:
         "",
         Text("🎞 ", Bold(head)),
         _("The next part cannot start: Telegram has no video to take the last picture from.")
-        if is_made
+        if is_made and task.video_file_id is None
         else None,
         _.plural("{n} part before it is made and stays yours.",
                  "{n} parts before it are made and stay yours.", made).format(n=made)

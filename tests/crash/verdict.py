@@ -163,7 +163,9 @@ class Verdict:
         if order.picks:
             self.numbers.confirmed += 1
             # a part whose fate is unknown stops its film
-            stopped = order.kind is Kind.FILM and bool(told or order.stops)
+            stopped = order.kind is Kind.FILM and bool(
+                told or order.stops or any(_stops_film(call) for call in calls)
+            )
             if len(videos) + len(told) < order.videos and not (cancelled or stopped):
                 words = [call.params.get("text", "")[:200] for call in calls]
                 self._wrong(
@@ -339,6 +341,11 @@ def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:
         else:
             answers.append(call)
     return found
+
+
+def _stops_film(call: Call) -> bool:
+    """Whether it says that the film stopped: it has the button that goes on from here."""
+    return any(one.startswith("fg|") for one in _buttons(call))
 
 
 def _is_whole_film(call: Call) -> bool:

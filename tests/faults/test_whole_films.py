@@ -282,6 +282,26 @@ async def test_a_kill_during_the_paid_call_stops_the_film_and_pays_for_nothing_m
         assert money(harness, "return") == 3 * PRICE
 
 
+async def test_a_part_that_arrives_after_a_doubt_says_that_its_film_stopped(
+    harness: AppHarness,
+) -> None:
+    """A suspended process wakes with the answer, after another one wrote down the doubt; the
+    notice of the doubt is not sent any more."""
+    anna = harness.person()
+    card = await card_of(harness, anna)
+    harness.spoil(LOST, "create")
+    await order(harness, anna, card)
+    await harness.until(lambda: harness.state() == "unknown")
+    [paid] = harness.provider.tasks
+    assert await harness.storage.tasks.record_late_id(1, paid, now=harness.time())
+    await harness.ended("delivered")
+    told = await said(harness, anna, "The order of this part was in doubt, but it had been")
+    assert "Your film stops at part 1 of 4." in told["text"]
+    assert f"3 parts were not ordered. Not spent: {3 * PRICE}\xa0₽" in told["text"]
+    assert "Telegram has no video" not in told["text"]
+    assert GO_ON in _buttons(told)
+
+
 async def test_a_card_survives_a_restart_and_a_photo_begins_the_film(
     make_harness: OpenAppHarness,
 ) -> None:

@@ -239,6 +239,7 @@ async def test_a_part_queues_the_next_one_in_the_commit_that_delivers_it(
         assert held.card_message_id == 77, "the status message goes on"
         assert (await states(other, *ids))[number + 1 :] == [S.DRAFT] * (2 - number)
         rendered = await move(storage, held, *MADE[:3])
+        assert not await storage.storyboards.stopped_by_doubt(rendered)
         made = await move(storage, rendered, S.DELIVERED)
         # the answer to the commit was lost: the same write again begins nothing more
         assert await other.tasks.save(rendered, made, now=NOON)
@@ -279,7 +280,9 @@ async def test_a_late_id_after_the_stop_begins_no_other_part(storage: Storage) -
     ids = [one.id for one in await ordered(storage, await board(storage))]
     await move(storage, await lease(storage), S.SUBMITTING, S.UNKNOWN)
     assert await storage.tasks.record_late_id(ids[0], "late", now=NOON)
-    await move(storage, await lease(storage, "two"), S.RENDERED, S.DELIVERED)
+    rendered = await move(storage, await lease(storage, "two"), S.RENDERED)
+    assert await storage.storyboards.stopped_by_doubt(rendered)
+    await move(storage, rendered, S.DELIVERED)
     assert await states(storage, *ids) == [S.DELIVERED, S.CANCELLED, S.CANCELLED]
 
 

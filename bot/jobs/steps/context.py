@@ -94,9 +94,13 @@ class StepContext:
         metrics.moved(task, after, self.clock())
         return after
 
-    async def save_with_retry(self, task: Task, after: Task) -> Task:
+    async def save_with_retry(
+        self, task: Task, after: Task, notices: tuple[Notice, ...] = ()
+    ) -> Task:
         """Write an outside event that cannot be undone: retry until it is written."""
-        return await self._save_with_retry(task.id, lambda: self.save(task, after))
+        return await self._save_with_retry(
+            task.id, lambda: self.save(task, after, notices=notices)
+        )
 
     async def save_all_with_retry(
         self,

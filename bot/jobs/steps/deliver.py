@@ -15,6 +15,7 @@ from bot import texts
 from bot.core.errors import (
     NotNow,
     ProviderError,
+    StorageUnavailable,
     TelegramError,
     TelegramLater,
     TelegramMoved,
@@ -23,7 +24,7 @@ from bot.core.errors import (
     TelegramUnreachable,
 )
 from bot.core.gate import Gate
-from bot.core.notices import NoticeKind
+from bot.core.notices import Notice, NoticeKind
 from bot.core.schedule import back_off
 from bot.core.task import Reason, Task, TaskState
 from bot.jobs.delivery import Delivery
@@ -117,10 +118,19 @@ class Deliver:
                 thumbnail_file_id=sent.thumbnail_file_id or task.thumbnail_file_id,
                 video_is_document=sent.is_document if sent.file_id else task.video_is_document,
             )
-            await context.save_with_retry(task, after)
+            await context.save_with_retry(task, after, await self._film_stopped(task))
         await asyncio.to_thread(self._delivery.forget, task.id)
         await context.close(task)
         return None
+
+    async def _film_stopped(self, task: Task) -> tuple[Notice, ...]:
+        """A doubt gave back the parts after this one, and perhaps nobody read of it: the notice of
+        the doubt is not sent any more once it is over."""
+        if task.parts_after:
+            with suppress(StorageUnavailable):
+                if await self._context.storage.storyboards.stopped_by_doubt(task):
+                    return (notice(NoticeKind.FILM_STOPPED, task),)
+        return ()
 
     async def _redirect(self, task: Task, detail: str) -> Task:
         """Send it to the person instead: the place was tried once and takes nothing.
