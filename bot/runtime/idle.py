@@ -61,7 +61,7 @@ class Idle:
         self._stirred.set()
 
     async def until_due(self, pace: float, *, at_most: float | None = None) -> bool:
-        """Wait until a row is due; return whether none was due for a while.
+        """Wait until a row is due; return False if one was due all the time.
 
         Rows that are still due are tried again after `pace` seconds, and so is the database after
         an error. After a change the loop runs no sooner than `pace` seconds after its last run;

@@ -190,8 +190,8 @@ def arrived_after_doubt(lang: str) -> Text:
 
 
 def stopped(lang: str, task: Task) -> Text | None:
-    """What a part that ended without a video, with a link to one or after a doubt means for its
-    film; None: it is no part of one, or was the last and is there.
+    """Say what a part means for its film if it ended without a video, with only a link to it, or
+    after a doubt. None: it is no part of a film, or it was the last one and has arrived.
 
     What was made, what was not ordered, and what that does not cost.
     """

@@ -42,7 +42,7 @@ def said() -> Iterator[list[str]]:
 
 
 class Tidying:
-    """The tidying of app.py, as an object with `run`."""
+    """The job of bot/app.py that deletes old data, as an object with `run`."""
 
     def __init__(self, harness: AppHarness) -> None:
         self._harness = harness

@@ -108,8 +108,8 @@ class Connection:
             self._link = None
 
     async def _at(self, point: str, work: Callable[[driver.Writer], T]) -> T:
-        """Do the work of this point; wait for the lock of another process as long as the program
-        would."""
+        """Run a statement or a commit, where faults may happen; wait for the lock of another
+        process as long as the program would."""
         await self._host.passes(point)
         waited = 0.0
         while True:

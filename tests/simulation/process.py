@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 ON_DISK = frozenset({"statement", "commit", "committed"})
-"""Points at which a cancellation waits for the end, as with the thread of aiosqlite."""
+"""Points of the disk. A cancellation takes effect only after them: as in aiosqlite, a statement or
+a commit that has begun is finished first."""
 PAUSE = 0.01
 """Seconds between two tries for the lock of who frees leases (storage/recovery.py)."""
 SLOW_DISK = 0.05

@@ -124,8 +124,10 @@ class Deliver:
         return None
 
     async def _film_stopped(self, task: Task) -> tuple[Notice, ...]:
-        """A doubt gave back the parts after this one, and perhaps nobody read of it: the notice of
-        the doubt is not sent any more once it is over."""
+        """Return the notice that the film stopped because this part was in doubt.
+
+        The doubt cancelled the parts after it. The notice about the doubt says so, but it is not
+        sent if the doubt is over before that."""
         if task.parts_after:
             with suppress(StorageUnavailable):
                 if await self._context.storage.storyboards.stopped_by_doubt(task):
