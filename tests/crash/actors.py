@@ -21,7 +21,7 @@ from bot.sandbox.telegram.state import Json
 from tests.support import canaries
 
 PICK, CANCEL, AGAIN, SEVERAL = "r|", "x|", "u|", "n|"
-PICK_FILM, CANCEL_FILM = "fr|", "fb|q|"
+PICK_FILM, CANCEL_FILM, STOP_FILM, GO_ON = "fr|", "fb|q|", "fx|", "fg|"
 """Prefixes of callback data; old messages keep them (bot/texts/callback_data.py)."""
 RATIOS = ("1:1", "16:9", "9:16")
 PARTS = 3

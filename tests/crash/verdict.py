@@ -17,7 +17,7 @@ from bot import texts
 from bot.sandbox.gptunnel.records import Charge
 from bot.sandbox.telegram.calls import Call
 from bot.texts.audience import reader
-from tests.crash.actors import AGAIN, PICK, PICK_FILM, Kind, Order
+from tests.crash.actors import AGAIN, GO_ON, PICK, PICK_FILM, Kind, Order
 from tests.crash.environment import Environment, signature
 from tests.crash.processes import Wish
 from tests.support import canaries
@@ -345,7 +345,7 @@ def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:
 
 def _stops_film(call: Call) -> bool:
     """Whether it says that the film stopped: it has the button that goes on from here."""
-    return any(one.startswith("fg|") for one in _buttons(call))
+    return any(one.startswith(GO_ON) for one in _buttons(call))
 
 
 def _is_whole_film(call: Call) -> bool:

@@ -11,10 +11,17 @@ import random
 
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from bot.sandbox.telegram.state import Json
-from tests.crash.actors import PARTS, PICK_FILM, Kind, Order, People, Plan
+from tests.crash.actors import (
+    GO_ON,
+    PARTS,
+    PICK_FILM,
+    STOP_FILM,
+    Kind,
+    Order,
+    People,
+    Plan,
+)
 
-STOP, GO_ON = "fx|", "fg|"
-"""Prefixes of callback data; old messages keep them (bot/texts/callback_data.py)."""
 PLANS = (Plan.PRESS, Plan.PRESS, Plan.DOUBLE, Plan.TWO_RATIOS, Plan.PRESS_AND_CANCEL, Plan.CANCEL)
 SECONDS = 300.0
 """People look so long for what becomes of their film."""
@@ -58,7 +65,7 @@ class Storyteller:
         for data in _buttons(message):
             if data in self._seen:
                 continue
-            if data.startswith(STOP) and self._stops:
+            if data.startswith(STOP_FILM) and self._stops:
                 self._seen.add(data)
                 self._stops = False
                 await self._look()
