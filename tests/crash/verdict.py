@@ -7,7 +7,9 @@ database.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from statistics import median
@@ -180,13 +182,15 @@ class Verdict:
 
     def _judge_film(self, order: Order, charges: list[Charge]) -> None:
         """A film never has a part twice or out of order, as the provider saw it. An unknown part
-        that the person ordered once more, alone or by going on, is the one that may come twice.
+        that the person ordered once more, alone or by going on, is the one that may come twice;
+        alone it may come at any time, also after the film.
         """
         tasks = [self._environment.provider.tasks[charge.task_id] for charge in charges]
         made = sorted(tasks, key=lambda one: one.created_at)
         places = [int(one.prompt.removeprefix("Scene ")[0]) for one in made]
         twice = len(places) - len(set(places))
-        if places != sorted(places) or twice > len(order.agains) + order.goes_on:
+        misplaced = len(places) - longest_in_order(places)
+        if misplaced > len(order.agains) or twice > len(order.agains) + order.goes_on:
             self._wrong(f"{order.mark}: its parts were made in the order {places}")
         if sorted(set(places)) != list(range(1, len(set(places)) + 1)) and not order.agains:
             self._wrong(f"{order.mark}: a part is missing among {places}")
@@ -326,6 +330,15 @@ class Verdict:
             *canaries.leaks_to_provider(self._environment.provider),
             *canaries.leaks_on_disk(self._environment.folder),
         ]
+
+
+def longest_in_order(places: Sequence[int]) -> int:
+    """Return the length of the longest part of the sequence that never falls, gaps allowed."""
+    ends: list[int] = []  # by length: the lowest number with which one of this length ends
+    for place in places:
+        at = bisect_right(ends, place)
+        ends[at : at + 1] = [place]
+    return len(ends)
 
 
 def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:

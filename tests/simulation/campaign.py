@@ -151,6 +151,8 @@ def _run(plan: Plan, say: Say) -> tuple[Tally, bool]:
             if isinstance(said, BaseException):
                 raise said
             tally.add(*said)
+            for words in said[0].violations[:1]:
+                say(f"BROKEN: seed {said[0].seed}: {words}")
             if time.monotonic() - told >= REPORT_SECONDS:
                 told = time.monotonic()
                 say(tally.line(told - began))

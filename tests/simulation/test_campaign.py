@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,16 @@ def test_a_line_is_printed_each_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     run(PLAN, said.append)
     assert len(said) == 2
     assert "4 orders" in said[1]
+
+
+def test_a_broken_life_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def live(seed: int, *, orders: int) -> Result:
+        return replace(broken("order-1 was charged 2 times"), seed=seed)
+
+    monkeypatch.setattr(campaign, "live", live)
+    said: list[str] = []
+    run(replace(PLAN, total=2), said.append)
+    assert said == ["BROKEN: seed 21: order-1 was charged 2 times"]
 
 
 def test_lives_that_break_the_first_two_promises_are_counted() -> None:
