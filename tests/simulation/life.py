@@ -279,7 +279,7 @@ class Life:
         until = world.loop.now + DRAIN_SECONDS
         left: list[str] = []
         while world.loop.now < until:
-            left = await observer.open_work() + world.films_wanted()
+            left = await observer.open_work() + world.awaited()
             open_calls = [call for call in world.telegram.calls[-50:] if call.ended is None]
             if not (
                 left

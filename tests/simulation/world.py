@@ -282,10 +282,17 @@ class World:
         )
         return rows.fetchall()
 
-    def films_wanted(self) -> list[str]:
-        """Return the films that somebody waits for."""
-        rows = self._books.execute("SELECT id FROM films WHERE run_at IS NOT NULL")
-        return [f"film {number} is not joined" for (number,) in rows.fetchall()]
+    def awaited(self) -> list[str]:
+        """Return what the program will still do by itself beside its tasks: films that somebody
+        waits for, and doubts that the balance has not settled yet, which may queue an order."""
+        films = self._books.execute("SELECT id FROM films WHERE run_at IS NOT NULL").fetchall()
+        doubts = self._books.execute(
+            "SELECT task_id FROM balance_trails WHERE verdict IS NULL"
+        ).fetchall()
+        return [
+            *(f"film {number} is not joined" for (number,) in films),
+            *(f"the doubt about task {number} is not settled" for (number,) in doubts),
+        ]
 
     def frame(self, link: str) -> bytes | None:
         """Return the first frame behind a link, as long as the bot shows it."""
