@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """The size of a campaign: it ends after `total` orders, `lives` lives, or `seconds` of CPU on
-    each core."""
+    each core; with `wanted`, also once a promise was broken in words like these."""
 
     seed: int
     jobs: int
@@ -49,6 +49,7 @@ class Plan:
     lives: int | None = None
     total: int | None = None
     bug: str | None = None
+    wanted: str = ""
 
     def is_over(self, lives: int, orders: int, cpu: float) -> bool:
         """Whether the campaign has reached its size."""
@@ -151,8 +152,11 @@ def _run(plan: Plan, say: Say) -> tuple[Tally, bool]:
             if isinstance(said, BaseException):
                 raise said
             tally.add(*said)
-            for words in said[0].violations[:1]:
-                say(f"BROKEN: seed {said[0].seed}: {words}")
+            result: Result = said[0]
+            if plan.wanted and breaks(result, plan.wanted):
+                return tally, True
+            for words in result.violations[:1]:
+                say(f"BROKEN: seed {result.seed}: {words}")
             if time.monotonic() - told >= REPORT_SECONDS:
                 told = time.monotonic()
                 say(tally.line(told - began))

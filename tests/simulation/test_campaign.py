@@ -86,6 +86,18 @@ def test_a_broken_life_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == ["BROKEN: seed 21: order-1 was charged 2 times"]
 
 
+def test_a_search_ends_with_the_first_life_that_is_broken_as_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def live(seed: int, *, orders: int) -> Result:
+        return replace(broken("was lost" if seed < 23 else "was charged"), seed=seed)
+
+    monkeypatch.setattr(campaign, "live", live)
+    tally, is_whole = run(replace(PLAN, total=100, wanted="was charged"), lambda words: None)
+    assert is_whole
+    assert [one.seed for one in tally.summary.broken] == [21, 22, 23]
+
+
 def test_lives_that_break_the_first_two_promises_are_counted() -> None:
     tally = Tally()
     tally.add(broken("order-1 was charged 2 times"), 1.0, 100)
