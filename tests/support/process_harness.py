@@ -22,6 +22,7 @@ from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.gptunnel.studio import Renderer
 from bot.sandbox.telegram.emulator import TelegramEmulator
+from tests.support.databases import with_tables
 from tests.support.launcher import UP, BotRun, Launcher, launching
 from tests.support.short_waits import PREPARE
 
@@ -186,13 +187,14 @@ async def open_process_harness(
 ) -> AsyncIterator[ProcessHarness]:
     """A stand whose bots are killed, and whose emulators end, when it is left.
 
-    `plain`: bots are started by `python -m bot`, which imports everything anew.
+    Its database has its tables; the crash campaign (tests/crash) starts with none. `plain`: bots
+    are started by `python -m bot`, which imports everything anew.
     """
     provider = GptunnelEmulator(api_key=KEY, delay=delay, renderer=renderer)
     await provider.start()
     emulator = TelegramEmulator(token=TOKEN, **telegram)
     await emulator.start()
-    url = database_url or f"sqlite+aiosqlite:///{folder / 'data' / 'bot.db'}"
+    url = database_url or with_tables(folder / "data" / "bot.db")
     try:
         async with launching(plain=plain) as launcher:
             yield ProcessHarness(emulator, provider, folder, url, launcher)
