@@ -107,8 +107,8 @@ def main() -> None:
     goals = [
         Goal("CPU to the first getUpdates / the imports alone", round(bot_cpu / cpu, 2), 1.1),
         Goal("idle memory / the imports alone", round(bot_memory / memory, 2), 1.1),
-        Goal("CPU to the first getUpdates", round(bot_cpu, 2), 1.5, " s"),
-        Goal("idle memory", round(bot_memory, 1), 100, " MiB"),
+        Goal("CPU to the first getUpdates", round(bot_cpu, 2), 0.6, " s"),
+        Goal("idle memory", round(bot_memory, 1), 75, " MiB"),
     ]
     seconds = {name: round(its_cpu, 2) for name, (its_cpu, _) in costs.items()}
     picture = bars("Seconds of CPU until it is ready", seconds, ours="bot")
