@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 API = "https://telegram.test"
 PROVIDER = "https://provider.test/v1"
 RETRY_AFTER = 3
+CUT_OFF = "its process ended before the answer"
+"""The fault of a call whose process was asked to end and could not wait for a late answer."""
 _PAGE = b"<html><body>502 Bad Gateway</body></html>"
 _KEY = ConnectionKey("test", 443, True, True, None, None, None)
 _QUESTIONS = {"media/result": "result", "media/models": "models", "balance": "balance"}
@@ -69,12 +71,17 @@ class Session(BaseSession):
         emulator, clock = self._world.telegram, self._world.unix
         sent_at = clock()
         record: Record | None = None
+        is_cut_off = False
 
         async def effect(act: Act) -> tuple[int, bytes]:
             nonlocal record
             record = emulator.api.begin(name)
             record.started = sent_at  # its sender may be dead when it arrives
-            return await _perform(emulator, record, form, files, act)
+            try:
+                return await _perform(emulator, record, form, files, act)
+            finally:
+                if is_cut_off:
+                    record.fault = CUT_OFF
 
         def ended() -> None:
             assert record is not None
@@ -85,6 +92,12 @@ class Session(BaseSession):
                 answer = await call(self._world, self._process, "telegram", name, effect, ended)
         except TimeoutError as exc:
             raise TelegramNetworkError(method=method, message="Request timeout error") from exc
+        except asyncio.CancelledError:
+            if self._process.is_ending:
+                is_cut_off = True
+                if record is not None:
+                    record.fault = CUT_OFF
+            raise
         status, content = _telegram_answer(method, answer)
         response = self.check_response(
             bot=bot, method=method, status_code=status, content=content.decode()
