@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,9 @@ import sqlalchemy as sa
 from bot.core import gate
 from bot.core.balance import Trail, Verdict
 from bot.core.breaker import Breaker, Permit
+from bot.core.errors import StorageUnavailable
+from bot.jobs import provider_probe
+from bot.jobs.provider_probe import ProviderProbe
 from bot.jobs.steps import watch
 from bot.jobs.steps.context import StepContext
 from bot.jobs.steps.submit import Submit
@@ -67,6 +70,13 @@ def breaker_per_process() -> None:
         setattr(self, rows, None)
         return was
 
+    async def run(self: ProviderProbe) -> None:
+        while True:  # no row says when a probe is due
+            with suppress(StorageUnavailable):
+                await self.once()
+            await asyncio.sleep(provider_probe.TRIAL_SECONDS)
+
+    ProviderProbe.run = run  # type: ignore[method-assign]
     BreakerStore.get = get  # type: ignore[method-assign]
     BreakerStore.open = open_  # type: ignore[method-assign]
     BreakerStore.permit = permit  # type: ignore[method-assign]
@@ -158,8 +168,8 @@ FOUND_AS = {
 """Words of the violation by which each bug must be found."""
 
 _TOUCHED: tuple[Any, ...] = (
-    BreakerStore, Connection, Gptunnel, Inbox, InboxTurn, StepContext, Submit, TaskStore, driver,
-    driver.Writer, doubts, gate, sa.Select, watch,
+    BreakerStore, Connection, Gptunnel, Inbox, InboxTurn, ProviderProbe, StepContext, Submit,
+    TaskStore, driver, driver.Writer, doubts, gate, sa.Select, watch,
 )  # fmt: skip
 
 
