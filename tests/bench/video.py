@@ -186,7 +186,6 @@ async def between_emulators(delay: float, clip: bytes) -> AsyncIterator[ProcessH
             Path(folder), delay=delay, renderer=lambda scene: clip, plain=True
         ) as harness:
             harness.provider.balance = Decimal(1_000_000)
-            (Path(folder) / "data").mkdir()
             await learnt(harness.database_url, delay)
             yield harness
 
