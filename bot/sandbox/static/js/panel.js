@@ -8,11 +8,17 @@ export const hooks = {
 };
 let provider = null, flooded = false, lastCall = 0;
 const asked = [];
+let released = Promise.resolve();
+// A switch that is replaced between the press and the release of the pointer would not be clicked.
+addEventListener("pointerdown", () => {
+  released = new Promise((done) => ["pointerup", "pointercancel"].forEach((end) => addEventListener(end, () => setTimeout(done), { once: true })));
+});
 
 /** Redraws everything; `state` is the emulator's. */
 export async function draw(state) {
   flooded = state.flood;
   provider = state.provider ? await api.provider("state").catch(() => null) : null;
+  await released;
   const focus = document.activeElement?.id;
   $("panel-body").replaceChildren(
     el("p.note", {}, t("panel.note")), state.start_link ? linkSection(state.start_link) : "",
