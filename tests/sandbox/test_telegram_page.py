@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, Route, async_playwright, expect
 
 from bot.sandbox.gptunnel.senses import hear
 from bot.sandbox.telegram import Person, TelegramEmulator
 from tests.sandbox.telegram_client import Client, Json, jpeg, mp4, talking
+from tests.support.process_harness import until
 
 FLAGS = [
     "--no-sandbox",
@@ -248,3 +249,41 @@ async def test_typed_words_are_sent_as_a_voice_message_that_says_them(
         stored = emulator.world.files.get(voice["file_id"])
         assert stored is not None
         assert hear("voice.ogg", stored.path.read_bytes()) == "Рыжий кот бежит по снегу"
+
+
+async def test_a_switch_that_is_redrawn_while_it_is_pressed_is_switched() -> None:
+    async with opened(DESK) as (page, emulator, _, anna):
+        emulator.add_group("Films", [anna], topics=["Talk"])
+        await page.locator(".chat-item", has_text="Films").click()
+        switch = page.get_by_role("switch", name="Close the topics")
+        await switch.hover()
+        await page.mouse.down()
+        emulator.add_person("Ben")
+        await expect(page.locator("#person option", has_text="Ben")).to_have_count(1)
+        await asyncio.sleep(0.3)
+        await page.mouse.up()
+        await expect(switch).to_be_checked()
+
+
+async def test_an_old_state_that_comes_late_does_not_replace_a_newer_one() -> None:
+    async with opened(DESK) as (page, emulator, _, anna):
+        group = emulator.add_group("Films", [anna], topics=["Talk"])
+        await page.locator(".chat-item", has_text="Films").click()
+        switch = page.get_by_role("switch", name="Close the topics")
+        await expect(switch).not_to_be_checked()
+        late: list[Route] = []
+
+        async def answer(route: Route) -> None:
+            response = await route.fetch()
+            if not late:
+                late.append(route)
+                await asyncio.sleep(1.0)
+            await route.fulfill(response=response)
+
+        await page.route("**/state*", answer)
+        await switch.click()
+        await until(lambda: late)
+        await switch.click()
+        await until(lambda: not group.closed_topics)
+        await asyncio.sleep(1.5)
+        await expect(switch).not_to_be_checked()

@@ -16,7 +16,14 @@ const chat = () => chats.get(open);
 
 // --- loading and events ---
 
-async function load() {
+let loading = Promise.resolve();
+/** Loads everything anew. One after the other: an older answer that comes late must not win. */
+function load() {
+  loading = loading.catch(() => {}).then(loadNow);
+  return loading;
+}
+
+async function loadNow() {
   state = await api.state();
   chats = new Map(state.chats.map((one) => [one.id, { ...one, messages: new Map(one.messages.map((m) => [m.message_id, m])) }]));
   for (const one of chats.values()) one.drafts.forEach((draft) => showDraft(one, draft));

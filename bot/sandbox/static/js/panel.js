@@ -8,10 +8,14 @@ export const hooks = {
 };
 let provider = null, flooded = false, lastCall = 0;
 const asked = [];
+const LONGEST_PRESS_MS = 1000;
 let released = Promise.resolve();
 // A switch that is replaced between the press and the release of the pointer would not be clicked.
 addEventListener("pointerdown", () => {
-  released = new Promise((done) => ["pointerup", "pointercancel"].forEach((end) => addEventListener(end, () => setTimeout(done), { once: true })));
+  released = new Promise((done) => {
+    addEventListener("pointerup", () => setTimeout(done), { once: true });
+    setTimeout(done, LONGEST_PRESS_MS);
+  });
 });
 
 /** Redraws everything; `state` is the emulator's. */
