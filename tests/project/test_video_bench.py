@@ -13,7 +13,7 @@ import pytest
 
 from tests.bench import flame, goals, tutorial_bot
 from tests.bench.meters import cpu_seconds_of_all
-from tests.bench.video import by_subject, one_video
+from tests.bench.video import between_emulators, by_subject, one_video
 from tests.support.media_files import clip
 from tests.support.process_harness import open_process_harness
 
@@ -34,6 +34,13 @@ async def test_the_tutorial_bot_brings_a_video(
             await tutorial_bot.dispatcher.stop_polling()
         [job] = harness.provider.tasks.values()
     assert job.prompt == "A fox in the snow"
+
+
+async def test_a_bot_is_measured_with_a_database_of_its_own() -> None:
+    async with between_emulators(0.1, b"") as harness:
+        file = harness.folder / "data" / "bot.db"
+        assert harness.database_url.endswith(str(file))
+        assert file.stat().st_size > 0
 
 
 def test_processes_that_have_ended_count_too() -> None:
