@@ -193,7 +193,7 @@ class Due:
         self._void |= self._void_meanwhile
 
     def _written(self, tables: Set[str], quietly: bool) -> None:
-        for table in sorted(tables):  # a set's order differs from process to process
+        for table in sorted(tables):  # the order of a set differs between processes
             self._make_void(table)
             if not quietly and self._cluster is not None:
                 self._cluster.notify_soon(_WRITTEN + table)

@@ -148,8 +148,8 @@ class StoryboardStore(Storyboards):
         return await self._database.read_one(part) is not None
 
     async def stopped_by_doubt(self, task: Task) -> bool:
-        """Whether this part of a film was in doubt, and no part after it waits, is made or is
-        there."""
+        """Return whether the order of this part was once in doubt, and no later part is waiting,
+        in progress or delivered."""
         of_film = tasks.c.storyboard_id == task.storyboard_id
         if task.film_id is not None:  # the rest may have been ordered again
             of_film = sa.or_(of_film, tasks.c.film_id == task.film_id)

@@ -25,7 +25,7 @@ class NoticeKind(StrEnum):
     UNDELIVERABLE = "undeliverable"
     HELD = "held"  # the queue waits until the operator acts
     FILM_NOT_JOINED = "film_not_joined"  # the parts of a film cannot be joined
-    # a part arrived whose order had been in doubt; those after it were given back meanwhile
+    # a part has arrived after its order was in doubt; the later parts were cancelled
     FILM_STOPPED = "film_stopped"
     VIDEO_LINK = "video_link"  # the video is too big to send: a link to it
     ALBUM = "album"  # the buttons of videos that were sent as an album

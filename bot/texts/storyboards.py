@@ -181,7 +181,7 @@ def cancelled(lang: str) -> Text:
 
 
 def arrived_after_doubt(lang: str) -> Text:
-    """A part is there although its order was in doubt: meanwhile its film was stopped."""
+    """Say that the video of a part has arrived although its order was in doubt."""
     _ = words(lang)
     return message(
         "🎬",

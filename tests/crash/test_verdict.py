@@ -1,4 +1,4 @@
-"""What the judge counts."""
+"""Tests of what the verdict counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.crash.verdict import longest_in_order
         ([], 0),
         ([1, 2, 3], 3),
         ([1, 1, 2, 3], 4),
-        ([1, 1, 2, 3, 1], 4),  # the first part once more, alone, after the film
+        ([1, 1, 2, 3, 1], 4),  # the first part was ordered again, alone, after the film
         ([1, 3, 2], 2),
         ([3, 2, 1], 1),
     ],

@@ -182,8 +182,8 @@ class Verdict:
 
     def _judge_film(self, order: Order, charges: list[Charge]) -> None:
         """A film never has a part twice or out of order, as the provider saw it. An unknown part
-        that the person ordered once more, alone or by going on, is the one that may come twice;
-        alone it may come at any time, also after the film.
+        that the person ordered again, alone or by going on, is the only one that may come twice.
+        One that was ordered again alone may come at any time, also after the film.
         """
         tasks = [self._environment.provider.tasks[charge.task_id] for charge in charges]
         made = sorted(tasks, key=lambda one: one.created_at)
@@ -333,8 +333,8 @@ class Verdict:
 
 
 def longest_in_order(places: Sequence[int]) -> int:
-    """Return the length of the longest part of the sequence that never falls, gaps allowed."""
-    ends: list[int] = []  # by length: the lowest number with which one of this length ends
+    """Return the length of the longest subsequence whose numbers never decrease."""
+    ends: list[int] = []  # for each length, the lowest number that ends such a subsequence
     for place in places:
         at = bisect_right(ends, place)
         ends[at : at + 1] = [place]
@@ -357,7 +357,7 @@ def _replies(calls: list[Call]) -> dict[tuple[int, int], list[Call]]:
 
 
 def _stops_film(call: Call) -> bool:
-    """Whether it says that the film stopped: it has the button that goes on from here."""
+    """Return whether this message says that a film stopped, by its button "Go on from here"."""
     return any(one.startswith(GO_ON) for one in _buttons(call))
 
 

@@ -42,7 +42,7 @@ def said() -> Iterator[list[str]]:
 
 
 class Tidying:
-    """The job of bot/app.py that deletes old data, as an object with `run`."""
+    """Give the job that deletes old data (bot/app.py) a `run` method, as other jobs have."""
 
     def __init__(self, harness: AppHarness) -> None:
         self._harness = harness

@@ -285,8 +285,8 @@ async def test_a_kill_during_the_paid_call_stops_the_film_and_pays_for_nothing_m
 async def test_a_part_that_arrives_after_a_doubt_says_that_its_film_stopped(
     harness: AppHarness,
 ) -> None:
-    """A suspended process wakes with the answer, after another one wrote down the doubt; the
-    notice of the doubt is not sent any more."""
+    """One process records the doubt. Then a suspended process wakes up with the answer, so the
+    notice about the doubt is not sent any more."""
     anna = harness.person()
     card = await card_of(harness, anna)
     harness.spoil(LOST, "create")

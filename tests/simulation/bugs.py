@@ -71,7 +71,7 @@ def breaker_per_process() -> None:
         return was
 
     async def run(self: ProviderProbe) -> None:
-        while True:  # no row says when a probe is due
+        while True:  # this breaker has no row that says when a probe is due
             with suppress(StorageUnavailable):
                 await self.once()
             await asyncio.sleep(provider_probe.TRIAL_SECONDS)

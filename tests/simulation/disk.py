@@ -139,7 +139,7 @@ def open_database() -> Database:
     """
     first = _engine()
     engine = sa.Engine(first.pool.recreate(), first.dialect, first.url, hide_parameters=True)
-    # that of all tests, if they share one (tests/support/shared_caches.py)
+    # Use the cache that all tests share, if there is one (tests/support/shared_caches.py).
     engine._compiled_cache = first.get_execution_options().get(
         "compiled_cache", first._compiled_cache
     )

@@ -27,8 +27,8 @@ NOTICE_SECONDS, HANG_SECONDS = 10.0, 40.0
 hangs takes 30 s."""
 MOST_QUESTIONS = 8
 """Questions of a process in the rest of an outage of two minutes, whose waits grow from 2 to 60 s.
-In 120 lives they were at most 4; if each task asked for itself, they would be 14 and more about
-five tasks."""
+In 120 lives there were at most 4. If each of five tasks asked on its own, there would be at least
+14."""
 SLACK = 0.5
 """Seconds from a lost answer to the commit that stops other creates."""
 

@@ -38,7 +38,7 @@ API = "https://telegram.test"
 PROVIDER = "https://provider.test/v1"
 RETRY_AFTER = 3
 CUT_OFF = "its process ended before the answer"
-"""The fault of a call whose process was asked to end and could not wait for a late answer."""
+"""The fault of a call whose process was asked to end, and ended before the answer came."""
 _PAGE = b"<html><body>502 Bad Gateway</body></html>"
 _KEY = ConnectionKey("test", 443, True, True, None, None, None)
 _QUESTIONS = {"media/result": "result", "media/models": "models", "balance": "balance"}

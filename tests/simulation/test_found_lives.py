@@ -1,6 +1,7 @@
-"""Lives that broke a promise once, shrunk to their faults. They must stay whole.
+"""Simulated lives that once broke a promise, each with only the faults that it needs for that.
 
-Most of what the campaign found has a test of its own where it was mended (docs/reliability.md).
+They must keep the promises now. Most faults that the campaign found have a test beside the code
+that was changed (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from tests.simulation.life import live
 @pytest.mark.parametrize(
     ("seed", "orders", "faults"),
     [
-        # A process that was asked to end could not wait for a late answer: the card comes twice.
+        # A process was asked to end before a late answer came. The next one sends the card again.
         (802167, 5, ("net sendPhoto#2 late", "restart")),
     ],
 )
-def test_a_life_that_was_broken_is_whole(seed: int, orders: int, faults: tuple[str, ...]) -> None:
+def test_a_life_keeps_the_promises_that_it_broke_once(
+    seed: int, orders: int, faults: tuple[str, ...]
+) -> None:
     result = live(seed, orders=orders, only=faults)
     assert set(result.faults) == set(faults)
     assert result.violations == ()

@@ -28,7 +28,7 @@ def test_a_seed_replays_the_same_life_to_the_last_event() -> None:
 
 
 def test_a_seed_replays_the_same_life_in_another_process() -> None:
-    # The order of a set of words differs from process to process: these seeds once showed it.
+    # The order of a set of strings differs between processes. These lives once depended on it.
     first, again = _digests(hash_seed=1), _digests(hash_seed=2)
     assert first == again
     assert len(set(first)) == 2

@@ -283,8 +283,8 @@ class World:
         return rows.fetchall()
 
     def awaited(self) -> list[str]:
-        """Return what the program will still do by itself beside its tasks: films that somebody
-        waits for, and doubts that the balance has not settled yet, which may queue an order."""
+        """Return the open work that is no task: requested films that are not joined yet, and
+        doubts that the balance may still settle. A settled doubt can queue its order again."""
         films = self._books.execute("SELECT id FROM films WHERE run_at IS NOT NULL").fetchall()
         doubts = self._books.execute(
             "SELECT task_id FROM balance_trails WHERE verdict IS NULL"

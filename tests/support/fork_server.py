@@ -117,8 +117,10 @@ def _import_everything() -> None:
 
 
 def _compile_statements() -> None:
-    """Live a short simulated life: its SQL statements, which most children execute, are compiled
-    once instead of in each child, a third of the CPU time of a start."""
+    """Run a short simulated life, so that SQL statements are compiled here and not in each child.
+
+    Compiling them took a third of the CPU time of a start.
+    """
     import_module("tests.support.shared_caches").share_statements()
     import_module("tests.simulation.life").live(0, orders=2)
 

@@ -187,8 +187,8 @@ async def open_process_harness(
 ) -> AsyncIterator[ProcessHarness]:
     """A stand whose bots are killed, and whose emulators end, when it is left.
 
-    Its database has its tables; the crash campaign (tests/crash) starts with none. `plain`: bots
-    are started by `python -m bot`, which imports everything anew.
+    The database already has its tables; in tests/crash the bot creates them. `plain`: bots are
+    started by `python -m bot`, which imports everything anew.
     """
     provider = GptunnelEmulator(api_key=KEY, delay=delay, renderer=renderer)
     await provider.start()

@@ -124,10 +124,11 @@ class Deliver:
         return None
 
     async def _film_stopped(self, task: Task) -> tuple[Notice, ...]:
-        """Return the notice that the film stopped because this part was in doubt.
+        """Return a notice if the film was stopped because the order of this part was in doubt.
 
-        The doubt cancelled the parts after it. The notice about the doubt says so, but it is not
-        sent if the doubt is over before that."""
+        A doubt cancels the later parts. The notice about the doubt says so, but it is not sent if
+        the doubt ends first.
+        """
         if task.parts_after:
             with suppress(StorageUnavailable):
                 if await self._context.storage.storyboards.stopped_by_doubt(task):
