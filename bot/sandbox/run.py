@@ -62,7 +62,7 @@ async def _run(port: int, delay: float, *, claim: bool) -> int:
         telegram = TelegramEmulator(provider_control=f"{provider.origin}/sandbox")
         await telegram.start(port=port)
         stack.push_async_callback(telegram.stop)
-        frames_port = _free_port()
+        frames_port = stack.enter_context(hold_port()).getsockname()[1]
         catalog = folder / "catalog.toml"
         catalog.write_text(_catalog(provider), encoding="utf-8")
         bot = await asyncio.create_subprocess_exec(
@@ -153,7 +153,13 @@ def _environment(
     }
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def hold_port() -> socket.socket:
+    """Keep a port of 127.0.0.1 for a server that starts later.
+
+    While the socket is open the kernel gives the port to nobody who asks for just any port; a
+    server that names it can listen there, since both set SO_REUSEADDR.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held

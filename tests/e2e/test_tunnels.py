@@ -50,7 +50,7 @@ async def harness(tmp_path: Path) -> AsyncIterator[ProcessHarness]:
 
 @pytest_asyncio.fixture
 async def service() -> AsyncIterator[SshService]:
-    service = SshService(0)
+    service = SshService(free_port())
     await service.start()
     yield service
     await service.kill()

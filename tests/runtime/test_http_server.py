@@ -17,6 +17,7 @@ from bot import __version__
 from bot.core.errors import StorageUnavailable
 from bot.runtime.health import Health, HealthReport
 from bot.runtime.http_server import HttpServer, frame_url
+from tests.support.process_harness import free_port
 
 TOKEN = "Frame-token_of_43_characters-0123456789ABCD"
 JPEG = b"\xff\xd8" + bytes(range(256)) * 40 + b"\xff\xd9"
@@ -265,7 +266,7 @@ async def test_a_client_that_disconnects_early_is_no_error(
 
 
 async def test_the_port_is_free_again_after_stop(frames: Frames, health: Health) -> None:
-    first = HttpServer("127.0.0.1", 0, frames=frames, health=health.report)
+    first = HttpServer("127.0.0.1", free_port(), frames=frames, health=health.report)
     await first.start()
     port = first.port
     with pytest.raises(OSError, match=str(port)):

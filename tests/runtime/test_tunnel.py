@@ -43,7 +43,7 @@ async def server() -> AsyncIterator[HttpServer]:
 
 @pytest.fixture
 async def service() -> AsyncIterator[SshService]:
-    service = SshService(0)
+    service = SshService(free_port())
     await service.start()
     yield service
     await service.kill()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ import aiohttp
 from bot.sandbox.gptunnel.render import render
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.gptunnel.studio import Renderer
+from bot.sandbox.run import hold_port
 from bot.sandbox.telegram.emulator import TelegramEmulator
 from tests.support.databases import with_tables
 from tests.support.launcher import UP, BotRun, Launcher, launching
@@ -31,11 +32,19 @@ KEY = "canary-key-0123456789"
 START_SECONDS = 90.0
 
 
+#: The open files that keep the latest ports. A test needs few; a process may have 1,024 files.
+_held: deque[int] = deque()
+MOST_HELD = 300
+
+
 def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody has, and that nobody gets by chance before it is used."""
+    held = hold_port()
+    port = int(held.getsockname()[1])
+    _held.append(held.detach())
+    if len(_held) > MOST_HELD:
+        os.close(_held.popleft())
+    return port
 
 
 @dataclass
