@@ -23,8 +23,29 @@ AHEAD = timedelta(days=1)
 """Urgent updates get a `run_at` this much earlier, because claims are ordered by `run_at`."""
 
 _pending = one_of(inbox.c.state, {InboxState.PENDING})
+# One parameter for all rows, `{update_id: [chat_key, payload, is_urgent]}`: with seven for each of
+# a page's hundred, SQLAlchemy takes twice as long as the database.
+_rows = sa.func.json_each(sa.bindparam("rows", type_=sa.JSON)).table_valued(
+    "key", sa.column("value", sa.JSON)
+)
 _ADD = (
-    insert(inbox).on_conflict_do_nothing(index_elements=["update_id"]).returning(inbox.c.update_id)
+    insert(inbox)
+    .from_select(
+        ["update_id", "chat_key", "payload", "state", "received_at", "run_at", "attempts"],
+        sa.select(
+            sa.cast(_rows.c.key, sa.BigInteger),
+            _rows.c.value[0].as_string(),
+            _rows.c.value[1].as_string(),
+            sa.literal(InboxState.PENDING, inbox.c.state.type),
+            sa.bindparam("received", type_=inbox.c.received_at.type),
+            sa.case(
+                (_rows.c.value[2].as_boolean(), sa.bindparam("ahead", type_=inbox.c.run_at.type)),
+                else_=sa.bindparam("received", type_=inbox.c.run_at.type),
+            ),
+            sa.literal(0),
+        ).where(sa.true()),  # or SQLite reads ON CONFLICT as a part of the SELECT's FROM
+    )
+    .on_conflict_do_nothing(index_elements=["update_id"])
 )
 _CLAIM = lease(due, inbox, inbox.c.attempts).returning(
     inbox.c.update_id, inbox.c.chat_key, inbox.c.payload, inbox.c.attempts, inbox.c.received_at
@@ -82,21 +103,15 @@ class InboxTurn:
         if not rows:
             return 0
         self._connection.is_quiet = False
-        values = [
-            {
-                "update_id": row.update_id,
-                "chat_key": row.chat_key,
-                "payload": row.payload,
-                "state": InboxState.PENDING,
-                "received_at": now,
-                "run_at": now - AHEAD if row.is_urgent else now,
-                "attempts": 0,
-            }
+        values = {
+            row.update_id: [row.chat_key, row.payload, row.is_urgent]
             # sorted, so that two processes that add the same updates do not deadlock
             for row in sorted(rows, key=lambda row: row.update_id)
-        ]
-        added = await self._connection.scalars(_ADD, values)
-        return len(added.all())
+        }
+        added = await self._connection.execute(
+            _ADD, {"rows": values, "received": now, "ahead": now - AHEAD}
+        )
+        return added.rowcount
 
     async def claim(
         self, *, owner: str, now: datetime, lease_for: timedelta, limit: int
