@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from aiogram import Bot
@@ -29,14 +30,19 @@ from bot.core.clock import Sleep
 class RateLimiter:
     """Telegram's rates: about 30 a second in all, 1 a second in a chat, 20 a minute in a group.
 
-    Short bursts are allowed in a chat, as by Telegram (docs/telegram.md: limits). For each key the
-    time is stored at which it is free again; a call reserves its turn and waits for it.
+    Short bursts are allowed, as by Telegram (docs/telegram.md: limits). In all chats together the
+    latest turns are remembered, so that twenty videos go at once and no second gets too many. For
+    each chat the time is stored at which it is free again. A call reserves its turn and waits.
     """
 
-    ALL = (1 / 26, 0.1)
-    """Seconds per call, and the size of a burst in seconds of calls: at most 29 in any second."""
-    AHEAD = 0.2
-    """Seconds of calls that may wait in all chats before unimportant calls are postponed."""
+    ALL = (29, 1.12)
+    """At most so many calls in so many seconds: a little longer than Telegram's second, since not
+    all calls take the same time to get there."""
+    SHARED = (1 / 26, 0.1)
+    """The same for several processes: seconds per call, and the size of a burst in seconds of
+    calls. They share one time and no list of turns."""
+    BUSY = 15
+    """After so many calls in these seconds unimportant calls are postponed."""
     PRIVATE = (1.0, 3.0)
     GROUP = (4.0, 16.0)
     """At most 4 + 15 in any minute."""
@@ -45,36 +51,42 @@ class RateLimiter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._free: dict[int | str, float] = {}
+        self._turns: deque[float] = deque(maxlen=self.ALL[0])
+        self._others_until = 0.0
 
     def wait(self, chat_id: int | str | None) -> float:
         """Reserve the next call to this chat; return the seconds until it may be sent."""
-        return max(self._line("all", self.ALL, take=True), self._chat(chat_id, take=True))
+        now = self._clock()
+        turn = max(now, self._others_until)
+        if len(self._turns) == self._turns.maxlen:
+            turn = max(turn, self._turns[0] + self.ALL[1])
+        self._turns.append(turn)
+        return max(turn - now, self._chat(chat_id, take=True))
 
     def behind(self, wait: float) -> None:
         """Delay the next call by these seconds, because calls of other processes come first."""
-        _, burst = self.ALL
-        self._free["all"] = max(self._free.get("all", 0.0), self._clock() + wait + burst)
+        self._others_until = max(self._others_until, self._clock() + wait)
 
     def busy(self, chat_id: int | str | None) -> bool:
         """Whether an unimportant call should be postponed: videos and answers go first."""
-        each, _ = self.ALL
-        ahead = self._line("all", (each, self.AHEAD), take=False)
-        return max(ahead, self._chat(chat_id, take=False)) > 0
+        now = self._clock()
+        return (
+            self._others_until > now
+            or sum(turn > now - self.ALL[1] for turn in self._turns) >= self.BUSY
+            or self._chat(chat_id, take=False) > 0
+        )
 
     def _chat(self, chat_id: int | str | None, *, take: bool) -> float:
         if chat_id is None:
             return 0.0
-        group = isinstance(chat_id, str) or chat_id < 0
-        return self._line(chat_id, self.GROUP if group else self.PRIVATE, take=take)
-
-    def _line(self, key: int | str, rate: tuple[float, float], *, take: bool) -> float:
-        each, burst = rate
+        is_group = isinstance(chat_id, str) or chat_id < 0
+        each, burst = self.GROUP if is_group else self.PRIVATE
         now = self._clock()
-        free = max(self._free.get(key, 0.0), now)
+        free = max(self._free.get(chat_id, 0.0), now)
         if take:
             if len(self._free) >= self.KEPT:
                 self._free = {k: at for k, at in self._free.items() if at > now}
-            self._free[key] = free + each
+            self._free[chat_id] = free + each
         return max(free + each - now - burst, 0.0)
 
 
@@ -113,7 +125,7 @@ class RateLimitMiddleware(BaseRequestMiddleware):
             messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
             chat_id = getattr(method, "chat_id", None)
             wait = max(self._pace.wait(chat_id) for _ in range(messages))
-            each, burst = self._pace.ALL
+            each, burst = self._pace.SHARED
             if self._line is not None and (ahead := await self._line(each * messages, burst)):
                 self._pace.behind(ahead)
                 wait = max(wait, ahead)

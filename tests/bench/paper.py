@@ -4,7 +4,7 @@
 
 The arithmetic (Little's law, rates times counts) stands beside a simulation of the same hour with
 the program's own schedule and its own rhythm of status messages: orders come at random, creates go
-out one at a time from each worker, places at the provider are bounded, and each bot may make 28
+out one at a time from each worker, places at the provider are bounded, and each bot may make 26
 calls a second. Nothing here is timed, so the figures are the same on every machine. Writes JSON.
 """
 
@@ -34,8 +34,8 @@ WORDS = 6
 """Visible calls per video in any case: the card, its edits at the press, at generation and at
 sending, the video, and the deletion of the status.
 """
-EACH, BURST = RateLimiter.ALL
-"""What Telegram takes from one bot (bot/telegram/client.py)."""
+EACH, BURST = RateLimiter.SHARED
+"""What Telegram takes from one bot with several processes (bot/telegram/rate_limits.py)."""
 ORDERS = 20_000
 """At least this many orders are simulated."""
 

@@ -96,7 +96,7 @@ async def run(
     )
     # An unknown order may be at the provider, but uses no slot here.
     slots = Settings.model_fields["provider_concurrency"].default + done.numbers.unknown
-    each, burst = RateLimiter.ALL
+    each, burst = RateLimiter.SHARED
     calls = (WINDOW_SECONDS + burst) / each * 1.1  # their way takes its time, too
     wrong = (
         (bool(report.doubles), f"leased to two at once: {report.doubles[:3]}"),

@@ -76,10 +76,7 @@ async def test_videos_ordered_together_take_at_most_eight_commits_each(
 ) -> None:
     async with make_harness() as harness:
         people = [await _known(harness) for _ in range(20)]
-        # Twenty answers to presses wait for each other at Telegram's rate, so few share a commit
-        # with their order; the updates of all are taken in together.
-        shared = 4
-        assert await order(harness, people) <= 8 * len(people) + shared
+        assert await order(harness, people) <= 8 * len(people)
 
 
 async def test_a_video_ordered_alone_has_its_own_commits(
