@@ -94,6 +94,7 @@ async def test_a_wrong_word_after_the_command_is_explained(
     for text, answer in (
         ("/promo", "after the command"), ("/promo 20 WINTER 3", "after the command"),
         ("/promo SUMMER", "no such code"), ("/start promo-x", "no such code"),
+        ("/promo ЗИМА", "no such code"),
     ):  # fmt: skip
         await harness.feed(**ann.text(text))
         assert answer in said(harness)
