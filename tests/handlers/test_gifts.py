@@ -75,7 +75,7 @@ async def test_a_code_is_made_used_by_command_and_link_listed_and_revoked(
     assert "3 подаренных видео" in said(harness)
 
     await harness.feed(**admin.text("/promo"))
-    assert "1. WINTER · 3 videos · 2/20 · works for 720 hours" in said(harness)
+    assert "1. WINTER · 3 videos · 2/20 · works for 30 days" in said(harness)
     [[(_, data)]] = harness.telegram.sent[-1].buttons
     assert data == RevokePromo(number=made).pack()
     await harness.feed(**admin.press(data))

@@ -343,6 +343,9 @@ def test_prices_are_written_as_the_language_does(roubles: str, english: str, rus
         (60, "1 минута"),
         (82, "1 минута 22 секунды"),
         (3600 + 120 + 5, "1 час 2 минуты"),
+        (2 * 86_400 - 60, "47 часов 59 минут"),
+        (7 * 86_400, "7 дней"),
+        (2 * 86_400 + 3_700, "2 дня 1 час"),
     ],
 )
 def test_durations_have_russian_plurals(seconds: float, russian: str) -> None:
