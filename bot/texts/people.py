@@ -118,7 +118,7 @@ def invites(lang: str, rows: Sequence[tuple[int, int, float]]) -> Text:
             + _("works for {duration}").format(duration=_.duration(60 * (seconds // 60)))
             for number, (used, uses, seconds) in enumerate(rows, 1)
         ),
-        None if rows else _("There are none. /invite 5 3 makes one."),
+        None if rows else _("There are none. /invite 5 3 makes one for 5 people and 3 days."),
         _("A revoked link lets nobody in any more; who came with it stays.") if rows else None,
     )
 
