@@ -13,6 +13,7 @@ from aiogram.utils.formatting import Code, Text
 
 from bot.core.access import Verdict
 from bot.core.task import Task
+from bot.texts.admin import state_word
 from bot.texts.formatting import N_, cut, gift_videos, message
 from bot.texts.i18n import Words, fill, words
 
@@ -54,7 +55,10 @@ def person(lang: str, about: PersonOverview) -> Text:
         fill(_("Credit: {price}"), price=_.price(about.credit)),
         gift_videos(_, about.gifts) if about.gifts > 0 else None,
         "",
-        *(f"{task.id} · {task.created_at:%d.%m %H:%M} · {task.state}" for task in about.orders),
+        *(
+            f"{task.id} · {task.created_at:%d.%m %H:%M} · {state_word(_, task.state)}"
+            for task in about.orders
+        ),
     )
 
 
