@@ -49,9 +49,9 @@ def people(
         )
         for one, count in counts.items()
     ]
-    ways = [*sections, parts.button(texts.people.button_invites(lang), ShowInvites())]
-    # Two a row: a third of a phone's width is too narrow for "Заблокированы: 12".
-    return parts.rows(numbers[:4], numbers[4:], turns, ways[:2], ways[2:])
+    invites = parts.button(texts.people.button_invites(lang), ShowInvites())
+    # Half a phone's width is too narrow for "Заблокированы: 12".
+    return parts.rows(numbers[:4], numbers[4:], turns, sections[::2], sections[1:2], [invites])
 
 
 def invites(lang: str, numbers: Sequence[int]) -> InlineKeyboardMarkup | None:
