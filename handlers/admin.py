@@ -161,6 +161,9 @@ async def settle(
     given = _SETTLE.fullmatch((command.args or "").strip())
     if given is None:
         known = _number(command)
+        if known and await storage.tasks.get(known) is None:
+            await reply.say(message, texts.admin.nothing_found(lang))
+            return
         trail = await storage.doubts.trail(known) if known else None
         await reply.say(message, texts.admin.settle_usage(lang, trail))
         return

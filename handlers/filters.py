@@ -4,6 +4,7 @@ filters in threads.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiogram import Bot
@@ -52,7 +53,10 @@ async def unknown_command(message: Message) -> bool:
 
 
 def _is_command(message: Message) -> bool:
-    return any(e.type == "bot_command" and e.offset == 0 for e in message.entities or ())
+    if any(e.type == "bot_command" and e.offset == 0 for e in message.entities or ()):
+        return True
+    # Telegram marks commands in Latin letters only; /помощь is meant as one, and no prompt.
+    return re.match(r"/[^\W\d_]", message.text or "") is not None
 
 
 async def _mention(message: Message, bot: Bot) -> str | None:

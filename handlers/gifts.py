@@ -85,7 +85,10 @@ async def promo(
         await _redeem(message, code, event_from_user.id, storage, clock, offer, lang)
         return
     if not access.is_admin(event_from_user.id):
-        await reply.say(message, texts.gifts.promo_usage(lang))
+        # One word that cannot be a code, in Cyrillic letters for example, is a wrong code.
+        is_wrong = len(given.split()) == 1
+        unknown = texts.gifts.promo_refused(lang, PromoResult.UNKNOWN.value)
+        await reply.say(message, unknown if is_wrong else texts.gifts.promo_usage(lang))
         return
     if not given:
         await reply.say(message, *await _codes(storage, clock, lang))

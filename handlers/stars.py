@@ -171,7 +171,7 @@ async def paysupport(
     back = [row for row in open_[:SHOWN] if row.credit <= credit]
     await reply.say(
         message,
-        texts.payments.paysupport(lang, credit, stars_packages.contact),
+        texts.payments.paysupport(lang, credit, stars_packages.contact, refundable=bool(back)),
         keyboards.payments.refunds(lang, [(row.id, row.stars, row.at) for row in back]),
     )
 

@@ -187,19 +187,26 @@ async def restore(
         return True
     if waiting := await backups.waiting(url):
         say(
-            f"NOTE  {waiting} orders wait in it; if the bot has run since the backup, they may be "
+            f"note  {_orders(waiting)} in it; if the bot has run since the backup, this may be "
             "made and paid for already: run `bot recover` before you start it"
         )
     return await verify(url, say)
 
 
+def _orders(number: int) -> str:
+    return "1 order that waited" if number == 1 else f"{number} orders that waited"
+
+
 async def recover(url: str, say: Say) -> bool:
     """See storage.lost_commits.recover."""
     doubted = await lost_commits.recover(url, utc_now())
-    say(
-        f"ok    {doubted} orders that waited may be made and paid for already: they are not made "
-        "again, and at the next start their people are told"
-    )
+    if doubted:
+        say(
+            f"ok    {_orders(doubted)} may be made and paid for already: nothing is made again, "
+            "and at the next start people are told"
+        )
+    else:
+        say("ok    no order waited, so nothing can be paid for twice")
     return await verify(url, say)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import os
 import re
 import signal
@@ -34,9 +35,12 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="bot sandbox", description="The bot in the browser: no token, no key, no money."
     )
-    parser.add_argument("--port", type=int, default=PORT, help=f"of the page (default {PORT})")
+    parser.add_argument("--port", type=_port, default=PORT, help=f"of the page (default {PORT})")
     parser.add_argument(
-        "--delay", type=float, default=DELAY_SECONDS, help="seconds that a video takes"
+        "--delay",
+        type=_delay,
+        default=DELAY_SECONDS,
+        help=f"seconds that a video takes (default {DELAY_SECONDS:.0f})",
     )
     parser.add_argument(
         "--claim", action="store_true", help="a bot without an admin: claim it on the page"
@@ -47,6 +51,21 @@ def main(argv: Sequence[str]) -> int:
     except OSError as exc:
         print(f"the sandbox cannot start: {exc}", file=sys.stderr)
         return 1
+
+
+def _port(text: str) -> int:
+    """Return a port; 0 is any free one."""
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _delay(text: str) -> float:
+    """Return seconds."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) < math.inf:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
 
 
 async def _run(port: int, delay: float, *, claim: bool) -> int:
@@ -81,8 +100,8 @@ async def _run(port: int, delay: float, *, claim: bool) -> int:
             stack.callback(reading.cancel)
         print(
             f"\n  The sandbox is open:  {telegram.url}\n\n"
-            "  Write a prompt, attach a photo, press a shape. Nothing leaves this machine\n"
-            "  and nothing costs money. Ctrl-C ends it.\n",
+            "  Write a prompt, attach a photo, choose an aspect ratio. Nothing leaves this\n"
+            "  machine and nothing costs money. Ctrl-C ends it.\n",
             flush=True,
         )
         ended = asyncio.ensure_future(bot.wait())  # noqa: TID251 - awaited below

@@ -15,7 +15,7 @@ from bot.core.alerts import AlertKind, Params, Switch
 from bot.core.balance import Trail
 from bot.core.catalog_file import Taken
 from bot.core.chat_models import ChatModel
-from bot.core.task import Task, TaskEvent
+from bot.core.task import Task, TaskEvent, TaskState
 from bot.texts import balance
 from bot.texts.alerts import ALERTS
 from bot.texts.formatting import N_, message
@@ -46,6 +46,19 @@ BUTTONS: Mapping[str, str] = {
     "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
     "take_over": N_("🏷 Take over models and prices"),
+}
+
+_STATES = {
+    TaskState.DRAFT: N_("draft"),
+    TaskState.CANCELLED: N_("cancelled"),
+    TaskState.QUEUED: N_("queued"),
+    TaskState.SUBMITTING: N_("submitting"),
+    TaskState.GENERATING: N_("generating"),
+    TaskState.RENDERED: N_("rendered"),
+    TaskState.DELIVERED: N_("delivered"),
+    TaskState.FAILED: N_("failed"),
+    TaskState.UNKNOWN: N_("unknown"),
+    TaskState.UNDELIVERABLE: N_("undeliverable"),
 }
 
 
@@ -167,6 +180,11 @@ def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
     return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
 
 
+def state_word(_: Words, state: TaskState) -> str:
+    """The name of a state (docs/states.md), for an admin; in English as in the log."""
+    return _(_STATES[state])
+
+
 def order(
     lang: str,
     task: Task,
@@ -186,7 +204,7 @@ def order(
         fill(_("GPTunnel's ID: {id}"), id=Code(task.provider_id)) if task.provider_id else None,
         f"{task.reason}: {task.detail or '—'}" if task.reason else None,
         "",
-        *(f"{event.at:%d.%m %H:%M:%S} · {event.state}" for event in events[-20:]),
+        *(f"{event.at:%d.%m %H:%M:%S} · {state_word(_, event.state)}" for event in events[-20:]),
         *(("", balance.line(lang, trail)) if trail else ()),
         "" if in_doubt else None,
         fill(
@@ -196,7 +214,8 @@ def order(
         if in_doubt
         else None,
     ]
-    return message("🔎", _("Order {id}: {state}").format(id=task.id, state=task.state), *facts)
+    head = _("Order {id}: {state}").format(id=task.id, state=state_word(_, task.state))
+    return message("🔎", head, *facts)
 
 
 def order_usage(lang: str) -> Text:

@@ -126,7 +126,7 @@ def help(
         _("/examples – scenes to start from"),
         _("/settings – quality, length, aspect ratio, language"),
         _("/film – a film of several scenes from your idea") if photos_on else None,
-        _("/video – a prompt in a group"),
+        _("/video – a video from a prompt, in a group"),
         _("/cancel – cancel the last order"),
         _("/history – your videos"),
         _("/promo – use a promo code"),

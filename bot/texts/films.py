@@ -13,6 +13,7 @@ from bot.core.catalog import CATALOG
 from bot.core.film import FilmProblem
 from bot.core.task import Task
 from bot.texts.formatting import N_, TEXT_LIMIT, cut, lines, message, model_line
+from bot.texts.history import title
 from bot.texts.i18n import Words, words
 
 TITLES = 3000
@@ -31,8 +32,7 @@ def parts(lang: str, parts: Sequence[Task]) -> Text:
         return message("🎞", _("This film has no parts any more."))
     room = max(10, min(60, TITLES // len(parts)))
     rows = [
-        Text(Bold(f"{number}."), " ", cut(" ".join((part.prompt or "…").split()), room))
-        for number, part in enumerate(parts, 1)
+        Text(Bold(f"{number}."), " ", title(part, room)) for number, part in enumerate(parts, 1)
     ]
     return lines(
         Text("🎞 ", Bold(_counted(_, parts))),

@@ -128,7 +128,9 @@ def promos(lang: str, rows: Sequence[tuple[str, Gift, int, int, float]]) -> Text
             + _("works for {duration}").format(duration=_.duration(60 * (seconds // 60)))
             for number, (code, gift, used, uses, seconds) in enumerate(rows, 1)
         ),
-        None if rows else _("There are none. /promo 20 WINTER 3 makes one."),
+        None
+        if rows
+        else _("There are none. /promo 20 WINTER 3 makes one for 20 people, 3 videos each."),
         _("A revoked code gives nothing any more; what it gave stays.") if rows else None,
     )
 

@@ -37,8 +37,8 @@ TITLE_LIMIT = 60
 
 
 def title(task: Task, limit: int = TITLE_LIMIT) -> str:
-    """A prompt in one short line."""
-    return cut(" ".join((task.prompt or "…").split()), limit)
+    """A prompt in one short line, in the person's own words also where a translation was sent."""
+    return cut(" ".join((task.original or task.prompt or "…").split()), limit)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,7 +125,7 @@ class Words:
         return format_unit(number, "duration-day", length="long", locale=self.lang)
 
     def duration(self, seconds: float) -> str:
-        """45 seconds; 1 minute 20 seconds; 2 hours 5 minutes."""
+        """45 seconds; 1 minute 20 seconds; 2 hours 5 minutes; from two days on 3 days 4 hours."""
         return _duration(self.lang, max(0, round(seconds)))
 
 
@@ -133,7 +133,10 @@ class Words:
 def _duration(lang: str, seconds: int) -> str:
     minutes, left = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    parts = [("hour", hours), ("minute", minutes), ("second", 0 if hours else left)]
+    if hours < 48:
+        parts = [("hour", hours), ("minute", minutes), ("second", 0 if hours else left)]
+    else:
+        parts = [("day", hours // 24), ("hour", hours % 24)]
     said = [
         format_unit(n, f"duration-{unit}", length="long", locale=lang) for unit, n in parts if n
     ]

@@ -93,14 +93,16 @@ def credit_given(lang: str, roubles: Decimal, credit: Decimal) -> Text:
     )
 
 
-def paysupport(lang: str, credit: Decimal, contact: str) -> Text:
-    """With the refundable payments as buttons."""
+def paysupport(lang: str, credit: Decimal, contact: str, *, refundable: bool) -> Text:
+    """With the payments that are `refundable` as buttons."""
     _ = words(lang)
     return message(
         "⭐",
         _("Your balance: {credit}").format(credit=_.price(credit)),
         _("The price of a failed video is returned to your balance or refunded automatically."),
-        _("A payment whose credit is completely unused can be refunded with a button below."),
+        _("A payment whose credit is completely unused can be refunded with a button below.")
+        if refundable
+        else _("There is no payment whose credit is completely unused, so none can be refunded."),
         _("For anything else: {contact}").format(contact=contact) if contact else None,
     )
 

@@ -13,6 +13,7 @@ from aiogram.utils.formatting import Code, Text
 
 from bot.core.access import Verdict
 from bot.core.task import Task
+from bot.texts.admin import state_word
 from bot.texts.formatting import N_, cut, gift_videos, message
 from bot.texts.i18n import Words, fill, words
 
@@ -54,7 +55,10 @@ def person(lang: str, about: PersonOverview) -> Text:
         fill(_("Credit: {price}"), price=_.price(about.credit)),
         gift_videos(_, about.gifts) if about.gifts > 0 else None,
         "",
-        *(f"{task.id} · {task.created_at:%d.%m %H:%M} · {task.state}" for task in about.orders),
+        *(
+            f"{task.id} · {task.created_at:%d.%m %H:%M} · {state_word(_, task.state)}"
+            for task in about.orders
+        ),
     )
 
 
@@ -118,7 +122,7 @@ def invites(lang: str, rows: Sequence[tuple[int, int, float]]) -> Text:
             + _("works for {duration}").format(duration=_.duration(60 * (seconds // 60)))
             for number, (used, uses, seconds) in enumerate(rows, 1)
         ),
-        None if rows else _("There are none. /invite 5 3 makes one."),
+        None if rows else _("There are none. /invite 5 3 makes one for 5 people and 3 days."),
         _("A revoked link lets nobody in any more; who came with it stays.") if rows else None,
     )
 

@@ -103,7 +103,7 @@ class HistoryStore:
             rows = await connection.execute(wanted.order_by(tasks.c.id.desc()).limit(SEARCHED))
             found = [task_from(row) for row in rows.all()]
         sought = words.casefold().split()
-        return [task for task in found if _has(sought, task.prompt)][:limit]
+        return [task for task in found if _has(sought, task.prompt, task.original)][:limit]
 
 
 def _bounds(total: int, number: int, size: int) -> tuple[int, int]:

@@ -70,7 +70,7 @@ async def test_another_ratio_and_another_prompt_open_cards(harness: ProcessHarne
     assert creates(harness, "бумажный кораблик")[1]["ar"] == "9:16"
 
     await anna.press(video, "✏️ Изменить")
-    await anna.expect(lambda m: "Напишите новый промпт" in words(m))
+    await anna.expect(lambda m: "Напишите новое описание" in words(m))
     asked = await anna.send_text("бумажный самолётик")
     second = await anna.expect(lambda m: answers(asked)(m) and has_button("1:1")(m))
     await anna.press(second, "1:1")

@@ -227,6 +227,8 @@ async def test_an_unknown_order_that_was_found_is_polled_by_its_id(
     assert acts(harness) == [(ADMIN, "give id", task.id)]
     await harness.feed(**admin.text("/settle what"))
     assert "/settle 12" in harness.telegram.sent[-1].text
+    await harness.feed(**admin.text("/settle 999"))
+    assert "Nothing was found under this number" in harness.telegram.sent[-1].text
 
 
 async def test_what_was_settled_by_hand_can_be_settled_again_until_a_video_was_delivered(

@@ -112,6 +112,16 @@ async def test_cancel_says_that_a_generating_video_still_comes(
     assert "will still arrive" in answer
 
 
+async def test_cancel_names_the_order_in_the_persons_own_words(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.text("A cat"))
+    harness.rows("UPDATE tasks SET original = 'Кот', rewritten = prompt")
+    await harness.feed(**ann.text("/cancel"))
+    assert "Кот" in harness.telegram.sent[-1].text
+    assert "A cat" not in harness.telegram.sent[-1].text
+
+
 async def test_cancel_again_after_a_crash_cancels_nothing_more(
     harness: HandlerHarness, ann: Person
 ) -> None:

@@ -50,6 +50,17 @@ async def test_going_on_makes_a_film_of_the_videos(
     assert film.file_id is None
 
 
+async def test_the_card_of_a_next_part_says_where_it_starts(
+    harness: HandlerHarness, ann: Person, tmp_path: Path
+) -> None:
+    await film_of(harness, ann, tmp_path, 1)
+    await harness.feed(**ann.press("b|f|1", 900))
+    await harness.feed(**ann.text("the fox falls asleep"))
+    card = harness.telegram.sent[-1].text
+    assert "It starts with the last picture of the part before." in card
+    assert "Your photo is the first frame" not in card
+
+
 async def test_a_draft_that_was_never_made_is_no_part(
     harness: HandlerHarness, ann: Person, tmp_path: Path
 ) -> None:
@@ -114,9 +125,10 @@ async def test_the_parts_are_listed_and_one_can_be_taken_out(
     harness: HandlerHarness, ann: Person, tmp_path: Path
 ) -> None:
     await film_of(harness, ann, tmp_path)
+    harness.rows("UPDATE tasks SET original = 'часть 2', rewritten = prompt WHERE id = 2")
     await harness.feed(**ann.press("f|p|1|0", 903, caption="film"))
     [shown] = harness.telegram.sent
-    assert "3. part 3" in shown.text
+    assert "2. часть 2\n3. part 3" in shown.text  # in the person's own words
     assert data(shown) == ["f|w|1|0", "f|n|1|1", "f|n|1|2", "f|n|1|3"]
     await harness.feed(**ann.press("f|n|1|2"))
     [edit] = harness.telegram.edits

@@ -75,7 +75,7 @@ async def test_a_code_is_made_used_by_command_and_link_listed_and_revoked(
     assert "3 подаренных видео" in said(harness)
 
     await harness.feed(**admin.text("/promo"))
-    assert "1. WINTER · 3 videos · 2/20 · works for 720 hours" in said(harness)
+    assert "1. WINTER · 3 videos · 2/20 · works for 30 days" in said(harness)
     [[(_, data)]] = harness.telegram.sent[-1].buttons
     assert data == RevokePromo(number=made).pack()
     await harness.feed(**admin.press(data))
@@ -94,6 +94,7 @@ async def test_a_wrong_word_after_the_command_is_explained(
     for text, answer in (
         ("/promo", "after the command"), ("/promo 20 WINTER 3", "after the command"),
         ("/promo SUMMER", "no such code"), ("/start promo-x", "no such code"),
+        ("/promo ЗИМА", "no such code"),
     ):  # fmt: skip
         await harness.feed(**ann.text(text))
         assert answer in said(harness)

@@ -128,6 +128,8 @@ async def test_history_is_searched_in_any_case_and_alphabet(
         opens = [data for row in page.buttons for _, data in row]
         assert opens == [f"ho|{number}" for number in found], sought
         assert sought in page.text
+        if found == [2]:  # in the person's own words, not in those that were sent
+            assert "1. Кот" in page.text
     await harness.feed(**boris.text("/history fox"))
     assert "Ничего не нашлось" in harness.telegram.sent[-1].text
 
@@ -268,6 +270,9 @@ async def test_inline_finds_ones_own_videos_by_words(
     assert params["is_personal"] == "true"
     await harness.feed(**asks(boris, "cat"))
     assert answer(harness)[0] == []
+    harness.rows("UPDATE tasks SET original = 'Кот', rewritten = prompt WHERE id = 2")
+    await harness.feed(**asks(ann, "кот"))
+    assert [video["title"] for video in answer(harness)[0]] == ["Кот"]
 
 
 async def test_inline_results_continue_at_the_offset(harness: HandlerHarness, ann: Person) -> None:

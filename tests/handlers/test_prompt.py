@@ -139,6 +139,16 @@ async def test_an_unknown_command_is_not_taken_for_a_prompt(
     assert harness.states() == []
 
 
+async def test_a_command_in_russian_letters_is_not_taken_for_a_prompt(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.message(text="/помощь"))  # Telegram marks Latin letters only
+    [answer] = harness.telegram.sent
+    assert "/help" in answer.text
+    await harness.feed(**ann.message(text="/ 24 frames of a storm"))
+    assert harness.states() == ["draft"]
+
+
 async def test_another_bot_is_not_answered(harness: HandlerHarness, ann: Person) -> None:
     ann.user["is_bot"] = True
     await harness.feed(**ann.text("A cat"))

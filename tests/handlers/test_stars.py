@@ -246,6 +246,8 @@ async def test_terms_are_for_everybody(selling: HandlerHarness, boris: Person) -
     await selling.feed(**boris.text("/paysupport"))
     assert selling.telegram.sent[0].text.startswith("Условия")
     assert "Ваш баланс" in selling.telegram.sent[1].text
+    assert "возвращать нечего" in selling.telegram.sent[1].text  # boris paid nothing: no button
+    assert selling.telegram.sent[1].buttons == []
 
 
 # --- the loop that tells Telegram ------------------------------------------------------------

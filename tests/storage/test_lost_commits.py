@@ -58,10 +58,13 @@ async def test_a_restore_says_how_many_orders_would_be_made_again(
     await backup.backup(url, tmp_path / "a.backup", progress=lambda *_: None)
     said: list[str] = []
     assert await commands.restore(tmp_path / "a.backup", url, said.append, replace=True)
-    [note] = [line for line in said if line.startswith("NOTE")]
-    assert "1 orders wait in it" in note
+    [note] = [line for line in said if line.startswith("note")]
+    assert "1 order that waited in it" in note
     assert "bot recover" in note
     said.clear()
     assert await commands.recover(url, said.append)
-    assert said[0].startswith("ok    1 orders")
+    assert said[0].startswith("ok    1 order that waited")
+    said.clear()
+    assert await commands.recover(url, said.append)
+    assert said[0] == "ok    no order waited, so nothing can be paid for twice"
     assert await commands.restore(tmp_path / "a.backup", url, said.append, replace=True)

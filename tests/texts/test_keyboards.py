@@ -144,7 +144,7 @@ def test_notices_that_need_a_decision_have_their_button() -> None:
     assert rows(below(NoticeKind.UNDELIVERABLE)) == [[("Отправить видео", "d|7")]]
     assert below(NoticeKind.UNKNOWN, None) is None
     assert rows(below(NoticeKind.VIDEO_LINK)) == [
-        [("📐 Другой формат", "b|r|7"), ("✏️ Другой промпт", "b|w|7")]
+        [("📐 Другой формат", "b|r|7"), ("✏️ Другое описание", "b|w|7")]
     ]
     for kind in (NoticeKind.OVERDUE, NoticeKind.HELD):
         assert below(kind) is None

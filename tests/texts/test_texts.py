@@ -26,7 +26,17 @@ from bot.core.film import FilmProblem
 from bot.core.notices import Notice, NoticeKind
 from bot.core.prompt import PROMPT_LIMIT
 from bot.core.schedule import PRIOR, DurationDistribution
-from bot.core.task import AspectRatio, Charge, Chat, Frame, Problem, Reason, Task, TaskState
+from bot.core.task import (
+    AspectRatio,
+    Charge,
+    Chat,
+    Frame,
+    Problem,
+    Reason,
+    Task,
+    TaskEvent,
+    TaskState,
+)
 from bot.texts.i18n import LANGUAGES, LOCALES, catalogs, fill, language_of, words
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -343,10 +353,23 @@ def test_prices_are_written_as_the_language_does(roubles: str, english: str, rus
         (60, "1 минута"),
         (82, "1 минута 22 секунды"),
         (3600 + 120 + 5, "1 час 2 минуты"),
+        (2 * 86_400 - 60, "47 часов 59 минут"),
+        (7 * 86_400, "7 дней"),
+        (2 * 86_400 + 3_700, "2 дня 1 час"),
     ],
 )
 def test_durations_have_russian_plurals(seconds: float, russian: str) -> None:
     assert words("ru").duration(seconds) == russian
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_an_admin_reads_states_in_russian_and_as_the_log_names_them_in_english(
+    state: TaskState,
+) -> None:
+    event = TaskEvent(task_id=1, state=state, at=NOON)
+    shown = {lang: said(texts.admin.order(lang, task(state=state), [event])) for lang in LANGUAGES}
+    assert shown["en"].count(state.value) == 2
+    assert state.value not in shown["ru"]
 
 
 def test_an_estimate_is_learnt_and_before_that_the_catalogs() -> None:
