@@ -1,0 +1,50 @@
+"""aiogram's session, for answers that are not as documented: of proxies, or with broken text.
+
+It must not know what a call is for.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import aiohttp
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.exceptions import ClientDecodeError, TelegramAPIError, TelegramNetworkError
+from aiogram.methods import TelegramMethod
+from aiogram.methods.base import TelegramType
+
+from bot.telegram.errors import error_of_http_status
+
+
+class Session(AiohttpSession):
+    """Reads every answer as UTF-8, and follows no redirects: as a GET, a call loses its fields."""
+
+    async def make_request(
+        self, bot: Bot, method: TelegramMethod[TelegramType], timeout: int | None = None
+    ) -> TelegramType:
+        session = await self.create_session()
+        try:
+            async with session.post(
+                self.api.api_url(token=bot.token, method=method.__api_method__),
+                data=self.build_form_data(bot=bot, method=method),
+                timeout=aiohttp.ClientTimeout(total=self.timeout if timeout is None else timeout),
+                allow_redirects=False,
+            ) as answer:
+                # One broken character must not hide a page of updates
+                # (python-telegram-bot #1076: people can send any bytes).
+                said = (await answer.read()).decode("utf-8-sig", "replace")
+        except TimeoutError as exc:
+            raise TelegramNetworkError(method=method, message="timeout") from exc
+        except aiohttp.ClientError as exc:
+            raise TelegramNetworkError(method=method, message=type(exc).__name__) from exc
+        try:
+            response = self.check_response(
+                bot=bot, method=method, status_code=answer.status, content=said
+            )
+        except (ClientDecodeError, TelegramAPIError) as exc:
+            says_why = isinstance(exc, TelegramAPIError) and exc.message is not None
+            if not says_why and (error := error_of_http_status(answer.status)):
+                raise error from None
+            raise
+        return cast(TelegramType, response.result)
