@@ -17,7 +17,6 @@ from aiogram.exceptions import (
     AiogramError,
     ClientDecodeError,
     TelegramAPIError,
-    TelegramBadRequest,
     TelegramConflictError,
     TelegramEntityTooLarge,
     TelegramForbiddenError,

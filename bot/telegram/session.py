@@ -21,7 +21,10 @@ class Session(AiohttpSession):
     """Reads every answer as UTF-8, and follows no redirects: as a GET, a call loses its fields."""
 
     async def make_request(
-        self, bot: Bot, method: TelegramMethod[TelegramType], timeout: int | None = None
+        self,
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+        timeout: int | None = None,  # noqa: ASYNC109 - aiogram names it
     ) -> TelegramType:
         session = await self.create_session()
         try:

@@ -93,7 +93,8 @@ class Webhook:
         if body is None:
             return web.Response(status=413)
         try:
-            raw = json.loads(body)
+            # One broken character must not keep the updates behind it at Telegram.
+            raw = json.loads(body.decode("utf-8", "replace"))
         except (ValueError, RecursionError):
             return web.Response(status=400)
         row = incoming(raw)

@@ -117,6 +117,59 @@ async def test_an_update_that_cannot_be_parsed_stops_no_other(
     assert not harness.telegram.world.pending
 
 
+ORIGINS: dict[str, Json] = {
+    "a hidden sender without a name": {"type": "hidden_user", "date": 0},
+    "a kind of origin that nobody knows": {"type": "moon", "date": 0},
+}
+QUOTED: dict[str, Json] = {
+    **{name: {"forward_origin": origin} for name, origin in ORIGINS.items()},
+    "another chat's message": {"external_reply": {"origin": {"type": "moon", "date": 0}}},
+    "an answer to a message without a date": {"reply_to_message": {"message_id": 3}},
+    "a quote without a place": {"quote": {"text": "fox"}},
+    "a formatting without a length": {"entities": [{"type": "bold", "offset": 0}] * 2},
+    "several at once": {
+        "forward_origin": ORIGINS["a hidden sender without a name"],
+        "via_bot": {"id": 1},
+        "entities": [{"type": "bold", "offset": 0}],
+    },
+}
+
+
+@pytest.mark.parametrize("cell", QUOTED)
+async def test_a_part_that_cannot_be_parsed_hides_no_prompt(
+    harness: AppHarness, cell: str
+) -> None:
+    anna = harness.person()
+    anna.chat.started = True
+    harness.telegram.inject({"message": message(anna, 10, "a red fox") | QUOTED[cell]})
+    await harness.until(lambda: len(cards(harness, anna.chat)) == 1, within=10)
+    assert harness.rows("SELECT prompt FROM tasks") == [("a red fox",)]
+
+
+async def test_a_part_that_cannot_be_parsed_stops_no_button(harness: AppHarness) -> None:
+    anna = harness.person()
+    card = await harness.card(anna)
+    [row] = card["reply_markup"]["inline_keyboard"][:1]
+    said = card["reply_to_message"] | {"forward_origin": {"type": "hidden_user", "date": 0}}
+    press = {
+        "id": "77",
+        "from": anna.user,
+        "chat_instance": "1",
+        "data": next(one["callback_data"] for one in row if "9:16" in one["text"]),
+        "message": card | {"reply_to_message": said},
+    }
+    harness.telegram.inject({"callback_query": press})
+    await harness.ended("delivered")
+
+
+@pytest.mark.parametrize("field", ["from", "message_thread_id", "successful_payment"])
+async def test_what_a_handler_needs_is_not_left_out(harness: AppHarness, field: str) -> None:
+    anna = harness.person()
+    bad = harness.telegram.inject({"message": message(anna, 10, "a red fox") | {field: {}}})
+    await harness.pass_(60)
+    assert harness.rows("SELECT update_id, state FROM inbox") == [(bad["update_id"], "set_aside")]
+
+
 async def test_the_same_update_three_times_takes_effect_once(harness: AppHarness) -> None:
     anna = harness.person()
     card = await harness.card(anna)
