@@ -83,9 +83,19 @@ def code_of(answer: Mapping[str, Any]) -> int | None:
     code = answer.get("code")
     if isinstance(code, bool):
         return None
+    if isinstance(code, float) and code.is_integer():
+        return int(code)
     if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:
         return int(code)
     return code if isinstance(code, int) else None
+
+
+def id_of(answer: Mapping[str, Any]) -> str:
+    """Return the id of the job that an answer names; "" when it names none."""
+    id_ = answer.get("id")
+    if isinstance(id_, bool) or not isinstance(id_, str | int):
+        return ""
+    return str(id_).strip()
 
 
 def _reason(code: int, answer: Mapping[str, Any]) -> Reason:

@@ -145,6 +145,37 @@ async def test_code_0_without_an_id_may_be_an_order() -> None:
         await create(saying(code=0, id=None))
 
 
+async def test_a_broken_character_loses_no_order() -> None:
+    said = b'{"code": 0, "id": "%s", "status": "failed", "message": "%%s"}' % ID.encode()
+    for words, kept in (
+        (b"\xd0", "\ufffd"),  # half a letter
+        (b"\\ud83d", "\ufffd"),  # half an emoji
+        (b"\\u0000", "\ufffd"),
+        (b"\\\\u0000", "\\u0000"),
+        (b"\\ud83e\\udd8a", "🦊"),
+    ):
+        provider, _ = answering(
+            lambda _, words=words: httpx.Response(200, content=said % words)  # type: ignore[misc]
+        )
+        for job in (await create(provider), await provider.result(ID)):
+            assert (job.id, job.detail) == (ID, kept)
+
+
+async def test_an_id_may_be_a_number() -> None:
+    assert (await create(saying(code=0, id=12345))).id == "12345"
+    assert (await saying(code=0, id=12345, status="done").result("12345")).id == "12345"
+
+
+@pytest.mark.parametrize("id_", [None, "", " ", True])
+async def test_an_answer_that_names_no_job_is_about_the_one_asked_for(id_: object) -> None:
+    assert (await saying(code=0, id=id_, status="done").result(ID)).status is JobStatus.DONE
+    with pytest.raises(ProviderRefused) as caught:
+        await saying(code=4, id=id_).result(ID)
+    assert caught.value.reason is Reason.PROVIDER_FORGOT
+    with pytest.raises(ProviderLost):
+        await create(saying(code=0, id=id_))
+
+
 async def test_an_id_is_an_order_whatever_the_code_says() -> None:
     job = await create(saying(code=6, id=ID))
     assert (job.id, job.status) == (ID, JobStatus.PENDING)
@@ -270,7 +301,14 @@ async def test_an_absurd_retry_after_is_ignored(header: str, seconds: float | No
 
 @pytest.mark.parametrize(
     ("code", "means"),
-    [("6", ProviderBusy), ("1001", ProviderRefused), ("six", ProviderLost), (True, ProviderLost)],
+    [
+        ("6", ProviderBusy),
+        (6.0, ProviderBusy),
+        (6.5, ProviderLost),
+        ("1001", ProviderRefused),
+        ("six", ProviderLost),
+        (True, ProviderLost),
+    ],
 )
 async def test_a_code_may_be_written_as_text(code: object, means: type[ProviderError]) -> None:
     with pytest.raises(means):
@@ -341,6 +379,8 @@ async def test_a_forgotten_job_is_recognised_even_with_a_status() -> None:
         ({"code": 6}, 200, ProviderBusy),
         ({"error": {"message": "bad key"}}, 401, ProviderHeld),
         ({"balance": "much"}, 200, ProviderBusy),
+        ({"balance": "NaN"}, 200, ProviderBusy),
+        ({"balance": 5, "creditLimit": "Infinity"}, 200, ProviderBusy),
         ({}, 500, ProviderBusy),
     ],
 )

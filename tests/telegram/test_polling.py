@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -118,10 +119,14 @@ def test_an_object_without_update_id_is_not_an_update(number: object) -> None:
     assert incoming({"update_id": number, "message": {}}) is None
 
 
-@pytest.mark.parametrize("text", ["\ud83d", "\udc00\ud83d", "\0", "\\u0000", "🦊", "\\\0"])
+@pytest.mark.parametrize(
+    "text", ["\ud83d", "\udc00\ud83d", "\0", "\\u0000", "🦊", "\\\0", "\\\\u0000", "\0\0"]
+)
 async def test_every_text_can_be_stored(storage: Storage, text: str) -> None:
     row = incoming({"update_id": 7, "pre_checkout_query": {"id": text, "payload": text}})
     assert row is not None
     row.payload.encode()
     assert "\0" not in row.chat_key + row.payload
+    kept = json.loads(row.payload)["pre_checkout_query"]["payload"]
+    assert kept == text or "\ufffd" in kept
     assert await storage.inbox.add([row], now=NOON) == 1
