@@ -176,7 +176,7 @@ def job_from(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
         return Job(id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail)
     url = link_in(answer)
     if url is None and status == "done" and isinstance(answer.get("url"), str):
-        url = answer["url"] or None  # the download refuses a link that is not http(s)
+        url = answer["url"].strip() or None  # the download refuses a link that is not http(s)
     if url or status == "done":
         return Job(id=id_, status=JobStatus.DONE, url=url)
     return Job(id=id_, status=JobStatus.PENDING, detail=status)
@@ -197,6 +197,7 @@ def link_in(answer: Mapping[str, Any]) -> str | None:
 
 def _link(value: Any, *, depth: int) -> str | None:
     if isinstance(value, str):
+        value = value.strip()
         return value if _is_link(value) else None
     if depth >= _DEPTH:
         return None
