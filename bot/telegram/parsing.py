@@ -1,15 +1,17 @@
-"""Parse an update also when Telegram sends a part of it that aiogram does not know.
+"""Parse what Telegram sends also when aiogram does not know a part of it.
 
 Telegram adds kinds of its objects at any time, and leaves out fields that are documented as
-required (aiogram #1840: the name of a hidden sender). It must not know what an update means.
+required (aiogram #1840: the name of a hidden sender), in updates and in the messages that answer a
+call. It must not know what an update means.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 from aiogram import Bot
 from aiogram.types import Update
@@ -27,6 +29,7 @@ _NEEDED = {
 """Fields of an event that aiogram could do without, but not a handler: who wrote, where the answer
 belongs, and money."""
 
+_T = TypeVar("_T")
 _Path = tuple[str | int, ...]
 
 
@@ -35,8 +38,16 @@ def parse(raw: dict[str, Any], bot: Bot) -> Update:
 
     Raises ValidationError when the rest would not be an update, or lacks what a handler needs.
     """
+    return known_parts(partial(Update.model_validate, context={"bot": bot}), raw)
+
+
+def known_parts(validate: Callable[[Any], _T], raw: dict[str, Any]) -> _T:
+    """Return what `validate` makes of an update or answer, without the parts that it refuses.
+
+    Raises its ValidationError when nothing can be left out.
+    """
     try:
-        return _validated(raw, bot)
+        return validate(raw)
     except ValidationError as exc:
         error = exc
     left_out: list[str] = []
@@ -45,7 +56,7 @@ def parse(raw: dict[str, Any], bot: Bot) -> Update:
             rest = _without(raw, path)
             name = ".".join(map(str, path))
             try:
-                update = _validated(rest, bot)
+                parsed = validate(rest)
             except ValidationError as exc:
                 # Alternatives of a union complain too; those fields have to stay.
                 if exc.error_count() >= error.error_count():
@@ -54,14 +65,10 @@ def parse(raw: dict[str, Any], bot: Bot) -> Update:
                 left_out.append(name)
                 break
             logger.warning("left out what cannot be parsed: %s", ", ".join([*left_out, name]))
-            return update
+            return parsed
         else:
             break
     raise error
-
-
-def _validated(raw: dict[str, Any], bot: Bot) -> Update:
-    return Update.model_validate(raw, context={"bot": bot})
 
 
 def _parts(raw: dict[str, Any], error: ValidationError) -> Iterator[_Path]:

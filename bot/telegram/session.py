@@ -5,16 +5,20 @@ It must not know what a call is for.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import cast
 
 import aiohttp
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.exceptions import ClientDecodeError, TelegramAPIError, TelegramNetworkError
-from aiogram.methods import TelegramMethod
+from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
+from pydantic import ValidationError
 
 from bot.telegram.errors import error_of_http_status
+from bot.telegram.parsing import known_parts
 
 
 class Session(AiohttpSession):
@@ -46,8 +50,24 @@ class Session(AiohttpSession):
                 bot=bot, method=method, status_code=answer.status, content=said
             )
         except (ClientDecodeError, TelegramAPIError) as exc:
-            says_why = isinstance(exc, TelegramAPIError) and exc.message is not None
-            if not says_why and (error := error_of_http_status(answer.status)):
-                raise error from None
-            raise
+            if isinstance(exc, ClientDecodeError) and answer.status < 300:
+                response = _known_parts(bot, method, exc)
+            else:
+                says_why = isinstance(exc, TelegramAPIError) and exc.message is not None
+                if not says_why and (error := error_of_http_status(answer.status)):
+                    raise error from None
+                raise
         return cast(TelegramType, response.result)
+
+
+def _known_parts(
+    bot: Bot, method: TelegramMethod[TelegramType], exc: ClientDecodeError
+) -> Response[TelegramType]:
+    """Parse the rest of an answer. What was sent must not be sent again because the message that
+    it replies to cannot be parsed. Raises `exc` when there is no such rest.
+    """
+    if isinstance(exc.data, dict) and exc.data.get("ok") is True:
+        model = Response[method.__returning__]  # type: ignore[name-defined]
+        with suppress(ValidationError):
+            return known_parts(partial(model.model_validate, context={"bot": bot}), exc.data)
+    raise exc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,7 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import (
     DeleteMessage,
+    EditMessageText,
     GetMe,
     GetUpdates,
     SendChatAction,
@@ -264,6 +266,23 @@ async def test_an_answer_that_is_not_as_documented_is_classified(
 async def test_one_broken_character_hides_no_page_of_updates() -> None:
     page = b'\xef\xbb\xbf{"ok": true, "result": [{"update_id": 1, "x": "\xd0"}]}'
     assert await answered(GetRawUpdates(), 200, page) == [{"update_id": 1, "x": "\ufffd"}]
+
+
+@pytest.mark.parametrize("method", [SEND, EditMessageText(chat_id=1, message_id=9, text="x")])
+async def test_a_message_that_was_sent_counts_also_when_what_it_replies_to_cannot_be_parsed(
+    method: Any,
+) -> None:
+    """Otherwise it would count as lost, and be sent again and again."""
+    chat = {"id": 1, "type": "private"}
+    origin = {"type": "hidden_user", "date": 0}
+    said = {"message_id": 3, "date": 0, "chat": chat, "forward_origin": origin, "text": "a fox"}
+    sent = {"message_id": 9, "date": 0, "chat": chat, "text": "x", "reply_to_message": said}
+    answer = await answered(method, 200, json.dumps({"ok": True, "result": sent}).encode())
+    assert (answer.message_id, answer.reply_to_message.text) == (9, "a fox")
+    assert answer.reply_to_message.forward_origin is None
+    for bad in ({"message_id": 9}, {}, "x", None):
+        with pytest.raises(TelegramLost):
+            await answered(method, 200, json.dumps({"ok": True, "result": bad or [1]}).encode())
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(-5, 1), (10_000, 10_000), (10**11, 86_400)])
