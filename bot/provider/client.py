@@ -241,6 +241,10 @@ class Gptunnel:
             return funds
         except (KeyError, InvalidOperation):
             code = code_of(answer)
+            if code is None and status in (404, 405):
+                # Perhaps only this call is missing: a probe shows whether the address is right.
+                await self._probe()
+                raise ProviderBusy(f"balance: HTTP {status}, there is no such call") from None
             raise (
                 (error_of_code(code, headers, answer) if code else None)
                 or error_of_http_status(status, headers, answer)

@@ -391,6 +391,22 @@ async def test_no_balance_in_the_answer_says_why(
         await saying(status, **answer).balance()
 
 
+@pytest.mark.parametrize("status", [404, 405])
+async def test_a_balance_that_is_not_there_says_nothing_about_the_address(status: int) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/media/create":
+            return httpx.Response(200, json={"code": 3, "issues": [{"path": "model"}]})
+        return httpx.Response(status, text="<html>")
+
+    provider, seen = answering(answer)
+    with pytest.raises(ProviderBusy, match="there is no such call"):
+        await provider.balance()
+    assert [(one.method, one.content) for one in seen] == [("GET", b""), ("POST", b"{}")]
+    with pytest.raises(ProviderHeld) as caught:
+        await answering(lambda _: httpx.Response(status))[0].balance()
+    assert caught.value.hold is Hold.WRONG_ADDRESS
+
+
 async def test_a_balance_without_credit_is_the_funds() -> None:
     provider, seen = answering(lambda _: httpx.Response(200, json={"balance": 12.5}))
     assert await provider.balance() == Decimal("12.5")
