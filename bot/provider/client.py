@@ -106,6 +106,7 @@ class Gptunnel:
         # The same poll is made many times, and building the request costs more than sending it.
         self._questions: dict[str, httpx.Request] = {}
         self._shapes: set[str] = set()
+        self._asks_by_post = False
 
     @classmethod
     def connect(
@@ -168,7 +169,7 @@ class Gptunnel:
 
     async def _result(self, task_id: str, question: str) -> Job:
         try:
-            status, answer, headers = await self._call(self._asking, question, self._ask_seconds)
+            status, answer, headers = await self._ask_result(task_id, question)
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         code = code_of(answer)
@@ -185,6 +186,22 @@ class Gptunnel:
         if code and (code in AGAIN or code in HOLDS):
             raise error_of_code(code, headers, answer)
         return job_from(task_id, answer, code)
+
+    async def _ask_result(
+        self, task_id: str, question: str
+    ) -> tuple[int, Mapping[str, Any], httpx.Headers]:
+        """Ask by GET, or by POST where only that is served: both are documented (provider.md:
+        result).
+        """
+        if not self._asks_by_post:
+            said = status, answer, _ = await self._call(self._asking, question, self._ask_seconds)
+            if status not in (404, 405) or code_of(answer) is not None:
+                return said
+        said = status, answer, _ = await self._call(
+            self._asking, "media/result", self._ask_seconds, {"task_id": task_id}
+        )
+        self._asks_by_post = status not in (404, 405) or code_of(answer) is not None
+        return said
 
     def _log_new_shape(self, answer: Mapping[str, Any]) -> None:
         """Log each undocumented form of an answer once: keys and types, no values."""

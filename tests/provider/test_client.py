@@ -329,6 +329,32 @@ async def test_a_result_is_requested_by_its_id() -> None:
     assert str(seen[0].url) == f"http://provider.test/v1/media/result?task_id={ID}"
 
 
+@pytest.mark.parametrize("status", [404, 405])
+async def test_a_result_is_requested_by_post_where_only_that_is_served(status: int) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(status, text="<html>")
+        return httpx.Response(200, json={"code": 0, "status": "done"})
+
+    provider, seen = answering(answer)
+    for _ in range(2):
+        assert (await provider.result(ID)).status is JobStatus.DONE
+    assert [request.method for request in seen] == ["GET", "POST", "POST"]
+    assert str(seen[1].url) == "http://provider.test/v1/media/result"
+    assert json.loads(seen[1].content) == {"task_id": ID}
+
+
+async def test_an_outage_does_not_change_how_a_result_is_requested() -> None:
+    away = [httpx.Response(404), httpx.Response(404)]
+    provider, seen = answering(
+        lambda _: away.pop() if away else httpx.Response(200, json={"code": 0, "status": "idle"})
+    )
+    with pytest.raises(ProviderHeld):
+        await provider.result(ID)
+    await provider.result(ID)
+    assert [request.method for request in seen] == ["GET", "POST", "GET"]
+
+
 async def test_the_request_of_a_poll_is_built_once_and_kept_until_the_final_answer() -> None:
     said = ["idle", "running", "done", "done"]
     provider, seen = answering(
