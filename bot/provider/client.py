@@ -259,8 +259,7 @@ class Gptunnel:
         except (KeyError, InvalidOperation):
             code = code_of(answer)
             if code is None and status in (404, 405):
-                # Perhaps only this call is missing: a probe shows whether the address is right.
-                await self._probe()
+                # Perhaps only this call is missing: GPTunnel says code 99 at a wrong address.
                 raise ProviderBusy(f"balance: HTTP {status}, there is no such call") from None
             raise (
                 (error_of_code(code, headers, answer) if code else None)
