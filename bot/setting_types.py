@@ -21,6 +21,15 @@ from bot.core.stars import read_packages
 from storage.address import parse
 
 
+def stripped(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values without spaces around them: `docker --env-file` keeps those, and a shell
+    that reads a file with CRLF keeps the CR.
+    """
+    return {
+        name: value.strip() if isinstance(value, str) else value for name, value in values.items()
+    }
+
+
 def _token(value: SecretStr) -> SecretStr:
     number, colon, rest = value.get_secret_value().partition(":")
     if not (number.isdigit() and colon and rest) or any(c.isspace() for c in rest):
@@ -30,8 +39,8 @@ def _token(value: SecretStr) -> SecretStr:
 
 def _key(value: SecretStr) -> SecretStr:
     key = value.get_secret_value()
-    if not key or not key.isascii() or any(c.isspace() for c in key):
-        raise ValueError("should be the bare key, without `Bearer` and without spaces")
+    if not key or not key.isascii() or any(c.isspace() or c in "\"'" for c in key):
+        raise ValueError("should be the bare key, without `Bearer`, quotes and spaces")
     return value
 
 
@@ -41,10 +50,14 @@ def _http_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - a bad port raises here
+        host = parts.hostname or ""
+        host.encode("idna")  # so does a host with an empty part
     except ValueError:
         raise ValueError("should be an http(s) address") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
         raise ValueError("should be an http(s) address without a query")
+    if any(c.isspace() for c in value):
+        raise ValueError("should be an http(s) address without spaces")
     return value.rstrip("/")
 
 

@@ -64,6 +64,7 @@ from bot.setting_types import (
     Upper,
     UserIds,
     is_local,
+    stripped,
 )
 from storage.address import sqlite_file
 
@@ -274,8 +275,14 @@ class Settings(BaseSettings):
             path = values.get(f"{name}_file")
             if path and not values.get(name):
                 with suppress(OSError, UnicodeDecodeError):  # see _secret_file
-                    values[name] = Path(path).read_text(encoding="utf-8").strip()
+                    values[name] = Path(path).read_text(encoding="utf-8-sig").strip()
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_spaces(cls, values: Any) -> Any:
+        """Of these validators the last one runs first."""
+        return stripped(values)
 
     @field_validator("bot_token_file", "gptunnel_api_key_file")
     @classmethod
@@ -579,6 +586,11 @@ class DatabaseSettings(BaseSettings):
     model_config = Settings.model_config
 
     database_url: DatabaseUrl = Settings.model_fields["database_url"].default
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_spaces(cls, values: Any) -> Any:
+        return stripped(values)
 
     @property
     def secrets(self) -> tuple[str, ...]:

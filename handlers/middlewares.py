@@ -34,6 +34,8 @@ class Person(BaseMiddleware):
         if isinstance(event, Message) and event.migrate_to_chat_id is not None:
             data["lang"] = language_of(user.language_code if user else None)
             return await handler(event, data)  # a service message of the group
+        if isinstance(event, Message) and event.is_automatic_forward:
+            return None  # a post of the linked channel, in the name of Telegram's own account
         if user is None or user.is_bot:
             if isinstance(event, Message) and event.sender_chat is not None:
                 await reply.say(event, texts.cards.anonymous())

@@ -26,6 +26,8 @@ _SWITCH = re.compile(r"(?:^|(?<=\s))--[^\s\-][^\s=]*(?:=\S*|\s+(?!--)\S+)?")
 # Kept characters: joiners, used in emoji and Persian words; tags, used in the flags of England,
 # Scotland and Wales.
 _SHAPING = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0\ufffc"
+"""Letters and pictures of Unicode that show nothing, with which people send empty messages."""
 
 
 def clean_prompt(raw: str, *, limit: int = PROMPT_LIMIT) -> str:
@@ -36,7 +38,7 @@ def clean_prompt(raw: str, *, limit: int = PROMPT_LIMIT) -> str:
     """
     text = unicodedata.normalize("NFC", "".join(_visible(char) for char in raw))
     text = " ".join(_SWITCH.sub(" ", text).split())
-    if not any(unicodedata.category(char)[0] in "LNS" for char in text):
+    if not any(unicodedata.category(char)[0] in "LNS" and char not in _BLANK for char in text):
         raise InputError(Problem.EMPTY_PROMPT)
     if len(text) > limit:
         raise InputError(Problem.PROMPT_TOO_LONG, length=len(text), limit=limit)

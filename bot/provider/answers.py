@@ -83,9 +83,19 @@ def code_of(answer: Mapping[str, Any]) -> int | None:
     code = answer.get("code")
     if isinstance(code, bool):
         return None
+    if isinstance(code, float) and code.is_integer():
+        return int(code)
     if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) < 10:
         return int(code)
     return code if isinstance(code, int) else None
+
+
+def id_of(answer: Mapping[str, Any]) -> str:
+    """Return the id of the job that an answer names; "" when it names none."""
+    id_ = answer.get("id")
+    if isinstance(id_, bool) or not isinstance(id_, str | int):
+        return ""
+    return str(id_).strip()
 
 
 def _reason(code: int, answer: Mapping[str, Any]) -> Reason:
@@ -166,7 +176,7 @@ def job_from(id_: str, answer: Mapping[str, Any], code: int | None) -> Job:
         return Job(id=id_, status=JobStatus.FAILED, reason=Reason.PROVIDER_FAILED, detail=detail)
     url = link_in(answer)
     if url is None and status == "done" and isinstance(answer.get("url"), str):
-        url = answer["url"] or None  # the download refuses a link that is not http(s)
+        url = answer["url"].strip() or None  # the download refuses a link that is not http(s)
     if url or status == "done":
         return Job(id=id_, status=JobStatus.DONE, url=url)
     return Job(id=id_, status=JobStatus.PENDING, detail=status)
@@ -187,6 +197,7 @@ def link_in(answer: Mapping[str, Any]) -> str | None:
 
 def _link(value: Any, *, depth: int) -> str | None:
     if isinstance(value, str):
+        value = value.strip()
         return value if _is_link(value) else None
     if depth >= _DEPTH:
         return None

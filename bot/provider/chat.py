@@ -7,13 +7,14 @@ and logs neither questions nor answers.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
 import httpx
+
+from bot.core.json_text import decode
 
 BODY_LIMIT = 1 << 18
 """Bytes of an answer."""
@@ -42,7 +43,9 @@ async def ask(
         if response.status_code != 200:
             logger.warning("the chat model answers HTTP %d", response.status_code)
             return None
-        return str(json.loads(content)["choices"][0]["message"]["content"])
+        words = decode(content)["choices"][0]["message"]["content"]
+        # A model that refuses answers null.
+        return words if isinstance(words, str) else None
     except (
         httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError, LookupError,
         TypeError, RecursionError,

@@ -7,10 +7,9 @@ tasks, Telegram or the database, and it never retries by itself.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing, nullcontext, suppress
+from contextlib import aclosing, nullcontext
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 from urllib.parse import quote
@@ -24,6 +23,7 @@ from bot.core.errors import (
     ProviderLost,
     ProviderRefused,
 )
+from bot.core.json_text import decode
 from bot.core.task import Reason
 from bot.provider.answers import (
     AGAIN,
@@ -33,6 +33,7 @@ from bot.provider.answers import (
     code_of,
     error_of_code,
     error_of_http_status,
+    id_of,
     is_documented,
     job_from,
     link_in,
@@ -105,6 +106,7 @@ class Gptunnel:
         # The same poll is made many times, and building the request costs more than sending it.
         self._questions: dict[str, httpx.Request] = {}
         self._shapes: set[str] = set()
+        self._asks_by_post = False
 
     @classmethod
     def connect(
@@ -141,8 +143,7 @@ class Gptunnel:
             self._ordering, "media/create", self._create_seconds, body
         )
         code = code_of(answer)
-        id_ = answer.get("id")
-        if isinstance(id_, str) and id_:
+        if id_ := id_of(answer):
             # An id means an accepted order, whatever else the answer says: it is polled from here
             # on.
             return job_from(id_, answer, code)
@@ -168,7 +169,7 @@ class Gptunnel:
 
     async def _result(self, task_id: str, question: str) -> Job:
         try:
-            status, answer, headers = await self._call(self._asking, question, self._ask_seconds)
+            status, answer, headers = await self._ask_result(task_id, question)
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         code = code_of(answer)
@@ -178,13 +179,29 @@ class Gptunnel:
             raise error_of_http_status(status, headers, answer) or ProviderBusy(
                 f"result: HTTP {status} without a code"
             )
-        if answer.get("id", task_id) != task_id:
+        if id_of(answer) not in ("", task_id):
             raise ProviderBusy("result: the answer is about another task")
         if code == 4:
             raise ProviderRefused(Reason.PROVIDER_FORGOT, f"code 4 {message_of(answer)}".strip())
         if code and (code in AGAIN or code in HOLDS):
             raise error_of_code(code, headers, answer)
         return job_from(task_id, answer, code)
+
+    async def _ask_result(
+        self, task_id: str, question: str
+    ) -> tuple[int, Mapping[str, Any], httpx.Headers]:
+        """Ask by GET, or by POST where only that is served: both are documented (provider.md:
+        result).
+        """
+        if not self._asks_by_post:
+            said = status, answer, _ = await self._call(self._asking, question, self._ask_seconds)
+            if status not in (404, 405) or code_of(answer) is not None:
+                return said
+        said = status, answer, _ = await self._call(
+            self._asking, "media/result", self._ask_seconds, {"task_id": task_id}
+        )
+        self._asks_by_post = status not in (404, 405) or code_of(answer) is not None
+        return said
 
     def _log_new_shape(self, answer: Mapping[str, Any]) -> None:
         """Log each undocumented form of an answer once: keys and types, no values."""
@@ -235,9 +252,15 @@ class Gptunnel:
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         try:
-            return Decimal(str(answer["balance"])) + Decimal(str(answer.get("creditLimit") or 0))
+            funds = Decimal(str(answer["balance"])) + Decimal(str(answer.get("creditLimit") or 0))
+            if not funds.is_finite():
+                raise InvalidOperation
+            return funds
         except (KeyError, InvalidOperation):
             code = code_of(answer)
+            if code is None and status in (404, 405):
+                # Perhaps only this call is missing: GPTunnel says code 99 at a wrong address.
+                raise ProviderBusy(f"balance: HTTP {status}, there is no such call") from None
             raise (
                 (error_of_code(code, headers, answer) if code else None)
                 or error_of_http_status(status, headers, answer)
@@ -261,8 +284,9 @@ class Gptunnel:
         listed: dict[str, Decimal] = {}
         for model in models if isinstance(models, list) else []:
             if isinstance(model, dict) and isinstance(model.get("id"), str):
-                with suppress(InvalidOperation):
-                    listed[model["id"]] = Decimal(str(model.get("price")))
+                price = _roubles(model, "price")
+                if price is not None:
+                    listed[model["id"]] = price
         if not listed:
             raise ProviderBusy(f"models: HTTP {status} without a list")
         return listed
@@ -335,7 +359,7 @@ class Gptunnel:
                 raise ProviderBusy(f"{name}: {kind}, no connection") from None
             raise ProviderLost(f"{name}: {kind}") from None
         try:
-            answer = json.loads(said)
+            answer = decode(said)
         except (ValueError, RecursionError):
             answer = None
         return (

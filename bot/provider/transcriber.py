@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import logging
 import wave
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import httpx
 
+from bot.core.json_text import decode
 from bot.provider.transport import transport
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Transcriber:
                         raise TranscriberError("the answer is too long")
             if response.status_code != 200:
                 raise TranscriberError(f"the service answers HTTP {response.status_code}")
-            text = json.loads(content)["text"]
+            text = decode(content)["text"]
         except TimeoutError:
             raise TranscriberError(f"no answer within {self._seconds:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as exc:

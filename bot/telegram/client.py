@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 
 import aiohttp
 from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.session.middlewares.base import (
     BaseRequestMiddleware,
     NextRequestMiddlewareType,
@@ -37,6 +36,7 @@ from bot.runtime import metrics, proxy
 from bot.telegram.answer_types import KeepAnswerTypes
 from bot.telegram.errors import ErrorMiddleware
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware, SharedLimiter
+from bot.telegram.session import Session
 
 REQUEST_SECONDS = 30
 """Seconds for an ordinary call; uploads and the long poll set their own timeouts."""
@@ -79,7 +79,7 @@ def connect(
     `local`: the server runs with --local, on this machine. `line`: the limit shared by several
     processes.
     """
-    session = AiohttpSession(
+    session = Session(
         api=TelegramAPIServer.from_base(api_url, is_local=local),
         proxy=proxy_url or None,
         timeout=seconds,

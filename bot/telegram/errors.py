@@ -17,7 +17,6 @@ from aiogram.exceptions import (
     AiogramError,
     ClientDecodeError,
     TelegramAPIError,
-    TelegramBadRequest,
     TelegramConflictError,
     TelegramEntityTooLarge,
     TelegramForbiddenError,
@@ -107,6 +106,10 @@ _WAIT = re.compile(r"(?:slowmode|flood|flood_premium)_wait_(\d+)")
 
 _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 
+_LONGEST_WAIT = 86_400.0
+"""Seconds; a longer wait would go past the last date that Python knows."""
+_WAIT_WITHOUT_A_TIME = 30.0
+
 
 def classify(exc: BaseException) -> TelegramError | None:
     """Return the TelegramError of a failed call; None when the exception is not about Telegram.
@@ -118,7 +121,8 @@ def classify(exc: BaseException) -> TelegramError | None:
         case TelegramError():
             return exc
         case TelegramRetryAfter():
-            return TelegramFlood("flood control", retry_after=float(exc.retry_after))
+            wait = min(max(float(exc.retry_after), 1.0), _LONGEST_WAIT)
+            return TelegramFlood("flood control", retry_after=wait)
         case TelegramMigrateToChat():
             return TelegramMoved("the group has moved", chat_id=exc.migrate_to_chat_id)
         case TelegramUnauthorizedError():
@@ -132,7 +136,7 @@ def classify(exc: BaseException) -> TelegramError | None:
         case TelegramConflictError():
             return TelegramConflict(exc.message)
         case TelegramForbiddenError():
-            return TelegramUnreachable(exc.message)
+            return TelegramUnreachable(str(exc.message))
         case TelegramEntityTooLarge():
             return TelegramTooLarge(exc.message)
         case TelegramServerError():
@@ -143,18 +147,30 @@ def classify(exc: BaseException) -> TelegramError | None:
             if isinstance(cause, aiohttp.ClientConnectorError) or proxy.is_at_fault(cause):
                 return TelegramLater(f"no connection ({kind})")
             return TelegramLost(f"the answer was lost ({kind})")
-        case TelegramBadRequest():
-            return _bad_request(exc.message)
         case TelegramAPIError() if "too many requests" in str(exc.message).lower():
-            return TelegramFlood("flood control without a time", retry_after=30.0)
+            return error_of_http_status(429)
         case TelegramAPIError():
-            return TelegramRejected(str(exc.message))
+            # The description is optional (Bot API: "Making requests").
+            return _bad_request(str(exc.message))
         case Exception() if proxy.is_at_fault(exc):
             return TelegramLater(f"no connection through the proxy ({type(exc).__name__})")
         case aiohttp.ClientError() | TimeoutError() | OSError() | AiogramError():
             return TelegramLost(f"the answer was lost ({type(exc).__name__})")
         case _:
             return None
+
+
+def error_of_http_status(status: int) -> TelegramError | None:
+    """Return the error of an answer that says nothing more: one of a proxy, or without a
+    description; None if the status alone proves nothing.
+    """
+    if status == 413:
+        return TelegramTooLarge("the request is too large (HTTP 413)")
+    if status == 429:
+        return TelegramFlood("flood control without a time", retry_after=_WAIT_WITHOUT_A_TIME)
+    if 300 <= status < 400:
+        return TelegramLater(f"TELEGRAM_API_URL: its server redirects (HTTP {status})")
+    return None
 
 
 def _bad_request(message: str) -> TelegramError:
@@ -188,6 +204,6 @@ class ErrorMiddleware(BaseRequestMiddleware):
             error = classify(exc)
             if error is None:
                 raise
-            if isinstance(exc, TelegramRetryAfter):
-                metrics.flood_wait(exc.retry_after)
+            if isinstance(error, TelegramFlood):
+                metrics.flood_wait(error.retry_after)
             raise error from None

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from aiogram import Bot, Dispatcher
-from aiogram.types import Update
 from pydantic import ValidationError
 
 from bot.core.clock import Clock, Sleep, Wait, wait_for
@@ -30,6 +29,7 @@ from bot.core.errors import (
 from bot.core.schedule import back_off
 from bot.runtime import logs, metrics
 from bot.runtime.idle import Idle
+from bot.telegram.parsing import parse
 from bot.telegram.updates import PAGE
 from storage import InboxUpdate, IncomingUpdate, Storage
 
@@ -294,7 +294,7 @@ class Inbox:
 
     async def _handle(self, update: InboxUpdate, raw: dict[str, Any]) -> str | timedelta | None:
         """Run the handlers. Raises TelegramMoved, and parse errors of the update."""
-        parsed = Update.model_validate(raw, context={"bot": self._bot})
+        parsed = parse(raw, self._bot)
         age = self._clock() - update.received_at
         patience = PRESS_PATIENCE if parsed.callback_query else PATIENCE
         # Each wait is half of the elapsed time; no attempt is counted, since the fault is outside.

@@ -9,6 +9,7 @@ in one place.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -388,12 +389,16 @@ class Messenger:
         return self._pace.busy(chat.chat_id)
 
 
+_ON_FORMATTING = re.compile(r"entities|entity_", re.IGNORECASE)
+"""`can't parse entities` of the Bot API server, ENTITY_MENTION_USER_INVALID of Telegram."""
+
+
 async def _send_plain_if_needed(attempt: Any, words: dict[str, Any], entities: str) -> Any:
     """Send without formatting when that is refused."""
     try:
         return await attempt(words)
     except TelegramRejected as exc:
-        if "entities" not in str(exc).lower() or not words.get(entities):
+        if not _ON_FORMATTING.search(str(exc)) or not words.get(entities):
             raise
     return await attempt(words | {entities: None})
 

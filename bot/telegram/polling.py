@@ -70,6 +70,7 @@ class Polling:
         await self._take_over()
         offset: int | None = None
         while True:
+            asked_at = self._clock()
             page = await self._until_success(partial(self._page, offset))
             if not isinstance(page, list):
                 logger.error("getUpdates: the answer is no list")
@@ -80,8 +81,14 @@ class Polling:
                 logger.error("%d updates without an update_id were dropped", len(page) - len(rows))
             if rows:
                 await self._until_success(partial(self._take, rows))
-                offset = max(row.update_id for row in rows) + 1
-            elif page:
+                latest = max(row.update_id for row in rows)
+                # After a quiet week the numbers may begin anew (Bot API: Update).
+                is_new, offset = latest >= (offset or 0), latest + 1
+            else:
+                # An empty page that came at once: the server does not wait for updates.
+                waited = (self._clock() - asked_at).total_seconds() >= IDLE_SECONDS
+                is_new = waited and not page
+            if not is_new:
                 await self._sleep(IDLE_SECONDS)
             self._health.mark("updates")
             self._signals.polled_at = self._clock()

@@ -5,14 +5,11 @@ It must not know what an update means.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from bot.core.json_text import encode, storable
 from storage import IncomingUpdate
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
-"""Encodes updates; `json.dumps` would create an encoder for each."""
 
 PAGE = 100
 """The largest number of updates in one answer (Bot API: getUpdates). After so many, Telegram
@@ -55,18 +52,8 @@ def incoming(raw: Any) -> IncomingUpdate | None:
         return None
     return IncomingUpdate(
         update_id=update_id,
-        chat_key=_storable(chat_key(raw)),
-        payload=_storable(_encode(raw)),
+        chat_key=storable(chat_key(raw)),
+        payload=encode(raw),
         # Telegram waits for ten seconds (Bot API: answerPreCheckoutQuery).
         is_urgent="pre_checkout_query" in raw,
     )
-
-
-def _storable(text: str) -> str:
-    """Return the text without characters that databases reject: NUL and unpaired surrogates."""
-    text = text.replace("\\u0000", "\ufffd").replace("\0", "\ufffd")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text

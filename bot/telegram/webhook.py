@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
 from datetime import datetime, timedelta
 
@@ -25,6 +24,7 @@ from bot.core.errors import (
     TelegramRejected,
     TelegramUnauthorized,
 )
+from bot.core.json_text import decode
 from bot.core.schedule import back_off
 from bot.runtime import metrics
 from bot.runtime.health import Health
@@ -93,7 +93,8 @@ class Webhook:
         if body is None:
             return web.Response(status=413)
         try:
-            raw = json.loads(body)
+            # One broken character must not keep the updates behind it at Telegram.
+            raw = decode(body)
         except (ValueError, RecursionError):
             return web.Response(status=400)
         row = incoming(raw)

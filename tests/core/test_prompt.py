@@ -43,7 +43,8 @@ def test_switches_and_invisible_characters_are_removed(raw: str, sent: str) -> N
 
 
 @pytest.mark.parametrize(
-    "raw", ["", " \n\t", "--ar 16:9", "\u200b\u2060", "...", "--", "-- --a b"]
+    "raw",
+    ["", " \n\t", "--ar 16:9", "\u200b\u2060", "...", "--", "-- --a b", "\u2800\u3164", "\ufffc"],
 )
 def test_a_prompt_without_words_is_empty(raw: str) -> None:
     with pytest.raises(InputError) as caught:

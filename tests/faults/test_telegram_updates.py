@@ -25,6 +25,11 @@ PASSING: dict[str, tuple[Fault, float]] = {
     "500 without a description": (refusal(500, None), 1),
     "502 HTML": (http(502), 1),
     "504": (http(504, None), 1),
+    "the page of a censor": (http(200, "<html>Доступ ограничен</html>".encode("cp1251")), 1),
+    "a redirect": (http(301, None, Location="https://elsewhere.test/"), 1),
+    "400 without a description": (refusal(400, None), 1),
+    "429 without a description": (refusal(429, None), 30),
+    "429 for a negative time": (refusal(429, "Too Many Requests", retry_after=-5), 1),
     "403": (refusal(403, "Forbidden: bot was blocked by the user"), 1),
     "400": (refusal(400, "Bad Request: chat not found"), 1),
     "group migrated": (refusal(400, "Bad Request: migrated", migrate_to_chat_id=-100500), 1),
@@ -110,6 +115,59 @@ async def test_an_update_that_cannot_be_parsed_stops_no_other(
     # Its text stays for the operator, and Telegram has forgotten it.
     assert harness.rows("SELECT count(*) FROM inbox WHERE payload LIKE '{%'") == [(1,)]
     assert not harness.telegram.world.pending
+
+
+ORIGINS: dict[str, Json] = {
+    "a hidden sender without a name": {"type": "hidden_user", "date": 0},
+    "a kind of origin that nobody knows": {"type": "moon", "date": 0},
+}
+QUOTED: dict[str, Json] = {
+    **{name: {"forward_origin": origin} for name, origin in ORIGINS.items()},
+    "another chat's message": {"external_reply": {"origin": {"type": "moon", "date": 0}}},
+    "an answer to a message without a date": {"reply_to_message": {"message_id": 3}},
+    "a quote without a place": {"quote": {"text": "fox"}},
+    "a formatting without a length": {"entities": [{"type": "bold", "offset": 0}] * 2},
+    "several at once": {
+        "forward_origin": ORIGINS["a hidden sender without a name"],
+        "via_bot": {"id": 1},
+        "entities": [{"type": "bold", "offset": 0}],
+    },
+}
+
+
+@pytest.mark.parametrize("cell", QUOTED)
+async def test_a_part_that_cannot_be_parsed_hides_no_prompt(
+    harness: AppHarness, cell: str
+) -> None:
+    anna = harness.person()
+    anna.chat.started = True
+    harness.telegram.inject({"message": message(anna, 10, "a red fox") | QUOTED[cell]})
+    await harness.until(lambda: len(cards(harness, anna.chat)) == 1, within=10)
+    assert harness.rows("SELECT prompt FROM tasks") == [("a red fox",)]
+
+
+async def test_a_part_that_cannot_be_parsed_stops_no_button(harness: AppHarness) -> None:
+    anna = harness.person()
+    card = await harness.card(anna)
+    [row] = card["reply_markup"]["inline_keyboard"][:1]
+    said = card["reply_to_message"] | {"forward_origin": {"type": "hidden_user", "date": 0}}
+    press = {
+        "id": "77",
+        "from": anna.user,
+        "chat_instance": "1",
+        "data": next(one["callback_data"] for one in row if "9:16" in one["text"]),
+        "message": card | {"reply_to_message": said},
+    }
+    harness.telegram.inject({"callback_query": press})
+    await harness.ended("delivered")
+
+
+@pytest.mark.parametrize("field", ["from", "message_thread_id", "successful_payment"])
+async def test_what_a_handler_needs_is_not_left_out(harness: AppHarness, field: str) -> None:
+    anna = harness.person()
+    bad = harness.telegram.inject({"message": message(anna, 10, "a red fox") | {field: {}}})
+    await harness.pass_(60)
+    assert harness.rows("SELECT update_id, state FROM inbox") == [(bad["update_id"], "set_aside")]
 
 
 async def test_the_same_update_three_times_takes_effect_once(harness: AppHarness) -> None:

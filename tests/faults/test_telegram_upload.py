@@ -15,6 +15,7 @@ from bot.jobs import delivery
 from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.people import Person
 from tests.faults import words
+from tests.faults.answers import refusal
 from tests.faults.refusals import LATER, REJECTED, TAKEN, UNREACHABLE
 from tests.support.app_harness import AppHarness
 
@@ -119,8 +120,19 @@ async def test_a_video_that_telegram_always_rejects_is_sent_as_a_link(
     made_once(harness)
 
 
-async def test_a_caption_with_refused_formatting_is_sent_plain(harness: AppHarness) -> None:
-    anna = await ordered(harness, REJECTED["can't parse entities"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "can't parse entities: byte offset 4",
+        "ENTITY_BOUNDS_INVALID",
+        "ENTITY_MENTION_USER_INVALID",
+        "ENTITIES_TOO_LONG",
+    ],
+)
+async def test_a_caption_with_refused_formatting_is_sent_plain(
+    harness: AppHarness, said: str
+) -> None:
+    anna = await ordered(harness, refusal(400, f"Bad Request: {said}"))
     await harness.ended("delivered", within=60)
     first, second = harness.sent(SEND)
     assert "caption_entities" in first.params

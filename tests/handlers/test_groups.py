@@ -142,6 +142,20 @@ async def test_an_anonymous_author_is_told_how_to_write_as_themselves(
     assert "Анонимность" in answer.text
 
 
+async def test_a_post_of_the_linked_channel_is_no_order(
+    harness: HandlerHarness, member: Person
+) -> None:
+    """Telegram forwards it into the group as an account that is no bot."""
+    member.user = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+    channel = {"id": -100600, "type": "channel", "title": "News"}
+    post = {"sender_chat": channel, "is_automatic_forward": True}
+    await harness.feed(**member.text("/video A cat", **post))
+    await harness.feed(**mention(member, "A cat", **post))
+    assert harness.telegram.sent == []
+    assert harness.states() == []
+    assert harness.rows("SELECT count(*) FROM users") == [(0,)]
+
+
 async def test_a_group_that_becomes_a_supergroup_keeps_its_tasks(
     harness: HandlerHarness, ann: Person
 ) -> None:

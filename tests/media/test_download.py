@@ -1,5 +1,6 @@
 """The guarded download: gets a video from an honest server and nothing from any other."""
 
+import asyncio
 import io
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -136,6 +137,46 @@ async def test_a_signed_link_is_requested_unchanged(host: Host, file: io.BytesIO
     assert host.asked[0].raw_path == signed
 
 
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("/my video.mp4?name=a b", "/my%20video.mp4?name=a%20b"),
+        ("/видео.mp4", "/%D0%B2%D0%B8%D0%B4%D0%B5%D0%BE.mp4"),
+        ("/%D0%B2.mp4?x=50%&y=%2F", "/%D0%B2.mp4?x=50%&y=%2F"),
+    ],
+)
+async def test_a_link_that_is_not_escaped_is_requested_as_browsers_do(
+    host: Host, file: io.BytesIO, written: str, asked: str
+) -> None:
+    await LOCAL(f" http://127.0.0.1:{host.port}{written}\n", file)
+    host.redirects["/video.mp4"] = written
+    await LOCAL(host.url, file)
+    assert [request.raw_path for request in host.asked] == [asked, f"/video.mp4?{SECRET}", asked]
+
+
+async def test_bytes_of_a_redirect_are_kept(file: io.BytesIO) -> None:
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split(b" ")[1])
+        if len(asked) == 1:
+            writer.write(b"HTTP/1.1 302 Found\r\nLocation: /synspr\xf8ve\r\n\r\n")
+        else:
+            writer.write(b"HTTP/1.0 200 OK\r\n\r\n" + VIDEO)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await LOCAL(f"http://127.0.0.1:{port}/synsproeve", file) == len(VIDEO)
+    assert asked == [b"/synsproeve", b"/synspr%F8ve"]
+
+
+async def test_a_video_that_is_called_text_is_a_video(host: Host, file: io.BytesIO) -> None:
+    host.answers(body=VIDEO, headers={"Content-Type": "text/plain"})
+    assert await LOCAL(host.url, file) == len(VIDEO)
+
+
 async def test_requests_do_not_identify_the_bot(host: Host, file: io.BytesIO) -> None:
     host.redirects["/video.mp4"] = "/next.mp4"
     await LOCAL(host.url, file)
@@ -176,6 +217,7 @@ async def test_other_answers_raise_download_failed(host: Host, status: int) -> N
     [
         ({"body": "<html>Sign in</html>"}, "page"),
         ({"body": b"\n <!DOCTYPE html>", "headers": {"Content-Type": "video/mp4"}}, "page"),
+        ({"body": "Expired", "headers": {"Content-Type": "text/plain"}}, "page"),
         ({"body": b"", "headers": {"Content-Type": "video/mp4"}}, "empty"),
         ({"body": VIDEO, "headers": {"Content-Encoding": "gzip"}}, "compressed"),
         ({"act": "truncate"}, "ClientPayloadError"),
@@ -280,8 +322,12 @@ async def test_a_full_disk_is_a_failure_with_its_reason(host: Host, full: Binary
         "https://files.test:x/v.mp4",
         "https://[::1/v.mp4",
         "https://files.test/v.mp4\r\nHost: other",
-        "https://files.test/v .mp4",
+        "https://files .test/v.mp4",
         "https://фильм.test/v.mp4",
+        "https://files..test/v.mp4",
+        "https://.test/v.mp4",
+        f"https://{'a' * 64}.test/v.mp4",
+        "https://files%2etest/v.mp4",
     ],
 )
 async def test_a_link_of_another_kind_is_refused(url: str, downloader: Downloader) -> None:

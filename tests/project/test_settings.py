@@ -82,6 +82,51 @@ def test_anything_else_is_not_a_user_id(given: Any, written: str) -> None:
     assert line.startswith("ADMINS: should be Telegram user IDs")
 
 
+def test_spaces_around_a_value_do_not_count(given: Any) -> None:
+    """A shell that reads a file with CRLF leaves the CR in each value."""
+    meant = {
+        "ACCESS": "open",
+        "DATABASE_URL": "sqlite+aiosqlite:///data/other.db",
+        "GPTUNNEL_BASE_URL": "https://gptunnel.test/v1",
+        "HTTP_HOST": "0.0.0.0",
+        "HTTP_PORT": "8082",
+        "LOG_LEVEL": "DEBUG",
+        "METRICS_TOKEN": "canary-metrics",
+        "MODEL": "seedance-1-lite-480P-10s",
+        "PUBLIC_URL": "https://bot.test",
+        "TELEGRAM_LOCAL": "true",
+        **NEEDED,
+    }
+    assert given(**{name: f" {value}\r" for name, value in meant.items()}) == given(**meant)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://gptunnel..ru/v1",
+        f"https://{'a' * 64}.ru/v1",
+        "https://.ru/v1",
+        "https://gptunnel.ru/v1#x",
+        "https://gptunnel.ru /v1",
+    ],
+)
+def test_an_address_that_could_never_be_called_is_refused(given: Any, address: str) -> None:
+    [line] = lines_of(given, GPTUNNEL_BASE_URL=address)
+    assert line.startswith("GPTUNNEL_BASE_URL: should be an http(s) address")
+
+
+@pytest.mark.parametrize("key", ['"canary-key"', "'canary-key'"])
+def test_a_key_in_quotes_is_refused(given: Any, key: str) -> None:
+    """`docker --env-file` keeps the quotes."""
+    [line] = lines_of(given, GPTUNNEL_API_KEY=key)
+    assert "quotes" in line
+
+
+def test_a_secret_file_of_a_windows_editor_is_read(given: Any) -> None:
+    Path("token").write_bytes(b"\xef\xbb\xbf" + TOKEN.encode() + b"\r\n")
+    assert given(BOT_TOKEN="", BOT_TOKEN_FILE="token ").bot_token.get_secret_value() == TOKEN
+
+
 def test_secrets_are_read_from_files_and_a_value_overrides_its_file(given: Any) -> None:
     Path("token").write_text(f"{TOKEN}\n")
     files = {"BOT_TOKEN_FILE": "token", "GPTUNNEL_API_KEY_FILE": "not there"}

@@ -145,6 +145,37 @@ async def test_code_0_without_an_id_may_be_an_order() -> None:
         await create(saying(code=0, id=None))
 
 
+async def test_a_broken_character_loses_no_order() -> None:
+    said = b'{"code": 0, "id": "%s", "status": "failed", "message": "%%s"}' % ID.encode()
+    for words, kept in (
+        (b"\xd0", "\ufffd"),  # half a letter
+        (b"\\ud83d", "\ufffd"),  # half an emoji
+        (b"\\u0000", "\ufffd"),
+        (b"\\\\u0000", "\\u0000"),
+        (b"\\ud83e\\udd8a", "🦊"),
+    ):
+        provider, _ = answering(
+            lambda _, words=words: httpx.Response(200, content=said % words)  # type: ignore[misc]
+        )
+        for job in (await create(provider), await provider.result(ID)):
+            assert (job.id, job.detail) == (ID, kept)
+
+
+async def test_an_id_may_be_a_number() -> None:
+    assert (await create(saying(code=0, id=12345))).id == "12345"
+    assert (await saying(code=0, id=12345, status="done").result("12345")).id == "12345"
+
+
+@pytest.mark.parametrize("id_", [None, "", " ", True])
+async def test_an_answer_that_names_no_job_is_about_the_one_asked_for(id_: object) -> None:
+    assert (await saying(code=0, id=id_, status="done").result(ID)).status is JobStatus.DONE
+    with pytest.raises(ProviderRefused) as caught:
+        await saying(code=4, id=id_).result(ID)
+    assert caught.value.reason is Reason.PROVIDER_FORGOT
+    with pytest.raises(ProviderLost):
+        await create(saying(code=0, id=id_))
+
+
 async def test_an_id_is_an_order_whatever_the_code_says() -> None:
     job = await create(saying(code=6, id=ID))
     assert (job.id, job.status) == (ID, JobStatus.PENDING)
@@ -270,7 +301,14 @@ async def test_an_absurd_retry_after_is_ignored(header: str, seconds: float | No
 
 @pytest.mark.parametrize(
     ("code", "means"),
-    [("6", ProviderBusy), ("1001", ProviderRefused), ("six", ProviderLost), (True, ProviderLost)],
+    [
+        ("6", ProviderBusy),
+        (6.0, ProviderBusy),
+        (6.5, ProviderLost),
+        ("1001", ProviderRefused),
+        ("six", ProviderLost),
+        (True, ProviderLost),
+    ],
 )
 async def test_a_code_may_be_written_as_text(code: object, means: type[ProviderError]) -> None:
     with pytest.raises(means):
@@ -289,6 +327,32 @@ async def test_a_result_is_requested_by_its_id() -> None:
     assert (await provider.result(ID)).detail == "idle"
     assert seen[0].method == "GET"
     assert str(seen[0].url) == f"http://provider.test/v1/media/result?task_id={ID}"
+
+
+@pytest.mark.parametrize("status", [404, 405])
+async def test_a_result_is_requested_by_post_where_only_that_is_served(status: int) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(status, text="<html>")
+        return httpx.Response(200, json={"code": 0, "status": "done"})
+
+    provider, seen = answering(answer)
+    for _ in range(2):
+        assert (await provider.result(ID)).status is JobStatus.DONE
+    assert [request.method for request in seen] == ["GET", "POST", "POST"]
+    assert str(seen[1].url) == "http://provider.test/v1/media/result"
+    assert json.loads(seen[1].content) == {"task_id": ID}
+
+
+async def test_an_outage_does_not_change_how_a_result_is_requested() -> None:
+    away = [httpx.Response(404), httpx.Response(404)]
+    provider, seen = answering(
+        lambda _: away.pop() if away else httpx.Response(200, json={"code": 0, "status": "idle"})
+    )
+    with pytest.raises(ProviderHeld):
+        await provider.result(ID)
+    await provider.result(ID)
+    assert [request.method for request in seen] == ["GET", "POST", "GET"]
 
 
 async def test_the_request_of_a_poll_is_built_once_and_kept_until_the_final_answer() -> None:
@@ -341,6 +405,8 @@ async def test_a_forgotten_job_is_recognised_even_with_a_status() -> None:
         ({"code": 6}, 200, ProviderBusy),
         ({"error": {"message": "bad key"}}, 401, ProviderHeld),
         ({"balance": "much"}, 200, ProviderBusy),
+        ({"balance": "NaN"}, 200, ProviderBusy),
+        ({"balance": 5, "creditLimit": "Infinity"}, 200, ProviderBusy),
         ({}, 500, ProviderBusy),
     ],
 )
@@ -349,6 +415,17 @@ async def test_no_balance_in_the_answer_says_why(
 ) -> None:
     with pytest.raises(kind):
         await saying(status, **answer).balance()
+
+
+@pytest.mark.parametrize("status", [404, 405])
+async def test_a_balance_that_is_not_there_says_nothing_about_the_address(status: int) -> None:
+    provider, seen = answering(lambda _: httpx.Response(status, text="<html>"))
+    with pytest.raises(ProviderBusy, match="there is no such call"):
+        await provider.balance()
+    assert len(seen) == 1
+    with pytest.raises(ProviderHeld) as caught:
+        await saying(status, code=99).balance()
+    assert caught.value.hold is Hold.WRONG_ADDRESS
 
 
 async def test_a_balance_without_credit_is_the_funds() -> None:

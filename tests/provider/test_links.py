@@ -22,6 +22,8 @@ def status(answer: dict[str, Any]) -> tuple[JobStatus, str | None]:
     [
         {"status": "done", "url": LINK},
         {"status": "done", "url": [LINK]},
+        {"status": "done", "url": f" {LINK}\n"},
+        {"status": "done", "result": [f"{LINK}\r\n"]},
         {"status": "done", "result": [{"url": LINK}]},
         {"status": "succeeded", "url": LINK},
         {"status": "running", "url": LINK},

@@ -93,6 +93,8 @@ def answering(status: int, body: str) -> Translator:
         (200, "<html>"),
         (200, "[]"),
         (200, '{"choices": []}'),
+        (200, '{"choices": [{"message": {"content": null}}]}'),
+        (200, '{"choices": [{"message": {"content": ["A cat"]}}]}'),
         (200, '{"choices": [{"message": {"content": "--ar 1:1"}}]}'),
         (200, '{"choices": [{"message": {"content": "%s"}}]}' % ("a" * 801)),
         (200, "[" * 100_000),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,7 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import (
     DeleteMessage,
+    EditMessageText,
     GetMe,
     GetUpdates,
     SendChatAction,
@@ -32,6 +34,8 @@ from aiogram.methods import (
     SendMessage,
 )
 from aiogram.types import InputMediaVideo
+from aiohttp import web
+from pydantic import SecretStr
 from python_socks import ProxyError
 
 from bot.core.errors import (
@@ -47,6 +51,7 @@ from bot.core.errors import (
     TelegramUnauthorized,
     TelegramUnreachable,
 )
+from bot.telegram.client import GetRawUpdates, connect
 from bot.telegram.errors import classify
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware
 
@@ -203,6 +208,88 @@ def test_an_error_carries_its_parameters() -> None:
     moved = classify(TelegramMigrateToChat(SEND, "x", -1009))
     assert isinstance(moved, TelegramMoved)
     assert moved.chat_id == -1009
+
+
+async def answered(method: Any, status: int, body: bytes, **headers: str) -> Any:
+    """What a call returns when a server answers it like this."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path == "/elsewhere":
+            return web.Response(body=b'{"ok": true, "result": []}')
+        return web.Response(status=status, body=body, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    bot = connect(SecretStr("123:canary"), url, RateLimiter())
+    try:
+        return await bot(method)
+    finally:
+        await bot.session.close()
+        await runner.cleanup()
+
+
+OF_A_PROXY = "<html>Доступ ограничен</html>".encode("cp1251")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "means"),
+    [
+        (200, OF_A_PROXY, TelegramLost),
+        (502, OF_A_PROXY, TelegramLost),
+        (403, OF_A_PROXY, TelegramLost),
+        (413, b"<html>413 Request Entity Too Large</html>", TelegramTooLarge),
+        (429, b"<html>429</html>", TelegramFlood),
+        (429, b'{"ok": false, "error_code": 429}', TelegramFlood),
+        (429, b'{"ok": false, "parameters": {"retry_after": 1.5}}', TelegramFlood),
+        (400, b'{"ok": false, "error_code": 400}', TelegramRejected),
+        (403, b'{"ok": false, "error_code": 403}', TelegramUnreachable),
+        (409, b'{"ok": false, "error_code": 409}', TelegramConflict),
+        (420, b'{"ok": false, "description": "FLOOD_WAIT_12"}', TelegramLater),
+        (200, b'{"ok": false, "description": "bot was blocked by the user"}', TelegramUnreachable),
+        (301, b"", TelegramLater),
+        (308, b"", TelegramLater),
+    ],
+)
+async def test_an_answer_that_is_not_as_documented_is_classified(
+    status: int, body: bytes, means: type[TelegramError]
+) -> None:
+    for method in (GetRawUpdates(), SEND):
+        with pytest.raises(TelegramError) as caught:
+            await answered(method, status, body, Location="/elsewhere")
+        assert type(caught.value) is means
+
+
+async def test_one_broken_character_hides_no_page_of_updates() -> None:
+    page = b'\xef\xbb\xbf{"ok": true, "result": [{"update_id": 1, "x": "\xd0"}]}'
+    assert await answered(GetRawUpdates(), 200, page) == [{"update_id": 1, "x": "\ufffd"}]
+
+
+@pytest.mark.parametrize("method", [SEND, EditMessageText(chat_id=1, message_id=9, text="x")])
+async def test_a_message_that_was_sent_counts_also_when_what_it_replies_to_cannot_be_parsed(
+    method: Any,
+) -> None:
+    """Otherwise it would count as lost, and be sent again and again."""
+    chat = {"id": 1, "type": "private"}
+    origin = {"type": "hidden_user", "date": 0}
+    said = {"message_id": 3, "date": 0, "chat": chat, "forward_origin": origin, "text": "a fox"}
+    sent = {"message_id": 9, "date": 0, "chat": chat, "text": "x", "reply_to_message": said}
+    answer = await answered(method, 200, json.dumps({"ok": True, "result": sent}).encode())
+    assert (answer.message_id, answer.reply_to_message.text) == (9, "a fox")
+    assert answer.reply_to_message.forward_origin is None
+    for bad in ({"message_id": 9}, {}, "x", None):
+        with pytest.raises(TelegramLost):
+            await answered(method, 200, json.dumps({"ok": True, "result": bad or [1]}).encode())
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(-5, 1), (10_000, 10_000), (10**11, 86_400)])
+def test_a_pause_is_kept_within_what_can_be_waited(seconds: int, kept: float) -> None:
+    flood = classify(TelegramRetryAfter(SEND, "x", seconds))
+    assert isinstance(flood, TelegramFlood)
+    assert flood.retry_after == kept
 
 
 @pytest.mark.parametrize("bug", [KeyError("x"), ValueError("x"), asyncio.CancelledError()])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bot.core.errors import (
 )
 from bot.runtime.health import Health
 from bot.telegram.inbox import Inbox
-from bot.telegram.polling import Polling
+from bot.telegram.polling import IDLE_SECONDS, Polling
 from bot.telegram.updates import incoming
 from storage import Storage, open_storage
 from tests.support.databases import with_tables
@@ -60,17 +61,20 @@ def inbox(storage: Storage) -> Inbox:
     return Inbox(bot, Dispatcher(), storage, clock=lambda: NOON, owner="one")
 
 
-async def read(storage: Storage, *answers: Any) -> list[str]:
-    """The calls that were made until the answers ran out."""
+async def read(
+    storage: Storage, *answers: Any, seconds: float = 25.0, slept: list[float] | None = None
+) -> list[str]:
+    """The calls that were made until the answers ran out, each after so many seconds."""
     telegram: Any = Telegram(list(answers))
 
     async def sleep(seconds: float) -> None:
-        return None
+        if slept is not None:
+            slept.append(seconds)
 
     polling = Polling(
         telegram,
         inbox(storage).take,
-        clock=lambda: NOON,
+        clock=lambda: NOON + timedelta(seconds=seconds * len(telegram.calls)),
         health=Health(storage.database.writable),
         allowed_updates=["message"],
         sleep=sleep,
@@ -90,6 +94,26 @@ async def test_updates_are_read_even_if_the_webhook_was_not_deleted(
 ) -> None:
     calls = await read(storage, away, [], ACTIVE, True, [])
     assert calls == ["DeleteWebhook", *["GetRawUpdates"] * 2, "DeleteWebhook", "GetRawUpdates"]
+
+
+async def test_a_server_that_does_not_wait_for_updates_is_not_asked_without_pause(
+    storage: Storage,
+) -> None:
+    slept: list[float] = []
+    await read(storage, True, [], [], seconds=0.001, slept=slept)
+    assert slept == [IDLE_SECONDS] * 2
+    slept.clear()
+    await read(storage, True, [], [], slept=slept)
+    assert slept == []
+
+
+async def test_a_server_that_forgets_no_update_is_not_asked_without_pause(
+    storage: Storage,
+) -> None:
+    slept: list[float] = []
+    same = [{"update_id": 7, "message": {}}]
+    await read(storage, True, same, same, same, [{"update_id": 8, "message": {}}], slept=slept)
+    assert slept == [IDLE_SECONDS] * 2
 
 
 async def test_a_refused_token_ends_polling_at_the_first_call(storage: Storage) -> None:
@@ -118,10 +142,14 @@ def test_an_object_without_update_id_is_not_an_update(number: object) -> None:
     assert incoming({"update_id": number, "message": {}}) is None
 
 
-@pytest.mark.parametrize("text", ["\ud83d", "\udc00\ud83d", "\0", "\\u0000", "🦊", "\\\0"])
+@pytest.mark.parametrize(
+    "text", ["\ud83d", "\udc00\ud83d", "\0", "\\u0000", "🦊", "\\\0", "\\\\u0000", "\0\0"]
+)
 async def test_every_text_can_be_stored(storage: Storage, text: str) -> None:
     row = incoming({"update_id": 7, "pre_checkout_query": {"id": text, "payload": text}})
     assert row is not None
     row.payload.encode()
     assert "\0" not in row.chat_key + row.payload
+    kept = json.loads(row.payload)["pre_checkout_query"]["payload"]
+    assert kept == text or "\ufffd" in kept
     assert await storage.inbox.add([row], now=NOON) == 1

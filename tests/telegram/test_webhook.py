@@ -126,6 +126,13 @@ async def test_an_update_is_a_row_before_it_is_confirmed(
     assert (await rig.health.report()).ages["updates"] == 0.0
 
 
+async def test_an_update_with_a_broken_character_is_accepted(
+    rig: Rig, http: httpx.AsyncClient
+) -> None:
+    assert await bring(http, update().replace(b"cat", b"\xd0")) == 200
+    assert await pending(rig) == 1
+
+
 async def test_the_same_update_again_is_confirmed_and_kept_once(
     rig: Rig, http: httpx.AsyncClient
 ) -> None:
