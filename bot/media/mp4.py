@@ -125,6 +125,8 @@ def move_index(descriptor: int) -> None:
         return
     old, start = found[kinds.index(b"moov")], found[kinds.index(b"mdat")].place
     index = io.BytesIO(os.pread(descriptor, old.length, old.place))
+    if old.head == 8:  # its length may be 0, which means "to the end of the file"
+        index.write(struct.pack(">I", old.length))
     try:
         _shift_offsets(index, Box(b"moov", 0, old.head, old.length), start, old.place)
     except (Unusable, struct.error):  # damaged, or a place beyond four bytes
@@ -142,6 +144,8 @@ def _shift_offsets(index: io.BytesIO, box: Box, start: int, end: int) -> None:
     offsets below this box (8.7.5).
     """
     for inner in boxes(index, box.place + box.head, box.end):
+        if inner.kind in (b"cmov", b"saio"):
+            raise Unusable("it has places that cannot be changed: compressed, or of keys")
         if inner.kind in (b"trak", b"mdia", b"minf", b"stbl"):
             _shift_offsets(index, inner, start, end)
         elif inner.kind in (b"stco", b"co64"):
