@@ -94,13 +94,31 @@ def boxes(file: io.RawIOBase | io.BytesIO, place: int, end: int) -> Iterator[Box
     raise Unusable("it has too many boxes")
 
 
+def outer_boxes(file: Positioned, size: int) -> Iterator[Box]:
+    """Iterate over the top-level boxes. Raises Unusable as `boxes`.
+
+    What tools append to a complete file and is no box is left out, as players do.
+    """
+    seen, place = set(), 0
+    try:
+        for box in boxes(file, 0, size):
+            seen.add(box.kind)
+            place = box.end
+            yield box
+    except Unusable:
+        file.seek(place + 4)
+        more = file.read(4) in (b"moov", b"mdat", b"moof") or b"moof" in seen
+        if more or not seen >= {b"moov", b"mdat"}:
+            raise
+
+
 def find_index(file: Positioned, size: int) -> tuple[int, bool]:
     """Return the size of the index (`moov`) in bytes, and whether it is before the data (`mdat`).
 
     Walks the top-level boxes, which also shows whether the file is complete.
     """
     moov, mdat_first = 0, False
-    for box in boxes(file, 0, size):
+    for box in outer_boxes(file, size):
         if box.place == 0 and box.kind not in FIRST:
             raise Unusable("it is no MP4")
         if box.kind == b"moov":
@@ -119,7 +137,7 @@ def move_index(descriptor: int) -> None:
     impossible, the file stays as it is: it still plays, but starts later.
     """
     file, size = Positioned(descriptor), os.fstat(descriptor).st_size
-    found = list(boxes(file, 0, size))
+    found = list(outer_boxes(file, size))
     kinds = [box.kind for box in found]
     if kinds.count(b"moov") != 1 or b"moof" in kinds:
         return

@@ -275,6 +275,29 @@ async def test_a_truncated_video_is_not_a_video(
         await video_reader.prepare(file)
 
 
+@pytest.mark.parametrize("front", [False, True], ids=["index behind", "index in front"])
+@pytest.mark.parametrize("tail", [b"no box, only words", bytes([0, 0, 0, 3]) + b"SEFH" * 9])
+async def test_what_is_appended_to_a_whole_video_does_no_harm(
+    file: BinaryIO, tmp_path: Path, tail: bytes, *, front: bool
+) -> None:
+    whole = mp4(tmp_path, options={"movflags": "+faststart"} if front else {})
+    file.write(whole + tail)
+    assert (await video_reader.prepare(file)).info.duration == 1
+    after = file.read()
+    assert after.endswith(tail)
+    assert after.index(b"moov") < after.index(b"mdat")
+    assert pictures(after) == pictures(whole)
+
+
+@pytest.mark.parametrize("kind", [b"mdat", b"moov", b"moof"])
+async def test_a_last_part_without_its_end_is_not_junk(
+    file: BinaryIO, tmp_path: Path, kind: bytes
+) -> None:
+    file.write(mp4(tmp_path) + struct.pack(">I4s", 10_000, kind) + bytes(100))
+    with pytest.raises(video_reader.NotAVideo, match="its end is missing"):
+        await video_reader.prepare(file)
+
+
 async def test_a_file_with_sound_only_is_not_a_video(file: BinaryIO, tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as made:
