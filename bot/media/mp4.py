@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 MAX_SIDE = 8192  # px
 MAX_BOXES = 10_000
@@ -195,18 +197,27 @@ def film(
         metadata_errors="replace",
         options=AS_DECLARED if as_declared and demuxer == "mp4" else None,
     ) as container:
-        if not container.streams.video:
-            raise Unusable("there is no video in it")
-        stream = container.streams.video[0]
+        stream = pictures(container)
         stream.codec_context.thread_count = 1
         if not 0 < max(stream.width, stream.height) <= MAX_SIDE:
             raise Unusable("its pictures have no sensible size")
         yield container
 
 
+def pictures(container: InputContainer) -> VideoStream:
+    """Return the stream of the pictures, which need not be the first: a cover is also a stream.
+
+    Raises Unusable without one.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise Unusable("there is no video in it")
+
+
 def duration(container: InputContainer) -> float:
     """Return the duration in seconds from the index or, without one, from the last packet."""
-    stream = container.streams.video[0]
+    stream = pictures(container)
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if container.duration:

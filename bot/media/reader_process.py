@@ -33,7 +33,16 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 from bot.media import film_join, sound_copy
-from bot.media.mp4 import MAX_SIDE, Positioned, Unusable, duration, film, find_index, move_index
+from bot.media.mp4 import (
+    MAX_SIDE,
+    Positioned,
+    Unusable,
+    duration,
+    film,
+    find_index,
+    move_index,
+    pictures,
+)
 
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
 CPU_SECONDS = 8  # reading 50 MB takes less than one second
@@ -224,7 +233,7 @@ def container_of(head: bytes) -> tuple[str, str]:
 
 def first_picture(container: InputContainer) -> VideoFrame:
     """Return the first picture. Raises Unusable when there is none."""
-    for frame in container.decode(container.streams.video[0]):
+    for frame in container.decode(pictures(container)):
         return frame
     raise Unusable("there is no picture in it")
 
@@ -248,7 +257,7 @@ def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
     """Return the size at which the frame is shown before it is turned: its pixels may not be
     square (ISO/IEC 14496-12, 12.1.4.2: pasp). Players stretch the width.
     """
-    stream = container.streams.video[0]
+    stream = pictures(container)
     ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     if not ratio or not 1 / MAX_STRETCH <= ratio <= MAX_STRETCH:
         return frame.width, frame.height
@@ -258,7 +267,7 @@ def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
 
 def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
     """Return the fields of VideoDetails."""
-    stream = container.streams.video[0]
+    stream = pictures(container)
     sounds = container.streams.audio
     rate = stream.average_rate
     return {
@@ -277,7 +286,7 @@ def last(container: InputContainer) -> bytes:
     # From the last key frame on: earlier pictures need not be decoded.
     container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
     frame = None
-    for frame in container.decode(container.streams.video[0]):  # noqa: B007 - the last is wanted
+    for frame in container.decode(pictures(container)):  # noqa: B007 - the last is wanted
         pass
     if frame is None:
         raise Unusable("there is no picture in it")

@@ -70,6 +70,23 @@ def file() -> Iterator[BinaryIO]:
         yield opened
 
 
+def with_cover(data: bytes) -> bytes:
+    """The MP4 with a green cover of 300 px, in front of its tracks as mutagen writes it: to libav
+    the cover is the first stream of pictures."""
+    out = io.BytesIO()
+    Image.new("RGB", (300, 300), (20, 200, 20)).save(out, "JPEG")
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    cover = box(b"covr", box(b"data", struct.pack(">II", 13, 0) + out.getvalue()))
+    handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    place = data.index(b"moov") - 4
+    tracks = place + 8 + int.from_bytes(data[place + 8 : place + 12], "big")
+    tags = box(b"udta", box(b"meta", bytes(4) + handler + box(b"ilst", cover)))
+    return data[:place] + box(b"moov", data[place + 8 : tracks] + tags + data[tracks:])
+
+
 def boxes(data: bytes) -> list[bytes]:
     place, kinds = 0, []
     while place < len(data):
@@ -208,6 +225,35 @@ async def test_pixels_that_are_not_square_are_stretched(file: BinaryIO, tmp_path
     last = Image.open(io.BytesIO(await video_reader.last_frame(file)))
     assert last.size == (640, 180)
     assert not video.is_document
+
+
+async def test_a_cover_is_not_the_video(file: BinaryIO, tmp_path: Path) -> None:
+    data = with_cover(mp4(tmp_path, seconds=2))
+    with av.open(io.BytesIO(data)) as container:
+        assert container.streams.video[0].width == 300
+    file.write(data)
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height, video.info.duration) == (160, 96, 2)
+    for jpeg in (video.thumbnail, await video_reader.last_frame(file)):
+        picture = Image.open(io.BytesIO(jpeg))
+        assert picture.size == (160, 96)
+        color = picture.getpixel((20, 48))
+        assert isinstance(color, tuple)
+        assert color[0] > 150 > color[1]
+    details = await video_reader.readers.details(file)
+    assert (details.codec, details.width) == ("h264", 160)
+
+
+async def test_a_cover_alone_is_not_a_video(file: BinaryIO) -> None:
+    with av.open(sound := io.BytesIO(), "w", format="mp4") as made:
+        audio = made.add_stream("aac", rate=48000)
+        noises = av.AudioFrame(format="s16", layout="stereo", samples=1024)
+        noises.sample_rate = 48000
+        made.mux(audio.encode(noises))
+        made.mux(audio.encode(None))
+    file.write(with_cover(sound.getvalue()))
+    with pytest.raises(video_reader.NotAVideo, match="there is no video"):
+        await video_reader.prepare(file)
 
 
 async def test_a_stretch_without_sense_is_ignored(file: BinaryIO, tmp_path: Path) -> None:
