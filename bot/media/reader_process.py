@@ -242,7 +242,7 @@ def describe(
     container: InputContainer, frame: VideoFrame, seconds: float
 ) -> tuple[dict[str, Any], bytes]:
     """Return the fields of VideoInfo, and the thumbnail."""
-    turn = frame.rotation % 360
+    turn = turned(frame)
     width, height = shown_size(container, frame)
     info = {
         "width": height if turn % 180 else width,
@@ -251,6 +251,15 @@ def describe(
         "has_audio": bool(container.streams.audio),
     }
     return info, thumbnail(frame, width, height, turn)
+
+
+def turned(frame: VideoFrame) -> int:
+    """Return by how many degrees the frame is shown turned to the left: 0, 90, 180 or 270.
+
+    Players turn by quarters. Some muxers leave the matrix at zero, for which libav has no angle
+    and PyAV the smallest integer (ISO/IEC 14496-12, 8.3.2: the matrix).
+    """
+    return round(frame.rotation / 90) * 90 % 360 if abs(frame.rotation) <= 360 else 0
 
 
 def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
@@ -291,7 +300,7 @@ def last(container: InputContainer) -> bytes:
     if frame is None:
         raise Unusable("there is no picture in it")
     width, height = shown_size(container, frame)
-    return jpeg(frame, width, height, frame.rotation % 360, quality=92)
+    return jpeg(frame, width, height, turned(frame), quality=92)
 
 
 def thumbnail(frame: VideoFrame, width: int, height: int, turn: int) -> bytes:

@@ -182,6 +182,28 @@ async def test_a_turned_video_has_the_sides_and_thumbnail_of_what_is_shown(
 
 
 @pytest.mark.parametrize(
+    ("matrix", "size"),
+    [
+        ((0, 0, 0, 0, 0, 0, 0, 0, 0), (160, 96)),
+        ((65526, 1144, 0, -1144, 65526, 0, 0, 0, 1 << 30), (160, 96)),
+        ((1144, 65526, 0, -65526, 1144, 0, 0, 0, 1 << 30), (96, 160)),
+    ],
+    ids=["no matrix", "one degree", "89 degrees"],
+)
+async def test_a_video_is_turned_by_quarters(
+    file: BinaryIO, tmp_path: Path, matrix: tuple[int, ...], size: tuple[int, int]
+) -> None:
+    data = bytearray(mp4(tmp_path))
+    place = data.index(b"tkhd") + 4 + 40
+    data[place : place + 36] = struct.pack(">9i", *matrix)
+    file.write(data)
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height) == size
+    assert Image.open(io.BytesIO(video.thumbnail)).size == size
+    assert Image.open(io.BytesIO(await video_reader.last_frame(file))).size == size
+
+
+@pytest.mark.parametrize(
     "later", ["0", "3"], ids=["in order", "pictures that refer to later ones"]
 )
 async def test_the_index_is_moved_to_the_front_and_every_packet_stays(
