@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageChops, ImageCms
 
 from bot.core.errors import InputError
 from bot.core.image_limits import (
@@ -25,6 +25,7 @@ from bot.core.image_limits import (
     ImageInfo,
 )
 from bot.core.task import AspectRatio, Problem
+from bot.media import picture_repair
 
 # px, the largest long side of a frame: more than twice that of the largest video on offer
 FRAME_SIDE = 2048
@@ -121,12 +122,11 @@ def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
 def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
     """Return the picture with its header checked, not decoded and not rotated."""
     content = _content(source)
-    try:
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(Problem.IMAGE_BOMB) from None
-    except Exception:  # decoders raise errors of any type for a hostile header
-        raise InputError(Problem.NOT_AN_IMAGE) from None
+    image = _identified(content)
+    if image is None and (bare := picture_repair.without_metadata(content)) is not None:
+        image = _identified(content := bare)
+    if image is None:
+        raise InputError(Problem.NOT_AN_IMAGE)
     with image:
         format_ = "JPEG" if image.format == "MPO" else str(image.format)
         width, height = image.size
@@ -145,7 +145,47 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
             raise InputError(Problem.IMAGE_BOMB)
         if format_ == "JPEG" and content.count(b"\xff\xda") * width * height > _MAX_SCANNED:
             raise InputError(Problem.IMAGE_BOMB)
-        yield image, ImageInfo(format=format_, width=width, height=height)
+        info = ImageInfo(format=format_, width=width, height=height)
+        ended = _ended(content) if format_ == "JPEG" else None
+        if ended is None:
+            yield image, info
+        else:
+            with ended:
+                yield ended, info
+
+
+def _identified(content: bytes) -> Image.Image | None:
+    """Return the picture, not decoded; None if no decoder knows it. Raises IMAGE_BOMB."""
+    try:
+        return Image.open(io.BytesIO(content), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(Problem.IMAGE_BOMB) from None
+    except Exception:  # decoders raise errors of any type for a hostile header
+        return None
+
+
+def _ended(content: bytes) -> Image.Image | None:
+    """Return a JPEG without its end marker as if it had it, if only the marker is missing.
+
+    libjpeg decodes missing pixels from whatever follows: if other bytes change more than the last
+    row of blocks, pixels are missing too.
+    """
+    end = picture_repair.end_of_jpeg(content)
+    if end is None:
+        return None
+    small = []
+    for more in (b"", bytes(range(1, 128))):
+        image = _identified(content[:end] + more + b"\xff\xd9")
+        if image is None:
+            return None
+        with image:
+            image.draft("L", (1, 1))  # an eighth of each side
+            _load(image)
+            small.append(image.convert("L"))
+    changed = ImageChops.difference(*small).getbbox()
+    if changed is not None and changed[1] < small[0].height - 2:
+        return None
+    return _identified(content[:end] + b"\xff\xd9")
 
 
 def _content(source: bytes | BinaryIO) -> bytes:

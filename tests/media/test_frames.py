@@ -52,14 +52,25 @@ def stripes(*colors: Color, across: int = 900, down: int = 300) -> Image.Image:
     return image
 
 
+def chunk(name: bytes, body: bytes, *, sum_is_wrong: bool = False) -> bytes:
+    """A chunk of a PNG."""
+    checksum = zlib.crc32(name + body) ^ sum_is_wrong
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum)
+
+
+def with_chunks(data: bytes, *chunks: bytes) -> bytes:
+    """A PNG with more chunks behind its first one."""
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def with_segments(data: bytes, *segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with more segments in front of its own."""
+    more = (struct.pack(">BBH", 0xFF, kind, 2 + len(body)) + body for kind, body in segments)
+    return data[:2] + b"".join(more) + data[2:]
+
+
 def png_of_nothing(width: int, height: int) -> bytes:
     """A few hundred bytes that unpack to a picture of any size."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        )
-
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -165,6 +176,31 @@ async def test_a_truncated_picture_is_refused(format_: str) -> None:
     noise = Image.effect_noise((500, 500), 90).convert("RGB")
     data = encoded(noise, format_)
     assert (await refused(data[: len(data) // 2])).problem is Problem.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize(
+    "tail",
+    [b"", b"\0\0\1\x0aMotionPhoto_Data\0\0\0\x18ftypmp42\xff\xfe\xff\xc4\xff\xe5" * 90],
+    ids=["nothing", "a phone's film"],
+)
+async def test_a_jpeg_without_its_end_marker_is_whole(tail: bytes, *, progressive: bool) -> None:
+    noise = Image.effect_noise((500, 500), 90).convert("RGB")
+    data = encoded(noise, "JPEG", progressive=progressive)
+    assert data.endswith(b"\xff\xd9")
+    frame = await frames.make_frame(data[:-2] + tail, AspectRatio.SQUARE)
+    assert frame == await frames.make_frame(data, AspectRatio.SQUARE)
+    assert (await frames.check(data[:-2] + tail)).width == 500
+    preview = await frames.make_preview(data[:-2] + tail)
+    assert preview == await frames.make_preview(data)
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+async def test_missing_pixels_are_not_a_missing_marker(kept: float) -> None:
+    data = encoded(Image.effect_noise((500, 500), 90).convert("RGB"), "JPEG")
+    for tail in (b"", b"\0\0\1\x0aMotionPhoto_Data" + bytes(900)):
+        damaged = data[: round(len(data) * kept)] + tail
+        assert (await refused(damaged)).problem is Problem.NOT_AN_IMAGE
 
 
 async def test_random_damage_never_raises_anything_else() -> None:
@@ -422,6 +458,62 @@ async def test_a_broken_profile_or_exif_block_does_not_spoil_the_picture() -> No
     data = encoded(picture(), "JPEG", icc_profile=b"nonsense" * 20, exif=b"Exif\0\0nonsense")
     frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
     assert close(frame.getpixel((50, 50)), RED)
+
+
+LONG = zlib.compress(bytes(3 << 20))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        chunk(b"zTXt", b"workflow\0\0" + LONG),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LONG),
+        chunk(b"iCCP", b"display\0\0" + LONG),
+        chunk(b"iCCP", b"display\0\1" + zlib.compress(b"profile")),
+        chunk(b"tEXt", b"Software\0made by", sum_is_wrong=True),
+        chunk(b"pHYs", b"abc"),
+        chunk(b"gAMA", b"a"),
+        chunk(b"cHRM", b"a"),
+        chunk(b"sRGB", b""),
+        chunk(b"tRNS", b""),
+        chunk(b"acTL", struct.pack(">II", 2, 0)) + chunk(b"fcTL", b"short"),
+    ],
+    ids=lambda damaged: repr(damaged[4:8]),
+)
+async def test_what_a_png_says_beside_its_pixels_does_not_spoil_it(damaged: bytes) -> None:
+    data = with_chunks(encoded(picture()), damaged)
+    assert (await frames.check(data)).format == "PNG"
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), RED)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [(0xE0, b"JFIF"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe"), (0xE2, b"MPF\0nonsense")],
+    ids=lambda damaged: repr(damaged[1]),
+)
+async def test_what_a_jpeg_says_beside_its_pixels_does_not_spoil_it(
+    damaged: tuple[int, bytes],
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = with_segments(encoded(picture(640, 480), "JPEG", exif=exif), damaged)
+    info = await frames.check(data)
+    assert (info.width, info.height) == (480, 640)  # still turned
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), RED)
+
+
+async def test_the_colours_stay_when_a_note_is_left_out() -> None:
+    note = chunk(b"zTXt", b"workflow\0\0" + LONG)
+    see_through = with_chunks(encoded(picture(), transparency=RED), note)
+    frame = decoded(await frames.make_frame(see_through, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), WHITE)
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = lab.replace(b"rXYZ", b"tmpX").replace(b"bXYZ", b"rXYZ").replace(b"tmpX", b"bXYZ")
+    of_a_display = with_chunks(encoded(picture(color=(255, 0, 0)), icc_profile=swapped), note)
+    frame = decoded(await frames.make_frame(of_a_display, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), (0, 0, 255), by=6)
 
 
 async def test_a_preview_is_small_and_dims_the_parts_cut_off() -> None:
