@@ -35,7 +35,8 @@ GLANCE_QUALITY = 80
 # 10 000 px of width and height together)
 PHOTO_SIDE = 2560
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
+# AVIF before HEIF: both take the brand `mif1`, but only the former says no to the other's files
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 # A larger picture is a bomb in any format: no camera makes one, and Pillow warns at this size too.
 _MAX_PIXELS = 89_000_000
 # Pixels that fit into 200 MB while decoding: libwebp takes 16 bytes per pixel, libheif and

@@ -138,6 +138,13 @@ async def test_a_printers_jpeg_keeps_its_colours() -> None:
     assert close(frame.getpixel((9, 9)), GREEN)
 
 
+@pytest.mark.parametrize("format_", ["AVIF", "HEIF"])
+async def test_a_file_whose_first_brand_says_only_that_it_is_a_picture(format_: str) -> None:
+    data = encoded(picture(), format_)
+    info = await frames.check(data[:8] + b"mif1" + data[12:])
+    assert (info.format, info.width) == (format_, 640)
+
+
 async def test_the_first_picture_of_an_animation_is_used() -> None:
     first, rest = picture(400, 400, RED), picture(400, 400, BLUE)
     others = [Image.blend(rest, picture(400, 400, GREEN), n / 100) for n in range(100)]
