@@ -264,6 +264,9 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     if image.format in {"JPEG", "MPO"}:
         _draft(image, size[0] / (right - left), size[1] / (bottom - top))
     _load(image)
+    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        # Photoshop and Windows write masks for alpha and leave it empty; viewers show the picture
+        image = image.convert("RGB")
     width, height = image.size
     picture = _shrunk(image, (left * width, top * height, right * width, bottom * height), size)
     picture = _in_srgb(picture, image.info.get("icc_profile"))

@@ -132,6 +132,21 @@ async def test_a_transparent_palette_colour_becomes_white() -> None:
     assert close(frame.getpixel((9, 9)), WHITE, by=4)
 
 
+@pytest.mark.parametrize(("alpha", "wanted"), [(0, RED), (255, RED), (None, WHITE)])
+async def test_a_bitmap_whose_alpha_nobody_filled_in_is_opaque(
+    alpha: int | None, wanted: Color
+) -> None:
+    """32 bits with masks (BITMAPV4HEADER); with `None` one pixel is opaque, so the rest is not."""
+    pixels = bytes([*RED[::-1], alpha or 0]) * 10_000
+    if alpha is None:
+        pixels = bytes([0, 0, 0, 255]) + pixels[4:]
+    head = struct.pack("<IiiHHIIiiII", 108, 100, 100, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    head += struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + bytes(52)
+    data = b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + head + pixels
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), wanted)
+
+
 async def test_a_printers_jpeg_keeps_its_colours() -> None:
     data = encoded(picture(color=GREEN).convert("CMYK"), "JPEG", quality=95)
     frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
