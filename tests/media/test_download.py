@@ -159,6 +159,14 @@ async def test_a_redirect_loop_ends(host: Host) -> None:
 # --- what does not ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "text/html; charset=utf-8", "x/y"])
+async def test_a_video_is_known_by_its_content(host: Host, file: io.BytesIO, kind: str) -> None:
+    """As a server sends it that knows no .mp4: as text."""
+    host.answers(body=VIDEO, headers={"Content-Type": kind})
+    assert await LOCAL(host.url, file) == len(VIDEO)
+    assert file.getvalue() == VIDEO
+
+
 @pytest.mark.parametrize("status", [403, 404, 410])
 async def test_a_dead_link_raises_download_gone(host: Host, status: int) -> None:
     host.answers(status=status)
@@ -175,6 +183,7 @@ async def test_other_answers_raise_download_failed(host: Host, status: int) -> N
     ("fault", "words"),
     [
         ({"body": "<html>Sign in</html>"}, "page"),
+        ({"body": "Видео ещё не готово\r\n"}, "page"),
         ({"body": b"\n <!DOCTYPE html>", "headers": {"Content-Type": "video/mp4"}}, "page"),
         ({"body": b"", "headers": {"Content-Type": "video/mp4"}}, "empty"),
         ({"body": VIDEO, "headers": {"Content-Encoding": "gzip"}}, "compressed"),
