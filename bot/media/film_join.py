@@ -177,7 +177,7 @@ class _Writer:
 
     def __init__(self, out: OutputContainer, template: InputContainer, *, has_sound: bool) -> None:
         self._out = out
-        self._picture = out.add_stream_from_template(pictures(template))
+        self._picture = out.add_stream_from_template(pictures(template), opaque=True)
         self._sound = (
             out.add_stream_from_template(template.streams.audio[0]) if has_sound else None
         )
