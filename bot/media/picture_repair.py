@@ -22,7 +22,8 @@ def without_metadata(content: bytes) -> bytes | None:
     """Return a PNG or JPEG with nothing but its pixels, their colours and EXIF; None for other
     files.
 
-    A note, a profile or a resolution that is damaged or too long makes Pillow refuse the picture.
+    A note, a profile or a resolution that is damaged or too long makes Pillow refuse the picture,
+    and so do stray bytes between them.
     """
     if content.startswith(_PNG):
         return _PNG + b"".join(
@@ -30,7 +31,7 @@ def without_metadata(content: bytes) -> bytes | None:
         )
     if content.startswith(_SOI):
         kept, place = [_SOI], 2
-        for kind, start, end in _segments(content, 2):
+        for kind, start, end in _segments(content, 2, skip=True):
             body, place = content[start + 4 : end], end
             is_app = 0xE0 <= kind <= 0xEF
             is_exif = kind == 0xE1 and body.startswith(b"Exif\0\0")
@@ -62,10 +63,11 @@ def end_of_jpeg(content: bytes) -> int | None:
             return end
 
 
-def _segments(content: bytes, place: int) -> Iterator[tuple[int, int, int]]:
+def _segments(content: bytes, place: int, *, skip: bool = False) -> Iterator[tuple[int, int, int]]:
     """Iterate over the marker segments from `place`: the kind, the start and the end of each; the
-    end marker is the last."""
-    while marker := _MARKER.match(content, place):
+    end marker is the last. `skip` what is between two of them, as libjpeg does."""
+    find = _MARKER.search if skip else _MARKER.match
+    while marker := find(content, place):
         kind, start = marker[1][0], marker.end() - 2
         if kind == _EOI[1]:
             yield kind, start, start + 2

@@ -526,6 +526,14 @@ async def test_what_a_jpeg_says_beside_its_pixels_does_not_spoil_it(
     assert close(frame.getpixel((50, 50)), RED)
 
 
+async def test_stray_bytes_between_the_segments_of_a_jpeg_are_skipped() -> None:
+    data = encoded(picture(), "JPEG")
+    table = data.index(b"\xff\xdb")
+    damaged = data[:2] + b"\0\0" + data[2:table] + b"\x01" + data[table:]
+    frame = decoded(await frames.make_frame(damaged, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), RED)
+
+
 async def test_the_colours_stay_when_a_note_is_left_out() -> None:
     note = chunk(b"zTXt", b"workflow\0\0" + LONG)
     see_through = with_chunks(encoded(picture(), transparency=RED), note)
