@@ -359,6 +359,11 @@ def gif_header_of(side: int) -> bytes:
         (lambda: encoded(Image.new("L", (6000, 6000)), "WEBP", quality=1), "image_bomb"),
         (lambda: encoded(Image.new("RGBA", (6000, 6000), (1, 2, 3, 4))), "taken"),
         (lambda: encoded(Image.new("RGB", (6000, 6000)), "JPEG"), "taken"),
+        (lambda: encoded(Image.new("RGB", (6000, 6000)), "JPEG")[:-2], "taken"),
+        (
+            lambda: encoded(Image.new("RGB", (5000, 5000)), "JPEG", progressive=True)[:-2],
+            "taken",
+        ),
     ],
     ids=[
         "png 2500 Mpx",
@@ -369,6 +374,8 @@ def gif_header_of(side: int) -> bytes:
         "webp 36 Mpx",
         "png 36 Mpx",
         "jpeg 36 Mpx",
+        "jpeg 36 Mpx without end",
+        "progressive jpeg 25 Mpx without end",
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
