@@ -14,7 +14,12 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SCAN = 0xDA
 # What is in a scan: any byte, 0xFF only before 0 or a restart marker (ITU-T T.81, B.1.1)
-_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
+# Only to match: searched, its fill bytes would take time in the square of their number
+_FILLED_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+# Pillow reads the head of a JPEG byte by byte in Python: 20 MB without pixels took 18 s.
+_MAX_SEGMENTS = 4096
+_MAX_GAP = 1 << 16  # bytes between two segments
 _PROFILE_LIMIT = 1 << 20  # bytes, unpacked: Pillow's own limit
 
 
@@ -45,6 +50,13 @@ def without_metadata(content: bytes) -> bytes | None:
     return None
 
 
+def is_headless(content: bytes) -> bool:
+    """Whether it is a JPEG whose pixels do not begin after a head of sensible size."""
+    if not content.startswith(_SOI):
+        return False
+    return all(kind != _SCAN for kind, _, _ in _segments(content, 2, skip=True))
+
+
 def end_of_jpeg(content: bytes) -> int | None:
     """Return where the pixels of a JPEG end that has no end marker; None if it has one.
 
@@ -66,8 +78,11 @@ def end_of_jpeg(content: bytes) -> int | None:
 def _segments(content: bytes, place: int, *, skip: bool = False) -> Iterator[tuple[int, int, int]]:
     """Iterate over the marker segments from `place`: the kind, the start and the end of each; the
     end marker is the last. `skip` what is between two of them, as libjpeg does."""
-    find = _MARKER.search if skip else _MARKER.match
-    while marker := find(content, place):
+    find = _MARKER.search if skip else _FILLED_MARKER.match
+    for _ in range(_MAX_SEGMENTS):
+        marker = find(content, place)
+        if marker is None or marker.start() - place > _MAX_GAP:
+            return
         kind, start = marker[1][0], marker.end() - 2
         if kind == _EOI[1]:
             yield kind, start, start + 2

@@ -123,6 +123,8 @@ def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
 def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
     """Return the picture with its header checked, not decoded and not rotated."""
     content = _content(source)
+    if picture_repair.is_headless(content):
+        raise InputError(Problem.NOT_AN_IMAGE)
     image = _identified(content)
     if image is None and (bare := picture_repair.without_metadata(content)) is not None:
         image = _identified(content := bare)

@@ -7,8 +7,10 @@ import json
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -215,6 +217,27 @@ async def test_a_jpeg_without_its_end_marker_is_whole(tail: bytes, *, progressiv
     assert (await frames.check(data[:-2] + tail)).width == 500
     preview = await frames.make_preview(data[:-2] + tail)
     assert preview == await frames.make_preview(data)
+
+
+@pytest.mark.parametrize(
+    "head", [b"\xff\xe1\0\2", b"\xff\xfe\0\2", b"\xff\0", b"\xff", b"\0"], ids=repr
+)
+async def test_an_endless_head_of_a_jpeg_takes_no_time(head: bytes) -> None:
+    whole = encoded(picture(), "JPEG")
+    data = whole[:2] + head * (10_000_000 // len(head)) + whole[2:]
+    started = time.process_time()
+    assert (await refused(data)).problem is Problem.NOT_AN_IMAGE
+    assert time.process_time() - started < 2  # s; Pillow alone takes 4 to 9
+
+
+@pytest.mark.parametrize("place", [2, -2], ids=["in front", "in the scan"])
+async def test_endless_fill_bytes_take_no_time(place: int) -> None:
+    data = encoded(picture(), "JPEG")
+    fill = b"\xff" * 400_000 + b"\0"
+    started = time.process_time()
+    with suppress(InputError):
+        await frames.check(data[:place] + fill + data[place:-2])
+    assert time.process_time() - started < 5  # s; in the square of their number it takes minutes
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
