@@ -32,6 +32,8 @@ from bot.runtime import proxy
 REDIRECTS = 5
 _MOVED = {301, 302, 303, 307, 308}
 _GONE = {403, 404, 410}
+# Bytes that occur in text: all but the control characters that a binary file begins with
+_TEXT = bytes({9, 10, 12, 13, 27, *range(32, 256)})
 _T = TypeVar("_T")
 _Take = Callable[[aiohttp.ClientResponse, asyncio.Timeout], Awaitable[_T]]
 _ASCII = "".join(map(chr, range(0x21, 0x7F)))
@@ -228,10 +230,8 @@ class Downloader:
             raise DownloadTooLarge(f"{answer.content_length} bytes")
         loop = asyncio.get_running_loop()
         size = credited = 0
-        is_text = answer.content_type.startswith("text/")
         async for chunk in answer.content.iter_any():
-            # nginx calls a file of a kind that it does not know text; a video has NULs.
-            if size == 0 and (chunk.lstrip().startswith(b"<") or (is_text and b"\0" not in chunk)):
+            if size == 0 and _is_page(answer.content_type, chunk):
                 raise DownloadFailed(f"{host}: a page instead of a video")
             size += len(chunk)
             if size > self.max_bytes:
@@ -278,6 +278,13 @@ async def _head(
     answer: aiohttp.ClientResponse, patience: asyncio.Timeout
 ) -> tuple[int, Mapping[str, str]]:
     return answer.status, answer.headers
+
+
+def _is_page(content_type: str, start: bytes) -> bool:
+    """Whether it is text. Servers call files text whose kind they do not know, so the first bytes
+    decide, as in browsers (MIME Sniffing Standard, 7.2: text or binary)."""
+    is_text = content_type.startswith("text/") and not start[:512].translate(None, _TEXT)
+    return is_text or start.lstrip().startswith(b"<")
 
 
 def _write(file: BinaryIO, chunk: bytes) -> None:

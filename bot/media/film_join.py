@@ -22,7 +22,7 @@ import av.error
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
-from bot.media.mp4 import Positioned, Unusable, film, find_index
+from bot.media.mp4 import Positioned, Unusable, film, find_index, pictures
 
 
 class BadPart(Exception):
@@ -135,7 +135,7 @@ def _look(parts: Sequence[int]) -> _Plan:
 
 
 def _picture_sort(container: InputContainer) -> _Sort:
-    stream = container.streams.video[0]
+    stream = pictures(container)
     context = stream.codec_context
     return _Sort(
         context.codec.canonical_name,
@@ -177,7 +177,7 @@ class _Writer:
 
     def __init__(self, out: OutputContainer, template: InputContainer, *, has_sound: bool) -> None:
         self._out = out
-        self._picture = out.add_stream_from_template(template.streams.video[0])
+        self._picture = out.add_stream_from_template(pictures(template), opaque=True)
         self._sound = (
             out.add_stream_from_template(template.streams.audio[0]) if has_sound else None
         )
@@ -188,7 +188,7 @@ class _Writer:
     def add(self, container: InputContainer, first: Fraction, end: Fraction) -> None:
         """Copy one part, whose pictures begin at `first` and end at `end`."""
         shift, until = self._at - first, self._at + end - first
-        video = container.streams.video[0]
+        video = pictures(container)
         copies = {video.index: _Copy(video, self._picture, shift, self._last.get(0))}
         if self._sound and container.streams.audio:
             audio = container.streams.audio[0]
@@ -239,7 +239,7 @@ class _Copy:
 
 def _shown(container: InputContainer) -> tuple[Fraction, Fraction]:
     """Return when the first picture appears and the last one ends, in seconds of the part."""
-    stream = container.streams.video[0]
+    stream = pictures(container)
     first, end = 1 << 60, -(1 << 60)
     for packet in container.demux(stream):
         if packet.pts is not None and packet.dts is not None:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import av
 from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 MAX_SIDE = 8192  # px
 MAX_BOXES = 10_000
@@ -94,13 +96,31 @@ def boxes(file: io.RawIOBase | io.BytesIO, place: int, end: int) -> Iterator[Box
     raise Unusable("it has too many boxes")
 
 
+def outer_boxes(file: Positioned, size: int) -> Iterator[Box]:
+    """Iterate over the top-level boxes. Raises Unusable as `boxes`.
+
+    What tools append to a complete file and is no box is left out, as players do.
+    """
+    seen, place = set(), 0
+    try:
+        for box in boxes(file, 0, size):
+            seen.add(box.kind)
+            place = box.end
+            yield box
+    except Unusable:
+        file.seek(place + 4)
+        more = file.read(4) in (b"moov", b"mdat", b"moof") or b"moof" in seen
+        if more or not seen >= {b"moov", b"mdat"}:
+            raise
+
+
 def find_index(file: Positioned, size: int) -> tuple[int, bool]:
     """Return the size of the index (`moov`) in bytes, and whether it is before the data (`mdat`).
 
     Walks the top-level boxes, which also shows whether the file is complete.
     """
     moov, mdat_first = 0, False
-    for box in boxes(file, 0, size):
+    for box in outer_boxes(file, size):
         if box.place == 0 and box.kind not in FIRST:
             raise Unusable("it is no MP4")
         if box.kind == b"moov":
@@ -119,12 +139,14 @@ def move_index(descriptor: int) -> None:
     impossible, the file stays as it is: it still plays, but starts later.
     """
     file, size = Positioned(descriptor), os.fstat(descriptor).st_size
-    found = list(boxes(file, 0, size))
+    found = list(outer_boxes(file, size))
     kinds = [box.kind for box in found]
     if kinds.count(b"moov") != 1 or b"moof" in kinds:
         return
     old, start = found[kinds.index(b"moov")], found[kinds.index(b"mdat")].place
     index = io.BytesIO(os.pread(descriptor, old.length, old.place))
+    if old.head == 8:  # its length may be 0, which means "to the end of the file"
+        index.write(struct.pack(">I", old.length))
     try:
         _shift_offsets(index, Box(b"moov", 0, old.head, old.length), start, old.place)
     except (Unusable, struct.error):  # damaged, or a place beyond four bytes
@@ -142,6 +164,8 @@ def _shift_offsets(index: io.BytesIO, box: Box, start: int, end: int) -> None:
     offsets below this box (8.7.5).
     """
     for inner in boxes(index, box.place + box.head, box.end):
+        if inner.kind in (b"cmov", b"saio"):
+            raise Unusable("it has places that cannot be changed: compressed, or of keys")
         if inner.kind in (b"trak", b"mdia", b"minf", b"stbl"):
             _shift_offsets(index, inner, start, end)
         elif inner.kind in (b"stco", b"co64"):
@@ -173,18 +197,27 @@ def film(
         metadata_errors="replace",
         options=AS_DECLARED if as_declared and demuxer == "mp4" else None,
     ) as container:
-        if not container.streams.video:
-            raise Unusable("there is no video in it")
-        stream = container.streams.video[0]
+        stream = pictures(container)
         stream.codec_context.thread_count = 1
         if not 0 < max(stream.width, stream.height) <= MAX_SIDE:
             raise Unusable("its pictures have no sensible size")
         yield container
 
 
+def pictures(container: InputContainer) -> VideoStream:
+    """Return the stream of the pictures, which need not be the first: a cover is also a stream.
+
+    Raises Unusable without one.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise Unusable("there is no video in it")
+
+
 def duration(container: InputContainer) -> float:
     """Return the duration in seconds from the index or, without one, from the last packet."""
-    stream = container.streams.video[0]
+    stream = pictures(container)
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if container.duration:

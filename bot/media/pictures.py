@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageChops, ImageCms
 
 from bot.core.errors import InputError
 from bot.core.image_limits import (
@@ -25,6 +25,7 @@ from bot.core.image_limits import (
     ImageInfo,
 )
 from bot.core.task import AspectRatio, Problem
+from bot.media import picture_repair
 
 # px, the largest long side of a frame: more than twice that of the largest video on offer
 FRAME_SIDE = 2048
@@ -34,7 +35,8 @@ GLANCE_QUALITY = 80
 # 10 000 px of width and height together)
 PHOTO_SIDE = 2560
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "HEIF", "AVIF")
+# AVIF before HEIF: both take the brand `mif1`, but only the former says no to the other's files
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 # A larger picture is a bomb in any format: no camera makes one, and Pillow warns at this size too.
 _MAX_PIXELS = 89_000_000
 # Pixels that fit into 200 MB while decoding: libwebp takes 16 bytes per pixel, libheif and
@@ -121,12 +123,13 @@ def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
 def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
     """Return the picture with its header checked, not decoded and not rotated."""
     content = _content(source)
-    try:
-        image = Image.open(io.BytesIO(content), formats=_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(Problem.IMAGE_BOMB) from None
-    except Exception:  # decoders raise errors of any type for a hostile header
-        raise InputError(Problem.NOT_AN_IMAGE) from None
+    if picture_repair.is_headless(content):
+        raise InputError(Problem.NOT_AN_IMAGE)
+    image = _identified(content)
+    if image is None and (bare := picture_repair.without_metadata(content)) is not None:
+        image = _identified(content := bare)
+    if image is None:
+        raise InputError(Problem.NOT_AN_IMAGE)
     with image:
         format_ = "JPEG" if image.format == "MPO" else str(image.format)
         width, height = image.size
@@ -145,7 +148,47 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
             raise InputError(Problem.IMAGE_BOMB)
         if format_ == "JPEG" and content.count(b"\xff\xda") * width * height > _MAX_SCANNED:
             raise InputError(Problem.IMAGE_BOMB)
-        yield image, ImageInfo(format=format_, width=width, height=height)
+        info = ImageInfo(format=format_, width=width, height=height)
+        ended = _ended(content) if format_ == "JPEG" else None
+        if ended is None:
+            yield image, info
+        else:
+            with ended:
+                yield ended, info
+
+
+def _identified(content: bytes) -> Image.Image | None:
+    """Return the picture, not decoded; None if no decoder knows it. Raises IMAGE_BOMB."""
+    try:
+        return Image.open(io.BytesIO(content), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(Problem.IMAGE_BOMB) from None
+    except Exception:  # decoders raise errors of any type for a hostile header
+        return None
+
+
+def _ended(content: bytes) -> Image.Image | None:
+    """Return a JPEG without its end marker as if it had it, if only the marker is missing.
+
+    libjpeg decodes missing pixels from whatever follows: if other bytes change more than the last
+    row of blocks, pixels are missing too.
+    """
+    end = picture_repair.end_of_jpeg(content)
+    if end is None:
+        return None
+    small = []
+    for more in (b"", bytes(range(1, 128))):
+        image = _identified(content[:end] + more + b"\xff\xd9")
+        if image is None:
+            return None
+        with image:
+            image.draft("L", (1, 1))  # an eighth of each side
+            _load(image)
+            small.append(image.convert("L"))
+    changed = ImageChops.difference(*small).getbbox()
+    if changed is not None and changed[1] < small[0].height - 2:
+        return None
+    return _identified(content[:end] + b"\xff\xd9")
 
 
 def _content(source: bytes | BinaryIO) -> bytes:
@@ -223,6 +266,9 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     if image.format in {"JPEG", "MPO"}:
         _draft(image, size[0] / (right - left), size[1] / (bottom - top))
     _load(image)
+    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        # Photoshop and Windows write masks for alpha and leave it empty; viewers show the picture
+        image = image.convert("RGB")
     width, height = image.size
     picture = _shrunk(image, (left * width, top * height, right * width, bottom * height), size)
     picture = _in_srgb(picture, image.info.get("icc_profile"))

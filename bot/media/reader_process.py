@@ -33,7 +33,16 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 from bot.media import film_join, sound_copy
-from bot.media.mp4 import MAX_SIDE, Positioned, Unusable, duration, film, find_index, move_index
+from bot.media.mp4 import (
+    MAX_SIDE,
+    Positioned,
+    Unusable,
+    duration,
+    film,
+    find_index,
+    move_index,
+    pictures,
+)
 
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
 CPU_SECONDS = 8  # reading 50 MB takes less than one second
@@ -224,7 +233,7 @@ def container_of(head: bytes) -> tuple[str, str]:
 
 def first_picture(container: InputContainer) -> VideoFrame:
     """Return the first picture. Raises Unusable when there is none."""
-    for frame in container.decode(container.streams.video[0]):
+    for frame in container.decode(pictures(container)):
         return frame
     raise Unusable("there is no picture in it")
 
@@ -233,7 +242,7 @@ def describe(
     container: InputContainer, frame: VideoFrame, seconds: float
 ) -> tuple[dict[str, Any], bytes]:
     """Return the fields of VideoInfo, and the thumbnail."""
-    turn = frame.rotation % 360
+    turn = turned(frame)
     width, height = shown_size(container, frame)
     info = {
         "width": height if turn % 180 else width,
@@ -244,11 +253,20 @@ def describe(
     return info, thumbnail(frame, width, height, turn)
 
 
+def turned(frame: VideoFrame) -> int:
+    """Return by how many degrees the frame is shown turned to the left: 0, 90, 180 or 270.
+
+    Players turn by quarters. Some muxers leave the matrix at zero, for which libav has no angle
+    and PyAV the smallest integer (ISO/IEC 14496-12, 8.3.2: the matrix).
+    """
+    return round(frame.rotation / 90) * 90 % 360 if abs(frame.rotation) <= 360 else 0
+
+
 def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
     """Return the size at which the frame is shown before it is turned: its pixels may not be
     square (ISO/IEC 14496-12, 12.1.4.2: pasp). Players stretch the width.
     """
-    stream = container.streams.video[0]
+    stream = pictures(container)
     ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     if not ratio or not 1 / MAX_STRETCH <= ratio <= MAX_STRETCH:
         return frame.width, frame.height
@@ -258,7 +276,7 @@ def shown_size(container: InputContainer, frame: VideoFrame) -> tuple[int, int]:
 
 def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
     """Return the fields of VideoDetails."""
-    stream = container.streams.video[0]
+    stream = pictures(container)
     sounds = container.streams.audio
     rate = stream.average_rate
     return {
@@ -277,12 +295,12 @@ def last(container: InputContainer) -> bytes:
     # From the last key frame on: earlier pictures need not be decoded.
     container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
     frame = None
-    for frame in container.decode(container.streams.video[0]):  # noqa: B007 - the last is wanted
+    for frame in container.decode(pictures(container)):  # noqa: B007 - the last is wanted
         pass
     if frame is None:
         raise Unusable("there is no picture in it")
     width, height = shown_size(container, frame)
-    return jpeg(frame, width, height, frame.rotation % 360, quality=92)
+    return jpeg(frame, width, height, turned(frame), quality=92)
 
 
 def thumbnail(frame: VideoFrame, width: int, height: int, turn: int) -> bytes:

@@ -172,9 +172,12 @@ async def test_bytes_of_a_redirect_are_kept(file: io.BytesIO) -> None:
     assert asked == [b"/synsproeve", b"/synspr%F8ve"]
 
 
-async def test_a_video_that_is_called_text_is_a_video(host: Host, file: io.BytesIO) -> None:
-    host.answers(body=VIDEO, headers={"Content-Type": "text/plain"})
+@pytest.mark.parametrize("kind", ["text/plain", "text/html; charset=utf-8", "x/y"])
+async def test_a_video_is_known_by_its_content(host: Host, file: io.BytesIO, kind: str) -> None:
+    """As a server sends it that knows no .mp4: as text."""
+    host.answers(body=VIDEO, headers={"Content-Type": kind})
     assert await LOCAL(host.url, file) == len(VIDEO)
+    assert file.getvalue() == VIDEO
 
 
 async def test_requests_do_not_identify_the_bot(host: Host, file: io.BytesIO) -> None:
@@ -216,6 +219,7 @@ async def test_other_answers_raise_download_failed(host: Host, status: int) -> N
     ("fault", "words"),
     [
         ({"body": "<html>Sign in</html>"}, "page"),
+        ({"body": "Видео ещё не готово\r\n"}, "page"),
         ({"body": b"\n <!DOCTYPE html>", "headers": {"Content-Type": "video/mp4"}}, "page"),
         ({"body": "Expired", "headers": {"Content-Type": "text/plain"}}, "page"),
         ({"body": b"", "headers": {"Content-Type": "video/mp4"}}, "empty"),

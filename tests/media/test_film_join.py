@@ -17,7 +17,8 @@ import av
 import pytest
 
 from bot.media import video_reader
-from tests.media.test_video_reader import boxes, mp4, pictures
+from tests.media.test_video_reader import boxes, mp4, pictures, with_cover
+from tests.support import media_files
 
 
 @pytest.fixture
@@ -70,6 +71,20 @@ async def test_a_film_has_every_packet_of_its_parts_and_no_gap(
     with av.open(io.BytesIO(film), "r") as container:
         decoded = [p.dts for p in container.demux(video=0) if p.dts is not None]
     assert decoded == sorted(set(decoded))
+
+
+@pytest.mark.parametrize("codec", ["libsvtav1", "libvpx-vp9", "libx265"])
+async def test_parts_in_newer_codecs_are_joined(files: ExitStack, codec: str) -> None:
+    part = media_files.film("mp4", codec)
+    film = await joined(files, [part, part])
+    assert payloads(film) == 2 * payloads(part)
+    assert len(pictures(film)) == 2 * len(pictures(part))
+
+
+async def test_a_cover_in_a_part_is_left_out(files: ExitStack, tmp_path: Path) -> None:
+    first, second = mp4(tmp_path, seconds=2), mp4(tmp_path, seconds=1)
+    film = await joined(files, [with_cover(first), second])
+    assert pictures(film) == pictures(first) + pictures(second)
 
 
 async def test_its_index_is_in_front_and_its_length_and_cover_are_right(

@@ -7,8 +7,10 @@ import json
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -52,14 +54,25 @@ def stripes(*colors: Color, across: int = 900, down: int = 300) -> Image.Image:
     return image
 
 
+def chunk(name: bytes, body: bytes, *, sum_is_wrong: bool = False) -> bytes:
+    """A chunk of a PNG."""
+    checksum = zlib.crc32(name + body) ^ sum_is_wrong
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", checksum)
+
+
+def with_chunks(data: bytes, *chunks: bytes) -> bytes:
+    """A PNG with more chunks behind its first one."""
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def with_segments(data: bytes, *segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with more segments in front of its own."""
+    more = (struct.pack(">BBH", 0xFF, kind, 2 + len(body)) + body for kind, body in segments)
+    return data[:2] + b"".join(more) + data[2:]
+
+
 def png_of_nothing(width: int, height: int) -> bytes:
     """A few hundred bytes that unpack to a picture of any size."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        )
-
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -121,10 +134,32 @@ async def test_a_transparent_palette_colour_becomes_white() -> None:
     assert close(frame.getpixel((9, 9)), WHITE, by=4)
 
 
+@pytest.mark.parametrize(("alpha", "wanted"), [(0, RED), (255, RED), (None, WHITE)])
+async def test_a_bitmap_whose_alpha_nobody_filled_in_is_opaque(
+    alpha: int | None, wanted: Color
+) -> None:
+    """32 bits with masks (BITMAPV4HEADER); with `None` one pixel is opaque, so the rest is not."""
+    pixels = bytes([*RED[::-1], alpha or 0]) * 10_000
+    if alpha is None:
+        pixels = bytes([0, 0, 0, 255]) + pixels[4:]
+    head = struct.pack("<IiiHHIIiiII", 108, 100, 100, 1, 32, 3, len(pixels), 0, 0, 0, 0)
+    head += struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + bytes(52)
+    data = b"BM" + struct.pack("<IHHI", 122 + len(pixels), 0, 0, 122) + head + pixels
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), wanted)
+
+
 async def test_a_printers_jpeg_keeps_its_colours() -> None:
     data = encoded(picture(color=GREEN).convert("CMYK"), "JPEG", quality=95)
     frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
     assert close(frame.getpixel((9, 9)), GREEN)
+
+
+@pytest.mark.parametrize("format_", ["AVIF", "HEIF"])
+async def test_a_file_whose_first_brand_says_only_that_it_is_a_picture(format_: str) -> None:
+    data = encoded(picture(), format_)
+    info = await frames.check(data[:8] + b"mif1" + data[12:])
+    assert (info.format, info.width) == (format_, 640)
 
 
 async def test_the_first_picture_of_an_animation_is_used() -> None:
@@ -165,6 +200,52 @@ async def test_a_truncated_picture_is_refused(format_: str) -> None:
     noise = Image.effect_noise((500, 500), 90).convert("RGB")
     data = encoded(noise, format_)
     assert (await refused(data[: len(data) // 2])).problem is Problem.NOT_AN_IMAGE
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize(
+    "tail",
+    [b"", b"\0\0\1\x0aMotionPhoto_Data\0\0\0\x18ftypmp42\xff\xfe\xff\xc4\xff\xe5" * 90],
+    ids=["nothing", "a phone's film"],
+)
+async def test_a_jpeg_without_its_end_marker_is_whole(tail: bytes, *, progressive: bool) -> None:
+    noise = Image.effect_noise((500, 500), 90).convert("RGB")
+    data = encoded(noise, "JPEG", progressive=progressive)
+    assert data.endswith(b"\xff\xd9")
+    frame = await frames.make_frame(data[:-2] + tail, AspectRatio.SQUARE)
+    assert frame == await frames.make_frame(data, AspectRatio.SQUARE)
+    assert (await frames.check(data[:-2] + tail)).width == 500
+    preview = await frames.make_preview(data[:-2] + tail)
+    assert preview == await frames.make_preview(data)
+
+
+@pytest.mark.parametrize(
+    "head", [b"\xff\xe1\0\2", b"\xff\xfe\0\2", b"\xff\0", b"\xff", b"\0"], ids=repr
+)
+async def test_an_endless_head_of_a_jpeg_takes_no_time(head: bytes) -> None:
+    whole = encoded(picture(), "JPEG")
+    data = whole[:2] + head * (10_000_000 // len(head)) + whole[2:]
+    started = time.process_time()
+    assert (await refused(data)).problem is Problem.NOT_AN_IMAGE
+    assert time.process_time() - started < 2  # s; Pillow alone takes 4 to 9
+
+
+@pytest.mark.parametrize("place", [2, -2], ids=["in front", "in the scan"])
+async def test_endless_fill_bytes_take_no_time(place: int) -> None:
+    data = encoded(picture(), "JPEG")
+    fill = b"\xff" * 400_000 + b"\0"
+    started = time.process_time()
+    with suppress(InputError):
+        await frames.check(data[:place] + fill + data[place:-2])
+    assert time.process_time() - started < 5  # s; in the square of their number it takes minutes
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+async def test_missing_pixels_are_not_a_missing_marker(kept: float) -> None:
+    data = encoded(Image.effect_noise((500, 500), 90).convert("RGB"), "JPEG")
+    for tail in (b"", b"\0\0\1\x0aMotionPhoto_Data" + bytes(900)):
+        damaged = data[: round(len(data) * kept)] + tail
+        assert (await refused(damaged)).problem is Problem.NOT_AN_IMAGE
 
 
 async def test_random_damage_never_raises_anything_else() -> None:
@@ -301,6 +382,11 @@ def gif_header_of(side: int) -> bytes:
         (lambda: encoded(Image.new("L", (6000, 6000)), "WEBP", quality=1), "image_bomb"),
         (lambda: encoded(Image.new("RGBA", (6000, 6000), (1, 2, 3, 4))), "taken"),
         (lambda: encoded(Image.new("RGB", (6000, 6000)), "JPEG"), "taken"),
+        (lambda: encoded(Image.new("RGB", (6000, 6000)), "JPEG")[:-2], "taken"),
+        (
+            lambda: encoded(Image.new("RGB", (5000, 5000)), "JPEG", progressive=True)[:-2],
+            "taken",
+        ),
     ],
     ids=[
         "png 2500 Mpx",
@@ -311,6 +397,8 @@ def gif_header_of(side: int) -> bytes:
         "webp 36 Mpx",
         "png 36 Mpx",
         "jpeg 36 Mpx",
+        "jpeg 36 Mpx without end",
+        "progressive jpeg 25 Mpx without end",
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
@@ -422,6 +510,70 @@ async def test_a_broken_profile_or_exif_block_does_not_spoil_the_picture() -> No
     data = encoded(picture(), "JPEG", icc_profile=b"nonsense" * 20, exif=b"Exif\0\0nonsense")
     frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
     assert close(frame.getpixel((50, 50)), RED)
+
+
+LONG = zlib.compress(bytes(3 << 20))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        chunk(b"zTXt", b"workflow\0\0" + LONG),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + LONG),
+        chunk(b"iCCP", b"display\0\0" + LONG),
+        chunk(b"iCCP", b"display\0\1" + zlib.compress(b"profile")),
+        chunk(b"tEXt", b"Software\0made by", sum_is_wrong=True),
+        chunk(b"pHYs", b"abc"),
+        chunk(b"gAMA", b"a"),
+        chunk(b"cHRM", b"a"),
+        chunk(b"sRGB", b""),
+        chunk(b"tRNS", b""),
+        chunk(b"acTL", struct.pack(">II", 2, 0)) + chunk(b"fcTL", b"short"),
+    ],
+    ids=lambda damaged: repr(damaged[4:8]),
+)
+async def test_what_a_png_says_beside_its_pixels_does_not_spoil_it(damaged: bytes) -> None:
+    data = with_chunks(encoded(picture()), damaged)
+    assert (await frames.check(data)).format == "PNG"
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), RED)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [(0xE0, b"JFIF"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe"), (0xE2, b"MPF\0nonsense")],
+    ids=lambda damaged: repr(damaged[1]),
+)
+async def test_what_a_jpeg_says_beside_its_pixels_does_not_spoil_it(
+    damaged: tuple[int, bytes],
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = with_segments(encoded(picture(640, 480), "JPEG", exif=exif), damaged)
+    info = await frames.check(data)
+    assert (info.width, info.height) == (480, 640)  # still turned
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), RED)
+
+
+async def test_stray_bytes_between_the_segments_of_a_jpeg_are_skipped() -> None:
+    data = encoded(picture(), "JPEG")
+    table = data.index(b"\xff\xdb")
+    damaged = data[:2] + b"\0\0" + data[2:table] + b"\x01" + data[table:]
+    frame = decoded(await frames.make_frame(damaged, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), RED)
+
+
+async def test_the_colours_stay_when_a_note_is_left_out() -> None:
+    note = chunk(b"zTXt", b"workflow\0\0" + LONG)
+    see_through = with_chunks(encoded(picture(), transparency=RED), note)
+    frame = decoded(await frames.make_frame(see_through, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), WHITE)
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = lab.replace(b"rXYZ", b"tmpX").replace(b"bXYZ", b"rXYZ").replace(b"tmpX", b"bXYZ")
+    of_a_display = with_chunks(encoded(picture(color=(255, 0, 0)), icc_profile=swapped), note)
+    frame = decoded(await frames.make_frame(of_a_display, AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 50)), (0, 0, 255), by=6)
 
 
 async def test_a_preview_is_small_and_dims_the_parts_cut_off() -> None:

@@ -60,6 +60,13 @@ def test_what_is_behind_the_index_stays_where_it_is() -> None:
     assert moved(FTYP, MDAT, old, more) == FTYP + new + MDAT + more
 
 
+def test_an_index_that_goes_on_to_the_end_of_the_file_gets_its_length() -> None:
+    old = index(offsets(b"stco", START))
+    endless = struct.pack(">I", 0) + old[4:]
+    new = index(offsets(b"stco", START + len(old)))
+    assert moved(FTYP, MDAT, endless) == FTYP + new + MDAT
+
+
 @pytest.mark.parametrize(
     "boxes",
     [
@@ -68,8 +75,18 @@ def test_what_is_behind_the_index_stays_where_it_is() -> None:
         [FTYP, MDAT, index(struct.pack(">I4s", 4, b"stco"))],
         [FTYP, MDAT, index(offsets(b"stco", START)), box(b"moof")],
         [FTYP, MDAT, index(offsets(b"stco", START)), index(offsets(b"stco", START))],
+        [FTYP, MDAT, box(b"moov", box(b"cmov", box(b"dcom", b"zlib"), box(b"cmvd", b"x")))],
+        [FTYP, MDAT, index(offsets(b"stco", START) + offsets(b"saio", START))],
     ],
-    ids=["too many", "cut off", "no size", "fragments", "two indexes"],
+    ids=[
+        "too many",
+        "cut off",
+        "no size",
+        "fragments",
+        "two indexes",
+        "compressed",
+        "encrypted",
+    ],
 )
 def test_an_index_that_cannot_be_moved_stays(boxes: list[bytes]) -> None:
     assert moved(*boxes) == b"".join(boxes)

@@ -70,6 +70,23 @@ def file() -> Iterator[BinaryIO]:
         yield opened
 
 
+def with_cover(data: bytes) -> bytes:
+    """The MP4 with a green cover of 300 px, in front of its tracks as mutagen writes it: to libav
+    the cover is the first stream of pictures."""
+    out = io.BytesIO()
+    Image.new("RGB", (300, 300), (20, 200, 20)).save(out, "JPEG")
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I4s", 8 + len(content), kind) + content
+
+    cover = box(b"covr", box(b"data", struct.pack(">II", 13, 0) + out.getvalue()))
+    handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    place = data.index(b"moov") - 4
+    tracks = place + 8 + int.from_bytes(data[place + 8 : place + 12], "big")
+    tags = box(b"udta", box(b"meta", bytes(4) + handler + box(b"ilst", cover)))
+    return data[:place] + box(b"moov", data[place + 8 : tracks] + tags + data[tracks:])
+
+
 def boxes(data: bytes) -> list[bytes]:
     place, kinds = 0, []
     while place < len(data):
@@ -165,6 +182,28 @@ async def test_a_turned_video_has_the_sides_and_thumbnail_of_what_is_shown(
 
 
 @pytest.mark.parametrize(
+    ("matrix", "size"),
+    [
+        ((0, 0, 0, 0, 0, 0, 0, 0, 0), (160, 96)),
+        ((65526, 1144, 0, -1144, 65526, 0, 0, 0, 1 << 30), (160, 96)),
+        ((1144, 65526, 0, -65526, 1144, 0, 0, 0, 1 << 30), (96, 160)),
+    ],
+    ids=["no matrix", "one degree", "89 degrees"],
+)
+async def test_a_video_is_turned_by_quarters(
+    file: BinaryIO, tmp_path: Path, matrix: tuple[int, ...], size: tuple[int, int]
+) -> None:
+    data = bytearray(mp4(tmp_path))
+    place = data.index(b"tkhd") + 4 + 40
+    data[place : place + 36] = struct.pack(">9i", *matrix)
+    file.write(data)
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height) == size
+    assert Image.open(io.BytesIO(video.thumbnail)).size == size
+    assert Image.open(io.BytesIO(await video_reader.last_frame(file))).size == size
+
+
+@pytest.mark.parametrize(
     "later", ["0", "3"], ids=["in order", "pictures that refer to later ones"]
 )
 async def test_the_index_is_moved_to_the_front_and_every_packet_stays(
@@ -208,6 +247,35 @@ async def test_pixels_that_are_not_square_are_stretched(file: BinaryIO, tmp_path
     last = Image.open(io.BytesIO(await video_reader.last_frame(file)))
     assert last.size == (640, 180)
     assert not video.is_document
+
+
+async def test_a_cover_is_not_the_video(file: BinaryIO, tmp_path: Path) -> None:
+    data = with_cover(mp4(tmp_path, seconds=2))
+    with av.open(io.BytesIO(data)) as container:
+        assert container.streams.video[0].width == 300
+    file.write(data)
+    video = await video_reader.prepare(file)
+    assert (video.info.width, video.info.height, video.info.duration) == (160, 96, 2)
+    for jpeg in (video.thumbnail, await video_reader.last_frame(file)):
+        picture = Image.open(io.BytesIO(jpeg))
+        assert picture.size == (160, 96)
+        color = picture.getpixel((20, 48))
+        assert isinstance(color, tuple)
+        assert color[0] > 150 > color[1]
+    details = await video_reader.readers.details(file)
+    assert (details.codec, details.width) == ("h264", 160)
+
+
+async def test_a_cover_alone_is_not_a_video(file: BinaryIO) -> None:
+    with av.open(sound := io.BytesIO(), "w", format="mp4") as made:
+        audio = made.add_stream("aac", rate=48000)
+        noises = av.AudioFrame(format="s16", layout="stereo", samples=1024)
+        noises.sample_rate = 48000
+        made.mux(audio.encode(noises))
+        made.mux(audio.encode(None))
+    file.write(with_cover(sound.getvalue()))
+    with pytest.raises(video_reader.NotAVideo, match="there is no video"):
+        await video_reader.prepare(file)
 
 
 async def test_a_stretch_without_sense_is_ignored(file: BinaryIO, tmp_path: Path) -> None:
@@ -272,6 +340,29 @@ async def test_a_truncated_video_is_not_a_video(
 ) -> None:
     file.write(mp4(tmp_path, options=options)[:-100])
     with pytest.raises(video_reader.NotAVideo, match="end is missing"):
+        await video_reader.prepare(file)
+
+
+@pytest.mark.parametrize("front", [False, True], ids=["index behind", "index in front"])
+@pytest.mark.parametrize("tail", [b"no box, only words", bytes([0, 0, 0, 3]) + b"SEFH" * 9])
+async def test_what_is_appended_to_a_whole_video_does_no_harm(
+    file: BinaryIO, tmp_path: Path, tail: bytes, *, front: bool
+) -> None:
+    whole = mp4(tmp_path, options={"movflags": "+faststart"} if front else {})
+    file.write(whole + tail)
+    assert (await video_reader.prepare(file)).info.duration == 1
+    after = file.read()
+    assert after.endswith(tail)
+    assert after.index(b"moov") < after.index(b"mdat")
+    assert pictures(after) == pictures(whole)
+
+
+@pytest.mark.parametrize("kind", [b"mdat", b"moov", b"moof"])
+async def test_a_last_part_without_its_end_is_not_junk(
+    file: BinaryIO, tmp_path: Path, kind: bytes
+) -> None:
+    file.write(mp4(tmp_path) + struct.pack(">I4s", 10_000, kind) + bytes(100))
+    with pytest.raises(video_reader.NotAVideo, match="its end is missing"):
         await video_reader.prepare(file)
 
 
