@@ -232,6 +232,47 @@ async def test_allow_as_a_reply_applies_to_the_author(
     assert acts(closed) == [(ADMIN, "allow", 7)]
 
 
+IN_TOPIC = {"message_thread_id": 5, "is_topic_message": True}
+TOPIC_OPENED = {"message_id": 5, "forum_topic_created": {"name": "News", "icon_color": 7322096}}
+AS_THE_GROUP = {
+    "from": {"id": 1087968824, "is_bot": True, "first_name": "Group"},
+    "sender_chat": {"id": -1001, "type": "supergroup", "title": "Friends"},
+    "text": "hello",
+}
+AS_A_CHANNEL = {
+    "from": {"id": 777000, "is_bot": False, "first_name": "Telegram"},
+    "sender_chat": {"id": -1009, "type": "channel", "title": "News"},
+    "text": "hello",
+}
+
+
+@pytest.mark.parametrize("command", ["allow", "ban"])
+async def test_a_command_in_a_topic_applies_to_the_group_and_not_to_who_opened_the_topic(
+    closed: HandlerHarness, ann: Person, admin: Person, command: str
+) -> None:
+    """Telegram links every message of a topic to the service message that opened it."""
+    opened = group(closed, ann).message(**TOPIC_OPENED)["message"]
+    await closed.feed(
+        **group(closed, admin).text(f"/{command}", reply_to_message=opened, **IN_TOPIC)
+    )
+    assert acts(closed) == [(ADMIN, command, -1001)]
+
+
+@pytest.mark.parametrize("author", [AS_THE_GROUP, AS_A_CHANNEL])
+@pytest.mark.parametrize("command", ["allow", "ban"])
+async def test_a_reply_to_no_person_does_not_apply_to_the_whole_group(
+    closed: HandlerHarness, ann: Person, admin: Person, command: str, author: dict[str, object]
+) -> None:
+    said = group(closed, ann).message(**author)["message"]
+    await closed.feed(**group(closed, admin).text(f"/{command}", reply_to_message=said))
+    # a reply to a message of another chat (Bot API: Message.external_reply)
+    hidden = {"type": "hidden_user", "sender_user_name": "Eve", "date": 0}
+    elsewhere = {"external_reply": {"origin": hidden}}
+    await closed.feed(**group(closed, admin).text(f"/{command}", **elsewhere))
+    assert acts(closed) == []
+    assert "/allow 123456 " in closed.telegram.sent[-1].text
+
+
 async def test_a_whole_group_can_be_allowed_and_a_ban_in_it_applies(
     closed: HandlerHarness, ann: Person, boris: Person, admin: Person
 ) -> None:
