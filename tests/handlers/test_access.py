@@ -175,6 +175,29 @@ async def test_the_first_admins_answer_counts(
     assert closed.states() == (["draft"] if allow else [])
 
 
+@pytest.mark.parametrize("allow", [True, False])
+@pytest.mark.parametrize("before", ["ban", "allow", "invite"])
+async def test_an_old_request_changes_nothing_when_it_was_decided_in_another_way(
+    closed: HandlerHarness, ann: Person, admin: Person, before: str, allow: bool
+) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    if before == "invite":
+        await closed.feed(**admin.text("/invite"))
+        await closed.feed(**ann.text(f"/start {link_token(closed.telegram.sent[-1].text)}"))
+    else:
+        await closed.feed(**admin.text(f"/{before} 7"))
+    was, told = acts(closed), notices(closed)
+    other = Person(closed, user_id=OTHER_ADMIN)
+    await closed.feed(**other.press(DecideAccess(user_id=7, allow=allow).pack()))
+    is_in = before != "ban"
+    assert closed.telegram.toasts[-1].startswith(
+        "✅ Access given" if is_in else "🚫 Access denied"
+    )
+    assert (acts(closed), notices(closed)) == (was, told)
+    verdicts = await closed.storage.access.verdicts(7)
+    assert verdicts.person is (Verdict.ALLOWED if is_in else Verdict.BANNED)
+
+
 async def test_only_admins_answer_requests(
     closed: HandlerHarness, ann: Person, boris: Person
 ) -> None:
