@@ -131,6 +131,33 @@ async def _refund(
     return True
 
 
+async def _refund_done(connection: Connection, payment_id: str, now: datetime) -> bool:
+    """Mark a refund as confirmed and tell the person; False: it was marked before."""
+    done = (
+        await connection.execute(
+            sa.update(star_refunds)
+            .where(star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None))
+            .values(done_at=now, refused_at=None, error=None, lease_owner=None, lease_until=None)
+            .returning(star_refunds.c.user_id, star_refunds.c.task_id)
+        )
+    ).one_or_none()
+    if done is None:
+        return False
+    stars = await connection.scalar(
+        sa.select(ledger.c.stars).where(
+            ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
+        )
+    )
+    back = Notice(
+        kind=NoticeKind.STARS_BACK,
+        chat=Chat(chat_id=done.user_id),
+        lang=await lang_of(connection, done.user_id),
+        params={"stars": stars, "failed": done.task_id is not None},
+    )
+    await insert_notices(connection, [back], now)
+    return True
+
+
 _is_open = sa.and_(star_refunds.c.done_at.is_(None), star_refunds.c.refused_at.is_(None))
 _due = first_due(star_refunds, _is_open, order_by=(star_refunds.c.run_at,))
 _CLAIM_REFUNDS = lease(_due, star_refunds, star_refunds.c.attempts).returning(
@@ -256,11 +283,12 @@ class StarPaymentStore:
             return done
 
     async def refunded(self, payment_id: str, *, now: datetime) -> bool:
-        """Enter a refund that Telegram reports; return False if it is known or not the bot's."""
+        """Enter a refund that Telegram reports, or end the request for it, even one that Telegram
+        refused before; return False if it is known or not the bot's."""
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
             if not await _refund(connection, payment_id, None, now):
-                return False
+                return await _refund_done(connection, payment_id, now)
             await connection.execute(
                 sa.update(star_refunds)
                 .where(star_refunds.c.payment_id == payment_id)
@@ -283,36 +311,7 @@ class StarPaymentStore:
     async def refund_done(self, payment_id: str, *, now: datetime) -> None:
         """Mark a refund as confirmed; the person is told in the same commit, once."""
         async with self._database.transaction() as connection:
-            done = (
-                await connection.execute(
-                    sa.update(star_refunds)
-                    .where(
-                        star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None)
-                    )
-                    .values(
-                        done_at=now,
-                        refused_at=None,
-                        error=None,
-                        lease_owner=None,
-                        lease_until=None,
-                    )
-                    .returning(star_refunds.c.user_id, star_refunds.c.task_id)
-                )
-            ).one_or_none()
-            if done is None:
-                return
-            stars = await connection.scalar(
-                sa.select(ledger.c.stars).where(
-                    ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
-                )
-            )
-            back = Notice(
-                kind=NoticeKind.STARS_BACK,
-                chat=Chat(chat_id=done.user_id),
-                lang=await lang_of(connection, done.user_id),
-                params={"stars": stars, "failed": done.task_id is not None},
-            )
-            await insert_notices(connection, [back], now)
+            await _refund_done(connection, payment_id, now)
 
     async def refund_later(self, payment_id: str, *, run_at: datetime, error: str) -> None:
         """Postpone a refund to `run_at`."""

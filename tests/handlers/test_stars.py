@@ -340,6 +340,31 @@ async def test_a_refund_that_telegram_refuses_is_left_to_an_admin_who_asks_again
     ]
 
 
+@pytest.mark.parametrize("state", ["waiting", "refused"])
+async def test_a_refund_that_telegram_reports_ends_the_request(
+    selling: HandlerHarness, ann: Person, state: str
+) -> None:
+    """The answer was lost, or the owner gave the Stars back with another tool."""
+    stars = selling.storage.stars
+    await selling.feed(**payment(ann, SMALL))
+    await stars.refund("stx-1", now=NOON)
+    if state == "refused":
+        await stars.refund_refused("stx-1", now=NOON, error="BALANCE_TOO_LOW")
+        assert len(await stars.refused()) == 1
+    back = {
+        "currency": "XTR", "total_amount": 10, "invoice_payload": SMALL.payload,
+        "telegram_payment_charge_id": "stx-1",
+    }  # fmt: skip
+    for _ in range(2):
+        await selling.feed(**ann.message(refunded_payment=back))
+    assert await stars.refused() == []
+    await stars.refund_done("stx-1", now=NOON)  # the answer to the loop comes after it
+    await turn(selling, turns=3)
+    assert selling.telegram.named("refundStarPayment") == []
+    assert told(selling, "stars_back") == [{"stars": 10, "failed": False}]
+    assert await selling.storage.ledger.credit(7) == 0
+
+
 async def test_a_refused_refund_that_was_settled_by_hand_is_asked_for_no_more(
     selling: HandlerHarness, ann: Person
 ) -> None:
