@@ -126,6 +126,18 @@ async def test_a_stranger_cannot_pay(selling: HandlerHarness, ann: Person) -> No
     assert answer.params["ok"] == "false"
 
 
+@pytest.mark.parametrize("is_in", [True, False])
+async def test_a_checkout_that_comes_too_late_is_no_error(
+    selling: HandlerHarness, ann: Person, is_in: bool
+) -> None:
+    """Telegram waits ten seconds, and takes one answer."""
+    selling.dispatcher["access"] = Access(is_open=is_in)
+    words = "Bad Request: query is too old and response timeout expired or query ID is invalid"
+    selling.telegram.refuse("answerPreCheckoutQuery", 400, words)
+    await selling.feed(**checkout(ann, SMALL))  # raises nothing: no update is set aside
+    assert not selling.telegram.refusals
+
+
 # --- payments --------------------------------------------------------------------------------
 
 
