@@ -287,6 +287,16 @@ async def test_inline_results_continue_at_the_offset(harness: HandlerHarness, an
     assert params.get("next_offset", "") == ""
 
 
+@pytest.mark.parametrize("offset", ["9" * 60, "٣", "-1", "cat"])
+async def test_a_forged_offset_begins_at_the_newest(
+    harness: HandlerHarness, ann: Person, offset: str
+) -> None:
+    await ordered(harness, ann, 1)
+    await harness.feed(**asks(ann, "", offset))
+    [found], _ = answer(harness)
+    assert found["id"] == "1"
+
+
 async def test_a_late_inline_answer_is_dropped(harness: HandlerHarness, ann: Person) -> None:
     for access in (Access(is_open=True), Access()):
         harness.dispatcher["access"] = access
