@@ -198,6 +198,29 @@ async def test_an_old_request_changes_nothing_when_it_was_decided_in_another_way
     assert verdicts.person is (Verdict.ALLOWED if is_in else Verdict.BANNED)
 
 
+async def test_a_request_that_was_declined_stays_so_after_delete_me(
+    closed: HandlerHarness, ann: Person, admin: Person
+) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    await closed.feed(**admin.press(DecideAccess(user_id=7, allow=False).pack()))
+    told = notices(closed)
+    await closed.feed(**ann.press("dm|7|1"))
+    assert closed.rows("SELECT name, username, allowed FROM access_requests") == [("", None, 0)]
+    await closed.feed(**ann.press(AskAccess().pack()))
+    assert "declined" in closed.telegram.toasts[-1]
+    assert notices(closed) == told
+    await closed.feed(**admin.text("/allow 7"))  # the admins may think again
+    assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
+
+
+async def test_a_request_that_waits_goes_with_delete_me(
+    closed: HandlerHarness, ann: Person
+) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    await closed.feed(**ann.press("dm|7|1"))
+    assert closed.rows("SELECT count(*) FROM access_requests") == [(0,)]
+
+
 async def test_only_admins_answer_requests(
     closed: HandlerHarness, ann: Person, boris: Person
 ) -> None:
