@@ -12,6 +12,7 @@ import pytest
 
 from bot.core.access import Access
 from bot.core.caps import OrderRules
+from bot.core.gifts import Gift
 from bot.core.stars import Package, StarsPackages, package_of, read_packages
 from bot.jobs.refunds import Refunds
 from bot.texts.callback_data import BuyPackage, Operate, Operation, RefundPayment
@@ -228,6 +229,62 @@ async def test_support_refunds_unused_payments_once(selling: HandlerHarness, ann
     assert "cannot be refunded" in selling.telegram.toasts[-1]
     assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
     assert await selling.storage.ledger.credit(7) == 3
+
+
+async def test_a_spent_payment_is_not_refunded_for_a_gift_that_came_after_it(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    """A bonus of a referral, or a code kept for later, is no money that was paid."""
+    await selling.feed(**payment(ann, SMALL))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))  # 3 of 20 are left
+    await selling.storage.gifts.make_promo(
+        "WINTER", Gift(roubles=50), uses=9, expires_at=NOON + timedelta(days=1), by=1,
+        update_id=900, now=NOON,
+    )  # fmt: skip
+    await selling.feed(**ann.text("/promo winter"))
+    assert await selling.storage.ledger.credit(7) == 53
+    await selling.feed(**ann.text("/paysupport"))
+    assert selling.telegram.sent[-1].buttons == []
+    [(entry,)] = selling.rows("SELECT id FROM ledger WHERE kind = 'purchase'")
+    await selling.feed(**ann.press(RefundPayment(entry=entry).pack()))
+    assert selling.rows("SELECT count(*) FROM star_refunds") == [(0,)]
+    # nor when a later order fails, which was paid with the gift
+    await selling.feed(**ann.text("A dog"))
+    await selling.feed(**ann.press("r|2|16:9"))
+    await selling.storage.tasks.cancel(1, user_id=7, now=NOON)
+    assert selling.task(1)["state"] == "cancelled"
+    await selling.feed(**ann.text("/paysupport"))
+    assert len(selling.telegram.sent[-1].buttons) == 1  # its order was given back: it is unused
+
+
+async def test_a_payment_is_unused_while_older_gifts_pay(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    await selling.feed(**ann.text("/start"))
+    await selling.storage.ledger.grant(7, Decimal(20), by=1, update_id=900, now=NOON)
+    await selling.feed(**payment(ann, SMALL))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))  # 23 of 40 are left
+    await selling.feed(**ann.text("/paysupport"))
+    [[(_, back)]] = selling.telegram.sent[-1].buttons
+    await selling.feed(**ann.press(back))
+    assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+    assert await selling.storage.ledger.credit(7) == 3
+
+
+async def test_an_unknown_payment_is_refunded_to_somebody_in_debt(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    await selling.feed(**payment(ann, SMALL))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))
+    await selling.storage.stars.refunded("stx-1", now=NOON)  # Telegram took the Stars back
+    assert await selling.storage.ledger.credit(7) < 0
+    await selling.feed(**payment(ann, SMALL, "stx-2", invoice_payload="somebody else's"))
+    assert selling.rows("SELECT payment_id FROM star_refunds WHERE done_at IS NULL") == [
+        ("stx-2",)
+    ]
 
 
 async def test_nobody_refunds_another_persons_payment(
