@@ -168,9 +168,10 @@ async def _subject(message: Message, command: CommandObject, storage: Storage) -
     """Return the person or group that is meant; without a name in a group the group itself."""
     given = (command.args or "").strip()
     found = await people.subject_of(message, given, storage)
-    if found is None and not given and message.chat.type != ChatType.PRIVATE:
-        return message.chat.id
-    return found
+    if found is not None or given or message.chat.type == ChatType.PRIVATE:
+        return found
+    # a reply to no person means nobody, never everybody
+    return None if people.is_reply(message) else message.chat.id
 
 
 def _title(message: Message, subject: int) -> str | None:

@@ -191,7 +191,7 @@ async def broadcast(
     access: Access,
     lang: str,
 ) -> None:
-    source = message.reply_to_message
+    source = reply.replied_to(message)
     if source is None or message.chat.type != ChatType.PRIVATE:
         await reply.say(message, texts.admin.broadcast_usage(lang))
         return

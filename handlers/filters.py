@@ -12,6 +12,7 @@ from aiogram.enums import ChatType
 from aiogram.types import Message, MessageEntity, TelegramObject, User
 
 from bot.core.access import Access
+from handlers import reply
 
 
 async def admin(event: TelegramObject, event_from_user: User, access: Access) -> bool:
@@ -36,7 +37,7 @@ async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
     mention = await _mention(message, bot)
     if mention and text:
         return {"words": text.replace(mention, " ", 1)}
-    replied = message.reply_to_message
+    replied = reply.replied_to(message)
     if replied and replied.from_user and replied.from_user.id == bot.id:
         return {"words": text}
     return False

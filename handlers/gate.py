@@ -5,6 +5,7 @@ A refused update has no effect. Handlers with the flag `everybody` also serve st
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from aiogram import BaseMiddleware
@@ -26,7 +27,13 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.access import Access, Verdict, Verdicts
 from bot.core.clock import Clock
-from bot.core.errors import CreditTooLow, IntakeHeld, LimitReached, PhotosHeld
+from bot.core.errors import (
+    CreditTooLow,
+    IntakeHeld,
+    LimitReached,
+    PhotosHeld,
+    TelegramRejected,
+)
 from bot.texts import keyboards
 from bot.texts.i18n import language_of
 from handlers import reply
@@ -77,10 +84,12 @@ async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: b
         words = texts.access.press_denied(lang) if banned else texts.access.press_closed(lang)
         await reply.toast(event, words, alert=True)
     elif isinstance(event, PreCheckoutQuery):
-        await event.answer(ok=False, error_message=texts.access.press_denied(lang))
+        with suppress(TelegramRejected):  # too late: without an answer no money moves
+            await event.answer(ok=False, error_message=texts.access.press_denied(lang))
     elif isinstance(event, InlineQuery):
         ask = InlineQueryResultsButton(text=texts.access.button_ask(lang), start_parameter="ask")
-        await event.answer([], cache_time=10, is_personal=True, button=None if banned else ask)
+        with suppress(TelegramRejected):  # the person has typed more
+            await event.answer([], cache_time=10, is_personal=True, button=None if banned else ask)
     elif isinstance(event, Message) and event is update.message and not banned:
         await reply.say(event, texts.access.closed_group(lang))
 

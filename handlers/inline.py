@@ -5,6 +5,7 @@ It has to be switched on in BotFather (/setinline); until then there are no quer
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from aiogram import Router
@@ -26,7 +27,8 @@ def router() -> Router:
 
 
 async def find(query: InlineQuery, storage: Storage, lang: str) -> None:
-    before = int(query.offset) if query.offset.isdecimal() else None
+    # a number of a task; a client can send anything
+    before = int(query.offset) if re.fullmatch("[0-9]{1,18}", query.offset) else None
     videos = await storage.history.videos(
         query.from_user.id, query.query, limit=PAGE, before=before
     )

@@ -61,10 +61,17 @@ async def subject_of(message: Message, given: str, storage: Storage) -> int | No
         return await storage.people.find(given)
     if given == "group" and message.chat.type != ChatType.PRIVATE:
         return message.chat.id
-    replied = message.reply_to_message
-    if not given and replied and replied.from_user and not replied.from_user.is_bot:
-        return replied.from_user.id
-    return None
+    replied = reply.replied_to(message)
+    if given or replied is None or replied.from_user is None:
+        return None
+    # an anonymous admin or a channel is no person
+    is_person = not replied.from_user.is_bot and replied.sender_chat is None
+    return replied.from_user.id if is_person else None
+
+
+def is_reply(message: Message) -> bool:
+    """Whether the message replies to anything, also of another chat."""
+    return bool(reply.replied_to(message) or message.external_reply or message.reply_to_story)
 
 
 def is_name(given: str) -> bool:

@@ -52,6 +52,19 @@ def place(message: Message | InaccessibleMessage) -> Chat:
     )
 
 
+def replied_to(message: Message) -> Message | None:
+    """Return the message that the person replied to.
+
+    Telegram links every message of a topic to the service message that opened the topic: nobody
+    replied to that.
+    """
+    replied = message.reply_to_message
+    if replied is None or replied.forum_topic_created is not None:
+        return None
+    opens_topic = message.is_topic_message and replied.message_id == message.message_thread_id
+    return None if opens_topic else replied
+
+
 async def say(
     message: Message,
     text: Text,

@@ -166,9 +166,8 @@ async def paysupport(
     stars_packages: StarsPackages,
     lang: str,
 ) -> None:
-    open_ = await storage.stars.open_payments(event_from_user.id)
     credit = await storage.ledger.credit(event_from_user.id)
-    back = [row for row in open_[:SHOWN] if row.credit <= credit]
+    back = (await storage.stars.unused_payments(event_from_user.id))[:SHOWN]
     await reply.say(
         message,
         texts.payments.paysupport(lang, credit, stars_packages.contact, refundable=bool(back)),

@@ -199,24 +199,26 @@ class AccessStore:
     async def answered(self, user_id: int) -> Request | None:
         """Return a request with its answer, as the person's access is now; None: it is gone."""
         async with self._database.transaction() as connection:
-            request = await _request(connection, user_id)
-            verdict = await _verdict(connection, user_id)
-        if request is None or verdict is None:
-            return request
-        return replace(request, allowed=verdict is Verdict.ALLOWED)
+            return await _answered(connection, user_id)
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
-        """Decide a request as an admin; the first decision counts. Return None without a request.
+        """Decide a request as an admin; the first decision counts, also one that was made in
+        another way: by a command or an invite. Return None without a request.
 
         Otherwise return the request with its decision, even if another admin decided it.
         """
+        known = sa.exists().where(permits.c.subject_id == access_requests.c.user_id)
         async with self._database.transaction() as connection:
             decided = await connection.execute(
                 sa.update(access_requests)
-                .where(access_requests.c.user_id == user_id, access_requests.c.allowed.is_(None))
+                .where(
+                    access_requests.c.user_id == user_id,
+                    access_requests.c.allowed.is_(None),
+                    ~known,
+                )
                 .values(allowed=allow, decided_by=by, decided_at=now)
             )
-            request = await _request(connection, user_id)
+            request = await _answered(connection, user_id)
             if request is None or decided.rowcount != 1:
                 return request
             if allow:
@@ -386,3 +388,12 @@ async def _request(connection: Connection, user_id: int) -> Request | None:
         await connection.execute(sa.select(*_REQUEST).where(access_requests.c.user_id == user_id))
     ).one_or_none()
     return None if row is None else Request(**row._mapping)
+
+
+async def _answered(connection: Connection, user_id: int) -> Request | None:
+    """Return a request with its answer, as the person's access is now."""
+    request = await _request(connection, user_id)
+    verdict = await _verdict(connection, user_id)
+    if request is None or verdict is None:
+        return request
+    return replace(request, allowed=verdict is Verdict.ALLOWED)

@@ -19,7 +19,7 @@ from bot.core.access import CLAIM_LIFE, CLAIM_PREFIX, CLAIM_TRIES, Verdict
 from storage.audit import add_act
 from storage.connection import Connection
 from storage.engine import Database
-from storage.tables import admins, claim_code, permits
+from storage.tables import admins, claim_code, operator_messages, outbox, permits
 
 
 class ClaimResult(StrEnum):
@@ -101,12 +101,18 @@ class AdminStore:
             return ClaimResult.CLAIMED
 
     async def remove(self, user_id: int, *, by: int, now: datetime) -> bool:
-        """Take the rights of somebody who claimed the bot. False: they had none."""
+        """Take the rights of somebody who claimed the bot, with the messages to the operator that
+        wait for them. False: they had none.
+        """
+        theirs = sa.select(operator_messages.c.kind).where(operator_messages.c.chat_id == user_id)
         async with self._database.transaction() as connection:
             removed = await connection.execute(
                 sa.delete(admins).where(admins.c.user_id == user_id)
             )
             if removed.rowcount == 1:
+                await connection.execute(
+                    sa.delete(outbox).where(outbox.c.chat_id == user_id, outbox.c.kind.in_(theirs))
+                )
                 await add_act(connection, "remove admin", by=by, now=now, subject_id=user_id)
             return removed.rowcount == 1
 

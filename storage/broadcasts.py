@@ -210,8 +210,11 @@ class BroadcastStore:
             )
             return noted.rowcount == 1
 
-    async def done(self, broadcast_id: int, *, owner: str, now: datetime) -> bool:
-        """RUNNING -> DONE, by the holder of the lease."""
+    async def done(
+        self, broadcast_id: int, *, owner: str, now: datetime, gone: bool = False
+    ) -> bool:
+        """RUNNING -> DONE, by the holder of the lease; `gone`: CANCELLED, there is no message to
+        send any more."""
         async with self._database.transaction() as connection:
             changed = await connection.execute(
                 sa.update(broadcasts)
@@ -220,6 +223,11 @@ class BroadcastStore:
                     broadcasts.c.state == B.RUNNING,
                     broadcasts.c.lease_owner == owner,
                 )
-                .values(state=B.DONE, ended_at=now, lease_owner=None, lease_until=None)
+                .values(
+                    state=B.CANCELLED if gone else B.DONE,
+                    ended_at=now,
+                    lease_owner=None,
+                    lease_until=None,
+                )
             )
             return changed.rowcount == 1

@@ -207,7 +207,9 @@ async def caps_of(connection: Connection, subjects: Sequence[int]) -> dict[Cap, 
 
 
 async def move_caps(connection: Connection, old: int, new: int) -> None:
-    """Move the caps of a group to its new id, as part of a transaction."""
-    await connection.execute(
-        sa.update(own_caps).where(own_caps.c.subject_id == old).values(subject_id=new)
-    )
+    """Move the caps of a group to its new id, as part of a transaction; those that were set there
+    stay."""
+    set_there = sa.select(own_caps.c.cap).where(own_caps.c.subject_id == new)
+    its = own_caps.c.subject_id == old
+    await connection.execute(sa.delete(own_caps).where(its, own_caps.c.cap.in_(set_there)))
+    await connection.execute(sa.update(own_caps).where(its).values(subject_id=new))

@@ -128,8 +128,13 @@ class PrivacyStore:
                     | (operator_messages.c.about == access_asked_about(user_id))
                 )
             )
+            asked = access_requests.c.user_id == user_id
+            # one that was declined is a decision: it cannot be asked for again and again
             await connection.execute(
-                sa.delete(access_requests).where(access_requests.c.user_id == user_id)
+                sa.delete(access_requests).where(asked, access_requests.c.allowed.is_not(False))
+            )
+            await connection.execute(
+                sa.update(access_requests).where(asked).values(name="", username=None)
             )
             await forget_referrals(connection, user_id)
             await connection.execute(sa.delete(users).where(users.c.user_id == user_id))

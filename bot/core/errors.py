@@ -18,6 +18,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   ├── TelegramMoved      the group has a new id: repeat there at once
     │   ├── TelegramRejected   this request will never be accepted
     │   │   ├── TelegramNotModified  the message already has this content
+    │   │   ├── TelegramNothingToCopy  the message to copy is gone: nobody can get it
     │   │   └── TelegramTooLarge     the file is over the server's limit
     │   ├── TelegramUnauthorized  the operator must replace the token
     │   └── TelegramConflict   another program reads this bot's updates
@@ -127,6 +128,10 @@ class TelegramRejected(TelegramError):
 
 class TelegramNotModified(TelegramRejected):
     """The message already has the content of the edit."""
+
+
+class TelegramNothingToCopy(TelegramRejected):
+    """The message to copy was deleted, or is of a kind that cannot be copied to anybody."""
 
 
 class TelegramTooLarge(TelegramRejected):

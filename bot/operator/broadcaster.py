@@ -20,12 +20,15 @@ from bot.core.clock import Clock, Sleep, Wait, wait_for
 from bot.core.errors import (
     StorageUnavailable,
     TelegramError,
+    TelegramFlood,
     TelegramLater,
     TelegramLost,
     TelegramMoved,
+    TelegramNothingToCopy,
     TelegramRejected,
     TelegramUnreachable,
 )
+from bot.core.schedule import back_off
 from bot.core.task import Chat
 from bot.runtime.idle import Idle
 from bot.telegram.messenger import Messenger
@@ -42,7 +45,11 @@ BETWEEN_SECONDS = 0.05
 """Messages per second; of Telegram's 30 the rest is left for videos (docs/telegram.md)."""
 PAGE = 20
 """Number of people after which the lease is checked and the shown progress is updated."""
-TRIES = 5
+TRIES = 15
+"""Failures in a row, over ten minutes, after which a person counts as not reached: Telegram may
+fail for this one alone. Flood control is no failure."""
+NAP_SECONDS = LEASE.total_seconds() / 2
+"""The longest pause after which the lease is renewed."""
 
 
 class Broadcaster:
@@ -67,6 +74,8 @@ class Broadcaster:
         self._clock = clock
         self._owner = owner
         self._sleep = sleep
+        self._failures = 0  # in a row, at the next person
+        self._pause = 0.0  # seconds until the next try
         self._idle = Idle(partial(storage.due.next, "broadcasts"), clock=clock, wait=wait)
         storage.due.watch_kind("broadcasts", self._idle.changed)
 
@@ -85,10 +94,25 @@ class Broadcaster:
         store = self._storage.broadcasts
         running = await store.claim(owner=self._owner, now=self._clock(), lease_for=LEASE)
         if running is None:
+            self._failures, self._pause = 0, 0.0
             return False
+        if self._pause > 0:
+            nap = min(self._pause, NAP_SECONDS)
+            self._pause -= nap
+            await self._sleep(nap)
+            return True
         people = await store.next_people(running.cursor, limit=PAGE, access=self._access)
         for user_id in people:
-            sent = await self._copy(running, user_id)
+            try:
+                sent = await self._copy(running, user_id)
+            except TelegramNothingToCopy as exc:
+                logger.warning("broadcast %d has ended: %s", running.id, exc)
+                await store.done(running.id, owner=self._owner, now=self._clock(), gone=True)
+                await self._show(running.id, gone=True)
+                return True
+            if sent is None:
+                break
+            self._failures = 0
             if not await store.advance(running.id, user_id, owner=self._owner, sent=sent):
                 break  # stopped, or another process has it
             await self._sleep(BETWEEN_SECONDS)
@@ -97,37 +121,46 @@ class Broadcaster:
         await self._show(running.id)
         return True
 
-    async def _copy(self, running: Broadcast, user_id: int) -> bool:
-        """Send to one person; return whether it arrived. A send that may have worked is not
-        repeated."""
-        for _ in range(TRIES):
-            try:
-                await self._bot(
-                    CopyMessage(
-                        chat_id=user_id,
-                        from_chat_id=running.from_chat_id,
-                        message_id=running.message_id,
-                    )
-                )
-            except TelegramLost:
-                return True
-            except TelegramLater as exc:
-                # Wait at most a minute, within the lease; then try again.
-                await self._sleep(min(exc.retry_after, LEASE.total_seconds() / 2))
-            except (TelegramUnreachable, TelegramRejected, TelegramMoved):
-                return False
-            except TelegramError as exc:
-                logger.warning("broadcast %d: %s", running.id, exc)
-                await self._sleep(IDLE_SECONDS)
-            else:
-                return True
-        return False
+    async def _copy(self, running: Broadcast, user_id: int) -> bool | None:
+        """Send to one person; return whether it arrived, or None to try again after a pause. A
+        send that may have worked is not repeated.
 
-    async def _show(self, broadcast_id: int) -> None:
+        Raises TelegramNothingToCopy.
+        """
+        try:
+            await self._bot(
+                CopyMessage(
+                    chat_id=user_id,
+                    from_chat_id=running.from_chat_id,
+                    message_id=running.message_id,
+                )
+            )
+        except TelegramLost:
+            return True
+        except TelegramFlood as exc:
+            self._pause = exc.retry_after
+            return None
+        except TelegramNothingToCopy:
+            raise
+        except (TelegramUnreachable, TelegramRejected, TelegramMoved):
+            return False
+        except TelegramError as exc:
+            logger.warning("broadcast %d: %s", running.id, exc)
+            self._failures += 1
+            if self._failures >= TRIES:
+                return False
+            named = exc.retry_after if isinstance(exc, TelegramLater) else 0.0
+            self._pause = max(back_off(self._failures, first=IDLE_SECONDS, cap=60), named)
+            return None
+        return True
+
+    async def _show(self, broadcast_id: int, *, gone: bool = False) -> None:
         now = await self._storage.broadcasts.get(broadcast_id)
         if now is None or now.shown_message_id is None:
             return
-        text = texts.admin.broadcast(now.lang, now.state.value, now.total, now.sent, now.refused)
+        text = texts.admin.broadcast(
+            now.lang, now.state.value, now.total, now.sent, now.refused, gone=gone
+        )
         stop = keyboards.admin.operations(now.lang, [Operation.STOP], number=now.id)
         try:
             await self._messenger.edit(

@@ -42,6 +42,7 @@ from bot.core.errors import (
     TelegramLater,
     TelegramLost,
     TelegramMoved,
+    TelegramNothingToCopy,
     TelegramNotModified,
     TelegramRejected,
     TelegramTooLarge,
@@ -104,6 +105,8 @@ _FORBIDDEN_KIND = re.compile(r"chat_send_[a-z]+_forbidden")
 _WAIT = re.compile(r"(?:slowmode|flood|flood_premium)_wait_(\d+)")
 """Seconds, as Telegram names them to the Bot API server."""
 
+# of copyMessage, about the message and not about who should get it
+_NOTHING_TO_COPY = ("message to copy not found", "message can't be copied", "message_id_invalid")
 _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 
 _LONGEST_WAIT = 86_400.0
@@ -183,6 +186,8 @@ def _bad_request(message: str) -> TelegramError:
         return TelegramUnreachable(message)
     if any(part in words for part in _TOO_LARGE):
         return TelegramTooLarge(message)
+    if any(part in words for part in _NOTHING_TO_COPY):
+        return TelegramNothingToCopy(message)
     return TelegramRejected(message)
 
 

@@ -324,8 +324,12 @@ def broadcast_usage(lang: str) -> Text:
     )
 
 
-def broadcast(lang: str, state: str, total: int, sent: int, refused: int) -> Text:
-    """A broadcast before, during and after sending; `state`: draft, running, done, cancelled."""
+def broadcast(
+    lang: str, state: str, total: int, sent: int, refused: int, *, gone: bool = False
+) -> Text:
+    """A broadcast before, during and after sending; `state`: draft, running, done, cancelled.
+
+    `gone`: it was stopped because its message cannot be copied."""
     _ = words(lang)
     if state == "draft":
         people = _.plural("{n} person gets it.", "{n} people get it.", total).format(n=total)
@@ -343,4 +347,5 @@ def broadcast(lang: str, state: str, total: int, sent: int, refused: int) -> Tex
         f"{bar} {share:.0%}",
         fill(_("Sent: {n}"), n=sent),
         fill(_("Not reached: {n}"), n=refused),
+        _("The message was deleted or cannot be copied: nobody else gets it.") if gone else None,
     )

@@ -10,136 +10,154 @@ from __future__ import annotations
 from enum import StrEnum
 
 from aiogram.filters.callback_data import CallbackData
+from pydantic import field_validator
 
 from bot.core.task import AspectRatio, Task
 
+_LARGEST = 2**63 - 1
+"""The largest number that a column holds."""
 
-class PickRatio(CallbackData, prefix="r", sep="|"):
+
+class ButtonData(CallbackData, prefix="-"):
+    """The base of all: data that no button of the bot has is the data of no button.
+
+    People can send any data with a client of their own (MTProto: messages.getBotCallbackAnswer).
+    """
+
+    @field_validator("*")
+    @classmethod
+    def _fits(cls, value: object) -> object:
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError("no number of a row")
+        return value
+
+
+class PickRatio(ButtonData, prefix="r", sep="|"):
     """Orders with one tap on the card. A ratio contains a colon."""
 
     task_id: int
     ratio: AspectRatio
 
 
-class CancelTask(CallbackData, prefix="x", sep="|"):
+class CancelTask(ButtonData, prefix="x", sep="|"):
     """Cancels a draft or a queued task."""
 
     task_id: int
 
 
-class Options(CallbackData, prefix="o", sep="|"):
+class Options(ButtonData, prefix="o", sep="|"):
     """Opens or closes the options of a card."""
 
     task_id: int
     shown: bool
 
 
-class Choose(CallbackData, prefix="c", sep="|"):
+class Choose(ButtonData, prefix="c", sep="|"):
     """Chooses another quality, length or kind of video."""
 
     task_id: int
     model: str
 
 
-class Several(CallbackData, prefix="n", sep="|"):
+class Several(ButtonData, prefix="n", sep="|"):
     """Sets the number of videos of one card, each a separate order."""
 
     task_id: int
     count: int
 
 
-class ChooseWording(CallbackData, prefix="w", sep="|"):
+class ChooseWording(ButtonData, prefix="w", sep="|"):
     """Chooses which prompt is sent: the original or the rewritten one."""
 
     task_id: int
     own: bool
 
 
-class Improve(CallbackData, prefix="i", sep="|"):
+class Improve(ButtonData, prefix="i", sep="|"):
     """Expands a few words into a scene."""
 
     task_id: int
 
 
-class AskIdeas(CallbackData, prefix="ia", sep="|"):
+class AskIdeas(ButtonData, prefix="ia", sep="|"):
     """Asks for suggestions for a photo that came without words."""
 
     task_id: int
 
 
-class TakeIdea(CallbackData, prefix="it", sep="|"):
+class TakeIdea(ButtonData, prefix="it", sep="|"):
     """Makes a suggestion the prompt of the photo, counted from 0."""
 
     task_id: int
     number: int
 
 
-class OwnWords(CallbackData, prefix="io", sep="|"):
+class OwnWords(ButtonData, prefix="io", sep="|"):
     """Says how to write the prompt instead."""
 
     task_id: int
 
 
-class ShowExample(CallbackData, prefix="e", sep="|"):
+class ShowExample(ButtonData, prefix="e", sep="|"):
     """Shows one of the ready scenes, counted from 0."""
 
     index: int
 
 
-class TakeExample(CallbackData, prefix="t", sep="|"):
+class TakeExample(ButtonData, prefix="t", sep="|"):
     """Makes a draft from a ready scene."""
 
     index: int
 
 
-class DropRequest(CallbackData, prefix="tx", sep="|"):
+class DropRequest(ButtonData, prefix="tx", sep="|"):
     """Waits no longer for the photo of a template."""
 
     number: int
 
 
-class SetRatio(CallbackData, prefix="sr", sep="|"):
+class SetRatio(ButtonData, prefix="sr", sep="|"):
     """Sets a person's default ratio; "-" removes it."""
 
     ratio: str
 
 
-class SetModel(CallbackData, prefix="sm", sep="|"):
+class SetModel(ButtonData, prefix="sm", sep="|"):
     """Sets a person's default model."""
 
     model: str
 
 
-class RetryUnknown(CallbackData, prefix="u", sep="|"):
+class RetryUnknown(ButtonData, prefix="u", sep="|"):
     """Orders again although the first order may have been paid."""
 
     task_id: int
 
 
-class Redeliver(CallbackData, prefix="d", sep="|"):
+class Redeliver(ButtonData, prefix="d", sep="|"):
     """Sends a kept video."""
 
     task_id: int
 
 
-class AskAccess(CallbackData, prefix="k", sep="|"):
+class AskAccess(ButtonData, prefix="k", sep="|"):
     """Asks for access."""
 
 
-class BuyPackage(CallbackData, prefix="bs", sep="|"):
+class BuyPackage(ButtonData, prefix="bs", sep="|"):
     """Requests the invoice, if the package is still on sale at this price."""
 
     stars: int
     roubles: int
 
 
-class RefundPayment(CallbackData, prefix="br", sep="|"):
+class RefundPayment(ButtonData, prefix="br", sep="|"):
     """Refunds an unused payment, identified by its ledger row."""
 
     entry: int
 
 
-class DecideAccess(CallbackData, prefix="kd", sep="|"):
+class DecideAccess(ButtonData, prefix="kd", sep="|"):
     """An admin's decision about a request."""
 
     user_id: int
@@ -163,7 +181,7 @@ class Act(StrEnum):
     LESS_KEPT = "p"
 
 
-class Below(CallbackData, prefix="b", sep="|"):
+class Below(ButtonData, prefix="b", sep="|"):
     """A button below a video, or below the notice of a failure."""
 
     act: Act
@@ -183,7 +201,7 @@ class FilmAct(StrEnum):
     TAKE_OUT = "x"
 
 
-class OfFilm(CallbackData, prefix="f", sep="|"):
+class OfFilm(ButtonData, prefix="f", sep="|"):
     """A button of a film; `task_id`: of the part, 0 for the whole film."""
 
     act: FilmAct
@@ -206,7 +224,7 @@ class BoardAct(StrEnum):
     CANCEL = "q"
 
 
-class OfBoard(CallbackData, prefix="fb", sep="|"):
+class OfBoard(ButtonData, prefix="fb", sep="|"):
     """A button of a storyboard; `revision`: what it shows, `scene`: counted from 0."""
 
     act: BoardAct
@@ -215,14 +233,14 @@ class OfBoard(CallbackData, prefix="fb", sep="|"):
     scene: int = 0
 
 
-class BoardModel(CallbackData, prefix="fm", sep="|"):
+class BoardModel(ButtonData, prefix="fm", sep="|"):
     """Sets the model of a film before it is ordered."""
 
     board_id: int
     model: str
 
 
-class OrderFilm(CallbackData, prefix="fr", sep="|"):
+class OrderFilm(ButtonData, prefix="fr", sep="|"):
     """Orders all scenes of a storyboard with one tap. A ratio contains a colon."""
 
     board_id: int
@@ -230,19 +248,19 @@ class OrderFilm(CallbackData, prefix="fr", sep="|"):
     ratio: AspectRatio
 
 
-class StopFilm(CallbackData, prefix="fx", sep="|"):
+class StopFilm(ButtonData, prefix="fx", sep="|"):
     """Orders no more parts of the film of this part."""
 
     task_id: int
 
 
-class GoOnFilm(CallbackData, prefix="fg", sep="|"):
+class GoOnFilm(ButtonData, prefix="fg", sep="|"):
     """Shows a card of the parts that are missing in the film of this part."""
 
     task_id: int
 
 
-class ShowVideo(CallbackData, prefix="v", sep="|"):
+class ShowVideo(ButtonData, prefix="v", sep="|"):
     """Selects one of an album's videos. `steps`: the offsets of the album's tasks from the first
     task of the order, separated by dots, since three whole numbers do not fit.
     """
@@ -251,7 +269,7 @@ class ShowVideo(CallbackData, prefix="v", sep="|"):
     steps: str
 
 
-class DropVideo(CallbackData, prefix="vx", sep="|"):
+class DropVideo(ButtonData, prefix="vx", sep="|"):
     """Removes one of an album's videos from the chat; `steps` as in ShowVideo."""
 
     task_id: int
@@ -264,19 +282,19 @@ def of_album(task: Task, steps: str) -> list[int]:
     return found if task.id in found else [task.id]
 
 
-class DrawPicture(CallbackData, prefix="fp", sep="|"):
+class DrawPicture(ButtonData, prefix="fp", sep="|"):
     """Opens the card of a picture for this card."""
 
     task_id: int
 
 
-class ChangePhoto(CallbackData, prefix="cp", sep="|"):
+class ChangePhoto(ButtonData, prefix="cp", sep="|"):
     """Asks for the words with which the photo of a card, or a picture, is changed."""
 
     task_id: int
 
 
-class UsePicture(CallbackData, prefix="up", sep="|"):
+class UsePicture(ButtonData, prefix="up", sep="|"):
     """Opens the card that starts with this picture; `steps` of its album as in ShowVideo, or
     empty."""
 
@@ -284,14 +302,14 @@ class UsePicture(CallbackData, prefix="up", sep="|"):
     steps: str = ""
 
 
-class TurnPage(CallbackData, prefix="hp", sep="|"):
+class TurnPage(ButtonData, prefix="hp", sep="|"):
     """Shows another page of somebody's history."""
 
     user_id: int
     page: int
 
 
-class TurnFound(CallbackData, prefix="hs", sep="|"):
+class TurnFound(ButtonData, prefix="hs", sep="|"):
     """Shows another page of what was found in somebody's history; `words` as `searchable` cuts
     them."""
 
@@ -310,26 +328,26 @@ def searchable(words: str) -> str:
     return whole.encode()[:WORDS_BYTES].decode(errors="ignore").strip()
 
 
-class OpenFilm(CallbackData, prefix="hf", sep="|"):
+class OpenFilm(ButtonData, prefix="hf", sep="|"):
     """Shows one film of the history."""
 
     film_id: int
 
 
-class OpenOrder(CallbackData, prefix="ho", sep="|"):
+class OpenOrder(ButtonData, prefix="ho", sep="|"):
     """Shows one order of the history."""
 
     task_id: int
 
 
-class DeleteMe(CallbackData, prefix="dm", sep="|"):
+class DeleteMe(ButtonData, prefix="dm", sep="|"):
     """The second tap of /delete_me; `sure` 0 cancels it."""
 
     user_id: int
     sure: int
 
 
-class SetLanguage(CallbackData, prefix="l", sep="|"):
+class SetLanguage(ButtonData, prefix="l", sep="|"):
     """Chooses a language."""
 
     lang: str
@@ -369,30 +387,30 @@ class Operation(StrEnum):
     TAKE_OVER = "to"  # writes the provider's models and prices into the catalog file
 
 
-class ShowPeople(CallbackData, prefix="pp", sep="|"):
+class ShowPeople(ButtonData, prefix="pp", sep="|"):
     """Shows a page of /people."""
 
     section: str
     page: int
 
 
-class ShowInvites(CallbackData, prefix="pi", sep="|"):
+class ShowInvites(ButtonData, prefix="pi", sep="|"):
     """Shows the open invites."""
 
 
-class RevokeInvite(CallbackData, prefix="pr", sep="|"):
+class RevokeInvite(ButtonData, prefix="pr", sep="|"):
     """Revokes an invite, by the number of the update that made it."""
 
     number: int
 
 
-class RevokePromo(CallbackData, prefix="pm", sep="|"):
+class RevokePromo(ButtonData, prefix="pm", sep="|"):
     """Revokes a promo code, by the number of the update that made it."""
 
     number: int
 
 
-class SetCap(CallbackData, prefix="oc", sep="|"):
+class SetCap(ButtonData, prefix="oc", sep="|"):
     """Sets an own cap of a person or a group; `videos` 0: no limit, -1: as the settings say."""
 
     subject_id: int
@@ -411,13 +429,13 @@ class Step(StrEnum):
     INVITE = "i"  # makes an invite for one person
 
 
-class FirstStep(CallbackData, prefix="fs", sep="|"):
+class FirstStep(ButtonData, prefix="fs", sep="|"):
     """An admin's button about setting up the bot."""
 
     step: Step
 
 
-class Operate(CallbackData, prefix="op", sep="|"):
+class Operate(ButtonData, prefix="op", sep="|"):
     """An admin's button; `number` identifies a task, a person, an update, a broadcast or a row."""
 
     operation: Operation

@@ -143,10 +143,10 @@ def _exceeds(bound: Limit, videos: int, roubles: Decimal) -> bool:
 
 
 async def ordered_today(
-    connection: Connection, user_id: int, now: datetime
+    connection: Connection, user_id: int, now: datetime, zone: tzinfo
 ) -> tuple[int, Decimal]:
     """Return the videos and roubles that count against a person's daily cap."""
-    theirs = {"person": user_id, "since": day_start(now)}
+    theirs = {"person": user_id, "since": day_start(now, zone)}
     row = (await connection.execute(_DAY_OF_PERSON, theirs)).one()
     return row.videos, row.roubles or Decimal(0)
 

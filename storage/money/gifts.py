@@ -76,6 +76,17 @@ class _UsedMeanwhile(Exception):
     """The same person used the same code in another transaction: nothing of this one counts."""
 
 
+_theirs = ledger.alias("theirs")
+_is_free = sa.and_(_theirs.c.kind == Entry.GRANT, ~_theirs.c.payment_id.like("update %"))
+_spent_money = (
+    sa.select(sa.func.coalesce(sa.func.sum(_theirs.c.credit_kopecks), 0) < 0)
+    .where(_theirs.c.user_id == sa.bindparam("person"))
+    .where(_theirs.c.task_id.is_not(None) | _is_free)
+    .scalar_subquery()
+)
+"""Whether a person's orders took more credit than codes and referrals gave; what an admin gave may
+have been paid in another way."""
+
 _PAY_REFERRAL = (
     sa.delete(referrals)
     .where(
@@ -85,7 +96,7 @@ _PAY_REFERRAL = (
         ~sa.exists().where(
             ledger.c.task_id == sa.bindparam("order"),
             ledger.c.kind == Entry.RESERVATION,
-            ledger.c.videos != 0,
+            sa.or_(ledger.c.videos != 0, sa.and_(ledger.c.credit_kopecks != 0, ~_spent_money)),
         ),
     )
     .returning(*referrals.c)
@@ -315,8 +326,8 @@ def _since(now: datetime) -> datetime:
 
 async def pay_referral(connection: Connection, task: Task, now: datetime) -> None:
     """Give both the bonus when an invited person has their first video, as part of the commit
-    that delivers it. A video that was itself a gift does not count: codes and links would feed
-    each other."""
+    that delivers it. A video that was itself a gift, or paid with the credit of one, does not
+    count: codes and links would feed each other."""
     found = {"person": task.user_id, "since": _since(now), "order": task.id}
     row = (await connection.execute(_PAY_REFERRAL, found)).one_or_none()
     if row is None:

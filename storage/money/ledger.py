@@ -25,6 +25,7 @@ from storage.money.entries import LedgerRow, credit_of, enter, gift_videos_of, l
 from storage.money.gifts import pay_referral, tell_video_back
 from storage.money.stars import refund_payment_for_task
 from storage.outbox import insert_notices
+from storage.people import caps_of
 from storage.tables import Entry, ledger
 from storage.users import lang_of
 
@@ -124,11 +125,12 @@ class LedgerStore:
 
         Counted as storage.money.caps.reserve counts.
         """
-        bound = rules.caps.get(Cap.USER_PER_DAY)
-        if not bound:
-            return None
         async with self._database.transaction() as connection:
-            videos, roubles = await ordered_today(connection, user_id, now)
+            caps = rules.caps | await caps_of(connection, [user_id])
+            bound = caps.get(Cap.USER_PER_DAY)
+            if not bound:
+                return None
+            videos, roubles = await ordered_today(connection, user_id, now, rules.zone)
             gifts = await gift_videos_of(connection, user_id)
         by_videos = max(bound.videos - videos, 0)
         by_roubles = max(int((bound.roubles - roubles) // price), 0) if price else by_videos

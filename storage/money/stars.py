@@ -48,25 +48,48 @@ async def refund_payment_for_task(connection: Connection, task: Task, now: datet
     Return False without such a payment; the credit of a larger payment stays for another order.
     """
     await connection.lock("ledger")
-    refunded = ledger.alias("refunded")
-    payment = (
-        await connection.execute(
-            sa.select(ledger)
-            .where(
-                ledger.c.user_id == task.user_id,
-                ledger.c.kind == Entry.PURCHASE,
-                ledger.c.credit_kopecks < 2 * task.price,
-                ledger.c.credit_kopecks <= await credit_of(connection, task.user_id),
-                ~sa.exists().where(
-                    refunded.c.payment_id == ledger.c.payment_id,
-                    refunded.c.kind == Entry.REFUND,
-                ),
-            )
-            .order_by(ledger.c.id.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    return payment is not None and await _refund(connection, payment.payment_id, task.id, now)
+    for payment in await _unused(connection, task.user_id):
+        if payment.credit_kopecks < 2 * task.price:
+            return await _refund(connection, payment.payment_id, task.id, now)
+    return False
+
+
+_OF_PERSON = (
+    sa.select(
+        ledger.c.id,
+        ledger.c.kind,
+        ledger.c.task_id,
+        ledger.c.payment_id,
+        ledger.c.credit_kopecks,
+    )
+    .where(ledger.c.user_id == sa.bindparam("person"))
+    .order_by(ledger.c.id)
+)
+
+
+async def _unused(connection: Connection, user_id: int) -> list[sa.Row[Any]]:
+    """Return the purchases of which nothing was spent and that were not refunded, the newest
+    first, as part of a transaction.
+
+    An order takes older credit first: a payment is unused if the credit never fell below it since.
+    A gift that comes later does not make it so. Orders that were given back do not count.
+    """
+    rows = (await connection.execute(_OF_PERSON, {"person": user_id})).all()
+    given_back = {row.task_id for row in rows if row.kind is Entry.RETURN}
+    refunded = {row.payment_id for row in rows if row.kind is Entry.REFUND}
+    counted = [row for row in rows if row.task_id is None or row.task_id not in given_back]
+    credit = lowest = sum((row.credit_kopecks for row in counted), Decimal(0))
+    found = []
+    for row in reversed(counted):
+        lowest = min(lowest, credit)
+        if (
+            row.kind is Entry.PURCHASE
+            and row.payment_id not in refunded
+            and (lowest >= row.credit_kopecks or not row.credit_kopecks)
+        ):
+            found.append(row)
+        credit -= row.credit_kopecks
+    return found
 
 
 _mine = ledger.alias("mine")
@@ -131,6 +154,33 @@ async def _refund(
     return True
 
 
+async def _refund_done(connection: Connection, payment_id: str, now: datetime) -> bool:
+    """Mark a refund as confirmed and tell the person; False: it was marked before."""
+    done = (
+        await connection.execute(
+            sa.update(star_refunds)
+            .where(star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None))
+            .values(done_at=now, refused_at=None, error=None, lease_owner=None, lease_until=None)
+            .returning(star_refunds.c.user_id, star_refunds.c.task_id)
+        )
+    ).one_or_none()
+    if done is None:
+        return False
+    stars = await connection.scalar(
+        sa.select(ledger.c.stars).where(
+            ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
+        )
+    )
+    back = Notice(
+        kind=NoticeKind.STARS_BACK,
+        chat=Chat(chat_id=done.user_id),
+        lang=await lang_of(connection, done.user_id),
+        params={"stars": stars, "failed": done.task_id is not None},
+    )
+    await insert_notices(connection, [back], now)
+    return True
+
+
 _is_open = sa.and_(star_refunds.c.done_at.is_(None), star_refunds.c.refused_at.is_(None))
 _due = first_due(star_refunds, _is_open, order_by=(star_refunds.c.run_at,))
 _CLAIM_REFUNDS = lease(_due, star_refunds, star_refunds.c.attempts).returning(
@@ -169,6 +219,12 @@ class StarPaymentStore:
         rows = await self.payments(user_id, limit=100)
         gone = {row.payment_id for row in rows if row.kind is Entry.REFUND}
         return [r for r in rows if r.kind is Entry.PURCHASE and r.payment_id not in gone]
+
+    async def unused_payments(self, user_id: int) -> list[LedgerRow]:
+        """Return the purchases that a person may have refunded, the newest first."""
+        async with self._database.transaction() as connection:
+            unused = {row.id for row in await _unused(connection, user_id)}
+        return [row for row in await self.open_payments(user_id) if row.id in unused]
 
     async def purchase(
         self,
@@ -224,22 +280,26 @@ class StarPaymentStore:
         admin: int | None = None,
         rest: bool = False,
     ) -> bool:
-        """Refund a payment whose whole credit is unused; a person only their own.
+        """Refund a payment whose whole credit is unused; a person only their own, and not on the
+        credit of a later gift.
 
         `admin`: the admin who does it for them. `rest`: a payment that was used in part: the rest
         of its credit is taken back, and all its Stars go back, because Telegram refunds only whole
         payments (Bot API: refundStarPayment). False: no such payment, refunded before, or spent on
         videos.
         """
-        whose = [] if user_id is None else [ledger.c.user_id == user_id]
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
             if rest:
                 used = sa.and_(_credit > 0, _credit < ledger.c.credit_kopecks)
                 done = await _refund(connection, payment_id, None, now, used, credit=_credit)
+            elif user_id is not None:
+                unused = {row.payment_id for row in await _unused(connection, user_id)}
+                done = payment_id in unused and await _refund(connection, payment_id, None, now)
             else:
-                whole = _credit >= ledger.c.credit_kopecks
-                done = await _refund(connection, payment_id, None, now, whole, *whose)
+                # without credit: a payment that the bot did not ask for
+                whole = sa.or_(ledger.c.credit_kopecks == 0, _credit >= ledger.c.credit_kopecks)
+                done = await _refund(connection, payment_id, None, now, whole)
             if done and admin is not None:
                 payment = (
                     await connection.execute(
@@ -256,11 +316,12 @@ class StarPaymentStore:
             return done
 
     async def refunded(self, payment_id: str, *, now: datetime) -> bool:
-        """Enter a refund that Telegram reports; return False if it is known or not the bot's."""
+        """Enter a refund that Telegram reports, or end the request for it, even one that Telegram
+        refused before; return False if it is known or not the bot's."""
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
             if not await _refund(connection, payment_id, None, now):
-                return False
+                return await _refund_done(connection, payment_id, now)
             await connection.execute(
                 sa.update(star_refunds)
                 .where(star_refunds.c.payment_id == payment_id)
@@ -283,36 +344,7 @@ class StarPaymentStore:
     async def refund_done(self, payment_id: str, *, now: datetime) -> None:
         """Mark a refund as confirmed; the person is told in the same commit, once."""
         async with self._database.transaction() as connection:
-            done = (
-                await connection.execute(
-                    sa.update(star_refunds)
-                    .where(
-                        star_refunds.c.payment_id == payment_id, star_refunds.c.done_at.is_(None)
-                    )
-                    .values(
-                        done_at=now,
-                        refused_at=None,
-                        error=None,
-                        lease_owner=None,
-                        lease_until=None,
-                    )
-                    .returning(star_refunds.c.user_id, star_refunds.c.task_id)
-                )
-            ).one_or_none()
-            if done is None:
-                return
-            stars = await connection.scalar(
-                sa.select(ledger.c.stars).where(
-                    ledger.c.payment_id == payment_id, ledger.c.kind == Entry.PURCHASE
-                )
-            )
-            back = Notice(
-                kind=NoticeKind.STARS_BACK,
-                chat=Chat(chat_id=done.user_id),
-                lang=await lang_of(connection, done.user_id),
-                params={"stars": stars, "failed": done.task_id is not None},
-            )
-            await insert_notices(connection, [back], now)
+            await _refund_done(connection, payment_id, now)
 
     async def refund_later(self, payment_id: str, *, run_at: datetime, error: str) -> None:
         """Postpone a refund to `run_at`."""

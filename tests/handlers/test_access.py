@@ -175,6 +175,52 @@ async def test_the_first_admins_answer_counts(
     assert closed.states() == (["draft"] if allow else [])
 
 
+@pytest.mark.parametrize("allow", [True, False])
+@pytest.mark.parametrize("before", ["ban", "allow", "invite"])
+async def test_an_old_request_changes_nothing_when_it_was_decided_in_another_way(
+    closed: HandlerHarness, ann: Person, admin: Person, before: str, allow: bool
+) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    if before == "invite":
+        await closed.feed(**admin.text("/invite"))
+        await closed.feed(**ann.text(f"/start {link_token(closed.telegram.sent[-1].text)}"))
+    else:
+        await closed.feed(**admin.text(f"/{before} 7"))
+    was, told = acts(closed), notices(closed)
+    other = Person(closed, user_id=OTHER_ADMIN)
+    await closed.feed(**other.press(DecideAccess(user_id=7, allow=allow).pack()))
+    is_in = before != "ban"
+    assert closed.telegram.toasts[-1].startswith(
+        "✅ Access given" if is_in else "🚫 Access denied"
+    )
+    assert (acts(closed), notices(closed)) == (was, told)
+    verdicts = await closed.storage.access.verdicts(7)
+    assert verdicts.person is (Verdict.ALLOWED if is_in else Verdict.BANNED)
+
+
+async def test_a_request_that_was_declined_stays_so_after_delete_me(
+    closed: HandlerHarness, ann: Person, admin: Person
+) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    await closed.feed(**admin.press(DecideAccess(user_id=7, allow=False).pack()))
+    told = notices(closed)
+    await closed.feed(**ann.press("dm|7|1"))
+    assert closed.rows("SELECT name, username, allowed FROM access_requests") == [("", None, 0)]
+    await closed.feed(**ann.press(AskAccess().pack()))
+    assert "declined" in closed.telegram.toasts[-1]
+    assert notices(closed) == told
+    await closed.feed(**admin.text("/allow 7"))  # the admins may think again
+    assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
+
+
+async def test_a_request_that_waits_goes_with_delete_me(
+    closed: HandlerHarness, ann: Person
+) -> None:
+    await closed.feed(**ann.press(AskAccess().pack()))
+    await closed.feed(**ann.press("dm|7|1"))
+    assert closed.rows("SELECT count(*) FROM access_requests") == [(0,)]
+
+
 async def test_only_admins_answer_requests(
     closed: HandlerHarness, ann: Person, boris: Person
 ) -> None:
@@ -230,6 +276,47 @@ async def test_allow_as_a_reply_applies_to_the_author(
     said = group(closed, ann).message(text="hello")["message"]
     await closed.feed(**here.text("/allow", reply_to_message=said))
     assert acts(closed) == [(ADMIN, "allow", 7)]
+
+
+IN_TOPIC = {"message_thread_id": 5, "is_topic_message": True}
+TOPIC_OPENED = {"message_id": 5, "forum_topic_created": {"name": "News", "icon_color": 7322096}}
+AS_THE_GROUP = {
+    "from": {"id": 1087968824, "is_bot": True, "first_name": "Group"},
+    "sender_chat": {"id": -1001, "type": "supergroup", "title": "Friends"},
+    "text": "hello",
+}
+AS_A_CHANNEL = {
+    "from": {"id": 777000, "is_bot": False, "first_name": "Telegram"},
+    "sender_chat": {"id": -1009, "type": "channel", "title": "News"},
+    "text": "hello",
+}
+
+
+@pytest.mark.parametrize("command", ["allow", "ban"])
+async def test_a_command_in_a_topic_applies_to_the_group_and_not_to_who_opened_the_topic(
+    closed: HandlerHarness, ann: Person, admin: Person, command: str
+) -> None:
+    """Telegram links every message of a topic to the service message that opened it."""
+    opened = group(closed, ann).message(**TOPIC_OPENED)["message"]
+    await closed.feed(
+        **group(closed, admin).text(f"/{command}", reply_to_message=opened, **IN_TOPIC)
+    )
+    assert acts(closed) == [(ADMIN, command, -1001)]
+
+
+@pytest.mark.parametrize("author", [AS_THE_GROUP, AS_A_CHANNEL])
+@pytest.mark.parametrize("command", ["allow", "ban"])
+async def test_a_reply_to_no_person_does_not_apply_to_the_whole_group(
+    closed: HandlerHarness, ann: Person, admin: Person, command: str, author: dict[str, object]
+) -> None:
+    said = group(closed, ann).message(**author)["message"]
+    await closed.feed(**group(closed, admin).text(f"/{command}", reply_to_message=said))
+    # a reply to a message of another chat (Bot API: Message.external_reply)
+    hidden = {"type": "hidden_user", "sender_user_name": "Eve", "date": 0}
+    elsewhere = {"external_reply": {"origin": hidden}}
+    await closed.feed(**group(closed, admin).text(f"/{command}", **elsewhere))
+    assert acts(closed) == []
+    assert "/allow 123456 " in closed.telegram.sent[-1].text
 
 
 async def test_a_whole_group_can_be_allowed_and_a_ban_in_it_applies(

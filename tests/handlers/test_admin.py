@@ -390,6 +390,10 @@ async def test_a_broadcast_is_drafted_once_started_once_and_can_be_stopped(
     await harness.feed(**ann.text("a cat"))
     await harness.feed(**admin.text("/broadcast"))
     assert "reply to it with /broadcast" in harness.telegram.sent[-1].text
+    opened = admin.message(forum_topic_created={"name": "News", "icon_color": 1})["message"]
+    topic = {"message_thread_id": opened["message_id"], "is_topic_message": True}
+    await harness.feed(**admin.text("/broadcast", reply_to_message=opened, **topic))
+    assert "reply to it with /broadcast" in harness.telegram.sent[-1].text
     message = admin.text("News!")["message"]
     command = admin.text("/broadcast", reply_to_message=message)
     number = await harness.feed(**command)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from bot import texts
+from bot.core.access import Access
 from bot.texts import contact_sheet
 from tests.support.handler_harness import Call, HandlerHarness, Person, jpeg
 
@@ -286,9 +287,22 @@ async def test_inline_results_continue_at_the_offset(harness: HandlerHarness, an
     assert params.get("next_offset", "") == ""
 
 
+@pytest.mark.parametrize("offset", ["9" * 60, "٣", "-1", "cat"])
+async def test_a_forged_offset_begins_at_the_newest(
+    harness: HandlerHarness, ann: Person, offset: str
+) -> None:
+    await ordered(harness, ann, 1)
+    await harness.feed(**asks(ann, "", offset))
+    [found], _ = answer(harness)
+    assert found["id"] == "1"
+
+
 async def test_a_late_inline_answer_is_dropped(harness: HandlerHarness, ann: Person) -> None:
-    harness.telegram.refuse("answerInlineQuery", 400, "Bad Request: query is too old")
-    await harness.feed(**asks(ann, "cat"))
+    for access in (Access(is_open=True), Access()):
+        harness.dispatcher["access"] = access
+        harness.telegram.refuse("answerInlineQuery", 400, "Bad Request: query is too old")
+        await harness.feed(**asks(ann, "cat"))
+        assert not harness.telegram.refusals
 
 
 # --- their data ------------------------------------------------------------------------------

@@ -199,6 +199,18 @@ async def test_a_cap_moves_with_its_group(harness: HandlerHarness) -> None:
     assert (-1002, "Friends") in [(one.subject_id, one.name) for one in found]
 
 
+async def test_a_cap_that_the_new_group_has_already_stays(harness: HandlerHarness) -> None:
+    """Its messages may be handled before the one about the move."""
+    people = harness.storage.people
+    await people.set_cap(-55, Cap.GROUP_PER_DAY, 3, by=1, now=NOON)
+    await people.set_cap(-55, Cap.GROUP_AT_ONCE, 1, by=1, now=NOON)
+    await people.set_cap(-100_55, Cap.GROUP_PER_DAY, 5, by=1, now=NOON)
+    for _ in range(2):
+        await harness.storage.tasks.migrate_chat(-55, -100_55)
+    assert await people.caps(-100_55) == {Cap.GROUP_PER_DAY: 5, Cap.GROUP_AT_ONCE: 1}
+    assert await people.caps(-55) == {}
+
+
 async def test_for_everybody_else_there_is_nothing_of_it(
     harness: HandlerHarness, admin: Person, ann: Person
 ) -> None:

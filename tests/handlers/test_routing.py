@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 
 from aiogram.filters import Command
-from aiogram.filters.callback_data import CallbackData, CallbackQueryFilter
+from aiogram.filters.callback_data import CallbackQueryFilter
 
 from bot import texts
+from bot.core.access import Access
 from bot.texts import callback_data
+from bot.texts.callback_data import ButtonData
 from bot.texts.i18n import LANGUAGES
 from handlers import build_router
 from tests.handlers.test_wiring import handlers_of
+from tests.support.handler_harness import HandlerHarness, Person
 
 
 def test_every_command_of_the_menu_has_a_handler() -> None:
@@ -38,9 +41,39 @@ def test_every_button_has_a_handler() -> None:
         for one in handler.filters or ()
         if isinstance(one.callback, CallbackQueryFilter)
     }
-    for name, kind in inspect.getmembers(callback_data, inspect.isclass):
-        if issubclass(kind, CallbackData) and kind is not CallbackData:
-            assert kind in handled, (
-                f"{name} is in bot/texts/callback_data.py, but no handler in handlers/ is "
-                f"registered with {name}.filter()"
-            )
+    for kind in kinds_of_buttons():
+        assert kind in handled, (
+            f"{kind.__name__} is in bot/texts/callback_data.py, but no handler in handlers/ is "
+            f"registered with {kind.__name__}.filter()"
+        )
+
+
+def kinds_of_buttons() -> list[type[ButtonData]]:
+    return [
+        kind
+        for _, kind in inspect.getmembers(callback_data, inspect.isclass)
+        if issubclass(kind, ButtonData) and kind is not ButtonData
+    ]
+
+
+def test_every_button_has_the_base_that_checks_numbers() -> None:
+    bases = {kind for _, kind in inspect.getmembers(callback_data, inspect.isclass)}
+    assert {kind for kind in bases if hasattr(kind, "__prefix__")} == {
+        ButtonData, *kinds_of_buttons(),
+    }  # fmt: skip
+
+
+async def test_forged_buttons_are_pressed_without_effect(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    """Any client can send any data, and numbers that no column holds."""
+    harness.dispatcher["access"] = Access(is_open=True, admins=frozenset({1}))
+    for person in (ann, Person(harness, user_id=1)):
+        for kind in kinds_of_buttons():
+            fields = len(kind.model_fields)
+            for number in ("9" * 19, "-" + "9" * 30, "-1", "٣", ""):
+                for rest in ("1", number):
+                    given = [kind.__prefix__, *[number][:fields], *[rest] * (fields - 1)]
+                    data = kind.__separator__.join(given)[:64]
+                    await harness.feed(**person.press(data))
+    assert harness.states() == []

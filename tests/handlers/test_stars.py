@@ -12,6 +12,7 @@ import pytest
 
 from bot.core.access import Access
 from bot.core.caps import OrderRules
+from bot.core.gifts import Gift
 from bot.core.stars import Package, StarsPackages, package_of, read_packages
 from bot.jobs.refunds import Refunds
 from bot.texts.callback_data import BuyPackage, Operate, Operation, RefundPayment
@@ -126,6 +127,18 @@ async def test_a_stranger_cannot_pay(selling: HandlerHarness, ann: Person) -> No
     assert answer.params["ok"] == "false"
 
 
+@pytest.mark.parametrize("is_in", [True, False])
+async def test_a_checkout_that_comes_too_late_is_no_error(
+    selling: HandlerHarness, ann: Person, is_in: bool
+) -> None:
+    """Telegram waits ten seconds, and takes one answer."""
+    selling.dispatcher["access"] = Access(is_open=is_in)
+    words = "Bad Request: query is too old and response timeout expired or query ID is invalid"
+    selling.telegram.refuse("answerPreCheckoutQuery", 400, words)
+    await selling.feed(**checkout(ann, SMALL))  # raises nothing: no update is set aside
+    assert not selling.telegram.refusals
+
+
 # --- payments --------------------------------------------------------------------------------
 
 
@@ -216,6 +229,62 @@ async def test_support_refunds_unused_payments_once(selling: HandlerHarness, ann
     assert "cannot be refunded" in selling.telegram.toasts[-1]
     assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
     assert await selling.storage.ledger.credit(7) == 3
+
+
+async def test_a_spent_payment_is_not_refunded_for_a_gift_that_came_after_it(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    """A bonus of a referral, or a code kept for later, is no money that was paid."""
+    await selling.feed(**payment(ann, SMALL))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))  # 3 of 20 are left
+    await selling.storage.gifts.make_promo(
+        "WINTER", Gift(roubles=50), uses=9, expires_at=NOON + timedelta(days=1), by=1,
+        update_id=900, now=NOON,
+    )  # fmt: skip
+    await selling.feed(**ann.text("/promo winter"))
+    assert await selling.storage.ledger.credit(7) == 53
+    await selling.feed(**ann.text("/paysupport"))
+    assert selling.telegram.sent[-1].buttons == []
+    [(entry,)] = selling.rows("SELECT id FROM ledger WHERE kind = 'purchase'")
+    await selling.feed(**ann.press(RefundPayment(entry=entry).pack()))
+    assert selling.rows("SELECT count(*) FROM star_refunds") == [(0,)]
+    # nor when a later order fails, which was paid with the gift
+    await selling.feed(**ann.text("A dog"))
+    await selling.feed(**ann.press("r|2|16:9"))
+    await selling.storage.tasks.cancel(1, user_id=7, now=NOON)
+    assert selling.task(1)["state"] == "cancelled"
+    await selling.feed(**ann.text("/paysupport"))
+    assert len(selling.telegram.sent[-1].buttons) == 1  # its order was given back: it is unused
+
+
+async def test_a_payment_is_unused_while_older_gifts_pay(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    await selling.feed(**ann.text("/start"))
+    await selling.storage.ledger.grant(7, Decimal(20), by=1, update_id=900, now=NOON)
+    await selling.feed(**payment(ann, SMALL))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))  # 23 of 40 are left
+    await selling.feed(**ann.text("/paysupport"))
+    [[(_, back)]] = selling.telegram.sent[-1].buttons
+    await selling.feed(**ann.press(back))
+    assert selling.rows("SELECT payment_id FROM star_refunds") == [("stx-1",)]
+    assert await selling.storage.ledger.credit(7) == 3
+
+
+async def test_an_unknown_payment_is_refunded_to_somebody_in_debt(
+    selling: HandlerHarness, ann: Person
+) -> None:
+    await selling.feed(**payment(ann, SMALL))
+    await selling.feed(**ann.text("A cat"))
+    await selling.feed(**ann.press("r|1|16:9"))
+    await selling.storage.stars.refunded("stx-1", now=NOON)  # Telegram took the Stars back
+    assert await selling.storage.ledger.credit(7) < 0
+    await selling.feed(**payment(ann, SMALL, "stx-2", invoice_payload="somebody else's"))
+    assert selling.rows("SELECT payment_id FROM star_refunds WHERE done_at IS NULL") == [
+        ("stx-2",)
+    ]
 
 
 async def test_nobody_refunds_another_persons_payment(
@@ -338,6 +407,31 @@ async def test_a_refund_that_telegram_refuses_is_left_to_an_admin_who_asks_again
     assert selling.rows("SELECT act FROM audit WHERE act LIKE 'refund again'") == [
         ("refund again",)
     ]
+
+
+@pytest.mark.parametrize("state", ["waiting", "refused"])
+async def test_a_refund_that_telegram_reports_ends_the_request(
+    selling: HandlerHarness, ann: Person, state: str
+) -> None:
+    """The answer was lost, or the owner gave the Stars back with another tool."""
+    stars = selling.storage.stars
+    await selling.feed(**payment(ann, SMALL))
+    await stars.refund("stx-1", now=NOON)
+    if state == "refused":
+        await stars.refund_refused("stx-1", now=NOON, error="BALANCE_TOO_LOW")
+        assert len(await stars.refused()) == 1
+    back = {
+        "currency": "XTR", "total_amount": 10, "invoice_payload": SMALL.payload,
+        "telegram_payment_charge_id": "stx-1",
+    }  # fmt: skip
+    for _ in range(2):
+        await selling.feed(**ann.message(refunded_payment=back))
+    assert await stars.refused() == []
+    await stars.refund_done("stx-1", now=NOON)  # the answer to the loop comes after it
+    await turn(selling, turns=3)
+    assert selling.telegram.named("refundStarPayment") == []
+    assert told(selling, "stars_back") == [{"stars": 10, "failed": False}]
+    assert await selling.storage.ledger.credit(7) == 0
 
 
 async def test_a_refused_refund_that_was_settled_by_hand_is_asked_for_no_more(

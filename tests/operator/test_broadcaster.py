@@ -12,8 +12,16 @@ from aiogram.methods import CopyMessage
 from aiogram.utils.formatting import Text
 
 from bot.core.access import Access
-from bot.core.errors import TelegramError, TelegramLater, TelegramLost, TelegramUnreachable
-from bot.operator.broadcaster import PAGE, Broadcaster
+from bot.core.errors import (
+    TelegramError,
+    TelegramFlood,
+    TelegramLater,
+    TelegramLost,
+    TelegramNothingToCopy,
+    TelegramRejected,
+    TelegramUnreachable,
+)
+from bot.operator.broadcaster import LEASE, PAGE, TRIES, Broadcaster
 from storage import Storage, open_storage
 from storage.tables import BroadcastState
 from tests.support.databases import with_tables
@@ -31,6 +39,7 @@ class Telegram:
         self.copies: list[int] = []
         self.faults: dict[int, list[TelegramError]] = {}
         self.shown: list[str] = []
+        self.slept: list[float] = []
 
     async def __call__(self, method: CopyMessage) -> None:
         user_id = int(method.chat_id)
@@ -59,7 +68,7 @@ def broadcaster(
     **later: int,
 ) -> Broadcaster:
     async def sleep(seconds: float) -> None:
-        return None
+        telegram.slept.append(seconds)
 
     return Broadcaster(
         telegram,  # type: ignore[arg-type]
@@ -152,6 +161,68 @@ async def test_banned_people_get_nothing_and_blocked_sends_are_counted(
     end = await storage.broadcasts.get(made.id)
     assert end is not None
     assert (end.total, end.sent, end.refused) == (len(PEOPLE) - 1, len(PEOPLE) - 2, 1)
+
+
+async def test_a_long_flood_wait_is_kept_and_skips_nobody(storage: Storage) -> None:
+    """Telegram may ask for many minutes; the lease is renewed meanwhile."""
+    number, telegram = await started(storage), Telegram()
+    telegram.faults = {PEOPLE[3]: [TelegramFlood("flood", retry_after=500)] * 9}
+    await to_the_end(broadcaster(storage, telegram))
+    assert telegram.copies == PEOPLE
+    assert sum(telegram.slept) >= 9 * 500
+    assert max(telegram.slept) < LEASE.total_seconds()
+    end = await storage.broadcasts.get(number)
+    assert end is not None
+    assert (end.sent, end.refused) == (len(PEOPLE), 0)
+
+
+async def test_while_telegram_is_away_nobody_is_skipped(storage: Storage) -> None:
+    number, telegram = await started(storage), Telegram()
+    away = [TelegramLater("no connection (OSError)")] * (TRIES - 1)
+    telegram.faults = {PEOPLE[3]: [*away], PEOPLE[4]: [*away]}
+    await to_the_end(broadcaster(storage, telegram))
+    assert telegram.copies == PEOPLE
+    assert sum(telegram.slept) >= 2 * 600
+    end = await storage.broadcasts.get(number)
+    assert end is not None
+    assert (end.sent, end.refused) == (len(PEOPLE), 0)
+
+
+async def test_one_person_for_whom_telegram_always_fails_does_not_hold_up_the_rest(
+    storage: Storage,
+) -> None:
+    number, telegram = await started(storage), Telegram()
+    telegram.faults = {PEOPLE[3]: [TelegramLater("Internal Server Error")] * 1000}
+    await to_the_end(broadcaster(storage, telegram))
+    assert telegram.copies == [*PEOPLE[:3], *PEOPLE[4:]]
+    end = await storage.broadcasts.get(number)
+    assert end is not None
+    assert (end.sent, end.refused) == (len(PEOPLE) - 1, 1)
+
+
+async def test_a_broadcast_is_stopped_while_telegram_is_away(storage: Storage) -> None:
+    number, telegram = await started(storage), Telegram()
+    telegram.faults = {PEOPLE[0]: [TelegramFlood("flood", retry_after=500)] * 1000}
+    hand = broadcaster(storage, telegram)
+    assert await hand.page()
+    assert await hand.page()
+    assert await storage.broadcasts.stop(number, by=1, now=NOON)
+    assert not await hand.page()
+    assert telegram.copies == []
+
+
+async def test_a_message_that_was_deleted_ends_the_broadcast_and_says_why(
+    storage: Storage,
+) -> None:
+    number, telegram = await started(storage), Telegram()
+    gone = TelegramNothingToCopy("Bad Request: message to copy not found")
+    telegram.faults = {user_id: [gone] for user_id in PEOPLE[3:]}
+    telegram.faults[PEOPLE[1]] = [TelegramRejected("Bad Request: VOICE_MESSAGES_FORBIDDEN")]
+    await to_the_end(broadcaster(storage, telegram))
+    end = await storage.broadcasts.get(number)
+    assert end is not None
+    assert (end.state, end.sent, end.refused) == (B.CANCELLED, 2, 1)
+    assert "deleted" in telegram.shown[-1]
 
 
 async def test_a_closed_bot_sends_to_whom_it_serves_and_not_to_who_only_asked(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
 from bot.core.access import CLAIM_LIFE, CLAIM_PREFIX, CLAIM_TRIES
+from bot.core.notices import NoticeKind
+from bot.core.task import Chat
 from storage import ClaimResult, Storage
 from storage.tables import audit, claim_code
 
@@ -99,6 +102,29 @@ async def test_an_admin_who_claimed_can_be_removed_once(storage: Storage) -> Non
     assert await storage.admins.remove(ANN, by=1, now=NOON)
     assert not await storage.admins.remove(ANN, by=1, now=NOON)
     assert await storage.admins.claimed() == frozenset()
+
+
+async def test_what_waited_for_an_admin_is_not_told_to_who_is_none_any_more(
+    storage: Storage,
+) -> None:
+    """They had blocked the bot; their next message would bring them the requests for access."""
+    assert await storage.admins.claim(await offered(storage), user_id=ANN, now=NOON)
+    await storage.access.ask(
+        user_id=5, name="Eve", username="eve", lang="en", admins={ANN, BORIS}, now=NOON
+    )
+    await storage.ledger.grant(ANN, Decimal(5), by=BORIS, update_id=1, now=NOON)
+    for one in await storage.outbox.claim(
+        owner="o", now=NOON, lease_for=timedelta(minutes=1), limit=9
+    ):
+        await storage.outbox.park(one.id, one.notice.chat.chat_id)
+    await storage.admins.remove(ANN, by=BORIS, now=NOON)
+    for person in (ANN, BORIS):
+        await storage.outbox.unpark(person, Chat(chat_id=person), now=NOON)
+    told = await storage.outbox.claim(owner="o", now=NOON, lease_for=timedelta(minutes=1), limit=9)
+    assert sorted((one.notice.chat.chat_id, one.notice.kind) for one in told) == [
+        (ANN, NoticeKind.CREDIT_GIVEN),  # their own
+        (BORIS, NoticeKind.ACCESS_ASKED),
+    ]
 
 
 async def test_the_code_is_nowhere_in_the_rows(storage: Storage) -> None:

@@ -367,6 +367,36 @@ async def test_a_video_that_was_a_gift_brings_no_bonus(storage: Storage) -> None
     assert await videos(shop, ANN) == 0
 
 
+async def test_a_video_paid_with_a_codes_credit_brings_no_bonus_until_money_is_spent(
+    storage: Storage,
+) -> None:
+    """Otherwise a code and a link would pay for each other, without anybody's money."""
+    shop = under(storage, sold=True)
+    await code(shop, Gift(roubles=20))
+    token = await link(shop)
+    await met(shop, BOB)
+    assert await opened(shop, token) is FriendResult.NOTED
+    assert (await shop.gifts.redeem("WINTER", user_id=BOB, now=NOON))[0] is PromoResult.GIVEN
+    await end(shop, await order(shop, BOB), *DELIVERED)
+    assert await told(shop) == []
+    await shop.stars.purchase(
+        user_id=BOB, payment_id="stx-1", stars=10, credit=Decimal(20), now=NOON
+    )
+    await end(shop, await order(shop, BOB), *DELIVERED)
+    assert sorted(await told(shop)) == [(ANN, "friend"), (BOB, "welcome")]
+
+
+async def test_credit_that_an_admin_gave_counts_as_money(storage: Storage) -> None:
+    """It may have been paid in another way."""
+    shop = under(storage, sold=True)
+    token = await link(shop)
+    await met(shop, BOB)
+    await opened(shop, token)
+    await shop.ledger.grant(BOB, Decimal(20), by=ADMIN, update_id=7, now=NOON)
+    await end(shop, await order(shop, BOB), *DELIVERED)
+    assert sorted(await told(shop)) == [(ANN, "friend"), (BOB, "welcome")]
+
+
 async def test_only_somebody_new_can_be_invited(storage: Storage) -> None:
     token = await link(storage)
     assert await opened(storage, token, ANN) is FriendResult.OWN

@@ -231,3 +231,27 @@ async def test_a_cap_in_roubles_leaves_as_many_videos_as_it_pays(
 ) -> None:
     rules = OrderRules(caps={Cap.USER_PER_DAY: limit})
     assert await storage.ledger.left_today(ANN, rules, PRICE, NOON) == left
+
+
+async def test_what_is_left_is_counted_by_the_day_of_the_settings_zone(storage: Storage) -> None:
+    """Midnight in Moscow is 21:00 UTC: an order at 20:00 UTC is of the day before it."""
+    rules = OrderRules(caps={Cap.USER_PER_DAY: Limit(videos=1)}, zone=ZoneInfo("Europe/Moscow"))
+    bot = Storage.over(storage.database, rules)
+    evening = NOON.replace(hour=20)
+    await order(bot, now=evening)
+    assert await bot.ledger.left_today(ANN, rules, PRICE, evening) == Left(0, 1)
+    night = NOON.replace(hour=22)
+    assert await bot.ledger.left_today(ANN, rules, PRICE, night) == Left(1, 1)
+    await order(bot, now=night)
+    assert await bot.ledger.left_today(ANN, rules, PRICE, night + timedelta(hours=3)) == Left(0, 1)
+
+
+@pytest.mark.parametrize(("own", "left"), [(5, Left(5, 5)), (0, None), (None, Left(1, 1))])
+async def test_what_is_left_follows_the_persons_own_cap(
+    storage: Storage, own: int | None, left: Left | None
+) -> None:
+    rules = OrderRules(caps={Cap.USER_PER_DAY: Limit(videos=1)})
+    await storage.people.set_cap(ANN, Cap.USER_PER_DAY, own, by=1, now=NOON)
+    assert await storage.ledger.left_today(ANN, rules, PRICE, NOON) == left
+    await storage.people.set_cap(BOB, Cap.USER_PER_DAY, 2, by=1, now=NOON)
+    assert await storage.ledger.left_today(BOB, OrderRules(), PRICE, NOON) == Left(2, 2)
