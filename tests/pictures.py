@@ -155,9 +155,11 @@ async def attach(
     await say(page, caption)
 
 
-async def tap(page: Page, words: str, *, then: str = "") -> None:
-    """Presses the last button below a message that has these words; waits for others."""
-    await log(page).locator(".button", has_text=words).last.click()
+async def tap(page: Page, words: str, *, below: str = "", then: str = "") -> None:
+    """Presses the last button that has these words, in a message with `below`: a card that is
+    still to come, while an older one has the same button. Waits for others."""
+    messages = log(page).get_by_role("listitem").filter(has_text=below)
+    await messages.locator(".button", has_text=words).last.click()
     if then:
         await expect(log(page).get_by_text(then).last).to_be_visible(timeout=MADE_SECONDS * 1000)
 
@@ -254,7 +256,10 @@ async def pictures_first(page: Page, *, shown: Shown = nothing) -> None:
 async def pictures_in_russian(page: Page, *, shown: Shown = nothing) -> None:
     """A photo that is changed with words, in the other language."""
     await attach(page, picture("meadow.jpg", meadow()), caption="Трава колышется")
-    await tap(page, "🖌 Изменить фото", then="Напишите, что изменить в картинке.")
+    await tap(
+        page, "🖌 Изменить фото", below="Трава колышется",
+        then="Напишите, что изменить в картинке.",
+    )  # fmt: skip
     await say(page, "Пусть будет ночь")
     await expect(log(page).get_by_text("Картинка изменится по вашим словам")).to_be_visible(
         timeout=20_000
