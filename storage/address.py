@@ -146,6 +146,12 @@ def without_tls(url: URL) -> URL:
     return url.difference_update_query(_TLS_OPTIONS)
 
 
+def of_file(file: Path) -> str:
+    """Return the address of a SQLite file, whatever characters its path has."""
+    path = str(file).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite+aiosqlite:///{path}"
+
+
 def sqlite_file(url: str) -> Path | None:
     """Return the file of a SQLite database; None for another kind. ValueError as in
     `parse`."""

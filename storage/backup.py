@@ -25,7 +25,7 @@ from bot.core.errors import StorageError, StorageTooNew, StorageUnavailable
 from bot.core.task import TaskState
 from bot.runtime.private_files import make_file
 from storage import leftovers
-from storage.address import parse, sqlite_file
+from storage.address import of_file, parse, sqlite_file
 from storage.connection import Connection
 from storage.driver_errors import explain
 from storage.engine import APPLICATION, Database
@@ -96,7 +96,7 @@ async def backup(url: str, file: Path, *, progress: Progress) -> None:
             if (path := sqlite_file(url)) is not None:
                 await _copy_pages(path, part, progress)
             else:
-                await _copy_rows(url, f"sqlite+aiosqlite:///{part}", progress)
+                await _copy_rows(url, of_file(part), progress)
             await asyncio.to_thread(_finish, part)
             os.replace(part, file)  # noqa: PTH105 - no folder is looked through
     finally:
@@ -123,7 +123,7 @@ async def restore(
     rows those given after the backup are not known, and RESTORE_GAP numbers are left out.
     """
     _require(file)
-    source = f"sqlite+aiosqlite:///{file}"
+    source = of_file(file)
     if _same(source, url):
         raise CopyRefused("the backup and DATABASE_URL name the same file")
     async with _snapshot(source, progress, head=True) as reading, sole_use(url) as writing:
@@ -219,7 +219,7 @@ async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterato
     ):
         twin = Path(folder) / "bot.db"
         await _copy_pages(path, twin, progress)
-        database = await Database.open(f"sqlite+aiosqlite:///{twin}", name=str(path))
+        database = await Database.open(of_file(twin), name=str(path))
         try:
             if head:
                 async with database.transaction() as connection:
@@ -258,7 +258,7 @@ async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
     try:
         await asyncio.to_thread(work)
     except sqlite3.DatabaseError as exc:
-        address = parse(f"sqlite+aiosqlite:///{source}")
+        address = parse(of_file(source))
         error = explain(exc, address) or StorageUnavailable(f"{source}: {exc}")
         raise error from exc
 
@@ -334,7 +334,7 @@ async def _require_nobody(connection: Connection) -> None:
 
 async def _version_of(file: Path) -> str:
     """Return the version of a backup, which was read before."""
-    database = await Database.open(f"sqlite+aiosqlite:///{file}")
+    database = await Database.open(of_file(file))
     try:
         async with database.transaction() as connection:
             return await connection.run_sync(version) or HEAD
