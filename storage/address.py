@@ -66,6 +66,8 @@ def parse(url: str) -> URL:
             f"not {parsed.drivername}://"
         )
     sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite:
+        _check_file(url, parsed)
     if (parsed.host is not None or not sqlite) and "@" in f"{parsed.host}/{parsed.database}":
         raise ValueError("should have an @ within the password written as %40")
     _check_options(parsed)
@@ -122,6 +124,19 @@ def _with_options(url: str) -> str:
         raise ValueError
     options = "&".join(part for part in (read["options"], urlencode(hosts)) if part)
     return f"{read['scheme']}{read['user'] or '@'}{read['database'] or '/'}?{options}"
+
+
+def _check_file(written: str, url: URL) -> None:
+    """Refuse what SQLAlchemy or SQLite would take as another file than the one that is meant."""
+    if url.host or url.username or url.password or url.port:
+        raise ValueError(
+            "should have three slashes before a file beside the program"
+            " (sqlite+aiosqlite:///data/bot.db) and four before a path that begins with a slash"
+        )
+    if str(url.database).startswith("~"):
+        raise ValueError("should name the folder in full: ~ is a name like any other here")
+    if "?" in written and not url.query:  # SQLAlchemy drops options without a value
+        raise ValueError("should be without a ?; one in the name of a file is written as %3F")
 
 
 def _check_options(url: URL) -> None:

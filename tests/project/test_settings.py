@@ -133,6 +133,10 @@ def test_a_password_with_special_characters_is_kept_out_of_the_log_as_written_an
         ("postgresql+asyncpg://u:can@ary@host/db", "%40"),
         ("sqlite+aiosqlite://", "should name a file"),
         ("sqlite+aiosqlite:///:memory:", "should name a file"),
+        ("sqlite+aiosqlite://data/bot.db", "three slashes"),
+        ("sqlite://localhost/bot.db", "three slashes"),
+        ("sqlite+aiosqlite:///~/bot.db", "in full"),
+        ("sqlite+aiosqlite:///data/a?b.db", "%3F"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_named_before_anything_starts(
