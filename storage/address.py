@@ -111,8 +111,9 @@ def session_wanted(url: URL) -> str:
 
 def without_servers(url: URL) -> URL:
     """Return the address without what `servers` and `session_wanted` return."""
-    return url.set(host=None, port=None).difference_update_query(
-        ["host", "port", "target_session_attrs"]
+    left = url.difference_update_query(["host", "port", "target_session_attrs"])
+    return URL.create(  # `URL.set` would keep a host
+        left.drivername, left.username, left.password, database=left.database, query=left.query
     )
 
 

@@ -23,6 +23,7 @@ import asyncpg
 import pytest
 
 from bot.__main__ import main
+from bot.core.errors import StorageUnavailable
 from storage import open_storage
 from storage.address import parse
 from storage.driver_errors import explain
@@ -261,6 +262,14 @@ async def test_sslmode_in_the_address_is_understood(postgres: PostgresServer) ->
         with pytest.raises(Exception, match="sslmode") as caught:
             await _tables(f"{proxy.url}?sslmode=require")
         assert str(caught.value).startswith("PostgreSQL at 127.0.0.1")
+
+
+async def test_a_kind_of_session_is_understood_for_one_server(postgres: PostgresServer) -> None:
+    async with open_tcp_proxy(await postgres.create()) as proxy:
+        for kind in ("any", "read-write", "primary"):
+            await _tables(f"{proxy.url}?target_session_attrs={kind}")
+        with pytest.raises(StorageUnavailable, match="is not standby"):
+            await _tables(f"{proxy.url}?target_session_attrs=standby")
 
 
 def test_a_host_that_nobody_knows_is_named() -> None:
