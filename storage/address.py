@@ -41,6 +41,8 @@ _FOREIGN_OPTIONS = frozenset(
 SESSIONS = ("read-write", "primary", "any", "standby", "read-only")
 """libpq's target_session_attrs, less `prefer-standby`: a bot writes."""
 PORT = 5432
+_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 # libpq's list of servers, which SQLAlchemy takes only as options (libpq: Connection URIs)
 _SEVERAL = re.compile(
@@ -72,7 +74,7 @@ def parse(url: str) -> URL:
         raise ValueError("should have an @ within the password written as %40")
     _check_options(parsed)
     if not sqlite:
-        servers(parsed)
+        _check_server(parsed)
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
@@ -87,12 +89,35 @@ def servers(url: URL) -> list[tuple[str, int]]:
     if len(listed) < 2:
         if wanted is None:
             return []
-        port = url.port or url.query.get("port") or PORT
-        return [(listed[0] if listed else url.host or "localhost", int(str(port)))]
+        return [(listed[0] if listed else url.host or "localhost", _port(url))]
     found = [_server(one) for one in listed]
     if url.host or "port" in url.query or None in found:
         raise ValueError("should name its servers as host1:5432,host2:5432")
     return [one for one in found if one is not None]
+
+
+def _check_server(url: URL) -> None:
+    """Name a value that the driver would only refuse when it connects."""
+    for name in ("sslmode", "ssl"):
+        if name in url.query and url.query[name] not in _MODES:
+            raise ValueError(f"{name} should be one of {', '.join(_MODES)}")
+    listed = url.query.get("host", ())
+    hosts = (listed,) if isinstance(listed, str) else listed
+    for host, port in servers(url) or [(url.host or "".join(hosts), _port(url))]:
+        if not 0 < port < 65536:
+            raise ValueError("should have a port between 1 and 65535")
+        try:
+            if not host.startswith("/"):  # the folder of a socket
+                host.encode("idna")  # as the resolver does
+        except UnicodeError:
+            raise ValueError("should have a host whose name can exist") from None
+
+
+def _port(url: URL) -> int:
+    port = str(url.port or url.query.get("port") or PORT)
+    if not (port.isascii() and port.isdigit()):
+        raise ValueError("should have a number as its port")
+    return int(port)
 
 
 def _server(text: str) -> tuple[str, int] | None:
