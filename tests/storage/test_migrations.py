@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from bot.core.errors import StorageTooNew, StorageUnusable
+from bot.core.errors import StorageTooNew
 from storage import Database, Storage, migrate, migrations, open_storage
 from storage.migrate import HEAD
 from storage.tables import metadata, tasks
@@ -122,6 +122,19 @@ async def test_a_database_of_a_newer_program_is_not_changed(url: str) -> None:
         assert await Storage.over(database).tasks.get(task.id) == task
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize("name", ["50% off", "%(here)s", "a:b", "with space"])
+async def test_the_program_may_lie_in_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Alembic reads its options as configparser does: a % has a meaning there."""
+    module = sys.modules[migrate.__module__]
+    folder = tmp_path / name
+    folder.symlink_to(Path(str(module.__file__)).parent)
+    monkeypatch.setattr(module, "__file__", str(folder / "migrate.py"))
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+        assert await storage.users.get(1) is None
 
 
 async def test_two_processes_at_once_migrate_once(empty_url: str) -> None:
