@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bot.core.errors import StorageTooNew
+from bot.core.errors import StorageTooNew, StorageUnusable
 from storage.connection import Connection as StorageConnection
 from storage.engine import Database
 from storage.tables import metadata
@@ -38,6 +38,7 @@ async def migrate(database: Database, revision: str = "head") -> None:
 
 def migrate_within(connection: Connection, revision: str) -> None:
     """Migrate as part of a schema transaction."""
+    _check_encoding(connection)
     current = version(connection)
     if revision == "head" and current == HEAD:
         return
@@ -61,6 +62,25 @@ def migrate_within(connection: Connection, revision: str) -> None:
     (command.downgrade if down else command.upgrade)(config, target)
     _note_tables(connection)
     logger.info("database: version %s -> %s", current, target)
+
+
+def _check_encoding(connection: Connection) -> None:
+    """Refuse a PostgreSQL database that cannot hold what people write.
+
+    One in LATIN1 starts well and then fails at each name in Cyrillic and each emoji. SQL_ASCII
+    keeps bytes as they come.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    found = connection.scalar(
+        sa.text("SELECT getdatabaseencoding() || ' ' || quote_ident(current_database())")
+    )
+    encoding, _, name = str(found).partition(" ")
+    if encoding not in ("UTF8", "SQL_ASCII"):
+        raise StorageUnusable(
+            f"the database {name} is in {encoding}, which has no emoji: make one with CREATE "
+            "DATABASE … TEMPLATE template0 ENCODING 'UTF8', and bring rows there with `bot copy`"
+        )
 
 
 def drop_all(connection: Connection) -> None:

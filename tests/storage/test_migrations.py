@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from bot.core.errors import StorageTooNew
+from bot.core.errors import StorageTooNew, StorageUnusable
 from storage import Database, Storage, migrate, migrations, open_storage
 from storage.migrate import HEAD
 from storage.tables import metadata, tasks
@@ -122,6 +122,21 @@ async def test_a_database_of_a_newer_program_is_not_changed(url: str) -> None:
         assert await Storage.over(database).tasks.get(task.id) == task
     finally:
         await database.close()
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "KOI8R"])
+async def test_a_database_that_cannot_hold_every_text_is_refused(
+    postgres: PostgresServer, encoding: str
+) -> None:
+    """Its tables could be made, and then no update of a person named Привет 🐈 be handled."""
+    name = f"in_{encoding.lower()}"
+    await postgres._execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C'"
+        " LC_CTYPE 'C'"
+    )
+    with pytest.raises(StorageUnusable, match=rf"{name} is in {encoding}.*ENCODING 'UTF8'"):
+        async with open_storage(postgres._url(name)):
+            pass
 
 
 @pytest.mark.parametrize("name", ["50% off", "%(here)s", "a:b", "with space"])
