@@ -5,6 +5,7 @@ Errors never repeat it, since it may hold a password.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -191,6 +192,11 @@ def of_file(file: Path) -> str:
     """Return the address of a SQLite file, whatever characters its path has."""
     path = str(file).replace("%", "%25").replace("?", "%3F")
     return f"sqlite+aiosqlite:///{path}"
+
+
+def real_file(file: Path) -> Path:
+    """Return the file behind symbolic links: SQLite keeps -wal and -shm beside that one."""
+    return Path(os.path.realpath(file))  # Path.resolve raises RuntimeError for a loop
 
 
 def sqlite_file(url: str) -> Path | None:
