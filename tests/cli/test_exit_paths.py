@@ -431,6 +431,7 @@ async def test_a_bot_that_cannot_start_says_why_in_its_last_line(
                 "check the user and the password",
             ),
             ({"HTTP_PORT": port}, f"HTTP_PORT={port}"),
+            ({"HTTP_HOST": "x" * 64}, f"HTTP_HOST={'x' * 64}"),
         ]
         async with launching() as launcher:
             start = partial(_process, launcher, tmp_path, "run")
