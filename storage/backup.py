@@ -29,7 +29,7 @@ from storage.address import of_file, parse, sqlite_file
 from storage.connection import Connection
 from storage.driver_errors import explain
 from storage.engine import APPLICATION, Database
-from storage.migrate import HEAD, drop_all, migrate, migrate_within, too_new, version
+from storage.migrate import HEAD, drop_all, is_ours, migrate, migrate_within, too_new, version
 from storage.numbers import numbers, set_numbers
 from storage.recovery import only_process
 from storage.rows import task_from
@@ -172,7 +172,8 @@ async def verify(url: str, *, progress: Progress) -> Report:
         found = await reading.run_sync(version)
         if found != HEAD:
             older = f"version {found or 'none'}, not {HEAD}: `bot migrate` brings it there"
-            problems.append(too_new(found) if found and found > HEAD else older)
+            is_older = not found or (is_ours(found) and found < HEAD)
+            problems.append(older if is_older else too_new(str(found)))
             return Report(version=found, rows=rows, problems=tuple(problems))
         problems += await _integrity_checks(reading)
         for table in metadata.sorted_tables:
@@ -226,7 +227,7 @@ async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterato
                     found = await connection.run_sync(version)
                     if found is None:
                         raise CopyRefused(f"{path}: is no database of this program")
-                    if found > HEAD:
+                    if found > HEAD or not is_ours(found):
                         raise StorageTooNew(too_new(found, path))
                 await migrate(database)
             async with database.transaction() as connection:
@@ -345,6 +346,8 @@ async def _version_of(file: Path) -> str:
 async def _clear_target(connection: Connection, *, replace: bool) -> None:
     found = await connection.run_sync(version)
     if found is not None and replace:
+        if not is_ours(found):  # whose `users` and `tasks` would be dropped
+            raise CopyRefused(too_new(found))
         await connection.run_sync(drop_all)
     await connection.run_sync(migrate_within, "head")
     for table in metadata.sorted_tables:

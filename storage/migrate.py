@@ -120,9 +120,19 @@ def _note_tables(connection: Connection) -> None:
     connection.execute(sa.text(f"COMMENT ON TABLE {VERSION_TABLE} IS '{words}'"))
 
 
+def is_ours(found: str) -> bool:
+    """Whether a revision has the form of this program's; Alembic gives others 12 hex digits."""
+    return len(found) == len(HEAD) and found.isdecimal()
+
+
 def too_new(found: str, file: Path | None = None) -> str:
     """Return the words for a database of a newer version; `file`: a backup of one."""
     what = "the database" if file is None else str(file)
+    if not is_ours(found):
+        return (
+            f"{what} belongs to another program, which left version {found} in {VERSION_TABLE}: "
+            "give the bot a database of its own"
+        )
     back = "go back with `bot restore --replace` and the backup made before it"
     return (
         f"{what} is at version {found}, this program knows versions up to {HEAD}: install the "

@@ -208,6 +208,36 @@ async def test_names_of_files_and_folders_may_hold_any_characters(
     assert [path.name for path in siblings(tmp_path)] == [name]
 
 
+@pytest.mark.parametrize("version", ["27c6a30d7c24", "0012ab34cd56", "ffffffffffff"])
+async def test_the_tables_of_another_program_with_alembic_are_left_alone(
+    target: str, tmp_path: Path, version: str
+) -> None:
+    """Programs that share a database by mistake also share the name alembic_version."""
+    async with open_storage(of_file(tmp_path / "bot.db")) as storage:
+        await fill(storage)
+    await backup(of_file(tmp_path / "bot.db"), tmp_path / "kept.backup", progress=silent)
+    database = await Database.open(target)
+    async with database.transaction() as connection:
+        for statement in (
+            "CREATE TABLE users (id integer)", "INSERT INTO users VALUES (7)",
+            "CREATE TABLE alembic_version (version_num varchar(32))",
+        ):  # fmt: skip
+            await connection.execute(sa.text(statement))
+        insert = sa.text("INSERT INTO alembic_version VALUES (:version)")
+        await connection.execute(insert.bindparams(version=version))
+    with pytest.raises(StorageError, match="belongs to another program"):
+        await migrate(database)
+    await database.close()
+    with pytest.raises(CopyRefused, match="belongs to another program"):
+        await restore(tmp_path / "kept.backup", target, progress=silent, replace=True)
+    [problem] = (await verify(target, progress=silent)).problems
+    assert "belongs to another program" in problem
+    database = await Database.open(target)
+    async with database.transaction() as connection:
+        assert (await connection.scalars(sa.text("SELECT id FROM users"))).all() == [7]
+    await database.close()
+
+
 async def test_an_older_backup_is_migrated_during_the_copy(tmp_path: Path, target: str) -> None:
     file = tmp_path / "old.db"
     database = await Database.open(f"sqlite+aiosqlite:///{file}")
