@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot import __version__
+from bot.runtime import standard_streams
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -30,6 +31,7 @@ logger = logging.getLogger("bot")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code."""
+    standard_streams.make_usable()
     parser = argparse.ArgumentParser(prog="bot", description=__doc__.partition("\n")[0])
     parser.add_argument("--version", action="version", version=f"bot {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -173,11 +173,11 @@ async def _run(
 async def _listen(server: HttpServer, settings: Settings) -> None:
     try:
         await server.start()
-    except OSError as exc:
+    except (OSError, UnicodeError) as exc:  # UnicodeError: a name that cannot exist
         # asyncio's text names the address, and not which setting it is from
         raise OSError(
             f"HTTP_HOST={settings.http_host}, HTTP_PORT={settings.http_port}, "
-            f"ADMIN_HTTP_PORT={settings.admin_port or ''}: {exc.strerror or exc}"
+            f"ADMIN_HTTP_PORT={settings.admin_port or ''}: {getattr(exc, 'strerror', None) or exc}"
         ) from exc
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 RENAMED = {"PROVIDER_PLACES": "PROVIDER_CONCURRENCY"}
 """Old names of settings that still work; at the start, the new name is logged."""
@@ -25,11 +26,27 @@ NEAR = 0.8
 """A name at least this similar to a setting counts as misspelt (difflib: ratio)."""
 
 
+def unreadable(env_file: Path | str | None = ".env") -> list[str]:
+    """Return a line for each line of `.env` that dotenv would leave out with its setting.
+
+    Raises UnicodeDecodeError when the file is not UTF-8, and OSError when it is there and cannot
+    be read.
+    """
+    if not env_file:
+        return []
+    try:
+        with Path(env_file).open(encoding="utf-8-sig") as file:
+            wrong = [binding.original.line for binding in parse_stream(file) if binding.error]
+    except FileNotFoundError:
+        return []
+    return [f".env: line {line} cannot be read; is a quote not closed?" for line in wrong]
+
+
 def unknown(fields: Collection[str], env_file: Path | str | None = ".env") -> list[str]:
     """Return a line for each unknown name in `.env`, and for each misspelt one elsewhere.
 
     The environment is shared with other programs, so only a name that resembles a setting counts
-    there. Raises UnicodeDecodeError when the file is not UTF-8.
+    there.
     """
     known = {name.upper() for name in fields} | RENAMED.keys()
     lines = {}

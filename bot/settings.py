@@ -601,12 +601,10 @@ class DatabaseSettings(BaseSettings):
 def read_database_settings(**overrides: Any) -> DatabaseSettings:
     """Read DATABASE_URL alone; SettingsError has one line when it is wrong or misspelt."""
     try:
-        unknown = setting_names.unknown(Settings.model_fields, overrides.get("_env_file", ".env"))
+        unknown = setting_names.unknown(Settings.model_fields, _env_file(overrides))
         settings = DatabaseSettings(**overrides)
     except ValidationError as exc:
         raise SettingsError([_line(error) for error in exc.errors()]) from None
-    except UnicodeDecodeError:
-        raise SettingsError([".env: should be text in UTF-8"]) from None
     # Otherwise the command would work on the default file.
     if meant := [line for line in unknown if "DATABASE_URL" in line]:
         raise SettingsError(meant)
@@ -616,7 +614,7 @@ def read_database_settings(**overrides: Any) -> DatabaseSettings:
 def read_settings(**overrides: Any) -> Settings:
     """Read the settings; SettingsError has one line for each wrong, missing or unknown setting."""
     try:
-        unknown = setting_names.unknown(Settings.model_fields, overrides.get("_env_file", ".env"))
+        unknown = setting_names.unknown(Settings.model_fields, _env_file(overrides))
         settings = Settings(**overrides)
     except ValidationError as exc:
         wrong = {error["loc"] for error in exc.errors()}
@@ -628,11 +626,23 @@ def read_settings(**overrides: Any) -> Settings:
             if error["type"] != "missing" or (f"{error['loc'][0]}_file",) not in wrong
         ]
         raise SettingsError(unknown + lines) from None
-    except UnicodeDecodeError:
-        raise SettingsError([".env: should be text in UTF-8"]) from None
     if unknown:
         raise SettingsError(unknown)
     return settings
+
+
+def _env_file(overrides: dict[str, Any]) -> Path | str | None:
+    """Return the path of `.env`; SettingsError when settings in it would be left out."""
+    file: Path | str | None = overrides.get("_env_file", ".env")
+    try:
+        wrong = setting_names.unreadable(file)
+    except UnicodeDecodeError:
+        wrong = [".env: should be text in UTF-8"]
+    except OSError as exc:  # also a folder, which Docker makes for a mount that is not there
+        wrong = [f".env: cannot be read ({type(exc).__name__})"]
+    if wrong:
+        raise SettingsError(wrong)
+    return file
 
 
 def _line(error: Any) -> str:

@@ -5,6 +5,7 @@ Errors never repeat it, since it may hold a password.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ _FOREIGN_OPTIONS = frozenset(
 SESSIONS = ("read-write", "primary", "any", "standby", "read-only")
 """libpq's target_session_attrs, less `prefer-standby`: a bot writes."""
 PORT = 5432
+_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 # libpq's list of servers, which SQLAlchemy takes only as options (libpq: Connection URIs)
 _SEVERAL = re.compile(
@@ -66,11 +69,13 @@ def parse(url: str) -> URL:
             f"not {parsed.drivername}://"
         )
     sqlite = parsed.get_backend_name() == "sqlite"
+    if sqlite:
+        _check_file(url, parsed)
     if (parsed.host is not None or not sqlite) and "@" in f"{parsed.host}/{parsed.database}":
         raise ValueError("should have an @ within the password written as %40")
     _check_options(parsed)
     if not sqlite:
-        servers(parsed)
+        _check_server(parsed)
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
@@ -85,12 +90,35 @@ def servers(url: URL) -> list[tuple[str, int]]:
     if len(listed) < 2:
         if wanted is None:
             return []
-        port = url.port or url.query.get("port") or PORT
-        return [(listed[0] if listed else url.host or "localhost", int(str(port)))]
+        return [(listed[0] if listed else url.host or "localhost", _port(url))]
     found = [_server(one) for one in listed]
     if url.host or "port" in url.query or None in found:
         raise ValueError("should name its servers as host1:5432,host2:5432")
     return [one for one in found if one is not None]
+
+
+def _check_server(url: URL) -> None:
+    """Name a value that the driver would only refuse when it connects."""
+    for name in ("sslmode", "ssl"):
+        if name in url.query and url.query[name] not in _MODES:
+            raise ValueError(f"{name} should be one of {', '.join(_MODES)}")
+    listed = url.query.get("host", ())
+    hosts = (listed,) if isinstance(listed, str) else listed
+    for host, port in servers(url) or [(url.host or "".join(hosts), _port(url))]:
+        if not 0 < port < 65536:
+            raise ValueError("should have a port between 1 and 65535")
+        try:
+            if not host.startswith("/"):  # the folder of a socket
+                host.encode("idna")  # as the resolver does
+        except UnicodeError:
+            raise ValueError("should have a host whose name can exist") from None
+
+
+def _port(url: URL) -> int:
+    port = str(url.port or url.query.get("port") or PORT)
+    if not (port.isascii() and port.isdigit()):
+        raise ValueError("should have a number as its port")
+    return int(port)
 
 
 def _server(text: str) -> tuple[str, int] | None:
@@ -109,8 +137,9 @@ def session_wanted(url: URL) -> str:
 
 def without_servers(url: URL) -> URL:
     """Return the address without what `servers` and `session_wanted` return."""
-    return url.set(host=None, port=None).difference_update_query(
-        ["host", "port", "target_session_attrs"]
+    left = url.difference_update_query(["host", "port", "target_session_attrs"])
+    return URL.create(  # `URL.set` would keep a host
+        left.drivername, left.username, left.password, database=left.database, query=left.query
     )
 
 
@@ -122,6 +151,19 @@ def _with_options(url: str) -> str:
         raise ValueError
     options = "&".join(part for part in (read["options"], urlencode(hosts)) if part)
     return f"{read['scheme']}{read['user'] or '@'}{read['database'] or '/'}?{options}"
+
+
+def _check_file(written: str, url: URL) -> None:
+    """Refuse what SQLAlchemy or SQLite would take as another file than the one that is meant."""
+    if url.host or url.username or url.password or url.port:
+        raise ValueError(
+            "should have three slashes before a file beside the program"
+            " (sqlite+aiosqlite:///data/bot.db) and four before a path that begins with a slash"
+        )
+    if str(url.database).startswith("~"):
+        raise ValueError("should name the folder in full: ~ is a name like any other here")
+    if "?" in written and not url.query:  # SQLAlchemy drops options without a value
+        raise ValueError("should be without a ?; one in the name of a file is written as %3F")
 
 
 def _check_options(url: URL) -> None:
@@ -144,6 +186,17 @@ def tls_arguments(url: URL) -> dict[str, Any]:
 def without_tls(url: URL) -> URL:
     """Return the address without what `tls_arguments` returns."""
     return url.difference_update_query(_TLS_OPTIONS)
+
+
+def of_file(file: Path) -> str:
+    """Return the address of a SQLite file, whatever characters its path has."""
+    path = str(file).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite+aiosqlite:///{path}"
+
+
+def real_file(file: Path) -> Path:
+    """Return the file behind symbolic links: SQLite keeps -wal and -shm beside that one."""
+    return Path(os.path.realpath(file))  # Path.resolve raises RuntimeError for a loop
 
 
 def sqlite_file(url: str) -> Path | None:

@@ -25,11 +25,11 @@ from bot.core.errors import StorageError, StorageTooNew, StorageUnavailable
 from bot.core.task import TaskState
 from bot.runtime.private_files import make_file
 from storage import leftovers
-from storage.address import parse, sqlite_file
+from storage.address import of_file, parse, sqlite_file
 from storage.connection import Connection
 from storage.driver_errors import explain
 from storage.engine import APPLICATION, Database
-from storage.migrate import HEAD, drop_all, migrate, migrate_within, too_new, version
+from storage.migrate import HEAD, drop_all, is_ours, migrate, migrate_within, too_new, version
 from storage.numbers import numbers, set_numbers
 from storage.recovery import only_process
 from storage.rows import task_from
@@ -96,7 +96,7 @@ async def backup(url: str, file: Path, *, progress: Progress) -> None:
             if (path := sqlite_file(url)) is not None:
                 await _copy_pages(path, part, progress)
             else:
-                await _copy_rows(url, f"sqlite+aiosqlite:///{part}", progress)
+                await _copy_rows(url, of_file(part), progress)
             await asyncio.to_thread(_finish, part)
             os.replace(part, file)  # noqa: PTH105 - no folder is looked through
     finally:
@@ -123,7 +123,7 @@ async def restore(
     rows those given after the backup are not known, and RESTORE_GAP numbers are left out.
     """
     _require(file)
-    source = f"sqlite+aiosqlite:///{file}"
+    source = of_file(file)
     if _same(source, url):
         raise CopyRefused("the backup and DATABASE_URL name the same file")
     async with _snapshot(source, progress, head=True) as reading, sole_use(url) as writing:
@@ -172,7 +172,8 @@ async def verify(url: str, *, progress: Progress) -> Report:
         found = await reading.run_sync(version)
         if found != HEAD:
             older = f"version {found or 'none'}, not {HEAD}: `bot migrate` brings it there"
-            problems.append(too_new(found) if found and found > HEAD else older)
+            is_older = not found or (is_ours(found) and found < HEAD)
+            problems.append(older if is_older else too_new(str(found)))
             return Report(version=found, rows=rows, problems=tuple(problems))
         problems += await _integrity_checks(reading)
         for table in metadata.sorted_tables:
@@ -219,14 +220,14 @@ async def _snapshot(url: str, progress: Progress, *, head: bool) -> AsyncIterato
     ):
         twin = Path(folder) / "bot.db"
         await _copy_pages(path, twin, progress)
-        database = await Database.open(f"sqlite+aiosqlite:///{twin}", name=str(path))
+        database = await Database.open(of_file(twin), name=str(path))
         try:
             if head:
                 async with database.transaction() as connection:
                     found = await connection.run_sync(version)
                     if found is None:
                         raise CopyRefused(f"{path}: is no database of this program")
-                    if found > HEAD:
+                    if found > HEAD or not is_ours(found):
                         raise StorageTooNew(too_new(found, path))
                 await migrate(database)
             async with database.transaction() as connection:
@@ -258,7 +259,7 @@ async def _copy_pages(source: Path, target: Path, progress: Progress) -> None:
     try:
         await asyncio.to_thread(work)
     except sqlite3.DatabaseError as exc:
-        address = parse(f"sqlite+aiosqlite:///{source}")
+        address = parse(of_file(source))
         error = explain(exc, address) or StorageUnavailable(f"{source}: {exc}")
         raise error from exc
 
@@ -334,7 +335,7 @@ async def _require_nobody(connection: Connection) -> None:
 
 async def _version_of(file: Path) -> str:
     """Return the version of a backup, which was read before."""
-    database = await Database.open(f"sqlite+aiosqlite:///{file}")
+    database = await Database.open(of_file(file))
     try:
         async with database.transaction() as connection:
             return await connection.run_sync(version) or HEAD
@@ -345,6 +346,8 @@ async def _version_of(file: Path) -> str:
 async def _clear_target(connection: Connection, *, replace: bool) -> None:
     found = await connection.run_sync(version)
     if found is not None and replace:
+        if not is_ours(found):  # whose `users` and `tasks` would be dropped
+            raise CopyRefused(too_new(found))
         await connection.run_sync(drop_all)
     await connection.run_sync(migrate_within, "head")
     for table in metadata.sorted_tables:

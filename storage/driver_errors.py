@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.core.errors import StorageError, StorageUnavailable, StorageUnusable
+from storage.address import TLS_FILES
 
 
 class NoServer(ConnectionError):
@@ -90,7 +91,7 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
     if isinstance(exc, PoolTimeout):
         return StorageUnavailable(f"{place}: no free connection")
     if isinstance(exc, OSError | asyncio.TimeoutError):
-        return StorageUnavailable(f"{place}: {_no_connection(exc)}")
+        return StorageUnavailable(f"{place}: {_file_trouble(exc, url) or _no_connection(exc)}")
     cause = exc.orig if isinstance(exc, DBAPIError) else exc
     code = getattr(cause, "sqlite_errorcode", None)
     state = getattr(cause, "sqlstate", None)
@@ -112,8 +113,13 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
                 return StorageUnusable(f"{place}: {said}; {words}")
     if isinstance(exc, DBAPIError) and exc.connection_invalidated:
         return StorageUnavailable(f"{place}: {said}")
-    if type(exc).__module__.startswith("asyncpg."):  # raised while connecting
-        return StorageUnusable(f"{place}: {said}")
+    if getattr(exc, "statement", None) is None and not (state or "").startswith("23"):
+        # raised while connecting: a commit has no other errors than those above and 23
+        if state == "55000":
+            return StorageUnavailable(f"{place}: {said}")  # "not currently accepting connections"
+        origin = cause.__cause__ if isinstance(exc, DBAPIError) and cause is not None else exc
+        if type(origin).__module__.startswith("asyncpg."):
+            return StorageUnusable(f"{place}: {said}")
     return None
 
 
@@ -140,6 +146,29 @@ def _host(url: URL) -> str:
     if isinstance(hosts, tuple):
         hosts = ", ".join(hosts)
     return f"{hosts}:{url.port}" if url.port else hosts
+
+
+def _file_trouble(exc: BaseException, url: URL) -> str:
+    """Return words for a file of TLS that cannot be read, "" for none: asyncpg names no file, and
+    then it looks like a socket that is not there."""
+    if not isinstance(exc, FileNotFoundError | PermissionError | IsADirectoryError | NoServer):
+        return ""
+    for name in TLS_FILES:
+        path = str(url.query.get(name, ""))
+        if path and not (Path(path).is_file() and os.access(path, os.R_OK)):
+            return f"the file of {name} cannot be read; check its path and its rights"
+    if "PermissionError" not in f"{type(exc).__name__}: {exc}":  # NoServer tells the kind
+        return ""
+    try:
+        (Path.home() / ".postgresql").exists()
+    except PermissionError:
+        return (
+            "certificates are looked for in ~/.postgresql, and this user may not look there; set "
+            "HOME to a folder of this user"
+        )
+    except (OSError, RuntimeError):
+        pass
+    return ""
 
 
 def _no_connection(exc: BaseException) -> str:

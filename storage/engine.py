@@ -30,6 +30,7 @@ from bot.runtime.private_files import make_file, make_folder
 from storage import driver, driver_errors
 from storage.address import (
     parse,
+    real_file,
     servers,
     session_wanted,
     tls_arguments,
@@ -349,12 +350,12 @@ def sqlite_engine(
 ) -> sa.Engine:
     """Return an engine with one connection, which `connect` opens as aiosqlite would."""
     if url.database and url.database != ":memory:":
-        file = Path(url.database)
+        file = real_file(Path(url.database))
         try:
             make_folder(file.parent)
         except OSError as exc:
             raise StorageUnavailable(
-                f"{file}: its folder cannot be made ({exc.strerror})"
+                f"{url.database}: its folder cannot be made ({exc.strerror})"
             ) from exc
         with suppress(OSError):  # SQLite's own error says more
             make_file(file, "-wal", "-shm")

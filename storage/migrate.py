@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bot.core.errors import StorageTooNew
+from bot.core.errors import StorageTooNew, StorageUnusable
 from storage.connection import Connection as StorageConnection
 from storage.engine import Database
 from storage.tables import metadata
@@ -38,6 +38,7 @@ async def migrate(database: Database, revision: str = "head") -> None:
 
 def migrate_within(connection: Connection, revision: str) -> None:
     """Migrate as part of a schema transaction."""
+    _check_encoding(connection)
     current = version(connection)
     if revision == "head" and current == HEAD:
         return
@@ -47,7 +48,8 @@ def migrate_within(connection: Connection, revision: str) -> None:
     from alembic.script import ScriptDirectory
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))
     config.attributes["connection"] = connection
     script = ScriptDirectory.from_config(config)
     known = [found.revision for found in script.walk_revisions()]  # the newest first
@@ -60,6 +62,25 @@ def migrate_within(connection: Connection, revision: str) -> None:
     (command.downgrade if down else command.upgrade)(config, target)
     _note_tables(connection)
     logger.info("database: version %s -> %s", current, target)
+
+
+def _check_encoding(connection: Connection) -> None:
+    """Refuse a PostgreSQL database that cannot hold what people write.
+
+    One in LATIN1 starts well and then fails at each name in Cyrillic and each emoji. SQL_ASCII
+    keeps bytes as they come.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    found = connection.scalar(
+        sa.text("SELECT getdatabaseencoding() || ' ' || quote_ident(current_database())")
+    )
+    encoding, _, name = str(found).partition(" ")
+    if encoding not in ("UTF8", "SQL_ASCII"):
+        raise StorageUnusable(
+            f"the database {name} is in {encoding}, which has no emoji: make one with CREATE "
+            "DATABASE … TEMPLATE template0 ENCODING 'UTF8', and bring rows there with `bot copy`"
+        )
 
 
 def drop_all(connection: Connection) -> None:
@@ -99,9 +120,19 @@ def _note_tables(connection: Connection) -> None:
     connection.execute(sa.text(f"COMMENT ON TABLE {VERSION_TABLE} IS '{words}'"))
 
 
+def is_ours(found: str) -> bool:
+    """Whether a revision has the form of this program's; Alembic gives others 12 hex digits."""
+    return len(found) == len(HEAD) and found.isdecimal()
+
+
 def too_new(found: str, file: Path | None = None) -> str:
     """Return the words for a database of a newer version; `file`: a backup of one."""
     what = "the database" if file is None else str(file)
+    if not is_ours(found):
+        return (
+            f"{what} belongs to another program, which left version {found} in {VERSION_TABLE}: "
+            "give the bot a database of its own"
+        )
     back = "go back with `bot restore --replace` and the backup made before it"
     return (
         f"{what} is at version {found}, this program knows versions up to {HEAD}: install the "

@@ -20,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bot.core.task import ACTIVE
-from storage.address import sqlite_file
+from storage.address import real_file, sqlite_file
 from storage.engine import Database
 from storage.rows import UNLEASED
 from storage.tables import InboxState, films, in_states, inbox, one_of, outbox, tasks
@@ -119,7 +119,7 @@ def _folder(url: str) -> Path | None:
         file = sqlite_file(url)
     except ValueError:  # in memory
         return None
-    return file.parent if file else None
+    return real_file(file).parent if file else None
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import StorageUnusable
 from bot.runtime.private_files import make_file
+from storage.address import real_file
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +48,10 @@ class WalGuard:
 
     def __init__(self, file: Path, busy_timeout: float) -> None:
         self._file = file
-        self._wal = Path(f"{file}-wal")
+        real = real_file(file)
+        self._wal = Path(f"{real}-wal")
         # Names the checkpoint under way: a kill within it leaves INCOMPLETE, and loses nothing.
-        self._under_way = Path(f"{file}-checkpoint")
+        self._under_way = Path(f"{real}-checkpoint")
         self._busy_timeout = busy_timeout
         self._count = 0
         self._limit = 0

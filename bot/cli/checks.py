@@ -45,7 +45,7 @@ from bot.wiring import (
 )
 from storage import AdminStore, Database
 from storage.address import sqlite_file
-from storage.migrate import HEAD, can_make_tables, too_new, version
+from storage.migrate import HEAD, can_make_tables, is_ours, too_new, version
 from storage.recovery import only_process
 
 SECONDS = 20.0
@@ -302,7 +302,7 @@ async def _database(settings: Settings) -> Words:
     kind = "postgresql" if file is None else "sqlite"
     if not writable:
         return Level.FAIL, f"{kind}: cannot be written"
-    if found is not None and found > HEAD:
+    if found is not None and (found > HEAD or not is_ours(found)):
         return Level.FAIL, f"{kind}: {too_new(found)}"
     if found != HEAD and not may_make_tables:
         return Level.FAIL, (

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from bot.core.clock import utc_now
 from bot.core.errors import StorageError
 from bot.runtime.private_files import make_folder
+from bot.runtime.standard_streams import print_line
 from bot.settings import DatabaseSettings, Settings
 from storage import backup as backups
 from storage import lost_commits, open_storage
@@ -277,20 +278,16 @@ def _on_database(args: Namespace, url: str, say: Say) -> Awaitable[bool]:
 def run(args: Namespace, settings: Settings | DatabaseSettings) -> bool:
     """Run a command; return whether it worked, after printing one line when it did not."""
 
-    def say(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
     async def work() -> bool:
-        return await work_of(args, settings, say)
+        return await work_of(args, settings, print_line)
 
     try:
         return asyncio.run(work())
     except (StorageError, ValueError, OSError) as exc:
-        say(f"FAIL  {exc}")
+        print_line(f"FAIL  {exc}")
         return False
     except KeyboardInterrupt:
         # The order check has already printed what was ordered.
         ordered = args.command == "check" and args.order
-        say("FAIL  interrupted" if ordered else "FAIL  interrupted; nothing was changed")
+        print_line("FAIL  interrupted" if ordered else "FAIL  interrupted; nothing was changed")
         return False

@@ -8,12 +8,15 @@ is the job of a proxy or tunnel in front of it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from bot import __version__
 from bot.core.errors import StorageUnavailable
@@ -81,6 +84,7 @@ class HttpServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,  # links to frames are secrets
+            logger=_ServerLog(logging.getLogger("aiohttp.server")),
             keepalive_timeout=idle_seconds,
             lingering_time=1.0,
             shutdown_timeout=STOP_SECONDS,
@@ -168,6 +172,15 @@ class HttpServer:
             status=503 if reasons else 200,
             headers=_HEADERS,
         )
+
+
+class _ServerLog(logging.LoggerAdapter[logging.Logger]):
+    """aiohttp's log without the faults of clients: scanners would fill it with tracebacks."""
+
+    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
+        if isinstance(options.get("exc_info"), HttpProcessingError | web.RequestPayloadError):
+            level = logging.DEBUG
+        super().log(level, msg, *args, **options)
 
 
 async def _not_found(request: web.Request) -> web.StreamResponse:

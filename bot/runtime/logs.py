@@ -7,6 +7,7 @@ those of libraries.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import re
@@ -48,6 +49,8 @@ SHOWS_CLAIM = {"shows_claim": True}
 """`extra` of the one line that shows the code with which the bot is claimed."""
 _CLAIM = re.compile(rf"({CLAIM_PREFIX})[\w-]{{8,}}")
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 class Secrets:
     """Removes every secret from a text, also in its JSON form; and every code of a claim, unless
@@ -79,11 +82,8 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
         ]
         last: list[structlog.typing.Processor] = (
             [
-                structlog.dev.ConsoleRenderer(
-                    colors=colors,
-                    # structlog's other formatter of tracebacks prints the values of variables.
-                    exception_formatter=structlog.dev.plain_traceback,
-                )
+                _on_one_line,
+                structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_traceback),
             ]
             if for_people
             else [
@@ -91,6 +91,7 @@ class SecretsFormatter(structlog.stdlib.ProcessorFormatter):
                 structlog.processors.EventRenamer("message"),
                 _in_order,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
+                _without_controls,
             ]
         )
         super().__init__(
@@ -110,6 +111,34 @@ def _journal(
     """Add the fields of a line of storage/journal.py; they win over those of the context."""
     event.update(getattr(event.get("_record"), "journal", {}))
     return event
+
+
+def _on_one_line(
+    logger: Any, name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Escape what would begin another line or command the terminal."""
+    return {
+        key: _CONTROL.sub(_escaped, value) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
+
+
+def _traceback(stream: TextIO, exc_info: Any) -> None:
+    """Write a traceback without the values of variables, which structlog's other one prints."""
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    stream.write(
+        "\n".join(_CONTROL.sub(_escaped, line) for line in written.getvalue().split("\n"))
+    )
+
+
+def _without_controls(logger: Any, name: str, line: Any) -> str:
+    """Escape what JSON leaves, and terminals and collectors of logs do not."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return ascii(found[0])[1:-1]
 
 
 def _in_order(

@@ -23,6 +23,7 @@ import asyncpg
 import pytest
 
 from bot.__main__ import main
+from bot.core.errors import StorageUnavailable
 from storage import open_storage
 from storage.address import parse
 from storage.driver_errors import explain
@@ -254,6 +255,79 @@ def test_an_option_that_is_not_understood_is_named_with_those_that_are(
     assert "canary" not in line
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1/b?sslmode=yes", "sslmode should be one of disable, allow"),
+        ("127.0.0.1/b?ssl=true", "ssl should be one of disable, allow"),
+        ("127.0.0.1:99999/b", "between 1 and 65535"),
+        ("127.0.0.1,127.0.0.2:99999/b", "between 1 and 65535"),
+        ("/b?host=127.0.0.1&port=s3cret", "a number as its port"),
+        ("/b?host=127.0.0.1&port=1,2", "a number as its port"),
+        (f"{'x' * 64}.example/b", "whose name can exist"),
+        ("pg..example/b?target_session_attrs=any", "whose name can exist"),
+    ],
+)
+def test_a_value_that_no_server_can_have_is_named(
+    address: str, words: str, run: Callable[..., Ended]
+) -> None:
+    ended = run("verify", DATABASE_URL=f"postgresql+asyncpg://u:s3cret@{address}")
+    assert ended.code == 2
+    [line] = ended.lines
+    assert line.startswith("DATABASE_URL: ")
+    assert words in line
+    assert "s3cret" not in line
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("sslmode=verify-full", "root certificate file"),
+        ("sslmode=require&ssl_min_protocol_version=9", "TLS version"),
+        ("sslmode=verify-full&sslrootcert=/nowhere/root.crt", "the file of sslrootcert"),
+        ("sslmode=require&sslcert=/nowhere/bot.crt", "the file of sslcert"),
+        ("sslmode=require&sslcert=/&target_session_attrs=any", "the file of sslcert"),
+    ],
+)
+def test_a_file_or_option_of_tls_that_is_wrong_is_not_called_a_server_that_is_away(
+    options: str, words: str, run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ended = run("verify", DATABASE_URL=f"postgresql://u:s3cret@127.0.0.1:1/b?{options}")
+    assert ended.code == 1
+    [line] = ended.lines
+    assert line.startswith("FAIL  PostgreSQL at 127.0.0.1:1, database b: ")
+    assert words in line
+    assert "s3cret" not in line
+
+
+def test_a_home_that_this_user_may_not_read_is_named(
+    run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under supervisord, which leaves root's HOME, and under systemd's ProtectHome."""
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setenv("HOME", "/home/of-others")
+    usual = Path.exists
+    monkeypatch.setattr(
+        Path, "exists", lambda self: refuse(self) if "of-others" in str(self) else usual(self)
+    )
+    ended = run("verify", DATABASE_URL="postgresql://u:s3cret@127.0.0.1:1/b")
+    [line] = ended.lines
+    assert "set HOME" in line
+
+
+async def test_a_database_that_lets_nobody_in_is_waited_for(postgres: PostgresServer) -> None:
+    url = await postgres.create()
+    name = url.partition("@/")[2].partition("?")[0]
+    await postgres._execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    with pytest.raises(StorageUnavailable, match="not currently accepting connections"):
+        await _tables(url)
+
+
 async def test_sslmode_in_the_address_is_understood(postgres: PostgresServer) -> None:
     async with open_tcp_proxy(await postgres.create()) as proxy:
         for mode in ("disable", "prefer"):
@@ -261,6 +335,14 @@ async def test_sslmode_in_the_address_is_understood(postgres: PostgresServer) ->
         with pytest.raises(Exception, match="sslmode") as caught:
             await _tables(f"{proxy.url}?sslmode=require")
         assert str(caught.value).startswith("PostgreSQL at 127.0.0.1")
+
+
+async def test_a_kind_of_session_is_understood_for_one_server(postgres: PostgresServer) -> None:
+    async with open_tcp_proxy(await postgres.create()) as proxy:
+        for kind in ("any", "read-write", "primary"):
+            await _tables(f"{proxy.url}?target_session_attrs={kind}")
+        with pytest.raises(StorageUnavailable, match="is not standby"):
+            await _tables(f"{proxy.url}?target_session_attrs=standby")
 
 
 def test_a_host_that_nobody_knows_is_named() -> None:
@@ -349,6 +431,7 @@ async def test_a_bot_that_cannot_start_says_why_in_its_last_line(
                 "check the user and the password",
             ),
             ({"HTTP_PORT": port}, f"HTTP_PORT={port}"),
+            ({"HTTP_HOST": "x" * 64}, f"HTTP_HOST={'x' * 64}"),
         ]
         async with launching() as launcher:
             start = partial(_process, launcher, tmp_path, "run")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot import setting_names
-from bot.settings import Settings, SettingsError, read_settings
+from bot.settings import Settings, SettingsError, read_database_settings, read_settings
 from tests.support import cloudflared
 
 TOKEN = "7100200300:AAcanary-token-0123456789abcdefghij"
@@ -63,6 +63,34 @@ def test_a_secret_file_works_like_the_environment(given: Any) -> None:
 def test_a_file_in_another_encoding_is_one_error(given: Any) -> None:
     Path(".env").write_bytes("# кто\n".encode("cp1251"))
     assert lines_of(given) == [".env: should be text in UTF-8"]
+
+
+def test_a_line_that_would_be_left_out_with_its_setting_is_one_error(
+    given: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A cap that is dropped is no cap, and without DATABASE_URL a command is on another file."""
+    Path(".env").write_text("ACCESS=open\nCAP_USER_PER_DAY='5\nADMINS=1\n")
+    line = ".env: line 2 cannot be read; is a quote not closed?"
+    assert lines_of(given) == [line]
+    with pytest.raises(SettingsError) as caught:
+        read_database_settings()
+    assert caught.value.lines == [line]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_may_not_be_read_and_a_folder_are_one_error(
+    given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(".env").mkdir()
+    assert lines_of(given) == [".env: cannot be read (IsADirectoryError)"]
+
+    def refuse(self: Path, *_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # of another user, mode 0600
+    assert lines_of(given) == [".env: cannot be read (PermissionError)"]
+    with pytest.raises(SettingsError, match="PermissionError"):
+        read_database_settings()
 
 
 @pytest.mark.parametrize(
@@ -178,6 +206,10 @@ def test_a_password_with_special_characters_is_kept_out_of_the_log_as_written_an
         ("postgresql+asyncpg://u:can@ary@host/db", "%40"),
         ("sqlite+aiosqlite://", "should name a file"),
         ("sqlite+aiosqlite:///:memory:", "should name a file"),
+        ("sqlite+aiosqlite://data/bot.db", "three slashes"),
+        ("sqlite://localhost/bot.db", "three slashes"),
+        ("sqlite+aiosqlite:///~/bot.db", "in full"),
+        ("sqlite+aiosqlite:///data/a?b.db", "%3F"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_named_before_anything_starts(

@@ -240,6 +240,39 @@ async def test_a_client_that_does_not_read_its_frame_is_disconnected(
     assert 0 < taken < len(frames.kept[TOKEN])
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /healthz HTTP/1.1\r\n\r\n",  # without a Host
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Encoding: gzip\r\n"
+        b"Connection: close\r\n\r\nabcd",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00" * 20 + b"\r\n\r\n",
+    ],
+)
+async def test_what_scanners_send_is_refused_without_a_line_in_the_log(
+    server: HttpServer, request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(request_)
+        async with asyncio.timeout(10):
+            status = (await reader.read()).split()[1]
+        writer.close()
+    assert status in (b"400", b"404")
+    assert caplog.text == ""
+
+
+async def test_a_fault_of_the_program_is_an_error_in_the_log(
+    http: httpx.AsyncClient, frames: Frames, caplog: pytest.LogCaptureFixture
+) -> None:
+    frames.kept = None  # type: ignore[assignment]
+    assert (await http.get(f"/frames/{TOKEN}.jpg")).status_code == 500
+    assert "AttributeError" in caplog.text
+
+
 async def test_a_client_that_disconnects_early_is_no_error(
     health: Health, caplog: pytest.LogCaptureFixture
 ) -> None:

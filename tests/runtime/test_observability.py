@@ -409,6 +409,26 @@ def test_the_format_can_be_chosen(form: Any, out: io.StringIO, is_json: bool) ->
 
 
 @pytest.mark.usefixtures("kept_logging")
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_what_others_wrote_forges_no_line_and_commands_no_terminal(form: Any) -> None:
+    out = Terminal()
+    logs.set_up(logging.INFO, [], out, form=form)
+    words = "no\n2026-01-01 [info] order 7 delivered\r\x1b[2Jgone\x85\u2028\x9b31m"
+    logging.getLogger("bot.canary").info("refused: %s", words)
+    try:
+        raise ValueError(words)
+    except ValueError:
+        logging.getLogger("bot.canary").exception("failed", extra={"journal": {"model": words}})
+    text = re.sub(r"\x1b\[\d*m", "", out.getvalue())  # our own colours
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]", text)
+    assert "refused: no\\n2026" in text
+    if form == "json":
+        first, second = map(json.loads, text.splitlines())
+        assert first["message"] == f"refused: {words}"
+        assert second["model"] == words
+
+
+@pytest.mark.usefixtures("kept_logging")
 def test_only_our_own_lines_are_there_at_debug() -> None:
     out = io.StringIO()
     logs.set_up(logging.DEBUG, [], out)

@@ -35,6 +35,12 @@ def test_what_is_left_of_the_address_is_kept() -> None:
     assert where(url) == "PostgreSQL at h1:1, h2:2, database db"
 
 
+@pytest.mark.parametrize("address", ["h1:7", "h1", "h1:7,h2", "[::1]:7"])
+def test_no_server_is_left_of_the_address(address: str) -> None:
+    left = without_servers(parse(f"postgresql://u:p%40w@{address}/db?target_session_attrs=any"))
+    assert (left.host, left.port, left.password, dict(left.query)) == (None, None, "p@w", {})
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

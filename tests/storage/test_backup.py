@@ -17,6 +17,7 @@ from bot.core.errors import StorageError
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import TaskState
 from storage import Database, IncomingUpdate, Storage, migrate, open_storage
+from storage.address import of_file
 from storage.backup import CopyRefused, backup, copy, restore, verify
 from storage.tables import metadata
 from tests.support.factories import CHAT, NOON, draft, task_in
@@ -181,6 +182,60 @@ async def test_a_backup_can_be_restored_to_either_database(
     assert await rows(target) == before
     await restore(file, url, progress=silent, replace=True)
     assert await rows(url) == before
+
+
+@pytest.mark.parametrize("name", ["50%41 off", "what?", "a#b+c@d:e", "новая", "\udcff"])
+async def test_names_of_files_and_folders_may_hold_any_characters(
+    tmp_path: Path, postgres: PostgresServer, name: str
+) -> None:
+    """In an address % and ? have a meaning; a path that a program was given has none of them."""
+    folder = tmp_path / name
+    folder.mkdir()
+    url, file = of_file(folder / f"{name}.db"), folder / f"{name}.backup"
+    async with open_storage(url) as storage:
+        await fill(storage)
+    before = await rows(url)
+    await backup(url, file, progress=silent)
+    await restore(file, url, progress=silent, replace=True)
+    assert await rows(url) == before
+    assert (await verify(url, progress=silent)).problems == ()
+    server = await postgres.create()
+    await copy(url, server, progress=silent)
+    again = folder / f"again {name}.backup"
+    await backup(server, again, progress=silent)
+    await restore(again, url, progress=silent, replace=True)
+    assert await rows(url) == before
+    assert [path.name for path in siblings(tmp_path)] == [name]
+
+
+@pytest.mark.parametrize("version", ["27c6a30d7c24", "0012ab34cd56", "ffffffffffff"])
+async def test_the_tables_of_another_program_with_alembic_are_left_alone(
+    target: str, tmp_path: Path, version: str
+) -> None:
+    """Programs that share a database by mistake also share the name alembic_version."""
+    async with open_storage(of_file(tmp_path / "bot.db")) as storage:
+        await fill(storage)
+    await backup(of_file(tmp_path / "bot.db"), tmp_path / "kept.backup", progress=silent)
+    database = await Database.open(target)
+    async with database.transaction() as connection:
+        for statement in (
+            "CREATE TABLE users (id integer)", "INSERT INTO users VALUES (7)",
+            "CREATE TABLE alembic_version (version_num varchar(32))",
+        ):  # fmt: skip
+            await connection.execute(sa.text(statement))
+        insert = sa.text("INSERT INTO alembic_version VALUES (:version)")
+        await connection.execute(insert.bindparams(version=version))
+    with pytest.raises(StorageError, match="belongs to another program"):
+        await migrate(database)
+    await database.close()
+    with pytest.raises(CopyRefused, match="belongs to another program"):
+        await restore(tmp_path / "kept.backup", target, progress=silent, replace=True)
+    [problem] = (await verify(target, progress=silent)).problems
+    assert "belongs to another program" in problem
+    database = await Database.open(target)
+    async with database.transaction() as connection:
+        assert (await connection.scalars(sa.text("SELECT id FROM users"))).all() == [7]
+    await database.close()
 
 
 async def test_an_older_backup_is_migrated_during_the_copy(tmp_path: Path, target: str) -> None:

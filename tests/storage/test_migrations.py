@@ -124,6 +124,34 @@ async def test_a_database_of_a_newer_program_is_not_changed(url: str) -> None:
         await database.close()
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "KOI8R"])
+async def test_a_database_that_cannot_hold_every_text_is_refused(
+    postgres: PostgresServer, encoding: str
+) -> None:
+    """Its tables could be made, and then no update of a person named Привет 🐈 be handled."""
+    name = f"in_{encoding.lower()}"
+    await postgres._execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C'"
+        " LC_CTYPE 'C'"
+    )
+    with pytest.raises(StorageUnusable, match=rf"{name} is in {encoding}.*ENCODING 'UTF8'"):
+        async with open_storage(postgres._url(name)):
+            pass
+
+
+@pytest.mark.parametrize("name", ["50% off", "%(here)s", "a:b", "with space"])
+async def test_the_program_may_lie_in_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Alembic reads its options as configparser does: a % has a meaning there."""
+    module = sys.modules[migrate.__module__]
+    folder = tmp_path / name
+    folder.symlink_to(Path(str(module.__file__)).parent)
+    monkeypatch.setattr(module, "__file__", str(folder / "migrate.py"))
+    async with open_storage(f"sqlite+aiosqlite:///{tmp_path}/bot.db") as storage:
+        assert await storage.users.get(1) is None
+
+
 async def test_two_processes_at_once_migrate_once(empty_url: str) -> None:
     program = (
         "import asyncio, sys\n"

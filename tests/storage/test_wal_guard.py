@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.clock import utc_now
 from bot.core.errors import StorageUnusable
-from storage import open_storage, wal_guard
+from storage import open_storage, process_presence, wal_guard
+from storage.recovery import only_process
 
 # As a bot that is killed: it commits, and never closes its connection.
 KILLED = """
@@ -157,3 +159,34 @@ async def test_the_wal_stays_small_and_a_reader_only_delays_it(
     assert await grow() < 200_000
     assert await people(path) == 1
     assert names(tmp_path) == ["bot.db"]
+
+
+async def test_a_link_to_the_file_is_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite keeps the `-wal` beside the real file: it is watched there, under both names."""
+    monkeypatch.setattr(wal_guard, "LIMIT_BYTES", 30_000)
+    real, link = tmp_path / "disk" / "bot.db", tmp_path / "bot.db"
+    link.symlink_to(real)  # its folder is made as any other
+    url = f"sqlite+aiosqlite:///{link}"
+    async with open_storage(url) as storage:
+        for number in range(1, 101):
+            await storage.users.see(number, lang="en", name="x" * 2000, now=utc_now())
+        assert size(wal(real)) < 100_000
+        async with process_presence(storage.database, url, utc_now()) as alone:
+            assert alone
+            with only_process(f"sqlite+aiosqlite:///{real}") as nobody_else:
+                assert not nobody_else
+    assert names(tmp_path) == ["bot.db", "disk"]
+
+
+async def test_a_deleted_wal_of_a_link_is_noticed(tmp_path: Path) -> None:
+    real, link = tmp_path / "disk" / "bot.db", tmp_path / "bot.db"
+    link.symlink_to(real)
+    killed_after(link, 60, 30_000)
+    wal(real).rename(tmp_path / "away")
+    for path in (link, real):
+        with pytest.raises(StorageUnusable, match="its last changes are missing"):
+            await people(path)
+    (tmp_path / "away").rename(wal(real))
+    assert await people(real) == 60
