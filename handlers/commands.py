@@ -139,7 +139,7 @@ async def cancel(
                 keyboard=keyboard,
             )
     words, keyboard = await cancelled(
-        replace(task, lang=lang), storage, task.original or task.prompt, others=bool(made)
+        replace(task, lang=lang), storage, task.own_words, others=bool(made)
     )
     await reply.say(message, words, keyboard)
 

@@ -266,6 +266,11 @@ class Task:
         return self.variant_of or (self.id if self.variants > 1 else None)
 
     @property
+    def own_words(self) -> str | None:
+        """The prompt as the person wrote or chose it, which may be sent in another language."""
+        return self.original or self.prompt
+
+    @property
     def is_planned(self) -> bool:
         """Whether it is ordered, and waits in DRAFT for the part of the film before it."""
         return self.state is S.DRAFT and self.storyboard_id is not None

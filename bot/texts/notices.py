@@ -36,7 +36,7 @@ def notice(notice: Notice, task: Task | None = None) -> Text:
         return said if film is None else lines(said, film)
     _ = words(notice.lang)
     about = Text(_("About an order of yours in another chat:"))
-    prompt = ExpandableBlockQuote(cut(task.prompt, CAPTION_LIMIT)) if task.prompt else None
+    prompt = ExpandableBlockQuote(cut(task.own_words, CAPTION_LIMIT)) if task.own_words else None
     return lines(about, prompt, _said(notice, elsewhere=True), film)
 
 

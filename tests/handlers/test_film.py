@@ -132,7 +132,7 @@ async def test_the_parts_are_listed_and_one_can_be_taken_out(
     assert data(shown) == ["f|w|1|0", "f|n|1|1", "f|n|1|2", "f|n|1|3"]
     await harness.feed(**ann.press("f|n|1|2"))
     [edit] = harness.telegram.edits
-    assert edit.text.startswith("🎞 Part 2 of 3\npart 2")
+    assert edit.text.startswith("🎞 Part 2 of 3\nчасть 2")
     assert data(edit) == ["f|a|1|2", "f|e|1|2", "f|x|1|2", "f|p|1|0", "f|w|1|0"]
     event = ann.press("f|x|1|2")
     number = await harness.feed(**event)

@@ -37,6 +37,7 @@ from bot.core.task import (
     TaskEvent,
     TaskState,
 )
+from bot.texts import keyboards
 from bot.texts.i18n import LANGUAGES, LOCALES, catalogs, fill, language_of, words
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -533,6 +534,25 @@ def test_the_effect_of_a_press_is_shown_with_its_price() -> None:
     assert said(texts.cards.new_words("en", source)).endswith("\nA cat")
     longest = replace(source, prompt="🐈" * texts.formatting.TEXT_LIMIT)
     assert sizeof(said(texts.cards.new_words("ru", longest))) <= texts.formatting.TEXT_LIMIT
+
+
+def test_people_read_and_copy_their_own_words_where_a_translation_was_sent() -> None:
+    one = task("ru", prompt="A cat", original="Кот", rewritten="A cat", film_place=1)
+    elsewhere = Notice(
+        kind=NoticeKind.UNKNOWN, chat=Chat(chat_id=9), lang="ru", params={"price": "17"}
+    )
+    [copied] = keyboards.results.copy(one)
+    assert copied.copy_text is not None
+    for shown in (
+        said(texts.results.caption(one)),
+        said(texts.cards.new_words("ru", one)),
+        said(texts.films.part("ru", one, 1, 2)),
+        said(texts.history.order("ru", one)),
+        said(texts.notices.notice(elsewhere, one)),
+        copied.copy_text.text,
+    ):
+        assert "Кот" in shown
+        assert "A cat" not in shown
 
 
 def test_a_page_of_history_names_each_order_its_state_and_its_day() -> None:
