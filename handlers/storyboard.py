@@ -218,7 +218,8 @@ async def card_of(
     board: Storyboard, storage: Storage, offer: Offer, nearest: AspectRatio | None
 ) -> tuple[Text, InlineKeyboardMarkup]:
     """Return the card with its buttons."""
-    asks = board.frame is not None and not await storage.privacy.consented(board.user_id)
+    own = board.frame is not None and board.frame.is_own
+    asks = own and not await storage.privacy.consented(board.user_id)
     text = texts.storyboards.card(
         board.lang,
         board,

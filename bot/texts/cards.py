@@ -91,7 +91,7 @@ def _what_becomes(lang: str, task: Task, *, counts: bool) -> list[str]:
         return [*counted, pictures.of_card(lang, task)]
     if task.frame is None:
         return []
-    if not task.frame.is_own:
+    if task.frame.kind == "picture":
         return [pictures.first_frame(lang)]
     if (task.film_place or 1) > 1:
         return [_("🖼 It starts with the last picture of the part before.")]

@@ -210,7 +210,7 @@ class TaskStore(Drafts):
             if confirmed is None:
                 return await _one(connection, _CONFIRMED, {**theirs, "update": update_id})
             await reserve(connection, confirmed, self.terms, now)
-            if confirmed.frame is not None and confirmed.frame.is_own:
+            if confirmed.frame_is_own:
                 # the card told the person who receives the photo
                 await note_consent(connection, user_id, now)
             for _ in range(1, confirmed.variants):

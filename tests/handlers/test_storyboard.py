@@ -430,6 +430,21 @@ async def test_the_rest_of_a_stopped_film_is_a_card(harness: HandlerHarness, ann
     assert harness.telegram.toasts[-1] == "This film goes on already. Nothing more was ordered."
 
 
+async def test_the_last_picture_of_a_part_is_no_photo_to_consent_to(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    shown = await card(harness, ann)
+    await harness.feed(**ann.press(pressed(shown, "9:16")))
+    harness.rows("UPDATE tasks SET state = 'delivered', video_file_id = 'video-1' WHERE id = 1")
+    harness.rows("UPDATE tasks SET state = 'cancelled' WHERE id > 1")
+    await harness.feed(**ann.press("fg|1"))
+    rest = harness.telegram.sent[-1]
+    assert "It starts where part 1 ends." in rest.text
+    assert "your photo" not in rest.text
+    await harness.feed(**ann.press(pressed(rest, "9:16")))
+    assert harness.rows("SELECT count(*) FROM consents") == [(0,)]
+
+
 def test_every_language_counts_parts() -> None:
     one, many = "Film of {n} part", "Film of {n} parts"
     said: list[Any] = [words("ru").plural(one, many, n).format(n=n) for n in (2, 5, 21)]
