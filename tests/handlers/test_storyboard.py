@@ -116,6 +116,7 @@ _BOT = {"id": 42, "is_bot": True, "first_name": "Video", "username": "video_bot"
 async def test_the_command_alone_explains_itself(harness: HandlerHarness, ann: Person) -> None:
     await harness.feed(**ann.text("/film"))
     assert "Write the scenes of your film after the command." in harness.telegram.sent[-1].text
+    assert "yourself" not in harness.telegram.sent[-1].text  # nobody else writes them
     tells(harness, STORY)
     await harness.feed(**ann.text("/film"))
     assert "Write the idea of your film" in harness.telegram.sent[-1].text
