@@ -122,6 +122,20 @@ async def test_cancel_names_the_order_in_the_persons_own_words(
     assert "A cat" not in harness.telegram.sent[-1].text
 
 
+async def test_a_new_prompt_that_was_not_written_is_not_the_old_one(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.text("A cat"))
+    harness.rows("UPDATE tasks SET original = 'Кот', rewritten = prompt, state = 'failed'")
+    await harness.feed(**ann.press("b|w|1", 900))
+    assert harness.rows("SELECT prompt, original, rewritten FROM tasks WHERE id = 2") == [
+        (None, None, None)
+    ]
+    await harness.feed(**ann.text("/cancel"))
+    assert harness.states() == ["failed", "cancelled"]
+    assert "Кот" not in harness.telegram.sent[-1].text
+
+
 async def test_cancel_again_after_a_crash_cancels_nothing_more(
     harness: HandlerHarness, ann: Person
 ) -> None:
