@@ -446,6 +446,21 @@ async def test_the_last_picture_of_a_part_is_no_photo_to_consent_to(
     assert harness.rows("SELECT count(*) FROM consents") == [(0,)]
 
 
+async def test_the_rest_keeps_the_ratio_of_the_parts_that_are_there(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    shown = await card(harness, ann)
+    await harness.feed(**ann.press(pressed(shown, "16:9")))
+    harness.rows("UPDATE tasks SET state = 'delivered', video_file_id = 'video-1' WHERE id = 1")
+    harness.rows("UPDATE tasks SET state = 'cancelled' WHERE id > 1")
+    await harness.feed(**ann.press("fg|1"))
+    rest = harness.telegram.sent[-1]
+    await harness.feed(**ann.press(pressed(rest, "2")))
+    await harness.feed(**ann.press(pressed(last_edit(harness), "‹ All scenes")))
+    for one in (rest, last_edit(harness)):  # a part with another ratio could not be joined
+        assert one.buttons[0][0][0] == "16:9"
+
+
 def test_every_language_counts_parts() -> None:
     one, many = "Film of {n} part", "Film of {n} parts"
     said: list[Any] = [words("ru").plural(one, many, n).format(n=n) for n in (2, 5, 21)]
