@@ -187,7 +187,7 @@ async def _ask_for_words(
 
 async def asks_consent(task: Task, storage: Storage) -> bool:
     """Whether the card has to tell the person who receives the photo."""
-    if task.frame is None or not task.frame.is_own:
+    if not task.frame_is_own:
         return False
     return not await storage.privacy.consented(task.user_id)
 

@@ -25,6 +25,7 @@ from handlers.context import Offer
 from handlers.gate import EVERYBODY
 from handlers.storyboard import take_away_card
 from storage import Storage
+from storage import User as Person
 
 _BEING_MADE = (TaskState.SUBMITTING, TaskState.GENERATING, TaskState.RENDERED)
 
@@ -49,6 +50,7 @@ async def start(
     stars_packages: StarsPackages,
     lang: str,
     offer: Offer,
+    person: Person,
 ) -> None:
     in_group = message.chat.type != ChatType.PRIVATE
     if access.is_admin(event_from_user.id) and not in_group:
@@ -57,22 +59,23 @@ async def start(
             bot, event_from_user.id, lang, sells=sells, refers=offer.bonus is not None,
             is_admin=True,
         )  # fmt: skip
+    model = offer.model_for(person)
     text = texts.commands.start(
         lang,
-        offer.model,
+        model,
         photos_on=offer.photos_on,
         in_group=in_group,
         translates=offer.translator is not None,
-        left=await offer.left(storage, event_from_user.id, offer.model.price),
+        left=await offer.left(storage, event_from_user.id, model.price),
     )
     await reply.say(message, text, keyboards.cards.begin(lang) if offer.examples else None)
 
 
-async def help(message: Message, lang: str, offer: Offer) -> None:
+async def help(message: Message, lang: str, offer: Offer, person: Person) -> None:
     translates = offer.translator is not None
     text = texts.commands.help(
         lang,
-        offer.model,
+        offer.model_for(person),
         photos_on=offer.photos_on,
         translates=translates,
         hears=offer.transcriber is not None,
@@ -139,7 +142,7 @@ async def cancel(
                 keyboard=keyboard,
             )
     words, keyboard = await cancelled(
-        replace(task, lang=lang), storage, task.original or task.prompt, others=bool(made)
+        replace(task, lang=lang), storage, task.own_words, others=bool(made)
     )
     await reply.say(message, words, keyboard)
 

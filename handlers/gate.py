@@ -60,12 +60,20 @@ class Gate(BaseMiddleware):
         if access.admits(user.id, decided):
             return await handler(event, data)
         banned = Verdict.BANNED in (decided.person, decided.chat)
-        lang = language_of(user.language_code)
+        lang = await _lang_of(user, data["storage"])
         if not banned and isinstance(event, Message) and event.chat.type == ChatType.PRIVATE:
             await tell_how_to_ask(event, user, access, data["event_update"], lang)
         else:
             await _refuse(event, data["event_update"], lang, banned=banned)
         return None
+
+
+async def _lang_of(user: User, storage: Storage) -> str:
+    """Return the language that a stranger chose with /language, or that of their Telegram."""
+    known = await storage.users.get(user.id)
+    if known is not None and known.lang_chosen:
+        return known.lang
+    return language_of(user.language_code)
 
 
 async def tell_how_to_ask(

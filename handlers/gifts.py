@@ -30,6 +30,7 @@ from handlers.context import Offer
 from handlers.filters import admin, private
 from handlers.gate import EVERYBODY, tell_how_to_ask
 from storage import FriendResult, PromoResult, Storage
+from storage import User as Person
 
 CODES_SHOWN = 10
 MOST_ALLOWANCE = 1_000
@@ -255,6 +256,7 @@ async def open_friend(
     stars_packages: StarsPackages,
     offer: Offer,
     lang: str,
+    person: Person,
 ) -> None:
     """Note who invited this person, and greet them."""
     user_id = event_from_user.id
@@ -274,7 +276,7 @@ async def open_friend(
         await reply.say(message, text)
     if is_in:
         await commands.start(
-            message, event_from_user, bot, storage, access, stars_packages, lang, offer
+            message, event_from_user, bot, storage, access, stars_packages, lang, offer, person
         )
     else:
         await tell_how_to_ask(message, event_from_user, access, event_update, lang)

@@ -167,6 +167,10 @@ async def paysupport(
     lang: str,
 ) -> None:
     credit = await storage.ledger.credit(event_from_user.id)
+    paid = await storage.stars.open_payments(event_from_user.id)
+    if not (stars_packages.packages or paid or credit):
+        await reply.say(message, texts.payments.nothing_sold(lang, stars_packages.contact))
+        return
     back = (await storage.stars.unused_payments(event_from_user.id))[:SHOWN]
     await reply.say(
         message,
@@ -191,5 +195,14 @@ async def give_back(
     await reply.toast(query, words, alert=True)
 
 
-async def terms(message: Message, stars_packages: StarsPackages, lang: str) -> None:
-    await reply.say(message, texts.payments.terms(lang, stars_packages.contact))
+async def terms(
+    message: Message,
+    event_from_user: User,
+    storage: Storage,
+    stars_packages: StarsPackages,
+    lang: str,
+) -> None:
+    """Say what is sold for Stars to everybody who can buy, or once bought, something."""
+    sells = bool(stars_packages.packages)
+    sells = sells or bool(await storage.stars.open_payments(event_from_user.id))
+    await reply.say(message, texts.payments.terms(lang, stars_packages.contact, sells=sells))

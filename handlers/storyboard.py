@@ -217,8 +217,15 @@ async def take_away_card(board: Storyboard, bot: Bot) -> None:
 async def card_of(
     board: Storyboard, storage: Storage, offer: Offer, nearest: AspectRatio | None
 ) -> tuple[Text, InlineKeyboardMarkup]:
-    """Return the card with its buttons."""
-    asks = board.frame is not None and not await storage.privacy.consented(board.user_id)
+    """Return the card with its buttons.
+
+    Where parts are there already, their ratio is first: others could not be joined to them.
+    """
+    film = await storage.films.get(board.film_id) if board.film_id is not None else None
+    if film is not None and film.parts:
+        nearest = film.parts[0].aspect_ratio or nearest
+    own = board.frame is not None and board.frame.is_own
+    asks = own and not await storage.privacy.consented(board.user_id)
     text = texts.storyboards.card(
         board.lang,
         board,

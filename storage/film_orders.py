@@ -109,7 +109,7 @@ class StoryboardStore(Storyboards):
             )
             for part in parts:
                 await reserve(connection, part, self._orders.terms, now)
-            if ordered.frame is not None:
+            if ordered.frame is not None and ordered.frame.is_own:
                 # the card told the person who receives the photo
                 await note_consent(connection, user_id, now)
             return parts

@@ -172,8 +172,8 @@ class Frame:
 
     @property
     def is_own(self) -> bool:
-        """Whether it came from the person, who then has to know who receives it."""
-        return self.kind != "picture"
+        """Whether it came from the person, not from the provider as a picture or in a video."""
+        return self.kind not in ("picture", "video")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +264,19 @@ class Task:
     def order(self) -> int | None:
         """The first of the tasks that were ordered together; None if it was ordered alone."""
         return self.variant_of or (self.id if self.variants > 1 else None)
+
+    @property
+    def own_words(self) -> str | None:
+        """The prompt as the person wrote or chose it, which may be sent in another language."""
+        return self.original or self.prompt
+
+    @property
+    def frame_is_own(self) -> bool:
+        """Whether it starts from a photo of the person, who then has to know who receives it.
+
+        A later part of a film starts from the last picture of the part before.
+        """
+        return self.frame is not None and self.frame.is_own and (self.film_place or 1) == 1
 
     @property
     def is_planned(self) -> bool:

@@ -91,7 +91,7 @@ def _what_becomes(lang: str, task: Task, *, counts: bool) -> list[str]:
         return [*counted, pictures.of_card(lang, task)]
     if task.frame is None:
         return []
-    if not task.frame.is_own:
+    if task.frame.kind == "picture":
         return [pictures.first_frame(lang)]
     if (task.film_place or 1) > 1:
         return [_("🖼 It starts with the last picture of the part before.")]
@@ -232,11 +232,11 @@ def new_words(lang: str, source: Task) -> Text:
         if source.frame
         else _("All other options stay. You will see a card before anything is ordered."),
         _("In a group, send it as a reply to this message.") if _in_group(source) else None,
-        _("The current prompt:") if source.prompt else None,
+        _("The current prompt:") if source.own_words else None,
     )
-    if not source.prompt:
+    if not source.own_words:
         return rest
-    return lines(rest, Code(cut(source.prompt, TEXT_LIMIT - sizeof(rest.render()[0]) - 1)))
+    return lines(rest, Code(cut(source.own_words, TEXT_LIMIT - sizeof(rest.render()[0]) - 1)))
 
 
 def last_frame(lang: str, source: Task) -> Text:

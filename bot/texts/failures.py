@@ -24,6 +24,10 @@ _CAREFUL = N_(
     " the whole bot blocked at the service."
 )
 _TOLD = N_("The people who run this bot can see the error. You can send the prompt again.")
+_OTHERWISE = N_(
+    "Send the prompt again, preferably in slightly different words: that is a new order."
+)
+_SENT_AGAIN = frozenset({_AGAIN, _LATER, _REWORD, _TOLD, _OTHERWISE})
 REASONS: dict[Reason, tuple[str, str]] = {  # the event, and what to do next
     Reason.SENSITIVE_CONTENT: (
         N_("The video service found forbidden content in the prompt or the photo and refused."),
@@ -47,7 +51,7 @@ REASONS: dict[Reason, tuple[str, str]] = {  # the event, and what to do next
     ),
     Reason.PROVIDER_FAILED: (
         N_("The video service started your video but could not finish it."),
-        N_("Send the prompt again, preferably in slightly different words: that is a new order."),
+        _OTHERWISE,
     ),
     Reason.PROVIDER_FORGOT: (
         N_("The video service accepted your order and then lost it."),
@@ -125,10 +129,13 @@ GUEST_CHARGES: dict[Charge, str] = {  # to somebody who does not pay
 }
 
 
-def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text:
+def failure(
+    lang: str, reason: Reason, charge: Charge, strikes: int = 0, *, part: bool = False
+) -> Text:
     """No video: what happened, whether money was taken, what to do next.
 
-    `strikes`: how often moderation refused this person.
+    `strikes`: how often moderation refused this person. `part`: of a film, which goes on with its
+    own button; what is sent again would be a video beside it.
     """
     _ = words(lang)
     happened, advice = REASONS[reason]
@@ -137,7 +144,7 @@ def failure(lang: str, reason: Reason, charge: Charge, strikes: int = 0) -> Text
         _("There is no video."),
         _(happened),
         _((CHARGES if _.money else GUEST_CHARGES)[charge]),
-        _(advice),
+        None if part and advice in _SENT_AGAIN else _(advice),
         fill(_("⚠️ Your refusals so far: {count}."), count=str(strikes)) if strikes > 1 else None,
     )
 

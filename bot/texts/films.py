@@ -57,7 +57,7 @@ def part(lang: str, task: Task, number: int, count: int) -> Text:
         _("“Take out” keeps the video in the chat and in /history."),
     )  # fmt: skip
     room = TEXT_LIMIT - len(rest) - len(head) - 10
-    quote = ExpandableBlockQuote(cut(task.prompt, room)) if task.prompt else None
+    quote = ExpandableBlockQuote(cut(task.own_words, room)) if task.own_words else None
     return lines(Text("🎞 ", Bold(head)), quote, rest)
 
 

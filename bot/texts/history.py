@@ -38,7 +38,7 @@ TITLE_LIMIT = 60
 
 def title(task: Task, limit: int = TITLE_LIMIT) -> str:
     """A prompt in one short line, in the person's own words also where a translation was sent."""
-    return cut(" ".join((task.original or task.prompt or "…").split()), limit)
+    return cut(" ".join((task.own_words or "…").split()), limit)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +151,7 @@ def order(lang: str, task: Task, *, returned: bool = False) -> Text:
             rest = message("⏳", _("Making your video"), model_line(_, task))
         case _:
             rest = status_queued(lang, task)
-    return quoted(task.prompt or "", rest, limit=TEXT_LIMIT)
+    return quoted(task.own_words or "", rest, limit=TEXT_LIMIT)
 
 
 def inline_button(lang: str) -> str:

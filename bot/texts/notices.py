@@ -32,12 +32,12 @@ def notice(notice: Notice, task: Task | None = None) -> Text:
     """
     film = stopped(notice.lang, task) if task and notice.kind in ENDS_PART else None
     if task is None or not said_elsewhere(notice, task):
-        said = _said(notice, elsewhere=False)
+        said = _said(notice, elsewhere=False, of_film=film is not None)
         return said if film is None else lines(said, film)
     _ = words(notice.lang)
     about = Text(_("About an order of yours in another chat:"))
-    prompt = ExpandableBlockQuote(cut(task.prompt, CAPTION_LIMIT)) if task.prompt else None
-    return lines(about, prompt, _said(notice, elsewhere=True), film)
+    prompt = ExpandableBlockQuote(cut(task.own_words, CAPTION_LIMIT)) if task.own_words else None
+    return lines(about, prompt, _said(notice, elsewhere=True, of_film=film is not None), film)
 
 
 def said_elsewhere(notice: Notice, task: Task) -> bool:
@@ -45,13 +45,13 @@ def said_elsewhere(notice: Notice, task: Task) -> bool:
     return notice.kind is not NoticeKind.ALBUM and notice.chat != task.chat
 
 
-def _said(notice: Notice, *, elsewhere: bool) -> Text:
-    """The place that writes a notice defines its `params`."""
+def _said(notice: Notice, *, elsewhere: bool, of_film: bool) -> Text:
+    """The place that writes a notice defines its `params`; `of_film`: the film goes on below."""
     lang, params = notice.lang, notice.params
     match notice.kind:
         case NoticeKind.FAILED:
             reason, charge = Reason(str(params["reason"])), Charge(str(params["charge"]))
-            return failure(lang, reason, charge, int(params.get("strikes") or 0))
+            return failure(lang, reason, charge, int(params.get("strikes") or 0), part=of_film)
         case NoticeKind.UNKNOWN:
             return unknown(lang, Decimal(str(params["price"])))
         case NoticeKind.BACK_IN_QUEUE:

@@ -107,14 +107,32 @@ def paysupport(lang: str, credit: Decimal, contact: str, *, refundable: bool) ->
     )
 
 
-def terms(lang: str, contact: str) -> Text:
+def nothing_sold(lang: str, contact: str) -> Text:
+    """Answers /paysupport of somebody without credit where no Stars are sold."""
     _ = words(lang)
-    return lines(
-        Bold(_("Terms")),
+    return message(
+        "💳",
+        _("Nothing is sold here, so there is nothing to refund."),
+        _("For anything else: {contact}").format(contact=contact) if contact else None,
+    )
+
+
+def terms(lang: str, contact: str, *, sells: bool) -> Text:
+    """`sells`: for Stars; otherwise nobody pays here."""
+    _ = words(lang)
+    paid = (
         _("• Stars buy credit in this bot; each video uses the price on its card."),
         _("• You can cancel for free until the video is started; then its price is spent."),
         _("• If there is no video, its price is returned: as credit or as Stars."),
         _("• Unused credit can be refunded in Stars: /paysupport."),
+    )
+    free = (
+        _("• Nothing is sold here: whoever runs this bot pays for the videos."),
+        _("• You can cancel an order until its video is started."),
+    )
+    return lines(
+        Bold(_("Terms")),
+        *(paid if sells else free),
         _("• Videos are made by a machine: they may differ from your prompt."),
         _("• What is stored about you: /privacy."),
         _("Questions: {contact}").format(contact=contact) if contact else None,

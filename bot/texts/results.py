@@ -34,7 +34,7 @@ def caption(task: Task, videos: int = 1, *, as_file: bool = False) -> Text:
     if as_file or task.video_is_document:
         kind = _("📄 Telegram does not play this kind of video, so it comes as a file.")
     rest = lines(model_line(_, task), " · ".join(facts) or None, kind, why)
-    return quoted(task.prompt or "", rest, limit=CAPTION_LIMIT)
+    return quoted(task.own_words or "", rest, limit=CAPTION_LIMIT)
 
 
 def album(lang: str, number: int, count: int) -> Text:

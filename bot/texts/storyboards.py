@@ -141,9 +141,13 @@ def usage(lang: str, *, tells: bool) -> Text:
           " you change them before anything is ordered.")
         if tells
         else None,
-        _("You can also write the scenes yourself: one a line, {fewest} to {most} lines. With a"
-          " photo, or as a reply to one, the film starts from it.")
-        .format(fewest=FEWEST, most=MOST),
+        (
+            _("You can also write the scenes yourself: one a line, {fewest} to {most} lines."
+              " With a photo, or as a reply to one, the film starts from it.")
+            if tells
+            else _("One scene a line, {fewest} to {most} lines. With a photo, or as a reply to"
+                   " one, the film starts from it.")
+        ).format(fewest=FEWEST, most=MOST),
     )  # fmt: skip
 
 

@@ -96,7 +96,7 @@ class CallbackActionStore:
             "run_at": now,
         }
         if not words:
-            changed["prompt"] = None
+            changed |= dict.fromkeys(("prompt", "original", "rewritten"))
         if pressed is not None:
             changed |= {**chat_values(pressed[0]), "message_id": pressed[1]}
         if frame is not None or frameless:

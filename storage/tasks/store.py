@@ -109,8 +109,8 @@ _CANCEL_LATEST = _transition(
     in_states(_CANCELLABLE),
     **_cancelled,
 )
-_QUEUED_VARIANTS = sa.select(tasks.c.id).where(
-    tasks.c.variant_of == sa.bindparam("order"), in_states({S.QUEUED})
+_QUEUED_OF_ORDER = sa.select(tasks.c.id).where(
+    sa.or_(_one_task, tasks.c.variant_of == sa.bindparam("order")), in_states({S.QUEUED})
 )
 _REDELIVER = _transition(
     _theirs,
@@ -210,7 +210,7 @@ class TaskStore(Drafts):
             if confirmed is None:
                 return await _one(connection, _CONFIRMED, {**theirs, "update": update_id})
             await reserve(connection, confirmed, self.terms, now)
-            if confirmed.frame is not None and confirmed.frame.is_own:
+            if confirmed.frame_is_own:
                 # the card told the person who receives the photo
                 await note_consent(connection, user_id, now)
             for _ in range(1, confirmed.variants):
@@ -228,27 +228,26 @@ class TaskStore(Drafts):
         Its variants are cancelled with it, where that is still possible.
         """
         async with self._database.transaction() as connection:
-            person = {"person": user_id}
-            cancelled = await _change(connection, _CANCEL, {"order": task_id, **person}, now)
-            if cancelled is not None and cancelled.variants > 1:
-                queued = await connection.scalars(_QUEUED_VARIANTS, {"order": task_id})
-                for variant_id in queued.all():
-                    await _change(connection, _CANCEL, {"order": variant_id, **person}, now)
-            return cancelled
+            await connection.lock(f"presses {user_id}")  # one order of the rows for all devices
+            which = {"order": task_id, "person": user_id}
+            cancelled = await _change(connection, _CANCEL, which, now)
+            return cancelled and await _cancel_rest(connection, cancelled, now)
 
     async def cancel_latest(
         self, *, user_id: int, chat: Chat, update_id: int, now: datetime
     ) -> Task | None:
-        """Cancel the newest DRAFT or QUEUED task of this person in this chat.
+        """Cancel the newest DRAFT or QUEUED task of this person in this chat, with its variants.
 
         The same update returns the same task again, and cancels no other.
         """
         latest = {"person": user_id, "chat": chat.chat_id}
         async with self._database.transaction() as connection:
+            await connection.lock(f"presses {user_id}")
             if known := await task_of_action(connection, update_id):
                 return known
             cancelled = await _change(connection, _CANCEL_LATEST, latest, now)
             if cancelled is not None:
+                cancelled = await _cancel_rest(connection, cancelled, now)
                 await record_action(connection, update_id, cancelled.id, now)
             return cancelled
 
@@ -411,6 +410,23 @@ async def _one(
 ) -> Task | None:
     row = (await connection.execute(statement, which)).one_or_none()
     return None if row is None else task_from(row)
+
+
+async def _cancel_rest(connection: Connection, task: Task, now: datetime) -> Task:
+    """Cancel what still waits of the order of a cancelled task.
+
+    Return the task with the status message, if that is cancelled too; otherwise the given one.
+    """
+    if task.order is None:
+        return task
+    first = task
+    queued = await connection.scalars(_QUEUED_OF_ORDER, {"order": task.order})
+    for waiting in queued.all():
+        which = {"order": waiting, "person": task.user_id}
+        other = await _change(connection, _CANCEL, which, now)
+        if other is not None and other.id == task.order:
+            first = other
+    return first
 
 
 async def _variant(connection: Connection, first: Task, now: datetime) -> Task:

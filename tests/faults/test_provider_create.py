@@ -13,6 +13,7 @@ import pytest
 
 from bot.core.task import Charge, Reason
 from bot.sandbox.faults import Fault
+from bot.sandbox.gptunnel.records import Mode
 from bot.sandbox.telegram.people import Person
 from tests.faults import words
 from tests.faults.answers import HTML, LOST, SLOW, broken, http, says
@@ -90,6 +91,17 @@ async def test_the_queue_waits_for_the_operator(harness: AppHarness, cell: str, 
     assert 15 <= creates[1] <= 17
     assert 45 <= creates[2] <= 48
     assert len(harness.provider.charges) == 2
+
+
+async def test_each_new_attempt_keeps_the_reason_why_the_queue_waits(harness: AppHarness) -> None:
+    anna = harness.person("ru")
+    harness.provider.mode = Mode.NO_BALANCE
+    await harness.order(anna)
+    await harness.reads(anna.chat, words.waiting(harness, "ru", busy=False))
+    await harness.pass_(300)
+    assert len(harness.asked("create")) > 2
+    shown = [str(call.params["text"]) for call in harness.sent("editMessageText")]
+    assert words.waiting(harness, "ru", busy=True) not in shown
 
 
 async def test_a_provider_that_is_not_there_is_tried_again(make_harness: OpenAppHarness) -> None:

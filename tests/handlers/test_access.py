@@ -73,6 +73,19 @@ async def test_a_stranger_is_told_how_to_ask_and_nothing_is_stored(
     assert button == ("Ask for access", AskAccess().pack())
 
 
+async def test_a_stranger_is_told_so_in_the_language_they_chose(
+    closed: HandlerHarness, ann: Person
+) -> None:
+    await closed.feed(**ann.text("/language"))
+    await closed.feed(**ann.press("l|ru"))
+    await closed.feed(**ann.text("A cat"))
+    assert closed.telegram.sent[-1].text.startswith("🔒 Этот бот открыт не для всех.")
+    await closed.feed(**group(closed, ann).text("/video a cat"))
+    assert closed.telegram.sent[-1].text.startswith("🔒 Этот бот открыт не для всех.")
+    await closed.feed(**ann.press("r|1|1:1"))
+    assert closed.telegram.toasts[-1].startswith("Этот бот открыт не для всех")
+
+
 async def test_without_admins_a_stranger_is_told_their_user_id(
     closed: HandlerHarness, ann: Person
 ) -> None:

@@ -99,6 +99,28 @@ async def test_cancel_cancels_the_newest_order_and_edits_its_card(
     assert harness.states() == ["cancelled", "cancelled"]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+async def test_cancel_cancels_all_videos_of_one_order_that_still_wait(
+    harness: HandlerHarness, ann: Person, begun: bool
+) -> None:
+    """What was cancelled must not arrive, and be paid for, a minute later."""
+    await harness.feed(**ann.text("A cat"))
+    card = harness.telegram.last_id
+    harness.rows("UPDATE tasks SET variants = 3")
+    await harness.feed(**ann.press("r|1|9:16"))
+    assert harness.states() == ["queued"] * 3
+    if begun:
+        harness.rows("UPDATE tasks SET state = 'generating' WHERE id = 1")
+    event = ann.text("/cancel")
+    number = await harness.feed(**event)
+    assert harness.states() == ["generating" if begun else "cancelled", *["cancelled"] * 2]
+    assert ("will still arrive" in harness.telegram.sent[-1].text) is begun
+    ended = [edit for edit in harness.telegram.edits if edit.text.startswith("✖️")]
+    assert [int(edit.params["message_id"]) for edit in ended] == ([] if begun else [card])
+    await harness.again(number, **event)
+    assert harness.telegram.sent[-1].text == harness.telegram.sent[-2].text
+
+
 async def test_cancel_says_that_a_generating_video_still_comes(
     harness: HandlerHarness, ann: Person
 ) -> None:
@@ -120,6 +142,20 @@ async def test_cancel_names_the_order_in_the_persons_own_words(
     await harness.feed(**ann.text("/cancel"))
     assert "Кот" in harness.telegram.sent[-1].text
     assert "A cat" not in harness.telegram.sent[-1].text
+
+
+async def test_a_new_prompt_that_was_not_written_is_not_the_old_one(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.text("A cat"))
+    harness.rows("UPDATE tasks SET original = 'Кот', rewritten = prompt, state = 'failed'")
+    await harness.feed(**ann.press("b|w|1", 900))
+    assert harness.rows("SELECT prompt, original, rewritten FROM tasks WHERE id = 2") == [
+        (None, None, None)
+    ]
+    await harness.feed(**ann.text("/cancel"))
+    assert harness.states() == ["failed", "cancelled"]
+    assert "Кот" not in harness.telegram.sent[-1].text
 
 
 async def test_cancel_again_after_a_crash_cancels_nothing_more(

@@ -58,6 +58,10 @@ async def test_the_card_of_a_next_part_says_where_it_starts(
     await harness.feed(**ann.text("the fox falls asleep"))
     card = harness.telegram.sent[-1].text
     assert "It starts with the last picture of the part before." in card
+    assert "your photo" not in card  # it is no photo of theirs, so there is nothing to consent to
+    await harness.feed(**ann.press("r|2|9:16"))
+    assert harness.states()[1] == "queued"
+    assert harness.rows("SELECT count(*) FROM consents") == [(0,)]
     assert "Your photo is the first frame" not in card
 
 
@@ -132,7 +136,7 @@ async def test_the_parts_are_listed_and_one_can_be_taken_out(
     assert data(shown) == ["f|w|1|0", "f|n|1|1", "f|n|1|2", "f|n|1|3"]
     await harness.feed(**ann.press("f|n|1|2"))
     [edit] = harness.telegram.edits
-    assert edit.text.startswith("🎞 Part 2 of 3\npart 2")
+    assert edit.text.startswith("🎞 Part 2 of 3\nчасть 2")
     assert data(edit) == ["f|a|1|2", "f|e|1|2", "f|x|1|2", "f|p|1|0", "f|w|1|0"]
     event = ann.press("f|x|1|2")
     number = await harness.feed(**event)

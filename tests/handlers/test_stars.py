@@ -319,6 +319,20 @@ async def test_terms_are_for_everybody(selling: HandlerHarness, boris: Person) -
     assert selling.telegram.sent[1].buttons == []
 
 
+async def test_where_no_stars_are_sold_nobody_reads_of_stars(
+    harness: HandlerHarness, ann: Person, boris: Person
+) -> None:
+    for command in ("/terms", "/paysupport"):
+        await harness.feed(**boris.text(command))
+        said = harness.telegram.sent[-1].text
+        assert "Здесь ничего не продаётся" in said
+        assert not any(word in said for word in ("звёзд", "баланс", "⭐"))
+    await harness.feed(**payment(ann, LARGE))  # they were sold once
+    for command, said in (("/terms", "refunded in Stars"), ("/paysupport", "Your balance")):
+        await harness.feed(**ann.text(command))
+        assert said in harness.telegram.sent[-1].text
+
+
 # --- the loop that tells Telegram ------------------------------------------------------------
 
 

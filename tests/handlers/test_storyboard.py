@@ -116,6 +116,7 @@ _BOT = {"id": 42, "is_bot": True, "first_name": "Video", "username": "video_bot"
 async def test_the_command_alone_explains_itself(harness: HandlerHarness, ann: Person) -> None:
     await harness.feed(**ann.text("/film"))
     assert "Write the scenes of your film after the command." in harness.telegram.sent[-1].text
+    assert "yourself" not in harness.telegram.sent[-1].text  # nobody else writes them
     tells(harness, STORY)
     await harness.feed(**ann.text("/film"))
     assert "Write the idea of your film" in harness.telegram.sent[-1].text
@@ -428,6 +429,36 @@ async def test_the_rest_of_a_stopped_film_is_a_card(harness: HandlerHarness, ann
     assert harness.states()[3:] == ["queued", "draft", "draft"]
     await harness.feed(**ann.press("fg|1"))
     assert harness.telegram.toasts[-1] == "This film goes on already. Nothing more was ordered."
+
+
+async def test_the_last_picture_of_a_part_is_no_photo_to_consent_to(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    shown = await card(harness, ann)
+    await harness.feed(**ann.press(pressed(shown, "9:16")))
+    harness.rows("UPDATE tasks SET state = 'delivered', video_file_id = 'video-1' WHERE id = 1")
+    harness.rows("UPDATE tasks SET state = 'cancelled' WHERE id > 1")
+    await harness.feed(**ann.press("fg|1"))
+    rest = harness.telegram.sent[-1]
+    assert "It starts where part 1 ends." in rest.text
+    assert "your photo" not in rest.text
+    await harness.feed(**ann.press(pressed(rest, "9:16")))
+    assert harness.rows("SELECT count(*) FROM consents") == [(0,)]
+
+
+async def test_the_rest_keeps_the_ratio_of_the_parts_that_are_there(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    shown = await card(harness, ann)
+    await harness.feed(**ann.press(pressed(shown, "16:9")))
+    harness.rows("UPDATE tasks SET state = 'delivered', video_file_id = 'video-1' WHERE id = 1")
+    harness.rows("UPDATE tasks SET state = 'cancelled' WHERE id > 1")
+    await harness.feed(**ann.press("fg|1"))
+    rest = harness.telegram.sent[-1]
+    await harness.feed(**ann.press(pressed(rest, "2")))
+    await harness.feed(**ann.press(pressed(last_edit(harness), "‹ All scenes")))
+    for one in (rest, last_edit(harness)):  # a part with another ratio could not be joined
+        assert one.buttons[0][0][0] == "16:9"
 
 
 def test_every_language_counts_parts() -> None:

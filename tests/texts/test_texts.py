@@ -37,6 +37,7 @@ from bot.core.task import (
     TaskEvent,
     TaskState,
 )
+from bot.texts import keyboards
 from bot.texts.i18n import LANGUAGES, LOCALES, catalogs, fill, language_of, words
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -533,6 +534,40 @@ def test_the_effect_of_a_press_is_shown_with_its_price() -> None:
     assert said(texts.cards.new_words("en", source)).endswith("\nA cat")
     longest = replace(source, prompt="🐈" * texts.formatting.TEXT_LIMIT)
     assert sizeof(said(texts.cards.new_words("ru", longest))) <= texts.formatting.TEXT_LIMIT
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("reason", Reason)
+def test_a_failed_part_is_not_to_be_sent_again_beside_its_film(lang: str, reason: Reason) -> None:
+    """The way on is the button of the film: what is sent again is a video beside it."""
+    params = {"reason": reason.value, "charge": Charge.NONE.value}
+    notice = Notice(kind=NoticeKind.FAILED, chat=Chat(chat_id=3), lang=lang, params=params)
+    part = task(lang, state=TaskState.FAILED, storyboard_id=1, film_place=1, film_last=3)
+    alone, of_film = (said(texts.notices.notice(notice, one)) for one in (task(lang), part))
+    again = re.compile("send the prompt|prompt again|отправьте описание|отправьте снова", re.I)
+    other_ways = ("frame", "chat")  # first another photo, or the right to write
+    assert reason.value.startswith(other_ways) or not again.search(of_film)
+    assert words(lang)(texts.failures.REASONS[reason][0]) in of_film
+    assert words(lang)(texts.failures.REASONS[reason][1]) in alone
+
+
+def test_people_read_and_copy_their_own_words_where_a_translation_was_sent() -> None:
+    one = task("ru", prompt="A cat", original="Кот", rewritten="A cat", film_place=1)
+    elsewhere = Notice(
+        kind=NoticeKind.UNKNOWN, chat=Chat(chat_id=9), lang="ru", params={"price": "17"}
+    )
+    [copied] = keyboards.results.copy(one)
+    assert copied.copy_text is not None
+    for shown in (
+        said(texts.results.caption(one)),
+        said(texts.cards.new_words("ru", one)),
+        said(texts.films.part("ru", one, 1, 2)),
+        said(texts.history.order("ru", one)),
+        said(texts.notices.notice(elsewhere, one)),
+        copied.copy_text.text,
+    ):
+        assert "Кот" in shown
+        assert "A cat" not in shown
 
 
 def test_a_page_of_history_names_each_order_its_state_and_its_day() -> None:

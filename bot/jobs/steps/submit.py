@@ -108,7 +108,10 @@ class Submit:
         if task.frame is not None and self._frames_away():
             return await self._wait_for_address(task)
         context.progress.show(
-            task, context.current_estimate(task.model), waiting=task.attempts > 0
+            task,
+            context.current_estimate(task.model),
+            waiting=task.attempts > 0,
+            held=self.signals.held is not None,  # why it waited, until an order is accepted
         )
         waited = context.clock() - (task.confirmed_at or task.created_at)
         if task.attempts and waited > PATIENCE:

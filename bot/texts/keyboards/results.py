@@ -158,9 +158,9 @@ def album(task: Task, videos: Sequence[int]) -> InlineKeyboardMarkup:
 
 def copy(task: Task) -> list[InlineKeyboardButton]:
     """Return the button that copies the prompt, if the prompt is short enough for a button."""
-    if not task.prompt or sizeof(task.prompt) > COPY_LIMIT:
+    if not task.own_words or sizeof(task.own_words) > COPY_LIMIT:
         return []
-    words = CopyTextButton(text=task.prompt)
+    words = CopyTextButton(text=task.own_words)
     return [InlineKeyboardButton(text=texts.results.button_copy(task.lang), copy_text=words)]
 
 
