@@ -109,6 +109,11 @@ _WAIT = re.compile(r"(?:slowmode|flood|flood_premium)_wait_(\d+)")
 _NOTHING_TO_COPY = ("message to copy not found", "message can't be copied", "message_id_invalid")
 _TOO_LARGE = ("file is too big", "request entity too large", "file too large")
 
+_DELETED_AT_ONCE = "sent message was immediately deleted"
+"""A moderating bot of the chat was faster than the answer: it would delete a repeat too. The Bot
+API server reports it as a 500.
+"""
+
 _LONGEST_WAIT = 86_400.0
 """Seconds; a longer wait would go past the last date that Python knows."""
 _WAIT_WITHOUT_A_TIME = 30.0
@@ -142,6 +147,8 @@ def classify(exc: BaseException) -> TelegramError | None:
             return TelegramUnreachable(str(exc.message))
         case TelegramEntityTooLarge():
             return TelegramTooLarge(exc.message)
+        case TelegramServerError() if _DELETED_AT_ONCE in str(exc.message).lower():
+            return TelegramUnreachable(exc.message)
         case TelegramServerError():
             return TelegramLater(exc.message)
         case TelegramNetworkError() | ClientDecodeError():

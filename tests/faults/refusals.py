@@ -55,8 +55,11 @@ CLOSED: dict[str, Fault] = {
         "have no write access to the chat",
         "need administrator rights in the channel chat",
     )
-} | {"kicked": refusal(403, "Forbidden: bot was kicked from the supergroup chat")}
-"""The place of an order takes nothing, or no videos."""
+} | {
+    "kicked": refusal(403, "Forbidden: bot was kicked from the supergroup chat"),
+    "deleted at once": refusal(500, "Internal Server Error: sent message was immediately deleted"),
+}
+"""The place of an order takes nothing, or no videos, or keeps none."""
 
 REJECTED: dict[str, Fault] = {
     "message to edit is gone": refusal(400, "Bad Request: message to edit not found"),

@@ -83,6 +83,12 @@ def refused() -> aiohttp.ClientConnectorError:
         (TelegramEntityTooLarge(SEND, "x"), TelegramTooLarge),
         (TelegramServerError(SEND, "x"), TelegramLater),
         (RestartingTelegram(SEND, "x"), TelegramLater),
+        (
+            TelegramServerError(
+                SEND, "Internal Server Error: sent message was immediately deleted"
+            ),
+            TelegramUnreachable,
+        ),
         (TelegramNetworkError(SEND, "x"), TelegramLost),
         (caused(TelegramNetworkError(SEND, "x"), refused()), TelegramLater),
         (caused(TelegramNetworkError(SEND, "x"), TimeoutError()), TelegramLost),
