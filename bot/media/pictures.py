@@ -307,9 +307,14 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
     factor = max(1, min((right - left) // size[0], (bottom - top) // size[1]))
     rows = max(1, _STRIP_PIXELS // (right - left) // factor) * factor
+    # Floats are fractions of white in most programs, and 0 to 255 in some.
+    white = 255.0 if image.mode == "F" and _brightest(image) <= 1 else 1.0
     small: Image.Image | None = None
     for row in range(top, bottom, rows):
-        strip = _opaque(image.crop((left, row, right, min(row + rows, bottom)))).reduce(factor)
+        strip = image.crop((left, row, right, min(row + rows, bottom)))
+        if white != 1:
+            strip = strip.point(lambda value: value * white)
+        strip = _opaque(strip).reduce(factor)
         if small is None:
             height = math.ceil((bottom - top) / factor)
             small = Image.new(strip.mode, (strip.width, height))
@@ -322,6 +327,10 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
         min(small.height, (box[3] - top) / factor),
     )
     return small.resize(size, Image.Resampling.LANCZOS, box=exact)
+
+
+def _brightest(image: Image.Image) -> float:
+    return float(image.getextrema()[1])  # type: ignore[arg-type] # of one channel
 
 
 def _opaque(strip: Image.Image) -> Image.Image:

@@ -128,6 +128,15 @@ async def test_every_kind_of_pixel_becomes_plain_colour(
     assert close(frame.getpixel((100, 100)), wanted, by=4), name
 
 
+@pytest.mark.parametrize("white", [1.0, 255.0])
+async def test_a_float_picture_is_as_bright_as_it_was_made(white: float) -> None:
+    image = Image.new("F", (400, 400), 0.25 * white)
+    image.paste(white, (200, 0, 400, 400))
+    frame = decoded(await frames.make_frame(encoded(image, "TIFF"), AspectRatio.SQUARE))
+    assert close(frame.getpixel((50, 200)), (64, 64, 64))
+    assert close(frame.getpixel((350, 200)), WHITE)
+
+
 async def test_a_transparent_palette_colour_becomes_white() -> None:
     data = encoded(picture(color=BLUE).quantize(8), transparency=0)
     frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
