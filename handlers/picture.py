@@ -38,6 +38,10 @@ async def photo(message: Message) -> bool:
 
 
 async def document(message: Message) -> bool:
+    if message.sticker is not None:
+        # Telegram shows any WebP that was sent as a file as a sticker, but as one of no set.
+        file = message.sticker
+        return not (file.set_name or file.is_animated or file.is_video)
     # An animation has `document` filled in as well (Bot API: Message)
     return message.document is not None and message.animation is None
 
@@ -93,8 +97,9 @@ async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:
     if message.photo:
         largest = max(message.photo, key=lambda size: size.width * size.height)
         return Frame(file_id=largest.file_id, kind="photo"), _judged(largest)
-    file = message.document
-    if file is None or not (file.mime_type or _ANYTHING).startswith(("image/", _ANYTHING)):
+    file = message.sticker or message.document
+    mime_type = message.document and message.document.mime_type
+    if file is None or not (mime_type or _ANYTHING).startswith(("image/", _ANYTHING)):
         raise InputError(Problem.NOT_AN_IMAGE)
     if file.file_size and file.file_size > frames.MAX_BYTES:
         raise InputError(Problem.FILE_TOO_BIG, size=file.file_size, limit=frames.MAX_BYTES)

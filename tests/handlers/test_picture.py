@@ -42,6 +42,24 @@ async def test_the_nearest_ratio_is_first_and_marked(
     assert '"style":"primary"' in card.params["reply_markup"].replace(" ", "")
 
 
+async def test_a_webp_file_that_telegram_shows_as_a_sticker_is_a_picture(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (1280, 720), (200, 30, 30)).save(out, "WEBP")
+    harness.telegram.contents["webp"] = out.getvalue()
+    sticker = {"file_id": "webp", "file_unique_id": "w", "type": "regular", "width": 1280,
+               "height": 720, "is_animated": False, "is_video": False}  # fmt: skip
+    await harness.feed(**ann.message(sticker=sticker))
+    [ask] = harness.telegram.sent
+    assert "write what should happen" in ask.text
+    await harness.feed(**ann.text("It waves"))
+    task, card = harness.task(), harness.telegram.sent[1]
+    assert (task["frame_file_id"], task["frame_kind"]) == ("webp", "document")
+    assert card.name == "sendPhoto"
+    assert card.buttons[0][0][0] == "16:9"
+
+
 async def test_a_photo_gets_the_next_text_as_its_prompt(
     harness: HandlerHarness, ann: Person
 ) -> None:

@@ -92,7 +92,10 @@ async def test_a_prompt_over_the_limit_is_refused_with_both_numbers(
     "content",
     [
         {"sticker": {"file_id": "s", "file_unique_id": "s", "type": "regular", "width": 512,
-                     "height": 512, "is_animated": False, "is_video": False}},
+                     "height": 512, "is_animated": False, "is_video": False,
+                     "set_name": "Animals"}},
+        {"sticker": {"file_id": "s", "file_unique_id": "s", "type": "regular", "width": 512,
+                     "height": 512, "is_animated": True, "is_video": False}},
         {"voice": {"file_id": "v", "file_unique_id": "v", "duration": 3}},
         {"video": {"file_id": "v", "file_unique_id": "v", "width": 1, "height": 1, "duration": 3}},
         {"video_note": {"file_id": "v", "file_unique_id": "v", "length": 1, "duration": 3}},

@@ -77,7 +77,7 @@ class Person(Watching):
         return self._send(media_content(clip) | _caption(caption), **where)
 
     async def send_sticker(self, data: bytes = b"", emoji: str = "🎬", **where: Any) -> Json:
-        """A static sticker."""
+        """A static sticker of a set."""
         shape = {
             "type": "regular",
             "width": 512,
@@ -85,6 +85,7 @@ class Person(Watching):
             "is_animated": False,
             "is_video": False,
             "emoji": emoji,
+            "set_name": "Animals",
         }
         stored = self._world.files.add("sticker", data or b"RIFF\0\0\0\0WEBP", shape=shape)
         return self._send(media_content(stored), **where)
