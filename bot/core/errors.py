@@ -19,6 +19,7 @@ It must not know HTTP, Telegram or SQL: the modules at those edges translate err
     │   ├── TelegramRejected   this request will never be accepted
     │   │   ├── TelegramNotModified  the message already has this content
     │   │   ├── TelegramNothingToCopy  the message to copy is gone: nobody can get it
+    │   │   ├── TelegramFileAway     the file to download is gone, or only now: a few tries
     │   │   └── TelegramTooLarge     the file is over the server's limit
     │   ├── TelegramUnauthorized  the operator must replace the token
     │   └── TelegramConflict   another program reads this bot's updates
@@ -132,6 +133,10 @@ class TelegramNotModified(TelegramRejected):
 
 class TelegramNothingToCopy(TelegramRejected):
     """The message to copy was deleted, or is of a kind that cannot be copied to anybody."""
+
+
+class TelegramFileAway(TelegramRejected):
+    """The file to download is gone, or cannot be had now: Telegram has one answer for both."""
 
 
 class TelegramTooLarge(TelegramRejected):

@@ -24,6 +24,7 @@ from bot.core.errors import (
     LeaseLost,
     StorageUnavailable,
     TelegramError,
+    TelegramFileAway,
     TelegramLater,
     TelegramMoved,
     TelegramRejected,
@@ -173,7 +174,7 @@ class FilmJoiner:
                 logger.info("film %d: joined again: %s", film.id, exc)
         await self._messenger.action(wanted.chat, "upload_video")
         with ExitStack() as stack:
-            parts = await self._fetch(film, stack)
+            parts = await self._fetch(film, stack, wanted.attempts)
             target: BinaryIO = stack.enter_context(tempfile.TemporaryFile())
             try:
                 await self._join(parts, target)
@@ -196,8 +197,9 @@ class FilmJoiner:
             except TelegramTooLarge:
                 raise _NoFilm(FilmProblem.FILM_TOO_BIG) from None
 
-    async def _fetch(self, film: Film, stack: ExitStack) -> list[BinaryIO]:
-        """Download the parts, one after the other."""
+    async def _fetch(self, film: Film, stack: ExitStack, attempts: int) -> list[BinaryIO]:
+        """Download the parts, one after the other. Raises TelegramFileAway while it is worth
+        another try."""
         files: list[BinaryIO] = []
         total = 0
         for number, part in enumerate(film.parts, 1):
@@ -208,6 +210,8 @@ class FilmJoiner:
                     self._bot, part.video_file_id, file, limit=self._read_limit
                 )
             except TelegramRejected as exc:
+                if isinstance(exc, TelegramFileAway) and attempts < TRIES:
+                    raise
                 too_big = isinstance(exc, TelegramTooLarge)
                 why = FilmProblem.PART_TOO_BIG if too_big else FilmProblem.PART_GONE
                 raise _NoFilm(why, number) from None

@@ -96,7 +96,7 @@ async def fetch_file(bot: Bot, file_id: str, *, limit: int) -> bytes:
     """Return the bytes of a file by its `file_id` (Bot API: getFile; 20 MB at most).
 
     Raises TelegramTooLarge over `limit` bytes and the other TelegramErrors; TelegramRejected when
-    Telegram no longer has the file.
+    Telegram no longer has the file, among them TelegramFileAway when that is not sure.
     """
     content = io.BytesIO()
     await download_file(bot, file_id, content, limit=limit)

@@ -38,6 +38,7 @@ from aiogram.methods.base import TelegramType
 from bot.core.errors import (
     TelegramConflict,
     TelegramError,
+    TelegramFileAway,
     TelegramFlood,
     TelegramLater,
     TelegramLost,
@@ -193,6 +194,8 @@ def _bad_request(message: str) -> TelegramError:
         return TelegramUnreachable(message)
     if any(part in words for part in _TOO_LARGE):
         return TelegramTooLarge(message)
+    if "file is temporarily unavailable" in words:
+        return TelegramFileAway(message)
     if any(part in words for part in _NOTHING_TO_COPY):
         return TelegramNothingToCopy(message)
     return TelegramRejected(message)

@@ -71,3 +71,6 @@ REJECTED: dict[str, Fault] = {
     "404": refusal(404, "Not Found"),
 }
 """This request will never be accepted."""
+
+AWAY = refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
+"""A file to download is gone, or cannot be had now."""

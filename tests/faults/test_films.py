@@ -11,7 +11,7 @@ import pytest
 from bot.jobs.films import LEASE, PATIENCE
 from bot.sandbox.telegram.people import Person
 from bot.sandbox.telegram.state import Json
-from tests.faults.refusals import LATER, TAKEN
+from tests.faults.refusals import AWAY, LATER, TAKEN
 from tests.media.test_video_reader import mp4
 from tests.support.app_harness import AppHarness, OpenAppHarness
 
@@ -106,6 +106,28 @@ async def test_whatever_telegram_answers_the_film_arrives(harness: AppHarness, n
     await whole(harness, anna)
     assert len(films(harness, anna)) == (2 if name in TAKEN else 1)
     assert len(harness.asked("create")) == 2
+
+
+async def test_a_part_that_telegram_cannot_find_now_is_asked_for_again(
+    harness: AppHarness,
+) -> None:
+    anna = await film_of(harness)
+    harness.refuse(AWAY.model_copy(update={"times": 2}), "getFile")
+    await whole(harness, anna)
+    assert len(films(harness, anna)) == 1
+
+
+async def test_a_part_that_telegram_does_not_find_is_named_in_the_end(
+    harness: AppHarness,
+) -> None:
+    anna = await film_of(harness)
+    harness.refuse(AWAY.model_copy(update={"times": 0}), "getFile")
+    await anna.press(parts(harness, anna)[-1], WHOLE)
+    await harness.until(
+        lambda: any("has the video of part 1" in one for one in harness.words(anna.chat)),
+        within=120,
+    )
+    assert films(harness, anna) == []
 
 
 async def test_a_join_that_was_killed_is_begun_again(harness: AppHarness) -> None:

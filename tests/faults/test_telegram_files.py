@@ -16,7 +16,7 @@ from bot.sandbox.faults import Fault
 from bot.sandbox.telegram.people import Person
 from tests.faults import words
 from tests.faults.answers import broken, http
-from tests.faults.refusals import LATER, REJECTED, TAKEN, UNREACHABLE
+from tests.faults.refusals import AWAY, LATER, REJECTED, TAKEN, UNREACHABLE
 from tests.support import canaries
 from tests.support.app_harness import AppHarness
 
@@ -72,12 +72,23 @@ async def test_a_photo_whose_download_fails_temporarily_is_waited_for(
     assert len(create.body["images"]) == 1
 
 
+async def test_a_photo_that_telegram_cannot_find_now_is_asked_for_again(
+    harness: AppHarness,
+) -> None:
+    anna = harness.person()
+    await ordered(harness, anna, AWAY.model_copy(update={"times": 3}), "getFile")
+    await harness.ended("delivered", within=600)
+    (create,) = harness.asked("create")
+    assert len(create.body["images"]) == 1
+
+
 GONE: dict[str, tuple[str, Fault]] = {
     **{f"getFile: {cell}": ("getFile", fault) for cell, fault in UNREACHABLE.items()},
     **{
         f"getFile: {cell}": ("getFile", REJECTED[cell])
         for cell in ("404", "message to edit is gone")
     },
+    "getFile: not found for long": ("getFile", AWAY),
     "download: 404": ("download", http(404)),
     "download: 410": ("download", http(410)),
 }

@@ -41,6 +41,7 @@ from python_socks import ProxyError
 from bot.core.errors import (
     TelegramConflict,
     TelegramError,
+    TelegramFileAway,
     TelegramFlood,
     TelegramLater,
     TelegramLost,
@@ -120,6 +121,10 @@ def test_each_error_has_one_meaning(raised: Exception, means: type[TelegramError
         ("Bad Request: message to copy not found", TelegramNothingToCopy),
         ("Bad Request: the message can't be copied", TelegramNothingToCopy),
         ("Bad Request: MESSAGE_ID_INVALID", TelegramNothingToCopy),
+        (
+            "Bad Request: wrong file_id or the file is temporarily unavailable",
+            TelegramFileAway,
+        ),
         ("Bad Request: message to edit not found", TelegramRejected),
         ("Bad Request: message to be replied not found", TelegramRejected),
         ("Bad Request: can't parse entities", TelegramRejected),

@@ -28,6 +28,7 @@ from bot.core.errors import (
     ProviderRefused,
     StorageUnavailable,
     TelegramError,
+    TelegramFileAway,
     TelegramLater,
     TelegramRejected,
     TelegramUnreachable,
@@ -53,6 +54,9 @@ class CreateClient(Protocol):
 
 OVERLOADED = 3
 """After this many busy answers in a row, for any task, the provider counts as overloaded."""
+
+FILE_TRIES = 4
+"""Attempts, within some 20 s, for a photo that may be away only now."""
 
 NO_ADDRESS = "waits for the address of the tunnel"
 
@@ -127,9 +131,10 @@ class Submit:
                 return await context.fail(task, Reason.FRAMES_OFF, "PUBLIC_URL is not set")
             except InputError as exc:
                 return await context.fail(task, Reason.FRAME_UNUSABLE, str(exc))
-            except (TelegramRejected, TelegramUnreachable) as exc:
-                return await context.fail(task, Reason.FRAME_UNAVAILABLE, str(exc))
             except (TelegramError, BucketError) as exc:
+                is_last = not isinstance(exc, TelegramFileAway) or task.attempts + 1 >= FILE_TRIES
+                if isinstance(exc, TelegramRejected | TelegramUnreachable) and is_last:
+                    return await context.fail(task, Reason.FRAME_UNAVAILABLE, str(exc))
                 wait = back_off(task.attempts + 1, first=3, cap=300)
                 if isinstance(exc, TelegramLater):
                     wait = max(wait, exc.retry_after)
