@@ -149,10 +149,7 @@ async def send_card(
             return None
     card_id = None
     if shown is not None:
-        try:
-            card_id = await reply.show(message, shown, text, keyboard, quotes=True)
-        except TelegramRejected:
-            card_id = None
+        card_id = await reply.show(message, shown, text, keyboard, quotes=True)
     is_media = card_id is not None
     if card_id is None:
         card_id = await reply.say(message, text, keyboard, quotes=True)

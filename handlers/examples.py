@@ -142,11 +142,11 @@ async def _send(message: Message, offer: Offer, index: int, lang: str) -> None:
         return
     example = offer.examples[index]
     text, keyboard = _shown(offer, index, lang)
-    if example.picture is None:
-        await reply.say(message, text, keyboard)
-        return
-    picture = BufferedInputFile(example.picture, "scene.jpg")
-    await reply.show(message, picture, text, keyboard)
+    if example.picture is not None:
+        picture = BufferedInputFile(example.picture, "scene.jpg")
+        if await reply.show(message, picture, text, keyboard) is not None:
+            return
+    await reply.say(message, text, keyboard)
 
 
 def _shown(offer: Offer, index: int, lang: str) -> tuple[Text, InlineKeyboardMarkup]:

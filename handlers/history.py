@@ -21,7 +21,7 @@ from aiogram.types import (
 )
 
 from bot import texts
-from bot.core.errors import TelegramError, TelegramRejected, TelegramUnreachable
+from bot.core.errors import TelegramError
 from bot.core.task import ACTIVE, Task, TaskKind, TaskState
 from bot.telegram.client import fetch_file
 from bot.texts import contact_sheet, keyboards
@@ -152,11 +152,7 @@ async def _send_sheet(message: Message, page: Shown, bot: Bot, lang: str) -> boo
     """Answer with the sheet; False: Telegram takes no picture here."""
     sheet = await _sheet(page, bot, lang)
     text = texts.history.history(lang, page.entries, page.number, page.pages, sought=page.sought)
-    try:
-        await reply.show(message, sheet, text, page.keyboard)
-    except (TelegramRejected, TelegramUnreachable):  # a group may forbid pictures
-        return False
-    return True
+    return await reply.show(message, sheet, text, page.keyboard) is not None
 
 
 async def _sheet(page: Shown, bot: Bot, lang: str) -> BufferedInputFile:

@@ -31,7 +31,13 @@ from aiogram.types import (
 )
 from aiogram.utils.formatting import Text
 
-from bot.core.errors import TelegramError, TelegramLater, TelegramNotModified, TelegramRejected
+from bot.core.errors import (
+    TelegramError,
+    TelegramLater,
+    TelegramNotModified,
+    TelegramRejected,
+    TelegramUnreachable,
+)
 from bot.core.task import Chat
 
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -89,9 +95,12 @@ async def show(
     keyboard: InlineKeyboardMarkup | None = None,
     *,
     quotes: bool = False,
-) -> int:
-    """Answer with a picture; return the id of the answer. `quotes`: see `say`."""
-    return (await picture(message, photo, caption, keyboard, quotes=quotes)).message_id
+) -> int | None:
+    """Answer with a picture; return the id of the answer, or None when Telegram takes no picture
+    here: a group may forbid them, and still take words. `quotes`: see `say`."""
+    with suppress(TelegramRejected, TelegramUnreachable):
+        return (await picture(message, photo, caption, keyboard, quotes=quotes)).message_id
+    return None
 
 
 async def picture(
@@ -228,7 +237,8 @@ async def replace(
     caption: Text,
     keyboard: InlineKeyboardMarkup | None = None,
 ) -> bool:
-    """Replace picture, text and buttons of a bot's message; return whether it still exists."""
+    """Replace picture, text and buttons of a bot's message; False: it no longer exists, or its
+    chat takes no pictures."""
     media = InputMediaPhoto(media=photo, **caption.as_caption_kwargs())
     try:
         await bot(
@@ -242,7 +252,7 @@ async def replace(
         )
     except TelegramNotModified:
         return True
-    except TelegramRejected:
+    except (TelegramRejected, TelegramUnreachable):
         return False
     return True
 

@@ -88,7 +88,9 @@ async def stats(
         top.append((f"{user.name[:24]} · {user_id}" if user else str(user_id), number))
     png = await asyncio.to_thread(charts.draw, days, top, texts.reports.chart_titles(lang))
     picture = BufferedInputFile(png, "stats.png")
-    await reply.show(message, picture, texts.reports.stats(lang, count, str(zone)))
+    text = texts.reports.stats(lang, count, str(zone))
+    if await reply.show(message, picture, text) is None:
+        await reply.say(message, text)
 
 
 async def ledger(

@@ -343,6 +343,15 @@ async def test_stats_are_a_picture_even_without_data(
     assert sizes[0][1] != sizes[1][1]
 
 
+async def test_stats_come_in_words_where_no_pictures_are_taken(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    harness.telegram.refuse("sendPhoto", 400, "Bad Request: CHAT_SEND_PHOTOS_FORBIDDEN")
+    await harness.feed(**admin.text("/stats"))
+    [words] = harness.telegram.sent
+    assert "14 days" in words.text
+
+
 async def test_stats_of_other_numbers_of_days(harness: HandlerHarness, admin: Person) -> None:
     offer = replace(harness.dispatcher["offer"], zone=ZoneInfo("Europe/Moscow"))
     harness.dispatcher["offer"] = offer

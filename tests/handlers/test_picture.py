@@ -110,10 +110,13 @@ async def test_a_photo_whose_file_is_missing_still_gets_its_card(
     assert [text for text, _ in card.buttons[0]] == ["1:1", "16:9", "9:16"]
 
 
+@pytest.mark.parametrize(
+    "said", ["wrong file identifier", "not enough rights to send photos to the chat"]
+)
 async def test_a_photo_that_telegram_refuses_gets_a_text_card(
-    harness: HandlerHarness, ann: Person
+    harness: HandlerHarness, ann: Person, said: str
 ) -> None:
-    harness.telegram.refuse("sendPhoto", 400, "Bad Request: wrong file identifier")
+    harness.telegram.refuse("sendPhoto", 400, f"Bad Request: {said}")
     await harness.feed(**ann.photo(caption="It waves"))
     [card] = harness.telegram.sent
     assert card.name == "sendMessage"

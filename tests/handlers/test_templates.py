@@ -12,7 +12,7 @@ from bot.core.examples import Example
 from bot.core.task import AspectRatio
 from handlers.context import Offer
 from storage.photo_requests import WAITS
-from tests.support.handler_harness import MODEL, NOON, HandlerHarness, Person
+from tests.support.handler_harness import MODEL, NOON, HandlerHarness, Person, jpeg
 
 OTHER = "seedance-1-lite-720P-5s"
 SCENE = Example(titles={"en": "Words"}, prompt="A cat runs", ratio=AspectRatio.WIDE)
@@ -49,6 +49,18 @@ async def test_scenes_of_both_kinds_lead_to_each_other(
     assert "Your photo here" in template.text
     assert template.buttons[0] == [("📷 Use my photo", "t|1")]
     assert template.buttons[-1] == [("✍️ Scenes from words", "e|0")]
+
+
+async def test_a_group_without_pictures_gets_an_example_in_words(
+    harness: HandlerHarness, ann: Person, offer: Offer
+) -> None:
+    shown = (replace(SCENE, picture=jpeg(90, 160)),)
+    harness.dispatcher["offer"] = replace(offer, examples=shown)
+    harness.telegram.refuse("sendPhoto", 400, "Bad Request: CHAT_SEND_PHOTOS_FORBIDDEN")
+    await harness.feed(**ann.text("/examples"))
+    [words] = harness.telegram.sent
+    assert words.name == "sendMessage"
+    assert words.buttons[0] == [("🎬 Use this scene", "t|0")]
 
 
 async def test_the_next_photo_opens_the_card_with_the_prompt(
