@@ -65,7 +65,7 @@ async def whole(
     wanted = await storage.films.want(
         film.id,
         user_id=film.user_id,
-        chat=place,
+        chat=reply.pressed_in(query, place),
         lang=lang,
         reply_to=query.message.message_id,
         now=clock(),

@@ -99,6 +99,16 @@ async def test_the_whole_film_is_requested_once(
     assert len(harness.woken) == 2
 
 
+async def test_the_whole_film_comes_where_its_button_was_pressed(
+    harness: HandlerHarness, ann: Person, tmp_path: Path
+) -> None:
+    """Its parts went to the person's own chat: the group where they were ordered takes none."""
+    await film_of(harness, ann, tmp_path)
+    harness.rows("UPDATE tasks SET chat_id = -55, redirected = 1")
+    await harness.feed(**ann.press("f|w|1|0", 903))
+    assert harness.rows("SELECT reply_to, chat_id FROM films") == [(903, 7)]
+
+
 async def test_a_film_that_telegram_has_is_sent_at_once(
     harness: HandlerHarness, ann: Person, tmp_path: Path
 ) -> None:
