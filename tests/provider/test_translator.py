@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -93,6 +94,7 @@ def answering(status: int, body: str) -> Translator:
         (200, "<html>"),
         (200, "[]"),
         (200, '{"choices": []}'),
+        (200, '{"choices": ["A cat"]}'),
         (200, '{"choices": [{"message": {"content": null}}]}'),
         (200, '{"choices": [{"message": {"content": ["A cat"]}}]}'),
         (200, '{"choices": [{"message": {"content": "--ar 1:1"}}]}'),
@@ -103,6 +105,43 @@ def answering(status: int, body: str) -> Translator:
 )
 async def test_an_unusable_answer_is_none(status: int, body: str) -> None:
     assert await answering(status, body).translate("кот бежит") is None
+
+
+def saying(content: object, **choice: object) -> Translator:
+    said = {"choices": [{"message": {"content": content}, **choice}]}
+    return answering(200, json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<think>The user wants a cat.\nIn English.</think>\n\nA cat runs",
+        "<thinking>A cat</thinking>A cat runs",
+        "The user wants a cat.\n</think>\n\nA cat runs",
+        "<think></think>A cat runs",
+        [{"type": "text", "text": "A cat runs"}],
+        [{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "A cat runs"}],
+        [{"type": "text", "text": "A cat"}, {"type": "text", "text": " runs"}],
+    ],
+)
+async def test_thoughts_and_parts_of_an_answer_are_no_words(content: object) -> None:
+    assert await saying(content).translate("кот бежит") == "A cat runs"
+    assert await saying(content, finish_reason="stop").translate("кот бежит") == "A cat runs"
+
+
+@pytest.mark.parametrize(
+    ("content", "end"),
+    [
+        ("A cat ru", "length"),
+        ("A cat", "content_filter"),
+        ("<think>The user wants", "stop"),
+        ([], "stop"),
+        ([{"type": "text"}], "stop"),
+        ({"text": "A cat"}, "stop"),
+    ],
+)
+async def test_an_unfinished_answer_is_none(content: object, end: str) -> None:
+    assert await saying(content, finish_reason=end).translate("кот бежит") is None
 
 
 async def test_an_answer_is_cleaned_like_a_prompt() -> None:
