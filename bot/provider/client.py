@@ -17,6 +17,7 @@ from urllib.parse import quote
 import aiohttp
 import httpx
 
+from bot.core.catalog import PRICE_LIMIT
 from bot.core.chat_models import ChatModel
 from bot.core.errors import (
     ProviderBusy,
@@ -285,7 +286,7 @@ class Gptunnel:
         for model in models if isinstance(models, list) else []:
             if isinstance(model, dict) and isinstance(model.get("id"), str):
                 price = _roubles(model, "price")
-                if price is not None:
+                if price is not None and price <= PRICE_LIMIT:
                     listed[model["id"]] = price
         if not listed:
             raise ProviderBusy(f"models: HTTP {status} without a list")
