@@ -303,13 +303,14 @@ class Gptunnel:
             except ProviderLost as exc:
                 raise ProviderBusy(str(exc)) from None
         found = answer.get("data")
-        if status != 200 or not isinstance(found, list):
-            raise ProviderBusy(f"chat models: HTTP {status} without a list")
-        return [
+        listed = [
             ChatModel(one["id"], _roubles(one, "cost_context"), _roubles(one, "cost_completion"))
-            for one in found
+            for one in (found if isinstance(found, list) else [])
             if isinstance(one, dict) and isinstance(one.get("id"), str)
         ]
+        if status != 200 or not listed:
+            raise ProviderBusy(f"chat models: HTTP {status} without a list")
+        return listed
 
     def _question(self, path: str) -> httpx.Request:
         request = self._questions.get(path)

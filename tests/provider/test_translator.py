@@ -281,7 +281,13 @@ async def test_the_list_of_chat_models_has_their_prices(provider: GptunnelEmulat
         Fault(on="chat_models", act="answer", body={"data": [{"id": "x"}, {"id": 5}, "y"]})
     )
     assert await client.chat_models() == [ChatModel("x")]
-    bodies: list[Any] = [{"data": None}, [], {"error": {"message": "bad key"}}]
+    bodies: list[Any] = [
+        {"data": None},
+        {"data": []},
+        {"data": [{"name": "x"}]},
+        [],
+        {"error": {"message": "bad key"}},
+    ]
     for body in bodies:
         provider.faults.clear()
         provider.faults.add(Fault(on="chat_models", act="answer", body=body))
