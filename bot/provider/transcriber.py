@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import re
 import wave
 from urllib.parse import urlsplit
 
@@ -35,6 +36,8 @@ _TYPES = {
     "webm": "audio/webm",
 }
 _STARTS = ((b"OggS", "ogg"), (b"ID3", "mp3"), (b"fLaC", "flac"), (b"\x1aE\xdf\xa3", "webm"))
+_TOO_SHORT = re.compile(rb"too[ _]short", re.IGNORECASE)
+"""Said of a sound under 0.1 s; the code is `audio_too_short`."""
 
 
 class TranscriberError(Exception):
@@ -110,6 +113,8 @@ class Transcriber:
                     content += chunk
                     if len(content) > BODY_LIMIT:
                         raise TranscriberError("the answer is too long")
+            if response.status_code == 400 and _TOO_SHORT.search(content):
+                return ""  # a tap on the button is no speech
             if response.status_code != 200:
                 raise TranscriberError(f"the service answers HTTP {response.status_code}")
             text = decode(content)["text"]

@@ -123,7 +123,8 @@ async def test_the_sandbox_hears_something_in_any_sound_and_refuses_the_rest(
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (500, "{}"), (401, "{}"), (429, "{}"), (200, "<html>"), (200, "[]"), (200, "{}"),
+        (500, "{}"), (401, "{}"), (429, "{}"), (400, "{}"),
+        (500, "too short"), (200, "<html>"), (200, "[]"), (200, "{}"),
         (200, '{"text": 5}'), (200, "[" * 100_000), (200, " " * (BODY_LIMIT + 1)),
         (302, ""),
     ],
@@ -133,6 +134,16 @@ async def test_a_strange_answer_is_none(status: int, body: str) -> None:
         return httpx.Response(status, text=body, headers={"Location": "http://elsewhere/"})
 
     assert await answering(handle).hear(b"OggS", "ogg") is None
+
+
+@pytest.mark.parametrize(
+    "error", [{"message": "Audio file is too short."}, {"code": "audio_too_short"}]
+)
+async def test_a_sound_too_short_for_words_has_none(error: object) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, json={"error": error})
+
+    assert await answering(handle).hear(b"OggS", "ogg") == ""
 
 
 async def test_a_late_answer_is_none() -> None:
