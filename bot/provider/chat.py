@@ -33,7 +33,8 @@ async def ask(
     client: httpx.AsyncClient, model: str, messages: Sequence[Message], seconds: float
 ) -> str | None:
     """Return the model's words within `seconds`, or None."""
-    body = {"model": model, "messages": messages}
+    # Some services stream unless they are told not to.
+    body = {"model": model, "messages": messages, "stream": False}
     try:
         async with (
             asyncio.timeout(seconds),

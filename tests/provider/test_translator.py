@@ -59,6 +59,7 @@ async def test_russian_is_translated(provider: GptunnelEmulator, translator: Tra
     [call] = provider.calls
     assert call.name == "chat"
     assert call.body["model"] == "chatty"
+    assert call.body["stream"] is False
     assert call.body["messages"][-1] == {"role": "user", "content": "рыжий кот бежит"}
 
 
