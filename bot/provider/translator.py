@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import logging
 import re
+from collections.abc import Sequence
 
 import httpx
 
@@ -52,7 +53,11 @@ _ENGLISH = frozenset(
 )  # fmt: skip
 
 
-_QUOTED = re.compile(r"«([^«»]+)»|“([^“”]+)”|„([^„“”]+)[“”]|\"([^\"]+)\"")
+_QUOTED = re.compile(
+    r"«([^«»]+)»|“([^“”]+)”|„([^„“”]+)[“”]|‹([^‹›]+)›|「([^「」]+)」"
+    r"|(?<!\w)(?:\"([^\"]+)\"|'([^']+)'|‘([^‘’]+)’)(?!\w)"
+)
+"""After a letter or a digit a mark is an apostrophe, or inches."""
 
 
 def quoted_words(prompt: str) -> list[str]:
@@ -108,10 +113,12 @@ def is_refusal(said: str) -> bool:
     return _REFUSAL.match(said) is not None
 
 
-def is_english(said: str) -> bool:
-    """Whether a text may be English: outside of quotation marks it has Latin letters."""
+def is_english(said: str, quoted: Sequence[str] = ()) -> bool:
+    """Whether a text may be English: without what is or was `quoted`, most letters are Latin."""
+    for words in quoted:
+        said = said.replace(words, "")
     letters = [char for char in _QUOTED.sub("", said) if char.isalpha()]
-    return sum(ord(char) > 0x24F for char in letters) * 5 < max(1, len(letters))
+    return sum(ord(char) > 0x24F for char in letters) * 2 <= len(letters)
 
 
 def is_foreign(prompt: str) -> bool:
@@ -193,7 +200,7 @@ class Translator:
         except InputError as exc:
             logger.warning("the chat model gives nothing: %s", exc)
             return None
-        if is_refusal(said) or not is_english(said):
+        if is_refusal(said) or not is_english(said, quoted_words(prompt)):
             logger.warning("the chat model refuses, or does not answer in English: not used")
             return None
         return None if said == prompt else said

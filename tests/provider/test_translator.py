@@ -172,6 +172,15 @@ async def test_what_a_model_puts_around_its_answer_is_left_out(content: str) -> 
         ("конечно! и кот бежит", "Of course! And the cat runs", "Of course! And the cat runs"),
         ("вывеска «Добро пожаловать»", "a «Добро пожаловать» sign", "a «Добро пожаловать» sign"),
         ("закат 🌅", "🌅", "🌅"),
+        ("текст «Привет»", "text 'Привет'", "text 'Привет'"),
+        ("текст «Привет»", "text Привет", "text Привет"),
+        ("слово 'ПРИВЕТ'", "word 'ПРИВЕТ'", "word 'ПРИВЕТ'"),
+        ("слово 'ПРИВЕТ'", "word 'HELLO'", None),
+        ("слово ‘ПРИВЕТ’", "word ‘HELLO’", None),
+        ("слово ‹ПРИВЕТ›", "word HELLO", None),
+        ("看板「こんにちは」の夜", "A sign “hello” at night", None),
+        ("п'ять котів і м'яч", "Five cats and a ball", "Five cats and a ball"),
+        ('экран 24" и кот 10" ростом', 'A 24" screen, a 10" cat', 'A 24" screen, a 10" cat'),
     ],
 )
 async def test_what_belongs_to_an_answer_stays(prompt: str, said: str, kept: str | None) -> None:
