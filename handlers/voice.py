@@ -15,6 +15,7 @@ from bot.core.clock import Clock
 from bot.core.errors import InputError, TelegramRejected, TelegramTooLarge
 from bot.core.prompt import clean_prompt
 from bot.core.task import Problem
+from bot.core.transcript import spoken_words
 from bot.media import video_reader
 from bot.telegram.client import download_file
 from handlers import reply
@@ -89,7 +90,7 @@ async def _heard(message: Message, bot: Bot, offer: Offer) -> str:
     if said is None:
         raise InputError(Problem.VOICE_UNHEARD)
     try:
-        return clean_prompt(said)
+        return clean_prompt(spoken_words(said))
     except InputError as exc:
         if exc.problem is Problem.EMPTY_PROMPT:
             raise InputError(Problem.VOICE_WITHOUT_WORDS) from None

@@ -8,6 +8,7 @@ not know who orders or who pays.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -98,6 +99,14 @@ ID_LIMIT = 40
 """Bytes of a model's id: a button's data holds the id and a number (Bot API: 64 bytes)."""
 
 
+TEXT_LIMIT = 60
+"""Characters of a title or a quality: both stand on a button and in the line of the price."""
+PRICE_LIMIT = Decimal(1_000_000)
+"""Roubles; a higher price is a mistake, and far higher ones cannot be stored."""
+_CONTROL = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
+"""Characters that a database or Telegram refuses, or that break a line."""
+
+
 def model(model_id: str) -> Model:
     """Return the model with this id; KeyError when it is not on offer."""
     return CATALOG[model_id]
@@ -127,7 +136,7 @@ def read(path: Path) -> tuple[Model, ...]:
     try:
         content = path.read_bytes()
         if path.suffix.lower() == ".toml":
-            told: Any = tomllib.loads(content.decode())
+            told: Any = tomllib.loads(content.decode("utf-8-sig"))
         else:
             told = json.loads(content, parse_float=Decimal)
     except OSError as exc:
@@ -175,6 +184,10 @@ def _line(number: int, line: Any) -> Model:
     for name in names:
         if not isinstance(values[name], str) or not values[name].strip():
             raise ValueError(f"model {number}: {name} should be a text")
+        if _CONTROL.search(values[name]) or (name != "id" and len(values[name]) > TEXT_LIMIT):
+            raise ValueError(
+                f"model {number}: {name} should be one line of at most {TEXT_LIMIT} characters"
+            )
     if len(values["id"].encode()) > ID_LIMIT or "|" in values["id"]:
         raise ValueError(f"model {number}: id should have at most {ID_LIMIT} bytes, and no |")
     seconds = values.get("seconds", 1)
@@ -187,7 +200,11 @@ def _line(number: int, line: Any) -> Model:
         price = Decimal(str(values["price"]))
     except InvalidOperation:
         price = Decimal("NaN")
-    if not price.is_finite() or price < 0 or price != price.quantize(Decimal("0.01")):
+    if not (
+        price.is_finite()
+        and 0 <= price <= PRICE_LIMIT
+        and price == price.quantize(Decimal("0.01"))
+    ):
         raise ValueError(f"model {number}: price should be roubles, with kopecks at the most")
     try:
         ratios = tuple(AspectRatio(ratio) for ratio in values["ratios"])

@@ -202,7 +202,7 @@ def _named(path: Path | None) -> set[str] | None:
     """Return all ids in a file written by this program; None for any other file."""
     if path is None or path.suffix.lower() != ".toml":
         return None
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8-sig")
     return set(_ID.findall(text)) if text.startswith(HEADER) else None
 
 

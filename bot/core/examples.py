@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bot.core.errors import InputError
+from bot.core.prompt import PROMPT_LIMIT, clean_prompt
 from bot.core.task import AspectRatio
 
 BUNDLED = Path(__file__).parents[1] / "scenes" / "scenes.toml"
@@ -54,7 +56,7 @@ def read(path: Path, models: Collection[str] | None = None) -> tuple[Example, ..
     scene, the key and the problem.
     """
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")
     except OSError as exc:
         raise ValueError(f"cannot be read ({type(exc).__name__})") from None
     except UnicodeDecodeError:
@@ -101,13 +103,8 @@ def _scene(line: Any, folder: Path, models: Collection[str] | None) -> Example:
     titles = {"en": titles} if isinstance(titles, str) else titles
     if not isinstance(titles, dict) or "en" not in titles:
         raise _Wrong("title", "should be a text, or texts by language with en")
-    if not all(
-        isinstance(title, str) and 0 < len(title) <= TITLE_LIMIT for title in titles.values()
-    ):
-        raise _Wrong("title", f"should have 1 to {TITLE_LIMIT} characters")
-    prompt = line.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise _Wrong("prompt", "should be a text")
+    titles = {lang: _text(title, "title", TITLE_LIMIT) for lang, title in titles.items()}
+    prompt = _text(line.get("prompt"), "prompt", PROMPT_LIMIT)
     needs_photo = line.get("needs_photo", False)
     if not isinstance(needs_photo, bool):
         raise _Wrong("needs_photo", "should be true or false")
@@ -122,7 +119,7 @@ def _scene(line: Any, folder: Path, models: Collection[str] | None) -> Example:
         raise _Wrong("model", f"is not on offer; the nearest: {', '.join(nearest)}")
     return Example(
         titles=titles,
-        prompt=" ".join(prompt.split()),
+        prompt=prompt,
         ratio=None if ratio is None else AspectRatio(ratio),
         needs_photo=needs_photo,
         model=model,
@@ -130,12 +127,22 @@ def _scene(line: Any, folder: Path, models: Collection[str] | None) -> Example:
     )
 
 
+def _text(value: Any, key: str, limit: int) -> str:
+    """Return a text of a scene, cleaned like a prompt that a person writes."""
+    try:
+        if isinstance(value, str):
+            return clean_prompt(value, limit=limit)
+    except InputError:
+        pass
+    raise _Wrong(key, f"should be a text of 1 to {limit} characters") from None
+
+
 def _picture(name: Any, folder: Path) -> bytes | None:
     if not name:
         return None
     try:
         picture = (folder / str(name)).read_bytes()
-    except OSError as exc:
+    except (OSError, ValueError) as exc:  # ValueError: a NUL in the name
         raise _Wrong("picture", f"cannot be read ({type(exc).__name__})") from None
     if len(picture) > PICTURE_LIMIT or not picture.startswith(b"\xff\xd8\xff"):
         raise _Wrong("picture", "should be a JPEG of at most 200 kB")

@@ -5,8 +5,10 @@ A cut emoji is an unpaired surrogate, and valid JSON. It must not know what an a
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
@@ -15,6 +17,13 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """An escaped NUL, and not these six characters as somebody wrote them: then the backslash is
 escaped itself."""
+_TRIES = 20
+"""Places in a text where a value may begin: each costs reading up to the end."""
+_LOOSE = re.compile(
+    r'("(?:[^"\\]|\\.)*+"?)|//[^\n]*+|/\*.*?(?:\*/|\Z)|,(?=(?:\s|//[^\n]*+\n)*+[}\]])', re.DOTALL
+)
+"""A text, which stays; comments and commas in front of a closing bracket, which go."""
+_read = json.JSONDecoder(strict=False).raw_decode
 _SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
 
 
@@ -41,3 +50,26 @@ def storable(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
+
+
+def values_in(said: str) -> Iterator[Any]:
+    """Yield the objects and lists in words of a chat model: strict JSON first, then JSON with
+    comments or with commas before a closing bracket.
+    """
+    start = min((place for mark in "{[" if (place := said.find(mark)) >= 0), default=None)
+    if start is None:
+        return
+    yield from _values(said)
+    yield from _values(_LOOSE.sub(lambda found: found[1] or "", said[start:]))
+
+
+def _values(said: str) -> Iterator[Any]:
+    end = 0
+    for begins in itertools.islice(re.finditer(r"[{\[]", said), _TRIES):
+        if begins.start() < end:
+            continue
+        try:
+            value, end = _read(said, begins.start())
+        except (ValueError, RecursionError):
+            continue
+        yield value

@@ -5,6 +5,7 @@ Pure: it must not know SQL, Telegram or the model that proposes scenes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +17,12 @@ FEWEST, MOST = 2, 6
 """Scenes of one film."""
 SCENE_LIMIT = 300
 """Characters of a scene as the person reads it, when a model wrote it."""
+_LISTED = re.compile(r"^(?:-(?!-\w)|[–—•*>\s]|#+\s+)+")
+_NUMBER = re.compile(
+    r"(?:(?:scene|shot|part|сцена|кадр|часть)\s*(?:№\s*)?\d{1,2}\**\s*[.:)–—-]"
+    r"|\d{1,2}\**(?:[.)](?!\d)|:(?=[\s*]))|(?:\d\ufe0f?\u20e3)+|\U0001f51f)[\s*]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +65,18 @@ def read_lines(text: str) -> list[str]:
 
     Raises InputError for a line that is no prompt. Numbers and dashes in front are left out.
     """
-    lines = [line.strip().lstrip("-–—•*").strip() for line in text.splitlines()]
-    found = []
-    for line in filter(None, lines):
-        head, dot, rest = line.partition(". ")
-        numbered = dot and head.isdecimal() and len(head) < 3 and rest.strip()
-        found.append(clean_prompt(rest if numbered else line))
-    return found
+    lines = (unnumbered(line) for line in text.splitlines())
+    return [clean_prompt(line) for line in lines if line]
+
+
+def unnumbered(line: str) -> str:
+    """Return a scene without what stands in front of it in a list: a dash, a number, "Scene 2:",
+    and Markdown's signs. The video model would show them, or cut there.
+    """
+    line = _LISTED.sub("", line.strip()).strip().strip("*").strip()
+    numbered = _NUMBER.match(line)
+    rest = line[numbered.end() :].strip() if numbered else ""
+    return rest or line
 
 
 def is_idea(text: str) -> bool:
@@ -91,4 +103,6 @@ def said_by_model(text: object, prompt: object) -> Scene:
     """Return a scene of a model's answer, which is untrusted; raises InputError and TypeError."""
     if not isinstance(text, str) or not isinstance(prompt, str):
         raise TypeError("a scene should consist of texts")
-    return Scene(clean_prompt(text, limit=SCENE_LIMIT), clean_prompt(prompt))
+    return Scene(
+        clean_prompt(unnumbered(text), limit=SCENE_LIMIT), clean_prompt(unnumbered(prompt))
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ BODY_LIMIT = 1 << 18
 
 logger = logging.getLogger(__name__)
 
+_THOUGHT = re.compile(r"</think(?:ing)?>")
+_UNFINISHED = re.compile(r"\s*<think(?:ing)?>")
+
 Message = Mapping[str, Any]
 """A message in the OpenAI form: role and content."""
 
@@ -29,7 +33,8 @@ async def ask(
     client: httpx.AsyncClient, model: str, messages: Sequence[Message], seconds: float
 ) -> str | None:
     """Return the model's words within `seconds`, or None."""
-    body = {"model": model, "messages": messages}
+    # Some services stream unless they are told not to.
+    body = {"model": model, "messages": messages, "stream": False}
     try:
         async with (
             asyncio.timeout(seconds),
@@ -43,13 +48,29 @@ async def ask(
         if response.status_code != 200:
             logger.warning("the chat model answers HTTP %d", response.status_code)
             return None
-        words = decode(content)["choices"][0]["message"]["content"]
-        # A model that refuses answers null.
-        return words if isinstance(words, str) else None
+        choice = decode(content)["choices"][0]
+        if (end := choice.get("finish_reason")) in ("length", "content_filter"):
+            logger.warning("the chat model does not finish its answer: %s", end)
+            return None
+        return _words(choice["message"]["content"])
     except (
         httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError, ValueError, LookupError,
-        TypeError, RecursionError,
+        TypeError, AttributeError, RecursionError,
     ) as exc:  # fmt: skip
         # Only the error's type: its text may contain the address or the prompt.
         logger.warning("the chat model gives nothing: %s", type(exc).__name__)
         return None
+
+
+def _words(content: Any) -> str | None:
+    """Return the words of a message, a text or a list of parts, without the model's thoughts.
+
+    A model that refuses answers null. Reasoning models put their thoughts before the answer; some
+    services leave out the tag that opens them.
+    """
+    if isinstance(content, list):
+        content = "".join(part["text"] for part in content if part["type"] == "text")
+    if not isinstance(content, str):
+        return None
+    said = _THOUGHT.split(content)[-1]
+    return None if _UNFINISHED.match(said) else said

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import aiohttp
 import httpx
 
+from bot.core.catalog import PRICE_LIMIT
 from bot.core.chat_models import ChatModel
 from bot.core.errors import (
     ProviderBusy,
@@ -285,7 +286,7 @@ class Gptunnel:
         for model in models if isinstance(models, list) else []:
             if isinstance(model, dict) and isinstance(model.get("id"), str):
                 price = _roubles(model, "price")
-                if price is not None:
+                if price is not None and price <= PRICE_LIMIT:
                     listed[model["id"]] = price
         if not listed:
             raise ProviderBusy(f"models: HTTP {status} without a list")
@@ -302,13 +303,14 @@ class Gptunnel:
             except ProviderLost as exc:
                 raise ProviderBusy(str(exc)) from None
         found = answer.get("data")
-        if status != 200 or not isinstance(found, list):
-            raise ProviderBusy(f"chat models: HTTP {status} without a list")
-        return [
+        listed = [
             ChatModel(one["id"], _roubles(one, "cost_context"), _roubles(one, "cost_completion"))
-            for one in found
+            for one in (found if isinstance(found, list) else [])
             if isinstance(one, dict) and isinstance(one.get("id"), str)
         ]
+        if status != 200 or not listed:
+            raise ProviderBusy(f"chat models: HTTP {status} without a list")
+        return listed
 
     def _question(self, path: str) -> httpx.Request:
         request = self._questions.get(path)

@@ -7,14 +7,13 @@ texts.
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-from collections.abc import Sequence
+from typing import Any
 
 import httpx
 
 from bot.core.errors import InputError
+from bot.core.json_text import values_in
 from bot.core.storyboard import FEWEST, MOST, Scene, said_by_model
 from bot.provider.chat import ask
 from bot.provider.transport import client
@@ -38,8 +37,6 @@ TELL = (
     ' {language} what happens, in one sentence of at most 25 words. "prompt" is the prompt for the'
     " video model in English, at most 60 words: subject, action, surroundings, light, camera."
 )
-
-_JSON = re.compile(r"[{\[].*[}\]]", re.DOTALL)
 
 
 class Storyteller:
@@ -90,13 +87,17 @@ def read_scenes(said: str) -> list[Scene]:
     """
     if len(said) > ANSWER_LIMIT:
         raise ValueError("too long")
-    found = _JSON.search(said)
-    if found is None:
-        raise ValueError("no JSON")
-    told = json.loads(found[0])
-    listed = told["scenes"] if isinstance(told, dict) else told
-    if not isinstance(listed, Sequence) or isinstance(listed, str):
-        raise TypeError("no list")
+    listed = next(filter(None, map(_list, values_in(said))), None)
+    if listed is None:
+        raise ValueError("no list of scenes")
     if not FEWEST <= len(listed) <= MOST:
         raise ValueError("too few scenes, or too many")
     return [said_by_model(one["scene"], one["prompt"]) for one in listed]
+
+
+def _list(told: Any) -> list[Any] | None:
+    """Return the scenes of a value: a list of objects, or an object that has one."""
+    listed = told.get("scenes") if isinstance(told, dict) else told
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
+        return None
+    return listed

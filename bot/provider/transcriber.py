@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import re
 import wave
 from urllib.parse import urlsplit
 
@@ -26,7 +27,17 @@ SECONDS = 60.0
 BODY_LIMIT = 1 << 18
 """Bytes of an answer; a minute of speech has some thousand characters."""
 
-_TYPES = {"ogg": "audio/ogg", "m4a": "audio/mp4", "wav": "audio/wav"}
+_TYPES = {
+    "ogg": "audio/ogg",
+    "m4a": "audio/mp4",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "webm": "audio/webm",
+}
+_STARTS = ((b"OggS", "ogg"), (b"ID3", "mp3"), (b"fLaC", "flac"), (b"\x1aE\xdf\xa3", "webm"))
+_TOO_SHORT = re.compile(rb"too[ _]short", re.IGNORECASE)
+"""Said of a sound under 0.1 s; the code is `audio_too_short`."""
 
 
 class TranscriberError(Exception):
@@ -67,9 +78,12 @@ class Transcriber:
         await self._client.aclose()
 
     async def hear(self, sound: bytes, extension: str) -> str | None:
-        """Return the words of a sound, "" without any; None if the service gives no answer."""
+        """Return the words of a sound, "" without any; None if the service gives no answer.
+
+        `extension` counts only when the sound itself does not show its format.
+        """
         try:
-            return await self._ask(sound, extension)
+            return await self._ask(sound, format_of(sound) or extension)
         except TranscriberError as exc:
             logger.warning("a voice message is not transcribed: %s", exc)
             return None
@@ -99,6 +113,8 @@ class Transcriber:
                     content += chunk
                     if len(content) > BODY_LIMIT:
                         raise TranscriberError("the answer is too long")
+            if response.status_code == 400 and _TOO_SHORT.search(content):
+                return ""  # a tap on the button is no speech
             if response.status_code != 200:
                 raise TranscriberError(f"the service answers HTTP {response.status_code}")
             text = decode(content)["text"]
@@ -111,6 +127,24 @@ class Transcriber:
         if not isinstance(text, str):
             raise TranscriberError("not an answer (no text)")
         return text
+
+
+def format_of(sound: bytes) -> str:
+    """Return the usual extension of a sound's format, "" for an unknown one.
+
+    A voice may be MP3 or M4A too (Bot API: sendVoice), and services refuse a file whose name does
+    not fit its content.
+    """
+    for start, extension in _STARTS:
+        if sound.startswith(start):
+            return extension
+    if sound[4:8] == b"ftyp":
+        return "m4a"
+    if sound.startswith(b"RIFF") and sound[8:12] == b"WAVE":
+        return "wav"
+    # A frame of MPEG audio, layer III: eleven bits set, and the layer's 01.
+    is_frame = len(sound) > 1 and sound[0] == 0xFF and sound[1] & 0xE6 == 0xE2
+    return "mp3" if is_frame else ""
 
 
 def silence() -> bytes:

@@ -7,8 +7,10 @@ database, and logs no prompts.
 
 from __future__ import annotations
 
+import html
 import logging
 import re
+from collections.abc import Sequence
 
 import httpx
 
@@ -51,12 +53,72 @@ _ENGLISH = frozenset(
 )  # fmt: skip
 
 
-_QUOTED = re.compile(r"«([^«»]+)»|“([^“”]+)”|„([^„“”]+)[“”]|\"([^\"]+)\"")
+_QUOTED = re.compile(
+    r"«([^«»]+)»|“([^“”]+)”|„([^„“”]+)[“”]|‹([^‹›]+)›|「([^「」]+)」"
+    r"|(?<!\w)(?:\"([^\"]+)\"|'([^']+)'|‘([^‘’]+)’)(?!\w)"
+)
+"""After a letter or a digit a mark is an apostrophe, or inches."""
 
 
 def quoted_words(prompt: str) -> list[str]:
     """Return what stands in quotation marks: it is to be seen in the video as it is written."""
     return ["".join(groups).strip() for groups in _QUOTED.findall(prompt)]
+
+
+_FENCE = re.compile(r"```(?:\w*\n)?(.+?)```", re.DOTALL)
+_INTRODUCTION = re.compile(
+    r"\**(?:(?:sure|certainly|of course|okay)[!,.:]\s*)?(?:here(?:'s|’s| is) [^:\n]{0,40}"
+    r"\b(?:translation|translated|english|prompt|scene|version)\b[^:\n]{0,40}"
+    r"|(?:the )?(?:english )?translation(?: (?:in|into|to) english)?):\**\s"
+    r"|(?:sure|certainly|of course|okay)[!,.:]\s*\n",
+    re.IGNORECASE,
+)
+_NOTE = re.compile(r"\n[ \t]*[(*_]*(?:note|notes|explanation)\b", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|quot|apos|amp|lt|gt|nbsp);", re.IGNORECASE)
+_MARKS = (("**", "**"), ("`", "`"), ('"', '"'), ("“", "”"), ("«", "»"), ("'", "'"))
+_REFUSAL = re.compile(
+    r"(?:(?:i'm|i’m|i am)?\s*(?:very |so )?sorry\b[^.\n]{0,30}?)?"
+    r"\bi\s*(?:can't|can’t|cannot|can not|won't|won’t|am unable to|'m unable to|’m unable to"
+    r"|am not able to|'m not able to|’m not able to)\s+(?:\w+\s+)?"
+    r"(?:help|assist|translate|comply|fulfil|fulfill|provide|create|generate|process|do that)\b"
+    r"|as an ai\b",
+    re.IGNORECASE,
+)
+
+
+def bare(answer: str, prompt: str) -> str:
+    """Return an answer without what chat models put around it though told not to: a code fence, an
+    introduction, a note, marks around the whole, HTML's escapes. What `prompt` has itself stays.
+    """
+    said = answer.strip()
+    if "```" not in prompt and (fenced := _FENCE.search(said)):
+        said = fenced[1].strip()
+    if opening := _INTRODUCTION.match(said):
+        said = said[opening.end() :].strip()
+    if note := _NOTE.search(said):
+        said = said[: note.start()].strip()
+    if not _ENTITY.search(prompt):
+        said = _ENTITY.sub(lambda found: html.unescape(found[0]), said)
+    for opens, closes in _MARKS:
+        inside = said[len(opens) : -len(closes)]
+        if said != f"{opens}{inside}{closes}" or opens in inside or closes in inside:
+            continue
+        if prompt[0] not in "\"'“„«`*":
+            said = inside.strip()
+    return said
+
+
+def is_refusal(said: str) -> bool:
+    """Whether a model says that it will not answer."""
+    return _REFUSAL.match(said) is not None
+
+
+def is_english(said: str, quoted: Sequence[str] = ()) -> bool:
+    """Whether a text may be English: without what is or was `quoted`, most letters are Latin."""
+    for words in quoted:
+        said = said.replace(words, "")
+    letters = [char for char in _QUOTED.sub("", said) if char.isalpha()]
+    return sum(ord(char) > 0x24F for char in letters) * 2 <= len(letters)
 
 
 def is_foreign(prompt: str) -> bool:
@@ -134,8 +196,11 @@ class Translator:
         if answer is None:
             return None
         try:
-            said = clean_prompt(answer)
+            said = clean_prompt(bare(answer, prompt))
         except InputError as exc:
             logger.warning("the chat model gives nothing: %s", exc)
+            return None
+        if is_refusal(said) or not is_english(said, quoted_words(prompt)):
+            logger.warning("the chat model refuses, or does not answer in English: not used")
             return None
         return None if said == prompt else said

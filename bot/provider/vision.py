@@ -8,7 +8,6 @@ not know Telegram, tasks or the database, and logs no words.
 from __future__ import annotations
 
 import base64
-import json
 import logging
 import unicodedata
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 
 from bot.core.errors import InputError
+from bot.core.json_text import values_in
 from bot.core.prompt import clean_prompt
 from bot.core.suggestions import COUNT, LABEL_LIMIT, Suggestion
 from bot.provider.chat import Message, ask
@@ -90,20 +90,24 @@ def read(said: str) -> tuple[Suggestion, ...] | None:
 
     Models like to put JSON between other words or into an object, so the list is searched for.
     """
-    start, end = said.find("["), said.rfind("]")
-    if not 0 <= start < end:
-        return None
-    try:
-        listed = json.loads(said[start : end + 1])
-    except (ValueError, RecursionError):
+    return next(filter(None, map(_suggestions, values_in(said))), None)
+
+
+def _suggestions(told: Any) -> tuple[Suggestion, ...] | None:
+    """Return the suggestions of a list, or of an object that has one; None without enough."""
+    if isinstance(told, dict):
+        told = next((inner for inner in told.values() if isinstance(inner, list)), None)
+    if not isinstance(told, list):
         return None
     found: dict[str, Suggestion] = {}
-    for one in listed:
+    prompts = set()
+    for one in told:
         suggestion = _suggestion(one)
-        if suggestion is not None:
-            found.setdefault(suggestion.label.casefold(), suggestion)
-    enough = tuple(found.values())[:COUNT]
-    return enough if len({one.prompt for one in enough}) == COUNT else None
+        if suggestion is None or suggestion.prompt in prompts:
+            continue
+        if found.setdefault(suggestion.label.casefold(), suggestion) is suggestion:
+            prompts.add(suggestion.prompt)
+    return tuple(found.values())[:COUNT] if len(found) >= COUNT else None
 
 
 def _suggestion(one: Any) -> Suggestion | None:

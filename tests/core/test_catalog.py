@@ -53,6 +53,14 @@ def test_a_catalog_may_say_how_long_a_video_takes(tmp_path: Path) -> None:
     assert [model.typical_seconds for model in catalog.read(path)] == [None, 90]
 
 
+def test_a_catalog_saved_by_windows_with_a_mark_in_front_is_read(tmp_path: Path) -> None:
+    text = '[[models]]\nid = "m"\ntitle = "М"\nquality = "480p"\nseconds = 5\nprice = 1000000\n'
+    (tmp_path / "c.toml").write_text(text, encoding="utf-8-sig")
+    (tmp_path / "c.json").write_text(json.dumps([LINE]), encoding="utf-8-sig")
+    assert catalog.read(tmp_path / "c.toml")[0].price == 1_000_000
+    assert catalog.read(tmp_path / "c.json")[0].id == "m-1"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -71,6 +79,15 @@ def test_a_catalog_may_say_how_long_a_video_takes(tmp_path: Path) -> None:
         ([{**LINE, "price": -1}], "price"),
         ([{**LINE, "price": 1.005}], "price"),
         ([{**LINE, "price": "NaN"}], "price"),
+        ([{**LINE, "price": 1e40}], "model 1: price"),
+        ([{**LINE, "price": 10**30}], "model 1: price"),
+        ([{**LINE, "price": "1e999999999"}], "model 1: price"),
+        ([{**LINE, "price": 1_000_000.01}], "model 1: price"),
+        ([{**LINE, "id": "a\0b"}], "model 1: id should be one line"),
+        ([LINE, {**LINE, "id": "\ud83d"}], "model 2: id should be one line"),
+        ([{**LINE, "title": "a\nb"}], "model 1: title should be one line"),
+        ([{**LINE, "title": "a" * 61}], "model 1: title should be one line of at most 60"),
+        ([{**LINE, "quality": "a" * 61}], "model 1: quality should be one line"),
         ([{**LINE, "ratios": ["4:3"]}], "ratios"),
         ([{**LINE, "typical_seconds": 0}], "typical_seconds"),
         ([{**LINE, "typical_seconds": True}], "typical_seconds"),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.core import examples
-from bot.core.prompt import clean_prompt
+from bot.core.prompt import PROMPT_LIMIT, clean_prompt
 from bot.core.task import AspectRatio
 from bot.provider.translator import is_foreign
 from bot.texts.i18n import LANGUAGES
@@ -50,6 +50,29 @@ def test_a_template_names_its_ratio_and_model(tmp_path: Path) -> None:
     assert (scene.needs_photo, scene.ratio, scene.model) == (True, AspectRatio.TALL, "fine")
 
 
+def test_prompts_and_titles_are_cleaned_like_a_persons_words(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    scene = {"title": " A\ncat ", "prompt": "A cat --ar 1:1\nru\0ns"}
+    path.write_text(json.dumps([scene]), encoding="utf-8-sig")  # as Windows saves it
+    [found] = examples.read(path)
+    assert (found.titles, found.prompt) == ({"en": "A cat"}, "A cat runs")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("prompt", "x" * (PROMPT_LIMIT + 1)), ("prompt", "\u200b"), ("prompt", "--ar 1:1"),
+        ("prompt", 5), ("title", " "), ("title", "\u2800"), ("title", "x" * 41),
+        ("title", {"en": "x", "ru": " "}),
+    ],
+)  # fmt: skip
+def test_a_text_that_no_card_can_show_is_named(tmp_path: Path, key: str, value: Any) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps([{"title": "Cat", "prompt": "A cat", key: value}]))
+    with pytest.raises(ValueError, match=f"scene 1: {key} should be a text of 1 to"):
+        examples.read(path)
+
+
 TOML = """# scenes
 
 [[scenes]]
@@ -81,6 +104,7 @@ JSON = """{{"scenes": [
         ("model", '"fime"', "model is not on offer; the nearest: fine"),
         ("model", "5", "model should be a text"),
         ("picture", '"no.jpg"', "picture cannot be read"),
+        ("picture", '"\\u0000"', "picture cannot be read"),
     ],
 )
 def test_an_error_names_the_line_and_the_key(

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from bot.core.errors import InputError
-from bot.core.storyboard import Scene, is_idea, moved, read_lines, without
+from bot.core.storyboard import (
+    Scene,
+    is_idea,
+    moved,
+    read_lines,
+    said_by_model,
+    unnumbered,
+    without,
+)
 
 A, B, C = (Scene(one, one) for one in "abc")
 
@@ -17,6 +27,39 @@ def test_scenes_are_read_one_a_line_without_their_numbers() -> None:
     assert read_lines(said) == [
         "A cat runs", "it jumps", "it sleeps", "2.5 metres of snow", "2049. A city",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1) A cat", "1.A cat", "1: A cat", "Scene 1: A cat", "scene 12. A cat", "Shot 3 — A cat",
+        "Сцена 1: A cat", "Сцена №2. A cat", "Кадр 2) A cat", "**1.** A cat", "**Scene 1:** A cat",
+        "**Сцена 1**: A cat", "- 1. A cat", "## A cat", "### 2. A cat", "1️⃣ A cat", "🔟 A cat",
+        "**A cat**", "> A cat", "* A cat",
+    ],
+)  # fmt: skip
+def test_what_stands_in_front_of_a_scene_in_a_list_is_no_part_of_it(line: str) -> None:
+    assert read_lines(line) == ["A cat"]
+    assert said_by_model(line, line) == Scene("A cat", "A cat")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2.5 metres of snow", "16:9 screen on a wall", "3 cats run", "2049. A city", "3D cat",
+        "Scene of a crime", "Scene 5 of the play begins", "#cat on a wall", "Part of a wall", "1.",
+        "Кадр за кадром", "100) bottles", "12:30 on a clock",
+    ],
+)  # fmt: skip
+def test_numbers_that_belong_to_a_scene_stay(line: str) -> None:
+    assert read_lines(line) == [line]
+
+
+@pytest.mark.parametrize("part", ["-", "# ", "\t", "- #", "**", "1. "])
+def test_a_long_line_is_read_quickly(part: str) -> None:
+    began = time.process_time()
+    unnumbered(f"{part * (100_000 // len(part))}x")
+    assert time.process_time() - began < 1
 
 
 def test_a_line_that_is_no_prompt_is_an_error() -> None:

@@ -117,6 +117,8 @@ async def test_a_waiting_photo_gets_the_words_that_were_said(
     ("given", "said", "told"),
     [
         ({"seconds": 61}, "x", "61 s; the limit is 60 s"),
+        ({}, "Субтитры сделал DimaTorzok", "no words"),
+        ({}, "Thanks for watching!", "no words"),
         ({"size": 20_000_001}, "x", "too big"),
         ({}, "", "I heard no words"),
         ({}, "…", "I heard no words"),

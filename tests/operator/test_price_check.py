@@ -112,8 +112,12 @@ async def test_the_list_of_the_provider_is_read_exactly() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{"code": 99}, {"models": []}, {"models": "x"}, {"models": [{"id": "a"}]}, "no JSON"]
-)
+    "body",
+    [
+        {"code": 99}, {"models": []}, {"models": "x"}, {"models": [{"id": "a"}]}, "no JSON",
+        {"models": [{"id": LITE.id, "price": 1e40}, {"id": 5, "price": 1}, None]},
+    ],
+)  # fmt: skip
 async def test_an_answer_that_is_not_a_list_counts_as_none(body: Any) -> None:
     async def answer(_: web.Request) -> web.Response:
         return web.json_response(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.errors import InputError
+from bot.core.json_text import values_in
 from bot.core.prompt import PROMPT_LIMIT
 from bot.core.storyboard import MOST, SCENE_LIMIT, Scene
 from bot.provider.storyteller import ANSWER_LIMIT, Storyteller, read_scenes
@@ -70,6 +72,43 @@ async def test_a_russian_idea_gets_english_prompts(storyteller: Storyteller) -> 
 async def test_words_around_the_answer_do_not_matter() -> None:
     said = f"Sure! Here it is:\n```json\n{scenes(2)}\n```\nEnjoy."
     assert await answering(said).tell("x", "en") == [Scene("a", "b")] * 2
+
+
+TWO = '{"scenes": [{"scene": "a", "prompt": "b"}, {"scene": "a", "prompt": "b"}]}'
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"As asked [2 scenes], {{each}} short: {TWO}",
+        f"{TWO} Done [2 scenes] {{:}}",
+        f"Scenes [1, 2]:\n{TWO}",
+        f"{TWO}\n{TWO}",
+        TWO.replace("]}", ",]}"),
+        TWO.replace('"}', '",\n}'),
+        TWO.replace('{"scene":', '// one more, [so]\n{"scene":'),
+        TWO.replace("},", "} /* the first, */,").replace("]}", ", // the last\n]}"),
+        TWO.replace('"a"', '"a\n"'),
+        TWO[len('{"scenes": ') : -1],
+    ],
+)
+async def test_json_as_models_write_it_is_read(said: str) -> None:
+    assert await answering(said).tell("x", "en") == [Scene("a", "b")] * 2
+
+
+async def test_what_looks_like_a_comment_stays_in_a_text() -> None:
+    said = scenes(2, scene='see http://a.b/c, "d" ,] /* e */ ,}').replace("]}", ",]}")
+    told = await answering(said).tell("x", "en")
+    assert told == [Scene('see http://a.b/c, "d" ,] /* e */ ,}', "b")] * 2
+
+
+@pytest.mark.parametrize(
+    "part", ["[", "{", '"', "/* ", ",", ",//", ", // x\n", '\\"', '"\\"', '{"', "[1,", "\\"]
+)
+def test_a_long_strange_answer_is_refused_quickly(part: str) -> None:
+    began = time.process_time()
+    assert list(values_in(f"{{{part * (250_000 // len(part))}")) == []
+    assert time.process_time() - began < 2
 
 
 async def test_texts_are_cleaned_like_prompts() -> None:

@@ -57,6 +57,38 @@ async def test_the_words_of_a_voice_message_come_back(service: GptunnelEmulator)
     assert call.body["file"] == Upload("voice.ogg", sound)
 
 
+@pytest.mark.parametrize(
+    ("start", "name", "kind"),
+    [
+        (b"OggS\0\2", "voice.ogg", "audio/ogg"),
+        (b"ID3\4\0", "voice.mp3", "audio/mpeg"),
+        (b"\xff\xfb\x90\0", "voice.mp3", "audio/mpeg"),
+        (b"\xff\xf3\x40\0", "voice.mp3", "audio/mpeg"),
+        (b"\0\0\0\x1cftypM4A ", "voice.m4a", "audio/mp4"),
+        (b"\0\0\0\x20ftypisom", "voice.m4a", "audio/mp4"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", "voice.wav", "audio/wav"),
+        (b"fLaC\0", "voice.flac", "audio/flac"),
+        (b"\x1aE\xdf\xa3", "voice.webm", "audio/webm"),
+        (b"", "voice.ogg", "audio/ogg"),
+        (b"\xff", "voice.ogg", "audio/ogg"),
+        (b"\xff\xf1\x50", "voice.ogg", "audio/ogg"),  # AAC without a container
+    ],
+)
+async def test_a_sound_is_sent_with_the_name_and_type_of_its_content(
+    start: bytes, name: str, kind: str
+) -> None:
+    seen = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request.read())
+        return httpx.Response(200, json={"text": "a cat"})
+
+    assert await answering(handle).hear(start, "ogg") == "a cat"
+    [body] = seen
+    assert f'filename="{name}"'.encode() in body
+    assert f"Content-Type: {kind}\r\n".encode() in body
+
+
 async def test_silence_has_no_words_and_tells_that_the_service_answers(
     service: GptunnelEmulator,
 ) -> None:
@@ -91,7 +123,8 @@ async def test_the_sandbox_hears_something_in_any_sound_and_refuses_the_rest(
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (500, "{}"), (401, "{}"), (429, "{}"), (200, "<html>"), (200, "[]"), (200, "{}"),
+        (500, "{}"), (401, "{}"), (429, "{}"), (400, "{}"),
+        (500, "too short"), (200, "<html>"), (200, "[]"), (200, "{}"),
         (200, '{"text": 5}'), (200, "[" * 100_000), (200, " " * (BODY_LIMIT + 1)),
         (302, ""),
     ],
@@ -101,6 +134,16 @@ async def test_a_strange_answer_is_none(status: int, body: str) -> None:
         return httpx.Response(status, text=body, headers={"Location": "http://elsewhere/"})
 
     assert await answering(handle).hear(b"OggS", "ogg") is None
+
+
+@pytest.mark.parametrize(
+    "error", [{"message": "Audio file is too short."}, {"code": "audio_too_short"}]
+)
+async def test_a_sound_too_short_for_words_has_none(error: object) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, json={"error": error})
+
+    assert await answering(handle).hear(b"OggS", "ogg") == ""
 
 
 async def test_a_late_answer_is_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from bot.core.chat_models import ChatModel
 from bot.core.errors import ProviderBusy
 from bot.provider.client import Gptunnel
-from bot.provider.translator import Translator, is_foreign, quoted_words
+from bot.provider.translator import Translator, bare, is_foreign, is_refusal, quoted_words
 from bot.sandbox.faults import Fault
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 
@@ -58,6 +59,7 @@ async def test_russian_is_translated(provider: GptunnelEmulator, translator: Tra
     [call] = provider.calls
     assert call.name == "chat"
     assert call.body["model"] == "chatty"
+    assert call.body["stream"] is False
     assert call.body["messages"][-1] == {"role": "user", "content": "рыжий кот бежит"}
 
 
@@ -93,6 +95,7 @@ def answering(status: int, body: str) -> Translator:
         (200, "<html>"),
         (200, "[]"),
         (200, '{"choices": []}'),
+        (200, '{"choices": ["A cat"]}'),
         (200, '{"choices": [{"message": {"content": null}}]}'),
         (200, '{"choices": [{"message": {"content": ["A cat"]}}]}'),
         (200, '{"choices": [{"message": {"content": "--ar 1:1"}}]}'),
@@ -103,6 +106,127 @@ def answering(status: int, body: str) -> Translator:
 )
 async def test_an_unusable_answer_is_none(status: int, body: str) -> None:
     assert await answering(status, body).translate("кот бежит") is None
+
+
+def saying(content: object, **choice: object) -> Translator:
+    said = {"choices": [{"message": {"content": content}, **choice}]}
+    return answering(200, json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<think>The user wants a cat.\nIn English.</think>\n\nA cat runs",
+        "<thinking>A cat</thinking>A cat runs",
+        "The user wants a cat.\n</think>\n\nA cat runs",
+        "<think></think>A cat runs",
+        [{"type": "text", "text": "A cat runs"}],
+        [{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "A cat runs"}],
+        [{"type": "text", "text": "A cat"}, {"type": "text", "text": " runs"}],
+    ],
+)
+async def test_thoughts_and_parts_of_an_answer_are_no_words(content: object) -> None:
+    assert await saying(content).translate("кот бежит") == "A cat runs"
+    assert await saying(content, finish_reason="stop").translate("кот бежит") == "A cat runs"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "```\nA cat runs\n```",
+        "```text\nA cat runs\n```",
+        "Here is the translation:\n\n```\nA cat runs\n```\nAnything else?",
+        "```A cat runs```",
+        "`A cat runs`",
+        '"A cat runs"',
+        "“A cat runs”",
+        "«A cat runs»",
+        "**A cat runs**",
+        '**"A cat runs"**',
+        "Sure! Here is the translation:\n\nA cat runs",
+        "Sure, here's the translated prompt: A cat runs",
+        "Here’s the scene:\nA cat runs",
+        "Certainly!\n\nA cat runs",
+        "Translation: A cat runs",
+        "**Translation:** A cat runs",
+        "A cat runs\n\nNote: the name was kept.",
+        "A cat runs\n(Note: there is no name.)",
+        "A&nbsp;cat&#32;runs",
+    ],
+)
+async def test_what_a_model_puts_around_its_answer_is_left_out(content: str) -> None:
+    assert await saying(content).translate("кот бежит") == "A cat runs"
+    assert await saying(content).improve("cat") == "A cat runs"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said", "kept"),
+    [
+        ("«Кафе»", "«Кафе»", None),
+        ("«Кафе» у моря, «Бар»", "«Кафе» by the sea, «Бар»", "«Кафе» by the sea, «Бар»"),
+        ("Том & Джерри &amp; кот", "Tom & Jerry &amp; cat", "Tom & Jerry &amp; cat"),
+        ("вывеска «A & B»", "a sign «A &amp; B»", "a sign «A & B»"),
+        ("вот кот: он бежит", "Here is a cat: it runs", "Here is a cat: it runs"),
+        ("слово `код` на экране", "the word `code` on screen", "the word `code` on screen"),
+        ("я не могу остановиться", "I can't stop", "I can't stop"),
+        ("конечно! и кот бежит", "Of course! And the cat runs", "Of course! And the cat runs"),
+        ("вывеска «Добро пожаловать»", "a «Добро пожаловать» sign", "a «Добро пожаловать» sign"),
+        ("закат 🌅", "🌅", "🌅"),
+        ("текст «Привет»", "text 'Привет'", "text 'Привет'"),
+        ("текст «Привет»", "text Привет", "text Привет"),
+        ("слово 'ПРИВЕТ'", "word 'ПРИВЕТ'", "word 'ПРИВЕТ'"),
+        ("слово 'ПРИВЕТ'", "word 'HELLO'", None),
+        ("слово ‘ПРИВЕТ’", "word ‘HELLO’", None),
+        ("слово ‹ПРИВЕТ›", "word HELLO", None),
+        ("看板「こんにちは」の夜", "A sign “hello” at night", None),
+        ("п'ять котів і м'яч", "Five cats and a ball", "Five cats and a ball"),
+        ('экран 24" и кот 10" ростом', 'A 24" screen, a 10" cat', 'A 24" screen, a 10" cat'),
+    ],
+)
+async def test_what_belongs_to_an_answer_stays(prompt: str, said: str, kept: str | None) -> None:
+    assert await saying(said).translate(prompt) == kept
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I'm sorry, but I can't assist with that request.",
+        "I’m sorry, I can’t help with that.",
+        "Sorry, I cannot translate this.",
+        "I cannot translate this content.",
+        "I am unable to provide this translation.",
+        "As an AI language model, I must not.",
+        "Извините, я не могу помочь с этим запросом.",
+        "很抱歉，我无法协助完成您的请求。",
+        "Рыжий кот бежит по белому снегу",
+    ],
+)
+async def test_a_refusal_and_another_language_are_no_translation(said: str) -> None:
+    assert await saying(said).translate("кот бежит по снегу") is None
+    assert await saying(said).improve("cat") is None
+
+
+@pytest.mark.parametrize(
+    "begins", ["`" * 200_000, "a" + "\n" * 200_000 + "b", "I " * 100_000, "**" * 100_000]
+)
+def test_long_answers_are_read_quickly(begins: str) -> None:
+    assert bare(begins, "кот") is not None
+    assert not is_refusal(begins)
+
+
+@pytest.mark.parametrize(
+    ("content", "end"),
+    [
+        ("A cat ru", "length"),
+        ("A cat", "content_filter"),
+        ("<think>The user wants", "stop"),
+        ([], "stop"),
+        ([{"type": "text"}], "stop"),
+        ({"text": "A cat"}, "stop"),
+    ],
+)
+async def test_an_unfinished_answer_is_none(content: object, end: str) -> None:
+    assert await saying(content, finish_reason=end).translate("кот бежит") is None
 
 
 async def test_an_answer_is_cleaned_like_a_prompt() -> None:
@@ -167,7 +291,13 @@ async def test_the_list_of_chat_models_has_their_prices(provider: GptunnelEmulat
         Fault(on="chat_models", act="answer", body={"data": [{"id": "x"}, {"id": 5}, "y"]})
     )
     assert await client.chat_models() == [ChatModel("x")]
-    bodies: list[Any] = [{"data": None}, [], {"error": {"message": "bad key"}}]
+    bodies: list[Any] = [
+        {"data": None},
+        {"data": []},
+        {"data": [{"name": "x"}]},
+        [],
+        {"error": {"message": "bad key"}},
+    ]
     for body in bodies:
         provider.faults.clear()
         provider.faults.add(Fault(on="chat_models", act="answer", body=body))

@@ -80,6 +80,11 @@ async def test_a_glance_is_small_upright_and_has_no_metadata() -> None:
         f"Here you are:\n```json\n{json.dumps(THREE)}\n```",
         json.dumps({"suggestions": THREE}),
         json.dumps([{"label": 5, "prompt": "x"}, "x", *THREE, *THREE]),
+        json.dumps([THREE[0], {"label": "Another", "prompt": "Prompt 0"}, *THREE[1:]]),
+        json.dumps({"photo": "a cat", "suggestions": THREE}),
+        f"For photo [1]: {json.dumps(THREE)} [end]",
+        json.dumps(THREE).replace("}]", "},]"),
+        json.dumps(THREE).replace("}, {", ",}, // next\n{"),
     ],
 )
 def test_usual_forms_of_an_answer_are_read(said: str) -> None:
