@@ -15,7 +15,7 @@ _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
 _SCAN = 0xDA
 # What is in a scan: any byte, 0xFF only before 0 or a restart marker (ITU-T T.81, B.1.1)
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
-# Only to match: searched, its fill bytes would take time in the square of their number
+# Only for `match`: with `search`, a long run of fill bytes would take quadratic time
 _FILLED_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
 # Pillow reads the head of a JPEG byte by byte in Python: 20 MB without pixels took 18 s.
 _MAX_SEGMENTS = 4096

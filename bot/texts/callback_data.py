@@ -19,7 +19,7 @@ _LARGEST = 2**63 - 1
 
 
 class ButtonData(CallbackData, prefix="-"):
-    """The base of all: data that no button of the bot has is the data of no button.
+    """The base of all buttons' data. It refuses numbers that no button of the bot can have.
 
     People can send any data with a client of their own (MTProto: messages.getBotCallbackAnswer).
     """
