@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Coroutine
+from decimal import Decimal
 from subprocess import PIPE
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
+from bot.core.caps import OrderRules
+from bot.core.storyboard import Scene
 from bot.core.task import AspectRatio, TaskState
 from storage import IncomingUpdate, Storage
 from storage.tables import tasks
-from tests.support.factories import ANN, MINUTE, NOON, SECOND
+from tests.support.factories import ANN, MINUTE, NOON, SECOND, draft, wish
 
 S = TaskState
 
@@ -179,3 +185,40 @@ async def test_a_frame_is_not_published_for_a_task_that_ends_or_is_taken_concurr
                 await asyncio.wait({publishing}, timeout=0.2)  # it waits for this commit
             assert await publishing is False
             assert await other.frames.get(token, NOON) is None
+
+
+@pytest.mark.parametrize("film", [False, True])
+async def test_a_person_who_is_erased_during_a_press_pays_for_none_of_its_videos(
+    storage: Storage, other: Storage, film: bool
+) -> None:
+    """The deletion begins before the press commits, and waits for its first row: only then are the
+    other videos of the order there."""
+    await storage.stars.purchase(
+        user_id=ANN, payment_id="p", stars=9, credit=Decimal(90), now=NOON
+    )
+    sold = Storage.over(storage.database, OrderRules(sold=True))
+    how: dict[str, Any] = {
+        "user_id": ANN, "aspect_ratio": AspectRatio.TALL, "update_id": 1, "now": NOON,
+    }  # fmt: skip
+    press: Coroutine[Any, Any, object]
+    if film:
+        scenes = [Scene("a cat", "a cat")] * 3
+        board = await storage.storyboards.create(**wish(scenes=scenes))
+        press = sold.storyboards.order(board, card_message_id=7, **how)
+    else:
+        task = await draft(storage)
+        await storage.tasks.choose(task.id, user_id=ANN, variants=3)
+        press = sold.tasks.confirm(task.id, **how)
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        other.database.transaction() as connection,
+    ):
+        await connection.lock("ledger")
+        pressing = group.create_task(press)
+        await asyncio.wait({pressing}, timeout=0.2)  # it counts when the lock is free
+        erasing = group.create_task(other.privacy.erase_person(ANN, now=NOON))
+        await asyncio.wait({erasing}, timeout=0.2)
+    assert len(erasing.result()) == 3
+    assert await storage.tasks.latest(ANN) == []
+    assert await storage.ledger.credit(ANN) == 90
