@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from subprocess import PIPE
 from typing import Any
@@ -18,7 +18,7 @@ from bot.core.storyboard import Scene
 from bot.core.task import AspectRatio, TaskState
 from storage import IncomingUpdate, Storage
 from storage.tables import tasks
-from tests.support.factories import ANN, MINUTE, NOON, SECOND, draft, wish
+from tests.support.factories import ANN, CHAT, MINUTE, NOON, SECOND, draft, queued, wish
 
 S = TaskState
 
@@ -222,3 +222,63 @@ async def test_a_person_who_is_erased_during_a_press_pays_for_none_of_its_videos
     assert len(erasing.result()) == 3
     assert await storage.tasks.latest(ANN) == []
     assert await storage.ledger.credit(ANN) == 90
+
+
+async def test_a_cancel_beside_a_submit_takes_the_next_newest(
+    storage: Storage, other: Storage
+) -> None:
+    """The newest order has just begun: the one before it still waits."""
+    before, newest = await queued(storage), await queued(storage)
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        submitted = sa.update(tasks).where(tasks.c.id == newest.id).values(state=S.SUBMITTING)
+        await connection.execute(submitted)
+        cancelling = group.create_task(
+            other.tasks.cancel_latest(user_id=ANN, chat=CHAT, update_id=1, now=NOON)
+        )
+        await asyncio.wait({cancelling}, timeout=0.2)  # it waits for this commit
+    cancelled = cancelling.result()
+    assert cancelled is not None
+    assert (cancelled.id, cancelled.state) == (before.id, S.CANCELLED)
+
+
+@pytest.mark.parametrize(
+    ("film", "way"),
+    [(False, "latest"), (False, "button"), (True, "latest"), (True, "button"), (True, "stop")],
+)
+async def test_who_cancels_a_whole_order_locks_its_videos_by_number(
+    storage: Storage, other: Storage, film: bool, way: str
+) -> None:
+    """As a worker does that has the first and goes on to the others; otherwise each waits for the
+    other until the database stops one of them."""
+    how: dict[str, Any] = {
+        "user_id": ANN, "aspect_ratio": AspectRatio.TALL, "update_id": 1, "now": NOON,
+    }  # fmt: skip
+    if film:
+        board = await storage.storyboards.create(**wish(scenes=[Scene("a cat", "a cat")] * 3))
+        await storage.storyboards.order(board, card_message_id=7, **how)
+    else:
+        task = await draft(storage)
+        await storage.tasks.choose(task.id, user_id=ANN, variants=3)
+        await storage.tasks.confirm(task.id, **how)
+    first, second, third = sorted(task.id for task in await storage.tasks.latest(ANN))
+    ways: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "latest": lambda: other.tasks.cancel_latest(user_id=ANN, chat=CHAT, update_id=2, now=NOON),
+        "button": lambda: other.tasks.cancel(second if film else first, user_id=ANN, now=NOON),
+        "stop": lambda: other.storyboards.stop(second, user_id=ANN, now=NOON),
+    }
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        for number in (first, second, third):
+            touched = sa.update(tasks).where(tasks.c.id == number).values(attempts=1)
+            await connection.execute(touched)
+            if number == first:
+                group.create_task(ways[way]())
+                await asyncio.sleep(0.2)
+    assert {task.state for task in await storage.tasks.latest(ANN)} == {S.CANCELLED}
