@@ -223,7 +223,8 @@ class TaskStore(Drafts):
     async def cancel(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
         """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it.
 
-        Its variants are cancelled with it, where that is still possible.
+        Its variants are cancelled with it, where that is still possible; one of them is returned
+        if it has begun itself.
         """
         async with self._database.transaction() as connection:
             await connection.lock(f"presses {user_id}")
@@ -411,9 +412,10 @@ async def _one(
 
 
 async def _cancel_whole(connection: Connection, task: Task, now: datetime) -> Task | None:
-    """Cancel a task, with what still waits of its order or its film; None if it has begun.
+    """Cancel what still waits of a task with its order or its film; None if all of it has begun.
 
-    Return the task with the status message, if that is cancelled too; otherwise the given one.
+    Return the task with the status message if that is among it; otherwise the given one, or
+    another one of the order.
     """
     # Its rows are locked by number: a worker that has one of them may go on to those after it.
     if task.storyboard_id is not None:
@@ -421,13 +423,14 @@ async def _cancel_whole(connection: Connection, task: Task, now: datetime) -> Ta
     elif task.order is not None:
         await connection.execute(_LOCK_ORDER, {"order": task.order})
     theirs = {"person": task.user_id}
-    first = cancelled = await _change(connection, _CANCEL, {"order": task.id, **theirs}, now)
-    if cancelled is None or cancelled.order is None:
-        return cancelled
-    queued = await connection.scalars(_QUEUED_OF_ORDER, {"order": cancelled.order})
+    first = await _change(connection, _CANCEL, {"order": task.id, **theirs}, now)
+    order = (first or task).order
+    if order is None:
+        return first
+    queued = await connection.scalars(_QUEUED_OF_ORDER, {"order": order})
     for waiting in queued.all():
         other = await _change(connection, _CANCEL, {"order": waiting, **theirs}, now)
-        if other is not None and other.id == cancelled.order:
+        if first is None or (other is not None and other.id == order):
             first = other
     return first
 
