@@ -13,12 +13,23 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from bot.core.access import Verdict
 from bot.core.caps import OrderRules
 from bot.core.storyboard import Scene
 from bot.core.task import AspectRatio, TaskState
-from storage import IncomingUpdate, Storage
-from storage.tables import tasks
-from tests.support.factories import ANN, CHAT, MINUTE, NOON, SECOND, draft, queued, wish
+from storage import IncomingUpdate, RedeemResult, Storage
+from storage.tables import permits, tasks
+from tests.support.factories import (
+    ANN,
+    BOB,
+    CHAT,
+    MINUTE,
+    NOON,
+    SECOND,
+    draft,
+    queued,
+    wish,
+)
 
 S = TaskState
 
@@ -282,3 +293,27 @@ async def test_who_cancels_a_whole_order_locks_its_videos_by_number(
                 group.create_task(ways[way]())
                 await asyncio.sleep(0.2)
     assert {task.state for task in await storage.tasks.latest(ANN)} == {S.CANCELLED}
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+async def test_an_invite_that_is_used_beside_a_decision_counts_nobody(
+    storage: Storage, other: Storage, verdict: Verdict
+) -> None:
+    invite = await storage.access.invite(
+        by=1, uses=1, expires_at=NOON + MINUTE, update_id=1, now=NOON
+    )
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        decided = sa.insert(permits).values(
+            subject_id=ANN, verdict=verdict, decided_by=1, decided_at=NOON
+        )
+        await connection.execute(decided)
+        using = group.create_task(other.access.redeem(invite.token, user_id=ANN, now=NOON))
+        await asyncio.wait({using}, timeout=0.2)  # it waits for this commit
+    expected = RedeemResult.BANNED if verdict is Verdict.BANNED else RedeemResult.KNOWN
+    assert using.result() is expected
+    assert (await other.access.verdicts(ANN)).person is verdict
+    assert await other.access.redeem(invite.token, user_id=BOB, now=NOON) is RedeemResult.WELCOME
