@@ -18,7 +18,7 @@ from bot.core.caps import OrderRules
 from bot.core.storyboard import Scene
 from bot.core.task import AspectRatio, TaskState
 from storage import IncomingUpdate, RedeemResult, Storage
-from storage.tables import permits, tasks
+from storage.tables import balance_trails, permits, tasks
 from tests.support.factories import (
     ANN,
     BOB,
@@ -28,6 +28,7 @@ from tests.support.factories import (
     SECOND,
     draft,
     queued,
+    task_in,
     wish,
 )
 
@@ -317,3 +318,23 @@ async def test_an_invite_that_is_used_beside_a_decision_counts_nobody(
     assert using.result() is expected
     assert (await other.access.verdicts(ANN)).person is verdict
     assert await other.access.redeem(invite.token, user_id=BOB, now=NOON) is RedeemResult.WELCOME
+
+
+async def test_a_person_is_erased_while_an_order_in_doubt_is_decided(
+    storage: Storage, other: Storage
+) -> None:
+    """Both lock the order before its trail: none waits for the other."""
+    task = await task_in(storage, S.UNKNOWN)
+    async with other.database.transaction() as connection:
+        await connection.execute(sa.update(balance_trails).values(due_at=None))
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        order = tasks.c.id == task.id
+        await connection.execute(sa.update(tasks).where(order).values(attempts=1))
+        deciding = group.create_task(other.doubts.decide(task.id, account=None, now=NOON))
+        await asyncio.wait({deciding}, timeout=0.2)
+        await connection.execute(sa.delete(tasks).where(order))
+    assert deciding.result() is None
