@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from subprocess import PIPE
 from typing import Any
@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from bot.core.access import Verdict
 from bot.core.caps import OrderRules
+from bot.core.notices import Notice, NoticeKind
 from bot.core.storyboard import Scene
-from bot.core.task import AspectRatio, TaskState
+from bot.core.task import AspectRatio, Task, TaskState
 from storage import IncomingUpdate, RedeemResult, Storage
 from storage.tables import balance_trails, permits, tasks
 from tests.support.factories import (
@@ -338,3 +339,32 @@ async def test_a_person_is_erased_while_an_order_in_doubt_is_decided(
         await asyncio.wait({deciding}, timeout=0.2)
         await connection.execute(sa.delete(tasks).where(order))
     assert deciding.result() is None
+
+
+async def test_tasks_saved_in_one_commit_are_locked_by_number(
+    storage: Storage, other: Storage
+) -> None:
+    """As all who lock several: otherwise the heartbeat, and this, wait for each other."""
+    await fill_queue(storage, 2)
+    one, two = await storage.tasks.claim_due(
+        owner="one", now=NOON, lease_for=MINUTE, limit=2, slots=None
+    )
+    changes = [(lease, lease.to(S.FAILED, run_at=NOON)) for lease in (two, one)]
+
+    def tell(ended: Sequence[Task]) -> Notice:
+        return Notice(kind=NoticeKind.OVERDUE, chat=CHAT, lang="en")
+
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        other.database.transaction() as connection,
+    ):
+        for lease in (one, two):
+            longer = sa.update(tasks).where(tasks.c.id == lease.id).values(attempts=1)
+            await connection.execute(longer)
+            if lease is one:
+                saving = group.create_task(
+                    storage.tasks.save_together(changes, now=NOON, tell=tell)
+                )
+                await asyncio.sleep(0.2)
+    assert saving.result() == {one.id, two.id}
