@@ -297,6 +297,9 @@ async def cancel(
             await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
             return
     speak_of(task)
+    if task.variant_of == callback_data.task_id:  # the message goes on with the first, which began
+        await reply.toast(query, texts.statuses.press_cancelled(lang, others=True), alert=True)
+        return
     await reply.toast(query, texts.statuses.press_cancelled(lang))
     words, keyboard = await cancelled(task, storage)
     shown = {task.card_message_id: task.card_is_media}

@@ -332,15 +332,19 @@ class AccessStore:
                     return RedeemResult.NO_INVITE
                 ended = found.expires_at <= now or found.revoked_at is not None
                 return RedeemResult.EXPIRED if ended else RedeemResult.USED_UP
-            await connection.execute(
-                sa.insert(permits).values(
-                    subject_id=user_id,
-                    verdict=Verdict.ALLOWED,
-                    invite=token,
-                    decided_by=made_by,
-                    decided_at=now,
-                )
+            new = insert(permits).values(
+                subject_id=user_id,
+                verdict=Verdict.ALLOWED,
+                invite=token,
+                decided_by=made_by,
+                decided_at=now,
             )
+            if (await connection.execute(new.on_conflict_do_nothing())).rowcount != 1:
+                # an admin has decided meanwhile: the invite is not used
+                unused = sa.update(invites).where(invites.c.token == token)
+                await connection.execute(unused.values(used=invites.c.used - 1))
+                banned = await _verdict(connection, user_id) is Verdict.BANNED
+                return RedeemResult.BANNED if banned else RedeemResult.KNOWN
             note(connection, f"ID {user_id}: let in by an invite", subject=user_id)
             return RedeemResult.WELCOME
 

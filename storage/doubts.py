@@ -139,6 +139,8 @@ class DoubtStore:
         frozen process may still send it.
         """
         async with self._database.transaction() as connection:
+            # before its trail, which goes with it when the person is erased
+            task = await _locked(connection, task_id)
             row = (await connection.execute(_TO_DECIDE, {"order": task_id})).one_or_none()
             if row is None or (trail := _trail_from(row)).is_reading:
                 return None
@@ -146,7 +148,6 @@ class DoubtStore:
             if verdict is None:
                 return None
             await connection.execute(_SET, {"order": task_id, "verdict": verdict.value})
-            task = await _locked(connection, task_id)
             if task is None:
                 return Verdict.PERSON  # somebody was faster
             if verdict is Verdict.NOT_ACCEPTED:

@@ -127,6 +127,7 @@ class StoryboardStore(Storyboards):
             )
             if storyboard_id is None:
                 return False
+            await chain.lock(connection, storyboard_id)
             stopped = await chain.stop(connection, storyboard_id, now)
             for one in stopped:
                 await add_event(connection, one, now)

@@ -65,8 +65,11 @@ _PARTS = (
     )
     .order_by(tasks.c.film_place, tasks.c.film_since, tasks.c.id)
 )
-_WANT = sa.update(films).where(_film, films.c.run_at.is_(None))
-_WANT_OWN = _WANT.where(films.c.user_id == sa.bindparam("person"))
+_WANT_OWN = sa.update(films).where(
+    _film, films.c.run_at.is_(None), films.c.user_id == sa.bindparam("person")
+)
+# Takes the lease away: who joins the film now began without the part that asks for it
+_WANT_ANEW = sa.update(films).where(_film).values(attempts=0, **UNLEASED)
 _WRITE_HELD = sa.update(films).where(_film, films.c.lease_owner == sa.bindparam("holder"))
 
 
@@ -216,11 +219,14 @@ async def want(
     now: datetime,
     user_id: int | None = None,
 ) -> bool:
-    """Request a film, as part of a transaction; with `user_id`, only a film of this person. Return
-    False if it is not theirs or already requested."""
+    """Request a film, as part of a transaction: with all parts that are there at its commit.
+
+    With `user_id`, only a film of this person. Return False if it is not theirs or already
+    requested.
+    """
     values = {"lang": lang, "reply_to": reply_to, "run_at": now, "wanted_at": now}
     wanted = await connection.execute(
-        _WANT if user_id is None else _WANT_OWN,
+        _WANT_ANEW if user_id is None else _WANT_OWN,
         {"film": film_id, "person": user_id, **chat_values(chat), **values},
     )
     return wanted.rowcount == 1

@@ -96,27 +96,27 @@ class PrivacyStore:
         The ledger keeps its sums under their user ID, and decisions of admins stay. Reservations
         of queued orders are returned.
         """
-        # of drafts, only later parts of a film have a reservation
-        waiting = sa.select(tasks).where(
-            tasks.c.user_id == user_id, in_states({TaskState.DRAFT, TaskState.QUEUED})
-        )
+        theirs = tasks.c.user_id == user_id
+        # A press that is not committed yet adds variants, or the parts of a film: they are there
+        # once its rows can be locked. By number, as all who lock several, so that no two of them
+        # wait for each other.
+        locked = sa.select(tasks.c.id).where(theirs).order_by(tasks.c.id).with_for_update()
         async with self._database.transaction() as connection:
-            for row in (await connection.execute(waiting.with_for_update())).all():
-                cancelled = replace(task_from(row), state=TaskState.CANCELLED)
-                await settle(connection, cancelled, now)
-            gone = await connection.execute(
-                sa.delete(tasks)
-                .where(tasks.c.user_id == user_id)
-                .returning(tasks.c.id, tasks.c.state)
-            )
-            rows = gone.all()
-            erased = [row.id for row in rows]
-            if any(row.state in _AT_PROVIDER for row in rows):
-                await disturb(connection, now)  # charged or given back without a row
-            await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
             await connection.execute(
                 sa.delete(storyboards).where(storyboards.c.user_id == user_id)
             )
+            await connection.execute(locked)
+            gone = await connection.execute(sa.delete(tasks).where(theirs).returning(*tasks.c))
+            rows = gone.all()
+            erased = [row.id for row in rows]
+            for row in rows:
+                # of drafts, only later parts of a film have a reservation
+                if row.state in (TaskState.DRAFT, TaskState.QUEUED):
+                    cancelled = replace(task_from(row), state=TaskState.CANCELLED)
+                    await settle(connection, cancelled, now)
+            if any(row.state in _AT_PROVIDER for row in rows):
+                await disturb(connection, now)  # charged or given back without a row
+            await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
             await connection.execute(
                 sa.delete(photo_requests).where(photo_requests.c.user_id == user_id)

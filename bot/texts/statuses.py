@@ -225,11 +225,17 @@ def press_accepted(lang: str) -> str:
     return _("Accepted! Your video will arrive here.")
 
 
-def press_cancelled(lang: str) -> str:
+def press_cancelled(lang: str, *, others: bool = False) -> str:
+    """`others`: a variant can no longer be cancelled."""
     _ = words(lang)
-    if not _.money:
-        return _("Cancelled. It does not count against your videos.")
-    return _("Cancelled. No money was taken.")
+    said = (
+        _("Cancelled. No money was taken.")
+        if _.money
+        else _("Cancelled. It does not count against your videos.")
+    )
+    if others:
+        said += "\n" + _("🎬 The video that is already being made will still arrive.")
+    return said
 
 
 def press_foreign(lang: str) -> str:

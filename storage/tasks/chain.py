@@ -31,6 +31,7 @@ _STOP = (
     )
     .returning(*tasks.c)
 )  # fmt: skip
+_LOCK = sa.select(tasks.c.id).where(_of_order).order_by(tasks.c.film_place).with_for_update()
 _BEGIN_NEXT = (
     sa.update(tasks)
     .where(_of_order, tasks.c.film_place == sa.bindparam("next_place"), in_states({S.DRAFT}))
@@ -62,6 +63,12 @@ async def follow(connection: Connection, task: Task, now: datetime) -> list[Task
             reply_to=task.video_reply_to, now=now,
         )  # fmt: skip
     return []
+
+
+async def lock(connection: Connection, storyboard_id: int) -> None:
+    """Lock the parts of an order by their places: a worker has a part when it goes on to those
+    after it, and one statement that changes all of them locks them in any order."""
+    await connection.execute(_LOCK, {"board": storyboard_id})
 
 
 async def stop(connection: Connection, storyboard_id: int, now: datetime) -> list[Task]:

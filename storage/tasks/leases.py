@@ -285,12 +285,12 @@ class LeasedTasks:
         their ids. Tasks that another worker has are left out; if none is left, there is no notice.
         """
         async with self._database.transaction() as connection:
-            written = [
-                after
-                for lease, after in changes
+            saved = {
+                lease.id
+                for lease, after in sorted(changes, key=lambda change: change[0].id)
                 if await _save(connection, lease, after, now, keep_lease=True)
-            ]
-            if written:
+            }
+            if written := [after for _, after in changes if after.id in saved]:
                 await insert_notices(connection, [tell(written)], now)
             return {
                 after.id for lease, after in changes if await _is_written(connection, lease, after)

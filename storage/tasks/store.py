@@ -46,6 +46,7 @@ from storage.tables import (
     task_events,
     tasks,
 )
+from storage.tasks import chain
 from storage.tasks.callback_actions import record_action, task_of_action
 from storage.tasks.drafts import Drafts
 from storage.tasks.leases import ClaimOnCommit, add_event, drop_frame
@@ -93,9 +94,8 @@ _cancelled: dict[str, Any] = {
     "state": S.CANCELLED, "ended_at": NOW, "fence": tasks.c.fence + 1, **UNLEASED,
 }  # fmt: skip
 _CANCEL = _transition(_theirs, in_states(_CANCELLABLE), **_cancelled)
-_CANCEL_LATEST = _transition(
-    tasks.c.id
-    == sa.select(tasks.c.id)
+_NEWEST = (
+    sa.select(tasks)
     .where(
         tasks.c.user_id == sa.bindparam("person"),
         tasks.c.chat_id == sa.bindparam("chat"),
@@ -103,14 +103,12 @@ _CANCEL_LATEST = _transition(
     )
     .order_by(tasks.c.id.desc())
     .limit(1)
-    .with_for_update()
-    .scalar_subquery(),
-    tasks.c.user_id == sa.bindparam("person"),
-    in_states(_CANCELLABLE),
-    **_cancelled,
 )
-_QUEUED_OF_ORDER = sa.select(tasks.c.id).where(
-    sa.or_(_one_task, tasks.c.variant_of == sa.bindparam("order")), in_states({S.QUEUED})
+_THEIR_TASK = sa.select(tasks).where(_theirs)
+_of_order = sa.or_(_one_task, tasks.c.variant_of == sa.bindparam("order"))
+_LOCK_ORDER = sa.select(tasks.c.id).where(_of_order).order_by(tasks.c.id).with_for_update()
+_QUEUED_OF_ORDER = (
+    sa.select(tasks.c.id).where(_of_order, in_states({S.QUEUED})).order_by(tasks.c.id)
 )
 _REDELIVER = _transition(
     _theirs,
@@ -225,13 +223,13 @@ class TaskStore(Drafts):
     async def cancel(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
         """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it.
 
-        Its variants are cancelled with it, where that is still possible.
+        Its variants are cancelled with it, where that is still possible; one of them is returned
+        if it has begun itself.
         """
         async with self._database.transaction() as connection:
-            await connection.lock(f"presses {user_id}")  # one order of the rows for all devices
-            which = {"order": task_id, "person": user_id}
-            cancelled = await _change(connection, _CANCEL, which, now)
-            return cancelled and await _cancel_rest(connection, cancelled, now)
+            await connection.lock(f"presses {user_id}")
+            task = await _one(connection, _THEIR_TASK, {"order": task_id, "person": user_id})
+            return task and await _cancel_whole(connection, task, now)
 
     async def cancel_latest(
         self, *, user_id: int, chat: Chat, update_id: int, now: datetime
@@ -245,11 +243,12 @@ class TaskStore(Drafts):
             await connection.lock(f"presses {user_id}")
             if known := await task_of_action(connection, update_id):
                 return known
-            cancelled = await _change(connection, _CANCEL_LATEST, latest, now)
-            if cancelled is not None:
-                cancelled = await _cancel_rest(connection, cancelled, now)
-                await record_action(connection, update_id, cancelled.id, now)
-            return cancelled
+            while newest := await _one(connection, _NEWEST, latest):
+                if cancelled := await _cancel_whole(connection, newest, now):
+                    await record_action(connection, update_id, cancelled.id, now)
+                    return cancelled
+                # a worker has just begun it: there may be one before it
+            return None
 
     async def retry_unknown(
         self, task_id: int, *, user_id: int, update_id: int, now: datetime
@@ -412,19 +411,26 @@ async def _one(
     return None if row is None else task_from(row)
 
 
-async def _cancel_rest(connection: Connection, task: Task, now: datetime) -> Task:
-    """Cancel what still waits of the order of a cancelled task.
+async def _cancel_whole(connection: Connection, task: Task, now: datetime) -> Task | None:
+    """Cancel what still waits of a task with its order or its film; None if all of it has begun.
 
-    Return the task with the status message, if that is cancelled too; otherwise the given one.
+    Return the task with the status message if that is among it; otherwise the given one, or
+    another one of the order.
     """
-    if task.order is None:
-        return task
-    first = task
-    queued = await connection.scalars(_QUEUED_OF_ORDER, {"order": task.order})
+    # Its rows are locked by number: a worker that has one of them may go on to those after it.
+    if task.storyboard_id is not None:
+        await chain.lock(connection, task.storyboard_id)
+    elif task.order is not None:
+        await connection.execute(_LOCK_ORDER, {"order": task.order})
+    theirs = {"person": task.user_id}
+    first = await _change(connection, _CANCEL, {"order": task.id, **theirs}, now)
+    order = (first or task).order
+    if order is None:
+        return first
+    queued = await connection.scalars(_QUEUED_OF_ORDER, {"order": order})
     for waiting in queued.all():
-        which = {"order": waiting, "person": task.user_id}
-        other = await _change(connection, _CANCEL, which, now)
-        if other is not None and other.id == task.order:
+        other = await _change(connection, _CANCEL, {"order": waiting, **theirs}, now)
+        if first is None or (other is not None and other.id == order):
             first = other
     return first
 

@@ -264,6 +264,26 @@ async def test_cancel_after_submit_says_that_the_money_is_spent(
     assert harness.telegram.edits == []
 
 
+async def test_cancel_after_the_first_was_submitted_cancels_the_others_of_the_order(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    """The press came too late for one; the others must not be made and paid for."""
+    await drafted(harness, ann)
+    harness.rows("UPDATE tasks SET variants = 3")
+    await harness.feed(**ann.press("r|1|9:16"))
+    harness.rows("UPDATE tasks SET state = 'submitting' WHERE id = 1")
+    edits = len(harness.telegram.edits)
+    await harness.feed(**ann.press("x|1"))
+    assert harness.states() == ["submitting", "cancelled", "cancelled"]
+    assert harness.telegram.toasts[-1] == (
+        "Cancelled. No money was taken.\n"
+        "🎬 The video that is already being made will still arrive."
+    )
+    assert len(harness.telegram.edits) == edits, "the message goes on with the first"
+    await harness.feed(**ann.press("x|1"))
+    assert harness.telegram.toasts[-1] == texts.statuses.press_too_late("en")
+
+
 async def test_cancel_during_a_submit_that_is_refused_cancels(
     harness: HandlerHarness, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

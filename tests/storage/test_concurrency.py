@@ -5,14 +5,33 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Sequence
+from decimal import Decimal
 from subprocess import PIPE
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
-from bot.core.task import AspectRatio, TaskState
-from storage import IncomingUpdate, Storage
-from storage.tables import tasks
-from tests.support.factories import ANN, MINUTE, NOON, SECOND
+from bot.core.access import Verdict
+from bot.core.caps import OrderRules
+from bot.core.notices import Notice, NoticeKind
+from bot.core.storyboard import Scene
+from bot.core.task import AspectRatio, Task, TaskState
+from storage import IncomingUpdate, RedeemResult, Storage
+from storage.tables import balance_trails, permits, tasks
+from tests.support.factories import (
+    ANN,
+    BOB,
+    CHAT,
+    MINUTE,
+    NOON,
+    SECOND,
+    draft,
+    queued,
+    task_in,
+    wish,
+)
 
 S = TaskState
 
@@ -179,3 +198,173 @@ async def test_a_frame_is_not_published_for_a_task_that_ends_or_is_taken_concurr
                 await asyncio.wait({publishing}, timeout=0.2)  # it waits for this commit
             assert await publishing is False
             assert await other.frames.get(token, NOON) is None
+
+
+@pytest.mark.parametrize("film", [False, True])
+async def test_a_person_who_is_erased_during_a_press_pays_for_none_of_its_videos(
+    storage: Storage, other: Storage, film: bool
+) -> None:
+    """The deletion begins before the press commits, and waits for its first row: only then are the
+    other videos of the order there."""
+    await storage.stars.purchase(
+        user_id=ANN, payment_id="p", stars=9, credit=Decimal(90), now=NOON
+    )
+    sold = Storage.over(storage.database, OrderRules(sold=True))
+    how: dict[str, Any] = {
+        "user_id": ANN, "aspect_ratio": AspectRatio.TALL, "update_id": 1, "now": NOON,
+    }  # fmt: skip
+    press: Coroutine[Any, Any, object]
+    if film:
+        scenes = [Scene("a cat", "a cat")] * 3
+        board = await storage.storyboards.create(**wish(scenes=scenes))
+        press = sold.storyboards.order(board, card_message_id=7, **how)
+    else:
+        task = await draft(storage)
+        await storage.tasks.choose(task.id, user_id=ANN, variants=3)
+        press = sold.tasks.confirm(task.id, **how)
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        other.database.transaction() as connection,
+    ):
+        await connection.lock("ledger")
+        pressing = group.create_task(press)
+        await asyncio.wait({pressing}, timeout=0.2)  # it counts when the lock is free
+        erasing = group.create_task(other.privacy.erase_person(ANN, now=NOON))
+        await asyncio.wait({erasing}, timeout=0.2)
+    assert len(erasing.result()) == 3
+    assert await storage.tasks.latest(ANN) == []
+    assert await storage.ledger.credit(ANN) == 90
+
+
+async def test_a_cancel_beside_a_submit_takes_the_next_newest(
+    storage: Storage, other: Storage
+) -> None:
+    """The newest order has just begun: the one before it still waits."""
+    before, newest = await queued(storage), await queued(storage)
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        submitted = sa.update(tasks).where(tasks.c.id == newest.id).values(state=S.SUBMITTING)
+        await connection.execute(submitted)
+        cancelling = group.create_task(
+            other.tasks.cancel_latest(user_id=ANN, chat=CHAT, update_id=1, now=NOON)
+        )
+        await asyncio.wait({cancelling}, timeout=0.2)  # it waits for this commit
+    cancelled = cancelling.result()
+    assert cancelled is not None
+    assert (cancelled.id, cancelled.state) == (before.id, S.CANCELLED)
+
+
+@pytest.mark.parametrize(
+    ("film", "way"),
+    [(False, "latest"), (False, "button"), (True, "latest"), (True, "button"), (True, "stop")],
+)
+async def test_who_cancels_a_whole_order_locks_its_videos_by_number(
+    storage: Storage, other: Storage, film: bool, way: str
+) -> None:
+    """As a worker does that has the first and goes on to the others; otherwise each waits for the
+    other until the database stops one of them."""
+    how: dict[str, Any] = {
+        "user_id": ANN, "aspect_ratio": AspectRatio.TALL, "update_id": 1, "now": NOON,
+    }  # fmt: skip
+    if film:
+        board = await storage.storyboards.create(**wish(scenes=[Scene("a cat", "a cat")] * 3))
+        await storage.storyboards.order(board, card_message_id=7, **how)
+    else:
+        task = await draft(storage)
+        await storage.tasks.choose(task.id, user_id=ANN, variants=3)
+        await storage.tasks.confirm(task.id, **how)
+    first, second, third = sorted(task.id for task in await storage.tasks.latest(ANN))
+    ways: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "latest": lambda: other.tasks.cancel_latest(user_id=ANN, chat=CHAT, update_id=2, now=NOON),
+        "button": lambda: other.tasks.cancel(second if film else first, user_id=ANN, now=NOON),
+        "stop": lambda: other.storyboards.stop(second, user_id=ANN, now=NOON),
+    }
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        for number in (first, second, third):
+            touched = sa.update(tasks).where(tasks.c.id == number).values(attempts=1)
+            await connection.execute(touched)
+            if number == first:
+                group.create_task(ways[way]())
+                await asyncio.sleep(0.2)
+    assert {task.state for task in await storage.tasks.latest(ANN)} == {S.CANCELLED}
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+async def test_an_invite_that_is_used_beside_a_decision_counts_nobody(
+    storage: Storage, other: Storage, verdict: Verdict
+) -> None:
+    invite = await storage.access.invite(
+        by=1, uses=1, expires_at=NOON + MINUTE, update_id=1, now=NOON
+    )
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        decided = sa.insert(permits).values(
+            subject_id=ANN, verdict=verdict, decided_by=1, decided_at=NOON
+        )
+        await connection.execute(decided)
+        using = group.create_task(other.access.redeem(invite.token, user_id=ANN, now=NOON))
+        await asyncio.wait({using}, timeout=0.2)  # it waits for this commit
+    expected = RedeemResult.BANNED if verdict is Verdict.BANNED else RedeemResult.KNOWN
+    assert using.result() is expected
+    assert (await other.access.verdicts(ANN)).person is verdict
+    assert await other.access.redeem(invite.token, user_id=BOB, now=NOON) is RedeemResult.WELCOME
+
+
+async def test_a_person_is_erased_while_an_order_in_doubt_is_decided(
+    storage: Storage, other: Storage
+) -> None:
+    """Both lock the order before its trail: none waits for the other."""
+    task = await task_in(storage, S.UNKNOWN)
+    async with other.database.transaction() as connection:
+        await connection.execute(sa.update(balance_trails).values(due_at=None))
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        order = tasks.c.id == task.id
+        await connection.execute(sa.update(tasks).where(order).values(attempts=1))
+        deciding = group.create_task(other.doubts.decide(task.id, account=None, now=NOON))
+        await asyncio.wait({deciding}, timeout=0.2)
+        await connection.execute(sa.delete(tasks).where(order))
+    assert deciding.result() is None
+
+
+async def test_tasks_saved_in_one_commit_are_locked_by_number(
+    storage: Storage, other: Storage
+) -> None:
+    """As all who lock several: otherwise the heartbeat, and this, wait for each other."""
+    await fill_queue(storage, 2)
+    one, two = await storage.tasks.claim_due(
+        owner="one", now=NOON, lease_for=MINUTE, limit=2, slots=None
+    )
+    changes = [(lease, lease.to(S.FAILED, run_at=NOON)) for lease in (two, one)]
+
+    def tell(ended: Sequence[Task]) -> Notice:
+        return Notice(kind=NoticeKind.OVERDUE, chat=CHAT, lang="en")
+
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        other.database.transaction() as connection,
+    ):
+        for lease in (one, two):
+            longer = sa.update(tasks).where(tasks.c.id == lease.id).values(attempts=1)
+            await connection.execute(longer)
+            if lease is one:
+                saving = group.create_task(
+                    storage.tasks.save_together(changes, now=NOON, tell=tell)
+                )
+                await asyncio.sleep(0.2)
+    assert saving.result() == {one.id, two.id}

@@ -251,6 +251,30 @@ async def test_a_part_queues_the_next_one_in_the_commit_that_delivers_it(
     assert [one.id for one in shown.parts] == ids
 
 
+async def test_the_whole_film_follows_one_that_is_joined_while_the_last_part_arrives(
+    storage: Storage, other: Storage
+) -> None:
+    """Somebody asked for the film as far as it was there: what is sent lacks the last part."""
+    parts = await ordered(storage, await board(storage))
+    for _ in parts[:2]:
+        await move(storage, await lease(storage), *MADE)
+    how: dict[str, Any] = {"chat": CHAT, "lang": "ru", "reply_to": 7, "now": NOON}
+    assert await storage.films.want(1, user_id=ANN, **how)
+    [_] = await other.films.claim(owner="x", now=NOON, lease_for=MINUTE, limit=2)
+    joining = await other.films.get(1)
+    assert joining is not None
+    assert len(joining.parts) == 2
+    await move(storage, await lease(storage), *MADE)
+    assert not await storage.films.want(1, user_id=ANN, **how), "it is requested"
+    await other.films.joined("x", joining, "file")
+    [film] = await storage.films.claim(owner="y", now=NOON, lease_for=MINUTE, limit=2)
+    assert film.attempts == 1
+    whole = await storage.films.get(1)
+    assert whole is not None
+    assert len(whole.parts) == 3
+    assert whole.file_id is None
+
+
 @pytest.mark.parametrize("end", [S.FAILED, S.UNKNOWN, S.UNDELIVERABLE])
 async def test_a_part_without_a_video_gives_back_those_after_it(
     storage: Storage, end: TaskState
