@@ -64,6 +64,9 @@ QUESTIONS = 16_384
 SHAPES = 50
 """How many undocumented forms of answers are logged."""
 
+KEY_LENGTH = 8
+"""Characters from which on a key is removed from answers."""
+
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; real answers have a few hundred."""
 
@@ -97,6 +100,8 @@ class Gptunnel:
                 "Accept-Encoding": "gzip, deflate",
             }
         )
+        # A shorter one is no real key, and may be a part of an id.
+        self._key = api_key.encode() if len(api_key) >= KEY_LENGTH else b""
         self._asking = asking
         # Acquired before the request is built: thousands of built requests that wait for a
         # connection keep Python's garbage collector busy.
@@ -361,7 +366,8 @@ class Gptunnel:
                 raise ProviderBusy(f"{name}: {kind}, no connection") from None
             raise ProviderLost(f"{name}: {kind}") from None
         try:
-            answer = decode(said)
+            # A refusal may quote the key, and messages are stored and shown.
+            answer = decode(said.replace(self._key, b"***") if self._key else said)
         except (ValueError, RecursionError):
             answer = None
         return (

@@ -9,6 +9,7 @@ import asyncio
 import io
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import aiohttp
 from aiogram import Bot
@@ -111,7 +112,8 @@ async def download_file(bot: Bot, file_id: str, target: BinaryIO, *, limit: int)
         raise TelegramRejected("the file has no path")
     if bot.session.api.is_local:
         return await asyncio.to_thread(_copy_file, Path(file.file_path), target, limit)
-    url = bot.session.api.file_url(bot.token, file.file_path)
+    # A "#" or "?" of a file's name would end the path.
+    url = bot.session.api.file_url(bot.token, quote(file.file_path))
     size = 0
     try:
         async with asyncio.timeout(REQUEST_SECONDS * 2):

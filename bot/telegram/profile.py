@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,7 +30,9 @@ from aiogram.types import (
 )
 
 from bot import texts
-from bot.core.errors import TelegramError, TelegramLost, TelegramRejected
+from bot.core.clock import Sleep
+from bot.core.errors import TelegramError, TelegramLater, TelegramLost, TelegramRejected
+from bot.core.schedule import back_off
 from bot.texts.audience import reader
 from bot.texts.i18n import language_of
 
@@ -41,9 +44,18 @@ LANGUAGES: tuple[tuple[str, str | None], ...] = (("en", None), ("ru", "ru"))
 
 
 async def set_profile(
-    bot: Bot, *, sells: bool = False, refers: bool = False, names_prices: bool = True
+    bot: Bot,
+    *,
+    sells: bool = False,
+    refers: bool = False,
+    names_prices: bool = True,
+    sleep: Sleep = asyncio.sleep,
 ) -> None:
-    """Update the profile; the bot works without it. `sells`: for Stars, `refers`: for a bonus."""
+    """Update the profile; the bot works without it. `sells`: for Stars, `refers`: for a bonus.
+
+    It waits while Telegram asks for a pause or is away: nothing else sets the profile until the
+    next start.
+    """
     failed: list[str] = []
     with reader(pays=names_prices):
         parts = [
@@ -53,7 +65,7 @@ async def set_profile(
         ]
     try:
         for part in parts:
-            failed += await _bring(bot, *part)
+            failed += await _bring_later(bot, part, sleep)
     except TelegramError as exc:
         failed.append(str(exc))
     if failed:
@@ -88,6 +100,22 @@ async def set_menu(
         await bot(SetMyCommands(commands=wanted, scope=BotCommandScopeChat(chat_id=chat_id)))
 
 
+Part = tuple[TelegramMethod[Any], object, TelegramMethod[bool]]
+
+
+async def _bring_later(bot: Bot, part: Part, sleep: Sleep) -> list[str]:
+    """Update one part as soon as Telegram lets it be done."""
+    failures = 0
+    while True:
+        try:
+            return await _bring(bot, *part)
+        except TelegramLater as exc:
+            failures += 1
+            wait = max(back_off(failures, first=3, cap=600), min(exc.retry_after, 3600.0))
+            logger.warning("the bot's profile waits: %s; again in %.0f s", exc, wait)
+        await sleep(wait)
+
+
 async def _bring(
     bot: Bot, ask: TelegramMethod[Any], wanted: object, tell: TelegramMethod[bool]
 ) -> list[str]:
@@ -102,9 +130,6 @@ async def _bring(
     except (TelegramRejected, TelegramLost) as exc:
         return [f"{tell.__api_method__}: {exc}"]
     return []
-
-
-Part = tuple[TelegramMethod[Any], object, TelegramMethod[bool]]
 
 
 def _parts(lang: str, code: str | None, *, sells: bool, refers: bool) -> Iterator[Part]:

@@ -68,6 +68,27 @@ async def test_a_create_sends_the_documented_body_and_the_bare_key() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": {"message": f"Incorrect API key {KEY}"}},
+        {"code": 2, "message": f"invalid token {KEY}"},
+        {"code": 3, "error": f"{KEY} may not use this model"},
+        {"code": 0, "id": ID, "status": "failed", "message": f"{KEY} is blocked"},
+    ],
+)
+async def test_a_message_that_quotes_the_key_is_kept_without_it(answer: dict[str, Any]) -> None:
+    """The message is stored with the order, and admins read it in Telegram."""
+    provider = saying(401, **answer)
+    for call in (create(provider), provider.result(ID)):
+        try:
+            said = (await call).detail
+        except ProviderError as exc:
+            said = str(exc)
+        assert "***" in said
+        assert KEY not in said
+
+
 async def test_without_a_frame_the_field_is_left_out() -> None:
     provider, seen = answering(lambda _: httpx.Response(200, json={"code": 0, "id": ID}))
     await create(provider)

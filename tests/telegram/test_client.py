@@ -53,7 +53,7 @@ from bot.core.errors import (
     TelegramUnauthorized,
     TelegramUnreachable,
 )
-from bot.telegram.client import GetRawUpdates, connect
+from bot.telegram.client import GetRawUpdates, connect, fetch_file
 from bot.telegram.errors import classify
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware
 
@@ -298,6 +298,33 @@ async def test_a_message_that_was_sent_counts_also_when_what_it_replies_to_canno
     for bad in ({"message_id": 9}, {}, "x", None):
         with pytest.raises(TelegramLost):
             await answered(method, 200, json.dumps({"ok": True, "result": bad or [1]}).encode())
+
+
+@pytest.mark.parametrize(
+    "name", ["cat #1.jpg", "what?.jpg", "100%.jpg", "a%20b+c.jpg", "кот é.jpg"]
+)
+async def test_a_file_is_fetched_whatever_its_name(name: str) -> None:
+    """A Bot API server of one's own may keep the names of people's files."""
+    path = f"documents/{name}"
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/getFile"):
+            file = {"file_id": "a", "file_unique_id": "b", "file_path": path}
+            return web.json_response({"ok": True, "result": file})
+        return web.Response(body=b"x", status=200 if request.path.endswith(f"/{path}") else 404)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    bot = connect(SecretStr("123456789:canary"), site.name, RateLimiter())
+    try:
+        assert await fetch_file(bot, "a", limit=10) == b"x"
+    finally:
+        await bot.session.close()
+        await runner.cleanup()
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(-5, 1), (10_000, 10_000), (10**11, 86_400)])
