@@ -168,7 +168,7 @@ class People:
             case Kind.TEXT:
                 sent.append(await person.send_text(words))
             case Kind.FILM:
-                scenes = [f"Scene {place}: {words}" for place in range(1, PARTS + 1)]
+                scenes = [f"Place {place}: {words}" for place in range(1, PARTS + 1)]
                 sent.append(await person.send_text("/film " + "\n".join(scenes)))
             case Kind.PHOTO:
                 sent.append(await person.send_photo(_picture("JPEG"), words))

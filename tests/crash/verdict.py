@@ -187,7 +187,7 @@ class Verdict:
         """
         tasks = [self._environment.provider.tasks[charge.task_id] for charge in charges]
         made = sorted(tasks, key=lambda one: one.created_at)
-        places = [int(one.prompt.removeprefix("Scene ")[0]) for one in made]
+        places = [int(one.prompt.removeprefix("Place ")[0]) for one in made]
         twice = len(places) - len(set(places))
         misplaced = len(places) - longest_in_order(places)
         if misplaced > len(order.agains) or twice > len(order.agains) + order.goes_on:
