@@ -170,7 +170,7 @@ async def _subject(message: Message, command: CommandObject, storage: Storage) -
     found = await people.subject_of(message, given, storage)
     if found is not None or given or message.chat.type == ChatType.PRIVATE:
         return found
-    # a reply to no person means nobody, never everybody
+    # a reply to a message of no person applies to nobody
     return None if people.is_reply(message) else message.chat.id
 
 

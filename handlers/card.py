@@ -297,7 +297,8 @@ async def cancel(
             await reply.toast(query, why_not_cancelled(task, user_id, lang), alert=True)
             return
     speak_of(task)
-    if task.variant_of == callback_data.task_id:  # the message goes on with the first, which began
+    if task.variant_of == callback_data.task_id:
+        # The first video has begun, so the message goes on to show its status.
         await reply.toast(query, texts.statuses.press_cancelled(lang, others=True), alert=True)
         return
     await reply.toast(query, texts.statuses.press_cancelled(lang))

@@ -69,7 +69,8 @@ class Gate(BaseMiddleware):
 
 
 async def _lang_of(user: User, storage: Storage) -> str:
-    """Return the language that a stranger chose with /language, or that of their Telegram."""
+    """Return the language that a stranger chose with /language, or that of the person's Telegram
+    app."""
     known = await storage.users.get(user.id)
     if known is not None and known.lang_chosen:
         return known.lang
@@ -92,11 +93,11 @@ async def _refuse(event: TelegramObject, update: Update, lang: str, *, banned: b
         words = texts.access.press_denied(lang) if banned else texts.access.press_closed(lang)
         await reply.toast(event, words, alert=True)
     elif isinstance(event, PreCheckoutQuery):
-        with suppress(TelegramRejected):  # too late: without an answer no money moves
+        with suppress(TelegramRejected):  # too late: without an answer Telegram makes no payment
             await event.answer(ok=False, error_message=texts.access.press_denied(lang))
     elif isinstance(event, InlineQuery):
         ask = InlineQueryResultsButton(text=texts.access.button_ask(lang), start_parameter="ask")
-        with suppress(TelegramRejected):  # the person has typed more
+        with suppress(TelegramRejected):  # too late: the person has typed on
             await event.answer([], cache_time=10, is_personal=True, button=None if banned else ask)
     elif isinstance(event, Message) and event is update.message and not banned:
         await reply.say(event, texts.access.closed_group(lang))

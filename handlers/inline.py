@@ -27,7 +27,7 @@ def router() -> Router:
 
 
 async def find(query: InlineQuery, storage: Storage, lang: str) -> None:
-    # a number of a task; a client can send anything
+    # the number of a task; a modified client can send anything
     before = int(query.offset) if re.fullmatch("[0-9]{1,18}", query.offset) else None
     videos = await storage.history.videos(
         query.from_user.id, query.query, limit=PAGE, before=before

@@ -39,7 +39,7 @@ async def photo(message: Message) -> bool:
 
 async def document(message: Message) -> bool:
     if message.sticker is not None:
-        # Telegram shows any WebP that was sent as a file as a sticker, but as one of no set.
+        # Telegram turns a WebP that is sent as a file into a sticker that belongs to no set.
         file = message.sticker
         return not (file.set_name or file.is_animated or file.is_video)
     # An animation has `document` filled in as well (Bot API: Message)

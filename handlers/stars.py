@@ -202,7 +202,7 @@ async def terms(
     stars_packages: StarsPackages,
     lang: str,
 ) -> None:
-    """Say what is sold for Stars to everybody who can buy, or once bought, something."""
+    """Show the terms: those of a paid bot if Stars buy videos here, or if the person once paid."""
     sells = bool(stars_packages.packages)
     sells = sells or bool(await storage.stars.open_payments(event_from_user.id))
     await reply.say(message, texts.payments.terms(lang, stars_packages.contact, sells=sells))

@@ -219,7 +219,8 @@ async def card_of(
 ) -> tuple[Text, InlineKeyboardMarkup]:
     """Return the card with its buttons.
 
-    Where parts are there already, their ratio is first: others could not be joined to them.
+    If parts of the film exist already, their ratio is the first: parts with another ratio could
+    not be joined to them.
     """
     film = await storage.films.get(board.film_id) if board.film_id is not None else None
     if film is not None and film.parts:

@@ -1,4 +1,4 @@
-"""Handle the buttons of a film's card. They change its scenes, change its model or cancel it.
+"""Handle the buttons of a film's card: they change the scenes or the model, or cancel the film.
 
 A press names the revision that it was shown with: a repeat, or a press on an old card, changes
 nothing more.

@@ -202,8 +202,8 @@ class AccessStore:
             return await _answered(connection, user_id)
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
-        """Decide a request as an admin; the first decision counts, also one that was made in
-        another way: by a command or an invite. Return None without a request.
+        """Decide a request as an admin. The first decision counts, also if it was made by a
+        command or an invite. Return None without a request.
 
         Otherwise return the request with its decision, even if another admin decided it.
         """
@@ -395,7 +395,7 @@ async def _request(connection: Connection, user_id: int) -> Request | None:
 
 
 async def _answered(connection: Connection, user_id: int) -> Request | None:
-    """Return a request with its answer, as the person's access is now."""
+    """Return a request with the decision that the person's access shows now."""
     request = await _request(connection, user_id)
     verdict = await _verdict(connection, user_id)
     if request is None or verdict is None:

@@ -98,7 +98,7 @@ def servers(url: URL) -> list[tuple[str, int]]:
 
 
 def _check_server(url: URL) -> None:
-    """Name a value that the driver would only refuse when it connects."""
+    """Refuse values that the driver would refuse only when it connects."""
     for name in ("sslmode", "ssl"):
         if name in url.query and url.query[name] not in _MODES:
             raise ValueError(f"{name} should be one of {', '.join(_MODES)}")
@@ -154,7 +154,7 @@ def _with_options(url: str) -> str:
 
 
 def _check_file(written: str, url: URL) -> None:
-    """Refuse what SQLAlchemy or SQLite would take as another file than the one that is meant."""
+    """Refuse an address that SQLAlchemy or SQLite would read as the address of another file."""
     if url.host or url.username or url.password or url.port:
         raise ValueError(
             "should have three slashes before a file beside the program"

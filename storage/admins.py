@@ -101,8 +101,8 @@ class AdminStore:
             return ClaimResult.CLAIMED
 
     async def remove(self, user_id: int, *, by: int, now: datetime) -> bool:
-        """Take the rights of somebody who claimed the bot, with the messages to the operator that
-        wait for them. False: they had none.
+        """Take the rights from somebody who claimed the bot, and delete the messages to the
+        operator that wait for them. Return False if they had no rights.
         """
         theirs = sa.select(operator_messages.c.kind).where(operator_messages.c.chat_id == user_id)
         async with self._database.transaction() as connection:

@@ -139,7 +139,8 @@ class DoubtStore:
         frozen process may still send it.
         """
         async with self._database.transaction() as connection:
-            # before its trail, which goes with it when the person is erased
+            # The order before its trail of balances: whoever erases the person locks them in this
+            # order too
             task = await _locked(connection, task_id)
             row = (await connection.execute(_TO_DECIDE, {"order": task_id})).one_or_none()
             if row is None or (trail := _trail_from(row)).is_reading:

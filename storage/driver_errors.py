@@ -114,7 +114,7 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
     if isinstance(exc, DBAPIError) and exc.connection_invalidated:
         return StorageUnavailable(f"{place}: {said}")
     if getattr(exc, "statement", None) is None and not (state or "").startswith("23"):
-        # raised while connecting: a commit has no other errors than those above and 23
+        # Raised while connecting: a commit has only the errors above and those of class 23
         if state == "55000":
             return StorageUnavailable(f"{place}: {said}")  # "not currently accepting connections"
         origin = cause.__cause__ if isinstance(exc, DBAPIError) and cause is not None else exc
@@ -149,8 +149,8 @@ def _host(url: URL) -> str:
 
 
 def _file_trouble(exc: BaseException, url: URL) -> str:
-    """Return words for a file of TLS that cannot be read, "" for none: asyncpg names no file, and
-    then it looks like a socket that is not there."""
+    """Return the words for a TLS file that cannot be read, "" if all can be: asyncpg does not name
+    the file, and its error looks like that of a missing socket."""
     if not isinstance(exc, FileNotFoundError | PermissionError | IsADirectoryError | NoServer):
         return ""
     for name in TLS_FILES:

@@ -68,7 +68,7 @@ _PARTS = (
 _WANT_OWN = sa.update(films).where(
     _film, films.c.run_at.is_(None), films.c.user_id == sa.bindparam("person")
 )
-# Takes the lease away: who joins the film now began without the part that asks for it
+# Takes the lease away: a process that joins the film now began without the newest part
 _WANT_ANEW = sa.update(films).where(_film).values(attempts=0, **UNLEASED)
 _WRITE_HELD = sa.update(films).where(_film, films.c.lease_owner == sa.bindparam("holder"))
 
@@ -219,7 +219,7 @@ async def want(
     now: datetime,
     user_id: int | None = None,
 ) -> bool:
-    """Request a film, as part of a transaction: with all parts that are there at its commit.
+    """Request a film with all parts that exist when the transaction commits.
 
     With `user_id`, only a film of this person. Return False if it is not theirs or already
     requested.

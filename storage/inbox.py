@@ -23,8 +23,8 @@ AHEAD = timedelta(days=1)
 """Urgent updates get a `run_at` this much earlier, because claims are ordered by `run_at`."""
 
 _pending = one_of(inbox.c.state, {InboxState.PENDING})
-# One parameter for all rows, `{update_id: [chat_key, payload, is_urgent]}`: with seven for each of
-# a page's hundred, SQLAlchemy takes twice as long as the database.
+# One parameter for all rows, `{update_id: [chat_key, payload, is_urgent]}`. With seven parameters
+# for each of a hundred rows, SQLAlchemy takes twice as long as the database.
 _rows = sa.func.json_each(sa.bindparam("rows", type_=sa.JSON)).table_valued(
     "key", sa.column("value", sa.JSON)
 )

@@ -67,8 +67,8 @@ def migrate_within(connection: Connection, revision: str) -> None:
 def _check_encoding(connection: Connection) -> None:
     """Refuse a PostgreSQL database that cannot hold what people write.
 
-    One in LATIN1 starts well and then fails at each name in Cyrillic and each emoji. SQL_ASCII
-    keeps bytes as they come.
+    The bot would start on one in LATIN1, and then fail at each Cyrillic name and each emoji.
+    SQL_ASCII stores all bytes unchanged.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -121,7 +121,8 @@ def _note_tables(connection: Connection) -> None:
 
 
 def is_ours(found: str) -> bool:
-    """Whether a revision has the form of this program's; Alembic gives others 12 hex digits."""
+    """Return whether a revision looks like one of this program: four decimal digits. Alembic
+    itself uses 12 hexadecimal digits."""
     return len(found) == len(HEAD) and found.isdecimal()
 
 

@@ -207,8 +207,8 @@ async def caps_of(connection: Connection, subjects: Sequence[int]) -> dict[Cap, 
 
 
 async def move_caps(connection: Connection, old: int, new: int) -> None:
-    """Move the caps of a group to its new id, as part of a transaction; those that were set there
-    stay."""
+    """Move the caps of a group to its new id, as part of a transaction; caps that the new id
+    already has are kept."""
     set_there = sa.select(own_caps.c.cap).where(own_caps.c.subject_id == new)
     its = own_caps.c.subject_id == old
     await connection.execute(sa.delete(own_caps).where(its, own_caps.c.cap.in_(set_there)))

@@ -97,9 +97,9 @@ class PrivacyStore:
         of queued orders are returned.
         """
         theirs = tasks.c.user_id == user_id
-        # A press that is not committed yet adds variants, or the parts of a film: they are there
-        # once its rows can be locked. By number, as all who lock several, so that no two of them
-        # wait for each other.
+        # A press that is not committed yet may add variants or the parts of a film. They exist
+        # once its rows can be locked. Rows are locked by number, as everywhere, so that two
+        # transactions never wait for each other.
         locked = sa.select(tasks.c.id).where(theirs).order_by(tasks.c.id).with_for_update()
         async with self._database.transaction() as connection:
             await connection.execute(
@@ -110,7 +110,7 @@ class PrivacyStore:
             rows = gone.all()
             erased = [row.id for row in rows]
             for row in rows:
-                # of drafts, only later parts of a film have a reservation
+                # Later parts of a film are drafts with reserved credit; other drafts have none.
                 if row.state in (TaskState.DRAFT, TaskState.QUEUED):
                     cancelled = replace(task_from(row), state=TaskState.CANCELLED)
                     await settle(connection, cancelled, now)
@@ -129,7 +129,7 @@ class PrivacyStore:
                 )
             )
             asked = access_requests.c.user_id == user_id
-            # one that was declined is a decision: it cannot be asked for again and again
+            # A declined request stays: without it the person could ask again and again.
             await connection.execute(
                 sa.delete(access_requests).where(asked, access_requests.c.allowed.is_not(False))
             )

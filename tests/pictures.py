@@ -156,8 +156,8 @@ async def attach(
 
 
 async def tap(page: Page, words: str, *, below: str = "", then: str = "") -> None:
-    """Presses the last button that has these words, in a message with `below`: a card that is
-    still to come, while an older one has the same button. Waits for others."""
+    """Presses the last button with these words, then waits for the words of `then`. `below`: words
+    of the message that has the button, where an older message has the same one."""
     messages = log(page).get_by_role("listitem").filter(has_text=below)
     await messages.locator(".button", has_text=words).last.click()
     if then:

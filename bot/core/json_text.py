@@ -1,4 +1,5 @@
-"""JSON of others, without what a database or Telegram refuses: NUL and unpaired surrogates.
+"""Read and write JSON of other services, without what a database or Telegram refuses: NUL and
+unpaired surrogates.
 
 A cut emoji is an unpaired surrogate, and valid JSON. It must not know what an answer means.
 """
@@ -15,14 +16,16 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circ
 """Encodes updates; `json.dumps` would create an encoder for each."""
 
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-"""An escaped NUL, and not these six characters as somebody wrote them: then the backslash is
-escaped itself."""
+"""Matches an escaped NUL, but not the same six characters when a person typed them: then the
+backslash itself is escaped."""
 _TRIES = 20
-"""Places in a text where a value may begin: each costs reading up to the end."""
+"""The largest number of places that are tried as the start of a value: each try may read the whole
+rest of the text."""
 _LOOSE = re.compile(
     r'("(?:[^"\\]|\\.)*+"?)|//[^\n]*+|/\*.*?(?:\*/|\Z)|,(?=(?:\s|//[^\n]*+\n)*+[}\]])', re.DOTALL
 )
-"""A text, which stays; comments and commas in front of a closing bracket, which go."""
+"""Matches a string, which is kept, and comments and commas before a closing bracket, which are
+removed."""
 _read = json.JSONDecoder(strict=False).raw_decode
 _SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])", re.IGNORECASE)
 

@@ -18,7 +18,7 @@ _CREDITS = re.compile(
     r")[^\n]{0,80}$",
     re.IGNORECASE,
 )
-"""Nobody says them, also not at the end of true words."""
+"""Credits of subtitles. Nobody says them, so they are removed after real words too."""
 
 _FAREWELLS = frozenset(
     {
@@ -34,7 +34,7 @@ _FAREWELLS = frozenset(
         "abone olmayı unutmayın",
     }
 )  # fmt: skip
-"""Sentences that are dropped when there are no others."""
+"""Sentences that count as invented when the transcript has no others."""
 
 _SENTENCES = re.compile(r"[.!?…。！]+|\n")
 _MARK = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|\*[^*]*\*|[♪♫]|\b[А-ЯЁ ]{0,40}МУЗЫКА\b")

@@ -253,8 +253,8 @@ class Downloader:
         if not text or any(char < " " or char == "\x7f" for char in text):
             _refuse("not a link")
         try:
-            # Otherwise unchanged: a signed link breaks when it is rewritten. As browsers do, also
-            # with the bytes of a redirect that are no UTF-8 (aiohttp #10047).
+            # The rest stays unchanged: a signed link breaks when it is rewritten. Bytes of a
+            # redirect that are not UTF-8 are escaped as browsers escape them (aiohttp #10047).
             text = quote(text.encode("utf-8", "surrogateescape"), safe=_ASCII)
             link = URL(text, encoded=True)
             link = base.join(link) if base is not None else link
@@ -281,8 +281,9 @@ async def _head(
 
 
 def _is_page(content_type: str, start: bytes) -> bool:
-    """Whether it is text. Servers call files text whose kind they do not know, so the first bytes
-    decide, as in browsers (MIME Sniffing Standard, 7.2: text or binary)."""
+    """Return whether the answer is a page instead of a video. Servers send files of a kind that
+    they do not know as text, so the first bytes decide, as in browsers (MIME Sniffing Standard,
+    7.2: text or binary)."""
     is_text = content_type.startswith("text/") and not start[:512].translate(None, _TEXT)
     return is_text or start.lstrip().startswith(b"<")
 

@@ -99,7 +99,7 @@ def boxes(file: io.RawIOBase | io.BytesIO, place: int, end: int) -> Iterator[Box
 def outer_boxes(file: Positioned, size: int) -> Iterator[Box]:
     """Iterate over the top-level boxes. Raises Unusable as `boxes`.
 
-    What tools append to a complete file and is no box is left out, as players do.
+    Data after the last box of a complete file is ignored, as players do: some tools append it.
     """
     seen, place = set(), 0
     try:

@@ -1,4 +1,4 @@
-"""Mend pictures of people that other programs show and Pillow refuses: bytes in, bytes out.
+"""Repair pictures that other programs show and Pillow refuses: bytes in, bytes out.
 
 Only what does not belong to the pixels is left out or added. It must not decode pictures.
 """
@@ -51,7 +51,7 @@ def without_metadata(content: bytes) -> bytes | None:
 
 
 def is_headless(content: bytes) -> bool:
-    """Whether it is a JPEG whose pixels do not begin after a head of sensible size."""
+    """Return whether it is a JPEG in which no pixels begin after headers of a sensible size."""
     if not content.startswith(_SOI):
         return False
     return all(kind != _SCAN for kind, _, _ in _segments(content, 2, skip=True))
@@ -114,7 +114,7 @@ def _is_needed(name: bytes, chunk: bytes) -> bool:
 
 
 def _is_profile(body: bytes) -> bool:
-    """Whether it is a name, method 0 and a compressed profile of an acceptable size."""
+    """Return whether it is a name, method 0 and a compressed profile of an acceptable size."""
     _, _, packed = body.partition(b"\0")
     unpack = zlib.decompressobj()
     try:

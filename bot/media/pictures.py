@@ -35,7 +35,8 @@ GLANCE_QUALITY = 80
 # 10 000 px of width and height together)
 PHOTO_SIDE = 2560
 
-# AVIF before HEIF: both take the brand `mif1`, but only the former says no to the other's files
+# AVIF before HEIF: both accept files of the brand `mif1`, but only the AVIF decoder then refuses
+# those of the other
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 # A larger picture is a bomb in any format: no camera makes one, and Pillow warns at this size too.
 _MAX_PIXELS = 89_000_000
@@ -168,7 +169,7 @@ def _identified(content: bytes) -> Image.Image | None:
 
 
 def _ended(content: bytes) -> Image.Image | None:
-    """Return a JPEG without its end marker as if it had it, if only the marker is missing.
+    """Return a JPEG with the end marker added, if only that marker is missing; otherwise None.
 
     libjpeg decodes missing pixels from whatever follows: if other bytes change more than the last
     row of blocks, pixels are missing too.
@@ -267,7 +268,7 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
         _draft(image, size[0] / (right - left), size[1] / (bottom - top))
     _load(image)
     if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
-        # Photoshop and Windows write masks for alpha and leave it empty; viewers show the picture
+        # Photoshop and Windows declare an alpha channel and leave it at zero; viewers ignore it
         image = image.convert("RGB")
     width, height = image.size
     picture = _shrunk(image, (left * width, top * height, right * width, bottom * height), size)

@@ -74,7 +74,7 @@ class Broadcaster:
         self._clock = clock
         self._owner = owner
         self._sleep = sleep
-        self._failures = 0  # in a row, at the next person
+        self._failures = 0  # in a row, for the next person
         self._pause = 0.0  # seconds until the next try
         self._idle = Idle(partial(storage.due.next, "broadcasts"), clock=clock, wait=wait)
         storage.due.watch_kind("broadcasts", self._idle.changed)

@@ -65,7 +65,7 @@ SHAPES = 50
 """How many undocumented forms of answers are logged."""
 
 KEY_LENGTH = 8
-"""Characters from which on a key is removed from answers."""
+"""The length, in characters, from which a key is removed from answers."""
 
 BODY_LIMIT = 1 << 20
 """Bytes of an answer that are read; real answers have a few hundred."""
@@ -100,7 +100,7 @@ class Gptunnel:
                 "Accept-Encoding": "gzip, deflate",
             }
         )
-        # A shorter one is no real key, and may be a part of an id.
+        # A shorter key is none of a real account, and may be a part of an id.
         self._key = api_key.encode() if len(api_key) >= KEY_LENGTH else b""
         self._asking = asking
         # Acquired before the request is built: thousands of built requests that wait for a

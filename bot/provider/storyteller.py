@@ -96,7 +96,7 @@ def read_scenes(said: str) -> list[Scene]:
 
 
 def _list(told: Any) -> list[Any] | None:
-    """Return the scenes of a value: a list of objects, or an object that has one."""
+    """Return the scenes in a value: a list of objects, or an object that contains such a list."""
     listed = told.get("scenes") if isinstance(told, dict) else told
     if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
         return None

@@ -37,7 +37,7 @@ _TYPES = {
 }
 _STARTS = ((b"OggS", "ogg"), (b"ID3", "mp3"), (b"fLaC", "flac"), (b"\x1aE\xdf\xa3", "webm"))
 _TOO_SHORT = re.compile(rb"too[ _]short", re.IGNORECASE)
-"""Said of a sound under 0.1 s; the code is `audio_too_short`."""
+"""How the service refuses a sound shorter than 0.1 s; the code is `audio_too_short`."""
 
 
 class TranscriberError(Exception):
@@ -114,7 +114,7 @@ class Transcriber:
                     if len(content) > BODY_LIMIT:
                         raise TranscriberError("the answer is too long")
             if response.status_code == 400 and _TOO_SHORT.search(content):
-                return ""  # a tap on the button is no speech
+                return ""  # somebody only tapped the button
             if response.status_code != 200:
                 raise TranscriberError(f"the service answers HTTP {response.status_code}")
             text = decode(content)["text"]

@@ -57,7 +57,7 @@ _QUOTED = re.compile(
     r"«([^«»]+)»|“([^“”]+)”|„([^„“”]+)[“”]|‹([^‹›]+)›|「([^「」]+)」"
     r"|(?<!\w)(?:\"([^\"]+)\"|'([^']+)'|‘([^‘’]+)’)(?!\w)"
 )
-"""After a letter or a digit a mark is an apostrophe, or inches."""
+"""A mark after a letter or a digit opens no quotation: it is an apostrophe or means inches."""
 
 
 def quoted_words(prompt: str) -> list[str]:
@@ -87,8 +87,9 @@ _REFUSAL = re.compile(
 
 
 def bare(answer: str, prompt: str) -> str:
-    """Return an answer without what chat models put around it though told not to: a code fence, an
-    introduction, a note, marks around the whole, HTML's escapes. What `prompt` has itself stays.
+    """Return an answer without what chat models add although they are told not to: a code fence,
+    an introduction, a note, marks around the whole, HTML escapes. What is also in `prompt` is
+    kept.
     """
     said = answer.strip()
     if "```" not in prompt and (fenced := _FENCE.search(said)):
@@ -109,12 +110,13 @@ def bare(answer: str, prompt: str) -> str:
 
 
 def is_refusal(said: str) -> bool:
-    """Whether a model says that it will not answer."""
+    """Return whether a model says that it will not answer."""
     return _REFUSAL.match(said) is not None
 
 
 def is_english(said: str, quoted: Sequence[str] = ()) -> bool:
-    """Whether a text may be English: without what is or was `quoted`, most letters are Latin."""
+    """Return whether a text may be English: at least half of its letters are Latin. Quotations do
+    not count, nor do the words that were `quoted` in the prompt."""
     for words in quoted:
         said = said.replace(words, "")
     letters = [char for char in _QUOTED.sub("", said) if char.isalpha()]

@@ -94,7 +94,8 @@ def read(said: str) -> tuple[Suggestion, ...] | None:
 
 
 def _suggestions(told: Any) -> tuple[Suggestion, ...] | None:
-    """Return the suggestions of a list, or of an object that has one; None without enough."""
+    """Return the suggestions in a list, or in an object that contains one; None if there are too
+    few."""
     if isinstance(told, dict):
         told = next((inner for inner in told.values() if isinstance(inner, list)), None)
     if not isinstance(told, list):

@@ -175,7 +175,8 @@ class HttpServer:
 
 
 class _ServerLog(logging.LoggerAdapter[logging.Logger]):
-    """aiohttp's log without the faults of clients: scanners would fill it with tracebacks."""
+    """The log of aiohttp, in which faults of clients are at the level DEBUG: port scanners would
+    fill it with tracebacks."""
 
     def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
         if isinstance(options.get("exc_info"), HttpProcessingError | web.RequestPayloadError):

@@ -116,7 +116,8 @@ def _journal(
 def _on_one_line(
     logger: Any, name: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Escape what would begin another line or command the terminal."""
+    """Escape control characters: they would begin another line of the log, or control the
+    terminal."""
     return {
         key: _CONTROL.sub(_escaped, value) if isinstance(value, str) else value
         for key, value in event.items()
@@ -133,7 +134,8 @@ def _traceback(stream: TextIO, exc_info: Any) -> None:
 
 
 def _without_controls(logger: Any, name: str, line: Any) -> str:
-    """Escape what JSON leaves, and terminals and collectors of logs do not."""
+    """Escape the control characters that JSON allows, but that change what a terminal or a log
+    collector shows."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 

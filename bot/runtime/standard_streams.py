@@ -37,7 +37,7 @@ def print_line(line: str) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     except OSError as exc:
-        # Else Python would write the rest at its end, and fail again.
+        # Otherwise Python would write the rest when it ends, and fail again.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)

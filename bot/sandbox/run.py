@@ -173,10 +173,10 @@ def _environment(
 
 
 def hold_port() -> socket.socket:
-    """Keep a port of 127.0.0.1 for a server that starts later.
+    """Reserve a port of 127.0.0.1 for a server that starts later.
 
-    While the socket is open the kernel gives the port to nobody who asks for just any port; a
-    server that names it can listen there, since both set SO_REUSEADDR.
+    While the socket is open, the kernel does not choose this port for a socket that asks for any
+    free one. A server that names the port can listen on it, since both set SO_REUSEADDR.
     """
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -172,8 +172,8 @@ def classify(exc: BaseException) -> TelegramError | None:
 
 
 def error_of_http_status(status: int) -> TelegramError | None:
-    """Return the error of an answer that says nothing more: one of a proxy, or without a
-    description; None if the status alone proves nothing.
+    """Return the error of an answer of which only the status is known: it comes from a proxy, or
+    has no description. None if the status alone proves nothing.
     """
     if status == 413:
         return TelegramTooLarge("the request is too large (HTTP 413)")

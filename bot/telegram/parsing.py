@@ -1,4 +1,4 @@
-"""Parse what Telegram sends also when aiogram does not know a part of it.
+"""Parse what Telegram sends, also if aiogram does not know a part of it.
 
 Telegram adds kinds of its objects at any time, and leaves out fields that are documented as
 required (aiogram #1840: the name of a hidden sender), in updates and in the messages that answer a
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 logger = logging.getLogger(__name__)
 
 PARTS = 20
-"""At most so many parts are left out of one update."""
+"""The largest number of parts that are left out of one update."""
 
 _NEEDED = {
     "from", "message", "sender_chat", "business_connection_id", "message_thread_id",

@@ -51,7 +51,8 @@ async def set_profile(
     names_prices: bool = True,
     sleep: Sleep = asyncio.sleep,
 ) -> None:
-    """Update the profile; the bot works without it. `sells`: for Stars, `refers`: for a bonus.
+    """Update the profile; the bot also works without one. `sells`: whether people can buy videos
+    for Stars. `refers`: whether people get videos or credit for inviting others.
 
     It waits while Telegram asks for a pause or is away: nothing else sets the profile until the
     next start.

@@ -36,13 +36,13 @@ class RateLimiter:
     """
 
     ALL = (29, 1.12)
-    """At most so many calls in so many seconds: a little longer than Telegram's second, since not
-    all calls take the same time to get there."""
+    """The largest number of calls, and the seconds in which they may be made. It is a little more
+    than Telegram's one second, since some calls take longer to arrive than others."""
     SHARED = (1 / 26, 0.1)
     """The same for several processes: seconds per call, and the size of a burst in seconds of
-    calls. They share one time and no list of turns."""
+    calls. Such processes share one time in the database, not a list of turns."""
     BUSY = 15
-    """After so many calls in these seconds unimportant calls are postponed."""
+    """The number of calls in these seconds after which unimportant calls are postponed."""
     PRIVATE = (1.0, 3.0)
     GROUP = (4.0, 16.0)
     """At most 4 + 15 in any minute."""

@@ -1,4 +1,5 @@
-"""aiogram's session, for answers that are not as documented: of proxies, or with broken text.
+"""aiogram's session, which also reads answers that are not as documented: those of proxies, or
+with broken text.
 
 It must not know what a call is for.
 """
@@ -22,7 +23,8 @@ from bot.telegram.parsing import known_parts
 
 
 class Session(AiohttpSession):
-    """Reads every answer as UTF-8, and follows no redirects: as a GET, a call loses its fields."""
+    """Reads every answer as UTF-8, and follows no redirects: a redirected call becomes a GET
+    without its fields."""
 
     async def make_request(
         self,

@@ -134,8 +134,9 @@ def failure(
 ) -> Text:
     """No video: what happened, whether money was taken, what to do next.
 
-    `strikes`: how often moderation refused this person. `part`: of a film, which goes on with its
-    own button; what is sent again would be a video beside it.
+    `strikes`: how often moderation refused this person. `part`: whether it is a part of a film.
+    Then the film's own button goes on with it; a prompt that is sent again would only make a
+    separate video.
     """
     _ = words(lang)
     happened, advice = REASONS[reason]

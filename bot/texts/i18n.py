@@ -125,7 +125,7 @@ class Words:
         return format_unit(number, "duration-day", length="long", locale=self.lang)
 
     def duration(self, seconds: float) -> str:
-        """45 seconds; 1 minute 20 seconds; 2 hours 5 minutes; from two days on 3 days 4 hours."""
+        """45 seconds; 1 minute 20 seconds; 2 hours 5 minutes; 3 days 4 hours, from two days on."""
         return _duration(self.lang, max(0, round(seconds)))
 
 

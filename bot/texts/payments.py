@@ -94,7 +94,8 @@ def credit_given(lang: str, roubles: Decimal, credit: Decimal) -> Text:
 
 
 def paysupport(lang: str, credit: Decimal, contact: str, *, refundable: bool) -> Text:
-    """With the payments that are `refundable` as buttons."""
+    """The answer to /paysupport. `refundable`: whether there are payments that can be refunded, as
+    buttons below."""
     _ = words(lang)
     return message(
         "⭐",
@@ -108,7 +109,8 @@ def paysupport(lang: str, credit: Decimal, contact: str, *, refundable: bool) ->
 
 
 def nothing_sold(lang: str, contact: str) -> Text:
-    """Answers /paysupport of somebody without credit where no Stars are sold."""
+    """The answer to /paysupport where nothing is sold for Stars, for somebody who has no
+    credit."""
     _ = words(lang)
     return message(
         "💳",
@@ -118,7 +120,8 @@ def nothing_sold(lang: str, contact: str) -> Text:
 
 
 def terms(lang: str, contact: str, *, sells: bool) -> Text:
-    """`sells`: for Stars; otherwise nobody pays here."""
+    """The terms of use. `sells`: whether people pay with Stars; otherwise the operator pays for
+    all videos."""
     _ = words(lang)
     paid = (
         _("• Stars buy credit in this bot; each video uses the price on its card."),

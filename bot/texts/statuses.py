@@ -226,7 +226,8 @@ def press_accepted(lang: str) -> str:
 
 
 def press_cancelled(lang: str, *, others: bool = False) -> str:
-    """`others`: a variant can no longer be cancelled."""
+    """The answer to a press on Cancel. `others`: another video of the order has already begun, so
+    it cannot be cancelled."""
     _ = words(lang)
     said = (
         _("Cancelled. No money was taken.")

@@ -84,8 +84,8 @@ _spent_money = (
     .where(_theirs.c.task_id.is_not(None) | _is_free)
     .scalar_subquery()
 )
-"""Whether a person's orders took more credit than codes and referrals gave; what an admin gave may
-have been paid in another way."""
+"""Whether a person's orders took more credit than promo codes and referrals gave. Credit from an
+admin is not counted as a gift: the person may have paid for it in another way."""
 
 _PAY_REFERRAL = (
     sa.delete(referrals)
@@ -325,9 +325,9 @@ def _since(now: datetime) -> datetime:
 
 
 async def pay_referral(connection: Connection, task: Task, now: datetime) -> None:
-    """Give both the bonus when an invited person has their first video, as part of the commit
-    that delivers it. A video that was itself a gift, or paid with the credit of one, does not
-    count: codes and links would feed each other."""
+    """Give both the bonus when an invited person has their first video, as part of the commit that
+    delivers it. A video that was a gift, or was paid with gifted credit, does not count: otherwise
+    gifts would earn more gifts."""
     found = {"person": task.user_id, "since": _since(now), "order": task.id}
     row = (await connection.execute(_PAY_REFERRAL, found)).one_or_none()
     if row is None:

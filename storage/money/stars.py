@@ -71,8 +71,9 @@ async def _unused(connection: Connection, user_id: int) -> list[sa.Row[Any]]:
     """Return the purchases of which nothing was spent and that were not refunded, the newest
     first, as part of a transaction.
 
-    An order takes older credit first: a payment is unused if the credit never fell below it since.
-    A gift that comes later does not make it so. Orders that were given back do not count.
+    Orders use older credit first. So a payment is unused if, since then, the credit was never
+    below the amount of the payment. A later gift does not make a used payment unused. Orders whose
+    price was returned do not count.
     """
     rows = (await connection.execute(_OF_PERSON, {"person": user_id})).all()
     given_back = {row.task_id for row in rows if row.kind is Entry.RETURN}
@@ -316,8 +317,8 @@ class StarPaymentStore:
             return done
 
     async def refunded(self, payment_id: str, *, now: datetime) -> bool:
-        """Enter a refund that Telegram reports, or end the request for it, even one that Telegram
-        refused before; return False if it is known or not the bot's."""
+        """Record a refund that Telegram reports, and end the request for it, even if Telegram had
+        refused that. Return False if the refund is known or its payment is not the bot's."""
         async with self._database.transaction() as connection:
             await connection.lock("ledger")
             if not await _refund(connection, payment_id, None, now):

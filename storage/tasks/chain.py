@@ -66,8 +66,9 @@ async def follow(connection: Connection, task: Task, now: datetime) -> list[Task
 
 
 async def lock(connection: Connection, storyboard_id: int) -> None:
-    """Lock the parts of an order by their places: a worker has a part when it goes on to those
-    after it, and one statement that changes all of them locks them in any order."""
+    """Lock all parts of a film in the order of their places. A worker that holds one part locks
+    later ones next; one UPDATE of all parts would lock them in any order, and the two could wait
+    for each other."""
     await connection.execute(_LOCK, {"board": storyboard_id})
 
 

@@ -223,8 +223,8 @@ class TaskStore(Drafts):
     async def cancel(self, task_id: int, *, user_id: int, now: datetime) -> Task | None:
         """DRAFT or QUEUED -> CANCELLED, for its owner; a worker that holds it loses it.
 
-        Its variants are cancelled with it, where that is still possible; one of them is returned
-        if it has begun itself.
+        Its variants are cancelled with it if they have not begun. If the task itself has begun, a
+        cancelled variant is returned.
         """
         async with self._database.transaction() as connection:
             await connection.lock(f"presses {user_id}")
@@ -247,7 +247,7 @@ class TaskStore(Drafts):
                 if cancelled := await _cancel_whole(connection, newest, now):
                     await record_action(connection, update_id, cancelled.id, now)
                     return cancelled
-                # a worker has just begun it: there may be one before it
+                # A worker has just begun this one: look for an older one.
             return None
 
     async def retry_unknown(
@@ -412,12 +412,12 @@ async def _one(
 
 
 async def _cancel_whole(connection: Connection, task: Task, now: datetime) -> Task | None:
-    """Cancel what still waits of a task with its order or its film; None if all of it has begun.
+    """Cancel what still waits of the order or film of a task. Return None if all of it has begun.
 
-    Return the task with the status message if that is among it; otherwise the given one, or
-    another one of the order.
+    Otherwise return a cancelled task: the one with the status message if possible, else the given
+    one, else another one of the order.
     """
-    # Its rows are locked by number: a worker that has one of them may go on to those after it.
+    # Rows are locked by number, as a worker does that holds one and locks those after it.
     if task.storyboard_id is not None:
         await chain.lock(connection, task.storyboard_id)
     elif task.order is not None:

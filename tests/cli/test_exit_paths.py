@@ -305,7 +305,7 @@ def test_a_file_or_option_of_tls_that_is_wrong_is_not_called_a_server_that_is_aw
 def test_a_home_that_this_user_may_not_read_is_named(
     run: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As under supervisord, which leaves root's HOME, and under systemd's ProtectHome."""
+    """As under supervisord, which keeps root's HOME, and under systemd's ProtectHome."""
 
     def refuse(self: Path) -> bool:
         raise PermissionError(13, "Permission denied")

@@ -59,7 +59,7 @@ CLOSED: dict[str, Fault] = {
     "kicked": refusal(403, "Forbidden: bot was kicked from the supergroup chat"),
     "deleted at once": refusal(500, "Internal Server Error: sent message was immediately deleted"),
 }
-"""The place of an order takes nothing, or no videos, or keeps none."""
+"""The chat of an order takes no messages, or no videos, or deletes them at once."""
 
 REJECTED: dict[str, Fault] = {
     "message to edit is gone": refusal(400, "Bad Request: message to edit not found"),

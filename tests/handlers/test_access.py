@@ -222,7 +222,7 @@ async def test_a_request_that_was_declined_stays_so_after_delete_me(
     await closed.feed(**ann.press(AskAccess().pack()))
     assert "declined" in closed.telegram.toasts[-1]
     assert notices(closed) == told
-    await closed.feed(**admin.text("/allow 7"))  # the admins may think again
+    await closed.feed(**admin.text("/allow 7"))  # an admin may change the decision
     assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
 
 

@@ -103,7 +103,7 @@ async def test_cancel_cancels_the_newest_order_and_edits_its_card(
 async def test_cancel_cancels_all_videos_of_one_order_that_still_wait(
     harness: HandlerHarness, ann: Person, begun: bool
 ) -> None:
-    """What was cancelled must not arrive, and be paid for, a minute later."""
+    """A cancelled video must not arrive and be paid for a minute later."""
     await harness.feed(**ann.text("A cat"))
     card = harness.telegram.last_id
     harness.rows("UPDATE tasks SET variants = 3")

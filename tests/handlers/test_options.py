@@ -257,7 +257,7 @@ async def test_a_persons_defaults_are_on_their_new_cards(
     card = harness.telegram.sent[-1]
     assert f"88{NBSP}₽" in card.text
     assert texts_of(card)[0] == ["9:16", "1:1", "16:9"]
-    for command in ("/start", "/help"):  # they name what the person's next card names
+    for command in ("/start", "/help"):  # both name the model of the person's next card
         await harness.feed(**ann.text(command))
         assert f"1080p, 88{NBSP}₽" in harness.telegram.sent[-1].text.replace("5 seconds, ", "")
     await harness.feed(**ann.press(data_of(edit, "9:16")))

@@ -200,7 +200,7 @@ async def test_a_cap_moves_with_its_group(harness: HandlerHarness) -> None:
 
 
 async def test_a_cap_that_the_new_group_has_already_stays(harness: HandlerHarness) -> None:
-    """Its messages may be handled before the one about the move."""
+    """Messages of the new group may be handled before the one about the move."""
     people = harness.storage.people
     await people.set_cap(-55, Cap.GROUP_PER_DAY, 3, by=1, now=NOON)
     await people.set_cap(-55, Cap.GROUP_AT_ONCE, 1, by=1, now=NOON)

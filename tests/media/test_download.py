@@ -174,7 +174,7 @@ async def test_bytes_of_a_redirect_are_kept(file: io.BytesIO) -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "text/html; charset=utf-8", "x/y"])
 async def test_a_video_is_known_by_its_content(host: Host, file: io.BytesIO, kind: str) -> None:
-    """As a server sends it that knows no .mp4: as text."""
+    """A server that does not know .mp4 files sends them as text."""
     host.answers(body=VIDEO, headers={"Content-Type": kind})
     assert await LOCAL(host.url, file) == len(VIDEO)
     assert file.getvalue() == VIDEO

@@ -7,7 +7,6 @@ import json
 import struct
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +17,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from bot.core.errors import InputError
 from bot.core.task import AspectRatio, Problem
-from bot.media import frames
+from bot.media import frames, picture_repair, pictures
+from tests.support.growth import SQUARE, growth
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 220), (255, 255, 255)
 
@@ -231,22 +231,31 @@ async def test_a_jpeg_without_its_end_marker_is_whole(tail: bytes, *, progressiv
 @pytest.mark.parametrize(
     "head", [b"\xff\xe1\0\2", b"\xff\xfe\0\2", b"\xff\0", b"\xff", b"\0"], ids=repr
 )
-async def test_an_endless_head_of_a_jpeg_takes_no_time(head: bytes) -> None:
+async def test_an_endless_head_of_a_jpeg_is_refused_without_pillow(
+    head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow would read it byte by byte in Python."""
     whole = encoded(picture(), "JPEG")
-    data = whole[:2] + head * (10_000_000 // len(head)) + whole[2:]
-    started = time.process_time()
-    assert (await refused(data)).problem is Problem.NOT_AN_IMAGE
-    assert time.process_time() - started < 2  # s; Pillow alone takes 4 to 9
+    opened: list[object] = []
+    monkeypatch.setattr(Image, "open", lambda *_, **__: opened.append("a picture"))
+
+    def endless(size: int) -> bytes:
+        return whole[:2] + head * (size // len(head)) + whole[2:]
+
+    assert (await refused(endless(10_000_000))).problem is Problem.NOT_AN_IMAGE
+    assert opened == []
+    assert growth(lambda size: picture_repair.is_headless(endless(size)), 10_000_000) < SQUARE
 
 
 @pytest.mark.parametrize("place", [2, -2], ids=["in front", "in the scan"])
-async def test_endless_fill_bytes_take_no_time(place: int) -> None:
+def test_endless_fill_bytes_are_read_in_linear_time(place: int) -> None:
     data = encoded(picture(), "JPEG")
-    fill = b"\xff" * 400_000 + b"\0"
-    started = time.process_time()
-    with suppress(InputError):
-        await frames.check(data[:place] + fill + data[place:-2])
-    assert time.process_time() - started < 5  # s; in the square of their number it takes minutes
+
+    def look(size: int) -> None:
+        with suppress(InputError):
+            pictures.check(data[:place] + b"\xff" * size + b"\0" + data[place:-2])
+
+    assert growth(look, 100_000) < SQUARE
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])

@@ -68,7 +68,8 @@ def test_a_file_in_another_encoding_is_one_error(given: Any) -> None:
 def test_a_line_that_would_be_left_out_with_its_setting_is_one_error(
     given: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A cap that is dropped is no cap, and without DATABASE_URL a command is on another file."""
+    """Without its line a cap would not apply, and without DATABASE_URL a command would use another
+    file."""
     Path(".env").write_text("ACCESS=open\nCAP_USER_PER_DAY='5\nADMINS=1\n")
     line = ".env: line 2 cannot be read; is a quote not closed?"
     assert lines_of(given) == [line]

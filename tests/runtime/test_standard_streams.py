@@ -1,4 +1,5 @@
-"""Commands whose output is closed, cut off, full or narrow do their work and say how it ended."""
+"""Commands do their work and tell how it ended, although their output is closed, cut off, full, or
+in an encoding without some letters."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def test_a_name_that_the_terminal_cannot_show_is_said_in_other_letters(tmp_path:
 
 @pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path, closed: str) -> None:
-    """Or what a library writes to standard error would be written into that file."""
+    """Otherwise a library that writes to standard error would write into that file."""
     (tmp_path / "opens.py").write_text(OPENS)
     done = shell(tmp_path, f"'{sys.executable}' opens.py {closed}")
     assert done.returncode > 2

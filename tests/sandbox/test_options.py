@@ -1,4 +1,4 @@
-"""The options of `bot sandbox`: a wrong one is named in one line."""
+"""A wrong option of `bot sandbox` is named in one line."""
 
 from __future__ import annotations
 

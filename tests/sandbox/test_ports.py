@@ -15,7 +15,7 @@ async def test_a_held_port_is_kept_for_the_server_that_names_it() -> None:
         address = held.getsockname()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(*address)
-        # What the kernel checks before it gives a port to a connection or a server of any port.
+        # The kernel makes the same check before it chooses a free port for somebody.
         with socket.socket() as other, pytest.raises(OSError, match="in use"):
             other.bind(address)
 

@@ -26,9 +26,9 @@ NOTICE_SECONDS, HANG_SECONDS = 10.0, 40.0
 """Seconds from the first failed question of a process until it knows of an outage. A call that
 hangs takes 30 s."""
 MOST_QUESTIONS = 8
-"""Questions of a process in the rest of an outage of two minutes, whose waits grow from 2 to 60 s.
-In 120 lives there were at most 4. If each of five tasks asked on its own, there would be at least
-14."""
+"""The largest number of questions of one process in the rest of an outage of two minutes. Its
+waits grow from 2 to 60 s. In 120 lives there were at most 4. If each of five tasks asked on its
+own, there would be at least 14."""
 SLACK = 0.5
 """Seconds from a lost answer to the commit that stops other creates."""
 

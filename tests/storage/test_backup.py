@@ -188,7 +188,7 @@ async def test_a_backup_can_be_restored_to_either_database(
 async def test_names_of_files_and_folders_may_hold_any_characters(
     tmp_path: Path, postgres: PostgresServer, name: str
 ) -> None:
-    """In an address % and ? have a meaning; a path that a program was given has none of them."""
+    """The signs % and ? have a meaning in an address, but not in the path of a file."""
     folder = tmp_path / name
     folder.mkdir()
     url, file = of_file(folder / f"{name}.db"), folder / f"{name}.backup"

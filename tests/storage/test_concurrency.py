@@ -204,8 +204,8 @@ async def test_a_frame_is_not_published_for_a_task_that_ends_or_is_taken_concurr
 async def test_a_person_who_is_erased_during_a_press_pays_for_none_of_its_videos(
     storage: Storage, other: Storage, film: bool
 ) -> None:
-    """The deletion begins before the press commits, and waits for its first row: only then are the
-    other videos of the order there."""
+    """The deletion begins before the press commits, and waits for its first row. Only then do the
+    other videos of the order exist."""
     await storage.stars.purchase(
         user_id=ANN, payment_id="p", stars=9, credit=Decimal(90), now=NOON
     )
@@ -229,7 +229,7 @@ async def test_a_person_who_is_erased_during_a_press_pays_for_none_of_its_videos
     ):
         await connection.lock("ledger")
         pressing = group.create_task(press)
-        await asyncio.wait({pressing}, timeout=0.2)  # it counts when the lock is free
+        await asyncio.wait({pressing}, timeout=0.2)  # it is checked when the lock is free
         erasing = group.create_task(other.privacy.erase_person(ANN, now=NOON))
         await asyncio.wait({erasing}, timeout=0.2)
     assert len(erasing.result()) == 3
@@ -265,8 +265,8 @@ async def test_a_cancel_beside_a_submit_takes_the_next_newest(
 async def test_who_cancels_a_whole_order_locks_its_videos_by_number(
     storage: Storage, other: Storage, film: bool, way: str
 ) -> None:
-    """As a worker does that has the first and goes on to the others; otherwise each waits for the
-    other until the database stops one of them."""
+    """A worker holds the first row and locks the others next. In another order each would wait for
+    the other until the database stops one of them."""
     how: dict[str, Any] = {
         "user_id": ANN, "aspect_ratio": AspectRatio.TALL, "update_id": 1, "now": NOON,
     }  # fmt: skip
@@ -324,7 +324,8 @@ async def test_an_invite_that_is_used_beside_a_decision_counts_nobody(
 async def test_a_person_is_erased_while_an_order_in_doubt_is_decided(
     storage: Storage, other: Storage
 ) -> None:
-    """Both lock the order before its trail: none waits for the other."""
+    """Both transactions lock the order first and its trail of balances second, so neither waits
+    for ever."""
     task = await task_in(storage, S.UNKNOWN)
     async with other.database.transaction() as connection:
         await connection.execute(sa.update(balance_trails).values(due_at=None))
@@ -344,7 +345,8 @@ async def test_a_person_is_erased_while_an_order_in_doubt_is_decided(
 async def test_tasks_saved_in_one_commit_are_locked_by_number(
     storage: Storage, other: Storage
 ) -> None:
-    """As all who lock several: otherwise the heartbeat, and this, wait for each other."""
+    """Everything that locks several rows does it in this order; otherwise this and the heartbeat
+    could wait for each other."""
     await fill_queue(storage, 2)
     one, two = await storage.tasks.claim_due(
         owner="one", now=NOON, lease_for=MINUTE, limit=2, slots=None

@@ -370,7 +370,8 @@ async def test_a_video_that_was_a_gift_brings_no_bonus(storage: Storage) -> None
 async def test_a_video_paid_with_a_codes_credit_brings_no_bonus_until_money_is_spent(
     storage: Storage,
 ) -> None:
-    """Otherwise a code and a link would pay for each other, without anybody's money."""
+    """Otherwise promo codes and referral links could earn each other, and nobody would pay
+    anything."""
     shop = under(storage, sold=True)
     await code(shop, Gift(roubles=20))
     token = await link(shop)
@@ -387,7 +388,7 @@ async def test_a_video_paid_with_a_codes_credit_brings_no_bonus_until_money_is_s
 
 
 async def test_credit_that_an_admin_gave_counts_as_money(storage: Storage) -> None:
-    """It may have been paid in another way."""
+    """The person may have paid the admin for it in another way."""
     shop = under(storage, sold=True)
     token = await link(shop)
     await met(shop, BOB)

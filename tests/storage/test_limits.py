@@ -234,7 +234,7 @@ async def test_a_cap_in_roubles_leaves_as_many_videos_as_it_pays(
 
 
 async def test_what_is_left_is_counted_by_the_day_of_the_settings_zone(storage: Storage) -> None:
-    """Midnight in Moscow is 21:00 UTC: an order at 20:00 UTC is of the day before it."""
+    """Midnight in Moscow is 21:00 UTC, so an order at 20:00 UTC belongs to the day before."""
     rules = OrderRules(caps={Cap.USER_PER_DAY: Limit(videos=1)}, zone=ZoneInfo("Europe/Moscow"))
     bot = Storage.over(storage.database, rules)
     evening = NOON.replace(hour=20)

@@ -128,7 +128,8 @@ async def test_a_database_of_a_newer_program_is_not_changed(url: str) -> None:
 async def test_a_database_that_cannot_hold_every_text_is_refused(
     postgres: PostgresServer, encoding: str
 ) -> None:
-    """Its tables could be made, and then no update of a person named Привет 🐈 be handled."""
+    """The tables could be created there, but no update of a person named Привет 🐈 could be
+    handled."""
     name = f"in_{encoding.lower()}"
     await postgres._execute(
         f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C'"

@@ -254,7 +254,8 @@ async def test_a_part_queues_the_next_one_in_the_commit_that_delivers_it(
 async def test_the_whole_film_follows_one_that_is_joined_while_the_last_part_arrives(
     storage: Storage, other: Storage
 ) -> None:
-    """Somebody asked for the film as far as it was there: what is sent lacks the last part."""
+    """The film was requested and joined before its last part came, so that film lacks this
+    part."""
     parts = await ordered(storage, await board(storage))
     for _ in parts[:2]:
         await move(storage, await lease(storage), *MADE)

@@ -32,13 +32,14 @@ KEY = "canary-key-0123456789"
 START_SECONDS = 90.0
 
 
-#: The open files that keep the latest ports. A test needs few; a process may have 1,024 files.
+# : The descriptors of the sockets that keep the latest ports. A test needs few of them, and a
+# process may open 1,024 files.
 _held: deque[int] = deque()
 MOST_HELD = 300
 
 
 def free_port() -> int:
-    """A port that nobody has, and that nobody gets by chance before it is used."""
+    """Return a port that is free, and that the kernel gives to nobody else for now."""
     held = hold_port()
     port = int(held.getsockname()[1])
     _held.append(held.detach())

@@ -64,7 +64,8 @@ def inbox(storage: Storage) -> Inbox:
 async def read(
     storage: Storage, *answers: Any, seconds: float = 25.0, slept: list[float] | None = None
 ) -> list[str]:
-    """The calls that were made until the answers ran out, each after so many seconds."""
+    """Return the calls made until no answers were left. Time passes by the given seconds during
+    each call."""
     telegram: Any = Telegram(list(answers))
 
     async def sleep(seconds: float) -> None:

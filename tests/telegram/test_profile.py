@@ -11,11 +11,11 @@ from bot.core.errors import TelegramError, TelegramFlood, TelegramLater
 from bot.telegram.profile import set_profile
 
 NAMES = {"SetMyCommands": 4, "SetMyDescription": 2, "SetMyShortDescription": 2}
-"""Two languages; commands in private chats and in groups."""
+"""Calls that set the whole profile: two languages, commands in private chats and in groups."""
 
 
 class Bot:
-    """Holds nothing yet; the first calls fail with `errors`."""
+    """A bot without a profile; each of its first calls raises the next of `errors`."""
 
     def __init__(self, *errors: TelegramError) -> None:
         self.errors = list(errors)

@@ -539,13 +539,14 @@ def test_the_effect_of_a_press_is_shown_with_its_price() -> None:
 @pytest.mark.parametrize("lang", LANGUAGES)
 @pytest.mark.parametrize("reason", Reason)
 def test_a_failed_part_is_not_to_be_sent_again_beside_its_film(lang: str, reason: Reason) -> None:
-    """The way on is the button of the film: what is sent again is a video beside it."""
+    """The film goes on with its own button; a prompt that is sent again only makes a separate
+    video."""
     params = {"reason": reason.value, "charge": Charge.NONE.value}
     notice = Notice(kind=NoticeKind.FAILED, chat=Chat(chat_id=3), lang=lang, params=params)
     part = task(lang, state=TaskState.FAILED, storyboard_id=1, film_place=1, film_last=3)
     alone, of_film = (said(texts.notices.notice(notice, one)) for one in (task(lang), part))
     again = re.compile("send the prompt|prompt again|отправьте описание|отправьте снова", re.I)
-    other_ways = ("frame", "chat")  # first another photo, or the right to write
+    other_ways = ("frame", "chat")  # here another photo or the right to write is needed first
     assert reason.value.startswith(other_ways) or not again.search(of_film)
     assert words(lang)(texts.failures.REASONS[reason][0]) in of_film
     assert words(lang)(texts.failures.REASONS[reason][1]) in alone

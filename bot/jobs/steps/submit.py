@@ -56,7 +56,8 @@ OVERLOADED = 3
 """After this many busy answers in a row, for any task, the provider counts as overloaded."""
 
 FILE_TRIES = 4
-"""Attempts, within some 20 s, for a photo that may be away only now."""
+"""The largest number of attempts, in about 20 s, to fetch a photo that may be available again
+soon."""
 
 NO_ADDRESS = "waits for the address of the tunnel"
 
