@@ -203,6 +203,5 @@ async def terms(
     lang: str,
 ) -> None:
     """Show the terms: those of a paid bot if Stars buy videos here, or if the person once paid."""
-    sells = bool(stars_packages.packages)
-    sells = sells or bool(await storage.stars.open_payments(event_from_user.id))
-    await reply.say(message, texts.payments.terms(lang, stars_packages.contact, sells=sells))
+    sells = stars_packages.packages or await storage.stars.open_payments(event_from_user.id)
+    await reply.say(message, texts.payments.terms(lang, stars_packages.contact, sells=bool(sells)))

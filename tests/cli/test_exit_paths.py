@@ -235,6 +235,15 @@ def test_no_right_to_make_tables_is_one_line_that_names_the_grant(
     assert "GRANT ALL ON SCHEMA public TO" in line
 
 
+def refused_address(run: Callable[..., Ended], address: str) -> str:
+    """Return the only line of a command with this DATABASE_URL, which is refused at the start."""
+    ended = run("verify", DATABASE_URL=address)
+    assert ended.code == 2
+    [line] = ended.lines
+    assert line.startswith("DATABASE_URL: ")
+    return line
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -246,10 +255,7 @@ def test_no_right_to_make_tables_is_one_line_that_names_the_grant(
 def test_an_option_that_is_not_understood_is_named_with_those_that_are(
     options: str, words: str, run: Callable[..., Ended]
 ) -> None:
-    ended = run("verify", DATABASE_URL=f"postgresql+asyncpg://u:p@127.0.0.1/b{options}")
-    assert ended.code == 2
-    [line] = ended.lines
-    assert line.startswith("DATABASE_URL: ")
+    line = refused_address(run, f"postgresql+asyncpg://u:p@127.0.0.1/b{options}")
     assert words in line
     assert "sslmode" in line
     assert "canary" not in line
@@ -271,10 +277,7 @@ def test_an_option_that_is_not_understood_is_named_with_those_that_are(
 def test_a_value_that_no_server_can_have_is_named(
     address: str, words: str, run: Callable[..., Ended]
 ) -> None:
-    ended = run("verify", DATABASE_URL=f"postgresql+asyncpg://u:s3cret@{address}")
-    assert ended.code == 2
-    [line] = ended.lines
-    assert line.startswith("DATABASE_URL: ")
+    line = refused_address(run, f"postgresql+asyncpg://u:s3cret@{address}")
     assert words in line
     assert "s3cret" not in line
 

@@ -431,15 +431,20 @@ async def test_the_rest_of_a_stopped_film_is_a_card(harness: HandlerHarness, ann
     assert harness.telegram.toasts[-1] == "This film goes on already. Nothing more was ordered."
 
 
-async def test_the_last_picture_of_a_part_is_no_photo_to_consent_to(
-    harness: HandlerHarness, ann: Person
-) -> None:
+async def rest_after_one_part(harness: HandlerHarness, ann: Person, ratio: str) -> Any:
+    """Order a film, stop it after its first part, and return the card of the other parts."""
     shown = await card(harness, ann)
-    await harness.feed(**ann.press(pressed(shown, "9:16")))
+    await harness.feed(**ann.press(pressed(shown, ratio)))
     harness.rows("UPDATE tasks SET state = 'delivered', video_file_id = 'video-1' WHERE id = 1")
     harness.rows("UPDATE tasks SET state = 'cancelled' WHERE id > 1")
     await harness.feed(**ann.press("fg|1"))
-    rest = harness.telegram.sent[-1]
+    return harness.telegram.sent[-1]
+
+
+async def test_the_last_picture_of_a_part_is_no_photo_to_consent_to(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    rest = await rest_after_one_part(harness, ann, "9:16")
     assert "It starts where part 1 ends." in rest.text
     assert "your photo" not in rest.text
     await harness.feed(**ann.press(pressed(rest, "9:16")))
@@ -449,12 +454,7 @@ async def test_the_last_picture_of_a_part_is_no_photo_to_consent_to(
 async def test_the_rest_keeps_the_ratio_of_the_parts_that_are_there(
     harness: HandlerHarness, ann: Person
 ) -> None:
-    shown = await card(harness, ann)
-    await harness.feed(**ann.press(pressed(shown, "16:9")))
-    harness.rows("UPDATE tasks SET state = 'delivered', video_file_id = 'video-1' WHERE id = 1")
-    harness.rows("UPDATE tasks SET state = 'cancelled' WHERE id > 1")
-    await harness.feed(**ann.press("fg|1"))
-    rest = harness.telegram.sent[-1]
+    rest = await rest_after_one_part(harness, ann, "16:9")
     await harness.feed(**ann.press(pressed(rest, "2")))
     await harness.feed(**ann.press(pressed(last_edit(harness), "‹ All scenes")))
     for one in (rest, last_edit(harness)):  # a part with another ratio could not be joined
