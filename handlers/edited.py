@@ -13,7 +13,7 @@ from handlers import reply
 from handlers.card import send_card
 from handlers.context import Offer, draft_texts, own_ratio
 from handlers.filters import addressed, private, written
-from handlers.picture import document, frame_of, photo
+from handlers.picture import frame_of, photo, sent_as_file
 from handlers.prompt import take_prompt
 from handlers.storyboard import edited_film
 from storage import Storage, User
@@ -25,7 +25,7 @@ def router() -> Router:
     router.edited_message.register(edited_film, Command("film"))
     router.edited_message.register(edited, written, addressed)
     router.edited_message.register(edited, photo, addressed)
-    router.edited_message.register(edited, document, addressed)
+    router.edited_message.register(edited, sent_as_file, addressed)
     return router
 
 

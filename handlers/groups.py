@@ -11,7 +11,7 @@ from bot.core.clock import Clock
 from handlers import reply
 from handlers.context import Offer
 from handlers.gate import EVERYBODY
-from handlers.picture import document, photo, take_picture
+from handlers.picture import photo, sent_as_file, take_picture
 from handlers.prompt import take_prompt
 from storage import Storage, User
 
@@ -46,7 +46,7 @@ async def video(
     """Make a draft from the text after the command; a group may hide all other messages from
     bots.
     """
-    take = take_picture if await photo(message) or await document(message) else take_prompt
+    take = take_picture if await photo(message) or await sent_as_file(message) else take_prompt
     if take is take_prompt and not command.args:
         await reply.say(message, texts.cards.video_usage(lang))
         return

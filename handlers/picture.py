@@ -29,7 +29,7 @@ _ANYTHING = "application/octet-stream"
 def router() -> Router:
     router = Router(name="picture")
     router.message.register(take_picture, photo, addressed)
-    router.message.register(take_picture, document, addressed)
+    router.message.register(take_picture, sent_as_file, addressed)
     return router
 
 
@@ -37,7 +37,7 @@ async def photo(message: Message) -> bool:
     return bool(message.photo)
 
 
-async def document(message: Message) -> bool:
+async def sent_as_file(message: Message) -> bool:
     if message.sticker is not None:
         # Telegram turns a WebP that is sent as a file into a sticker that belongs to no set.
         file = message.sticker
@@ -116,7 +116,7 @@ async def answered(
     replied = message.reply_to_message
     if replied is None or (replied.from_user and replied.from_user.id == bot.id):
         return None, None
-    if not (await photo(replied) or await document(replied)):
+    if not (await photo(replied) or await sent_as_file(replied)):
         return None, None
     if not offer.photos_on:
         raise InputError(Problem.PHOTOS_OFF)

@@ -35,7 +35,7 @@ from bot.texts import keyboards
 from handlers import reply
 from handlers.context import Offer, draft_texts, origin, own_ratio
 from handlers.filters import addressed, written
-from handlers.picture import answered, document, frame_of, photo
+from handlers.picture import answered, frame_of, photo, sent_as_file
 from storage import Storage, User
 
 
@@ -238,7 +238,7 @@ async def card_of(
 
 async def _frame(message: Message, bot: Bot, offer: Offer) -> Frame | None:
     """Return the photo of the message, or of the one to which it replies."""
-    if await photo(message) or await document(message):
+    if await photo(message) or await sent_as_file(message):
         return (await frame_of(message, bot))[0]
     return (await answered(message, bot, offer))[0]
 
