@@ -22,18 +22,16 @@ from bot.core.breaker import NEEDED
 from bot.core.task import ACTIVE, TaskState
 from storage.broadcasts import B
 from storage.cluster import Cluster
-from storage.due_updates import is_first
+from storage.due_updates import due_at
 from storage.engine import Database
 from storage.provider_account import READINGS_DUE
 from storage.rows import claimable_at
 from storage.tables import (
-    InboxState,
     balance_trails,
     broadcasts,
     films,
     in_states,
     inbox,
-    one_of,
     outbox,
     provider_breaker,
     star_refunds,
@@ -71,9 +69,7 @@ _tasks_at = sa.case(
 _FIRST: Mapping[str, sa.Select[Any]] = {
     "tasks": _first(_tasks_at, in_states(ACTIVE), ~_is_stopped),
     "queue": _first(tasks.c.run_at, in_states({TaskState.QUEUED}), tasks.c.lease_until.is_(None)),
-    "inbox": _first(
-        claimable_at(inbox), one_of(inbox.c.state, {InboxState.PENDING}), is_first(inbox)
-    ),
+    "inbox": due_at,
     "outbox": _first(claimable_at(outbox), outbox.c.waits_for.is_(None)),
     "films": _first(claimable_at(films), films.c.run_at.is_not(None)),
     "refunds": _first(

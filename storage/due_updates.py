@@ -1,14 +1,15 @@
-"""Select the updates to lease next without reading the thousands that one chat may have sent.
+"""Select the updates to lease next, and tell when, without reading the thousands that one chat may
+have sent.
 
-Parameters: `now`, `most` (updates to return) and `window` (due rows to read in the usual case). It
-must not know who leases them.
+Parameters of `due`: `now`, `most` (updates to return) and `window` (due rows to read in the usual
+case). It must not know who leases them.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from storage.rows import NOW, free
+from storage.rows import NOW, claimable_at, free
 from storage.tables import InboxState, inbox, one_of
 
 WINDOW = 64
@@ -83,3 +84,20 @@ due = (
 )
 """Due updates without an earlier one of the same chat, the oldest first: at most `most`, locked.
 """
+
+_next_rows = (
+    sa.select(inbox.c.update_id, inbox.c.chat_key, inbox.c.run_at, inbox.c.lease_until)
+    .where(_pending())
+    .order_by(inbox.c.run_at, inbox.c.update_id)
+    .limit(WINDOW)
+    .cte("next_rows")
+)
+_times = sa.union_all(
+    sa.select(claimable_at(_next_rows).label("at")).where(is_first(_next_rows)),
+    # there are more rows than were read, and none of them is due sooner than the last of these
+    sa.select(sa.func.max(_next_rows.c.run_at)).having(sa.func.count() >= WINDOW),
+).subquery("times")
+
+due_at = sa.select(sa.func.min(_times.c.at))
+"""The time at which the first of these updates is due, or a sooner one if many updates wait: then
+the next claim finds it. None without updates."""

@@ -98,7 +98,7 @@ def free(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.or_(table.c.lease_until.is_(None), table.c.lease_until <= NOW)
 
 
-def claimable_at(table: sa.Table) -> sa.Case[Any]:
+def claimable_at(table: sa.FromClause) -> sa.Case[Any]:
     """Return when a row becomes claimable: when it is due, or when its lease ends."""
     return sa.case(
         (table.c.lease_until > table.c.run_at, table.c.lease_until), else_=table.c.run_at

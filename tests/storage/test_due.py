@@ -15,6 +15,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from storage import Database, IncomingUpdate, Storage
 from storage.due import VALID
+from storage.due_updates import WINDOW
 from storage.tables import outbox
 from tests.storage.test_plans import listening
 from tests.support.factories import MINUTE, NOON, queued
@@ -122,6 +123,19 @@ async def test_only_the_first_update_of_a_chat_is_due(storage: Storage) -> None:
     await storage.inbox.done([1], now=NOON)
     assert calls == ["inbox"]
     assert await storage.due.next("inbox", NOON) == NOON
+
+
+async def test_of_many_updates_only_the_first_are_read(storage: Storage) -> None:
+    async def next_with(count: int) -> object:
+        rows = [IncomingUpdate(update_id=n, chat_key="1", payload="{}") for n in range(count)]
+        await storage.inbox.add(rows, now=NOON)
+        return await storage.due.next("inbox", NOON)
+
+    assert await next_with(1) == NOON
+    await storage.inbox.claim(owner="w", now=NOON, lease_for=10 * SECOND, limit=9)
+    assert await next_with(WINDOW - 1) == NOON + 10 * SECOND
+    # A row behind the window may be due: the next claim finds out.
+    assert await next_with(WINDOW + 1) == NOON
 
 
 async def test_a_report_of_another_process_makes_it_void(storage: Storage, other: Storage) -> None:
