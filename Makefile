@@ -10,7 +10,7 @@ JOBS   ?= 4
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test docs bench mutants pictures check lint lock clean chromium promtool sbom audit crash scale crash-selftest simulate sweep soak outages database-death
+.PHONY: help setup run test campaigns docs bench mutants pictures check lint lock clean chromium promtool sbom audit crash scale crash-selftest simulate sweep soak outages database-death
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,12 +32,16 @@ run: $(READY) ## the bot; without a BOT_TOKEN the sandbox in the browser
 	else exec $(BIN)/python -m bot sandbox $(ARGS); fi
 
 # In memory where there is such a place: tests commit far more often than a bot does.
-test: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
+test campaigns: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm) /tmp)
 # Or each worker, and each process of a test, compiles the tree anew.
-test: export PYTHONDONTWRITEBYTECODE =
+test campaigns: export PYTHONDONTWRITEBYTECODE =
 # Files in their own order: the long ones, of tests/crash and tests/e2e, begin first.
-test: $(READY) chromium promtool ## all tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+test: $(READY) chromium promtool ## all tests but the campaigns; while you write code
+	$(PYTEST) -m "not campaign" $(ARGS)
+
+campaigns: $(READY) ## short campaigns of kills, upgrades and planted bugs; some four minutes
+	$(PYTEST) -m campaign $(ARGS)
 
 # BENCHES=start measures one of them.
 BENCHES ?= schedule start asking open_tasks delivery video paper intake growth memory scale
@@ -63,7 +67,7 @@ mutants: $(READY) ## seed bugs in states, schedule, errors, ownership and money,
 	$(BIN)/mutmut run --max-children 2
 	$(BIN)/mutmut results
 
-check: lint test ## what a merge has to pass
+check: lint test campaigns ## what a merge has to pass
 
 lint: $(READY) ## format, lint, types, imports, workflows, Dockerfile
 	$(BIN)/ruff format --check .

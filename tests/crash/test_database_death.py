@@ -22,6 +22,8 @@ from tests.support import small_disk
 from tests.support.process_harness import until
 from tests.support.replication import running_pair
 
+pytestmark = pytest.mark.campaign
+
 WISH = Wish(lease_seconds=3.0)
 
 

@@ -17,6 +17,8 @@ from tests.crash.steps import JOURNEYS, WISH, lead
 from tests.support.postgres import PostgresServer
 from tests.support.process_harness import free_port, until
 
+pytestmark = pytest.mark.campaign
+
 
 async def test_people_are_served_while_the_bot_is_killed_ten_times(
     launcher: Launcher, tmp_path: Path

@@ -7,12 +7,16 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.crash.actors import Kind, Order, People, Plan
 from tests.crash.campaign import beside
 from tests.crash.environment import Environment, open_environment
 from tests.crash.observer import Observer
 from tests.crash.processes import Launcher, Wish
 from tests.support.process_harness import until
+
+pytestmark = pytest.mark.campaign
 
 CLAIMS = 4
 BEING_MADE = "SELECT id FROM tasks WHERE state = 'generating'"

@@ -32,6 +32,8 @@ from tests.support.factories import queued
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.process_harness import until
 
+pytestmark = pytest.mark.campaign
+
 PATIENT = Wish(lease_seconds=60.0, idle_seconds=60.0)
 """Checks for work of others once a minute: everything sooner is due to an event."""
 

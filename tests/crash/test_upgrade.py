@@ -27,6 +27,8 @@ from tests.crash.processes import Launcher, Wish
 from tests.support.postgres import PostgresServer
 from tests.support.process_harness import until
 
+pytestmark = pytest.mark.campaign
+
 S = TaskState
 NOW = datetime.now(UTC)  # noqa: TID251 - the bot that takes over has the real clock
 WISH = Wish(lease_seconds=2.0, idle_seconds=0.5)

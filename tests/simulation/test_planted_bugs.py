@@ -15,6 +15,8 @@ from tests.crash import seeded_bugs
 from tests.simulation.bugs import BUGS, FOUND_AS, OF_CAMPAIGN, planted
 from tests.simulation.search import breaks, search, shrink
 
+pytestmark = pytest.mark.campaign
+
 CPU_SECONDS = 60.0
 
 

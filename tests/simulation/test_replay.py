@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.simulation.life import live
+
+pytestmark = pytest.mark.campaign
 
 ROOT = Path(__file__).parents[2]
 

@@ -184,7 +184,7 @@ async def test_a_backup_can_be_restored_to_either_database(
     assert await rows(url) == before
 
 
-@pytest.mark.parametrize("name", ["50%41 off", "what?", "a#b+c@d:e", "новая", "\udcff"])
+@pytest.mark.parametrize("name", ["50%41 off, what? новая", "a#b+c@d:e \udcff"])
 async def test_names_of_files_and_folders_may_hold_any_characters(
     tmp_path: Path, postgres: PostgresServer, name: str
 ) -> None:
