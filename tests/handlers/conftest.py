@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,10 @@ from aiogram import Bot, Dispatcher
 from bot.core.access import Access
 from bot.core.prices import PriceView
 from bot.core.stars import StarsPackages
-from handlers import build_router
 from handlers.context import Offer
 from storage import open_storage
 from tests.support.handler_harness import MODEL, Clock, FakeTelegram, HandlerHarness, Person
-from tests.support.shared_caches import take_apart
+from tests.support.shared_caches import kept_routers
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +33,22 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def harness(empty_database: Path, tmp_path: Path) -> AsyncIterator[HandlerHarness]:
+def dispatcher() -> Iterator[Dispatcher]:
+    """A dispatcher with all handlers."""
+    with kept_routers() as routers:
+        dispatcher = Dispatcher(disable_fsm=True)
+        dispatcher.include_router(routers())
+        yield dispatcher
+
+
+@pytest.fixture
+async def harness(
+    dispatcher: Dispatcher, empty_database: Path, tmp_path: Path
+) -> AsyncIterator[HandlerHarness]:
     path = tmp_path / "bot.db"
     shutil.copy(empty_database, path)
     telegram, clock = FakeTelegram(), Clock()
     bot = Bot("42:TEST", session=telegram)
-    dispatcher = Dispatcher(disable_fsm=True)
-    dispatcher.include_router(build_router())
     async with open_storage(f"sqlite+aiosqlite:///{path}") as storage:
         harness = HandlerHarness(bot, dispatcher, telegram, storage, clock, path)
         dispatcher.workflow_data.update(
@@ -60,7 +68,6 @@ async def harness(empty_database: Path, tmp_path: Path) -> AsyncIterator[Handler
             offer=Offer(model=MODEL, photos_on=True),
         )
         yield harness
-    take_apart(dispatcher)
 
 
 @pytest.fixture

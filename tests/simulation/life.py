@@ -34,10 +34,10 @@ from tests.simulation.films import FilmMaker, pictures_without_videos
 from tests.simulation.judge import Judge
 from tests.simulation.loop import Stalled, VirtualLoop, owned_by
 from tests.simulation.process import Process
-from tests.simulation.routers import kept_routers
 from tests.simulation.stories import Storyteller
 from tests.simulation.world import LEASE_SECONDS, OPERATOR, VIDEO_SECONDS, World, listening
 from tests.support.process_harness import KEY, TOKEN
+from tests.support.shared_caches import kept_routers
 from tests.support.virtual_clock import NOON
 
 ORDERS, PEOPLE = 40, 25

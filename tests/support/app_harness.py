@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -51,7 +51,7 @@ from storage.connection import Connection
 from tests.support import canaries
 from tests.support.outages import ProviderLine
 from tests.support.process_harness import KEY, TOKEN, free_port
-from tests.support.shared_caches import take_apart
+from tests.support.shared_caches import kept_routers
 from tests.support.virtual_clock import MovedTime
 
 PRICE = 17
@@ -391,7 +391,8 @@ async def open_app_harness(
     `provider.origin` yet. `lease`: the lease of the worker, so long that heartbeats do not divide
     a day; None: unchanged. `looks`: seconds between two looks of a loop that nothing woke.
     """
-    monkeypatch = pytest.MonkeyPatch()
+    routers, monkeypatch = ExitStack(), pytest.MonkeyPatch()
+    routers.enter_context(kept_routers())
     monkeypatch.setattr(idle, "LOOK_SECONDS", looks)
     monkeypatch.setattr(due, "VALID", timedelta(seconds=looks))
     path = folder / "bot.db"
@@ -470,6 +471,7 @@ async def open_app_harness(
         books.close()
         for process in (first, *others):
             await process.close()
+        routers.close()
         await emulator.stop()
         await provider.stop()
         monkeypatch.undo()
@@ -493,7 +495,6 @@ class Process:
         await self.client.close()
         await self.bot.session.close()
         await self.database.close()
-        take_apart(self.parts.inbox._dispatcher)
 
 
 async def _compose(
