@@ -114,7 +114,7 @@ class Database:
             database = cls(sqlite_engine(parsed, busy_timeout), parsed, name)
         else:
             connect = _connector(parsed)
-            database = cls(_postgres(parsed, connect), parsed, name, connect)
+            database = cls(postgres_engine(parsed, connect), parsed, name, connect)
         try:
             async with database.transaction():
                 pass
@@ -394,7 +394,8 @@ def _connector(url: URL) -> Connect:
     return connect
 
 
-def _postgres(url: URL, connect: Connect) -> sa.Engine:
+def postgres_engine(url: URL, connect: Connect) -> sa.Engine:
+    """Return an engine with a pool of connections, which `connect` opens."""
     engine = sa.create_engine(
         without_tls(without_servers(url) if servers(url) else url),
         connect_args={

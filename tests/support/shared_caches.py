@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FunctionType, MethodType
-from typing import Any
+from typing import Any, ParamSpec
 
 import sqlalchemy as sa
 from aiogram import Router
 from aiogram.dispatcher.event.handler import CallableObject
-from sqlalchemy.engine import URL
 
 import bot.wiring.handlers
 from handlers import build_router
 from storage import engine
 
+P = ParamSpec("P")
 Key = tuple[CodeType, bool]
 
 MOST_KEPT = 20
@@ -28,19 +28,23 @@ _kept: list[Router] = []
 
 
 def share_statements() -> None:
-    """Give all SQLite engines one dialect and one cache of compiled statements."""
-    make = engine.sqlite_engine
+    """Give all engines of a kind of database one dialect and one cache of compiled statements."""
+    engine.sqlite_engine = _with_cache(engine.sqlite_engine)
+    engine.postgres_engine = _with_cache(engine.postgres_engine)
+
+
+def _with_cache(make: Callable[P, sa.Engine]) -> Callable[P, sa.Engine]:
     compiled: dict[Any, Any] = {}
     shared: sa.Dialect | None = None
 
-    def make_with_cache(url: URL, busy_timeout: float, *connect: Any) -> sa.Engine:
+    def make_with_cache(*args: P.args, **kwargs: P.kwargs) -> sa.Engine:
         nonlocal shared
-        made = make(url, busy_timeout, *connect)
+        made = make(*args, **kwargs)
         # A part of the cache's keys. The first engine's own first connection completes it.
         shared = made.dialect = shared or made.dialect
         return made.execution_options(compiled_cache=compiled)
 
-    engine.sqlite_engine = make_with_cache  # type: ignore[assignment]
+    return make_with_cache
 
 
 def share_signatures() -> None:
