@@ -146,7 +146,9 @@ def failure(
         _(happened),
         _((CHARGES if _.money else GUEST_CHARGES)[charge]),
         None if part and advice in _SENT_AGAIN else _(advice),
-        fill(_("⚠️ Your refusals so far: {count}."), count=str(strikes)) if strikes > 1 else None,
+        fill(_("⚠️ Your orders refused so far: {count}."), count=str(strikes))
+        if strikes > 1
+        else None,
     )
 
 
@@ -283,7 +285,7 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # the problem, and what to do
         N_("Please send it again."),
     ),
     Problem.VOICE_TOO_LONG: (
-        N_("The message is too long to be heard: {seconds} s; the limit is {limit} s."),
+        N_("The message is too long: {seconds} s; the limit is {limit} s."),
         N_("Say it in fewer words, or write it. Nothing was ordered."),
     ),
     Problem.VOICE_TOO_BIG: (

@@ -171,7 +171,7 @@ def overdue(lang: str) -> Text:
     _ = words(lang)
     return message(
         "⏰",
-        _("Your video takes very long."),
+        _("Your video is taking very long."),
         _("💳 It is already paid for, so I keep waiting for it for a day.")
         if _.money
         else _("I keep waiting for it for a day."),
