@@ -14,8 +14,9 @@ from bot.core.clock import Clock
 from bot.core.task import TaskState
 from bot.texts.callback_data import GoOnFilm, OrderFilm, StopFilm
 from handlers import reply
-from handlers.card import cancelled, start_status, why_not
+from handlers.card import cancelled, start_status
 from handlers.context import Offer, Wake
+from handlers.ownership import own_task, why_not
 from handlers.storyboard import card_of, send_card
 from handlers.storyboard_buttons import rewrite, theirs
 from storage import Rest, Storage
@@ -111,9 +112,8 @@ async def go_on(
     lang: str,
 ) -> None:
     """Show a card of the parts that are missing; nothing is ordered by this press."""
-    task = await storage.tasks.get(callback_data.task_id)
-    if task is None or task.user_id != query.from_user.id or query.message is None:
-        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
+    task = await own_task(query, callback_data.task_id, storage, lang)
+    if task is None:
         return
     model = CATALOG.get(task.model, offer.model)
     board = await storage.storyboards.continued(

@@ -27,9 +27,8 @@ from bot.telegram.client import fetch_file
 from bot.texts import contact_sheet, keyboards
 from bot.texts.callback_data import OpenFilm, OpenOrder, TurnFound, TurnPage, searchable
 from bot.texts.history import Entry
-from bot.texts.subject import speak_of
 from handlers import reply
-from handlers.card import why_not
+from handlers.ownership import own_film, own_task
 from storage import Storage
 
 PAGE = contact_sheet.ON_A_SHEET
@@ -203,12 +202,10 @@ async def _pictures(bot: Bot, covers: Sequence[Task]) -> list[bytes | None]:
 async def open_order(
     query: CallbackQuery, callback_data: OpenOrder, storage: Storage, lang: str
 ) -> None:
-    task = await storage.tasks.get(callback_data.task_id)
-    if task is None or task.user_id != query.from_user.id or query.message is None:
-        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
+    task = await own_task(query, callback_data.task_id, storage, lang)
+    if task is None or query.message is None:
         return
     await reply.toast(query, "")
-    speak_of(task)
     message = reply.below(query, reply.place(query.message))
     if (
         task.state is TaskState.DELIVERED
@@ -232,13 +229,8 @@ async def open_film(
     query: CallbackQuery, callback_data: OpenFilm, storage: Storage, lang: str
 ) -> None:
     """Send the film if Telegram has it; otherwise its parts, with a button to join them."""
-    film = await storage.films.get(callback_data.film_id)
-    if film is None or film.user_id != query.from_user.id or query.message is None:
-        foreign = film is not None and film.user_id != query.from_user.id
-        words = (
-            texts.statuses.press_foreign(lang) if foreign else texts.statuses.press_expired(lang)
-        )
-        await reply.toast(query, words, alert=True)
+    film = await own_film(query, callback_data.film_id, storage, lang)
+    if film is None or query.message is None:
         return
     await reply.toast(query, "")
     message = reply.below(query, reply.place(query.message))
