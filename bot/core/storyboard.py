@@ -63,7 +63,7 @@ class Storyboard:
 def read_lines(text: str) -> list[str]:
     """Return the scenes that a person wrote, one a line, cleaned like prompts.
 
-    Raises InputError for a line that is no prompt. Numbers and dashes in front are left out.
+    Raises InputError for a line that is no prompt. Numbers and dashes before a scene are removed.
     """
     lines = (unnumbered(line) for line in text.splitlines())
     return [clean_prompt(line) for line in lines if line]
