@@ -3,7 +3,7 @@
 A copy is a snapshot of its source, even while a bot writes to it; the target gets all rows or
 none. SQLite is read through a read-only connection, which locks nothing.
 
-It is long because the directions share their steps.
+It is long because making and restoring a copy share their steps.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CopyRefused(StorageError):
 
 @dataclass(frozen=True)
 class Restored:
-    """How many rows were restored, and the version that the tables are at."""
+    """How many rows were restored, and the migration that the tables are at."""
 
     rows: int
     version: str

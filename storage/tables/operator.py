@@ -49,7 +49,7 @@ switches = sa.Table(
 class BroadcastState(StrEnum):
     """The state of a broadcast."""
 
-    DRAFT = "draft"  # shown to its author, who has not confirmed
+    DRAFT = "draft"  # its author sees it and has not confirmed it
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"

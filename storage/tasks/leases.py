@@ -170,7 +170,7 @@ def _claim_of(*conditions: sa.ColumnElement[bool]) -> Executable:
     return lease(due, tasks, tasks.c.fence, tasks.c.claims).returning(*tasks.c)
 
 
-# By whether this host has a disk of its own
+# The key: whether this host has its own disk
 _CLAIM_ANY = {False: _claim_of(), True: _claim_of(_HERE)}
 _CLAIM_BEGUN = {
     False: _claim_of(sa.not_(_WAITING)), True: _claim_of(sa.not_(_WAITING), _HERE),

@@ -136,7 +136,7 @@ class Deliver:
         return ()
 
     async def _redirect(self, task: Task, detail: str) -> Task:
-        """Send it to the person instead: the place was tried once and takes nothing.
+        """Send the video to the private chat: the chat of the order was tried once and refuses it.
 
         Written before that send: after a kill the place is not tried again.
         """
