@@ -299,7 +299,7 @@ async def cancel(
             return
     speak_of(task)
     if task.variant_of == callback_data.task_id:
-        # The first video has begun, so the message goes on to show its status.
+        # The first video has begun, so the message now shows its status.
         await reply.toast(query, texts.statuses.press_cancelled(lang, others=True), alert=True)
         return
     await reply.toast(query, texts.statuses.press_cancelled(lang))

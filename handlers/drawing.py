@@ -1,7 +1,7 @@
 """Pictures by an image model: 🖼 makes the first frame of a card, 🖌 changes a photo, and a picture
 opens the card of a video.
 
-A picture is ordered on a card of its own, as a video is. Handlers of pictures that people send are
+A picture is ordered on its own card, as a video is. Handlers of pictures that people send are
 in handlers/picture.py.
 """
 

@@ -1,4 +1,4 @@
-"""A film ordered as a whole: the press that orders it, stopping it, and going on after a stop.
+"""A film ordered as a whole: the press that orders it, stopping it, and continuing after a stop.
 
 What happens when a part ends is in storage/tasks/chain.py, in the commit that ends it.
 """

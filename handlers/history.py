@@ -42,7 +42,7 @@ class Shown:
     """A page as it is shown; `sought`: the words of a search."""
 
     entries: Sequence[Entry]
-    covers: Sequence[Task]  # whose small picture stands for each entry
+    covers: Sequence[Task]  # whose thumbnail represents each entry
     number: int
     pages: int
     keyboard: InlineKeyboardMarkup | None

@@ -119,8 +119,9 @@ async def restore(
     """Copy the rows of a backup back; see `copy`.
 
     With `keep_version` the tables are left at the version of the backup, for an older program.
-    Numbers go on above the highest that the backup or the replaced rows know; without replaced
-    rows those given after the backup are not known, and RESTORE_GAP numbers are left out.
+    Numbering continues above the highest number in the backup or in the replaced rows; without
+    replaced rows the numbers used after the backup are unknown, and RESTORE_GAP numbers are left
+    out.
     """
     _require(file)
     source = of_file(file)

@@ -1,4 +1,4 @@
-"""Films ordered as a whole, from their storyboards: the order, stopping it, going on after a stop.
+"""Films ordered as a whole, from their storyboards: order, stop, continue after a stop.
 
 The order reserves the price of every part in one commit; what happens then is in
 storage/tasks/chain.py. It must not know how people are told.
@@ -33,10 +33,10 @@ S = TaskState
 
 
 class Rest(Enum):
-    """Why there is nothing to go on with."""
+    """Why the film cannot be continued."""
 
     COMPLETE = auto()  # every part is there
-    UNDER_WAY = auto()  # the film goes on already
+    UNDER_WAY = auto()  # the film is already being continued
     KEPT = auto()  # the video of the part exists: it has to be sent first
     GONE = auto()  # the part or the one before it is not there any more
 

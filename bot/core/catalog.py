@@ -100,7 +100,7 @@ ID_LIMIT = 40
 
 
 TEXT_LIMIT = 60
-"""Characters of a title or a quality: both stand on a button and in the line of the price."""
+"""Characters of a title or a quality: both are shown on a button and beside the price."""
 PRICE_LIMIT = Decimal(1_000_000)
 """Roubles; a higher price is a mistake, and far higher ones cannot be stored."""
 _CONTROL = re.compile("[\0-\x1f\x7f\ud800-\udfff]")

@@ -70,7 +70,7 @@ def read_lines(text: str) -> list[str]:
 
 
 def unnumbered(line: str) -> str:
-    """Return a scene without what stands in front of it in a list: a dash, a number, "Scene 2:",
+    """Return a scene without the marks before it in a list: a dash, a number, "Scene 2:",
     and Markdown's signs. The video model would show them, or cut there.
     """
     line = _LISTED.sub("", line.strip()).strip().strip("*").strip()

@@ -79,7 +79,7 @@ class AspectRatio(StrEnum):
 class FilmPlace(StrEnum):
     """Which place in the film of a task a new task takes."""
 
-    AFTER = "after"  # it goes on from there
+    AFTER = "after"  # the place after it
     SAME = "same"  # another version of the part
 
 

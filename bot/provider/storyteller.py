@@ -81,7 +81,7 @@ class Storyteller:
 
 
 def read_scenes(said: str) -> list[Scene]:
-    """Read a model's answer, which may stand between other words.
+    """Read a model's answer, which may be surrounded by other words.
 
     Raises InputError, ValueError, LookupError and TypeError for anything but a list of scenes.
     """

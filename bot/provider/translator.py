@@ -61,7 +61,7 @@ _QUOTED = re.compile(
 
 
 def quoted_words(prompt: str) -> list[str]:
-    """Return what stands in quotation marks: it is to be seen in the video as it is written."""
+    """Return the words in quotation marks: the video has to show them unchanged."""
     return ["".join(groups).strip() for groups in _QUOTED.findall(prompt)]
 
 

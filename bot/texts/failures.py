@@ -135,7 +135,7 @@ def failure(
     """No video: what happened, whether money was taken, what to do next.
 
     `strikes`: how often moderation refused this person. `part`: whether it is a part of a film.
-    Then the film's own button goes on with it; a prompt that is sent again would only make a
+    Then the film's own button continues it; a prompt that is sent again would only make a
     separate video.
     """
     _ = words(lang)
@@ -220,7 +220,7 @@ def undeliverable(
 ) -> Text:
     """A video did not reach the chat; with a button to try again.
 
-    `elsewhere`: this is said in another place than that of the order.
+    `elsewhere`: the text is sent to another chat than that of the order.
     """
     _ = words(lang)
     if reason is Reason.CHAT_UNREACHABLE:

@@ -47,7 +47,7 @@ def said_elsewhere(notice: Notice, task: Task) -> bool:
 
 def _said(notice: Notice, *, elsewhere: bool, of_film: bool) -> Text:
     """The place that writes a notice defines its `params`. `of_film`: the notice has a button with
-    which the film goes on."""
+    which the film is continued."""
     lang, params = notice.lang, notice.params
     match notice.kind:
         case NoticeKind.FAILED:

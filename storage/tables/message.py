@@ -86,7 +86,7 @@ outbox = sa.Table(
 
 _waits = outbox.c.waits_for.is_not(None)
 
-# What goes to the operator: one row for each event and chat, so that nobody is told twice
+# What goes to the operator: one row for each event and chat, so that nobody gets it twice
 operator_messages = sa.Table(
     "operator_messages",
     metadata,

@@ -182,7 +182,7 @@ _CLAIM_WAITING = {
 
 
 async def add_event(connection: Connection, task: Task, now: datetime) -> None:
-    """Write the state's event and its ledger entries in the same commit, and go on with the film
+    """Write the state's event and its ledger entries in the same commit, and continue the film
     that the task is a part of."""
     await connection.execute(_ADD_EVENT, {"task_id": task.id, "state": task.state, "at": now})
     await settle(connection, task, now)

@@ -99,7 +99,7 @@ class Watch:
             if gate.is_away:
                 wait = 0.0  # the gate says when
             is_late = task.deadline_at is not None and context.clock() >= task.deadline_at
-            # Put off, an overdue task would be asked about long after the outage.
+            # A postponed overdue task would be polled long after the outage.
             if is_late and not (task.overdue and gate.is_away):
                 return await self._past_deadline(task, since)
             if task.claims > 1:  # it completed a step, so it does not kill workers
