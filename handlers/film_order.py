@@ -63,7 +63,7 @@ async def order(
     )
     if parts is None:
         words = (
-            texts.storyboards.press_goes_on(lang)
+            texts.storyboards.press_under_way(lang)
             if board.film_id is not None
             else texts.storyboards.press_over(lang)
         )
@@ -134,7 +134,7 @@ async def go_on(
 
 _RESTS = {
     Rest.COMPLETE: texts.storyboards.press_complete,
-    Rest.UNDER_WAY: texts.storyboards.press_goes_on,
+    Rest.UNDER_WAY: texts.storyboards.press_under_way,
     Rest.KEPT: texts.storyboards.press_get_it_first,
     Rest.GONE: texts.storyboards.press_part_gone,
 }

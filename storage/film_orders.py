@@ -139,7 +139,7 @@ class StoryboardStore(Storyboards):
         async with self._database.transaction() as connection:
             return await _parts(connection, tasks.c.storyboard_id == storyboard_id)
 
-    async def goes_on(self, storyboard_id: int) -> bool:
+    async def is_under_way(self, storyboard_id: int) -> bool:
         """Whether a part of this order is under way."""
         part = (
             sa.select(tasks.c.id)

@@ -335,7 +335,7 @@ def press_complete(lang: str) -> str:
     return _("All parts of this film are there.")
 
 
-def press_goes_on(lang: str) -> str:
+def press_under_way(lang: str) -> str:
     _ = words(lang)
     return _("This film is already being continued. Nothing more was ordered.")
 
