@@ -1,7 +1,7 @@
 """/history: a person's orders as a contact sheet, page by page; a search; the details of each.
 
 The buttons work as long as the message exists; a video is sent by its `file_id`, so nothing is
-uploaded or paid. Only the sheet is drawn, from Telegram's small pictures of the videos.
+uploaded or paid. Only the sheet is drawn, from Telegram's thumbnails of the videos.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def _kind(task: Task) -> str:
 
 
 async def _pictures(bot: Bot, covers: Sequence[Task]) -> list[bytes | None]:
-    """Fetch the small pictures; None: there is none, or it did not come in time."""
+    """Fetch the thumbnails; None: there is none, or it did not come in time."""
     found: dict[int, bytes] = {}
 
     async def fetch(index: int, file_id: str) -> None:

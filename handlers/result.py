@@ -187,7 +187,7 @@ async def continue_video(
     bot: Bot,
     lang: str,
 ) -> None:
-    """Make a draft whose first frame is the last picture, the next part of a film; it waits for a
+    """Make a draft whose first frame is the last frame, the next part of a film; it waits for a
     prompt."""
     source = await own_task(query, callback_data.task_id, storage, lang)
     if source is None:

@@ -178,7 +178,7 @@ class StoryboardStore(Storyboards):
         """Return a storyboard of the scenes that are missing in the film of this part; the same
         update returns the same one.
 
-        It starts from the last picture of the part before, or from the photo of the first one.
+        It starts from the last frame of the previous part, or from the photo of the first one.
         """
         source = f"update {update_id}"
         async with self._database.transaction() as connection:

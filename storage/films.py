@@ -237,7 +237,7 @@ async def go_on(connection: Connection, source: Task, now: datetime) -> dict[str
     """Return the place after this task in its film, as columns of a new task; without a film the
     task becomes the first part of a new one.
 
-    The task becomes the version that its film shows: what follows begins with its last picture.
+    The task becomes the version that its film shows: what follows begins with its last frame.
     """
     film_id, place = source.film_id, source.film_place or 1
     if film_id is None:

@@ -98,7 +98,7 @@ class SentVideo:
     message_id: int
     file_id: str | None
     is_document: bool = False  # a document's file_id cannot be sent as a video
-    thumbnail_file_id: str | None = None  # None: it has no small picture
+    thumbnail_file_id: str | None = None  # None: it has no thumbnail
 
 
 class Messenger:

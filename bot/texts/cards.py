@@ -240,7 +240,7 @@ def new_words(lang: str, source: Task) -> Text:
 
 
 def last_frame(lang: str, source: Task) -> Text:
-    """Below the last picture of a video, which is the first frame of the next one."""
+    """Below the last frame of a video, which is the first frame of the next one."""
     _ = words(lang)
     return message(
         "🎞",

@@ -1,6 +1,6 @@
-"""A page of the history as one picture: small pictures of the videos, numbers, states and days.
+"""A page of the history as one picture: thumbnails of the videos, numbers, states and days.
 
-Drawn with Pillow, which an idle bot does not import (decision 0013). The small pictures come from
+Drawn with Pillow, which an idle bot does not import (decision 0013). The thumbnails come from
 Telegram and are read within limits; what is missing or unreadable is drawn instead. It must not
 know where anything comes from. Drawing takes some tens of milliseconds: use `draw`, which does it
 in a thread, one sheet at a time.

@@ -90,7 +90,7 @@ tasks = sa.Table(
     sa.Column("provider_id", sa.Text, unique=True),
     sa.Column("video_url", sa.Text),
     sa.Column("video_file_id", sa.Text),
-    sa.Column("thumbnail_file_id", sa.Text),  # Telegram's small picture of the video
+    sa.Column("thumbnail_file_id", sa.Text),  # Telegram's thumbnail of the video
     sa.Column("video_is_document", sa.Boolean, server_default=sa.false(), nullable=False),
     sa.Column("video_message_id", sa.BigInteger),
     sa.Column("redirected", sa.Boolean, server_default=sa.false(), nullable=False),

@@ -44,7 +44,7 @@ async def follow(connection: Connection, task: Task, now: datetime) -> list[Task
     """Continue the film of a task that has just changed its state; return the tasks that were
     changed with it.
 
-    A delivered part queues the next one, which starts from its last picture; after the last one
+    A delivered part queues the next one, which starts from its last frame; after the last one
     the whole film is requested. A part without a video cancels those that wait for it.
     """
     if task.storyboard_id is None:
@@ -53,7 +53,7 @@ async def follow(connection: Connection, task: Task, now: datetime) -> list[Task
         return await stop(connection, task.storyboard_id, now)
     if task.state is not S.DELIVERED:
         return []
-    if task.video_file_id is None:  # sent as a link: its last picture cannot be fetched
+    if task.video_file_id is None:  # sent as a link: its last frame cannot be fetched
         return await stop(connection, task.storyboard_id, now)
     if task.parts_after:
         return await _begin_next(connection, task, now)
