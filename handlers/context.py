@@ -1,7 +1,7 @@
 """The types of the values that handlers receive by name, in addition to aiogram's arguments.
 
-bot/wiring/handlers.py sets the values; tests/handlers/test_wiring.py checks every name. It must not
-know where a value comes from.
+bot/wiring/handlers.py sets the values; tests/handlers/test_wiring.py checks every name. It must
+not know where a value comes from.
 """
 
 from __future__ import annotations
