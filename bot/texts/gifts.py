@@ -270,5 +270,5 @@ def allowance_usage(lang: str, most: int) -> Text:
         "👥",
         _("The videos of this group"),
         _("/allowance 10: the whole group may order 10 videos a day, at most {n}.").format(n=most),
-        _("/allowance off: no limit of the group. /allowance shows what is left."),
+        _("/allowance off: no limit for the group. /allowance shows what is left."),
     )

@@ -172,9 +172,9 @@ def overdue(lang: str) -> Text:
     return message(
         "⏰",
         _("Your video is taking very long."),
-        _("💳 It is already paid for, so I keep waiting for it for a day.")
+        _("💳 It is already paid for, so I will wait for another day.")
         if _.money
-        else _("I keep waiting for it for a day."),
+        else _("I will wait for another day."),
         _("It will arrive here as soon as it is ready. You need not order it again."),
     )
 
