@@ -1,7 +1,7 @@
 """Speech to text on this machine with faster-whisper, the extra `voice`.
 
 The library and its model take hundreds of megabytes, and the sound is a stranger's: each sound is
-transcribed in a separate process (bot/media/speech_process.py), one at a time, without settings or
+heard in a process of its own (bot/media/speech_process.py), one at a time, without settings or
 secrets, under limits, and its memory is free afterwards. It must not know Telegram.
 """
 

@@ -25,7 +25,7 @@ def main() -> int:
     os.nice(5)  # the bot itself comes first
     sound = sys.stdin.buffer.read(SOUND_LIMIT + 1)
     answer = sys.stdout
-    sys.stdout = sys.stderr  # libraries may print, too; only the answer goes to stdout
+    sys.stdout = sys.stderr  # what libraries print is no answer
     try:
         text = hear(sys.argv[1], sound)
     except Exception as exc:
