@@ -115,20 +115,7 @@ async def _run(
         if server is not None:
             await _listen(server, settings)
             stack.push_async_callback(server.stop)
-    logger.info(
-        "started: http on %s:%d, photos %s, model %s, updates by %s, role %s, version %s",
-        settings.http_host,
-        parts.server.port,
-        "on" if settings.photos_on else "off (PUBLIC_URL is not set)",
-        settings.default_model.id,
-        settings.updates,
-        settings.role,
-        __version__,
-    )
-    if parts.admin_server is not None:
-        logger.info(
-            "health and metrics: http on %s:%d", settings.http_host, parts.admin_server.port
-        )
+    _log_start(settings, parts)
     await charging.take_over(
         storage, settings.data_dir, settings.account_mark, wanted=settings.settle_by_balance
     )
@@ -139,14 +126,8 @@ async def _run(
     if settings.takes_updates:
         stoppable.append(parts.inbox)
         endless.append(_updates(settings, parts, storage.cluster))
-        if parts.translation is not None:
-            endless.append(parts.translation.run())
-        if parts.vision is not None:
-            endless.append(parts.vision.run())
-        if parts.hearing is not None:
-            endless.append(parts.hearing.run())
-        if parts.stories is not None:
-            endless.append(parts.stories.run())
+        chosen = (parts.translation, parts.vision, parts.hearing, parts.stories)
+        endless += [part.run() for part in chosen if part is not None]
     if settings.makes_videos:
         stoppable += [parts.worker, parts.notices]
         endless += [
@@ -168,6 +149,23 @@ async def _run(
         last=last,
         stop=[parts.health.stop, *(part.stop for part in stoppable)],
     )
+
+
+def _log_start(settings: Settings, parts: wiring.Parts) -> None:
+    logger.info(
+        "started: http on %s:%d, photos %s, model %s, updates by %s, role %s, version %s",
+        settings.http_host,
+        parts.server.port,
+        "on" if settings.photos_on else "off (PUBLIC_URL is not set)",
+        settings.default_model.id,
+        settings.updates,
+        settings.role,
+        __version__,
+    )
+    if parts.admin_server is not None:
+        logger.info(
+            "health and metrics: http on %s:%d", settings.http_host, parts.admin_server.port
+        )
 
 
 async def _listen(server: HttpServer, settings: Settings) -> None:

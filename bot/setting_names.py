@@ -76,7 +76,7 @@ def renamed(env_file: Path | str | None = ".env") -> list[str]:
 
 
 def is_empty(name: str, env_file: Path | str | None = ".env") -> bool:
-    """Whether the setting stands in the environment or the file, with an empty value."""
+    """Whether the environment or the file sets it to an empty value."""
     for given in (os.environ, _read(env_file)):
         for key, value in given.items():
             if key.upper() == name:

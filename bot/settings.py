@@ -487,7 +487,7 @@ class Settings(BaseSettings):
 
     @property
     def account_mark(self) -> str:
-        """What stands for the account at GPTunnel where the key must not."""
+        """Return an identifier of the account at GPTunnel that does not contain the key."""
         return account_mark(self.gptunnel_base_url, self.gptunnel_api_key.get_secret_value())
 
     @property

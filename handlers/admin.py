@@ -4,7 +4,7 @@ only; for everybody else these commands do not exist."""
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiogram import Bot, Router
 from aiogram.enums import ChatType
@@ -238,63 +238,15 @@ async def operate(
             storage=storage, clock=clock, lang=lang,
         )  # fmt: skip
         return
-    number, by, now = callback_data.number, query.from_user.id, clock()
+    number = callback_data.number
     shown = query.message if isinstance(query.message, Message) else None
-    done = True
-    match pressed:
-        case O.HOLD_INTAKE:
-            done = await storage.alerts.hold(Switch.INTAKE, by=by, now=now)
-        case O.DRAIN:
-            done = await storage.alerts.hold(Switch.DRAIN, by=by, now=now)
-        case O.HOLD_SUBMITS:
-            done = await storage.alerts.hold(Switch.SUBMITS, by=by, now=now)
-        case O.RELEASE_INTAKE:
-            both = [Switch.INTAKE, Switch.DRAIN]
-            done = await storage.alerts.release(both, by=by, now=now)
-        case O.RELEASE_SUBMITS:
-            done = await storage.alerts.release([Switch.SUBMITS], by=by, now=now)
-            wake()
-        case O.HOLD_PHOTOS:
-            done = await storage.alerts.hold(Switch.PHOTOS, by=by, now=now)
-        case O.RELEASE_PHOTOS:
-            done = await storage.alerts.release([Switch.PHOTOS], by=by, now=now)
-            wake()
-        case O.TRY_NOW:
-            await storage.operator.hurry(by=by, now=now)
-            try_now()
-        case O.REDELIVER:
-            done = await storage.operator.redeliver(number, by=by, now=now) is not None
-            wake()
-        case O.CHARGED | O.NOT_CHARGED:
-            charged = pressed is O.CHARGED
-            settled = await storage.operator.settle(number, charged=charged, by=by, now=now)
-            done = settled is not None
-        case O.HANDLE:
-            done = await storage.operator.handle_again(number, by=by, now=now)
-        case O.REFUND | O.REFUND_REST:
-            payment_id, rest = await storage.operator.payment(number), pressed is O.REFUND_REST
-            done = payment_id is not None and await storage.stars.refund(
-                payment_id, now=now, admin=by, rest=rest
-            )
-        case O.REFUND_AGAIN | O.REFUND_SETTLED:
-            again = callback_data.operation is O.REFUND_AGAIN
-            done = await storage.stars.decide_refused(number, again=again, by=by, now=now)
-        case O.SEND:
-            done = shown is not None and await storage.broadcasts.start(
-                number, shown_message_id=shown.message_id, by=by, now=now
-            )
-        case O.STOP:
-            done = await storage.broadcasts.stop(number, by=by, now=now)
-        case O.ASKED if shown:
-            await _show_requests(shown, storage, lang)
-        case O.LOOK if shown:
-            await _show_order(shown, number, storage, lang)
-        case O.PERSON if shown:
-            await people.show_person(shown, number, storage, lang)
-        case O.UPDATE if shown:
-            await _show_update(shown, number, storage, lang)
-        case _:
-            pass
+    done = await _perform(pressed, number, shown, storage, by=query.from_user.id, now=clock())
+    if pressed in _WAKES:
+        wake()
+    if pressed is O.TRY_NOW:
+        try_now()
+    if shown is not None:
+        await _look(pressed, number, shown, storage, lang)
     if pressed in (O.REFUND, O.REFUND_REST) and not done:
         await reply.toast(query, texts.admin.not_refunded(lang), alert=True)
     else:
@@ -312,6 +264,80 @@ async def operate(
         await reply.rewrite(bot, place, shown.message_id, text, is_media=False, keyboard=keyboard)
 
 
+async def _perform(
+    pressed: Operation,
+    number: int,
+    shown: Message | None,
+    storage: Storage,
+    *,
+    by: int,
+    now: datetime,
+) -> bool:
+    """Change what the button says; False: that was done already, or is not possible any more."""
+    if switch := _HOLDS.get(pressed):
+        return await storage.alerts.hold(switch, by=by, now=now)
+    if switches := _RELEASES.get(pressed):
+        return await storage.alerts.release(switches, by=by, now=now)
+    match pressed:
+        case O.TRY_NOW:
+            await storage.operator.hurry(by=by, now=now)
+        case O.REDELIVER:
+            return await storage.operator.redeliver(number, by=by, now=now) is not None
+        case O.CHARGED | O.NOT_CHARGED:
+            charged = pressed is O.CHARGED
+            settled = await storage.operator.settle(number, charged=charged, by=by, now=now)
+            return settled is not None
+        case O.HANDLE:
+            return await storage.operator.handle_again(number, by=by, now=now)
+        case O.REFUND | O.REFUND_REST:
+            payment_id, rest = await storage.operator.payment(number), pressed is O.REFUND_REST
+            return payment_id is not None and await storage.stars.refund(
+                payment_id, now=now, admin=by, rest=rest
+            )
+        case O.REFUND_AGAIN | O.REFUND_SETTLED:
+            again = pressed is O.REFUND_AGAIN
+            return await storage.stars.decide_refused(number, again=again, by=by, now=now)
+        case O.SEND:
+            return shown is not None and await storage.broadcasts.start(
+                number, shown_message_id=shown.message_id, by=by, now=now
+            )
+        case O.STOP:
+            return await storage.broadcasts.stop(number, by=by, now=now)
+    return True
+
+
+async def _look(
+    pressed: Operation, number: int, shown: Message, storage: Storage, lang: str
+) -> None:
+    """Answer a button that only shows something."""
+    match pressed:
+        case O.ASKED:
+            await _show_requests(shown, storage, lang)
+        case O.LOOK:
+            await _show_order(shown, number, storage, lang)
+        case O.PERSON:
+            await people.show_person(shown, number, storage, lang)
+        case O.UPDATE:
+            await _show_update(shown, number, storage, lang)
+
+
+_HOLDS = {
+    O.HOLD_INTAKE: Switch.INTAKE,
+    O.DRAIN: Switch.DRAIN,
+    O.HOLD_SUBMITS: Switch.SUBMITS,
+    O.HOLD_PHOTOS: Switch.PHOTOS,
+}
+_RELEASES = {
+    O.RELEASE_INTAKE: (Switch.INTAKE, Switch.DRAIN),
+    O.RELEASE_SUBMITS: (Switch.SUBMITS,),
+    O.RELEASE_PHOTOS: (Switch.PHOTOS,),
+}
+_PANEL = frozenset({O.TODAY, O.TRY_NOW, *_HOLDS, *_RELEASES})
+"""Below them the numbers of today change."""
+_WAKES = (O.RELEASE_SUBMITS, O.RELEASE_PHOTOS, O.REDELIVER)
+"""After them the worker has something to do."""
+
+
 async def _take_over(
     query: CallbackQuery, take_over: TakeOver, storage: Storage, clock: Clock, lang: str
 ) -> bool:
@@ -321,10 +347,6 @@ async def _take_over(
     bad = taken in (Taken.NO_ANSWER, Taken.NOT_WRITTEN)
     await reply.toast(query, texts.admin.taken_over(lang, taken), alert=bad)
     return taken is Taken.DONE
-
-
-_PANEL = (O.TODAY, O.HOLD_INTAKE, O.RELEASE_INTAKE, O.HOLD_SUBMITS, O.RELEASE_SUBMITS, O.DRAIN,
-          O.HOLD_PHOTOS, O.RELEASE_PHOTOS, O.TRY_NOW)  # fmt: skip
 
 
 async def _show_requests(message: Message, storage: Storage, lang: str) -> None:

@@ -34,6 +34,7 @@ from bot.texts.callback_data import CancelTask, PickRatio
 from bot.texts.subject import speak_of
 from handlers import reply
 from handlers.context import Offer, Wake
+from handlers.ownership import why_not
 from storage import ClaimOnCommit, Storage
 
 _UNSEEN = 0.02
@@ -298,7 +299,7 @@ async def cancel(
             return
     speak_of(task)
     if task.variant_of == callback_data.task_id:
-        # The first video has begun, so the message goes on to show its status.
+        # The first video has begun, so the message now shows its status.
         await reply.toast(query, texts.statuses.press_cancelled(lang, others=True), alert=True)
         return
     await reply.toast(query, texts.statuses.press_cancelled(lang))
@@ -322,22 +323,6 @@ async def cancelled(
     parts = await storage.storyboards.parts(task.storyboard_id)
     keyboard = keyboards.storyboards.after_end(None, task)
     return texts.storyboards.stopped_by_person(task.lang, parts), keyboard
-
-
-def why_not(task: Task | None, user_id: int, lang: str) -> str:
-    """Tell the person why a press changed nothing."""
-    speak_of(task)
-    if task is None:
-        return texts.statuses.press_expired(lang)
-    if task.user_id != user_id:
-        return texts.statuses.press_foreign(lang)
-    if task.state is TaskState.DRAFT:
-        return (
-            texts.cards.press_wordless(lang)
-            if task.prompt is None
-            else texts.statuses.press_expired(lang)
-        )
-    return texts.statuses.press_done(lang, task.state)
 
 
 def why_not_cancelled(task: Task | None, user_id: int, lang: str) -> str:

@@ -1,8 +1,7 @@
-"""The values that handlers receive by name in addition to aiogram's arguments; set in
-bot/wiring.py.
+"""The types of the values that handlers receive by name, in addition to aiogram's arguments.
 
-storage: Storage    clock: Clock    wake: Wake    claim_on_commit: ClaimOnCommit
-offer: Offer    access: Access    stars_packages: StarsPackages
+bot/wiring/handlers.py sets the values; tests/handlers/test_wiring.py checks every name. It must
+not know where a value comes from.
 """
 
 from __future__ import annotations

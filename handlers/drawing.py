@@ -1,7 +1,7 @@
 """Pictures by an image model: 🖼 makes the first frame of a card, 🖌 changes a photo, and a picture
 opens the card of a video.
 
-A picture is ordered on a card of its own, as a video is. Handlers of pictures that people send are
+A picture is ordered on its own card, as a video is. Handlers of pictures that people send are
 in handlers/picture.py.
 """
 
@@ -21,8 +21,9 @@ from bot.texts import keyboards
 from bot.texts.callback_data import ChangePhoto, DrawPicture, UsePicture, of_album
 from bot.texts.subject import about, speak_of
 from handlers import reply
-from handlers.card import send_card, why_not
+from handlers.card import send_card
 from handlers.context import Offer, own_ratio
+from handlers.ownership import own_task
 from handlers.result import point_at
 from storage import Storage, User
 from storage.tasks.pictures import Place
@@ -48,7 +49,7 @@ async def draw(
     person: User,
 ) -> None:
     """Send the card of a picture with the words of this card."""
-    source = await _theirs(query, callback_data.task_id, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     model = await _model(query, storage, offer, lang) if source else None
     if source is None or model is None:
         return
@@ -81,7 +82,7 @@ async def change(
     person: User,
 ) -> None:
     """Ask for the words with which the photo is changed."""
-    source = await _theirs(query, callback_data.task_id, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     model = await _model(query, storage, offer, lang) if source else None
     if source is None or model is None:
         return
@@ -123,7 +124,7 @@ async def use(
     person: User,
 ) -> None:
     """Send the card of a video that starts with this picture; one that is open moves down here."""
-    picture = await _theirs(query, callback_data.task_id, storage, lang)
+    picture = await own_task(query, callback_data.task_id, storage, lang)
     if picture is None:
         return
     if not offer.photos_on or await storage.alerts.is_held(Switch.PHOTOS):
@@ -158,16 +159,6 @@ async def use(
 
 
 # --- shared --------------------------------------------------------------------------------
-
-
-async def _theirs(query: CallbackQuery, task_id: int, storage: Storage, lang: str) -> Task | None:
-    """Return the task if the presser owns it; answer everybody else."""
-    task = await storage.tasks.get(task_id)
-    if task is None or task.user_id != query.from_user.id or query.message is None:
-        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
-        return None
-    speak_of(task)
-    return task
 
 
 async def _model(query: CallbackQuery, storage: Storage, offer: Offer, lang: str) -> Model | None:

@@ -20,6 +20,7 @@ from aiogram.utils.formatting import Text
 from bot import texts
 from bot.core.alerts import Switch
 from bot.core.clock import Clock
+from bot.core.examples import Example
 from bot.core.task import Problem
 from bot.texts import keyboards
 from bot.texts.callback_data import DropRequest, ShowExample, TakeExample
@@ -79,27 +80,11 @@ async def take(
         await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
     example = offer.examples[index]
-    model = offer.model_of(example.model, person)
     await reply.toast(query, "")
     if example.needs_photo:
-        if not offer.photos_on or await storage.alerts.is_held(Switch.PHOTOS):
-            await reply.say(message, texts.failures.problem(lang, Problem.PHOTOS_OFF))
-            return
-        number = await storage.photo_requests.add(
-            user_id=query.from_user.id,
-            chat=reply.place(message),
-            prompt=example.prompt,
-            ratio=example.ratio,
-            model=example.model,
-            now=clock(),
-        )
-        in_group = message.chat.type != ChatType.PRIVATE
-        await reply.say(
-            message,
-            texts.templates.ask_photo(lang, example.title(lang), in_group=in_group),
-            keyboards.cards.photo_request(lang, number),
-        )
+        await _ask_for_photo(message, example, query.from_user.id, storage, clock, offer, lang)
         return
+    model = offer.model_of(example.model, person)
     task = await storage.tasks.draft_from_text(
         user_id=query.from_user.id,
         chat=reply.place(message),
@@ -121,6 +106,34 @@ async def take(
         offer=offer,
         ratio=example.ratio,
         ends=(event_update.update_id, clock()),
+    )
+
+
+async def _ask_for_photo(
+    message: Message,
+    example: Example,
+    user_id: int,
+    storage: Storage,
+    clock: Clock,
+    offer: Offer,
+    lang: str,
+) -> None:
+    if not offer.photos_on or await storage.alerts.is_held(Switch.PHOTOS):
+        await reply.say(message, texts.failures.problem(lang, Problem.PHOTOS_OFF))
+        return
+    number = await storage.photo_requests.add(
+        user_id=user_id,
+        chat=reply.place(message),
+        prompt=example.prompt,
+        ratio=example.ratio,
+        model=example.model,
+        now=clock(),
+    )
+    in_group = message.chat.type != ChatType.PRIVATE
+    await reply.say(
+        message,
+        texts.templates.ask_photo(lang, example.title(lang), in_group=in_group),
+        keyboards.cards.photo_request(lang, number),
     )
 
 

@@ -17,6 +17,7 @@ from bot.texts import keyboards
 from bot.texts.callback_data import FilmAct, OfFilm
 from handlers import reply
 from handlers.context import Offer, Wake
+from handlers.ownership import own_film
 from handlers.result import make_draft, show_draft
 from storage import Film, Storage
 
@@ -46,7 +47,7 @@ async def whole(
     lang: str,
 ) -> None:
     """Send the film that Telegram has; otherwise request that it is joined."""
-    film = await _theirs(query, callback_data, storage, lang)
+    film = await own_film(query, callback_data.film_id, storage, lang)
     if film is None or query.message is None:
         return
     if len(film.parts) < 2:
@@ -82,7 +83,7 @@ async def whole(
 async def show_parts(
     query: CallbackQuery, callback_data: OfFilm, bot: Bot, storage: Storage, lang: str
 ) -> None:
-    film = await _theirs(query, callback_data, storage, lang)
+    film = await own_film(query, callback_data.film_id, storage, lang)
     if film is not None:
         await reply.toast(query)
         await _list(query, film, bot, lang)
@@ -122,7 +123,7 @@ async def take_out(
     query: CallbackQuery, callback_data: OfFilm, bot: Bot, storage: Storage, lang: str
 ) -> None:
     """Take the part out; its video stays. A repeat finds it gone and shows what is left."""
-    film = await _theirs(query, callback_data, storage, lang)
+    film = await own_film(query, callback_data.film_id, storage, lang)
     if film is None:
         return
     gone = await storage.films.take_out(film.id, callback_data.task_id, user_id=film.user_id)
@@ -214,24 +215,11 @@ async def _new_version(
 # --- what they have in common --------------------------------------------------------------
 
 
-async def _theirs(query: CallbackQuery, data: OfFilm, storage: Storage, lang: str) -> Film | None:
-    """Return the film of the person who pressed; answer everybody else."""
-    film = await storage.films.get(data.film_id)
-    if film is None or film.user_id != query.from_user.id or query.message is None:
-        foreign = film is not None and film.user_id != query.from_user.id
-        words = (
-            texts.statuses.press_foreign(lang) if foreign else texts.statuses.press_expired(lang)
-        )
-        await reply.toast(query, words, alert=True)
-        return None
-    return film
-
-
 async def _part(
     query: CallbackQuery, data: OfFilm, storage: Storage, lang: str
 ) -> tuple[Film, int] | tuple[None, int]:
     """Return the film and the index of the part that this task is a version of."""
-    film = await _theirs(query, data, storage, lang)
+    film = await own_film(query, data.film_id, storage, lang)
     if film is None:
         return None, 0
     for number, versions in enumerate(film.versions):

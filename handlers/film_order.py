@@ -1,4 +1,4 @@
-"""A film ordered as a whole: the press that orders it, stopping it, and going on after a stop.
+"""A film ordered as a whole: the press that orders it, stopping it, and continuing after a stop.
 
 What happens when a part ends is in storage/tasks/chain.py, in the commit that ends it.
 """
@@ -14,8 +14,9 @@ from bot.core.clock import Clock
 from bot.core.task import TaskState
 from bot.texts.callback_data import GoOnFilm, OrderFilm, StopFilm
 from handlers import reply
-from handlers.card import cancelled, start_status, why_not
+from handlers.card import cancelled, start_status
 from handlers.context import Offer, Wake
+from handlers.ownership import own_task, why_not
 from handlers.storyboard import card_of, send_card
 from handlers.storyboard_buttons import rewrite, theirs
 from storage import Rest, Storage
@@ -62,7 +63,7 @@ async def order(
     )
     if parts is None:
         words = (
-            texts.storyboards.press_goes_on(lang)
+            texts.storyboards.press_under_way(lang)
             if board.film_id is not None
             else texts.storyboards.press_over(lang)
         )
@@ -111,9 +112,8 @@ async def go_on(
     lang: str,
 ) -> None:
     """Show a card of the parts that are missing; nothing is ordered by this press."""
-    task = await storage.tasks.get(callback_data.task_id)
-    if task is None or task.user_id != query.from_user.id or query.message is None:
-        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
+    task = await own_task(query, callback_data.task_id, storage, lang)
+    if task is None:
         return
     model = CATALOG.get(task.model, offer.model)
     board = await storage.storyboards.continued(
@@ -134,7 +134,7 @@ async def go_on(
 
 _RESTS = {
     Rest.COMPLETE: texts.storyboards.press_complete,
-    Rest.UNDER_WAY: texts.storyboards.press_goes_on,
+    Rest.UNDER_WAY: texts.storyboards.press_under_way,
     Rest.KEPT: texts.storyboards.press_get_it_first,
     Rest.GONE: texts.storyboards.press_part_gone,
 }

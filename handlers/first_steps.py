@@ -49,7 +49,7 @@ async def claim(
 ) -> None:
     user_id = event_from_user.id
     if not access.is_admin(user_id):
-        # Another admin makes the code worthless, also for whoever guesses it.
+        # With an admin the code is worthless, also to somebody who guesses it.
         result = ClaimResult.TAKEN
         if not access.admins:
             code = command.args or ""

@@ -1,7 +1,7 @@
 """/history: a person's orders as a contact sheet, page by page; a search; the details of each.
 
 The buttons work as long as the message exists; a video is sent by its `file_id`, so nothing is
-uploaded or paid. Only the sheet is drawn, from Telegram's small pictures of the videos.
+uploaded or paid. Only the sheet is drawn, from Telegram's thumbnails of the videos.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from bot.telegram.client import fetch_file
 from bot.texts import contact_sheet, keyboards
 from bot.texts.callback_data import OpenFilm, OpenOrder, TurnFound, TurnPage, searchable
 from bot.texts.history import Entry
-from bot.texts.subject import speak_of
 from handlers import reply
-from handlers.card import why_not
+from handlers.ownership import own_film, own_task
 from storage import Storage
 
 PAGE = contact_sheet.ON_A_SHEET
@@ -43,7 +42,7 @@ class Shown:
     """A page as it is shown; `sought`: the words of a search."""
 
     entries: Sequence[Entry]
-    covers: Sequence[Task]  # whose small picture stands for each entry
+    covers: Sequence[Task]  # whose thumbnail represents each entry
     number: int
     pages: int
     keyboard: InlineKeyboardMarkup | None
@@ -178,7 +177,7 @@ def _kind(task: Task) -> str:
 
 
 async def _pictures(bot: Bot, covers: Sequence[Task]) -> list[bytes | None]:
-    """Fetch the small pictures; None: there is none, or it did not come in time."""
+    """Fetch the thumbnails; None: there is none, or it did not come in time."""
     found: dict[int, bytes] = {}
 
     async def fetch(index: int, file_id: str) -> None:
@@ -203,12 +202,10 @@ async def _pictures(bot: Bot, covers: Sequence[Task]) -> list[bytes | None]:
 async def open_order(
     query: CallbackQuery, callback_data: OpenOrder, storage: Storage, lang: str
 ) -> None:
-    task = await storage.tasks.get(callback_data.task_id)
-    if task is None or task.user_id != query.from_user.id or query.message is None:
-        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
+    task = await own_task(query, callback_data.task_id, storage, lang)
+    if task is None or query.message is None:
         return
     await reply.toast(query, "")
-    speak_of(task)
     message = reply.below(query, reply.place(query.message))
     if (
         task.state is TaskState.DELIVERED
@@ -232,13 +229,8 @@ async def open_film(
     query: CallbackQuery, callback_data: OpenFilm, storage: Storage, lang: str
 ) -> None:
     """Send the film if Telegram has it; otherwise its parts, with a button to join them."""
-    film = await storage.films.get(callback_data.film_id)
-    if film is None or film.user_id != query.from_user.id or query.message is None:
-        foreign = film is not None and film.user_id != query.from_user.id
-        words = (
-            texts.statuses.press_foreign(lang) if foreign else texts.statuses.press_expired(lang)
-        )
-        await reply.toast(query, words, alert=True)
+    film = await own_film(query, callback_data.film_id, storage, lang)
+    if film is None or query.message is None:
         return
     await reply.toast(query, "")
     message = reply.below(query, reply.place(query.message))

@@ -24,7 +24,7 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 class Person(BaseMiddleware):
     """Passes `lang` and `person` to handlers; drops updates without a human author.
 
-    What could not be told to them is told where they write now.
+    Notices that could not reach them are sent to the chat where they write now.
 
     Somebody who writes as a group or channel is told how to write as themselves.
     """

@@ -1,6 +1,6 @@
 """Rewrite the copies of a message to the operator at once: one admin decided, the others read it.
 
-Best effort: bot/operator/message_buttons.py takes the buttons away that are left.
+Best effort: bot/operator/message_buttons.py removes the remaining buttons.
 """
 
 from __future__ import annotations

@@ -11,8 +11,9 @@ from bot.texts import keyboards
 from bot.texts.callback_data import Choose, ChooseWording, Improve, Options, Several
 from bot.texts.subject import speak_of
 from handlers import reply
-from handlers.card import asks_consent, why_not, words_of
+from handlers.card import asks_consent, words_of
 from handlers.context import Offer
+from handlers.ownership import why_not
 from storage import Storage
 
 

@@ -25,8 +25,9 @@ from bot.texts import keyboards
 from bot.texts.callback_data import Act, Below, DropVideo, ShowVideo, of_album
 from bot.texts.subject import speak_of
 from handlers import reply
-from handlers.card import send_card, why_not
+from handlers.card import send_card
 from handlers.context import Offer, Wake
+from handlers.ownership import own_task
 from storage import Storage
 
 READ_LIMIT = 20 * 1000 * 1000
@@ -68,7 +69,7 @@ async def again(
     lang: str,
 ) -> None:
     """Order the same again at the price on the button; open a card if the price has changed."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is None:
         return
     update_id, ratio = event_update.update_id, source.aspect_ratio
@@ -135,7 +136,7 @@ async def card(
     lang: str,
 ) -> None:
     """Send a new card with the same prompt, for another ratio or without the photo."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is None:
         return
     if _terms(source, offer) is None:
@@ -160,7 +161,7 @@ async def edit_prompt(
     lang: str,
 ) -> None:
     """Make a draft that waits for a new prompt; photo and model stay."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is None:
         return
     if _terms(source, offer) is None:
@@ -186,9 +187,9 @@ async def continue_video(
     bot: Bot,
     lang: str,
 ) -> None:
-    """Make a draft whose first frame is the last picture, the next part of a film; it waits for a
+    """Make a draft whose first frame is the last frame, the next part of a film; it waits for a
     prompt."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is None:
         return
     if source.kind is TaskKind.PICTURE:
@@ -232,7 +233,7 @@ async def as_file(
     query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
 ) -> None:
     """Send the video as a document, which keeps every bit and can be saved; uploaded once."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is None:
         return
     await reply.toast(query, texts.results.press_file(lang))
@@ -260,7 +261,7 @@ async def fold(
     lang: str,
 ) -> None:
     """Show all buttons below a video, or only the first ones."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is None or query.message is None:
         return
     await reply.toast(query)
@@ -280,7 +281,7 @@ async def delete(
     query: CallbackQuery, callback_data: Below, bot: Bot, storage: Storage, lang: str
 ) -> None:
     """Delete the message; the order stays in the history."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is not None:
         await _told(query, lang, gone=await _delete_pressed(query, bot))
 
@@ -289,7 +290,7 @@ async def show_video(
     query: CallbackQuery, callback_data: ShowVideo, bot: Bot, storage: Storage, lang: str
 ) -> None:
     """Let the buttons below an album refer to the chosen video."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is not None:
         await reply.toast(query)
         await point_at(query, source, of_album(source, callback_data.steps), bot)
@@ -299,7 +300,7 @@ async def drop_video(
     query: CallbackQuery, callback_data: DropVideo, bot: Bot, storage: Storage, lang: str
 ) -> None:
     """Remove the video from its album; the buttons then refer to the other videos."""
-    source = await _theirs(query, callback_data, storage, lang)
+    source = await own_task(query, callback_data.task_id, storage, lang)
     if source is None:
         return
     gone = await _delete(bot, source.video_chat.chat_id, source.video_message_id)
@@ -337,18 +338,6 @@ async def forget(
 
 
 # --- shared --------------------------------------------------------------------------------
-
-
-async def _theirs(
-    query: CallbackQuery, data: Below | ShowVideo | DropVideo, storage: Storage, lang: str
-) -> Task | None:
-    """Return the order if the presser owns it; answer everybody else."""
-    task = await storage.tasks.get(data.task_id)
-    if task is None or task.user_id != query.from_user.id or query.message is None:
-        await reply.toast(query, why_not(task, query.from_user.id, lang), alert=True)
-        return None
-    speak_of(task)
-    return task
 
 
 def _terms(source: Task, offer: Offer) -> Model | None:

@@ -12,8 +12,9 @@ from bot.core.task import TaskState
 from bot.texts.callback_data import Redeliver, RetryUnknown
 from bot.texts.subject import speak_of
 from handlers import reply
-from handlers.card import start_status, why_not
+from handlers.card import start_status
 from handlers.context import Wake
+from handlers.ownership import why_not
 from storage import Storage
 
 

@@ -116,7 +116,7 @@ async def _wanted(
         if not FEWEST <= len(told) <= MOST:
             await reply.say(message, texts.storyboards.wrong_number(lang, len(told)))
             return None
-    frame = await _frame(message, bot, offer)  # a bad picture is told before a model is asked
+    frame = await _frame(message, bot, offer)  # a bad picture is reported before a model is asked
     idea = clean_prompt(said) if is_idea(said) else ""
     if idea and offer.storyteller is not None:
         chat = reply.place(message)

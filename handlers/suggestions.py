@@ -21,8 +21,9 @@ from bot.telegram.first_frame import fetch_frame
 from bot.texts import keyboards
 from bot.texts.callback_data import AskIdeas, OwnWords, TakeIdea
 from handlers import reply
-from handlers.card import send_card, why_not
+from handlers.card import send_card
 from handlers.context import Offer
+from handlers.ownership import why_not
 from storage import Storage
 
 SECONDS = 20.0

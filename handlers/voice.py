@@ -1,7 +1,7 @@
 """A voice message or a video note becomes a draft: what was said is the prompt on the card.
 
 The sound is fetched into a file without a name, which is gone when the words are there. A failure
-is told in words and changes nothing: a photo that waits for words still waits.
+is explained in words and changes nothing: a photo that waits for words still waits.
 """
 
 from __future__ import annotations

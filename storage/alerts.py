@@ -199,8 +199,8 @@ class AlertStore:
         return WhatIsThere(*map(bool, row))
 
     async def charged_outcomes(self, limit: int) -> list[tuple[bool, Decimal]]:
-        """Return the latest ended charged orders, the newest first: whether each failed, and its
-        price.
+        """Return the latest orders that ended and were charged, the newest first: whether each
+        failed, and its price.
         """
         rows = await self._database.read(_CHARGED, {"limit": limit})
         newest = sorted(rows, key=lambda row: (row.run_at, row.id), reverse=True)[:limit]

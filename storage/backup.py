@@ -3,7 +3,7 @@
 A copy is a snapshot of its source, even while a bot writes to it; the target gets all rows or
 none. SQLite is read through a read-only connection, which locks nothing.
 
-It is long because the directions share their steps.
+It is long because making and restoring a copy share their steps.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CopyRefused(StorageError):
 
 @dataclass(frozen=True)
 class Restored:
-    """How many rows were restored, and the version that the tables are at."""
+    """How many rows were restored, and the migration that the tables are at."""
 
     rows: int
     version: str
@@ -119,8 +119,9 @@ async def restore(
     """Copy the rows of a backup back; see `copy`.
 
     With `keep_version` the tables are left at the version of the backup, for an older program.
-    Numbers go on above the highest that the backup or the replaced rows know; without replaced
-    rows those given after the backup are not known, and RESTORE_GAP numbers are left out.
+    Numbering continues above the highest number in the backup or in the replaced rows; without
+    replaced rows the numbers used after the backup are unknown, and RESTORE_GAP numbers are left
+    out.
     """
     _require(file)
     source = of_file(file)

@@ -21,7 +21,7 @@ _cancelled: WeakSet[asyncio.Task[Any]] = WeakSet()
 
 
 class Answer(asyncio.Future[T]):
-    """A future that always gets its result: whoever waits for it is cancelled only after that."""
+    """A future that always gets its result: the waiting task is cancelled only after that."""
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Refuse: asyncio then cancels the waiting task at its next step."""
@@ -38,7 +38,7 @@ async def arrival(answer: Answer[T]) -> T:
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` to its end in a task of its own; record a cancellation that comes meanwhile."""
+    """Run `work` to its end in a separate task; record a cancellation that comes meanwhile."""
     task = asyncio.ensure_future(work)  # noqa: TID251 - never detached: waited for right here
     try:
         return await asyncio.shield(task)

@@ -39,7 +39,7 @@ class Run(Protocol):
 
 
 async def over_sqlite(work: Callable[[], T]) -> T:
-    """Run on `storage/driver.py`, which no cancellation interrupts, without a task of its own."""
+    """Run on `storage/driver.py`, which no cancellation interrupts, without a separate task."""
     try:
         return await greenlet_spawn(work)
     finally:

@@ -139,7 +139,7 @@ class DoubtStore:
         frozen process may still send it.
         """
         async with self._database.transaction() as connection:
-            # The order before its trail of balances: whoever erases the person locks them in this
+            # The order before its trail of balances: erasing the person locks them in this
             # order too
             task = await _locked(connection, task_id)
             row = (await connection.execute(_TO_DECIDE, {"order": task_id})).one_or_none()

@@ -124,7 +124,8 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
 
 
 def explain_schema(exc: BaseException, url: URL, name: str = "") -> StorageError | None:
-    """Like `explain`, for statements that make tables: what remains is a database of others."""
+    """Like `explain`, for statements that create tables: any other error means that the database
+    has other tables of the same names."""
     if (error := explain(exc, url, name)) is not None or not isinstance(exc, DBAPIError):
         return error
     return StorageUnusable(

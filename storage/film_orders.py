@@ -1,4 +1,4 @@
-"""Films ordered as a whole, from their storyboards: the order, stopping it, going on after a stop.
+"""Films ordered as a whole, from their storyboards: order, stop, continue after a stop.
 
 The order reserves the price of every part in one commit; what happens then is in
 storage/tasks/chain.py. It must not know how people are told.
@@ -33,10 +33,10 @@ S = TaskState
 
 
 class Rest(Enum):
-    """Why there is nothing to go on with."""
+    """Why the film cannot be continued."""
 
     COMPLETE = auto()  # every part is there
-    UNDER_WAY = auto()  # the film goes on already
+    UNDER_WAY = auto()  # the film is already being continued
     KEPT = auto()  # the video of the part exists: it has to be sent first
     GONE = auto()  # the part or the one before it is not there any more
 
@@ -139,7 +139,7 @@ class StoryboardStore(Storyboards):
         async with self._database.transaction() as connection:
             return await _parts(connection, tasks.c.storyboard_id == storyboard_id)
 
-    async def goes_on(self, storyboard_id: int) -> bool:
+    async def is_under_way(self, storyboard_id: int) -> bool:
         """Whether a part of this order is under way."""
         part = (
             sa.select(tasks.c.id)
@@ -178,7 +178,7 @@ class StoryboardStore(Storyboards):
         """Return a storyboard of the scenes that are missing in the film of this part; the same
         update returns the same one.
 
-        It starts from the last picture of the part before, or from the photo of the first one.
+        It starts from the last frame of the previous part, or from the photo of the first one.
         """
         source = f"update {update_id}"
         async with self._database.transaction() as connection:

@@ -1,8 +1,9 @@
 """Films: which tasks are the parts, in which order, and who waits for the joined film.
 
 A part is a delivered task at a place of the film. A place may have several versions; the one that
-took it last is shown. What Telegram keeps of the film is good for exactly the parts that it was
-joined from, so no change of a part has to undo anything. It must not know how parts are joined.
+took it last is shown. The row names the parts that Telegram's copy of the film was joined from:
+after a change of a part the copy is stale, and nothing has to be deleted. It must not know how
+parts are joined.
 """
 
 from __future__ import annotations
@@ -236,7 +237,7 @@ async def go_on(connection: Connection, source: Task, now: datetime) -> dict[str
     """Return the place after this task in its film, as columns of a new task; without a film the
     task becomes the first part of a new one.
 
-    The task becomes the version that its film shows: what follows begins with its last picture.
+    The task becomes the version that its film shows: what follows begins with its last frame.
     """
     film_id, place = source.film_id, source.film_place or 1
     if film_id is None:

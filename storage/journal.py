@@ -17,7 +17,7 @@ from storage.connection import Connection
 logger = logging.getLogger(__name__)
 
 FIELDS = ("task", "user", "model", "roubles", "stars", "seconds", "reason", "act", "subject")
-"""What a line has as fields of its own, each of one type: whole numbers, except `roubles` and
+"""What a line has as separate fields, each of one type: whole numbers, except `roubles` and
 `seconds`, which are decimals, and text in `model`, `reason` and `act`."""
 
 

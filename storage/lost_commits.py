@@ -1,7 +1,8 @@
-"""Go on with a database that has forgotten its last commits, without paying anything twice.
+"""Continue with a database that lost its last commits, without paying for anything twice.
 
-A deleted `-wal`, a standby that was behind, an old backup: what happened since is unknown, and a
-waiting order may have been sent to the provider. It must not know how the commits were lost.
+Reasons are a deleted `-wal`, a standby that was behind or an old backup. What happened since then
+is unknown: a queued order may have been sent to the provider. It must not know how the commits
+were lost.
 """
 
 from __future__ import annotations

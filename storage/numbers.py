@@ -40,7 +40,7 @@ async def numbers(connection: Connection) -> dict[str, int]:
 
 
 async def set_numbers(connection: Connection, last_numbers: dict[str, int]) -> None:
-    """Let each table go on above its last number."""
+    """Make each table number its next row after its last number."""
     for table in _numbered():
         last = last_numbers.get(table.name, 0)
         if not last:

@@ -1,4 +1,4 @@
-"""Messages to the operator: each event is told once in each chat, and all its copies are known.
+"""Messages to the operator: each event is sent once to each chat, and all its copies are known.
 
 A notice with `about` has one row here for each chat, written in the commit that writes the notice.
 It must not know the texts, who is an admin, or how a message is sent.
@@ -39,7 +39,7 @@ _STATES = (
 
 
 async def tell_operator(connection: Connection, notices: Sequence[Notice], now: datetime) -> None:
-    """Insert notices with `about`, as part of a transaction; each chat is told an event once."""
+    """Insert notices with `about`, as part of a transaction; each chat gets an event once."""
     new = []
     for notice in notices:
         # A request for access is shown from its own row: no copy of the name is kept here.

@@ -104,7 +104,8 @@ class Storyboards:
         """Set the scenes, or the model with its price; None: it is not at this revision any more,
         or it was ordered.
 
-        What was asked for stays after the answer to it: a repeat of the answer says the same.
+        With `is_answer` the row still says which scene was asked for: a repeated update gets the
+        same answer.
         """
         values: dict[str, Any] = {}
         if not is_answer:  # the number of a scene may mean another one now

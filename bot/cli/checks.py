@@ -264,7 +264,8 @@ async def _not_told(bot: Bot, chat_id: int, settings: Settings) -> str:
 
 
 async def _claimed(settings: Settings) -> tuple[frozenset[int], bool]:
-    """Who claimed the bot, and whether nobody was let in; also before an upgrade."""
+    """Return who claimed the bot, and whether nobody has access yet; it works before an upgrade,
+    too."""
     file = sqlite_file(settings.database_url)
     if file is not None and not await asyncio.to_thread(file.exists):
         return frozenset(), True
@@ -285,7 +286,7 @@ async def _database(settings: Settings) -> Words:
     if file is not None:
         exists = await asyncio.to_thread(file.exists)
         folder = await asyncio.to_thread(_nearest, file.parent)
-        # Looked up and not tried: writing beside a running bot could break its file.
+        # Rights are read, nothing is written: a second writer could break the running bot's file.
         for path in (file, folder) if exists else (folder,):
             if not await asyncio.to_thread(os.access, path, os.W_OK):
                 return Level.FAIL, f"sqlite: this user cannot write {path}"

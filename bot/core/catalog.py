@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -100,7 +100,7 @@ ID_LIMIT = 40
 
 
 TEXT_LIMIT = 60
-"""Characters of a title or a quality: both stand on a button and in the line of the price."""
+"""Characters of a title or a quality: both are shown on a button and beside the price."""
 PRICE_LIMIT = Decimal(1_000_000)
 """Roubles; a higher price is a mistake, and far higher ones cannot be stored."""
 _CONTROL = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
@@ -146,58 +146,78 @@ def read(path: Path) -> tuple[Model, ...]:
     lines = told.get("models") if isinstance(told, dict) else told
     if not isinstance(lines, list) or not lines:
         raise ValueError("should hold a list of models")
-    found = [_line(number, line) for number, line in enumerate(lines, 1)]
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(_model(line))
+        except ValueError as exc:
+            raise ValueError(f"model {number}: {exc}") from None
     if len({model.id for model in found}) < len(found):
         raise ValueError("names a model twice")
     return tuple(found)
 
 
-def _line(number: int, line: Any) -> Model:
+def _model(line: Any) -> Model:
     """Read one model: id, title, quality, seconds, price (roubles), ratios (default: all),
     typical_seconds (default: not known).
 
     One of kind "picture" has no quality and no seconds, but `takes_image` (default: false).
     """
     if not isinstance(line, dict):
-        raise ValueError(
-            f"model {number}: should be a table of id, title, quality, seconds, price"
-        )
+        raise ValueError("should be a table of id, title, quality, seconds, price")
     values: dict[str, Any] = {
         "ratios": list(AspectRatio),
         "kind": "video",
         "typical_seconds": None,
     } | line
     if values["kind"] not in list(TaskKind):
-        raise ValueError(f"model {number}: kind should be among {', '.join(TaskKind)}")
+        raise ValueError(f"kind should be among {', '.join(TaskKind)}")
     kind = TaskKind(values["kind"])
-    names, of_kind = ["id", "title"], {"takes_image"}
-    if kind is TaskKind.PICTURE:
+    is_picture = kind is TaskKind.PICTURE
+    if is_picture:
         values = {"takes_image": False} | values
-    else:
-        names, of_kind = [*names, "quality"], {"quality", "seconds"}
+    of_kind = {"takes_image"} if is_picture else {"quality", "seconds"}
     known = {"id", "title", "price", "ratios", "kind", "typical_seconds", *of_kind}
-    wrong = known ^ values.keys()
-    if wrong:
-        raise ValueError(f"model {number}: missing or unknown: {', '.join(sorted(wrong))}")
-    if not isinstance(values.get("takes_image", True), bool):
-        raise ValueError(f"model {number}: takes_image should be true or false")
-    for name in names:
-        if not isinstance(values[name], str) or not values[name].strip():
-            raise ValueError(f"model {number}: {name} should be a text")
-        if _CONTROL.search(values[name]) or (name != "id" and len(values[name]) > TEXT_LIMIT):
-            raise ValueError(
-                f"model {number}: {name} should be one line of at most {TEXT_LIMIT} characters"
-            )
-    if len(values["id"].encode()) > ID_LIMIT or "|" in values["id"]:
-        raise ValueError(f"model {number}: id should have at most {ID_LIMIT} bytes, and no |")
-    seconds = values.get("seconds", 1)
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= 600:
-        raise ValueError(f"model {number}: seconds should be a whole number")
-    typical = values["typical_seconds"]
-    if typical is not None and (type(typical) is not int or not 1 <= typical <= 86_400):
-        raise ValueError(f"model {number}: typical_seconds should be a whole number")
+    if wrong := known ^ values.keys():
+        raise ValueError(f"missing or unknown: {', '.join(sorted(wrong))}")
+    if is_picture and not isinstance(values["takes_image"], bool):
+        raise ValueError("takes_image should be true or false")
+    return Model(
+        id=_text(values, "id"),
+        title=_text(values, "title"),
+        quality="" if is_picture else _text(values, "quality"),
+        seconds=0 if is_picture else _whole(values, "seconds", most=600),
+        price=_price(values["price"]),
+        ratios=_ratios(values["ratios"]),
+        kind=kind,
+        takes_image=is_picture and values["takes_image"],
+        typical_seconds=None
+        if values["typical_seconds"] is None
+        else _whole(values, "typical_seconds", most=86_400),
+    )
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    text = values[name]
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"{name} should be a text")
+    if _CONTROL.search(text) or (name != "id" and len(text) > TEXT_LIMIT):
+        raise ValueError(f"{name} should be one line of at most {TEXT_LIMIT} characters")
+    if name == "id" and (len(text.encode()) > ID_LIMIT or "|" in text):
+        raise ValueError(f"id should have at most {ID_LIMIT} bytes, and no |")
+    return text
+
+
+def _whole(values: Mapping[str, Any], name: str, *, most: int) -> int:
+    number = values[name]
+    if type(number) is not int or not 1 <= number <= most:  # True is an int, too
+        raise ValueError(f"{name} should be a whole number")
+    return number
+
+
+def _price(given: Any) -> Decimal:
     try:
-        price = Decimal(str(values["price"]))
+        price = Decimal(str(given))
     except InvalidOperation:
         price = Decimal("NaN")
     if not (
@@ -205,29 +225,15 @@ def _line(number: int, line: Any) -> Model:
         and 0 <= price <= PRICE_LIMIT
         and price == price.quantize(Decimal("0.01"))
     ):
-        raise ValueError(f"model {number}: price should be roubles, with kopecks at the most")
+        raise ValueError("price should be roubles, with kopecks at the most")
+    return price
+
+
+def _ratios(given: Any) -> tuple[AspectRatio, ...]:
     try:
-        ratios = tuple(AspectRatio(ratio) for ratio in values["ratios"])
+        ratios = tuple(AspectRatio(ratio) for ratio in given)
     except (ValueError, TypeError):
         ratios = ()
     if not ratios:
-        raise ValueError(f"model {number}: ratios should be among {', '.join(AspectRatio)}")
-    if kind is TaskKind.PICTURE:
-        return Model(
-            id=values["id"],
-            title=values["title"],
-            price=price,
-            ratios=ratios,
-            kind=kind,
-            takes_image=values["takes_image"],
-            typical_seconds=typical,
-        )
-    return Model(
-        id=values["id"],
-        title=values["title"],
-        quality=values["quality"],
-        seconds=seconds,
-        price=price,
-        ratios=ratios,
-        typical_seconds=typical,
-    )
+        raise ValueError(f"ratios should be among {', '.join(AspectRatio)}")
+    return ratios

@@ -24,8 +24,8 @@ KNOWN_SEEING = ("gpt-4.1-mini", "gpt-4o-mini", "gpt-4o", "gpt-4.1")
 PICTURE_TOKENS, PICTURE_TOKENS_OF = 500, {"gpt-4o-mini": 2833}
 """Tokens of one small picture in low detail (docs/provider.md: "Other calls")."""
 LOOK_READ, LOOK_WRITTEN = 200, 250
-"""Tokens of one look at a photo besides the picture: the instruction; three suggestions, one part
-of them in Russian."""
+"""Tokens of one look at a photo without the picture: the instruction; three suggestions, partly in
+Russian."""
 STORY_READ, STORY_WRITTEN = 350, 700
 """Tokens of one story, counted: the instruction and an idea; six scenes in Russian with their
 prompts in English."""

@@ -149,7 +149,7 @@ def _picture(name: Any, folder: Path) -> bytes | None:
     return picture
 
 
-# --- where a scene stands in its file --------------------------------------------------------
+# --- the line of a scene in its file ---------------------------------------------------------
 
 
 def _toml_begins(content: str) -> list[int]:

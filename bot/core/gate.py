@@ -1,4 +1,4 @@
-"""A gate in front of free calls that many tasks make to one side: questions, downloads, sendings.
+"""A gate in front of free calls that many tasks make to one side: polls, downloads, sendings.
 
 While the side is away, one task in turn tries, at growing intervals; the others wait without a
 call. When it answers again, those that waited follow one after the other, the oldest first. It

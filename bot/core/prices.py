@@ -1,4 +1,4 @@
-"""Who sees prices: whoever pays. Without sales that is the operator, and guests see no money.
+"""Who sees prices: the people who pay. Without sales the operator pays, and guests see no prices.
 
 Pure: it must not know Telegram, SQL or the texts.
 """

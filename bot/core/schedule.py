@@ -48,7 +48,7 @@ PROBES = (3.0, 10.0)
 """Two early polls while the distribution is the prior, in case a model is much faster."""
 
 
-def next_question(age: float, distribution: DurationDistribution) -> float:
+def next_poll(age: float, distribution: DurationDistribution) -> float:
     """Return when a task of `age` seconds is polled next, in seconds from acceptance."""
     asked = age + NEAR
     if not distribution.known:

@@ -63,14 +63,14 @@ class Storyboard:
 def read_lines(text: str) -> list[str]:
     """Return the scenes that a person wrote, one a line, cleaned like prompts.
 
-    Raises InputError for a line that is no prompt. Numbers and dashes in front are left out.
+    Raises InputError for a line that is no prompt. Numbers and dashes before a scene are removed.
     """
     lines = (unnumbered(line) for line in text.splitlines())
     return [clean_prompt(line) for line in lines if line]
 
 
 def unnumbered(line: str) -> str:
-    """Return a scene without what stands in front of it in a list: a dash, a number, "Scene 2:",
+    """Return a scene without the marks before it in a list: a dash, a number, "Scene 2:",
     and Markdown's signs. The video model would show them, or cut there.
     """
     line = _LISTED.sub("", line.strip()).strip().strip("*").strip()

@@ -79,7 +79,7 @@ class AspectRatio(StrEnum):
 class FilmPlace(StrEnum):
     """Which place in the film of a task a new task takes."""
 
-    AFTER = "after"  # it goes on from there
+    AFTER = "after"  # the place after it
     SAME = "same"  # another version of the part
 
 
@@ -161,7 +161,7 @@ class Frame:
     """A first frame by its Telegram `file_id`; the bytes are downloaded when they are needed."""
 
     file_id: str
-    # "photo", "document" (its file_id cannot be sent as a photo), "video" (its last picture) or
+    # "photo", "document" (its file_id cannot be sent as a photo), "video" (its last frame) or
     # "picture" (made by an image model; Telegram has it as a photo)
     kind: str
 
@@ -238,7 +238,7 @@ class Task:
     provider_id: str | None = None
     video_url: str | None = None
     video_file_id: str | None = None
-    thumbnail_file_id: str | None = None  # Telegram's small picture of the video
+    thumbnail_file_id: str | None = None  # Telegram's thumbnail of the video
     video_is_document: bool = False  # Telegram has it as a file, not as a video
     video_message_id: int | None = None
     # the video goes to the person's own chat: the place of the order cannot be written to
@@ -274,7 +274,7 @@ class Task:
     def frame_is_own(self) -> bool:
         """Whether it starts from a photo of the person, who then has to know who receives it.
 
-        A later part of a film starts from the last picture of the part before.
+        A later part of a film starts from the last frame of the previous part.
         """
         return self.frame is not None and self.frame.is_own and (self.film_place or 1) == 1
 

@@ -1,4 +1,4 @@
-"""The gates of one worker: in front of questions, of each host of videos, and of Telegram.
+"""The gates of one worker: in front of polls, of each host of videos, and of Telegram.
 
 What they do is in bot/core/gate.py. It must not know what is asked, fetched or sent.
 """
@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 from bot.core.clock import Clock
 from bot.core.gate import Gate
 
-QUESTIONS_AT_ONCE = 20
+POLLS_AT_ONCE = 20
 """As many as there are connections (bot/provider/client.py); the others learn of an outage before
-they ask."""
+they poll."""
 FOLLOW = 20.0
 """Videos a second that are sent after an outage: some less than Telegram allows."""
 HOSTS = 100
-"""So many hosts of videos are remembered."""
+"""How many hosts of videos have a gate before idle gates are dropped."""
 
 
 class Gates:
@@ -26,7 +26,7 @@ class Gates:
     def __init__(self, clock: Clock, wake: Callable[[int], None]) -> None:
         self._clock = clock
         self._wake = wake
-        self.questions = Gate(clock, wake, at_once=QUESTIONS_AT_ONCE)
+        self.polls = Gate(clock, wake, at_once=POLLS_AT_ONCE)
         self.telegram = Gate(clock, wake, least=FOLLOW)
         self._hosts: dict[str, Gate] = {}
 
@@ -44,5 +44,5 @@ class Gates:
 
     def leave(self, task_id: int) -> None:
         """The worker has finished with the task."""
-        for gate in (self.questions, self.telegram, *self._hosts.values()):
+        for gate in (self.polls, self.telegram, *self._hosts.values()):
             gate.leave(task_id)

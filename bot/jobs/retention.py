@@ -27,7 +27,7 @@ KEEP_PARKED = timedelta(days=30)
 """Notices for somebody who cannot be written to; orders stay in /history."""
 
 KEEP_OPERATOR_MESSAGES = timedelta(days=90)
-"""Where messages to the operator stand; after that their copies are not closed any more."""
+"""For references to messages to the operator. Older messages keep their buttons."""
 
 _WANT_THEIR_FILE = (TaskState.RENDERED, TaskState.UNDELIVERABLE)
 

@@ -1,4 +1,4 @@
-"""One call to a chat model of the provider (provider.md: "Other calls"), best effort.
+"""Calls to a chat model of the provider (provider.md: "Other calls"), best effort.
 
 A late, strange or missing answer is None: nothing depends on one. It must not know what is asked,
 and logs neither questions nor answers.
@@ -10,12 +10,13 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import aiohttp
 import httpx
 
 from bot.core.json_text import decode
+from bot.provider.transport import client
 
 BODY_LIMIT = 1 << 18
 """Bytes of an answer."""
@@ -27,6 +28,34 @@ _UNFINISHED = re.compile(r"\s*<think(?:ing)?>")
 
 Message = Mapping[str, Any]
 """A message in the OpenAI form: role and content."""
+
+
+class ChatModelClient:
+    """Asks one chat model; the subclasses know what."""
+
+    SECONDS: ClassVar[float]
+    """The longest wait for an answer."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, model: str = "", *, seconds: float | None = None
+    ) -> None:
+        self._client = client
+        self._model = model
+        self._seconds = self.SECONDS if seconds is None else seconds
+
+    @classmethod
+    def connect(cls, base_url: str, api_key: str, model: str, *, proxy_url: str = "") -> Self:
+        """Open a client with the same transport as the other calls to the provider."""
+        timeout = httpx.Timeout(cls.SECONDS)
+        return cls(client(base_url, api_key, timeout, proxy_url=proxy_url), model)
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self._client.aclose()
+
+    def take(self, model: str) -> None:
+        """Use this model from now on."""
+        self._model = model
 
 
 async def ask(

@@ -58,7 +58,7 @@ KEEP_SECONDS = 60.0
 CONNECTIONS = 20
 """Connections to one host at once: with more, the client gets slower (docs/performance.md)."""
 
-QUESTIONS = 16_384
+PREPARED_REQUESTS = 16_384
 """How many prepared requests (2 kB each) are kept until the final answer of their job."""
 
 SHAPES = 50
@@ -110,7 +110,7 @@ class Gptunnel:
         self._create_seconds = create_seconds
         self._ask_seconds = ask_seconds
         # The same poll is made many times, and building the request costs more than sending it.
-        self._questions: dict[str, httpx.Request] = {}
+        self._prepared: dict[str, httpx.Request] = {}
         self._shapes: set[str] = set()
         self._asks_by_post = False
 
@@ -166,16 +166,16 @@ class Gptunnel:
         Raises ProviderBusy (ask again later), ProviderHeld, or ProviderRefused with
         PROVIDER_FORGOT when the provider does not know the id.
         """
-        question = f"media/result?task_id={quote(task_id)}"
+        path = f"media/result?task_id={quote(task_id)}"
         with metrics.provider_call("result"):
-            job = await self._result(task_id, question)
+            job = await self._result(task_id, path)
         if job.status is not JobStatus.PENDING:
-            self._questions.pop(question, None)
+            self._prepared.pop(path, None)
         return job
 
-    async def _result(self, task_id: str, question: str) -> Job:
+    async def _result(self, task_id: str, path: str) -> Job:
         try:
-            status, answer, headers = await self._ask_result(task_id, question)
+            status, answer, headers = await self._ask_result(task_id, path)
         except ProviderLost as exc:
             raise ProviderBusy(str(exc)) from None
         code = code_of(answer)
@@ -194,13 +194,13 @@ class Gptunnel:
         return job_from(task_id, answer, code)
 
     async def _ask_result(
-        self, task_id: str, question: str
+        self, task_id: str, path: str
     ) -> tuple[int, Mapping[str, Any], httpx.Headers]:
         """Ask by GET, or by POST where only that is served: both are documented (provider.md:
         result).
         """
         if not self._asks_by_post:
-            said = status, answer, _ = await self._call(self._asking, question, self._ask_seconds)
+            said = status, answer, _ = await self._call(self._asking, path, self._ask_seconds)
             if status not in (404, 405) or code_of(answer) is not None:
                 return said
         said = status, answer, _ = await self._call(
@@ -317,12 +317,12 @@ class Gptunnel:
             raise ProviderBusy(f"chat models: HTTP {status} without a list")
         return listed
 
-    def _question(self, path: str) -> httpx.Request:
-        request = self._questions.get(path)
+    def _poll_request(self, path: str) -> httpx.Request:
+        request = self._prepared.get(path)
         if request is None:
-            if len(self._questions) >= QUESTIONS:
-                self._questions.clear()
-            request = self._questions[path] = self._request(path)
+            if len(self._prepared) >= PREPARED_REQUESTS:
+                self._prepared.clear()
+            request = self._prepared[path] = self._request(path)
         return request
 
     def _request(self, path: str, body: Mapping[str, Any] | None = None) -> httpx.Request:
@@ -349,7 +349,7 @@ class Gptunnel:
         place = self._slots if body is None else nullcontext()
         try:
             async with asyncio.timeout(seconds), place:
-                request = self._question(path) if body is None else self._request(path, body)
+                request = self._poll_request(path) if body is None else self._request(path, body)
                 response = await wire.handle_async_request(request)
                 async with aclosing(response):
                     async for chunk in response.aiter_bytes():

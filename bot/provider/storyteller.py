@@ -10,13 +10,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import httpx
-
 from bot.core.errors import InputError
 from bot.core.json_text import values_in
 from bot.core.storyboard import FEWEST, MOST, Scene, said_by_model
-from bot.provider.chat import ask
-from bot.provider.transport import client
+from bot.provider.chat import ChatModelClient, ask
 
 logger = logging.getLogger(__name__)
 
@@ -39,31 +36,10 @@ TELL = (
 )
 
 
-class Storyteller:
+class Storyteller(ChatModelClient):
     """Asks one chat model for scenes; returns None when it gives no usable answer."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, model: str = "", *, seconds: float = STORY_SECONDS
-    ) -> None:
-        self._client = client
-        self._model = model
-        self._seconds = seconds
-
-    @classmethod
-    def connect(
-        cls, base_url: str, api_key: str, model: str, *, proxy_url: str = ""
-    ) -> Storyteller:
-        """Open a client with the same transport as the other calls to the provider."""
-        timeout = httpx.Timeout(STORY_SECONDS)
-        return cls(client(base_url, api_key, timeout, proxy_url=proxy_url), model)
-
-    async def close(self) -> None:
-        """Close the client."""
-        await self._client.aclose()
-
-    def take(self, model: str) -> None:
-        """Use this model from now on."""
-        self._model = model
+    SECONDS = STORY_SECONDS
 
     async def tell(self, idea: str, lang: str) -> list[Scene] | None:
         """Return the scenes of a film about `idea`, in the language `lang`."""
@@ -81,7 +57,7 @@ class Storyteller:
 
 
 def read_scenes(said: str) -> list[Scene]:
-    """Read a model's answer, which may stand between other words.
+    """Read a model's answer, which may be surrounded by other words.
 
     Raises InputError, ValueError, LookupError and TypeError for anything but a list of scenes.
     """

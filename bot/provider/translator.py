@@ -16,8 +16,7 @@ import httpx
 
 from bot.core.errors import InputError
 from bot.core.prompt import clean_prompt
-from bot.provider.chat import ask
-from bot.provider.transport import client
+from bot.provider.chat import ChatModelClient, ask
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ _QUOTED = re.compile(
 
 
 def quoted_words(prompt: str) -> list[str]:
-    """Return what stands in quotation marks: it is to be seen in the video as it is written."""
+    """Return the words in quotation marks: the video has to show them unchanged."""
     return ["".join(groups).strip() for groups in _QUOTED.findall(prompt)]
 
 
@@ -146,8 +145,10 @@ def _is_kana(char: str) -> bool:
     return "\u3040" <= char <= "\u30ff"
 
 
-class Translator:
+class Translator(ChatModelClient):
     """Asks one chat model; returns None when it gives no usable answer."""
+
+    SECONDS = IMPROVE_SECONDS
 
     def __init__(
         self,
@@ -157,26 +158,8 @@ class Translator:
         translate_seconds: float = TRANSLATE_SECONDS,
         improve_seconds: float = IMPROVE_SECONDS,
     ) -> None:
-        self._client = client
-        self._model = model
+        super().__init__(client, model, seconds=improve_seconds)
         self._translate_seconds = translate_seconds
-        self._improve_seconds = improve_seconds
-
-    @classmethod
-    def connect(
-        cls, base_url: str, api_key: str, model: str, *, proxy_url: str = ""
-    ) -> Translator:
-        """Open a client with the same transport as the other calls to the provider."""
-        timeout = httpx.Timeout(IMPROVE_SECONDS)
-        return cls(client(base_url, api_key, timeout, proxy_url=proxy_url), model)
-
-    async def close(self) -> None:
-        """Close the client."""
-        await self._client.aclose()
-
-    def take(self, model: str) -> None:
-        """Use this model from now on."""
-        self._model = model
 
     async def translate(self, prompt: str) -> str | None:
         """Return `prompt` in English; None when no translation is needed or available."""
@@ -190,7 +173,7 @@ class Translator:
 
     async def improve(self, prompt: str) -> str | None:
         """Return a scene in English; None when none is available."""
-        return await self._ask(_IMPROVE, prompt, self._improve_seconds)
+        return await self._ask(_IMPROVE, prompt, self._seconds)
 
     async def _ask(self, task: str, prompt: str, seconds: float) -> str | None:
         messages = [{"role": "system", "content": task}, {"role": "user", "content": prompt}]

@@ -12,14 +12,11 @@ import logging
 import unicodedata
 from typing import Any
 
-import httpx
-
 from bot.core.errors import InputError
 from bot.core.json_text import values_in
 from bot.core.prompt import clean_prompt
 from bot.core.suggestions import COUNT, LABEL_LIMIT, Suggestion
-from bot.provider.chat import Message, ask
-from bot.provider.transport import client
+from bot.provider.chat import ChatModelClient, Message, ask
 
 logger = logging.getLogger(__name__)
 
@@ -40,29 +37,10 @@ _TASK = (
 )
 
 
-class Viewer:
+class Viewer(ChatModelClient):
     """Asks one chat model about photos; returns None when it gives no usable answer."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, model: str = "", *, seconds: float = LOOK_SECONDS
-    ) -> None:
-        self._client = client
-        self._model = model
-        self._seconds = seconds
-
-    @classmethod
-    def connect(cls, base_url: str, api_key: str, model: str, *, proxy_url: str = "") -> Viewer:
-        """Open a client with the same transport as the other calls to the provider."""
-        timeout = httpx.Timeout(LOOK_SECONDS)
-        return cls(client(base_url, api_key, timeout, proxy_url=proxy_url), model)
-
-    async def close(self) -> None:
-        """Close the client."""
-        await self._client.aclose()
-
-    def take(self, model: str) -> None:
-        """Use this model from now on."""
-        self._model = model
+    SECONDS = LOOK_SECONDS
 
     async def suggest(self, jpeg: bytes, lang: str) -> tuple[Suggestion, ...] | None:
         """Return three suggestions for a small JPEG, labels in `lang`; None without an answer."""

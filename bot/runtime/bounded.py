@@ -1,6 +1,6 @@
 """A question that may hang, asked by somebody who must answer in time.
 
-A statement of the database cannot be interrupted, so it goes on while the asker has answered; it
+A statement of the database cannot be interrupted, so it continues after the asker has answered; it
 is never asked twice at the same time. It must not know what is asked.
 """
 

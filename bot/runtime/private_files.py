@@ -13,7 +13,7 @@ FILE_MODE, FOLDER_MODE = 0o600, 0o700
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, for this user alone; one that exists stays as it is."""
+    """Make a folder and its parents for this user alone; an existing folder is not changed."""
     if not folder.is_dir():
         if folder.parent != folder:
             make_folder(folder.parent)
@@ -30,7 +30,7 @@ def make_file(file: Path, *companions: str) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
     except FileExistsError:
         for path in (file, *(file.with_name(file.name + ending) for ending in companions)):
-            # Another user's file, or a file system without rights: it works as before.
+            # Not possible with another user's file or on some file systems; the bot works anyway.
             with suppress(OSError):
                 if path.is_file() and path.stat().st_mode & 0o077:
                     path.chmod(FILE_MODE)

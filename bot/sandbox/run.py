@@ -120,7 +120,7 @@ async def _run(port: int, delay: float, *, claim: bool) -> int:
 
 
 async def _show_links(log: asyncio.StreamReader, telegram: TelegramEmulator) -> None:
-    """Copy the bot's log to the terminal; the page shows the start link that stands in it."""
+    """Copy the bot's log to the terminal; the page shows the start link from it."""
     while line := await log.readline():
         sys.stderr.buffer.write(line)
         sys.stderr.flush()
@@ -147,7 +147,7 @@ def _environment(
 ) -> dict[str, str]:
     """Return the bot's settings; the operator's environment and `.env` are not used.
 
-    The first visitor of the page is the admin, or with `claim` whoever opens the link.
+    The first visitor of the page is the admin; with `claim`, the first one who opens the link.
     """
     people = {"ACCESS": "open", "ADMINS": str(FIRST_PERSON), "CAP_USER_PER_DAY": GUESTS_PER_DAY}
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "TMPDIR", "TZ")

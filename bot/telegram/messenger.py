@@ -98,7 +98,7 @@ class SentVideo:
     message_id: int
     file_id: str | None
     is_document: bool = False  # a document's file_id cannot be sent as a video
-    thumbnail_file_id: str | None = None  # None: it has no small picture
+    thumbnail_file_id: str | None = None  # None: it has no thumbnail
 
 
 class Messenger:
@@ -149,29 +149,20 @@ class Messenger:
 
         Never by URL: a silent MP4 would arrive as a GIF.
         """
-        file = video if isinstance(video, str) else OpenFile(video, "video.mp4")
-
-        async def attempt(words: dict[str, Any]) -> Any:
-            return await self._bot(
-                _SendVideo(
-                    chat_id=chat.chat_id,
-                    message_thread_id=chat.message_thread_id,
-                    business_connection_id=chat.business_connection_id,
-                    video=file,
-                    width=info.width if info else None,
-                    height=info.height if info else None,
-                    duration=info.duration if info else None,
-                    thumbnail=_thumbnail(thumbnail),
-                    supports_streaming=True,
-                    reply_parameters=_reply(reply_to),
-                    reply_markup=keyboard,
-                    **words,
-                ),
-                request_timeout=REQUEST_SECONDS + size // SLOWEST_UPLOAD,
-            )
-
-        words = caption.as_caption_kwargs()
-        return _sent_video(await _send_plain_if_needed(attempt, words, "caption_entities"))
+        return await self._send_file(
+            _SendVideo,
+            chat,
+            caption,
+            size=size,
+            video=video if isinstance(video, str) else OpenFile(video, "video.mp4"),
+            width=info.width if info else None,
+            height=info.height if info else None,
+            duration=info.duration if info else None,
+            thumbnail=_thumbnail(thumbnail),
+            supports_streaming=True,
+            reply_parameters=_reply(reply_to),
+            reply_markup=keyboard,
+        )
 
     async def send_photo(
         self,
@@ -184,24 +175,15 @@ class Messenger:
         keyboard: InlineKeyboardMarkup | None = None,
     ) -> SentVideo:
         """Send a picture, uploaded from an open file or by its `file_id` (Bot API: sendPhoto)."""
-        file = photo if isinstance(photo, str) else OpenFile(photo, "picture.jpg")
-
-        async def attempt(words: dict[str, Any]) -> Any:
-            return await self._bot(
-                _SendPhoto(
-                    chat_id=chat.chat_id,
-                    message_thread_id=chat.message_thread_id,
-                    business_connection_id=chat.business_connection_id,
-                    photo=file,
-                    reply_parameters=_reply(reply_to),
-                    reply_markup=keyboard,
-                    **words,
-                ),
-                request_timeout=REQUEST_SECONDS + size // SLOWEST_UPLOAD,
-            )
-
-        words = caption.as_caption_kwargs()
-        return _sent_video(await _send_plain_if_needed(attempt, words, "caption_entities"))
+        return await self._send_file(
+            _SendPhoto,
+            chat,
+            caption,
+            size=size,
+            photo=photo if isinstance(photo, str) else OpenFile(photo, "picture.jpg"),
+            reply_parameters=_reply(reply_to),
+            reply_markup=keyboard,
+        )
 
     async def send_document(
         self,
@@ -216,19 +198,36 @@ class Messenger:
         keyboard: InlineKeyboardMarkup | None = None,
     ) -> SentVideo:
         """Send a video that Telegram does not play, uploaded as a file or by its `file_id`."""
-        media = file if isinstance(file, str) else OpenFile(file, filename)
+        return await self._send_file(
+            _SendDocument,
+            chat,
+            caption,
+            size=size,
+            document=file if isinstance(file, str) else OpenFile(file, filename),
+            thumbnail=_thumbnail(thumbnail),
+            disable_content_type_detection=True,
+            reply_parameters=_reply(reply_to),
+            reply_markup=keyboard,
+        )
+
+    async def _send_file(
+        self,
+        method: type[_SendVideo | _SendPhoto | _SendDocument],
+        chat: Chat,
+        caption: Text,
+        *,
+        size: int,
+        **fields: Any,
+    ) -> SentVideo:
+        """Call `method` with its own `fields`; an upload of `size` bytes gets more time."""
 
         async def attempt(words: dict[str, Any]) -> Any:
             return await self._bot(
-                _SendDocument(
+                method(
                     chat_id=chat.chat_id,
                     message_thread_id=chat.message_thread_id,
                     business_connection_id=chat.business_connection_id,
-                    document=media,
-                    thumbnail=_thumbnail(thumbnail),
-                    disable_content_type_detection=True,
-                    reply_parameters=_reply(reply_to),
-                    reply_markup=keyboard,
+                    **fields,
                     **words,
                 ),
                 request_timeout=REQUEST_SECONDS + size // SLOWEST_UPLOAD,

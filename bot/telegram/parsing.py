@@ -26,8 +26,8 @@ _NEEDED = {
     "from", "message", "sender_chat", "business_connection_id", "message_thread_id",
     "successful_payment", "refunded_payment",
 }  # fmt: skip
-"""Fields of an event that aiogram could do without, but not a handler: who wrote, where the answer
-belongs, and money."""
+"""Fields that handlers need although aiogram can parse an event without them: who wrote, where the
+answer belongs, and money."""
 
 _T = TypeVar("_T")
 _Path = tuple[str | int, ...]

@@ -83,7 +83,7 @@ async def follow_choice(
     is_admin: bool = False,
 ) -> None:
     """Set the menu of a private chat to the chosen language, where Telegram would not do so by
-    itself; None: no language is chosen any more. An admin always has a menu of their own."""
+    itself; None: the person has chosen no language. An admin always has a personal menu."""
     own = language_of(user.language_code)
     if lang in (None, own) and not is_admin:
         with suppress(TelegramError):  # a menu is not worth a retry of the press

@@ -140,7 +140,7 @@ def allow_usage(lang: str) -> Text:
         "🔑",
         _("Who may use the bot"),
         _("/allow 123456 gives a person access, /ban 123456 bans a person."),
-        _("Instead of the ID, @name works for people whom I have met."),
+        _("Instead of the ID, @name works for people who have written to me."),
         _("As a reply to a message they apply to its author."),
         _("Sent in a group without an ID they apply to the whole group."),
     )
@@ -151,7 +151,7 @@ def not_met(lang: str, username: str) -> Text:
     _ = words(lang)
     return message(
         "🤷",
-        _("I have not met {name}.").format(name=cut(username, 40)),
+        _("I do not know {name}: they have not written to me yet.").format(name=cut(username, 40)),
         _("Ask them to write to me once, send them an /invite, or use their ID."),
     )
 

@@ -45,7 +45,7 @@ BUTTONS: Mapping[str, str] = {
     "refund_settled": N_("✅ Settled in another way"),
     "send": N_("📣 Send to everybody"),
     "stop": N_("✖️ Stop"),
-    "take_over": N_("🏷 Take over models and prices"),
+    "take_over": N_("🏷 Update models and prices"),
 }
 
 _STATES = {

@@ -48,14 +48,14 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
     AlertKind.PROVIDER_AWAY: (
         N_("GPTunnel does not answer"),
         N_(
-            "The answer to a paid call was lost, so no other order is sent. A free question "
-            "is asked until it answers; then the queue continues by itself."
+            "The answer to a paid request was lost, so no other order is sent. The bot sends "
+            "free requests until GPTunnel answers; then the queue continues by itself."
         ),
         N_("GPTunnel answers and accepts orders again."),
     ),
     AlertKind.CHARGED_FAILURES: (
         N_("Videos fail and are charged: {count} of the latest, {roubles} ₽"),
-        N_("Look at the reasons with /order, and take no orders until GPTunnel is well again."),
+        N_("Look at the reasons with /order, and take no orders until GPTunnel works again."),
         N_("Videos are delivered again."),
     ),
     AlertKind.UNDELIVERABLE: (

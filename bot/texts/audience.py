@@ -15,7 +15,7 @@ _shows_money: ContextVar[bool] = ContextVar("shows_money", default=True)
 
 @contextmanager
 def reader(*, pays: bool) -> Iterator[None]:
-    """Make the texts within for somebody who pays, or for a guest of somebody who does."""
+    """Make the texts inside the block for a payer, or for a guest, who sees no prices."""
     token = _shows_money.set(pays)
     try:
         yield
@@ -24,5 +24,5 @@ def reader(*, pays: bool) -> Iterator[None]:
 
 
 def shows_money() -> bool:
-    """Whether the text that is being made names prices and money."""
+    """Whether the current text may name prices and money."""
     return _shows_money.get()

@@ -94,7 +94,7 @@ def _what_becomes(lang: str, task: Task, *, counts: bool) -> list[str]:
     if task.frame.kind == "picture":
         return [pictures.first_frame(lang)]
     if (task.film_place or 1) > 1:
-        return [_("🖼 It starts with the last picture of the part before.")]
+        return [_("🖼 It starts with the last frame of the previous part.")]
     return [_("🖼 Your photo is the first frame; edges that do not fit are cut off.")]
 
 
@@ -240,7 +240,7 @@ def new_words(lang: str, source: Task) -> Text:
 
 
 def last_frame(lang: str, source: Task) -> Text:
-    """Below the last picture of a video, which is the first frame of the next one."""
+    """Below the last frame of a video, which is the first frame of the next one."""
     _ = words(lang)
     return message(
         "🎞",

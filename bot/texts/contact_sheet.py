@@ -1,6 +1,6 @@
-"""A page of the history as one picture: small pictures of the videos, numbers, states and days.
+"""A page of the history as one picture: thumbnails of the videos, numbers, states and days.
 
-Drawn with Pillow, which an idle bot does not import (decision 0013). The small pictures come from
+Drawn with Pillow, which an idle bot does not import (decision 0013). The thumbnails come from
 Telegram and are read within limits; what is missing or unreadable is drawn instead. It must not
 know where anything comes from. Drawing takes some tens of milliseconds: use `draw`, which does it
 in a thread, one sheet at a time.
@@ -121,7 +121,7 @@ def _paste(sheet: Image.Image, picture: Image.Image, at: tuple[int, int]) -> Non
 
 
 def _placeholder(pen: ImageDraw.ImageDraw, kind: str, at: tuple[int, int], colour: str) -> None:
-    """A sign instead of a picture: to play, to wait, or that there is no video."""
+    """Draw a symbol instead of a picture: play, wait, or no video."""
     x, y = at[0] + CELL / 2, at[1] + PICTURE / 2
     pen.ellipse(_scaled((x - 54, y - 54, x + 54, y + 54)), outline=colour, width=6 * SCALE)
     if kind == "ready":

@@ -135,7 +135,7 @@ def failure(
     """No video: what happened, whether money was taken, what to do next.
 
     `strikes`: how often moderation refused this person. `part`: whether it is a part of a film.
-    Then the film's own button goes on with it; a prompt that is sent again would only make a
+    Then the film's own button continues it; a prompt that is sent again would only make a
     separate video.
     """
     _ = words(lang)
@@ -146,7 +146,9 @@ def failure(
         _(happened),
         _((CHARGES if _.money else GUEST_CHARGES)[charge]),
         None if part and advice in _SENT_AGAIN else _(advice),
-        fill(_("⚠️ Your refusals so far: {count}."), count=str(strikes)) if strikes > 1 else None,
+        fill(_("⚠️ Your orders refused so far: {count}."), count=str(strikes))
+        if strikes > 1
+        else None,
     )
 
 
@@ -218,7 +220,7 @@ def undeliverable(
 ) -> Text:
     """A video did not reach the chat; with a button to try again.
 
-    `elsewhere`: this is said in another place than that of the order.
+    `elsewhere`: the text is sent to another chat than that of the order.
     """
     _ = words(lang)
     if reason is Reason.CHAT_UNREACHABLE:
@@ -283,7 +285,7 @@ PROBLEMS: dict[Problem, tuple[str, str]] = {  # the problem, and what to do
         N_("Please send it again."),
     ),
     Problem.VOICE_TOO_LONG: (
-        N_("The message is too long to be heard: {seconds} s; the limit is {limit} s."),
+        N_("The message is too long: {seconds} s; the limit is {limit} s."),
         N_("Say it in fewer words, or write it. Nothing was ordered."),
     ),
     Problem.VOICE_TOO_BIG: (

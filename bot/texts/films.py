@@ -75,15 +75,15 @@ PROBLEMS: dict[FilmProblem, tuple[str, str]] = {  # what is wrong, what to do
         N_("Make it again with the model of the others, or take it out."),
     ),
     FilmProblem.SIZE: (
-        N_("Part {part} has another size than the first one."),
+        N_("Part {part} has a different frame size from the first one."),
         N_("Make it again with the same ratio and quality, or take it out."),
     ),
     FilmProblem.RATE: (
-        N_("Part {part} has another number of pictures per second than the first one."),
+        N_("Part {part} has a different frame rate from the first one."),
         N_("Make it again with the model of the others, or take it out."),
     ),
     FilmProblem.SOUND: (
-        N_("The sound of part {part} is of another kind than that of the others."),
+        N_("The sound of part {part} is encoded differently from that of the others."),
         N_("Make it again with the model of the others, or take it out."),
     ),
     FilmProblem.PART_GONE: (

@@ -63,7 +63,7 @@ def promo_refused(lang: str, why: str, videos: int = 0, credit: Decimal | None =
     reasons = {
         "already": _("You have used this code: it counts once for each person."),
         "expired": _("This code does not work any more."),
-        "used_up": _("This code has been used up: all its places are taken."),
+        "used_up": _("This code has been used up: it was for a limited number of people."),
         "unknown": _("There is no such code. Check each letter, or open the link again."),
     }
     return message("🎁", reasons[why], _have(_, videos, credit))
@@ -216,7 +216,9 @@ def friend_refused(lang: str, why: str) -> Text:
     _ = words(lang)
     reasons = {
         "own": _("This is your own link: send it to a friend."),
-        "not_new": _("The bonus is for people who are new here, and we have met before."),
+        "not_new": _(
+            "The bonus is for people who are new here, and you have used this bot before."
+        ),
         "unknown": _("This link does not work any more. You can use the bot without it."),
     }
     return message("🤝", reasons[why])
@@ -268,5 +270,5 @@ def allowance_usage(lang: str, most: int) -> Text:
         "👥",
         _("The videos of this group"),
         _("/allowance 10: the whole group may order 10 videos a day, at most {n}.").format(n=most),
-        _("/allowance off: no limit of the group. /allowance shows what is left."),
+        _("/allowance off: no limit for the group. /allowance shows what is left."),
     )

@@ -28,7 +28,7 @@ from bot.texts.storyboards import arrived_after_doubt, stopped
 def notice(notice: Notice, task: Task | None = None) -> Text:
     """Return the text of any notice; `task`: its task in the current state.
 
-    Said elsewhere than at the place of the order, it begins with what was ordered.
+    In another chat than that of the order, it begins with what was ordered.
     """
     film = stopped(notice.lang, task) if task and notice.kind in ENDS_PART else None
     if task is None or not said_elsewhere(notice, task):
@@ -47,7 +47,7 @@ def said_elsewhere(notice: Notice, task: Task) -> bool:
 
 def _said(notice: Notice, *, elsewhere: bool, of_film: bool) -> Text:
     """The place that writes a notice defines its `params`. `of_film`: the notice has a button with
-    which the film goes on."""
+    which the film is continued."""
     lang, params = notice.lang, notice.params
     match notice.kind:
         case NoticeKind.FAILED:

@@ -27,9 +27,7 @@ def prices_differ(lang: str, lines: str, *, takes: bool = False) -> Text:
         "🏷",
         _("The video service has changed its models or prices"),
         ExpandableBlockQuote(cut(lines, 2000)),
-        _("The button writes what is new, gone or dearer into the catalog file.")
-        if takes
-        else None,
+        _("The button writes these changes into the catalog file.") if takes else None,
         _("Orders keep the price that people saw.")
         if takes
         else _("Orders keep the price that people saw. Change the catalog to show other prices."),
@@ -130,13 +128,13 @@ def terms(lang: str, contact: str, *, sells: bool) -> Text:
         _("• Unused credit can be refunded in Stars: /paysupport."),
     )
     free = (
-        _("• Nothing is sold here: whoever runs this bot pays for the videos."),
+        _("• Nothing is sold here: the people who run this bot pay for the videos."),
         _("• You can cancel an order until its video is started."),
     )
     return lines(
         Bold(_("Terms")),
         *(paid if sells else free),
-        _("• Videos are made by a machine: they may differ from your prompt."),
+        _("• Videos are made by AI: they may differ from your prompt."),
         _("• What is stored about you: /privacy."),
         _("Questions: {contact}").format(contact=contact) if contact else None,
     )

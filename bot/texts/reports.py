@@ -14,7 +14,7 @@ from bot.texts.i18n import Words, words
 
 
 def stats(lang: str, days: int, zone: str) -> Text:
-    """Below the charts; `zone`: whose midnight begins a day."""
+    """The caption of the charts; `zone`: the time zone of their days."""
     _ = words(lang)
     return message("📈", _last(_, days).format(n=days, zone=zone))
 
@@ -29,7 +29,7 @@ def stats_usage(lang: str, most: int) -> Text:
 
 
 def ledger(lang: str, days: int, rows: int, zone: str) -> Text:
-    """Below the file of the ledger."""
+    """The caption of the ledger file."""
     _ = words(lang)
     return message(
         "📒",

@@ -178,7 +178,7 @@ def press_edit_prompt(lang: str) -> str:
 
 def press_continue(lang: str) -> str:
     _ = words(lang)
-    return _("Taking the last picture…")
+    return _("Taking the last frame…")
 
 
 def press_file(lang: str) -> str:
@@ -241,7 +241,7 @@ def video_gone(lang: str) -> Text:
     return message(
         "🤷",
         _("Telegram no longer has this video."),
-        _("You can make it again with 🔁. Nothing was charged.")
+        _("Nothing was charged. You can make it again with 🔁: that is a new order.")
         if _.money
         else _("You can make it again with 🔁: that is a new order."),
     )

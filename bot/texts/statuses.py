@@ -171,10 +171,10 @@ def overdue(lang: str) -> Text:
     _ = words(lang)
     return message(
         "⏰",
-        _("Your video takes very long."),
-        _("💳 It is already paid for, so I keep waiting for it for a day.")
+        _("Your video is taking very long."),
+        _("💳 It is already paid for, so I will wait for another day.")
         if _.money
-        else _("I keep waiting for it for a day."),
+        else _("I will wait for another day."),
         _("It will arrive here as soon as it is ready. You need not order it again."),
     )
 

@@ -167,7 +167,7 @@ def photos_off(lang: str) -> Text:
     return message(
         "🎞",
         _("Films are not possible in this bot at the moment."),
-        _("Each part starts from the last picture of the one before, and pictures cannot be passed"
+        _("Each part starts from the last frame of the previous one, and pictures cannot be passed"
           " on to the video service now. Nothing was ordered."),
         _("You can make single videos: send a prompt."),
     )  # fmt: skip
@@ -212,7 +212,7 @@ def stopped(lang: str, task: Task) -> Text | None:
     return lines(
         "",
         Text("🎞 ", Bold(head)),
-        _("The next part cannot start: Telegram has no video to take the last picture from.")
+        _("The next part cannot start: Telegram has no video to take the last frame from.")
         if is_made and task.video_file_id is None
         else None,
         _.plural("{n} part before it is made and stays yours.",
@@ -335,9 +335,9 @@ def press_complete(lang: str) -> str:
     return _("All parts of this film are there.")
 
 
-def press_goes_on(lang: str) -> str:
+def press_under_way(lang: str) -> str:
     _ = words(lang)
-    return _("This film goes on already. Nothing more was ordered.")
+    return _("This film is already being continued. Nothing more was ordered.")
 
 
 def press_get_it_first(lang: str) -> str:

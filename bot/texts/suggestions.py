@@ -1,6 +1,6 @@
 """Texts of suggestions: what could happen in the video of a photo that came without words.
 
-The suggestions themselves are a model's words and stand only on buttons.
+The suggestions themselves are written by a model and appear only on buttons.
 """
 
 from __future__ import annotations

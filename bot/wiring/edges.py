@@ -11,6 +11,7 @@ import secrets
 import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 from aiogram import Bot
 
@@ -29,6 +30,7 @@ from bot.media import video_reader
 from bot.media.bucket import Bucket
 from bot.media.download import Downloader
 from bot.media.speech import LocalTranscriber
+from bot.provider.chat import ChatModelClient
 from bot.provider.client import Gptunnel
 from bot.provider.storyteller import Storyteller
 from bot.provider.transcriber import Transcriber
@@ -39,6 +41,8 @@ from bot.settings import Settings
 from bot.telegram import client as telegram_client
 from bot.telegram.rate_limits import RateLimiter, SharedLimiter
 from storage import Storage
+
+ChatClient = TypeVar("ChatClient", bound=ChatModelClient)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,39 +80,28 @@ def connect_provider(settings: Settings) -> Gptunnel:
 
 
 def connect_translator(settings: Settings) -> Translator | None:
-    """Open the connection to the chat models; None when TRANSLATE_MODEL is empty."""
-    if not settings.translate_model:
-        return None
-    auto = settings.translate_model == AUTO
-    return Translator.connect(
-        settings.gptunnel_base_url,
-        settings.gptunnel_api_key.get_secret_value(),
-        "" if auto else settings.translate_model,
-        proxy_url=settings.provider_proxy,
-    )
+    """Open the connection to the chat model that translates; None without TRANSLATE_MODEL."""
+    return _connect_chat(Translator, settings.translate_model, settings)
 
 
 def connect_viewer(settings: Settings) -> Viewer | None:
-    """Open the connection to the chat models that look at photos; None without VISION_MODEL."""
-    if not settings.vision_model:
-        return None
-    auto = settings.vision_model == AUTO
-    return Viewer.connect(
-        settings.gptunnel_base_url,
-        settings.gptunnel_api_key.get_secret_value(),
-        "" if auto else settings.vision_model,
-        proxy_url=settings.provider_proxy,
-    )
+    """Open the connection to the chat model that looks at photos; None without VISION_MODEL."""
+    return _connect_chat(Viewer, settings.vision_model, settings)
 
 
 def connect_storyteller(settings: Settings) -> Storyteller | None:
-    """Open the connection to the chat models; None when STORY_MODEL is empty."""
-    if not settings.story_model:
+    """Open the connection to the chat model that proposes scenes; None without STORY_MODEL."""
+    return _connect_chat(Storyteller, settings.story_model, settings)
+
+
+def _connect_chat(kind: type[ChatClient], model: str, settings: Settings) -> ChatClient | None:
+    """With AUTO the model is chosen later (bot/operator/translation.py)."""
+    if not model:
         return None
-    return Storyteller.connect(
+    return kind.connect(
         settings.gptunnel_base_url,
         settings.gptunnel_api_key.get_secret_value(),
-        "" if settings.story_model == AUTO else settings.story_model,
+        "" if model == AUTO else model,
         proxy_url=settings.provider_proxy,
     )
 

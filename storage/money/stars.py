@@ -357,7 +357,7 @@ class StarPaymentStore:
             )
 
     async def refund_refused(self, payment_id: str, *, now: datetime, error: str) -> None:
-        """Stop asking Telegram: it will not do it. Nothing is told to the person."""
+        """Stop asking Telegram: it will not do it. The person gets no notice."""
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.update(star_refunds)

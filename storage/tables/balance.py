@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from storage.column_types import Kopecks, UtcDateTime
-from storage.tables.base import metadata
+from storage.tables.base import metadata, partial_index
 
 # One row: what is known of the account that the key belongs to
 provider_account = sa.Table(
@@ -53,9 +53,4 @@ balance_trails = sa.Table(
 )
 
 _undecided = balance_trails.c.verdict.is_(None)
-sa.Index(
-    "ix_balance_trails_undecided",
-    balance_trails.c.due_at,
-    sqlite_where=_undecided,
-    postgresql_where=_undecided,
-)
+partial_index("ix_balance_trails_undecided", balance_trails.c.due_at, where=_undecided)

@@ -44,3 +44,13 @@ def one_of(
     """
     shown = column if of is None else of.c[column.name]
     return shown.in_([sa.literal_column(f"'{value}'", column.type) for value in sorted(values)])
+
+
+def partial_index(
+    name: str,
+    *columns: sa.ColumnElement[Any],
+    where: sa.ColumnElement[bool],
+    unique: bool = False,
+) -> sa.Index:
+    """Add an index of the rows that meet `where`, on both databases."""
+    return sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from storage.column_types import UtcDateTime
-from storage.tables.base import Id, metadata
+from storage.tables.base import Id, metadata, partial_index
 
 films = sa.Table(
     "films",
@@ -34,4 +34,4 @@ films = sa.Table(
 )
 
 _wanted = films.c.run_at.is_not(None)
-sa.Index("ix_films_due", films.c.run_at, sqlite_where=_wanted, postgresql_where=_wanted)
+partial_index("ix_films_due", films.c.run_at, where=_wanted)

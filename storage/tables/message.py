@@ -7,7 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from storage.column_types import UtcDateTime
-from storage.tables.base import Id, metadata, text_of
+from storage.tables.base import Id, metadata, partial_index, text_of
 
 
 class InboxState(StrEnum):
@@ -37,30 +37,13 @@ inbox = sa.Table(
 _pending = inbox.c.state.in_([InboxState.PENDING])
 _done = inbox.c.state.in_([InboxState.DONE])
 
-sa.Index(
-    "ix_inbox_pending",
-    inbox.c.chat_key,
-    inbox.c.update_id,
-    sqlite_where=_pending,
-    postgresql_where=_pending,
-)
-sa.Index(
-    "ix_inbox_due",
-    inbox.c.run_at,
-    inbox.c.update_id,
-    sqlite_where=_pending,
-    postgresql_where=_pending,
-)
-sa.Index("ix_inbox_done", inbox.c.finished_at, sqlite_where=_done, postgresql_where=_done)
+partial_index("ix_inbox_pending", inbox.c.chat_key, inbox.c.update_id, where=_pending)
+partial_index("ix_inbox_due", inbox.c.run_at, inbox.c.update_id, where=_pending)
+partial_index("ix_inbox_done", inbox.c.finished_at, where=_done)
 
 _set_aside = inbox.c.state.in_([InboxState.SET_ASIDE])
 
-sa.Index(
-    "ix_inbox_set_aside",
-    inbox.c.finished_at,
-    sqlite_where=_set_aside,
-    postgresql_where=_set_aside,
-)
+partial_index("ix_inbox_set_aside", inbox.c.finished_at, where=_set_aside)
 
 outbox = sa.Table(
     "outbox",
@@ -86,7 +69,7 @@ outbox = sa.Table(
 
 _waits = outbox.c.waits_for.is_not(None)
 
-# What goes to the operator: one row for each event and chat, so that nobody is told twice
+# What goes to the operator: one row for each event and chat, so that nobody gets it twice
 operator_messages = sa.Table(
     "operator_messages",
     metadata,
@@ -103,4 +86,4 @@ operator_messages = sa.Table(
     sa.Index("ix_operator_messages_message", "chat_id", "message_id"),
 )
 
-sa.Index("ix_outbox_waits", outbox.c.waits_for, sqlite_where=_waits, postgresql_where=_waits)
+partial_index("ix_outbox_waits", outbox.c.waits_for, where=_waits)

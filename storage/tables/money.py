@@ -7,7 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from storage.column_types import Kopecks, UtcDateTime
-from storage.tables.base import Id, metadata, text_of
+from storage.tables.base import Id, metadata, partial_index, text_of
 
 
 class Entry(StrEnum):
@@ -81,9 +81,4 @@ star_refunds = sa.Table(
 )
 
 _waiting = star_refunds.c.done_at.is_(None)
-sa.Index(
-    "ix_star_refunds_due",
-    star_refunds.c.run_at,
-    sqlite_where=_waiting,
-    postgresql_where=_waiting,
-)
+partial_index("ix_star_refunds_due", star_refunds.c.run_at, where=_waiting)

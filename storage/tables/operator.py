@@ -7,7 +7,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from storage.column_types import UtcDateTime
-from storage.tables.base import Id, metadata, text_of
+from storage.tables.base import Id, metadata, partial_index, text_of
 
 audit = sa.Table(
     "audit",
@@ -34,7 +34,7 @@ alerts = sa.Table(
 )
 
 _open = alerts.c.closed_at.is_(None)
-sa.Index("ix_alerts_open", alerts.c.kind, sqlite_where=_open, postgresql_where=_open)
+partial_index("ix_alerts_open", alerts.c.kind, where=_open)
 
 # Switches set by an admin; without a row the switch is off
 switches = sa.Table(
@@ -49,7 +49,7 @@ switches = sa.Table(
 class BroadcastState(StrEnum):
     """The state of a broadcast."""
 
-    DRAFT = "draft"  # shown to its author, who has not confirmed
+    DRAFT = "draft"  # its author sees it and has not confirmed it
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"

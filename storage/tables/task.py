@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from bot.core.task import ACTIVE, AspectRatio, TaskState
 from storage.column_types import Kopecks, UtcDateTime
-from storage.tables.base import Id, metadata, one_of, text_of
+from storage.tables.base import Id, metadata, one_of, partial_index, text_of
 
 RESTING = frozenset(TaskState) - ACTIVE
 """States in which no worker has anything to do; in the long run, most rows have one of them."""
@@ -90,7 +90,7 @@ tasks = sa.Table(
     sa.Column("provider_id", sa.Text, unique=True),
     sa.Column("video_url", sa.Text),
     sa.Column("video_file_id", sa.Text),
-    sa.Column("thumbnail_file_id", sa.Text),  # Telegram's small picture of the video
+    sa.Column("thumbnail_file_id", sa.Text),  # Telegram's thumbnail of the video
     sa.Column("video_is_document", sa.Boolean, server_default=sa.false(), nullable=False),
     sa.Column("video_message_id", sa.BigInteger),
     sa.Column("redirected", sa.Boolean, server_default=sa.false(), nullable=False),
@@ -113,23 +113,11 @@ _active = tasks.c.state.in_(sorted(ACTIVE))
 _resting = tasks.c.state.in_(sorted(RESTING))
 _queued = tasks.c.state.in_([TaskState.QUEUED])
 
-sa.Index("ix_tasks_due", tasks.c.run_at, sqlite_where=_active, postgresql_where=_active)
-sa.Index(
-    "ix_tasks_queue",
-    tasks.c.confirmed_at,
-    tasks.c.id,
-    sqlite_where=_queued,
-    postgresql_where=_queued,
-)
+partial_index("ix_tasks_due", tasks.c.run_at, where=_active)
+partial_index("ix_tasks_queue", tasks.c.confirmed_at, tasks.c.id, where=_queued)
 # For counting and deleting. With an index on all states, the planner would use it for claims
 # instead of ix_tasks_due.
-sa.Index(
-    "ix_tasks_resting",
-    tasks.c.state,
-    tasks.c.run_at,
-    sqlite_where=_resting,
-    postgresql_where=_resting,
-)
+partial_index("ix_tasks_resting", tasks.c.state, tasks.c.run_at, where=_resting)
 sa.Index("ix_tasks_user", tasks.c.user_id, tasks.c.id)
 sa.Index("ix_tasks_chat", tasks.c.chat_id)
 
@@ -137,39 +125,18 @@ _of_album = tasks.c.media_group_id.is_not(None)
 _of_batch = tasks.c.variant_of.is_not(None)
 _of_film = tasks.c.film_id.is_not(None)
 
-sa.Index(
-    "ix_tasks_album",
-    tasks.c.source_chat_id,
-    tasks.c.media_group_id,
-    unique=True,
-    sqlite_where=_of_album,
-    postgresql_where=_of_album,
+partial_index(
+    "ix_tasks_album", tasks.c.source_chat_id, tasks.c.media_group_id, unique=True, where=_of_album
 )
-sa.Index(
-    "ix_tasks_variants",
-    tasks.c.variant_of,
-    sqlite_where=_of_batch,
-    postgresql_where=_of_batch,
-)
+partial_index("ix_tasks_variants", tasks.c.variant_of, where=_of_batch)
 
-sa.Index(
-    "ix_tasks_film",
-    tasks.c.film_id,
-    tasks.c.film_place,
-    sqlite_where=_of_film,
-    postgresql_where=_of_film,
-)
+partial_index("ix_tasks_film", tasks.c.film_id, tasks.c.film_place, where=_of_film)
 
 _of_order = tasks.c.storyboard_id.is_not(None)
 
 # unique: a film never has a part twice
-sa.Index(
-    "ix_tasks_storyboard",
-    tasks.c.storyboard_id,
-    tasks.c.film_place,
-    unique=True,
-    sqlite_where=_of_order,
-    postgresql_where=_of_order,
+partial_index(
+    "ix_tasks_storyboard", tasks.c.storyboard_id, tasks.c.film_place, unique=True, where=_of_order
 )
 
 task_events = sa.Table(

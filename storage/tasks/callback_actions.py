@@ -82,9 +82,9 @@ class CallbackActionStore:
         another person's.
 
         Without the prompt it waits for a new one; `frame`, a picture from a message, replaces its
-        first frame, `frameless` removes it. `film`: the place in the film of the task that it
-        takes when it is delivered. `pressed`: another place than that of the task, and the message
-        there: the new one belongs to that place.
+        first frame, `frameless` removes it. `film`: which place in the task's film the new
+        video takes when it is delivered. `pressed`: the chat and message of the button if that is
+        not the task's chat; the draft then belongs there.
         """
         changed: dict[str, Any] = {
             **FRESH,

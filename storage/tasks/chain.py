@@ -1,6 +1,6 @@
 """The parts of a film that was ordered as a whole: what happens when one of them ends.
 
-Called in the commit that changes a part, whoever changes it, so that no kill comes between. It
+Every change of a part calls it in the same commit, so that no kill comes between. It
 must not know why a part ended, nor how people are told.
 """
 
@@ -41,10 +41,10 @@ _BEGIN_NEXT = (
 
 
 async def follow(connection: Connection, task: Task, now: datetime) -> list[Task]:
-    """Go on with the film of a task that has just changed its state; return the tasks that were
+    """Continue the film of a task that has just changed its state; return the tasks that were
     changed with it.
 
-    A delivered part queues the next one, which starts from its last picture; after the last one
+    A delivered part queues the next one, which starts from its last frame; after the last one
     the whole film is requested. A part without a video cancels those that wait for it.
     """
     if task.storyboard_id is None:
@@ -53,7 +53,7 @@ async def follow(connection: Connection, task: Task, now: datetime) -> list[Task
         return await stop(connection, task.storyboard_id, now)
     if task.state is not S.DELIVERED:
         return []
-    if task.video_file_id is None:  # sent as a link: its last picture cannot be fetched
+    if task.video_file_id is None:  # sent as a link: its last frame cannot be fetched
         return await stop(connection, task.storyboard_id, now)
     if task.parts_after:
         return await _begin_next(connection, task, now)
@@ -79,7 +79,7 @@ async def stop(connection: Connection, storyboard_id: int, now: datetime) -> lis
 
 
 async def _begin_next(connection: Connection, task: Task, now: datetime) -> list[Task]:
-    """Queue the part after this one; the status message of the film goes on with it."""
+    """Queue the part after this one; the status message of the film then shows it."""
     next_part = {"board": task.storyboard_id, "next_place": (task.film_place or 0) + 1}
     rows = await connection.execute(
         _BEGIN_NEXT,

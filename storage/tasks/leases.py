@@ -170,7 +170,7 @@ def _claim_of(*conditions: sa.ColumnElement[bool]) -> Executable:
     return lease(due, tasks, tasks.c.fence, tasks.c.claims).returning(*tasks.c)
 
 
-# By whether this host has a disk of its own
+# The key: whether this host has its own disk
 _CLAIM_ANY = {False: _claim_of(), True: _claim_of(_HERE)}
 _CLAIM_BEGUN = {
     False: _claim_of(sa.not_(_WAITING)), True: _claim_of(sa.not_(_WAITING), _HERE),
@@ -182,7 +182,7 @@ _CLAIM_WAITING = {
 
 
 async def add_event(connection: Connection, task: Task, now: datetime) -> None:
-    """Write the state's event and its ledger entries in the same commit, and go on with the film
+    """Write the state's event and its ledger entries in the same commit, and continue the film
     that the task is a part of."""
     await connection.execute(_ADD_EVENT, {"task_id": task.id, "state": task.state, "at": now})
     await settle(connection, task, now)

@@ -304,7 +304,7 @@ class TaskStore(Drafts):
             )
 
     async def migrate_chat(self, old: int, new: int) -> int:
-        """Move open tasks, and those whose end is not told yet, to the supergroup that a group
+        """Move open tasks, and ended ones with an unsent notice, to the supergroup that a group
         became; return how many.
 
         Messages have other ids there, so old ones can no longer be edited or replied to.

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from bot.core.schedule import next_question
+from bot.core.schedule import next_poll
 from bot.jobs.progress import FIRST_SECONDS, GROWTH, LONGEST_SECONDS
 from bot.telegram.rate_limits import RateLimiter
 from tests.bench.meters import quantile
@@ -89,7 +89,7 @@ class DurationDistribution:
         """Questions until it is seen to be done, and when that is."""
         polls, age = 0, 0.0
         while age < duration:
-            age = next_question(age, self._law)
+            age = next_poll(age, self._law)
             polls += 1
         return polls, age
 

@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bot.core.schedule import DurationDistribution, Durations, next_question
+from bot.core.schedule import DurationDistribution, Durations, next_poll
 from tests.bench.meters import quantile
 from tests.bench.report import Goal, publish, svg, table
 
@@ -62,7 +62,7 @@ def ours(distribution: DurationDistribution) -> Policy:
     def ages() -> Iterator[float]:
         age = 0.0
         while True:
-            age = next_question(age, distribution)
+            age = next_poll(age, distribution)
             yield age
 
     return ages

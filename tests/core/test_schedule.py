@@ -16,7 +16,7 @@ from bot.core.schedule import (
     DurationDistribution,
     Durations,
     back_off,
-    next_question,
+    next_poll,
     overdue_wait,
 )
 
@@ -38,7 +38,7 @@ def laws() -> st.SearchStrategy[DurationDistribution]:
 def test_the_next_poll_is_later_and_within_bounds(
     age: float, distribution: DurationDistribution
 ) -> None:
-    wait = next_question(age, distribution) - age
+    wait = next_poll(age, distribution) - age
     assert wait >= NEAR / 2  # never the same time twice, even if a clock rounds
     rounding = 1e-9  # of the subtraction above
     assert wait <= max(distribution.early, 60.0, distribution.step) + rounding
@@ -48,14 +48,14 @@ def test_the_next_poll_is_later_and_within_bounds(
 def test_a_day_needs_a_bounded_number_of_polls(distribution: DurationDistribution) -> None:
     age, questions = 0.0, 0
     while age < 3600:
-        age, questions = next_question(age, distribution), questions + 1
+        age, questions = next_poll(age, distribution), questions + 1
     assert questions <= 3700
 
 
 def test_a_new_model_gets_two_early_polls() -> None:
-    assert next_question(0.0, PRIOR) == 3.0
-    assert next_question(3.0, PRIOR) == 10.0
-    assert next_question(10.0, PRIOR) == PRIOR.early
+    assert next_poll(0.0, PRIOR) == 3.0
+    assert next_poll(3.0, PRIOR) == 10.0
+    assert next_poll(10.0, PRIOR) == PRIOR.early
 
 
 LAW = DurationDistribution(early=30.0, median=45.0, late=70.0, last=100.0, known=True)
@@ -77,7 +77,7 @@ LAW = DurationDistribution(early=30.0, median=45.0, late=70.0, last=100.0, known
     ],
 )
 def test_polls_wait_then_are_steady_then_get_rarer(age: float, then: float) -> None:
-    assert next_question(age, LAW) == pytest.approx(then)
+    assert next_poll(age, LAW) == pytest.approx(then)
 
 
 @pytest.mark.parametrize(("median", "step"), [(4.5, 1.0), (18.0, 2.0), (45.0, 5.0), (200.0, 10.0)])
@@ -147,7 +147,7 @@ def test_a_model_that_became_faster_is_followed() -> None:
     """Poll only by the learnt distribution; each task is ready at the first poll."""
     durations = Durations.of([(95.0, 105.0)] * 200)
     for _ in range(200):
-        durations.add(0.0, next_question(0.0, durations.distribution()))
+        durations.add(0.0, next_poll(0.0, durations.distribution()))
     assert durations.distribution().early < 30
 
 
@@ -160,7 +160,7 @@ def test_a_learnt_distribution_needs_about_six_polls() -> None:
     for duration in real[200:]:
         age = 0.0
         while age < duration:
-            age, questions = next_question(age, distribution), questions + 1
+            age, questions = next_poll(age, distribution), questions + 1
     assert 4 <= questions / 1_800 <= 7
 
 

@@ -301,7 +301,7 @@ async def test_a_catalog_is_written_and_its_changes_are_taken_over_by_a_press(
     told = await olga.expect(lambda m: f"{MODEL}: 17 → 23" in words(m), within=60)
     asked = await olga.send_text("a cat")
     assert "17" in words(await card_for(olga, asked))
-    await olga.press(told, "🏷 Take over models and prices")
+    await olga.press(told, "🏷 Update models and prices")
     await until(lambda: "price = 23" in file.read_text(encoding="utf-8"), 20)
     asked = await olga.send_text("another cat")
     assert "23" in words(await card_for(olga, asked))

@@ -177,9 +177,9 @@ async def test_a_part_of_another_size_is_named_and_costs_nothing(
     assert stored is not None
     stored.path.write_bytes(other)
     await anna.press(parts(harness, anna)[-1], WHOLE)
-    said = await harness.find(anna.chat, lambda m: "another size" in str(m.get("text")))
+    said = await harness.find(anna.chat, lambda m: "different frame size" in str(m.get("text")))
     assert said["text"].split("\n")[1:] == [
-        "Part 2 has another size than the first one.",
+        "Part 2 has a different frame size from the first one.",
         "💳 Joining costs nothing, and no part is lost.",
         "Make it again with the same ratio and quality, or take it out.",
     ]

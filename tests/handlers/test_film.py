@@ -57,7 +57,7 @@ async def test_the_card_of_a_next_part_says_where_it_starts(
     await harness.feed(**ann.press("b|f|1", 900))
     await harness.feed(**ann.text("the fox falls asleep"))
     card = harness.telegram.sent[-1].text
-    assert "It starts with the last picture of the part before." in card
+    assert "It starts with the last frame of the previous part." in card
     assert "your photo" not in card  # it is no photo of theirs, so there is nothing to consent to
     await harness.feed(**ann.press("r|2|9:16"))
     assert harness.states()[1] == "queued"

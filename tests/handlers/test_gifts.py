@@ -212,7 +212,7 @@ async def test_a_link_is_personal_and_greets_who_opens_it(
     await harness.feed(**kim.text("/start"))
     harness.clock.pass_(7200)
     await harness.feed(**kim.text(f"/start {link}"))
-    assert "we have met before" in harness.telegram.sent[-2].text
+    assert "you have used this bot before" in harness.telegram.sent[-2].text
 
 
 async def test_a_stranger_who_was_invited_asks_for_access_and_is_remembered(

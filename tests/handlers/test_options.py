@@ -179,7 +179,7 @@ async def test_one_tap_sends_the_original_prompt(harness: HandlerHarness, boris:
     assert edit.text.startswith("Кот бежит\n")
     assert "A cat runs" in edit.text
     assert harness.task()["prompt"] == "Кот бежит"
-    await harness.feed(**boris.press(data_of(edit, "🌐 Отправить другой вариант")))
+    await harness.feed(**boris.press(data_of(edit, "🌐 Отправить вариант бота")))
     assert harness.task()["prompt"] == "A cat runs"
 
 

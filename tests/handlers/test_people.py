@@ -111,7 +111,7 @@ async def test_a_person_is_let_in_and_found_by_their_name(
     await harness.feed(**admin.text("/user @ANN_X"))
     assert "Ann (@Ann_X)" in harness.telegram.sent[-1].text
     await harness.feed(**admin.text("/ban @nobody_here"))
-    assert "I have not met @nobody_here" in harness.telegram.sent[-1].text
+    assert "I do not know @nobody_here" in harness.telegram.sent[-1].text
     assert harness.rows("SELECT subject_id, verdict FROM permits") == [(7, "allowed")]
 
 

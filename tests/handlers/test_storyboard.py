@@ -428,7 +428,10 @@ async def test_the_rest_of_a_stopped_film_is_a_card(harness: HandlerHarness, ann
     assert harness.rows("SELECT DISTINCT film_id FROM tasks") == [(1,)]
     assert harness.states()[3:] == ["queued", "draft", "draft"]
     await harness.feed(**ann.press("fg|1"))
-    assert harness.telegram.toasts[-1] == "This film goes on already. Nothing more was ordered."
+    assert (
+        harness.telegram.toasts[-1]
+        == "This film is already being continued. Nothing more was ordered."
+    )
 
 
 async def rest_after_one_part(harness: HandlerHarness, ann: Person, ratio: str) -> Any:

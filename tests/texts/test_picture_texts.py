@@ -28,7 +28,8 @@ from tests.texts.test_texts import task as video
 # the allowance of guests, the service's name, and what the picture is for
 _ALLOWED = {
     "en": r"your videos|video service|first frame of your video|start a video|a video from",
-    "ru": r"ваших видео|ваши видео|видеосервис\w*|начать видео|неё видео|кадром видео",
+    "ru": r"ваших видео|ваши видео|видеосервис\w*|начать видео|неё видео|кадром видео"
+    r"|за одно видео",
 }
 _VIDEO = {"en": r"video", "ru": r"видео|ролик"}
 _NEUTER = r"\b(оно|оплачено|готово|сохранено)\b"

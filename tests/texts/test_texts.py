@@ -627,7 +627,7 @@ def test_a_repeated_refusal_shows_its_count() -> None:
         assert "so far" not in said(texts.failures.failure("en", unsafe, none, strikes))
     params = {"reason": unsafe.value, "charge": none.value, "price": "17", "strikes": "2"}
     told = Notice(kind=NoticeKind.FAILED, chat=Chat(chat_id=1), lang="ru", params=params)
-    assert "Отказов вам уже: 2." in said(texts.notices.notice(told))
+    assert "Отказов по вашим заказам: 2." in said(texts.notices.notice(told))
 
 
 def test_privacy_names_the_retention_and_the_deletion() -> None:

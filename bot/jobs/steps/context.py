@@ -275,8 +275,8 @@ async def close_status(storage: Storage, progress: Progress, task: Task) -> None
     """
     if task.parts_after and task.storyboard_id is not None:
         with suppress(StorageUnavailable):
-            if await storage.storyboards.goes_on(task.storyboard_id):
-                return progress.forget(task.id)  # the message goes on with the next part
+            if await storage.storyboards.is_under_way(task.storyboard_id):
+                return progress.forget(task.id)  # the message shows the next part
     if task.order is None:
         return await progress.close(task)
     with suppress(StorageUnavailable):

@@ -53,10 +53,10 @@ class Deliver:
         self._albums = Albums(context, delivery)
 
     async def __call__(self, task: Task) -> Task | None:
-        """Deliver; the task ends in DELIVERED or UNDELIVERABLE, or is put off: None.
+        """Deliver; return None when the task has ended or was postponed.
 
-        Returns the task when it goes on at once, to the person's own chat, and unchanged when the
-        program stops.
+        It ends in DELIVERED or UNDELIVERABLE. Returns the task when it continues at once, with the
+        person's own chat, and the unchanged task when the program stops.
         """
         context = self._context
         context.progress.show(task, context.current_estimate(task.model))
@@ -136,7 +136,7 @@ class Deliver:
         return ()
 
     async def _redirect(self, task: Task, detail: str) -> Task:
-        """Send it to the person instead: the place was tried once and takes nothing.
+        """Send the video to the private chat: the chat of the order was tried once and refuses it.
 
         Written before that send: after a kill the place is not tried again.
         """

@@ -126,20 +126,8 @@ class Submit:
         if task.frame is not None:
             try:
                 image = await self._publish_frame(task)
-            except FramesAway:
-                return await self._wait_for_address(task)
-            except FramesOff:
-                return await context.fail(task, Reason.FRAMES_OFF, "PUBLIC_URL is not set")
-            except InputError as exc:
-                return await context.fail(task, Reason.FRAME_UNUSABLE, str(exc))
-            except (TelegramError, BucketError) as exc:
-                is_last = not isinstance(exc, TelegramFileAway) or task.attempts + 1 >= FILE_TRIES
-                if isinstance(exc, TelegramRejected | TelegramUnreachable) and is_last:
-                    return await context.fail(task, Reason.FRAME_UNAVAILABLE, str(exc))
-                wait = back_off(task.attempts + 1, first=3, cap=300)
-                if isinstance(exc, TelegramLater):
-                    wait = max(wait, exc.retry_after)
-                return await context.later(task, wait, str(exc))
+            except (FramesAway, FramesOff, InputError, TelegramError, BucketError) as exc:
+                return await self._without_frame(task, exc)
         async with self._one_at_a_time:
             if context.is_lost(task.id):
                 # Released unchanged, it would be retried without a pause.
@@ -155,26 +143,44 @@ class Submit:
                 return None
             if await context.storage.alerts.is_held(Switch.SUBMITS):
                 # No worker claims it until an admin releases the queue; then it starts at once.
-                context.progress.leave(task, context.current_estimate(task.model), held=True)
-                await context.save(task, replace(task, claims=0), keep_lease=False)
-                return None
+                return await self._park(task, held=True)
             if task.frame is not None and await context.storage.alerts.is_held(Switch.PHOTOS):
-                context.progress.leave(
-                    task, context.current_estimate(task.model), held=False, no_address=True
-                )
-                await context.save(task, replace(task, claims=0), keep_lease=False)
-                return None
+                return await self._park(task, held=False, no_address=True)
             if self._read_balance is not None:
                 await self._read_balance()
             permit = await context.storage.breaker.permit(context.clock())
             if permit is Permit.NO:
                 # No worker claims it until the provider answers again.
-                context.progress.leave(
-                    task, context.current_estimate(task.model), held=False, away=True
-                )
-                await context.save(task, replace(task, claims=0), keep_lease=False)
-                return None
+                return await self._park(task, held=False, away=True)
             return await self._create(task, image, permit)
+
+    async def _without_frame(self, task: Task, exc: Exception) -> Task | None:
+        """Postpone or end an order whose first frame could not be published."""
+        context = self._context
+        if isinstance(exc, FramesAway):
+            return await self._wait_for_address(task)
+        if isinstance(exc, FramesOff):
+            return await context.fail(task, Reason.FRAMES_OFF, "PUBLIC_URL is not set")
+        if isinstance(exc, InputError):
+            return await context.fail(task, Reason.FRAME_UNUSABLE, str(exc))
+        is_last = not isinstance(exc, TelegramFileAway) or task.attempts + 1 >= FILE_TRIES
+        if isinstance(exc, TelegramRejected | TelegramUnreachable) and is_last:
+            return await context.fail(task, Reason.FRAME_UNAVAILABLE, str(exc))
+        wait = back_off(task.attempts + 1, first=3, cap=300)
+        if isinstance(exc, TelegramLater):
+            wait = max(wait, exc.retry_after)
+        return await context.later(task, wait, str(exc))
+
+    async def _park(
+        self, task: Task, *, held: bool, away: bool = False, no_address: bool = False
+    ) -> None:
+        """Give the task back unchanged: no worker claims it while a switch or the breaker is shut.
+        The status message says why.
+        """
+        context = self._context
+        estimate = context.current_estimate(task.model)
+        context.progress.leave(task, estimate, held=held, away=away, no_address=no_address)
+        await context.save(task, replace(task, claims=0), keep_lease=False)
 
     async def _wait_for_address(self, task: Task) -> None:
         """Postpone an order with a photo unchanged: nothing was tried, so nothing is counted."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from bot.core.errors import NotNow, ProviderBusy, ProviderHeld, ProviderRefused
 from bot.core.notices import NoticeKind
-from bot.core.schedule import back_off, next_question, overdue_wait
+from bot.core.schedule import back_off, next_poll, overdue_wait
 from bot.core.task import Reason, Task, TaskState
 from bot.jobs.steps.context import PATIENCE, StepContext, notice
 from bot.provider.answers import Job, JobStatus
@@ -47,7 +47,7 @@ class Watch:
         context, since = self._context, task.accepted_at or task.created_at
         distribution = await context.distribution(task.model)
         context.progress.show(task, distribution)
-        gate = context.gates.questions
+        gate = context.gates.polls
         pending_at, failures, doubts = 0.0, 0, 0
         # Taken over from another worker: it may be ready already, and one answer shows that it
         # does not kill workers.
@@ -99,7 +99,7 @@ class Watch:
             if gate.is_away:
                 wait = 0.0  # the gate says when
             is_late = task.deadline_at is not None and context.clock() >= task.deadline_at
-            # Put off, an overdue task would be asked about long after the outage.
+            # A postponed overdue task would be polled long after the outage.
             if is_late and not (task.overdue and gate.is_away):
                 return await self._past_deadline(task, since)
             if task.claims > 1:  # it completed a step, so it does not kill workers
@@ -140,7 +140,7 @@ class Watch:
 
     def _until_next(self, task: Task, since: datetime, failures: int) -> float:
         age, distribution = self._age(since), self._context.current_estimate(task.model)
-        wait = next_question(age, distribution) - age
+        wait = next_poll(age, distribution) - age
         if failures:
             return max(back_off(failures, first=distribution.step, cap=60), wait)
         if task.deadline_at is None or task.overdue:
@@ -164,5 +164,5 @@ class Watch:
 
 
 def _is_away(exc: Exception) -> bool:
-    """Whether the same question about another task would fail as well."""
+    """Whether a poll of another task would fail as well."""
     return isinstance(exc, ProviderBusy | ProviderHeld)

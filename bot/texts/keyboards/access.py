@@ -14,14 +14,14 @@ from bot.texts.keyboards import parts
 
 
 def ask_access(lang: str) -> InlineKeyboardMarkup:
-    """Below the answer to a stranger."""
+    """The button below the answer to somebody without access."""
     return parts.rows(
         [parts.button(texts.access.button_ask(lang), AskAccess(), ButtonStyle.PRIMARY)]
     )
 
 
 def decide_access(user_id: int, lang: str) -> InlineKeyboardMarkup:
-    """Below an access request, for an admin."""
+    """The buttons below an access request, for an admin."""
     return parts.rows(
         [
             parts.button(

@@ -201,7 +201,7 @@ def example(
 
 
 def photo_request(lang: str, number: int) -> InlineKeyboardMarkup:
-    """Below the words that ask for the photo of a template."""
+    """The button below the request for a template's photo."""
     return parts.rows(
         [parts.button(texts.templates.button_drop(lang), DropRequest(number=number))]
     )

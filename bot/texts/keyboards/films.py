@@ -22,7 +22,7 @@ def of_part(task: Task) -> list[InlineKeyboardButton]:
 
 
 def film(lang: str, film_id: int, last: Task) -> InlineKeyboardMarkup:
-    """Return the buttons below a whole film; it goes on after its last part."""
+    """Return the buttons below a whole film; Continue adds a part after the `last` one."""
     go_on = parts.button(
         texts.results.button_continue(lang), Below(act=Act.CONTINUE, task_id=last.id)
     )

@@ -193,7 +193,7 @@ def history(
 ) -> InlineKeyboardMarkup | None:
     """Return a number for each order, and the arrows to other pages; `page` counts from 0.
 
-    `films`: orders that stand for a whole film; `words`: of the search.
+    `films`: orders that represent a whole film; `words`: of the search.
     """
     numbers = [
         parts.button(

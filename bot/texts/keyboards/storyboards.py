@@ -75,7 +75,7 @@ def scene(board: Storyboard, index: int) -> InlineKeyboardMarkup:
 
 
 def fewest(board: Storyboard) -> int:
-    """Return how many scenes must be left: a film that goes on needs one more part at least."""
+    """Return how many scenes must be left: a film that is continued needs at least one more."""
     return 1 if board.film_id is not None else FEWEST
 
 
