@@ -20,6 +20,7 @@ _FILLED_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
 # Pillow reads the head of a JPEG byte by byte in Python: 20 MB without pixels took 18 s.
 _MAX_SEGMENTS = 4096
 _MAX_GAP = 1 << 16  # bytes between two segments
+_PHOTOMETRIC, _SHORT = 262, 3  # a tag of TIFF, and a type
 _PROFILE_LIMIT = 1 << 20  # bytes, unpacked: Pillow's own limit
 
 
@@ -47,6 +48,28 @@ def without_metadata(content: bytes) -> bytes | None:
             if kind == _SCAN:
                 break
         return b"".join(kept) + content[place:]
+    return None
+
+
+def as_black_is_zero(content: bytes) -> bytes | None:
+    """Return a TIFF that counts from white (TIFF 6.0: PhotometricInterpretation 0) as one that
+    counts from black; None for other files. Whoever decodes it has a negative.
+
+    Pillow knows this only for up to 8 bits, shows 16 bits as a negative and refuses the rest.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(content[:2])
+    try:
+        if order is None or struct.unpack_from(f"{order}H", content, 2)[0] != 42:
+            return None
+        [place] = struct.unpack_from(f"{order}I", content, 4)
+        [count] = struct.unpack_from(f"{order}H", content, place)
+        for entry in range(place + 2, place + 2 + 12 * count, 12):
+            tag, kind, number, value = struct.unpack_from(f"{order}HHIH", content, entry)
+            if tag == _PHOTOMETRIC and (kind, number, value) == (_SHORT, 1, 0):
+                one = struct.pack(f"{order}H", 1)
+                return content[: entry + 8] + one + content[entry + 10 :]
+    except struct.error:  # damaged
+        pass
     return None
 
 

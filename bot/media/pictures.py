@@ -57,6 +57,15 @@ _MAX_PIXELS_OF = {
 # long: 20 MB could take hours. Real ones have about ten, but a video appended by a phone contains
 # the two bytes by chance, once in 64 KiB.
 _MAX_SCANNED = 4_000_000_000  # px, the total of all scans
+_BITS, _SAMPLE_FORMAT = 258, 339  # tags of a TIFF
+# The brightest value, and what white is then. Programs differ: floats are fractions of white, with
+# lights above it, or as large as integers; integers of 32 bits may use only 8 or 16 of them.
+_SCALES = {
+    "F": ((16.0, 1.0), (255.0, 255.0), (math.inf, 65535.0)),
+    "I": ((255.0, 255.0), (32767.0, 32767.0), (65535.0, 65535.0), (math.inf, 2.0**31)),
+}
+_UNSIGNED = 2.0**32  # white of 32 bits without a sign
+_NEGATIVE = "negative"  # in a picture's `info`: its decoder gives a negative
 _STRIP_PIXELS = 2_000_000
 _LONGEST = 20  # width by height, or the other way round, of a photo (Bot API: sendPhoto)
 
@@ -126,7 +135,10 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
     content = _content(source)
     if picture_repair.is_headless(content):
         raise InputError(Problem.NOT_AN_IMAGE)
-    image = _identified(content)
+    black = picture_repair.as_black_is_zero(content)
+    image = _identified(black or content)
+    if image is not None and black is not None:
+        image.info[_NEGATIVE] = True
     if image is None and (bare := picture_repair.without_metadata(content)) is not None:
         image = _identified(content := bare)
     if image is None:
@@ -308,13 +320,14 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
     factor = max(1, min((right - left) // size[0], (bottom - top) // size[1]))
     rows = max(1, _STRIP_PIXELS // (right - left) // factor) * factor
-    # Floats are fractions of white in most programs, and 0 to 255 in some.
-    white = 255.0 if image.mode == "F" and _brightest(image) <= 1 else 1.0
+    white, negative = _white(image), _NEGATIVE in image.info
     small: Image.Image | None = None
     for row in range(top, bottom, rows):
         strip = image.crop((left, row, right, min(row + rows, bottom)))
-        if white != 1:
-            strip = strip.point(lambda value: value * white)
+        if white is not None:
+            strip = _eight_bits(strip, white)
+        if negative:
+            strip = _inverted(strip)
         strip = _opaque(strip).reduce(factor)
         if small is None:
             height = math.ceil((bottom - top) / factor)
@@ -330,8 +343,38 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     return small.resize(size, Image.Resampling.LANCZOS, box=exact)
 
 
-def _brightest(image: Image.Image) -> float:
-    return float(image.getextrema()[1])  # type: ignore[arg-type] # of one channel
+def _white(image: Image.Image) -> float | None:
+    """Return the value of white in a channel of more than 8 bits; None with 8 bits or fewer."""
+    tags = getattr(image, "tag_v2", {})
+    if image.mode.startswith("I;16"):
+        return 4095.0 if tags.get(_BITS) == (12,) else 65535.0
+    if image.mode not in _SCALES:
+        return None
+    darkest, brightest = image.getextrema()
+    assert isinstance(darkest, int | float)  # of one channel
+    if image.mode == "I" and darkest < 0 and tags.get(_SAMPLE_FORMAT) != (2,):
+        return _UNSIGNED
+    for limit, white in _SCALES[image.mode]:
+        if brightest <= limit:  # type: ignore[operator]
+            return white
+    return 1.0  # not a number
+
+
+def _eight_bits(strip: Image.Image, white: float) -> Image.Image:
+    if strip.mode.startswith("I;16"):
+        strip = strip.convert("I")
+    if white == _UNSIGNED:
+        # Pillow has only signed ones: the last of the four bytes is the highest
+        return Image.frombytes("CMYK", strip.size, strip.tobytes("raw", "I")).getchannel("K")
+    return strip.point(lambda value: value * (255 / white)).convert("L")
+
+
+def _inverted(strip: Image.Image) -> Image.Image:
+    """Return the positive of a grey negative; its transparency stays."""
+    grey = ImageChops.invert(strip.convert("L"))
+    if strip.mode == "LA":
+        grey.putalpha(strip.getchannel("A"))
+    return grey
 
 
 def _opaque(strip: Image.Image) -> Image.Image:
@@ -342,11 +385,9 @@ def _opaque(strip: Image.Image) -> Image.Image:
         strip = strip.convert("RGBA")
         white = Image.new("RGBA", strip.size, "white")
         return Image.alpha_composite(white, strip).convert("RGB")
-    if strip.mode.startswith("I;16") or strip.mode == "I":
-        return strip.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     if strip.mode in {"L", "RGB", "CMYK"}:
         return strip
-    return strip.convert("L" if strip.mode in {"1", "F"} else "RGB")
+    return strip.convert("L" if strip.mode == "1" else "RGB")
 
 
 def _in_srgb(picture: Image.Image, profile: object) -> Image.Image:

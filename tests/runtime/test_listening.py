@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -136,7 +135,7 @@ def test_a_link_keeps_the_brackets_of_an_ipv6_address() -> None:
 
 
 @pytest.fixture
-async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MetricsEndpoint]:
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> MetricsEndpoint:
     endpoint = MetricsEndpoint(
         cast(Storage, None), healthy, clock=lambda: pytest.fail("asked"), token=""
     )
