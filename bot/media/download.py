@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from bot.core.errors import BotError
+from bot.media import content_coding
 from bot.runtime import proxy
 
 REDIRECTS = 5
@@ -222,26 +224,34 @@ class Downloader:
         host = answer.url.raw_host
         if answer.status in _GONE:
             raise DownloadGone(f"{host}: HTTP {answer.status}")
-        if answer.status != 200:
+        if not _is_whole(answer):
             raise DownloadFailed(f"{host}: HTTP {answer.status}")
-        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise DownloadFailed(f"{host}: compressed, which nobody asked for")
         if (answer.content_length or 0) > self.max_bytes:
             raise DownloadTooLarge(f"{answer.content_length} bytes")
         loop = asyncio.get_running_loop()
-        size = credited = 0
+        codings = content_coding.listed(answer.headers.getall("Content-Encoding", ()))
+        arrived = size = credited = 0
+        decoder: content_coding.Decoder | None = None
         async for chunk in answer.content.iter_any():
-            if size == 0 and _is_page(answer.content_type, chunk):
-                raise DownloadFailed(f"{host}: a page instead of a video")
-            size += len(chunk)
-            if size > self.max_bytes:
-                raise DownloadTooLarge(f"over {self.max_bytes} bytes")
-            _write(file, chunk)
-            if size - credited >= self.stall_bytes:
-                credited = size
+            try:
+                decoder = decoder or content_coding.decoder(codings, chunk)
+                for part in decoder.feed(chunk):
+                    if size == 0 and _is_page(answer.content_type, part):
+                        raise DownloadFailed(f"{host}: a page instead of a video")
+                    size += len(part)
+                    if size > self.max_bytes:
+                        raise DownloadTooLarge(f"over {self.max_bytes} bytes")
+                    _write(file, part)
+            except content_coding.CannotDecode as exc:
+                raise DownloadFailed(f"{host}: {exc}") from None
+            arrived += len(chunk)
+            if arrived - credited >= self.stall_bytes:
+                credited = arrived
                 patience.reschedule(loop.time() + self.stall_seconds)
         if size == 0:
             raise DownloadFailed(f"{host}: empty")
+        if decoder is not None and not decoder.is_complete:
+            raise DownloadFailed(f"{host}: a part of a compressed file")
         return size
 
     def _link(self, text: str, *, base: URL | None = None) -> URL:
@@ -278,6 +288,16 @@ async def _head(
     answer: aiohttp.ClientResponse, patience: asyncio.Timeout
 ) -> tuple[int, Mapping[str, str]]:
     return answer.status, answer.headers
+
+
+def _is_whole(answer: aiohttp.ClientResponse) -> bool:
+    """Return whether the answer is the whole file; some servers send it as the range of all bytes
+    (RFC 9110, 14.4), although no range was asked for.
+    """
+    if answer.status == 200:
+        return True
+    found = re.fullmatch(r"bytes 0-(\d+)/(\d+)", answer.headers.get("Content-Range", "").strip())
+    return answer.status == 206 and found is not None and int(found[1]) + 1 == int(found[2])
 
 
 def _is_page(content_type: str, start: bytes) -> bool:
