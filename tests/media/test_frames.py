@@ -405,6 +405,7 @@ def gif_header_of(side: int) -> bytes:
             lambda: encoded(Image.new("RGB", (5000, 5000)), "JPEG", progressive=True)[:-2],
             "taken",
         ),
+        (lambda: encoded(Image.new("RGBA", (2800, 2850)), "JPEG2000"), "taken"),
     ],
     ids=[
         "png 2500 Mpx",
@@ -417,6 +418,7 @@ def gif_header_of(side: int) -> bytes:
         "jpeg 36 Mpx",
         "jpeg 36 Mpx without end",
         "progressive jpeg 25 Mpx without end",
+        "jpeg 2000 8 Mpx",
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
