@@ -145,21 +145,21 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
     with image:
         format_ = "JPEG" if image.format == "MPO" else str(image.format)
         width, height = image.size
-        if _orientation(image) >= 5:
-            width, height = height, width
         if width < 1 or height < 1:
             raise InputError(Problem.NOT_AN_IMAGE)
         if width * height > _MAX_PIXELS:
             raise InputError(Problem.IMAGE_BOMB)
-        if min(width, height) < SMALLEST_SIDE:
-            raise InputError(
-                Problem.IMAGE_SIDES, width=width, height=height, minimum=SMALLEST_SIDE
-            )
         kind = "progressive JPEG" if image.info.get("progressive") else format_
         if width * height > _MAX_PIXELS_OF.get(kind, _MAX_DECODED):
             raise InputError(Problem.IMAGE_BOMB)
         if format_ == "JPEG" and content.count(b"\xff\xda") * width * height > _MAX_SCANNED:
             raise InputError(Problem.IMAGE_BOMB)
+        if _orientation(image) >= 5:  # only now: Pillow decodes a whole PNG to find it
+            width, height = height, width
+        if min(width, height) < SMALLEST_SIDE:
+            raise InputError(
+                Problem.IMAGE_SIDES, width=width, height=height, minimum=SMALLEST_SIDE
+            )
         info = ImageInfo(format=format_, width=width, height=height)
         ended = _ended(content) if format_ == "JPEG" else None
         if ended is None:

@@ -395,6 +395,7 @@ def gif_header_of(side: int) -> bytes:
         (lambda: png_of_nothing(50_000, 50_000), "image_bomb"),
         (lambda: png_of_nothing(10_000, 10_000), "image_bomb"),
         (lambda: png_of_nothing(9_000, 9_000), "image_bomb"),
+        (lambda: encoded(Image.new("RGB", (9000, 9000))), "image_bomb"),
         (lambda: webp_header_of(16_000), "image_bomb"),
         (lambda: gif_header_of(30_000), "image_bomb"),
         (lambda: encoded(Image.new("L", (6000, 6000)), "WEBP", quality=1), "image_bomb"),
@@ -410,6 +411,7 @@ def gif_header_of(side: int) -> bytes:
     ids=[
         "png 2500 Mpx",
         "png 100 Mpx",
+        "png 81 Mpx of nothing",
         "png 81 Mpx",
         "webp 256 Mpx",
         "gif 900 Mpx",
