@@ -23,6 +23,7 @@ import socket
 import struct
 import tempfile
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, NoReturn
 
@@ -231,9 +232,17 @@ def container_of(head: bytes) -> tuple[str, str]:
     return "mp4", "mp4"
 
 
+def decoded(container: InputContainer) -> Iterator[VideoFrame]:
+    """Iterate over the pictures from here on, without those that are damaged: players skip them
+    too."""
+    for packet in container.demux(pictures(container)):
+        with suppress(av.error.InvalidDataError):
+            yield from packet.decode()
+
+
 def first_picture(container: InputContainer) -> VideoFrame:
     """Return the first picture. Raises Unusable when there is none."""
-    for frame in container.decode(pictures(container)):
+    for frame in decoded(container):
         return frame
     raise Unusable("there is no picture in it")
 
@@ -292,12 +301,15 @@ def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
 
 def last(container: InputContainer) -> bytes:
     """Return the last picture as a JPEG, at the size at which it is shown."""
-    # From the last key frame on: earlier pictures need not be decoded.
-    container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
     frame = None
-    for frame in container.decode(pictures(container)):  # noqa: B007 - the last is wanted
-        pass
-    if frame is None:
+    # From the last key frame on; earlier pictures are decoded only if all of these are damaged.
+    for start in (max(0.0, duration(container) - 0.1), 0.0):
+        container.seek(int(start * av.time_base))
+        for frame in decoded(container):  # noqa: B007 - the last is wanted
+            pass
+        if frame is not None:
+            break
+    else:
         raise Unusable("there is no picture in it")
     width, height = shown_size(container, frame)
     return jpeg(frame, width, height, turned(frame), quality=92)
