@@ -25,7 +25,7 @@ from bot.core.image_limits import (
     ImageInfo,
 )
 from bot.core.task import AspectRatio, Problem
-from bot.media import picture_colours, picture_containers, picture_repair
+from bot.media import colour_points, picture_colours, picture_containers, picture_repair
 
 # px, the largest long side of a frame: more than twice that of the largest video on offer
 FRAME_SIDE = 2048
@@ -160,6 +160,8 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
             raise InputError(
                 Problem.IMAGE_SIDES, width=width, height=height, minimum=SMALLEST_SIDE
             )
+        if described := colour_points.profile(format_, content, image.info):
+            image.info["icc_profile"] = described
         info = ImageInfo(format=format_, width=width, height=height)
         ended = _ended(content) if format_ == "JPEG" else None
         if ended is None:
