@@ -23,10 +23,11 @@ _UNSIGNED = 2.0**32  # white of 32 bits without a sign
 
 
 def converter(
-    image: Image.Image, *, is_negative: bool = False
+    image: Image.Image, *, is_negative: bool = False, is_swapped: bool = False
 ) -> Callable[[Image.Image], Image.Image]:
     """Return a function that makes a strip of this decoded picture plain: mode L, RGB or CMYK,
-    with white behind transparent parts. `is_negative`: its greys count from white."""
+    with white behind transparent parts. `is_negative`: its greys count from white; `is_swapped`:
+    its colours are BGR, and multiplied by alpha."""
     white = _white(image)
 
     def plain(strip: Image.Image) -> Image.Image:
@@ -34,6 +35,10 @@ def converter(
             strip = _eight_bits(strip, white)
         if is_negative:
             strip = _inverted(strip)
+        if is_swapped and strip.mode in {"RGB", "RGBA"}:
+            red, green, blue, *alpha = strip.split()
+            strip = Image.merge("RGBa" if alpha else "RGB", (blue, green, red, *alpha))
+            strip = strip.convert(image.mode)
         return _opaque(strip)
 
     return plain

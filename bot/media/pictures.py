@@ -59,8 +59,9 @@ _MAX_JPEG2000 = 8_000_000  # px that fit into it: OpenJPEG takes 24 bytes for ea
 # long: 20 MB could take hours. Real ones have about ten, but a video appended by a phone contains
 # the two bytes by chance, once in 64 KiB.
 _MAX_SCANNED = 4_000_000_000  # px, the total of all scans
-# In a picture's `info`: its decoder gives a negative; its orientation, which is noted elsewhere
-_NEGATIVE, _TURN = "negative", "turn"
+# In a picture's `info`: its decoder gives a negative, or red and blue swapped; its orientation,
+# which is noted elsewhere
+_NEGATIVE, _SWAPPED, _TURN = "negative", "swapped", "turn"
 _STRIP_PIXELS = 2_000_000
 _LONGEST = 20  # width by height, or the other way round, of a photo (Bot API: sendPhoto)
 
@@ -127,15 +128,15 @@ def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
 @contextmanager
 def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
     """Return the picture with its header checked, not decoded and not rotated."""
-    content = _content(source)
+    content = picture_repair.without_lead(_content(source))
     if picture_containers.is_icon(content):
         content = picture_containers.icon(content) or b""
     if picture_repair.is_headless(content):
         raise InputError(Problem.NOT_AN_IMAGE)
-    black = picture_repair.as_black_is_zero(content)
-    image = _identified(black or content)
-    if image is not None and black is not None:
-        image.info[_NEGATIVE] = True
+    black, usual = picture_repair.as_black_is_zero(content), picture_repair.as_usual_png(content)
+    image = _identified(black or usual or content)
+    if image is not None:
+        image.info |= {_NEGATIVE: black is not None, _SWAPPED: usual is not None}
     if image is None and (bare := picture_repair.without_metadata(content)) is not None:
         image = _identified(content := bare)
     if image is None or image.format == "TIFF":
@@ -351,7 +352,11 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
     factor = max(1, min((right - left) // size[0], (bottom - top) // size[1]))
     rows = max(1, _STRIP_PIXELS // (right - left) // factor) * factor
-    plain = picture_colours.converter(image, is_negative=_NEGATIVE in image.info)
+    plain = picture_colours.converter(
+        image,
+        is_negative=image.info.get(_NEGATIVE, False),
+        is_swapped=image.info.get(_SWAPPED, False),
+    )
     small: Image.Image | None = None
     for row in range(top, bottom, rows):
         strip = image.crop((left, row, right, min(row + rows, bottom)))
