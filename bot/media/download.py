@@ -42,9 +42,11 @@ _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _HEADERS = {"Accept": "video/mp4, */*", "Accept-Encoding": "identity"}
 
 # Of IPv6 only the range assigned to the internet: this excludes loopback, link-local, unique
-# local, multicast, and NAT64 and mapped IPv4, which can hide any address.
+# local, multicast, and mapped IPv4 and other NAT64, which can hide any address.
 _WORLD = ipaddress.ip_network("2000::/3")
-# Inside this range, the forms that carry an IPv4 address: Teredo and 6to4.
+# How a network without IPv4 reaches an IPv4 address, which is then checked (RFC 6052, 2.1).
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Inside the range above, the forms that carry an IPv4 address: Teredo and 6to4.
 _TUNNELS = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16", "192.88.99.0/24")))
 
 
@@ -79,6 +81,8 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if ip.version == 6 and ip in _NAT64:
+        ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return (
         ip.is_global
         and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)

@@ -505,8 +505,11 @@ async def test_the_certificate_is_checked_before_anything_is_asked(host: Host) -
 
 @pytest.mark.parametrize(
     "address",
-    ["93.184.216.34", "8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111"],
-)
+    [
+        "93.184.216.34", "8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111",
+        "64:ff9b::8.8.8.8",  # what a network without IPv4 makes of 8.8.8.8
+    ],
+)  # fmt: skip
 def test_addresses_of_the_open_internet_are_public(address: str) -> None:
     assert is_public(address)
 
@@ -540,8 +543,10 @@ def test_addresses_of_the_open_internet_are_public(address: str) -> None:
         "::127.0.0.1",
         "::ffff:8.8.8.8",
         "::ffff:127.0.0.1",
-        "64:ff9b::8.8.8.8",
-        "64:ff9b:1::1",
+        "64:ff9b::10.1.2.3",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::8.8.8.8",
         "100::1",
         "2001::1",
         "2001:db8::1",
