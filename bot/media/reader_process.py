@@ -33,7 +33,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from bot.media import film_join, sound_copy
+from bot.media import film_join, hevc_name, sound_copy
 from bot.media.mp4 import (
     MAX_SIDE,
     Positioned,
@@ -213,8 +213,10 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
                 return 0
             info, picture = describe(container, first_picture(container), duration(container))
             info["container"] = extension
-        if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
-            move_index(descriptor)
+        if extension == "mp4" and is_writable(descriptor):
+            hevc_name.rename(descriptor)
+            if not in_front:
+                move_index(descriptor)
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
             raise  # a fault of the disk
@@ -222,6 +224,11 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
         return NOT_A_VIDEO
     out.write(json.dumps(info).encode() + b"\n" + picture)
     return 0
+
+
+def is_writable(descriptor: int) -> bool:
+    """Return whether the file was opened for writing too."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
 
 
 def container_of(head: bytes) -> tuple[str, str]:
