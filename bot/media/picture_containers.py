@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _TARGA_HEAD, _TARGA_END = 18, b"TRUEVISION-XFILE.\0"  # (TGA 2.0, appendix C)
+_PSD_HEAD = 26  # (Photoshop file format: a negative number of layers means transparency)
 _ICON = b"\0\0\1\0"
 _PNG = b"\x89PNG\r\n\x1a\n"
 _ICON_SIDE = 256  # px: the directory of an icon cannot tell more (a byte, 0 means 256)
@@ -37,6 +38,19 @@ def is_targa(content: bytes) -> bool:
     words, kind, colours, each, width, height, bits = struct.unpack_from("<B1xB2xHB4xHHB", content)
     size = _TARGA_HEAD + words + colours * each // 8 + width * height * bits // 8
     return kind in (1, 2, 3) and width > 0 < height and len(content) == size
+
+
+def is_clear_psd(content: bytes) -> bool:
+    """Return whether the fourth channel of a PSD is its transparency; otherwise it is a selection
+    that somebody saved, which Pillow takes for transparency too."""
+    try:
+        place = _PSD_HEAD
+        for _ in range(2):  # colours and resources
+            place += 4 + struct.unpack_from(">I", content, place)[0]
+        length, inside, layers = struct.unpack_from(">IIh", content, place)
+    except struct.error:
+        return False
+    return bool(length > 0 < inside and layers < 0)
 
 
 def is_icon(content: bytes) -> bool:

@@ -51,6 +51,8 @@ _MAX_PIXELS_OF = {
     "WEBP": 12_000_000,
     "HEIF": 25_000_000,
     "TIFF": 25_000_000,
+    "PSD": 25_000_000,  # and held twice, if its alpha channel is none
+    "TGA": 25_000_000,
     "progressive JPEG": 25_000_000,
     "JPEG2000": 32_000_000,
 }
@@ -59,9 +61,9 @@ _MAX_JPEG2000 = 8_000_000  # px that fit into it: OpenJPEG takes 24 bytes for ea
 # long: 20 MB could take hours. Real ones have about ten, but a video appended by a phone contains
 # the two bytes by chance, once in 64 KiB.
 _MAX_SCANNED = 4_000_000_000  # px, the total of all scans
-# In a picture's `info`: its decoder gives a negative, or red and blue swapped; its orientation,
-# which is noted elsewhere
-_NEGATIVE, _SWAPPED, _TURN = "negative", "swapped", "turn"
+# In a picture's `info`: its decoder gives a negative, or red and blue swapped, or takes another
+# channel for alpha; its orientation, which is noted elsewhere
+_NEGATIVE, _SWAPPED, _FLAT, _TURN = "negative", "swapped", "flat", "turn"
 _STRIP_PIXELS = 2_000_000
 _LONGEST = 20  # width by height, or the other way round, of a photo (Bot API: sendPhoto)
 
@@ -161,6 +163,7 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
             raise InputError(
                 Problem.IMAGE_SIDES, width=width, height=height, minimum=SMALLEST_SIDE
             )
+        image.info[_FLAT] = format_ == "PSD" and not picture_containers.is_clear_psd(content)
         if described := colour_points.profile(format_, content, image.info):
             image.info["icc_profile"] = described
         info = ImageInfo(format=format_, width=width, height=height)
@@ -311,8 +314,7 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     if image.format in {"JPEG", "MPO"}:
         _draft(image, size[0] / (right - left), size[1] / (bottom - top))
     _load(image)
-    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
-        # Photoshop and Windows declare an alpha channel and leave it at zero; viewers ignore it
+    if image.mode == "RGBA" and (image.info.get(_FLAT) or _is_unused(image)):
         image = image.convert("RGB")
     width, height = image.size
     picture = _shrunk(image, (left * width, top * height, right * width, bottom * height), size)
@@ -322,6 +324,12 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     clean = Image.new("RGB", picture.size)  # carries no `info`: no metadata can leak through it
     clean.paste(picture)
     return clean
+
+
+def _is_unused(image: Image.Image) -> bool:
+    """Return whether the alpha channel is at zero everywhere, as Photoshop, Windows and games
+    leave it; viewers ignore it then."""
+    return image.format in {"BMP", "TGA"} and not image.getchannel("A").getbbox()
 
 
 def _draft(image: Image.Image, across: float, down: float) -> None:

@@ -81,8 +81,16 @@ async def test_a_jpeg_2000_that_hides_its_size_is_refused() -> None:
 # -- PSD -----------------------------------------------------------------------------------------
 
 
-def psd(image: Image.Image, mode: int, *, packed: bool = False, invert: bool = False) -> bytes:
-    """Photoshop's file of one flattened picture; its channels follow each other."""
+def psd(
+    image: Image.Image,
+    mode: int,
+    *,
+    packed: bool = False,
+    invert: bool = False,
+    layers: int | None = None,
+) -> bytes:
+    """Photoshop's file of one flattened picture; its channels follow each other. `layers`: a
+    negative number, if the fourth is transparency."""
     planes = [plane.tobytes() for plane in image.split()]
     if invert:
         planes = [bytes(255 - value for value in plane) for plane in planes]
@@ -102,7 +110,8 @@ def psd(image: Image.Image, mode: int, *, packed: bool = False, invert: bool = F
         body += struct.pack(f">{len(rows)}H", *map(len, rows)) + b"".join(rows)
     else:
         body += b"".join(planes)
-    return head + bytes(12) + body
+    below = struct.pack(">IIhxx", 8, 4, layers) if layers is not None else bytes(4)
+    return head + bytes(8) + below + body
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -112,6 +121,19 @@ async def test_a_flattened_psd_is_a_picture(*, packed: bool) -> None:
     await shows_both(psd(TWO.convert("CMYK"), 4, packed=packed, invert=True), "PSD")
     grey = Image.new("L", (400, 400), 90)
     assert close((await frame_of(psd(grey, 1, packed=packed))).getpixel((9, 9)), (90, 90, 90))
+
+
+@pytest.mark.parametrize(
+    ("layers", "wanted"), [(None, BLUE), (1, BLUE), (0, BLUE), (-1, (255, 255, 255))]
+)
+async def test_a_selection_saved_in_a_psd_is_not_transparency(
+    layers: int | None, wanted: tuple[int, int, int]
+) -> None:
+    image = TWO.convert("RGBA")
+    image.putalpha(stripes((255,) * 3, (0,) * 3, across=400, down=400).convert("L"))
+    frame = await frame_of(psd(image, 3, layers=layers))
+    assert close(frame.getpixel((10, 200)), RED)
+    assert close(frame.getpixel((390, 200)), wanted)
 
 
 async def test_a_psd_of_nothing_or_of_too_much_is_refused() -> None:
@@ -135,6 +157,16 @@ async def test_a_tga_is_a_picture(mode: str, compression: str | None) -> None:
         await shows_both(old, "TGA")
     else:
         assert await problem_of(old) is Problem.NOT_AN_IMAGE
+
+
+async def test_a_tga_whose_alpha_nobody_filled_in_is_opaque() -> None:
+    unused, some = TWO.convert("RGBA"), TWO.convert("RGBA")
+    unused.putalpha(0)
+    some.putalpha(stripes((255,) * 3, (0,) * 3, across=400, down=400).convert("L"))
+    await shows_both(encoded(unused, "TGA"), "TGA")
+    frame = await frame_of(encoded(some, "TGA"))
+    assert close(frame.getpixel((10, 200)), RED)
+    assert frame.getpixel((390, 200)) == (255, 255, 255)
 
 
 async def test_other_files_are_not_taken_for_a_tga() -> None:
