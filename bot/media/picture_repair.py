@@ -35,6 +35,18 @@ def without_lead(content: bytes) -> bytes:
     return content[lead.end() :] if lead else content
 
 
+def under_known_brands(content: bytes) -> Iterator[bytes]:
+    """Iterate over a HEIF or AVIF under the brands that it lists and decoders know: they look
+    only at the first one (ISO/IEC 14496-12, 4.3), which may be any other."""
+    if content[4:8] != b"ftyp":
+        return
+    end = min(int.from_bytes(content[:4], "big"), 256)
+    listed = {content[place : place + 4] for place in range(16, end - 3, 4)}
+    for brand in (b"avif", b"heic", b"mif1"):
+        if brand in listed and brand != content[8:12]:
+            yield content[:8] + brand + content[12:]
+
+
 def as_usual_png(content: bytes) -> bytes | None:
     """Return a PNG of an app for iPhones as other programs read it; None for other files.
 

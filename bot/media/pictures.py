@@ -141,6 +141,8 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
         image.info |= {_NEGATIVE: black is not None, _SWAPPED: usual is not None}
     if image is None and (bare := picture_repair.without_metadata(content)) is not None:
         image = _identified(content := bare)
+    for branded in picture_repair.under_known_brands(content) if image is None else ():
+        image = image or _identified(branded)
     if image is None or image.format == "TIFF":
         image, content = _developed(image, content)
     if image is None:

@@ -211,6 +211,16 @@ async def test_a_file_whose_first_brand_says_only_that_it_is_a_picture(format_: 
     assert (info.format, info.width) == (format_, 640)
 
 
+@pytest.mark.parametrize("brand", [b"heif", b"miaf", b"MiHB", b"1pic", b"tmap", b"isom"])
+@pytest.mark.parametrize("format_", ["AVIF", "HEIF"])
+async def test_a_file_whose_first_brand_no_decoder_knows(format_: str, brand: bytes) -> None:
+    data = encoded(picture(), format_)
+    info = await frames.check(data[:8] + brand + data[12:])
+    assert (info.format, info.width) == (format_, 640)
+    frame = decoded(await frames.make_frame(data[:8] + brand + data[12:], AspectRatio.SQUARE))
+    assert close(frame.getpixel((9, 9)), RED)
+
+
 async def test_the_first_picture_of_an_animation_is_used() -> None:
     first, rest = picture(400, 400, RED), picture(400, 400, BLUE)
     others = [Image.blend(rest, picture(400, 400, GREEN), n / 100) for n in range(100)]
