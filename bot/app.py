@@ -28,7 +28,7 @@ from bot.media import video_reader
 from bot.operator import charging, claim, price_check
 from bot.runtime import metrics
 from bot.runtime.health import Health
-from bot.runtime.http_server import HttpServer
+from bot.runtime.http_server import HttpServer, host_and_port
 from bot.runtime.supervisor import supervise
 from bot.settings import Settings
 from bot.telegram.inbox import Inbox
@@ -153,9 +153,8 @@ async def _run(
 
 def _log_start(settings: Settings, parts: wiring.Parts) -> None:
     logger.info(
-        "started: http on %s:%d, photos %s, model %s, updates by %s, role %s, version %s",
-        settings.http_host,
-        parts.server.port,
+        "started: http on %s, photos %s, model %s, updates by %s, role %s, version %s",
+        host_and_port(settings.http_host, parts.server.port),
         "on" if settings.photos_on else "off (PUBLIC_URL is not set)",
         settings.default_model.id,
         settings.updates,
@@ -164,7 +163,8 @@ def _log_start(settings: Settings, parts: wiring.Parts) -> None:
     )
     if parts.admin_server is not None:
         logger.info(
-            "health and metrics: http on %s:%d", settings.http_host, parts.admin_server.port
+            "health and metrics: http on %s",
+            host_and_port(settings.http_host, parts.admin_server.port),
         )
 
 

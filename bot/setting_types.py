@@ -61,6 +61,18 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _host(value: str) -> str:
+    """Return a name, or an IP address in its shortest form and without brackets."""
+    bare = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass
+    if bare != value or set(value) & set(":/,*") or any(c.isspace() for c in value):
+        raise ValueError("should be one address without a port, like 0.0.0.0 or ::")
+    return value
+
+
 def is_local(url: str) -> bool:
     """Whether the host of a URL can be reached only from this machine or its own network."""
     host = (urlsplit(url).hostname or "").rstrip(".").lower()
@@ -174,6 +186,7 @@ BotToken = Annotated[SecretStr, AfterValidator(_token)]
 ApiKey = Annotated[SecretStr, AfterValidator(_key)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 PublicTunnel = Annotated[str, AfterValidator(_public_tunnel)]
+Host = Annotated[str, AfterValidator(_host)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]

@@ -52,6 +52,7 @@ from bot.setting_types import (
     DatabaseUrl,
     Days,
     ExamplesFile,
+    Host,
     HttpUrl,
     Lower,
     Packages,
@@ -170,8 +171,8 @@ class Settings(BaseSettings):
     """Its secret key."""
     frames_s3_region: str = "us-east-1"
     """Its region."""
-    http_host: str = "127.0.0.1"
-    """The address on which the HTTP server listens."""
+    http_host: Host = "127.0.0.1"
+    """The address on which the HTTP server listens; `::`: all of IPv4 and IPv6."""
     http_port: Port = 8080
     """Its port."""
     admin_http_port: Port | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from aiogram import Bot, Router
-from aiogram.types import Message, PhotoSize, Update
+from aiogram.types import Document, Message, PhotoSize, Update
 
 from bot.core.alerts import Switch
 from bot.core.clock import Clock
@@ -24,6 +24,12 @@ from storage import Storage, User
 
 # Types that clients use for a file of unknown type
 _ANYTHING = "application/octet-stream"
+# Names of pictures; some clients send them under a type of no sense, or one of the program
+_NAMED = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".gif",
+    ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".tga", ".psd", ".ico", ".dng", ".cr2", ".nef",
+    ".arw",
+)  # fmt: skip
 
 
 def router() -> Router:
@@ -98,8 +104,7 @@ async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:
         largest = max(message.photo, key=lambda size: size.width * size.height)
         return Frame(file_id=largest.file_id, kind="photo"), _judged(largest)
     file = message.sticker or message.document
-    mime_type = message.document and message.document.mime_type
-    if file is None or not (mime_type or _ANYTHING).startswith(("image/", _ANYTHING)):
+    if file is None or not (message.sticker or _may_be_picture(message.document)):
         raise InputError(Problem.NOT_AN_IMAGE)
     if file.file_size and file.file_size > frames.MAX_BYTES:
         raise InputError(Problem.FILE_TOO_BIG, size=file.file_size, limit=frames.MAX_BYTES)
@@ -121,6 +126,14 @@ async def answered(
     if not offer.photos_on:
         raise InputError(Problem.PHOTOS_OFF)
     return await frame_of(replied, bot)
+
+
+def _may_be_picture(document: Document | None) -> bool:
+    """Return whether its type or its name is that of a picture; the content decides later."""
+    if document is None:
+        return False
+    mime_type, name = document.mime_type or _ANYTHING, document.file_name or ""
+    return mime_type.startswith(("image/", _ANYTHING)) or name.lower().endswith(_NAMED)
 
 
 def _judged(size: PhotoSize) -> Picture:

@@ -96,12 +96,18 @@ class FirstFrames:
         """Delete objects that are no longer needed; runs until cancelled."""
         failures = 0
         while self._bucket is not None:
+            problem: Exception | None = None
             try:
                 for key in await self._storage.frame_objects.over(self._clock()):
-                    await self._bucket.delete(key)
-                    await self._storage.frame_objects.forget(key)
-                failures = 0
-            except (BucketError, StorageUnavailable) as exc:
-                failures += 1
-                logger.warning("first frames stay in the bucket for now: %s", exc)
+                    try:
+                        await self._bucket.delete(key)
+                    except BucketError as exc:  # a locked object must not keep the others
+                        problem = exc
+                    else:
+                        await self._storage.frame_objects.forget(key)
+            except StorageUnavailable as exc:
+                problem = exc
+            failures = failures + 1 if problem else 0
+            if problem:
+                logger.warning("first frames stay in the bucket for now: %s", problem)
             await self._sleep(back_off(failures, first=SWEEP_SECONDS, cap=300.0))

@@ -11,6 +11,9 @@ from datetime import timedelta
 
 from bot.core.errors import BotError
 
+LONGEST_LINK = timedelta(days=7)
+"""Stores refuse a link that is signed for longer (S3: X-Amz-Expires)."""
+
 
 class BucketError(BotError):
     """An operation of the bucket failed; the text contains neither key nor link."""
@@ -54,10 +57,12 @@ class Bucket:
             raise BucketError(f"a frame cannot be put into the bucket ({_kind(exc)})") from None
 
     async def link(self, key: str, ttl: timedelta) -> str:
-        """Return a URL under which anybody can fetch the object until it expires."""
+        """Return a URL under which anybody can fetch the object until it expires, after 7 days at
+        the latest.
+        """
         import obstore
 
-        return await obstore.sign_async(self._store, "GET", key, ttl)
+        return await obstore.sign_async(self._store, "GET", key, min(ttl, LONGEST_LINK))
 
     async def delete(self, key: str) -> None:
         """Delete the object, if it exists. Raises BucketError."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from bot.core.errors import BotError
+from bot.media import content_coding
 from bot.runtime import proxy
 
 REDIRECTS = 5
@@ -40,9 +42,11 @@ _ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _HEADERS = {"Accept": "video/mp4, */*", "Accept-Encoding": "identity"}
 
 # Of IPv6 only the range assigned to the internet: this excludes loopback, link-local, unique
-# local, multicast, and NAT64 and mapped IPv4, which can hide any address.
+# local, multicast, and mapped IPv4 and other NAT64, which can hide any address.
 _WORLD = ipaddress.ip_network("2000::/3")
-# Inside this range, the forms that carry an IPv4 address: Teredo and 6to4.
+# How a network without IPv4 reaches an IPv4 address, which is then checked (RFC 6052, 2.1).
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Inside the range above, the forms that carry an IPv4 address: Teredo and 6to4.
 _TUNNELS = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16", "192.88.99.0/24")))
 
 
@@ -77,6 +81,8 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if ip.version == 6 and ip in _NAT64:
+        ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return (
         ip.is_global
         and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
@@ -222,26 +228,34 @@ class Downloader:
         host = answer.url.raw_host
         if answer.status in _GONE:
             raise DownloadGone(f"{host}: HTTP {answer.status}")
-        if answer.status != 200:
+        if not _is_whole(answer):
             raise DownloadFailed(f"{host}: HTTP {answer.status}")
-        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise DownloadFailed(f"{host}: compressed, which nobody asked for")
         if (answer.content_length or 0) > self.max_bytes:
             raise DownloadTooLarge(f"{answer.content_length} bytes")
         loop = asyncio.get_running_loop()
-        size = credited = 0
+        codings = content_coding.listed(answer.headers.getall("Content-Encoding", ()))
+        arrived = size = credited = 0
+        decoder: content_coding.Decoder | None = None
         async for chunk in answer.content.iter_any():
-            if size == 0 and _is_page(answer.content_type, chunk):
-                raise DownloadFailed(f"{host}: a page instead of a video")
-            size += len(chunk)
-            if size > self.max_bytes:
-                raise DownloadTooLarge(f"over {self.max_bytes} bytes")
-            _write(file, chunk)
-            if size - credited >= self.stall_bytes:
-                credited = size
+            try:
+                decoder = decoder or content_coding.decoder(codings, chunk)
+                for part in decoder.feed(chunk):
+                    if size == 0 and _is_page(answer.content_type, part):
+                        raise DownloadFailed(f"{host}: a page instead of a video")
+                    size += len(part)
+                    if size > self.max_bytes:
+                        raise DownloadTooLarge(f"over {self.max_bytes} bytes")
+                    _write(file, part)
+            except content_coding.CannotDecode as exc:
+                raise DownloadFailed(f"{host}: {exc}") from None
+            arrived += len(chunk)
+            if arrived - credited >= self.stall_bytes:
+                credited = arrived
                 patience.reschedule(loop.time() + self.stall_seconds)
         if size == 0:
             raise DownloadFailed(f"{host}: empty")
+        if decoder is not None and not decoder.is_complete:
+            raise DownloadFailed(f"{host}: a part of a compressed file")
         return size
 
     def _link(self, text: str, *, base: URL | None = None) -> URL:
@@ -278,6 +292,16 @@ async def _head(
     answer: aiohttp.ClientResponse, patience: asyncio.Timeout
 ) -> tuple[int, Mapping[str, str]]:
     return answer.status, answer.headers
+
+
+def _is_whole(answer: aiohttp.ClientResponse) -> bool:
+    """Return whether the answer is the whole file; some servers send it as the range of all bytes
+    (RFC 9110, 14.4), although no range was asked for.
+    """
+    if answer.status == 200:
+        return True
+    found = re.fullmatch(r"bytes 0-(\d+)/(\d+)", answer.headers.get("Content-Range", "").strip())
+    return answer.status == 206 and found is not None and int(found[1]) + 1 == int(found[2])
 
 
 def _is_page(content_type: str, start: bytes) -> bool:

@@ -181,6 +181,57 @@ def _shift_offsets(index: io.BytesIO, box: Box, start: int, end: int) -> None:
             index.write(numbers.pack(*(at + added * (start <= at < end) for at in places)))
 
 
+def edits_show_nothing(descriptor: int) -> bool:
+    """Return whether the edit list of a track leaves out all of it (ISO/IEC 14496-12, 8.6.6).
+
+    A duration of 0 means "all of it" to some muxers and players; libav would have no pictures.
+    """
+    file = Positioned(descriptor)
+    try:
+        for moov in outer_boxes(file, os.fstat(descriptor).st_size):
+            if moov.kind == b"moov":
+                inside = list(boxes(file, moov.place + moov.head, moov.end))
+                tracks = [box for box in inside if box.kind == b"trak"]
+                # in fragments, 0 means "what follows", to libav too
+                return not any(box.kind == b"mvex" for box in inside) and any(
+                    _shows_nothing(file, track) for track in tracks
+                )
+    except (Unusable, struct.error):  # damaged: libav knows better what can be read
+        pass
+    return False
+
+
+def _shows_nothing(file: Positioned, track: Box) -> bool:
+    header, edits = _inside(file, track, b"mdia", b"mdhd"), _inside(file, track, b"edts", b"elst")
+    kind = _inside(file, track, b"mdia", b"hdlr")[8:12]
+    if kind not in (b"vide", b"soun") or not header or not edits:
+        return False
+    [lasts] = (
+        struct.unpack_from(">Q", header, 24) if header[0] else struct.unpack_from(">I", header, 16)
+    )
+    [count] = struct.unpack_from(">I", edits, 4)
+    entry = struct.Struct(">QqI" if edits[0] else ">IiI")
+    listed = [*entry.iter_unpack(edits[8 : 8 + count * entry.size])]
+    return bool(listed) and not any(
+        seconds > 0 and (not lasts or start < lasts)
+        for seconds, start, _ in listed
+        if start != -1  # nothing is shown for a while
+    )
+
+
+def _inside(file: Positioned, box: Box, *kinds: bytes) -> bytes:
+    """Return the content of the box below this one; empty without it."""
+    for kind in kinds:
+        for inner in boxes(file, box.place + box.head, box.end):
+            if inner.kind == kind:
+                box = inner
+                break
+        else:
+            return b""
+    file.seek(box.place + box.head)
+    return file.read(min(box.end - box.place - box.head, PIECE))
+
+
 @contextmanager
 def film(
     descriptor: int, demuxer: str = "mp4", *, as_declared: bool = False
@@ -189,13 +240,16 @@ def film(
 
     `as_declared`: trust what the index says about the streams; that is enough to decode them.
     """
+    options = dict(AS_DECLARED) if as_declared and demuxer == "mp4" else {}
+    if demuxer == "mp4" and edits_show_nothing(descriptor):
+        options["ignore_editlist"] = "1"
     # Only this demuxer: others open further files and addresses that a file names.
     with av.open(
         Positioned(descriptor),
         "r",
         format=demuxer,
         metadata_errors="replace",
-        options=AS_DECLARED if as_declared and demuxer == "mp4" else None,
+        options=options,
     ) as container:
         stream = pictures(container)
         stream.codec_context.thread_count = 1

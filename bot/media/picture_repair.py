@@ -17,10 +17,59 @@ _SCAN = 0xDA
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 # Only for `match`: with `search`, a long run of fill bytes would take quadratic time
 _FILLED_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])", re.DOTALL)
+_LEAD = re.compile(
+    rb"(?:[ \t\r\n\0]|\xef\xbb\xbf|\xff\xd8(?=\xff\xd8)){1,64}(?=\xff\xd8\xff|\x89PNG\r\n)"
+)
+_ZLIB_HEAD = b"\x78\x01"  # (RFC 1950, 2.2)
 # Pillow reads the head of a JPEG byte by byte in Python: 20 MB without pixels took 18 s.
 _MAX_SEGMENTS = 4096
 _MAX_GAP = 1 << 16  # bytes between two segments
+_PHOTOMETRIC, _SHORT = 262, 3  # a tag of TIFF, and a type
 _PROFILE_LIMIT = 1 << 20  # bytes, unpacked: Pillow's own limit
+
+
+def without_lead(content: bytes) -> bytes:
+    """Return a JPEG or PNG without the blank bytes, the byte order mark or the second start that
+    scripts and servers put in front of it; other files unchanged."""
+    lead = _LEAD.match(content)
+    return content[lead.end() :] if lead else content
+
+
+def under_known_brands(content: bytes) -> Iterator[bytes]:
+    """Iterate over a HEIF or AVIF under the brands that it lists and decoders know: they look
+    only at the first one (ISO/IEC 14496-12, 4.3), which may be any other."""
+    if content[4:8] != b"ftyp":
+        return
+    end = min(int.from_bytes(content[:4], "big"), 256)
+    listed = {content[place : place + 4] for place in range(16, end - 3, 4)}
+    for brand in (b"avif", b"heic", b"mif1"):
+        if brand in listed and brand != content[8:12]:
+            yield content[:8] + brand + content[12:]
+
+
+def as_usual_png(content: bytes) -> bytes | None:
+    """Return a PNG of an app for iPhones as other programs read it; None for other files.
+
+    Xcode leaves out the frame of the compressed pixels, and stores them as BGR, multiplied by
+    their alpha. Whoever decodes it has these.
+    """
+    if content[12:16] != b"CgBI" or not content.startswith(_PNG):
+        return None
+    made, lead = [_PNG], _ZLIB_HEAD
+    for name, chunk in _chunks(content):
+        if name == b"IDAT":
+            body = lead + chunk[8:-4]
+            made.append(_chunk(b"IDAT", body))
+            lead = b""
+        elif name == b"IEND":
+            made += [_chunk(b"IDAT", bytes(4)), chunk]  # a checksum, which Pillow ignores
+        elif name != b"CgBI":
+            made.append(chunk)
+    return b"".join(made)
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def without_metadata(content: bytes) -> bytes | None:
@@ -47,6 +96,28 @@ def without_metadata(content: bytes) -> bytes | None:
             if kind == _SCAN:
                 break
         return b"".join(kept) + content[place:]
+    return None
+
+
+def as_black_is_zero(content: bytes) -> bytes | None:
+    """Return a TIFF that counts from white (TIFF 6.0: PhotometricInterpretation 0) as one that
+    counts from black; None for other files. Whoever decodes it has a negative.
+
+    Pillow knows this only for up to 8 bits, shows 16 bits as a negative and refuses the rest.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(content[:2])
+    try:
+        if order is None or struct.unpack_from(f"{order}H", content, 2)[0] != 42:
+            return None
+        [place] = struct.unpack_from(f"{order}I", content, 4)
+        [count] = struct.unpack_from(f"{order}H", content, place)
+        for entry in range(place + 2, place + 2 + 12 * count, 12):
+            tag, kind, number, value = struct.unpack_from(f"{order}HHIH", content, entry)
+            if tag == _PHOTOMETRIC and (kind, number, value) == (_SHORT, 1, 0):
+                one = struct.pack(f"{order}H", 1)
+                return content[: entry + 8] + one + content[entry + 10 :]
+    except struct.error:  # damaged
+        pass
     return None
 
 

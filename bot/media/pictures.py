@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import ExifTags, Image, ImageChops, ImageCms
+from PIL import ExifTags, Image, ImageChops
 
 from bot.core.errors import InputError
 from bot.core.image_limits import (
@@ -25,7 +25,7 @@ from bot.core.image_limits import (
     ImageInfo,
 )
 from bot.core.task import AspectRatio, Problem
-from bot.media import picture_repair
+from bot.media import colour_points, picture_colours, picture_containers, picture_repair
 
 # px, the largest long side of a frame: more than twice that of the largest video on offer
 FRAME_SIDE = 2048
@@ -37,7 +37,7 @@ PHOTO_SIDE = 2560
 
 # AVIF before HEIF: both accept files of the brand `mif1`, but only the AVIF decoder then refuses
 # those of the other
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF", "JPEG2000", "PSD", "ICO")
 # A larger picture is a bomb in any format: no camera makes one, and Pillow warns at this size too.
 _MAX_PIXELS = 89_000_000
 # Pixels that fit into 200 MB while decoding: libwebp takes 16 bytes per pixel, libheif and
@@ -51,12 +51,19 @@ _MAX_PIXELS_OF = {
     "WEBP": 12_000_000,
     "HEIF": 25_000_000,
     "TIFF": 25_000_000,
+    "PSD": 25_000_000,  # and held twice, if its alpha channel is none
+    "TGA": 25_000_000,
     "progressive JPEG": 25_000_000,
+    "JPEG2000": 32_000_000,
 }
+_MAX_JPEG2000 = 8_000_000  # px that fit into it: OpenJPEG takes 24 bytes for each
 # Each scan of a JPEG costs a pass over the whole picture (22 ms at 25 Mpx) and can be a few bytes
 # long: 20 MB could take hours. Real ones have about ten, but a video appended by a phone contains
 # the two bytes by chance, once in 64 KiB.
 _MAX_SCANNED = 4_000_000_000  # px, the total of all scans
+# In a picture's `info`: its decoder gives a negative, or red and blue swapped, or takes another
+# channel for alpha; its orientation, which is noted elsewhere
+_NEGATIVE, _SWAPPED, _FLAT, _TURN = "negative", "swapped", "flat", "turn"
 _STRIP_PIXELS = 2_000_000
 _LONGEST = 20  # width by height, or the other way round, of a photo (Bot API: sendPhoto)
 
@@ -123,32 +130,44 @@ def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
 @contextmanager
 def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
     """Return the picture with its header checked, not decoded and not rotated."""
-    content = _content(source)
+    content = picture_repair.without_lead(_content(source))
+    if picture_containers.is_icon(content):
+        content = picture_containers.icon(content) or b""
     if picture_repair.is_headless(content):
         raise InputError(Problem.NOT_AN_IMAGE)
-    image = _identified(content)
+    black, usual = picture_repair.as_black_is_zero(content), picture_repair.as_usual_png(content)
+    image = _identified(black or usual or content)
+    if image is not None:
+        image.info |= {_NEGATIVE: black is not None, _SWAPPED: usual is not None}
     if image is None and (bare := picture_repair.without_metadata(content)) is not None:
         image = _identified(content := bare)
+    for branded in picture_repair.under_known_brands(content) if image is None else ():
+        image = image or _identified(branded)
+    if image is None or image.format == "TIFF":
+        image, content = _developed(image, content)
     if image is None:
         raise InputError(Problem.NOT_AN_IMAGE)
     with image:
         format_ = "JPEG" if image.format == "MPO" else str(image.format)
         width, height = image.size
-        if _orientation(image) >= 5:
-            width, height = height, width
         if width < 1 or height < 1:
             raise InputError(Problem.NOT_AN_IMAGE)
         if width * height > _MAX_PIXELS:
             raise InputError(Problem.IMAGE_BOMB)
-        if min(width, height) < SMALLEST_SIDE:
-            raise InputError(
-                Problem.IMAGE_SIDES, width=width, height=height, minimum=SMALLEST_SIDE
-            )
         kind = "progressive JPEG" if image.info.get("progressive") else format_
         if width * height > _MAX_PIXELS_OF.get(kind, _MAX_DECODED):
             raise InputError(Problem.IMAGE_BOMB)
         if format_ == "JPEG" and content.count(b"\xff\xda") * width * height > _MAX_SCANNED:
             raise InputError(Problem.IMAGE_BOMB)
+        if _orientation(image) >= 5:  # only now: Pillow decodes a whole PNG to find it
+            width, height = height, width
+        if min(width, height) < SMALLEST_SIDE:
+            raise InputError(
+                Problem.IMAGE_SIDES, width=width, height=height, minimum=SMALLEST_SIDE
+            )
+        image.info[_FLAT] = format_ == "PSD" and not picture_containers.is_clear_psd(content)
+        if described := colour_points.profile(format_, content, image.info):
+            image.info["icc_profile"] = described
         info = ImageInfo(format=format_, width=width, height=height)
         ended = _ended(content) if format_ == "JPEG" else None
         if ended is None:
@@ -161,11 +180,26 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
 def _identified(content: bytes) -> Image.Image | None:
     """Return the picture, not decoded; None if no decoder knows it. Raises IMAGE_BOMB."""
     try:
-        return Image.open(io.BytesIO(content), formats=_FORMATS)
+        formats = (*_FORMATS, "TGA") if picture_containers.is_targa(content) else _FORMATS
+        return Image.open(io.BytesIO(content), formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(Problem.IMAGE_BOMB) from None
     except Exception:  # decoders raise errors of any type for a hostile header
         return None
+
+
+def _developed(image: Image.Image | None, content: bytes) -> tuple[Image.Image | None, bytes]:
+    """Return the JPEG inside of a camera's raw file if it is larger than its thumbnail, which is
+    all that Pillow shows; otherwise the same picture."""
+    inside = picture_containers.previews(content)
+    for jpeg in inside.jpegs:
+        found = _identified(jpeg)
+        pixels = image.width * image.height if image else 0
+        if found is not None and found.width * found.height >= pixels + (not inside.is_raw):
+            if _orientation(found) == 1:
+                found.info[_TURN] = inside.orientation
+            image, content = found, jpeg
+    return image, content
 
 
 def _ended(content: bytes) -> Image.Image | None:
@@ -207,6 +241,8 @@ def _content(source: bytes | BinaryIO) -> bytes:
 def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":  # Pillow rotates these itself while decoding
         return 1
+    if image.info.get(_TURN) in _TURNS:
+        return int(image.info[_TURN])
     with suppress(Exception):  # a broken EXIF block does not make the picture unusable
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
         return value if value in _TURNS else 1
@@ -215,12 +251,25 @@ def _orientation(image: Image.Image) -> int:
 
 def _load(image: Image.Image) -> None:
     size = image.size
+    if image.format == "JPEG2000":
+        size = _reduced(image)
     try:
         image.load()
     except Exception:  # truncated, corrupt or hostile: decoders raise errors of any type
         raise InputError(Problem.NOT_AN_IMAGE) from None
     if image.size != size:  # the header was wrong, so the check does not apply
         raise InputError(Problem.NOT_AN_IMAGE)
+
+
+def _reduced(image: Image.Image) -> tuple[int, int]:
+    """Let a large JPEG 2000 be decoded at half of its sides; return these.
+
+    Not smaller: then Pillow and OpenJPEG round odd sides differently.
+    """
+    if image.width * image.height <= _MAX_JPEG2000:
+        return image.size
+    image.reduce = 1  # type: ignore[assignment, method-assign]
+    return (image.width + 1) // 2, (image.height + 1) // 2
 
 
 # -- cutting ---------------------------------------------------------------------------------
@@ -267,17 +316,22 @@ def _render(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     if image.format in {"JPEG", "MPO"}:
         _draft(image, size[0] / (right - left), size[1] / (bottom - top))
     _load(image)
-    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
-        # Photoshop and Windows declare an alpha channel and leave it at zero; viewers ignore it
+    if image.mode == "RGBA" and (image.info.get(_FLAT) or _is_unused(image)):
         image = image.convert("RGB")
     width, height = image.size
     picture = _shrunk(image, (left * width, top * height, right * width, bottom * height), size)
-    picture = _in_srgb(picture, image.info.get("icc_profile"))
+    picture = picture_colours.in_srgb(picture, image.info.get("icc_profile"))
     if turn in _TURNS:
         picture = picture.transpose(_TURNS[turn])
     clean = Image.new("RGB", picture.size)  # carries no `info`: no metadata can leak through it
     clean.paste(picture)
     return clean
+
+
+def _is_unused(image: Image.Image) -> bool:
+    """Return whether the alpha channel is at zero everywhere, as Photoshop, Windows and games
+    leave it; viewers ignore it then."""
+    return image.format in {"BMP", "TGA"} and not image.getchannel("A").getbbox()
 
 
 def _draft(image: Image.Image, across: float, down: float) -> None:
@@ -308,14 +362,15 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
     right, bottom = min(image.width, math.ceil(box[2])), min(image.height, math.ceil(box[3]))
     factor = max(1, min((right - left) // size[0], (bottom - top) // size[1]))
     rows = max(1, _STRIP_PIXELS // (right - left) // factor) * factor
-    # Floats are fractions of white in most programs, and 0 to 255 in some.
-    white = 255.0 if image.mode == "F" and _brightest(image) <= 1 else 1.0
+    plain = picture_colours.converter(
+        image,
+        is_negative=image.info.get(_NEGATIVE, False),
+        is_swapped=image.info.get(_SWAPPED, False),
+    )
     small: Image.Image | None = None
     for row in range(top, bottom, rows):
         strip = image.crop((left, row, right, min(row + rows, bottom)))
-        if white != 1:
-            strip = strip.point(lambda value: value * white)
-        strip = _opaque(strip).reduce(factor)
+        strip = plain(strip).reduce(factor)
         if small is None:
             height = math.ceil((bottom - top) / factor)
             small = Image.new(strip.mode, (strip.width, height))
@@ -328,39 +383,6 @@ def _shrunk(image: Image.Image, box: _Box, size: tuple[int, int]) -> Image.Image
         min(small.height, (box[3] - top) / factor),
     )
     return small.resize(size, Image.Resampling.LANCZOS, box=exact)
-
-
-def _brightest(image: Image.Image) -> float:
-    return float(image.getextrema()[1])  # type: ignore[arg-type] # of one channel
-
-
-def _opaque(strip: Image.Image) -> Image.Image:
-    """Return the picture with white behind transparent parts, 8 bits per channel, in mode L, RGB
-    or CMYK.
-    """
-    if strip.has_transparency_data:
-        strip = strip.convert("RGBA")
-        white = Image.new("RGBA", strip.size, "white")
-        return Image.alpha_composite(white, strip).convert("RGB")
-    if strip.mode.startswith("I;16") or strip.mode == "I":
-        return strip.convert("I").point(lambda value: value * (1 / 257)).convert("L")
-    if strip.mode in {"L", "RGB", "CMYK"}:
-        return strip
-    return strip.convert("L" if strip.mode in {"1", "F"} else "RGB")
-
-
-def _in_srgb(picture: Image.Image, profile: object) -> Image.Image:
-    if isinstance(profile, bytes) and profile:
-        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            converted = ImageCms.profileToProfile(
-                picture,
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                outputMode="RGB",
-            )
-            if converted is not None:
-                return converted
-    return picture.convert("RGB")
 
 
 def _jpeg(picture: Image.Image, *, quality: int = QUALITY) -> bytes:

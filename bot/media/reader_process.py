@@ -23,6 +23,7 @@ import socket
 import struct
 import tempfile
 import traceback
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, Any, NoReturn
 
@@ -32,7 +33,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from PIL import Image
 
-from bot.media import film_join, sound_copy
+from bot.media import film_join, hevc_name, sound_copy
 from bot.media.mp4 import (
     MAX_SIDE,
     Positioned,
@@ -212,8 +213,10 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
                 return 0
             info, picture = describe(container, first_picture(container), duration(container))
             info["container"] = extension
-        if not in_front and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR:
-            move_index(descriptor)
+        if extension == "mp4" and is_writable(descriptor):
+            hevc_name.rename(descriptor)
+            if not in_front:
+                move_index(descriptor)
     except Exception as exc:
         if isinstance(exc, OSError) and not isinstance(exc, av.error.FFmpegError):
             raise  # a fault of the disk
@@ -221,6 +224,11 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
         return NOT_A_VIDEO
     out.write(json.dumps(info).encode() + b"\n" + picture)
     return 0
+
+
+def is_writable(descriptor: int) -> bool:
+    """Return whether the file was opened for writing too."""
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
 
 
 def container_of(head: bytes) -> tuple[str, str]:
@@ -231,9 +239,17 @@ def container_of(head: bytes) -> tuple[str, str]:
     return "mp4", "mp4"
 
 
+def decoded(container: InputContainer) -> Iterator[VideoFrame]:
+    """Iterate over the pictures from here on, without those that are damaged: players skip them
+    too."""
+    for packet in container.demux(pictures(container)):
+        with suppress(av.error.InvalidDataError):
+            yield from packet.decode()
+
+
 def first_picture(container: InputContainer) -> VideoFrame:
     """Return the first picture. Raises Unusable when there is none."""
-    for frame in container.decode(pictures(container)):
+    for frame in decoded(container):
         return frame
     raise Unusable("there is no picture in it")
 
@@ -292,12 +308,15 @@ def details(container: InputContainer, in_front: bool) -> dict[str, Any]:
 
 def last(container: InputContainer) -> bytes:
     """Return the last picture as a JPEG, at the size at which it is shown."""
-    # From the last key frame on: earlier pictures need not be decoded.
-    container.seek(int(max(0.0, duration(container) - 0.1) * av.time_base))
     frame = None
-    for frame in container.decode(pictures(container)):  # noqa: B007 - the last is wanted
-        pass
-    if frame is None:
+    # From the last key frame on; earlier pictures are decoded only if all of these are damaged.
+    for start in (max(0.0, duration(container) - 0.1), 0.0):
+        container.seek(int(start * av.time_base))
+        for frame in decoded(container):  # noqa: B007 - the last is wanted
+            pass
+        if frame is not None:
+            break
+    else:
         raise Unusable("there is no picture in it")
     width, height = shown_size(container, frame)
     return jpeg(frame, width, height, turned(frame), quality=92)

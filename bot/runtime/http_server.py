@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 from urllib.parse import quote
@@ -41,14 +42,20 @@ def frame_url(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}/frames/{quote(token, safe='')}.jpg"
 
 
+def host_and_port(host: str, port: int) -> str:
+    """Return both as a URL contains them: an IPv6 address in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def local_url(host: str, port: int) -> str:
     """Return the URL by which this machine reaches a listener on `host`."""
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if host in ("", "0.0.0.0") or (host == "::" and socket.has_dualstack_ipv6()):  # noqa: S104
+        host = "127.0.0.1"
+    return "http://" + host_and_port("::1" if host == "::" else host, port)
 
 
 class HttpServer:
-    """Serves between `start` and `stop`.
+    """Serves between `start` and `stop`. The host `::` is all addresses, also those of IPv4.
 
     `frames` returns the JPEG of a token or None, or raises StorageUnavailable; `health` returns
     the report; `routes` are all other routes. Without `frames` or `health` their paths answer 404.
@@ -94,7 +101,7 @@ class HttpServer:
         """Listen. Raises OSError when the port is taken."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            await self._site().start()
         except BaseException:
             await self._runner.cleanup()
             raise
@@ -102,6 +109,15 @@ class HttpServer:
     async def stop(self) -> None:
         """Stop accepting connections and close the open ones."""
         await self._runner.cleanup()
+
+    def _site(self) -> web.BaseSite:
+        """Return the listener. asyncio would refuse IPv4 at `::`, whatever the system allows."""
+        if self._host != "::" or not socket.has_dualstack_ipv6():
+            return web.TCPSite(self._runner, self._host, self._port)
+        listening = socket.create_server(
+            (self._host, self._port), family=socket.AF_INET6, backlog=128, dualstack_ipv6=True
+        )
+        return web.SockSite(self._runner, listening)
 
     @property
     def port(self) -> int:

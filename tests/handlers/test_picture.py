@@ -192,6 +192,22 @@ async def test_an_image_file_is_a_first_frame_shown_by_a_preview(
     assert task["card_is_media"] == 1
 
 
+@pytest.mark.parametrize(
+    ("mime_type", "name"),
+    [("application/zip", "IMG_1234.HEIC"), ("text/plain", "photo.jpg"),
+     ("application/photoshop", "poster.psd"), ("image/x-adobe-dng", "raw")],
+)  # fmt: skip
+async def test_an_image_file_is_known_by_its_name_too(
+    harness: HandlerHarness, ann: Person, mime_type: str, name: str
+) -> None:
+    """Clients and libraries send files under a type of no sense."""
+    sent = ann.document(jpeg(1600, 900), mime_type, name=name, caption="It waves")
+    await harness.feed(**sent)
+    assert harness.task()["frame_kind"] == "document"
+    await harness.feed(**ann.document(b"PK, a real archive", mime_type, name=name))
+    assert "not a picture" in harness.telegram.sent[-1].text
+
+
 async def test_an_image_file_can_wait_for_its_prompt_too(
     harness: HandlerHarness, ann: Person
 ) -> None:

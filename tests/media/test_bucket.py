@@ -183,6 +183,33 @@ async def test_a_frame_is_deleted_when_it_expires(frames: Frames, s3: Server) ->
     assert await s3.keys() == []
 
 
+async def test_an_object_that_cannot_be_deleted_does_not_keep_the_others(
+    frames: Frames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = Bucket.delete
+
+    async def locked(self: Bucket, key: str) -> None:
+        if key == "a.jpg":
+            raise BucketError("a frame cannot be deleted (AccessDenied)")
+        await delete(self, key)
+
+    monkeypatch.setattr(Bucket, "delete", locked)
+    for key in ("a.jpg", "b.jpg", "c.jpg"):
+        await frames.storage.frame_objects.note(key, 77, expires_at=NOON)
+    await frames.sweep()
+    assert await frames.storage.frame_objects.over(NOON) == ["a.jpg"]
+    monkeypatch.undo()
+    await frames.sweep()
+    assert await frames.storage.frame_objects.over(NOON) == []
+
+
+async def test_a_link_is_not_signed_for_longer_than_stores_accept(s3: Server) -> None:
+    await s3.bucket().put("a.jpg", b"\xff\xd8 a picture")
+    link = await s3.bucket().link("a.jpg", timedelta(days=30))
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(7 * 24 * 3600)]
+    assert (await fetch(link)).status_code == 200
+
+
 async def test_a_recorded_object_that_was_never_stored_is_deleted(
     frames: Frames, s3: Server
 ) -> None:

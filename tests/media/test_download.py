@@ -1,8 +1,10 @@
 """The guarded download: gets a video from an honest server and nothing from any other."""
 
 import asyncio
+import gzip
 import io
 import socket
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -180,6 +182,49 @@ async def test_a_video_is_known_by_its_content(host: Host, file: io.BytesIO, kin
     assert file.getvalue() == VIDEO
 
 
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(VIDEO)),
+        ("x-gzip", gzip.compress(VIDEO)),
+        ("gzip", gzip.compress(VIDEO[:999]) + gzip.compress(VIDEO[999:]) + bytes(100)),
+        ("deflate", zlib.compress(VIDEO)),
+        ("aws-chunked, gzip", gzip.compress(VIDEO)),
+        ("gzip", VIDEO),
+        ("br", VIDEO),
+        ("aws-chunked", VIDEO),
+        ("utf-8", VIDEO),
+        ("IDENTITY", VIDEO),
+        ("", VIDEO),
+    ],
+    ids=["gzip", "x-gzip", "members", "deflate", "both", "not gzip", "not br", "chunked", "utf-8",
+         "identity", "empty"],
+)  # fmt: skip
+async def test_what_a_store_says_about_compression_is_undone(
+    host: Host, file: io.BytesIO, coding: str, body: bytes
+) -> None:
+    """Stores return the word that an upload declared, like `aws-chunked`, for plain bytes."""
+    host.answers(body=body, headers={"Content-Type": "video/mp4", "Content-Encoding": coding})
+    assert await LOCAL(host.url, file) == len(VIDEO)
+    assert file.getvalue() == VIDEO
+
+
+async def test_a_compressed_bomb_is_stopped_at_the_limit(host: Host, file: io.BytesIO) -> None:
+    bomb = gzip.compress(VIDEO + bytes(200_000_000))
+    assert len(bomb) < 1_000_000
+    host.answers(body=bomb, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(DownloadTooLarge):
+        await Downloader(allow_private=True, max_bytes=1_000_000)(host.url, file)
+    assert len(file.getvalue()) <= 1_000_000
+
+
+async def test_a_range_of_all_bytes_is_the_whole_file(host: Host, file: io.BytesIO) -> None:
+    size = len(VIDEO)
+    whole = {"Content-Type": "video/mp4", "Content-Range": f"bytes 0-{size - 1}/{size}"}
+    host.answers(status=206, body=VIDEO, headers=whole)
+    assert await LOCAL(host.url, file) == size
+
+
 async def test_requests_do_not_identify_the_bot(host: Host, file: io.BytesIO) -> None:
     host.redirects["/video.mp4"] = "/next.mp4"
     await LOCAL(host.url, file)
@@ -223,7 +268,22 @@ async def test_other_answers_raise_download_failed(host: Host, status: int) -> N
         ({"body": b"\n <!DOCTYPE html>", "headers": {"Content-Type": "video/mp4"}}, "page"),
         ({"body": "Expired", "headers": {"Content-Type": "text/plain"}}, "page"),
         ({"body": b"", "headers": {"Content-Type": "video/mp4"}}, "empty"),
-        ({"body": VIDEO, "headers": {"Content-Encoding": "gzip"}}, "compressed"),
+        ({"body": bytes(999), "headers": {"Content-Encoding": "br"}}, "compressed with br"),
+        ({"body": gzip.compress(VIDEO), "headers": {"Content-Encoding": "gzip, br"}}, "gzip, br"),
+        (
+            {"body": gzip.compress(VIDEO)[:-9], "headers": {"Content-Encoding": "gzip"}},
+            "a part of",
+        ),
+        (
+            {
+                "body": gzip.compress(VIDEO)[:40] + b"?" * 99,
+                "headers": {"Content-Encoding": "gzip"},
+            },
+            "damaged",
+        ),
+        ({"body": gzip.compress(b"<html>"), "headers": {"Content-Encoding": "gzip"}}, "page"),
+        ({"status": 206, "body": VIDEO, "headers": {"Content-Range": "bytes 0-9/20"}}, "206"),
+        ({"status": 206, "body": VIDEO, "headers": {"Content-Range": "bytes 5-9/10"}}, "206"),
         ({"act": "truncate"}, "ClientPayloadError"),
         ({"act": "reset_before", "times": 0}, "ClientOSError"),
     ],
@@ -445,8 +505,11 @@ async def test_the_certificate_is_checked_before_anything_is_asked(host: Host) -
 
 @pytest.mark.parametrize(
     "address",
-    ["93.184.216.34", "8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111"],
-)
+    [
+        "93.184.216.34", "8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700:4700::1111",
+        "64:ff9b::8.8.8.8",  # what a network without IPv4 makes of 8.8.8.8
+    ],
+)  # fmt: skip
 def test_addresses_of_the_open_internet_are_public(address: str) -> None:
     assert is_public(address)
 
@@ -480,8 +543,10 @@ def test_addresses_of_the_open_internet_are_public(address: str) -> None:
         "::127.0.0.1",
         "::ffff:8.8.8.8",
         "::ffff:127.0.0.1",
-        "64:ff9b::8.8.8.8",
-        "64:ff9b:1::1",
+        "64:ff9b::10.1.2.3",
+        "64:ff9b::127.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::8.8.8.8",
         "100::1",
         "2001::1",
         "2001:db8::1",

@@ -164,11 +164,61 @@ async def test_a_printers_jpeg_keeps_its_colours() -> None:
     assert close(frame.getpixel((9, 9)), GREEN)
 
 
+@pytest.mark.parametrize(
+    "lead",
+    [b"\n", b"\r\n", b"\xef\xbb\xbf", b"  \n\n", bytes(60), b"\xef\xbb\xbf\xef\xbb\xbf\n"],
+    ids=repr,
+)
+@pytest.mark.parametrize("format_", ["JPEG", "PNG"])
+async def test_what_a_script_put_in_front_of_a_picture_does_no_harm(
+    format_: str, lead: bytes
+) -> None:
+    data = encoded(picture(), format_)
+    assert (await frames.check(lead + data)).format == format_
+    whole = await frames.make_frame(data, AspectRatio.SQUARE)
+    assert await frames.make_frame(lead + data, AspectRatio.SQUARE) == whole
+    assert (await refused(b"GET / HTTP" + data)).problem is Problem.NOT_AN_IMAGE
+
+
+async def test_a_jpeg_with_two_starts_is_a_picture() -> None:
+    data = encoded(picture(), "JPEG")
+    assert (await frames.check(data[:2] + data)).width == 640
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_a_png_of_an_app_for_iphones_keeps_its_colours(pieces: int) -> None:
+    """Xcode's own form: without the frame of zlib, BGRA, multiplied by alpha."""
+    opaque, half = bytes([*RED[::-1], 255]), bytes([100, 0, 0, 128])  # half of blue (0, 0, 200)
+    pixels = zlib.compress((b"\0" + opaque * 200 + half * 200) * 400)[2:-4]
+    step = -(-len(pixels) // pieces)
+    data = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"CgBI", b"\x50\0\x20\x06")
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", 400, 400, 8, 6, 0, 0, 0))
+        + b"".join(chunk(b"IDAT", pixels[at : at + step]) for at in range(0, len(pixels), step))
+        + chunk(b"IEND", b"")
+    )
+    frame = decoded(await frames.make_frame(data, AspectRatio.SQUARE))
+    assert close(frame.getpixel((20, 200)), RED)
+    assert close(frame.getpixel((380, 200)), (127, 127, 227))  # on white
+    assert (await refused(data[: len(data) // 2])).problem is Problem.NOT_AN_IMAGE
+
+
 @pytest.mark.parametrize("format_", ["AVIF", "HEIF"])
 async def test_a_file_whose_first_brand_says_only_that_it_is_a_picture(format_: str) -> None:
     data = encoded(picture(), format_)
     info = await frames.check(data[:8] + b"mif1" + data[12:])
     assert (info.format, info.width) == (format_, 640)
+
+
+@pytest.mark.parametrize("brand", [b"heif", b"miaf", b"MiHB", b"1pic", b"tmap", b"isom"])
+@pytest.mark.parametrize("format_", ["AVIF", "HEIF"])
+async def test_a_file_whose_first_brand_no_decoder_knows(format_: str, brand: bytes) -> None:
+    data = encoded(picture(), format_)
+    info = await frames.check(data[:8] + brand + data[12:])
+    assert (info.format, info.width) == (format_, 640)
+    frame = decoded(await frames.make_frame(data[:8] + brand + data[12:], AspectRatio.SQUARE))
+    assert close(frame.getpixel((9, 9)), RED)
 
 
 async def test_the_first_picture_of_an_animation_is_used() -> None:
@@ -395,6 +445,7 @@ def gif_header_of(side: int) -> bytes:
         (lambda: png_of_nothing(50_000, 50_000), "image_bomb"),
         (lambda: png_of_nothing(10_000, 10_000), "image_bomb"),
         (lambda: png_of_nothing(9_000, 9_000), "image_bomb"),
+        (lambda: encoded(Image.new("RGB", (9000, 9000))), "image_bomb"),
         (lambda: webp_header_of(16_000), "image_bomb"),
         (lambda: gif_header_of(30_000), "image_bomb"),
         (lambda: encoded(Image.new("L", (6000, 6000)), "WEBP", quality=1), "image_bomb"),
@@ -405,10 +456,12 @@ def gif_header_of(side: int) -> bytes:
             lambda: encoded(Image.new("RGB", (5000, 5000)), "JPEG", progressive=True)[:-2],
             "taken",
         ),
+        (lambda: encoded(Image.new("RGBA", (2800, 2850)), "JPEG2000"), "taken"),
     ],
     ids=[
         "png 2500 Mpx",
         "png 100 Mpx",
+        "png 81 Mpx of nothing",
         "png 81 Mpx",
         "webp 256 Mpx",
         "gif 900 Mpx",
@@ -417,6 +470,7 @@ def gif_header_of(side: int) -> bytes:
         "jpeg 36 Mpx",
         "jpeg 36 Mpx without end",
         "progressive jpeg 25 Mpx without end",
+        "jpeg 2000 8 Mpx",
     ],
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")

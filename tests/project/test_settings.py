@@ -307,6 +307,27 @@ def test_two_listeners_need_two_ports(given: Any, ports: dict[str, str]) -> None
     assert line == "ADMIN_HTTP_PORT: should be another port than HTTP_PORT"
 
 
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("[::1]", "::1"), ("[::]", "::"), ("0:0:0:0:0:0:0:0", "::"), ("::0", "::"),
+        ("FD00::7", "fd00::7"), ("10.0.0.7", "10.0.0.7"), ("localhost", "localhost"),
+    ],
+)  # fmt: skip
+def test_a_listening_address_is_known_in_every_spelling(
+    given: Any, written: str, host: str
+) -> None:
+    assert given(HTTP_HOST=written).http_host == host
+
+
+@pytest.mark.parametrize(
+    "written", ["127.0.0.1:8080", "[::1]:8080", "http://localhost", "0.0.0.0,::", "[::1", "*"]
+)
+def test_a_listening_address_with_anything_else_is_explained(given: Any, written: str) -> None:
+    [line] = lines_of(given, HTTP_HOST=written)
+    assert line == "HTTP_HOST: should be one address without a port, like 0.0.0.0 or ::"
+
+
 @pytest.mark.usefixtures("program")
 def test_a_bucket_needs_no_tunnel_for_photos(given: Any) -> None:
     bucket = {

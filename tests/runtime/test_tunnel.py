@@ -17,7 +17,7 @@ import asyncssh
 import httpx
 import pytest
 
-from bot.runtime.http_server import HttpServer, frame_url, local_url
+from bot.runtime.http_server import HttpServer, frame_url
 from bot.runtime.public_address import PublicAddress
 from bot.runtime.tunnel import Hold, Report, Tunnel, TunnelClosed
 from bot.runtime.tunnel.cloudflared import Cloudflared
@@ -147,14 +147,6 @@ def test_in_one_session_only_another_name_at_the_same_service_follows() -> None:
     assert not follows("http://a.pinggy.link", "https://a.pinggy.link")
     assert not follows("https://a.lhr.life", "https://a.lhr.life")
     assert not follows("https://visitor.example", "https://a.lhr.life")
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80"), ("10.0.0.7", "http://10.0.0.7:80")],
-)  # fmt: skip
-def test_the_tunnel_leads_to_an_address_of_this_machine(host: str, url: str) -> None:
-    assert local_url(host, 80) == url
 
 
 # -- ssh ------------------------------------------------------------------------------------------

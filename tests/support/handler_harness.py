@@ -353,11 +353,11 @@ class Person:
 
     def document(
         self, content: bytes, mime_type: str | None = "image/jpeg", *, size: int | None = None,
-        **more: Any,
+        name: str = "picture", **more: Any,
     ) -> dict[str, Any]:  # fmt: skip
         self.harness.telegram.contents["doc"] = content
         document = {
-            "file_id": "doc", "file_unique_id": "d", "file_name": "picture",
+            "file_id": "doc", "file_unique_id": "d", "file_name": name,
             "file_size": len(content) if size is None else size,
         }  # fmt: skip
         if mime_type is not None:
