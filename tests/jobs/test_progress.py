@@ -138,6 +138,23 @@ async def test_queued_photos_show_that_they_wait_for_the_tunnel(screen: Screen) 
     assert "number 2 in the queue" in said[51]
 
 
+async def test_a_task_that_waits_between_two_tries_is_not_edited_with_the_same_text(
+    screen: Screen,
+) -> None:
+    waits = task(attempts=1)
+    for _ in range(3):
+        screen.progress.leave(waits, PRIOR, held=False)
+        await screen.watch(10)
+        screen.progress.queue([(waits, 1)], held=False)
+        await screen.watch(60)
+    [(_, message, text)] = screen.messenger.edits
+    assert message == 50
+    assert "very busy" in text
+    screen.progress.queue([(replace(waits, card_message_id=51), 1)], held=False)
+    await screen.watch(60)
+    assert [message for _, message, _ in screen.messenger.edits] == [50, 51]
+
+
 async def test_a_task_that_left_the_queue_shows_no_position(screen: Screen) -> None:
     screen.progress.queue([(task(), 3)], held=False)
     screen.progress.queue([], held=False)
