@@ -311,7 +311,8 @@ class Progress:
             return texts.statuses.status_sending(lang, task)
         if task.state is TaskState.QUEUED and watched.away:
             return texts.statuses.status_away(lang, task)
-        if task.state is TaskState.QUEUED and watched.no_address:
+        photo = watched.waiting and not watched.held and task.waits_for_photo
+        if task.state is TaskState.QUEUED and (watched.no_address or photo):
             return texts.statuses.status_no_address(lang, task)
         if task.state is TaskState.QUEUED and watched.waiting:
             return texts.statuses.status_waiting(lang, task, busy=not watched.held)
