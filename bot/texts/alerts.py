@@ -91,7 +91,10 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
     ),
     AlertKind.OTHER_POLLER: (
         N_("Another program reads this bot's updates"),
-        N_("Stop the other program, or create a new token at @BotFather if you do not know it."),
+        N_(
+            "Stop the other program, or create a new token at @BotFather if you do not know it. "
+            "If a webhook was set, restart this bot: that deletes it."
+        ),
         N_("No other program reads this bot's updates any more."),
     ),
     AlertKind.PHOTOS_UNFETCHED: (
