@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot import __version__
 from bot.runtime import standard_streams
+from bot.runtime.stop_signals import stop_signals
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -130,7 +131,7 @@ def _read(*, database_only: bool = False) -> Any:
 def run(settings: Settings) -> int:
     """Run the bot until a signal."""
     # Before bot.app handles signals (importing it takes more than a second), nothing has started.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         signal.signal(number, lambda *_: sys.exit(0))
     # Where developers' tools are installed, httpx and structlog import these for a command line
     # and for colours: 5 MB. None makes Python treat them as missing.
