@@ -25,6 +25,7 @@ from aiogram.methods import (
 from aiogram.methods.base import TelegramType
 
 from bot.core.clock import Sleep
+from bot.core.errors import TelegramFlood
 
 
 class RateLimiter:
@@ -53,6 +54,16 @@ class RateLimiter:
         self._free: dict[int | str, float] = {}
         self._turns: deque[float] = deque(maxlen=self.ALL[0])
         self._others_until = 0.0
+        self._flooded: dict[int | str, float] = {}  # until when Telegram wants no calls to it
+
+    def flooded(self, chat_id: int | str, seconds: float) -> None:
+        """Postpone unimportant calls to this chat, as Telegram asked: each would only be refused
+        too. Important ones ask for themselves.
+        """
+        now = self._clock()
+        if len(self._flooded) >= self.KEPT:
+            self._flooded = {k: at for k, at in self._flooded.items() if at > now}
+        self._flooded[chat_id] = now + seconds
 
     def wait(self, chat_id: int | str | None) -> float:
         """Reserve the next call to this chat; return the seconds until it may be sent."""
@@ -72,6 +83,7 @@ class RateLimiter:
         now = self._clock()
         return (
             self._others_until > now
+            or (chat_id is not None and self._flooded.get(chat_id, 0.0) > now)
             or sum(turn > now - self.ALL[1] for turn in self._turns) >= self.BUSY
             or self._chat(chat_id, take=False) > 0
         )
@@ -131,7 +143,12 @@ class RateLimitMiddleware(BaseRequestMiddleware):
                 wait = max(wait, ahead)
             if wait > 0:
                 await self._sleep(wait)
-        return await make_request(bot, method)
+        try:
+            return await make_request(bot, method)
+        except TelegramFlood as exc:
+            if (chat := getattr(method, "chat_id", None)) is not None:
+                self._pace.flooded(chat, exc.retry_after)
+            raise
 
     async def _give_way(self) -> None:
         """Wait a little if calls are queued, so that videos and answers go before a deletion."""
