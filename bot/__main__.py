@@ -30,10 +30,17 @@ OF_THE_DATABASE = ("migrate", "backup", "restore", "recover", "verify", "copy")
 logger = logging.getLogger("bot")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes no shortened flags: `check --o` would order videos, `restore --r` delete rows."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code."""
     standard_streams.make_usable()
-    parser = argparse.ArgumentParser(prog="bot", description=__doc__.partition("\n")[0])
+    parser = _Parser(prog="bot", description=__doc__.partition("\n")[0])
     parser.add_argument("--version", action="version", version=f"bot {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("run", help="run the bot (the default)")
