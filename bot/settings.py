@@ -456,6 +456,7 @@ class Settings(BaseSettings):
             sold=bool(self.stars_offer.packages),
             free_for=admins,
             zone=self.day_zone,
+            photos=self.photos_on,
         )
 
     @property

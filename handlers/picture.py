@@ -18,7 +18,7 @@ from bot.core.task import Frame, Problem
 from bot.media import frames
 from handlers.card import Picture, cuts, look_at, send_card
 from handlers.context import DraftTexts, Offer, draft_texts, origin, own_ratio
-from handlers.filters import addressed
+from handlers.filters import addressed, no_command
 from handlers.suggestions import suggest_at_once
 from storage import Storage, User
 
@@ -28,8 +28,8 @@ _ANYTHING = "application/octet-stream"
 
 def router() -> Router:
     router = Router(name="picture")
-    router.message.register(take_picture, photo, addressed)
-    router.message.register(take_picture, sent_as_file, addressed)
+    router.message.register(take_picture, photo, no_command, addressed)
+    router.message.register(take_picture, sent_as_file, no_command, addressed)
     return router
 
 
