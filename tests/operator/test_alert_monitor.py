@@ -335,7 +335,9 @@ def test_every_alert_has_texts_for_start_and_end_and_a_button(kind: AlertKind, l
 def test_an_undelivered_order_is_told_with_its_reason_and_whether_its_file_is_here(
     reason: Reason, lang: str, said: str
 ) -> None:
-    params = {"alert": AlertKind.UNDELIVERABLE.value, "task": 7, "reason": reason.value}
+    params: dict[str, str | int | float | bool | None] = {
+        "alert": AlertKind.UNDELIVERABLE.value, "task": 7, "reason": reason.value,
+    }  # fmt: skip
     text = texts.alerts.alert(lang, params).render()[0]
     assert said in text
     assert reason.value not in text
