@@ -345,7 +345,7 @@ async def test_reports_know_parts_that_are_not_begun(
     shown = await card(harness, ann)
     await harness.feed(**ann.press(pressed(shown, "9:16")))
     assert harness.states() == ["queued", "draft", "draft"]
-    harness.dispatcher["access"] = Access(is_open=True, admins=frozenset({ann.user["id"]}))
+    harness.dispatcher["access"] = Access(is_open=True, admins=frozenset({7}))
     before = len(harness.telegram.sent) + len(harness.telegram.named("sendDocument"))
     await harness.feed(**ann.text(command))
     assert len(harness.telegram.sent) + len(harness.telegram.named("sendDocument")) > before
