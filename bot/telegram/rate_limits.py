@@ -132,10 +132,11 @@ class RateLimitMiddleware(BaseRequestMiddleware):
     ) -> Response[TelegramType]:
         if isinstance(method, DeleteMessage):
             await self._give_way()
-        if method.__api_method__.startswith(_MESSAGES) and not isinstance(method, SendChatAction):
+        name, chat_id = method.__api_method__, getattr(method, "chat_id", None)
+        is_message = name.startswith(_MESSAGES) and not isinstance(method, SendChatAction)
+        if is_message:
             # Telegram counts each message of an album.
             messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
-            chat_id = getattr(method, "chat_id", None)
             wait = max(self._pace.wait(chat_id) for _ in range(messages))
             each, burst = self._pace.SHARED
             if self._line is not None and (ahead := await self._line(each * messages, burst)):
@@ -146,8 +147,8 @@ class RateLimitMiddleware(BaseRequestMiddleware):
         try:
             return await make_request(bot, method)
         except TelegramFlood as exc:
-            if (chat := getattr(method, "chat_id", None)) is not None:
-                self._pace.flooded(chat, exc.retry_after)
+            if is_message and chat_id is not None:  # an action is counted apart
+                self._pace.flooded(chat_id, exc.retry_after)
             raise
 
     async def _give_way(self) -> None:
