@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot import __version__
 from bot.runtime import standard_streams
+from bot.runtime.stop_signals import stop_signals
 
 if TYPE_CHECKING:
     from bot.settings import Settings
@@ -29,10 +30,17 @@ OF_THE_DATABASE = ("migrate", "backup", "restore", "recover", "verify", "copy")
 logger = logging.getLogger("bot")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Takes no shortened flags: `check --o` would order videos, `restore --r` delete rows."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code."""
     standard_streams.make_usable()
-    parser = argparse.ArgumentParser(prog="bot", description=__doc__.partition("\n")[0])
+    parser = _Parser(prog="bot", description=__doc__.partition("\n")[0])
     parser.add_argument("--version", action="version", version=f"bot {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("run", help="run the bot (the default)")
@@ -130,7 +138,7 @@ def _read(*, database_only: bool = False) -> Any:
 def run(settings: Settings) -> int:
     """Run the bot until a signal."""
     # Before bot.app handles signals (importing it takes more than a second), nothing has started.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         signal.signal(number, lambda *_: sys.exit(0))
     # Where developers' tools are installed, httpx and structlog import these for a command line
     # and for colours: 5 MB. None makes Python treat them as missing.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -29,6 +28,7 @@ from bot.operator import charging, claim, price_check
 from bot.runtime import metrics
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer, host_and_port
+from bot.runtime.stop_signals import stop_signals
 from bot.runtime.supervisor import supervise
 from bot.settings import Settings
 from bot.telegram.inbox import Inbox
@@ -45,14 +45,14 @@ KEEP_UPDATES = timedelta(days=3)
 
 
 async def serve(settings: Settings) -> None:
-    """Run the bot until SIGTERM or SIGINT.
+    """Run the bot until a signal asks it to stop.
 
     Raises the error of a component that failed, StorageTooNew and StorageUnavailable when the
     database cannot be used, OSError when the HTTP port is taken.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     admins = Admins(settings.admins)
     async with AsyncExitStack() as stack:

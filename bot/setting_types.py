@@ -54,7 +54,9 @@ def _http_url(value: str) -> str:
         host.encode("idna")  # so does a host with an empty part
     except ValueError:
         raise ValueError("should be an http(s) address") from None
-    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError("should begin with https:// or http:// and a host, without quotes")
+    if parts.query or parts.fragment:
         raise ValueError("should be an http(s) address without a query")
     if any(c.isspace() for c in value):
         raise ValueError("should be an http(s) address without spaces")
@@ -200,7 +202,10 @@ CatalogFile = Annotated[Path | None, AfterValidator(_catalog_file)]
 ExamplesFile = Annotated[Path | None, AfterValidator(_examples_file)]
 Lower = BeforeValidator(_lower)
 Upper = BeforeValidator(_upper)
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+MOST = 10**9
+"""The largest number: one that fits no column, or leads past the last date, would fail orders."""
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+ChatId = Annotated[int, Field(gt=-(10**15), lt=10**15)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Days = Annotated[int, Field(ge=0, le=36500)]

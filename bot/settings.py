@@ -48,6 +48,7 @@ from bot.setting_types import (
     Bonus,
     BotToken,
     CatalogFile,
+    ChatId,
     Count,
     DatabaseUrl,
     Days,
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
     """Telegram user IDs of the people who run the bot; empty: the first start prints a link."""
     allowed_users: UserIds = frozenset()
     """Telegram user IDs of the people who may use the bot, separated by commas."""
-    admin_chat: int | None = None
+    admin_chat: ChatId | None = None
     """A chat that receives alerts (`-100...`), instead of each admin in private."""
     balance_alert: Count = 100
     """An alert is sent when the GPTunnel balance falls below this many roubles; 0: never."""
@@ -456,6 +457,7 @@ class Settings(BaseSettings):
             sold=bool(self.stars_offer.packages),
             free_for=admins,
             zone=self.day_zone,
+            photos=self.photos_on,
         )
 
     @property
@@ -653,7 +655,23 @@ def _line(error: Any) -> str:
         message = "is not set" + (
             f" (or set {name.upper()}_FILE to a file that holds it)" if name in _SECRETS else ""
         )
+    elif error["type"] in _PLAIN:
+        message = _PLAIN[error["type"]].format(**error.get("ctx", {}))
     return f"{name.upper()}: {message}" if name else message
+
+
+_PLAIN = {
+    "int_parsing": "should be a whole number, without a unit",
+    "int_from_float": "should be a whole number, without a unit",
+    "int_parsing_size": "should be a smaller number",
+    "bool_parsing": "should be true or false",
+    "literal_error": "should be {expected}",
+    "greater_than_equal": "should be {ge} or more",
+    "less_than_equal": "should be {le} or less",
+    "greater_than": "should be a Telegram ID",
+    "less_than": "should be a Telegram ID",
+}
+"""What pydantic says about a value of another type, in words for operators."""
 
 
 def _pictures(models: Iterable[catalog.Model]) -> set[str]:

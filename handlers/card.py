@@ -130,6 +130,7 @@ async def send_card(
         asks_consent=await asks_consent(task, storage),
         is_blurry=picture is not None and picture.is_blurry,
         heard=heard,
+        untranslated=offer is not None and offer.untranslated(task),
         left=await offer.left(storage, task.user_id, task.price) if offer else None,
         answered=words_of(message) if old is None else None,  # an older card answers another
     )

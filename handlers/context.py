@@ -24,7 +24,7 @@ from bot.core.gifts import Gift
 from bot.core.prices import Left
 from bot.core.storyboard import Scene
 from bot.core.suggestions import Suggestion
-from bot.core.task import AspectRatio, Chat
+from bot.core.task import AspectRatio, Chat, Task
 from bot.texts.audience import shows_money
 from bot.texts.keyboards.cards import CardOptions
 from handlers import reply
@@ -36,6 +36,9 @@ class Translates(Protocol):
 
     async def translate(self, prompt: str) -> str | None:
         """Return the prompt in English."""
+
+    def misses(self, prompt: str) -> bool:
+        """Return whether the video model does not know the prompt's language."""
 
     async def improve(self, prompt: str) -> str | None:
         """Return a fuller scene made from a few words."""
@@ -131,6 +134,12 @@ class Offer:
         """Return the wanted model if it is on offer, otherwise the person's."""
         found = (model for model in self.models if model.id == wanted)
         return next(found, self.model_for(person))
+
+    def untranslated(self, task: Task) -> bool:
+        """Return whether a prompt that needs a translation has none."""
+        if self.translator is None or task.prompt is None or task.original is not None:
+            return False
+        return self.translator.misses(task.prompt)
 
     def card_options(self, *, is_open: bool = False) -> CardOptions | None:
         """Return the options of a card in addition to aspect ratios; None without any."""

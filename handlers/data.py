@@ -10,6 +10,7 @@ from bot import texts
 from bot.core.access import Access
 from bot.core.clock import Clock
 from bot.core.stars import StarsPackages
+from bot.core.task import Task, TaskState
 from bot.telegram.profile import follow_choice
 from bot.texts import keyboards
 from bot.texts.callback_data import DeleteMe
@@ -18,6 +19,11 @@ from handlers import reply
 from handlers.context import ForgetFiles, Offer
 from handlers.gate import EVERYBODY
 from storage import Storage
+
+_SHOWN = {TaskState.QUEUED, TaskState.SUBMITTING, TaskState.GENERATING, TaskState.RENDERED}
+"""The states in which a status message is kept up to date."""
+_MOST = 20
+"""Status messages that are taken away: more would wait for their turn for too long."""
 
 
 def router() -> Router:
@@ -51,8 +57,10 @@ async def delete(
     if callback_data.user_id != user_id or message is None:
         await reply.toast(query, texts.statuses.press_foreign(lang), alert=True)
         return
+    erased: list[Task] = []
     if callback_data.sure:
-        await forget_files(await storage.privacy.erase_person(user_id, now=clock()))
+        erased = await storage.privacy.erase_person(user_id, now=clock())
+        await forget_files([task.id for task in erased])
         if lang != language_of(query.from_user.language_code):
             await follow_choice(
                 bot,
@@ -70,3 +78,8 @@ async def delete(
         texts.privacy.deleted_me(lang) if callback_data.sure else texts.privacy.kept_me(lang),
         is_media=False,
     )
+    # Nobody would edit them any more: "making your video" would stay for ever.
+    shown = {(task.chat, task.card_message_id) for task in erased if task.state in _SHOWN}
+    for chat, message_id in list(shown)[:_MOST]:
+        if message_id is not None:
+            await reply.take_away(bot, chat, message_id)

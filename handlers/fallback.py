@@ -13,12 +13,15 @@ from handlers import reply
 from handlers.filters import private, unknown_command
 
 # Content types that a person sends; all others are service messages (a pin, a new title, a timer).
+# UNKNOWN: Telegram added the content after this aiogram, or a part of it could not be parsed.
 _SENT = frozenset(
     {
         ContentType.ANIMATION, ContentType.AUDIO, ContentType.CHECKLIST, ContentType.CONTACT,
-        ContentType.DICE, ContentType.GAME, ContentType.LOCATION, ContentType.PAID_MEDIA,
-        ContentType.POLL, ContentType.STICKER, ContentType.STORY, ContentType.VENUE,
-        ContentType.VIDEO, ContentType.VIDEO_NOTE, ContentType.VOICE,
+        ContentType.DICE, ContentType.GAME, ContentType.GIVEAWAY, ContentType.GIVEAWAY_WINNERS,
+        ContentType.INVOICE, ContentType.LIVE_PHOTO, ContentType.LOCATION, ContentType.PAID_MEDIA,
+        ContentType.POLL, ContentType.RICH_MESSAGE, ContentType.STICKER, ContentType.STORY,
+        ContentType.UNKNOWN, ContentType.VENUE, ContentType.VIDEO, ContentType.VIDEO_NOTE,
+        ContentType.VOICE,
     }
 )  # fmt: skip
 

@@ -49,15 +49,21 @@ async def written(message: Message) -> bool:
 
 
 async def unknown_command(message: Message) -> bool:
-    """A command that no earlier handler accepted."""
-    return message.text is not None and _is_command(message)
+    """A command that no earlier handler accepted, also as a caption."""
+    return _is_command(message)
+
+
+async def no_command(message: Message) -> bool:
+    """No command, or a message of a group: others' commands have to pass there."""
+    return message.chat.type != ChatType.PRIVATE or not _is_command(message)
 
 
 def _is_command(message: Message) -> bool:
-    if any(e.type == "bot_command" and e.offset == 0 for e in message.entities or ()):
+    entities = message.entities or message.caption_entities or ()
+    if any(e.type == "bot_command" and e.offset == 0 for e in entities):
         return True
     # Telegram marks commands in Latin letters only; /помощь is meant as one, and no prompt.
-    return re.match(r"/[^\W\d_]", message.text or "") is not None
+    return re.match(r"/[^\W\d_]", message.text or message.caption or "") is not None
 
 
 async def _mention(message: Message, bot: Bot) -> str | None:

@@ -175,6 +175,7 @@ async def _redrawn(
             task.lang,
             task,
             asks_consent=await asks_consent(task, storage),
+            untranslated=offer.untranslated(task),
             left=await offer.left(storage, task.user_id, task.price),
             answered=words_of(message.reply_to_message),
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from aiogram import Bot, Router
-from aiogram.types import Document, Message, PhotoSize, Update
+from aiogram.types import Document, ExternalReplyInfo, Message, PhotoSize, Update
 
 from bot.core.alerts import Switch
 from bot.core.clock import Clock
@@ -18,7 +18,7 @@ from bot.core.task import Frame, Problem
 from bot.media import frames
 from handlers.card import Picture, cuts, look_at, send_card
 from handlers.context import DraftTexts, Offer, draft_texts, origin, own_ratio
-from handlers.filters import addressed
+from handlers.filters import addressed, no_command
 from handlers.suggestions import suggest_at_once
 from storage import Storage, User
 
@@ -34,16 +34,16 @@ _NAMED = (
 
 def router() -> Router:
     router = Router(name="picture")
-    router.message.register(take_picture, photo, addressed)
-    router.message.register(take_picture, sent_as_file, addressed)
+    router.message.register(take_picture, photo, no_command, addressed)
+    router.message.register(take_picture, sent_as_file, no_command, addressed)
     return router
 
 
-async def photo(message: Message) -> bool:
+async def photo(message: Message | ExternalReplyInfo) -> bool:
     return bool(message.photo)
 
 
-async def sent_as_file(message: Message) -> bool:
+async def sent_as_file(message: Message | ExternalReplyInfo) -> bool:
     if message.sticker is not None:
         # Telegram turns a WebP that is sent as a file into a sticker that belongs to no set.
         file = message.sticker
@@ -98,7 +98,7 @@ async def take_picture(
         await suggest_at_once(task, asked, bot=bot, storage=storage, offer=offer)
 
 
-async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:
+async def frame_of(message: Message | ExternalReplyInfo, bot: Bot) -> tuple[Frame, Picture]:
     """Return the picture of a message as a first frame; InputError says why it cannot be one."""
     if message.photo:
         largest = max(message.photo, key=lambda size: size.width * size.height)
@@ -115,11 +115,14 @@ async def frame_of(message: Message, bot: Bot) -> tuple[Frame, Picture]:
 async def answered(
     message: Message, bot: Bot, offer: Offer
 ) -> tuple[Frame | None, Picture | None]:
-    """Return the picture to which this text replies; for a card of the bot, the picture of its
-    draft.
+    """Return the picture to which this text replies, also in another chat or topic; for a card of
+    the bot, the picture of its draft.
     """
-    replied = message.reply_to_message
-    if replied is None or (replied.from_user and replied.from_user.id == bot.id):
+    answers = message.reply_to_message
+    if answers and answers.from_user and answers.from_user.id == bot.id:
+        return None, None
+    replied = answers or message.external_reply
+    if replied is None:
         return None, None
     if not (await photo(replied) or await sent_as_file(replied)):
         return None, None

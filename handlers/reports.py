@@ -66,7 +66,7 @@ async def stats(
     money = await storage.operator.money(bounds)
     days = []
     for (begins, ends), (spent, stars) in zip(pairwise(bounds), money, strict=True):
-        mine = [point for point in chart_orders if begins <= point.confirmed_at < ends]
+        mine = [point for point in chart_orders if begins <= point.ordered_at < ends]
         took = sorted(point.seconds for point in mine if point.seconds is not None)
         delivered = sum(point.state is TaskState.DELIVERED for point in mine)
         failed = sum(point.state is TaskState.FAILED for point in mine)

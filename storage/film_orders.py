@@ -13,15 +13,12 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from bot.core.alerts import Switch
 from bot.core.caps import OrderRules
-from bot.core.errors import PhotosHeld
 from bot.core.storyboard import Scene, Storyboard
 from bot.core.task import ACTIVE, AspectRatio, Frame, Task, TaskState
-from storage.alerts import is_held
 from storage.connection import Connection
 from storage.engine import Database
-from storage.money.caps import reserve
+from storage.money.caps import check_photos, reserve
 from storage.privacy import note_consent
 from storage.rows import FRESH, chat_values, task_from
 from storage.storyboards import IS_OPEN, Storyboards, board_from, find, insert_board, stored_scenes
@@ -102,8 +99,8 @@ class StoryboardStore(Storyboards):
                 )
                 return known or None
             ordered = board_from(row)
-            if len(ordered.scenes) > 1 and await is_held(connection, Switch.PHOTOS):
-                raise PhotosHeld("later parts start from a picture, and those are paused")
+            if len(ordered.scenes) > 1:  # later parts start from a picture
+                await check_photos(connection, self._orders.terms)
             parts = await _make_parts(
                 connection, ordered, aspect_ratio, update_id, card_message_id, now
             )

@@ -56,7 +56,7 @@ class ChartOrder:
 
     user_id: int
     state: TaskState
-    confirmed_at: datetime
+    ordered_at: datetime  # a later part of a film is queued long after that, or never
     seconds: float | None  # from the press to the video; None without a video, and for a picture
 
 
@@ -248,14 +248,15 @@ class OperatorStore:
     async def chart_orders(self, *, since: datetime) -> list[ChartOrder]:
         """Return every order since that time."""
         wanted = sa.select(
-            tasks.c.user_id, tasks.c.state, tasks.c.kind, tasks.c.confirmed_at, tasks.c.ended_at
-        ).join_from(ledger, tasks, _ordered(since))
+            tasks.c.user_id, tasks.c.state, tasks.c.kind, tasks.c.confirmed_at, tasks.c.ended_at,
+            ledger.c.at,
+        ).join_from(ledger, tasks, _ordered(since))  # fmt: skip
         rows = await self._database.read(wanted)
         return [
             ChartOrder(
                 user_id=row.user_id,
                 state=row.state,
-                confirmed_at=row.confirmed_at,
+                ordered_at=row.at,
                 seconds=(row.ended_at - row.confirmed_at).total_seconds()
                 if row.state is S.DELIVERED and row.kind == TaskKind.VIDEO and row.ended_at
                 else None,

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.notices import access_asked_about
-from bot.core.task import TaskState
+from bot.core.task import Task, TaskState
 from storage.connection import Connection
 from storage.engine import Database
 from storage.films import forget_films
@@ -90,8 +90,8 @@ class PrivacyStore:
             await forget_films(connection, [row.film_id for row in erased])
             return len(erased) == 1
 
-    async def erase_person(self, user_id: int, *, now: datetime) -> list[int]:
-        """Delete everything about a person; return the numbers of their tasks.
+    async def erase_person(self, user_id: int, *, now: datetime) -> list[Task]:
+        """Delete everything about a person; return their tasks as they were.
 
         The ledger keeps its sums under their user ID, and decisions of admins stay. Reservations
         of queued orders are returned.
@@ -107,14 +107,13 @@ class PrivacyStore:
             )
             await connection.execute(locked)
             gone = await connection.execute(sa.delete(tasks).where(theirs).returning(*tasks.c))
-            rows = gone.all()
-            erased = [row.id for row in rows]
-            for row in rows:
+            erased = [task_from(row) for row in gone.all()]
+            for task in erased:
                 # Later parts of a film are drafts with reserved credit; other drafts have none.
-                if row.state in (TaskState.DRAFT, TaskState.QUEUED):
-                    cancelled = replace(task_from(row), state=TaskState.CANCELLED)
+                if task.state in (TaskState.DRAFT, TaskState.QUEUED):
+                    cancelled = replace(task, state=TaskState.CANCELLED)
                     await settle(connection, cancelled, now)
-            if any(row.state in _AT_PROVIDER for row in rows):
+            if any(task.state in _AT_PROVIDER for task in erased):
                 await disturb(connection, now)  # charged or given back without a row
             await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
@@ -139,7 +138,7 @@ class PrivacyStore:
             await forget_referrals(connection, user_id)
             await connection.execute(sa.delete(users).where(users.c.user_id == user_id))
             await _erase_updates(connection, user_id)
-        return sorted(erased)
+        return sorted(erased, key=lambda task: task.id)
 
     async def forget(self, *, drafts_before: datetime, orders_before: datetime) -> list[int]:
         """Delete a batch of older rows; call it again until nothing is left."""

@@ -53,6 +53,7 @@ class OrderRules:
     sold: bool = False  # orders are paid with credit bought for Stars
     free_for: Set[int] = frozenset()  # users who pay nothing
     zone: tzinfo = UTC  # whose midnight begins a day
+    photos: bool = True  # first frames can be passed on to the provider
 
     @property
     def counted(self) -> bool:

@@ -143,6 +143,10 @@ class Charge(StrEnum):
     RETURNED = "returned"  # the person paid, and it went back to them
 
 
+PHOTO_WAITS = "the photo: "
+"""How the detail of a task begins while its photo cannot be fetched or stored."""
+
+
 class IllegalTransition(Exception):
     """A bug: a task cannot change from the one state to the other."""
 
@@ -269,6 +273,11 @@ class Task:
     def own_words(self) -> str | None:
         """The prompt as the person wrote or chose it, which may be sent in another language."""
         return self.original or self.prompt
+
+    @property
+    def waits_for_photo(self) -> bool:
+        """Whether the latest attempt failed at the photo, before the provider was asked."""
+        return (self.detail or "").startswith(PHOTO_WAITS)
 
     @property
     def frame_is_own(self) -> bool:

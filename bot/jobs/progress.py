@@ -43,6 +43,8 @@ DRAFT_SECONDS = 20.0
 """Seconds between updates of a streamed draft, which is shown for 30 (Bot API: sendMessageDraft).
 """
 AT_ONCE = 10
+REMEMBERED = 10_000
+"""The number of tasks whose last text is remembered while they wait without being shown."""
 
 
 @dataclass
@@ -53,7 +55,6 @@ class _Watched:
     held: bool
     next_at: float
     step: float
-    said: str = ""
     last: bool = False  # shown once more, then forgotten
     place: int | None = None  # position in the queue, while no worker has it
     away: bool = False  # the provider does not answer
@@ -78,6 +79,8 @@ class Progress:
         self._clock = clock
         self._sleep = sleep
         self._watched: dict[int, _Watched] = {}
+        # A task that waits between two tries is shown anew each time, with the same text.
+        self._said: dict[int, tuple[int, int]] = {}  # task: message, hash of the text
         self._is_watching = asyncio.Event()
         self._drafts = True
         self.hold: Callable[[], bool] = bool
@@ -187,7 +190,7 @@ class Progress:
 
         It stays and says where the video went, if that is not this chat.
         """
-        self._watched.pop(task.id, None)
+        self._stop(task.id)
         if task.card_message_id is None:
             return
         if task.redirected and task.state in (TaskState.RENDERED, TaskState.DELIVERED):
@@ -199,10 +202,14 @@ class Progress:
 
     async def rest(self, task: Task, videos: int) -> None:
         """Show in the status message of an order how many of its videos have not arrived yet."""
-        self._watched.pop(task.id, None)
+        self._stop(task.id)
         with about(task):
             text = texts.statuses.status_rest(task.lang, videos)
         await self._say_last(task, text)
+
+    def _stop(self, task_id: int) -> None:
+        self._watched.pop(task_id, None)
+        self._said.pop(task_id, None)
 
     async def _say_last(self, task: Task, text: Text) -> None:
         """Edit the status message of a task that has ended, best effort."""
@@ -257,7 +264,7 @@ class Progress:
         watched.next_at = self._now() + watched.step
         watched.step = min(watched.step * GROWTH, max(LONGEST_SECONDS, GROUP_SECONDS))
         await self._draft(watched, text)
-        if (said := text.as_markdown()) == watched.said or task.card_message_id is None:
+        if task.card_message_id is None or self._is_said(task, text):
             return
         try:
             await self._messenger.edit(
@@ -276,7 +283,13 @@ class Progress:
                 self.forget(task.id)
             watched.next_at = math.inf
         else:
-            watched.said = said
+            self._said.pop(task.id, None)
+            self._said[task.id] = (task.card_message_id, hash(text.as_markdown()))
+            if len(self._said) > REMEMBERED:
+                del self._said[next(iter(self._said))]
+
+    def _is_said(self, task: Task, text: Text) -> bool:
+        return self._said.get(task.id) == (task.card_message_id, hash(text.as_markdown()))
 
     async def _draft(self, watched: _Watched, text: Text) -> None:
         """Show Telegram's own Stop button beside the status message while cancelling is free.
@@ -287,7 +300,7 @@ class Progress:
         private = task.chat.chat_id > 0 and task.chat.business_connection_id is None
         if watched.place is None or not private or not self._drafts:
             return
-        if now < watched.drafted_at + DRAFT_SECONDS and text.as_markdown() == watched.said:
+        if now < watched.drafted_at + DRAFT_SECONDS and self._is_said(task, text):
             return
         watched.drafted_at = now
         self._drafts = await self._messenger.draft(task.chat, task.id, text)
@@ -298,7 +311,8 @@ class Progress:
             return texts.statuses.status_sending(lang, task)
         if task.state is TaskState.QUEUED and watched.away:
             return texts.statuses.status_away(lang, task)
-        if task.state is TaskState.QUEUED and watched.no_address:
+        photo = watched.waiting and not watched.held and task.waits_for_photo
+        if task.state is TaskState.QUEUED and (watched.no_address or photo):
             return texts.statuses.status_no_address(lang, task)
         if task.state is TaskState.QUEUED and watched.waiting:
             return texts.statuses.status_waiting(lang, task, busy=not watched.held)

@@ -171,6 +171,11 @@ class Translator(ChatModelClient):
             return None
         return said
 
+    def misses(self, prompt: str) -> bool:
+        """Return whether a prompt, as it is sent, is in a language that the video model does not
+        know: it should have been translated."""
+        return is_foreign(prompt) and not is_english(prompt, quoted_words(prompt))
+
     async def improve(self, prompt: str) -> str | None:
         """Return a scene in English; None when none is available."""
         return await self._ask(_IMPROVE, prompt, self._seconds)

@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from bot.runtime.stop_signals import stop_signals
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.sandbox.telegram.emulator import FIRST_PERSON, TelegramEmulator
 
@@ -31,7 +32,7 @@ _START_LINK = re.compile(r"https://t\.me/\w+\?start=[\w-]+")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run until Ctrl-C or SIGTERM; return the exit code."""
+    """Run until a signal asks it to stop, as Ctrl-C does; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="bot sandbox", description="The bot in the browser: no token, no key, no money."
     )
@@ -71,7 +72,7 @@ def _delay(text: str) -> float:
 async def _run(port: int, delay: float, *, claim: bool) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stop_signals():
         loop.add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="video-bot-")))

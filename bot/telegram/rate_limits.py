@@ -25,6 +25,7 @@ from aiogram.methods import (
 from aiogram.methods.base import TelegramType
 
 from bot.core.clock import Sleep
+from bot.core.errors import TelegramFlood
 
 
 class RateLimiter:
@@ -53,6 +54,16 @@ class RateLimiter:
         self._free: dict[int | str, float] = {}
         self._turns: deque[float] = deque(maxlen=self.ALL[0])
         self._others_until = 0.0
+        self._flooded: dict[int | str, float] = {}  # until when Telegram wants no calls to it
+
+    def flooded(self, chat_id: int | str, seconds: float) -> None:
+        """Postpone unimportant calls to this chat, as Telegram asked: each would only be refused
+        too. Important ones ask for themselves.
+        """
+        now = self._clock()
+        if len(self._flooded) >= self.KEPT:
+            self._flooded = {k: at for k, at in self._flooded.items() if at > now}
+        self._flooded[chat_id] = now + seconds
 
     def wait(self, chat_id: int | str | None) -> float:
         """Reserve the next call to this chat; return the seconds until it may be sent."""
@@ -72,6 +83,7 @@ class RateLimiter:
         now = self._clock()
         return (
             self._others_until > now
+            or (chat_id is not None and self._flooded.get(chat_id, 0.0) > now)
             or sum(turn > now - self.ALL[1] for turn in self._turns) >= self.BUSY
             or self._chat(chat_id, take=False) > 0
         )
@@ -120,10 +132,11 @@ class RateLimitMiddleware(BaseRequestMiddleware):
     ) -> Response[TelegramType]:
         if isinstance(method, DeleteMessage):
             await self._give_way()
-        if method.__api_method__.startswith(_MESSAGES) and not isinstance(method, SendChatAction):
+        name, chat_id = method.__api_method__, getattr(method, "chat_id", None)
+        is_message = name.startswith(_MESSAGES) and not isinstance(method, SendChatAction)
+        if is_message:
             # Telegram counts each message of an album.
             messages = len(method.media) if isinstance(method, SendMediaGroup) else 1
-            chat_id = getattr(method, "chat_id", None)
             wait = max(self._pace.wait(chat_id) for _ in range(messages))
             each, burst = self._pace.SHARED
             if self._line is not None and (ahead := await self._line(each * messages, burst)):
@@ -131,7 +144,12 @@ class RateLimitMiddleware(BaseRequestMiddleware):
                 wait = max(wait, ahead)
             if wait > 0:
                 await self._sleep(wait)
-        return await make_request(bot, method)
+        try:
+            return await make_request(bot, method)
+        except TelegramFlood as exc:
+            if is_message and chat_id is not None:  # an action is counted apart
+                self._pace.flooded(chat_id, exc.retry_after)
+            raise
 
     async def _give_way(self) -> None:
         """Wait a little if calls are queued, so that videos and answers go before a deletion."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from aiogram.utils.formatting import Text
 
 from bot.core.alerts import AlertKind, Params
-from bot.texts import balance
+from bot.core.task import Reason
+from bot.texts import balance, failures
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import words
 
@@ -60,7 +61,7 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
     ),
     AlertKind.UNDELIVERABLE: (
         N_("Order {task} cannot be delivered"),
-        N_("It is paid for and kept. Reason: {reason}"),
+        N_("It is paid for and kept here."),
         N_("Order {task} is settled: it is being sent, or it was deleted."),
     ),
     AlertKind.UNKNOWN: (
@@ -90,7 +91,10 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
     ),
     AlertKind.OTHER_POLLER: (
         N_("Another program reads this bot's updates"),
-        N_("Stop the other program, or create a new token at @BotFather if you do not know it."),
+        N_(
+            "Stop the other program, or create a new token at @BotFather if you do not know it. "
+            "If a webhook was set, restart this bot: that deletes it."
+        ),
         N_("No other program reads this bot's updates any more."),
     ),
     AlertKind.PHOTOS_UNFETCHED: (
@@ -107,15 +111,24 @@ ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
         N_("There is enough space on the disk again."),
     ),
 }
+_NOT_HERE = N_("It is paid for, but the bot could not get its file.")
+_WITHOUT_FILE = {Reason.RESULT_GONE, Reason.RESULT_REFUSED, Reason.RESULT_UNUSABLE}
 
 
 def alert(lang: str, params: Params) -> Text:
     """The start of an alert; with its buttons."""
     _ = words(lang)
-    what, advice, _end = ALERTS[AlertKind(str(params["alert"]))]
+    kind = AlertKind(str(params["alert"]))
+    what, advice, _end = ALERTS[kind]
     values = {name: str(value) for name, value in params.items()}
+    why = None
+    # Versions before wrote no reason, and later ones may know more.
+    if kind is AlertKind.UNDELIVERABLE and params.get("reason") in set(Reason):
+        reason = Reason(str(params["reason"]))
+        advice = _NOT_HERE if reason in _WITHOUT_FILE else advice
+        why = _(failures.REASONS[reason][0])
     money = balance.of_params(lang, params) if "finding" in params else None
-    return message("🚨", _(what).format(**values), _(advice).format(**values), money)
+    return message("🚨", _(what).format(**values), _(advice).format(**values), why, money)
 
 
 def alert_over(lang: str, params: Params) -> Text:

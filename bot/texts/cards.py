@@ -42,14 +42,15 @@ def card(
     asks_consent: bool = False,
     is_blurry: bool = False,
     heard: bool = False,
+    untranslated: bool = False,
     left: Left | None = None,
     answered: str | None = None,
 ) -> Text:
     """The draft with its prompt as it is sent; with a photo it is the photo's caption.
 
     `left`: what a guest may still order; None: as much as they like. `heard`: the words come from
-    speech, and may be misheard. `answered`: the words of the message that the card answers; a
-    short prompt that is read there is not repeated.
+    speech, and may be misheard. `untranslated`: the translation failed. `answered`: the words of
+    the message that the card answers; a short prompt that is read there is not repeated.
     """
     _ = words(lang)
     rest = lines(
@@ -64,6 +65,12 @@ def card(
         if _.money and left and left.gifts > 0
         else None,
         *_what_becomes(lang, task, counts=left is not None),
+        _(
+            "🌐 It could not be translated this time and is sent as written. English is "
+            "understood better; to try again, send it once more."
+        )
+        if untranslated
+        else None,
         _("🔍 The picture is small, so the video may look blurry.") if is_blurry else None,
         _("🗂 The first picture of the album is used.") if task.media_group_id else None,
         consent(lang) if asks_consent and task.frame else None,

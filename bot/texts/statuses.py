@@ -118,7 +118,8 @@ def status_away(lang: str, task: Task) -> Text:
 
 
 def status_no_address(lang: str, task: Task) -> Text:
-    """Photos cannot be passed on: the tunnel has no address, or they are held; the order waits."""
+    """Photos cannot be passed on: the tunnel has no address, Telegram or the bucket does not
+    answer, or they are held; the order waits."""
     _ = words(lang)
     return message(
         "🕐",

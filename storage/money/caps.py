@@ -65,6 +65,12 @@ _CAPS = (
 )
 
 
+async def check_photos(connection: Connection, terms: OrderRules) -> None:
+    """Raise PhotosHeld when no first frame can be passed on: by the settings, or paused."""
+    if not terms.photos or await is_held(connection, Switch.PHOTOS):
+        raise PhotosHeld("orders with a photo are paused")
+
+
 async def reserve(connection: Connection, task: Task, terms: OrderRules, now: datetime) -> None:
     """Enter the order in the ledger, then check whether it exceeds a cap or the credit.
 
@@ -77,8 +83,8 @@ async def reserve(connection: Connection, task: Task, terms: OrderRules, now: da
     """
     if await is_held(connection, Switch.INTAKE, Switch.DRAIN):
         raise IntakeHeld("an admin holds new orders")
-    if task.frame is not None and await is_held(connection, Switch.PHOTOS):
-        raise PhotosHeld("orders with a photo are paused")
+    if task.frame is not None:
+        await check_photos(connection, terms)
     paid = terms.pays(task.user_id)
     own = await caps_of(connection, [task.user_id, task.chat.chat_id])
     caps, is_gift = terms.caps | own, False

@@ -445,3 +445,21 @@ async def test_a_bot_that_cannot_start_says_why_in_its_last_line(
             assert "cannot go on: " in ended.lines[-1]
             assert named in ended.lines[-1], ended.lines
             assert PASSWORD not in ended.lines[-1]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["check", "--o", "--y"],
+        ["check", "--ord"],
+        ["restore", "x", "--rep"],
+        ["copy", "a", "b", "--r"],
+    ],
+)
+def test_a_shortened_flag_is_unknown(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 2
+    assert f"unknown arguments: {argv[-1] if argv[0] != 'check' else ' '.join(argv[1:])}" in (
+        capsys.readouterr().err
+    )

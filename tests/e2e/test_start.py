@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from bot import texts
@@ -49,7 +50,11 @@ async def run(harness: ProcessHarness, *command: str, **settings: str) -> tuple[
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_a_stop_during_the_start_exits_with_0(harness: ProcessHarness) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_stop_during_the_start_exits_with_0(
+    harness: ProcessHarness, number: signal.Signals
+) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as from a terminal; `nohup pytest` ignores it
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot"), env=harness.settings(), cwd=harness.folder
     )
@@ -57,10 +62,10 @@ async def test_a_stop_during_the_start_exits_with_0(harness: ProcessHarness) -> 
 
     def listens() -> bool:
         [caught] = re.findall(r"^SigCgt:\t(\w+)$", status.read_text(), flags=re.MULTILINE)
-        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+        return bool(int(caught, 16) >> (number - 1) & 1)
 
     await until(listens, 40)
-    process.terminate()
+    process.send_signal(number)
     async with asyncio.timeout(20):
         assert await process.wait() == 0
 

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bot import texts
 from bot.core.task import Reason
 from bot.media.download import Downloader, guarded_connector
 from bot.sandbox.faults import Fault
@@ -89,6 +90,20 @@ async def test_a_slow_download_is_cancelled_and_repeated(
         await harness.ended("delivered", within=120)
         assert len(harness.asked("download")) == 2
         assert len(harness.asked("create")) == 1
+
+
+async def test_a_video_that_cannot_be_fetched_yet_is_told_to_be_ready(
+    harness: AppHarness,
+) -> None:
+    harness.spoil(http(503).model_copy(update={"times": 0}), on="download")
+    anna = harness.person()
+    await harness.order(anna)
+    await harness.until(lambda: harness.states() == ["rendered"])
+    await harness.pass_(600)
+    ready = texts.statuses.status_sending("en", harness.as_task()).render()[0]
+    said = [edit.params["text"] for edit in harness.sent("editMessageText")]
+    assert said[-1] == ready
+    assert said.count(ready) == 1
 
 
 async def test_an_expired_link_is_replaced_by_a_new_one(

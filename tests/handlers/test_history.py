@@ -328,6 +328,19 @@ async def test_all_data_is_deleted_after_the_second_tap(
     assert "Deleted: your prompts" in harness.telegram.edits[-1].text
 
 
+async def test_the_status_of_a_deleted_order_does_not_stay(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    for _ in range(2):
+        await harness.feed(**ann.text("A fox"))
+    ordered_card, draft_card = harness.telegram.sent
+    await harness.feed(**ann.press(ordered_card.buttons[0][0][1], ordered_card.message_id))
+    await harness.feed(**ann.press("dm|7|1"))
+    assert harness.states() == []
+    [gone] = harness.telegram.named("deleteMessage")
+    assert int(gone.params["message_id"]) == ordered_card.message_id != draft_card.message_id
+
+
 async def test_a_cancelled_deletion_deletes_nothing(harness: HandlerHarness, ann: Person) -> None:
     await ordered(harness, ann, 1)
     await harness.feed(**ann.text("/delete_me"))

@@ -48,6 +48,27 @@ def knows(harness: HandlerHarness, **said: str) -> None:
     )
 
 
+async def test_a_prompt_that_could_not_be_translated_says_so_on_its_card(
+    harness: HandlerHarness, boris: Person
+) -> None:
+    note = "не удалось перевести"
+    knows(harness)
+    await harness.feed(**boris.text("Кот под дождём"))
+    await harness.feed(**boris.text("A cat in the rain"))
+    await harness.feed(**boris.text("Neon Tokyo"))
+    failed, english, names = harness.telegram.sent
+    assert note in failed.text
+    assert note not in english.text + names.text
+
+    knows(harness, translation="A cat in the rain")
+    await harness.feed(**boris.text("Кот под дождём"))
+    translated = harness.telegram.sent[-1]
+    assert note not in translated.text
+    own = next(data for row in translated.buttons for text, data in row if "как написано" in text)
+    await harness.feed(**boris.press(own, translated.message_id))
+    assert note not in harness.telegram.edits[-1].text  # that was their own choice
+
+
 def texts_of(call: Call) -> list[list[str]]:
     return [[text for text, _ in row] for row in call.buttons]
 

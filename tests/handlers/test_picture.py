@@ -7,6 +7,7 @@ import io
 import pytest
 from PIL import Image
 
+from bot.core.caps import OrderRules
 from bot.core.errors import TelegramLater
 from bot.media import frames
 from tests.support.handler_harness import HandlerHarness, Person, jpeg
@@ -28,6 +29,28 @@ async def test_a_photo_with_a_caption_is_a_card_with_the_photo(
     assert [text for text, _ in card.buttons[0]] == ["9:16", "1:1", "16:9"]
     assert (task["card_message_id"], task["card_is_media"]) == (card.message_id, 1)
     assert harness.telegram.named("getFile") == []
+
+
+@pytest.mark.parametrize("caption", ["/dance now", "/помощь"])
+async def test_a_caption_that_is_an_unknown_command_is_no_prompt(
+    harness: HandlerHarness, ann: Person, caption: str
+) -> None:
+    await harness.feed(**ann.photo(720, 1280, caption=caption))
+    [answer] = harness.telegram.sent
+    assert "I do not know this command" in answer.text
+    assert harness.states() == []
+
+
+async def test_an_old_card_with_a_photo_is_not_ordered_when_photos_were_switched_off(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.photo(720, 1280, caption="It waves"))
+    [card] = harness.telegram.sent
+    harness.storage.tasks.terms = OrderRules(photos=False)
+    await harness.feed(**ann.press(card.buttons[0][0][1], card.message_id))
+    [toast] = harness.telegram.named("answerCallbackQuery")
+    assert "Photos cannot be used at the moment" in toast.params["text"]
+    assert harness.states() == ["draft"]
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,10 @@ async def test_a_prompt_over_the_limit_is_refused_with_both_numbers(
         {"animation": {"file_id": "a", "file_unique_id": "a", "width": 1, "height": 1,
                        "duration": 3},
          "document": {"file_id": "a", "file_unique_id": "a", "mime_type": "video/mp4"}},
+        {"rich_message": {"blocks": []}},
+        {"giveaway": {"chats": [], "winners_selection_date": 1, "winner_count": 1}},
+        {},  # a part that could not be parsed was left out
+        {"hologram": {"of": "a later version of the Bot API"}},
     ],
 )  # fmt: skip
 async def test_unusable_content_is_answered_with_what_works(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.core.access import Access
 from bot.core.alerts import Switch
 from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.catalog import CATALOG
@@ -335,6 +336,19 @@ async def test_one_press_orders_all_parts_and_a_repeat_none(
     await harness.feed(**ann.press(pressed(shown, "16:9")))
     assert harness.telegram.toasts[-1] == "This card is over. Nothing more was ordered."
     assert harness.states() == ["queued", "draft", "draft"]
+
+
+@pytest.mark.parametrize("command", ["/stats", "/admin", "/ledger", "/user 7", "/order 3"])
+async def test_reports_know_parts_that_are_not_begun(
+    harness: HandlerHarness, ann: Person, command: str
+) -> None:
+    shown = await card(harness, ann)
+    await harness.feed(**ann.press(pressed(shown, "9:16")))
+    assert harness.states() == ["queued", "draft", "draft"]
+    harness.dispatcher["access"] = Access(is_open=True, admins=frozenset({7}))
+    before = len(harness.telegram.sent) + len(harness.telegram.named("sendDocument"))
+    await harness.feed(**ann.text(command))
+    assert len(harness.telegram.sent) + len(harness.telegram.named("sendDocument")) > before
 
 
 async def test_a_press_on_an_old_card_shows_the_new_one(

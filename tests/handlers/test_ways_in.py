@@ -117,6 +117,20 @@ async def test_a_reply_to_an_image_file_uses_it(harness: HandlerHarness, ann: Pe
     assert harness.telegram.sent[0].name == "sendPhoto"
 
 
+@pytest.mark.parametrize("kind", ["photo", "document"])
+async def test_a_reply_to_a_picture_of_another_chat_uses_it(
+    harness: HandlerHarness, ann: Person, kind: str
+) -> None:
+    content = ann.photo(1280, 720) if kind == "photo" else ann.document(jpeg(1600, 900))
+    origin = {"type": "hidden_user", "sender_user_name": "Eve", "date": 0}
+    elsewhere = {"origin": origin, kind: content["message"][kind]}
+    await harness.feed(**ann.text("It waves", external_reply=elsewhere))
+    [card] = harness.telegram.sent
+    assert card.name == "sendPhoto"
+    assert card.buttons[0][0][0] == "16:9"
+    assert harness.task()["frame_kind"] == kind
+
+
 async def test_a_reply_to_a_bad_picture_is_refused_without_a_draft(
     harness: HandlerHarness, ann: Person
 ) -> None:

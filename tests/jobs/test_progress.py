@@ -138,6 +138,39 @@ async def test_queued_photos_show_that_they_wait_for_the_tunnel(screen: Screen) 
     assert "number 2 in the queue" in said[51]
 
 
+async def test_a_photo_that_cannot_be_fetched_is_not_told_as_a_busy_service(
+    screen: Screen,
+) -> None:
+    photo = task(frame=Frame(file_id="x", kind="photo"), attempts=1, detail="the photo: flood")
+    screen.progress.queue([(photo, 1)], held=False)
+    await screen.watch(10)
+    screen.progress.forget(photo.id)
+    screen.progress.show(photo, PRIOR, waiting=True)
+    await screen.watch(10)
+    [(_, _, text)] = screen.messenger.edits
+    assert "Photos cannot be passed on" in text
+    screen.progress.leave(replace(photo, attempts=2, detail="code 6"), PRIOR, held=False)
+    await screen.watch(10)
+    assert "very busy" in screen.messenger.edits[-1][2]
+
+
+async def test_a_task_that_waits_between_two_tries_is_not_edited_with_the_same_text(
+    screen: Screen,
+) -> None:
+    waits = task(attempts=1)
+    for _ in range(3):
+        screen.progress.leave(waits, PRIOR, held=False)
+        await screen.watch(10)
+        screen.progress.queue([(waits, 1)], held=False)
+        await screen.watch(60)
+    [(_, message, text)] = screen.messenger.edits
+    assert message == 50
+    assert "very busy" in text
+    screen.progress.queue([(replace(waits, card_message_id=51), 1)], held=False)
+    await screen.watch(60)
+    assert [message for _, message, _ in screen.messenger.edits] == [50, 51]
+
+
 async def test_a_task_that_left_the_queue_shows_no_position(screen: Screen) -> None:
     screen.progress.queue([(task(), 3)], held=False)
     screen.progress.queue([], held=False)

@@ -316,6 +316,33 @@ def test_every_alert_has_texts_for_start_and_end_and_a_button(kind: AlertKind, l
     assert keyboards.notices.notice(end) is None
 
 
+@pytest.mark.parametrize(
+    ("reason", "lang", "said"),
+    [
+        (Reason.CHAT_UNREACHABLE, "en", "kept here.\nTelegram did not let me write to this chat."),
+        (
+            Reason.RESULT_GONE,
+            "en",
+            "could not get its file.\nThe video was made, but the service no",
+        ),
+        (
+            Reason.RESULT_UNUSABLE,
+            "ru",
+            "не смог получить файл.\nВместо видео сервис прислал что-то",
+        ),
+    ],
+)
+def test_an_undelivered_order_is_told_with_its_reason_and_whether_its_file_is_here(
+    reason: Reason, lang: str, said: str
+) -> None:
+    params: dict[str, str | int | float | bool | None] = {
+        "alert": AlertKind.UNDELIVERABLE.value, "task": 7, "reason": reason.value,
+    }  # fmt: skip
+    text = texts.alerts.alert(lang, params).render()[0]
+    assert said in text
+    assert reason.value not in text
+
+
 async def test_a_refused_refund_is_an_alert_until_it_is_decided(harness: MonitorHarness) -> None:
     stars = harness.storage.stars
     assert await stars.purchase(

@@ -176,8 +176,33 @@ def test_each_unreadable_file_has_its_own_error(given: Any) -> None:
     ) == [
         "BOT_TOKEN_FILE: cannot be read (FileNotFoundError)",
         "GPTUNNEL_API_KEY_FILE: cannot be read (UnicodeDecodeError)",
-        "HTTP_PORT: Input should be a valid integer, unable to parse string as an integer",
+        "HTTP_PORT: should be a whole number, without a unit",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("BALANCE_ALERT", "100 ₽", "should be a whole number, without a unit"),
+        ("BALANCE_ALERT", "100.5", "should be a whole number, without a unit"),
+        ("CAP_USER_PER_DAY", "-1", "should be 0 or more"),
+        ("CAP_USER_PER_DAY", "9" * 20, "should be 1000000000 or less"),
+        ("CAP_USER_PER_DAY", "9" * 5000, "should be a smaller number"),
+        ("TASK_DEADLINE_SECONDS", "15m", "should be a whole number, without a unit"),
+        ("TASK_DEADLINE_SECONDS", "9" * 12, "should be 1000000000 or less"),
+        ("ADMIN_CHAT", "-" + "9" * 19, "should be a Telegram ID"),
+        ("SETTLE_BY_BALANCE", "maybe", "should be true or false"),
+        ("ROLE", "workers", "should be 'all', 'intake' or 'worker'"),
+        ("PUBLIC_URL", "bot.example.org",
+         "should begin with https:// or http:// and a host, without quotes"),
+        ("GPTUNNEL_BASE_URL", '"https://gptunnel.ru/v1"',
+         "should begin with https:// or http:// and a host, without quotes"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_answered_with_the_form_that_is_expected(
+    given: Any, name: str, value: str, advice: str
+) -> None:
+    assert lines_of(given, **{name: value}) == [f"{name}: {advice}"]
 
 
 def test_each_missing_dependency_of_a_setting_has_its_own_error(given: Any) -> None:

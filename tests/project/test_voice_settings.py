@@ -17,7 +17,10 @@ REQUIRED = {"bot_token": "123456789:AAE", "gptunnel_api_key": "key"}
         ({"transcribe_url": "https://ear.example"}, "TRANSCRIBE_MODEL: also needed"),
         ({"transcribe_key": "k"}, "TRANSCRIBE_URL: also needed with TRANSCRIBE_KEY"),
         ({"transcribe_model": "small"}, "install the extra `voice`"),
-        ({"transcribe_model": "m", "transcribe_url": "ear"}, "TRANSCRIBE_URL: should be an http"),
+        (
+            {"transcribe_model": "m", "transcribe_url": "ear"},
+            "TRANSCRIBE_URL: should begin with http",
+        ),
     ],
 )
 def test_what_is_missing_is_named(given: dict[str, str], said: str) -> None:

@@ -411,6 +411,26 @@ def test_the_total_rate_can_be_busy() -> None:
     assert pace.busy(None)
 
 
+async def test_unimportant_calls_to_a_chat_wait_as_long_as_telegram_asked() -> None:
+    ticks = Ticks()
+    pace = ChatsAlone(ticks)
+    bot: Any = None
+
+    async def refuse(bot: Any, method: Any) -> Any:
+        raise TelegramFlood("flood control", retry_after=300)
+
+    middleware = RateLimitMiddleware(pace)
+    with pytest.raises(TelegramFlood):
+        await middleware(refuse, bot, SendMessage(chat_id=5, text="x"))
+    ticks.now += 299
+    assert pace.busy(5)
+    assert not pace.busy(6)
+    assert not pace.busy(None)
+    assert pace.wait(5) == 0  # videos and answers ask for themselves
+    ticks.now += 2
+    assert not pace.busy(5)
+
+
 @pytest.mark.parametrize("ends", [1.0, 60.0])
 async def test_a_deletion_waits_for_other_calls_but_not_forever(ends: float) -> None:
     """`ends`: so long new calls keep the line full."""

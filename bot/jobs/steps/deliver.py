@@ -155,6 +155,8 @@ class Deliver:
             wait = max(wait, exc.retry_after)
         if gate.is_away:
             wait = 0.0  # the gate says when
+        if refresh:
+            self._show_ready(task)
         url = await self._link(task) if refresh and task.attempts >= TRIES else task.video_url
         kept_by = await self._delivery.kept_by(task)
         return await self._context.later(task, wait, str(exc), video_url=url, kept_by=kept_by)
@@ -168,7 +170,14 @@ class Deliver:
         if task.attempts + 1 >= TRIES:
             return await self._context.undeliverable(task, reason, str(exc))
         wait = back_off(task.attempts + 1, first=2, cap=60)
+        self._show_ready(task)
         return await self._context.later(task, wait, str(exc), video_url=await self._link(task))
+
+    def _show_ready(self, task: Task) -> None:
+        """Show that the video exists: a download that fails at once would leave the status of an
+        earlier state, with its Cancel button, until the next success."""
+        estimate = self._context.current_estimate(task.model)
+        self._context.progress.leave(task, estimate, held=False)
 
     async def _link(self, task: Task) -> str | None:
         """Ask the provider for the link; return the known link when it does not answer."""

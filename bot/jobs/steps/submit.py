@@ -35,7 +35,7 @@ from bot.core.errors import (
 )
 from bot.core.events import AWAY, ORDERED
 from bot.core.schedule import address_wait, back_off
-from bot.core.task import Reason, Task, TaskState
+from bot.core.task import PHOTO_WAITS, Reason, Task, TaskState
 from bot.jobs.steps.context import PATIENCE, StepContext
 from bot.media.bucket import BucketError
 from bot.provider.answers import Job
@@ -169,7 +169,7 @@ class Submit:
         wait = back_off(task.attempts + 1, first=3, cap=300)
         if isinstance(exc, TelegramLater):
             wait = max(wait, exc.retry_after)
-        return await context.later(task, wait, str(exc))
+        return await context.later(task, wait, f"{PHOTO_WAITS}{exc}")
 
     async def _park(
         self, task: Task, *, held: bool, away: bool = False, no_address: bool = False
