@@ -41,6 +41,7 @@ BUTTONS: Mapping[str, str] = {
     "handle": N_("🔄 Handle it again"),
     "allow": N_("✅ Let in"),
     "ban": N_("🚫 Ban"),
+    "unban": N_("✅ Unban"),
     "refund_again": N_("🔄 Give the Stars back again"),
     "refund_settled": N_("✅ Settled in another way"),
     "send": N_("📣 Send to everybody"),

@@ -18,11 +18,11 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.caps import OrderRules
 from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
-from storage.access import move_permit
 from storage.connection import Connection
 from storage.engine import Database
 from storage.money.caps import reserve
 from storage.people import move_caps
+from storage.permits import move_permit
 from storage.privacy import note_consent
 from storage.rows import (
     COPIED,
