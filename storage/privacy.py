@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.core.notices import access_asked_about
+from bot.core.notices import NoticeKind, access_asked_about
 from bot.core.task import TaskState
 from storage.connection import Connection
 from storage.engine import Database
@@ -36,6 +36,7 @@ from storage.tables import (
     one_of,
     operator_messages,
     outbox,
+    permits,
     photo_requests,
     storyboards,
     tasks,
@@ -123,19 +124,9 @@ class PrivacyStore:
             )
             await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
             await connection.execute(
-                sa.delete(operator_messages).where(
-                    (operator_messages.c.chat_id == user_id)
-                    | (operator_messages.c.about == access_asked_about(user_id))
-                )
+                sa.delete(operator_messages).where(operator_messages.c.chat_id == user_id)
             )
-            asked = access_requests.c.user_id == user_id
-            # A declined request stays: without it the person could ask again and again.
-            await connection.execute(
-                sa.delete(access_requests).where(asked, access_requests.c.allowed.is_not(False))
-            )
-            await connection.execute(
-                sa.update(access_requests).where(asked).values(name="", username=None)
-            )
+            await _erase_request(connection, user_id)
             await forget_referrals(connection, user_id)
             await connection.execute(sa.delete(users).where(users.c.user_id == user_id))
             await _erase_updates(connection, user_id)
@@ -192,6 +183,39 @@ async def _forget_boards(
     )
     some = sa.select(storyboards.c.id).where(old).limit(AT_ONCE).scalar_subquery()
     await connection.execute(sa.delete(storyboards).where(storyboards.c.id.in_(some), old))
+
+
+async def _erase_request(connection: Connection, user_id: int) -> None:
+    """Delete a person's request for access, or only its name while it waits or was declined.
+
+    Otherwise they could ask again and again, and each time every admin would be told.
+    """
+    asked = access_requests.c.user_id == user_id
+    decided = sa.exists().where(permits.c.subject_id == user_id)  # this stays
+    over = sa.or_(access_requests.c.allowed.is_(True), decided)
+    await connection.execute(sa.delete(access_requests).where(asked, over))
+    await connection.execute(
+        sa.update(access_requests).where(asked).values(name="", username=None)
+    )
+    about = access_asked_about(user_id)
+    waits = sa.exists().where(asked, access_requests.c.allowed.is_(None))
+    # The buttons of a request that waits must still work; there is no name in these rows.
+    await connection.execute(
+        sa.delete(operator_messages).where(operator_messages.c.about == about, ~waits)
+    )
+    # What an admin cannot be told yet has the name too.
+    unsent = await connection.execute(
+        sa.select(outbox.c.id, outbox.c.params)
+        .where(outbox.c.kind == NoticeKind.ACCESS_ASKED.value)
+        .order_by(outbox.c.id)
+        .with_for_update()
+    )
+    for row in unsent.all():
+        if row.params.get("about") == about:
+            nameless = {**row.params, "name": "", "username": None}
+            await connection.execute(
+                sa.update(outbox).where(outbox.c.id == row.id).values(params=nameless)
+            )
 
 
 async def _erase_updates(connection: Connection, user_id: int) -> None:

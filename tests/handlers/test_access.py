@@ -216,8 +216,8 @@ async def test_a_request_that_was_declined_stays_so_after_delete_me(
 ) -> None:
     await closed.feed(**ann.press(AskAccess().pack()))
     await closed.feed(**admin.press(DecideAccess(user_id=7, allow=False).pack()))
-    told = notices(closed)
     await closed.feed(**ann.press("dm|7|1"))
+    told = notices(closed)
     assert closed.rows("SELECT name, username, allowed FROM access_requests") == [("", None, 0)]
     await closed.feed(**ann.press(AskAccess().pack()))
     assert "declined" in closed.telegram.toasts[-1]
@@ -226,12 +226,39 @@ async def test_a_request_that_was_declined_stays_so_after_delete_me(
     assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
 
 
-async def test_a_request_that_waits_goes_with_delete_me(
-    closed: HandlerHarness, ann: Person
+async def test_a_request_that_waits_stays_without_a_name_and_tells_the_admins_once(
+    closed: HandlerHarness, ann: Person, admin: Person
+) -> None:
+    ann.user["username"] = "ann_x"
+    asking = ann.press(AskAccess().pack())
+    await closed.feed(**asking)
+    for _ in range(3):
+        await closed.feed(**ann.press("dm|7|1"))
+        assert "stays, without your name" in closed.telegram.edits[-1].text
+        assert closed.rows("SELECT name, username FROM access_requests") == [("", None)]
+        told = notices(closed)
+        assert [(kind, chat) for kind, chat, _ in told] == [
+            (NoticeKind.ACCESS_ASKED, ADMIN), (NoticeKind.ACCESS_ASKED, OTHER_ADMIN),
+        ]  # fmt: skip
+        # also not in what an admin has not been told yet
+        assert {(params["name"], params["username"]) for _, _, params in told} == {("", None)}
+        await closed.feed(**ann.press(AskAccess().pack()))
+        assert closed.telegram.toasts[-1].startswith("You have already asked.")
+        assert closed.rows("SELECT name, username FROM access_requests") == [("Ann", "ann_x")]
+    await closed.feed(**admin.press(DecideAccess(user_id=7, allow=True).pack()))
+    assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
+    assert notices(closed)[-1][0] == NoticeKind.ACCESS_GRANTED
+
+
+async def test_a_request_that_was_granted_goes_with_delete_me(
+    closed: HandlerHarness, ann: Person, admin: Person
 ) -> None:
     await closed.feed(**ann.press(AskAccess().pack()))
+    await closed.feed(**admin.press(DecideAccess(user_id=7, allow=True).pack()))
     await closed.feed(**ann.press("dm|7|1"))
+    assert "request" not in closed.telegram.edits[-1].text
     assert closed.rows("SELECT count(*) FROM access_requests") == [(0,)]
+    assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
 
 
 async def test_only_admins_answer_requests(
