@@ -29,6 +29,7 @@ from storage.tables import (
     InboxState,
     access_requests,
     at_rest,
+    broadcast_retries,
     consents,
     films,
     in_states,
@@ -123,6 +124,9 @@ class PrivacyStore:
                 sa.delete(photo_requests).where(photo_requests.c.user_id == user_id)
             )
             await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
+            await connection.execute(
+                sa.delete(broadcast_retries).where(broadcast_retries.c.user_id == user_id)
+            )
             await connection.execute(
                 sa.delete(operator_messages).where(operator_messages.c.chat_id == user_id)
             )

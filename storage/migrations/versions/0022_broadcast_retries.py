@@ -1,0 +1,35 @@
+"""People whom a broadcast tries again."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from storage.column_types import UtcDateTime
+
+revision = "0022"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "broadcast_retries",
+        sa.Column("broadcast_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("since", UtcDateTime, nullable=False),
+        sa.Column("run_at", UtcDateTime, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("broadcast_id", "user_id", name=op.f("pk_broadcast_retries")),
+    )
+
+
+def downgrade() -> None:
+    """An older program tries nobody again: those who wait count as not reached."""
+    op.execute(
+        "UPDATE broadcasts SET lease_until = NULL, refused = refused + "
+        "(SELECT count(*) FROM broadcast_retries WHERE broadcast_id = broadcasts.id) "
+        "WHERE state = 'running'"
+    )
+    op.drop_table("broadcast_retries")
