@@ -19,13 +19,19 @@ from storage.connection import Connection
 from storage.journal import note
 from storage.money.entries import credit_of, enter, gift_videos_of
 from storage.people import caps_of
-from storage.tables import Entry, in_states, ledger, tasks
+from storage.tables import Entry, in_states, ledger, moved_groups, tasks
 
 S = TaskState
 
 # Rows that count towards a person's daily cap; gift videos do not
 _of_person = sa.and_(ledger.c.user_id == sa.bindparam("person"), ledger.c.videos == 0)
-_of_group = ledger.c.chat_id == sa.bindparam("group")
+# Also those from before a group became a supergroup
+_of_group = sa.or_(
+    ledger.c.chat_id == sa.bindparam("group"),
+    ledger.c.chat_id.in_(
+        sa.select(moved_groups.c.old_id).where(moved_groups.c.new_id == sa.bindparam("group"))
+    ),
+)
 
 
 def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:

@@ -20,9 +20,8 @@ from bot.core.caps import OrderRules
 from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
 from storage.connection import Connection
 from storage.engine import Database
+from storage.group_moves import move_group
 from storage.money.caps import reserve
-from storage.people import move_caps
-from storage.permits import move_permit
 from storage.privacy import note_consent
 from storage.rows import (
     COPIED,
@@ -35,14 +34,10 @@ from storage.rows import (
     place_of,
     task_from,
 )
-from storage.storyboards import move_boards
 from storage.tables import (
     RESTING,
     at_rest,
-    films,
     in_states,
-    outbox,
-    photo_requests,
     task_events,
     tasks,
 )
@@ -305,39 +300,9 @@ class TaskStore(Drafts):
 
     async def migrate_chat(self, old: int, new: int) -> int:
         """Move open tasks, and those whose end is not told yet, to the supergroup that a group
-        became; return how many.
-
-        Messages have other ids there, so old ones can no longer be edited or replied to.
-        """
-        untold = sa.select(outbox.c.task_id).where(outbox.c.chat_id == old)
+        became, with what else belongs to it; return how many."""
         async with self._database.transaction() as connection:
-            moved = await connection.execute(
-                sa.update(tasks)
-                .where(
-                    tasks.c.chat_id == old,
-                    sa.or_(sa.not_(in_states(ENDED)), tasks.c.id.in_(untold)),
-                )
-                .values(chat_id=new, message_id=0, card_message_id=None, card_is_media=False)
-            )
-            await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.chat_id == old)
-                .values(chat_id=new, message_thread_id=None, reply_to=None)
-            )
-            await connection.execute(
-                sa.update(films)
-                .where(films.c.chat_id == old, films.c.run_at.is_not(None))
-                .values(chat_id=new, message_thread_id=None, reply_to=None)
-            )
-            await connection.execute(
-                sa.update(photo_requests)
-                .where(photo_requests.c.chat_id == old)
-                .values(chat_id=new, message_thread_id=None)
-            )
-            await move_boards(connection, old, new)
-            await move_permit(connection, old, new)
-            await move_caps(connection, old, new)
-            return moved.rowcount
+            return await move_group(connection, old, new)
 
     async def get(self, task_id: int) -> Task | None:
         """Return the task."""

@@ -1,4 +1,4 @@
-"""People whom a broadcast tries again."""
+"""People whom a broadcast tries again, and groups that became supergroups."""
 
 from __future__ import annotations
 
@@ -23,6 +23,13 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("broadcast_id", "user_id", name=op.f("pk_broadcast_retries")),
     )
+    op.create_table(
+        "moved_groups",
+        sa.Column("old_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("new_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("old_id", name=op.f("pk_moved_groups")),
+    )
+    op.create_index(op.f("ix_moved_groups_new_id"), "moved_groups", ["new_id"], unique=False)
 
 
 def downgrade() -> None:
@@ -33,3 +40,4 @@ def downgrade() -> None:
         "WHERE state = 'running'"
     )
     op.drop_table("broadcast_retries")
+    op.drop_table("moved_groups")
