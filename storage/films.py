@@ -50,6 +50,7 @@ class WantedFilm:
     reply_to: int | None
     wanted_at: datetime
     attempts: int  # leases taken, including this one
+    redirected: bool = False  # the place where it was asked for takes nothing
 
 
 _film = films.c.id == sa.bindparam("film")
@@ -174,6 +175,7 @@ class FilmStore:
                     reply_to=row.reply_to,
                     wanted_at=row.wanted_at,
                     attempts=row.attempts,
+                    redirected=row.redirected,
                 )
                 for row in rows.all()
             ]
@@ -190,6 +192,11 @@ class FilmStore:
     async def later(self, owner: str, film_id: int, run_at: datetime) -> bool:
         """Postpone a request to `run_at`."""
         return await self._write_held(owner, film_id, {"run_at": run_at, **UNLEASED})
+
+    async def redirect(self, owner: str, film_id: int, chat: Chat, *, now: datetime) -> bool:
+        """Send a film to another chat instead: the place was tried once and takes nothing."""
+        values = {"reply_to": None, "redirected": True, "run_at": now, "attempts": 0}
+        return await self._write_held(owner, film_id, {**chat_values(chat), **values, **UNLEASED})
 
     async def give_up(
         self, owner: str, film_id: int, notice: Notice | None, *, now: datetime
@@ -224,7 +231,9 @@ async def want(
     With `user_id`, only a film of this person. Return False if it is not theirs or already
     requested.
     """
-    values = {"lang": lang, "reply_to": reply_to, "run_at": now, "wanted_at": now}
+    values = {
+        "lang": lang, "reply_to": reply_to, "run_at": now, "wanted_at": now, "redirected": False,
+    }  # fmt: skip
     wanted = await connection.execute(
         _WANT_ANEW if user_id is None else _WANT_OWN,
         {"film": film_id, "person": user_id, **chat_values(chat), **values},

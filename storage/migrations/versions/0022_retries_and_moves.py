@@ -1,4 +1,5 @@
-"""People whom a broadcast tries again, and groups that became supergroups."""
+"""People whom a broadcast tries again, groups that became supergroups, and films that a chat does
+not take."""
 
 from __future__ import annotations
 
@@ -30,6 +31,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("old_id", name=op.f("pk_moved_groups")),
     )
     op.create_index(op.f("ix_moved_groups_new_id"), "moved_groups", ["new_id"], unique=False)
+    op.add_column(
+        "films",
+        sa.Column("redirected", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
 
 
 def downgrade() -> None:
@@ -41,3 +46,4 @@ def downgrade() -> None:
     )
     op.drop_table("broadcast_retries")
     op.drop_table("moved_groups")
+    op.drop_column("films", "redirected")
