@@ -20,7 +20,15 @@ from bot.core.task import Chat, Task, TaskState
 from storage.connection import Connection
 from storage.engine import Database
 from storage.outbox import insert_notices
-from storage.rows import UNLEASED, chat_from, chat_values, first_due, lease, task_from
+from storage.rows import (
+    UNLEASED,
+    chat_from,
+    chat_values,
+    first_due,
+    in_order,
+    lease,
+    task_from,
+)
 from storage.tables import films, tasks
 
 
@@ -271,7 +279,9 @@ async def forget_films(connection: Connection, film_ids: Iterable[int | None]) -
     if not touched:
         return
     await connection.execute(
-        sa.update(films).where(films.c.id.in_(touched)).values(file_id=None, joined=None)
+        sa.update(films)
+        .where(in_order(films, films.c.id.in_(touched)))
+        .values(file_id=None, joined=None)
     )
     left = sa.exists().where(tasks.c.film_id == films.c.id)
     await connection.execute(sa.delete(films).where(films.c.id.in_(touched), ~left))

@@ -1,7 +1,6 @@
 """Move what belongs to a group to the supergroup that it became.
 
-Rows are locked in the order of their numbers, as everywhere, so that two transactions never wait
-for each other. It must not know how the move is noticed.
+It must not know how the move is noticed.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from bot.core.task import ENDED
 from storage.connection import Connection
 from storage.people import move_caps
 from storage.permits import move_permit
+from storage.rows import in_order
 from storage.storyboards import IS_OPEN
 from storage.tables import (
     films,
@@ -51,10 +51,7 @@ _MOVES: tuple[tuple[sa.Table, sa.ColumnElement[bool], dict[str, object]], ...] =
     ),
 )
 _STATEMENTS = tuple(
-    (
-        sa.select(table.c.id).where(which).order_by(table.c.id).with_for_update(),
-        sa.update(table).where(which).values(chat_id=_NEW, **values),
-    )
+    sa.update(table).where(in_order(table, which)).values(chat_id=_NEW, **values)
     for table, which, values in _MOVES
 )
 _REMEMBER = insert(moved_groups).values(old_id=_OLD, new_id=_NEW).on_conflict_do_nothing()
@@ -68,10 +65,7 @@ async def move_group(connection: Connection, old: int, new: int) -> int:
     that are. Orders of before count for the new id too.
     """
     ids = {"old": old, "new": new}
-    moved = []
-    for lock, move in _STATEMENTS:
-        await connection.execute(lock, {"old": old})
-        moved.append((await connection.execute(move, ids)).rowcount)
+    moved = [(await connection.execute(statement, ids)).rowcount for statement in _STATEMENTS]
     await connection.execute(_REMEMBER, ids)
     await connection.execute(_REMEMBER_EARLIER, ids)
     await move_permit(connection, old, new)

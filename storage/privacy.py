@@ -23,7 +23,7 @@ from storage.films import forget_films
 from storage.money.gifts import forget_referrals
 from storage.money.ledger import settle
 from storage.provider_account import disturb
-from storage.rows import task_from
+from storage.rows import in_order, task_from
 from storage.tables import (
     BoardState,
     InboxState,
@@ -105,7 +105,9 @@ class PrivacyStore:
         locked = sa.select(tasks.c.id).where(theirs).order_by(tasks.c.id).with_for_update()
         async with self._database.transaction() as connection:
             await connection.execute(
-                sa.delete(storyboards).where(storyboards.c.user_id == user_id)
+                sa.delete(storyboards).where(
+                    in_order(storyboards, storyboards.c.user_id == user_id, deletes=True)
+                )
             )
             await connection.execute(locked)
             gone = await connection.execute(sa.delete(tasks).where(theirs).returning(*tasks.c))
@@ -118,17 +120,27 @@ class PrivacyStore:
                     await settle(connection, cancelled, now)
             if any(row.state in _AT_PROVIDER for row in rows):
                 await disturb(connection, now)  # charged or given back without a row
-            await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
+            await connection.execute(
+                sa.delete(films).where(in_order(films, films.c.user_id == user_id, deletes=True))
+            )
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
             await connection.execute(
                 sa.delete(photo_requests).where(photo_requests.c.user_id == user_id)
             )
-            await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
+            await connection.execute(
+                sa.delete(outbox).where(
+                    in_order(outbox, outbox.c.waits_for == user_id, deletes=True)
+                )
+            )
             await connection.execute(
                 sa.delete(broadcast_retries).where(broadcast_retries.c.user_id == user_id)
             )
             await connection.execute(
-                sa.delete(operator_messages).where(operator_messages.c.chat_id == user_id)
+                sa.delete(operator_messages).where(
+                    in_order(
+                        operator_messages, operator_messages.c.chat_id == user_id, deletes=True
+                    )
+                )
             )
             await _erase_request(connection, user_id)
             await forget_referrals(connection, user_id)
@@ -146,14 +158,13 @@ class PrivacyStore:
             ),
             sa.and_(at_rest(_AT_REST), tasks.c.run_at < orders_before),
         )
-        some = sa.select(tasks.c.id).where(old).limit(AT_ONCE).scalar_subquery()
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.delete(photo_requests).where(photo_requests.c.asked_at < drafts_before)
             )
             gone = await connection.execute(
                 sa.delete(tasks)
-                .where(tasks.c.id.in_(some), old)
+                .where(in_order(tasks, old, limit=AT_ONCE, deletes=True))
                 .returning(tasks.c.id, tasks.c.film_id)
             )
             erased = gone.all()
@@ -166,7 +177,12 @@ class PrivacyStore:
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(inbox).where(
-                    one_of(inbox.c.state, {InboxState.SET_ASIDE}), inbox.c.finished_at < before
+                    in_order(
+                        inbox,
+                        one_of(inbox.c.state, {InboxState.SET_ASIDE}),
+                        inbox.c.finished_at < before,
+                        deletes=True,
+                    )
                 )
             )
             return gone.rowcount
@@ -185,8 +201,9 @@ async def _forget_boards(
         sa.and_(is_draft, storyboards.c.changed_at < drafts_before),
         sa.and_(~is_draft, storyboards.c.changed_at < orders_before),
     )
-    some = sa.select(storyboards.c.id).where(old).limit(AT_ONCE).scalar_subquery()
-    await connection.execute(sa.delete(storyboards).where(storyboards.c.id.in_(some), old))
+    await connection.execute(
+        sa.delete(storyboards).where(in_order(storyboards, old, limit=AT_ONCE, deletes=True))
+    )
 
 
 async def _erase_request(connection: Connection, user_id: int) -> None:
@@ -205,7 +222,9 @@ async def _erase_request(connection: Connection, user_id: int) -> None:
     waits = sa.exists().where(asked, access_requests.c.allowed.is_(None))
     # The buttons of a request that waits must still work; there is no name in these rows.
     await connection.execute(
-        sa.delete(operator_messages).where(operator_messages.c.about == about, ~waits)
+        sa.delete(operator_messages).where(
+            in_order(operator_messages, operator_messages.c.about == about, ~waits, deletes=True)
+        )
     )
     # What an admin cannot be told yet has the name too.
     unsent = await connection.execute(
@@ -234,7 +253,7 @@ async def _erase_updates(connection: Connection, user_id: int) -> None:
     for start in range(0, len(theirs), AT_ONCE):
         await connection.execute(
             sa.update(inbox)
-            .where(inbox.c.update_id.in_(theirs[start : start + AT_ONCE]))
+            .where(in_order(inbox, inbox.c.update_id.in_(theirs[start : start + AT_ONCE])))
             .values(payload=None)
         )
 

@@ -68,7 +68,7 @@ async def test_a_move_locks_rows_by_number(
                 moving = group.create_task(other.tasks.migrate_chat(OLD, NEW))
                 await asyncio.sleep(0.2)
     assert moving.result() == 2
-    for one in (first, second):
-        moved = await storage.tasks.get(one.id)
+    for row in (first, second):
+        moved = await storage.tasks.get(row.id)
         assert moved is not None
         assert moved.chat == Chat(chat_id=NEW)
