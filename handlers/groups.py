@@ -24,12 +24,16 @@ def router() -> Router:
 
 
 async def moves(message: Message) -> bool:
-    return message.migrate_to_chat_id is not None
+    """One of the two messages about a move: the last of the group, the first of the supergroup."""
+    return bool(message.migrate_to_chat_id or message.migrate_from_chat_id)
 
 
 async def moved(message: Message, storage: Storage) -> None:
-    assert message.migrate_to_chat_id is not None
-    await storage.tasks.migrate_chat(message.chat.id, message.migrate_to_chat_id)
+    """Move what belongs to the group. Chats are handled beside each other, so the supergroup's own
+    message tells it before the first order there.
+    """
+    old, new = message.migrate_from_chat_id, message.migrate_to_chat_id
+    await storage.tasks.migrate_chat(old or message.chat.id, new or message.chat.id)
 
 
 async def video(

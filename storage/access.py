@@ -94,11 +94,9 @@ class AccessStore:
         """Return the decisions about a person and about the chat."""
         both = {"person": user_id, "chat": user_id if chat_id is None else chat_id}
         rows = await self._database.read(VERDICTS, both)
-        found = {row.subject_id: row.verdict for row in rows}
-        return Verdicts(
-            person=found.get(user_id),
-            chat=None if chat_id is None or chat_id == user_id else found.get(chat_id),
-        )
+        person = next((row.verdict for row in rows if row.subject_id == user_id), None)
+        chat = next((row.verdict for row in rows if row.subject_id != user_id), None)
+        return Verdicts(person=person, chat=chat)
 
     async def let_in(self) -> frozenset[int]:
         """Return the people and groups that were let in."""

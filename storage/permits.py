@@ -14,18 +14,20 @@ from bot.core.access import Verdict
 from storage.audit import add_act
 from storage.connection import Connection
 from storage.journal import note
+from storage.people import id_now
 from storage.tables import permits
 
 VERDICTS = sa.select(permits.c.subject_id, permits.c.verdict).where(
     sa.or_(
         permits.c.subject_id == sa.bindparam("person"),
-        permits.c.subject_id == sa.bindparam("chat"),
+        permits.c.subject_id == id_now(sa.bindparam("chat", type_=sa.BigInteger)),
     )
 )
 
 
 async def move_permit(connection: Connection, old: int, new: int) -> None:
-    """Move a decision to a group's new id, as part of a transaction."""
+    """Move a decision to a group's new id, as part of a transaction; one that the new id already
+    has is kept."""
     await connection.execute(
         insert(permits)
         .from_select(
@@ -41,6 +43,7 @@ async def move_permit(connection: Connection, old: int, new: int) -> None:
         )
         .on_conflict_do_nothing()
     )
+    await connection.execute(sa.delete(permits).where(permits.c.subject_id == old))
 
 
 async def verdict_of(connection: Connection, user_id: int) -> Verdict | None:

@@ -382,6 +382,39 @@ async def test_a_migrated_group_keeps_its_access(
     assert Access().admits(7, moved)
 
 
+@pytest.mark.parametrize("told_by", ["group", "supergroup"])
+async def test_either_message_about_a_move_lets_the_members_in(
+    closed: HandlerHarness, ann: Person, told_by: str
+) -> None:
+    """Chats are handled beside each other: the first order in the supergroup may come before the
+    last message of the group."""
+    old, new = group(closed, ann, -55), group(closed, ann, -100_55)
+    await closed.storage.access.allow(-55, by=ADMIN, now=NOON)
+    if told_by == "group":
+        await closed.feed(**old.message(migrate_to_chat_id=-100_55))
+    else:
+        await closed.feed(**new.message(migrate_from_chat_id=-55))
+    await closed.feed(**new.text("/video A cat"))
+    assert closed.states() == ["draft"]
+
+
+async def test_buttons_from_before_a_move_count_as_the_supergroups(
+    closed: HandlerHarness, ann: Person
+) -> None:
+    """The old messages are still shown, and their buttons come from the old id."""
+    old = group(closed, ann, -55)
+    await closed.storage.access.allow(-55, by=ADMIN, now=NOON)
+    await closed.feed(**old.text("/video A cat"))
+    await closed.storage.tasks.migrate_chat(-55, -100_55)
+    await closed.storage.access.ban(-100_55, by=ADMIN, now=NOON)
+    await closed.feed(**old.press("r|1|16:9"))
+    assert "declined" in closed.telegram.toasts[-1]
+    assert closed.states() == ["draft"]
+    await closed.storage.access.allow(-100_55, by=ADMIN, now=NOON)
+    await closed.feed(**old.press("r|1|16:9"))
+    assert closed.states() == ["queued"]
+
+
 async def test_the_commands_do_not_exist_for_others(closed: HandlerHarness, ann: Person) -> None:
     closed.dispatcher["access"] = Access(is_open=True, admins=frozenset({ADMIN}))
     for command in ("/allow 7", "/ban 8", "/invite 1 1"):

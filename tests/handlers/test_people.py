@@ -214,7 +214,7 @@ async def test_a_cap_that_the_new_group_has_already_stays(harness: HandlerHarnes
     for _ in range(2):
         await harness.storage.tasks.migrate_chat(-55, -100_55)
     assert await people.caps(-100_55) == {Cap.GROUP_PER_DAY: 5, Cap.GROUP_AT_ONCE: 1}
-    assert await people.caps(-55) == {}
+    assert harness.rows("SELECT * FROM own_caps WHERE subject_id = -55") == []
 
 
 async def test_for_everybody_else_there_is_nothing_of_it(

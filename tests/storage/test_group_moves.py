@@ -42,6 +42,21 @@ async def test_a_count_follows_a_group_that_moved_twice(storage: Storage) -> Non
     assert await storage.ledger.ordered_in_group(NEWEST, OrderRules(), NOON) == 2
 
 
+@pytest.mark.parametrize("cap", [Cap.GROUP_PER_DAY, Cap.GROUP_AT_ONCE, Cap.GROUP_ALLOWANCE])
+async def test_an_order_by_a_button_from_before_the_move_is_counted_with_the_others(
+    storage: Storage, cap: Cap
+) -> None:
+    """Such a button comes from the old id, and so does the order."""
+    await storage.people.set_cap(OLD, cap, 2, by=1, now=NOON)
+    await queued(storage, chat=Chat(chat_id=OLD))
+    await storage.tasks.migrate_chat(OLD, NEW)
+    await queued(storage, chat=Chat(chat_id=OLD))
+    for chat_id in (OLD, NEW):
+        with pytest.raises(LimitReached) as reached:
+            await queued(storage, chat=Chat(chat_id=chat_id))
+        assert reached.value.cap is cap
+
+
 @pytest.mark.parametrize("table", [tasks, outbox], ids=lambda table: str(table.name))
 async def test_a_move_locks_rows_by_number(
     storage: Storage, other: Storage, table: sa.Table
