@@ -18,14 +18,9 @@ from storage import Storage, User
 
 def router() -> Router:
     router = Router(name="groups")
-    router.message.register(moved, moves, flags=EVERYBODY)
+    router.message.register(moved, reply.is_move, flags=EVERYBODY)
     router.message.register(video, Command("video"))
     return router
-
-
-async def moves(message: Message) -> bool:
-    """One of the two messages about a move: the last of the group, the first of the supergroup."""
-    return bool(message.migrate_to_chat_id or message.migrate_from_chat_id)
 
 
 async def moved(message: Message, storage: Storage) -> None:

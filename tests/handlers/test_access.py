@@ -393,7 +393,13 @@ async def test_either_message_about_a_move_lets_the_members_in(
     if told_by == "group":
         await closed.feed(**old.message(migrate_to_chat_id=-100_55))
     else:
-        await closed.feed(**new.message(migrate_from_chat_id=-55))
+        group_bot = {"id": 1087968824, "is_bot": True, "first_name": "Group"}
+        new.user, ann_herself = group_bot, new.user  # as Telegram sends it
+        itself = {"id": -100_55, "type": "supergroup", "title": "Friends"}
+        await closed.feed(**new.message(migrate_from_chat_id=-55, sender_chat=itself))
+        new.user = ann_herself
+    assert closed.telegram.sent == []
+    assert closed.rows("SELECT count(*) FROM users") == [(0,)]
     await closed.feed(**new.text("/video A cat"))
     assert closed.states() == ["draft"]
 
