@@ -71,9 +71,14 @@ _CONFIRM = _transition(
     run_at=NOW,
     confirmed_at=NOW,
 )
+# A message of another chat is none of this task's: its group has become a supergroup
+_is_elsewhere = tasks.c.chat_id != sa.bindparam("shown_in", type_=sa.BigInteger)
 _CONFIRM_SHOWN = _CONFIRM.values(
-    card_message_id=sa.bindparam("shown_id"),
+    card_message_id=sa.case(
+        (_is_elsewhere, tasks.c.card_message_id), else_=sa.bindparam("shown_id")
+    ),
     card_is_media=sa.case(
+        (_is_elsewhere, tasks.c.card_is_media),
         (tasks.c.card_message_id == sa.bindparam("shown_id"), tasks.c.card_is_media),
         else_=sa.bindparam("shown_is_media", type_=sa.Boolean),
     ),
@@ -178,21 +183,21 @@ class TaskStore(Drafts):
         aspect_ratio: AspectRatio,
         update_id: int,
         now: datetime,
-        shown: tuple[int, bool] | None = None,
+        shown: tuple[int, bool, int] | None = None,
         claim_on_commit: ClaimOnCommit | None = None,
     ) -> Task | None:
         """DRAFT with a prompt -> QUEUED, for its owner; create one task for each further variant.
 
         The same update returns the task again, in its current state: the program may have been
         killed before it answered. After LimitReached or CreditTooLow the task stays a draft.
-        `shown`: the message that shows the task from now on, and whether its text is a caption
-        (None: as recorded for the card). `claim_on_commit` claims due tasks in the same commit,
-        perhaps also this one, which is then returned with its lease.
+        `shown`: the message that shows the task from now on, whether its text is a caption, and
+        its chat (None: as recorded for the card). `claim_on_commit` claims due tasks in the same
+        commit, perhaps also this one, which is then returned with its lease.
         """
         theirs = {"order": task_id, "person": user_id}
         press: dict[str, Any] = {"aspect_ratio": aspect_ratio, "confirmed_by": update_id}
         if shown is not None:
-            press |= {"shown_id": shown[0], "shown_is_media": shown[1]}
+            press |= {"shown_id": shown[0], "shown_is_media": shown[1], "shown_in": shown[2]}
         async with self._database.transaction() as connection:
             confirmed = await _change(
                 connection,
