@@ -17,14 +17,14 @@ from aiogram import Bot
 from bot import __version__, wiring
 from bot.core.access import Admins
 from bot.core.clock import Clock, Sleep, utc_now
-from bot.core.errors import StorageUnavailable
+from bot.core.errors import StorageUnavailable, TelegramError
 from bot.core.events import ORDERED
 from bot.core.task import TaskState
 from bot.jobs.delivery import KeptVideos
 from bot.jobs.outbox_sender import OutboxSender
 from bot.jobs.worker import Worker
 from bot.media import video_reader
-from bot.operator import charging, claim, price_check
+from bot.operator import charging, claim, price_check, star_payments
 from bot.runtime import metrics
 from bot.runtime.health import Health
 from bot.runtime.http_server import HttpServer, host_and_port
@@ -219,6 +219,7 @@ async def _background_jobs(
                 parts.retention.run(),
                 parts.frames.sweep(),
                 _compare_prices(settings, storage, edges),
+                _collect_payments(settings, storage, edges),
                 _tidy(storage, utc_now),
             ):
                 group.create_task(job)
@@ -253,6 +254,19 @@ async def _compare_prices(settings: Settings, storage: Storage, edges: wiring.Ed
             )
         except Exception:
             logger.exception("prices were not compared")
+        await asyncio.sleep(PRICES_SECONDS)
+
+
+async def _collect_payments(settings: Settings, storage: Storage, edges: wiring.Edges) -> None:
+    """Look for payments whose message was lost, at the start and then four times a day."""
+    payments = star_payments.StarPayments(edges.bot, storage, clock=utc_now)
+    while settings.stars_offer.packages:
+        try:
+            await payments.collect()
+        except (TelegramError, StorageUnavailable) as exc:
+            logger.info("the list of payments was not read: %s", exc)
+        except Exception:
+            logger.exception("the list of payments was not read")
         await asyncio.sleep(PRICES_SECONDS)
 
 

@@ -232,9 +232,9 @@ async def operate(
                 bot, query.message, pressed, query.from_user, storage, clock
             )
         return
-    if pressed in (O.ALLOW, O.BAN):
+    if pressed in (O.ALLOW, O.BAN, O.UNBAN):
         await people.decide(
-            query, callback_data.number, allow=pressed is O.ALLOW, bot=bot, access=access,
+            query, callback_data.number, pressed, bot=bot, access=access,
             storage=storage, clock=clock, lang=lang,
         )  # fmt: skip
         return

@@ -242,8 +242,8 @@ async def start_status(
     speak_of(task)
     message_id, is_media = task.card_message_id, task.card_is_media
     pressed = _pressed(query)
-    if pressed is not None and pressed[0] != message_id:
-        message_id, is_media = pressed
+    if pressed is not None and pressed[0] != message_id and pressed[2] == task.chat.chat_id:
+        message_id, is_media = pressed[:2]
         await storage.tasks.set_card(task.id, card_message_id=message_id, is_media=is_media)
     wake()
     await reply.toast(query, answer)
@@ -272,12 +272,14 @@ async def _queued(task: Task, place: int, storage: Storage) -> Text:
     return texts.statuses.status_queued(task.lang, task, place)
 
 
-def _pressed(query: CallbackQuery) -> tuple[int, bool] | None:
-    """Return the id of the pressed message, and whether its text is a caption; None if unknown."""
+def _pressed(query: CallbackQuery) -> tuple[int, bool, int] | None:
+    """Return the id of the pressed message, whether its text is a caption, and its chat; None if
+    unknown.
+    """
     if query.message is None:
         return None
     is_media = isinstance(query.message, Message) and bool(query.message.photo)
-    return query.message.message_id, is_media
+    return query.message.message_id, is_media, query.message.chat.id
 
 
 async def cancel(
@@ -306,7 +308,7 @@ async def cancel(
     await reply.toast(query, texts.statuses.press_cancelled(lang))
     words, keyboard = await cancelled(task, storage)
     shown = {task.card_message_id: task.card_is_media}
-    if isinstance(query.message, Message):
+    if isinstance(query.message, Message) and query.message.chat.id == task.chat.chat_id:
         shown.setdefault(query.message.message_id, bool(query.message.photo))
     for message_id, is_media in shown.items():
         if message_id is not None:

@@ -70,16 +70,15 @@ async def delete(
                 refers=offer.bonus is not None,
                 is_admin=access.is_admin(user_id),
             )
+        text = texts.privacy.deleted_me(lang, asks=await storage.access.waits(user_id))
+    else:
+        text = texts.privacy.kept_me(lang)
     await reply.toast(query, "")
-    await reply.rewrite(
-        bot,
-        reply.place(message),
-        message.message_id,
-        texts.privacy.deleted_me(lang) if callback_data.sure else texts.privacy.kept_me(lang),
-        is_media=False,
-    )
+    await reply.rewrite(bot, reply.place(message), message.message_id, text, is_media=False)
     # Nobody would edit them any more: "making your video" would stay for ever.
-    shown = {(task.chat, task.card_message_id) for task in erased if task.state in _SHOWN}
+    shown = dict.fromkeys(
+        (task.chat, task.card_message_id) for task in erased if task.state in _SHOWN
+    )
     for chat, message_id in list(shown)[:_MOST]:
         if message_id is not None:
             await reply.take_away(bot, chat, message_id)

@@ -12,6 +12,7 @@ from aiogram.utils.formatting import Text
 
 from bot import texts
 from bot.core.clock import Clock
+from bot.core.errors import TelegramUnreachable
 from bot.core.task import FilmPlace, Frame, Task, TaskState
 from bot.texts import keyboards
 from bot.texts.callback_data import FilmAct, OfFilm
@@ -55,14 +56,18 @@ async def whole(
         return
     place = film.parts[-1].chat
     message = reply.below(query, place)
-    if film.file_id is not None and await reply.video(
-        message,
-        film.file_id,
-        texts.films.caption(lang, film.parts),
-        keyboards.films.film(lang, film.id, film.parts[-1]),
-    ):
-        await reply.toast(query)
-        return
+    is_refused = False
+    try:
+        if film.file_id is not None and await reply.video(
+            message,
+            film.file_id,
+            texts.films.caption(lang, film.parts),
+            keyboards.films.film(lang, film.id, film.parts[-1]),
+        ):
+            await reply.toast(query)
+            return
+    except TelegramUnreachable:
+        is_refused = True  # whoever joins films sends it to the person's own chat
     wanted = await storage.films.want(
         film.id,
         user_id=film.user_id,
@@ -72,6 +77,9 @@ async def whole(
         now=clock(),
     )
     wake()
+    if is_refused:
+        await reply.toast(query, texts.films.press_elsewhere(lang), alert=True)
+        return
     await reply.toast(
         query, texts.films.press_joining(lang) if wanted else texts.films.press_being_joined(lang)
     )

@@ -59,7 +59,10 @@ async def order(
         aspect_ratio=callback_data.ratio,
         update_id=event_update.update_id,
         now=clock(),
-        card_message_id=query.message.message_id,
+        # an id of the group is another message in the supergroup that it became
+        card_message_id=query.message.message_id
+        if query.message.chat.id == board.chat.chat_id
+        else None,
     )
     if parts is None:
         words = (

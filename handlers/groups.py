@@ -18,18 +18,17 @@ from storage import Storage, User
 
 def router() -> Router:
     router = Router(name="groups")
-    router.message.register(moved, moves, flags=EVERYBODY)
+    router.message.register(moved, reply.is_move, flags=EVERYBODY)
     router.message.register(video, Command("video"))
     return router
 
 
-async def moves(message: Message) -> bool:
-    return message.migrate_to_chat_id is not None
-
-
 async def moved(message: Message, storage: Storage) -> None:
-    assert message.migrate_to_chat_id is not None
-    await storage.tasks.migrate_chat(message.chat.id, message.migrate_to_chat_id)
+    """Move what belongs to the group. Chats are handled beside each other, so the supergroup's own
+    message tells it before the first order there.
+    """
+    old, new = message.migrate_from_chat_id, message.migrate_to_chat_id
+    await storage.tasks.migrate_chat(old or message.chat.id, new or message.chat.id)
 
 
 async def video(

@@ -31,7 +31,7 @@ class Person(BaseMiddleware):
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         user: User | None = data.get("event_from_user")
-        if isinstance(event, Message) and event.migrate_to_chat_id is not None:
+        if isinstance(event, Message) and await reply.is_move(event):
             data["lang"] = language_of(user.language_code if user else None)
             return await handler(event, data)  # a service message of the group
         if isinstance(event, Message) and event.is_automatic_forward:

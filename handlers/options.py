@@ -182,7 +182,8 @@ async def _redrawn(
         is_media=is_media,
         keyboard=keyboards.cards.card(task, _first(message), offer.card_options(is_open=is_open)),
     )
-    await storage.tasks.card_shown(task, card_message_id=message.message_id, is_media=is_media)
+    if message.chat.id == task.chat.chat_id:  # or the group has become a supergroup
+        await storage.tasks.card_shown(task, card_message_id=message.message_id, is_media=is_media)
 
 
 def _first(message: Message) -> AspectRatio | None:

@@ -13,7 +13,7 @@ from aiogram.types import CallbackQuery, InlineKeyboardMarkup, Message, Update, 
 from aiogram.utils.formatting import Text
 
 from bot import texts
-from bot.core.access import Access
+from bot.core.access import Access, Verdict
 from bot.core.caps import Cap, own_caps
 from bot.core.clock import Clock
 from bot.texts import keyboards
@@ -254,24 +254,32 @@ async def set_cap(
 async def decide(
     query: CallbackQuery,
     subject_id: int,
+    decision: Operation,
     *,
-    allow: bool,
     bot: Bot,
     access: Access,
     storage: Storage,
     clock: Clock,
     lang: str,
 ) -> None:
-    """Let a person or a group in, or ban them, by a button of their overview."""
+    """Let a person or a group in, or ban them, by a button of their overview. Only the button that
+    was shown below a ban ends it.
+    """
     by, now = query.from_user.id, clock()
-    if allow:
-        done = await storage.access.allow(subject_id, by=by, now=now)
+    is_in = decision is not Operation.BAN
+    if is_in:
+        unban = decision is Operation.UNBAN
+        done = await storage.access.allow(subject_id, by=by, now=now, even_banned=unban)
     elif access.is_admin(subject_id):
         await reply.toast(query, texts.access.admin_stays(lang).render()[0], alert=True)
         return
     else:
         done = await storage.access.ban(subject_id, by=by, now=now)
     answer = texts.admin.pressed(lang, done=done)
+    if is_in and not done:
+        known = await storage.people.get(subject_id)
+        if known is not None and known.verdict is Verdict.BANNED:
+            answer = texts.access.press_banned_meanwhile(lang)
     if (shown := await overview(subject_id, storage, lang)) is not None:
         await _rewrite(query, bot, *shown, answer=answer)
 

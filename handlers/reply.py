@@ -184,6 +184,13 @@ def below(query: CallbackQuery, known: Chat) -> Message:
     return shown.as_(query.bot)
 
 
+async def is_move(message: Message) -> bool:
+    """Whether this is one of the two messages about a group that became a supergroup: the last of
+    the group, or the first of the supergroup, which comes in the name of the supergroup itself.
+    """
+    return bool(message.migrate_to_chat_id or message.migrate_from_chat_id)
+
+
 async def rewrite(
     bot: Bot,
     chat: Chat,

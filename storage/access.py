@@ -24,6 +24,7 @@ from storage.engine import Database
 from storage.journal import note
 from storage.operator_messages import tell_operator
 from storage.outbox import insert_notices
+from storage.permits import VERDICTS, note_permit, permit, permit_first, verdict_of
 from storage.tables import access_requests, invites, operator_messages, permits
 from storage.users import lang_of
 
@@ -73,25 +74,6 @@ class Request:
     decided_by: int | None
 
 
-async def move_permit(connection: Connection, old: int, new: int) -> None:
-    """Move a decision to a group's new id, as part of a transaction."""
-    await connection.execute(
-        insert(permits)
-        .from_select(
-            ["subject_id", "verdict", "invite", "decided_by", "decided_at", "name"],
-            sa.select(
-                sa.literal(new, permits.c.subject_id.type),
-                permits.c.verdict,
-                permits.c.invite,
-                permits.c.decided_by,
-                permits.c.decided_at,
-                permits.c.name,
-            ).where(permits.c.subject_id == old),
-        )
-        .on_conflict_do_nothing()
-    )
-
-
 _REQUEST = (
     access_requests.c.user_id,
     access_requests.c.name,
@@ -99,14 +81,6 @@ _REQUEST = (
     access_requests.c.lang,
     access_requests.c.allowed,
     access_requests.c.decided_by,
-)
-
-
-_VERDICTS = sa.select(permits.c.subject_id, permits.c.verdict).where(
-    sa.or_(
-        permits.c.subject_id == sa.bindparam("person"),
-        permits.c.subject_id == sa.bindparam("chat"),
-    )
 )
 
 
@@ -119,12 +93,10 @@ class AccessStore:
     async def verdicts(self, user_id: int, chat_id: int | None = None) -> Verdicts:
         """Return the decisions about a person and about the chat."""
         both = {"person": user_id, "chat": user_id if chat_id is None else chat_id}
-        rows = await self._database.read(_VERDICTS, both)
-        found = {row.subject_id: row.verdict for row in rows}
-        return Verdicts(
-            person=found.get(user_id),
-            chat=None if chat_id is None or chat_id == user_id else found.get(chat_id),
-        )
+        rows = await self._database.read(VERDICTS, both)
+        person = next((row.verdict for row in rows if row.subject_id == user_id), None)
+        chat = next((row.verdict for row in rows if row.subject_id != user_id), None)
+        return Verdicts(person=person, chat=chat)
 
     async def let_in(self) -> frozenset[int]:
         """Return the people and groups that were let in."""
@@ -143,7 +115,7 @@ class AccessStore:
     ) -> RequestStatus:
         """Record a request and tell every admin, once; a decided request returns its decision."""
         async with self._database.transaction() as connection:
-            if verdict := await _verdict(connection, user_id):
+            if verdict := await verdict_of(connection, user_id):
                 return (
                     RequestStatus.ALLOWED if verdict is Verdict.ALLOWED else RequestStatus.BANNED
                 )
@@ -153,14 +125,16 @@ class AccessStore:
                 .on_conflict_do_nothing()
             )
             if entered.rowcount != 1:
-                allowed = await connection.scalar(
-                    sa.select(access_requests.c.allowed).where(
-                        access_requests.c.user_id == user_id
-                    )
+                # A request that waits has lost its name when the person deleted everything.
+                theirs = access_requests.c.user_id == user_id
+                waits = await connection.execute(
+                    sa.update(access_requests)
+                    .where(theirs, access_requests.c.allowed.is_(None))
+                    .values(name=name, username=username, lang=lang)
                 )
-                return RequestStatus.WAITING if allowed is None else RequestStatus.DENIED
+                return RequestStatus.WAITING if waits.rowcount == 1 else RequestStatus.DENIED
             about = access_asked_about(user_id)
-            # An earlier request of this person, which was erased or taken back, does not count.
+            # An earlier request of this person, as before a restored backup, does not count.
             await connection.execute(
                 sa.delete(operator_messages).where(operator_messages.c.about == about)
             )
@@ -180,6 +154,11 @@ class AccessStore:
             ]
             await tell_operator(connection, told, now)
             return RequestStatus.SENT
+
+    async def waits(self, user_id: int) -> bool:
+        """Return whether this person's request has no answer yet."""
+        request = await self.answered(user_id)
+        return request is not None and request.allowed is None
 
     async def waiting(self, *, limit: int) -> list[Request]:
         """Return the requests without a decision, the oldest first. Who was let in or banned in
@@ -203,42 +182,56 @@ class AccessStore:
 
     async def decide(self, user_id: int, *, allow: bool, by: int, now: datetime) -> Request | None:
         """Decide a request as an admin. The first decision counts, also if it was made by a
-        command or an invite. Return None without a request.
+        command, a ban or an invite. Return None without a request.
 
         Otherwise return the request with its decision, even if another admin decided it.
         """
+        waits = sa.and_(access_requests.c.user_id == user_id, access_requests.c.allowed.is_(None))
         known = sa.exists().where(permits.c.subject_id == access_requests.c.user_id)
+        answer = sa.update(access_requests).values(allowed=allow, decided_by=by, decided_at=now)
         async with self._database.transaction() as connection:
-            decided = await connection.execute(
-                sa.update(access_requests)
-                .where(
-                    access_requests.c.user_id == user_id,
-                    access_requests.c.allowed.is_(None),
-                    ~known,
-                )
-                .values(allowed=allow, decided_by=by, decided_at=now)
-            )
+            # The permit before the request, as in allow(). A ban that commits meanwhile is found
+            # by the statement, not by a look before it.
+            is_first = not allow or await permit_first(connection, user_id, by, now, waits)
+            if is_first:
+                where = waits if allow else sa.and_(waits, ~known)
+                is_first = (await connection.execute(answer.where(where))).rowcount == 1
+                if allow and not is_first:  # declined meanwhile
+                    mine = permits.c.subject_id == user_id
+                    await connection.execute(sa.delete(permits).where(mine))
             request = await _answered(connection, user_id)
-            if request is None or decided.rowcount != 1:
+            if request is None or not is_first:
                 return request
             if allow:
-                await _permit(connection, user_id, Verdict.ALLOWED, by, now)
+                await note_permit(connection, user_id, Verdict.ALLOWED, by, now)
             else:
                 await add_act(connection, "deny", by=by, now=now, subject_id=user_id)
             kind = NoticeKind.ACCESS_GRANTED if allow else NoticeKind.ACCESS_DENIED
-            answer = Notice(kind=kind, chat=Chat(chat_id=user_id), lang=request.lang)
-            await insert_notices(connection, [answer], now)
+            told = Notice(kind=kind, chat=Chat(chat_id=user_id), lang=request.lang)
+            await insert_notices(connection, [told], now)
             return request
 
     async def allow(
-        self, subject_id: int, *, by: int, now: datetime, name: str | None = None
+        self,
+        subject_id: int,
+        *,
+        by: int,
+        now: datetime,
+        name: str | None = None,
+        even_banned: bool = True,
     ) -> bool:
         """Give access to a person or a group, with its `name`; this also decides an open request.
+        Without `even_banned` a ban stays.
 
-        Return False if it had access before.
+        Return False if nothing changed: it had access before, or is banned.
         """
         async with self._database.transaction() as connection:
-            changed = await _permit(connection, subject_id, Verdict.ALLOWED, by, now, name)
+            if even_banned:
+                changed = await permit(connection, subject_id, Verdict.ALLOWED, by, now, name)
+            elif changed := await permit_first(connection, subject_id, by, now):
+                await note_permit(connection, subject_id, Verdict.ALLOWED, by, now)
+            if not changed and await verdict_of(connection, subject_id) is Verdict.BANNED:
+                return False
             answered = await connection.execute(
                 sa.update(access_requests)
                 .where(
@@ -261,7 +254,7 @@ class AccessStore:
     ) -> bool:
         """Ban a person or a group, even from an open bot. False: it was banned before."""
         async with self._database.transaction() as connection:
-            return await _permit(connection, subject_id, Verdict.BANNED, by, now, name)
+            return await permit(connection, subject_id, Verdict.BANNED, by, now, name)
 
     async def invite(
         self, *, by: int, uses: int, expires_at: datetime, update_id: int, now: datetime
@@ -343,48 +336,10 @@ class AccessStore:
                 # an admin has decided meanwhile: the invite is not used
                 unused = sa.update(invites).where(invites.c.token == token)
                 await connection.execute(unused.values(used=invites.c.used - 1))
-                banned = await _verdict(connection, user_id) is Verdict.BANNED
+                banned = await verdict_of(connection, user_id) is Verdict.BANNED
                 return RedeemResult.BANNED if banned else RedeemResult.KNOWN
             note(connection, f"ID {user_id}: let in by an invite", subject=user_id)
             return RedeemResult.WELCOME
-
-
-async def _verdict(connection: Connection, user_id: int) -> Verdict | None:
-    rows = (await connection.execute(_VERDICTS, {"person": user_id, "chat": user_id})).all()
-    return rows[0].verdict if rows else None
-
-
-async def _permit(
-    connection: Connection,
-    subject_id: int,
-    verdict: Verdict,
-    by: int,
-    now: datetime,
-    name: str | None = None,
-) -> bool:
-    new = insert(permits).values(
-        subject_id=subject_id, verdict=verdict, decided_by=by, decided_at=now, name=name
-    )
-    written = await connection.execute(
-        new.on_conflict_do_update(
-            index_elements=["subject_id"],
-            set_={
-                "verdict": verdict,
-                "decided_by": by,
-                "decided_at": now,
-                "invite": None,
-                "name": sa.func.coalesce(new.excluded.name, permits.c.name),
-            },
-            where=permits.c.verdict != verdict,
-        )
-    )
-    if written.rowcount != 1:
-        return False
-    if verdict is Verdict.ALLOWED:
-        note(connection, f"ID {subject_id}: let in by admin {by}", user=by, subject=subject_id)
-    act = "allow" if verdict is Verdict.ALLOWED else "ban"
-    await add_act(connection, act, by=by, now=now, subject_id=subject_id)
-    return True
 
 
 async def _request(connection: Connection, user_id: int) -> Request | None:
@@ -397,7 +352,7 @@ async def _request(connection: Connection, user_id: int) -> Request | None:
 async def _answered(connection: Connection, user_id: int) -> Request | None:
     """Return a request with the decision that the person's access shows now."""
     request = await _request(connection, user_id)
-    verdict = await _verdict(connection, user_id)
+    verdict = await verdict_of(connection, user_id)
     if request is None or verdict is None:
         return request
     return replace(request, allowed=verdict is Verdict.ALLOWED)

@@ -19,6 +19,7 @@ from bot.core.access import CLAIM_LIFE, CLAIM_PREFIX, CLAIM_TRIES, Verdict
 from storage.audit import add_act
 from storage.connection import Connection
 from storage.engine import Database
+from storage.rows import in_order
 from storage.tables import admins, claim_code, operator_messages, outbox, permits
 
 
@@ -111,7 +112,14 @@ class AdminStore:
             )
             if removed.rowcount == 1:
                 await connection.execute(
-                    sa.delete(outbox).where(outbox.c.chat_id == user_id, outbox.c.kind.in_(theirs))
+                    sa.delete(outbox).where(
+                        in_order(
+                            outbox,
+                            outbox.c.chat_id == user_id,
+                            outbox.c.kind.in_(theirs),
+                            deletes=True,
+                        )
+                    )
                 )
                 await add_act(connection, "remove admin", by=by, now=now, subject_id=user_id)
             return removed.rowcount == 1

@@ -15,9 +15,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.access import Access, Verdict
 from storage.audit import add_act
+from storage.connection import Connection
 from storage.engine import Database
 from storage.rows import free
-from storage.tables import BroadcastState, broadcasts, permits, users
+from storage.tables import BroadcastState, broadcast_retries, broadcasts, permits, users
 
 B = BroadcastState
 
@@ -39,7 +40,19 @@ class Broadcast:
     shown_message_id: int | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    """Somebody to send to; `since`: when Telegram failed for them first, None: not yet."""
+
+    user_id: int
+    since: datetime | None = None
+    attempts: int = 0
+
+
 _KNOWN = tuple(broadcasts.c[name] for name in Broadcast.__dataclass_fields__)
+
+
+_R = broadcast_retries.c
 
 
 def _served(access: Access) -> sa.ColumnElement[bool]:
@@ -152,6 +165,8 @@ class BroadcastStore:
             )
             if changed.rowcount == 1:
                 await add_act(connection, act, by=by, now=now, broadcast=broadcast_id)
+                if values["state"] is B.CANCELLED:
+                    await _forget_retries(connection, broadcast_id)
             return changed.rowcount == 1
 
     async def claim(self, *, owner: str, now: datetime, lease_for: timedelta) -> Broadcast | None:
@@ -178,37 +193,84 @@ class BroadcastStore:
             ).one_or_none()
         return None if row is None else Broadcast(**row._mapping)
 
-    async def next_people(self, cursor: int, *, limit: int, access: Access) -> list[int]:
-        """Return the people after `cursor` whom the bot serves now."""
+    async def next_people(
+        self, running: Broadcast, *, limit: int, access: Access, now: datetime
+    ) -> list[Recipient]:
+        """Return people whom the bot serves now: those to be tried again, then those after the
+        cursor."""
+        again = (
+            sa.select(_R.user_id, _R.since, _R.attempts)
+            .join(users, users.c.user_id == _R.user_id)
+            .where(_R.broadcast_id == running.id, _R.run_at <= now, _served(access))
+            .order_by(_R.run_at, _R.user_id)
+            .limit(limit)
+        )
+        new = (
+            sa.select(users.c.user_id)
+            .where(users.c.user_id > running.cursor, _served(access))
+            .order_by(users.c.user_id)
+        )
         async with self._database.transaction() as connection:
-            rows = await connection.scalars(
-                sa.select(users.c.user_id)
-                .where(users.c.user_id > cursor, _served(access))
-                .order_by(users.c.user_id)
-                .limit(limit)
-            )
-            return list(rows.all())
+            rows = (await connection.execute(again)).all()
+            found = [Recipient(**row._mapping) for row in rows]
+            rest = await connection.scalars(new.limit(limit - len(found)))
+            return found + [Recipient(user_id=user_id) for user_id in rest.all()]
+
+    async def postpone(
+        self, broadcast_id: int, user_id: int, *, owner: str, now: datetime, run_at: datetime
+    ) -> bool:
+        """Record that Telegram failed for this person, who is tried again at `run_at`. Return
+        False if it was cancelled or the lease was lost.
+        """
+        again = insert(broadcast_retries).values(
+            broadcast_id=broadcast_id, user_id=user_id, since=now, run_at=run_at, attempts=1
+        )
+        once_more = again.on_conflict_do_update(
+            index_elements=["broadcast_id", "user_id"],
+            set_={"run_at": run_at, "attempts": _R.attempts + 1},
+        )
+        async with self._database.transaction() as connection:
+            is_ours = await _pass_by(connection, broadcast_id, user_id, owner)
+            if is_ours:
+                await connection.execute(once_more)
+            return is_ours
+
+    async def postponed(self, broadcast_id: int) -> int:
+        """Return how many people are tried again."""
+        count = sa.select(sa.func.count()).where(_R.broadcast_id == broadcast_id)
+        return await self._database.read_scalar(count) or 0
 
     async def advance(self, broadcast_id: int, user_id: int, *, owner: str, sent: bool) -> bool:
         """Record that this person received it, or never will. Return False if it was cancelled or
         the lease was lost.
         """
         async with self._database.transaction() as connection:
-            noted = await connection.execute(
-                sa.update(broadcasts)
-                .where(
-                    broadcasts.c.id == broadcast_id,
-                    broadcasts.c.state == B.RUNNING,
-                    broadcasts.c.lease_owner == owner,
-                    broadcasts.c.cursor < user_id,
+            is_ours = await _pass_by(
+                connection, broadcast_id, user_id, owner,
+                sent=broadcasts.c.sent + int(sent), refused=broadcasts.c.refused + int(not sent),
+            )  # fmt: skip
+            if is_ours:
+                await _forget_retries(connection, broadcast_id, _R.user_id == user_id)
+            return is_ours
+
+    async def rest(self, broadcast_id: int, *, owner: str, access: Access) -> bool:
+        """Give the lease back until somebody is tried again; those whom the bot does not serve any
+        more are not. Return False if nobody is tried again.
+        """
+        row = broadcasts.c.id == broadcast_id
+        held = sa.select(broadcasts.c.id).where(row, broadcasts.c.lease_owner == owner)
+        served = sa.exists().where(users.c.user_id == _R.user_id, _served(access))
+        first = sa.select(sa.func.min(_R.run_at)).where(_R.broadcast_id == broadcast_id)
+        async with self._database.transaction() as connection:
+            if await connection.scalar(held.with_for_update()) is None:
+                return True  # another process has it
+            await _forget_retries(connection, broadcast_id, ~served)
+            until = await connection.scalar(first)
+            if until is not None:
+                await connection.execute(
+                    sa.update(broadcasts).where(row).values(lease_owner=None, lease_until=until)
                 )
-                .values(
-                    cursor=user_id,
-                    sent=broadcasts.c.sent + int(sent),
-                    refused=broadcasts.c.refused + int(not sent),
-                )
-            )
-            return noted.rowcount == 1
+            return until is not None
 
     async def done(
         self, broadcast_id: int, *, owner: str, now: datetime, gone: bool = False
@@ -230,4 +292,38 @@ class BroadcastStore:
                     lease_until=None,
                 )
             )
+            if changed.rowcount == 1:
+                await _forget_retries(connection, broadcast_id)
             return changed.rowcount == 1
+
+
+async def _pass_by(
+    connection: Connection, broadcast_id: int, user_id: int, owner: str, **counts: Any
+) -> bool:
+    """Move the cursor past this person, or past nobody when they were tried again. Return False if
+    it was cancelled or the lease was lost.
+    """
+    cursor = broadcasts.c.cursor
+    is_next = sa.or_(
+        cursor < user_id,
+        sa.exists().where(_R.broadcast_id == broadcast_id, _R.user_id == user_id),
+    )
+    noted = await connection.execute(
+        sa.update(broadcasts)
+        .where(
+            broadcasts.c.id == broadcast_id,
+            broadcasts.c.state == B.RUNNING,
+            broadcasts.c.lease_owner == owner,
+            is_next,
+        )
+        .values(cursor=sa.case((cursor < user_id, user_id), else_=cursor), **counts)
+    )
+    return noted.rowcount == 1
+
+
+async def _forget_retries(
+    connection: Connection, broadcast_id: int, *whose: sa.ColumnElement[bool]
+) -> None:
+    await connection.execute(
+        sa.delete(broadcast_retries).where(_R.broadcast_id == broadcast_id, *whose)
+    )

@@ -21,7 +21,15 @@ from bot.core.task import Chat, Task, TaskState
 from storage.connection import Connection
 from storage.engine import Database
 from storage.outbox import insert_notices
-from storage.rows import UNLEASED, chat_from, chat_values, first_due, lease, task_from
+from storage.rows import (
+    UNLEASED,
+    chat_from,
+    chat_values,
+    first_due,
+    in_order,
+    lease,
+    task_from,
+)
 from storage.tables import films, tasks
 
 
@@ -51,6 +59,7 @@ class WantedFilm:
     reply_to: int | None
     wanted_at: datetime
     attempts: int  # leases taken, including this one
+    redirected: bool = False  # the place where it was asked for takes nothing
 
 
 _film = films.c.id == sa.bindparam("film")
@@ -175,6 +184,7 @@ class FilmStore:
                     reply_to=row.reply_to,
                     wanted_at=row.wanted_at,
                     attempts=row.attempts,
+                    redirected=row.redirected,
                 )
                 for row in rows.all()
             ]
@@ -191,6 +201,11 @@ class FilmStore:
     async def later(self, owner: str, film_id: int, run_at: datetime) -> bool:
         """Postpone a request to `run_at`."""
         return await self._write_held(owner, film_id, {"run_at": run_at, **UNLEASED})
+
+    async def redirect(self, owner: str, film_id: int, chat: Chat, *, now: datetime) -> bool:
+        """Send a film to another chat instead: the place was tried once and takes nothing."""
+        values = {"reply_to": None, "redirected": True, "run_at": now, "attempts": 0}
+        return await self._write_held(owner, film_id, {**chat_values(chat), **values, **UNLEASED})
 
     async def give_up(
         self, owner: str, film_id: int, notice: Notice | None, *, now: datetime
@@ -225,7 +240,9 @@ async def want(
     With `user_id`, only a film of this person. Return False if it is not theirs or already
     requested.
     """
-    values = {"lang": lang, "reply_to": reply_to, "run_at": now, "wanted_at": now}
+    values = {
+        "lang": lang, "reply_to": reply_to, "run_at": now, "wanted_at": now, "redirected": False,
+    }  # fmt: skip
     wanted = await connection.execute(
         _WANT_ANEW if user_id is None else _WANT_OWN,
         {"film": film_id, "person": user_id, **chat_values(chat), **values},
@@ -263,7 +280,9 @@ async def forget_films(connection: Connection, film_ids: Iterable[int | None]) -
     if not touched:
         return
     await connection.execute(
-        sa.update(films).where(films.c.id.in_(touched)).values(file_id=None, joined=None)
+        sa.update(films)
+        .where(in_order(films, films.c.id.in_(touched)))
+        .values(file_id=None, joined=None)
     )
     left = sa.exists().where(tasks.c.film_id == films.c.id)
     await connection.execute(sa.delete(films).where(films.c.id.in_(touched), ~left))

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from bot.core.task import Task
 from storage.engine import Database
-from storage.rows import NOW
+from storage.rows import NOW, in_order
 from storage.tables import frames, in_states, tasks
 from storage.tasks.leases import NEEDS_FRAME
 
@@ -47,7 +47,9 @@ _FETCHED = sa.update(frames).where(_of_token, frames.c.fetched_at.is_(None)).val
 _IS_UNFETCHED = sa.select(frames.c.task_id).where(
     frames.c.task_id == sa.bindparam("order"), frames.c.fetched_at.is_(None)
 )
-_FORGET_EXPIRED = sa.delete(frames).where(frames.c.expires_at <= NOW)
+_FORGET_EXPIRED = sa.delete(frames).where(
+    in_order(frames, frames.c.expires_at <= NOW, deletes=True)
+)
 
 
 class FrameStore:

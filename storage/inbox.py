@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from storage.connection import Connection
 from storage.due_updates import WINDOW, due
 from storage.engine import Database
-from storage.rows import NOW, UNLEASED, lease
+from storage.rows import NOW, UNLEASED, in_order, lease
 from storage.tables import InboxState, inbox, one_of
 
 AHEAD = timedelta(days=1)
@@ -51,12 +51,16 @@ _CLAIM = lease(due, inbox, inbox.c.attempts).returning(
     inbox.c.update_id, inbox.c.chat_key, inbox.c.payload, inbox.c.attempts, inbox.c.received_at
 )
 _some = inbox.c.update_id.in_(sa.bindparam("ids", expanding=True))
-_FINISH = sa.update(inbox).where(_some, _pending).values(UNLEASED)
+_FINISH = sa.update(inbox).where(in_order(inbox, _some, _pending)).values(UNLEASED)
 _UNCOUNT = _FINISH.values(attempts=inbox.c.attempts - 1)
 _held = inbox.c.lease_owner == sa.bindparam("holder")
-_EXTEND = sa.update(inbox).where(_held, _some, _pending).returning(inbox.c.update_id)
+_EXTEND = (
+    sa.update(inbox).where(in_order(inbox, _held, _some, _pending)).returning(inbox.c.update_id)
+)
 _RELEASE = (
-    sa.update(inbox).where(_held, _pending).values(attempts=inbox.c.attempts - 1, **UNLEASED)
+    sa.update(inbox)
+    .where(in_order(inbox, _held, _pending))
+    .values(attempts=inbox.c.attempts - 1, **UNLEASED)
 )
 _FORGET = sa.delete(inbox).where(
     one_of(inbox.c.state, {InboxState.DONE}), inbox.c.finished_at < sa.bindparam("before")

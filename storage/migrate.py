@@ -16,7 +16,7 @@ from storage.connection import Connection as StorageConnection
 from storage.engine import Database
 from storage.tables import metadata
 
-HEAD = "0021"
+HEAD = "0022"
 """The newest of migrations/versions."""
 
 VERSION_TABLE = "alembic_version"

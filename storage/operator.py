@@ -21,7 +21,7 @@ from storage.connection import Connection
 from storage.engine import Database
 from storage.money.ledger import is_paid_by_person, settle
 from storage.outbox import insert_notices
-from storage.rows import UNLEASED, task_from
+from storage.rows import UNLEASED, in_order, task_from
 from storage.tables import (
     Entry,
     InboxState,
@@ -183,7 +183,14 @@ class OperatorStore:
         async with self._database.transaction() as connection:
             hurried = await connection.execute(
                 sa.update(tasks)
-                .where(in_states({S.QUEUED}), tasks.c.run_at > now, tasks.c.lease_owner.is_(None))
+                .where(
+                    in_order(
+                        tasks,
+                        in_states({S.QUEUED}),
+                        tasks.c.run_at > now,
+                        tasks.c.lease_owner.is_(None),
+                    )
+                )
                 .values(run_at=now)
             )
             await connection.execute(

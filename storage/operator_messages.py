@@ -19,7 +19,7 @@ from bot.core.task import Chat
 from storage.connection import Connection
 from storage.engine import Database
 from storage.outbox import insert_notices
-from storage.rows import UNLEASED
+from storage.rows import UNLEASED, in_order
 from storage.tables import access_requests, operator_messages, outbox, permits
 from storage.users import lang_of
 
@@ -64,7 +64,13 @@ async def end_messages(connection: Connection, event: str, now: datetime) -> Non
     """Record, as part of a transaction, that an event of new_about() is over."""
     await connection.execute(
         sa.update(operator_messages)
-        .where(_M.about.startswith(f"{event}:", autoescape=True), _M.over_at.is_(None))
+        .where(
+            in_order(
+                operator_messages,
+                _M.about.startswith(f"{event}:", autoescape=True),
+                _M.over_at.is_(None),
+            )
+        )
         .values(over_at=now)
     )
 
@@ -166,7 +172,9 @@ class OperatorMessageStore:
         """Record that an admin decided this event."""
         async with self._database.transaction() as connection:
             await connection.execute(
-                sa.update(operator_messages).where(_M.about == about).values(decided_at=now)
+                sa.update(operator_messages)
+                .where(in_order(operator_messages, _M.about == about))
+                .values(decided_at=now)
             )
 
     async def copies(self, about: str) -> list[tuple[int, Notice]]:
@@ -178,7 +186,11 @@ class OperatorMessageStore:
     async def forget(self, *, before: datetime) -> None:
         """Delete the rows that were written before then."""
         async with self._database.transaction() as connection:
-            await connection.execute(sa.delete(operator_messages).where(_M.created_at < before))
+            await connection.execute(
+                sa.delete(operator_messages).where(
+                    in_order(operator_messages, _M.created_at < before, deletes=True)
+                )
+            )
 
 
 async def _states(connection: Connection, abouts: Set[str]) -> dict[str, tuple[bool, bool]]:

@@ -16,7 +16,7 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
 from storage.connection import Connection
 from storage.engine import Database
-from storage.rows import UNLEASED, chat_from, chat_values, first_due, lease
+from storage.rows import UNLEASED, chat_from, chat_values, first_due, in_order, lease
 from storage.tables import outbox
 
 
@@ -39,21 +39,33 @@ _SET = sa.update(outbox).where(_one).values(UNLEASED)
 _WAKE = (
     sa.update(outbox)
     .where(
-        outbox.c.waits_for == sa.bindparam("person"),
-        sa.or_(sa.bindparam("private", type_=sa.Boolean), outbox.c.task_id.is_not(None)),
+        in_order(
+            outbox,
+            outbox.c.waits_for == sa.bindparam("person"),
+            sa.or_(sa.bindparam("private", type_=sa.Boolean), outbox.c.task_id.is_not(None)),
+        )
     )
     .values(UNLEASED)
 )
 _FORGET_PARKED = sa.delete(outbox).where(
-    outbox.c.waits_for.is_not(None), outbox.c.created_at < sa.bindparam("before")
+    in_order(
+        outbox,
+        outbox.c.waits_for.is_not(None),
+        outbox.c.created_at < sa.bindparam("before"),
+        deletes=True,
+    )
 )
 _held = outbox.c.lease_owner == sa.bindparam("holder")
 _EXTEND = (
     sa.update(outbox)
-    .where(_held, outbox.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .where(in_order(outbox, _held, outbox.c.id.in_(sa.bindparam("ids", expanding=True))))
     .returning(outbox.c.id)
 )
-_RELEASE = sa.update(outbox).where(_held).values(attempts=outbox.c.attempts - 1, **UNLEASED)
+_RELEASE = (
+    sa.update(outbox)
+    .where(in_order(outbox, _held))
+    .values(attempts=outbox.c.attempts - 1, **UNLEASED)
+)
 _COUNT = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.waits_for.is_(None))
 
 

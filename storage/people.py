@@ -18,7 +18,7 @@ from bot.core.caps import Cap, Limit
 from storage.audit import add_act
 from storage.connection import Connection
 from storage.engine import Database
-from storage.tables import access_requests, invites, own_caps, permits, users
+from storage.tables import access_requests, invites, moved_groups, own_caps, permits, users
 
 
 class Section(StrEnum):
@@ -65,8 +65,23 @@ def _is_open(now: datetime) -> sa.ColumnElement[bool]:
     )
 
 
+def id_now(group: sa.BindParameter[int]) -> sa.ColumnElement[int]:
+    """Return the id of a group now. Buttons below messages of before it became a supergroup still
+    come from the old id.
+    """
+    moved = sa.select(moved_groups.c.new_id).where(moved_groups.c.old_id == group)
+    return sa.func.coalesce(moved.scalar_subquery(), group)
+
+
 _CAPS_OF = sa.select(own_caps.c.cap, own_caps.c.videos).where(
-    own_caps.c.subject_id.in_(sa.bindparam("subjects", expanding=True))
+    sa.or_(
+        own_caps.c.subject_id.in_(sa.bindparam("subjects", expanding=True)),
+        own_caps.c.subject_id.in_(
+            sa.select(moved_groups.c.new_id).where(
+                moved_groups.c.old_id.in_(sa.bindparam("subjects", expanding=True))
+            )
+        ),
+    )
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from bot.core.notices import access_asked_about
+from bot.core.notices import NoticeKind, access_asked_about
 from bot.core.task import Task, TaskState
 from storage.connection import Connection
 from storage.engine import Database
@@ -23,12 +23,13 @@ from storage.films import forget_films
 from storage.money.gifts import forget_referrals
 from storage.money.ledger import settle
 from storage.provider_account import disturb
-from storage.rows import task_from
+from storage.rows import in_order, task_from
 from storage.tables import (
     BoardState,
     InboxState,
     access_requests,
     at_rest,
+    broadcast_retries,
     consents,
     films,
     in_states,
@@ -36,6 +37,7 @@ from storage.tables import (
     one_of,
     operator_messages,
     outbox,
+    permits,
     photo_requests,
     storyboards,
     tasks,
@@ -103,7 +105,9 @@ class PrivacyStore:
         locked = sa.select(tasks.c.id).where(theirs).order_by(tasks.c.id).with_for_update()
         async with self._database.transaction() as connection:
             await connection.execute(
-                sa.delete(storyboards).where(storyboards.c.user_id == user_id)
+                sa.delete(storyboards).where(
+                    in_order(storyboards, storyboards.c.user_id == user_id, deletes=True)
+                )
             )
             await connection.execute(locked)
             gone = await connection.execute(sa.delete(tasks).where(theirs).returning(*tasks.c))
@@ -115,26 +119,29 @@ class PrivacyStore:
                     await settle(connection, cancelled, now)
             if any(task.state in _AT_PROVIDER for task in erased):
                 await disturb(connection, now)  # charged or given back without a row
-            await connection.execute(sa.delete(films).where(films.c.user_id == user_id))
+            await connection.execute(
+                sa.delete(films).where(in_order(films, films.c.user_id == user_id, deletes=True))
+            )
             await connection.execute(sa.delete(consents).where(consents.c.user_id == user_id))
             await connection.execute(
                 sa.delete(photo_requests).where(photo_requests.c.user_id == user_id)
             )
-            await connection.execute(sa.delete(outbox).where(outbox.c.waits_for == user_id))
             await connection.execute(
-                sa.delete(operator_messages).where(
-                    (operator_messages.c.chat_id == user_id)
-                    | (operator_messages.c.about == access_asked_about(user_id))
+                sa.delete(outbox).where(
+                    in_order(outbox, outbox.c.waits_for == user_id, deletes=True)
                 )
             )
-            asked = access_requests.c.user_id == user_id
-            # A declined request stays: without it the person could ask again and again.
             await connection.execute(
-                sa.delete(access_requests).where(asked, access_requests.c.allowed.is_not(False))
+                sa.delete(broadcast_retries).where(broadcast_retries.c.user_id == user_id)
             )
             await connection.execute(
-                sa.update(access_requests).where(asked).values(name="", username=None)
+                sa.delete(operator_messages).where(
+                    in_order(
+                        operator_messages, operator_messages.c.chat_id == user_id, deletes=True
+                    )
+                )
             )
+            await _erase_request(connection, user_id)
             await forget_referrals(connection, user_id)
             await connection.execute(sa.delete(users).where(users.c.user_id == user_id))
             await _erase_updates(connection, user_id)
@@ -150,14 +157,13 @@ class PrivacyStore:
             ),
             sa.and_(at_rest(_AT_REST), tasks.c.run_at < orders_before),
         )
-        some = sa.select(tasks.c.id).where(old).limit(AT_ONCE).scalar_subquery()
         async with self._database.transaction() as connection:
             await connection.execute(
                 sa.delete(photo_requests).where(photo_requests.c.asked_at < drafts_before)
             )
             gone = await connection.execute(
                 sa.delete(tasks)
-                .where(tasks.c.id.in_(some), old)
+                .where(in_order(tasks, old, limit=AT_ONCE, deletes=True))
                 .returning(tasks.c.id, tasks.c.film_id)
             )
             erased = gone.all()
@@ -170,7 +176,12 @@ class PrivacyStore:
         async with self._database.transaction() as connection:
             gone = await connection.execute(
                 sa.delete(inbox).where(
-                    one_of(inbox.c.state, {InboxState.SET_ASIDE}), inbox.c.finished_at < before
+                    in_order(
+                        inbox,
+                        one_of(inbox.c.state, {InboxState.SET_ASIDE}),
+                        inbox.c.finished_at < before,
+                        deletes=True,
+                    )
                 )
             )
             return gone.rowcount
@@ -189,8 +200,44 @@ async def _forget_boards(
         sa.and_(is_draft, storyboards.c.changed_at < drafts_before),
         sa.and_(~is_draft, storyboards.c.changed_at < orders_before),
     )
-    some = sa.select(storyboards.c.id).where(old).limit(AT_ONCE).scalar_subquery()
-    await connection.execute(sa.delete(storyboards).where(storyboards.c.id.in_(some), old))
+    await connection.execute(
+        sa.delete(storyboards).where(in_order(storyboards, old, limit=AT_ONCE, deletes=True))
+    )
+
+
+async def _erase_request(connection: Connection, user_id: int) -> None:
+    """Delete a person's request for access, or only its name while it waits or was declined.
+
+    Otherwise they could ask again and again, and each time every admin would be told.
+    """
+    asked = access_requests.c.user_id == user_id
+    decided = sa.exists().where(permits.c.subject_id == user_id)  # this stays
+    over = sa.or_(access_requests.c.allowed.is_(True), decided)
+    await connection.execute(sa.delete(access_requests).where(asked, over))
+    await connection.execute(
+        sa.update(access_requests).where(asked).values(name="", username=None)
+    )
+    about = access_asked_about(user_id)
+    waits = sa.exists().where(asked, access_requests.c.allowed.is_(None))
+    # The buttons of a request that waits must still work; there is no name in these rows.
+    await connection.execute(
+        sa.delete(operator_messages).where(
+            in_order(operator_messages, operator_messages.c.about == about, ~waits, deletes=True)
+        )
+    )
+    # What an admin cannot be told yet has the name too.
+    unsent = await connection.execute(
+        sa.select(outbox.c.id, outbox.c.params)
+        .where(outbox.c.kind == NoticeKind.ACCESS_ASKED.value)
+        .order_by(outbox.c.id)
+        .with_for_update()
+    )
+    for row in unsent.all():
+        if row.params.get("about") == about:
+            nameless = {**row.params, "name": "", "username": None}
+            await connection.execute(
+                sa.update(outbox).where(outbox.c.id == row.id).values(params=nameless)
+            )
 
 
 async def _erase_updates(connection: Connection, user_id: int) -> None:
@@ -205,7 +252,7 @@ async def _erase_updates(connection: Connection, user_id: int) -> None:
     for start in range(0, len(theirs), AT_ONCE):
         await connection.execute(
             sa.update(inbox)
-            .where(inbox.c.update_id.in_(theirs[start : start + AT_ONCE]))
+            .where(in_order(inbox, inbox.c.update_id.in_(theirs[start : start + AT_ONCE])))
             .values(payload=None)
         )
 

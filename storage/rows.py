@@ -136,6 +136,37 @@ def lease(due: sa.CTE, table: sa.Table, *counts: sa.Column[int]) -> sa.Update:
     )
 
 
+def in_order(
+    table: sa.Table,
+    *conditions: sa.ColumnElement[bool],
+    limit: int | None = None,
+    deletes: bool = False,
+) -> sa.ColumnElement[bool]:
+    """Return the condition of an UPDATE for the rows that meet all conditions, which locks them in
+    the order of their keys; `deletes`: of a DELETE.
+
+    PostgreSQL locks rows in the order in which its plan finds them. Two statements with several
+    rows in common could wait for each other until the server stops one of them, a second later.
+    The lock is the one that the statement itself takes: an UPDATE waits for no insert that refers
+    to the row.
+    """
+    key = tuple(table.primary_key)
+    wanted = sa.select(*key).where(*conditions)
+    if limit is not None:
+        some = wanted.limit(limit).subquery("some")
+        wanted = wanted.where(_any_of(key, some))
+    # Not by the column itself: SQLite would read the whole table in that order.
+    order = [one + 0 if isinstance(one.type, sa.Integer) else one for one in key]
+    in_turn = wanted.order_by(*order).with_for_update(of=table, key_share=not deletes)
+    # No CTE: Python's driver of SQLite counts no rows of a statement that begins with WITH.
+    return _any_of(key, in_turn.subquery("locked"))
+
+
+def _any_of(key: Sequence[sa.Column[Any]], rows: sa.Subquery) -> sa.ColumnElement[bool]:
+    wanted = sa.select(*(rows.c[column.name] for column in key))
+    return key[0].in_(wanted) if len(key) == 1 else sa.tuple_(*key).in_(wanted)
+
+
 UNLEASED: dict[str, None] = {"lease_owner": None, "lease_until": None}
 """Return the columns of a row without a lease."""
 

@@ -220,18 +220,6 @@ class Storyboards:
             )
 
 
-# --- for other stores ----------------------------------------------------------------------
-
-
-async def move_boards(connection: Connection, old: int, new: int) -> None:
-    """Move open storyboards to the supergroup that a group became, as part of a transaction."""
-    await connection.execute(
-        sa.update(storyboards)
-        .where(storyboards.c.chat_id == old, IS_OPEN)
-        .values(chat_id=new, message_id=0, card_message_id=None, asked_message_id=None)
-    )
-
-
 # --- rows ----------------------------------------------------------------------------------
 
 

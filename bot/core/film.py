@@ -21,4 +21,5 @@ class FilmProblem(StrEnum):
     UNREADABLE = "unreadable"  # and nobody knows which part is to blame
     FILM_TOO_BIG = "film_too_big"  # over what can be uploaded
     NOT_ENOUGH = "not_enough"  # fewer than two parts are left
+    NOT_SENT = "not_sent"  # neither the place nor the person's own chat takes it
     LATER = "later"  # not for a whole day

@@ -120,6 +120,7 @@ class FilmJoiner:
     async def _make(self, wanted: WantedFilm) -> None:
         now, films = self._clock(), self._storage.films
         wait = back_off(wanted.attempts, first=2, cap=600)
+        film: Film | None = None
         try:
             film = await films.get(wanted.id)
             if film is None:
@@ -129,13 +130,12 @@ class FilmJoiner:
         except LeaseLost:
             logger.warning("film %d: another process has it", wanted.id)
         except _NoFilm as exc:
-            await self._give_up(wanted, exc.problem, exc.part)
+            await self._give_up(wanted, film, exc.problem, exc.part)
         except TelegramMoved as exc:
             await self._storage.tasks.migrate_chat(wanted.chat.chat_id, exc.chat_id)
             await films.later(self._owner, wanted.id, now)
         except TelegramUnreachable as exc:
-            logger.warning("film %d: nobody to send it to: %s", wanted.id, exc)
-            await films.give_up(self._owner, wanted.id, None, now=now)
+            await self._refused_there(wanted, film, exc)
         except StorageUnavailable:
             raise
         except Exception as exc:
@@ -143,18 +143,34 @@ class FilmJoiner:
                 logger.exception("film %d: joining it failed", wanted.id)
             refused = isinstance(exc, TelegramRejected) and wanted.attempts >= TRIES
             if refused or now - wanted.wanted_at > PATIENCE:
-                await self._give_up(wanted, FilmProblem.LATER, None)
+                await self._give_up(wanted, film, FilmProblem.LATER, None)
                 return
             logger.warning("film %d: again in %.0f s: %s", wanted.id, wait, exc)
             wait = max(wait, exc.retry_after) if isinstance(exc, TelegramLater) else wait
             await films.later(self._owner, wanted.id, now + timedelta(seconds=wait))
 
-    async def _give_up(self, wanted: WantedFilm, problem: FilmProblem, part: int | None) -> None:
+    async def _refused_there(
+        self, wanted: WantedFilm, film: Film | None, exc: TelegramUnreachable
+    ) -> None:
+        """Send it to the person's own chat, as a single video. When that takes nothing either,
+        tell them at their next message."""
+        own = film.parts[-1].own_chat if film and film.parts else wanted.chat
+        if wanted.chat == own:
+            await self._give_up(wanted, film, FilmProblem.NOT_SENT, None)
+            return
+        logger.warning("film %d: goes to the person's own chat: %s", wanted.id, exc)
+        await self._storage.films.redirect(self._owner, wanted.id, own, now=self._clock())
+
+    async def _give_up(
+        self, wanted: WantedFilm, film: Film | None, problem: FilmProblem, part: int | None
+    ) -> None:
+        """Tell why there is no film: where it was asked for, or to the person by its last part."""
         logger.warning("film %d: not joined: %s, part %s", wanted.id, problem, part)
         told = Notice(
             kind=NoticeKind.FILM_NOT_JOINED,
             chat=wanted.chat,
             lang=wanted.lang,
+            task_id=film.parts[-1].id if film and film.parts else None,
             reply_to=wanted.reply_to,
             params={"film": wanted.id, "problem": problem.value, "part": part},
         )
@@ -229,7 +245,7 @@ class FilmJoiner:
     async def _upload(
         self, film: Film, wanted: WantedFilm, video: video_reader.Video | str
     ) -> SentVideo:
-        caption = texts.films.caption(wanted.lang, film.parts)
+        caption = texts.films.caption(wanted.lang, film.parts, redirected=wanted.redirected)
         keyboard = keyboards.films.film(wanted.lang, film.id, film.parts[-1])
         if isinstance(video, str):
             return await self._messenger.send_video(

@@ -35,7 +35,7 @@ from bot.telegram.messenger import Messenger
 from bot.texts import keyboards
 from bot.texts.callback_data import Operation
 from storage import Storage
-from storage.broadcasts import Broadcast
+from storage.broadcasts import Broadcast, Recipient
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +45,11 @@ BETWEEN_SECONDS = 0.05
 """Messages per second; of Telegram's 30 the rest is left for videos (docs/telegram.md)."""
 PAGE = 20
 """Number of people after which the lease is checked and the shown progress is updated."""
-TRIES = 15
-"""Failures in a row, over ten minutes, after which a person counts as not reached: Telegram may
-fail for this one alone. Flood control is no failure."""
+AGAIN_SECONDS, AGAIN_CAP_SECONDS = 60.0, 3600.0
+"""The first and the longest pause before somebody for whom Telegram failed is tried again. The
+others are not held up: it may fail for this one alone. Flood control is no failure."""
+TRIED_FOR = timedelta(days=1)
+"""How long a person is tried before they count as not reached."""
 NAP_SECONDS = LEASE.total_seconds() / 2
 """The longest pause after which the lease is renewed."""
 
@@ -74,7 +76,7 @@ class Broadcaster:
         self._clock = clock
         self._owner = owner
         self._sleep = sleep
-        self._failures = 0  # in a row, for the next person
+        self._failures = 0  # in a row, of whomever
         self._pause = 0.0  # seconds until the next try
         self._idle = Idle(partial(storage.due.next, "broadcasts"), clock=clock, wait=wait)
         storage.due.watch_kind("broadcasts", self._idle.changed)
@@ -101,31 +103,54 @@ class Broadcaster:
             self._pause -= nap
             await self._sleep(nap)
             return True
-        people = await store.next_people(running.cursor, limit=PAGE, access=self._access)
-        for user_id in people:
+        people = await store.next_people(
+            running, limit=PAGE, access=self._access, now=self._clock()
+        )
+        for person in people:
             try:
-                sent = await self._copy(running, user_id)
+                sent = await self._copy(running, person.user_id)
             except TelegramNothingToCopy as exc:
                 logger.warning("broadcast %d has ended: %s", running.id, exc)
                 await store.done(running.id, owner=self._owner, now=self._clock(), gone=True)
                 await self._show(running.id, gone=True)
                 return True
-            if sent is None:
+            except TelegramFlood as exc:
+                self._pause = exc.retry_after
+                break
+            except TelegramError as exc:
+                logger.warning("broadcast %d: %s", running.id, exc)
+                self._failures += 1
+                named = exc.retry_after if isinstance(exc, TelegramLater) else 0.0
+                self._pause = max(back_off(self._failures, first=IDLE_SECONDS, cap=60), named)
+                await self._failed(running, person)
                 break
             self._failures = 0
-            if not await store.advance(running.id, user_id, owner=self._owner, sent=sent):
+            if not await store.advance(running.id, person.user_id, owner=self._owner, sent=sent):
                 break  # stopped, or another process has it
             await self._sleep(BETWEEN_SECONDS)
-        if not people:
+        rests = not people and await store.rest(running.id, owner=self._owner, access=self._access)
+        if not people and not rests:
             await store.done(running.id, owner=self._owner, now=self._clock())
         await self._show(running.id)
-        return True
+        return not rests
 
-    async def _copy(self, running: Broadcast, user_id: int) -> bool | None:
-        """Send to one person; return whether it arrived, or None to try again after a pause. A
-        send that may have worked is not repeated.
+    async def _failed(self, running: Broadcast, person: Recipient) -> None:
+        """Try this person again later, or no more."""
+        store, now = self._storage.broadcasts, self._clock()
+        if person.since is not None and now - person.since >= TRIED_FOR:
+            await store.advance(running.id, person.user_id, owner=self._owner, sent=False)
+            return
+        pause = back_off(person.attempts + 1, first=AGAIN_SECONDS, cap=AGAIN_CAP_SECONDS)
+        await store.postpone(
+            running.id, person.user_id, owner=self._owner, now=now,
+            run_at=now + timedelta(seconds=pause),
+        )  # fmt: skip
 
-        Raises TelegramNothingToCopy.
+    async def _copy(self, running: Broadcast, user_id: int) -> bool:
+        """Send to one person; return whether it arrived, or False if it never will. A send that
+        may have worked is not repeated.
+
+        Raises TelegramFlood, TelegramNothingToCopy, and other TelegramErrors to try again.
         """
         try:
             await self._bot(
@@ -137,21 +162,10 @@ class Broadcaster:
             )
         except TelegramLost:
             return True
-        except TelegramFlood as exc:
-            self._pause = exc.retry_after
-            return None
         except TelegramNothingToCopy:
             raise
         except (TelegramUnreachable, TelegramRejected, TelegramMoved):
             return False
-        except TelegramError as exc:
-            logger.warning("broadcast %d: %s", running.id, exc)
-            self._failures += 1
-            if self._failures >= TRIES:
-                return False
-            named = exc.retry_after if isinstance(exc, TelegramLater) else 0.0
-            self._pause = max(back_off(self._failures, first=IDLE_SECONDS, cap=60), named)
-            return None
         return True
 
     async def _show(self, broadcast_id: int, *, gone: bool = False) -> None:
@@ -159,8 +173,9 @@ class Broadcaster:
         if now is None or now.shown_message_id is None:
             return
         text = texts.admin.broadcast(
-            now.lang, now.state.value, now.total, now.sent, now.refused, gone=gone
-        )
+            now.lang, now.state.value, now.total, now.sent, now.refused, gone=gone,
+            postponed=await self._storage.broadcasts.postponed(now.id),
+        )  # fmt: skip
         stop = keyboards.admin.operations(now.lang, [Operation.STOP], number=now.id)
         try:
             await self._messenger.edit(

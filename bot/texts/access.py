@@ -125,6 +125,12 @@ def banned(lang: str, subject_id: int) -> Text:
     return message("🚫", text.format(id=subject_id))
 
 
+def press_banned_meanwhile(lang: str) -> str:
+    """Answers an admin whose button is older than another admin's ban."""
+    _ = words(lang)
+    return _("Another admin has banned them meanwhile.")
+
+
 def admin_stays(lang: str) -> Text:
     _ = words(lang)
     return message(

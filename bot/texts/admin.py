@@ -41,6 +41,7 @@ BUTTONS: Mapping[str, str] = {
     "handle": N_("🔄 Handle it again"),
     "allow": N_("✅ Let in"),
     "ban": N_("🚫 Ban"),
+    "unban": N_("✅ Unban"),
     "refund_again": N_("🔄 Give the Stars back again"),
     "refund_settled": N_("✅ Settled in another way"),
     "send": N_("📣 Send to everybody"),
@@ -325,11 +326,19 @@ def broadcast_usage(lang: str) -> Text:
 
 
 def broadcast(
-    lang: str, state: str, total: int, sent: int, refused: int, *, gone: bool = False
+    lang: str,
+    state: str,
+    total: int,
+    sent: int,
+    refused: int,
+    *,
+    gone: bool = False,
+    postponed: int = 0,
 ) -> Text:
     """A broadcast before, during and after sending; `state`: draft, running, done, cancelled.
 
-    `gone`: it was stopped because its message cannot be copied."""
+    `gone`: it was stopped because its message cannot be copied. `postponed`: how many people are
+    tried again."""
     _ = words(lang)
     if state == "draft":
         people = _.plural("{n} person gets it.", "{n} people get it.", total).format(n=total)
@@ -347,5 +356,6 @@ def broadcast(
         f"{bar} {share:.0%}",
         fill(_("Sent: {n}"), n=sent),
         fill(_("Not reached: {n}"), n=refused),
+        fill(_("To be tried again, for a day at most: {n}"), n=postponed) if postponed else None,
         _("The message was deleted or cannot be copied: nobody else gets it.") if gone else None,
     )

@@ -378,8 +378,9 @@ class Operation(StrEnum):
     HANDLE = "h"  # handles that update again
     REFUND = "r"  # refunds a payment, by its number in the ledger
     REFUND_REST = "rr"  # refunds a payment that was used in part
-    ALLOW = "al"  # a person or a group
+    ALLOW = "al"  # a person or a group, unless there is a ban
     BAN = "bn"
+    UNBAN = "ub"
     REFUND_AGAIN = "ra"  # asks Telegram again for a refund that it refused
     REFUND_SETTLED = "rx"  # it was settled in another way
     SEND = "s"  # starts a broadcast

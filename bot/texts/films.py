@@ -20,9 +20,11 @@ TITLES = 3000
 """Characters for the prompts of all parts in one list."""
 
 
-def caption(lang: str, parts: Sequence[Task]) -> Text:
-    """Below the whole film."""
-    return Text("🎞 ", Bold(_counted(words(lang), parts)))
+def caption(lang: str, parts: Sequence[Task], *, redirected: bool = False) -> Text:
+    """Below the whole film; `redirected`: the chat where it was asked for does not take it."""
+    _ = words(lang)
+    why = _("📬 Telegram does not let me send it to the chat where you ordered it.")
+    return lines(Text("🎞 ", Bold(_counted(_, parts))), why if redirected else None)
 
 
 def parts(lang: str, parts: Sequence[Task]) -> Text:
@@ -110,6 +112,10 @@ PROBLEMS: dict[FilmProblem, tuple[str, str]] = {  # what is wrong, what to do
         N_("There are fewer than two parts left."),
         N_("Add a part with 🎞 below the last video."),
     ),
+    FilmProblem.NOT_SENT: (
+        N_("Telegram did not let me send it to the chat where you asked for it."),
+        N_("The parts are all there. Press “Whole film” again later."),
+    ),
     FilmProblem.LATER: (
         N_("I tried several times, and Telegram did not take it."),
         N_("The parts are all there. Press “Whole film” again later."),
@@ -121,9 +127,10 @@ def not_joined(lang: str, problem: FilmProblem, part: int | None = None) -> Text
     """There is no film: why, that it costs nothing, what to do."""
     _ = words(lang)
     what, advice = PROBLEMS[problem]
+    is_made = problem is FilmProblem.NOT_SENT
     return message(
         "🎞",
-        _("The parts could not be joined."),
+        _("The whole film could not be sent.") if is_made else _("The parts could not be joined."),
         _(what).format(part=part),
         _("💳 Joining costs nothing, and no part is lost."),
         _(advice),
@@ -158,6 +165,12 @@ def button_take_out(lang: str) -> str:
 def press_joining(lang: str) -> str:
     _ = words(lang)
     return _("Joining the parts. The film will arrive here; it costs nothing.")
+
+
+def press_elsewhere(lang: str) -> str:
+    """The chat does not take the film."""
+    _ = words(lang)
+    return _("Telegram does not let me send the film here. It will arrive in our private chat.")
 
 
 def press_being_joined(lang: str) -> str:

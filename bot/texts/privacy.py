@@ -112,7 +112,8 @@ def delete_me(lang: str) -> Text:
     )
 
 
-def deleted_me(lang: str) -> Text:
+def deleted_me(lang: str, *, asks: bool = False) -> Text:
+    """`asks`: a request for access has no answer yet."""
     _ = words(lang)
     return message(
         "🗑",
@@ -121,6 +122,12 @@ def deleted_me(lang: str) -> Text:
             "What stays: the accounting, which is amounts under your Telegram user "
             "ID, and whether you may use this bot."
         ),
+        _(
+            "Your request for access also stays, without your name, until it is answered. You "
+            "do not have to ask again."
+        )
+        if asks
+        else None,
         _("If you write to me again, you start as a new user."),
     )
 

@@ -18,14 +18,20 @@ from storage.alerts import is_held
 from storage.connection import Connection
 from storage.journal import note
 from storage.money.entries import credit_of, enter, gift_videos_of
-from storage.people import caps_of
-from storage.tables import Entry, in_states, ledger, tasks
+from storage.people import caps_of, id_now
+from storage.tables import Entry, in_states, ledger, moved_groups, tasks
 
 S = TaskState
 
 # Rows that count towards a person's daily cap; gift videos do not
 _of_person = sa.and_(ledger.c.user_id == sa.bindparam("person"), ledger.c.videos == 0)
-_of_group = ledger.c.chat_id == sa.bindparam("group")
+# Under all ids of a group that became a supergroup, whichever of them is asked about
+_group = id_now(sa.bindparam("group", type_=sa.BigInteger))
+
+
+def _in_group(chat_id: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+    earlier = sa.select(moved_groups.c.old_id).where(moved_groups.c.new_id == _group)
+    return sa.or_(chat_id == _group, chat_id.in_(earlier))
 
 
 def _under_way(*whose: sa.ColumnElement[bool]) -> Executable:
@@ -51,11 +57,11 @@ def _ordered_since(*whose: sa.ColumnElement[bool]) -> Executable:
 
 
 _DAY_OF_PERSON = _ordered_since(_of_person)
-_DAY_OF_GROUP = _ordered_since(_of_group)
+_DAY_OF_GROUP = _ordered_since(_in_group(ledger.c.chat_id))
 
 
 _UNDER_WAY_OF_PERSON = _under_way(tasks.c.user_id == sa.bindparam("person"))
-_UNDER_WAY_OF_GROUP = _under_way(tasks.c.chat_id == sa.bindparam("group"))
+_UNDER_WAY_OF_GROUP = _under_way(_in_group(tasks.c.chat_id))
 
 # The caps for orders at the same time and for a day, with the rows that count
 _CAPS = (

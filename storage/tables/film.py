@@ -26,6 +26,8 @@ films = sa.Table(
     sa.Column("reply_to", sa.BigInteger),
     sa.Column("lang", sa.Text),
     sa.Column("wanted_at", UtcDateTime),
+    # to the person's own chat, because the place where they asked takes nothing
+    sa.Column("redirected", sa.Boolean, server_default=sa.false(), nullable=False),
     sa.Column("run_at", UtcDateTime),
     sa.Column("attempts", sa.Integer, server_default=sa.text("0"), nullable=False),
     sa.Column("lease_owner", sa.Text),

@@ -78,6 +78,17 @@ broadcasts = sa.Table(
     sa.Column("lease_until", UtcDateTime),
 )
 
+# People for whom Telegram failed, who are tried again beside the others
+broadcast_retries = sa.Table(
+    "broadcast_retries",
+    metadata,
+    sa.Column("broadcast_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("run_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+)
+
 # Rate limits shared by all processes; `free_at`: seconds since 1970 by the database's clock
 rates = sa.Table(
     "rates",

@@ -48,6 +48,14 @@ permits = sa.Table(
     sa.Column("name", sa.Text),  # of a group, when it was decided
 )
 
+# Groups that became supergroups. The ledger never changes: it has their orders under the old id
+moved_groups = sa.Table(
+    "moved_groups",
+    metadata,
+    sa.Column("old_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("new_id", sa.BigInteger, nullable=False, index=True),
+)
+
 # Caps of one person or group instead of the settings'; `videos` 0: no limit
 own_caps = sa.Table(
     "own_caps",

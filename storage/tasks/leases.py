@@ -25,7 +25,7 @@ from storage.journal import note_state
 from storage.money.ledger import settle
 from storage.outbox import insert_notices
 from storage.provider_account import note_create
-from storage.rows import NOW, UNLEASED, first_due, lease, task_from, values_of
+from storage.rows import NOW, UNLEASED, first_due, in_order, lease, task_from, values_of
 from storage.tables import frames, in_states, provider_breaker, switches, task_events, tasks
 from storage.tasks.chain import follow
 
@@ -117,10 +117,13 @@ _fences = sa.func.json_each(sa.bindparam("fences", type_=sa.JSON)).table_valued(
 _held = (
     sa.update(tasks)
     .where(
-        tasks.c.id == sa.cast(_fences.c.key, sa.BigInteger),
-        tasks.c.fence == sa.cast(sa.cast(_fences.c.value, sa.Text), sa.BigInteger),
-        tasks.c.lease_owner == sa.bindparam("holder"),
-        in_states(ACTIVE),  # all leased tasks are active, and the index of active tasks is small
+        in_order(
+            tasks,
+            tasks.c.id == sa.cast(_fences.c.key, sa.BigInteger),
+            tasks.c.fence == sa.cast(sa.cast(_fences.c.value, sa.Text), sa.BigInteger),
+            tasks.c.lease_owner == sa.bindparam("holder"),
+            in_states(ACTIVE),  # all leased tasks are, and the index of active tasks is small
+        )
     )
     .returning(tasks.c.id)
 )

@@ -18,11 +18,10 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.core.caps import OrderRules
 from bot.core.task import ACTIVE, ENDED, AspectRatio, Chat, Task, TaskEvent, TaskState
-from storage.access import move_permit
 from storage.connection import Connection
 from storage.engine import Database
+from storage.group_moves import move_group
 from storage.money.caps import reserve
-from storage.people import move_caps
 from storage.privacy import note_consent
 from storage.rows import (
     COPIED,
@@ -35,14 +34,10 @@ from storage.rows import (
     place_of,
     task_from,
 )
-from storage.storyboards import move_boards
 from storage.tables import (
     RESTING,
     at_rest,
-    films,
     in_states,
-    outbox,
-    photo_requests,
     task_events,
     tasks,
 )
@@ -76,9 +71,14 @@ _CONFIRM = _transition(
     run_at=NOW,
     confirmed_at=NOW,
 )
+# A message of another chat is none of this task's: its group has become a supergroup
+_is_elsewhere = tasks.c.chat_id != sa.bindparam("shown_in", type_=sa.BigInteger)
 _CONFIRM_SHOWN = _CONFIRM.values(
-    card_message_id=sa.bindparam("shown_id"),
+    card_message_id=sa.case(
+        (_is_elsewhere, tasks.c.card_message_id), else_=sa.bindparam("shown_id")
+    ),
     card_is_media=sa.case(
+        (_is_elsewhere, tasks.c.card_is_media),
         (tasks.c.card_message_id == sa.bindparam("shown_id"), tasks.c.card_is_media),
         else_=sa.bindparam("shown_is_media", type_=sa.Boolean),
     ),
@@ -183,21 +183,21 @@ class TaskStore(Drafts):
         aspect_ratio: AspectRatio,
         update_id: int,
         now: datetime,
-        shown: tuple[int, bool] | None = None,
+        shown: tuple[int, bool, int] | None = None,
         claim_on_commit: ClaimOnCommit | None = None,
     ) -> Task | None:
         """DRAFT with a prompt -> QUEUED, for its owner; create one task for each further variant.
 
         The same update returns the task again, in its current state: the program may have been
         killed before it answered. After LimitReached or CreditTooLow the task stays a draft.
-        `shown`: the message that shows the task from now on, and whether its text is a caption
-        (None: as recorded for the card). `claim_on_commit` claims due tasks in the same commit,
-        perhaps also this one, which is then returned with its lease.
+        `shown`: the message that shows the task from now on, whether its text is a caption, and
+        its chat (None: as recorded for the card). `claim_on_commit` claims due tasks in the same
+        commit, perhaps also this one, which is then returned with its lease.
         """
         theirs = {"order": task_id, "person": user_id}
         press: dict[str, Any] = {"aspect_ratio": aspect_ratio, "confirmed_by": update_id}
         if shown is not None:
-            press |= {"shown_id": shown[0], "shown_is_media": shown[1]}
+            press |= {"shown_id": shown[0], "shown_is_media": shown[1], "shown_in": shown[2]}
         async with self._database.transaction() as connection:
             confirmed = await _change(
                 connection,
@@ -304,40 +304,10 @@ class TaskStore(Drafts):
             )
 
     async def migrate_chat(self, old: int, new: int) -> int:
-        """Move open tasks, and ended ones with an unsent notice, to the supergroup that a group
-        became; return how many.
-
-        Messages have other ids there, so old ones can no longer be edited or replied to.
-        """
-        untold = sa.select(outbox.c.task_id).where(outbox.c.chat_id == old)
+        """Move open tasks, and those whose end is not told yet, to the supergroup that a group
+        became, with what else belongs to it; return how many."""
         async with self._database.transaction() as connection:
-            moved = await connection.execute(
-                sa.update(tasks)
-                .where(
-                    tasks.c.chat_id == old,
-                    sa.or_(sa.not_(in_states(ENDED)), tasks.c.id.in_(untold)),
-                )
-                .values(chat_id=new, message_id=0, card_message_id=None, card_is_media=False)
-            )
-            await connection.execute(
-                sa.update(outbox)
-                .where(outbox.c.chat_id == old)
-                .values(chat_id=new, message_thread_id=None, reply_to=None)
-            )
-            await connection.execute(
-                sa.update(films)
-                .where(films.c.chat_id == old, films.c.run_at.is_not(None))
-                .values(chat_id=new, message_thread_id=None, reply_to=None)
-            )
-            await connection.execute(
-                sa.update(photo_requests)
-                .where(photo_requests.c.chat_id == old)
-                .values(chat_id=new, message_thread_id=None)
-            )
-            await move_boards(connection, old, new)
-            await move_permit(connection, old, new)
-            await move_caps(connection, old, new)
-            return moved.rowcount
+            return await move_group(connection, old, new)
 
     async def get(self, task_id: int) -> Task | None:
         """Return the task."""

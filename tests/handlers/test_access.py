@@ -216,8 +216,8 @@ async def test_a_request_that_was_declined_stays_so_after_delete_me(
 ) -> None:
     await closed.feed(**ann.press(AskAccess().pack()))
     await closed.feed(**admin.press(DecideAccess(user_id=7, allow=False).pack()))
-    told = notices(closed)
     await closed.feed(**ann.press("dm|7|1"))
+    told = notices(closed)
     assert closed.rows("SELECT name, username, allowed FROM access_requests") == [("", None, 0)]
     await closed.feed(**ann.press(AskAccess().pack()))
     assert "declined" in closed.telegram.toasts[-1]
@@ -226,12 +226,39 @@ async def test_a_request_that_was_declined_stays_so_after_delete_me(
     assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
 
 
-async def test_a_request_that_waits_goes_with_delete_me(
-    closed: HandlerHarness, ann: Person
+async def test_a_request_that_waits_stays_without_a_name_and_tells_the_admins_once(
+    closed: HandlerHarness, ann: Person, admin: Person
+) -> None:
+    ann.user["username"] = "ann_x"
+    asking = ann.press(AskAccess().pack())
+    await closed.feed(**asking)
+    for _ in range(3):
+        await closed.feed(**ann.press("dm|7|1"))
+        assert "stays, without your name" in closed.telegram.edits[-1].text
+        assert closed.rows("SELECT name, username FROM access_requests") == [("", None)]
+        told = notices(closed)
+        assert [(kind, chat) for kind, chat, _ in told] == [
+            (NoticeKind.ACCESS_ASKED, ADMIN), (NoticeKind.ACCESS_ASKED, OTHER_ADMIN),
+        ]  # fmt: skip
+        # also not in what an admin has not been told yet
+        assert {(params["name"], params["username"]) for _, _, params in told} == {("", None)}
+        await closed.feed(**ann.press(AskAccess().pack()))
+        assert closed.telegram.toasts[-1].startswith("You have already asked.")
+        assert closed.rows("SELECT name, username FROM access_requests") == [("Ann", "ann_x")]
+    await closed.feed(**admin.press(DecideAccess(user_id=7, allow=True).pack()))
+    assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
+    assert notices(closed)[-1][0] == NoticeKind.ACCESS_GRANTED
+
+
+async def test_a_request_that_was_granted_goes_with_delete_me(
+    closed: HandlerHarness, ann: Person, admin: Person
 ) -> None:
     await closed.feed(**ann.press(AskAccess().pack()))
+    await closed.feed(**admin.press(DecideAccess(user_id=7, allow=True).pack()))
     await closed.feed(**ann.press("dm|7|1"))
+    assert "request" not in closed.telegram.edits[-1].text
     assert closed.rows("SELECT count(*) FROM access_requests") == [(0,)]
+    assert (await closed.storage.access.verdicts(7)).person is Verdict.ALLOWED
 
 
 async def test_only_admins_answer_requests(
@@ -353,6 +380,45 @@ async def test_a_migrated_group_keeps_its_access(
     await storage_of.tasks.migrate_chat(-55, -100_55)
     moved = await storage_of.access.verdicts(7, -100_55)
     assert Access().admits(7, moved)
+
+
+@pytest.mark.parametrize("told_by", ["group", "supergroup"])
+async def test_either_message_about_a_move_lets_the_members_in(
+    closed: HandlerHarness, ann: Person, told_by: str
+) -> None:
+    """Chats are handled beside each other: the first order in the supergroup may come before the
+    last message of the group."""
+    old, new = group(closed, ann, -55), group(closed, ann, -100_55)
+    await closed.storage.access.allow(-55, by=ADMIN, now=NOON)
+    if told_by == "group":
+        await closed.feed(**old.message(migrate_to_chat_id=-100_55))
+    else:
+        group_bot = {"id": 1087968824, "is_bot": True, "first_name": "Group"}
+        new.user, ann_herself = group_bot, new.user  # as Telegram sends it
+        itself = {"id": -100_55, "type": "supergroup", "title": "Friends"}
+        await closed.feed(**new.message(migrate_from_chat_id=-55, sender_chat=itself))
+        new.user = ann_herself
+    assert closed.telegram.sent == []
+    assert closed.rows("SELECT count(*) FROM users") == [(0,)]
+    await closed.feed(**new.text("/video A cat"))
+    assert closed.states() == ["draft"]
+
+
+async def test_buttons_from_before_a_move_count_as_the_supergroups(
+    closed: HandlerHarness, ann: Person
+) -> None:
+    """The old messages are still shown, and their buttons come from the old id."""
+    old = group(closed, ann, -55)
+    await closed.storage.access.allow(-55, by=ADMIN, now=NOON)
+    await closed.feed(**old.text("/video A cat"))
+    await closed.storage.tasks.migrate_chat(-55, -100_55)
+    await closed.storage.access.ban(-100_55, by=ADMIN, now=NOON)
+    await closed.feed(**old.press("r|1|16:9"))
+    assert "declined" in closed.telegram.toasts[-1]
+    assert closed.states() == ["draft"]
+    await closed.storage.access.allow(-100_55, by=ADMIN, now=NOON)
+    await closed.feed(**old.press("r|1|16:9"))
+    assert closed.states() == ["queued"]
 
 
 async def test_the_commands_do_not_exist_for_others(closed: HandlerHarness, ann: Person) -> None:

@@ -166,3 +166,24 @@ async def test_a_group_that_becomes_a_supergroup_keeps_its_tasks(
     task = harness.task()
     assert (task["chat_id"], task["message_id"], task["card_message_id"]) == (-100777, 0, None)
     assert len(harness.telegram.sent) == 1
+
+
+@pytest.mark.parametrize("prefix", ["r|", "x|", "n|", "fr|"])
+async def test_a_button_of_before_the_move_touches_no_message_of_the_supergroup(
+    harness: HandlerHarness, ann: Person, prefix: str
+) -> None:
+    """Messages are numbered anew there: the number of the old one is somebody else's message."""
+    ann.chat = {"id": -5, "type": "group", "title": "Films"}
+    is_film = prefix == "fr|"
+    await harness.feed(**ann.text("/film a keeper wakes\nhe sails" if is_film else "/video A cat"))
+    card = harness.telegram.sent[-1]
+    shown = [data for row in card.buttons for _, data in row]
+    button = next((data for data in shown if data.startswith(prefix)), "n|1|2")
+    await harness.feed(**ann.message(migrate_to_chat_id=-100777))
+    await harness.feed(**ann.press(button, 2))
+    assert harness.states() == {"r|": ["queued"], "x|": ["cancelled"], "n|": ["draft"]}.get(
+        prefix, ["queued", "draft"]
+    )
+    assert set(harness.rows("SELECT card_message_id FROM tasks")) == {(None,)}
+    touched = [*harness.telegram.edits, *harness.telegram.named("deleteMessage")]
+    assert [call for call in touched if str(call.params["chat_id"]) == "-100777"] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from bot.core.errors import (
     TelegramRejected,
     TelegramUnreachable,
 )
-from bot.operator.broadcaster import LEASE, PAGE, TRIES, Broadcaster
+from bot.operator.broadcaster import LEASE, PAGE, TRIED_FOR, Broadcaster
 from storage import Storage, open_storage
 from storage.tables import BroadcastState
 from tests.support.databases import with_tables
@@ -38,11 +38,16 @@ class Telegram:
     def __init__(self) -> None:
         self.copies: list[int] = []
         self.faults: dict[int, list[TelegramError]] = {}
+        self.is_away = False
+        self.tried: list[int] = []
         self.shown: list[str] = []
         self.slept: list[float] = []
 
     async def __call__(self, method: CopyMessage) -> None:
         user_id = int(method.chat_id)
+        self.tried.append(user_id)
+        if self.is_away:
+            raise TelegramLater("Bad Gateway")
         assert (method.from_chat_id, method.message_id) == (1, 77)
         if faults := self.faults.get(user_id):
             raise faults.pop(0)
@@ -70,12 +75,15 @@ def broadcaster(
     async def sleep(seconds: float) -> None:
         telegram.slept.append(seconds)
 
+    def clock() -> datetime:
+        return NOON + timedelta(**later) + timedelta(seconds=sum(telegram.slept))
+
     return Broadcaster(
         telegram,  # type: ignore[arg-type]
         storage,
         telegram,  # type: ignore[arg-type]
         access=access,
-        clock=lambda: NOON + timedelta(**later),
+        clock=clock,
         owner=owner,
         sleep=sleep,
     )
@@ -93,6 +101,14 @@ async def started(storage: Storage) -> int:
 async def to_the_end(hand: Broadcaster) -> None:
     while await hand.page():
         pass
+
+
+async def hours(hand: Broadcaster, telegram: Telegram, number: float) -> None:
+    """Let the loop run as it does, woken twice an hour."""
+    until = sum(telegram.slept) + number * 3600
+    while sum(telegram.slept) < until:
+        if not await hand.page():
+            telegram.slept.append(1800)
 
 
 async def test_everybody_gets_it_once_and_the_progress_is_shown(storage: Storage) -> None:
@@ -153,7 +169,7 @@ async def test_banned_people_get_nothing_and_blocked_sends_are_counted(
     telegram = Telegram()
     telegram.faults = {
         PEOPLE[1]: [TelegramUnreachable("blocked")],
-        PEOPLE[2]: [TelegramLater("flood", retry_after=3)],
+        PEOPLE[2]: [TelegramFlood("flood", retry_after=3)],
         PEOPLE[3]: [TelegramLost("cut")],
     }
     await to_the_end(broadcaster(storage, telegram))
@@ -176,28 +192,86 @@ async def test_a_long_flood_wait_is_kept_and_skips_nobody(storage: Storage) -> N
     assert (end.sent, end.refused) == (len(PEOPLE), 0)
 
 
-async def test_while_telegram_is_away_nobody_is_skipped(storage: Storage) -> None:
+@pytest.mark.parametrize("away", [0.1, 3])
+async def test_an_outage_delays_and_loses_nobody(storage: Storage, away: float) -> None:
     number, telegram = await started(storage), Telegram()
-    away = [TelegramLater("no connection (OSError)")] * (TRIES - 1)
-    telegram.faults = {PEOPLE[3]: [*away], PEOPLE[4]: [*away]}
-    await to_the_end(broadcaster(storage, telegram))
-    assert telegram.copies == PEOPLE
-    assert sum(telegram.slept) >= 2 * 600
+    hand = broadcaster(storage, telegram)
+    await hand.page()
+    telegram.is_away = True
+    await hours(hand, telegram, away)
+    assert telegram.copies == PEOPLE[:PAGE]
+    # It is tried once a minute at most, whoever is next.
+    assert len(telegram.tried) <= PAGE + 10 + 60 * away
+    telegram.is_away = False
+    await hours(hand, telegram, 2)
+    assert sorted(telegram.copies) == PEOPLE
     end = await storage.broadcasts.get(number)
     assert end is not None
-    assert (end.sent, end.refused) == (len(PEOPLE), 0)
+    assert (end.state, end.sent, end.refused) == (B.DONE, len(PEOPLE), 0)
+    assert await storage.broadcasts.postponed(number) == 0
 
 
-async def test_one_person_for_whom_telegram_always_fails_does_not_hold_up_the_rest(
+async def test_one_person_for_whom_telegram_fails_holds_nobody_up_and_is_tried_for_a_day(
     storage: Storage,
 ) -> None:
     number, telegram = await started(storage), Telegram()
-    telegram.faults = {PEOPLE[3]: [TelegramLater("Internal Server Error")] * 1000}
-    await to_the_end(broadcaster(storage, telegram))
-    assert telegram.copies == [*PEOPLE[:3], *PEOPLE[4:]]
+    ends_well, never = PEOPLE[3], PEOPLE[5]
+    telegram.faults[ends_well] = [TelegramLater("Internal Server Error")] * 20
+    telegram.faults[never] = [TelegramLater("Internal Server Error")] * 1000
+    hand = broadcaster(storage, telegram)
+    await to_the_end(hand)
+    assert telegram.copies == [one for one in PEOPLE if one not in (ends_well, never)]
+    assert sum(telegram.slept) < 60
+    assert "To be tried again, for a day at most: 2" in telegram.shown[-1]
+    another = broadcaster(storage, telegram, "two")  # after a kill
+    await hours(another, telegram, TRIED_FOR.total_seconds() / 3600 - 1)
+    assert telegram.copies[-1] == ends_well
+    middle = await storage.broadcasts.get(number)
+    assert middle is not None
+    assert (middle.state, middle.sent, middle.refused) == (B.RUNNING, len(PEOPLE) - 1, 0)
+    await hours(another, telegram, 3)
     end = await storage.broadcasts.get(number)
     assert end is not None
-    assert (end.sent, end.refused) == (len(PEOPLE) - 1, 1)
+    assert (end.state, end.sent, end.refused) == (B.DONE, len(PEOPLE) - 1, 1)
+    assert telegram.tried.count(never) < 40
+
+
+async def test_who_is_banned_or_erased_while_they_wait_is_not_tried_again(
+    storage: Storage,
+) -> None:
+    number, telegram = await started(storage), Telegram()
+    banned, erased = PEOPLE[:2]
+    for one in (banned, erased):
+        telegram.faults[one] = [TelegramLater("Internal Server Error")]
+    hand = broadcaster(storage, telegram)
+    await to_the_end(hand)
+    await storage.access.ban(banned, by=1, now=NOON)
+    await storage.privacy.erase_person(erased, now=NOON)
+    assert await storage.broadcasts.postponed(number) == 1
+    await hours(hand, telegram, 1)
+    assert telegram.copies == PEOPLE[2:]
+    end = await storage.broadcasts.get(number)
+    assert end is not None
+    assert (end.state, end.sent, end.refused) == (B.DONE, len(PEOPLE) - 2, 0)
+
+
+async def test_a_broadcast_that_only_waits_holds_up_no_other_and_is_stopped_at_once(
+    storage: Storage,
+) -> None:
+    first, telegram = await started(storage), Telegram()
+    telegram.faults[PEOPLE[0]] = [TelegramLater("Internal Server Error")] * 1000
+    hand = broadcaster(storage, telegram)
+    await to_the_end(hand)
+    made = await storage.broadcasts.draft(
+        by=1, lang="en", from_chat_id=1, message_id=77, update_id=6, now=NOON, access=OPEN
+    )
+    await storage.broadcasts.start(made.id, shown_message_id=79, by=1, now=NOON)
+    telegram.copies.clear()
+    await to_the_end(hand)
+    assert telegram.copies == PEOPLE[1:]
+    assert await storage.broadcasts.stop(first, by=1, now=NOON)
+    assert await storage.broadcasts.postponed(first) == 0
+    assert await storage.broadcasts.postponed(made.id) == 1
 
 
 async def test_a_broadcast_is_stopped_while_telegram_is_away(storage: Storage) -> None:

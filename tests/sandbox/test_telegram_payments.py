@@ -51,6 +51,12 @@ async def test_a_payment_is_checked_out_and_refunded_once() -> None:
         twice = await bot("refundStarPayment", **charge)
         assert "CHARGE_ALREADY_REFUNDED" in twice.error
         assert (await bot.updates())[-1]["message"]["refunded_payment"]["total_amount"] == 50
+        listed = (await bot("getStarTransactions")).result["transactions"]
+        assert [(one["id"], one["amount"], "receiver" in one) for one in listed] == [
+            (charge["telegram_payment_charge_id"], 50, is_refund) for is_refund in (False, True)
+        ]
+        assert listed[0]["source"]["user"]["id"] == anna.id
+        assert (await bot("getStarTransactions", offset=2)).result["transactions"] == []
 
 
 async def test_a_declined_checkout_takes_nothing() -> None:

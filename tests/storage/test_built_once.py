@@ -51,7 +51,7 @@ async def order(storage: Storage, number: int, *, slots: int | None) -> None:
     await storage.tasks.card_shown(task, card_message_id=number, ends=(number, NOON))
     await storage.tasks.confirm(
         task.id, user_id=ANN, aspect_ratio=AspectRatio.WIDE, update_id=number, now=NOON,
-        shown=(number, False),
+        shown=(number, False, ANN),
     )  # fmt: skip
     await storage.tasks.queue_position(task.id)
     await storage.tasks.waiting(limit=9)

@@ -12,7 +12,18 @@ from bot.core.caps import Cap, Limit, OrderRules
 from bot.core.errors import LimitReached
 from bot.core.task import AspectRatio, Task, TaskState
 from storage import Claim, InboxState, IncomingUpdate, Storage
-from tests.support.factories import ANN, BOB, MINUTE, NOON, PHOTO, SECOND, draft, leased, queued
+from tests.support.factories import (
+    ANN,
+    BOB,
+    CHAT,
+    MINUTE,
+    NOON,
+    PHOTO,
+    SECOND,
+    draft,
+    leased,
+    queued,
+)
 
 S = TaskState
 
@@ -120,9 +131,20 @@ async def test_the_pressed_message_shows_the_order_from_its_commit_on(
     """The row records whether the card shows a picture."""
     task, worker = await draft(storage), Worker()
     await storage.tasks.card_shown(task, card_message_id=70, is_media=True)
-    await press(storage, task, shown=pressed, claim_on_commit=worker)
+    await press(storage, task, shown=(*pressed, CHAT.chat_id), claim_on_commit=worker)
     [taken] = worker.taken
     assert (taken.card_message_id, taken.card_is_media) == (pressed[0], is_media)
+
+
+async def test_a_pressed_message_of_another_chat_does_not_show_the_order(
+    storage: Storage,
+) -> None:
+    """Its group became a supergroup, where this number is another message."""
+    task, worker = await draft(storage), Worker()
+    await storage.tasks.card_shown(task, card_message_id=70, is_media=True)
+    await press(storage, task, shown=(71, False, -5), claim_on_commit=worker)
+    [taken] = worker.taken
+    assert (taken.card_message_id, taken.card_is_media) == (70, True)
 
 
 async def test_an_order_with_a_photo_is_the_consent(storage: Storage) -> None:

@@ -19,7 +19,8 @@ from bot.core.notices import Notice, NoticeKind
 from bot.core.storyboard import Scene
 from bot.core.task import AspectRatio, Task, TaskState
 from storage import IncomingUpdate, RedeemResult, Storage
-from storage.tables import balance_trails, permits, tasks
+from storage.permits import permit
+from storage.tables import access_requests, balance_trails, permits, tasks
 from tests.support.factories import (
     ANN,
     BOB,
@@ -319,6 +320,59 @@ async def test_an_invite_that_is_used_beside_a_decision_counts_nobody(
     assert using.result() is expected
     assert (await other.access.verdicts(ANN)).person is verdict
     assert await other.access.redeem(invite.token, user_id=BOB, now=NOON) is RedeemResult.WELCOME
+
+
+@pytest.mark.parametrize("way", ["request", "overview"])
+async def test_a_ban_beside_an_admins_allow_stays_and_is_shown(
+    storage: Storage, other: Storage, way: str
+) -> None:
+    """The ban commits after Allow was pressed, and before it is decided."""
+    await storage.access.ask(
+        user_id=ANN, name="Ann", username=None, lang="en", admins=[1, 2], now=NOON
+    )
+    ways: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "request": lambda: other.access.decide(ANN, allow=True, by=2, now=NOON),
+        "overview": lambda: other.access.allow(ANN, by=2, now=NOON, even_banned=False),
+    }
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        await permit(connection, ANN, Verdict.BANNED, 1, NOON)
+        deciding = group.create_task(ways[way]())
+        await asyncio.wait({deciding}, timeout=0.2)  # it waits for this commit
+    if way == "overview":
+        assert deciding.result() is False
+    assert (await other.access.verdicts(ANN)).person is Verdict.BANNED
+    shown = await other.access.answered(ANN)
+    assert shown is not None
+    assert shown.allowed is False
+    assert [act.act for act in await other.audit.latest(limit=9)] == ["ban"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_of_two_admins_who_answer_a_request_at_once_the_first_counts(
+    storage: Storage, other: Storage, first: bool
+) -> None:
+    await storage.access.ask(
+        user_id=ANN, name="Ann", username=None, lang="en", admins=[1, 2], now=NOON
+    )
+    answered = sa.update(access_requests).values(allowed=first, decided_by=1, decided_at=NOON)
+    async with (
+        asyncio.timeout(60),
+        asyncio.TaskGroup() as group,
+        storage.database.transaction() as connection,
+    ):
+        if first:
+            await permit(connection, ANN, Verdict.ALLOWED, 1, NOON)
+        await connection.execute(answered)
+        deciding = group.create_task(other.access.decide(ANN, allow=not first, by=2, now=NOON))
+        await asyncio.wait({deciding}, timeout=0.2)
+    shown = deciding.result()
+    assert shown is not None
+    assert shown.allowed is first
+    assert (await other.access.verdicts(ANN)).person is (Verdict.ALLOWED if first else None)
 
 
 async def test_a_person_is_erased_while_an_order_in_doubt_is_decided(

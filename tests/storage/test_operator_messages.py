@@ -136,6 +136,7 @@ async def test_erasure_leaves_no_row_about_a_person_or_to_them(
     storage: Storage, other: Storage
 ) -> None:
     await asked(storage, person=ANN)
+    await storage.access.decide(ANN, allow=True, by=BOB, now=NOON)
     await asked(storage)
     await storage.alerts.open(ALERT, told={ANN, BOB}, now=NOON)
     await waiting(storage)

@@ -59,7 +59,7 @@ async def refund_star_payment(req: Request) -> bool:
         raise bad_request("CHARGE_ID_EMPTY" if payment is None else "USER_ID_INVALID")
     if payment.refunded:
         raise bad_request("CHARGE_ALREADY_REFUNDED")
-    payment.refunded = True
+    payment.refunded, payment.refunded_at = True, req.world.now()
     world, chat = req.world, req.world.chats[payment.user_id]
     told: dict[str, Any] = {
         "currency": CURRENCY,
@@ -72,8 +72,28 @@ async def refund_star_payment(req: Request) -> bool:
     return True
 
 
+async def get_star_transactions(req: Request) -> Json:
+    """Bot API: getStarTransactions; the oldest first, a refund with the id of its payment."""
+    world, listed = req.world, []
+    for payment in world.till.payments.values():
+        about = {"id": payment.charge_id, "amount": payment.stars}
+        partner = {
+            "type": "user",
+            "transaction_type": "invoice_payment",
+            "user": world.users[payment.user_id],
+            "invoice_payload": payment.payload,
+        }
+        listed.append({**about, "date": payment.at, "source": partner})
+        if payment.refunded:
+            listed.append({**about, "date": payment.refunded_at, "receiver": partner})
+    listed.sort(key=lambda one: int(str(one["date"])))
+    first = req.params.get("offset", 0)
+    return {"transactions": listed[first : first + req.params.get("limit", 100)]}
+
+
 METHODS: dict[str, Method] = {
     "sendInvoice": send_invoice,
     "answerPreCheckoutQuery": answer_pre_checkout_query,
     "refundStarPayment": refund_star_payment,
+    "getStarTransactions": get_star_transactions,
 }

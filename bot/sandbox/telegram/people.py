@@ -258,7 +258,7 @@ class Person(Watching):
             raise CannotAct("the bot did not answer the checkout in time") from None
         if not checkout.ok:
             raise CannotAct(f"the bot declined: {checkout.error}")
-        payment = world.till.take(self.id, invoice["total_amount"], payload)
+        payment = world.till.take(self.id, invoice["total_amount"], payload, world.now())
         paid = asked | {
             "telegram_payment_charge_id": payment.charge_id,
             "provider_payment_charge_id": payment.charge_id,

@@ -32,7 +32,9 @@ class Payment:
     user_id: int
     stars: int
     payload: str
+    at: int = 0
     refunded: bool = False
+    refunded_at: int = 0
 
 
 @dataclass
@@ -49,8 +51,8 @@ class Till:
         self.checkouts[checkout.id] = checkout
         return checkout
 
-    def take(self, user_id: int, stars: int, payload: str) -> Payment:
+    def take(self, user_id: int, stars: int, payload: str, at: int) -> Payment:
         """Record a payment; its id is as long as Telegram's."""
-        payment = Payment(f"stx{secrets.token_urlsafe(48)}", user_id, stars, payload)
+        payment = Payment(f"stx{secrets.token_urlsafe(48)}", user_id, stars, payload, at)
         self.payments[payment.charge_id] = payment
         return payment

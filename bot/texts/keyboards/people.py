@@ -68,9 +68,10 @@ def invites(lang: str, numbers: Sequence[int]) -> InlineKeyboardMarkup | None:
 
 def access(lang: str, subject_id: int, verdict: Verdict | None) -> list[InlineKeyboardButton]:
     """Return what can be decided about a person or a group."""
+    let_in = Operation.UNBAN if verdict is Verdict.BANNED else Operation.ALLOW
     return [
         admin.operation(lang, operation, subject_id)
-        for operation, of in ((Operation.ALLOW, Verdict.ALLOWED), (Operation.BAN, Verdict.BANNED))
+        for operation, of in ((let_in, Verdict.ALLOWED), (Operation.BAN, Verdict.BANNED))
         if verdict is not of
     ]
 
