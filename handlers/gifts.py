@@ -50,6 +50,7 @@ def router() -> Router:
     router.message.register(gift, Command("gift"), admin)
     router.message.register(friends, Command("friends"), private, refers)
     router.message.register(allowance, Command("allowance"), in_group)
+    router.message.register(explain_allowance, Command("allowance"), private)
     router.callback_query.register(revoke, RevokePromo.filter(), admin)
     return router
 
@@ -319,6 +320,11 @@ async def allowance(
     used = await storage.ledger.ordered_in_group(group, offer.rules, clock())
     text = texts.gifts.allowance(lang, caps.get(Cap.GROUP_ALLOWANCE), used, most)
     await reply.say(message, text)
+
+
+async def explain_allowance(message: Message, lang: str) -> None:
+    """Say in a private chat where the command works."""
+    await reply.say(message, texts.gifts.allowance_in_private(lang))
 
 
 async def _runs(bot: Bot, group: int, user: User) -> bool:

@@ -264,6 +264,15 @@ def allowance_not_admin(lang: str) -> Text:
     return message("👥", _("Only admins of this group can change what it may order."))
 
 
+def allowance_in_private(lang: str) -> Text:
+    _ = words(lang)
+    return message(
+        "👥",
+        _("/allowance is for groups: it says how many videos the whole group may order a day."),
+        _("Send it there."),
+    )
+
+
 def allowance_usage(lang: str, most: int) -> Text:
     _ = words(lang)
     return message(

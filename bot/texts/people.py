@@ -22,7 +22,7 @@ _SECTIONS = {"a": N_("Let in"), "b": N_("Banned"), "g": N_("Groups")}
 _VERDICTS = {
     Verdict.ALLOWED: N_("Access: let in"),
     Verdict.BANNED: N_("Access: banned"),
-    None: N_("Access: no decision"),
+    None: N_("Access: as the settings say"),
 }
 
 

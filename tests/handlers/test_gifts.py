@@ -287,4 +287,4 @@ async def test_the_bots_admin_bounds_it_and_sees_it(
     await harness.feed(**ann.text("/allowance 1"))
     assert "Only admins of this group" in said(harness)
     await harness.feed(**Person(harness).text("/allowance 1"))
-    assert "do not know this command" in said(harness)
+    assert "/allowance is for groups" in said(harness)
