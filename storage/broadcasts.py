@@ -280,11 +280,7 @@ class BroadcastStore:
         async with self._database.transaction() as connection:
             changed = await connection.execute(
                 sa.update(broadcasts)
-                .where(
-                    broadcasts.c.id == broadcast_id,
-                    broadcasts.c.state == B.RUNNING,
-                    broadcasts.c.lease_owner == owner,
-                )
+                .where(_held(broadcast_id, owner))
                 .values(
                     state=B.CANCELLED if gone else B.DONE,
                     ended_at=now,
@@ -295,6 +291,15 @@ class BroadcastStore:
             if changed.rowcount == 1:
                 await _forget_retries(connection, broadcast_id)
             return changed.rowcount == 1
+
+
+def _held(broadcast_id: int, owner: str) -> sa.ColumnElement[bool]:
+    """Return the condition for a running broadcast whose lease `owner` holds."""
+    return sa.and_(
+        broadcasts.c.id == broadcast_id,
+        broadcasts.c.state == B.RUNNING,
+        broadcasts.c.lease_owner == owner,
+    )
 
 
 async def _pass_by(
@@ -310,12 +315,7 @@ async def _pass_by(
     )
     noted = await connection.execute(
         sa.update(broadcasts)
-        .where(
-            broadcasts.c.id == broadcast_id,
-            broadcasts.c.state == B.RUNNING,
-            broadcasts.c.lease_owner == owner,
-            is_next,
-        )
+        .where(_held(broadcast_id, owner), is_next)
         .values(cursor=sa.case((cursor < user_id, user_id), else_=cursor), **counts)
     )
     return noted.rowcount == 1
