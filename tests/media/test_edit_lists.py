@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
-import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import pytest
@@ -18,6 +15,7 @@ from bot.media import video_reader
 from bot.media.mp4 import edits_show_nothing
 from tests.media.test_mp4_index import box
 from tests.media.test_video_reader import mp4, packets, pictures
+from tests.support.media_files import opened
 
 NORMAL = 1 << 16
 """The speed of an edit: 1, in sixteenths of bits."""
@@ -58,19 +56,6 @@ def edited(data: bytes, edits: list[tuple[int, int]], version: int = 0, track: i
         [length] = struct.unpack_from(">I", made, at)
         struct.pack_into(">I", made, at, length + len(new) - old)
     return data[:start] + bytes(made)
-
-
-@pytest.fixture
-def files() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-def opened(files: ExitStack, data: bytes = b"") -> BinaryIO:
-    file: BinaryIO = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    file.write(data)
-    file.flush()
-    return file
 
 
 @pytest.mark.parametrize("later", ["0", "2"], ids=["in order", "B-frames"])

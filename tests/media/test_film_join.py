@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import pytest
@@ -19,18 +18,7 @@ import pytest
 from bot.media import video_reader
 from tests.media.test_video_reader import boxes, mp4, pictures, with_cover
 from tests.support import media_files
-
-
-@pytest.fixture
-def files() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-def opened(files: ExitStack, data: bytes = b"") -> BinaryIO:
-    file: BinaryIO = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    file.write(data)
-    return file
+from tests.support.media_files import opened
 
 
 async def joined(files: ExitStack, parts: Sequence[bytes]) -> bytes:

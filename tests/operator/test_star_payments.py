@@ -61,6 +61,13 @@ def payments(storage: Storage, telegram: Telegram) -> StarPayments:
     return StarPayments(bot, storage, clock=lambda: NOON + MINUTE, sleep=sleep)
 
 
+async def pay(storage: Storage, user_id: int, payment_id: str) -> bool:
+    """Record a payment as its message does; return whether it was new."""
+    return await storage.stars.purchase(
+        user_id=user_id, payment_id=payment_id, stars=100, credit=Decimal(170), now=NOON
+    )
+
+
 async def test_a_payment_whose_message_was_lost_is_credited_once_and_told(
     storage: Storage,
 ) -> None:
@@ -72,13 +79,7 @@ async def test_a_payment_whose_message_was_lost_is_credited_once_and_told(
     assert await first.collect() == await second.collect() == 0
     assert await storage.ledger.credit(ANN) == 170
     # the message comes after all
-    again: dict[str, Any] = {
-        "user_id": ANN,
-        "payment_id": "one",
-        "stars": 100,
-        "credit": Decimal(170),
-    }
-    assert not await storage.stars.purchase(**again, now=NOON)
+    assert not await pay(storage, ANN, "one")
     [told] = await storage.outbox.claim(owner="w", now=NOON + MINUTE, lease_for=MINUTE, limit=9)
     assert (told.notice.kind, told.notice.lang) == (NoticeKind.STARS_PAID, "ru")
     assert await storage.ledger.credit(ANN) == 170
@@ -86,13 +87,7 @@ async def test_a_payment_whose_message_was_lost_is_credited_once_and_told(
 
 async def test_what_the_bot_knows_or_did_not_sell_changes_nothing(storage: Storage) -> None:
     telegram = Telegram()
-    known: dict[str, Any] = {
-        "user_id": BOB,
-        "payment_id": "known",
-        "stars": 100,
-        "credit": Decimal(170),
-    }
-    await storage.stars.purchase(**known, now=NOON)
+    await pay(storage, BOB, "known")
     telegram.add("known", user_id=BOB)
     telegram.add("old", at=NOON - LOOK_BACK)
     telegram.add("of another bot", payload="subscription")
@@ -110,13 +105,7 @@ async def test_a_refund_whose_message_was_lost_takes_the_credit_back(
 ) -> None:
     telegram = Telegram()
     if is_known:
-        paid: dict[str, Any] = {
-            "user_id": ANN,
-            "payment_id": "one",
-            "stars": 100,
-            "credit": Decimal(170),
-        }
-        await storage.stars.purchase(**paid, now=NOON)
+        await pay(storage, ANN, "one")
     telegram.add("one")
     telegram.add("one", back=True)
     if newest_first:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import io
 import tempfile
+from contextlib import ExitStack
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from PIL import ExifTags, Image, ImageOps
@@ -21,6 +23,14 @@ from tests.support.databases import with_tables
 
 RED, GREEN, BLUE = (210, 30, 30), (30, 180, 40), (30, 40, 210)
 MODEL = "seedance-1-lite-480P-5s"
+
+
+def opened(files: ExitStack, data: bytes = b"") -> BinaryIO:
+    """An open file with these bytes, which `files` closes."""
+    file: BinaryIO = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    file.write(data)
+    file.flush()
+    return file
 
 
 def clip(scene: Scene) -> bytes:
