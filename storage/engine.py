@@ -1,6 +1,7 @@
 """Open the database and run transactions; everything in which SQLite and PostgreSQL differ.
 
-It must not know the meaning of the rows.
+It must not know the meaning of the rows. The file is long on purpose: the order in which a
+connection is opened, used and given up is read in one place.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ _PARTS = (
 _WANT_OWN = sa.update(films).where(
     _film, films.c.run_at.is_(None), films.c.user_id == sa.bindparam("person")
 )
-# Takes the lease away: a process that joins the film now began without the newest part
+# Also ends the lease: if a process is joining the film now, it does not have the newest part
 _WANT_ANEW = sa.update(films).where(_film).values(attempts=0, **UNLEASED)
 _WRITE_HELD = sa.update(films).where(_film, films.c.lease_owner == sa.bindparam("holder"))
 

@@ -50,7 +50,8 @@ def _of_png(content: bytes) -> tuple[int, int] | None:
 
 
 def _of_avif(content: bytes) -> tuple[int, int] | None:
-    """Return what all of its parts agree on: one may describe only a gain map."""
+    """Return the colours of an AVIF if all of its pictures have the same ones; one of them may be
+    only a gain map."""
     found, place = set(), content.find(_BOX, 0, _SEARCHED)
     while 0 <= place <= len(content) - 12:
         found.add(struct.unpack_from(">HH", content, place + len(_BOX)))

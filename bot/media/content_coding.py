@@ -57,8 +57,8 @@ def listed(headers: Iterable[str]) -> list[str]:
     """Return the codings of all Content-Encoding headers, in the order in which they were
     applied.
 
-    What is no known coding, like `aws-chunked`, `binary` or `utf-8`, changes no bytes: stores
-    return such words as the uploader sent them.
+    Other words, like `aws-chunked`, `binary` or `utf-8`, are left out: the uploader sent them, the
+    store repeats them, and they do not change the file.
     """
     words = (word.strip().lower() for line in headers for word in line.split(","))
     return [word for word in words if word in _PACKED | _UNKNOWN]

@@ -23,7 +23,7 @@ from storage import Storage
 logger = logging.getLogger(__name__)
 
 LOOK_BACK = timedelta(days=7)
-"""Older payments are left alone: a database that begins anew must not credit all of them again."""
+"""Older payments are ignored. Otherwise a new, empty database would credit all of them again."""
 PAGE = 100
 """The most that Telegram returns at once (Bot API: getStarTransactions)."""
 PAGES = 1000

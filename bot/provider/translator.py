@@ -60,7 +60,7 @@ _QUOTED = re.compile(
 
 
 def quoted_words(prompt: str) -> list[str]:
-    """Return the words in quotation marks: the video has to show them unchanged."""
+    """Return the words in quotation marks. They are not translated: the video shows them."""
     return ["".join(groups).strip() for groups in _QUOTED.findall(prompt)]
 
 

@@ -23,7 +23,7 @@ LIMITS: Mapping[str, float] = {
 WRITABLE_SECONDS = 5.0
 """Seconds for which a check of the database is valid."""
 ANSWER_SECONDS = 2.0
-"""Seconds that the check may take: the request for a report waits for it."""
+"""Seconds that the check may take; the answer to /health waits for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,7 @@ class HttpServer:
         await self._runner.cleanup()
 
     def _site(self) -> web.BaseSite:
-        """Return the listener. asyncio would refuse IPv4 at `::`, whatever the system allows."""
+        """Return a listening socket. At `::` it takes IPv4 too, which asyncio would refuse."""
         if self._host != "::" or not socket.has_dualstack_ipv6():
             return web.TCPSite(self._runner, self._host, self._port)
         listening = socket.create_server(

@@ -43,7 +43,7 @@ class RateLimiter:
     """The same for several processes: seconds per call, and the size of a burst in seconds of
     calls. Such processes share one time in the database, not a list of turns."""
     BUSY = 15
-    """The number of calls in these seconds after which unimportant calls are postponed."""
+    """After this many calls within the seconds of ALL, unimportant calls are postponed."""
     PRIVATE = (1.0, 3.0)
     GROUP = (4.0, 16.0)
     """At most 4 + 15 in any minute."""

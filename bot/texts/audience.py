@@ -15,7 +15,7 @@ _shows_money: ContextVar[bool] = ContextVar("shows_money", default=True)
 
 @contextmanager
 def reader(*, pays: bool) -> Iterator[None]:
-    """Make the texts inside the block for a payer, or for a guest, who sees no prices."""
+    """Write all texts inside the block for somebody who pays; if not `pays`, without prices."""
     token = _shows_money.set(pays)
     try:
         yield

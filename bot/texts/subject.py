@@ -18,7 +18,7 @@ _subject: ContextVar[TaskKind] = ContextVar("subject", default=TaskKind.VIDEO)
 
 @contextmanager
 def about(task: Task | None) -> Iterator[None]:
-    """Make the texts inside the block about this task (a video or a picture); None: a video."""
+    """Let texts inside the block speak of this task: a video or a picture. None: a video."""
     token = _subject.set(TaskKind.VIDEO if task is None else task.kind)
     try:
         yield

@@ -80,17 +80,17 @@ def connect_provider(settings: Settings) -> Gptunnel:
 
 
 def connect_translator(settings: Settings) -> Translator | None:
-    """Open the connection to the chat model that translates; None without TRANSLATE_MODEL."""
+    """Connect to the chat model that translates. Return None if TRANSLATE_MODEL is empty."""
     return _connect_chat(Translator, settings.translate_model, settings)
 
 
 def connect_viewer(settings: Settings) -> Viewer | None:
-    """Open the connection to the chat model that looks at photos; None without VISION_MODEL."""
+    """Connect to the chat model that looks at photos. Return None if VISION_MODEL is empty."""
     return _connect_chat(Viewer, settings.vision_model, settings)
 
 
 def connect_storyteller(settings: Settings) -> Storyteller | None:
-    """Open the connection to the chat model that proposes scenes; None without STORY_MODEL."""
+    """Connect to the chat model that proposes scenes. Return None if STORY_MODEL is empty."""
     return _connect_chat(Storyteller, settings.story_model, settings)
 
 

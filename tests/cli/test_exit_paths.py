@@ -236,7 +236,7 @@ def test_no_right_to_make_tables_is_one_line_that_names_the_grant(
 
 
 def refused_address(run: Callable[..., Ended], address: str) -> str:
-    """Return the only line of a command with this DATABASE_URL, which is refused at the start."""
+    """Run a command with this DATABASE_URL, which it refuses; return its one line of output."""
     ended = run("verify", DATABASE_URL=address)
     assert ended.code == 2
     [line] = ended.lines

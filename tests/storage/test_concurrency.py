@@ -326,7 +326,7 @@ async def test_an_invite_that_is_used_beside_a_decision_counts_nobody(
 async def test_a_ban_beside_an_admins_allow_stays_and_is_shown(
     storage: Storage, other: Storage, way: str
 ) -> None:
-    """The ban commits after Allow was pressed, and before it is decided."""
+    """An admin presses Allow; before that is written, the ban of another admin is."""
     await storage.access.ask(
         user_id=ANN, name="Ann", username=None, lang="en", admins=[1, 2], now=NOON
     )
