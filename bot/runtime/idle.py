@@ -64,11 +64,12 @@ class Idle:
         """Wait until a row is due; return False if one was due all the time.
 
         Rows that are still due are tried again after `pace` seconds, and so is the database after
-        an error. After a change the loop runs no sooner than `pace` seconds after its last run;
+        an error. After a change the loop asks no sooner than `pace` seconds after it asked last;
         after `look` that does not matter. `at_most`: the longest wait in seconds.
         """
-        began, tried, rested = self._clock(), True, False
+        tried, rested = True, False
         while not self._woken:
+            asked = self._clock()
             tried = tried and not self._urgent.is_set()
             self._urgent.clear()
             self._stirred.clear()
@@ -86,7 +87,7 @@ class Idle:
                 if at_most is not None and (at_most := at_most - seconds) <= 0:
                     break
             elif not self._urgent.is_set():
-                passed = (self._clock() - began).total_seconds()
+                passed = (self._clock() - asked).total_seconds()
                 if 0 <= passed < pace:
                     await self._wait(self._urgent, pace - passed)
             tried = False
