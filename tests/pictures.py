@@ -181,8 +181,7 @@ async def become(page: Page, name: str) -> None:
 async def add(page: Page, label: str, name: str) -> None:
     """A person or a group, by the sandbox's own panel."""
     await page.locator("#open-panel").click()
-    if await page.locator("#with-topics").is_visible():
-        await page.locator("#with-topics").check()
+    await page.locator("#with-topics").check()
     await page.get_by_label(label, exact=True).fill(name)
     await page.get_by_label(label, exact=True).press("Enter")
     await page.locator("#close-panel").click()
