@@ -37,10 +37,10 @@ test campaigns: export PYTEST_DEBUG_TEMPROOT ?= $(firstword $(wildcard /dev/shm)
 test campaigns: export PYTHONDONTWRITEBYTECODE =
 # Files in their own order: the long ones, of tests/crash and tests/e2e, begin first.
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
-test: $(READY) chromium promtool ## all tests but the campaigns; while you write code
+test: $(READY) chromium promtool ## all tests but the campaigns, in five minutes; while you write code
 	$(PYTEST) -m "not campaign" $(ARGS)
 
-campaigns: $(READY) ## short campaigns of kills, upgrades and planted bugs; some four minutes
+campaigns: $(READY) chromium ## kills, upgrades, planted bugs, a browser, whole fault matrices, PostgreSQL; seven minutes
 	$(PYTEST) -m campaign $(ARGS)
 
 # BENCHES=start measures one of them.

@@ -16,6 +16,7 @@ import_aiogram()
 from aiogram.client.session.aiohttp import AiohttpSession  # noqa: E402 - what was just imported
 
 from bot.core.catalog import CATALOG  # noqa: E402
+from tests.support.campaigns import mark_campaigns  # noqa: E402
 from tests.support.fork_server import share_certificates  # noqa: E402
 from tests.support.launcher import end_fork_server  # noqa: E402
 from tests.support.shared_caches import share_signatures, share_statements  # noqa: E402
@@ -49,6 +50,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     for file in files[first:] + files[:first]:
         with suppress(Exception, pytest.skip.Exception):  # the collection tells it
             import_module(".".join(file.relative_to(root).with_suffix("").parts))
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks are selected
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the long repetitions."""
+    mark_campaigns(items)
 
 
 def pytest_collection_finish() -> None:

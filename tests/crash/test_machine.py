@@ -24,6 +24,8 @@ from tests.crash.processes import BotRun, Launcher, Wish
 from tests.crash.verdict import Disturbances, Verdict
 from tests.support.process_harness import until
 
+pytestmark = pytest.mark.campaign
+
 SECONDS = 10.0
 WISH = Wish(lease_seconds=3.0)
 HOLD = """

@@ -9,6 +9,8 @@ import pytest
 from tests.crash.processes import Launcher
 from tests.crash.steps import CARD_SECONDS, JOURNEYS, Point, lead
 
+pytestmark = pytest.mark.campaign
+
 LOST_SECONDS = 8.0
 """How long the test waits for the card that the bug loses; a kept card takes less than a second,
 on a busy machine a little longer."""

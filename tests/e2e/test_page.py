@@ -33,7 +33,10 @@ async def address() -> AsyncIterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(DESK, id="desk"), pytest.param(PHONE, id="phone", marks=pytest.mark.campaign)],
+)
 async def test_a_prompt_a_photo_and_a_press_become_a_portrait_video_that_plays(
     address: str, size: ViewportSize
 ) -> None:
@@ -84,6 +87,7 @@ async def test_the_admin_sees_a_price_and_a_guest_what_is_left(address: str) -> 
         await expect(log.get_by_text("Price:")).to_have_count(0)
 
 
+@pytest.mark.campaign
 async def test_a_bot_without_an_admin_is_claimed_on_the_page() -> None:
     async with (
         sandbox("--claim", "--delay", "0.5") as url,
@@ -102,6 +106,7 @@ async def test_a_bot_without_an_admin_is_claimed_on_the_page() -> None:
         await expect(log.get_by_text("There are no caps")).to_be_visible(timeout=60_000)
 
 
+@pytest.mark.campaign
 async def test_groups_people_topics_albums_files_inline_mode_and_languages_at_a_phones_width(
     address: str,
 ) -> None:

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from tests.e2e.test_start import OTHER_TOKEN, run
 from tests.support.media_files import clip
 from tests.support.process_harness import KEY, TOKEN, open_process_harness
+
+pytestmark = pytest.mark.campaign
 
 PUBLIC = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
 PROMPT = "canary prompt of a person"

@@ -38,6 +38,8 @@ from tests.support.process_harness import (
 )
 from tests.support.ssh_service import SshService
 
+pytestmark = pytest.mark.campaign
+
 PATHS = ("/healthz", "/readyz", "/metrics", "/", "/telegram", "/frames/")
 
 

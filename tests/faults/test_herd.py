@@ -11,6 +11,8 @@ from tests.faults import herd
 from tests.faults.herd import AWAY, HOUR, insert, job, those_who_started
 from tests.support.app_harness import AppHarness, OpenAppHarness
 
+pytestmark = pytest.mark.campaign
+
 
 async def test_open_tasks_are_asked_about_in_turn_after_an_hour(harness: AppHarness) -> None:
     await herd.questions(harness, 600)

@@ -439,6 +439,7 @@ def gif_header_of(side: int) -> bytes:
     return b"GIF89a" + sides + bytes(3) + b"," + bytes(4) + sides + b"\0\x08\x02\x4c\x01\0;"
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("make", "outcome"),
     [

@@ -105,6 +105,7 @@ def test_the_image_has_no_pip() -> None:
         assert part in removed
 
 
+@pytest.mark.campaign
 def test_the_bot_needs_no_language_that_the_image_leaves_out(tmp_path: Path) -> None:
     [trim] = [rest for word, rest in stages()[0] if word == "RUN" and "locale-data" in rest]
     kept = re.findall(r"! -name '?([\w*.]+)'?", trim)

@@ -32,6 +32,7 @@ def locked(file: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-zA-Z0-9_.-]+)==(\S+)", text, flags=re.MULTILINE))
 
 
+@pytest.mark.campaign
 def test_the_list_of_parts_is_the_lock_with_its_hashes(tmp_path: Path) -> None:
     for name in ("requirements.txt", "pyproject.toml", "README.md"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())

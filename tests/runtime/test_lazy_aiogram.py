@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.campaign
+
 MODULE = ("-m", "tests.runtime.lazy_aiogram_outcomes")
 
 

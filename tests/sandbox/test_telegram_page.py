@@ -14,6 +14,8 @@ from bot.sandbox.telegram import Person, TelegramEmulator
 from tests.sandbox.telegram_client import Client, Json, jpeg, mp4, talking
 from tests.support.process_harness import until
 
+pytestmark = pytest.mark.campaign
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -18,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -314,6 +315,7 @@ def test_any_order_of_events_keeps_the_promises_on_sqlite(
     )
 
 
+@pytest.mark.campaign
 def test_any_order_of_events_keeps_the_promises_on_postgresql(postgres: PostgresServer) -> None:
     def fresh() -> Iterator[str]:
         while True:

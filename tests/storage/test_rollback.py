@@ -17,6 +17,8 @@ from tests.support.factories import task_in
 from tests.support.other_versions import NEXT, Version, earlier_version, next_version
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.campaign
+
 
 def silent(what: str, done: int, total: int) -> None:
     assert 0 <= done <= total, what

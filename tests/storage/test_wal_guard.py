@@ -104,6 +104,7 @@ async def test_a_killed_bot_continues_whoever_opened_its_file_before(tmp_path: P
     assert await people(path) == 5
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("step", range(1, 9))
 async def test_a_kill_within_a_checkpoint_is_not_mistaken_for_it(
     tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
