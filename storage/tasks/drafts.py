@@ -237,7 +237,8 @@ class Drafts(LeasedTasks):
     ) -> Task:
         """Return the draft of a photo; without a prompt it waits for the next text.
 
-        The first picture of an album is the frame, and the caption of any is the prompt. A photo
+        The first picture of an album that arrives here is the frame (in a group, that is the one
+        whose caption addresses the bot), and the caption of any is the prompt. A photo
         without a caption answers the `request` of a template, if that is still open, or joins a
         text-only draft that came right before it. A caption ends the request, too.
         """
