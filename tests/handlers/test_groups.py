@@ -195,8 +195,11 @@ async def test_in_a_group_the_picture_of_an_album_that_addresses_the_bot_is_used
 ) -> None:
     """Others of the album are not seen, so the bot cannot know that this one is the second."""
     named = [{"type": "mention", "offset": 0, "length": 10}]
-    caption = {"caption": f"@video_bot {words}".strip(), "caption_entities": named}
-    for more in ({}, caption, {}):
+    caption: dict[str, Any] = {
+        "caption": f"@video_bot {words}".strip(), "caption_entities": named,
+    }  # fmt: skip
+    nothing: dict[str, Any] = {}
+    for more in (nothing, caption, nothing):
         await harness.feed(**member.photo(media_group_id="g", **more))
     assert harness.task()["frame_message_id"] == 2
     [answer] = harness.telegram.sent

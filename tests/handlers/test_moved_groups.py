@@ -22,7 +22,7 @@ async def admin(harness: HandlerHarness) -> Person:
 
 
 def permits(harness: HandlerHarness) -> list[tuple[int, str]]:
-    return harness.rows("SELECT subject_id, verdict FROM permits")  # type: ignore[return-value]
+    return harness.rows("SELECT subject_id, verdict FROM permits")
 
 
 async def test_commands_act_on_the_supergroup_and_say_so(
