@@ -152,6 +152,22 @@ async def test_a_refused_order_leaves_one_card_however_often_again_is_pressed(
     assert harness.states() == ["delivered", "draft"]
 
 
+async def test_again_orders_a_card_that_has_just_been_opened(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    """It is the same order; a second one beside it would be a mistake, and cost money."""
+    await made(harness, ann)
+    await harness.feed(**ann.press("b|r|1", 900))
+    [card_shown] = harness.telegram.sent
+    event = ann.press("b|a|1", 900)
+    number = await harness.feed(**event)
+    assert harness.states() == ["delivered", "queued"]
+    assert int(harness.telegram.edits[-1].params["message_id"]) == card_shown.message_id
+    await harness.again(number, **event)
+    assert harness.states() == ["delivered", "queued"]
+    assert len(harness.telegram.sent) == 1
+
+
 async def test_the_rest_of_a_film_is_one_card(harness: HandlerHarness, ann: Person) -> None:
     shown = await card(harness, ann)
     await harness.feed(**ann.press(pressed(shown, "9:16")))
