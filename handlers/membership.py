@@ -37,9 +37,9 @@ async def lost(event: ChatMemberUpdated, bot: Bot, storage: Storage, clock: Cloc
     """Cancel the orders of this chat that were not sent to the provider: they would be paid, and
     nobody would get them here.
 
-    A group is asked about first: the update may be old, and a group that became a supergroup has
-    lost the bot under its old ID only. TelegramMoved then moves what belongs to it
-    (bot/telegram/inbox.py).
+    A group is asked about first: the update may be old, or name the old ID of a supergroup
+    (telegram-bot-api #266). TelegramMoved then moves what belongs to it and handles the update
+    there (bot/telegram/inbox.py).
     """
     chat = event.chat
     if chat.type != ChatType.PRIVATE and await _is_there(bot, chat.id):

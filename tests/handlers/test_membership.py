@@ -120,7 +120,7 @@ async def test_a_group_that_has_the_bot_again_keeps_its_orders(
 async def test_a_group_that_became_a_supergroup_keeps_its_orders(
     harness: HandlerHarness, member: Person
 ) -> None:
-    """The bot has lost the old group; the inbox then moves what belongs to it."""
+    """The update names its old ID; the inbox then moves what belongs to it and asks again."""
     await order(harness, member)
     harness.telegram.refuse(
         "getChatMember", 400, "Bad Request: group chat was upgraded to a supergroup chat",
