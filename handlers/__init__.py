@@ -25,6 +25,7 @@ from handlers import (
     groups,
     history,
     inline,
+    membership,
     options,
     people,
     picture,
@@ -65,7 +66,7 @@ def build_router() -> Router:
     for module in (
         commands, settings, examples, groups, edited, storyboard, storyboard_buttons, prompt,
         voice, picture, suggestions, card, options, retry, drawing, result, film, film_order,
-        history, data, inline, stopped, fallback,
+        history, data, inline, stopped, membership, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
     return root

@@ -137,7 +137,8 @@ async def allow(
     await storage.access.allow(
         subject, by=event_from_user.id, now=clock(), name=_title(message, subject)
     )
-    await reply.say(message, texts.access.allowed(lang, subject))
+    earlier = people.earlier_id((command.args or "").strip(), subject)
+    await reply.say(message, texts.access.allowed(lang, subject, earlier))
 
 
 async def ban(
@@ -161,7 +162,8 @@ async def ban(
         await storage.admins.remove(subject, by=by, now=now)
         await admins_changed()
     await storage.access.ban(subject, by=by, now=now, name=_title(message, subject))
-    await reply.say(message, texts.access.banned(lang, subject))
+    earlier = people.earlier_id((command.args or "").strip(), subject)
+    await reply.say(message, texts.access.banned(lang, subject, earlier))
 
 
 async def _subject(message: Message, command: CommandObject, storage: Storage) -> int | None:

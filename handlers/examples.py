@@ -80,8 +80,8 @@ async def take(
         await reply.toast(query, texts.statuses.press_expired(lang), alert=True)
         return
     example = offer.examples[index]
-    await reply.toast(query, "")
     if example.needs_photo:
+        await reply.toast(query, "")
         await _ask_for_photo(message, example, query.from_user.id, storage, clock, offer, lang)
         return
     model = offer.model_of(example.model, person)
@@ -98,6 +98,7 @@ async def take(
         # message ids.
         source_id=-event_update.update_id,
     )
+    await reply.toast(query, "")
     await send_card(
         message,
         task,

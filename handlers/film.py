@@ -210,13 +210,13 @@ async def _new_version(
         before = film.parts[number - 1].video_file_id
         assert before is not None  # storage.films: parts have videos
         frame = Frame(file_id=before, kind="video")
-    await reply.toast(
-        query, texts.results.press_card(lang) if words else texts.results.press_edit_prompt(lang)
-    )
     draft = await make_draft(
         query, source, update, storage, clock, offer, lang,
         words=words, frame=frame, film=FilmPlace.SAME,
     )  # fmt: skip
+    await reply.toast(
+        query, texts.results.press_card(lang) if words else texts.results.press_edit_prompt(lang)
+    )
     return None if draft is None else (draft, source)
 
 

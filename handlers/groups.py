@@ -1,4 +1,4 @@
-"""Handlers for groups only: /video, and the move to a supergroup."""
+"""Handlers for groups only: /video, the greeting, and the move to a supergroup."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiogram.types import Message, Update
 from bot import texts
 from bot.core.clock import Clock
 from handlers import reply
+from handlers.commands import start
 from handlers.context import Offer
 from handlers.gate import EVERYBODY
 from handlers.picture import photo, sent_as_file, take_picture
@@ -20,7 +21,19 @@ def router() -> Router:
     router = Router(name="groups")
     router.message.register(moved, reply.is_move, flags=EVERYBODY)
     router.message.register(video, Command("video"))
+    router.message.register(start, is_added)
     return router
+
+
+async def is_added(message: Message, bot: Bot) -> bool:
+    """Whether this message tells that somebody added the bot to a group, or created one with it.
+
+    Members get no such message when a group becomes a supergroup, so it greets once.
+    """
+    if message.from_user is None or message.from_user.is_bot:  # an anonymous admin
+        return False
+    added = message.new_chat_members or ()
+    return bool(message.group_chat_created) or any(member.id == bot.id for member in added)
 
 
 async def moved(message: Message, storage: Storage) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiogram import BaseMiddleware
-from aiogram.types import Message, TelegramObject, User
+from aiogram.types import CallbackQuery, Message, TelegramObject, User
 
 from bot import texts
 from bot.core.clock import Clock
-from bot.core.errors import InputError
+from bot.core.errors import CardOpened, InputError
 from bot.core.prices import PriceView
 from bot.texts.audience import reader
 from bot.texts.i18n import language_of
@@ -58,7 +58,7 @@ class Person(BaseMiddleware):
 
 
 class InputErrorAnswers(BaseMiddleware):
-    """Answers unusable input: the problem, and what to do."""
+    """Answers unusable input: the problem, and what to do; and the second tap of a double tap."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         try:
@@ -68,4 +68,8 @@ class InputErrorAnswers(BaseMiddleware):
                 await reply.say(
                     event, texts.failures.problem(data["lang"], exc.problem, exc.details)
                 )
+            return None
+        except CardOpened:
+            if isinstance(event, CallbackQuery):
+                await reply.toast(event, texts.results.press_opened(data["lang"]))
             return None

@@ -54,9 +54,10 @@ def router() -> Router:
 
 async def subject_of(message: Message, given: str, storage: Storage) -> int | None:
     """Return the person or group that an admin named: an ID, a @name, the author of the message
-    that was replied to, or "group" for the group itself. None: nobody."""
+    that was replied to, or "group" for the group itself. None: nobody. A group that became a
+    supergroup is meant by its old ID too."""
     if _ID.fullmatch(given):
-        return int(given) or None
+        return await storage.people.id_now(int(given)) or None
     if _NAME.fullmatch(given):
         return await storage.people.find(given)
     if given == "group" and message.chat.type != ChatType.PRIVATE:
@@ -67,6 +68,11 @@ async def subject_of(message: Message, given: str, storage: Storage) -> int | No
     # an anonymous admin or a channel is no person
     is_person = not replied.from_user.is_bot and replied.sender_chat is None
     return replied.from_user.id if is_person else None
+
+
+def earlier_id(given: str, subject_id: int) -> int | None:
+    """Return the old ID by which an admin named a group that became a supergroup."""
+    return int(given) if _ID.fullmatch(given) and int(given) != subject_id else None
 
 
 def is_reply(message: Message) -> bool:
@@ -165,16 +171,18 @@ async def person(message: Message, command: CommandObject, storage: Storage, lan
     given = (command.args or "").strip()
     subject_id = await subject_of(message, given, storage)
     if subject_id is not None:
-        await show_person(message, subject_id, storage, lang)
+        await show_person(message, subject_id, storage, lang, earlier_id(given, subject_id))
     elif is_name(given):
         await reply.say(message, texts.access.not_met(lang, given))
     else:
         await reply.say(message, texts.people.user_usage(lang))
 
 
-async def show_person(message: Message, subject_id: int, storage: Storage, lang: str) -> None:
+async def show_person(
+    message: Message, subject_id: int, storage: Storage, lang: str, earlier: int | None = None
+) -> None:
     """Show what is known about a person or a group, with what an admin can do."""
-    shown = await overview(subject_id, storage, lang)
+    shown = await overview(subject_id, storage, lang, earlier)
     if shown is None:
         await reply.say(message, texts.admin.nothing_found(lang))
     else:
@@ -182,9 +190,10 @@ async def show_person(message: Message, subject_id: int, storage: Storage, lang:
 
 
 async def overview(
-    subject_id: int, storage: Storage, lang: str
+    subject_id: int, storage: Storage, lang: str, earlier: int | None = None
 ) -> tuple[Text, InlineKeyboardMarkup] | None:
-    """Return what is known about a person or a group, and the buttons; None: nothing."""
+    """Return what is known about a person or a group, and the buttons; None: nothing. `earlier`:
+    the ID by which a group was named."""
     user = await storage.users.get(subject_id) if subject_id > 0 else None
     known = await storage.people.get(subject_id)
     caps = await storage.people.caps(subject_id)
@@ -198,7 +207,9 @@ async def overview(
     ]
     if user is None:
         name = known.name if known else None
-        text = texts.people.subject(lang, subject_id, name, verdict, caps.get(Cap.GROUP_ALLOWANCE))
+        text = texts.people.subject(
+            lang, subject_id, name, verdict, caps.get(Cap.GROUP_ALLOWANCE), earlier
+        )
         return text, InlineKeyboardMarkup(inline_keyboard=below)
     have = await storage.gifts.balance(subject_id)
     about = texts.people.PersonOverview(
@@ -235,7 +246,8 @@ async def set_cap(
     clock: Clock,
     lang: str,
 ) -> None:
-    subject_id, videos = callback_data.subject_id, callback_data.videos
+    named, videos = callback_data.subject_id, callback_data.videos
+    subject_id = await storage.people.id_now(named)
     done = await storage.people.set_cap(
         subject_id,
         own_caps(subject_id)[callback_data.per_day],
@@ -243,7 +255,7 @@ async def set_cap(
         by=query.from_user.id,
         now=clock(),
     )
-    shown = await overview(subject_id, storage, lang)
+    shown = await overview(subject_id, storage, lang, earlier_id(str(named), subject_id))
     answer = texts.admin.pressed(lang, done=done)
     if shown is None:
         await reply.toast(query, answer)
@@ -253,7 +265,7 @@ async def set_cap(
 
 async def decide(
     query: CallbackQuery,
-    subject_id: int,
+    named: int,
     decision: Operation,
     *,
     bot: Bot,
@@ -266,6 +278,7 @@ async def decide(
     was shown below a ban ends it.
     """
     by, now = query.from_user.id, clock()
+    subject_id = await storage.people.id_now(named)
     is_in = decision is not Operation.BAN
     if is_in:
         unban = decision is Operation.UNBAN
@@ -280,7 +293,8 @@ async def decide(
         known = await storage.people.get(subject_id)
         if known is not None and known.verdict is Verdict.BANNED:
             answer = texts.access.press_banned_meanwhile(lang)
-    if (shown := await overview(subject_id, storage, lang)) is not None:
+    shown = await overview(subject_id, storage, lang, earlier_id(str(named), subject_id))
+    if shown is not None:
         await _rewrite(query, bot, *shown, answer=answer)
 
 

@@ -17,7 +17,7 @@ from aiogram.types import BufferedInputFile, CallbackQuery, Message, Update
 from bot import texts
 from bot.core.catalog import CATALOG, Model
 from bot.core.clock import Clock
-from bot.core.errors import TelegramRejected, TelegramTooLarge
+from bot.core.errors import CardOpened, TelegramRejected, TelegramTooLarge
 from bot.core.task import AspectRatio, FilmPlace, Frame, Task, TaskKind, TaskState
 from bot.media import video_reader
 from bot.telegram.client import fetch_file
@@ -81,7 +81,9 @@ async def again(
         await reply.toast(query, texts.pictures.press_off(lang), alert=True)
         return
     same = (model.id, model.price) == (source.model, source.price) and ratio in model.ratios
-    draft = await make_draft(query, source, event_update, storage, clock, offer, lang)
+    draft = await make_draft(
+        query, source, event_update, storage, clock, offer, lang, takes_open=same
+    )
     if draft is None:
         return
     await show_draft(query, source, draft, bot, storage, offer)
@@ -142,11 +144,11 @@ async def card(
     if _terms(source, offer) is None:
         await reply.toast(query, texts.pictures.press_off(lang), alert=True)
         return
-    await reply.toast(query, texts.results.press_card(lang))
     frameless = callback_data.act is Act.FRAMELESS
     draft = await make_draft(
         query, source, event_update, storage, clock, offer, lang, frameless=frameless
     )
+    await reply.toast(query, texts.results.press_card(lang))
     if draft is not None:
         await show_draft(query, source, draft, bot, storage, offer)
 
@@ -167,8 +169,8 @@ async def edit_prompt(
     if _terms(source, offer) is None:
         await reply.toast(query, texts.pictures.press_off(lang), alert=True)
         return
-    await reply.toast(query, texts.results.press_edit_prompt(lang))
     draft = await make_draft(query, source, event_update, storage, clock, offer, lang, words=False)
+    await reply.toast(query, texts.results.press_edit_prompt(lang))
     if draft is not None and draft.prompt is None and draft.state is TaskState.DRAFT:
         text, keyboard = (
             texts.cards.new_words(lang, source),
@@ -198,8 +200,15 @@ async def continue_video(
     if not offer.photos_on:
         await reply.toast(query, texts.results.press_photos_off(lang), alert=True)
         return
+    user_id, now = source.user_id, clock()
+    place = reply.pressed_in(query, source.chat)
+    made = await storage.callback_actions.made(event_update.update_id)
+    if made is None and await storage.callback_actions.continued(
+        source.id, user_id=user_id, chat=place, now=now
+    ):
+        raise CardOpened
     await reply.toast(query, texts.results.press_continue(lang))
-    if await storage.callback_actions.made(event_update.update_id):
+    if made is not None:
         return
     message = reply.below(query, source.chat)
     video = await _video(bot, message, source, lang)
@@ -219,11 +228,15 @@ async def continue_video(
         await reply.say(message, texts.results.video_gone(lang))
         return
     largest = max(shown.photo, key=lambda size: size.width * size.height)
-    await make_draft(
-        query, source, event_update, storage, clock, offer, lang, words=False,
-        frame=Frame(file_id=largest.file_id, kind="photo"), frame_message_id=shown.message_id,
-        film=FilmPlace.AFTER,
-    )  # fmt: skip
+    try:
+        await make_draft(
+            query, source, event_update, storage, clock, offer, lang, words=False,
+            frame=Frame(file_id=largest.file_id, kind="photo"),
+            frame_message_id=shown.message_id, film=FilmPlace.AFTER,
+        )  # fmt: skip
+    except CardOpened:  # by a press that another process handled meanwhile
+        await reply.take_away(bot, place, shown.message_id)
+        raise
 
 
 # --- the video itself ----------------------------------------------------------------------
@@ -363,6 +376,7 @@ async def make_draft(
     frame: Frame | None = None,
     frame_message_id: int | None = None,
     film: FilmPlace | None = None,
+    takes_open: bool = False,
 ) -> Task | None:
     assert query.message
     chat, message_id = reply.pressed_in(query, source.chat), query.message.message_id
@@ -383,6 +397,7 @@ async def make_draft(
         frame_message_id=frame_message_id,
         pressed=None if chat == source.chat else (chat, message_id),
         film=film,
+        takes_open=takes_open,
     )
 
 

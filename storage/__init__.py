@@ -17,6 +17,7 @@ from storage.audit import Act, AuditStore
 from storage.breaker import BreakerStore
 from storage.broadcasts import BroadcastStore
 from storage.cluster import Cluster
+from storage.departures import DepartureStore
 from storage.doubts import DoubtStore
 from storage.due import Due
 from storage.durations import DurationStore
@@ -153,6 +154,7 @@ class Storage:
     suggestions: SuggestionStore
     photo_requests: PhotoRequestStore
     rates: RateStore
+    departures: DepartureStore
     due: Due
     cluster: Cluster
 
@@ -196,6 +198,7 @@ class Storage:
             suggestions=SuggestionStore(database),
             photo_requests=PhotoRequestStore(database),
             rates=RateStore(database),
+            departures=DepartureStore(database),
             due=Due(database),
             cluster=open_cluster(database),
         )

@@ -14,9 +14,11 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from bot.core.caps import OrderRules
+from bot.core.errors import CardOpened
 from bot.core.storyboard import Scene, Storyboard
 from bot.core.task import ACTIVE, AspectRatio, Frame, Task, TaskState
 from storage.connection import Connection
+from storage.double_taps import OPENS_ONCE
 from storage.engine import Database
 from storage.money.caps import check_photos, reserve
 from storage.privacy import note_consent
@@ -176,9 +178,11 @@ class StoryboardStore(Storyboards):
         update returns the same one.
 
         It starts from the last frame of the previous part, or from the photo of the first one.
+        CardOpened: another press has just opened the card of the same scenes.
         """
         source = f"update {update_id}"
         async with self._database.transaction() as connection:
+            await connection.lock(f"presses {user_id}")
             if known := await find(connection, storyboards.c.source == source):
                 return known
             mine = (tasks.c.id == task_id, tasks.c.user_id == user_id)
@@ -210,6 +214,16 @@ class StoryboardStore(Storyboards):
                 frame = Frame(file_id=before.video_file_id, kind="video")
             rest = [one for one in whole if (one.film_place or 0) >= place]
             scenes = [Scene(one.original or one.prompt or "", one.prompt or "") for one in rest]
+            if await find(
+                connection,
+                storyboards.c.user_id == user_id,
+                storyboards.c.film_id == asked.film_id,
+                storyboards.c.first_place == place,
+                storyboards.c.revision == 0,
+                storyboards.c.created_at > now - OPENS_ONCE,
+                IS_OPEN,
+            ):
+                raise CardOpened
             return await insert_board(
                 connection,
                 now,

@@ -73,6 +73,8 @@ def id_now(group: sa.BindParameter[int]) -> sa.ColumnElement[int]:
     return sa.func.coalesce(moved.scalar_subquery(), group)
 
 
+_NOW = sa.select(id_now(sa.bindparam("group", type_=sa.BigInteger)))
+
 _CAPS_OF = sa.select(own_caps.c.cap, own_caps.c.videos).where(
     sa.or_(
         own_caps.c.subject_id.in_(sa.bindparam("subjects", expanding=True)),
@@ -109,6 +111,14 @@ class PeopleStore:
         async with self._database.transaction() as connection:
             found: int | None = await connection.scalar(met)
             return found if found is not None else await connection.scalar(asked)
+
+    async def id_now(self, subject_id: int) -> int:
+        """Return the ID of a group now, from one that it may have had before it became a
+        supergroup; a person's stays."""
+        if subject_id > 0:
+            return subject_id
+        found: int = await self._database.read_scalar(_NOW, {"group": subject_id})
+        return found
 
     async def get(self, subject_id: int) -> Subject | None:
         """Return the decision about a person or a group; None: there is none."""

@@ -210,6 +210,10 @@ class CreditTooLow(NotOrdered):
         self.credit = credit
 
 
+class CardOpened(BotError):
+    """A press just before this one opened the same card: a double tap opens no second one."""
+
+
 class FramesOff(BotError):
     """First frames cannot be published: neither PUBLIC_URL nor a bucket is set."""
 

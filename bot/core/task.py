@@ -102,6 +102,7 @@ class Reason(StrEnum):
     FRAME_UNFETCHED = "frame_unfetched"  # it failed, and nobody had fetched its photo
     ANSWER_LOST = "answer_lost"  # state UNKNOWN: the answer to the create never came
     CHAT_UNREACHABLE = "chat_unreachable"  # blocked, deleted, kicked
+    CHAT_LEFT = "chat_left"  # blocked or kicked before the provider was asked
     RESULT_GONE = "result_gone"  # the link to the video is dead
     RESULT_REFUSED = "result_refused"  # the link points to a forbidden address
     RESULT_UNUSABLE = "result_unusable"  # the link does not lead to a video

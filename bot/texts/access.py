@@ -105,24 +105,34 @@ def invite_made(lang: str, link: str, uses: int, seconds: float) -> Text:
     )
 
 
-def allowed(lang: str, subject_id: int) -> Text:
-    """To the admin who gave access to a person (positive id) or a group."""
+def allowed(lang: str, subject_id: int, earlier: int | None = None) -> Text:
+    """To the admin who gave access to a person (positive id) or a group, named by an `earlier` ID
+    of it."""
     _ = words(lang)
     text = (
         _("ID {id} may use the bot.") if subject_id > 0 else _("The group {id} may use the bot.")
     )
-    return message("✅", text.format(id=subject_id))
+    return message("✅", text.format(id=subject_id), became(lang, earlier))
 
 
-def banned(lang: str, subject_id: int) -> Text:
-    """To the admin who banned a person (positive id) or a group."""
+def banned(lang: str, subject_id: int, earlier: int | None = None) -> Text:
+    """To the admin who banned a person (positive id) or a group, named by an `earlier` ID of
+    it."""
     _ = words(lang)
     text = (
         _("ID {id} may not use the bot any more.")
         if subject_id > 0
         else _("The group {id} may not use the bot any more.")
     )
-    return message("🚫", text.format(id=subject_id))
+    return message("🚫", text.format(id=subject_id), became(lang, earlier))
+
+
+def became(lang: str, earlier: int | None) -> str | None:
+    """Tell an admin who named a group by an ID of before why another one is shown."""
+    if earlier is None:
+        return None
+    _ = words(lang)
+    return _("Its ID was {id} before it became a supergroup.").format(id=earlier)
 
 
 def press_banned_meanwhile(lang: str) -> str:

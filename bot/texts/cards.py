@@ -72,7 +72,7 @@ def card(
         if untranslated
         else None,
         _("🔍 The picture is small, so the video may look blurry.") if is_blurry else None,
-        _("🗂 The first picture of the album is used.") if task.media_group_id else None,
+        _("🗂 Of the album, only this picture is used.") if task.media_group_id else None,
         consent(lang) if asks_consent and task.frame else None,
         "",
         _("Choose an aspect ratio to start:"),
@@ -116,7 +116,7 @@ def album_kept(lang: str) -> Text:
     _ = words(lang)
     return message(
         "🗂",
-        _("Got the album: the first picture is used."),
+        _("Got the album: only the picture I am replying to is used."),
         _("Now write what should happen in the video."),
     )
 

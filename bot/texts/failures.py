@@ -96,6 +96,10 @@ REASONS: dict[Reason, tuple[str, str]] = {  # the event, and what to do next
         N_("Telegram did not let me write to this chat."),
         N_("Allow the bot to write here, then send the prompt again."),
     ),
+    Reason.CHAT_LEFT: (
+        N_("The bot was blocked, or removed from the group, before your order was sent."),
+        _AGAIN,
+    ),
     Reason.RESULT_GONE: (
         N_("The video was made, but the service no longer provides the file."),
         _AGAIN,

@@ -13,6 +13,7 @@ from aiogram.utils.formatting import Code, Text
 
 from bot.core.access import Verdict
 from bot.core.task import Task
+from bot.texts.access import became
 from bot.texts.admin import state_word
 from bot.texts.formatting import N_, cut, gift_videos, message
 from bot.texts.i18n import Words, fill, words
@@ -68,14 +69,16 @@ def subject(
     name: str | None,
     verdict: Verdict | None,
     allowance: int | None = None,
+    earlier: int | None = None,
 ) -> Text:
     """A group, or a person whom the bot has not met, for an admin; `allowance`: videos a day that
-    the group's own admins allow it."""
+    the group's own admins allow it; `earlier`: the ID by which it was named."""
     _ = words(lang)
     return message(
         "👥" if subject_id < 0 else "👤",
         named(name, None),
         fill(_("ID: {id}"), id=Code(subject_id)),
+        became(lang, earlier),
         _(_VERDICTS[verdict]),
         _("Allowance by the group's admins: {n} a day").format(n=allowance) if allowance else None,
     )

@@ -171,6 +171,12 @@ def press_card(lang: str) -> str:
     return _("Here is a new card. Nothing is ordered until you choose an aspect ratio.")
 
 
+def press_opened(lang: str) -> str:
+    """Answers the second tap of a double tap on a button that opens a card, or asks for words."""
+    _ = words(lang)
+    return _("It is already open: see the message below.")
+
+
 def press_edit_prompt(lang: str) -> str:
     _ = words(lang)
     return _("Write the new prompt.")

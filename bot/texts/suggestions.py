@@ -17,7 +17,9 @@ def frame_kept(lang: str, *, is_album: bool, asks_consent: bool) -> Text:
     _ = words(lang)
     return message(
         "🗂" if is_album else "🖼",
-        _("Got the album: the first picture is used.") if is_album else _("Got the photo."),
+        _("Got the album: only the picture I am replying to is used.")
+        if is_album
+        else _("Got the photo."),
         _("Now write what should happen in the video, or press 💡 for ideas."),
         _(
             "🔒 By pressing 💡 you agree that a small copy of your photo is sent to the video "
@@ -33,7 +35,9 @@ def found(lang: str, *, is_album: bool) -> Text:
     _ = words(lang)
     return message(
         "🗂" if is_album else "🖼",
-        _("Got the album: the first picture is used.") if is_album else _("Got the photo."),
+        _("Got the album: only the picture I am replying to is used.")
+        if is_album
+        else _("Got the photo."),
         _("Choose what should happen in the video, or write your own."),
         _("You will see a card before anything is ordered."),
     )

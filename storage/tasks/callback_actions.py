@@ -12,8 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.core.errors import CardOpened
 from bot.core.task import ACTIVE, AspectRatio, Chat, FilmPlace, Frame, Task, TaskState
 from storage.connection import Connection
+from storage.double_taps import continued_in, opened_below
 from storage.engine import Database
 from storage.films import go_on, same_place
 from storage.rows import COPIED, FRESH, chat_values, task_from
@@ -77,6 +79,7 @@ class CallbackActionStore:
         frameless: bool = False,
         film: FilmPlace | None = None,
         pressed: tuple[Chat, int] | None = None,
+        takes_open: bool = False,
     ) -> Task | None:
         """Create a draft from a task of this person, with current price and model; None if it is
         another person's.
@@ -85,6 +88,9 @@ class CallbackActionStore:
         first frame, `frameless` removes it. `film`: which place in the task's film the new
         video takes when it is delivered. `pressed`: the chat and message of the button if that is
         not the task's chat; the draft then belongs there.
+
+        A press after another one that has just opened the same card raises CardOpened, or returns
+        that card if it `takes_open` ones, since it orders what it gets.
         """
         changed: dict[str, Any] = {
             **FRESH,
@@ -110,6 +116,13 @@ class CallbackActionStore:
             await connection.lock(f"presses {user_id}")
             if made := await task_of_action(connection, update_id):
                 return made if made.user_id == user_id else None
+            same = opened_below(source_id, user_id, changed, film, now)
+            if (row := (await connection.execute(same)).one_or_none()) is not None:
+                if not takes_open:
+                    raise CardOpened
+                draft = task_from(row)
+                await record_action(connection, update_id, draft.id, now, source_id=source_id)
+                return draft
             if film is not None:
                 known = (await connection.execute(sa.select(tasks).where(*theirs))).one_or_none()
                 if known is None:
@@ -136,6 +149,12 @@ class CallbackActionStore:
         """Return the task that this update created before, in its current state."""
         async with self._database.transaction() as connection:
             return await task_of_action(connection, update_id)
+
+    async def continued(self, source_id: int, *, user_id: int, chat: Chat, now: datetime) -> bool:
+        """Whether a press in this place has just opened what continues this video."""
+        return (
+            await self._database.read_one(continued_in(source_id, user_id, chat, now)) is not None
+        )
 
     async def running(
         self, source_id: int, *, ratio: AspectRatio | None, update_id: int

@@ -15,8 +15,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql.base import Executable
 
+from bot.core.errors import CardOpened
 from bot.core.task import ENDED, Chat, Frame, Task, TaskKind, TaskState
 from storage.connection import Connection
+from storage.double_taps import OPENS_ONCE
 from storage.inbox import note_done
 from storage.photo_requests import PhotoRequest, take_request
 from storage.rows import FRESH, chat_values, in_chat, place_of, task_from, values_of
@@ -67,6 +69,16 @@ _OF_MESSAGE = sa.select(tasks).where(
         tasks.c.source_message_id == sa.bindparam("message"),
         tasks.c.frame_message_id == sa.bindparam("message"),
     ),
+)
+_JUST_TAKEN = sa.select(tasks).where(
+    _person,
+    in_chat(tasks),
+    _is_draft,
+    tasks.c.message_id == sa.bindparam("message"),
+    tasks.c.source_message_id < 0,
+    tasks.c.prompt == sa.bindparam("same_prompt"),
+    tasks.c.revision == 0,
+    tasks.c.created_at > sa.bindparam("since"),
 )
 _OF_CARD = (
     sa.select(tasks)
@@ -158,7 +170,8 @@ class Drafts(LeasedTasks):
 
         A reply to a card changes that card; a reply to a photo is about that photo (`frame`).
         Otherwise the photo that waits for a prompt in this place gets it, or a draft is created.
-        `source_id` is the key if there is no message of the person.
+        `source_id` is the key if there is no message of the person, but a press on a button of
+        `message_id`; another press that has just taken the same prompt there raises CardOpened.
         """
         key = message_id if source_id is None else source_id
         words = {
@@ -177,6 +190,11 @@ class Drafts(LeasedTasks):
             await connection.lock(f"drafts {chat.chat_id}")
             if known := await _of_message(connection, chat, key):
                 return known
+            if source_id is not None:
+                taken = {**theirs, "message": message_id, "same_prompt": prompt}
+                taken["since"] = now - OPENS_ONCE
+                if await _one(connection, _JUST_TAKEN, taken) is not None:
+                    raise CardOpened
             if replied_to is not None:
                 reply = {**theirs, "message": replied_to, **words}
                 if changed := await _one(connection, _CHANGE_REPLIED, reply):
@@ -219,7 +237,8 @@ class Drafts(LeasedTasks):
     ) -> Task:
         """Return the draft of a photo; without a prompt it waits for the next text.
 
-        The first picture of an album is the frame, and the caption of any is the prompt. A photo
+        The first picture of an album that arrives here is the frame (in a group, that is the one
+        whose caption addresses the bot), and the caption of any is the prompt. A photo
         without a caption answers the `request` of a template, if that is still open, or joins a
         text-only draft that came right before it. A caption ends the request, too.
         """

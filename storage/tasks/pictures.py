@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from bot.core.task import Chat, Frame, Task, TaskKind, TaskState
 from storage.connection import Connection
+from storage.double_taps import check_not_pressed
 from storage.engine import Database
 from storage.films import same_place
 from storage.rows import FRESH, chat_values, in_chat, task_from
@@ -49,6 +50,7 @@ class PictureStore:
 
         With `change` it starts from the photo of the card, or from a picture made before, and
         waits for words. None: not theirs, or there is no photo to change or no prompt to draw.
+        CardOpened: another press has just opened it.
         """
         async with self._database.transaction() as connection:
             await connection.lock(f"presses {user_id}")
@@ -70,7 +72,9 @@ class PictureStore:
                 tasks.c.frame_file_id.is_not_distinct_from(frame and frame.file_id),
                 tasks.c.prompt.is_not_distinct_from(prompt),
             )
-            if draft is None:
+            if draft is not None:
+                await check_not_pressed(connection, draft.id, source.id, now)
+            else:
                 draft = await _insert(
                     connection, now, user_id=user_id, lang=lang, model=model, price_kopecks=price,
                     kind=TaskKind.PICTURE.value, picture_for=card, message_id=message_id,
@@ -97,6 +101,7 @@ class PictureStore:
 
         The card that it was made for gets it as its first frame while it is a draft. Otherwise a
         new draft with the same prompt is made, once for each picture as long as it is open.
+        CardOpened: another press has just opened it.
         """
         async with self._database.transaction() as connection:
             await connection.lock(f"presses {user_id}")
@@ -114,16 +119,18 @@ class PictureStore:
             frame = _columns(_frame(picture))
             chat, message_id = pressed or (picture.chat, picture.message_id)
             theirs = _open(user_id, chat, TaskKind.VIDEO)
-            draft = await _one(
-                connection, *theirs, tasks.c.frame_file_id == picture.video_file_id
-            ) or await _update(
-                connection,
-                *theirs,
-                tasks.c.id == picture.picture_for,
-                **frame,
-                media_group_id=None,
-                revision=tasks.c.revision + 1,
-            )
+            draft = await _one(connection, *theirs, tasks.c.frame_file_id == picture.video_file_id)
+            if draft is not None:
+                await check_not_pressed(connection, draft.id, picture.id, now)
+            else:
+                draft = await _update(
+                    connection,
+                    *theirs,
+                    tasks.c.id == picture.picture_for,
+                    **frame,
+                    media_group_id=None,
+                    revision=tasks.c.revision + 1,
+                )
             if draft is None:
                 # changed photos have words about the change, which are no prompt of a video
                 words = ("prompt", "original", "rewritten")

@@ -229,7 +229,7 @@ class TaskStore(Drafts):
         async with self._database.transaction() as connection:
             await connection.lock(f"presses {user_id}")
             task = await _one(connection, _THEIR_TASK, {"order": task_id, "person": user_id})
-            return task and await _cancel_whole(connection, task, now)
+            return task and await cancel_whole(connection, task, now)
 
     async def cancel_latest(
         self, *, user_id: int, chat: Chat, update_id: int, now: datetime
@@ -244,7 +244,7 @@ class TaskStore(Drafts):
             if known := await task_of_action(connection, update_id):
                 return known
             while newest := await _one(connection, _NEWEST, latest):
-                if cancelled := await _cancel_whole(connection, newest, now):
+                if cancelled := await cancel_whole(connection, newest, now):
                     await record_action(connection, update_id, cancelled.id, now)
                     return cancelled
                 # A worker has just begun this one: look for an older one.
@@ -381,7 +381,7 @@ async def _one(
     return None if row is None else task_from(row)
 
 
-async def _cancel_whole(connection: Connection, task: Task, now: datetime) -> Task | None:
+async def cancel_whole(connection: Connection, task: Task, now: datetime) -> Task | None:
     """Cancel what still waits of the order or film of a task. Return None if all of it has begun.
 
     Otherwise return a cancelled task: the one with the status message if possible, else the given

@@ -213,6 +213,7 @@ async def test_a_blocked_chat_is_reported_even_when_the_disk_is_full(
     anna = harness.person()
     monkeypatch.setattr(harness.parts.kept, "put", full)
     await harness.order(anna)
+    await harness.until(lambda: harness.state() == "generating")
     await anna.block_bot()
     await harness.ended("undeliverable", within=60)
     assert len(harness.sent("sendVideo")) == 1

@@ -83,6 +83,7 @@ async def test_a_person_who_blocked_the_bot_can_have_the_video_after_unblocking(
 ) -> None:
     anna = harness.person()
     await harness.order(anna)
+    await harness.until(lambda: harness.state() == "generating")
     await anna.block_bot()
     await harness.ended("undeliverable", within=60)
     calls = len(harness.telegram.calls)

@@ -66,7 +66,8 @@ async def test_the_button_opens_the_card_of_a_picture(
     assert (made["kind"], made["picture_for"], made["prompt"]) == ("picture", 1, "A cat")
     assert (made["model"], made["price_kopecks"]) == ("seedream-3", 600)
     assert harness.telegram.toasts == [texts.pictures.press_draw("en")]
-    # pressed again, and again by a repeated update: the same card, once
+    # pressed again later, and again by a repeated update: the same card, once
+    harness.clock.pass_(31)
     event = ann.press("fp|1")
     number = await harness.feed(**event)
     await harness.again(number, **event)

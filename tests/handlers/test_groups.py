@@ -187,3 +187,22 @@ async def test_a_button_of_before_the_move_touches_no_message_of_the_supergroup(
     assert set(harness.rows("SELECT card_message_id FROM tasks")) == {(None,)}
     touched = [*harness.telegram.edits, *harness.telegram.named("deleteMessage")]
     assert [call for call in touched if str(call.params["chat_id"]) == "-100777"] == []
+
+
+@pytest.mark.parametrize("words", ["It waves", ""])
+async def test_in_a_group_the_picture_of_an_album_that_addresses_the_bot_is_used(
+    harness: HandlerHarness, member: Person, words: str
+) -> None:
+    """Others of the album are not seen, so the bot cannot know that this one is the second."""
+    named = [{"type": "mention", "offset": 0, "length": 10}]
+    caption: dict[str, Any] = {
+        "caption": f"@video_bot {words}".strip(), "caption_entities": named,
+    }  # fmt: skip
+    nothing: dict[str, Any] = {}
+    for more in (nothing, caption, nothing):
+        await harness.feed(**member.photo(media_group_id="g", **more))
+    assert harness.task()["frame_message_id"] == 2
+    [answer] = harness.telegram.sent
+    assert answer.reply_to == 2
+    said = "only this picture is used" if words else "only the picture I am replying to is used"
+    assert said in answer.text

@@ -52,7 +52,7 @@ async def test_the_joined_photo_again_after_a_crash_makes_nothing_new(
 
 
 @pytest.mark.parametrize("captioned", [0, 1, 2])
-async def test_an_album_is_one_card_that_names_its_first_picture(
+async def test_an_album_is_one_card_that_shows_which_picture_is_used(
     harness: HandlerHarness, ann: Person, captioned: int
 ) -> None:
     for number in range(3):
@@ -62,7 +62,7 @@ async def test_an_album_is_one_card_that_names_its_first_picture(
     assert harness.task()["frame_message_id"] == 1
     cards = harness.telegram.named("sendPhoto")
     assert len(cards) == 1
-    assert "first picture of the album is used" in cards[0].text
+    assert "Of the album, only this picture is used." in cards[0].text
     assert len(harness.telegram.sent) == (1 if captioned == 0 else 2)  # it asked for words first
 
 
@@ -72,10 +72,22 @@ async def test_an_album_without_a_caption_asks_for_a_prompt_once(
     for _ in range(3):
         await harness.feed(**ann.photo(media_group_id="g"))
     [ask] = harness.telegram.sent
-    assert "the first picture is used" in ask.text
+    assert "only the picture I am replying to is used" in ask.text
+    assert ask.reply_to == harness.task()["frame_message_id"] == 1
     await harness.feed(**ann.text("It waves"))
     assert harness.telegram.sent[-1].name == "sendPhoto"
     assert harness.states() == ["draft"]
+
+
+async def test_an_unusable_first_picture_leaves_the_next_one(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    await harness.feed(**ann.photo(32, 32, media_group_id="g"))
+    await harness.feed(**ann.photo(media_group_id="g", caption="It waves"))
+    refused, card = harness.telegram.sent
+    assert "32" in refused.text
+    assert harness.task()["frame_message_id"] == card.reply_to == 2
+    assert "Of the album, only this picture is used." in card.text
 
 
 async def test_files_of_an_album_are_one_card_too(harness: HandlerHarness, ann: Person) -> None:

@@ -74,6 +74,7 @@ async def test_every_parameter_of_every_handler_is_provided(
         "callback_query": seen["CallbackQuery"],
         "inline_query": seen["InlineQuery"],
         "stopped_message_generation": seen["InlineQuery"],
+        "my_chat_member": seen["InlineQuery"],
     }
     found = list(handlers_of(build_router()))
     assert len(found) > 10
@@ -96,7 +97,7 @@ def test_every_requested_kind_of_update_has_a_handler() -> None:
     dispatcher.include_router(build_router())
     assert set(dispatcher.resolve_used_update_types()) == {
         "message", "edited_message", "callback_query", "inline_query", "pre_checkout_query",
-        "stopped_message_generation",
+        "stopped_message_generation", "my_chat_member",
     }  # fmt: skip
 
 
@@ -106,6 +107,6 @@ def test_the_routers_can_be_built_more_than_once() -> None:
         "first_steps", "access", "admin", "people", "reports", "stars", "gifts", "commands",
         "settings", "examples", "groups", "edited", "storyboard", "storyboard buttons", "prompt",
         "voice", "picture", "suggestions", "card", "options", "retry", "drawing", "result", "film",
-        "film_order", "history", "data", "inline", "stopped", "fallback",
+        "film_order", "history", "data", "inline", "stopped", "membership", "fallback",
     ]  # fmt: skip
     assert not set(first.sub_routers) & set(second.sub_routers)
