@@ -27,16 +27,15 @@ async def private(message: Message) -> bool:
 
 async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
     """The message is addressed to this bot: any message in private, a mention or a reply in a
-    group.
+    group. A post that somebody forwards into a group speaks to others, whomever it mentions.
 
     Passes `words`: the text or caption without the mention, or None without either.
     """
     text = message.text or message.caption
-    if message.chat.type == ChatType.PRIVATE:
-        return {"words": text}
     mention = await _mention(message, bot)
-    if mention and text:
-        return {"words": text.replace(mention, " ", 1)}
+    words = _without(text, mention) if mention and text else text
+    if message.chat.type == ChatType.PRIVATE or (mention and message.forward_origin is None):
+        return {"words": words}
     replied = reply.replied_to(message)
     if replied and replied.from_user and replied.from_user.id == bot.id:
         return {"words": text}
@@ -66,12 +65,19 @@ def _is_command(message: Message) -> bool:
     return re.match(r"/[^\W\d_]", message.text or message.caption or "") is not None
 
 
-async def _mention(message: Message, bot: Bot) -> str | None:
-    """Return the bot's @name as it was written."""
+async def _mention(message: Message, bot: Bot) -> MessageEntity | None:
+    """Return the first mention of the bot."""
     text = message.text or message.caption or ""
     entities: list[MessageEntity] = message.entities or message.caption_entities or []
-    written = [e.extract_from(text) for e in entities if e.type == "mention"]
-    if not written:
+    mentions = [one for one in entities if one.type == "mention"]
+    if not mentions:
         return None
     name = f"@{(await bot.me()).username}".lower()
-    return next((mention for mention in written if mention.lower() == name), None)
+    return next((one for one in mentions if one.extract_from(text).lower() == name), None)
+
+
+def _without(text: str, entity: MessageEntity) -> str:
+    """Return the text with a space instead of an entity, whose place is in UTF-16 units."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    start, end = 2 * entity.offset, 2 * (entity.offset + entity.length)
+    return (units[:start] + " ".encode("utf-16-le") + units[end:]).decode("utf-16-le", "replace")
