@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.handler_harness import HandlerHarness, Person
+from tests.support.handler_harness import BOT, HandlerHarness, Person
 
 GROUP = {"id": -100500, "type": "supergroup", "title": "Friends"}
 
@@ -69,3 +69,15 @@ async def test_a_forwarded_prompt_in_private_is_one(harness: HandlerHarness, ann
     origin = {"type": "hidden_user", "date": 0, "sender_user_name": "Somebody"}
     await harness.feed(**ann.text("a red fox", forward_origin=origin))
     assert harness.task()["prompt"] == "a red fox"
+
+
+async def test_ones_own_video_by_inline_mode_is_not_answered(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    file = {"file_id": "v", "file_unique_id": "v", "width": 1, "height": 1, "duration": 5}
+    await harness.feed(**ann.message(video=file, via_bot=BOT))
+    assert harness.telegram.sent == []
+    other = BOT | {"id": 43, "username": "gif"}
+    await harness.feed(**ann.message(video=file, via_bot=other))
+    [answer] = harness.telegram.sent
+    assert "a message of this kind" in answer.text
