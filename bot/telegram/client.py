@@ -36,6 +36,7 @@ from bot.core.errors import (
 from bot.runtime import metrics, proxy
 from bot.telegram.answer_types import KeepAnswerTypes
 from bot.telegram.errors import ErrorMiddleware
+from bot.telegram.private_topics import PrivateTopics
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware, SharedLimiter
 from bot.telegram.session import Session
 
@@ -86,6 +87,7 @@ def connect(
         timeout=seconds,
         limit=100,
     )
+    session.middleware(PrivateTopics())
     session.middleware(RateLimitMiddleware(pace, sleep, line))
     session.middleware(CountMiddleware())
     session.middleware(ErrorMiddleware())
