@@ -33,7 +33,12 @@ _NEVER = {
     1002: Reason.UNSAFE_PROMPT,
 }
 
+# Moved with method and body (RFC 9110, 15.4): the order was not taken at this address. Of 302 and
+# 303 that is not sure: some services answer so after they have taken it.
 _HTTP_HOLDS = {
+    301: Hold.WRONG_ADDRESS,
+    307: Hold.WRONG_ADDRESS,
+    308: Hold.WRONG_ADDRESS,
     401: Hold.KEY_REFUSED,
     402: Hold.NO_BALANCE,
     403: Hold.KEY_REFUSED,

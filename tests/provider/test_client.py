@@ -142,7 +142,11 @@ async def test_an_issue_on_the_model_means_that_it_was_removed(path: object) -> 
         (503, ProviderLost),
         (504, ProviderLost),
         (200, ProviderLost),
+        (301, ProviderHeld),
         (302, ProviderLost),
+        (303, ProviderLost),
+        (307, ProviderHeld),
+        (308, ProviderHeld),
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b'{"cod', b"[]", b"null"])
