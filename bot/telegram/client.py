@@ -126,6 +126,11 @@ async def download_file(bot: Bot, file_id: str, target: BinaryIO, *, limit: int)
                 target.write(chunk)
     except aiohttp.ClientResponseError as exc:
         if exc.status in (400, 403, 404, 410):
+            if Path(file.file_path).is_absolute():
+                # Such a server does not serve files (telegram-bot-api #26); the file is there.
+                raise TelegramLater(
+                    "TELEGRAM_LOCAL: the server of TELEGRAM_API_URL runs with --local"
+                ) from None
             raise TelegramRejected(f"the file cannot be had (HTTP {exc.status})") from None
         raise TelegramLater(f"the file cannot be had now (HTTP {exc.status})") from None
     except Exception as exc:
