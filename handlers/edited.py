@@ -65,7 +65,8 @@ async def edited(
     chat = reply.place(message)
     known = await storage.tasks.of_message(chat, message.message_id)
     if known is None:
-        take = take_prompt if message.text else take_picture
+        is_picture = await photo(message) or await sent_as_file(message)
+        take = take_picture if is_picture else take_prompt
         await take(message, words, event_update, bot, storage, clock, offer, lang, person)
         return
     if known.user_id != person.user_id or known.state is not TaskState.DRAFT:

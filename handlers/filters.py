@@ -15,6 +15,16 @@ from bot.core.access import Access
 from handlers import reply
 
 
+def words_in(message: Message) -> str | None:
+    """Return the text or caption of a message, or the words of a rich one, as other bots write
+    (bot/telegram/rich_messages.py); None without any."""
+    text = message.text or message.caption
+    if text is None and message.rich_message is not None:
+        said = [getattr(block, "text", None) for block in message.rich_message.blocks]
+        text = "\n".join(line for line in said if isinstance(line, str)) or None
+    return text
+
+
 async def admin(event: TelegramObject, event_from_user: User, access: Access) -> bool:
     """The update is from an admin; for everybody else the command does not exist."""
     return access.is_admin(event_from_user.id)
@@ -31,7 +41,7 @@ async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
 
     Passes `words`: the text or caption without the mention, or None without either.
     """
-    text = message.text or message.caption
+    text = words_in(message)
     mention = await _mention(message, bot)
     words = _without(text, mention) if mention and text else text
     if message.chat.type == ChatType.PRIVATE or (mention and message.forward_origin is None):
@@ -43,8 +53,9 @@ async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
 
 
 async def written(message: Message) -> bool:
-    """Text that is not a command."""
-    return message.text is not None and not _is_command(message)
+    """Text that is not a command, also a rich one."""
+    is_text = message.text is not None or message.rich_message is not None
+    return is_text and words_in(message) is not None and not _is_command(message)
 
 
 async def unknown_command(message: Message) -> bool:
@@ -62,7 +73,7 @@ def _is_command(message: Message) -> bool:
     if any(e.type == "bot_command" and e.offset == 0 for e in entities):
         return True
     # Telegram marks commands in Latin letters only; /помощь is meant as one, and no prompt.
-    return re.match(r"/[^\W\d_]", message.text or message.caption or "") is not None
+    return re.match(r"/[^\W\d_]", words_in(message) or "") is not None
 
 
 async def _mention(message: Message, bot: Bot) -> MessageEntity | None:

@@ -34,6 +34,7 @@ from bot.core.errors import (
     TelegramTooLarge,
 )
 from bot.runtime import metrics, proxy
+from bot.telegram import rich_messages
 from bot.telegram.answer_types import KeepAnswerTypes
 from bot.telegram.errors import ErrorMiddleware
 from bot.telegram.private_topics import PrivateTopics
@@ -86,6 +87,7 @@ def connect(
         proxy=proxy_url or None,
         timeout=seconds,
         limit=100,
+        json_loads=rich_messages.loads,
     )
     session.middleware(PrivateTopics())
     session.middleware(RateLimitMiddleware(pace, sleep, line))
