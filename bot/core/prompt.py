@@ -23,9 +23,9 @@ sent. An emoji counts as two units there: a prompt that consists of emoji only i
 # provider.md: "Prompts". The value may be attached (`--ar=16:9`), missing, or the next word.
 _SWITCH = re.compile(r"(?:^|(?<=\s))--[^\s\-][^\s=]*(?:=\S*|\s+(?!--)\S+)?")
 
-# Phones turn "--" into a dash, and makers' own pages print it so ("—ratio 16:9"). The model does not
-# read that as a switch, and may draw it as words. A dash begins words too, so only the names of the
-# switches with a value of theirs are taken out.
+# Phones turn "--" into a dash, and makers' own pages print it so ("—ratio 16:9"). The model does
+# not read that as a switch, and may draw it as words. A dash begins words too, so only the names
+# of the switches with a value of theirs are taken out.
 _DASHED = re.compile(
     r"(?:^|(?<=\s))[\u2012-\u2015](?:ar|rt|ratio|rs|resolution|dur|duration|fps|framepersecond|seed"
     r"|wm|watermark|cf|camerafixed)(?:=\S*|\s+(?:-?\d\S*|true|false|adaptive)(?=\s|$))",

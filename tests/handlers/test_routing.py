@@ -39,7 +39,7 @@ def test_every_command_is_taken_in_any_case() -> None:
         for one in handler.filters or ():
             if isinstance(one.callback, Command):
                 assert one.callback.ignore_case
-                assert all(name == name.casefold() for name in one.callback.commands)
+                assert all(str(name) == str(name).casefold() for name in one.callback.commands)
 
 
 @pytest.mark.parametrize("words", ["/Start", "/HELP", "/Cancel"])
