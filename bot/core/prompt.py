@@ -47,11 +47,19 @@ def clean_prompt(raw: str, *, limit: int = PROMPT_LIMIT) -> str:
     """
     text = unicodedata.normalize("NFC", "".join(_visible(char) for char in raw))
     text = " ".join(_DASHED.sub(" ", _SWITCH.sub(" ", text)).split())
-    if not any(unicodedata.category(char)[0] in "LNS" and char not in _BLANK for char in text):
+    if not any(_says(char) for char in text):
         raise InputError(Problem.EMPTY_PROMPT)
     if len(text) > limit:
         raise InputError(Problem.PROMPT_TOO_LONG, length=len(text), limit=limit)
     return text
+
+
+def _says(char: str) -> bool:
+    """Whether it is a letter, a digit or a picture, also an emoji that is newer than Python's
+    tables (the pink heart of 2022 has no category in Python 3.11)."""
+    if "\U0001f000" <= char < "\U00020000":
+        return True
+    return unicodedata.category(char)[0] in "LNS" and char not in _BLANK
 
 
 def _visible(char: str) -> str:

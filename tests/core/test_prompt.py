@@ -42,6 +42,8 @@ from bot.core.task import Problem
         ("кот й", "кот й"),
         ("👨\u200d👩\u200d👧 dance", "👨\u200d👩\u200d👧 dance"),
         ("🐈", "🐈"),
+        ("\U0001fa77", "\U0001fa77"),  # of Unicode 15, newer than Python 3.11's tables
+        ("\U0001fadf \U0001fae9", "\U0001fadf \U0001fae9"),  # of Unicode 16
         ("猫", "猫"),
     ],
 )
