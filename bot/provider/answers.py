@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -147,13 +148,18 @@ def error_of_http_status(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of `Retry-After`; the rare form with a date is ignored and our own
-    back-off used.
+    """Return the seconds of `Retry-After`, which may be a date (RFC 9110, 10.2.3): it is compared
+    with the server's own clock. None without one, or for nonsense.
     """
+    said = headers.get("retry-after", "")
     try:
-        seconds = float(headers.get("retry-after", ""))
+        seconds = float(said)
     except ValueError:
-        return None
+        try:
+            until, now = map(parsedate_to_datetime, (said, headers.get("date", "")))
+            seconds = (until - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
     return seconds if 0 <= seconds < 86_400 else None
 
 
