@@ -20,7 +20,7 @@ from handlers.filters import addressed, no_command, written
 from handlers.groups import video
 from handlers.picture import frame_of, photo, sent_as_file, take_picture
 from handlers.prompt import take_prompt
-from handlers.storyboard import edited_film
+from handlers.storyboard import answers_board, edited_film, take_words
 from storage import Storage, User
 
 
@@ -28,6 +28,7 @@ def router() -> Router:
     router = Router(name="edited")
     router.edited_message.register(edited_command, Command("video"))
     router.edited_message.register(edited_film, Command("film"))
+    router.edited_message.register(take_words, written, addressed, answers_board)
     router.edited_message.register(edited, written, addressed)
     router.edited_message.register(edited, photo, no_command, addressed)
     router.edited_message.register(edited, sent_as_file, no_command, addressed)
