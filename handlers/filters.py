@@ -48,7 +48,7 @@ async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
         return {"words": words}
     replied = reply.replied_to(message)
     if replied and replied.from_user and replied.from_user.id == bot.id:
-        return {"words": text}
+        return False if _calls_others(message) else {"words": text}
     return False
 
 
@@ -64,8 +64,8 @@ async def unknown_command(message: Message) -> bool:
 
 
 async def no_command(message: Message) -> bool:
-    """No command, or a message of a group: others' commands have to pass there."""
-    return message.chat.type != ChatType.PRIVATE or not _is_command(message)
+    """No command; in a group it may be one of another bot."""
+    return not _is_command(message)
 
 
 def _is_command(message: Message) -> bool:
@@ -85,6 +85,12 @@ async def _mention(message: Message, bot: Bot) -> MessageEntity | None:
         return None
     name = f"@{(await bot.me()).username}".lower()
     return next((one for one in mentions if one.extract_from(text).lower() == name), None)
+
+
+def _calls_others(message: Message) -> bool:
+    """Whether a reply to the bot begins with somebody's name: it shows them the video."""
+    first = next(iter(message.entities or message.caption_entities or ()), None)
+    return first is not None and not first.offset and first.type in ("mention", "text_mention")
 
 
 def _without(text: str, entity: MessageEntity) -> str:

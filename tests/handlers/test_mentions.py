@@ -65,6 +65,35 @@ async def test_a_forwarded_post_that_mentions_the_bot_is_no_prompt(
     assert harness.states() == []
 
 
+@pytest.mark.parametrize("kind", ["mention", "text_mention", "command of another bot"])
+async def test_a_reply_to_the_bot_that_speaks_to_others_is_no_prompt(
+    harness: HandlerHarness, kind: str
+) -> None:
+    member = Person(harness, chat=GROUP)
+    answered = {"message_id": 900, "date": 0, "chat": GROUP, "from": BOT, "text": "words"}
+    if kind == "command of another bot":
+        mark = {"type": "bot_command", "offset": 0, "length": len("/new@other_bot")}
+        words = {"caption": "/new@other_bot x", "caption_entities": [mark]}
+        await harness.feed(**member.photo(**words, reply_to_message=answered))
+    else:
+        mark = {"type": kind, "offset": 0, "length": len("@friend")}
+        if kind == "text_mention":
+            mark["user"] = {"id": 9, "is_bot": False, "first_name": "@friend"}
+        words = {"text": "@friend look at this", "entities": [mark]}
+        await harness.feed(**member.message(**words, reply_to_message=answered))
+    assert harness.telegram.sent == []
+    assert harness.states() == []
+
+
+async def test_a_reply_to_the_bot_that_mentions_somebody_later_is_a_prompt(
+    harness: HandlerHarness,
+) -> None:
+    answered = {"message_id": 900, "date": 0, "chat": GROUP, "from": BOT, "text": "words"}
+    said = mentioning("a fox in a cap of @friend")
+    await harness.feed(**Person(harness, chat=GROUP).message(**said, reply_to_message=answered))
+    assert harness.task()["prompt"] == "a fox in a cap of @friend"
+
+
 async def test_a_forwarded_prompt_in_private_is_one(harness: HandlerHarness, ann: Person) -> None:
     origin = {"type": "hidden_user", "date": 0, "sender_user_name": "Somebody"}
     await harness.feed(**ann.text("a red fox", forward_origin=origin))
