@@ -73,7 +73,7 @@ async def test_a_reply_to_the_bot_that_speaks_to_others_is_no_prompt(
     answered = {"message_id": 900, "date": 0, "chat": GROUP, "from": BOT, "text": "words"}
     if kind == "command of another bot":
         mark = {"type": "bot_command", "offset": 0, "length": len("/new@other_bot")}
-        words = {"caption": "/new@other_bot x", "caption_entities": [mark]}
+        words: dict[str, Any] = {"caption": "/new@other_bot x", "caption_entities": [mark]}
         await harness.feed(**member.photo(**words, reply_to_message=answered))
     else:
         mark = {"type": kind, "offset": 0, "length": len("@friend")}
