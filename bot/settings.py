@@ -142,7 +142,8 @@ class Settings(BaseSettings):
     """The same in roubles."""
 
     day_timezone: TimeZone = "UTC"
-    """Whose midnight begins a day of caps, `/admin` and `/stats`, as `Europe/Moscow`."""
+    """Whose midnight begins a day of caps, `/admin` and `/stats`, and whose times are shown, as
+    `Europe/Moscow`."""
 
     # --- Telegram Stars ---
 

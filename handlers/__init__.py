@@ -7,6 +7,7 @@ answer may be sent twice. Handlers must not know the worker or the provider.
 from __future__ import annotations
 
 from aiogram import Router
+from aiogram.filters import Command
 
 from handlers import (
     access,
@@ -69,4 +70,16 @@ def build_router() -> Router:
         history, data, inline, stopped, membership, fallback,
     ):  # fmt: skip
         root.include_router(module.router())
+    _take_commands_in_any_case(root)
     return root
+
+
+def _take_commands_in_any_case(root: Router) -> None:
+    """Let every command be written in any case: keyboards of phones begin with a capital, and
+    Telegram links /Start as well (aiogram compares exactly by default)."""
+    for router in root.chain_tail:
+        for observer in (router.message, router.edited_message):
+            for handler in observer.handlers:
+                for one in handler.filters or ():
+                    if isinstance(one.callback, Command):
+                        one.callback.ignore_case = True

@@ -1,4 +1,8 @@
-"""An edited message changes its draft or its film; an order stays as it was ordered."""
+"""An edited message changes its draft or its film; an order stays as it was ordered.
+
+A message that made nothing is taken as if it were new: its first version was refused, or did not
+address the bot in a group.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +16,11 @@ from bot.core.task import TaskState
 from handlers import reply
 from handlers.card import send_card
 from handlers.context import Offer, draft_texts, own_ratio
-from handlers.filters import addressed, private, written
-from handlers.picture import frame_of, photo, sent_as_file
+from handlers.filters import addressed, no_command, written
+from handlers.groups import video
+from handlers.picture import frame_of, photo, sent_as_file, take_picture
 from handlers.prompt import take_prompt
-from handlers.storyboard import edited_film
+from handlers.storyboard import answers_board, edited_film, take_words
 from storage import Storage, User
 
 
@@ -23,9 +28,10 @@ def router() -> Router:
     router = Router(name="edited")
     router.edited_message.register(edited_command, Command("video"))
     router.edited_message.register(edited_film, Command("film"))
+    router.edited_message.register(take_words, written, addressed, answers_board)
     router.edited_message.register(edited, written, addressed)
-    router.edited_message.register(edited, photo, addressed)
-    router.edited_message.register(edited, sent_as_file, addressed)
+    router.edited_message.register(edited, photo, no_command, addressed)
+    router.edited_message.register(edited, sent_as_file, no_command, addressed)
     return router
 
 
@@ -40,6 +46,9 @@ async def edited_command(
     lang: str,
     person: User,
 ) -> None:
+    if await storage.tasks.of_message(reply.place(message), message.message_id) is None:
+        await video(message, command, event_update, bot, storage, clock, offer, lang, person)
+        return
     await edited(message, command.args, event_update, bot, storage, clock, offer, lang, person)
 
 
@@ -57,11 +66,9 @@ async def edited(
     chat = reply.place(message)
     known = await storage.tasks.of_message(chat, message.message_id)
     if known is None:
-        # Perhaps the first version was refused, and this one is correct.
-        if message.text and await private(message):
-            await take_prompt(
-                message, words, event_update, bot, storage, clock, offer, lang, person
-            )
+        is_picture = await photo(message) or await sent_as_file(message)
+        take = take_picture if is_picture else take_prompt
+        await take(message, words, event_update, bot, storage, clock, offer, lang, person)
         return
     if known.user_id != person.user_id or known.state is not TaskState.DRAFT:
         return

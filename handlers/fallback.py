@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiogram import Router
+from aiogram import Bot, Router
 from aiogram.enums import ContentType
 from aiogram.types import CallbackQuery, Message
 
@@ -34,8 +34,10 @@ def router() -> Router:
     return router
 
 
-async def sent(message: Message) -> bool:
-    return message.content_type in _SENT
+async def sent(message: Message, bot: Bot) -> bool:
+    """A person sent it; a video that they chose in the bot's own inline mode asks for nothing."""
+    is_own = message.via_bot is not None and message.via_bot.id == bot.id
+    return message.content_type in _SENT and not is_own
 
 
 async def refuse_command(message: Message, lang: str) -> None:

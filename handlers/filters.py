@@ -15,6 +15,16 @@ from bot.core.access import Access
 from handlers import reply
 
 
+def words_in(message: Message) -> str | None:
+    """Return the text or caption of a message, or the words of a rich one, as other bots write
+    (bot/telegram/rich_messages.py); None without any."""
+    text = message.text or message.caption
+    if text is None and message.rich_message is not None:
+        said = [getattr(block, "text", None) for block in message.rich_message.blocks]
+        text = "\n".join(line for line in said if isinstance(line, str)) or None
+    return text
+
+
 async def admin(event: TelegramObject, event_from_user: User, access: Access) -> bool:
     """The update is from an admin; for everybody else the command does not exist."""
     return access.is_admin(event_from_user.id)
@@ -27,25 +37,25 @@ async def private(message: Message) -> bool:
 
 async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
     """The message is addressed to this bot: any message in private, a mention or a reply in a
-    group.
+    group. A post that somebody forwards into a group speaks to others, whomever it mentions.
 
     Passes `words`: the text or caption without the mention, or None without either.
     """
-    text = message.text or message.caption
-    if message.chat.type == ChatType.PRIVATE:
-        return {"words": text}
+    text = words_in(message)
     mention = await _mention(message, bot)
-    if mention and text:
-        return {"words": text.replace(mention, " ", 1)}
+    words = _without(text, mention) if mention and text else text
+    if message.chat.type == ChatType.PRIVATE or (mention and message.forward_origin is None):
+        return {"words": words}
     replied = reply.replied_to(message)
     if replied and replied.from_user and replied.from_user.id == bot.id:
-        return {"words": text}
+        return False if _calls_others(message) else {"words": text}
     return False
 
 
 async def written(message: Message) -> bool:
-    """Text that is not a command."""
-    return message.text is not None and not _is_command(message)
+    """Text that is not a command, also a rich one."""
+    is_text = message.text is not None or message.rich_message is not None
+    return is_text and words_in(message) is not None and not _is_command(message)
 
 
 async def unknown_command(message: Message) -> bool:
@@ -54,8 +64,8 @@ async def unknown_command(message: Message) -> bool:
 
 
 async def no_command(message: Message) -> bool:
-    """No command, or a message of a group: others' commands have to pass there."""
-    return message.chat.type != ChatType.PRIVATE or not _is_command(message)
+    """No command; in a group it may be one of another bot."""
+    return not _is_command(message)
 
 
 def _is_command(message: Message) -> bool:
@@ -63,15 +73,28 @@ def _is_command(message: Message) -> bool:
     if any(e.type == "bot_command" and e.offset == 0 for e in entities):
         return True
     # Telegram marks commands in Latin letters only; /помощь is meant as one, and no prompt.
-    return re.match(r"/[^\W\d_]", message.text or message.caption or "") is not None
+    return re.match(r"/[^\W\d_]", words_in(message) or "") is not None
 
 
-async def _mention(message: Message, bot: Bot) -> str | None:
-    """Return the bot's @name as it was written."""
+async def _mention(message: Message, bot: Bot) -> MessageEntity | None:
+    """Return the first mention of the bot."""
     text = message.text or message.caption or ""
     entities: list[MessageEntity] = message.entities or message.caption_entities or []
-    written = [e.extract_from(text) for e in entities if e.type == "mention"]
-    if not written:
+    mentions = [one for one in entities if one.type == "mention"]
+    if not mentions:
         return None
     name = f"@{(await bot.me()).username}".lower()
-    return next((mention for mention in written if mention.lower() == name), None)
+    return next((one for one in mentions if one.extract_from(text).lower() == name), None)
+
+
+def _calls_others(message: Message) -> bool:
+    """Whether a reply to the bot begins with somebody's name: it shows them the video."""
+    first = next(iter(message.entities or message.caption_entities or ()), None)
+    return first is not None and not first.offset and first.type in ("mention", "text_mention")
+
+
+def _without(text: str, entity: MessageEntity) -> str:
+    """Return the text with a space instead of an entity, whose place is in UTF-16 units."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    start, end = 2 * entity.offset, 2 * (entity.offset + entity.length)
+    return (units[:start] + " ".encode("utf-16-le") + units[end:]).decode("utf-16-le", "replace")

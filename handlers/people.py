@@ -221,7 +221,7 @@ async def overview(
         strikes=user.strikes,
         credit=have.credit,
         gifts=have.videos,
-        seen=f"{user.seen_at:%d.%m.%Y %H:%M}",
+        seen_at=user.seen_at,
         orders=await storage.tasks.latest(subject_id),
     )
     rows = [[keyboards.admin.operation(lang, Operation.LOOK, t.id)] for t in about.orders[:1]]

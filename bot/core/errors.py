@@ -115,6 +115,10 @@ class TelegramUnreachable(TelegramError):
     messages of this kind. The same request will not be accepted later either."""
 
 
+class TelegramTopicGone(TelegramUnreachable):
+    """Only this topic of the chat cannot be written to: it is closed, deleted or unknown."""
+
+
 class TelegramMoved(TelegramError):
     """The group became a supergroup; `chat_id` is its new id."""
 

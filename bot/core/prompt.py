@@ -23,6 +23,15 @@ sent. An emoji counts as two units there: a prompt that consists of emoji only i
 # provider.md: "Prompts". The value may be attached (`--ar=16:9`), missing, or the next word.
 _SWITCH = re.compile(r"(?:^|(?<=\s))--[^\s\-][^\s=]*(?:=\S*|\s+(?!--)\S+)?")
 
+# Phones turn "--" into a dash, and makers' own pages print it so ("—ratio 16:9"). The model does
+# not read that as a switch, and may draw it as words. A dash begins words too, so only the names
+# of the switches with a value of theirs are taken out.
+_DASHED = re.compile(
+    r"(?:^|(?<=\s))[\u2012-\u2015](?:ar|rt|ratio|rs|resolution|dur|duration|fps|framepersecond|seed"
+    r"|wm|watermark|cf|camerafixed)(?:=\S*|\s+(?:-?\d\S*|true|false|adaptive)(?=\s|$))",
+    re.IGNORECASE,
+)
+
 # Kept characters: joiners, used in emoji and Persian words; tags, used in the flags of England,
 # Scotland and Wales.
 _SHAPING = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
@@ -37,12 +46,20 @@ def clean_prompt(raw: str, *, limit: int = PROMPT_LIMIT) -> str:
     `length` and `limit`.
     """
     text = unicodedata.normalize("NFC", "".join(_visible(char) for char in raw))
-    text = " ".join(_SWITCH.sub(" ", text).split())
-    if not any(unicodedata.category(char)[0] in "LNS" and char not in _BLANK for char in text):
+    text = " ".join(_DASHED.sub(" ", _SWITCH.sub(" ", text)).split())
+    if not any(_says(char) for char in text):
         raise InputError(Problem.EMPTY_PROMPT)
     if len(text) > limit:
         raise InputError(Problem.PROMPT_TOO_LONG, length=len(text), limit=limit)
     return text
+
+
+def _says(char: str) -> bool:
+    """Whether it is a letter, a digit or a picture, also an emoji that is newer than Python's
+    tables (the pink heart of 2022 has no category in Python 3.11)."""
+    if "\U0001f000" <= char < "\U00020000":
+        return True
+    return unicodedata.category(char)[0] in "LNS" and char not in _BLANK
 
 
 def _visible(char: str) -> str:

@@ -6,8 +6,11 @@ has to act), ProviderRefused (never).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +34,12 @@ _NEVER = {
     1002: Reason.UNSAFE_PROMPT,
 }
 
+# Moved with method and body (RFC 9110, 15.4): the order was not taken at this address. Of 302 and
+# 303 that is not sure: some services answer so after they have taken it.
 _HTTP_HOLDS = {
+    301: Hold.WRONG_ADDRESS,
+    307: Hold.WRONG_ADDRESS,
+    308: Hold.WRONG_ADDRESS,
     401: Hold.KEY_REFUSED,
     402: Hold.NO_BALANCE,
     403: Hold.KEY_REFUSED,
@@ -45,14 +53,19 @@ _DOCUMENTED = documented.STATUSES.keys()
 
 _RESULT_FIELDS = {
     "url": None, "video_url": None, "video": None, "videos": None, "result": None,
-    "results": None, "output": None, "outputs": None, "data": None, "urls": None,
+    "results": None, "output": None, "outputs": None, "content": None, "data": None, "urls": None,
 }.keys()  # fmt: skip
 """Fields that may hold a result, for this or other models of the API, in order of preference."""
 
 _NO_VIDEO = {
     "prompt", "image", "images", "cover", "cover_url", "thumbnail", "preview", "poster",
-    "first_frame", "last_frame", "input", "webhook",
+    "first_frame", "last_frame", "input", "webhook", "callback", "cover_image", "get", "cancel",
+    "stream", "web", "self", "status", "response",
 }  # fmt: skip
+"""Names of other links, also with `_url`: pictures, and addresses of the API itself (Replicate's
+`urls` has `get` and `cancel`, Seedance's `content` at its maker a `last_frame_url`)."""
+_URL = re.compile(r"_(?:url|uri)s?$")
+_PICTURE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|heic|bmp)$", re.IGNORECASE)
 
 _DEPTH = 4
 """Depth to which an answer is searched for a link."""
@@ -135,13 +148,18 @@ def error_of_http_status(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of `Retry-After`; the rare form with a date is ignored and our own
-    back-off used.
+    """Return the seconds of `Retry-After`, which may be a date (RFC 9110, 10.2.3): it is compared
+    with the server's own clock. None without one, or for nonsense.
     """
+    said = headers.get("retry-after", "")
     try:
-        seconds = float(headers.get("retry-after", ""))
+        seconds = float(said)
     except ValueError:
-        return None
+        try:
+            until, now = map(parsedate_to_datetime, (said, headers.get("date", "")))
+            seconds = (until - now).total_seconds()
+        except (ValueError, TypeError):
+            return None
     return seconds if 0 <= seconds < 86_400 else None
 
 
@@ -189,26 +207,40 @@ def link_in(answer: Mapping[str, Any]) -> str | None:
     Only result fields are searched: a link in the echoed prompt, or a link to the first frame, is
     not the video (provider.md: result).
     """
-    for key in _RESULT_FIELDS:
-        if (found := _link(answer.get(key), depth=0)) is not None:
-            return found
-    return None
+    found = [
+        link for key in _RESULT_FIELDS if key in answer for link in _links(answer[key], depth=0)
+    ]
+    # A preview may come first; of a picture all links are pictures.
+    videos = (link for link in found if not _PICTURE.search(urlsplit(link).path))
+    return next(videos, found[0] if found else None)
 
 
-def _link(value: Any, *, depth: int) -> str | None:
+def _links(value: Any, *, depth: int) -> Iterator[str]:
     if isinstance(value, str):
         value = value.strip()
-        return value if _is_link(value) else None
+        if _is_link(value):
+            yield value
+        if not value.startswith(("{", "[")):
+            return
+        try:
+            value = json.loads(value)  # some services give their result as a text
+        except (ValueError, RecursionError):
+            return
     if depth >= _DEPTH:
-        return None
+        return
     inner: Iterable[Any] = ()
     if isinstance(value, list):
         inner = value
     elif isinstance(value, dict):
         known = [value[key] for key in _RESULT_FIELDS if key in value]
-        others = [v for k, v in value.items() if k not in _RESULT_FIELDS | _NO_VIDEO]
+        others = [
+            v
+            for k, v in value.items()
+            if k not in _RESULT_FIELDS and _URL.sub("", k) not in _NO_VIDEO
+        ]
         inner = known + others
-    return next((link for one in inner if (link := _link(one, depth=depth + 1))), None)
+    for one in inner:
+        yield from _links(one, depth=depth + 1)
 
 
 def _is_link(text: str) -> bool:

@@ -34,8 +34,10 @@ from bot.core.errors import (
     TelegramTooLarge,
 )
 from bot.runtime import metrics, proxy
+from bot.telegram import rich_messages
 from bot.telegram.answer_types import KeepAnswerTypes
 from bot.telegram.errors import ErrorMiddleware
+from bot.telegram.private_topics import PrivateTopics
 from bot.telegram.rate_limits import RateLimiter, RateLimitMiddleware, SharedLimiter
 from bot.telegram.session import Session
 
@@ -85,7 +87,9 @@ def connect(
         proxy=proxy_url or None,
         timeout=seconds,
         limit=100,
+        json_loads=rich_messages.loads,
     )
+    session.middleware(PrivateTopics())
     session.middleware(RateLimitMiddleware(pace, sleep, line))
     session.middleware(CountMiddleware())
     session.middleware(ErrorMiddleware())
@@ -124,6 +128,11 @@ async def download_file(bot: Bot, file_id: str, target: BinaryIO, *, limit: int)
                 target.write(chunk)
     except aiohttp.ClientResponseError as exc:
         if exc.status in (400, 403, 404, 410):
+            if Path(file.file_path).is_absolute():
+                # Such a server does not serve files (telegram-bot-api #26); the file is there.
+                raise TelegramLater(
+                    "TELEGRAM_LOCAL: the server of TELEGRAM_API_URL runs with --local"
+                ) from None
             raise TelegramRejected(f"the file cannot be had (HTTP {exc.status})") from None
         raise TelegramLater(f"the file cannot be had now (HTTP {exc.status})") from None
     except Exception as exc:

@@ -47,6 +47,7 @@ from bot.core.errors import (
     TelegramNotModified,
     TelegramRejected,
     TelegramTooLarge,
+    TelegramTopicGone,
     TelegramUnauthorized,
     TelegramUnreachable,
 )
@@ -95,7 +96,8 @@ _UNREACHABLE = (
     "chat_write_forbidden",
     "chat_restricted",
     "chat_guest_send_forbidden",
-    # the topic
+)
+_TOPIC_GONE = (
     "message thread not found",
     "topic_closed",
     "topic_deleted",
@@ -190,6 +192,8 @@ def _bad_request(message: str) -> TelegramError:
         return TelegramNotModified(message)
     if wait := _WAIT.search(words):
         return TelegramLater(message, retry_after=float(wait[1]))
+    if any(part in words for part in _TOPIC_GONE):
+        return TelegramTopicGone(message)
     if any(part in words for part in _UNREACHABLE) or _FORBIDDEN_KIND.search(words):
         return TelegramUnreachable(message)
     if any(part in words for part in _TOO_LARGE):

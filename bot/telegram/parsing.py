@@ -17,6 +17,8 @@ from aiogram import Bot
 from aiogram.types import Update
 from pydantic import ValidationError
 
+from bot.telegram.rich_messages import with_plain_words
+
 logger = logging.getLogger(__name__)
 
 PARTS = 20
@@ -38,6 +40,7 @@ def parse(raw: dict[str, Any], bot: Bot) -> Update:
 
     Raises ValidationError when the rest would not be an update, or lacks what a handler needs.
     """
+    raw = with_plain_words(raw)
     return known_parts(partial(Update.model_validate, context={"bot": bot}), raw)
 
 

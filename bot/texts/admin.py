@@ -20,6 +20,7 @@ from bot.texts import balance
 from bot.texts.alerts import ALERTS
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
+from bot.texts.zone import local
 
 BUTTONS: Mapping[str, str] = {
     "today": N_("📊 Today"),
@@ -205,7 +206,10 @@ def order(
         fill(_("GPTunnel's ID: {id}"), id=Code(task.provider_id)) if task.provider_id else None,
         f"{task.reason}: {task.detail or '—'}" if task.reason else None,
         "",
-        *(f"{event.at:%d.%m %H:%M:%S} · {state_word(_, event.state)}" for event in events[-20:]),
+        *(
+            f"{local(event.at):%d.%m %H:%M:%S} · {state_word(_, event.state)}"
+            for event in events[-20:]
+        ),
         *(("", balance.line(lang, trail)) if trail else ()),
         "" if in_doubt else None,
         fill(

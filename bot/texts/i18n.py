@@ -25,6 +25,7 @@ from babel.units import format_unit
 from bot.core.task import TaskKind
 from bot.texts.audience import shows_money
 from bot.texts.subject import subject
+from bot.texts.zone import local
 
 LANGUAGES = ("en", "ru")
 LOCALES = Path(__file__).parent / "locales"
@@ -118,7 +119,7 @@ class Words:
 
     def day(self, when: datetime) -> str:
         """12 May 2026; 12 мая 2026."""
-        return format_date(when, "d MMMM y", locale=self.lang)
+        return format_date(local(when), "d MMMM y", locale=self.lang)
 
     def days(self, number: int) -> str:
         """90 days; 91 день."""

@@ -18,6 +18,7 @@ from bot.core.caps import Cap, Limit
 from bot.core.stars import Package
 from bot.texts.formatting import cut, gift_videos, lines, message
 from bot.texts.i18n import words
+from bot.texts.zone import local
 
 
 def prices_differ(lang: str, lines: str, *, takes: bool = False) -> Text:
@@ -162,14 +163,14 @@ def button_package(lang: str, package: Package) -> str:
 
 def button_refund(lang: str, stars: int, at: datetime) -> str:
     _ = words(lang)
-    return _("Refund {stars} ⭐ of {date}").format(stars=stars, date=f"{at:%d.%m.%Y}")
+    return _("Refund {stars} ⭐ of {date}").format(stars=stars, date=f"{local(at):%d.%m.%Y}")
 
 
 def button_refund_rest(lang: str, stars: int, at: datetime) -> str:
     """An admin's button of a payment that was used in part."""
     _ = words(lang)
     return _("Refund {stars} ⭐ of {date}, used in part").format(
-        stars=stars, date=f"{at:%d.%m.%Y}"
+        stars=stars, date=f"{local(at):%d.%m.%Y}"
     )
 
 

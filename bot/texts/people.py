@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from aiogram.utils.formatting import Code, Text
@@ -17,6 +18,7 @@ from bot.texts.access import became
 from bot.texts.admin import state_word
 from bot.texts.formatting import N_, cut, gift_videos, message
 from bot.texts.i18n import Words, fill, words
+from bot.texts.zone import local
 
 _SECTIONS = {"a": N_("Let in"), "b": N_("Banned"), "g": N_("Groups")}
 """The sections of storage.people."""
@@ -39,7 +41,7 @@ class PersonOverview:
     strikes: int
     credit: Decimal
     gifts: int = 0
-    seen: str
+    seen_at: datetime
     orders: Sequence[Task] = field(default_factory=tuple)
 
 
@@ -51,13 +53,17 @@ def person(lang: str, about: PersonOverview) -> Text:
         named(about.name, about.username),
         fill(_("ID: {id}"), id=Code(about.user_id)),
         _(_VERDICTS[about.verdict]),
-        fill(_("Last seen: {when}, language: {lang}"), when=about.seen, lang=about.lang),
+        fill(
+            _("Last seen: {when}, language: {lang}"),
+            when=f"{local(about.seen_at):%d.%m.%Y %H:%M}",
+            lang=about.lang,
+        ),
         fill(_("Refused as unsafe: {n}"), n=about.strikes),
         fill(_("Credit: {price}"), price=_.price(about.credit)),
         gift_videos(_, about.gifts) if about.gifts > 0 else None,
         "",
         *(
-            f"{task.id} · {task.created_at:%d.%m %H:%M} · {state_word(_, task.state)}"
+            f"{task.id} · {local(task.created_at):%d.%m %H:%M} · {state_word(_, task.state)}"
             for task in about.orders
         ),
     )

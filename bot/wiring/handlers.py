@@ -24,6 +24,7 @@ from bot.operator.translation import TranslationModel, picture_cost, story_cost
 from bot.provider.client import Gptunnel
 from bot.runtime.public_address import PublicAddress
 from bot.settings import Settings
+from bot.texts.zone import use_zone
 from bot.wiring.edges import Edges
 from bot.wiring.jobs import Jobs
 from handlers import build_router
@@ -48,6 +49,7 @@ def wire_handlers(
     """Create the dispatcher with the routers and the values that handlers receive by name."""
     path = settings.examples_file
     cluster = storage.cluster
+    use_zone(settings.day_zone)
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_router(build_router())
     dispatcher.workflow_data.update(

@@ -30,11 +30,20 @@ from bot.core.task import Problem
         ("a cat -\u200b-ar 16:9", "a cat"),
         ("a cat -- and a dog", "a cat -- and a dog"),
         ("well--known", "well--known"),
+        ("a cat —ar 16:9", "a cat"),
+        ("a cat –ar=9:16 runs —Seed 42 —wm true", "a cat runs"),
+        ("a cat —resolution 1080p", "a cat"),
+        ("a cat —running fast", "a cat —running fast"),
+        ("a cat — ar 16:9", "a cat — ar 16:9"),
+        ("peace —resolution of all", "peace —resolution of all"),
+        ("cat—seed 5 x", "cat—seed 5 x"),
         ("-- --seed 5 x", "-- x"),
         ("a\x00b\x07c\u202ed", "abcd"),
         ("кот й", "кот й"),
         ("👨\u200d👩\u200d👧 dance", "👨\u200d👩\u200d👧 dance"),
         ("🐈", "🐈"),
+        ("\U0001fa77", "\U0001fa77"),  # of Unicode 15, newer than Python 3.11's tables
+        ("\U0001fadf \U0001fae9", "\U0001fadf \U0001fae9"),  # of Unicode 16
         ("猫", "猫"),
     ],
 )

@@ -45,6 +45,8 @@ BUSY: dict[str, tuple[Fault, float]] = {
 """The fault, and the seconds until the next try."""
 
 HELD: dict[str, Fault] = {
+    "301 to https": http(301, None, Location="https://provider.test/v1/media/create"),
+    "308 to https": http(308, None, Location="https://provider.test/v1/media/create"),
     "401": http(401),
     "401 as OpenAI says it": http(401, {"error": {"message": "Incorrect key", "code": "x"}}),
     "402": http(402),

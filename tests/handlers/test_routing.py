@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import pytest
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackQueryFilter
 
@@ -31,6 +32,30 @@ def test_every_command_of_the_menu_has_a_handler() -> None:
                 f"/{command} is in bot/texts/commands.py, but no handler in handlers/ has "
                 f'Command("{command}")'
             )
+
+
+def test_every_command_is_taken_in_any_case() -> None:
+    for _, handler in handlers_of(build_router()):
+        for one in handler.filters or ():
+            if isinstance(one.callback, Command):
+                assert one.callback.ignore_case
+                assert all(str(name) == str(name).casefold() for name in one.callback.commands)
+
+
+@pytest.mark.parametrize("words", ["/Start", "/HELP", "/Cancel"])
+async def test_a_command_in_capitals_is_the_same_command(
+    harness: HandlerHarness, ann: Person, words: str
+) -> None:
+    await harness.feed(**ann.text(words))
+    await harness.feed(**ann.text(words.lower()))
+    capital, small = harness.telegram.sent
+    assert capital.text == small.text
+    assert "I do not know this command" not in capital.text
+    event = ann.text("/Video A red fox")
+    await harness.feed(**event)
+    assert harness.task()["prompt"] == "A red fox"
+    await harness.feed(edited_message=event["message"] | {"text": "/VIDEO A dog", "edit_date": 2})
+    assert harness.task()["prompt"] == "A dog"
 
 
 def test_every_button_has_a_handler() -> None:

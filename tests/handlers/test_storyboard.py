@@ -226,6 +226,24 @@ async def test_a_scene_is_edited_or_added_by_a_reply_which_counts_once(
     assert scenes(harness) == ["a cat runs", "it dances", "it sleeps", "it wakes"]
 
 
+async def test_an_edited_answer_changes_its_scene_and_makes_no_card(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    shown = await card(harness, ann)
+    await harness.feed(**ann.press(pressed(shown, "2")))
+    await harness.feed(**ann.press(pressed(last_edit(harness), "✏️ Edit")))
+    asked = harness.telegram.sent[-1].message_id
+    replied = {"message_id": asked, "date": 1, "chat": ann.chat, "from": _BOT}
+    event = ann.text("it dances " * 100, reply_to_message=replied)
+    await harness.feed(**event)
+    assert "too long" in harness.telegram.sent[-1].text
+    await harness.feed(**edited(event, "it dances"))
+    assert scenes(harness) == ["a cat runs", "it dances", "it sleeps"]
+    await harness.feed(**edited(event, "it sings"))
+    assert scenes(harness) == ["a cat runs", "it sings", "it sleeps"]
+    assert harness.states() == []
+
+
 async def test_a_reply_to_the_card_writes_all_scenes_anew(
     harness: HandlerHarness, ann: Person
 ) -> None:

@@ -142,7 +142,11 @@ async def test_an_issue_on_the_model_means_that_it_was_removed(path: object) -> 
         (503, ProviderLost),
         (504, ProviderLost),
         (200, ProviderLost),
+        (301, ProviderHeld),
         (302, ProviderLost),
+        (303, ProviderLost),
+        (307, ProviderHeld),
+        (308, ProviderHeld),
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b'{"cod', b"[]", b"null"])
@@ -159,6 +163,25 @@ async def test_retry_after_is_honoured() -> None:
     with pytest.raises(ProviderBusy) as caught:
         await create(provider)
     assert caught.value.retry_after == 17
+
+
+@pytest.mark.parametrize(
+    ("until", "now", "seconds"),
+    [
+        ("Thu, 01 Jan 2026 13:01:30 GMT", "Thu, 01 Jan 2026 13:00:00 GMT", 90),
+        ("Thu, 01 Jan 2026 12:00:00 GMT", "Thu, 01 Jan 2026 13:00:00 GMT", None),  # it is over
+        ("Thu, 01 Jan 2026 13:01:30 GMT", "", None),
+        ("Thu, 01 Jan 2026 13:01:30 GMT", "Thu, 01 Jan 2026 13:00:00 -0000", None),
+        ("tomorrow", "Thu, 01 Jan 2026 13:00:00 GMT", None),
+        ("Thu, 99 Jan 2026 13:00:00 GMT", "Thu, 01 Jan 2026 13:00:00 GMT", None),
+    ],
+)
+async def test_retry_after_may_be_a_date(until: str, now: str, seconds: int | None) -> None:
+    headers = {"Retry-After": until, "Date": now}
+    provider, _ = answering(lambda _: httpx.Response(429, headers=headers))
+    with pytest.raises(ProviderBusy) as caught:
+        await create(provider)
+    assert caught.value.retry_after == seconds
 
 
 async def test_code_0_without_an_id_may_be_an_order() -> None:

@@ -50,6 +50,7 @@ from bot.core.errors import (
     TelegramNotModified,
     TelegramRejected,
     TelegramTooLarge,
+    TelegramTopicGone,
     TelegramUnauthorized,
     TelegramUnreachable,
 )
@@ -129,12 +130,12 @@ def test_each_error_has_one_meaning(raised: Exception, means: type[TelegramError
         ("Bad Request: message to be replied not found", TelegramRejected),
         ("Bad Request: can't parse entities", TelegramRejected),
         ("Bad Request: query is too old and response timeout expired", TelegramRejected),
+        ("Bad Request: message thread not found", TelegramTopicGone),
+        ("Bad Request: TOPIC_CLOSED", TelegramTopicGone),
+        ("Bad Request: TOPIC_DELETED", TelegramTopicGone),
         *[
             (f"Bad Request: {words}", TelegramUnreachable)
             for words in (
-                "message thread not found",
-                "TOPIC_CLOSED",
-                "TOPIC_DELETED",
                 "CHAT_SEND_VIDEOS_FORBIDDEN",
                 "CHAT_SEND_PLAIN_FORBIDDEN",
                 "CHAT_SEND_MEDIA_FORBIDDEN",

@@ -59,6 +59,20 @@ async def test_an_invisible_file_waits_for_the_operator(api: TelegramEmulator, b
         await fetch_file(bot, stored.file_id, limit=10)
 
 
+async def test_a_local_server_that_the_settings_do_not_name_waits_for_the_operator(
+    api: TelegramEmulator,
+) -> None:
+    """The person's file is there, and nobody may be told that it is gone."""
+    stored = api.world.files.add("document", b"x", name="a.txt")
+    bot = telegram_client.connect(SecretStr(api.token), api.url, RateLimiter())
+    try:
+        with pytest.raises(TelegramLater, match="TELEGRAM_LOCAL") as caught:
+            await fetch_file(bot, stored.file_id, limit=10)
+    finally:
+        await bot.session.close()
+    assert api.token not in str(caught.value)
+
+
 @pytest.mark.parametrize(("limit", "goes"), [(LOCAL_UPLOAD_LIMIT, True), (UPLOAD_LIMIT, False)])
 async def test_a_video_over_50_mb_needs_a_local_server(
     api: TelegramEmulator, bot: Bot, tmp_path: Path, limit: int, goes: bool
