@@ -250,7 +250,8 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl = "sqlite+aiosqlite:///data/bot.db"
     """The database; PostgreSQL: `postgresql+asyncpg://user:password@host/database`. With a
-    standby: `postgresql+asyncpg://user:password@host1:5432,host2:5432/database`."""
+    standby: `postgresql+asyncpg://user:password@host1:5432,host2:5432/database`. A pooler must be
+    in session mode."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     log_format: Annotated[Literal["auto", "json", "text"], Lower] = "auto"

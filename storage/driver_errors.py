@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.core.errors import StorageError, StorageUnavailable, StorageUnusable
+from storage import pooler
 from storage.address import TLS_FILES
 
 
@@ -101,10 +102,12 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
         if code in _SQLITE_NEVER:
             return StorageUnusable(f"{place}: {_SQLITE_NEVER[code]} ({said})")
         if code in _SQLITE_AGAIN:
-            words = _READ_ONLY_DISK if _is_read_only(url) else _SQLITE_HINTS.get(code)
-            hint = f"; {words}" if words else ""
+            todo = _READ_ONLY_DISK if _is_read_only(url) else _SQLITE_HINTS.get(code)
+            hint = f"; {todo}" if todo else ""
             return StorageUnavailable(f"{place}: {said}{hint}")
     if state is not None:
+        if (words := pooler.advice(state, said)) is not None:  # a later try may succeed
+            return StorageUnavailable(f"{place}: {said}; {words}")
         if state.startswith(_POSTGRES_AGAIN):
             return StorageUnavailable(f"{place}: {said}")
         for known, hint in _POSTGRES_NEVER.items():
