@@ -82,8 +82,8 @@ def where(url: URL, name: str = "") -> str:
     """Return what people call this database; `name` instead of the path of a temporary copy."""
     if url.get_backend_name() == "sqlite":
         return name or str(url.database)
-    host = _host(url)
-    return f"PostgreSQL at {host}, database {url.database or url.username}"
+    named = url.database or url.username
+    return f"PostgreSQL at {_host(url)}" + (f", database {named}" if named else "")
 
 
 def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None:
