@@ -102,6 +102,8 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
         if code in _SQLITE_NEVER:
             return StorageUnusable(f"{place}: {_SQLITE_NEVER[code]} ({said})")
         if code in _SQLITE_AGAIN:
+            if Path(str(url.database)).is_dir():
+                return StorageUnavailable(f"{place}: is a folder; name a file in it")
             todo = _READ_ONLY_DISK if _is_read_only(url) else _SQLITE_HINTS.get(code)
             hint = f"; {todo}" if todo else ""
             return StorageUnavailable(f"{place}: {said}{hint}")
