@@ -99,7 +99,8 @@ def _public_tunnel(value: str) -> str:
         parts = urlsplit(value)
         known = (
             parts.scheme == "ssh" and parts.username and parts.hostname and parts.port != 0
-            and parts.password is None and not (parts.path.strip("/") or parts.query or parts.fragment or " " in value)
+            and parts.password is None and not (parts.path.strip("/") or parts.query)
+            and not parts.fragment and " " not in value
         )  # fmt: skip
     except ValueError:
         known = False
