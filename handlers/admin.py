@@ -4,7 +4,7 @@ only; for everybody else these commands do not exist."""
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from aiogram import Bot, Router
 from aiogram.enums import ChatType
@@ -89,6 +89,7 @@ async def _today(
         failed=outcomes.get(S.FAILED, 0),
         unknown=outcomes.get(S.UNKNOWN, 0),
         undeliverable=outcomes.get(S.UNDELIVERABLE, 0),
+        cancelled=outcomes.get(S.CANCELLED, 0),
         queued=counts[S.QUEUED],
         making=counts[S.SUBMITTING] + counts[S.GENERATING] + counts[S.RENDERED],
         spent=sums[Entry.CHARGE].roubles,
@@ -117,14 +118,18 @@ async def _today(
     return texts.admin.today(lang, numbers), keyboard
 
 
-async def order(message: Message, command: CommandObject, storage: Storage, lang: str) -> None:
+async def order(
+    message: Message, command: CommandObject, storage: Storage, offer: Offer, lang: str
+) -> None:
     if number := _number(command):
-        await _show_order(message, number, storage, lang)
+        await _show_order(message, number, storage, offer.zone, lang)
     else:
         await reply.say(message, texts.admin.order_usage(lang))
 
 
-async def _show_order(message: Message, task_id: int, storage: Storage, lang: str) -> None:
+async def _show_order(
+    message: Message, task_id: int, storage: Storage, zone: tzinfo, lang: str
+) -> None:
     task = await storage.tasks.get(task_id)
     if task is None:
         await reply.say(message, texts.admin.nothing_found(lang))
@@ -140,7 +145,7 @@ async def _show_order(message: Message, task_id: int, storage: Storage, lang: st
     acts.append([keyboards.admin.operation(lang, O.PERSON, task.user_id)])
     text = texts.admin.order(
         lang, task, await storage.tasks.events(task.id),
-        in_doubt=in_doubt, trail=await storage.doubts.trail(task.id),
+        in_doubt=in_doubt, trail=await storage.doubts.trail(task.id), zone=zone,
     )  # fmt: skip
     await reply.say(message, text, InlineKeyboardMarkup(inline_keyboard=acts))
 
@@ -235,7 +240,7 @@ async def operate(
     if pressed in (O.ALLOW, O.BAN, O.UNBAN):
         await people.decide(
             query, callback_data.number, pressed, bot=bot, access=access,
-            storage=storage, clock=clock, lang=lang,
+            storage=storage, clock=clock, zone=offer.zone, lang=lang,
         )  # fmt: skip
         return
     number = callback_data.number
@@ -246,7 +251,7 @@ async def operate(
     if pressed is O.TRY_NOW:
         try_now()
     if shown is not None:
-        await _look(pressed, number, shown, storage, lang)
+        await _look(pressed, number, shown, storage, offer.zone, lang)
     if pressed in (O.REFUND, O.REFUND_REST) and not done:
         await reply.toast(query, texts.admin.not_refunded(lang), alert=True)
     else:
@@ -307,16 +312,16 @@ async def _perform(
 
 
 async def _look(
-    pressed: Operation, number: int, shown: Message, storage: Storage, lang: str
+    pressed: Operation, number: int, shown: Message, storage: Storage, zone: tzinfo, lang: str
 ) -> None:
     """Answer a button that only shows something."""
     match pressed:
         case O.ASKED:
             await _show_requests(shown, storage, lang)
         case O.LOOK:
-            await _show_order(shown, number, storage, lang)
+            await _show_order(shown, number, storage, zone, lang)
         case O.PERSON:
-            await people.show_person(shown, number, storage, lang)
+            await people.show_person(shown, number, storage, zone, lang)
         case O.UPDATE:
             await _show_update(shown, number, storage, lang)
 

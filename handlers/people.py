@@ -4,6 +4,7 @@ else these do not exist."""
 from __future__ import annotations
 
 import re
+from datetime import tzinfo
 from decimal import Decimal
 
 from aiogram import Bot, Router
@@ -25,6 +26,7 @@ from bot.texts.callback_data import (
     ShowPeople,
 )
 from handlers import reply
+from handlers.context import Offer
 from handlers.filters import admin
 from storage import Section, Storage
 
@@ -161,20 +163,24 @@ async def _invites(
 # --- one of them ---------------------------------------------------------------------------
 
 
-async def person(message: Message, command: CommandObject, storage: Storage, lang: str) -> None:
+async def person(
+    message: Message, command: CommandObject, storage: Storage, offer: Offer, lang: str
+) -> None:
     given = (command.args or "").strip()
     subject_id = await subject_of(message, given, storage)
     if subject_id is not None:
-        await show_person(message, subject_id, storage, lang)
+        await show_person(message, subject_id, storage, offer.zone, lang)
     elif is_name(given):
         await reply.say(message, texts.access.not_met(lang, given))
     else:
         await reply.say(message, texts.people.user_usage(lang))
 
 
-async def show_person(message: Message, subject_id: int, storage: Storage, lang: str) -> None:
+async def show_person(
+    message: Message, subject_id: int, storage: Storage, zone: tzinfo, lang: str
+) -> None:
     """Show what is known about a person or a group, with what an admin can do."""
-    shown = await overview(subject_id, storage, lang)
+    shown = await overview(subject_id, storage, zone, lang)
     if shown is None:
         await reply.say(message, texts.admin.nothing_found(lang))
     else:
@@ -182,7 +188,7 @@ async def show_person(message: Message, subject_id: int, storage: Storage, lang:
 
 
 async def overview(
-    subject_id: int, storage: Storage, lang: str
+    subject_id: int, storage: Storage, zone: tzinfo, lang: str
 ) -> tuple[Text, InlineKeyboardMarkup] | None:
     """Return what is known about a person or a group, and the buttons; None: nothing."""
     user = await storage.users.get(subject_id) if subject_id > 0 else None
@@ -210,7 +216,8 @@ async def overview(
         strikes=user.strikes,
         credit=have.credit,
         gifts=have.videos,
-        seen=f"{user.seen_at:%d.%m.%Y %H:%M}",
+        seen=f"{user.seen_at.astimezone(zone):%d.%m.%Y %H:%M %Z}",
+        zone=zone,
         orders=await storage.tasks.latest(subject_id),
     )
     rows = [[keyboards.admin.operation(lang, Operation.LOOK, t.id)] for t in about.orders[:1]]
@@ -233,8 +240,10 @@ async def set_cap(
     bot: Bot,
     storage: Storage,
     clock: Clock,
+    offer: Offer,
     lang: str,
 ) -> None:
+    zone = offer.zone
     subject_id, videos = callback_data.subject_id, callback_data.videos
     done = await storage.people.set_cap(
         subject_id,
@@ -243,7 +252,7 @@ async def set_cap(
         by=query.from_user.id,
         now=clock(),
     )
-    shown = await overview(subject_id, storage, lang)
+    shown = await overview(subject_id, storage, zone, lang)
     answer = texts.admin.pressed(lang, done=done)
     if shown is None:
         await reply.toast(query, answer)
@@ -260,6 +269,7 @@ async def decide(
     access: Access,
     storage: Storage,
     clock: Clock,
+    zone: tzinfo,
     lang: str,
 ) -> None:
     """Let a person or a group in, or ban them, by a button of their overview. Only the button that
@@ -280,7 +290,7 @@ async def decide(
         known = await storage.people.get(subject_id)
         if known is not None and known.verdict is Verdict.BANNED:
             answer = texts.access.press_banned_meanwhile(lang)
-    if (shown := await overview(subject_id, storage, lang)) is not None:
+    if (shown := await overview(subject_id, storage, zone, lang)) is not None:
         await _rewrite(query, bot, *shown, answer=answer)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from decimal import Decimal
 
 from aiogram.utils.formatting import Bold, Code, Text
@@ -16,8 +17,8 @@ from bot.core.balance import Trail
 from bot.core.catalog_file import Taken
 from bot.core.chat_models import ChatModel
 from bot.core.task import Task, TaskEvent, TaskState
-from bot.texts import balance
-from bot.texts.alerts import ALERTS
+from bot.texts import balance, failures
+from bot.texts.alerts import ALERTS, values_of
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
 
@@ -80,6 +81,7 @@ class Today:
     failed: int
     unknown: int
     undeliverable: int
+    cancelled: int = 0
     queued: int
     making: int
     spent: Decimal
@@ -113,6 +115,7 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("Failed: {n}"), n=Bold(numbers.failed)),
         fill(_("Not known: {n}"), n=Bold(numbers.unknown)),
         fill(_("Not delivered: {n}"), n=Bold(numbers.undeliverable)),
+        fill(_("Cancelled: {n}"), n=Bold(numbers.cancelled)) if numbers.cancelled else None,
         "",
         fill(_("In the queue: {n}"), n=Bold(numbers.queued)),
         fill(_("Being made: {n}"), n=Bold(numbers.making)),
@@ -177,8 +180,7 @@ def _stories(_: Words, numbers: Today) -> Text | None:
 
 
 def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
-    values = {name: str(value) for name, value in params.items()}
-    return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
+    return f"🚨 {_(ALERTS[kind][0]).format(**values_of(_, params))}"
 
 
 def state_word(_: Words, state: TaskState) -> str:
@@ -193,6 +195,7 @@ def order(
     *,
     in_doubt: bool = False,
     trail: Trail | None = None,
+    zone: tzinfo = UTC,
 ) -> Text:
     """A task and its history, for an admin; without the prompt, which belongs to the person.
 
@@ -203,9 +206,16 @@ def order(
         fill(_("Person: {id}"), id=Code(task.user_id)),
         f"{task.model} · {task.aspect_ratio or '—'} · {_.price(task.price)}",
         fill(_("GPTunnel's ID: {id}"), id=Code(task.provider_id)) if task.provider_id else None,
-        f"{task.reason}: {task.detail or '—'}" if task.reason else None,
+        fill(_("Told to the person: {words}"), words=_(failures.REASONS[task.reason][0]))
+        if task.reason
+        else None,
+        Code(f"{task.reason}: {task.detail or '—'}") if task.reason else None,
         "",
-        *(f"{event.at:%d.%m %H:%M:%S} · {state_word(_, event.state)}" for event in events[-20:]),
+        *(
+            f"{event.at.astimezone(zone):%d.%m %H:%M:%S} · {state_word(_, event.state)}"
+            for event in events[-20:]
+        ),
+        fill(_("Times: {zone}"), zone=str(zone)) if events else None,
         *(("", balance.line(lang, trail)) if trail else ()),
         "" if in_doubt else None,
         fill(

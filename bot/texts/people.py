@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from decimal import Decimal
 
 from aiogram.utils.formatting import Code, Text
@@ -39,6 +40,7 @@ class PersonOverview:
     credit: Decimal
     gifts: int = 0
     seen: str
+    zone: tzinfo = UTC
     orders: Sequence[Task] = field(default_factory=tuple)
 
 
@@ -56,7 +58,8 @@ def person(lang: str, about: PersonOverview) -> Text:
         gift_videos(_, about.gifts) if about.gifts > 0 else None,
         "",
         *(
-            f"{task.id} · {task.created_at:%d.%m %H:%M} · {state_word(_, task.state)}"
+            f"{task.id} · {task.created_at.astimezone(about.zone):%d.%m %H:%M}"
+            f" · {state_word(_, task.state)}"
             for task in about.orders
         ),
     )
