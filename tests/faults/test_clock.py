@@ -29,6 +29,7 @@ async def test_a_video_in_the_making_does_not_notice(harness: AppHarness, jump: 
     harness.provider.delay = 120
     await harness.order(anna)
     await harness.until(lambda: harness.state() == "generating")
+    await harness.settle()  # the polls have begun
     harness.time.skew += jump
     edits = len(harness.sent("editMessageText"))
     await harness.pass_(60)

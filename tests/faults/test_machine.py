@@ -242,6 +242,7 @@ async def test_an_order_survives_a_clock_jump(
             harness.time.skew += jump
         elif when != "draft":
             await harness.until(lambda: harness.state() == when)
+            await harness.settle()  # the next step has begun
             harness.time.skew += jump
         await harness.ended("delivered", within=400)
         assert len(harness.provider.charges) == len(harness.videos(anna.chat)) == 1
