@@ -149,7 +149,7 @@ def run(settings: Settings) -> int:
 
     logs.set_up(settings.log_level_number, settings.secrets, form=settings.log_format)
     logging.captureWarnings(True)
-    for line in setting_names.renamed():
+    for line in (*setting_names.renamed(), *setting_names.doubtful()):
         logger.warning("settings: %s", line)
     # aiogram would log the whole of an unknown update, including people's messages.
     warnings.filterwarnings("ignore", "Detected unknown update type", RuntimeWarning)

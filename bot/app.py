@@ -216,6 +216,7 @@ async def _background_jobs(
                 parts.waiting.run(),
                 parts.probe.run(),
                 parts.doubts.run(),
+                parts.clock_watch.run(),
                 parts.retention.run(),
                 parts.frames.sweep(),
                 _compare_prices(settings, storage, edges),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections import defaultdict
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +24,7 @@ OF_OTHERS = {
 }  # fmt: skip
 """Names that compose.yaml, a Bot API server or bot/runtime/lazy_aiogram.py read."""
 OF_OTHERS_PREFIXES = ("COMPOSE_", "DOCKER_", "PYTHON")
+QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 NEAR = 0.8
 """A name at least this similar to a setting counts as misspelt (difflib: ratio)."""
 
@@ -39,7 +42,10 @@ def unreadable(env_file: Path | str | None = ".env") -> list[str]:
             wrong = [binding.original.line for binding in parse_stream(file) if binding.error]
     except FileNotFoundError:
         return []
-    return [f".env: line {line} cannot be read; is a quote not closed?" for line in wrong]
+    return [
+        f".env: line {line} cannot be read; should be NAME=value, with each quote closed"
+        for line in wrong
+    ]
 
 
 def unknown(fields: Collection[str], env_file: Path | str | None = ".env") -> list[str]:
@@ -73,6 +79,47 @@ def renamed(env_file: Path | str | None = ".env") -> list[str]:
     """Return a line for each old name that is set."""
     given = {name.upper() for name in (*_names_in(env_file), *os.environ)}
     return [f"{old} is now called {new}" for old, new in RENAMED.items() if old in given]
+
+
+def doubtful(env_file: Path | str | None = ".env") -> list[str]:
+    """Return a line for each setting that has two values, of which one counts."""
+    given = {name.upper(): value for name, value in _read(env_file).items()}
+    given |= {name.upper(): value for name, value in os.environ.items()}
+    lines = [
+        f"{name} is not read: {name.removesuffix('_FILE')} is set as well"
+        for name in ("BOT_TOKEN_FILE", "GPTUNNEL_API_KEY_FILE")
+        if given.get(name) and given.get(name.removesuffix("_FILE"))
+    ]
+    at = defaultdict(list)
+    with suppress(FileNotFoundError):
+        if env_file:
+            with Path(env_file).open(encoding="utf-8-sig") as file:
+                for binding in parse_stream(file):
+                    if binding.key:
+                        at[binding.key.upper()].append(str(binding.original.line))
+    lines += [
+        f"{name} is in .env more than once (lines {', '.join(numbers)}): the last one counts"
+        for name, numbers in at.items()
+        if len(numbers) > 1
+    ]
+    return lines
+
+
+def excess(name: str, env_file: Path | str | None = ".env") -> str:
+    """Return what the value has too much, if that is to be seen: quotes or a comment."""
+    text = value_of(name, env_file)
+    if len(text) > 1 and text[0] in QUOTES and text[-1] in QUOTES:
+        return "without quotes around it"
+    return "without a comment behind it" if " #" in text else ""
+
+
+def value_of(name: str, env_file: Path | str | None = ".env") -> str:
+    """Return the text in the environment or the file; "" for none."""
+    for given in (os.environ, _read(env_file)):
+        for key, value in given.items():
+            if key.upper() == name and (text := (value or "").strip()):
+                return text
+    return ""
 
 
 def is_empty(name: str, env_file: Path | str | None = ".env") -> bool:

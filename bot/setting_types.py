@@ -7,6 +7,7 @@ has which type.
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -30,17 +31,21 @@ def stripped(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# No look-alike of another alphabet, no comment, and not the dots of an example
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+")
+
+
 def _token(value: SecretStr) -> SecretStr:
     number, colon, rest = value.get_secret_value().partition(":")
-    if not (number.isdigit() and colon and rest) or any(c.isspace() for c in rest):
+    if not (number.isdigit() and colon and _TOKEN.fullmatch(rest)):
         raise ValueError("should look like 123456789:AAE... as @BotFather gives it")
     return value
 
 
 def _key(value: SecretStr) -> SecretStr:
     key = value.get_secret_value()
-    if not key or not key.isascii() or any(c.isspace() or c in "\"'" for c in key):
-        raise ValueError("should be the bare key, without `Bearer`, quotes and spaces")
+    if not key or not key.isascii() or any(c.isspace() or c in "\"'#" for c in key):
+        raise ValueError("should be the bare key, without `Bearer`, quotes, spaces and comments")
     return value
 
 
@@ -95,6 +100,7 @@ def _public_tunnel(value: str) -> str:
         known = (
             parts.scheme == "ssh" and parts.username and parts.hostname and parts.port != 0
             and parts.password is None and not (parts.path.strip("/") or parts.query)
+            and not parts.fragment and " " not in value
         )  # fmt: skip
     except ValueError:
         known = False

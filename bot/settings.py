@@ -251,7 +251,8 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl = "sqlite+aiosqlite:///data/bot.db"
     """The database; PostgreSQL: `postgresql+asyncpg://user:password@host/database`. With a
-    standby: `postgresql+asyncpg://user:password@host1:5432,host2:5432/database`."""
+    standby: `postgresql+asyncpg://user:password@host1:5432,host2:5432/database`. A pooler must be
+    in session mode."""
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], Upper] = "INFO"
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
     log_format: Annotated[Literal["auto", "json", "text"], Lower] = "auto"
@@ -361,6 +362,10 @@ class Settings(BaseSettings):
             lines.append(
                 "PUBLIC_URL: the provider cannot reach this address; use a public one, or leave "
                 "it empty (no photos)"
+            )
+        if self.public_url and urlsplit(self.public_url).username is not None:
+            lines.append(
+                "PUBLIC_URL: should have no user and password, since it is sent to others"
             )
         if self.updates == "webhook" and not (self.public_url or self.public_tunnel):
             lines.append("PUBLIC_URL: needed for UPDATES=webhook, Telegram must reach it")
@@ -608,7 +613,8 @@ def read_database_settings(**overrides: Any) -> DatabaseSettings:
         unknown = setting_names.unknown(Settings.model_fields, _env_file(overrides))
         settings = DatabaseSettings(**overrides)
     except ValidationError as exc:
-        raise SettingsError([_line(error) for error in exc.errors()]) from None
+        file = _env_file(overrides)
+        raise SettingsError([_line(error, file) for error in exc.errors()]) from None
     # Otherwise the command would work on the default file.
     if meant := [line for line in unknown if "DATABASE_URL" in line]:
         raise SettingsError(meant)
@@ -622,10 +628,11 @@ def read_settings(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as exc:
         wrong = {error["loc"] for error in exc.errors()}
+        file = _env_file(overrides)
         lines = [
             line
             for error in exc.errors()
-            for line in _line(error).splitlines()
+            for line in _line(error, file).splitlines()
             # An unreadable file explains all other problems.
             if error["type"] != "missing" or (f"{error['loc'][0]}_file",) not in wrong
         ]
@@ -649,15 +656,30 @@ def _env_file(overrides: dict[str, Any]) -> Path | str | None:
     return file
 
 
-def _line(error: Any) -> str:
+def _line(error: Any, env_file: Path | str | None) -> str:
     name = ".".join(str(part) for part in error["loc"])
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         message = "is not set" + (
             f" (or set {name.upper()}_FILE to a file that holds it)" if name in _SECRETS else ""
         )
+    elif name == "admin_chat" and error["type"] in ("int_parsing", "int_from_float"):
+        message = "should be the number of a chat, like -1001234567890, not its @name"
     elif error["type"] in _PLAIN:
         message = _PLAIN[error["type"]].format(**error.get("ctx", {}))
+    if (
+        name
+        and "quotes" not in message
+        and (excess := setting_names.excess(name.upper(), env_file))
+    ):
+        # Docker's --env-file and a shell keep what .env takes off
+        message += f", {excess}"
+    if name in _SECRETS and not setting_names.value_of(name.upper(), env_file):
+        return (
+            f"{name.upper()}_FILE: its text {message}"
+            if message[:6] == "should"
+            else (f"{name.upper()}: {message}")
+        )
     return f"{name.upper()}: {message}" if name else message
 
 

@@ -89,6 +89,7 @@ async def _today(
         failed=outcomes.get(S.FAILED, 0),
         unknown=outcomes.get(S.UNKNOWN, 0),
         undeliverable=outcomes.get(S.UNDELIVERABLE, 0),
+        cancelled=outcomes.get(S.CANCELLED, 0),
         queued=counts[S.QUEUED],
         making=counts[S.SUBMITTING] + counts[S.GENERATING] + counts[S.RENDERED],
         spent=sums[Entry.CHARGE].roubles,

@@ -10,6 +10,7 @@ import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable
+from decimal import Decimal
 from itertools import pairwise
 
 from aiogram import Bot, Router
@@ -88,7 +89,16 @@ async def stats(
         top.append((f"{user.name[:24]} · {user_id}" if user else str(user_id), number))
     png = await asyncio.to_thread(charts.draw, days, top, texts.reports.chart_titles(lang))
     picture = BufferedInputFile(png, "stats.png")
-    text = texts.reports.stats(lang, count, str(zone))
+    every = [point.seconds for point in chart_orders if point.seconds is not None]
+    sums = texts.reports.Sums(
+        delivered=sum(day.delivered for day in days),
+        failed=sum(day.failed for day in days),
+        other=sum(day.other for day in days),
+        spent=Decimal(str(round(sum(day.spent for day in days), 2))),
+        stars=round(sum(day.stars for day in days)),
+        median=statistics.median(every) if every else None,
+    )
+    text = texts.reports.stats(lang, count, str(zone), sums)
     if await reply.show(message, picture, text) is None:
         await reply.say(message, text)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bot.core.errors import StorageError, StorageUnavailable, StorageUnusable
+from storage import pooler
 from storage.address import TLS_FILES
 
 
@@ -81,8 +82,8 @@ def where(url: URL, name: str = "") -> str:
     """Return what people call this database; `name` instead of the path of a temporary copy."""
     if url.get_backend_name() == "sqlite":
         return name or str(url.database)
-    host = _host(url)
-    return f"PostgreSQL at {host}, database {url.database or url.username}"
+    named = url.database or url.username
+    return f"PostgreSQL at {_host(url)}" + (f", database {named}" if named else "")
 
 
 def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None:
@@ -101,10 +102,14 @@ def explain(exc: BaseException, url: URL, name: str = "") -> StorageError | None
         if code in _SQLITE_NEVER:
             return StorageUnusable(f"{place}: {_SQLITE_NEVER[code]} ({said})")
         if code in _SQLITE_AGAIN:
-            words = _READ_ONLY_DISK if _is_read_only(url) else _SQLITE_HINTS.get(code)
-            hint = f"; {words}" if words else ""
+            if Path(str(url.database)).is_dir():
+                return StorageUnavailable(f"{place}: is a folder; name a file in it")
+            todo = _READ_ONLY_DISK if _is_read_only(url) else _SQLITE_HINTS.get(code)
+            hint = f"; {todo}" if todo else ""
             return StorageUnavailable(f"{place}: {said}{hint}")
     if state is not None:
+        if (words := pooler.advice(state, said)) is not None:  # a later try may succeed
+            return StorageUnavailable(f"{place}: {said}; {words}")
         if state.startswith(_POSTGRES_AGAIN):
             return StorageUnavailable(f"{place}: {said}")
         for known, hint in _POSTGRES_NEVER.items():

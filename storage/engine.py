@@ -28,7 +28,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from bot.core.errors import StorageUnavailable, StorageUnusable
 from bot.runtime.private_files import make_file, make_folder
-from storage import driver, driver_errors
+from storage import driver, driver_errors, pooler
 from storage.address import (
     parse,
     real_file,
@@ -117,6 +117,9 @@ class Database:
             connect = _connector(parsed)
             database = cls(postgres_engine(parsed, connect), parsed, name, connect)
         try:
+            if database.is_shared:
+                with database._explained():
+                    await pooler.check(database.link, driver_errors.where(parsed, name))
             async with database.transaction():
                 pass
         except BaseException:

@@ -16,7 +16,9 @@ from typing import Any
 
 import asyncpg
 
+from bot.core.errors import StorageUnusable
 from bot.core.schedule import back_off
+from storage import pooler
 from storage.cluster import Cluster
 from storage.connection import lock_key
 
@@ -37,7 +39,8 @@ ANSWER_SECONDS = 5.0
 # The number of workers, and of the wanted locks those that are taken now. A lock with one number
 # has its low half in objid (PostgreSQL: pg_locks).
 _LOOK = (
-    "SELECT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
+    "SELECT pg_backend_pid() AS session,"
+    " (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock'"
     " AND granted AND classid = 0 AND objid = $1::bigint::oid AND objsubid = 1"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS workers,"
     " ARRAY(SELECT name FROM unnest($2::text[], $3::bigint[]) AS wanted (name, key)"
@@ -52,6 +55,8 @@ _BROKEN = (
     # raised between the server's last message and the end of the connection
     asyncpg.InternalClientError,
 )
+
+_OF_A_POOLER = (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError)
 
 
 @dataclass
@@ -72,6 +77,7 @@ class PostgresCluster(Cluster):
         self._soon: asyncio.TimerHandle | None = None
         self._failures = 0
         self._works = False
+        self._session: int | None = None  # of the connection
 
     def join_workers(self) -> None:
         self._works = True
@@ -112,6 +118,8 @@ class PostgresCluster(Cluster):
         while True:
             try:
                 await self._connected()
+            except _OF_A_POOLER as exc:
+                raise StorageUnusable(f"PostgreSQL: {pooler.SHARED}") from exc
             except _BROKEN as exc:
                 logger.warning("events of other processes are missed: %s", type(exc).__name__)
             for turn in self._turns.values():
@@ -126,6 +134,7 @@ class PostgresCluster(Cluster):
     async def _connected(self) -> None:
         """Listen while the connection works; it ends with an error of _BROKEN."""
         link = await self._connect()
+        self._session = None
         held: set[str] = set()
         try:
             link.add_termination_listener(lambda _: self._wakeup.set())
@@ -180,6 +189,9 @@ class PostgresCluster(Cluster):
         wanted = sorted(self._turns.keys() - held)
         keys = [lock_key(name) for name in wanted]
         row = await link.fetchrow(_LOOK, lock_key(WORKERS), wanted, keys, timeout=ANSWER_SECONDS)
+        if self._session not in (None, row["session"]):
+            raise StorageUnusable(f"PostgreSQL: {pooler.SHARED}")
+        self._session = row["session"]
         self.workers = max(1, row["workers"])
         held.update(row["taken"])
         for name in held & self._turns.keys():

@@ -19,6 +19,7 @@ from bot.core.task import Charge, Reason, Task, TaskKind, TaskState
 from storage.audit import add_act
 from storage.connection import Connection
 from storage.engine import Database
+from storage.money.entries import IS_SPENT
 from storage.money.ledger import is_paid_by_person, settle
 from storage.outbox import insert_notices
 from storage.rows import UNLEASED, in_order, task_from
@@ -277,7 +278,7 @@ class OperatorStore:
         """
         wanted = sa.select(ledger.c.kind, ledger.c.at, ledger.c.kopecks, ledger.c.stars).where(
             ledger.c.at >= bounds[0],
-            ledger.c.kind.in_([Entry.CHARGE, Entry.PURCHASE, Entry.REFUND]),
+            sa.or_(ledger.c.kind.in_([Entry.PURCHASE, Entry.REFUND]), IS_SPENT),
         )
         found = [(0.0, 0.0)] * (len(bounds) - 1)
         async with self._database.transaction() as connection:

@@ -19,6 +19,7 @@ import httpx
 from aiogram import Bot
 from aiogram.methods import GetMe, GetWebhookInfo, SendChatAction
 
+from bot import setting_names
 from bot.cli import model_checks
 from bot.cli.findings import Finding, Level, Words, address
 from bot.core.clock import utc_now
@@ -102,8 +103,8 @@ def _photo_address(settings: Settings) -> str:
 
 
 def _settings(settings: Settings) -> Words:
-    if settings.warnings:
-        return Level.NOTE, "; ".join(settings.warnings)
+    if notes := (*settings.warnings, *setting_names.renamed(), *setting_names.doubtful()):
+        return Level.NOTE, "; ".join(notes)
     return Level.OK, "complete"
 
 

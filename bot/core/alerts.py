@@ -95,7 +95,7 @@ class AlertSignals:
 
     def conflict(self, now: datetime) -> None:
         """Record that another program reads this bot's updates."""
-        if self.conflict_at is None or now - self.conflict_at > CONFLICT_QUIET:
+        if self.conflict_at is None or abs(now - self.conflict_at) > CONFLICT_QUIET:
             self.conflict_since = now
         self.conflict_at = now
 

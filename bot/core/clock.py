@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
@@ -30,3 +31,8 @@ async def wait_for(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return event.is_set()
     return True
+
+
+def steady_now() -> datetime:
+    """Return a time in UTC that nobody sets back: only differences between two of them count."""
+    return datetime.fromtimestamp(time.monotonic(), UTC)

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from aiogram.utils.formatting import Text
 
@@ -61,6 +62,7 @@ class _Watched:
     no_address: bool = False  # the tunnel through which it fetches photos is not open
     act_at: float = 0.0
     drafted_at: float = 0.0
+    began: datetime | None = None  # being made, by the clock that nobody sets
 
 
 class Progress:
@@ -73,10 +75,12 @@ class Progress:
         clock: Clock,
         prices: PriceView | None = None,
         sleep: Sleep = asyncio.sleep,
+        steady: Clock | None = None,
     ) -> None:
         self.prices = prices or PriceView(show="always")
         self._messenger = messenger
         self._clock = clock
+        self._steady = steady or clock
         self._sleep = sleep
         self._watched: dict[int, _Watched] = {}
         # A task that waits between two tries is shown anew each time, with the same text.
@@ -109,9 +113,10 @@ class Progress:
         self._is_watching.set()
         if known is None:
             first = GROUP_SECONDS if task.chat.chat_id < 0 else FIRST_SECONDS
-            self._watched[task.id] = _Watched(
+            known = self._watched[task.id] = _Watched(
                 task, distribution, waiting, held, at, first, away=away, no_address=no_address
             )
+            self._note_start(known)
             return
         shown = (known.task.state, known.waiting, known.held, known.away, known.no_address)
         if shown != (task.state, waiting, held, away, no_address):
@@ -119,6 +124,7 @@ class Progress:
         known.task, known.distribution, known.last = task, distribution, False
         known.waiting, known.held, known.place = waiting, held, None
         known.away, known.no_address = away, no_address
+        self._note_start(known)
 
     def queue(
         self,
@@ -324,10 +330,17 @@ class Progress:
             )
         if task.state in (TaskState.QUEUED, TaskState.SUBMITTING):
             return texts.statuses.status_queued(lang, task)
-        elapsed = (self._clock() - (task.accepted_at or task.created_at)).total_seconds()
+        assert watched.began is not None
+        elapsed = (self._steady() - watched.began).total_seconds()
         return texts.statuses.status_generating(
             lang, task, elapsed=elapsed, distribution=watched.distribution
         )
 
+    def _note_start(self, watched: _Watched) -> None:
+        """Note since when the video is made, before somebody sets the clock."""
+        if watched.began is None and watched.task.state is TaskState.GENERATING:
+            passed = self._clock() - (watched.task.accepted_at or watched.task.created_at)
+            watched.began = self._steady() - max(passed, timedelta(0))
+
     def _now(self) -> float:
-        return self._clock().timestamp()
+        return self._steady().timestamp()

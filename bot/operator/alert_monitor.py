@@ -179,7 +179,8 @@ class AlertMonitor:
                 since = signals.accepted_at
             elif alert.kind is A.MODEL_GONE:
                 since = signals.accepted.get(str(alert.params["model"]))
-            if since is not None and since > alert.opened_at:
+            # one ahead of the clock is from before the clock was set back
+            if since is not None and alert.opened_at < since <= self._clock():
                 await self._close(known, alert)
 
     async def _updates(self, known: dict[str, OpenAlert]) -> None:
@@ -188,6 +189,7 @@ class AlertMonitor:
         if "updates" not in ages:
             self._began = now  # another process polls; the time without updates starts again here
         age = ages.get("updates")
+        self._began = min(self._began, now)
         quiet_for = (now - self._began).total_seconds() if age is None else age
         late = "updates" in ages and quiet_for > NO_UPDATES_SECONDS
         if late:
@@ -196,7 +198,7 @@ class AlertMonitor:
             await self._close(known, quiet_one)
         at, since = signals.conflict_at, signals.conflict_since
         lasting = at is not None and since is not None and at - since >= CONFLICT_LASTS
-        quiet = at is None or now - at >= CONFLICT_QUIET
+        quiet = at is None or not timedelta(0) <= now - at < CONFLICT_QUIET
         if lasting and not quiet:
             await self._open(known, Alert.of(A.OTHER_POLLER))
         alert = known.get(A.OTHER_POLLER.value)
@@ -318,7 +320,7 @@ class AlertMonitor:
     async def _money(self, known: dict[str, OpenAlert]) -> None:
         """The balance; asking for it also shows a refused key, before anybody orders."""
         now = self._clock()
-        if self._balance_at is not None and now - self._balance_at < BALANCE_AGE:
+        if self._balance_at is not None and abs(now - self._balance_at) < BALANCE_AGE:
             return
         if self._balance_at is not None and not (self._balance_alert or _asked(known)):
             return  # the key works, and the balance is of no interest

@@ -93,7 +93,7 @@ class MetricsEndpoint:
         requests.
         """
         now = self._clock()
-        if self._balance_at is None or now - self._balance_at >= BALANCE_AGE:
+        if self._balance_at is None or abs(now - self._balance_at) >= BALANCE_AGE:
             self._balance_at = now
             with suppress(ProviderError, TimeoutError):
                 async with asyncio.timeout(SECONDS):

@@ -16,11 +16,10 @@ from bot.core.balance import Trail
 from bot.core.catalog_file import Taken
 from bot.core.chat_models import ChatModel
 from bot.core.task import Task, TaskEvent, TaskState
-from bot.texts import balance
-from bot.texts.alerts import ALERTS
+from bot.texts import balance, failures, zone
+from bot.texts.alerts import ALERTS, values_of
 from bot.texts.formatting import N_, message
 from bot.texts.i18n import Words, fill, words
-from bot.texts.zone import local
 
 BUTTONS: Mapping[str, str] = {
     "today": N_("📊 Today"),
@@ -81,6 +80,7 @@ class Today:
     failed: int
     unknown: int
     undeliverable: int
+    cancelled: int = 0
     queued: int
     making: int
     spent: Decimal
@@ -114,6 +114,7 @@ def today(lang: str, numbers: Today) -> Text:
         fill(_("Failed: {n}"), n=Bold(numbers.failed)),
         fill(_("Not known: {n}"), n=Bold(numbers.unknown)),
         fill(_("Not delivered: {n}"), n=Bold(numbers.undeliverable)),
+        fill(_("Cancelled: {n}"), n=Bold(numbers.cancelled)) if numbers.cancelled else None,
         "",
         fill(_("In the queue: {n}"), n=Bold(numbers.queued)),
         fill(_("Being made: {n}"), n=Bold(numbers.making)),
@@ -178,8 +179,7 @@ def _stories(_: Words, numbers: Today) -> Text | None:
 
 
 def _wrong(_: Words, kind: AlertKind, params: Params) -> str:
-    values = {name: str(value) for name, value in params.items()}
-    return f"🚨 {_(ALERTS[kind][0]).format(**values)}"
+    return f"🚨 {_(ALERTS[kind][0]).format(**values_of(_, params))}"
 
 
 def state_word(_: Words, state: TaskState) -> str:
@@ -204,12 +204,16 @@ def order(
         fill(_("Person: {id}"), id=Code(task.user_id)),
         f"{task.model} · {task.aspect_ratio or '—'} · {_.price(task.price)}",
         fill(_("GPTunnel's ID: {id}"), id=Code(task.provider_id)) if task.provider_id else None,
-        f"{task.reason}: {task.detail or '—'}" if task.reason else None,
+        fill(_("Told to the person: {words}"), words=_(failures.REASONS[task.reason][0]))
+        if task.reason
+        else None,
+        Code(f"{task.reason}: {task.detail or '—'}") if task.reason else None,
         "",
         *(
-            f"{local(event.at):%d.%m %H:%M:%S} · {state_word(_, event.state)}"
+            f"{zone.local(event.at):%d.%m %H:%M:%S} · {state_word(_, event.state)}"
             for event in events[-20:]
         ),
+        fill(_("Times: {zone}"), zone=zone.name()) if events else None,
         *(("", balance.line(lang, trail)) if trail else ()),
         "" if in_doubt else None,
         fill(

@@ -6,6 +6,7 @@ It must not know how they are sent or what the buttons do.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from aiogram.utils.formatting import Text
 
@@ -13,7 +14,7 @@ from bot.core.alerts import AlertKind, Params
 from bot.core.task import Reason
 from bot.texts import balance, failures
 from bot.texts.formatting import N_, message
-from bot.texts.i18n import words
+from bot.texts.i18n import Words, words
 
 ALERTS: Mapping[AlertKind, tuple[str, str, str]] = {  # problem, what to do, end
     AlertKind.LOW_BALANCE: (
@@ -115,12 +116,21 @@ _NOT_HERE = N_("It is paid for, but the bot could not get its file.")
 _WITHOUT_FILE = {Reason.RESULT_GONE, Reason.RESULT_REFUSED, Reason.RESULT_UNUSABLE}
 
 
+def values_of(_: Words, params: Params) -> dict[str, str]:
+    """Return the parameters as the texts take them; sums as they are written in this language."""
+    values = {name: str(value) for name, value in params.items()}
+    if "roubles" in values:
+        sign = "\N{NO-BREAK SPACE}₽"  # the texts have it
+        values["roubles"] = _.kopecks(Decimal(values["roubles"])).removesuffix(sign)
+    return values
+
+
 def alert(lang: str, params: Params) -> Text:
     """The start of an alert; with its buttons."""
     _ = words(lang)
     kind = AlertKind(str(params["alert"]))
     what, advice, _end = ALERTS[kind]
-    values = {name: str(value) for name, value in params.items()}
+    values = values_of(_, params)
     why = None
     # Versions before wrote no reason, and later ones may know more.
     if kind is AlertKind.UNDELIVERABLE and params.get("reason") in set(Reason):
@@ -135,7 +145,7 @@ def alert_over(lang: str, params: Params) -> Text:
     """An alert ended."""
     _ = words(lang)
     end = ALERTS[AlertKind(str(params["alert"]))][2]
-    values = {name: str(value) for name, value in params.items()}
+    values = values_of(_, params)
     seconds = float(params.get("seconds") or 0)
     lasted = _("It lasted {duration}.").format(duration=_.duration(seconds))
     return message("✅", _(end).format(**values), lasted)

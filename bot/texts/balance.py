@@ -40,6 +40,8 @@ def of_params(lang: str, params: Params) -> str:
     conclusion = _(says).format(
         less=_.kopecks(less), more=_.kopecks(-less), price=_.kopecks(Decimal(str(params["price"])))
     )
+    if before is None and after is None:
+        return _("💰 Balance: {conclusion}").format(conclusion=conclusion)
     return _("💰 Balance before the order {before}, after it {after}: {conclusion}").format(
         before="—" if before is None else _.kopecks(before),
         after="—" if after is None else _.kopecks(after),

@@ -6,17 +6,45 @@ It must not know where the numbers come from.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 
 from aiogram.utils.formatting import Text
 
 from bot.texts.formatting import message
-from bot.texts.i18n import Words, words
+from bot.texts.i18n import Words, fill, words
 
 
-def stats(lang: str, days: int, zone: str) -> Text:
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """The sums of the charts."""
+
+    delivered: int
+    failed: int
+    other: int
+    spent: Decimal
+    stars: int
+    median: float | None = None  # seconds
+
+
+def stats(lang: str, days: int, zone: str, sums: Sums) -> Text:
     """The caption of the charts; `zone`: the time zone of their days."""
     _ = words(lang)
-    return message("📈", _last(_, days).format(n=days, zone=zone))
+    ordered = sums.delivered + sums.failed + sums.other
+    took = None if sums.median is None else _.duration(sums.median)
+    return message(
+        "📈",
+        _last(_, days).format(n=days, zone=zone),
+        fill(_("Ordered: {n}"), n=ordered),
+        fill(_("Delivered: {n}"), n=sums.delivered),
+        fill(_("Failed: {n}"), n=sums.failed),
+        fill(_("Others (cancelled, waiting, in doubt): {n}"), n=sums.other)
+        if sums.other
+        else None,
+        fill(_("Half of the videos came within {duration}"), duration=took) if took else None,
+        fill(_("💳 Spent: {price}"), price=_.price(sums.spent)),
+        fill(_("⭐ Received: {n}"), n=sums.stars) if sums.stars else None,
+    )
 
 
 def stats_usage(lang: str, most: int) -> Text:

@@ -16,6 +16,11 @@ def use_zone(zone: tzinfo) -> None:
     _zone = zone
 
 
+def name() -> str:
+    """Return the name of the zone, as DAY_TIMEZONE gives it."""
+    return str(_zone)
+
+
 def local(when: datetime) -> datetime:
     """Return the time as texts name it."""
     return when.astimezone(_zone)

@@ -17,7 +17,7 @@ from aiogram import Bot
 
 from bot.core.access import Admins
 from bot.core.chat_models import AUTO
-from bot.core.clock import Clock, Sleep, Wait, utc_now, wait_for
+from bot.core.clock import Clock, Sleep, Wait, steady_now, utc_now, wait_for
 from bot.core.errors import StorageUnavailable
 from bot.jobs.delivery import (
     LOCAL_UPLOAD_LIMIT,
@@ -62,6 +62,7 @@ class Edges:
     prepare: Prepare = video_reader.prepare
     join: Join = video_reader.join
     clock: Clock = utc_now
+    steady: Clock = steady_now
     wait: Wait = wait_for
     sleep: Sleep = asyncio.sleep
     lease: timedelta | None = None

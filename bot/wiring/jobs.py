@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from bot.jobs.clock_watch import ClockWatch
 from bot.jobs.delivery import (
     LOCAL_UPLOAD_LIMIT,
     Delivery,
@@ -50,6 +51,7 @@ class Jobs:
     kept: KeptVideos
     probe: ProviderProbe
     doubts: DoubtSettler
+    clock_watch: ClockWatch
 
 
 def wire_jobs(
@@ -59,7 +61,7 @@ def wire_jobs(
     clock, wait, sleep = edges.clock, edges.wait, edges.sleep
     messenger = Messenger(edges.bot, edges.pace)
     prices = settings.price_view(edges.admins)
-    progress = Progress(messenger, clock=clock, prices=prices, sleep=sleep)
+    progress = Progress(messenger, clock=clock, prices=prices, sleep=sleep, steady=edges.steady)
     kept = KeptVideos(settings.data_dir / "videos")
     disk = kept.disk() if storage.database.is_shared else None
     frames = FirstFrames(
@@ -71,7 +73,9 @@ def wire_jobs(
         bucket=edges.bucket,
         sleep=sleep,
     )
-    context = StepContext(storage, progress, clock=clock, wait=wait, sleep=sleep)
+    context = StepContext(
+        storage, progress, clock=clock, wait=wait, sleep=sleep, steady=edges.steady
+    )
     progress.hold = lambda: context.gates.telegram.has_waiting
     deadline = timedelta(seconds=settings.task_deadline_seconds)
     delivery = Delivery(
@@ -152,6 +156,7 @@ def wire_jobs(
             account=settings.account_mark if settings.settle_by_balance else None,
             wait=wait,
         ),
+        clock_watch=ClockWatch(storage, clock=clock, steady=edges.steady, sleep=sleep),
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from bot.core import catalog
 from bot.core.events import ADMINS, MENDED, ORDERED
+from bot.jobs.clock_watch import ClockWatch
 from bot.jobs.delivery import (
     KeptVideos,
 )
@@ -72,6 +73,7 @@ class Parts:
     films: FilmJoiner
     probe: ProviderProbe
     doubts: DoubtSettler
+    clock_watch: ClockWatch
     admin_list: AdminList
     translation: TranslationModel | None
     vision: TranslationModel | None
@@ -129,6 +131,7 @@ def build(settings: Settings, storage: Storage, edges: Edges) -> Parts:
         films=jobs.films,
         probe=jobs.probe,
         doubts=jobs.doubts,
+        clock_watch=jobs.clock_watch,
         admin_list=admin_list,
         translation=translation,
         vision=vision,

@@ -18,6 +18,17 @@ from storage.engine import Database
 from storage.tables import Entry, ledger
 
 _ENTER = insert(ledger).on_conflict_do_nothing()
+_later = ledger.alias("later")
+IS_SPENT = sa.and_(
+    ledger.c.kind == Entry.CHARGE,
+    ~sa.exists().where(
+        _later.c.task_id == ledger.c.task_id,
+        _later.c.kind == Entry.RETURN,
+        _later.c.kopecks != 0,
+        _later.c.id > ledger.c.id,
+    ),
+)
+"""The condition for a charge that no admin took back later ("It was not accepted")."""
 _of_person = ledger.c.user_id == sa.bindparam("person")
 _CREDIT = sa.select(sa.func.sum(ledger.c.credit_kopecks)).where(_of_person)
 _GIFT_VIDEOS = sa.select(sa.func.sum(ledger.c.videos)).where(_of_person)

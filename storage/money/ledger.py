@@ -21,7 +21,14 @@ from storage.audit import add_act
 from storage.connection import Connection
 from storage.engine import Database
 from storage.money.caps import ordered_in_group, ordered_today
-from storage.money.entries import LedgerRow, credit_of, enter, gift_videos_of, ledger_rows
+from storage.money.entries import (
+    IS_SPENT,
+    LedgerRow,
+    credit_of,
+    enter,
+    gift_videos_of,
+    ledger_rows,
+)
 from storage.money.gifts import pay_referral, tell_video_back
 from storage.money.stars import refund_payment_for_task
 from storage.outbox import insert_notices
@@ -147,7 +154,8 @@ class LedgerStore:
     async def totals(
         self, since: datetime, until: datetime, *, user_id: int | None = None
     ) -> dict[Entry, LedgerTotal]:
-        """Return the total of each kind from `since` until before `until`, zeros included."""
+        """Return the total of each kind from `since` until before `until`, zeros included; without
+        charges that an admin took back."""
         wanted = (
             sa.select(
                 ledger.c.kind,
@@ -156,7 +164,11 @@ class LedgerStore:
                 sa.func.sum(ledger.c.credit_kopecks).label("credit"),
                 sa.func.sum(ledger.c.stars).label("stars"),
             )
-            .where(ledger.c.at >= since, ledger.c.at < until)
+            .where(
+                ledger.c.at >= since,
+                ledger.c.at < until,
+                sa.or_(ledger.c.kind != Entry.CHARGE, IS_SPENT),
+            )
             .group_by(ledger.c.kind)
         )
         if user_id is not None:

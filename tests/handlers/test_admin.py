@@ -467,3 +467,86 @@ async def test_the_day_names_the_model_that_looks_at_photos(
     assert (
         await line() == "💡 Ideas for photos: gpt-4.1-mini, about 0.51\N{NO-BREAK SPACE}₽ a photo"
     )
+
+
+async def test_a_charge_that_was_taken_back_is_not_counted_as_spent(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    """In /admin and /stats; one that was found after that counts again."""
+    await in_state(harness, TaskState.DELIVERED)
+    task = await in_state(harness, TaskState.UNKNOWN)
+    await harness.feed(**press(admin, O.CHARGED, task.id))
+    for words, spent in (("/admin", "32.80"), ("/stats", "32.80")):
+        await harness.feed(**admin.text(words))
+        assert f"Spent: {spent}" in harness.telegram.sent[-1].text
+    await harness.feed(**press(admin, O.NOT_CHARGED, task.id))
+    for words in ("/admin", "/stats"):
+        await harness.feed(**admin.text(words))
+        assert "Spent: 16.40" in harness.telegram.sent[-1].text
+    other = await in_state(harness, TaskState.UNKNOWN)
+    await harness.feed(**press(admin, O.NOT_CHARGED, other.id))
+    await harness.feed(**admin.text(f"/settle {other.id} found"))
+    await harness.feed(**admin.text("/admin"))
+    assert "Spent: 32.80" in harness.telegram.sent[-1].text
+
+
+async def test_the_sums_of_the_charts_are_in_words(harness: HandlerHarness, admin: Person) -> None:
+    for state in (TaskState.DELIVERED, TaskState.DELIVERED, TaskState.FAILED, TaskState.UNKNOWN):
+        await in_state(harness, state)
+    await harness.storage.stars.purchase(
+        user_id=7, payment_id="pay-1", stars=50, credit=Decimal(85), now=NOON
+    )
+    await harness.feed(**admin.text("/stats 7"))
+    lines = harness.telegram.sent[-1].text.splitlines()
+    assert lines[1:] == [
+        "Ordered: 4",
+        "Delivered: 2",
+        "Failed: 1",
+        "Others (cancelled, waiting, in doubt): 1",
+        "Half of the videos came within 0 seconds",
+        "💳 Spent: 32.80\N{NO-BREAK SPACE}₽",
+        "⭐ Received: 50",
+    ]
+
+
+async def test_the_day_adds_up_with_what_was_cancelled(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    task = await in_state(harness, TaskState.QUEUED)
+    await in_state(harness, TaskState.DELIVERED)
+    await harness.feed(**admin.text("/admin"))
+    assert "Cancelled" not in harness.telegram.sent[-1].text
+    assert await harness.storage.tasks.cancel(task.id, user_id=task.user_id, now=NOON)
+    await harness.feed(**admin.text("/admin"))
+    text = harness.telegram.sent[-1].text
+    assert all(line in text for line in ("Ordered: 2", "Delivered: 1", "Cancelled: 1"))
+
+
+async def test_times_are_those_of_the_operators_zone(
+    harness: HandlerHarness, admin: Person, ann: Person
+) -> None:
+    harness.dispatcher["offer"] = replace(
+        harness.dispatcher["offer"], zone=ZoneInfo("Europe/Moscow")
+    )
+    await harness.feed(**ann.text("a cat"))
+    for words, line in (
+        ("/order 1", "01.03 15:00:00 · draft\nTimes: Europe/Moscow"),
+        ("/user 7", "Last seen: 01.03.2026 15:00 MSK"),
+        ("/user 7", "1 · 01.03 15:00 · draft"),
+    ):
+        await harness.feed(**admin.text(words))
+        assert line in harness.telegram.sent[-1].text
+
+
+async def test_a_failure_is_told_in_words_beside_its_code(
+    harness: HandlerHarness, admin: Person
+) -> None:
+    task = await in_state(harness, TaskState.FAILED)
+    harness.rows(
+        "UPDATE tasks SET reason = 'provider_failed', detail = 'HTTP 500' WHERE id = ?", task.id
+    )
+    russian = Person(harness, user_id=ADMIN, lang="ru")
+    await harness.feed(**russian.text(f"/order {task.id}"))
+    text = harness.telegram.sent[-1].text
+    assert "Человеку сказано: Видеосервис начал создавать" in text
+    assert "provider_failed: HTTP 500" in text

@@ -20,7 +20,7 @@ from bot.operator.alert_monitor import BALANCE_AGE, DISK_ENOUGH, DISK_LOW, TRAIL
 from bot.texts import keyboards
 from bot.texts.alerts import ALERTS
 from bot.texts.i18n import LANGUAGES
-from storage import IncomingUpdate, Storage, open_storage
+from storage import IncomingUpdate, Storage, open_storage, set_back
 from storage.tables import tasks
 from tests.support.databases import with_tables
 from tests.support.factories import NOON, PHOTO, leased, queued, task_in
@@ -494,3 +494,48 @@ async def test_the_failure_breaker_pauses_new_orders(tmp_path: Path) -> None:
         await finished(harness, failed=True, count=1)
         await harness.look()
         assert await storage.alerts.is_held(Switch.INTAKE)
+
+
+HOUR = timedelta(hours=1)
+
+
+async def test_an_order_taken_before_the_clock_went_back_ends_no_alert(
+    harness: MonitorHarness,
+) -> None:
+    """It would be told, ended and told again every five seconds, for an hour."""
+    harness.signals.took("model", harness.now)
+    harness.now -= HOUR
+    await harness.look()
+    harness.signals.held = (Hold.KEY_REFUSED, harness.now)
+    assert [kind for kind, _ in heard(await harness.look(MINUTE))] == ["alert"]
+    for _ in range(3):
+        assert await harness.look(MINUTE) == []
+    harness.signals.took("model", harness.now + MINUTE)
+    assert [kind for kind, _ in heard(await harness.look(MINUTE))] == ["alert_over"]
+
+
+async def test_an_alert_from_before_the_clock_went_back_ends_by_what_comes_after(
+    harness: MonitorHarness,
+) -> None:
+    harness.signals.held = (Hold.KEY_REFUSED, harness.now)
+    assert [kind for kind, _ in heard(await harness.look())] == ["alert"]
+    harness.now -= HOUR
+    await set_back.bring_nearer(harness.storage.database, HOUR, now=harness.now)
+    harness.signals.took("model", harness.now + MINUTE)
+    assert [kind for kind, _ in heard(await harness.look(2 * MINUTE))] == ["alert_over"]
+
+
+async def test_the_balance_is_read_although_the_clock_went_back(harness: MonitorHarness) -> None:
+    await harness.look()
+    asked = harness.asked
+    await harness.look(-HOUR)
+    assert harness.asked == asked + 1
+
+
+async def test_updates_that_never_came_are_told_although_the_clock_went_back(
+    harness: MonitorHarness,
+) -> None:
+    harness.age = None
+    assert await harness.look(-HOUR) == []
+    assert await harness.look(4 * MINUTE) == []
+    assert heard(await harness.look(2 * MINUTE)) == [("alert", AlertKind.NO_UPDATES.value)]

@@ -71,7 +71,7 @@ def test_a_line_that_would_be_left_out_with_its_setting_is_one_error(
     """Without its line a cap would not apply, and without DATABASE_URL a command would use another
     file."""
     Path(".env").write_text("ACCESS=open\nCAP_USER_PER_DAY='5\nADMINS=1\n")
-    line = ".env: line 2 cannot be read; is a quote not closed?"
+    line = ".env: line 2 cannot be read; should be NAME=value, with each quote closed"
     assert lines_of(given) == [line]
     with pytest.raises(SettingsError) as caught:
         read_database_settings()
@@ -446,3 +446,74 @@ def test_people_who_pay_see_prices(given: Any) -> None:
     assert given(STARS_PACKAGES="100:170").price_view().for_everybody
     assert given(STARS_PACKAGES="", SHOW_PRICES="Always").price_view().seen_by(8)
     assert not given(STARS_PACKAGES="", SHOW_PRICES="never").price_view(frozenset({7})).seen_by(7)
+
+
+CURLY = "\u201c{}\u201d"
+
+
+@pytest.mark.parametrize("quotes", ['"{}"', "'{}'", CURLY, "{} # mine"])
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("HTTP_PORT", "8090", "whole number"),
+        ("ACCESS", "open", "'closed' or 'open'"),
+        ("ADMINS", "1001", "Telegram user IDs"),
+        ("PUBLIC_URL", "https://bot.example.org", "http"),
+        ("SETTLE_BY_BALANCE", "true", "true or false"),
+        ("DAY_TIMEZONE", "Europe/Moscow", "time zone"),
+        ("BOT_TOKEN", TOKEN, "as @BotFather gives it"),
+        ("GPTUNNEL_API_KEY", "canary-key", "bare key"),
+        ("PUBLIC_TUNNEL", "ssh://u@h", "ssh://user@host"),
+        ("ADMIN_CHAT", "-100123", "-1001234567890"),
+    ],
+)
+def test_quotes_and_comments_that_docker_keeps_are_named(
+    given: Any, quotes: str, name: str, value: str, expected: str
+) -> None:
+    [line] = lines_of(given, **{name: quotes.format(value)})
+    assert line.startswith(f"{name}: should")
+    assert expected in line
+    assert "quotes" in line or "comment" in line
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["123456789:AAE...", f"{TOKEN}#mine", TOKEN.replace("A", "\u0410"), f"bot{TOKEN}", TOKEN[:11]],
+)
+def test_a_token_that_telegram_cannot_have_given_is_refused(given: Any, token: str) -> None:
+    [line] = lines_of(given, BOT_TOKEN=token)
+    assert line.startswith("BOT_TOKEN: should look like")
+
+
+def test_a_wrong_secret_in_a_file_names_the_file(given: Any) -> None:
+    Path("token").write_text("")
+    Path("key").write_text("Bearer canary")
+    lines = lines_of(
+        given, BOT_TOKEN="", BOT_TOKEN_FILE="token",
+        GPTUNNEL_API_KEY="", GPTUNNEL_API_KEY_FILE="key",
+    )  # fmt: skip
+    assert [line.partition(" ")[0] for line in lines] == [
+        "BOT_TOKEN_FILE:", "GPTUNNEL_API_KEY_FILE:",
+    ]  # fmt: skip
+
+
+def test_a_setting_with_two_values_is_told_at_the_start(given: Any) -> None:
+    Path(".env").write_text("CAP_USER_PER_DAY=5\n# more\ncap_user_per_day=7\nADMINS=1\n")
+    given(BOT_TOKEN_FILE="token")
+    assert setting_names.doubtful() == [
+        "BOT_TOKEN_FILE is not read: BOT_TOKEN is set as well",
+        "CAP_USER_PER_DAY is in .env more than once (lines 1, 3): the last one counts",
+    ]
+
+
+def test_a_public_address_with_a_password_is_refused(given: Any) -> None:
+    [line] = lines_of(given, PUBLIC_URL="https://me:canary@bot.example.org")
+    assert line == "PUBLIC_URL: should have no user and password, since it is sent to others"
+
+
+@pytest.mark.parametrize("line", ["ACCESS : open", "ACCESS open", "set ACCESS=open", 'X="open'])
+def test_a_line_that_is_no_setting_says_how_one_looks(given: Any, line: str) -> None:
+    Path(".env").write_text(f"HTTP_PORT=8090\n{line}\n")
+    assert lines_of(given) == [
+        ".env: line 2 cannot be read; should be NAME=value, with each quote closed"
+    ]

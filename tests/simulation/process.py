@@ -207,6 +207,7 @@ class Process(Mortal):
                     parts.waiting.run(),
                     parts.probe.run(),
                     parts.doubts.run(),
+                    parts.clock_watch.run(),
                     parts.refunds.run(),
                     parts.alert_monitor.run(),
                     parts.buttons.run(),
@@ -232,6 +233,7 @@ class Process(Mortal):
             prepare=_prepare,
             join=films.join,
             clock=world.clock,
+            steady=world.clock,
             owner=self.name,
         )
 

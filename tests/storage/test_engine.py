@@ -321,3 +321,8 @@ async def test_a_failing_process_with_an_open_database_still_ends(tmp_path: Path
     )
     async with asyncio.timeout(60):
         assert await process.wait() == 7
+
+
+async def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageUnavailable, match="is a folder; name a file in it"):
+        await Database.open(f"sqlite+aiosqlite:///{tmp_path}")

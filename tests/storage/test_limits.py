@@ -98,6 +98,15 @@ async def test_a_cap_per_day_renews_at_midnight_of_its_zone(storage: Storage) ->
     await queued(capped, now=evening + timedelta(minutes=1))
 
 
+async def test_a_day_that_begins_twice_gives_its_videos_once(storage: Storage) -> None:
+    """The clock is set back over midnight."""
+    strict = capped(storage, Cap.USER_PER_DAY, videos=1)
+    await order(strict, now=MIDNIGHT + MINUTE)
+    for now in (MIDNIGHT - MINUTE, MIDNIGHT, MIDNIGHT + DAY - MINUTE):
+        await refused(strict, now=now)
+    await order(strict, now=MIDNIGHT + DAY)
+
+
 @pytest.mark.parametrize(
     ("at", "counts"), [(MIDNIGHT, True), (MIDNIGHT - MICROSECOND, False)], ids=["first", "before"]
 )

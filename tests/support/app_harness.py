@@ -452,7 +452,7 @@ async def open_app_harness(
         await parts.server.start()
         harness.run(
             parts.inbox, parts.notices, parts.polling, parts.progress, parts.probe,
-            parts.doubts, parts.admin_list, parts.films,
+            parts.doubts, parts.admin_list, parts.films, parts.clock_watch,
         )  # fmt: skip
         if not workers:
             harness.run(parts.worker)
@@ -547,6 +547,7 @@ async def _compose(
         prepare=_counted(prepare, threads),
         join=_counted(video_reader.join, threads),
         clock=time,
+        steady=time.steady,
         wait=time.wait,
         sleep=time.sleep,
         lease=lease,

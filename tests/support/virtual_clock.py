@@ -28,6 +28,10 @@ class MovedTime:
     def __call__(self) -> datetime:
         return NOON + timedelta(seconds=self.elapsed + self.skew)
 
+    def steady(self) -> datetime:
+        """bot.core.clock.steady_now"""
+        return NOON + timedelta(seconds=self.elapsed)
+
     def unix(self) -> float:
         """The wall clock of other machines, which does not jump with ours."""
         return NOON.timestamp() + self.elapsed

@@ -51,7 +51,8 @@ class Steps:
                 if not isinstance(accepted, tuple):
                     return accepted
                 task, job = accepted
-                return await self._watch.judge(task, job, pending_at=0.0)
+                age = self._context.clock() - (task.accepted_at or task.created_at)
+                return await self._watch.judge(task, job, 0.0, age.total_seconds())
             case TaskState.SUBMITTING:
                 # The previous worker died between the commit and the answer.
                 return await self._context.unknown(task, "the program ended during the call")

@@ -55,6 +55,7 @@ class StepContext:
         clock: Clock,
         wait: Wait = wait_for,
         sleep: Sleep = asyncio.sleep,
+        steady: Clock | None = None,
     ) -> None:
         self.storage = storage
         self.progress = progress
@@ -66,7 +67,9 @@ class StepContext:
         self._learning = asyncio.Lock()
         self._lost: set[int] = set()
         self._timers: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
-        self.gates = Gates(clock, self._wake)
+        self.steady = steady or clock
+        """A time that nobody sets: for differences alone."""
+        self.gates = Gates(self.steady, self._wake)
 
     # --- writing -----------------------------------------------------------------------------
 

@@ -48,15 +48,19 @@ class Watch:
         distribution = await context.distribution(task.model)
         context.progress.show(task, distribution)
         gate = context.gates.polls
+        began = context.steady() - max(context.clock() - since, timedelta(0))
+        deadline = math.inf
+        if task.deadline_at is not None:
+            deadline = (task.deadline_at - since).total_seconds()
         pending_at, failures, doubts = 0.0, 0, 0
         # Taken over from another worker: it may be ready already, and one answer shows that it
         # does not kill workers.
-        late = task.overdue or task.claims > 1 or self._age(since) > distribution.early
+        late = task.overdue or task.claims > 1 or self._age(began) > distribution.early
         wait = 0.0 if late else None
         while True:
-            since = min(since, context.clock())  # a clock set back must not add waiting time
             if wait is None:
-                wait = self._until_next(task, since, failures)
+                told_in = math.inf if task.overdue else deadline - self._age(began)
+                wait = self._until_next(task, self._age(began), told_in, failures)
             if not await context.wait(task.id, wait):
                 return task
             wait = None
@@ -66,11 +70,12 @@ class Watch:
                     job = await self._provider.result(task.provider_id)
                 failures = 0
             except NotNow:
-                if not await context.wait_turn(task.id, gate, at_most=self._until_told(task)):
+                told_in = math.inf if task.overdue else deadline - self._age(began)
+                if not await context.wait_turn(task.id, gate, at_most=told_in):
                     return task
-                if self._until_told(task) <= 0:
+                if not task.overdue and self._age(began) >= deadline:
                     gate.leave(task.id)
-                    return await self._past_deadline(task, since)
+                    return await self._past_deadline(task, self._age(began), deadline)
                 wait = 0.0
                 continue
             except ProviderBusy as exc:
@@ -89,24 +94,25 @@ class Watch:
                     return await context.fail(task, exc.reason, str(exc))
             if job is not None:
                 if job.status is JobStatus.PENDING:
-                    pending_at, doubts = self._age(since), 0
+                    pending_at, doubts = self._age(began), 0
                 elif job.status is JobStatus.FAILED or job.url is not None:
-                    return await self.judge(task, job, pending_at=pending_at)
+                    return await self.judge(task, job, pending_at, self._age(began))
                 else:
                     doubts += 1
                     if doubts >= CONFIRMATIONS:
                         return await context.fail(task, Reason.NO_RESULT, "done without a link")
             if gate.is_away:
                 wait = 0.0  # the gate says when
-            is_late = task.deadline_at is not None and context.clock() >= task.deadline_at
+            is_late = self._age(began) >= deadline
             # A postponed overdue task would be polled long after the outage.
             if is_late and not (task.overdue and gate.is_away):
-                return await self._past_deadline(task, since)
+                return await self._past_deadline(task, self._age(began), deadline)
             if task.claims > 1:  # it completed a step, so it does not kill workers
                 task = await context.save(task, task.again(run_at=task.run_at, attempts=0))
 
-    async def judge(self, task: Task, job: Job, *, pending_at: float) -> Task | None:
-        """Handle a finished job, which was still pending at the age of `pending_at` seconds."""
+    async def judge(self, task: Task, job: Job, pending_at: float, ready_at: float) -> Task | None:
+        """Handle a job that was finished at the age of `ready_at` seconds, and still pending at
+        that of `pending_at`."""
         if job.status is JobStatus.FAILED:
             return await self._context.fail(task, job.reason or Reason.PROVIDER_FAILED, job.detail)
         if job.status is JobStatus.PENDING or job.url is None:
@@ -114,7 +120,7 @@ class Watch:
         now = self._context.clock()
         after = task.to(TaskState.RENDERED, run_at=now, rendered_at=now, video_url=job.url)
         self._context.progress.show(after, self._context.current_estimate(task.model))
-        took = pending_at, self._age(task.accepted_at or task.created_at)
+        took = pending_at, ready_at
         await self._context.learn(task.model, *took)
         await self._context.save(task, after, took=took if took[1] > 0 else None)
         return after
@@ -129,34 +135,27 @@ class Watch:
         after = task.again(run_at=run_at, overdue=True, detail=detail)
         await self._context.save(task, after, keep_lease=False, notices=words)
 
-    def _age(self, since: datetime) -> float:
-        return (self._context.clock() - since).total_seconds()
+    def _age(self, began: datetime) -> float:
+        """Return the seconds since then, which setting the clock does not change."""
+        return (self._context.steady() - began).total_seconds()
 
-    def _until_told(self, task: Task) -> float:
-        """Return the seconds until the person is told that it takes longer."""
-        if task.deadline_at is None or task.overdue:
-            return math.inf
-        return (task.deadline_at - self._context.clock()).total_seconds()
-
-    def _until_next(self, task: Task, since: datetime, failures: int) -> float:
-        age, distribution = self._age(since), self._context.current_estimate(task.model)
+    def _until_next(self, task: Task, age: float, told_in: float, failures: int) -> float:
+        """Return the seconds until the next poll; `told_in`: until the person is told that it
+        takes longer."""
+        distribution = self._context.current_estimate(task.model)
         wait = next_poll(age, distribution) - age
         if failures:
             return max(back_off(failures, first=distribution.step, cap=60), wait)
-        if task.deadline_at is None or task.overdue:
-            return wait
         # The last poll before the person is told is at the deadline itself.
-        return min(wait, max((task.deadline_at - self._context.clock()).total_seconds(), 0.0))
+        return min(wait, max(told_in, 0.0))
 
-    async def _past_deadline(self, task: Task, since: datetime) -> None:
+    async def _past_deadline(self, task: Task, age: float, deadline: float) -> None:
         """Tell the person once that it takes longer; then any worker may poll, at growing
         intervals.
         """
-        assert task.deadline_at is not None
-        now = self._context.clock()
-        if now > task.deadline_at + PATIENCE:
+        if age > deadline + PATIENCE.total_seconds():
             return await self._context.fail(task, Reason.NEVER_FINISHED, "pending for a day")
-        run_at = now + timedelta(seconds=overdue_wait(self._age(since)))
+        run_at = self._context.clock() + timedelta(seconds=overdue_wait(age))
         words = () if task.overdue else (notice(NoticeKind.OVERDUE, task),)
         after = task.again(run_at=run_at, overdue=True)
         await self._context.save(task, after, keep_lease=False, notices=words)
