@@ -55,7 +55,7 @@ def person(lang: str, about: PersonOverview) -> Text:
         _(_VERDICTS[about.verdict]),
         fill(
             _("Last seen: {when}, language: {lang}"),
-            when=f"{local(about.seen_at):%d.%m.%Y %H:%M}",
+            when=f"{local(about.seen_at):%d.%m.%Y %H:%M %Z}",
             lang=about.lang,
         ),
         fill(_("Refused as unsafe: {n}"), n=about.strikes),

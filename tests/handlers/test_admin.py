@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -24,6 +25,7 @@ from storage import IncomingUpdate
 from storage.tables import BroadcastState
 from tests.support.factories import NOON, task_in
 from tests.support.handler_harness import HandlerHarness, Person
+from tests.support.zones import texts_in
 
 ADMIN = 1
 O = Operation  # noqa: E741
@@ -522,12 +524,16 @@ async def test_the_day_adds_up_with_what_was_cancelled(
     assert all(line in text for line in ("Ordered: 2", "Delivered: 1", "Cancelled: 1"))
 
 
+@pytest.fixture
+def in_moscow() -> Iterator[None]:
+    with texts_in("Europe/Moscow"):
+        yield
+
+
+@pytest.mark.usefixtures("in_moscow")
 async def test_times_are_those_of_the_operators_zone(
     harness: HandlerHarness, admin: Person, ann: Person
 ) -> None:
-    harness.dispatcher["offer"] = replace(
-        harness.dispatcher["offer"], zone=ZoneInfo("Europe/Moscow")
-    )
     await harness.feed(**ann.text("a cat"))
     for words, line in (
         ("/order 1", "01.03 15:00:00 · draft\nTimes: Europe/Moscow"),

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -14,7 +13,7 @@ from bot import texts
 from bot.core.task import TaskEvent, TaskState
 from bot.texts.i18n import words
 from bot.texts.people import PersonOverview
-from bot.texts.zone import use_zone
+from tests.support.zones import texts_in
 from tests.texts.test_texts import task
 
 LATE = datetime(2026, 12, 31, 22, 30, tzinfo=UTC)
@@ -22,9 +21,8 @@ LATE = datetime(2026, 12, 31, 22, 30, tzinfo=UTC)
 
 @pytest.fixture
 def moscow() -> Iterator[None]:
-    use_zone(ZoneInfo("Europe/Moscow"))
-    yield
-    use_zone(UTC)
+    with texts_in("Europe/Moscow"):
+        yield
 
 
 @pytest.mark.usefixtures("moscow")
