@@ -25,7 +25,13 @@ from bot.core.image_limits import (
     ImageInfo,
 )
 from bot.core.task import AspectRatio, Problem
-from bot.media import colour_points, picture_colours, picture_containers, picture_repair
+from bot.media import (
+    colour_points,
+    picture_colours,
+    picture_containers,
+    picture_repair,
+    picture_samples,
+)
 
 # px, the largest long side of a frame: more than twice that of the largest video on offer
 FRAME_SIDE = 2048
@@ -143,6 +149,10 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
         image = _identified(content := bare)
     for branded in picture_repair.under_known_brands(content) if image is None else ():
         image = image or _identified(branded)
+    if image is None and (plain := _in_eight_bits(black or content)) is not None:
+        image = _identified(content := plain)
+        if image is not None:
+            image.info[_NEGATIVE] = black is not None
     if image is None or image.format == "TIFF":
         image, content = _developed(image, content)
     if image is None:
@@ -186,6 +196,14 @@ def _identified(content: bytes) -> Image.Image | None:
         raise InputError(Problem.IMAGE_BOMB) from None
     except Exception:  # decoders raise errors of any type for a hostile header
         return None
+
+
+def _in_eight_bits(content: bytes) -> bytes | None:
+    """Return a picture with samples that no decoder knows as one of 8 bits. Raises IMAGE_BOMB."""
+    try:
+        return picture_samples.as_usual_tiff(content) or picture_samples.as_usual_psd(content)
+    except picture_samples.TooLarge:
+        raise InputError(Problem.IMAGE_BOMB) from None
 
 
 def _developed(image: Image.Image | None, content: bytes) -> tuple[Image.Image | None, bytes]:
