@@ -29,6 +29,7 @@ _NAMED = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".gif",
     ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".tga", ".psd", ".ico", ".dng", ".cr2", ".nef",
     ".arw", ".cr3", ".crw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f",
+    ".exr", ".hdr", ".dpx", ".qoi", ".dds", ".pcx", ".sgi", ".ppm", ".pgm", ".pbm", ".pam", ".pfm",
 )  # fmt: skip
 
 

@@ -167,6 +167,19 @@ def as_usual_psd(content: bytes) -> bytes | None:
     return head + b"".join(sections) + struct.pack(">H", _COPIES) + shown
 
 
+def of_light(plane: bytes, bits: int, exposure: float) -> bytes:
+    """Return the bytes that sRGB stores for floats of light (little-endian); 1 / `exposure` is
+    white."""
+    kind = _Kind(bits=bits, form=_FLOAT, order="<")
+    return _looked_up(plane, kind, _table(_FLOAT, bits, 1 / exposure, is_linear=True))
+
+
+def of_fractions(plane: bytes, bits: int) -> bytes:
+    """Return the bytes for floats between 0 and 1 (little-endian)."""
+    kind = _Kind(bits=bits, form=_FLOAT, order="<")
+    return _looked_up(plane, kind, _table(_FLOAT, bits, 1.0, is_linear=False))
+
+
 def _unpacked(row: bytes, size: int) -> bytes:
     """Return a row of PackBits, cut or filled up to `size` bytes (TIFF 6.0, 9)."""
     made, place = bytearray(), 0

@@ -4,8 +4,9 @@ This process opens no files by name. It waits on standard input, a socket, and f
 that is passed there. The child reads the file under limits; when it has ended, its exit status is
 appended to its answer. The answer is a line of JSON followed by the thumbnail, the last picture,
 or JSON with the details. If the file is bad, the child exits with 3 and a reason. To join parts
-into a film, or to copy the sound of one, the empty file comes first; nothing is answered. It must
-not know settings, secrets or other modules of the bot.
+into a film, or to copy the sound of one, the empty file comes first; nothing is answered. Large
+and rare pictures are read here too; the answer is a JPEG. It must not know settings, secrets or
+other modules of the bot.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from PIL import Image
 
+from bot.core.errors import InputError
+from bot.core.task import Problem
 from bot.media import film_join, hevc_name, sound_copy
 from bot.media.mp4 import (
     MAX_SIDE,
@@ -46,6 +49,8 @@ from bot.media.mp4 import (
 )
 
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
+# of a picture; beside the bot it fits into the container (compose.yaml: mem_limit)
+PICTURE_MEMORY = 640 << 20
 CPU_SECONDS = 8  # reading 50 MB takes less than one second
 THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
 MAX_STRETCH = 16  # of a picture's pixels, in either direction: more is a mistake
@@ -153,6 +158,8 @@ def run_job(word: bytes, files: list[int], answer: int) -> NoReturn:
                 code = join(files, said)
             elif word == b"s":
                 code = sound(files, said)
+            elif word == b"i":
+                code = picture(files[0], said)
             else:
                 code = look(word, files[0], said)
         except BaseException:
@@ -193,6 +200,24 @@ def sound(files: list[int], out: IO[bytes]) -> int:
         sound_copy.copy_sound(source, target)
     except (Unusable, av.error.FFmpegError, ValueError) as exc:
         out.write(json.dumps({"part": 0, "what": type(exc).__name__}).encode())
+        return NOT_A_VIDEO
+    return 0
+
+
+def picture(descriptor: int, out: IO[bytes]) -> int:
+    """Return exit code 0 and the picture as a JPEG, or NOT_A_VIDEO and the problem with it."""
+    # loaded only for such pictures: libheif and colours take 8 MB
+    from bot.media import large_pictures
+
+    resource.setrlimit(resource.RLIMIT_AS, (PICTURE_MEMORY, PICTURE_MEMORY))
+    try:
+        content = Positioned(descriptor).read()
+        out.write(large_pictures.make_small(content))
+    except InputError as exc:
+        out.write(exc.problem.encode())
+        return NOT_A_VIDEO
+    except MemoryError:
+        out.write(Problem.IMAGE_BOMB.encode())
         return NOT_A_VIDEO
     return 0
 

@@ -158,6 +158,13 @@ class Readers:
         """
         await self._read(target, b"s", [file])
 
+    async def picture(self, file: BinaryIO) -> bytes:
+        """Return a smaller JPEG of a large or rare picture in an open file: upright, sRGB.
+
+        Raises what `prepare` raises.
+        """
+        return await self._read(file, b"i")
+
     def close(self) -> None:
         """End the server and all readers."""
         if self._line is not None:
@@ -228,9 +235,10 @@ class Readers:
 
 readers = Readers()
 """The program's only instance; the program closes it at the end."""
-prepare, last_frame, join, sound = (
+prepare, last_frame, join, sound, picture = (
     readers.prepare,
     readers.last_frame,
     readers.join,
     readers.sound,
+    readers.picture,
 )
