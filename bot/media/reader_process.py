@@ -54,6 +54,9 @@ PICTURE_MEMORY = 640 << 20
 CPU_SECONDS = 8  # reading 50 MB takes less than one second
 THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
 MAX_STRETCH = 16  # of a picture's pixels, in either direction: more is a mistake
+MAX_SOUND = 24 * 3600  # s: more is a mistake
+PLAYED = {"hevc", "av1", "vp9", "mpeg4"}
+"""Codecs by libav's names that Telegram's apps play, beside H.264."""
 MAX_FILES = 100  # of one film, and the film; Linux passes 253 at once (SCM_MAX_FD)
 NOT_A_VIDEO = 3
 NOT_ALIKE = 4
@@ -236,7 +239,8 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
             if word == b"d":
                 out.write(json.dumps(details(container, in_front)).encode())
                 return 0
-            info, picture = describe(container, first_picture(container), duration(container))
+            seconds = max(duration(container), sound_duration(container))
+            info, picture = describe(container, first_picture(container), seconds)
             info["container"] = extension
         if extension == "mp4" and is_writable(descriptor):
             hevc_name.rename(descriptor)
@@ -290,8 +294,27 @@ def describe(
         "height": width if turn % 180 else height,
         "duration": max(1, math.floor(seconds + 0.5)),
         "has_audio": bool(container.streams.audio),
+        "is_played": is_played(container, frame),
     }
     return info, thumbnail(frame, width, height, turn)
+
+
+def sound_duration(container: InputContainer) -> float:
+    """Return the seconds of the sound; 0 if they are not declared. Players go on after the last
+    picture until the sound ends."""
+    sounds = container.streams.audio
+    declared = (
+        float(one.duration * one.time_base) for one in sounds if one.duration and one.time_base
+    )
+    return max((seconds for seconds in declared if seconds < MAX_SOUND), default=0.0)
+
+
+def is_played(container: InputContainer, frame: VideoFrame) -> bool:
+    """Return whether phones have a decoder for these pictures."""
+    codec = pictures(container).codec_context.codec.canonical_name
+    if codec == "h264":  # not for its profiles of studios
+        return frame.format.name in ("yuv420p", "yuvj420p")
+    return codec in PLAYED
 
 
 def turned(frame: VideoFrame) -> int:
