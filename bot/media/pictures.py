@@ -335,9 +335,10 @@ def _within(info: ImageInfo, side: int) -> tuple[int, int]:
 
 
 def _of_pixels(info: ImageInfo, pixels: int) -> tuple[int, int]:
-    """Return the size of the whole picture with at most so many pixels."""
-    scale = min(1.0, math.sqrt(pixels / (info.width * info.height)))
-    return max(1, int(info.width * scale)), max(1, int(info.height * scale))
+    """Return the size of the whole picture with at most so many pixels: divided by an integer, so
+    that it is reduced in strips and never held twice."""
+    factor = math.ceil(math.sqrt(info.width * info.height / pixels))
+    return max(1, info.width // factor), max(1, info.height // factor)
 
 
 def _cut(info: ImageInfo, ratio: AspectRatio) -> _Box:
