@@ -66,7 +66,7 @@ _MAX_PIXELS_OF = {
 _MAX_LARGE = 64_000_000
 _MAX_LARGE_OF = {
     "JPEG": _MAX_PIXELS,
-    "AVIF": 45_000_000,
+    "AVIF": 36_000_000,
     "WEBP": 20_000_000,
     "HEIF": 52_000_000,
     "TIFF": 45_000_000,
