@@ -21,7 +21,8 @@ from PIL import Image
 
 from bot.media import colour_points
 
-_MAX_RAW = 64 << 20  # bytes of samples: a file of 20 MB holds no more of real floats
+MAX_RAW = 44 << 20  # bytes of samples that fit into the bot: it takes six times as much for them
+MAX_RAW_LARGE = 80 << 20  # and into the reader process; a file of 20 MB holds no more real floats
 _BAND = 1 << 22  # bytes that are converted at once
 # Tags of TIFF 6.0
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 262, 266
@@ -73,9 +74,9 @@ class _Kind:
         return bytes(made)
 
 
-def as_usual_tiff(content: bytes) -> bytes | None:
+def as_usual_tiff(content: bytes, most: int = MAX_RAW) -> bytes | None:
     """Return a TIFF with samples of 16, 32 or 64 bits as one of 8 bits; None for others, and if it
-    is damaged. Raises TooLarge."""
+    is damaged. Raises TooLarge with more than `most` bytes of samples."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(content[:4])
     tags = _tags(content, order) if order else {}
     assert order is not None or not tags
@@ -96,7 +97,7 @@ def as_usual_tiff(content: bytes) -> bytes | None:
         or not (width and height)
     ):
         return None
-    if width * height * samples * kind.size > _MAX_RAW:
+    if width * height * samples * kind.size > most:
         raise TooLarge
     extra = _numbers(tags, _EXTRA, kind.order)
     is_clear = samples > colours and photometric < 5 and (not extra or extra[0] in (1, 2))
@@ -127,14 +128,14 @@ def as_usual_tiff(content: bytes) -> bytes | None:
     return _tiff(kind.order, kept, bytes(out))
 
 
-def as_usual_psd(content: bytes) -> bytes | None:
+def as_usual_psd(content: bytes, most: int = MAX_RAW) -> bytes | None:
     """Return a PSD of 16 or 32 bits as one of 8 bits; None for others, and if it is damaged.
     Raises TooLarge."""
     try:
         magic, version, channels, height, width, depth = struct.unpack_from(">4sH6xHIIH", content)
         if (magic, version) != (b"8BPS", 1) or depth not in _PSD_DEPTHS:
             return None
-        if channels * height * width * depth // 8 > _MAX_RAW:
+        if channels * height * width * depth // 8 > most:
             raise TooLarge
         sections, place = [], 26
         for _ in range(3):  # colours, resources, layers
@@ -288,12 +289,12 @@ def _planes(
     pixel = together * kind.size
     across = number(_TILE_WIDTH, 0) or width
     predictor = number(_PREDICTOR, 1)
-    if number(_FILL, 1) != 1 or predictor not in (1, 2, 3) or across * pixel > _MAX_RAW:
+    if number(_FILL, 1) != 1 or predictor not in (1, 2, 3) or across * pixel > MAX_RAW_LARGE:
         raise ValueError
     if (predictor == 3) != (predictor > 1 and kind.form == _FLOAT):
         raise ValueError  # nobody writes differences of the patterns of floats
     padded = -(-width // across) * across
-    if padded * pixel * height > 2 * _MAX_RAW:
+    if padded * pixel * height > 2 * MAX_RAW_LARGE:
         raise ValueError
     planes = [bytearray() for _ in range(samples)]
     for part in range(samples if is_planar else 1):

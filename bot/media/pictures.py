@@ -174,7 +174,10 @@ def _open(
         image = _identified(content := bare)
     for branded in picture_repair.under_known_brands(content) if image is None else ():
         image = image or _identified(branded)
-    if image is None and (plain := _in_eight_bits(black or content)) is not None:
+    if (
+        image is None
+        and (plain := _in_eight_bits(black or content, is_roomy=is_roomy)) is not None
+    ):
         image = _identified(content := plain)
         if image is not None:
             image.info[_NEGATIVE] = black is not None
@@ -224,10 +227,12 @@ def _identified(content: bytes) -> Image.Image | None:
         return None
 
 
-def _in_eight_bits(content: bytes) -> bytes | None:
+def _in_eight_bits(content: bytes, *, is_roomy: bool) -> bytes | None:
     """Return a picture with samples that no decoder knows as one of 8 bits. Raises IMAGE_BOMB."""
     try:
-        return picture_samples.as_usual_tiff(content) or picture_samples.as_usual_psd(content)
+        most = picture_samples.MAX_RAW_LARGE if is_roomy else picture_samples.MAX_RAW
+        usual = picture_samples.as_usual_tiff(content, most)
+        return usual or picture_samples.as_usual_psd(content, most)
     except picture_samples.TooLarge:
         raise InputError(Problem.IMAGE_BOMB) from None
 

@@ -264,8 +264,19 @@ async def test_a_picture_of_too_many_samples_is_a_bomb() -> None:
     assert await problem_of(data) is Problem.IMAGE_BOMB
     huge = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, 20_000, 20_000, 16, 3) + bytes(99)
     assert await problem_of(huge) is Problem.IMAGE_BOMB
-    thin = tiff(1, 4_000_000, bytes(64), RGB, 32, samples=3, sample=3)
+    thin = tiff(1, 3_000_000, bytes(64), RGB, 32, samples=3, sample=3)
     assert await problem_of(thin) in {Problem.NOT_AN_IMAGE, Problem.IMAGE_SIDES}
+
+
+async def test_more_samples_than_fit_into_the_bot_are_read_elsewhere() -> None:
+    row = samples("floats", LEFT, RIGHT) * 20
+    wide = tiff(
+        20 * SIDE, 20 * SIDE, zlib.compress(row * 20 * SIDE, 1), RGB, 32, samples=3, sample=3,
+        others={259: [8]},
+    )  # fmt: skip
+    assert 20 * SIDE * 20 * SIDE * 12 > picture_samples.MAX_RAW
+    assert (await frames.check(wide)).format == "JPEG"
+    assert close((await frame_of(wide)).getpixel((5, 5)), LEFT, by=40)
 
 
 async def test_random_damage_never_raises_anything_else() -> None:
