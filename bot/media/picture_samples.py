@@ -4,7 +4,8 @@ out.
 Photoshop, scanners and programs for science store halves, floats, doubles and long integers, and
 greys of 16 bits with transparency. Only the upper 16 bits of a sample are looked at, by a table:
 for floats these are the exponent and enough of the mantissa. The work is done by slices and
-by Pillow, never sample by sample. It must not know where a picture comes from.
+by Pillow, never sample by sample. One long module: both formats share the tables and limits. It
+must not know where a picture comes from.
 """
 
 from __future__ import annotations

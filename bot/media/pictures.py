@@ -1,6 +1,8 @@
 """Decode untrusted pictures with Pillow and write clean JPEGs.
 
-Used only in the thread of `bot.media.frames`. Nothing is decoded before its header was checked.
+Used only in the thread of `bot.media.frames`, and in the reader process for large pictures.
+Nothing is decoded before its header was checked. One long module: limits, opening and cutting
+together make sure that only one copy of a picture is held.
 """
 
 from __future__ import annotations
