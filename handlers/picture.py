@@ -28,7 +28,8 @@ _ANYTHING = "application/octet-stream"
 _NAMED = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".hif", ".avif", ".gif",
     ".bmp", ".tif", ".tiff", ".jp2", ".j2k", ".tga", ".psd", ".ico", ".dng", ".cr2", ".nef",
-    ".arw",
+    ".arw", ".cr3", ".crw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f",
+    ".exr", ".hdr", ".dpx", ".qoi", ".dds", ".pcx", ".sgi", ".ppm", ".pgm", ".pbm", ".pam", ".pfm",
 )  # fmt: skip
 
 

@@ -26,6 +26,9 @@ _POINTS = 4096  # of a curve
 _SDR_WHITE, _HLG_PEAK = 203.0, 1000.0  # cd/m² (ITU-R BT.2408, 2.2; BT.2100, table 5)
 _KNEE = 0.7  # of white: brighter light is compressed
 
+# A curve that is none (ICC.1:2010, 10.5 and 10.15), without the zeros at its end
+_NO_CURVES = (b"curv", b"curv" + bytes(7) + b"\1\1", b"para" + bytes(8) + b"\0\1")
+
 _BOX, _CHUNK = b"colrnclx", b"cICP"
 _SEARCHED = 1 << 16  # bytes of an AVIF: its properties are in front
 
@@ -87,6 +90,37 @@ def _profile(primaries: int, transfer: int) -> bytes | None:
             b"bTRC": table,
         }
     )
+
+
+def without_linear_curve(profile: bytes) -> bytes | None:
+    """Return a profile of light, without a curve, as one for values with the curve of sRGB; None
+    if it has another curve. Of light, 8 bits are too few in the shadows."""
+    table = b"".join(struct.pack(">H", round(65535 * _srgb(n / 1023))) for n in range(1024))
+    curve = struct.pack(">4s4xI", b"curv", 1024) + table
+    made, found = bytearray(profile + bytes(-len(profile) % 4)), False
+    try:
+        [count] = struct.unpack_from(">I", profile, 128)
+        for entry in range(132, 132 + 12 * min(count, 64), 12):
+            tag, place, size = struct.unpack_from(">4sII", profile, entry)
+            if tag not in (b"rTRC", b"gTRC", b"bTRC", b"kTRC"):
+                continue
+            if profile[place : place + size].rstrip(b"\0") not in _NO_CURVES:
+                return None
+            made[entry + 4 : entry + 12] = struct.pack(">II", len(made), len(curve))
+            found = True
+    except struct.error:
+        return None
+    if not found:
+        return None
+    struct.pack_into(">I", made, 0, len(made) + len(curve))
+    return bytes(made + curve)
+
+
+def curved(light: float) -> float:
+    """Return the value, 0 to 1, that sRGB stores for light; 1 is the white of a page, and lights
+    above it are compressed."""
+    light = _compressed(max(0.0, light))
+    return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
 
 
 def _xyz(values: tuple[float, float, float]) -> bytes:

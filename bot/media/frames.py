@@ -2,16 +2,20 @@
 
 It works in a thread, one picture at a time, so that the memory peak is that of one picture. It
 must not know Telegram, the provider or SQL. The work is in bot/media/pictures.py, imported with
-the first picture: Pillow and its decoders take 8 MB that an idle bot does not need.
+the first picture: Pillow and its decoders take 8 MB that an idle bot does not need. Pictures that
+are too large or too rare for it are read by the process that reads videos.
 """
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import BinaryIO, TypeVar
 
+from bot.core.errors import InputError
 from bot.core.image_limits import (
     MAX_BYTES,
     MAX_SIDE,
@@ -22,7 +26,8 @@ from bot.core.image_limits import (
     is_blurry,
     nearest_ratio,
 )
-from bot.core.task import AspectRatio
+from bot.core.task import AspectRatio, Problem
+from bot.media import rare_pictures, video_reader
 
 __all__ = [
     "MAX_BYTES",
@@ -41,8 +46,10 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+_Source = bytes | BinaryIO
 
 _one_at_a_time = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
+_one_outside = asyncio.Lock()  # each may take 0.6 GiB there
 
 
 async def check(source: bytes | BinaryIO) -> ImageInfo:
@@ -52,12 +59,12 @@ async def check(source: bytes | BinaryIO) -> ImageInfo:
     or IMAGE_SIDES (`width`, `height`, `minimum`, px).
     """
 
-    def work() -> ImageInfo:
+    def work(source: _Source) -> ImageInfo:
         from bot.media import pictures
 
         return pictures.check(source)
 
-    return await _off_the_loop(work)
+    return await _off_the_loop(work, source)
 
 
 async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
@@ -67,12 +74,12 @@ async def make_frame(source: bytes | BinaryIO, ratio: AspectRatio) -> bytes:
     Its sides are within the provider's limits. Raises InputError as `check` does.
     """
 
-    def work() -> bytes:
+    def work(source: _Source) -> bytes:
         from bot.media import pictures
 
         return pictures.make_frame(source, ratio)
 
-    return await _off_the_loop(work)
+    return await _off_the_loop(work, source)
 
 
 async def make_glance(source: bytes | BinaryIO) -> bytes:
@@ -81,12 +88,12 @@ async def make_glance(source: bytes | BinaryIO) -> bytes:
     Raises InputError as `check` does.
     """
 
-    def work() -> bytes:
+    def work(source: _Source) -> bytes:
         from bot.media import pictures
 
         return pictures.make_glance(source)
 
-    return await _off_the_loop(work)
+    return await _off_the_loop(work, source)
 
 
 async def make_photo(source: bytes | BinaryIO) -> bytes:
@@ -95,12 +102,12 @@ async def make_photo(source: bytes | BinaryIO) -> bytes:
     Raises InputError as `check` does.
     """
 
-    def work() -> bytes:
+    def work(source: _Source) -> bytes:
         from bot.media import pictures
 
         return pictures.make_photo(source)
 
-    return await _off_the_loop(work)
+    return await _off_the_loop(work, source)
 
 
 async def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None = None) -> bytes:
@@ -110,13 +117,45 @@ async def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None = Non
     Raises InputError as `check` does.
     """
 
-    def work() -> bytes:
+    def work(source: _Source) -> bytes:
         from bot.media import pictures
 
         return pictures.make_preview(source, ratio)
 
-    return await _off_the_loop(work)
+    return await _off_the_loop(work, source)
 
 
-async def _off_the_loop(work: Callable[[], _T]) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(_one_at_a_time, work)
+async def _off_the_loop(work: Callable[[_Source], _T], source: _Source) -> _T:
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.run_in_executor(_one_at_a_time, work, source)
+    except InputError as exc:
+        if exc.problem is not Problem.IMAGE_BOMB and not _is_rare(exc, source):
+            raise
+        smaller = await _smaller(source)
+        if smaller is None:
+            raise
+    return await loop.run_in_executor(_one_at_a_time, work, smaller)
+
+
+def _is_rare(exc: InputError, source: _Source) -> bool:
+    """Return whether this is a picture that no decoder in this process knows."""
+    if exc.problem is not Problem.NOT_AN_IMAGE:
+        return False
+    if not isinstance(source, bytes):
+        source.seek(0)
+        source = source.read(64)
+    return rare_pictures.codec_of(source) is not None
+
+
+async def _smaller(source: _Source) -> bytes | None:
+    """Return a JPEG of a picture that is too large or too rare for this process, made in another
+    one; None if nothing can be made of it there."""
+    if not isinstance(source, bytes):
+        source.seek(0)
+        source = source.read(MAX_BYTES)
+    async with _one_outside:
+        with tempfile.TemporaryFile() as file, suppress(video_reader.NotAVideo):
+            file.write(source)
+            return await video_reader.picture(file)
+    return None

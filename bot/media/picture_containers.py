@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bot.media.picture_repair import embedded_jpeg
+
 _TARGA_HEAD, _TARGA_END = 18, b"TRUEVISION-XFILE.\0"  # (TGA 2.0, appendix C)
 _PSD_HEAD = 26  # (Photoshop file format: a negative number of layers means transparency)
 _ICON = b"\0\0\1\0"
@@ -24,6 +26,14 @@ _JPEG_PLACE, _JPEG_SIZE, _ORIENTATION = 513, 514, 274
 _DNG_VERSION, _CANON = 50706, b"CR"  # a tag of DNG; what a CR2 has behind the head of a TIFF
 _FORMS = {1: "B", 3: "H", 4: "I", 13: "I"}  # of the types of a tag
 _MAX_IFDS, _MAX_TAGS, _MAX_JPEGS = 32, 512, 4
+# Raw files that are no TIFF, and where they say so: Canon (CR3, CRW), Fujifilm, Olympus,
+# Panasonic, Sigma, Minolta
+_RAWS = (
+    (b"ftypcrx ", 4), (b"HEAPCCDR", 6), (b"FUJIFILMCCD-RAW", 0), (b"IIRO", 0), (b"IIRS", 0),
+    (b"MMOR", 0), (b"IIU\0", 0), (b"FOVb", 0), (b"\0MRM", 0),
+)  # fmt: skip
+_JPEG_START, _CANON_DIRECTORY, _SEARCHED, _MAX_SEARCHED = b"\xff\xd8\xff", b"CMT1", 1 << 16, 64
+_TIFF_NUMBERS = {b"II": b"*\0", b"MM": b"\0*"}
 # Start of frame of a JPEG that Pillow decodes: baseline, extended, progressive (T.81, B.1.1.3)
 _FRAMES = {0xC0, 0xC1, 0xC2}
 
@@ -83,7 +93,7 @@ def icon(content: bytes) -> bytes | None:
 
 
 class Previews(NamedTuple):
-    """The JPEGs in a TIFF, the longest first; the EXIF orientation of its first picture; and
+    """The JPEGs in a file, the largest first; the EXIF orientation of its first picture; and
     whether it is the raw file of a camera."""
 
     jpegs: Sequence[bytes]
@@ -92,10 +102,12 @@ class Previews(NamedTuple):
 
 
 def previews(content: bytes) -> Previews:
-    """Return the JPEGs that a TIFF holds as whole files; none for other files.
+    """Return the JPEGs that a TIFF or a raw file holds as whole files; none for other files.
 
-    Raw files of cameras are TIFFs: thumbnails, the raw pixels, and a JPEG made from them.
+    Raw files of most cameras are TIFFs: thumbnails, the raw pixels, and a JPEG made from them.
     """
+    if any(content.startswith(magic, place) for magic, place in _RAWS):
+        return _searched(content)
     found, orientation, is_raw = [], 1, content[8:10] == _CANON
     for number, (order, tags) in enumerate(_directories(content)):
         if number == 0:
@@ -111,6 +123,31 @@ def previews(content: bytes) -> Previews:
         if _is_jpeg(jpeg):
             found.append(jpeg)
     return Previews(sorted(found, key=len, reverse=True)[:_MAX_JPEGS], orientation, is_raw)
+
+
+def _searched(content: bytes) -> Previews:
+    """Return the JPEGs in a raw file whose own index is not read here: they are looked for."""
+    found, place = [], 0
+    for _ in range(_MAX_SEARCHED):
+        place = content.find(_JPEG_START, place)
+        if place < 0:
+            break
+        jpeg = embedded_jpeg(content, place)
+        if jpeg is None:
+            place += len(_JPEG_START)
+        else:  # the thumbnail inside of it is skipped
+            pixels, end = jpeg
+            found.append((pixels, content[place:end]))
+            place = end
+    found.sort(key=lambda one: one[0], reverse=True)
+    orientation = 1
+    # Canon's directory is a box, Olympus and Panasonic changed the head of their TIFF.
+    start = content.find(_CANON_DIRECTORY, 0, _SEARCHED) + 4
+    tiff = content[start : start + _SEARCHED] if start >= 4 else content[:_SEARCHED]
+    for order, tags in _directories(tiff[:2] + _TIFF_NUMBERS.get(tiff[:2], b"") + tiff[4:]):
+        orientation = _first(tiff, order, tags, _ORIENTATION) or 1
+        break
+    return Previews([jpeg for _, jpeg in found[:_MAX_JPEGS]], orientation, is_raw=True)
 
 
 _Tags = dict[int, tuple[str, int, int]]  # tag -> form of a value, number of them, their place

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
-_SCAN = 0xDA
+_SCAN, _TABLES = 0xDA, 0xDB
+# Start of frame of a JPEG that Pillow decodes: baseline, extended, progressive (T.81, B.1.1.3)
+_FRAMES = {0xC0, 0xC1, 0xC2}
+_NO_FRAMES = {0xC4, 0xC8, 0xCC}  # codes and what is reserved, among the numbers of the others
 # What is in a scan: any byte, 0xFF only before 0 or a restart marker (ITU-T T.81, B.1.1)
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 # Only for `match`: with `search`, a long run of fill bytes would take quadratic time
@@ -144,6 +147,30 @@ def end_of_jpeg(content: bytes) -> int | None:
                 return None
         else:
             return end
+
+
+def embedded_jpeg(content: bytes, place: int) -> tuple[int, int] | None:
+    """Return how many pixels the JPEG at this place has, and where it ends; None if there is none
+    that Pillow decodes: raw pixels are often packed as a JPEG of a lossless kind."""
+    pixels, has_tables, after = 0, False, place + 2
+    while True:
+        for kind, start, stop in _segments(content, after):
+            has_tables = has_tables or kind == _TABLES
+            if 0xC0 <= kind <= 0xCF and kind not in _FRAMES | _NO_FRAMES:
+                return None
+            if kind in _FRAMES and stop - start >= 9:
+                height, width = struct.unpack_from(">HH", content, start + 5)
+                pixels = width * height
+            if kind == _SCAN:
+                marker = _MARKER.search(content, stop)
+                after = marker.start() if marker else len(content)
+                break
+            if kind == _EOI[1]:
+                return (pixels, stop) if pixels and has_tables else None
+        else:  # its end is missing
+            return (pixels, len(content)) if pixels and has_tables and after > place + 2 else None
+        if not (pixels and has_tables):
+            return None
 
 
 def _segments(content: bytes, place: int, *, skip: bool = False) -> Iterator[tuple[int, int, int]]:

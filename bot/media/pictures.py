@@ -1,6 +1,8 @@
 """Decode untrusted pictures with Pillow and write clean JPEGs.
 
-Used only in the thread of `bot.media.frames`. Nothing is decoded before its header was checked.
+Used only in the thread of `bot.media.frames`, and in the reader process for large pictures.
+Nothing is decoded before its header was checked. One long module: limits, opening and cutting
+together make sure that only one copy of a picture is held.
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ from bot.core.image_limits import (
     ImageInfo,
 )
 from bot.core.task import AspectRatio, Problem
-from bot.media import colour_points, picture_colours, picture_containers, picture_repair
+from bot.media import (
+    colour_points,
+    picture_colours,
+    picture_containers,
+    picture_repair,
+    picture_samples,
+)
 
 # px, the largest long side of a frame: more than twice that of the largest video on offer
 FRAME_SIDE = 2048
@@ -56,9 +64,22 @@ _MAX_PIXELS_OF = {
     "progressive JPEG": 25_000_000,
     "JPEG2000": 32_000_000,
 }
+# And those that fit into the reader process, which has twice as much
+_MAX_LARGE = 64_000_000
+_MAX_LARGE_OF = {
+    "JPEG": _MAX_PIXELS,
+    "AVIF": 36_000_000,
+    "WEBP": 20_000_000,
+    "HEIF": 52_000_000,
+    "TIFF": 45_000_000,
+    "PSD": 45_000_000,
+    "TGA": 45_000_000,
+    "progressive JPEG": 52_000_000,
+    "JPEG2000": 32_000_000,
+}
 _MAX_JPEG2000 = 8_000_000  # px that fit into it: OpenJPEG takes 24 bytes for each
 # Each scan of a JPEG costs a pass over the whole picture (22 ms at 25 Mpx) and can be a few bytes
-# long: 20 MB could take hours. Real ones have about ten, but a video appended by a phone contains
+# long: 20 MB could take hours. Real ones have about ten. A video that a phone appended contains
 # the two bytes by chance, once in 64 KiB.
 _MAX_SCANNED = 4_000_000_000  # px, the total of all scans
 # In a picture's `info`: its decoder gives a negative, or red and blue swapped, or takes another
@@ -106,6 +127,15 @@ def make_photo(source: bytes | BinaryIO) -> bytes:
         return _jpeg(_render(image, _WHOLE, _within(info, PHOTO_SIDE)))
 
 
+def make_small(source: bytes | Image.Image, pixels: int, quality: int) -> bytes:
+    """Return the whole picture with at most so many pixels; only in the reader process."""
+    if isinstance(source, Image.Image):
+        info = ImageInfo(format="", width=source.width, height=source.height)
+        return _jpeg(_render(source, _WHOLE, _of_pixels(info, pixels)), quality=quality)
+    with _open(source, is_roomy=True) as (image, info):
+        return _jpeg(_render(image, _WHOLE, _of_pixels(info, pixels)), quality=quality)
+
+
 def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
     with _open(source) as (image, info):
         size = _within(info, PREVIEW_SIDE)
@@ -128,8 +158,11 @@ def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
 
 
 @contextmanager
-def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
-    """Return the picture with its header checked, not decoded and not rotated."""
+def _open(
+    source: bytes | BinaryIO, *, is_roomy: bool = False
+) -> Iterator[tuple[Image.Image, ImageInfo]]:
+    """Return the picture with its header checked, not decoded and not rotated; `is_roomy`: with
+    the limits of the reader process."""
     content = picture_repair.without_lead(_content(source))
     if picture_containers.is_icon(content):
         content = picture_containers.icon(content) or b""
@@ -143,6 +176,13 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
         image = _identified(content := bare)
     for branded in picture_repair.under_known_brands(content) if image is None else ():
         image = image or _identified(branded)
+    if (
+        image is None
+        and (plain := _in_eight_bits(black or content, is_roomy=is_roomy)) is not None
+    ):
+        image = _identified(content := plain)
+        if image is not None:
+            image.info[_NEGATIVE] = black is not None
     if image is None or image.format == "TIFF":
         image, content = _developed(image, content)
     if image is None:
@@ -155,9 +195,10 @@ def _open(source: bytes | BinaryIO) -> Iterator[tuple[Image.Image, ImageInfo]]:
         if width * height > _MAX_PIXELS:
             raise InputError(Problem.IMAGE_BOMB)
         kind = "progressive JPEG" if image.info.get("progressive") else format_
-        if width * height > _MAX_PIXELS_OF.get(kind, _MAX_DECODED):
+        limits = _MAX_LARGE_OF if is_roomy else _MAX_PIXELS_OF
+        if width * height > limits.get(kind, _MAX_LARGE if is_roomy else _MAX_DECODED):
             raise InputError(Problem.IMAGE_BOMB)
-        if format_ == "JPEG" and content.count(b"\xff\xda") * width * height > _MAX_SCANNED:
+        if format_ == "JPEG" and _scans(content) * width * height > _MAX_SCANNED:
             raise InputError(Problem.IMAGE_BOMB)
         if _orientation(image) >= 5:  # only now: Pillow decodes a whole PNG to find it
             width, height = height, width
@@ -188,6 +229,16 @@ def _identified(content: bytes) -> Image.Image | None:
         return None
 
 
+def _in_eight_bits(content: bytes, *, is_roomy: bool) -> bytes | None:
+    """Return a picture with samples that no decoder knows as one of 8 bits. Raises IMAGE_BOMB."""
+    try:
+        most = picture_samples.MAX_RAW_LARGE if is_roomy else picture_samples.MAX_RAW
+        usual = picture_samples.as_usual_tiff(content, most)
+        return usual or picture_samples.as_usual_psd(content, most)
+    except picture_samples.TooLarge:
+        raise InputError(Problem.IMAGE_BOMB) from None
+
+
 def _developed(image: Image.Image | None, content: bytes) -> tuple[Image.Image | None, bytes]:
     """Return the JPEG inside of a camera's raw file if it is larger than its thumbnail, which is
     all that Pillow shows; otherwise the same picture."""
@@ -200,6 +251,12 @@ def _developed(image: Image.Image | None, content: bytes) -> tuple[Image.Image |
                 found.info[_TURN] = inside.orientation
             image, content = found, jpeg
     return image, content
+
+
+def _scans(content: bytes) -> int:
+    """Return how many scans a JPEG may have; those of what follows its end do not count."""
+    jpeg = picture_repair.embedded_jpeg(content, 0)
+    return content.count(b"\xff\xda", 0, jpeg[1] if jpeg else len(content))
 
 
 def _ended(content: bytes) -> Image.Image | None:
@@ -284,6 +341,13 @@ def _within(info: ImageInfo, side: int) -> tuple[int, int]:
     return max(1, round(info.width * scale)), max(1, round(info.height * scale))
 
 
+def _of_pixels(info: ImageInfo, pixels: int) -> tuple[int, int]:
+    """Return the size of the whole picture with at most so many pixels: divided by an integer, so
+    that it is reduced in strips and never held twice."""
+    factor = math.ceil(math.sqrt(info.width * info.height / pixels))
+    return max(1, info.width // factor), max(1, info.height // factor)
+
+
 def _cut(info: ImageInfo, ratio: AspectRatio) -> _Box:
     """Return the largest centred box of `ratio` in the upright picture."""
     wider_by = info.width / info.height / ratio.value_of
@@ -336,9 +400,8 @@ def _is_unused(image: Image.Image) -> bool:
 
 def _draft(image: Image.Image, across: float, down: float) -> None:
     """Let a JPEG be decoded at no less than these sides, and at most _MAX_DECODED pixels."""
-    scale = next(
-        scale for scale in (1, 2, 4, 8) if image.width * image.height <= _MAX_DECODED * scale**2
-    )
+    pixels = image.width * image.height
+    scale = next((by for by in (1, 2, 4) if pixels <= _MAX_DECODED * by**2), 8)
     image.draft(
         None,
         (

@@ -4,8 +4,9 @@ This process opens no files by name. It waits on standard input, a socket, and f
 that is passed there. The child reads the file under limits; when it has ended, its exit status is
 appended to its answer. The answer is a line of JSON followed by the thumbnail, the last picture,
 or JSON with the details. If the file is bad, the child exits with 3 and a reason. To join parts
-into a film, or to copy the sound of one, the empty file comes first; nothing is answered. It must
-not know settings, secrets or other modules of the bot.
+into a film, or to copy the sound of one, the empty file comes first; nothing is answered. Large
+and rare pictures are read here too; the answer is a JPEG. It must not know settings, secrets or
+other modules of the bot.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from PIL import Image
 
+from bot.core.errors import InputError
+from bot.core.task import Problem
 from bot.media import film_join, hevc_name, sound_copy
 from bot.media.mp4 import (
     MAX_SIDE,
@@ -46,9 +49,14 @@ from bot.media.mp4 import (
 )
 
 MEMORY = 1 << 30  # bytes of address space; 0.13 GiB are in use before the file is opened
+# of a picture; beside the bot it fits into the container (compose.yaml: mem_limit)
+PICTURE_MEMORY = 640 << 20
 CPU_SECONDS = 8  # reading 50 MB takes less than one second
 THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
 MAX_STRETCH = 16  # of a picture's pixels, in either direction: more is a mistake
+MAX_SOUND = 24 * 3600  # s: more is a mistake
+PLAYED = {"hevc", "av1", "vp9", "mpeg4"}
+"""Codecs by libav's names that Telegram's apps play, beside H.264."""
 MAX_FILES = 100  # of one film, and the film; Linux passes 253 at once (SCM_MAX_FD)
 NOT_A_VIDEO = 3
 NOT_ALIKE = 4
@@ -153,6 +161,8 @@ def run_job(word: bytes, files: list[int], answer: int) -> NoReturn:
                 code = join(files, said)
             elif word == b"s":
                 code = sound(files, said)
+            elif word == b"i":
+                code = picture(files[0], said)
             else:
                 code = look(word, files[0], said)
         except BaseException:
@@ -197,6 +207,24 @@ def sound(files: list[int], out: IO[bytes]) -> int:
     return 0
 
 
+def picture(descriptor: int, out: IO[bytes]) -> int:
+    """Return exit code 0 and the picture as a JPEG, or NOT_A_VIDEO and the problem with it."""
+    # loaded only for such pictures: libheif and colours take 8 MB
+    from bot.media import large_pictures
+
+    resource.setrlimit(resource.RLIMIT_AS, (PICTURE_MEMORY, PICTURE_MEMORY))
+    try:
+        content = Positioned(descriptor).read()
+        out.write(large_pictures.make_small(content))
+    except InputError as exc:
+        out.write(exc.problem.encode())
+        return NOT_A_VIDEO
+    except MemoryError:
+        out.write(Problem.IMAGE_BOMB.encode())
+        return NOT_A_VIDEO
+    return 0
+
+
 def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
     """Return exit code 0 and the answer, or NOT_A_VIDEO and the reason."""
     try:
@@ -211,7 +239,8 @@ def look(word: bytes, descriptor: int, out: IO[bytes]) -> int:
             if word == b"d":
                 out.write(json.dumps(details(container, in_front)).encode())
                 return 0
-            info, picture = describe(container, first_picture(container), duration(container))
+            seconds = max(duration(container), sound_duration(container))
+            info, picture = describe(container, first_picture(container), seconds)
             info["container"] = extension
         if extension == "mp4" and is_writable(descriptor):
             hevc_name.rename(descriptor)
@@ -265,8 +294,27 @@ def describe(
         "height": width if turn % 180 else height,
         "duration": max(1, math.floor(seconds + 0.5)),
         "has_audio": bool(container.streams.audio),
+        "is_played": is_played(container, frame),
     }
     return info, thumbnail(frame, width, height, turn)
+
+
+def sound_duration(container: InputContainer) -> float:
+    """Return the seconds of the sound; 0 if they are not declared. Players go on after the last
+    picture until the sound ends."""
+    sounds = container.streams.audio
+    declared = (
+        float(one.duration * one.time_base) for one in sounds if one.duration and one.time_base
+    )
+    return max((seconds for seconds in declared if seconds < MAX_SOUND), default=0.0)
+
+
+def is_played(container: InputContainer, frame: VideoFrame) -> bool:
+    """Return whether phones have a decoder for these pictures."""
+    codec = pictures(container).codec_context.codec.canonical_name
+    if codec == "h264":  # not for its profiles of studios
+        return frame.format.name in ("yuv420p", "yuvj420p")
+    return codec in PLAYED
 
 
 def turned(frame: VideoFrame) -> int:

@@ -68,6 +68,7 @@ class VideoInfo:
     duration: int
     has_audio: bool
     container: str = "mp4"  # as the extension of such files
+    is_played: bool = True  # whether phones have a decoder for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +86,8 @@ class VideoDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class Video:
-    """A video ready for sendVideo or, in another container than MP4, for sendDocument (Bot API:
-    sendVideo)."""
+    """A video ready for sendVideo or, in another container than MP4 or a codec of studios, for
+    sendDocument (Bot API: sendVideo)."""
 
     file: BinaryIO  # the same file that was passed in, at its start
     size: int  # bytes
@@ -96,7 +97,7 @@ class Video:
     @property
     def is_document(self) -> bool:
         """Whether Telegram shows it as a file only."""
-        return self.info.container != "mp4"
+        return self.info.container != "mp4" or not self.info.is_played
 
 
 class Readers:
@@ -157,6 +158,13 @@ class Readers:
         Raises NotAVideo when the file is broken or silent; other errors as `prepare`.
         """
         await self._read(target, b"s", [file])
+
+    async def picture(self, file: BinaryIO) -> bytes:
+        """Return a smaller JPEG of a large or rare picture in an open file: upright, sRGB.
+
+        Raises what `prepare` raises.
+        """
+        return await self._read(file, b"i")
 
     def close(self) -> None:
         """End the server and all readers."""
@@ -228,9 +236,10 @@ class Readers:
 
 readers = Readers()
 """The program's only instance; the program closes it at the end."""
-prepare, last_frame, join, sound = (
+prepare, last_frame, join, sound, picture = (
     readers.prepare,
     readers.last_frame,
     readers.join,
     readers.sound,
+    readers.picture,
 )
