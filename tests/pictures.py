@@ -227,7 +227,7 @@ async def albums(page: Page, *, shown: Shown = nothing) -> None:
     """Three photos in; two videos out, and the buttons of each below them."""
     photos = [picture(f"{number}.jpg", meadow()) for number in range(3)]
     await attach(page, *photos, caption="The grass sways in the wind")
-    await expect(log(page).get_by_text("first picture")).to_be_visible(timeout=20_000)
+    await expect(log(page).get_by_text("only this picture is used")).to_be_visible(timeout=20_000)
     await tap(page, "⚙️", then="Done")
     await tap(page, "×2", then="2 × 17")
     await tap(page, "9:16")

@@ -63,7 +63,7 @@ async def test_an_album_is_one_card_that_says_which_picture(harness: ProcessHarn
     anna = harness.telegram.add_person("Anna", language_code="ru")
     album = await anna.send_album([PHOTO, PHOTO, PHOTO], "флаг из альбома")
     card = await card_for(anna, album[0])
-    assert "первый снимок" in words(card)
+    assert "взят только этот снимок" in words(card)
     await anna.press(card, "16:9")
     await anna.expect(is_video, within=60)
     assert len(jobs(harness, "флаг из альбома")) == 1

@@ -12,12 +12,14 @@ import sqlalchemy as sa
 
 from bot.core.notices import Notice, NoticeKind
 from bot.core.task import Chat
+from bot.runtime import idle
 from storage.outbox import insert_notices
 from storage.tables import outbox, tasks
 from tests.faults.answers import broken
 from tests.faults.refusals import LATER
 from tests.support.app_harness import AppHarness, OpenAppHarness
 
+LOOKS = idle.LOOK_SECONDS
 HOUR = 3600.0
 SOON = 400.0
 """As long as an order may take after a jump, in seconds."""

@@ -22,6 +22,7 @@ from bot.media import frames, large_pictures, pictures, rare_pictures, video_rea
 from tests.media.test_frames import BLUE, RED, WHITE, close, encoded, stripes
 from tests.media.test_picture_containers import frame_of, problem_of, shows_both
 
+pytestmark = pytest.mark.campaign
 WIDTH, HEIGHT = 160, 96
 TWO = stripes(RED, BLUE, across=WIDTH, down=HEIGHT)
 

@@ -388,9 +388,11 @@ async def test_a_group_that_moves_takes_its_cards_along(storage: Storage) -> Non
 # --- going on ------------------------------------------------------------------------------
 
 
-async def rest(storage: Storage, task_id: int, update_id: int = 50) -> Storyboard | Rest:
+async def rest(
+    storage: Storage, task_id: int, update_id: int = 50, *, now: datetime = NOON
+) -> Storyboard | Rest:
     return await storage.storyboards.continued(
-        task_id, user_id=ANN, update_id=update_id, lang="ru", model="m", price=PRICE, now=NOON
+        task_id, user_id=ANN, update_id=update_id, lang="ru", model="m", price=PRICE, now=now
     )
 
 
@@ -427,7 +429,9 @@ async def test_a_stopped_film_goes_on_with_what_is_missing(
 
 async def test_a_film_goes_on_once_from_two_cards(storage: Storage, other: Storage) -> None:
     ids = await stopped(storage)
-    cards = [await rest(storage, ids[1], number) for number in (50, 51)]
+    cards = [  # the second one after the time of a double tap
+        await rest(storage, ids[1], 50 + number, now=NOON + number * MINUTE) for number in range(2)
+    ]
     found = await asyncio.gather(
         *(
             store.storyboards.order(
