@@ -33,6 +33,8 @@ from tests.support.postgres import PostgresServer, postgres
 from tests.support.process_harness import KEY, TOKEN, free_port
 from tests.support.tcp_proxy import open_tcp_proxy
 
+pytestmark = pytest.mark.campaign
+
 __all__ = ["postgres"]
 
 PASSWORD = "s3cret-canary"

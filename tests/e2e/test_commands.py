@@ -28,6 +28,8 @@ from tests.support.process_harness import (
     until,
 )
 
+pytestmark = pytest.mark.campaign
+
 
 @pytest_asyncio.fixture
 async def harness(tmp_path: Path) -> AsyncIterator[ProcessHarness]:

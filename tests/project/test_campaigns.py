@@ -19,6 +19,7 @@ def test_the_modules_that_always_run_on_both_databases_exist() -> None:
     ("path", "value", "kept"),
     [
         ("faults/test_provider_create.py", "reset", [0, 5, 10]),
+        ("media/test_frames.py", "png", [0, 5, 10]),
         ("telegram/test_errors.py", "reset", [*range(11)]),
         ("storage/test_ledger.py", "sqlite", [*range(11)]),
         ("storage/test_ledger.py", "postgres", []),

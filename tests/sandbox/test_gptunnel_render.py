@@ -12,6 +12,8 @@ from bot.sandbox.gptunnel import render as rendering
 from bot.sandbox.gptunnel.models import MODELS
 from bot.sandbox.gptunnel.render import Scene, render
 
+pytestmark = pytest.mark.campaign
+
 
 def pictures(video: bytes) -> Iterator[Image.Image]:
     with av.open(io.BytesIO(video), "r") as file:

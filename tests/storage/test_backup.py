@@ -23,6 +23,8 @@ from storage.tables import metadata
 from tests.support.factories import CHAT, NOON, draft, task_in
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.campaign
+
 S = TaskState
 
 

@@ -21,8 +21,10 @@ ON_BOTH = frozenset(
 )  # fmt: skip
 """Modules whose subject is what several processes or the two databases do differently: they always
 run on PostgreSQL too. The others repeat there what they do on SQLite."""
+MATRICES = frozenset({"faults", "media"})
+"""Folders whose tests repeat one story with many faults, or kinds of files."""
 ROWS = 4
-"""A fault matrix with more rows than this is a long one."""
+"""A matrix with more rows than this is a long one."""
 EVERY = 5
 """Of a long matrix one row in so many is no campaign."""
 
@@ -43,7 +45,7 @@ def mark_campaigns(items: Iterable[pytest.Item]) -> None:
 def is_repetition(path: Path, values: Iterable[object], *, row: int, rows: int) -> bool:
     """Return whether a test with these parameters, the `row`th of `rows` of one function, mostly
     repeats what another test runs."""
-    if path.parent.name == "faults":
+    if path.parent.name in MATRICES:
         return rows > ROWS and row % EVERY > 0
     return "postgres" in list(values) and path.stem not in ON_BOTH
 
