@@ -40,8 +40,11 @@ def _with_cache(make: Callable[P, sa.Engine]) -> Callable[P, sa.Engine]:
     def make_with_cache(*args: P.args, **kwargs: P.kwargs) -> sa.Engine:
         nonlocal shared
         made = make(*args, **kwargs)
-        # A part of the cache's keys. The first engine's own first connection completes it.
-        shared = made.dialect = shared or made.dialect
+        # A part of the cache's keys. The first connection of its own engine completes it; without
+        # one it does not know the server's version.
+        if shared is None or shared.server_version_info is None:
+            shared = made.dialect
+        made.dialect = shared
         return made.execution_options(compiled_cache=compiled)
 
     return make_with_cache
