@@ -205,6 +205,9 @@ async def test_switches_groups_and_blocking_from_the_panel() -> None:
 async def test_a_group_refuses_the_bot_from_the_panel() -> None:
     async with opened(DESK) as (page, emulator, bot, anna):
         group = emulator.add_group("Films", [anna], topics=["Talk"])
+        # The page may have read its state before the group and not be told of changes yet.
+        await page.reload()
+        await page.wait_for_selector("body[data-ready]")
         post = {"chat_id": group.id, "text": "x", "message_thread_id": 2}
         await page.locator(".chat-item", has_text="Films").click()
         await page.get_by_role("switch", name="No messages").click()
@@ -256,6 +259,9 @@ async def test_typed_words_are_sent_as_a_voice_message_that_says_them(
 async def test_a_switch_that_is_redrawn_while_it_is_pressed_is_switched() -> None:
     async with opened(DESK) as (page, emulator, _, anna):
         emulator.add_group("Films", [anna], topics=["Talk"])
+        # The page may have read its state before the group and not be told of changes yet.
+        await page.reload()
+        await page.wait_for_selector("body[data-ready]")
         await page.locator(".chat-item", has_text="Films").click()
         switch = page.get_by_role("switch", name="Close the topics")
         await switch.hover()
@@ -270,6 +276,9 @@ async def test_a_switch_that_is_redrawn_while_it_is_pressed_is_switched() -> Non
 async def test_an_old_state_that_comes_late_does_not_replace_a_newer_one() -> None:
     async with opened(DESK) as (page, emulator, _, anna):
         group = emulator.add_group("Films", [anna], topics=["Talk"])
+        # The page may have read its state before the group and not be told of changes yet.
+        await page.reload()
+        await page.wait_for_selector("body[data-ready]")
         await page.locator(".chat-item", has_text="Films").click()
         switch = page.get_by_role("switch", name="Close the topics")
         await expect(switch).not_to_be_checked()
