@@ -205,9 +205,6 @@ async def test_switches_groups_and_blocking_from_the_panel() -> None:
 async def test_a_group_refuses_the_bot_from_the_panel() -> None:
     async with opened(DESK) as (page, emulator, bot, anna):
         group = emulator.add_group("Films", [anna], topics=["Talk"])
-        # The page may have read its state before the group and not be told of changes yet.
-        await page.reload()
-        await page.wait_for_selector("body[data-ready]")
         post = {"chat_id": group.id, "text": "x", "message_thread_id": 2}
         await page.locator(".chat-item", has_text="Films").click()
         await page.get_by_role("switch", name="No messages").click()
@@ -259,9 +256,6 @@ async def test_typed_words_are_sent_as_a_voice_message_that_says_them(
 async def test_a_switch_that_is_redrawn_while_it_is_pressed_is_switched() -> None:
     async with opened(DESK) as (page, emulator, _, anna):
         emulator.add_group("Films", [anna], topics=["Talk"])
-        # The page may have read its state before the group and not be told of changes yet.
-        await page.reload()
-        await page.wait_for_selector("body[data-ready]")
         await page.locator(".chat-item", has_text="Films").click()
         switch = page.get_by_role("switch", name="Close the topics")
         await switch.hover()
@@ -276,9 +270,6 @@ async def test_a_switch_that_is_redrawn_while_it_is_pressed_is_switched() -> Non
 async def test_an_old_state_that_comes_late_does_not_replace_a_newer_one() -> None:
     async with opened(DESK) as (page, emulator, _, anna):
         group = emulator.add_group("Films", [anna], topics=["Talk"])
-        # The page may have read its state before the group and not be told of changes yet.
-        await page.reload()
-        await page.wait_for_selector("body[data-ready]")
         await page.locator(".chat-item", has_text="Films").click()
         switch = page.get_by_role("switch", name="Close the topics")
         await expect(switch).not_to_be_checked()
@@ -298,3 +289,30 @@ async def test_an_old_state_that_comes_late_does_not_replace_a_newer_one() -> No
         await until(lambda: not group.closed_topics)
         await asyncio.sleep(1.5)
         await expect(switch).not_to_be_checked()
+
+
+async def test_what_happens_before_the_page_listens_is_shown() -> None:
+    async with opened(DESK) as (page, emulator, _, anna):
+
+        async def connect(route: Route) -> None:
+            emulator.add_group("Films", [anna])
+            await route.continue_()
+
+        await page.route("**/events*", connect, times=1)
+        await page.reload()
+        await expect(page.locator(".chat-item", has_text="Films")).to_be_visible()
+
+
+async def test_what_happens_while_a_state_is_on_its_way_is_shown() -> None:
+    async with opened(DESK) as (page, emulator, bot, anna):
+
+        async def answer(route: Route) -> None:
+            response = await route.fetch()
+            await bot("sendMessage", chat_id=anna.id, text="meanwhile")
+            await asyncio.sleep(0.5)  # its event arrives before the state
+            await route.fulfill(response=response)
+
+        await page.route("**/state*", answer, times=1)
+        emulator.add_person("Ben")
+        await expect(page.locator("#person option", has_text="Ben")).to_have_count(1)
+        await expect(page.locator(".message .text").last).to_have_text("meanwhile")

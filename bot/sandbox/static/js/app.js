@@ -23,8 +23,23 @@ function load() {
   return loading;
 }
 
+/** Events that came while a state was on its way: it may be older than they are. */
+let held = null;
+
 async function loadNow() {
-  state = await api.state();
+  held = [];
+  try {
+    draw(await api.state());
+  } finally {
+    const came = held;
+    held = null;
+    came.forEach(onEvent);
+  }
+  await panel.draw(state);
+}
+
+function draw(found) {
+  state = found;
   chats = new Map(state.chats.map((one) => [one.id, { ...one, messages: new Map(one.messages.map((m) => [m.message_id, m])) }]));
   for (const one of chats.values()) one.drafts.forEach((draft) => showDraft(one, draft));
   if (!chats.has(open)) open = state.me.id;
@@ -34,13 +49,13 @@ async function loadNow() {
   $("messages").replaceChildren();
   drawAll();
   composer.refresh();
-  await panel.draw(state);
 }
 
 let again = null;
 const reload = () => { again ??= setTimeout(() => { again = null; load(); }, 60); };
 
 function onEvent(event) {
+  if (held) { held.push(event); return; }
   const place = chats.get(event.chat_id);
   panel.refreshSoon();
   switch (event.event) {
@@ -281,11 +296,9 @@ for (const id of ["messages", "scroll"]) keeper.observe($(id));
 if (matchMedia("(max-width: 1080px)").matches) $("app").classList.add("no-panel");
 else $("open-panel").setAttribute("aria-expanded", "true");
 await load();
-let first = true;
 api.listen({
-  // Events may have been missed while there was no connection.
-  onready: async () => { if (!online) toast(t("connection_back")); online = true; if (!first) await load(); first = false; },
+  // Events may have been missed: before the first connection, or while there was none.
+  onready: async () => { if (!online) toast(t("connection_back")); online = true; await load(); document.body.dataset.ready = "true"; },
   onevent: onEvent,
   onlost: () => { if (online) toast(t("connection_lost")); online = false; },
 });
-document.body.dataset.ready = "true";
