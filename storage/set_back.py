@@ -1,7 +1,7 @@
 """Bring due times and leases nearer after the clock was set back.
 
-They were counted from the time that the clock showed before. Left alone, what was due in seconds
-would wait for as long as the clock was set back. It must not know who watches the clock.
+They were computed from the clock as it was before. Without a correction, a row that was due in
+seconds would wait for as long as the clock was set back. It must not know who watches the clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from storage.tables import (
     broadcasts,
     films,
     inbox,
-    ledger,
     one_of,
     outbox,
     provider_breaker,
@@ -29,7 +28,7 @@ from storage.tables import (
 )
 
 SOON = timedelta(minutes=1)
-"""Times no farther ahead are left alone; a lease that was renewed since lasts no longer."""
+"""Times that are at most this far ahead are not changed: leases that were renewed since then."""
 
 _COLUMNS = (
     tasks.c.run_at,
@@ -50,7 +49,8 @@ _COLUMNS = (
     balance_trails.c.due_at,
     balance_trails.c.lost_at,  # the first reading is due from then on
 )
-"""Times that something waits for. Not when links expire: longer does no harm."""
+"""The columns with due times and leases. The end of a link is not corrected: a link may last
+longer."""
 
 _LIMIT = sa.bindparam("limit", type_=UtcDateTime())
 _OPEN = {
@@ -74,16 +74,15 @@ def _move(column: sa.Column[datetime]) -> sa.Update:
 
 
 _MOVES = tuple((column, _ahead(column), _move(column)) for column in _COLUMNS)
-# An alert ends by what happened after it began.
+# An alert closes when something happens after `opened_at`.
 _ALERTS = (
     sa.update(alerts)
     .where(alerts.c.opened_at > _LIMIT, alerts.c.closed_at.is_(None))
     .values(opened_at=_LIMIT)
 )
-_NEWEST = sa.select(
-    sa.select(sa.func.max(inbox.c.received_at)).scalar_subquery().label("heard"),
-    sa.select(sa.func.max(ledger.c.at)).scalar_subquery().label("booked"),
-)
+# Corrected too, or a start within the next hours would take them for another set-back.
+_RECEIVED = sa.update(inbox).where(inbox.c.received_at > _LIMIT).values(received_at=_LIMIT)
+_NEWEST = sa.select(sa.func.max(inbox.c.received_at))
 
 
 async def bring_nearer(database: Database, by: timedelta, *, now: datetime) -> int:
@@ -105,11 +104,11 @@ async def bring_nearer(database: Database, by: timedelta, *, now: datetime) -> i
                 ],
             )
         await connection.execute(_ALERTS, {"limit": now})
+        await connection.execute(_RECEIVED, {"limit": now})
     return moved
 
 
 async def newest(database: Database) -> datetime | None:
-    """Return the newest time in the rows that were written most often: the clock showed it."""
-    row = await database.read_one(_NEWEST)
-    assert row is not None
-    return max((at for at in row if at is not None), default=None)
+    """Return when the newest update was received: the clock has already shown that time."""
+    found: datetime | None = await database.read_scalar(_NEWEST)
+    return found

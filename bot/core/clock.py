@@ -34,5 +34,6 @@ async def wait_for(event: asyncio.Event, seconds: float) -> bool:
 
 
 def steady_now() -> datetime:
-    """Return a time in UTC that nobody sets back: only differences between two of them count."""
+    """Return the monotonic clock as a time in UTC; only the difference between two of them has a
+    meaning."""
     return datetime.fromtimestamp(time.monotonic(), UTC)

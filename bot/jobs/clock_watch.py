@@ -1,7 +1,7 @@
-"""Notice that the wall clock was set back, and bring nearer what waits for a later time.
+"""Notice when the wall clock was set back, and correct the due times in the database.
 
-Setting it forward needs nothing: what waits becomes due, and leases are renewed. Suspending the
-machine looks the same. It must not know what waits.
+A clock that was set forward needs no correction: rows become due early, and leases are renewed. A
+suspended machine looks the same. It must not know what the rows are for.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 LEAST = timedelta(seconds=10)
-"""Smaller steps are those of NTP, and what waits is late by no more."""
+"""Smaller steps are corrections by NTP; they delay a row by no more than this."""
 LEAST_AT_START = timedelta(minutes=1)
-"""Rows may come from hosts whose clocks differ a little."""
+"""At the start, the clock is compared with rows, and their hosts' clocks may differ a little."""
 
 
 class ClockWatch:
-    """Compares the wall clock with one that nobody sets."""
+    """Compares the wall clock with the monotonic clock."""
 
     def __init__(
         self,
@@ -38,19 +38,22 @@ class ClockWatch:
         self._clock = clock
         self._steady = steady
         self._sleep = sleep
-        self._ahead: timedelta | None = None  # what the wall clock showed more than the other
+        self._ahead: timedelta | None = None  # wall clock minus monotonic clock
 
     async def run(self) -> None:
         """Run until cancelled."""
+        self._ahead = None  # another process may have watched since the last run
         while True:
             try:
                 await self.look()
             except StorageUnavailable as exc:
-                logger.warning("the clock was set back, and what waits waits longer: %s", exc)
+                logger.warning(
+                    "the clock was set back, and due times are not corrected yet: %s", exc
+                )
             await self._sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Compare once. Raises StorageUnavailable; then the next look does it."""
+        """Compare once. Raises StorageUnavailable; the next look tries again."""
         now = self._clock()
         ahead = now - self._steady()
         if self._ahead is None:

@@ -1,6 +1,6 @@
-"""The clock of the machine is set back or forward by an hour, or the machine sleeps for hours.
+"""The clock of the machine is set back or forward by an hour, or the machine is suspended.
 
-Nothing stands still for that long, and nothing is ordered, sent or charged twice.
+No order waits for an hour, and nothing is ordered, sent or charged twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.app_harness import AppHarness, OpenAppHarness
 LOOKS = idle.LOOK_SECONDS
 HOUR = 3600.0
 SOON = 400.0
-"""As long as an order may take after a jump, in seconds."""
+"""The longest time in seconds that an order may take after the clock was set."""
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["on", "back"])
@@ -106,7 +106,7 @@ async def test_orders_are_done_once_by_two_processes(make_harness: OpenAppHarnes
 async def test_a_clock_set_back_while_the_bot_was_off_is_noticed_at_the_start(
     harness: AppHarness,
 ) -> None:
-    """As after `refused upload, stop, correct the clock, start`."""
+    """An upload is refused; the bot is stopped, the clock corrected, and the bot started."""
     anna = harness.person()
     harness.refuse(LATER["429 for 3 s"][0], on="sendVideo")
     await harness.order(anna)
@@ -119,10 +119,31 @@ async def test_a_clock_set_back_while_the_bot_was_off_is_noticed_at_the_start(
         later = harness.time() + timedelta(minutes=10)
         await connection.execute(sa.update(tasks).values(run_at=later))
     harness.time.skew -= HOUR
-    watch._ahead = None  # of a new process
     harness.run(watch)
     await harness.ended("delivered", within=HOUR / 2)
     assert len(harness.videos(anna.chat)) == 1
+
+
+async def test_a_set_back_is_corrected_once_however_often_the_bot_starts(
+    harness: AppHarness,
+) -> None:
+    harness.provider.delay = 2 * HOUR
+    await harness.order(harness.person())
+    await harness.until(lambda: harness.state() == "generating")
+    await harness.settle()
+    deadline = "SELECT deadline_at FROM tasks"
+    before = harness.rows(deadline)
+    harness.time.skew -= HOUR
+    await harness.pass_(60)
+    corrected = harness.rows(deadline)
+    assert corrected != before
+    for _ in range(2):
+        [running] = [one for one in harness.running if one.get_name() == "ClockWatch"]
+        harness.running.remove(running)
+        running.cancel()
+        harness.run(harness.parts.clock_watch)
+        await harness.pass_(60)
+    assert harness.rows(deadline) == corrected
 
 
 async def test_alerts_begin_and_end_although_the_clock_went_back(harness: AppHarness) -> None:

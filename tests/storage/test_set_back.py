@@ -1,4 +1,4 @@
-"""After the clock was set back, due times and leases are brought nearer by as much."""
+"""After the clock was set back, due times and leases are moved back by the same time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from storage import Storage, set_back
+from storage import IncomingUpdate, Storage, set_back
 from storage.tables import broadcast_retries, metadata, provider_breaker, tasks
 from tests.support.factories import MINUTE, NOON, leased, queued
 
@@ -55,7 +55,10 @@ async def test_times_ahead_move_and_others_stay(storage: Storage) -> None:
     assert (moved.run_at, moved.lease_until) == (NOON, NOON + MINUTE)
 
 
-async def test_the_newest_time_in_the_rows_is_found(storage: Storage) -> None:
+async def test_the_newest_update_shows_a_set_back_until_it_is_corrected(storage: Storage) -> None:
     assert await set_back.newest(storage.database) is None
-    await queued(storage, now=NOON + MINUTE)
-    assert await set_back.newest(storage.database) == NOON + MINUTE
+    update = IncomingUpdate(update_id=1, chat_key="7", payload="{}")
+    await storage.inbox.add([update], now=NOON + HOUR)
+    assert await set_back.newest(storage.database) == NOON + HOUR
+    await set_back.bring_nearer(storage.database, HOUR, now=NOON)
+    assert await set_back.newest(storage.database) == NOON
