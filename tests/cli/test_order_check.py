@@ -31,7 +31,7 @@ from bot.sandbox.gptunnel.records import Mode, Task
 from bot.sandbox.gptunnel.render import FPS, Scene
 from bot.sandbox.gptunnel.server import GptunnelEmulator
 from bot.settings import Settings, read_settings
-from tests.support.media_files import clip
+from tests.support.media_files import clip, mux_sound
 from tests.support.process_harness import KEY, TOKEN, free_port
 
 CHEAPEST = "seedance-1-pro-fast-480P-2s"
@@ -243,12 +243,7 @@ def other_clip(scene: Scene) -> bytes:
             frame.pts = number
             file.mux(video.encode(frame))
         file.mux(video.encode(None))
-        silence = av.AudioFrame("fltp", "stereo", 1024)
-        silence.sample_rate, silence.pts = 44_100, 0
-        for plane in silence.planes:  # otherwise whatever stood in memory, which may be no number
-            plane.update(bytes(plane.buffer_size))
-        file.mux(sound.encode(silence))
-        file.mux(sound.encode(None))
+        mux_sound(file, sound, 1)
     return out.getvalue()
 
 

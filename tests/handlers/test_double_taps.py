@@ -1,6 +1,6 @@
-"""Double taps on buttons that open a card or ask for words: the second one opens nothing.
+"""The second tap of a double tap opens no second card.
 
-Both taps are updates of their own, as Telegram sends them.
+Telegram sends two updates for the two taps.
 """
 
 from __future__ import annotations
@@ -76,15 +76,23 @@ BUTTONS: dict[str, tuple[Setting, str]] = {
 }
 
 
+async def tapped(
+    harness: HandlerHarness, ann: Person, folder: Path, button: str
+) -> tuple[str, int]:
+    """Press a button once; return its data and message."""
+    setting, data = BUTTONS[button]
+    await setting(harness, ann, folder)
+    message_id = harness.telegram.last_id
+    await harness.feed(**ann.press(data, message_id))
+    return data, message_id
+
+
 @pytest.mark.parametrize("button", BUTTONS)
 @pytest.mark.usefixtures("image_model")
 async def test_a_second_tap_opens_nothing_more(
     harness: HandlerHarness, ann: Person, tmp_path: Path, button: str
 ) -> None:
-    setting, data = BUTTONS[button]
-    await setting(harness, ann, tmp_path)
-    message_id = harness.telegram.last_id
-    await harness.feed(**ann.press(data, message_id))
+    data, message_id = await tapped(harness, ann, tmp_path, button)
     opened, calls = harness.states(), len(harness.telegram.calls)
     assert OPENED not in harness.telegram.toasts
     harness.clock.pass_(1)
@@ -106,10 +114,7 @@ async def test_a_second_tap_opens_nothing_more(
 async def test_a_cancelled_card_can_be_opened_again_at_once(
     harness: HandlerHarness, ann: Person, tmp_path: Path, button: str
 ) -> None:
-    setting, data = BUTTONS[button]
-    await setting(harness, ann, tmp_path)
-    message_id = harness.telegram.last_id
-    await harness.feed(**ann.press(data, message_id))
+    data, message_id = await tapped(harness, ann, tmp_path, button)
     card = len(harness.states())
     await harness.feed(**ann.press(f"x|{card}"))
     await harness.feed(**ann.press(data, message_id))
@@ -155,7 +160,7 @@ async def test_a_refused_order_leaves_one_card_however_often_again_is_pressed(
 async def test_again_orders_a_card_that_has_just_been_opened(
     harness: HandlerHarness, ann: Person
 ) -> None:
-    """It is the same order; a second one beside it would be a mistake, and cost money."""
+    """A second order would be a mistake and cost money."""
     await made(harness, ann)
     await harness.feed(**ann.press("b|r|1", 900))
     [card_shown] = harness.telegram.sent

@@ -202,15 +202,20 @@ def _revision(harness: HandlerHarness) -> int:
     return int(harness.rows("SELECT revision FROM storyboards")[0][0])
 
 
-async def test_a_scene_is_edited_or_added_by_a_reply_which_counts_once(
-    harness: HandlerHarness, ann: Person
-) -> None:
+async def asked_for_scene_2(harness: HandlerHarness, ann: Person) -> dict[str, Any]:
+    """Press "Edit" below scene 2; return the message to reply to."""
     shown = await card(harness, ann)
     await harness.feed(**ann.press(pressed(shown, "2")))
     await harness.feed(**ann.press(pressed(last_edit(harness), "✏️ Edit")))
     asked = harness.telegram.sent[-1]
     assert "Write scene 2." in asked.text
-    replied = {"message_id": asked.message_id, "date": 1, "chat": ann.chat, "from": _BOT}
+    return {"message_id": asked.message_id, "date": 1, "chat": ann.chat, "from": _BOT}
+
+
+async def test_a_scene_is_edited_or_added_by_a_reply_which_counts_once(
+    harness: HandlerHarness, ann: Person
+) -> None:
+    replied = await asked_for_scene_2(harness, ann)
     event = ann.text("it dances --ar 1:1", reply_to_message=replied)
     number = await harness.feed(**event)
     await harness.again(number, **event)
@@ -229,11 +234,7 @@ async def test_a_scene_is_edited_or_added_by_a_reply_which_counts_once(
 async def test_an_edited_answer_changes_its_scene_and_makes_no_card(
     harness: HandlerHarness, ann: Person
 ) -> None:
-    shown = await card(harness, ann)
-    await harness.feed(**ann.press(pressed(shown, "2")))
-    await harness.feed(**ann.press(pressed(last_edit(harness), "✏️ Edit")))
-    asked = harness.telegram.sent[-1].message_id
-    replied = {"message_id": asked, "date": 1, "chat": ann.chat, "from": _BOT}
+    replied = await asked_for_scene_2(harness, ann)
     event = ann.text("it dances " * 100, reply_to_message=replied)
     await harness.feed(**event)
     assert "too long" in harness.telegram.sent[-1].text

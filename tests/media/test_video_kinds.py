@@ -1,4 +1,4 @@
-"""Videos as models, studios and phones make them: timing, tracks beside the pictures, codecs."""
+"""Videos from models, studios and phones: timing, additional tracks, codecs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from bot.media import video_reader
+from tests.support.media_files import mux_sound
 
 TICKS = 600  # a second
 PICTURES = 48
@@ -35,7 +36,8 @@ def film(
     timecode: str = "",
     chapters: bool = False,
 ) -> bytes:
-    """A red film of 48 pictures; `times`: when each is shown, in ticks; `sound`: seconds."""
+    """A red film of 48 pictures. `times`: of each picture, in ticks; `sound`: its length in
+    seconds."""
     data = io.BytesIO()
     with av.open(data, "w", format=kind, options=options or {}) as made:
         stream = made.add_stream(codec, rate=24)
@@ -59,18 +61,12 @@ def film(
             made.mux(stream.encode(frame))
         made.mux(stream.encode(None))
         if heard is not None:
-            for number in range(round(sound * 48000 / 1024)):
-                silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
-                silence.sample_rate, silence.pts = 48000, number * 1024
-                for plane in silence.planes:
-                    plane.update(bytes(plane.buffer_size))
-                made.mux(heard.encode(silence))
-            made.mux(heard.encode(None))
+            mux_sound(made, heard, round(sound * 48000 / 1024))
     return data.getvalue()
 
 
 async def prepared(file: BinaryIO, data: bytes) -> video_reader.Video:
-    """The video as it is sent: red, with the right sides, its index in front."""
+    """Prepare a video and check that it is red, 160 × 96, and has its index in front."""
     file.write(data)
     video = await video_reader.prepare(file)
     assert (video.info.width, video.info.height) == (160, 96)
@@ -150,7 +146,7 @@ async def test_what_phones_play_is_a_video(file: BinaryIO, codec: str, layout: s
 
 @pytest.mark.parametrize(("codec", "layout"), OF_STUDIOS)
 async def test_what_phones_do_not_play_is_a_file(file: BinaryIO, codec: str, layout: str) -> None:
-    """Without a decoder they play its sound in front of nothing."""
+    """Phones without a decoder would play only the sound."""
     video = await prepared(file, film("mov" if codec == "prores_ks" else "mp4", codec, layout))
     assert (video.info.container, video.is_document) == ("mp4", True)
     assert video.info.duration == 2

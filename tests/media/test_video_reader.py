@@ -24,6 +24,7 @@ from PIL import Image
 
 from bot.media import reader_process, video_reader
 from tests.support import media_files
+from tests.support.media_files import mux_sound
 
 
 def mp4(
@@ -54,13 +55,7 @@ def mp4(
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
         if audio is not None:
-            for number in range(round(seconds * 48000 / 1024)):
-                noises = av.AudioFrame(format="s16", layout="stereo", samples=1024)
-                noises.sample_rate, noises.pts = 48000, number * 1024
-                for plane in noises.planes:
-                    plane.update(random.Random(number).randbytes(plane.buffer_size))
-                file.mux(audio.encode(noises))
-            file.mux(audio.encode(None))
+            mux_sound(file, audio, round(seconds * 48000 / 1024), noisy=True)
     return path.read_bytes()
 
 
@@ -269,10 +264,7 @@ async def test_a_cover_is_not_the_video(file: BinaryIO, tmp_path: Path) -> None:
 async def test_a_cover_alone_is_not_a_video(file: BinaryIO) -> None:
     with av.open(sound := io.BytesIO(), "w", format="mp4") as made:
         audio = made.add_stream("aac", rate=48000)
-        noises = av.AudioFrame(format="s16", layout="stereo", samples=1024)
-        noises.sample_rate = 48000
-        made.mux(audio.encode(noises))
-        made.mux(audio.encode(None))
+        mux_sound(made, audio, 1)
     file.write(with_cover(sound.getvalue()))
     with pytest.raises(video_reader.NotAVideo, match="there is no video"):
         await video_reader.prepare(file)
@@ -370,12 +362,7 @@ async def test_a_file_with_sound_only_is_not_a_video(file: BinaryIO, tmp_path: P
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as made:
         stream = made.add_stream("aac", rate=48000)
-        silence = av.AudioFrame(format="fltp", layout="stereo", samples=1024)
-        silence.sample_rate = 48000
-        for plane in silence.planes:
-            plane.update(bytes(plane.buffer_size))
-        made.mux(stream.encode(silence))
-        made.mux(stream.encode(None))
+        mux_sound(made, stream, 1)
     file.write(path.read_bytes())
     with pytest.raises(video_reader.NotAVideo, match="no video"):
         await video_reader.prepare(file)

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import av
 from PIL import Image
 
 from bot.sandbox.telegram import Person, TelegramEmulator
+from tests.support.media_files import mux_sound
 
 Json = dict[str, Any]
 
@@ -100,12 +100,5 @@ def mp4(folder: Path, *, sound: bool = False, frames: int = 24) -> bytes:
             container.mux(video.encode(frame))
         container.mux(video.encode())
         if audio is not None:
-            for index in range(40):
-                silence = av.AudioFrame("fltp", "stereo", 1024)
-                silence.sample_rate, silence.pts = 44100, index * 1024
-                silence.time_base = Fraction(1, 44100)
-                for plane in silence.planes:
-                    plane.update(bytes(plane.buffer_size))
-                container.mux(audio.encode(silence))
-            container.mux(audio.encode())
+            mux_sound(container, audio, 40)
     return path.read_bytes()

@@ -4,6 +4,7 @@ durations."""
 from __future__ import annotations
 
 import io
+import random
 import tempfile
 from contextlib import ExitStack
 from fractions import Fraction
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import av
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
 from PIL import ExifTags, Image, ImageOps
 
 from bot.core.clock import utc_now
@@ -31,6 +34,21 @@ def opened(files: ExitStack, data: bytes = b"") -> BinaryIO:
     file.write(data)
     file.flush()
     return file
+
+
+def mux_sound(
+    file: OutputContainer, stream: AudioStream, frames: int, *, noisy: bool = False
+) -> None:
+    """Encode silence or noise, in stereo frames of 1,024 samples, and end the stream."""
+    for number in range(frames):
+        form = "s16" if noisy else "fltp"
+        frame = av.AudioFrame(format=form, layout="stereo", samples=1024)
+        frame.sample_rate, frame.pts = stream.rate, number * 1024
+        for plane in frame.planes:
+            size = plane.buffer_size
+            plane.update(random.Random(number).randbytes(size) if noisy else bytes(size))
+        file.mux(stream.encode(frame))
+    file.mux(stream.encode(None))
 
 
 def clip(scene: Scene) -> bytes:

@@ -2,7 +2,7 @@
 
 In transaction mode a client has a session of the server from its first message to the
 ReadyForQuery that ends its transaction; the session used last is lent first (PgBouncer:
-server_round_robin = 0). Clients are told numbers that are not those of sessions.
+server_round_robin = 0). The session number in the greeting is not that of a real session.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy.engine import make_url
+from storage.pooler import PARAMETERS
+from tests.support.tcp_proxy import serving_instead, socket_of
 
 _KNOWN = {"user", "database", "client_encoding", "application_name", "datestyle", "timezone",
           "standard_conforming_strings"}  # fmt: skip
@@ -26,7 +27,7 @@ Session = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass
 class Pooler:
-    """`url` leads through it; `ignores` are the names in ignore_startup_parameters."""
+    """`url`: its address; `ignores`: the names in ignore_startup_parameters."""
 
     mode: str
     target: Path
@@ -51,7 +52,7 @@ class Pooler:
     async def _greet(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bytes | None:
-        """Let the client in; return its parameters as the server takes them."""
+        """Answer the startup message; return the parameters that the server accepts."""
         while True:
             body = await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
             if int.from_bytes(body[:4]) != _NO_TLS:
@@ -90,7 +91,7 @@ class Pooler:
                 back.cancel()
 
     async def _answer(self, lent: list[Session], writer: asyncio.StreamWriter) -> None:
-        """Hand on the server's messages until the client has no session any more."""
+        """Forward the server's messages until the session is given back."""
         with suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 _, message = await _read(lent[0][0])
@@ -130,19 +131,9 @@ async def open_pooler(url: str, mode: str, *, ignores: bool = True) -> AsyncIter
 
     With `ignores` it ignores the parameters that it does not know.
     """
-    from storage.pooler import PARAMETERS
-
-    there = make_url(url)
-    folder = there.query["host"]
-    assert isinstance(folder, str)
-    target = Path(folder) / f".s.PGSQL.{there.port or 5432}"
-    made = Pooler(mode, target, frozenset(PARAMETERS if ignores else ()))
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    through = there.set(host="127.0.0.1", port=port, query={}, password=there.password or "x")
-    made.url = through.render_as_string(hide_password=False)
-    try:
-        yield made
-    finally:
-        server.close()
-        made.close()
+    made = Pooler(mode, socket_of(url), frozenset(PARAMETERS if ignores else ()))
+    async with serving_instead(url, made.serve) as made.url:
+        try:
+            yield made
+        finally:
+            made.close()

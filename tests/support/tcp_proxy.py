@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+"""Serves one connection."""
 
 
 @dataclass
@@ -70,25 +74,33 @@ class TcpProxy:
             writer.close()
 
 
-@asynccontextmanager
-async def open_tcp_proxy(url: str) -> AsyncIterator[TcpProxy]:
-    """In front of the PostgreSQL at `url`, which listens on a socket in a folder."""
+def socket_of(url: str) -> Path:
+    """Return the socket of the PostgreSQL at `url`, which listens on one in a folder."""
     there = make_url(url)
     folder = there.query["host"]
     assert isinstance(folder, str)
-    made = TcpProxy("")
-    target = Path(folder) / f".s.PGSQL.{there.port or 5432}"
+    return Path(folder) / f".s.PGSQL.{there.port or 5432}"
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await made.serve(target, reader, writer)
 
+@asynccontextmanager
+async def serving_instead(url: str, serve: Serve) -> AsyncIterator[str]:
+    """Serve connections on a port of loopback; yield the address with that port instead."""
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    port, there = server.sockets[0].getsockname()[1], make_url(url)
     through = there.set(host="127.0.0.1", port=port, query={}, password=there.password or "x")
-    made.url = through.render_as_string(hide_password=False)
     try:
-        yield made
+        yield through.render_as_string(hide_password=False)
     finally:
         server.close()
-        made.cut()
-        made.cuts = 0
+
+
+@asynccontextmanager
+async def open_tcp_proxy(url: str) -> AsyncIterator[TcpProxy]:
+    """Put a proxy in front of the PostgreSQL at `url`, which listens on a socket in a folder."""
+    made = TcpProxy("")
+    async with serving_instead(url, partial(made.serve, socket_of(url))) as made.url:
+        try:
+            yield made
+        finally:
+            made.cut()
+            made.cuts = 0
