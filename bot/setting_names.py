@@ -82,7 +82,7 @@ def renamed(env_file: Path | str | None = ".env") -> list[str]:
 
 
 def doubtful(env_file: Path | str | None = ".env") -> list[str]:
-    """Return a line for each setting that has two values, of which one counts."""
+    """Return a line for each setting that has two values; the line says which one is used."""
     given = {name.upper(): value for name, value in _read(env_file).items()}
     given |= {name.upper(): value for name, value in os.environ.items()}
     lines = [
@@ -106,7 +106,7 @@ def doubtful(env_file: Path | str | None = ".env") -> list[str]:
 
 
 def excess(name: str, env_file: Path | str | None = ".env") -> str:
-    """Return what the value has too much, if that is to be seen: quotes or a comment."""
+    """Return what to remove from a value: quotes or a comment; "" if it has none."""
     text = value_of(name, env_file)
     if len(text) > 1 and text[0] in QUOTES and text[-1] in QUOTES:
         return "without quotes around it"
@@ -114,7 +114,7 @@ def excess(name: str, env_file: Path | str | None = ".env") -> str:
 
 
 def value_of(name: str, env_file: Path | str | None = ".env") -> str:
-    """Return the text in the environment or the file; "" for none."""
+    """Return the value as written in the environment or in `.env`; "" if it is not set."""
     for given in (os.environ, _read(env_file)):
         for key, value in given.items():
             if key.upper() == name and (text := (value or "").strip()):

@@ -31,7 +31,7 @@ def stripped(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# No look-alike of another alphabet, no comment, and not the dots of an example
+# ASCII only, since letters of other alphabets look alike; no comment; and no "..." from an example
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 
 

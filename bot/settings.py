@@ -672,7 +672,7 @@ def _line(error: Any, env_file: Path | str | None) -> str:
         and "quotes" not in message
         and (excess := setting_names.excess(name.upper(), env_file))
     ):
-        # Docker's --env-file and a shell keep what .env takes off
+        # Docker's --env-file keeps the quotes and comments that .env allows
         message += f", {excess}"
     if name in _SECRETS and not setting_names.value_of(name.upper(), env_file):
         return (

@@ -75,8 +75,8 @@ def build_router() -> Router:
 
 
 def _take_commands_in_any_case(root: Router) -> None:
-    """Let every command be written in any case: keyboards of phones begin with a capital, and
-    Telegram links /Start as well (aiogram compares exactly by default)."""
+    """Accept commands in upper and lower case: keyboards of phones write /Start, and Telegram
+    makes it a link. aiogram accepts only the exact command by default."""
     for router in root.chain_tail:
         for observer in (router.message, router.edited_message):
             for handler in observer.handlers:

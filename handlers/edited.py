@@ -1,7 +1,7 @@
 """An edited message changes its draft or its film; an order stays as it was ordered.
 
-A message that made nothing is taken as if it were new: its first version was refused, or did not
-address the bot in a group.
+If the first version of a message had no effect, the edited one counts as a new message: the first
+one was refused or, in a group, did not address the bot.
 """
 
 from __future__ import annotations

@@ -35,7 +35,8 @@ def router() -> Router:
 
 
 async def sent(message: Message, bot: Bot) -> bool:
-    """A person sent it; a video that they chose in the bot's own inline mode asks for nothing."""
+    """Return whether a person sent this. A video from the bot's own inline mode needs no
+    answer."""
     is_own = message.via_bot is not None and message.via_bot.id == bot.id
     return message.content_type in _SENT and not is_own
 

@@ -16,8 +16,8 @@ from handlers import reply
 
 
 def words_in(message: Message) -> str | None:
-    """Return the text or caption of a message, or the words of a rich one, as other bots write
-    (bot/telegram/rich_messages.py); None without any."""
+    """Return the text or caption of a message, or the plain text of a rich message; None if it has
+    none (bot/telegram/rich_messages.py)."""
     text = message.text or message.caption
     if text is None and message.rich_message is not None:
         said = [getattr(block, "text", None) for block in message.rich_message.blocks]
@@ -37,7 +37,7 @@ async def private(message: Message) -> bool:
 
 async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
     """The message is addressed to this bot: any message in private, a mention or a reply in a
-    group. A post that somebody forwards into a group speaks to others, whomever it mentions.
+    group. A forwarded post does not address the bot, even if it mentions it.
 
     Passes `words`: the text or caption without the mention, or None without either.
     """
@@ -53,7 +53,7 @@ async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
 
 
 async def written(message: Message) -> bool:
-    """Text that is not a command, also a rich one."""
+    """Accept a text or a rich message that is not a command."""
     is_text = message.text is not None or message.rich_message is not None
     return is_text and words_in(message) is not None and not _is_command(message)
 
@@ -64,7 +64,7 @@ async def unknown_command(message: Message) -> bool:
 
 
 async def no_command(message: Message) -> bool:
-    """No command; in a group it may be one of another bot."""
+    """Accept what is not a command; in a group it may be one for another bot."""
     return not _is_command(message)
 
 
@@ -88,13 +88,13 @@ async def _mention(message: Message, bot: Bot) -> MessageEntity | None:
 
 
 def _calls_others(message: Message) -> bool:
-    """Whether a reply to the bot begins with somebody's name: it shows them the video."""
+    """Return whether a reply to the bot begins with a mention: it shows the video to a friend."""
     first = next(iter(message.entities or message.caption_entities or ()), None)
     return first is not None and not first.offset and first.type in ("mention", "text_mention")
 
 
 def _without(text: str, entity: MessageEntity) -> str:
-    """Return the text with a space instead of an entity, whose place is in UTF-16 units."""
+    """Replace an entity by a space; its place is counted in UTF-16 units."""
     units = text.encode("utf-16-le", "surrogatepass")
     start, end = 2 * entity.offset, 2 * (entity.offset + entity.length)
     return (units[:start] + " ".encode("utf-16-le") + units[end:]).decode("utf-16-le", "replace")

@@ -26,9 +26,10 @@ def router() -> Router:
 
 
 async def is_added(message: Message, bot: Bot) -> bool:
-    """Whether this message tells that somebody added the bot to a group, or created one with it.
+    """Return whether this message says that the bot was added to a group, or that a group was
+    created with it.
 
-    Members get no such message when a group becomes a supergroup, so it greets once.
+    It does not come again when the group becomes a supergroup, so the bot greets once.
     """
     if message.from_user is None or message.from_user.is_bot:  # an anonymous admin
         return False

@@ -1,7 +1,7 @@
-"""The bot is blocked by a person, or removed from a group: what waits there is cancelled.
+"""Cancel waiting orders when a person blocks the bot or a group removes it.
 
-A person who starts the bot again, or a group that adds it again, needs nothing: the rows are
-there.
+Nothing has to be done when a person starts the bot again, or a group adds it again: all other rows
+were kept.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def router() -> Router:
 
 
 async def is_away(event: ChatMemberUpdated) -> bool:
-    """Whether the bot was blocked or removed."""
+    """Return whether the bot was blocked or removed."""
     return event.new_chat_member.status in _AWAY
 
 
 async def lost(event: ChatMemberUpdated, bot: Bot, storage: Storage, clock: Clock) -> None:
-    """Cancel the orders of this chat that were not sent to the provider: they would be paid, and
-    nobody would get them here.
+    """Cancel the orders of this chat that were not sent to the provider: they would be paid for,
+    but could not be delivered here.
 
     A group is asked about first: the update may be old, or name the old ID of a supergroup
     (telegram-bot-api #266). TelegramMoved then moves what belongs to it and handles the update

@@ -58,7 +58,8 @@ class Person(BaseMiddleware):
 
 
 class InputErrorAnswers(BaseMiddleware):
-    """Answers unusable input: the problem, and what to do; and the second tap of a double tap."""
+    """Answers unusable input with the problem and what to do, and the second tap of a double
+    tap."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         try:

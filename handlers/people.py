@@ -54,8 +54,8 @@ def router() -> Router:
 
 async def subject_of(message: Message, given: str, storage: Storage) -> int | None:
     """Return the person or group that an admin named: an ID, a @name, the author of the message
-    that was replied to, or "group" for the group itself. None: nobody. A group that became a
-    supergroup is meant by its old ID too."""
+    that was replied to, or "group" for the group itself. None: nobody. The old ID
+    of a group that became a supergroup gives its new ID."""
     if _ID.fullmatch(given):
         return await storage.people.id_now(int(given)) or None
     if _NAME.fullmatch(given):
@@ -192,8 +192,8 @@ async def show_person(
 async def overview(
     subject_id: int, storage: Storage, lang: str, earlier: int | None = None
 ) -> tuple[Text, InlineKeyboardMarkup] | None:
-    """Return what is known about a person or a group, and the buttons; None: nothing. `earlier`:
-    the ID by which a group was named."""
+    """Return what is known about a person or a group, with its buttons; None if nothing is known.
+    `earlier`: the old ID by which an admin named a group."""
     user = await storage.users.get(subject_id) if subject_id > 0 else None
     known = await storage.people.get(subject_id)
     caps = await storage.people.caps(subject_id)

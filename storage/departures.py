@@ -1,8 +1,7 @@
-"""Orders in a chat that does not take the bot's messages any more: the bot was blocked there, or
-removed.
+"""Cancel orders in a chat that has blocked or removed the bot.
 
-What the provider was not asked for is cancelled, since nobody could be sent it there. It must not
-know how the departure is noticed.
+Orders that were not sent to the provider yet are cancelled, since their videos could not be
+delivered there. It must not know how the block is noticed.
 """
 
 from __future__ import annotations
@@ -38,23 +37,25 @@ _WAITING = (
 
 
 class DepartureStore:
-    """What waits in a chat that the bot has lost."""
+    """Orders that wait in a chat which has blocked or removed the bot."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def cancel(self, chat_id: int, *, now: datetime) -> list[Task]:
-        """Cancel all orders of this chat that have not begun, each with a notice in its commit;
-        return one task of each. A repeat cancels what is left.
+        """Cancel all orders of this chat that were not sent to the provider; return one task of
+        each.
 
-        What a group's members are told goes to their own chats, or waits for their next message.
+        Each is cancelled in its own commit, together with a notice; after an error the call can be
+        repeated. Members of a group get the notice in their own chat, or with their next message.
         """
         rows = await self._database.read(_WAITING, {"chat": chat_id})
         ended = [await self._cancel(task_from(row), now) for row in rows]
         return [task for task in ended if task is not None]
 
     async def _cancel(self, task: Task, now: datetime) -> Task | None:
-        """Return None if it has begun or was cancelled with another task of its order."""
+        """Return None if it is at the provider, or was cancelled with another task of its
+        order."""
         async with self._database.transaction() as connection:
             await connection.lock(f"presses {task.user_id}")
             ended = await cancel_whole(connection, task, now)

@@ -1,7 +1,7 @@
-"""A second tap on a button that opens a card: it finds what the first one opened.
+"""Find the card that the first tap of a double tap has opened.
 
-The rows decide, so this holds for presses that two processes handle. The lock that the caller
-holds makes reading and inserting one step. It must not know the labels.
+The database decides, so it also works when two processes handle the two presses; the caller holds
+a lock while it reads and inserts. It must not know the labels of buttons.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from storage.rows import COPIED, chat_values
 from storage.tables import callback_actions, in_states, tasks
 
 OPENS_ONCE = timedelta(seconds=30)
-"""For this long, a second press is a double tap or impatience, not the wish for a second card."""
+"""A second press within this time is a double tap or impatience, not a wish for a second card."""
 
 _PLACE = ("chat_id", "message_thread_id", "business_connection_id")
 _ALIKE = [name for name in COPIED if name not in {"user_id", "message_id", "lang"}]
@@ -28,10 +28,10 @@ _ALIKE = [name for name in COPIED if name not in {"user_id", "message_id", "lang
 def opened_below(
     source_id: int, user_id: int, values: Mapping[str, Any], film: FilmPlace | None, now: datetime
 ) -> sa.Select[Any]:
-    """Return the statement for the draft that a press below this task has just opened with the
-    same `values`, and that is still as it was; what they leave out is the task's own.
+    """Select the draft that a press below this task has just opened and nobody has changed since.
 
-    What continues a video is told by its place: its first frame is a new picture each time.
+    It has the same `values`; all others are the task's own. A draft that continues a video is
+    recognised by its place, since its first frame is a new picture each time.
     """
     below = tasks.alias("below")
     goes_on = film is FilmPlace.AFTER
@@ -62,8 +62,8 @@ def opened_below(
 
 
 def continued_in(source_id: int, user_id: int, chat: Chat, now: datetime) -> sa.Select[Any]:
-    """Return the statement for the draft in this place that has just been opened to continue this
-    video, and waits for words."""
+    """Select the draft that has just been opened in this place to continue this video, and has no
+    prompt yet."""
     values = {**chat_values(chat), "prompt": None}
     return opened_below(source_id, user_id, values, FilmPlace.AFTER, now)
 

@@ -113,8 +113,8 @@ class PeopleStore:
             return found if found is not None else await connection.scalar(asked)
 
     async def id_now(self, subject_id: int) -> int:
-        """Return the ID of a group now, from one that it may have had before it became a
-        supergroup; a person's stays."""
+        """Return the current ID of a group, given its current ID or the one before it became a
+        supergroup; the ID of a person is returned unchanged."""
         if subject_id > 0:
             return subject_id
         found: int = await self._database.read_scalar(_NOW, {"group": subject_id})

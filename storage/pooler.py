@@ -1,9 +1,9 @@
-"""Notice a connection pooler that lends a session for one transaction only.
+"""Detect a connection pooler in transaction mode.
 
 Such a pooler (PgBouncer or Odyssey in transaction mode, port 6543 of Supabase, "-pooler" of Neon)
-gives each transaction another session of PostgreSQL, so LISTEN, session locks and prepared
-statements end up in sessions of others (PgBouncer: Features, SQL feature map for pooling modes).
-It must not know the meaning of the rows.
+may run each transaction in another session of PostgreSQL. Then LISTEN, session locks and prepared
+statements do not work (PgBouncer: Features, SQL feature map for pooling modes). It must not know
+the meaning of the rows.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 from bot.core.errors import StorageUnusable
 
 SECONDS = 10.0
-"""The longest wait in seconds for the answers of the check."""
+"""The time limit of the check, in seconds."""
 PARAMETERS = (
     "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count",
     "idle_in_transaction_session_timeout",
 )  # fmt: skip
-"""The parameters of a session that PgBouncer refuses unless it is told to ignore them."""
+"""Session parameters that PgBouncer refuses unless it is configured to ignore them."""
 
 SHARED = (
     "a pooler gives each transaction another session, but the bot needs its own (LISTEN, session "
@@ -35,12 +35,12 @@ _SESSION = "SELECT pg_backend_pid()"
 
 
 def advice(state: str, said: str) -> str | None:
-    """Return what to do about an error that only a pooler causes; None for other errors.
+    """Return advice for an error that only a pooler causes; None for other errors.
 
-    `state` is the SQLSTATE and `said` the first line of the message.
+    `state`: the SQLSTATE; `said`: the first line of the message.
     """
-    # A statement that this connection prepared is missing or is there already: another session.
-    # PgBouncer's own errors have one code (pgbouncer: src/client.c, "08P01").
+    # A prepared statement is missing or exists already: the session is another one. All errors of
+    # PgBouncer itself have the code 08P01 (pgbouncer: src/client.c).
     if state in ("26000", "42P05") or "statement pooling mode" in said:
         return SHARED
     if "unsupported startup parameter" in said:
@@ -49,7 +49,7 @@ def advice(state: str, said: str) -> str | None:
 
 
 async def check(connect: Callable[[], Awaitable[Any]], place: str) -> None:
-    """Raise StorageUnusable, which calls the database `place`, when sessions are shared.
+    """Raise StorageUnusable if sessions are shared; `place` names the database in the error.
 
     `connect` opens a connection of asyncpg.
     """
@@ -71,7 +71,7 @@ async def _session(link: Any) -> int:
 
 
 async def _is_shared(first: Any, session: int, connect: Callable[[], Awaitable[Any]]) -> bool:
-    """Whether a second client gets the session of the first, or the first another than before."""
+    """Return whether two clients get the same session, or the first one gets another session."""
     second = await connect()
     try:
         async with second.transaction():  # keeps the session, so that the first needs another

@@ -116,7 +116,7 @@ class TelegramUnreachable(TelegramError):
 
 
 class TelegramTopicGone(TelegramUnreachable):
-    """Only this topic of the chat cannot be written to: it is closed, deleted or unknown."""
+    """The bot cannot write to this topic of the chat: it is closed, deleted or unknown."""
 
 
 class TelegramMoved(TelegramError):
@@ -215,7 +215,7 @@ class CreditTooLow(NotOrdered):
 
 
 class CardOpened(BotError):
-    """A press just before this one opened the same card: a double tap opens no second one."""
+    """The first tap of a double tap has opened this card already."""
 
 
 class FramesOff(BotError):

@@ -23,9 +23,9 @@ sent. An emoji counts as two units there: a prompt that consists of emoji only i
 # provider.md: "Prompts". The value may be attached (`--ar=16:9`), missing, or the next word.
 _SWITCH = re.compile(r"(?:^|(?<=\s))--[^\s\-][^\s=]*(?:=\S*|\s+(?!--)\S+)?")
 
-# Phones turn "--" into a dash, and makers' own pages print it so ("—ratio 16:9"). The model does
-# not read that as a switch, and may draw it as words. A dash begins words too, so only the names
-# of the switches with a value of theirs are taken out.
+# Phones turn "--" into a dash, and so do the pages of the model's maker ("—ratio 16:9"). The model
+# does not read that as a switch, and may show it as text in the video. A dash can also begin
+# ordinary words, so only the known switches with a valid value are removed.
 _DASHED = re.compile(
     r"(?:^|(?<=\s))[\u2012-\u2015](?:ar|rt|ratio|rs|resolution|dur|duration|fps|framepersecond|seed"
     r"|wm|watermark|cf|camerafixed)(?:=\S*|\s+(?:-?\d\S*|true|false|adaptive)(?=\s|$))",
@@ -55,8 +55,8 @@ def clean_prompt(raw: str, *, limit: int = PROMPT_LIMIT) -> str:
 
 
 def _says(char: str) -> bool:
-    """Whether it is a letter, a digit or a picture, also an emoji that is newer than Python's
-    tables (the pink heart of 2022 has no category in Python 3.11)."""
+    """Return whether this is a letter, a digit or an emoji, also an emoji that is newer than
+    Python's tables (the pink heart of 2022 has no category in Python 3.11)."""
     if "\U0001f000" <= char < "\U00020000":
         return True
     return unicodedata.category(char)[0] in "LNS" and char not in _BLANK

@@ -62,7 +62,7 @@ class _Watched:
     no_address: bool = False  # the tunnel through which it fetches photos is not open
     act_at: float = 0.0
     drafted_at: float = 0.0
-    began: datetime | None = None  # being made, by the clock that nobody sets
+    began: datetime | None = None  # since when it is being made, by the monotonic clock
 
 
 class Progress:
@@ -337,7 +337,7 @@ class Progress:
         )
 
     def _note_start(self, watched: _Watched) -> None:
-        """Note since when the video is made, before somebody sets the clock."""
+        """Note by the monotonic clock when the provider began to make the video."""
         if watched.began is None and watched.task.state is TaskState.GENERATING:
             passed = self._clock() - (watched.task.accepted_at or watched.task.created_at)
             watched.began = self._steady() - max(passed, timedelta(0))

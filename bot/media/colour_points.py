@@ -26,7 +26,7 @@ _POINTS = 4096  # of a curve
 _SDR_WHITE, _HLG_PEAK = 203.0, 1000.0  # cd/m² (ITU-R BT.2408, 2.2; BT.2100, table 5)
 _KNEE = 0.7  # of white: brighter light is compressed
 
-# A curve that is none (ICC.1:2010, 10.5 and 10.15), without the zeros at its end
+# The identity curve (ICC.1:2010, 10.5 and 10.15), without the zeros at its end
 _NO_CURVES = (b"curv", b"curv" + bytes(7) + b"\1\1", b"para" + bytes(8) + b"\0\1")
 
 _BOX, _CHUNK = b"colrnclx", b"cICP"
@@ -93,8 +93,8 @@ def _profile(primaries: int, transfer: int) -> bytes | None:
 
 
 def without_linear_curve(profile: bytes) -> bytes | None:
-    """Return a profile of light, without a curve, as one for values with the curve of sRGB; None
-    if it has another curve. Of light, 8 bits are too few in the shadows."""
+    """Return a profile for linear light as one with the curve of sRGB; None for other profiles.
+    Linear light in 8 bits has too few values for dark areas."""
     table = b"".join(struct.pack(">H", round(65535 * _srgb(n / 1023))) for n in range(1024))
     curve = struct.pack(">4s4xI", b"curv", 1024) + table
     made, found = bytearray(profile + bytes(-len(profile) % 4)), False
@@ -117,8 +117,8 @@ def without_linear_curve(profile: bytes) -> bytes | None:
 
 
 def curved(light: float) -> float:
-    """Return the value, 0 to 1, that sRGB stores for light; 1 is the white of a page, and lights
-    above it are compressed."""
+    """Return the value, 0 to 1, that sRGB stores for linear light; 1 is the white of a page, and
+    what is brighter is compressed."""
     light = _compressed(max(0.0, light))
     return light * 12.92 if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
 

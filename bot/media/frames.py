@@ -3,7 +3,7 @@
 It works in a thread, one picture at a time, so that the memory peak is that of one picture. It
 must not know Telegram, the provider or SQL. The work is in bot/media/pictures.py, imported with
 the first picture: Pillow and its decoders take 8 MB that an idle bot does not need. Pictures that
-are too large or too rare for it are read by the process that reads videos.
+are too large or of too rare a format are read by the process that reads videos.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ async def _off_the_loop(work: Callable[[_Source], _T], source: _Source) -> _T:
 
 
 def _is_rare(exc: InputError, source: _Source) -> bool:
-    """Return whether this is a picture that no decoder in this process knows."""
+    """Return whether only the reader process has a decoder for this picture."""
     if exc.problem is not Problem.NOT_AN_IMAGE:
         return False
     if not isinstance(source, bytes):
@@ -149,8 +149,8 @@ def _is_rare(exc: InputError, source: _Source) -> bool:
 
 
 async def _smaller(source: _Source) -> bytes | None:
-    """Return a JPEG of a picture that is too large or too rare for this process, made in another
-    one; None if nothing can be made of it there."""
+    """Return a JPEG that the reader process makes of a large or rare picture; None if it
+    cannot."""
     if not isinstance(source, bytes):
         source.seek(0)
         source = source.read(MAX_BYTES)

@@ -1,8 +1,8 @@
-"""Make a small JPEG of a picture that is too large, or of too rare a kind, to be decoded beside
-the bot; only in the reader process (bot/media/reader_process.py), under its limits.
+"""Make a small JPEG of a picture that is too large, or of too rare a format, to be decoded in the
+bot's own process; used only in the reader process (bot/media/reader_process.py), under its limits.
 
-Formats of films, renderers and old programs are decoded by libav. It must not know where a picture
-comes from.
+libav decodes the formats of film studios, renderers and old programs. It must not know where a
+picture comes from.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from bot.core.task import Problem
 from bot.media import picture_samples, pictures, rare_pictures
 
 PIXELS = 12_000_000  # of what is made: a panorama still has more lines than a frame
-# px that fit: floats take 36 bytes for each, others 16
+# The largest number of pixels: each takes 36 bytes as floats, 16 otherwise
 _MAX_FLOATS, _MAX_RARE = 10_000_000, 20_000_000
 _FLOATS = {"exr", "hdr"}
 _QUALITY = 95
-# Light whose mean is between these is shown as it is; other light is scaled to that of a grey card
+# Linear light: a mean between the first two is kept; any other is scaled to a grey card's
 _DARKEST, _BRIGHTEST, _GREY = 0.03, 0.7, 0.18
 _LOOKED_AT = 4096  # samples
 _PFM = re.compile(rb"P([Ff])\s+(\d{1,6})\s+(\d{1,6})\s+(-?[\d.]{1,20})\s")
@@ -62,7 +62,7 @@ def _picture(frame: VideoFrame) -> Image.Image:
         plane = frame.reformat(format="rgba" if is_clear else "rgb24").planes[0]
         mode = "RGBA" if is_clear else "RGB"
         return Image.frombytes(mode, size, bytes(plane), "raw", mode, plane.line_size)
-    # not converted by libav, which cuts light above white
+    # not converted by libav, which clips what is brighter than white
     bits = 32 if name.endswith("f32le") else 16
     if any(plane.line_size <= 0 for plane in frame.planes):  # upside down: PyAV cannot read it
         raise ValueError
@@ -99,15 +99,15 @@ def _portable_floats(content: bytes) -> Image.Image:
 
 
 def _rows(plane: bytes, length: int, stride: int) -> bytes:
-    """Return a plane without what fills up its rows."""
+    """Return a plane without the padding at the end of its rows."""
     if length == stride:
         return plane
     return b"".join(plane[at : at + length] for at in range(0, len(plane), stride))
 
 
 def _exposure(planes: Sequence[bytes], form: str) -> float:
-    """Return by what this light is multiplied: renderers count from white, cameras and light
-    probes from anything."""
+    """Return the factor by which to multiply linear light: in renderings 1 is white, in photos and
+    light probes the unit is arbitrary."""
     size = struct.calcsize(form)
     count = len(planes[0]) // size
     logarithms = []

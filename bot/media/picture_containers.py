@@ -26,7 +26,7 @@ _JPEG_PLACE, _JPEG_SIZE, _ORIENTATION = 513, 514, 274
 _DNG_VERSION, _CANON = 50706, b"CR"  # a tag of DNG; what a CR2 has behind the head of a TIFF
 _FORMS = {1: "B", 3: "H", 4: "I", 13: "I"}  # of the types of a tag
 _MAX_IFDS, _MAX_TAGS, _MAX_JPEGS = 32, 512, 4
-# Raw files that are no TIFF, and where they say so: Canon (CR3, CRW), Fujifilm, Olympus,
+# Raw files that are no TIFF, by bytes at an offset: Canon (CR3, CRW), Fujifilm, Olympus,
 # Panasonic, Sigma, Minolta
 _RAWS = (
     (b"ftypcrx ", 4), (b"HEAPCCDR", 6), (b"FUJIFILMCCD-RAW", 0), (b"IIRO", 0), (b"IIRS", 0),
@@ -126,7 +126,7 @@ def previews(content: bytes) -> Previews:
 
 
 def _searched(content: bytes) -> Previews:
-    """Return the JPEGs in a raw file whose own index is not read here: they are looked for."""
+    """Search a raw file for JPEGs, without reading its own index."""
     found, place = [], 0
     for _ in range(_MAX_SEARCHED):
         place = content.find(_JPEG_START, place)
@@ -135,7 +135,7 @@ def _searched(content: bytes) -> Previews:
         jpeg = embedded_jpeg(content, place)
         if jpeg is None:
             place += len(_JPEG_START)
-        else:  # the thumbnail inside of it is skipped
+        else:  # this skips the thumbnail inside of it
             pixels, end = jpeg
             found.append((pixels, content[place:end]))
             place = end

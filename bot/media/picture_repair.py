@@ -150,8 +150,8 @@ def end_of_jpeg(content: bytes) -> int | None:
 
 
 def embedded_jpeg(content: bytes, place: int) -> tuple[int, int] | None:
-    """Return how many pixels the JPEG at this place has, and where it ends; None if there is none
-    that Pillow decodes: raw pixels are often packed as a JPEG of a lossless kind."""
+    """Return the number of pixels of the JPEG at this place, and its end; None if Pillow cannot
+    decode it. Cameras often store raw pixels as a lossless JPEG."""
     pixels, has_tables, after = 0, False, place + 2
     while True:
         for kind, start, stop in _segments(content, after):

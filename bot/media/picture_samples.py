@@ -1,11 +1,10 @@
-"""Rewrite TIFFs and PSDs with samples that Pillow does not know as ones of 8 bits: bytes in, bytes
-out.
+"""Convert TIFF and PSD files with samples that Pillow cannot read to 8 bits a sample.
 
-Photoshop, scanners and programs for science store halves, floats, doubles and long integers, and
-greys of 16 bits with transparency. Only the upper 16 bits of a sample are looked at, by a table:
-for floats these are the exponent and enough of the mantissa. The work is done by slices and
-by Pillow, never sample by sample. One long module: both formats share the tables and limits. It
-must not know where a picture comes from.
+Photoshop, scanners and scientific programs store half floats, floats, doubles, 32-bit integers,
+and 16-bit grey with transparency. Each sample is looked up in a table by its upper 16 bits, which
+hold the exponent and enough of the mantissa of a float. Slices and Pillow do the work, never a
+loop over samples. The module is long because both formats share the tables and limits. It must not
+know where a picture comes from.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from PIL import Image
 
 from bot.media import colour_points
 
-MAX_RAW = 44 << 20  # bytes of samples that fit into the bot: it takes six times as much for them
-MAX_RAW_LARGE = 80 << 20  # and into the reader process; a file of 20 MB holds no more real floats
+MAX_RAW = 44 << 20  # bytes of samples; converting takes six times as much memory in the bot
+MAX_RAW_LARGE = 80 << 20  # in the reader process; more floats do not fit into a file of 20 MB
 _BAND = 1 << 22  # bytes that are converted at once
 # Tags of TIFF 6.0
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL = 256, 257, 258, 259, 262, 266
@@ -46,12 +45,13 @@ _Tags = dict[int, tuple[int, bytes]]  # tag -> type, values
 
 
 class TooLarge(Exception):
-    """More samples than are converted here."""
+    """The picture has more samples than the limit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Kind:
-    """How a sample is stored: its bits; 1 without a sign, 2 signed, 3 floating; the byte order."""
+    """How a sample is stored: its bits; its form (1 unsigned, 2 signed, 3 float); the byte
+    order."""
 
     bits: int
     form: int
@@ -64,7 +64,7 @@ class _Kind:
     def upper(self, samples: bytes) -> bytes:
         """Return the upper 16 bits of each sample, in big-endian order."""
         if self.form == _FLOAT and self.bits == 64:
-            # of a double they hold too little of the mantissa
+            # the upper 16 bits of a double hold too little of the mantissa
             count = len(samples) // 8
             raw = "F;64F" if self.order == "<" else "F;64BF"
             single = Image.frombytes("F", (count, 1), samples, "raw", raw).tobytes()
@@ -76,8 +76,8 @@ class _Kind:
 
 
 def as_usual_tiff(content: bytes, most: int = MAX_RAW) -> bytes | None:
-    """Return a TIFF with samples of 16, 32 or 64 bits as one of 8 bits; None for others, and if it
-    is damaged. Raises TooLarge with more than `most` bytes of samples."""
+    """Return a TIFF with samples of 16, 32 or 64 bits as one with 8 bits; None for a damaged file
+    or another one. Raises TooLarge for more than `most` bytes of samples."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(content[:4])
     tags = _tags(content, order) if order else {}
     assert order is not None or not tags
@@ -130,7 +130,7 @@ def as_usual_tiff(content: bytes, most: int = MAX_RAW) -> bytes | None:
 
 
 def as_usual_psd(content: bytes, most: int = MAX_RAW) -> bytes | None:
-    """Return a PSD of 16 or 32 bits as one of 8 bits; None for others, and if it is damaged.
+    """Return a PSD with 16 or 32 bits as one with 8 bits; None for a damaged file or another one.
     Raises TooLarge."""
     try:
         magic, version, channels, height, width, depth = struct.unpack_from(">4sH6xHIIH", content)
@@ -160,7 +160,7 @@ def as_usual_psd(content: bytes, most: int = MAX_RAW) -> bytes | None:
         return None
     each = pixels * kind.size
     planes = [raw[at * each : (at + 1) * each] for at in range(channels)]
-    # Photoshop's floats are light; their profile has no curve, and is left out
+    # Photoshop's floats are linear light; their profile, which has no curve, is left out
     table = _table(kind.form, kind.bits, 1.0, is_linear=depth == 32)
     shown = b"".join(_looked_up(plane, kind, table) for plane in planes)
     if depth == 32:
@@ -170,8 +170,8 @@ def as_usual_psd(content: bytes, most: int = MAX_RAW) -> bytes | None:
 
 
 def of_light(plane: bytes, bits: int, exposure: float) -> bytes:
-    """Return the bytes that sRGB stores for floats of light (little-endian); 1 / `exposure` is
-    white."""
+    """Return the bytes that sRGB stores for linear light (little-endian floats); the light
+    1 / `exposure` is white."""
     kind = _Kind(bits=bits, form=_FLOAT, order="<")
     return _looked_up(plane, kind, _table(_FLOAT, bits, 1 / exposure, is_linear=True))
 
@@ -183,7 +183,7 @@ def of_fractions(plane: bytes, bits: int) -> bytes:
 
 
 def _unpacked(row: bytes, size: int) -> bytes:
-    """Return a row of PackBits, cut or filled up to `size` bytes (TIFF 6.0, 9)."""
+    """Unpack a row of PackBits and cut or pad it to `size` bytes (TIFF 6.0, 9)."""
     made, place = bytearray(), 0
     while place < len(row) and len(made) < size:
         count = row[place]
@@ -202,7 +202,7 @@ def _unpacked(row: bytes, size: int) -> bytes:
 def _eight_bits(
     planes: Sequence[bytes], kind: _Kind, colours: int, *, is_clear: bool, is_linear: bool
 ) -> list[bytes]:
-    """Return the colours, and the transparency that may follow them."""
+    """Return the planes of the colours and, if there is one, of the transparency."""
     white = _white(planes[:colours], kind)
     table = _table(kind.form, kind.bits, white, is_linear=is_linear)
     shown = [_looked_up(plane, kind, table) for plane in planes[:colours]]
@@ -214,8 +214,8 @@ def _eight_bits(
 
 
 def _white(planes: Sequence[bytes], kind: _Kind) -> float:
-    """Return what white is among these floats: programs store fractions of it, with lights above,
-    or values as large as those of integers."""
+    """Return the value of white: 1 where programs store fractions of white (brighter areas exceed
+    it), or the largest integer where they store values like those of integers."""
     if kind.form != _FLOAT:
         return 1.0
     table = [0 if bits >= _endless(kind) else bits >> 7 for bits in range(65536)]
@@ -233,20 +233,21 @@ def _looked_up(plane: bytes, kind: _Kind, table: Sequence[int]) -> bytes:
 
 
 def _bands(plane: bytes, kind: _Kind) -> Iterator[Image.Image]:
-    """Iterate over the upper 16 bits of the samples as pictures of one row."""
+    """Iterate over the upper 16 bits of the samples, as pictures with one row."""
     for start in range(0, len(plane), _BAND):
         upper = kind.upper(plane[start : start + _BAND])
         yield Image.frombytes("I", (len(upper) // 2, 1), upper, "raw", "I;16B")
 
 
 def _endless(kind: _Kind) -> int:
-    """Return the first pattern that is no positive number: infinity, and what has a sign."""
+    """Return the first bit pattern that is not a positive number: infinity; negative numbers
+    follow."""
     return 0x7C00 if kind.bits == 16 else 0x7F80
 
 
 @lru_cache(maxsize=16)
 def _table(form: int, bits: int, white: float, *, is_linear: bool) -> Sequence[int]:
-    """Return a byte for each pattern of the upper 16 bits of a sample."""
+    """Return the byte for each value of the upper 16 bits of a sample."""
     made = []
     for pattern in range(65536):
         value = _value(pattern, form, bits) / white
@@ -257,8 +258,7 @@ def _table(form: int, bits: int, white: float, *, is_linear: bool) -> Sequence[i
 
 
 def _value(pattern: int, form: int, bits: int) -> float:
-    """Return the sample of this pattern; 1 is the white of integers. Nothing that is no number is
-    returned."""
+    """Return the sample with these upper 16 bits; for integers, 1 is white. Never returns NaN."""
     if form == _SIGNED:
         return max(0, pattern - 65536 * (pattern > 32767)) / 32767
     if form != _FLOAT:
@@ -293,7 +293,7 @@ def _planes(
     if number(_FILL, 1) != 1 or predictor not in (1, 2, 3) or across * pixel > MAX_RAW_LARGE:
         raise ValueError
     if (predictor == 3) != (predictor > 1 and kind.form == _FLOAT):
-        raise ValueError  # nobody writes differences of the patterns of floats
+        raise ValueError  # no program stores floats with this predictor
     padded = -(-width // across) * across
     if padded * pixel * height > 2 * MAX_RAW_LARGE:
         raise ValueError
@@ -353,7 +353,7 @@ def _summed(row: bytes, kind: _Kind, together: int) -> bytes:
             sums = array("Q", accumulate(row[channel::together]))
             bytes_[channel::together] = sums.tobytes()[_LOWEST::8]
         each, made = len(row) // kind.size, bytearray(len(row))
-        for byte in range(kind.size):  # the highest of all samples, then the second of all, ...
+        for byte in range(kind.size):  # the highest bytes of all samples come first
             place = byte if kind.order == ">" else kind.size - 1 - byte
             made[place :: kind.size] = bytes_[byte * each : (byte + 1) * each]
         return bytes(made)
@@ -409,7 +409,8 @@ def _longs(order: str, *values: int) -> tuple[int, bytes]:
 
 
 def _directory(order: str, tags: _Tags, place: int) -> bytes:
-    """Return a directory that will be at `place`, with what is longer than four bytes behind."""
+    """Return a directory for this place, followed by its values that are longer than four
+    bytes."""
     after = place + 2 + 12 * len(tags) + 4
     made, longer = struct.pack(f"{order}H", len(tags)), b""
     for tag, (kind, values) in sorted(tags.items()):
@@ -424,7 +425,7 @@ def _directory(order: str, tags: _Tags, place: int) -> bytes:
 
 
 def _with_directory(content: bytes, order: str, tags: _Tags) -> bytes:
-    """Return the same file with another first directory."""
+    """Return the file with this directory as its first one."""
     filled = content + bytes(len(content) % 2)
     head = content[:4] + struct.pack(f"{order}I", len(filled))
     return head + filled[8:] + _directory(order, tags, len(filled))

@@ -64,7 +64,7 @@ _MAX_PIXELS_OF = {
     "progressive JPEG": 25_000_000,
     "JPEG2000": 32_000_000,
 }
-# And those that fit into the reader process, which has twice as much
+# The limits of the reader process, which has twice as much memory
 _MAX_LARGE = 64_000_000
 _MAX_LARGE_OF = {
     "JPEG": _MAX_PIXELS,
@@ -128,11 +128,12 @@ def make_photo(source: bytes | BinaryIO) -> bytes:
 
 
 def make_small(source: bytes | Image.Image, pixels: int, quality: int) -> bytes:
-    """Return the whole picture with at most so many pixels; only in the reader process."""
+    """Return the whole picture as a JPEG with at most `pixels` pixels; only in the reader
+    process."""
     if isinstance(source, Image.Image):
         info = ImageInfo(format="", width=source.width, height=source.height)
         return _jpeg(_render(source, _WHOLE, _of_pixels(info, pixels)), quality=quality)
-    with _open(source, is_roomy=True) as (image, info):
+    with _open(source, in_reader=True) as (image, info):
         return _jpeg(_render(image, _WHOLE, _of_pixels(info, pixels)), quality=quality)
 
 
@@ -159,9 +160,9 @@ def make_preview(source: bytes | BinaryIO, ratio: AspectRatio | None) -> bytes:
 
 @contextmanager
 def _open(
-    source: bytes | BinaryIO, *, is_roomy: bool = False
+    source: bytes | BinaryIO, *, in_reader: bool = False
 ) -> Iterator[tuple[Image.Image, ImageInfo]]:
-    """Return the picture with its header checked, not decoded and not rotated; `is_roomy`: with
+    """Return the picture with its header checked, not decoded and not rotated. `in_reader`: apply
     the limits of the reader process."""
     content = picture_repair.without_lead(_content(source))
     if picture_containers.is_icon(content):
@@ -178,7 +179,7 @@ def _open(
         image = image or _identified(branded)
     if (
         image is None
-        and (plain := _in_eight_bits(black or content, is_roomy=is_roomy)) is not None
+        and (plain := _in_eight_bits(black or content, in_reader=in_reader)) is not None
     ):
         image = _identified(content := plain)
         if image is not None:
@@ -195,8 +196,8 @@ def _open(
         if width * height > _MAX_PIXELS:
             raise InputError(Problem.IMAGE_BOMB)
         kind = "progressive JPEG" if image.info.get("progressive") else format_
-        limits = _MAX_LARGE_OF if is_roomy else _MAX_PIXELS_OF
-        if width * height > limits.get(kind, _MAX_LARGE if is_roomy else _MAX_DECODED):
+        limits = _MAX_LARGE_OF if in_reader else _MAX_PIXELS_OF
+        if width * height > limits.get(kind, _MAX_LARGE if in_reader else _MAX_DECODED):
             raise InputError(Problem.IMAGE_BOMB)
         if format_ == "JPEG" and _scans(content) * width * height > _MAX_SCANNED:
             raise InputError(Problem.IMAGE_BOMB)
@@ -229,10 +230,10 @@ def _identified(content: bytes) -> Image.Image | None:
         return None
 
 
-def _in_eight_bits(content: bytes, *, is_roomy: bool) -> bytes | None:
-    """Return a picture with samples that no decoder knows as one of 8 bits. Raises IMAGE_BOMB."""
+def _in_eight_bits(content: bytes, *, in_reader: bool) -> bytes | None:
+    """Convert a TIFF or PSD whose samples Pillow cannot read. Raises IMAGE_BOMB."""
     try:
-        most = picture_samples.MAX_RAW_LARGE if is_roomy else picture_samples.MAX_RAW
+        most = picture_samples.MAX_RAW_LARGE if in_reader else picture_samples.MAX_RAW
         usual = picture_samples.as_usual_tiff(content, most)
         return usual or picture_samples.as_usual_psd(content, most)
     except picture_samples.TooLarge:
@@ -254,7 +255,8 @@ def _developed(image: Image.Image | None, content: bytes) -> tuple[Image.Image |
 
 
 def _scans(content: bytes) -> int:
-    """Return how many scans a JPEG may have; those of what follows its end do not count."""
+    """Return an upper limit for the number of scans of a JPEG: its marker may also occur by
+    chance."""
     jpeg = picture_repair.embedded_jpeg(content, 0)
     return content.count(b"\xff\xda", 0, jpeg[1] if jpeg else len(content))
 
@@ -342,8 +344,8 @@ def _within(info: ImageInfo, side: int) -> tuple[int, int]:
 
 
 def _of_pixels(info: ImageInfo, pixels: int) -> tuple[int, int]:
-    """Return the size of the whole picture with at most so many pixels: divided by an integer, so
-    that it is reduced in strips and never held twice."""
+    """Return the size of the whole picture divided by the smallest integer that leaves at most so
+    many pixels: it can be reduced in strips, and is never held twice."""
     factor = math.ceil(math.sqrt(info.width * info.height / pixels))
     return max(1, info.width // factor), max(1, info.height // factor)
 

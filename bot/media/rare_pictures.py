@@ -1,5 +1,6 @@
-"""Recognise pictures of kinds that only libav decodes, by their content. It must not decode
-them: bot/media/large_pictures.py does, in the reader process.
+"""Recognise picture formats that only libav decodes, by the first bytes of a file.
+
+It must not decode them: bot/media/large_pictures.py does, in the reader process.
 """
 
 from __future__ import annotations
@@ -27,6 +28,6 @@ _PATTERNS = [(re.compile(pattern), codec) for pattern, codec in _CODECS]
 
 
 def codec_of(start: bytes) -> str | None:
-    """Return libav's name of the codec of a file that begins so; None for other files."""
+    """Return libav's name of the codec for a file with these first bytes; None for other files."""
     head = start[:_LONGEST]
     return next((codec for pattern, codec in _PATTERNS if pattern.match(head)), None)

@@ -56,7 +56,7 @@ THUMBNAIL_SIDE = 320  # px (Bot API: sendVideo)
 MAX_STRETCH = 16  # of a picture's pixels, in either direction: more is a mistake
 MAX_SOUND = 24 * 3600  # s: more is a mistake
 PLAYED = {"hevc", "av1", "vp9", "mpeg4"}
-"""Codecs by libav's names that Telegram's apps play, beside H.264."""
+"""Codecs besides H.264 that phones play, by libav's names."""
 MAX_FILES = 100  # of one film, and the film; Linux passes 253 at once (SCM_MAX_FD)
 NOT_A_VIDEO = 3
 NOT_ALIKE = 4
@@ -300,8 +300,8 @@ def describe(
 
 
 def sound_duration(container: InputContainer) -> float:
-    """Return the seconds of the sound; 0 if they are not declared. Players go on after the last
-    picture until the sound ends."""
+    """Return the length of the sound in seconds; 0 if it is not declared. Players play on to its
+    end."""
     sounds = container.streams.audio
     declared = (
         float(one.duration * one.time_base) for one in sounds if one.duration and one.time_base
@@ -312,7 +312,7 @@ def sound_duration(container: InputContainer) -> float:
 def is_played(container: InputContainer, frame: VideoFrame) -> bool:
     """Return whether phones have a decoder for these pictures."""
     codec = pictures(container).codec_context.codec.canonical_name
-    if codec == "h264":  # not for its profiles of studios
+    if codec == "h264":  # but not its studio profiles
         return frame.format.name in ("yuv420p", "yuvj420p")
     return codec in PLAYED
 

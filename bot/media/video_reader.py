@@ -86,8 +86,8 @@ class VideoDetails:
 
 @dataclass(frozen=True, kw_only=True)
 class Video:
-    """A video ready for sendVideo or, in another container than MP4 or a codec of studios, for
-    sendDocument (Bot API: sendVideo)."""
+    """A video ready for sendVideo, or for sendDocument if phones cannot play it: another container
+    than MP4, or a codec of studios (Bot API: sendVideo)."""
 
     file: BinaryIO  # the same file that was passed in, at its start
     size: int  # bytes

@@ -179,7 +179,7 @@ class AlertMonitor:
                 since = signals.accepted_at
             elif alert.kind is A.MODEL_GONE:
                 since = signals.accepted.get(str(alert.params["model"]))
-            # one ahead of the clock is from before the clock was set back
+            # a later time is from before the clock was set back
             if since is not None and alert.opened_at < since <= self._clock():
                 await self._close(known, alert)
 

@@ -34,8 +34,8 @@ _NEVER = {
     1002: Reason.UNSAFE_PROMPT,
 }
 
-# Moved with method and body (RFC 9110, 15.4): the order was not taken at this address. Of 302 and
-# 303 that is not sure: some services answer so after they have taken it.
+# Redirects that keep method and body (RFC 9110, 15.4): this address has not accepted the order.
+# After 302 and 303 that is unknown: some services answer so after they have accepted it.
 _HTTP_HOLDS = {
     301: Hold.WRONG_ADDRESS,
     307: Hold.WRONG_ADDRESS,
@@ -62,8 +62,8 @@ _NO_VIDEO = {
     "first_frame", "last_frame", "input", "webhook", "callback", "cover_image", "get", "cancel",
     "stream", "web", "self", "status", "response",
 }  # fmt: skip
-"""Names of other links, also with `_url`: pictures, and addresses of the API itself (Replicate's
-`urls` has `get` and `cancel`, Seedance's `content` at its maker a `last_frame_url`)."""
+"""Names, also with `_url`, of links that are not the video: pictures, and addresses of the API
+itself (Replicate: `get` and `cancel` in `urls`; the maker of Seedance: `last_frame_url`)."""
 _URL = re.compile(r"_(?:url|uri)s?$")
 _PICTURE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|heic|bmp)$", re.IGNORECASE)
 
@@ -148,8 +148,9 @@ def error_of_http_status(
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of `Retry-After`, which may be a date (RFC 9110, 10.2.3): it is compared
-    with the server's own clock. None without one, or for nonsense.
+    """Return the seconds of `Retry-After`; None without one, or if it cannot be read.
+
+    It may be a date (RFC 9110, 10.2.3), which is compared with the server's own `Date`.
     """
     said = headers.get("retry-after", "")
     try:
@@ -210,7 +211,7 @@ def link_in(answer: Mapping[str, Any]) -> str | None:
     found = [
         link for key in _RESULT_FIELDS if key in answer for link in _links(answer[key], depth=0)
     ]
-    # A preview may come first; of a picture all links are pictures.
+    # A preview may come before the video. The links of an ordered picture are all pictures.
     videos = (link for link in found if not _PICTURE.search(urlsplit(link).path))
     return next(videos, found[0] if found else None)
 

@@ -1,8 +1,8 @@
-"""Topics of private chats: what a topic does not take any more goes to the chat itself.
+"""Topics of private chats: if a topic refuses a message, it is sent to the chat without a topic.
 
-People delete topics, and Telegram refused all topics of private chats for some days
-(telegram-bot-api #847, #854). In a group, another topic has other readers; in a private chat there
-is one person, who misses an answer. It must not know what is sent.
+People delete topics, and for some days Telegram refused all topics of private chats
+(telegram-bot-api #847, #854). In a private chat the same person reads it; in a group the message
+would reach other readers, so the error stays. It must not know what is sent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.core.errors import TelegramTopicGone
 
 
 class PrivateTopics(BaseRequestMiddleware):
-    """Repeats a call without its topic when a private chat does not have that topic."""
+    """Repeats a call without the topic when a private chat refuses it."""
 
     async def __call__(
         self,

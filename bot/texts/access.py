@@ -106,8 +106,8 @@ def invite_made(lang: str, link: str, uses: int, seconds: float) -> Text:
 
 
 def allowed(lang: str, subject_id: int, earlier: int | None = None) -> Text:
-    """To the admin who gave access to a person (positive id) or a group, named by an `earlier` ID
-    of it."""
+    """Tell an admin that a person (positive id) or a group has access now. `earlier`: the old ID
+    by which the admin named a group."""
     _ = words(lang)
     text = (
         _("ID {id} may use the bot.") if subject_id > 0 else _("The group {id} may use the bot.")
@@ -116,8 +116,8 @@ def allowed(lang: str, subject_id: int, earlier: int | None = None) -> Text:
 
 
 def banned(lang: str, subject_id: int, earlier: int | None = None) -> Text:
-    """To the admin who banned a person (positive id) or a group, named by an `earlier` ID of
-    it."""
+    """Tell an admin that a person (positive id) or a group is banned now. `earlier`: the old ID by
+    which the admin named a group."""
     _ = words(lang)
     text = (
         _("ID {id} may not use the bot any more.")
@@ -128,7 +128,8 @@ def banned(lang: str, subject_id: int, earlier: int | None = None) -> Text:
 
 
 def became(lang: str, earlier: int | None) -> str | None:
-    """Tell an admin who named a group by an ID of before why another one is shown."""
+    """Tell an admin who used the old ID of a group that it has a new one; None without an old
+    ID."""
     if earlier is None:
         return None
     _ = words(lang)

@@ -117,7 +117,7 @@ _WITHOUT_FILE = {Reason.RESULT_GONE, Reason.RESULT_REFUSED, Reason.RESULT_UNUSAB
 
 
 def values_of(_: Words, params: Params) -> dict[str, str]:
-    """Return the parameters as the texts take them; sums as they are written in this language."""
+    """Return the parameters as texts, with sums in the format of this language."""
     values = {name: str(value) for name, value in params.items()}
     if "roubles" in values:
         sign = "\N{NO-BREAK SPACE}₽"  # the texts have it

@@ -172,7 +172,7 @@ def press_card(lang: str) -> str:
 
 
 def press_opened(lang: str) -> str:
-    """Answers the second tap of a double tap on a button that opens a card, or asks for words."""
+    """Answer the second tap of a double tap on a button that opens a card or asks for a text."""
     _ = words(lang)
     return _("It is already open: see the message below.")
 

@@ -1,6 +1,6 @@
-"""The time zone of the days and times in texts: that of DAY_TIMEZONE, the same for all readers.
+"""The time zone of days and times in texts: DAY_TIMEZONE, the same for all readers.
 
-It must not know what is dated.
+It must not know what the times mean.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ _zone: tzinfo = UTC
 
 
 def use_zone(zone: tzinfo) -> None:
-    """Write all times in this zone from now on; said once, when the program is composed."""
+    """Use this zone for all texts from now on; called once, when the program is composed."""
     global _zone
     _zone = zone
 
 
 def name() -> str:
-    """Return the name of the zone, as DAY_TIMEZONE gives it."""
+    """Return the name of the zone, as in DAY_TIMEZONE."""
     return str(_zone)
 
 
 def local(when: datetime) -> datetime:
-    """Return the time as texts name it."""
+    """Convert a time to the zone."""
     return when.astimezone(_zone)

@@ -28,7 +28,7 @@ IS_SPENT = sa.and_(
         _later.c.id > ledger.c.id,
     ),
 )
-"""The condition for a charge that no admin took back later ("It was not accepted")."""
+"""The condition for a charge that no admin has taken back ("It was not accepted")."""
 _of_person = ledger.c.user_id == sa.bindparam("person")
 _CREDIT = sa.select(sa.func.sum(ledger.c.credit_kopecks)).where(_of_person)
 _GIFT_VIDEOS = sa.select(sa.func.sum(ledger.c.videos)).where(_of_person)

@@ -154,8 +154,8 @@ class LedgerStore:
     async def totals(
         self, since: datetime, until: datetime, *, user_id: int | None = None
     ) -> dict[Entry, LedgerTotal]:
-        """Return the total of each kind from `since` until before `until`, zeros included; without
-        charges that an admin took back."""
+        """Return the total of each kind in `since` <= time < `until`, zeros included. Charges that
+        an admin has taken back do not count."""
         wanted = (
             sa.select(
                 ledger.c.kind,

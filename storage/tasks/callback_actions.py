@@ -89,8 +89,8 @@ class CallbackActionStore:
         video takes when it is delivered. `pressed`: the chat and message of the button if that is
         not the task's chat; the draft then belongs there.
 
-        A press after another one that has just opened the same card raises CardOpened, or returns
-        that card if it `takes_open` ones, since it orders what it gets.
+        If another press has just opened the same card, raise CardOpened; with `takes_open`, return
+        that card, since the caller orders it at once.
         """
         changed: dict[str, Any] = {
             **FRESH,
@@ -151,7 +151,8 @@ class CallbackActionStore:
             return await task_of_action(connection, update_id)
 
     async def continued(self, source_id: int, *, user_id: int, chat: Chat, now: datetime) -> bool:
-        """Whether a press in this place has just opened what continues this video."""
+        """Return whether a press in this place has just opened a draft that continues this
+        video."""
         return (
             await self._database.read_one(continued_in(source_id, user_id, chat, now)) is not None
         )

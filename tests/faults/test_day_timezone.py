@@ -1,4 +1,4 @@
-"""The program shows days and times of DAY_TIMEZONE."""
+"""Texts show days and times in the zone of DAY_TIMEZONE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics of a private chat that are gone: all that belongs to them is in the chat itself."""
+"""A topic of a private chat is deleted or refused: messages go to the chat without a topic."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def is_card(message: Json) -> bool:
 async def test_a_topic_that_telegram_refuses_gets_its_answers_in_the_chat(
     harness: AppHarness,
 ) -> None:
-    """telegram-bot-api #847: for days, messages came from topics that took none."""
+    """telegram-bot-api #847: for days, people wrote in topics that refused every answer."""
     anna = with_topic(harness)
     anna.chat.topics.clear()
     await anna.send_text("/help", thread=TOPIC)
@@ -47,7 +47,7 @@ async def test_a_topic_deleted_after_the_order_loses_no_video(harness: AppHarnes
     anna.chat.topics.clear()
     await harness.ended("delivered")
     [video] = harness.videos(anna.chat)
-    # It is the chat of the order: nobody has to be told that another one took no video.
+    # It is the chat of the order, so the video needs no explanation.
     assert not harness.rows("SELECT 1 FROM tasks WHERE redirected")
     assert video["reply_to_message"]["text"] == "a red fox"
 

@@ -1,4 +1,4 @@
-"""Rich messages in updates, and in Telegram's answers to what replies to them."""
+"""Rich messages in updates, and in Telegram's answers to messages that reply to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.app_harness import AppHarness
 
 BOT = Bot("42:TEST")
 LEVELS = 3
-"""Each level costs aiogram twenty times more: with seven, a fault would take an hour."""
+"""The number of nested formats: each more would make a failure twenty times slower."""
 
 
 def nested(levels: int, words: str = "a red fox") -> Json:

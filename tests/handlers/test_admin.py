@@ -474,7 +474,7 @@ async def test_the_day_names_the_model_that_looks_at_photos(
 async def test_a_charge_that_was_taken_back_is_not_counted_as_spent(
     harness: HandlerHarness, admin: Person
 ) -> None:
-    """In /admin and /stats; one that was found after that counts again."""
+    """In /admin and /stats; an order that is found later counts again."""
     await in_state(harness, TaskState.DELIVERED)
     task = await in_state(harness, TaskState.UNKNOWN)
     await harness.feed(**press(admin, O.CHARGED, task.id))

@@ -1,4 +1,4 @@
-"""A message whose first version made nothing is taken when the person corrects it."""
+"""A message that was refused is accepted when the person corrects it."""
 
 from __future__ import annotations
 

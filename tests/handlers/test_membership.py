@@ -120,7 +120,7 @@ async def test_a_group_that_has_the_bot_again_keeps_its_orders(
 async def test_a_group_that_became_a_supergroup_keeps_its_orders(
     harness: HandlerHarness, member: Person
 ) -> None:
-    """The update names its old ID; the inbox then moves what belongs to it and asks again."""
+    """The update has the old ID of a supergroup; the inbox then handles it for the new ID."""
     await order(harness, member)
     harness.telegram.refuse(
         "getChatMember", 400, "Bad Request: group chat was upgraded to a supergroup chat",

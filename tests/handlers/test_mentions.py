@@ -1,4 +1,4 @@
-"""What a mention of the bot means, and what is left of the words around it."""
+"""A mention of the bot addresses it, and is removed from the prompt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GROUP = {"id": -100500, "type": "supergroup", "title": "Friends"}
 
 
 def mentioning(text: str) -> dict[str, Any]:
-    """A text with every @name marked as Telegram marks it, in UTF-16 units."""
+    """A text with an entity for every @name, as Telegram counts it (UTF-16 units)."""
     marks, at = [], 0
     for word in text.split(" "):
         size = len(word.encode("utf-16-le")) // 2

@@ -1,4 +1,4 @@
-"""Admins name a group that became a supergroup by its old ID: the group of now is meant."""
+"""Admins may use the old ID of a group that became a supergroup."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Pictures that are too large or too rare to be decoded beside the bot: the reader process makes a
-JPEG of them.
-"""
+"""The reader process makes a JPEG of pictures that are too large or of too rare a format."""
 
 from __future__ import annotations
 
@@ -76,7 +74,7 @@ LIGHT = ("exr gbrpf32le", "exr gbrpf32le half", "exr gbrapf32le", "hdr gbrpf32le
 
 
 def of_light(kind: str, scale: float = 1.0) -> bytes:
-    """Light of which sRGB shows the two colours."""
+    """Linear light that sRGB shows as the two colours."""
     codec, layout, *form = kind.split()
     context = VideoCodecContext.create(codec, "w")
     assert isinstance(context, VideoCodecContext)
@@ -134,7 +132,7 @@ async def test_what_is_transparent_is_white(kind: str) -> None:
 @pytest.mark.parametrize("scale", [0.001, 300.0])
 @pytest.mark.parametrize("kind", LIGHT)
 async def test_light_of_any_scale_is_exposed(kind: str, scale: float) -> None:
-    """A light probe counts in cd/m², or in what its camera measured."""
+    """The unit of a light probe is cd/m², or arbitrary."""
     data = of_light(kind, scale)
     frame = await frame_of(data)
     left, right = frame.getpixel((10, 50)), frame.getpixel((frame.width - 10, 50))
@@ -165,7 +163,7 @@ async def test_light_that_is_no_number_ends_in_a_picture(value: float) -> None:
 async def test_a_picture_too_large_for_the_bot_is_read_elsewhere(
     format_: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here the bot takes less; the other process has its own limits."""
+    """The limit of the bot is lowered here; the reader process has its own."""
     data = encoded(stripes(RED, BLUE, across=400, down=400), format_)
     for kind in (format_, "other"):
         monkeypatch.setitem(pictures._MAX_PIXELS_OF, kind, 1000)
@@ -194,7 +192,7 @@ async def test_the_large_pictures_of_phones_are_taken(size: tuple[int, int]) -> 
 
 
 async def test_a_video_behind_a_large_photo_is_not_counted_as_scans() -> None:
-    """It contains the two bytes of a scan once in 64 KiB, by chance."""
+    """The two bytes of a scan marker occur by chance about once in 64 KiB."""
     data = encoded(Image.new("L", (8064, 6048), 90), "JPEG") + b"\xff\xda\0\1" * 400
     assert (await frames.check(data)).width == 8064
 
@@ -243,7 +241,7 @@ async def test_nothing_else_is_passed_to_the_reader(monkeypatch: pytest.MonkeyPa
 
 
 async def test_only_one_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each may take as much memory as the bot may."""
+    """Each job may take as much memory as the whole bot."""
     now, most = 0, 0
     plain = video_reader.picture
 

@@ -43,7 +43,7 @@ JUNK = random.Random(2).randbytes(4000)
 async def test_a_turn_noted_twice_is_made_once(
     format_: str, turn: int, size: tuple[int, int], corners: tuple[tuple[int, int, int], ...]
 ) -> None:
-    """Phones write irot and imir, and EXIF beside them, which has no say (MIAF, 7.3.6.7)."""
+    """Phones write irot and imir, and also EXIF, which must be ignored (MIAF, 7.3.6.7)."""
     exif = Image.Exif()
     exif[274] = turn
     data = bytearray(encoded(CORNERS, format_, exif=exif.tobytes()))
@@ -118,7 +118,7 @@ async def test_the_first_picture_of_any_animation_is_used(format_: str) -> None:
 
 
 async def test_the_poster_of_an_animated_png_is_used() -> None:
-    """What programs show that know no animations."""
+    """The still image that programs without animations show."""
     poster = encoded(TWO, save_all=True, append_images=[OTHER, OTHER], default_image=True)
     await shows_both(poster, "PNG")
 
@@ -137,7 +137,7 @@ async def test_inks_as_adobe_stores_them_are_not_inverted() -> None:
 
 
 async def test_a_profile_of_version_4_is_used() -> None:
-    """With parametric curves, as phones embed it. Here red and blue are swapped in it."""
+    """A profile with parametric curves, as phones embed it, but with red and blue swapped."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     assert profile[8] == 4
     assert b"para" in profile

@@ -1,5 +1,5 @@
-"""TIFFs and PSDs with samples that Pillow does not know: halves, floats, doubles, long integers,
-and greys of 16 bits with transparency.
+"""TIFF and PSD with samples that Pillow cannot read: half floats, floats, doubles, 32-bit
+integers, and 16-bit grey with transparency.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ async def test_other_ways_to_count_colours() -> None:
 async def test_compressed_samples_and_their_differences(
     kind: str, order: Order, predictor: int
 ) -> None:
-    """Photoshop stores floats as differences of their bytes."""
+    """Photoshop stores floats with predictor 3: differences of their bytes."""
     bits, form, _, _ = KINDS[kind]
     size = bits // 8
     row = samples(kind, LEFT, RIGHT, order=order)
@@ -178,7 +178,7 @@ def linear_profile() -> bytes:
 
 
 async def test_light_without_a_curve_has_no_bands_in_the_shadows() -> None:
-    """A step of eight bits of light is thirteen of sRGB there."""
+    """In the shadows, one step of 8-bit linear light is thirteen steps of sRGB."""
     steps = [n / 100 / 255 * 2 for n in range(SIDE)]
     row = b"".join(struct.pack("<3f", *[light] * 3) for light in steps)
     profile = linear_profile()

@@ -1,4 +1,4 @@
-"""Raw files of cameras that are no TIFF: the JPEG that the camera made is taken."""
+"""Raw files that are not TIFF: the JPEG made by the camera is used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.media_files import jpeg
 
 TWO = stripes(RED, BLUE, across=400, down=400)
 THUMBNAIL = jpeg(Image.new("RGB", (160, 120), "green"))
-# Scans of a JPEG by chance, and lossless pixels
+# Markers of a JPEG that occur by chance, and a lossless JPEG
 PIXELS = random.Random(3).randbytes(30_000) + b"\xff\xda\0\4" * 3000 + b"\xff\xd8\xff\xc3\0\4"
 
 
@@ -34,7 +34,7 @@ def directory(orientation: int, magic: bytes = b"II*\0") -> bytes:
 
 
 def cr3(picture: bytes, orientation: int = 1) -> bytes:
-    """Canon's: boxes of an MP4, a thumbnail, a preview, and the picture in front of the pixels."""
+    """Canon CR3: MP4 boxes with a thumbnail, a preview, the full JPEG, and the raw pixels."""
     inside = box(b"uuid", bytes(16), box(b"CMT1", directory(orientation)), box(b"THMB", THUMBNAIL))
     preview = box(b"uuid", bytes(24), box(b"PRVW", bytes(16), jpeg(TWO.resize((200, 200)))))
     head = box(b"ftyp", b"crx \0\0\0\1crx isom")
@@ -42,7 +42,7 @@ def cr3(picture: bytes, orientation: int = 1) -> bytes:
 
 
 def raf(picture: bytes, orientation: int = 1) -> bytes:
-    """Fujifilm's: its JPEG has EXIF, and a thumbnail inside of it."""
+    """Fujifilm RAF: a JPEG that has EXIF with a thumbnail."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     noted = exif.tobytes() + THUMBNAIL
@@ -112,7 +112,8 @@ async def test_random_damage_never_raises_anything_else(kind: Kind) -> None:
 
 
 def test_endless_starts_are_searched_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each looks like a JPEG without its end, which would be read up to the end of the file."""
+    """Each start looks like a JPEG without an end marker, and would be searched to the end of the
+    file."""
     head = jpeg(Image.new("RGB", (64, 64)))[:-2]
     calls = []
     plain = picture_repair.embedded_jpeg

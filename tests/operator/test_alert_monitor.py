@@ -502,7 +502,7 @@ HOUR = timedelta(hours=1)
 async def test_an_order_taken_before_the_clock_went_back_ends_no_alert(
     harness: MonitorHarness,
 ) -> None:
-    """It would be told, ended and told again every five seconds, for an hour."""
+    """Otherwise the alert would open and close every five seconds for an hour."""
     harness.signals.took("model", harness.now)
     harness.now -= HOUR
     await harness.look()

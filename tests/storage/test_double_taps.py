@@ -1,4 +1,4 @@
-"""Two presses on one button, handled by two processes at once: one card. On both databases."""
+"""Two processes handle two presses on one button at once: one card, on both databases."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ async def test_a_cap_per_day_renews_at_midnight_of_its_zone(storage: Storage) ->
 
 
 async def test_a_day_that_begins_twice_gives_its_videos_once(storage: Storage) -> None:
-    """The clock is set back over midnight."""
+    """The clock is set back from after midnight to before it."""
     strict = capped(storage, Cap.USER_PER_DAY, videos=1)
     await order(strict, now=MIDNIGHT + MINUTE)
     for now in (MIDNIGHT - MINUTE, MIDNIGHT, MIDNIGHT + DAY - MINUTE):

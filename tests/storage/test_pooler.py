@@ -1,4 +1,4 @@
-"""A pooler in front of PostgreSQL: one that shares sessions is refused in one line."""
+"""A pooler in transaction mode is refused with one line; one in session mode works."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_mode_that_changes_while_the_bot_runs_ends_the_cluster(postgres_
 
 
 async def test_a_statement_of_another_session_is_explained(postgres_url: str) -> None:
-    """The work is tried again: nothing was written."""
+    """Nothing was written, so the work is tried again."""
     database = await Database.open(postgres_url)
     try:
         with pytest.raises(StorageUnavailable, match="does not exist; a pooler gives each"):

@@ -1,4 +1,4 @@
-"""Which tests are campaigns beside those that are marked by hand: the long repetitions.
+"""Mark tests that mostly repeat others as campaigns, in addition to those marked by hand.
 
 `make test` leaves them out, `make campaigns` runs them, and `make check` runs everything. It must
 not know what a test does.
@@ -22,11 +22,11 @@ ON_BOTH = frozenset(
 """Modules whose subject is what several processes or the two databases do differently: they always
 run on PostgreSQL too. The others repeat there what they do on SQLite."""
 MATRICES = frozenset({"faults", "media"})
-"""Folders whose tests repeat one story with many faults, or kinds of files."""
+"""Folders with tests that repeat the same steps for many faults or kinds of files."""
 ROWS = 4
 """A matrix with more rows than this is a long one."""
 EVERY = 5
-"""Of a long matrix one row in so many is no campaign."""
+"""Of a long matrix, `make test` runs every fifth row."""
 
 
 def mark_campaigns(items: Iterable[pytest.Item]) -> None:

@@ -24,8 +24,8 @@ def tiff(
     strips: int = 1,
     others: Mapping[int, Sequence[int]] | None = None,
 ) -> bytes:
-    """A TIFF of `strips` of equal length. `sample`: 1 unsigned, 2 signed, 3 floats; `extra`: what
-    the last of the samples is, 2 transparency; `others`: more tags, of short integers."""
+    """A TIFF with `strips` of equal length. `sample`: 1 unsigned, 2 signed, 3 float; `extra`: the
+    meaning of the last sample, 2 is transparency; `others`: more tags with short integers."""
     short, long = 3, 4
     each = len(pixels) // strips
     entries: list[tuple[int, int, list[int]]] = [

@@ -1,4 +1,4 @@
-"""Texts in another zone than UTC, and back in UTC afterwards."""
+"""Let texts use another zone than UTC during a test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.texts.zone import use_zone
 
 @contextmanager
 def texts_in(zone: str) -> Iterator[None]:
-    """Write all times in this zone."""
+    """Use this zone in the block, and UTC after it."""
     use_zone(ZoneInfo(zone))
     try:
         yield

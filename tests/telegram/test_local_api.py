@@ -62,7 +62,7 @@ async def test_an_invisible_file_waits_for_the_operator(api: TelegramEmulator, b
 async def test_a_local_server_that_the_settings_do_not_name_waits_for_the_operator(
     api: TelegramEmulator,
 ) -> None:
-    """The person's file is there, and nobody may be told that it is gone."""
+    """The file exists, so the person must not read that it is gone."""
     stored = api.world.files.add("document", b"x", name="a.txt")
     bot = telegram_client.connect(SecretStr(api.token), api.url, RateLimiter())
     try:

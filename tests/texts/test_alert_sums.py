@@ -1,4 +1,4 @@
-"""Sums in alerts are written as the language does, wherever they are shown."""
+"""Sums in alerts have the format of the reader's language."""
 
 from __future__ import annotations
 

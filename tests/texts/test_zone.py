@@ -1,4 +1,4 @@
-"""Days and times in texts are those of DAY_TIMEZONE."""
+"""Texts show days and times in the zone of DAY_TIMEZONE."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class StepContext:
         self._lost: set[int] = set()
         self._timers: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self.steady = steady or clock
-        """A time that nobody sets: for differences alone."""
+        """The monotonic clock."""
         self.gates = Gates(self.steady, self._wake)
 
     # --- writing -----------------------------------------------------------------------------

@@ -111,8 +111,8 @@ class Watch:
                 task = await context.save(task, task.again(run_at=task.run_at, attempts=0))
 
     async def judge(self, task: Task, job: Job, pending_at: float, ready_at: float) -> Task | None:
-        """Handle a job that was finished at the age of `ready_at` seconds, and still pending at
-        that of `pending_at`."""
+        """Handle a finished job. `pending_at` and `ready_at`: the ages in seconds at which it was
+        last pending, and first ready."""
         if job.status is JobStatus.FAILED:
             return await self._context.fail(task, job.reason or Reason.PROVIDER_FAILED, job.detail)
         if job.status is JobStatus.PENDING or job.url is None:
@@ -136,7 +136,7 @@ class Watch:
         await self._context.save(task, after, keep_lease=False, notices=words)
 
     def _age(self, began: datetime) -> float:
-        """Return the seconds since then, which setting the clock does not change."""
+        """Return the seconds since then, by the monotonic clock."""
         return (self._context.steady() - began).total_seconds()
 
     def _until_next(self, task: Task, age: float, told_in: float, failures: int) -> float:
